@@ -1,0 +1,46 @@
+"""What can go wrong, and the one map from it to a status."""
+
+
+class ReelayError(Exception):
+    """Something that the client is told about. Its text is one sentence for people."""
+
+    status = 500
+
+
+class NotFoundError(ReelayError):
+    """There is nothing of that name, or nothing that may be shown."""
+
+    status = 404
+
+
+class InvalidRequestError(ReelayError):
+    """The request says something that cannot be."""
+
+    status = 400
+
+
+class StorageError(ReelayError):
+    """The storage did not answer as it should; asking again later may help."""
+
+    status = 503
+
+
+class BrokenResponseError(Exception):
+    """A response that has begun cannot be finished: the connection is to be closed.
+
+    `outcome` is one of a few words, for metrics and logs.
+    """
+
+    outcome = "failed"
+
+
+class ChangedError(BrokenResponseError):
+    """The bytes changed, or became fewer, under a response: it must not go on with others."""
+
+    outcome = "changed"
+
+
+class StalledError(BrokenResponseError):
+    """The client took nothing for too long."""
+
+    outcome = "stalled"

@@ -1,0 +1,100 @@
+"""Preconditions (RFC 9110 §13): entity tags, dates, and the order they are looked at.
+Law: header text and the current validators in, a verdict out. Nothing here raises."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import formatdate
+from enum import Enum
+
+from werkzeug.http import parse_date
+
+# RFC 9110 §8.8.3: [ "W/" ] DQUOTE *etagc DQUOTE, in a list that may have empty members (§5.6.1).
+_LIST_GAP = re.compile(r"[ \t,]*")
+_ENTITY_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?:,|$)')
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """What the current representation can be compared by."""
+
+    revision: str
+    """The opaque text of the strong entity tag, without its quotes."""
+    last_modified: int
+    """Seconds since the epoch, as Last-Modified says it."""
+    settled: bool
+    """Whether the last change lies back so far that the second of `last_modified` is over: only
+    then is the date a strong validator (RFC 9110 §8.8.2.2)."""
+
+    @property
+    def entity_tag(self) -> str:
+        return f'"{self.revision}"'
+
+
+class Verdict(Enum):
+    """What the preconditions say of a request."""
+
+    PROCEED = "proceed"
+    NOT_MODIFIED = "not modified"
+    FAILED = "failed"
+
+
+def evaluate(headers: Mapping[str, str], current: Validators) -> Verdict:
+    """Apply RFC 9110 §13.2.2, steps 1 to 4, to a GET or HEAD. Header names are in lower case."""
+    if (if_match := headers.get("if-match")) is not None:  # step 1
+        if not _matches(if_match, current.revision, weak=False):
+            return Verdict.FAILED
+    elif (date := _date(headers.get("if-unmodified-since"))) is not None:  # step 2
+        if current.last_modified > date:
+            return Verdict.FAILED
+    if (if_none_match := headers.get("if-none-match")) is not None:  # step 3
+        if _matches(if_none_match, current.revision, weak=True):
+            return Verdict.NOT_MODIFIED
+    elif (date := _date(headers.get("if-modified-since"))) is not None:  # step 4
+        if current.last_modified <= date:
+            return Verdict.NOT_MODIFIED
+    return Verdict.PROCEED
+
+
+def range_applies(headers: Mapping[str, str], current: Validators) -> bool:
+    """Say whether Range is to be heeded (RFC 9110 §13.2.2 step 5, §13.1.5)."""
+    if_range = headers.get("if-range")
+    if if_range is None:
+        return True
+    if if_range.startswith(('"', "W/")):
+        return if_range == current.entity_tag  # a strong comparison: W/ never matches
+    return current.settled and _date(if_range) == current.last_modified
+
+
+def http_date(seconds: int) -> str:
+    """Write seconds since the epoch as an IMF-fixdate (RFC 9110 §5.6.7)."""
+    return formatdate(seconds, usegmt=True)
+
+
+def _matches(header: str, revision: str, *, weak: bool) -> bool:
+    """Look for a revision in an If-Match or If-None-Match list (RFC 9110 §8.8.3.2).
+
+    What follows a malformed member is not read: nothing matches it.
+    """
+    if header.strip(" \t") == "*":
+        return True
+    position = 0
+    while True:
+        position = _LIST_GAP.match(header, position).end()  # type: ignore[union-attr] # matches ""
+        match = _ENTITY_TAG.match(header, position)
+        if match is None:
+            return False
+        if match[2] == revision and (weak or not match[1]):
+            return True
+        position = match.end()
+
+
+def _date(text: str | None) -> int | None:
+    """Read an HTTP-date, in seconds since the epoch; None where it is absent or is not one."""
+    if not text:
+        return None
+    try:
+        date = parse_date(text)
+        return None if date is None else int(date.timestamp())
+    except (OverflowError, ValueError):
+        return None

@@ -1,0 +1,164 @@
+"""What a request for a media file gets: status, headers, and which bytes in which order.
+Law: a value, worked out without I/O, clock or framework; `views/media.py` carries it out."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from service.protocol.conditions import Validators, Verdict, evaluate, http_date, range_applies
+from service.protocol.disposition import attachment
+from service.protocol.ranges import Span, cap, parse_range
+
+# RFC 8246. A year: RFC 2616 §14.21 named it as the longest sensible, and caches still go by it.
+_IMMUTABLE = "public, max-age=31536000, immutable"
+
+
+class RangeKind(StrEnum):
+    """What became of a request's Range header."""
+
+    NONE = "none"
+    SINGLE = "single"
+    MULTIPLE = "multiple"
+    UNSATISFIABLE = "unsatisfiable"
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """The bytes of a video as they are now, seen from HTTP."""
+
+    size: int
+    content_type: str
+    validators: Validators
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the route and its query say about an answer."""
+
+    block: int | None = None
+    """The cap of a partial response in bytes; None: no cap."""
+    pin: str | None = None
+    """The revision asked for by `?v=`."""
+    filename: str | None = None
+    """The name to save the bytes under; None: the client may show them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An answer. `parts` are sent in order: literal bytes, and spans of the representation."""
+
+    status: int
+    headers: Mapping[str, str]
+    parts: tuple[bytes | Span, ...] = ()
+    problem: str | None = None
+    """One sentence for the client, where the answer is an error."""
+    range_kind: RangeKind = field(default=RangeKind.NONE)
+    capped: bool = False
+
+
+def plan(
+    method: str, headers: Mapping[str, str], representation: Representation, policy: Policy
+) -> Plan:
+    """Decide the answer to a GET or HEAD of an existing file.
+
+    `headers` has its names in lower case, and repeated fields joined by ", " (RFC 9110 §5.3).
+    """
+    current = representation.validators
+    if policy.pin is not None and policy.pin != current.revision:
+        return _refuse(410, "This revision of the file has been superseded.")
+    match evaluate(headers, current):
+        case Verdict.FAILED:
+            return _refuse(412, "The file is not, or no longer, the one that the request expects.")
+        case Verdict.NOT_MODIFIED:
+            return Plan(304, _base_headers(representation, policy))
+    spans = None
+    # §14.2: Range means something for GET alone.
+    if method == "GET" and "range" in headers and range_applies(headers, current):
+        spans = parse_range(headers["range"], representation.size)
+    if spans is None:
+        return _whole(method, representation, policy)
+    if not spans:
+        return _refuse(
+            416,
+            f"No byte of the ranges asked for lies within the {representation.size} there are.",
+            {"Content-Range": f"bytes */{representation.size}", "Accept-Ranges": "bytes"},
+            RangeKind.UNSATISFIABLE,
+        )
+    return _partial(spans, representation, policy)
+
+
+def _refuse(
+    status: int,
+    problem: str,
+    headers: Mapping[str, str] | None = None,
+    range_kind: RangeKind = RangeKind.NONE,
+) -> Plan:
+    every = {"Cache-Control": "no-store", **(headers or {})}
+    return Plan(status, every, problem=problem, range_kind=range_kind)
+
+
+def _base_headers(representation: Representation, policy: Policy) -> dict[str, str]:
+    current = representation.validators
+    pinned = policy.pin is not None and current.settled
+    headers = {
+        "Content-Type": representation.content_type,
+        "ETag": current.entity_tag,
+        "Last-Modified": http_date(current.last_modified),
+        "Accept-Ranges": "bytes",
+        "Cache-Control": _IMMUTABLE if pinned else "no-cache",
+    }
+    if not current.settled:
+        # Written to a moment ago: a second change may hide behind the same time stamp, so that
+        # the edge must not keep these bytes under this revision.
+        headers["X-Accel-Expires"] = "0"
+    if policy.filename is not None:
+        headers["Content-Disposition"] = attachment(policy.filename)
+    return headers
+
+
+def _whole(method: str, representation: Representation, policy: Policy) -> Plan:
+    headers = _base_headers(representation, policy)
+    headers["Content-Length"] = str(representation.size)
+    parts = (Span(0, representation.size),) if method == "GET" and representation.size else ()
+    return Plan(200, headers, parts)
+
+
+def _partial(spans: tuple[Span, ...], representation: Representation, policy: Policy) -> Plan:
+    asked = spans
+    if policy.block is not None:
+        spans = cap(spans, policy.block)
+    capped = spans != asked
+    headers = _base_headers(representation, policy)
+    if len(spans) == 1:
+        headers["Content-Range"] = _content_range(spans[0], representation.size)
+        headers["Content-Length"] = str(spans[0].length)
+        return Plan(206, headers, spans, range_kind=RangeKind.SINGLE, capped=capped)
+    boundary, parts = _multipart(spans, representation)
+    headers["Content-Type"] = f"multipart/byteranges; boundary={boundary}"
+    length = sum(part.length if isinstance(part, Span) else len(part) for part in parts)
+    headers["Content-Length"] = str(length)
+    return Plan(206, headers, parts, range_kind=RangeKind.MULTIPLE, capped=capped)
+
+
+def _multipart(
+    spans: tuple[Span, ...], representation: Representation
+) -> tuple[str, tuple[bytes | Span, ...]]:
+    """Lay out multipart/byteranges (RFC 9110 §14.6)."""
+    seed = repr((representation.validators.revision, spans)).encode()
+    boundary = hashlib.sha256(seed).hexdigest()[:32]  # 128 bits: not in the payload by chance
+    parts: list[bytes | Span] = []
+    for span in spans:
+        parts.append(
+            f"\r\n--{boundary}\r\n"
+            f"Content-Type: {representation.content_type}\r\n"
+            f"Content-Range: {_content_range(span, representation.size)}\r\n\r\n".encode()
+        )
+        parts.append(span)
+    parts.append(f"\r\n--{boundary}--\r\n".encode())
+    return boundary, tuple(parts)
+
+
+def _content_range(span: Span, size: int) -> str:
+    """Write a span as RFC 9110 §14.4 does: the one place where the last byte is named."""
+    return f"bytes {span.start}-{span.end - 1}/{size}"

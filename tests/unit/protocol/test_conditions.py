@@ -1,0 +1,65 @@
+import pytest
+from cases import ConditionCase, condition_cases
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.protocol.conditions import Validators, Verdict, evaluate, http_date, range_applies
+
+# RFC 9110 §5.6.7's own example: Sun, 06 Nov 1994 08:49:37 GMT.
+EXAMPLE = 784111777
+DAY = 86400
+CURRENT = Validators("1f-a", EXAMPLE, settled=True)
+CASES = condition_cases(
+    '"1f-a"', http_date(EXAMPLE), http_date(EXAMPLE - DAY), http_date(EXAMPLE + DAY)
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_conditions_are_looked_at_in_the_rfcs_order(case: ConditionCase) -> None:
+    headers = {name.lower(): value for name, value in case.headers.items()}
+    verdict = evaluate(headers, CURRENT)
+    status = {Verdict.FAILED: 412, Verdict.NOT_MODIFIED: 304}.get(verdict)
+    assert (status or (206 if range_applies(headers, CURRENT) else 200)) == case.status
+
+
+def test_a_date_is_written_as_the_rfc_writes_it() -> None:
+    assert http_date(EXAMPLE) == "Sun, 06 Nov 1994 08:49:37 GMT"
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Sun, 06 Nov 1994 08:49:37 GMT",  # IMF-fixdate
+        "Sunday, 06-Nov-94 08:49:37 GMT",  # RFC 850
+        "Sun Nov  6 08:49:37 1994",  # asctime
+    ],
+)
+def test_all_three_forms_of_a_date_are_read(date: str) -> None:
+    assert evaluate({"if-modified-since": date}, CURRENT) is Verdict.NOT_MODIFIED
+    assert range_applies({"if-range": date}, CURRENT)
+
+
+def test_a_date_is_no_strong_validator_while_the_second_may_not_be_over() -> None:
+    just_written = Validators("1f-a", EXAMPLE, settled=False)
+    assert not range_applies({"if-range": http_date(EXAMPLE)}, just_written)
+    assert range_applies({"if-range": '"1f-a"'}, just_written)
+
+
+NAMES = st.sampled_from(
+    ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range"]
+)
+
+
+@given(st.dictionaries(NAMES, st.text() | st.text('W/"1f-a*, ')))
+def test_whatever_the_headers_there_is_a_verdict(headers: dict[str, str]) -> None:
+    assert evaluate(headers, CURRENT) in Verdict
+    assert range_applies(headers, CURRENT) in {True, False}
+
+
+@given(st.lists(st.text('abW/,x', max_size=4), max_size=5), st.booleans())
+def test_a_tag_is_found_behind_any_others(others: list[str], weak: bool) -> None:  # noqa: FBT001
+    tags = [*(f'"{text}"' for text in others), 'W/"1f-a"' if weak else '"1f-a"']
+    header = " , ".join(tags)
+    assert evaluate({"if-none-match": header}, CURRENT) is Verdict.NOT_MODIFIED
+    expected = Verdict.FAILED if weak else Verdict.PROCEED
+    assert evaluate({"if-match": header}, CURRENT) is expected
