@@ -1,0 +1,50 @@
+"""The seam between what is served and where it is kept, shaped by who uses it."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from service.protocol.plan import Representation
+from service.protocol.ranges import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A media file as a listing tells of it."""
+
+    path: str
+    """Relative to the root, with / between folders."""
+    size: int
+    """Bytes."""
+    revision: str
+    modified: float
+    """Seconds since the epoch."""
+    touched: float
+    """When the file, its name or its rights last changed: seconds since the epoch."""
+
+
+class Source(Protocol):
+    """One version of one file, open: what it says of itself and what it reads belong together."""
+
+    @property
+    def representation(self) -> Representation: ...
+
+    def read(self, span: Span) -> AsyncIterator[bytes]:
+        """Read a span in pieces. Raises ChangedError rather than give bytes of another version."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it; also right while a read is under way, and more than once."""
+        ...
+
+
+class Storage(Protocol):
+    """Where the files are."""
+
+    def entries(self) -> Iterator[Entry]:
+        """Walk the listed files: hidden and empty ones left out. Blocks: for a thread."""
+        ...
+
+    async def open(self, path: str) -> Source:
+        """Open a media file by its path. Raises NotFoundError, StorageError."""
+        ...
