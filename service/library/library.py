@@ -1,0 +1,199 @@
+"""The library as it is now: scans the storage, probes what is new, swaps the catalogue.
+Bytes never wait for it: what exists is served, listed yet or not."""
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+import structlog
+from watchfiles import awatch
+
+from service.library.catalogue import Catalogue
+from service.library.derived import Derived
+from service.library.probe import ProbeProblem
+from service.library.video import Metadata, State, Video
+from service.metrics import Metrics
+from service.protocol.media_types import media_type
+from service.storage.base import Entry, Storage
+
+_log = structlog.get_logger()
+
+# Seconds. While a large file is copied in, events come without end: scans must leave pauses.
+_LEAST_PAUSE = 1.0
+# A new catalogue is built at most this often while probing goes on, as building takes time, too.
+_SHOW_INTERVAL = 1.0
+
+Key = tuple[str, str]  # path and revision
+
+
+class Prober(Protocol):
+    """What looks into a file."""
+
+    async def probe(self, path: Path) -> Metadata | ProbeProblem: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds."""
+
+    rescan_interval: float
+    settle_time: float
+
+
+class Library:
+    """Keeps `catalogue` true to the folder, from `start` to `stop`."""
+
+    def __init__(  # noqa: PLR0913 # what it works with, named at the call
+        self,
+        *,
+        storage: Storage,
+        root: Path,
+        prober: Prober,
+        derived: Derived,
+        metrics: Metrics,
+        timing: Timing,
+    ) -> None:
+        self.catalogue = Catalogue()
+        self.scanned = False
+        """Whether a scan has been finished."""
+        self._storage = storage
+        self._root = root
+        self._prober = prober
+        self._derived = derived
+        self._metrics = metrics
+        self._timing = timing
+        self._entries: list[Entry] = []
+        self._known: dict[Key, Metadata | ProbeProblem] = {}
+        self._changed = asyncio.Event()
+        self._unprobed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to scan, to probe and to watch."""
+        self._tasks = [
+            asyncio.create_task(self._scan_always(), name="scan"),
+            asyncio.create_task(self._probe_always(), name="probe"),
+            asyncio.create_task(self._watch(), name="watch"),
+        ]
+
+    async def stop(self) -> None:
+        """End the tasks and the processes that `start` began."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._prober.close()
+
+    async def _scan_always(self) -> None:
+        while True:
+            self._changed.clear()
+            wait = self._timing.rescan_interval
+            started = time.monotonic()
+            try:
+                unsettled = await self._scan()
+                self._metrics.scans.labels("complete").inc()
+                if unsettled is not None:
+                    wait = min(wait, unsettled)
+            except OSError as error:
+                self._metrics.scans.labels("failed").inc()
+                _log.warning("the folder cannot be scanned", error=str(error))
+            took = time.monotonic() - started
+            self._metrics.scan_seconds.observe(took)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
+            await asyncio.sleep(max(_LEAST_PAUSE, 10 * took))
+
+    async def _scan(self) -> float | None:
+        """Walk the storage; give the seconds after which a file left out may have settled."""
+        known = self._known
+        entries, loaded, unsettled = await asyncio.to_thread(self._walk, frozenset(known))
+        keys = [(entry.path, entry.revision) for entry in entries]
+        results = ((key, known.get(key) or loaded.get(key)) for key in keys)
+        self._entries = entries
+        self._known = {key: result for key, result in results if result is not None}
+        self._show()
+        self._unprobed.set()
+        self.scanned = True
+        return unsettled
+
+    def _walk(self, known: frozenset[Key]) -> tuple[list[Entry], dict[Key, Metadata], float | None]:
+        """Do what may block: list the files, and read what was kept of those not known yet."""
+        now = time.time()
+        entries, waits, loaded = [], [], {}
+        for entry in self._storage.entries():
+            age = now - entry.touched
+            if abs(age) < self._timing.settle_time:  # a time stamp in the future says nothing
+                waits.append(self._timing.settle_time - age)
+                continue
+            entries.append(entry)
+            key = (entry.path, entry.revision)
+            if key not in known and (metadata := self._derived.load(*key)) is not None:
+                loaded[key] = metadata
+        return entries, loaded, min(waits, default=None)
+
+    def _show(self) -> None:
+        """Swap in a catalogue of what is known now."""
+        videos = [_video(e, self._known.get((e.path, e.revision))) for e in self._entries]
+        self.catalogue = Catalogue(videos)
+        for state in State:
+            count = sum(video.state is state for video in videos)
+            self._metrics.videos.labels(state).set(count)
+
+    async def _probe_always(self) -> None:
+        while True:
+            await self._unprobed.wait()
+            self._unprobed.clear()
+            entries, shown = self._entries, time.monotonic()
+            missing = [e for e in entries if (e.path, e.revision) not in self._known]
+            for entry in missing:
+                await self._probe(entry)
+                if self._entries is not entries:
+                    break  # a newer scan knows better what is missing, and has set the event
+                if time.monotonic() - shown > _SHOW_INTERVAL:
+                    self._show()
+                    shown = time.monotonic()
+            if missing:
+                self._show()
+
+    async def _probe(self, entry: Entry) -> None:
+        key = (entry.path, entry.revision)
+        with self._metrics.probe_seconds.time():
+            result = await self._prober.probe(self._root / entry.path)
+        self._known[key] = result
+        if isinstance(result, ProbeProblem):
+            self._metrics.probes.labels(result.outcome).inc()
+            _log.warning("a file cannot be probed", path=entry.path, reason=result.reason)
+        else:
+            self._metrics.probes.labels("complete").inc()
+            await asyncio.to_thread(self._derived.save, *key, result)
+
+    async def _watch(self) -> None:
+        """Scan soon after something changed. Where no events arrive, the interval remains."""
+        try:
+            async for _ in awatch(self._root, debounce=400, ignore_permission_denied=True):
+                self._changed.set()
+        except (OSError, RuntimeError) as error:
+            _log.warning("the folder cannot be watched; it is scanned now and then instead",
+                         seconds=self._timing.rescan_interval, error=str(error))  # fmt: skip
+
+
+def _video(entry: Entry, result: Metadata | ProbeProblem | None) -> Video:
+    metadata = result if isinstance(result, Metadata) else None
+    problem = result.reason if isinstance(result, ProbeProblem) else None
+    state = State.PENDING if result is None else State.FAILED if problem else State.PROBED
+    return Video(
+        path=entry.path,
+        title=(metadata and metadata.title) or PurePosixPath(entry.path).stem,
+        content_type=media_type(entry.path) or "application/octet-stream",
+        size=entry.size,
+        revision=entry.revision,
+        modified=entry.modified,
+        state=state,
+        problem=problem,
+        metadata=metadata,
+    )
