@@ -1,0 +1,143 @@
+"""From the environment to a running server, and from a signal to its end."""
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import sys
+
+import structlog
+import uvloop
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from quart import Quart
+
+from service import __version__, logs
+from service.app import Services, create_app
+from service.settings import PREFIX, Settings, SettingsError, load
+
+_log = structlog.get_logger()
+
+# A Range header of more than 8 KiB is to be answered, not refused with its connection; nginx's
+# large_client_header_buffers (nginx/nginx.conf) let no more through.
+_MOST_HEADER_BYTES = 64 * 1024
+
+# Connections that wait to be accepted. The kernel's own bound (net.core.somaxconn) is 4,096.
+_BACKLOG = 4096
+
+# Seconds for which an idle connection is kept, and the most that a request's headers may take.
+# Longer than nginx's and common balancers' 60, so that they never write into a closing connection.
+_KEEP_ALIVE = 75
+
+
+def main() -> int:
+    """Run the service until a signal ends it. Gives the exit status."""
+    _parse_arguments()
+    try:
+        settings = load(os.environ)
+        listener = listen(settings)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    logs.configure(settings.log_level)
+    host, port = listener.getsockname()[:2]
+    shown = "localhost" if host in ("0.0.0.0", "::", "127.0.0.1", "::1") else host  # noqa: S104
+    print(f"Reelay {__version__} serves {settings.media} on http://{shown}:{port}/", flush=True)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run(create_app(settings), settings, listener))
+    return 0
+
+
+def _parse_arguments() -> None:
+    lines = [
+        f"  {PREFIX}{name.upper():18} {field.description}"
+        for name, field in Settings.model_fields.items()
+    ]
+    parser = argparse.ArgumentParser(
+        prog="python -m service",
+        description="Put a folder of videos on the web.",
+        epilog="Settings, each an environment variable, or NAME_FILE naming a file that holds it:\n"
+        + "\n".join(lines),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"Reelay {__version__}")
+    parser.parse_args()
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Open the listening socket. Raises SettingsError where that cannot be.
+
+    Connections inherit its options. TCP_USER_TIMEOUT (RFC 5482, tcp(7)) lets the kernel end one
+    whose peer has taken nothing for the stall timeout, however much is buffered on the way, and
+    leaves alone one that takes a little now and then: no timer of ours could tell the two apart.
+    """
+    host, port = settings.listen
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        milliseconds = int(settings.stall_timeout * 1000)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+    try:
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        where = f"{host}:{port}"
+        raise SettingsError(f"{PREFIX}LISTEN={where!r}: {error.strerror or error}") from error
+    return listener
+
+
+async def run(app: Quart, settings: Settings, listener: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT, then drain.
+
+    SIGTERM: not ready at once; after the drain delay nothing new is accepted; what is under way may
+    end within the drain timeout, which counts from the signal. SIGINT, someone at a terminal: the
+    same without the delay. A second signal: at once.
+    """
+    config = Config()
+    config.bind = [f"fd://{listener.detach()}"]
+    config.backlog = _BACKLOG
+    config.keep_alive_timeout = _KEEP_ALIVE
+    config.h11_max_incomplete_size = _MOST_HEADER_BYTES
+    config.h2_max_header_list_size = _MOST_HEADER_BYTES
+    config.include_server_header = False
+    config.loglevel = "WARNING"
+    config.errorlog = None
+    drain = asyncio.get_running_loop().create_task(_drain(app, config, settings))
+    try:
+        await serve(app, config, shutdown_trigger=lambda: drain)
+    except asyncio.CancelledError:
+        # Hypercorn's own: it cancels what the drain timeout cut. There is nobody else to cancel us.
+        _log.warning("cut what had not ended", seconds=settings.drain_timeout)
+    _log.info("stopped")
+
+
+async def _drain(app: Quart, config: Config, settings: Settings) -> None:
+    """Return when nothing new is to be accepted."""
+    loop = asyncio.get_running_loop()
+    first: asyncio.Future[signal.Signals] = loop.create_future()
+
+    def on_signal(number: signal.Signals) -> None:
+        if first.done():
+            _log.warning("stopped at once by a second signal")
+            os._exit(128 + number)
+        first.set_result(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    received = await first
+    services: Services = app.extensions["reelay"]
+    services.ops.draining = True
+    delay = settings.drain_delay if received == signal.SIGTERM else 0.0
+    delay = min(delay, settings.drain_timeout)
+    config.graceful_timeout = settings.drain_timeout - delay
+    _log.info("stopping", signal=received.name, seconds_at_most=settings.drain_timeout)
+    await asyncio.sleep(delay)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

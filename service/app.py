@@ -1,0 +1,175 @@
+"""The one place that builds and wires, and the one list of routes. Nothing is built at import."""
+
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from quart import Quart, Response, request
+from quart_schema import OpenAPIProvider, QuartSchema, RequestSchemaValidationError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.routing import Rule
+
+from service import __version__
+from service.errors import ReelayError
+from service.library.derived import Derived
+from service.library.library import Library, Timing
+from service.library.probe import Prober
+from service.metrics import Metrics
+from service.settings import Settings
+from service.storage.local import LocalStorage
+from service.views.api import ApiViews
+from service.views.exchange import Exchanges, current_exchange
+from service.views.media import MediaViews
+from service.views.ops import OpsViews
+from service.views.pages import PageViews
+from service.views.problems import problem
+from service.views.static import StaticViews
+
+ALLOW = "GET, HEAD, OPTIONS"
+
+# The pages use nothing but this origin's own files. What the edge itself answers carries the same:
+# nginx/snippets/security-headers.conf.
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'self'; "
+        "script-src 'self'; connect-src 'self'; manifest-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What `__main__` needs of an application."""
+
+    ops: OpsViews
+
+
+class JSONRoutes(OpenAPIProvider):
+    """What `/openapi.json` describes: the JSON interface, and not the pages."""
+
+    def generate_rules(self) -> Iterable[Rule]:
+        return [rule for rule in super().generate_rules() if rule.endpoint.startswith("api_")]
+
+
+def create_app(settings: Settings) -> Quart:
+    """Build the application. Its parts start and stop with the server (ASGI lifespan)."""
+    metrics = Metrics()
+    storage = LocalStorage(settings.media)
+    library = Library(
+        storage=storage,
+        root=storage.root,
+        prober=Prober(),
+        derived=Derived(settings.derived),
+        metrics=metrics,
+        timing=Timing(settings.rescan_interval, settings.settle_time),
+    )
+    media = MediaViews(storage, metrics, settings.max_partial_size)
+    pages = PageViews(library)
+    api = ApiViews(library)
+    ops = OpsViews(metrics, lambda: library.scanned)
+    static = StaticViews(int(time.time()))
+
+    app = Quart("service", static_folder=None)
+    app.config["RESPONSE_TIMEOUT"] = None  # `Exchanges` cuts stalled ones, not slow ones
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.url_map.merge_slashes = False  # `//` in a path is a name that does not exist
+    app.extensions["reelay"] = Services(ops)
+    app.jinja_env.globals.update(url=_url_builder(static), version=__version__)
+    QuartSchema(
+        app,
+        info={"title": "Reelay", "version": __version__},
+        openapi_path="/openapi.json",
+        openapi_provider_class=JSONRoutes,
+        swagger_ui_path=None,
+        redoc_ui_path=None,
+        scalar_ui_path=None,
+    )
+
+    @app.before_serving
+    async def start() -> None:
+        library.start()
+
+    @app.after_serving
+    async def stop() -> None:
+        await library.stop()
+        storage.close()
+
+    routes: list[tuple[str, str, Callable[..., Awaitable[Any]]]] = [
+        ("/", "library", pages.library),
+        ("/watch/<path:path>", "watch", pages.watch),
+        ("/media/<path:path>", "media", media.media),
+        ("/download/<path:path>", "download", media.download),
+        ("/api/videos", "api_videos", api.videos),
+        ("/api/videos/<path:path>", "api_video", api.video),
+        ("/static/<name>", "static", static.static),
+        ("/_revision/<path:path>", "revision", media.revision),
+        ("/healthz", "healthz", ops.healthz),
+        ("/readyz", "readyz", ops.readyz),
+        ("/metrics", "metrics", ops.metrics),
+    ]
+    for rule, name, view in routes:
+        app.add_url_rule(rule, name, view, methods=["GET"], provide_automatic_options=False)
+
+    _handle_everything(app)
+    app.asgi_app = Exchanges(app.asgi_app, metrics, settings.stall_timeout)  # type: ignore[method-assign, assignment, arg-type]
+    return app
+
+
+def _url_builder(static: StaticViews) -> Callable[..., str]:
+    def url(name: str, filename: str = "") -> str:
+        return static.url(filename) if name == "static" else {"library": "/"}[name]
+
+    return url
+
+
+def _handle_everything(app: Quart) -> None:
+    """Wire what holds for every route."""
+
+    @app.before_request
+    async def name_route() -> Response | None:
+        if request.url_rule is not None:
+            current_exchange().route = request.url_rule.endpoint
+        elif request.method == "OPTIONS" and isinstance(
+            request.routing_exception, MethodNotAllowed
+        ):
+            return Response(status=204, headers={"Allow": ALLOW})
+        return None
+
+    @app.after_request
+    async def add_headers(response: Response) -> Response:
+        if response.status_code == 204:  # noqa: PLR2004 # there is nothing for it to describe
+            response.headers.pop("Content-Type", None)
+        page = response.mimetype == "text/html"
+        for name, value in SECURITY_HEADERS.items():
+            if page or name == "X-Content-Type-Options":
+                response.headers.setdefault(name, value)
+        response.headers.setdefault("Cache-Control", "no-cache")
+        return response
+
+    app.register_error_handler(ReelayError, _domain_error)
+    app.register_error_handler(RequestSchemaValidationError, _invalid_query)
+    app.register_error_handler(HTTPException, _http_error)
+
+
+async def _domain_error(error: ReelayError) -> Response:
+    return await problem(error.status, str(error))
+
+
+async def _http_error(error: HTTPException) -> Response:
+    if isinstance(error, NotFound):
+        return await problem(404, "There is nothing of that name here.")
+    if isinstance(error, MethodNotAllowed):
+        return await problem(405, f"Only {ALLOW} are answered here.", {"Allow": ALLOW})
+    return await problem(error.code or 500, error.description or "Something went wrong.")
+
+
+async def _invalid_query(error: RequestSchemaValidationError) -> Response:
+    cause: Any = error.validation_error
+    details = cause.errors() if hasattr(cause, "errors") else [{"loc": (), "msg": str(cause)}]
+    sentences = [f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in details]
+    return await problem(400, "; ".join(sentences))

@@ -1,0 +1,25 @@
+"""`python -m service.healthcheck`: ask the service of this environment whether it is ready."""
+
+import http.client
+import os
+import sys
+
+from service.settings import load
+
+
+def main() -> int:
+    """Give the exit status: 0 where `/readyz` answers 200."""
+    host, port = load(os.environ).listen
+    loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    connection = http.client.HTTPConnection(loopback, port, timeout=4)
+    try:
+        connection.request("GET", "/readyz")
+        return 0 if connection.getresponse().status == http.HTTPStatus.OK else 1
+    except OSError:
+        return 1
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""Every instrument, in one place.
+Law: labels are words of ours (routes, methods, statuses, outcomes), never a path or a client."""
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+from service import __version__
+
+# Seconds. The first byte of a warm file takes about a millisecond, of a sleeping disk some seconds.
+_FIRST_BYTE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_WORK_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60)
+
+_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+
+
+def method_label(method: str) -> str:
+    """Bound the methods that a client can make up."""
+    return method if method in _METHODS else "other"
+
+
+class Metrics:
+    """The instruments of one application, in a registry of its own."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # a second series for each, of no use here
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+        build = Gauge("reelay_build_info", "Always 1", ["version"], registry=registry)
+        build.labels(__version__).set(1)
+        self.requests = Counter(
+            "reelay_requests_total",
+            "Requests answered",
+            ["route", "method", "status"],
+            registry=registry,
+        )
+        self.sent_bytes = Counter(
+            "reelay_sent_bytes_total", "Bytes of response bodies", ["route"], registry=registry
+        )
+        self.ranges = Counter(
+            "reelay_ranges_total", "Media requests by kind of range", ["kind"], registry=registry
+        )
+        self.capped = Counter(
+            "reelay_capped_responses_total",
+            "Partial responses made shorter than asked for by the cap",
+            registry=registry,
+        )
+        self.broken = Counter(
+            "reelay_broken_responses_total",
+            "Responses cut short: aborted by the client, stalled, changed, failed",
+            ["outcome"],
+            registry=registry,
+        )
+        self.first_byte = Histogram(
+            "reelay_time_to_first_byte_seconds",
+            "From the request to the response's head",
+            ["route"],
+            buckets=_FIRST_BYTE_BUCKETS,
+            registry=registry,
+        )
+        self.in_progress = Gauge(
+            "reelay_responses_in_progress", "Responses being made or sent", registry=registry
+        )
+        self.videos = Gauge(
+            "reelay_videos", "Videos in the library by state of probing", ["state"],
+            registry=registry,
+        )  # fmt: skip
+        self.scans = Counter(
+            "reelay_scans_total", "Scans of the library by outcome", ["outcome"], registry=registry
+        )
+        self.scan_seconds = Histogram(
+            "reelay_scan_seconds", "Time of a scan", buckets=_WORK_BUCKETS, registry=registry
+        )
+        self.probes = Counter(
+            "reelay_probes_total", "Files probed by outcome", ["outcome"], registry=registry
+        )
+        self.probe_seconds = Histogram(
+            "reelay_probe_seconds", "Time of a probe", buckets=_WORK_BUCKETS, registry=registry
+        )

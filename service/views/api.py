@@ -1,0 +1,85 @@
+"""The library as JSON. Its models are the schema: `/openapi.json` is made from them."""
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from pydantic import BaseModel, ConfigDict, Field
+from quart_schema import validate_querystring, validate_response
+
+from service.errors import NotFoundError
+from service.library.catalogue import Sort
+from service.library.library import Library
+from service.library.video import Value, Video
+from service.views import links
+
+MOST_PER_PAGE = 200
+
+
+class VideosQuery(BaseModel):
+    """What may be asked of a listing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    q: Annotated[str, Field(max_length=200, description="Words that title or path must hold")] = ""
+    sort: Annotated[Sort, Field(description="What to sort by; a minus sign: downwards")] = "name"
+    limit: Annotated[int, Field(ge=1, le=MOST_PER_PAGE, description="Videos on a page")] = 50
+    cursor: Annotated[str | None, Field(description="Where the page before ended")] = None
+
+
+class VideoItem(Video):
+    """A video, and where to find it. Media are named by revision: those URLs never change."""
+
+    watch_url: str
+    media_url: str
+    download_url: str
+
+    @classmethod
+    def of(cls, video: Video) -> "VideoItem":
+        """Add the links to a video."""
+        return cls(
+            **dict(video),
+            watch_url=links.watch(video.path),
+            media_url=links.media(video.path, video.revision),
+            download_url=links.download(video.path, video.revision),
+        )
+
+
+class VideosPage(Value):
+    """A page of a listing."""
+
+    videos: tuple[VideoItem, ...]
+    total: int = Field(description="Videos on all pages")
+    next_url: str | None = Field(description="The next page, if there is one")
+
+
+class ApiViews:
+    """`/api/videos` and `/api/videos/<path>`."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+
+    @validate_querystring(VideosQuery)
+    @validate_response(VideosPage)
+    async def videos(self, query_args: VideosQuery) -> VideosPage:
+        """List videos: searched, sorted, a page at a time."""
+        asked = query_args
+        page = self._library.catalogue.page(asked.q, asked.sort, asked.limit, asked.cursor)
+        next_url = None
+        if page.next_cursor is not None:
+            following = asked.model_copy(update={"cursor": page.next_cursor})
+            next_url = "/api/videos?" + urlencode(following.model_dump(exclude_defaults=True))
+        videos = tuple(VideoItem.of(video) for video in page.videos)
+        return VideosPage(videos=videos, total=page.total, next_url=next_url)
+
+    @validate_response(VideoItem)
+    async def video(self, path: str) -> VideoItem:
+        """Describe one video."""
+        return VideoItem.of(find(self._library, path))
+
+
+def find(library: Library, path: str) -> Video:
+    """Look a video up in the library. Raises NotFoundError."""
+    video = library.catalogue.get(path)
+    if video is None:
+        raise NotFoundError("There is no such video in the library.")
+    return video

@@ -1,0 +1,151 @@
+"""One exchange: a request and its response, as the server around the framework sees them.
+Whatever a view does, here it is counted, logged, named, cut when it stalls, and cleaned up."""
+
+import asyncio
+import re
+import socket
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from typing import Any
+
+import structlog
+from quart import request
+
+from service.errors import BrokenResponseError, StalledError
+from service.metrics import Metrics, method_label
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Any, Receive, Send], Awaitable[None]]
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_LONGEST_FIELD = 256  # characters of what a client says that go into a log line
+
+# With TCP_USER_TIMEOUT the kernel itself ends a connection whose peer takes nothing. HTTP/2 has
+# windows of its own, which the kernel does not see: there a piece that is not taken in time, at no
+# less than this rate, means a stall.
+KERNEL_SEES_STALLS = hasattr(socket, "TCP_USER_TIMEOUT")
+_LEAST_RATE = 1024  # bytes a second
+
+_log = structlog.get_logger()
+
+
+class Exchange:
+    """What is known of one request and its response."""
+
+    def __init__(self, scope: Any) -> None:
+        headers = dict(scope["headers"])
+        given = headers.get(b"x-request-id", b"").decode("latin-1")
+        self.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        self.method = str(scope["method"])
+        self.path = str(scope["path"])
+        self.range = headers.get(b"range", b"").decode("latin-1")
+        self.version = str(scope["http_version"])
+        self.route = "unmatched"
+        self.status = 0
+        self.sent = 0
+        self.length: int | None = None
+        """The bytes that the body is to have, where that is known beforehand."""
+        self.outcome = "aborted"  # until the last byte has been handed over
+        self.started = time.perf_counter()
+        self.first_byte: float | None = None
+        self.resources = ExitStack()
+        """What the exchange opened, closed when it ends in whatever way."""
+
+
+def current_exchange() -> Exchange:
+    """Give the exchange of the request that is being answered."""
+    exchange: Exchange = request.scope["state"]["exchange"]
+    return exchange
+
+
+class Exchanges:
+    """The ASGI application around the framework's."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, stall_timeout: float) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._stall_timeout = stall_timeout
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = Exchange(scope)
+        scope.setdefault("state", {})["exchange"] = exchange
+        self._metrics.in_progress.inc()
+        try:
+            await self._app(scope, receive, lambda message: self._send(exchange, send, message))
+        except BrokenResponseError as error:
+            exchange.outcome = error.outcome
+            if exchange.version == "2":
+                # Hypercorn resets no stream. One that ends before its Content-Length is malformed
+                # to every client (RFC 9113 §8.1.1), and the connection lives on.
+                await self._end(send)
+        except Exception:  # noqa: BLE001 # the last one who can say what went wrong
+            exchange.outcome = "failed"
+            _log.exception("unexpected error", request_id=exchange.request_id)
+        finally:
+            exchange.resources.close()
+            self._metrics.in_progress.dec()
+            self._account(exchange)
+
+    async def _send(self, exchange: Exchange, send: Send, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            exchange.status = message["status"]
+            exchange.first_byte = time.perf_counter() - exchange.started
+            exchange.length = _body_length(exchange, message)
+            request_id = (b"x-request-id", exchange.request_id.encode())
+            message = {**message, "headers": [*message["headers"], request_id]}
+        body = message.get("body", b"")
+        try:
+            if KERNEL_SEES_STALLS and exchange.version != "2":
+                await send(message)
+            else:
+                async with asyncio.timeout(self._stall_timeout + len(body) / _LEAST_RATE):
+                    await send(message)
+        except TimeoutError as error:  # ours, or the kernel's ETIMEDOUT
+            raise StalledError("The client takes nothing.") from error
+        exchange.sent += len(body)
+        # A client that has its last byte may go before the server has said that it was the last.
+        ended = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if ended or exchange.sent == exchange.length:
+            exchange.outcome = "complete"
+
+    async def _end(self, send: Send) -> None:
+        try:
+            async with asyncio.timeout(self._stall_timeout):
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except TimeoutError:
+            pass  # it is stalled, too: closing the stream is left to the server
+
+    def _account(self, exchange: Exchange) -> None:
+        metrics, route, method = self._metrics, exchange.route, method_label(exchange.method)
+        metrics.requests.labels(route, method, str(exchange.status)).inc()
+        metrics.sent_bytes.labels(route).inc(exchange.sent)
+        if exchange.first_byte is not None:
+            metrics.first_byte.labels(route).observe(exchange.first_byte)
+        if exchange.outcome != "complete":
+            metrics.broken.labels(exchange.outcome).inc()
+        _log.info(
+            "request",
+            request_id=exchange.request_id,
+            method=exchange.method[:16],
+            route=route,
+            path=exchange.path[:_LONGEST_FIELD],
+            range=exchange.range[:_LONGEST_FIELD],
+            status=exchange.status,
+            bytes=exchange.sent,
+            seconds=round(time.perf_counter() - exchange.started, 4),
+            outcome=exchange.outcome,
+        )
+
+
+def _body_length(exchange: Exchange, start: Message) -> int | None:
+    if exchange.method == "HEAD" or start["status"] in (204, 304):  # RFC 9110 §6.4.1
+        return 0
+    length = dict(start["headers"]).get(b"content-length")
+    return None if length is None else int(length)

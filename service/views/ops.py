@@ -1,0 +1,39 @@
+"""What operators and balancers ask: alive, ready, and the metrics."""
+
+from collections.abc import Callable
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from quart import Response
+
+from service.metrics import Metrics
+from service.views.problems import problem
+
+
+class OpsViews:
+    """`/healthz`, `/readyz`, `/metrics`."""
+
+    def __init__(self, metrics: Metrics, scanned: Callable[[], bool]) -> None:
+        self._metrics = metrics
+        self._scanned = scanned
+        self.draining = False
+        """Set when a stop has begun: from then on new work should go elsewhere."""
+
+    async def healthz(self) -> Response:
+        """Say that the event loop turns: nothing else is looked at."""
+        return _ok()
+
+    async def readyz(self) -> Response:
+        """Say whether requests should come here: after the first scan, until a stop begins."""
+        if self.draining:
+            return await problem(503, "This replica is stopping.", {"Retry-After": "1"})
+        if not self._scanned():
+            return await problem(503, "The first scan is under way.", {"Retry-After": "1"})
+        return _ok()
+
+    async def metrics(self) -> Response:
+        """Give every instrument in Prometheus' text format."""
+        return Response(generate_latest(self._metrics.registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _ok() -> Response:
+    return Response("ok\n", content_type="text/plain", headers={"Cache-Control": "no-store"})

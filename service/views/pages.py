@@ -1,0 +1,139 @@
+"""The pages. Each puts values of the library into a template; none decides anything."""
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from quart import render_template
+from quart_schema import validate_querystring
+
+from service.library.catalogue import SORTS
+from service.library.library import Library
+from service.library.video import Metadata, Stream, Video
+from service.views import links
+from service.views.api import VideosQuery, find
+
+_SORT_LABELS = {
+    "name": "Name",
+    "-name": "Name, backwards",
+    "date": "Oldest first",
+    "-date": "Newest first",
+    "duration": "Shortest first",
+    "-duration": "Longest first",
+    "size": "Smallest first",
+    "-size": "Largest first",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A video as the library page shows it."""
+
+    video: Video
+    watch_url: str
+    details: str
+
+
+class PageViews:
+    """`/` and `/watch/<path>`."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+
+    @validate_querystring(VideosQuery)
+    async def library(self, query_args: VideosQuery) -> str:
+        """List the library."""
+        asked = query_args
+        page = self._library.catalogue.page(asked.q, asked.sort, asked.limit, asked.cursor)
+        next_url = None
+        if page.next_cursor is not None:
+            following = asked.model_copy(update={"cursor": page.next_cursor})
+            next_url = "/?" + urlencode(following.model_dump(exclude_defaults=True))
+        items = [Item(video, links.watch(video.path), details(video)) for video in page.videos]
+        return await render_template(
+            "library.html",
+            videos=items,
+            total=page.total,
+            query=asked.q,
+            sort=asked.sort,
+            sorts=[(sort, _SORT_LABELS[sort]) for sort in SORTS],
+            next_url=next_url,
+        )
+
+    async def watch(self, path: str) -> str:
+        """Play one video."""
+        video = find(self._library, path)
+        streams = video.metadata.streams if video.metadata else ()
+        return await render_template(
+            "watch.html",
+            video=video,
+            media_url=links.media(video.path, video.revision),
+            download_url=links.download(video.path, video.revision),
+            captions=[],
+            facts=facts(video),
+            streams=[describe_stream(stream) for stream in streams],
+            audio_only=video.content_type.startswith("audio/"),
+        )
+
+
+def details(video: Video) -> str:
+    """Say the most interesting things of a video in one line."""
+    parts = []
+    if video.metadata:
+        if video.metadata.duration is not None:
+            parts.append(duration(video.metadata.duration))
+        parts += [f"{s.width}×{s.height}" for s in video.metadata.streams if s.kind == "video"][:1]
+    return " · ".join([*parts, size(video.size)])
+
+
+def facts(video: Video) -> list[tuple[str, str]]:
+    """Say everything about a video, as labels and values."""
+    rows = [("Size", size(video.size)), ("Type", video.content_type)]
+    if video.metadata:
+        rows = [*_metadata_facts(video.metadata), *rows]
+    return [*rows, ("File", video.path), ("Revision", video.revision)]
+
+
+def _metadata_facts(metadata: Metadata) -> list[tuple[str, str]]:
+    rows = []
+    if metadata.duration is not None:
+        rows.append(("Length", duration(metadata.duration)))
+    if metadata.bit_rate is not None:
+        rows.append(("Bit rate", f"{metadata.bit_rate / 1e6:.2f} Mbit/s"))
+    rows.append(("Container", metadata.container))
+    if metadata.index_at_front is not None:
+        rows.append(("Index", "at the front" if metadata.index_at_front else "at the end"))
+    return rows
+
+
+def describe_stream(stream: Stream) -> str:
+    """Say in a line what a stream is."""
+    parts = [f"{stream.kind}: {stream.codec}"]
+    if stream.codec_string:
+        parts[0] += f" ({stream.codec_string})"
+    if stream.width and stream.height:
+        parts.append(f"{stream.width}×{stream.height}")
+    if stream.frame_rate:
+        parts.append(f"{stream.frame_rate:g} frames/s")
+    if stream.channels:
+        parts.append(f"{stream.channels} channel{'s' if stream.channels > 1 else ''}")
+    if stream.sample_rate:
+        parts.append(f"{stream.sample_rate / 1000:g} kHz")
+    if stream.language:
+        parts.append(stream.language)
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Write a time as 1:02:03 or 2:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def size(count: float) -> str:
+    """Write a number of bytes in decimal units, as file managers do."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":  # noqa: PLR2004
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"  # noqa: PLR2004
+        count /= 1000
+    raise AssertionError
