@@ -1,0 +1,38 @@
+#!/bin/sh
+# A certificate: the one that is mounted, or one made here for a first look. The latter is kept, so
+# that browsers need to be told only once, and renewed when it has less than a month left.
+set -eu
+folder=/etc/nginx/tls
+certificate=$folder/fullchain.pem
+key=$folder/privkey.pem
+made_here=$folder/made-by-the-edge
+
+if [ -e "$certificate" ] || [ -e "$key" ]; then
+    for file in "$certificate" "$key"; do
+        if [ ! -r "$file" ]; then
+            echo "$file: is missing, or cannot be read by user $(id -u)" >&2
+            exit 2
+        fi
+    done
+    [ -e "$made_here" ] || exit 0
+    name=$(cat "$made_here")
+    month=2592000 # seconds
+    if [ "$name" = "${REELAY_HOSTNAME:-localhost}" ] &&
+        openssl x509 -in "$certificate" -noout -checkend "$month" >/dev/null; then
+        exit 0
+    fi
+fi
+if [ ! -w "$folder" ]; then
+    echo "$folder: holds no fullchain.pem and privkey.pem, and user $(id -u) cannot write them there" >&2
+    exit 2
+fi
+name=${REELAY_HOSTNAME:-localhost}
+echo "making a self-signed certificate for $name"
+umask 077
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -days 365 \
+    -subj "/CN=$name" -addext "subjectAltName=DNS:$name,DNS:localhost,IP:127.0.0.1,IP:::1" \
+    -addext "extendedKeyUsage=serverAuth" \
+    -keyout "$key.new" -out "$certificate.new" 2>/dev/null
+mv "$key.new" "$key"
+mv "$certificate.new" "$certificate"
+printf '%s' "$name" >"$made_here"
