@@ -1,0 +1,45 @@
+ARG PYTHON_IMAGE=python:3.14-slim
+
+# hadolint ignore=DL3006 # the version is in the argument
+FROM ${PYTHON_IMAGE} AS build
+WORKDIR /build
+RUN python3 -m venv /opt/reelay
+COPY requirements.txt .
+RUN --mount=type=cache,target=/root/.cache/pip \
+    /opt/reelay/bin/pip install --require-hashes --only-binary=:all: -r requirements.txt
+COPY service /opt/reelay/app/service
+RUN /opt/reelay/bin/python -m compileall -q /opt/reelay/app
+
+# hadolint ignore=DL3006 # the same one
+FROM ${PYTHON_IMAGE}
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Reelay" \
+      org.opencontainers.image.description="Puts a folder of videos on the web" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+
+RUN groupadd --system --gid 10001 reelay \
+ && useradd --system --uid 10001 --gid reelay --home-dir /nonexistent --shell /usr/sbin/nologin reelay \
+ && mkdir -p /media /var/cache/reelay \
+ && chown reelay:reelay /var/cache/reelay
+COPY --from=build /opt/reelay /opt/reelay
+# What a container without a mounted folder plays.
+COPY media /media
+
+# MALLOC_ARENA_MAX: the disk threads would else each keep an arena of their own.
+ENV PATH=/opt/reelay/bin:$PATH \
+    PYTHONPATH=/opt/reelay/app \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    MALLOC_ARENA_MAX=2 \
+    PORT=8000 \
+    REELAY_MEDIA=/media \
+    REELAY_DERIVED=/var/cache/reelay
+WORKDIR /opt/reelay/app
+USER reelay
+EXPOSE 8000
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --start-interval=1s \
+    CMD ["python", "-m", "service.healthcheck"]
+CMD ["python", "-m", "service"]
