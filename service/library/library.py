@@ -98,9 +98,9 @@ class Library:
                 self._metrics.scans.labels("complete").inc()
                 if unsettled is not None:
                     wait = min(wait, unsettled)
-            except OSError as error:
+            except Exception:  # noqa: BLE001 # the library outlives whatever a folder may hold
                 self._metrics.scans.labels("failed").inc()
-                _log.warning("the folder cannot be scanned", error=str(error))
+                _log.exception("the folder cannot be scanned")
             took = time.monotonic() - started
             self._metrics.scan_seconds.observe(took)
             with suppress(TimeoutError):

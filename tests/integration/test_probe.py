@@ -1,0 +1,597 @@
+"""Real files, made by FFmpeg's program, through real worker processes."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+
+from service.library.probe import LONGEST_ANSWER, ProbeProblem, Prober
+from service.library.video import Metadata, Stream
+
+WORKER = (sys.executable, "-m", "service.library.probe_worker")
+PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=1")
+SOUND = ("-f", "lavfi", "-i", "sine=duration=1")
+H264 = ("-c:v", "libx264", "-profile:v", "high", "-level", "3.0", "-pix_fmt", "yuv420p")
+AAC = ("-c:a", "aac", "-ac", "2")
+
+
+@cache
+def encoders() -> frozenset[str]:
+    listing = subprocess.run(
+        ["ffmpeg", "-hide_banner", "-encoders"], check=True, capture_output=True, text=True
+    )
+    return frozenset(line.split()[1] for line in listing.stdout.splitlines() if " " in line.strip())
+
+
+def ffmpeg(path: Path, *arguments: str | Path) -> Path:
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not on PATH, and the files of this test are made with it")
+    for option, name in pairwise(arguments):
+        if option in {"-c:v", "-c:a"} and name != "copy" and name not in encoders():
+            pytest.skip(f"this ffmpeg has no encoder {name}")
+    subprocess.run(
+        ["ffmpeg", "-nostdin", "-v", "error", "-y", *arguments, path], check=True, timeout=120
+    )
+    return path
+
+
+def mp4(path: Path, *arguments: str) -> Path:
+    return ffmpeg(path, *PICTURE, *SOUND, *H264, *AAC, *arguments)
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Path:
+    """Make a file that blocks who opens it."""
+    path = tmp_path / "blocks.mp4"
+    os.mkfifo(path)
+    return path
+
+
+@pytest.fixture
+async def prober() -> AsyncIterator[Prober]:
+    prober = Prober()
+    yield prober
+    pids = prober.pids
+    await prober.close()
+    assert not any(map(exists, pids))
+
+
+def exists(pid: int) -> bool:
+    """Whether there is such a process, be it a zombie."""
+    return Path(f"/proc/{pid}").exists()
+
+
+async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - processes set no asyncio.Event
+            await asyncio.sleep(0.01)
+
+
+async def metadata(prober: Prober, path: Path) -> Metadata:
+    answer = await prober.probe(path)
+    assert isinstance(answer, Metadata), answer
+    return answer
+
+
+async def problem(prober: Prober, path: Path) -> ProbeProblem:
+    answer = await prober.probe(path)
+    assert isinstance(answer, ProbeProblem), answer
+    assert str(path.parent) not in answer.reason
+    return answer
+
+
+# What is told of good files
+
+
+async def test_an_mp4_tells_its_streams(prober: Prober, tmp_path: Path) -> None:
+    path = mp4(tmp_path / "a.mp4", "-metadata", "title= Hello ", "-metadata:s:a:0", "language=deu")
+    told = await metadata(prober, path)
+    assert "mp4" in told.container.split(",")
+    assert told.duration == pytest.approx(1.0, abs=0.1)
+    assert told.bit_rate == pytest.approx(path.stat().st_size * 8, rel=0.1)
+    assert told.title == "Hello"
+    assert told.streams == (
+        Stream(
+            kind="video",
+            codec="h264",
+            codec_string="avc1.64001E",  # High, no constraints, level 3.0: as encoded
+            width=320,
+            height=240,
+            frame_rate=25.0,
+        ),
+        Stream(
+            kind="audio",
+            codec="aac",
+            codec_string="mp4a.40.2",
+            channels=2,
+            sample_rate=44100,
+            language="deu",
+        ),
+    )
+
+
+@pytest.mark.parametrize(("flags", "expected"), [(("-movflags", "+faststart"), True), ((), False)])
+async def test_an_mp4_tells_where_its_index_is(
+    prober: Prober,
+    tmp_path: Path,
+    flags: tuple[str, ...],
+    expected: bool,  # noqa: FBT001 - a case of the table
+) -> None:
+    told = await metadata(prober, mp4(tmp_path / "a.mp4", *flags))
+    assert told.index_at_front is expected
+
+
+FILES = [
+    (
+        "a.webm",
+        ("-c:v", "libvpx-vp9", "-pix_fmt", "yuv420p", "-c:a", "libopus"),
+        ("vp09.00.20.08", "opus"),  # 76800 samples are more than level 1.1 has
+    ),
+    (
+        "a.mp4",
+        ("-c:v", "libvpx-vp9", "-pix_fmt", "yuv420p", "-c:a", "flac", "-strict", "-2"),
+        ("vp09.00.20.08", "flac"),
+    ),
+    ("a.webm", ("-c:v", "libvpx", "-c:a", "libvorbis"), ("vp8", "vorbis")),
+    (
+        "a.mkv",
+        ("-c:v", "libx265", "-pix_fmt", "yuv420p", "-x265-params", "log-level=none", "-c:a", "ac3"),
+        ("hvc1.1.6.L60.90", "ac-3"),  # Main, level 2, progressive and frames only
+    ),
+    (
+        "a.ts",  # Annex B
+        ("-c:v", "libx265", "-pix_fmt", "yuv420p", "-x265-params", "log-level=none", *AAC),
+        ("hvc1.1.6.L60.90", "mp4a.40.2"),
+    ),
+    ("a.ts", (*H264, "-c:a", "eac3"), ("avc1.64001E", "ec-3")),
+    (
+        "a.mp4",
+        ("-c:v", "libaom-av1", "-cpu-used", "8", "-pix_fmt", "yuv420p10le", "-c:a", "libmp3lame"),
+        ("av01.0.00M.10", "mp4a.6B"),  # Main, level 2.0, 10 bits
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "expected"), FILES)
+async def test_streams_tell_what_a_browser_needs_to_know(
+    prober: Prober, tmp_path: Path, name: str, arguments: tuple[str, ...], expected: tuple[str, str]
+) -> None:
+    told = await metadata(prober, ffmpeg(tmp_path / name, *PICTURE, *SOUND, *arguments))
+    assert tuple(stream.codec_string for stream in told.streams) == expected
+    assert (told.streams[0].width, told.streams[0].height) == (320, 240)
+    assert told.streams[0].frame_rate == pytest.approx(25.0)
+    assert (told.index_at_front is None) is (name != "a.mp4")
+    assert told.duration == pytest.approx(1.0, abs=0.2)
+    assert not any(stream.language for stream in told.streams)  # "und" is no language
+
+
+@pytest.mark.parametrize(
+    ("name", "encoder", "codec"), [("a.mp3", "libmp3lame", "mp3"), ("a.m4a", "aac", "aac")]
+)
+async def test_cover_art_is_an_attachment(
+    prober: Prober, tmp_path: Path, name: str, encoder: str, codec: str
+) -> None:
+    cover = ffmpeg(tmp_path / "cover.png", *PICTURE, "-frames:v", "1")
+    maps = ("-map", "0", "-map", "1", "-c:v", "copy", "-disposition:v", "attached_pic")
+    path = ffmpeg(tmp_path / name, *SOUND, "-i", cover, *maps, "-c:a", encoder)
+    told = await metadata(prober, path)
+    assert [(stream.kind, stream.codec) for stream in told.streams] == [
+        ("audio", codec),
+        ("attachment", "png"),
+    ]
+
+
+async def test_a_title_that_is_no_utf_8_is_told_as_far_as_it_goes(
+    prober: Prober, tmp_path: Path
+) -> None:
+    path = mp4(tmp_path / "a.mp4", "-metadata", "title=Hello")
+    path.write_bytes(path.read_bytes().replace(b"Hello", b"H\xffllo"))
+    assert (await metadata(prober, path)).title == "H\ufffdllo"
+
+
+async def test_a_stream_without_decoder_is_told_all_the_same(
+    prober: Prober, tmp_path: Path
+) -> None:
+    path = mp4(tmp_path / "a.mp4")
+    # the last avc1 is the sample entry, the first one is ftyp's brand
+    path.write_bytes(b"zzzz".join(path.read_bytes().rsplit(b"avc1", 1)))
+    told = await metadata(prober, path)
+    assert [stream.kind for stream in told.streams] == ["video", "audio"]
+    assert told.streams[0].codec_string is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["with space.mp4", "🎬 ünïcode.mp4", "line\nend.mp4", "concat:%03d|x.mp4", "b\udcff.mp4"],
+)
+async def test_any_name_is_opened_as_a_file(prober: Prober, tmp_path: Path, name: str) -> None:
+    path = mp4(tmp_path / "a.mp4").rename(tmp_path / name)
+    assert (await metadata(prober, path)).duration
+
+
+async def test_content_decides_not_the_extension(prober: Prober, tmp_path: Path) -> None:
+    path = mp4(tmp_path / "a.mp4").rename(tmp_path / "a.mp3")
+    assert "mp4" in (await metadata(prober, path)).container
+
+
+# What is wrong with bad ones
+
+FTYP = struct.pack(">I4s4sI4s", 20, b"ftyp", b"isom", 512, b"mp41")
+SUBTITLES = b"1\n00:00:00,000 --> 00:00:01,000\nHello\n\n" * 20
+DAMAGED = {
+    "empty": (b"", "empty"),
+    "zeros": (bytes(100_000), "zeros"),
+    "text": (b"All work and no play makes Jack a dull boy.\n" * 100, "no video or audio file"),
+    "subtitles": (SUBTITLES, "no video or audio file"),
+    "playlist": (b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", "no video or audio file"),
+    "no moov": (FTYP + struct.pack(">I4s", 1008, b"mdat") + b"\x55" * 1000, "moov"),
+    "moov of 100 MB": (FTYP + struct.pack(">I4s", 100 << 20, b"moov") + b"\x55" * 99, "damaged"),
+    "mdat of 100 MB": (FTYP + struct.pack(">I4s", 100 << 20, b"mdat") + b"\x55" * 99, "moov"),
+}
+
+
+@pytest.mark.parametrize(("data", "word"), DAMAGED.values(), ids=DAMAGED.keys())
+async def test_what_is_no_video_is_a_problem_that_says_why(
+    prober: Prober, tmp_path: Path, data: bytes, word: str
+) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(data)
+    told = await problem(prober, path)
+    assert told.outcome == "failed"
+    assert word in told.reason
+
+
+async def test_an_mp4_cut_off_before_its_index_is_a_problem(prober: Prober, tmp_path: Path) -> None:
+    path = mp4(tmp_path / "a.mp4")
+    os.truncate(path, path.stat().st_size // 2)
+    told = await problem(prober, path)
+    assert told.outcome == "failed"
+    assert "moov" in told.reason
+
+
+async def test_a_picture_is_no_video(prober: Prober, tmp_path: Path) -> None:
+    path = ffmpeg(tmp_path / "a.png", *PICTURE, "-frames:v", "1").rename(tmp_path / "a.mp4")
+    assert "no video or audio file" in (await problem(prober, path)).reason
+
+
+async def test_a_file_of_subtitles_has_no_picture_and_no_sound(
+    prober: Prober, tmp_path: Path
+) -> None:
+    text = tmp_path / "a.srt"
+    text.write_bytes(SUBTITLES)
+    told = await problem(prober, ffmpeg(tmp_path / "a.mkv", "-i", text))
+    assert "no picture and no sound" in told.reason
+
+
+async def test_what_cannot_be_opened_is_a_problem(prober: Prober, tmp_path: Path) -> None:
+    assert "gone" in (await problem(prober, tmp_path / "none.mp4")).reason
+    (tmp_path / "folder.mp4").mkdir()
+    assert "regular file" in (await problem(prober, tmp_path / "folder.mp4")).reason
+
+
+# What happens to the processes
+
+
+async def test_a_killed_worker_costs_its_file_alone(
+    prober: Prober, tmp_path: Path, fifo: Path
+) -> None:
+    probing = asyncio.create_task(prober.probe(fifo))
+    await until(lambda: prober.pids)
+    (pid,) = prober.pids
+    os.kill(pid, signal.SIGKILL)
+    answer = await probing
+    assert isinstance(answer, ProbeProblem)
+    assert answer.outcome == "crashed"
+    await metadata(prober, mp4(tmp_path / "a.mp4"))
+    await until(lambda: not exists(pid))
+
+
+async def test_a_worker_killed_between_files_costs_none(prober: Prober, tmp_path: Path) -> None:
+    path = mp4(tmp_path / "a.mp4")
+    await metadata(prober, path)
+    (pid,) = prober.pids
+    os.kill(pid, signal.SIGKILL)
+    await until(lambda: not exists(pid))
+    await metadata(prober, path)
+    assert pid not in prober.pids
+
+
+async def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path, fifo: Path) -> None:
+    path = mp4(tmp_path / "a.mp4")
+    prober = Prober(timeout=2)
+    try:
+        await metadata(prober, path)
+        (pid,) = prober.pids
+        begun = time.monotonic()
+        told = await problem(prober, fifo)
+        assert time.monotonic() - begun == pytest.approx(2, abs=1)
+        assert told.outcome == "timeout"
+        await metadata(prober, path)
+        await until(lambda: not exists(pid))
+    finally:
+        await prober.close()
+
+
+async def test_a_cancelled_probe_leaves_no_answer_behind(
+    prober: Prober, tmp_path: Path, fifo: Path
+) -> None:
+    path = mp4(tmp_path / "a.mp4")
+    await metadata(prober, path)
+    (pid,) = prober.pids
+    probing = asyncio.create_task(prober.probe(fifo))
+    await asyncio.sleep(0.1)
+    probing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await probing
+    assert (await metadata(prober, path)).title is None
+    assert pid not in prober.pids
+    await until(lambda: not exists(pid))
+
+
+async def test_a_probe_may_be_cancelled_at_any_moment(prober: Prober, tmp_path: Path) -> None:
+    path = mp4(tmp_path / "a.mp4")
+
+    async def for_ever() -> None:
+        while True:
+            await prober.probe(path)
+
+    for milliseconds in (0, 1, 2, 3, 5, 10, 50, 100, 200, 300):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(for_ever(), milliseconds / 1000)
+    await metadata(prober, path)
+    assert len(prober.pids) == 1
+
+
+async def test_processes_are_started_when_needed_and_replaced_in_time(tmp_path: Path) -> None:
+    path = mp4(tmp_path / "a.mp4")
+    prober = Prober(workers=2, files_per_worker=2)
+    try:
+        assert not prober.pids
+        await metadata(prober, path)
+        first = prober.pids
+        assert len(first) == 1
+        await metadata(prober, path)
+        assert not prober.pids, "a second process was started, or the first one not ended"
+        await metadata(prober, path)
+        assert len(prober.pids) == 1
+        assert not prober.pids & first
+    finally:
+        await prober.close()
+
+
+async def test_the_number_of_processes_is_bounded() -> None:
+    prober = Prober(workers=2, command=saying(PROBLEM, "import time; time.sleep(0.1)"))
+    seen: list[int] = []
+
+    async def one(number: int) -> None:
+        await prober.probe(Path(f"/{number}"))
+        seen.append(len(prober.pids))
+
+    await asyncio.gather(*map(one, range(8)))
+    await prober.close()
+    assert max(seen) == 2
+
+
+async def test_close_ends_what_is_under_way(fifo: Path) -> None:
+    prober = Prober(workers=2)
+    probing = [asyncio.create_task(prober.probe(fifo)) for _ in range(3)]
+    await until(lambda: len(prober.pids) == 2)
+    pids = prober.pids
+    async with asyncio.timeout(10):
+        await asyncio.gather(prober.close(), prober.close())
+    assert not any(map(exists, pids))
+    assert not prober.pids
+    for result in await asyncio.gather(*probing, return_exceptions=True):
+        assert isinstance(result, RuntimeError)
+    with pytest.raises(RuntimeError, match="closed"):
+        await prober.probe(fifo)
+
+
+# What a worker that went astray may say
+
+PROBLEM = b'{"problem": "It is so."}\n'
+VALID = {"container": "mp4", "duration": 1.0, "bit_rate": 1, "streams": []}
+
+
+def saying(answer: bytes, before: str = "") -> tuple[str, ...]:
+    """Give the command of a worker that answers every request so."""
+    source = (
+        f"import sys\nfor _ in sys.stdin.buffer:\n {before or 'pass'}\n"
+        f" sys.stdout.buffer.write({answer!r}); sys.stdout.flush()"
+    )
+    return (sys.executable, "-c", source)
+
+
+def copying(answer: Path) -> tuple[str, ...]:
+    """Give the command of a worker that answers with the content of a file."""
+    source = (
+        "import pathlib, sys\nfor _ in sys.stdin.buffer:\n"
+        " sys.stdout.buffer.write(pathlib.Path(sys.argv[1]).read_bytes()); sys.stdout.flush()"
+    )
+    return (sys.executable, "-c", source, str(answer))
+
+
+def answer_of(size: int) -> bytes:
+    """Give a valid answer of `size` bytes."""
+    frame = json.dumps({"metadata": VALID | {"title": ""}}).encode() + b"\n"
+    return frame.replace(b'"title": ""', b'"title": "%s"' % (b"x" * (size - len(frame))))
+
+
+async def test_an_answer_may_be_as_long_as_the_bound_says(tmp_path: Path) -> None:
+    (tmp_path / "answer").write_bytes(answer_of(LONGEST_ANSWER))
+    prober = Prober(command=copying(tmp_path / "answer"))
+    told = await metadata(prober, tmp_path)
+    assert told.title is not None
+    assert len(told.title) > LONGEST_ANSWER - 200
+    await prober.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"\n",
+        b"noise\n",
+        b"\xff\n",
+        b"[]\n",
+        b"{}\n",
+        b'{"problem": ""}\n',
+        b'{"problem": 7}\n',
+        b'{"metadata": {}}\n',
+        json.dumps({"metadata": VALID, "problem": "both"}).encode() + b"\n",
+        json.dumps({"metadata": VALID | {"unknown": 1}}).encode() + b"\n",
+        json.dumps({"metadata": VALID | {"duration": "long"}}).encode() + b"\n",
+        b"[" * 100_000 + b"\n",
+    ],
+)
+async def test_an_invalid_answer_counts_as_a_crash(answer: bytes) -> None:
+    prober = Prober(command=saying(answer))
+    assert (await problem(prober, Path("/a/b"))).outcome == "crashed"
+    assert not prober.pids
+    await prober.close()
+
+
+async def test_an_answer_beyond_the_bound_counts_as_a_crash(tmp_path: Path) -> None:
+    (tmp_path / "answer").write_bytes(answer_of(LONGEST_ANSWER * 3))
+    prober = Prober(command=copying(tmp_path / "answer"))
+    assert (await problem(prober, Path("/a/b"))).outcome == "crashed"
+    await prober.close()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("/nonexistent/program",),
+        (sys.executable, "-c", "raise SystemExit(1)"),
+        (sys.executable, "-c", "print('half', end='')"),
+    ],
+)
+async def test_a_worker_that_cannot_work_counts_as_a_crash(command: tuple[str, ...]) -> None:
+    prober = Prober(command=command)
+    for _ in range(2):
+        assert (await problem(prober, Path("/a/b"))).outcome == "crashed"
+    await prober.close()
+
+
+# The worker by itself
+
+
+def run(source: str, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    source = f"import os, sys; from service.library import probe_worker as worker; {source}"
+    return subprocess.run(
+        [sys.executable, "-c", source, *arguments],
+        check=False,
+        input=given,
+        capture_output=True,
+        timeout=30,
+    )
+
+
+def test_a_worker_has_a_bound_on_its_memory() -> None:
+    assert run("worker.limit_process(); bytearray(worker.MEMORY // 2)").returncode == 0
+    result = run("worker.limit_process(); bytearray(worker.MEMORY + (1 << 20))")
+    assert b"MemoryError" in result.stderr
+
+
+def test_a_file_that_takes_too_much_memory_is_a_problem() -> None:
+    result = run(
+        "worker.limit_process();"
+        "worker.metadata_of = lambda *_: bytearray(2 * worker.MEMORY);"
+        "print(worker.answer_to(sys.executable))"
+    )
+    assert b"memory" in result.stdout
+
+
+def test_nothing_but_answers_reaches_standard_output() -> None:
+    result = run(
+        "worker.answer_to = lambda _: {'said': os.write(1, b'noise')}; worker.main()",
+        given=b'{"path": "/"}\n',
+    )
+    assert result.stdout == b'{"said": 5}\n'
+    assert b"noise" in result.stderr
+
+
+def test_a_worker_that_hangs_ends_itself(fifo: Path) -> None:
+    request = json.dumps({"path": str(fifo)}).encode() + b"\n"
+    result = subprocess.run([*WORKER, "1"], check=False, input=request, timeout=30)
+    assert result.returncode == -signal.SIGALRM
+
+
+async def test_a_worker_gives_way_to_the_server_and_dumps_no_core(
+    prober: Prober, tmp_path: Path
+) -> None:
+    await problem(prober, tmp_path)
+    (pid,) = prober.pids
+    assert os.getpriority(os.PRIO_PROCESS, pid) == min(os.nice(0) + 10, 19)
+    limits = await asyncio.to_thread(Path(f"/proc/{pid}/limits").read_text)
+    core = next(line for line in limits.splitlines() if line.startswith("Max core file size"))
+    assert core.split()[4:6] == ["0", "0"]
+
+
+PARENT = """
+import asyncio, os, sys
+from pathlib import Path
+from service.library.probe import Prober
+
+async def main():
+    prober = Prober()
+    print(await prober.probe(Path("none.mp4")), *prober.pids, flush=True)
+    os._exit(0)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_worker_is_found_from_anywhere_and_ends_with_its_parent(tmp_path: Path) -> None:
+    (tmp_path / "service").mkdir()
+    (tmp_path / "service/__init__.py").write_text("raise ImportError('the wrong one')")
+    parent = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-P", "-c", PARENT],  # -P: the parent itself does not look here
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=30,
+    )
+    said, pid = parent.stdout.rsplit(maxsplit=1)
+    assert "The file is gone." in said
+    status = Path(f"/proc/{pid}/status")
+    # a zombie has ended; it is for whoever adopted it to reap
+    await until(lambda: not status.exists() or "\nState:\tZ" in status.read_text())
+
+
+def test_all_this_works_on_uvloop(tmp_path: Path, fifo: Path) -> None:
+    path = mp4(tmp_path / "a.mp4")
+
+    async def main() -> None:
+        prober = Prober(timeout=2)
+        await metadata(prober, path)
+        pids = prober.pids
+        assert (await problem(prober, fifo)).outcome == "timeout"
+        probing = asyncio.create_task(prober.probe(fifo))
+        await until(lambda: prober.pids - pids)
+        (pid,) = prober.pids - pids
+        os.kill(pid, signal.SIGKILL)
+        answer = await probing
+        assert isinstance(answer, ProbeProblem)
+        assert answer.outcome == "crashed"
+        await metadata(prober, path)
+        pids |= prober.pids
+        await prober.close()
+        assert not any(map(exists, pids))
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
