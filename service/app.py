@@ -107,7 +107,7 @@ def create_app(settings: Settings) -> Quart:
         ("/api/videos", "api_videos", api.videos),
         ("/api/videos/<path:path>", "api_video", api.video),
         ("/static/<name>", "static", static.static),
-        ("/_revision/<path:path>", "revision", media.revision),
+        ("/_revision", "revision", media.revision),
         ("/healthz", "healthz", ops.healthz),
         ("/readyz", "readyz", ops.readyz),
         ("/metrics", "metrics", ops.metrics),
@@ -116,7 +116,7 @@ def create_app(settings: Settings) -> Quart:
         app.add_url_rule(rule, name, view, methods=["GET"], provide_automatic_options=False)
 
     _handle_everything(app)
-    app.asgi_app = Exchanges(app.asgi_app, metrics, settings.stall_timeout)  # type: ignore[method-assign, assignment, arg-type]
+    app.asgi_app = Exchanges(app.asgi_app, metrics)  # type: ignore[method-assign, assignment, arg-type]
     return app
 
 

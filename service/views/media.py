@@ -48,11 +48,12 @@ class MediaViews:
         name = path.rpartition("/")[2]
         return await self._answer(path, Policy(pin=request.args.get("v"), filename=name))
 
-    async def revision(self, path: str) -> Response:
-        """Tell the edge the revision to cache a path's blocks under, if there is one.
+    async def revision(self) -> Response:
+        """Tell the edge the revision to cache the blocks of `?path=/...` under, if there is one.
 
         Unknown, empty and just changed files have none: those requests come here themselves.
         """
+        path = request.args.get("path", "").removeprefix("/")
         response = Response(status=204, headers={"Cache-Control": "no-store"})
         try:
             representation = (await self._open(path)).representation
