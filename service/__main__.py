@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+from typing import Any
 
 import structlog
 import uvloop
@@ -25,6 +26,10 @@ _MOST_HEADER_BYTES = 64 * 1024
 
 # Connections that wait to be accepted. The kernel's own bound (net.core.somaxconn) is 4,096.
 _BACKLOG = 4096
+
+# Bytes; no network's segments are larger, but those of the loopback are (64 KiB): there the window
+# of a slow reader never opens by a whole one, so that it would look stalled.
+_MOST_SEGMENT = 8960
 
 # Seconds for which an idle connection is kept, and the most that a request's headers may take.
 # Longer than nginx's and common balancers' 60, so that they never write into a closing connection.
@@ -81,6 +86,7 @@ def listen(settings: Settings) -> socket.socket:
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         milliseconds = int(settings.stall_timeout * 1000)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _MOST_SEGMENT)
     try:
         listener.bind((host, port))
         listener.listen(_BACKLOG)
@@ -98,26 +104,48 @@ async def run(app: Quart, settings: Settings, listener: socket.socket) -> None:
     end within the drain timeout, which counts from the signal. SIGINT, someone at a terminal: the
     same without the delay. A second signal: at once.
     """
+    stopping = asyncio.Event()
+    config = _server_config(settings, listener)
+    serving = asyncio.create_task(serve(app, config, shutdown_trigger=stopping.wait))
+    signalled = _first_signal()
+    either: set[asyncio.Future[Any]] = {serving, signalled}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    if serving.done():
+        await serving  # it could not start: this raises why
+        return
+    services: Services = app.extensions["reelay"]
+    services.ops.draining = True
+    received = signalled.result()
+    _log.info("stopping", signal=received.name, seconds_at_most=settings.drain_timeout)
+    delay = settings.drain_delay if received == signal.SIGTERM else 0.0
+    delay = min(delay, settings.drain_timeout)
+    await asyncio.sleep(delay)
+    stopping.set()
+    # Hypercorn's loop stops accepting, but the socket goes on listening while a descriptor is open.
+    listener.shutdown(socket.SHUT_RDWR)
+    # Nor does Hypercorn bound the end itself: it waits for every connection to be closed.
+    ended, _ = await asyncio.wait({serving}, timeout=settings.drain_timeout - delay)
+    if not ended:
+        _log.warning("cut what had not ended", seconds=settings.drain_timeout)
+        serving.cancel()
+        await app.shutdown()
+    _log.info("stopped")
+
+
+def _server_config(settings: Settings, listener: socket.socket) -> Config:
     config = Config()
-    config.bind = [f"fd://{listener.detach()}"]
+    config.bind = [f"fd://{os.dup(listener.fileno())}"]
     config.backlog = _BACKLOG
     config.keep_alive_timeout = _KEEP_ALIVE
     config.h11_max_incomplete_size = _MOST_HEADER_BYTES
     config.h2_max_header_list_size = _MOST_HEADER_BYTES
+    config.graceful_timeout = settings.drain_timeout  # at the most: `run` sees to the bound
     config.include_server_header = False
-    config.loglevel = "WARNING"
     config.errorlog = None
-    drain = asyncio.get_running_loop().create_task(_drain(app, config, settings))
-    try:
-        await serve(app, config, shutdown_trigger=lambda: drain)
-    except asyncio.CancelledError:
-        # Hypercorn's own: it cancels what the drain timeout cut. There is nobody else to cancel us.
-        _log.warning("cut what had not ended", seconds=settings.drain_timeout)
-    _log.info("stopped")
+    return config
 
 
-async def _drain(app: Quart, config: Config, settings: Settings) -> None:
-    """Return when nothing new is to be accepted."""
+def _first_signal() -> asyncio.Future[signal.Signals]:
     loop = asyncio.get_running_loop()
     first: asyncio.Future[signal.Signals] = loop.create_future()
 
@@ -129,14 +157,7 @@ async def _drain(app: Quart, config: Config, settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
-    received = await first
-    services: Services = app.extensions["reelay"]
-    services.ops.draining = True
-    delay = settings.drain_delay if received == signal.SIGTERM else 0.0
-    delay = min(delay, settings.drain_timeout)
-    config.graceful_timeout = settings.drain_timeout - delay
-    _log.info("stopping", signal=received.name, seconds_at_most=settings.drain_timeout)
-    await asyncio.sleep(delay)
+    return first
 
 
 if __name__ == "__main__":

@@ -34,6 +34,12 @@ class BrokenResponseError(Exception):
     outcome = "failed"
 
 
+class AbortedError(BrokenResponseError):
+    """The client has gone."""
+
+    outcome = "aborted"
+
+
 class ChangedError(BrokenResponseError):
     """The bytes changed, or became fewer, under a response: it must not go on with others."""
 

@@ -30,7 +30,7 @@ class Metrics:
     """The instruments of one application, in a registry of its own."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # a second series for each, of no use here
+        disable_created_metrics()  # type: ignore[no-untyped-call] # a second series, of no use here
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)

@@ -38,7 +38,7 @@ _UNITS = {"": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _SIZE = re.compile(r"([0-9]{1,12})\s*(|KiB|MiB|GiB)", re.ASCII | re.IGNORECASE)
 
 # The least keeps the cost of a request small beside its bytes; the most is what an edge may have to
-# hold for one viewer. nginx/settings.envsh has the same two.
+# hold for one viewer. nginx/docker-entrypoint.d/10-settings.envsh has the same two.
 _LEAST_BLOCK, _MOST_BLOCK = 64 * 2**10, 2**30
 
 

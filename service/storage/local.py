@@ -99,7 +99,7 @@ class LocalStorage:
                 path = Path(folder, name).relative_to(self._root).as_posix()
                 if name.startswith(".") or media_type(name) is None:
                     continue
-                with suppress(NotFoundError, OSError):
+                with suppress(NotFoundError, OSError, RuntimeError):
                     split_path(path)
                     status = self._status(Path(folder, name))
                     if stat.S_ISREG(status.st_mode) and status.st_size:
@@ -129,7 +129,8 @@ class LocalStorage:
             if not target.is_relative_to(self._root):
                 raise NotFoundError("There is no such file.")
             return self._walk(target.relative_to(self._root).parts)
-        except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before 3.13
+        except (OSError, RuntimeError) as error:
+            # RuntimeError is what Path.resolve says of links in a circle, before Python 3.13.
             if isinstance(error, RuntimeError) or error.errno in _NOT_THERE | _A_LINK:
                 raise NotFoundError("There is no such file.") from error
             raise StorageError(f"The file cannot be opened now: {error.strerror}.") from error

@@ -3,7 +3,6 @@ Whatever a view does, here it is counted, logged, named, cut when it stalls, and
 
 import asyncio
 import re
-import socket
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -13,7 +12,7 @@ from typing import Any
 import structlog
 from quart import request
 
-from service.errors import BrokenResponseError, StalledError
+from service.errors import AbortedError, BrokenResponseError, StalledError
 from service.metrics import Metrics, method_label
 
 Message = dict[str, Any]
@@ -24,11 +23,9 @@ ASGIApp = Callable[[Any, Receive, Send], Awaitable[None]]
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _LONGEST_FIELD = 256  # characters of what a client says that go into a log line
 
-# With TCP_USER_TIMEOUT the kernel itself ends a connection whose peer takes nothing. HTTP/2 has
-# windows of its own, which the kernel does not see: there a piece that is not taken in time, at no
-# less than this rate, means a stall.
-KERNEL_SEES_STALLS = hasattr(socket, "TCP_USER_TIMEOUT")
-_LEAST_RATE = 1024  # bytes a second
+# Hypercorn 0.18 buffers an HTTP/2 stream without bound while its window is closed: of a 400 MB file
+# asked for with a window of 0 it held 400 MB. So HTTP/2 is the edge's.
+_NOT_HERE = b"HTTP/2 is not spoken here: ask with HTTP/1.1, or by way of the edge.\n"
 
 _log = structlog.get_logger()
 
@@ -43,7 +40,6 @@ class Exchange:
         self.method = str(scope["method"])
         self.path = str(scope["path"])
         self.range = headers.get(b"range", b"").decode("latin-1")
-        self.version = str(scope["http_version"])
         self.route = "unmatched"
         self.status = 0
         self.sent = 0
@@ -52,6 +48,8 @@ class Exchange:
         self.outcome = "aborted"  # until the last byte has been handed over
         self.started = time.perf_counter()
         self.first_byte: float | None = None
+        self.gone = False
+        """Whether the client has left."""
         self.resources = ExitStack()
         """What the exchange opened, closed when it ends in whatever way."""
 
@@ -65,10 +63,9 @@ def current_exchange() -> Exchange:
 class Exchanges:
     """The ASGI application around the framework's."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, stall_timeout: float) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
-        self._stall_timeout = stall_timeout
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -78,13 +75,14 @@ class Exchanges:
         scope.setdefault("state", {})["exchange"] = exchange
         self._metrics.in_progress.inc()
         try:
-            await self._app(scope, receive, lambda message: self._send(exchange, send, message))
+            app = _refuse_http_2 if scope["http_version"] == "2" else self._app
+            await app(
+                scope,
+                lambda: self._receive(exchange, receive),
+                lambda message: self._send(exchange, send, message),
+            )
         except BrokenResponseError as error:
-            exchange.outcome = error.outcome
-            if exchange.version == "2":
-                # Hypercorn resets no stream. One that ends before its Content-Length is malformed
-                # to every client (RFC 9113 §8.1.1), and the connection lives on.
-                await self._end(send)
+            exchange.outcome = error.outcome  # and Hypercorn closes the connection
         except Exception:  # noqa: BLE001 # the last one who can say what went wrong
             exchange.outcome = "failed"
             _log.exception("unexpected error", request_id=exchange.request_id)
@@ -92,6 +90,12 @@ class Exchanges:
             exchange.resources.close()
             self._metrics.in_progress.dec()
             self._account(exchange)
+
+    async def _receive(self, exchange: Exchange, receive: Receive) -> Message:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            exchange.gone = True
+        return message
 
     async def _send(self, exchange: Exchange, send: Send, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -102,25 +106,20 @@ class Exchanges:
             message = {**message, "headers": [*message["headers"], request_id]}
         body = message.get("body", b"")
         try:
-            if KERNEL_SEES_STALLS and exchange.version != "2":
-                await send(message)
-            else:
-                async with asyncio.timeout(self._stall_timeout + len(body) / _LEAST_RATE):
-                    await send(message)
-        except TimeoutError as error:  # ours, or the kernel's ETIMEDOUT
+            await send(message)
+        except TimeoutError as error:  # the kernel's ETIMEDOUT: `listen` in __main__.py
             raise StalledError("The client takes nothing.") from error
         exchange.sent += len(body)
         # A client that has its last byte may go before the server has said that it was the last.
         ended = message["type"] == "http.response.body" and not message.get("more_body", False)
         if ended or exchange.sent == exchange.length:
             exchange.outcome = "complete"
-
-    async def _end(self, send: Send) -> None:
-        try:
-            async with asyncio.timeout(self._stall_timeout):
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-        except TimeoutError:
-            pass  # it is stalled, too: closing the stream is left to the server
+        elif body:
+            # A send that need not wait gives nobody else a turn: not other viewers, and not the
+            # task that learns that this client has gone, whose bytes Hypercorn throws away.
+            await asyncio.sleep(0)
+            if exchange.gone:
+                raise AbortedError("The client has gone.")
 
     def _account(self, exchange: Exchange) -> None:
         metrics, route, method = self._metrics, exchange.route, method_label(exchange.method)
@@ -142,6 +141,17 @@ class Exchanges:
             seconds=round(time.perf_counter() - exchange.started, 4),
             outcome=exchange.outcome,
         )
+
+
+async def _refuse_http_2(_scope: Any, _receive: Receive, send: Send) -> None:
+    """Answer 505 (RFC 9110 §15.6.6)."""
+    headers = [
+        (b"content-type", b"text/plain"),
+        (b"content-length", str(len(_NOT_HERE)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": 505, "headers": headers})
+    await send({"type": "http.response.body", "body": _NOT_HERE, "more_body": False})
 
 
 def _body_length(exchange: Exchange, start: Message) -> int | None:
