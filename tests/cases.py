@@ -1,5 +1,5 @@
 """Requests and their answers, for the pure functions, the service and the stack alike.
-Expected values are RFC 9110's, worked out by hand; `first` and `last` are inclusive, as on the wire."""
+Expected values are RFC 9110's, worked out by hand; pairs are inclusive, as on the wire."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -92,7 +92,11 @@ def range_cases(size: int) -> list[RangeCase]:
             "bytes=" + ",".join(f"{2 * i}-{2 * i}" for i in range(200)),
             [(2 * i, 2 * i) for i in range(200)],
         ),
-        case("201 ranges", "bytes=" + ",".join(f"{2 * i}-{2 * i}" for i in range(201)), UNSATISFIABLE),
+        case(
+            "201 ranges",
+            "bytes=" + ",".join(f"{2 * i}-{2 * i}" for i in range(201)),
+            UNSATISFIABLE,
+        ),
         case("201 times the same", "bytes=" + ",".join(["0-0"] * 201), UNSATISFIABLE),
         case("8 KiB", "bytes=0-4".ljust(8192, ","), [(0, 4)]),
         case("more than 8 KiB", "bytes=0-4".ljust(8193, ","), UNSATISFIABLE),

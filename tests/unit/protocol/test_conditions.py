@@ -56,7 +56,7 @@ def test_whatever_the_headers_there_is_a_verdict(headers: dict[str, str]) -> Non
     assert range_applies(headers, CURRENT) in {True, False}
 
 
-@given(st.lists(st.text('abW/,x', max_size=4), max_size=5), st.booleans())
+@given(st.lists(st.text("abW/,x", max_size=4), max_size=5), st.booleans())
 def test_a_tag_is_found_behind_any_others(others: list[str], weak: bool) -> None:  # noqa: FBT001
     tags = [*(f'"{text}"' for text in others), 'W/"1f-a"' if weak else '"1f-a"']
     header = " , ".join(tags)

@@ -142,9 +142,7 @@ def test_an_empty_file_is_sent_whole() -> None:
 
 
 @given(st.text("bytes=0123456789-, "), st.integers(0, 2 * SIZE), st.none() | st.integers(1, SIZE))
-def test_a_body_is_as_long_as_its_content_length(
-    header: str, size: int, block: int | None
-) -> None:
+def test_a_body_is_as_long_as_its_content_length(header: str, size: int, block: int | None) -> None:
     file = Representation(size, "video/mp4", Validators("1f-a", 784111777, settled=True))
     answer = plan("GET", {"range": f"bytes={header}"}, file, Policy(block=block))
     assert answer.status in {200, 206, 416}

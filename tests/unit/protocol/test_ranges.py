@@ -1,4 +1,5 @@
 import re
+from itertools import pairwise
 
 import pytest
 from cases import UNSATISFIABLE, WHOLE, CapCase, RangeCase, cap_cases, range_cases
@@ -70,7 +71,7 @@ def test_whatever_the_header_no_span_lies_outside_the_file(header: str, size: in
 @given(headers, sizes)
 def test_spans_neither_overlap_nor_touch(header: str, size: int) -> None:
     found = sorted(parse_range(header, size) or (), key=lambda span: span.start)
-    assert all(left.end < right.start for left, right in zip(found, found[1:], strict=False))
+    assert all(left.end < right.start for left, right in pairwise(found))
     assert len(found) <= MAX_RANGES
 
 

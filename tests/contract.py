@@ -1,0 +1,405 @@
+"""What the service alone and the stack as a whole must do alike. The tests that run these give an
+`origin`: where to ask, and the folder that is served."""
+
+import html
+import json
+import os
+import time
+from dataclasses import dataclass
+from email.utils import formatdate
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from cases import (
+    UNSATISFIABLE,
+    WHOLE,
+    CapCase,
+    ConditionCase,
+    RangeCase,
+    cap_cases,
+    condition_cases,
+    range_cases,
+)
+from server import BLOCK, SIZE, content, until, write
+from wire import Answer, ask, connect, url_of
+
+DATA = content()
+MODIFIED = 784111777  # RFC 9110 §5.6.7: Sun, 06 Nov 1994 08:49:37 GMT
+REVISION = f"{SIZE:x}-{MODIFIED * 10**9:x}"
+TAG = f'"{REVISION}"'
+DAY = 86400
+CONDITIONS = condition_cases(
+    TAG, formatdate(MODIFIED, usegmt=True),
+    formatdate(MODIFIED - DAY, usegmt=True), formatdate(MODIFIED + DAY, usegmt=True),
+)  # fmt: skip
+
+TARGETS = ["/media/file.mp4", "/download/file.mp4", "/", "/api/videos"]
+
+NAMES = [
+    "with space.mp4",
+    "ümläut äöü ß.mp4",
+    "emoji 🎬 👨‍👩‍👧.mp4",
+    "percent %41 100%.mp4",
+    "hash #1.mp4",
+    "question?.mp4",
+    "a&b=c;d+e,f.mp4",
+    'it\'s "quoted".mp4',
+    "<script>alert(1)<.mp4",
+    "日本語/キャプチャ 一.mp4",
+    "dots..and...more.mp4",
+    "~tilde[brackets]{braces}|pipe^caret`tick.mp4",
+    "nfd-é nfc-é.mp4",
+    "UPPER.MP4",
+]
+
+ESCAPES = [
+    "../secret.mp4",
+    "..%2fsecret.mp4",
+    "%2e%2e/secret.mp4",
+    "%2e%2e%2fsecret.mp4",
+    "%252e%252e%252fsecret.mp4",
+    "....//secret.mp4",
+    "sub/../../secret.mp4",
+    "sub/%2e%2e/%2e%2e/secret.mp4",
+    "..%5csecret.mp4",
+    "..\\secret.mp4",
+    "sub%5c..%5c..%5csecret.mp4",
+    "%00/../secret.mp4",
+    "file.mp4%00",
+    "file.mp4%00.mp4",
+    "/etc/passwd",
+    "%2fetc%2fpasswd",
+    "//etc/passwd",
+    "%c0%ae%c0%ae/secret.mp4",
+    "link-out.mp4",
+    "folder-out/secret.mp4",
+    "circle.mp4",
+    "not-media.txt",
+    "fifo.mp4",
+    "sub",
+    "sub/",
+    "",
+    "file.mp4/",
+    "file.mp4/x",
+    "missing.mp4",
+    "x" * 300 + ".mp4",
+]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where to ask, and the folder that is served there."""
+
+    base: str
+    media: Path
+
+    def get(self, target: str, method: str = "GET", **headers: str) -> Answer:
+        """Ask; underscores in header names stand for dashes."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return ask(self.base, target, named, method)
+
+
+def fill(media: Path) -> None:
+    """Write what the contract's tests ask for."""
+    media.mkdir(parents=True, exist_ok=True)
+    media.chmod(0o755)
+    write(media, "file.mp4", DATA)
+    os.utime(media / "file.mp4", (MODIFIED, MODIFIED))
+    for seed, name in enumerate(NAMES, start=10):
+        write(media, name, content(2000, seed))
+    write(media, "empty.mp4", b"")
+    write(media, "sub/inside.mp4", content(3000, 2))
+    write(media, "not-media.txt", b"text")
+    write(media, ".hidden.mp4", content(1000, 3))
+    write(media.parent, "secret.mp4", b"secret")
+    (media / "link-in.mp4").symlink_to("sub/inside.mp4")
+    (media / "folder-in").symlink_to("sub")
+    (media / "link-out.mp4").symlink_to("../secret.mp4")
+    (media / "folder-out").symlink_to("..")
+    (media / "circle.mp4").symlink_to("circle.mp4")
+    os.mkfifo(media / "fifo.mp4")
+
+
+def check_partial(answer: Answer, expected: list[tuple[int, int]]) -> None:
+    """Compare a 206 with the spans that it should hold."""
+    assert answer.status == 206
+    assert answer.headers["Content-Length"] == str(len(answer.body))
+    check_validators(answer)
+    if len(expected) == 1:
+        assert answer.headers["Content-Type"] == "video/mp4"
+        assert answer.span() == expected[0]
+        assert answer.headers["Content-Range"].endswith(f"/{SIZE}")
+        assert answer.body == DATA[expected[0][0] : expected[0][1] + 1]
+    else:
+        assert answer.headers["Content-Type"].startswith("multipart/byteranges; boundary=")
+        assert "Content-Range" not in answer.headers
+        parts = answer.parts()
+        assert [span for span, _ in parts] == expected
+        assert all(data == DATA[first : last + 1] for (first, last), data in parts)
+
+
+def check_validators(answer: Answer) -> None:
+    """Every 200, 206 and 304 of the file carries these, each once."""
+    expected = {
+        "ETag": TAG,
+        "Last-Modified": "Sun, 06 Nov 1994 08:49:37 GMT",
+        "Accept-Ranges": "bytes",
+        "X-Content-Type-Options": "nosniff",
+    }
+    for name, value in expected.items():
+        assert answer.headers.get_all(name) == [value], name
+    assert len(answer.headers.get_all("Cache-Control") or []) == 1
+
+
+class Contract:
+    """Ranges, conditions, names: byte for byte."""
+
+    @pytest.mark.parametrize("case", range_cases(SIZE), ids=lambda case: case.name)
+    def test_a_download_means_what_the_rfc_says(self, origin: Origin, case: RangeCase) -> None:
+        answer = origin.get("/download/file.mp4", Range=case.header)
+        if case.expected == WHOLE:
+            assert answer.status == 200
+            assert answer.body == DATA
+            check_validators(answer)
+        elif case.expected == UNSATISFIABLE:
+            assert answer.status == 416
+            assert answer.headers["Content-Range"] == f"bytes */{SIZE}"
+            assert answer.headers["Content-Type"] == "application/problem+json"
+        else:
+            assert isinstance(case.expected, list)
+            check_partial(answer, case.expected)
+
+    @pytest.mark.parametrize("case", cap_cases(SIZE, BLOCK), ids=lambda case: case.name)
+    def test_a_player_gets_no_more_than_the_block_holds(
+        self, origin: Origin, case: CapCase
+    ) -> None:
+        check_partial(origin.get("/media/file.mp4", Range=case.header), case.expected)
+
+    @pytest.mark.parametrize("case", CONDITIONS, ids=lambda case: case.name)
+    @pytest.mark.parametrize("query", ["", f"?v={REVISION}"], ids=["unpinned", "pinned"])
+    def test_conditions_are_looked_at_in_the_rfcs_order(
+        self, origin: Origin, case: ConditionCase, query: str
+    ) -> None:
+        headers = {"Range": "bytes=0-9", **case.headers}
+        answer = ask(origin.base, f"/media/file.mp4{query}", headers)
+        assert answer.status == case.status
+        if case.status == 206:
+            check_partial(answer, [(0, 9)])
+        elif case.status == 200:
+            assert answer.body == DATA
+            check_validators(answer)
+        elif case.status == 304:
+            assert answer.body == b""
+            check_validators(answer)
+        else:
+            assert answer.headers["Content-Type"] == "application/problem+json"
+
+    def test_range_twice_in_a_head_is_malformed(self, origin: Origin) -> None:
+        connection = connect(origin.base)
+        connection.putrequest("GET", "/media/sub/inside.mp4")
+        connection.putheader("Range", "bytes=0-1")
+        connection.putheader("Range", "bytes=3-4")
+        connection.endheaders()
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+        assert response.status in {200, 400}  # ignored (RFC 9110 §14.2), or refused by nginx
+        assert response.status == 400 or body == content(3000, 2)
+
+    @pytest.mark.parametrize("door", ["media", "download"])
+    @pytest.mark.parametrize("query", ["", f"?v={REVISION}"], ids=["unpinned", "pinned"])
+    def test_without_range_the_whole_file_comes(
+        self, origin: Origin, door: str, query: str
+    ) -> None:
+        answer = origin.get(f"/{door}/file.mp4{query}")
+        assert answer.status == 200
+        assert answer.headers["Content-Type"] == "video/mp4"
+        assert answer.headers["Content-Length"] == str(SIZE)
+        assert answer.body == DATA
+        check_validators(answer)
+
+    @pytest.mark.parametrize("door", ["media", "download"])
+    def test_head_is_get_without_range_and_without_body(self, origin: Origin, door: str) -> None:
+        whole = origin.get(f"/{door}/file.mp4")
+        head = origin.get(f"/{door}/file.mp4", "HEAD", Range="bytes=0-9")
+        assert head.status == 200
+        assert head.body == b""
+        varying = {"date", "x-request-id", "x-cache"}
+        assert {n.lower(): v for n, v in head.headers.items() if n.lower() not in varying} == {
+            n.lower(): v for n, v in whole.headers.items() if n.lower() not in varying
+        }
+
+    @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "BREW"])
+    @pytest.mark.parametrize("target", TARGETS)
+    def test_other_methods_are_405(self, origin: Origin, method: str, target: str) -> None:
+        answer = origin.get(target, method)
+        assert answer.status == 405
+        assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
+
+    @pytest.mark.parametrize("target", TARGETS)
+    def test_options_tells_the_methods(self, origin: Origin, target: str) -> None:
+        answer = origin.get(target, "OPTIONS")
+        assert (answer.status, answer.body) == (204, b"")
+        assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
+
+    def test_following_the_answers_reads_every_byte_once(self, origin: Origin) -> None:
+        position, pieces = 0, []
+        while position < SIZE:
+            answer = origin.get("/media/file.mp4", Range=f"bytes={position}-")
+            first, last = answer.span()
+            assert first == position
+            assert len(answer.body) == last - first + 1
+            pieces.append(answer.body)
+            position = last + 1
+        assert b"".join(pieces) == DATA
+        assert len(pieces) == 4
+
+    def test_the_right_pin_is_immutable_and_none_is_revalidated(self, origin: Origin) -> None:
+        for target in ("/media/file.mp4", "/download/file.mp4"):
+            for value in ("bytes=0-", "bytes=5-9", "bytes=-5", "bytes=0-1,5-6"):
+                pinned = origin.get(f"{target}?v={REVISION}", Range=value)
+                assert pinned.status == 206
+                assert pinned.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+                unpinned = origin.get(target, Range=value)
+                assert unpinned.headers["Cache-Control"] == "no-cache"
+
+    @pytest.mark.parametrize("pin", ["1-1", "x", "", "%22", f"{REVISION}0", f"{REVISION}&v=1"])
+    @pytest.mark.parametrize("headers", [{}, {"Range": "bytes=0-9"}, {"If-Match": '"x"'}])
+    def test_another_pin_is_gone(self, origin: Origin, pin: str, headers: dict[str, str]) -> None:
+        answer = ask(origin.base, f"/media/file.mp4?v={pin}", headers)
+        if pin.endswith("&v=1"):  # the first counts
+            assert answer.status in {200, 206, 412}
+            return
+        assert answer.status == 410
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert len(answer.body) < 1000
+
+    @pytest.mark.parametrize("path", NAMES)
+    def test_every_name_works_everywhere(self, origin: Origin, path: str) -> None:
+        data = (origin.media / path).read_bytes()
+        assert origin.get(url_of("media", path)).body == data
+        assert origin.get(url_of("media", path), Range="bytes=3-9").body == data[3:10]
+        download = origin.get(url_of("download", path), Range="bytes=7-")
+        assert download.body == data[7:]
+        disposition = download.headers["Content-Disposition"]
+        assert disposition.startswith("attachment; ")
+        name = path.rpartition("/")[2]
+        # RFC 8187 §3.2.1: everything but attr-char is escaped.
+        assert disposition.endswith(f"filename*=UTF-8''{quote(name, safe='!#$&+-.^_`|~')}")
+        video = json.loads(origin.get(url_of("api/videos", path)).body)
+        assert video["path"] == path
+        assert origin.get(video["media_url"]).body == data
+        assert origin.get(video["download_url"]).body == data
+        page = origin.get(video["watch_url"])
+        assert page.status == 200
+        assert f'src="{html.escape(video["media_url"])}"' in page.body.decode()
+        assert "<script>alert" not in page.body.decode()
+
+    @pytest.mark.parametrize("target", ESCAPES)
+    @pytest.mark.parametrize("door", ["media", "download", "watch", "api/videos"])
+    def test_nothing_outside_the_root_is_served(
+        self, origin: Origin, door: str, target: str
+    ) -> None:
+        answer = origin.get(f"/{door}/{target}")
+        assert answer.status in self.refusals
+        assert b"secret" not in answer.body.replace(b"secret.mp4", b"")
+        assert b"root:" not in answer.body
+
+    refusals = frozenset({404})
+
+    def test_links_that_stay_inside_are_followed(self, origin: Origin) -> None:
+        for target in ("/media/link-in.mp4", "/media/folder-in/inside.mp4"):
+            assert origin.get(target).body == content(3000, 2)
+
+    def test_hidden_and_empty_files_are_served_but_not_listed(self, origin: Origin) -> None:
+        assert origin.get("/media/.hidden.mp4").body == content(1000, 3)
+        empty = origin.get("/media/empty.mp4")
+        assert (empty.status, empty.body, empty.headers["Content-Length"]) == (200, b"", "0")
+        assert origin.get("/media/empty.mp4", Range="bytes=0-").status == 416
+        revision = empty.headers["ETag"].strip('"')
+        assert origin.get(f"/media/empty.mp4?v={revision}").status == 200
+        assert origin.get(f"/download/empty.mp4?v={revision}").status == 200
+        listing = json.loads(origin.get("/api/videos?limit=200").body)
+        paths = {video["path"] for video in listing["videos"]}
+        assert paths >= {"file.mp4", "sub/inside.mp4", *NAMES}
+        assert not paths & {".hidden.mp4", "empty.mp4", "not-media.txt", "link-out.mp4"}
+
+    def test_errors_are_problems_for_programs_and_pages_for_people(self, origin: Origin) -> None:
+        problem = origin.get("/media/missing.mp4")
+        assert problem.status == 404
+        assert problem.headers["Content-Type"] == "application/problem+json"
+        assert json.loads(problem.body)["status"] == 404
+        accept = "text/html,application/xhtml+xml,*/*;q=0.8"
+        page = origin.get("/watch/missing.mp4", Accept=accept)
+        assert page.status == 404
+        assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert b"<h1" in page.body
+
+    def test_a_replaced_file_is_seen_at_once_and_never_mixed(self, origin: Origin) -> None:
+        old, new = content(2 * BLOCK, 40), content(2 * BLOCK, 41)
+        file = write(origin.media, "replaced.mp4", old)
+        first = origin.get("/media/replaced.mp4", Range="bytes=0-")
+        assert first.body == old[:BLOCK]
+        write(origin.media, "new-one", new, age=1800).rename(file)
+        second = origin.get("/media/replaced.mp4", Range=f"bytes={BLOCK}-")
+        assert second.body == new[BLOCK:]
+        assert second.headers["ETag"] != first.headers["ETag"]
+        # RFC 9110 §13.1.5: the rest of the old file is not to be had, so all of the new one comes.
+        third = origin.get(
+            "/media/replaced.mp4", Range=f"bytes={BLOCK}-", If_Range=first.headers["ETag"]
+        )
+        assert (third.status, third.body) == (200, new)
+        old_revision = first.headers["ETag"].strip('"')
+        gone = origin.get(f"/media/replaced.mp4?v={old_revision}", Range=f"bytes={BLOCK + 1}-")
+        assert gone.status == 410
+
+    def test_a_file_just_written_is_served_but_not_kept(self, origin: Origin) -> None:
+        for seed in (50, 51, 52):
+            data = content(5000, seed)
+            write(origin.media, "fresh.mp4", data, age=0)
+            answer = origin.get("/media/fresh.mp4", Range="bytes=100-")
+            assert answer.body == data[100:]
+            pinned = f"/media/fresh.mp4?v={answer.headers['ETag'].strip(chr(34))}"
+            assert origin.get(pinned, Range="bytes=0-").body == data
+            time.sleep(0.01)
+
+    def test_the_library_page_lists_and_searches(self, origin: Origin) -> None:
+        def listed() -> str | None:
+            page = origin.get("/?q=inside").body.decode()
+            return page if "sub" in page and "inside" in page else None
+
+        page = until(listed, "the file is listed")
+        assert 'href="/watch/sub/inside.mp4"' in page
+        assert "/watch/file.mp4" not in page
+        assert origin.get("/?q=nothing+at+all").status == 200
+
+    @pytest.mark.parametrize(
+        "query",
+        ["limit=0", "limit=x", "limit=201", "sort=colour", "cursor=x", "cursor=e30=", "a=b"],
+    )
+    def test_a_wrong_query_is_named(self, origin: Origin, query: str) -> None:
+        answer = origin.get(f"/api/videos?{query}")
+        assert answer.status == 400
+        detail = json.loads(answer.body)["detail"]
+        assert query.partition("=")[0] in detail
+
+    def test_paging_gives_every_video_once_in_order(self, origin: Origin) -> None:
+        target, seen = "/api/videos?limit=3&sort=size", []
+        while target:
+            page = json.loads(origin.get(target).body)
+            assert len(page["videos"]) <= 3
+            seen += [(video["size"], video["path"]) for video in page["videos"]]
+            target = page["next_url"]
+        assert seen == sorted(seen)
+        assert len(seen) == page["total"]
+
+    def test_pages_carry_a_strict_policy(self, origin: Origin) -> None:
+        for target in ("/", "/watch/file.mp4", "/watch/missing.mp4"):
+            answer = origin.get(target, Accept="text/html")
+            policy = answer.headers.get_all("Content-Security-Policy")
+            assert policy
+            assert len(policy) == 1
+            assert policy[0].startswith("default-src 'none'; ")
+            assert "unsafe" not in policy[0]
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"

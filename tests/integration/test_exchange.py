@@ -1,0 +1,256 @@
+"""Responses over time: slow, stalled, aborted, changed, stopped."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from server import BLOCK, Server, content, serve, until, write
+from wire import ask, connect
+
+LARGE = 48 * BLOCK  # more than the kernel buffers between two sockets
+DATA = content(LARGE)
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("exchange") / "media"
+    write(folder, "large.mp4", DATA)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(media: Path) -> Iterator[Server]:
+    with serve(media, STALL_TIMEOUT="3") as running:
+        yield running
+
+
+def begin(server: Server, target: str = "/media/large.mp4") -> socket.socket:
+    """Send a request, read nothing of the answer. The socket takes little by itself."""
+    host, port = server.base.removeprefix("http://").split(":")
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+    client.settimeout(60)
+    client.connect((host, int(port)))
+    client.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    return client
+
+
+def read_all(client: socket.socket) -> bytes:
+    """Read until the server closes, or until the announced length is there."""
+    response = http.client.HTTPResponse(client)
+    response.begin()
+    return response.read()
+
+
+def test_a_stalled_client_is_cut(server: Server) -> None:
+    before = server.metric('reelay_broken_responses_total{outcome="stalled"}')
+    with begin(server) as client:
+        line = server.wait_for_log(outcome="stalled", path="/media/large.mp4")
+        assert line["status"] == 200
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            read_all(client)
+    assert server.metric('reelay_broken_responses_total{outcome="stalled"}') == before + 1
+
+
+def test_a_slow_client_that_keeps_reading_is_never_cut(server: Server) -> None:
+    with begin(server) as client:
+        started, taken = time.monotonic(), bytearray()
+        while time.monotonic() - started < 10:  # three times the stall timeout
+            taken += client.recv(128 * 1024, socket.MSG_WAITALL)
+            time.sleep(0.25)
+        assert len(taken) < LARGE / 4  # the kernels' buffers alone did not carry it
+        while piece := client.recv(1024 * 1024):
+            taken += piece
+            if taken.endswith(DATA[-8:]):
+                break
+    assert bytes(taken).partition(b"\r\n\r\n")[2] == DATA
+
+
+def test_a_client_that_leaves_is_counted_and_its_file_closed(server: Server) -> None:
+    before = server.metric('reelay_broken_responses_total{outcome="aborted"}')
+    with begin(server) as client:
+        client.recv(1000)
+    until(
+        lambda: server.metric('reelay_broken_responses_total{outcome="aborted"}') > before or None,
+        "the abort is counted",
+    )
+
+    def closed() -> bool | None:
+        folder = Path(f"/proc/{server.process.pid}/fd")
+        links = [fd.readlink().name for fd in folder.iterdir() if fd.is_symlink()]
+        return "large.mp4" not in links or None
+
+    until(closed, "the file is closed")
+    assert server.metric("reelay_responses_in_progress") == 1  # the question itself
+
+
+def test_hundreds_of_aborts_leave_nothing_open(server: Server) -> None:
+    def descriptors() -> int:
+        return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
+
+    before = descriptors()
+    for _ in range(300):
+        with begin(server) as client:
+            client.recv(100)
+    until(lambda: descriptors() <= before + 3 or None, "descriptors are closed")
+
+
+@pytest.mark.parametrize("change", ["shrink", "rewrite", "grow"])
+def test_a_file_that_changes_under_a_response_closes_the_connection(
+    server: Server, media: Path, change: str
+) -> None:
+    data = content(LARGE, 7)
+    file = write(media, f"{change}.mp4", data)
+    with begin(server, f"/media/{change}.mp4") as client:
+        head = client.recv(64 * 1024)
+        with file.open("r+b") as handle:
+            if change == "shrink":
+                handle.truncate(BLOCK)
+            elif change == "rewrite":
+                handle.write(content(LARGE, 8))
+            else:
+                handle.seek(0, os.SEEK_END)
+                handle.write(b"more")
+        rest = b""
+        while piece := client.recv(1024 * 1024):
+            rest += piece
+    received = (head + rest).partition(b"\r\n\r\n")[2]
+    assert len(received) < LARGE
+    assert data.startswith(received)  # a prefix of the old version, and nothing of the new one
+    assert server.wait_for_log(path=f"/media/{change}.mp4")["outcome"] == "changed"
+
+
+def test_a_file_replaced_by_rename_goes_on_as_it_was(server: Server, media: Path) -> None:
+    old = content(LARGE, 9)
+    file = write(media, "renamed.mp4", old)
+    with begin(server, "/media/renamed.mp4") as client:
+        head = client.recv(64 * 1024)
+        write(media, "other", content(LARGE, 10)).rename(file)
+        body = bytearray(head.partition(b"\r\n\r\n")[2])
+        while len(body) < LARGE:
+            body += client.recv(1024 * 1024)
+    assert body == old
+
+
+def test_a_connection_serves_many_requests(server: Server) -> None:
+    connection = connect(server.base)
+    for start in range(0, 5 * BLOCK, BLOCK):
+        connection.request("GET", "/media/large.mp4", headers={"Range": f"bytes={start}-"})
+        response = connection.getresponse()
+        assert response.read() == DATA[start : start + BLOCK]
+    connection.close()
+
+
+async def test_http_2_is_refused_rather_than_buffered(server: Server) -> None:
+    async with httpx.AsyncClient(http1=False, http2=True, timeout=60) as client:
+        answer = await client.get(f"{server.base}/media/large.mp4")
+    assert answer.http_version == "HTTP/2"
+    assert answer.status_code == 505
+    assert "HTTP/1.1" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("abc-123_x.y", True), ("x" * 64, True), ("x" * 65, False), ("a b", False), ("ä", False)],
+)
+def test_a_request_id_is_taken_if_it_is_one(server: Server, given: str, kept: bool) -> None:  # noqa: FBT001
+    answer = ask(server.base, "/healthz", {"X-Request-ID": given.encode().decode("latin-1")})
+    used = answer.headers["X-Request-ID"]
+    assert (used == given) == kept
+    assert kept or re.fullmatch("[0-9a-f]{32}", used)
+    assert server.wait_for_log(request_id=used)["route"] == "healthz"
+
+
+def test_a_log_line_does_not_grow_with_the_request(server: Server) -> None:
+    answer = ask(server.base, "/media/" + "x" * 9000, {"Range": "bytes=" + "0-0," * 1500})
+    line = server.wait_for_log(request_id=answer.headers["X-Request-ID"])
+    assert len(json.dumps(line)) < 1500
+
+
+def test_made_up_methods_and_paths_make_no_new_series(server: Server) -> None:
+    for i in range(5):
+        ask(server.base, f"/nowhere/{i}", method=f"MADEUP{i}")
+        ask(server.base, f"/media/{i}.mp4")
+    text = ask(server.base, "/metrics").body.decode()
+    assert "MADEUP" not in text
+    assert "nowhere" not in text
+    assert ".mp4" not in text
+    assert 'reelay_requests_total{method="other",route="unmatched",status="404"} 5.0' in text
+
+
+def test_metrics_tell_what_was_answered(media: Path) -> None:
+    with serve(media) as server:
+        for headers in ({"Range": "bytes=0-"}, {"Range": "bytes=0-9,20-29"}, {"Range": "bytes=-0"}):
+            ask(server.base, "/media/large.mp4", headers)
+        series = server.metric
+        assert series('reelay_requests_total{method="GET",route="media",status="206"}') == 2
+        assert series('reelay_requests_total{method="GET",route="media",status="416"}') == 1
+        assert series('reelay_ranges_total{kind="single"}') == 1
+        assert series('reelay_ranges_total{kind="multiple"}') == 1
+        assert series('reelay_ranges_total{kind="unsatisfiable"}') == 1
+        assert series("reelay_capped_responses_total") == 1
+        assert series('reelay_sent_bytes_total{route="media"}') > BLOCK
+        assert series('reelay_time_to_first_byte_seconds_count{route="media"}') == 3
+        assert series("reelay_build_info") == 1
+
+
+class TestStop:
+    def test_what_is_under_way_ends_and_nothing_new_begins(self, media: Path) -> None:
+        with serve(media, DRAIN_DELAY="1", STALL_TIMEOUT="30") as server:
+            with begin(server) as client:
+                client.recv(1000)
+                server.process.send_signal(signal.SIGTERM)
+                server.wait_for_log("stopping")
+                # While balancers find out, requests are still answered.
+                assert ask(server.base, "/readyz").status == 503
+                assert ask(server.base, "/healthz").status == 200
+                assert ask(server.base, "/media/large.mp4", {"Range": "bytes=0-9"}).status == 206
+
+                def refused() -> bool | None:
+                    try:
+                        socket.create_connection(client.getpeername(), 5).close()
+                    except ConnectionRefusedError:
+                        return True
+                    return None
+
+                until(refused, "nothing is accepted")
+                taken = 0
+                while piece := client.recv(1024 * 1024):
+                    taken += len(piece)
+                assert taken + 1000 > LARGE
+            assert server.ended() == 0
+            assert not server.logged("cut what had not ended")
+
+    def test_the_end_comes_within_the_drain_timeout(self, media: Path) -> None:
+        with serve(media, DRAIN_TIMEOUT="2", STALL_TIMEOUT="600") as server:
+            with begin(server) as client:
+                client.recv(1000)
+                server.process.send_signal(signal.SIGTERM)
+                assert server.ended() == 0
+                assert server.logged("cut what had not ended")
+
+    def test_idle_connections_do_not_hold_it_up(self, media: Path) -> None:
+        with serve(media, DRAIN_TIMEOUT="600") as server:
+            connection = connect(server.base)
+            connection.request("GET", "/healthz")
+            connection.getresponse().read()
+            server.process.send_signal(signal.SIGTERM)
+            assert server.ended() == 0
+            connection.close()
+
+    def test_a_second_signal_ends_it_at_once(self, media: Path) -> None:
+        with serve(media, DRAIN_TIMEOUT="600", STALL_TIMEOUT="600") as server:
+            with begin(server) as client:
+                client.recv(1000)
+                server.process.send_signal(signal.SIGTERM)
+                server.wait_for_log("stopping")
+                server.process.send_signal(signal.SIGTERM)
+                assert server.ended() == 128 + signal.SIGTERM

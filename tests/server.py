@@ -1,0 +1,150 @@
+"""The real service: a process of its own on a free port, on a folder of the test's."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+BLOCK = 1024 * 1024
+SIZE = 3 * BLOCK + 12_345
+
+
+def content(size: int = SIZE, seed: int = 1) -> bytes:
+    """Make bytes of which no two short runs within a file, or at one place of two, are alike."""
+    return b"".join(((seed << 48) + i).to_bytes(8, "big") for i in range(size // 8 + 1))[:size]
+
+
+def write(folder: Path, name: str, data: bytes, age: float = 3600) -> Path:
+    """Write a file whose last change lies `age` seconds back."""
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
+    at = time.time() - age
+    os.utime(file, (at, at))
+    return file
+
+
+class Server:
+    """A running service."""
+
+    def __init__(self, process: subprocess.Popen[str], base: str) -> None:
+        self.process = process
+        self.base = base
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    def ended(self, timeout: float = 60) -> int:
+        """Wait for its end; give its exit status."""
+        status = self.process.wait(timeout)
+        self._reader.join(timeout)
+        return status
+
+    def logged(self, event: str = "request", **fields: Any) -> list[dict[str, Any]]:
+        """Give the log lines of an event whose fields have these values."""
+        found = [json.loads(line) for line in self.lines if line.startswith("{")]
+        wanted = {"event": event, **fields}.items()
+        return [line for line in found if wanted <= line.items()]
+
+    def wait_for_log(self, event: str = "request", **fields: Any) -> dict[str, Any]:
+        """Wait until such a line has been written."""
+        lines: list[dict[str, Any]] = until(
+            lambda: self.logged(event, **fields) or None, f"{event} {fields}"
+        )
+        return lines[-1]
+
+    def metric(self, name: str) -> float:
+        """Read one series, as it is written in the text format; 0 where it is not there yet."""
+        connection = http.client.HTTPConnection(self.base.removeprefix("http://"), timeout=30)
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        values = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith(name)]
+        return sum(float(value) for value in values)
+
+
+def until(ask: Any, what: str, timeout: float = 60) -> Any:
+    """Ask again and again until the answer is not None."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        answer = ask()
+        if answer is not None:
+            return answer
+        time.sleep(0.05)
+    raise AssertionError(f"not within {timeout} s: {what}")
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(media: Path, **settings: str) -> dict[str, str]:
+    """Give an environment with these settings and no other of ours."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("REELAY_") and k != "PORT"}
+    ours = {"MEDIA": str(media), "DERIVED": str(media.parent / "derived"), **settings}
+    return clean | {f"REELAY_{name}": value for name, value in ours.items()}
+
+
+@contextlib.contextmanager
+def serve(media: Path, *, ready: bool = True, **settings: str) -> Iterator[Server]:
+    """Run the service until the block ends; then it must still end by itself when asked to."""
+    port = free_port()
+    defaults = {
+        "LISTEN": f"127.0.0.1:{port}",
+        "MAX_PARTIAL_SIZE": str(BLOCK),
+        "SETTLE_TIME": "0",
+        "DRAIN_DELAY": "0",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "service"],
+        env=environment(media, **(defaults | settings)),
+        cwd=Path(__file__).parent.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    server = Server(process, f"http://127.0.0.1:{port}")
+
+    def is_ready() -> bool | None:
+        assert process.poll() is None, server.lines
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/readyz" if ready else "/healthz")
+            return connection.getresponse().status == 200 or None
+        except OSError:
+            return None
+        finally:
+            connection.close()
+
+    try:
+        until(is_ready, "the service is ready")
+        yield server
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise
+        server._reader.join()  # noqa: SLF001
+        assert process.stdout
+        process.stdout.close()

@@ -1,0 +1,90 @@
+"""The real stack: `docker compose up` under a project name, ports and volumes of its own."""
+
+import contextlib
+import os
+import secrets
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from server import BLOCK, free_port
+
+ROOT = Path(__file__).parent.parent
+
+
+def require_engine() -> None:
+    """Skip where there is no Docker engine; fail instead where REELAY_REQUIRE_STACK says so."""
+    for command in (["docker", "info"], ["docker", "compose", "version"]):
+        try:
+            done = subprocess.run(command, capture_output=True, check=False).returncode == 0
+        except OSError:
+            done = False
+        if not done:
+            reason = f"needs a Docker engine with the compose plugin: `{' '.join(command)}` fails"
+            if os.environ.get("REELAY_REQUIRE_STACK") == "1":
+                pytest.fail(reason)
+            pytest.skip(reason)
+
+
+@dataclass
+class Stack:
+    """A stack of containers."""
+
+    media: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    project: str = field(default_factory=lambda: f"reelay-test-{secrets.token_hex(4)}")
+    ports: dict[str, int] = field(
+        default_factory=lambda: {n: free_port() for n in ("HTTP", "HTTPS", "OPERATOR")}
+    )
+
+    @property
+    def base(self) -> str:
+        return f"https://localhost:{self.ports['HTTPS']}"
+
+    @property
+    def operator(self) -> str:
+        return f"http://127.0.0.1:{self.ports['OPERATOR']}"
+
+    def environment(self) -> dict[str, str]:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("REELAY_", "COMPOSE_"))}
+        ports = {f"REELAY_{name}_PORT": str(port) for name, port in self.ports.items()}
+        own = {f"REELAY_{name}": value for name, value in self.settings.items()}
+        folder = {"REELAY_MEDIA_DIR": str(self.media), "REELAY_BIND": "127.0.0.1"}
+        return clean | folder | ports | own
+
+    def compose(self, *words: str, check: bool = True) -> str:
+        """Run a compose command on this stack; give what it prints."""
+        done = subprocess.run(
+            ["docker", "compose", "--project-name", self.project, *words],
+            cwd=ROOT,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"compose {' '.join(words)}\n{done.stdout}\n{done.stderr}")
+        return done.stdout
+
+    def up(self, *words: str) -> None:
+        """Start what is not running as the settings say, and wait until it is healthy."""
+        try:
+            self.compose("up", "--detach", "--wait", *words)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.compose('logs', check=False)}") from None
+
+
+@contextlib.contextmanager
+def running(media: Path, **settings: str) -> Iterator[Stack]:
+    """Build and start a stack; afterwards nothing of it is left."""
+    require_engine()
+    defaults = {"MAX_PARTIAL_SIZE": str(BLOCK), "SETTLE_TIME": "0", "DRAIN_DELAY": "0"}
+    stack = Stack(media, defaults | settings)
+    try:
+        stack.compose("build")
+        stack.up()
+        yield stack
+    finally:
+        stack.compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "10")

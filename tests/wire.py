@@ -1,0 +1,72 @@
+"""Requests exactly as written: no target is tidied up, no header added, no redirect followed."""
+
+import email
+import email.message
+import http.client
+import re
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+TRUSTING = ssl.create_default_context()
+TRUSTING.check_hostname = False
+TRUSTING.verify_mode = ssl.CERT_NONE  # the stack's certificate is self-signed
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole response."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    def span(self) -> tuple[int, int]:
+        """Give the first and last byte that Content-Range names."""
+        match = re.fullmatch(r"bytes (\d+)-(\d+)/\d+", self.headers["Content-Range"])
+        assert match, self.headers["Content-Range"]
+        return int(match[1]), int(match[2])
+
+    def parts(self) -> list[tuple[tuple[int, int], bytes]]:
+        """Take a multipart/byteranges body apart: spans as on the wire, and their bytes."""
+        boundary = self.headers["Content-Type"].partition("boundary=")[2].encode()
+        found = []
+        for piece in self.body.split(b"\r\n--" + boundary)[1:-1]:
+            head, _, data = piece.partition(b"\r\n\r\n")
+            message: email.message.Message = email.message_from_bytes(head.lstrip(b"\r\n"))
+            found.append((Answer(206, message, b"").span(), data))  # type: ignore[arg-type]
+        assert self.body.endswith(b"\r\n--" + boundary + b"--\r\n")
+        return found
+
+
+def connect(base: str, timeout: float = 60) -> http.client.HTTPConnection:
+    """Open a connection to `https://host:port` or `http://host:port`."""
+    parts = urlsplit(base)
+    assert parts.hostname
+    if parts.scheme == "https":
+        return http.client.HTTPSConnection(
+            parts.hostname, parts.port, timeout=timeout, context=TRUSTING
+        )
+    return http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+
+
+def ask(
+    base: str, target: str, headers: Mapping[str, str] | None = None, method: str = "GET"
+) -> Answer:
+    """Send one request on a connection of its own and read the response to its end."""
+    connection = connect(base)
+    try:
+        connection.putrequest(method, target, skip_accept_encoding=True)
+        for name, value in (headers or {}).items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        response = connection.getresponse()
+        return Answer(response.status, response.headers, response.read())
+    finally:
+        connection.close()
+
+
+def url_of(door: str, path: str) -> str:
+    """Give the target of a file behind `/media/`, `/download/` or `/watch/`."""
+    return f"/{door}/{quote(path)}"
