@@ -38,7 +38,7 @@ ENV PATH=/opt/reelay/bin:$PATH \
     REELAY_MEDIA=/media \
     REELAY_DERIVED=/var/cache/reelay
 WORKDIR /opt/reelay/app
-USER reelay
+USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --start-interval=1s \
     CMD ["python", "-m", "service.healthcheck"]
