@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Rule
 
 from service import __version__
-from service.errors import ReelayError
+from service.errors import NotFoundError, ReelayError
 from service.library.derived import Derived
 from service.library.library import Library, Timing
 from service.library.probe import Prober
@@ -132,6 +132,8 @@ def _handle_everything(app: Quart) -> None:
 
     @app.before_request
     async def name_route() -> Response | None:
+        if request.scope["path"].startswith("//"):
+            raise NotFoundError("There is nothing of that name here.")  # Werkzeug would strip them
         if request.url_rule is not None:
             current_exchange().route = request.url_rule.endpoint
         elif request.method == "OPTIONS" and isinstance(

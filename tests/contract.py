@@ -308,6 +308,10 @@ class Contract:
 
     refusals = frozenset({404})
 
+    @pytest.mark.parametrize("target", ["//media/file.mp4", "//", "///api/videos", "//metrics"])
+    def test_no_path_begins_with_two_slashes(self, origin: Origin, target: str) -> None:
+        assert origin.get(target).status == 404
+
     def test_links_that_stay_inside_are_followed(self, origin: Origin) -> None:
         for target in ("/media/link-in.mp4", "/media/folder-in/inside.mp4"):
             assert origin.get(target).body == content(3000, 2)

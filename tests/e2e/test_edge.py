@@ -1,0 +1,346 @@
+"""What the edge adds: the cache, and what happens when the service is away."""
+
+import http.client
+import json
+import socket
+import ssl
+import subprocess
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from contract import DATA, REVISION, TAG, Origin
+from server import BLOCK, SIZE, content, until, write
+from stack import Stack
+from wire import ask, connect
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def fetched(stack: Stack) -> "Fetched":
+    return Fetched(stack)
+
+
+class Fetched:
+    """What the service has been asked for since this was made, by its own count."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._before = self._read()
+
+    def _read(self) -> dict[str, float]:
+        text = ask(self._stack.operator, "/metrics").body.decode()
+        lines = [line.rpartition(" ") for line in text.splitlines() if line[0] != "#"]
+        return {name: float(value) for name, _, value in lines}
+
+    def since(self, name: str) -> float:
+        now = self._read()
+        return sum(now[n] - self._before.get(n, 0) for n in now if n.startswith(name))
+
+    @property
+    def media_requests(self) -> float:
+        return self.since('reelay_requests_total{method="GET",route="media"')
+
+
+def fresh(origin: Origin, name: str, size: int = SIZE) -> tuple[str, bytes]:
+    """Write a file that no cache knows; give its path as pinned, and its bytes."""
+    data = content(size, hash(name) % 1000 + 100)
+    write(origin.media, f"{name}.mp4", data)
+    etag = origin.get(f"/media/{name}.mp4", "HEAD").headers["ETag"].strip('"')
+    return f"{name}.mp4?v={etag}", data
+
+
+@pytest.mark.parametrize("span", ["0-", f"{BLOCK}-", f"{BLOCK + 9}-", "100-200", f"7-{SIZE}"])
+def test_the_second_asking_is_a_hit_with_the_same_bytes(
+    origin: Origin, fetched: Fetched, span: str
+) -> None:
+    pinned, data = fresh(origin, f"second-{span}")
+    first = origin.get(f"/media/{pinned}", Range=f"bytes={span}")
+    second = origin.get(f"/media/{pinned}", Range=f"bytes={span}")
+    assert (first.headers["X-Cache"], second.headers["X-Cache"]) == ("MISS", "HIT")
+    start, end = first.span()
+    assert first.body == second.body == data[start : end + 1]
+    assert second.span() == first.span()
+    assert fetched.media_requests == 1
+
+
+def test_seeks_and_downloads_are_cut_from_the_same_blocks(origin: Origin, fetched: Fetched) -> None:
+    pinned, data = fresh(origin, "shared")
+    for start in range(0, SIZE, BLOCK):
+        assert origin.get(f"/media/{pinned}", Range=f"bytes={start}-").headers["X-Cache"] == "MISS"
+    assert fetched.media_requests == 4
+    for target, value, body in [
+        (f"/media/{pinned}", "bytes=5-99", data[5:100]),
+        (f"/media/{pinned}", f"bytes={BLOCK + 1}-", data[BLOCK + 1 : 2 * BLOCK]),
+        (f"/download/{pinned}", "bytes=10-", data[10:]),
+        (f"/download/{pinned}", f"bytes={BLOCK - 5}-{2 * BLOCK + 5}",
+         data[BLOCK - 5 : 2 * BLOCK + 6]),
+    ]:  # fmt: skip
+        answer = origin.get(target, Range=value)
+        assert answer.headers["X-Cache"] == "HIT"
+        assert answer.body == body
+    assert origin.get(f"/download/{pinned}").body == data
+    assert origin.get(f"/media/{pinned}").body == data
+    assert fetched.media_requests == 4
+
+
+def test_unpinned_urls_share_the_pinned_ones_blocks(origin: Origin, fetched: Fetched) -> None:
+    pinned, data = fresh(origin, "unpinned")
+    path = pinned.partition("?")[0]
+    origin.get(f"/media/{pinned}", Range="bytes=0-")
+    for other in (path, path.replace("u", "%75"), path.replace("u", "%75", 1)):
+        answer = origin.get(f"/media/{other}", Range="bytes=0-")
+        assert (answer.headers["X-Cache"], answer.body) == ("HIT", data[:BLOCK])
+        answer = origin.get(f"/media/{other}", Range="bytes=9-19", If_Range=answer.headers["ETag"])
+        assert (answer.headers["X-Cache"], answer.body) == ("HIT", data[9:20])
+    assert fetched.media_requests == 1
+
+
+def test_a_warm_block_costs_the_service_nothing(origin: Origin, fetched: Fetched) -> None:
+    pinned, _ = fresh(origin, "warm")
+    origin.get(f"/media/{pinned}", Range="bytes=0-")
+    warm = Fetched(fetched._stack)  # noqa: SLF001
+    for value in ("bytes=0-", "bytes=0-99", "bytes=77-"):
+        assert origin.get(f"/media/{pinned}", Range=value).headers["X-Cache"] == "HIT"
+    assert warm.media_requests == 0
+    assert warm.since('reelay_requests_total{method="GET",route="revision"') == 0
+
+
+def test_a_crowd_costs_one_fetch(origin: Origin, fetched: Fetched) -> None:
+    pinned, data = fresh(origin, "crowd")
+
+    def view(number: int) -> bytes:
+        # Two clients in three ask for the block, the third for a piece of it.
+        value = "bytes=0-" if number % 3 else "bytes=0-999"
+        return origin.get(f"/media/{pinned}", Range=value).body
+
+    with ThreadPoolExecutor(24) as pool:
+        bodies = list(pool.map(view, range(24)))
+    assert all(body == (data[:BLOCK] if i % 3 else data[:1000]) for i, body in enumerate(bodies))
+    assert fetched.media_requests == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Range": "bytes=-100"},
+        {"Range": "bytes=0-9,20-29"},
+        {"Range": "bytes=5-4"},
+        {"Range": "lines=0-9"},
+        {"Range": "bytes=0-9", "If-None-Match": TAG},
+        {"Range": "bytes=0-9", "If-Match": '"x"'},
+        {"Range": "bytes=0-9", "If-Range": '"x"'},
+        {"Range": "bytes=0-9", "If-Modified-Since": "Sun, 06 Nov 1994 08:49:37 GMT"},
+        {"Range": "bytes=0-9", "If-Unmodified-Since": "Sun, 06 Nov 1994 08:49:36 GMT"},
+        {"Range": f"bytes={SIZE}-"},
+    ],
+)
+def test_what_the_cache_cannot_answer_exactly_is_the_services(
+    origin: Origin, headers: dict[str, str]
+) -> None:
+    for query in ("", f"?v={REVISION}"):
+        answer = ask(origin.base, f"/media/file.mp4{query}", headers)
+        assert answer.headers["X-Cache"] == "BYPASS"
+
+
+def test_a_download_resumes_to_an_identical_file(origin: Origin, tmp_path: Path) -> None:
+    for number, command in enumerate(
+        [
+            ["curl", "--insecure", "--silent", "--fail", "--continue-at", "-", "--output"],
+            ["wget", "--no-check-certificate", "--quiet", "--continue", "--output-document"],
+        ]
+    ):
+        target = tmp_path / f"{number}.mp4"
+        target.write_bytes(DATA[: BLOCK + 4321])
+        subprocess.run([*command, target, f"{origin.base}/download/file.mp4"], check=True)
+        assert target.read_bytes() == DATA
+
+
+def test_players_outside_a_browser_read_the_whole_film(origin: Origin, stack: Stack) -> None:
+    sample = Path(__file__).parents[2] / "media" / "sample.mp4"
+    write(stack.media, "sample.mp4", sample.read_bytes())
+    url = f"{origin.base}/media/sample.mp4"
+
+    def frames(source: str, *options: str) -> str:
+        command = ["ffmpeg", "-loglevel", "error", *options, "-i", source, "-f", "framehash", "-"]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    assert frames(url, "-tls_verify", "0") == frames(str(sample))
+
+
+def test_operations_are_for_the_operators_port_alone(origin: Origin, stack: Stack) -> None:
+    for target in ("/metrics", "/healthz", "/readyz", "/_revision", "/_revision?path=/file.mp4",
+                   "/%6detrics", "/./metrics", "/edge/metrics", "/stub_status", "/_ask_revision",
+                   "/media/../metrics", "/metrics/", "//metrics"):  # fmt: skip
+        answer = origin.get(target)
+        assert answer.status == 404, target
+        assert b"reelay_" not in answer.body
+    assert b"reelay_build_info" in ask(stack.operator, "/metrics").body
+    assert b"reelay_edge_requests_total" in ask(stack.operator, "/edge/metrics").body
+    assert ask(stack.operator, "/healthz").status == 200
+    assert ask(stack.operator, "/readyz").status == 200
+
+
+def test_port_80_redirects(stack: Stack) -> None:
+    base = f"http://localhost:{stack.ports['HTTP']}"
+    answer = ask(base, "/watch/a%20b?x=1", {"Host": "example.test"})
+    assert answer.status == 308
+    port = stack.ports["HTTPS"]
+    assert answer.headers["Location"] == f"https://example.test:{port}/watch/a%20b?x=1"
+
+
+@pytest.mark.parametrize(
+    ("version", "spoken"),
+    [("TLSv1", False), ("TLSv1_1", False), ("TLSv1_2", True), ("TLSv1_3", True)],
+)
+def test_tls_is_1_2_or_1_3(stack: Stack, version: str, spoken: bool) -> None:  # noqa: FBT001
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # what is old is what is tried
+        context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+        context.maximum_version = getattr(ssl.TLSVersion, version)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with socket.create_connection(("localhost", stack.ports["HTTPS"])) as plain:
+        if spoken:
+            with context.wrap_socket(plain, server_hostname="localhost") as secure:
+                assert secure.version() == version.replace("_", ".")
+                assert secure.selected_alpn_protocol() == "h2"
+        else:
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                context.wrap_socket(plain, server_hostname="localhost")
+
+
+def test_the_certificate_made_at_start_names_the_host_and_is_kept(stack: Stack) -> None:
+    def certificate() -> str:
+        port = stack.ports["HTTPS"]
+        return ssl.get_server_certificate(("localhost", port))
+
+    first = certificate()
+    text = subprocess.run(
+        ["openssl", "x509", "-noout", "-text"],
+        input=first, check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    assert "DNS:localhost" in text
+    stack.compose("restart", "nginx")
+    stack.up()
+    assert certificate() == first
+
+
+def test_bodies_and_endless_heads_are_refused(origin: Origin) -> None:
+    connection = connect(origin.base)
+    connection.request("POST", "/", headers={"Content-Length": "100000"})
+    assert connection.getresponse().status == 413
+    connection.close()
+    assert ask(origin.base, "/", {"X-Long": "x" * 17_000}).status in {400, 431}
+
+
+def test_nothing_tells_the_version_of_the_server(origin: Origin) -> None:
+    for target in ("/", "/media/file.mp4", "/media/missing.mp4", "/metrics"):
+        assert origin.get(target).headers["Server"] == "nginx"
+
+
+def test_the_request_id_is_the_edges_all_the_way(origin: Origin, stack: Stack) -> None:
+    answer = origin.get("/media/file.mp4", Range="bytes=-5", X_Request_ID="from-the-client")
+    request_id = answer.headers["X-Request-ID"]
+    assert len(answer.headers.get_all("X-Request-ID") or []) == 1
+    assert request_id != "from-the-client"
+
+    def logged(service: str) -> dict[str, object] | None:
+        lines = stack.compose("logs", "--no-log-prefix", service).splitlines()
+        found = [line for line in lines if request_id in line]
+        line: dict[str, object] | None = json.loads(found[-1]) if found else None
+        return line
+
+    assert until(lambda: logged("nginx"), "the edge's line")["cache"] == "BYPASS"
+    assert until(lambda: logged("service"), "the service's line")["route"] == "media"
+
+
+def test_what_is_cached_outlives_the_service(origin: Origin, stack: Stack) -> None:
+    pinned, data = fresh(origin, "outlives")
+    origin.get(f"/media/{pinned}", Range="bytes=0-")
+    stack.compose("stop", "service")
+    try:
+        warm = origin.get(f"/media/{pinned}", Range="bytes=5-99")
+        assert (warm.headers["X-Cache"], warm.body) == ("HIT", data[5:100])
+        for target in ("/", "/media/file.mp4", f"/media/{pinned.partition('?')[0]}"):
+            cold = origin.get(target, Range=f"bytes={2 * BLOCK}-")
+            assert cold.status == 503
+            assert cold.headers["Content-Type"] == "application/problem+json"
+            assert cold.headers["Retry-After"] == "2"
+    finally:
+        stack.up()
+    until(
+        lambda: origin.get(f"/media/{pinned}", Range=f"bytes={BLOCK}-").status == 206 or None,
+        "it recovers by itself",
+    )
+
+
+def test_replicas_come_and_go_and_answer_alike(origin: Origin, stack: Stack) -> None:
+    stack.up("--scale", "service=3")
+    try:
+
+        def replicas() -> set[str] | None:
+            for _ in range(12):
+                origin.get("/media/file.mp4", Range="bytes=-9")
+            lines = stack.compose("logs", "--no-log-prefix", "--tail", "40", "nginx").splitlines()
+            asked = [json.loads(line) for line in lines if line.startswith("{")]
+            found = {line["upstream"] for line in asked if line["range"] == "bytes=-9"}
+            return found if len(found) == 3 else None
+
+        assert until(replicas, "all three are asked")
+        tags = {origin.get("/media/file.mp4", "HEAD").headers["ETag"] for _ in range(9)}
+        assert tags == {TAG}
+    finally:
+        stack.up("--scale", "service=1")
+    until(
+        lambda: origin.get("/media/file.mp4", Range="bytes=-9").status == 206 or None,
+        "those that went are forgotten",
+    )
+
+
+def test_the_containers_have_no_rights_they_do_not_need(stack: Stack) -> None:
+    for name in stack.compose("ps", "--quiet").split():
+        told = subprocess.run(["docker", "inspect", name], check=True, capture_output=True)
+        (container,) = json.loads(told.stdout)
+        host = container["HostConfig"]
+        assert host["ReadonlyRootfs"]
+        assert host["CapDrop"] == ["ALL"]
+        assert "no-new-privileges:true" in host["SecurityOpt"]
+        assert not host["Privileged"]
+        assert host["Memory"] > 0
+        assert host["RestartPolicy"]["Name"] == "unless-stopped"
+        assert container["Config"]["User"].split(":")[0] not in {"", "0", "root"}
+        assert container["State"]["Health"]["Status"] == "healthy"
+        assert container["Config"]["Labels"]["org.opencontainers.image.title"]
+
+
+def test_the_image_runs_alone(stack: Stack) -> None:
+    """As a container platform runs it: PORT set, nothing mounted, nothing writable."""
+    run = ["docker", "run", "--detach", "--rm", "--read-only", "--cap-drop", "ALL",
+           "--env", "PORT=9000", "--publish", "127.0.0.1::9000"]  # fmt: skip
+    name = subprocess.run(
+        [*run, f"{stack.project}-service"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    try:
+        told = subprocess.run(
+            ["docker", "port", name, "9000"], check=True, capture_output=True, text=True
+        ).stdout
+        base = f"http://127.0.0.1:{told.rpartition(':')[2].strip()}"
+
+        def ready() -> bool | None:
+            try:
+                return ask(base, "/readyz").status == 200 or None
+            except (OSError, http.client.HTTPException):
+                return None
+
+        until(ready, "it is ready")
+        answer = ask(base, "/media/sample.mp4", {"Range": "bytes=200-1000"})
+        sample = Path(__file__).parents[2] / "media" / "sample.mp4"
+        assert answer.body == sample.read_bytes()[200:1001]
+    finally:
+        subprocess.run(["docker", "rm", "--force", name], check=True, capture_output=True)

@@ -1,0 +1,174 @@
+"""Chromium, in front of the stack, with the cap and the index wherever they may be."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from server import write
+from stack import Stack, running
+from wire import ask
+
+pytestmark = pytest.mark.stack
+
+SAMPLE = Path(__file__).parents[2] / "media" / "sample.mp4"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    # A browser that knows H.264: the one that Playwright brings does not.
+    names = ("chromium", "google-chrome", "chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
+    assert path, f"none of {', '.join(names)} is installed"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two films of a minute and about 60 MB: index at the end, and at the front."""
+    folder = tmp_path_factory.mktemp("films") / "media"
+    folder.mkdir()
+    ffmpeg = ["ffmpeg", "-loglevel", "error", "-y"]
+    picture = ["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=60"]
+    sound = ["-f", "lavfi", "-i", "sine=frequency=440:duration=60"]
+    rate = ["-b:v", "8M", "-minrate", "8M", "-maxrate", "8M", "-bufsize", "4M"]
+    codec = ["-c:v", "libx264", "-preset", "ultrafast", "-x264-params", "nal-hrd=cbr",
+             "-pix_fmt", "yuv420p", "-g", "50", "-c:a", "aac"]  # fmt: skip
+    end, front = folder / "end.mp4", folder / "front.mp4"
+    subprocess.run([*ffmpeg, *picture, *sound, *codec, *rate, end], check=True)
+    subprocess.run([*ffmpeg, "-i", end, "-c", "copy", "-movflags", "+faststart", front], check=True)
+    assert 50e6 < end.stat().st_size < 80e6
+    write(folder, "sample.mp4", SAMPLE.read_bytes())
+    write(folder, "ünï çödé/100% #1?.mp4", SAMPLE.read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="module", params=["1MiB", "4MiB"])
+def films(request: pytest.FixtureRequest, media: Path) -> Iterator[Stack]:
+    with running(media, MAX_PARTIAL_SIZE=request.param) as stack:
+        yield stack
+
+
+@pytest.fixture
+def page(browser: Browser, films: Stack) -> Iterator[Page]:
+    """Open a page on which nothing may go wrong: no error in the console, no violated policy."""
+    context = browser.new_context(ignore_https_errors=True, base_url=films.base)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    context.close()
+    assert complaints == []
+
+
+DURATION = """async ([timeout]) => {
+    const video = document.querySelector("video");
+    await new Promise((resolve, reject) => {
+        setTimeout(() => reject(`no metadata in ${timeout} ms`), timeout);
+        const look = () => video.readyState >= 1 ? resolve() : setTimeout(look, 50);
+        look();
+    });
+    return video.duration;
+}"""
+
+SEEK = """async ([second, timeout]) => {
+    const video = document.querySelector("video");
+    await new Promise((resolve, reject) => {
+        video.addEventListener("seeked", resolve, {once: true});
+        video.addEventListener("error", () => reject(video.error), {once: true});
+        setTimeout(() => reject(`no seek to ${second} in ${timeout} ms`), timeout);
+        video.currentTime = second;
+    });
+    return video.currentTime;
+}"""
+
+PLAY_ON = """async ([seconds, timeout]) => {
+    const video = document.querySelector("video");
+    const from = video.currentTime;
+    await video.play();
+    await new Promise((resolve, reject) => {
+        video.addEventListener("error", () => reject(video.error), {once: true});
+        setTimeout(() => reject(`stuck at ${video.currentTime}`), timeout);
+        const look = () => video.ended || video.currentTime >= from + seconds
+            ? resolve() : setTimeout(look, 50);
+        look();
+    });
+    return video.ended;
+}"""
+
+
+def run(page: Page, script: str, *values: float) -> Any:
+    """Run one of the scripts above, which give up by themselves after a minute."""
+    return page.evaluate(script, [*values, 60_000])
+
+
+@pytest.mark.parametrize("name", ["front.mp4", "end.mp4"])
+def test_a_film_plays_seeks_and_finishes(page: Page, films: Stack, name: str) -> None:
+    answers: list[tuple[int, int]] = []
+    page.on(
+        "response",
+        lambda r: (
+            answers.append((r.status, int(r.headers.get("content-length", "0"))))
+            if "/media/" in r.url
+            else None
+        ),
+    )
+    page.goto(f"/watch/{name}")
+    assert run(page, DURATION) == pytest.approx(60, abs=0.5)
+    run(page, PLAY_ON, 1.0)
+    for second in (45.0, 10.0, 30.5, 2.0, 55.0):
+        assert run(page, SEEK, second) == pytest.approx(second, abs=0.1)
+        run(page, PLAY_ON, 0.5)
+    run(page, SEEK, 58.5)
+    assert run(page, PLAY_ON, 10.0) is True
+    block = {"1MiB": 2**20, "4MiB": 2**22}[films.settings["MAX_PARTIAL_SIZE"]]
+    partial = [length for status, length in answers if status == 206]
+    assert len(partial) > 3
+    assert max(partial) <= block
+    assert {status for status, _ in answers} <= {200, 206}
+
+
+@pytest.mark.parametrize("path", ["sample.mp4", "ünï çödé/100% #1?.mp4"])
+def test_a_viewer_finds_and_plays_the_sample_to_its_end(page: Page, path: str) -> None:
+    page.goto("/")
+    page.get_by_label("Search").fill(path.rpartition("/")[2].removesuffix(".mp4"))
+    page.get_by_role("button", name="Show").click()
+    page.get_by_role("link", name="Reelay sample").first.click()
+    assert run(page, DURATION) == pytest.approx(8, abs=0.2)
+    run(page, SEEK, 6.5)
+    assert run(page, PLAY_ON, 10.0) is True
+    assert page.evaluate("document.querySelector('video').error") is None
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").first.click()
+    assert download.value.suggested_filename == path.rpartition("/")[2].replace("/", "_")
+    assert Path(download.value.path()).read_bytes() == SAMPLE.read_bytes()
+
+
+def test_curl_gets_exactly_the_first_block(films: Stack, media: Path) -> None:
+    """`curl -k -r 0-`, `bytes=B-1-B` and the rest of the issue's list, on a real film."""
+    block = {"1MiB": 2**20, "4MiB": 2**22}[films.settings["MAX_PARTIAL_SIZE"]]
+    data = (media / "end.mp4").read_bytes()
+    curl = ["curl", "--insecure", "--silent", "--fail", "--range", "0-"]
+    first = subprocess.run([*curl, f"{films.base}/media/end.mp4"], check=True, capture_output=True)
+    assert first.stdout == data[:block]
+    edge = ask(films.base, "/media/end.mp4", {"Range": f"bytes={block - 1}-{block}"})
+    assert edge.span() == (block - 1, block - 1)
+    assert edge.body == data[block - 1 : block]
+    assert ask(films.base, "/media/end.mp4", {"Range": "bytes=-100"}).body == data[-100:]

@@ -1,0 +1,17 @@
+from pathlib import Path
+
+import pytest
+from contract import Origin
+from server import write
+
+pytestmark = pytest.mark.stack
+SAMPLE = (Path(__file__).parents[2] / "media" / "sample.mp4").read_bytes()
+
+
+def test_the_tutorials_requests_get_the_tutorials_answers(origin: Origin) -> None:
+    write(origin.media, "clip.mp4", SAMPLE)
+    whole = origin.get("/media/clip.mp4")
+    assert (whole.status, len(whole.body)) == (200, len(SAMPLE))
+    part = origin.get("/media/clip.mp4", Range="bytes=200-1000")
+    assert (part.status, len(part.body)) == (206, 801)
+    assert part.body == SAMPLE[200:1001]
