@@ -157,7 +157,8 @@ def test_a_viewer_finds_and_plays_the_sample_to_its_end(page: Page, path: str) -
     assert page.evaluate("document.querySelector('video').error") is None
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").first.click()
-    assert download.value.suggested_filename == path.rpartition("/")[2].replace("/", "_")
+    # The browser itself replaces what file systems do not take.
+    assert download.value.suggested_filename == path.rpartition("/")[2].replace("?", "_")
     assert Path(download.value.path()).read_bytes() == SAMPLE.read_bytes()
 
 

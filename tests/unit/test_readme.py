@@ -1,0 +1,108 @@
+"""The README is held to the code: what it lists is there, and what is there it lists."""
+
+import re
+from pathlib import Path
+
+import pytest
+from quart import Quart
+
+from service.app import create_app
+from service.library.catalogue import SORTS
+from service.metrics import Metrics
+from service.protocol.media_types import media_type
+from service.settings import COMPOSE_ONLY, PREFIX, Settings, load
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def section(title: str) -> str:
+    """Give the text under a heading."""
+    return README.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def rows(title: str) -> dict[str, list[str]]:
+    """Give a section's tables: the name in the first cell, without its quotes, and the others."""
+    cells = [
+        line.strip("| ").split("|") for line in section(title).splitlines() if line[:2] == "| "
+    ]
+    return {row[0].strip().strip("`"): [cell.strip() for cell in row[1:]] for row in cells}
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Quart:
+    return create_app(
+        load({"REELAY_MEDIA": str(tmp_path), "REELAY_DERIVED": str(tmp_path / "derived")})
+    )
+
+
+def test_every_setting_is_listed_and_every_listed_one_exists() -> None:
+    listed = {name for name in rows("Settings") if name.startswith(PREFIX)}
+    compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    in_compose = set(re.findall(r"\$\{(REELAY_[A-Z_]+)", compose))
+    ours = {PREFIX + name.upper() for name in Settings.model_fields}
+    assert listed == ours | in_compose
+    assert in_compose - ours == COMPOSE_ONLY - {"REELAY_REQUIRE_STACK"}
+
+
+def test_every_default_is_the_one_listed() -> None:
+    listed = rows("Settings")
+    compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    for name, default in re.findall(r"\$\{(REELAY_[A-Z_]+):-([^}]*)\}", compose):
+        if name != "REELAY_TLS_DIR":  # the default is a volume, which has no value to set
+            assert listed[name][0] == f"`{default}`", name
+    settings = load({"REELAY_MEDIA": str(ROOT)})
+    for name in ("stall_timeout", "drain_delay", "drain_timeout", "rescan_interval", "settle_time"):
+        assert listed[PREFIX + name.upper()][0] == f"`{getattr(settings, name):g}`"
+    assert settings.max_partial_size == 4 * 2**20
+    assert settings.listen == ("127.0.0.1", 8000)
+
+
+def test_every_route_is_listed_and_every_listed_one_exists(app: Quart) -> None:
+    routes = {re.sub(r"<path:(\w+)>", r"<\1>", rule.rule) for rule in app.url_map.iter_rules()}
+    assert set(rows("Routes")) - {"route", "---"} == routes
+
+
+def test_every_metric_is_listed_with_its_labels() -> None:
+    metrics = {}
+    for family in Metrics().registry.collect():
+        if family.name.startswith("reelay_"):
+            metrics[family.name + ("_total" if family.type == "counter" else "")] = family
+    listed = {name: row for name, row in rows("Metrics").items() if name.startswith("reelay_")}
+    assert set(listed) == set(metrics)
+    for name, instrument in vars(Metrics()).items():
+        if name != "registry":
+            described = instrument.describe()[0]
+            full = described.name + ("_total" if described.type == "counter" else "")
+            labels = ", ".join(f"`{label}`" for label in instrument._labelnames)  # noqa: SLF001
+            assert listed[full][0] == labels, full
+
+
+def test_every_format_is_listed() -> None:
+    sentence = re.search(r"Formats: ([^.]*)\.", README)
+    assert sentence
+    endings = re.split(r"[,;]\s+", sentence[1])
+    assert all(media_type(f"x.{ending}") for ending in endings)
+    from service.protocol import media_types
+
+    assert {f".{ending}" for ending in endings} == set(media_types._TYPES)  # noqa: SLF001
+
+
+def test_every_sort_has_a_label() -> None:
+    from service.views.pages import _SORT_LABELS
+
+    assert tuple(_SORT_LABELS) == SORTS
+
+
+def test_the_commands_are_the_promised_ones() -> None:
+    for command in (
+        "docker compose up\n",
+        "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/python -m service\n",
+        "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/pytest\n",
+    ):
+        assert f"```sh\n{command}```" in README
+
+
+def test_every_file_that_is_linked_exists() -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
