@@ -114,7 +114,7 @@ class Settings(BaseModel):
         default=60, description="Seconds between scans, besides those that events cause"
     )
     settle_time: Annotated[float, Field(ge=0, le=3600)] = Field(
-        default=5, description="Seconds for which a file must be unchanged to be listed"
+        default=3, description="Seconds for which a file must be unchanged to be listed"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least severe log lines to write"

@@ -9,8 +9,9 @@ from quart import Quart
 from service.app import create_app
 from service.library.catalogue import SORTS
 from service.metrics import Metrics
-from service.protocol.media_types import media_type
+from service.protocol import media_types
 from service.settings import COMPOSE_ONLY, PREFIX, Settings, load
+from service.views import pages
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -23,10 +24,9 @@ def section(title: str) -> str:
 
 def rows(title: str) -> dict[str, list[str]]:
     """Give a section's tables: the name in the first cell, without its quotes, and the others."""
-    cells = [
-        line.strip("| ").split("|") for line in section(title).splitlines() if line[:2] == "| "
-    ]
-    return {row[0].strip().strip("`"): [cell.strip() for cell in row[1:]] for row in cells}
+    lines = [line for line in section(title).splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
+    return {row[0].strip("`"): row[1:] for row in cells}
 
 
 @pytest.fixture
@@ -82,16 +82,12 @@ def test_every_format_is_listed() -> None:
     sentence = re.search(r"Formats: ([^.]*)\.", README)
     assert sentence
     endings = re.split(r"[,;]\s+", sentence[1])
-    assert all(media_type(f"x.{ending}") for ending in endings)
-    from service.protocol import media_types
-
+    assert all(media_types.media_type(f"x.{ending}") for ending in endings)
     assert {f".{ending}" for ending in endings} == set(media_types._TYPES)  # noqa: SLF001
 
 
 def test_every_sort_has_a_label() -> None:
-    from service.views.pages import _SORT_LABELS
-
-    assert tuple(_SORT_LABELS) == SORTS
+    assert tuple(pages._SORT_LABELS) == SORTS  # noqa: SLF001
 
 
 def test_the_commands_are_the_promised_ones() -> None:

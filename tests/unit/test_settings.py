@@ -1,0 +1,469 @@
+import os
+import pwd
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from service.settings import COMPOSE_ONLY, PREFIX, Settings, SettingsError, load, parse_size
+
+KIB, MIB, GIB = 2**10, 2**20, 2**30
+EDGE = Path(__file__).parents[2] / "nginx/docker-entrypoint.d/10-settings.envsh"
+
+# What is written, and how many bytes it means; None where it is refused as a block.
+SIZES: dict[str, tuple[str, int | None]] = {
+    "mebibytes": ("4MiB", 4 * MIB),
+    "kibibytes": ("512KiB", 512 * KIB),
+    "the most": ("1GiB", GIB),
+    "the most, in bytes": ("1073741824", GIB),
+    "the least": ("64KiB", 64 * KIB),
+    "the least, in bytes": ("65536", 64 * KIB),
+    "a number that is no power of two": ("65537", 65537),
+    "lower case": ("4mib", 4 * MIB),
+    "upper case": ("4MIB", 4 * MIB),
+    "mixed case": ("1gIb", GIB),
+    # A number with leading zeros is decimal: nobody who writes 010MiB means eight.
+    "leading zero": ("010MiB", 10 * MIB),
+    "leading zero before a digit that is not octal": ("08MiB", 8 * MIB),
+    "leading zeros in bytes": ("0065536", 64 * KIB),
+    "decimal unit": ("4MB", None),
+    "unit cut short": ("4M", None),
+    "unit cut short by one": ("4Mi", None),
+    "unknown unit": ("1TiB", None),
+    "bits": ("4Mibit", None),
+    "two units": ("4MiBKiB", None),
+    "unit alone": ("MiB", None),
+    "unit first": ("MiB4", None),
+    "space inside the number": ("4 4MiB", None),
+    "word": ("large", None),
+    "negative": ("-4MiB", None),
+    "plus sign": ("+4MiB", None),
+    "fraction": ("1.5MiB", None),
+    "comma": ("65,536", None),
+    "underscore": ("65_536", None),
+    "exponent": ("1e6", None),
+    "hexadecimal": ("0x10000", None),
+    "shell arithmetic": ("65536+1", None),
+    "command": ("$(echo 65536)", None),
+    "nothing at all of bytes": ("0", None),
+    "one byte less than the least": ("65535", None),
+    "one less than the least, in KiB": ("63KiB", None),
+    "one byte more than the most": ("1073741825", None),
+    "more than the most": ("2GiB", None),
+    "twelve digits": ("999999999999", None),
+    "twelve digits of gibibytes": ("999999999999GiB", None),
+    # 2**34 + 1 GiB is 1 GiB to who counts modulo 2**64, and 2**34 GiB is nothing.
+    "more than 64 bits hold": ("17179869185GiB", None),
+    "thirteen digits": ("0000000065536", None),
+    "huge": ("9" * 5000, None),
+    "Arabic digits": ("٤MiB", None),
+    "full-width digit": ("４MiB", None),  # noqa: RUF001
+    "superscript": ("4²MiB", None),
+    "Kelvin sign": ("64\N{KELVIN SIGN}iB", None),
+    "no-break space": ("4\N{NO-BREAK SPACE}MiB", None),
+}
+# White space the service alone takes: it is lenient with what a _FILE or a form may leave behind.
+SPACED: dict[str, tuple[str, int]] = {
+    "before the unit": ("4 MiB", 4 * MIB),
+    "around": (" 4MiB ", 4 * MIB),
+    "line end": ("4MiB\n", 4 * MIB),
+    "around bytes": ("\t65536 ", 64 * KIB),
+}
+
+
+@pytest.fixture(autouse=True)
+def media(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a folder of videos where the default has it."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "media"
+    folder.mkdir()
+    return folder
+
+
+def settings(**values: str) -> Settings:
+    """Load with these REELAY_ variables and nothing else."""
+    return load({PREFIX + name: value for name, value in values.items()})
+
+
+def problems(environment: dict[str, str]) -> list[str]:
+    """Give the lines that refuse an environment."""
+    with pytest.raises(SettingsError) as caught:
+        load(environment)
+    return str(caught.value).split("\n")
+
+
+def problem(environment: dict[str, str]) -> str:
+    """Give the one line that refuses an environment."""
+    (line,) = problems(environment)
+    return line
+
+
+# What is read
+
+
+def test_everything_has_a_default(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    found = load({})
+    assert found.model_dump() == {
+        "media": media.resolve(),
+        "listen": ("127.0.0.1", 8000),
+        "max_partial_size": 4 * MIB,
+        "derived": Path("/home/somebody/.cache/reelay"),
+        "stall_timeout": 30,
+        "drain_delay": 2,
+        "drain_timeout": 25,
+        "rescan_interval": 60,
+        "settle_time": 5,
+        "log_level": "info",
+    }
+
+
+def test_what_is_derived_goes_where_the_platform_keeps_caches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # XDG Base Directory Specification: $HOME/.cache where the variable is not set or empty.
+    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/var/caches")
+    assert load({}).derived == Path("/var/caches/reelay")
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    assert load({}).derived == Path("/home/somebody/.cache/reelay")
+
+
+def test_a_user_without_a_home_is_told_which_variable_to_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def nobody(_: int) -> pwd.struct_passwd:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    assert "REELAY_DERIVED" in problem({})
+    assert settings(DERIVED="/var/cache").derived == Path("/var/cache")
+
+
+# Each setting, a text for it that is not the default, and its meaning.
+TEXTS: list[tuple[str, str, Any]] = [
+    ("MEDIA", "films", Path("films")),
+    ("LISTEN", "10.1.2.3:81", ("10.1.2.3", 81)),
+    ("MAX_PARTIAL_SIZE", "1MiB", MIB),
+    ("DERIVED", "/var/derived", Path("/var/derived")),
+    ("STALL_TIMEOUT", "1.5", 1.5),
+    ("DRAIN_DELAY", "0", 0),
+    ("DRAIN_TIMEOUT", "7", 7),
+    ("RESCAN_INTERVAL", "3600", 3600),
+    ("SETTLE_TIME", "0.25", 0.25),
+    ("LOG_LEVEL", "debug", "debug"),
+]
+
+
+def test_the_table_below_has_every_setting() -> None:
+    assert [name.lower() for name, _, _ in TEXTS] == list(Settings.model_fields)
+
+
+@pytest.mark.parametrize(("name", "text", "meaning"), TEXTS, ids=[row[0] for row in TEXTS])
+def test_a_setting_is_read_from_its_variable_or_from_a_file(
+    tmp_path: Path, name: str, text: str, meaning: object
+) -> None:
+    (tmp_path / "films").mkdir()
+    if isinstance(meaning, Path):
+        meaning = tmp_path.resolve() / meaning
+    by_variable = settings(**{name: text})
+    assert getattr(by_variable, name.lower()) == meaning
+    file = tmp_path / "secret"
+    file.write_text(f"{text}\n", encoding="utf-8")
+    assert settings(**{f"{name}_FILE": str(file)}) == by_variable
+    assert load({}) != by_variable
+
+
+@pytest.mark.parametrize(("name", "text"), [row[:2] for row in TEXTS], ids=[row[0] for row in TEXTS])
+def test_a_variable_and_its_file_together_are_an_error(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    (tmp_path / "films").mkdir()
+    file = tmp_path / "secret"
+    file.write_text(text, encoding="utf-8")
+    line = problem({f"REELAY_{name}": text, f"REELAY_{name}_FILE": str(file)})
+    assert line.startswith(f"REELAY_{name} and REELAY_{name}_FILE are both set")
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["missing", "not UTF-8"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    line = problem({"REELAY_LISTEN_FILE": str(file)})
+    assert line.startswith(f"REELAY_LISTEN_FILE={str(file)!r}: the file cannot be read")
+
+
+def test_a_file_that_cannot_be_read_does_not_bring_the_default_into_blame(
+    media: Path, tmp_path: Path
+) -> None:
+    media.rmdir()
+    assert problem({"REELAY_MEDIA_FILE": "missing"}).startswith("REELAY_MEDIA_FILE='missing'")
+
+
+def test_other_programs_variables_are_none_of_ours() -> None:
+    assert load({"HOME": "/x", "MEDIA": "/y", "LISTEN": "z", "reelay_listen": "q"}) == load({})
+
+
+def test_the_value_cannot_be_changed() -> None:
+    found = load({})
+    with pytest.raises(ValidationError):
+        found.listen = ("0.0.0.0", 80)  # type: ignore[misc] # noqa: S104
+    assert found.listen == ("127.0.0.1", 8000)
+    assert hash(found) == hash(load({}))
+
+
+# Sizes
+
+
+@pytest.mark.parametrize(("text", "expected"), SIZES.values(), ids=SIZES.keys())
+def test_a_block_is_a_number_of_bytes_within_bounds(text: str, expected: int | None) -> None:
+    if expected is not None:
+        assert parse_size(text) == expected
+        assert settings(MAX_PARTIAL_SIZE=text).max_partial_size == expected
+        return
+    line = problem({"REELAY_MAX_PARTIAL_SIZE": text})
+    assert line.startswith(f"REELAY_MAX_PARTIAL_SIZE={text!r}: should ")
+    assert "4MiB" in line or "between 64KiB and 1GiB" in line
+
+
+@pytest.mark.parametrize(("text", "expected"), SPACED.values(), ids=SPACED.keys())
+def test_white_space_around_a_size_does_no_harm(text: str, expected: int) -> None:
+    assert settings(MAX_PARTIAL_SIZE=text).max_partial_size == expected
+
+
+def edge_block(text: str, tmp_path: Path) -> int | None:
+    """Give the block that the edge makes of a text; None where it refuses to start."""
+    done = subprocess.run(
+        ["sh", "-c", '. "$0" && echo "block=$BLOCK_SIZE"', EDGE],
+        env={
+            "PATH": os.environ["PATH"],
+            "REELAY_MAX_PARTIAL_SIZE": text,
+            "REELAY_CACHE_SIZE": "10GiB",
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    if done.returncode:
+        assert "block=" not in done.stdout
+        assert "REELAY_MAX_PARTIAL_SIZE" in done.stderr, done.stderr
+        return None
+    return int(done.stdout.removeprefix("block="))
+
+
+@pytest.mark.parametrize(("text", "expected"), SIZES.values(), ids=SIZES.keys())
+def test_the_edge_reads_the_same_size(text: str, expected: int | None, tmp_path: Path) -> None:
+    assert edge_block(text, tmp_path) == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), SPACED.values(), ids=SPACED.keys())
+def test_the_edge_refuses_white_space_rather_than_read_another_size(
+    text: str, expected: int, tmp_path: Path
+) -> None:
+    assert edge_block(text, tmp_path) in (None, expected)
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("127.0.0.1:8000", ("127.0.0.1", 8000)),
+        ("0.0.0.0:80", ("0.0.0.0", 80)),  # noqa: S104
+        ("[::]:8000", ("::", 8000)),
+        ("[::1]:65535", ("::1", 65535)),
+        ("[fe80::1%eth0]:8000", ("fe80::1%eth0", 8000)),
+        ("localhost:8000", ("localhost", 8000)),
+        ("127.0.0.1:0", ("127.0.0.1", 0)),  # any port that is free
+    ],
+)
+def test_an_address_and_a_port_are_listened_on(text: str, expected: tuple[str, int]) -> None:
+    assert settings(LISTEN=text).listen == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "8000",
+        "127.0.0.1",
+        "127.0.0.1:",
+        "127.0.0.1:http",
+        "127.0.0.1:-1",
+        "127.0.0.1:+80",
+        "127.0.0.1:65536",
+        "127.0.0.1:８０",  # noqa: RUF001
+        "127.0.0.1:8_0",
+        "127.0.0.1: 80",
+        "[::1]",
+        "",
+        ":",
+        "127.0.0.1:" + "9" * 4000,
+        "127.0.0.1:" + "9" * 5000,  # more than int() takes
+    ],
+    ids=lambda text: text[:24],
+)
+def test_what_is_no_address_and_port_is_refused(text: str) -> None:
+    line = problem({"REELAY_LISTEN": text})
+    assert line.startswith(f"REELAY_LISTEN={text!r}: should be ADDRESS:PORT, such as ")
+
+
+def test_port_alone_is_honoured_as_platforms_set_it() -> None:
+    # Platforms that set PORT route to the container's address: the loopback would not do.
+    assert load({"PORT": "5000"}).listen == ("0.0.0.0", 5000)  # noqa: S104
+
+
+def test_listen_wins_over_port(tmp_path: Path) -> None:
+    (tmp_path / "listen").write_text("127.0.0.1:81")
+    assert load({"PORT": "5000", "REELAY_LISTEN": "127.0.0.1:80"}).listen[1] == 80
+    assert load({"PORT": "5000", "REELAY_LISTEN_FILE": "listen"}).listen[1] == 81
+    assert load({"PORT": "x", "REELAY_LISTEN": "127.0.0.1:80"}).listen[1] == 80
+
+
+@pytest.mark.parametrize("text", ["x", "", "-1", "65536", "80:81", "[::1]:80", "٨٠"])
+def test_a_port_that_is_none_is_named_as_such(text: str) -> None:
+    line = problem({"PORT": text})
+    assert line.startswith(f"PORT={text!r}: ")
+    assert "ADDRESS" not in line  # which is not what PORT holds
+    assert "65535" in line
+
+
+# What is wrong
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "right"),
+    [
+        ("MEDIA", "/missing/folder", "a folder that exists"),
+        ("MEDIA", "file.mp4", "a folder that exists"),
+        ("MEDIA", "s3://bucket/videos", "a folder: object stores cannot be served yet"),
+        ("STALL_TIMEOUT", "0", "greater than 0"),
+        ("STALL_TIMEOUT", "-1", "greater than 0"),
+        ("STALL_TIMEOUT", "86401", "86400"),
+        ("STALL_TIMEOUT", "inf", ""),
+        ("STALL_TIMEOUT", "nan", ""),
+        ("STALL_TIMEOUT", "30s", "number"),
+        ("STALL_TIMEOUT", "", "number"),
+        ("DRAIN_DELAY", "-1", "greater than or equal to 0"),
+        ("DRAIN_DELAY", "3601", "3600"),
+        ("DRAIN_DELAY", "nan", ""),
+        ("DRAIN_TIMEOUT", "0", "greater than 0"),
+        ("DRAIN_TIMEOUT", "nan", ""),
+        ("RESCAN_INTERVAL", "0", "greater than 0"),
+        ("RESCAN_INTERVAL", "never", "number"),
+        ("SETTLE_TIME", "-0.1", "greater than or equal to 0"),
+        ("SETTLE_TIME", "nan", ""),
+        ("SETTLE_TIME", "4000", "3600"),
+        ("LOG_LEVEL", "verbose", "'debug', 'info', 'warning' or 'error'"),
+        ("LOG_LEVEL", "", "'debug', 'info', 'warning' or 'error'"),
+    ],
+)
+def test_a_wrong_value_is_one_line_that_names_it_and_what_is_right(
+    tmp_path: Path, name: str, text: str, right: str
+) -> None:
+    (tmp_path / "file.mp4").touch()
+    line = problem({f"REELAY_{name}": text})
+    assert line.startswith(f"REELAY_{name}={text!r}: ")
+    assert "should be" in line
+    assert right in line
+
+
+def test_a_wrong_value_from_a_file_is_told_as_well(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("loud\n")
+    assert "'loud'" in problem({"REELAY_LOG_LEVEL_FILE": "secret"})
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\r\nREELAY_LISTEN=x", "\x1b[31mred"])
+def test_a_value_with_control_characters_is_still_one_harmless_line(text: str) -> None:
+    line = problem({"REELAY_MEDIA": text})
+    assert line.isprintable()
+
+
+def test_a_missing_default_folder_is_named(media: Path) -> None:
+    media.rmdir()
+    assert problem({}) == "REELAY_MEDIA='media': should be a folder that exists"
+
+
+@pytest.mark.parametrize("name", ["MEDIA", "DERIVED"])
+def test_an_empty_folder_name_is_not_the_current_folder(name: str) -> None:
+    # Path("") is ".": `REELAY_MEDIA=` would publish wherever the process happens to stand.
+    line = problem({f"REELAY_{name}": ""})
+    assert line.startswith(f"REELAY_{name}='': should be ")
+
+
+@pytest.mark.parametrize("name", ["MEDIA", "DERIVED"])
+def test_a_tilde_is_the_home_folder(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert getattr(settings(**{name: "~/media"}), name.lower()) == tmp_path / "media"
+
+
+def test_the_home_of_nobody_is_no_folder() -> None:
+    line = problem({"REELAY_MEDIA": "~no-such-user-here/films"})
+    assert line.startswith("REELAY_MEDIA='~no-such-user-here/films': should be a folder")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read_is_named(media: Path) -> None:
+    media.chmod(0)
+    try:
+        assert "this user may read" in problem({"REELAY_MEDIA": str(media)})
+    finally:
+        media.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("REELAY_MEDAI", "REELAY_MEDIA"),
+        ("REELAY_LISTENS", "REELAY_LISTEN"),
+        ("REELAY_MAX_PARTIAL", "REELAY_MAX_PARTIAL_SIZE"),
+        ("REELAY_STALL_TIMEOUT_SECONDS", "REELAY_STALL_TIMEOUT"),
+    ],
+)
+def test_a_variable_misspelt_gets_a_suggestion(variable: str, meant: str) -> None:
+    line = problem({variable: "x"})
+    assert line == f"{variable}: there is no such setting; did you mean {meant}?"
+
+
+def test_an_unknown_variable_is_refused_without_a_wild_guess() -> None:
+    assert problem({"REELAY_QQQQ": "x"}) == "REELAY_QQQQ: there is no such setting"
+
+
+def test_what_only_the_stack_reads_may_stand_beside() -> None:
+    # docker-compose.yml's own, which one .env holds together with the service's.
+    wanted = {"MEDIA_DIR", "BIND", "HTTP_PORT", "HTTPS_PORT", "OPERATOR_PORT", "HOSTNAME",
+              "TLS_DIR", "CACHE_SIZE"}  # fmt: skip
+    assert {PREFIX + name for name in wanted} <= COMPOSE_ONLY
+    assert load(dict.fromkeys(COMPOSE_ONLY, "x")) == load({})
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    lines = problems(
+        {
+            "REELAY_LISTEN": "x",
+            "REELAY_LOG_LEVEL": "x",
+            "REELAY_LOG_LEVEL_FILE": "x",
+            "REELAY_MAX_PARTIAL_SIZE": "x",
+            "REELAY_MEDIUM": "x",
+            "REELAY_STALL_TIMEOUT_FILE": "missing",
+        }
+    )
+    named = sorted(line.replace("=", " ").replace(":", " ").split()[0] for line in lines)
+    assert named == [
+        "REELAY_LISTEN",
+        "REELAY_LOG_LEVEL",  # set twice
+        "REELAY_LOG_LEVEL",  # and wrong
+        "REELAY_MAX_PARTIAL_SIZE",
+        "REELAY_MEDIUM",
+        "REELAY_STALL_TIMEOUT_FILE",
+    ]
