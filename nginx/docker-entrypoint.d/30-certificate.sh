@@ -27,12 +27,18 @@ if [ ! -w "$folder" ]; then
     exit 2
 fi
 name=${REELAY_HOSTNAME:-localhost}
+case $name in
+    *[!A-Za-z0-9.-]*)
+        echo "REELAY_HOSTNAME='$name': should be a host name such as video.example.org" >&2
+        exit 2
+        ;;
+esac
 echo "making a self-signed certificate for $name"
 umask 077
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -days 365 \
-    -subj "/CN=$name" -addext "subjectAltName=DNS:$name,DNS:localhost,IP:127.0.0.1,IP:::1" \
+    -subj /CN=Reelay -addext "subjectAltName=DNS:$name,DNS:localhost,IP:127.0.0.1,IP:::1" \
     -addext "extendedKeyUsage=serverAuth" \
-    -keyout "$key.new" -out "$certificate.new" 2>/dev/null
+    -keyout "$key.new" -out "$certificate.new"
 mv "$key.new" "$key"
 mv "$certificate.new" "$certificate"
 printf '%s' "$name" >"$made_here"

@@ -2,9 +2,6 @@
 // Law: a request is taken apart here only if the answer can be exact; for anything else this says
 // "service", and the request is passed on untouched.
 
-// Bytes of a block: REELAY_MAX_PARTIAL_SIZE, which the service reads, too.
-const BLOCK = Number(process.env.BLOCK_SIZE);
-
 // One range, first byte given, at most 15 digits: 2^53 is the last number that is exact here.
 const RANGE = /^bytes=(\d{1,15})-(\d{0,15})$/;
 const REVISION = /^[0-9a-f]+-[0-9a-f]+$/;
@@ -44,9 +41,10 @@ function plan(r) {
     const first = Number(match[1]), open = match[2] === '';
     if (!open && Number(match[2]) < first) return null;
     if (r.uri.startsWith('/download/')) return { whole: false, span: headers['Range'] };
-    const end = (Math.floor(first / BLOCK) + 1) * BLOCK - 1;
+    const block = Number(r.variables.block_size);
+    const end = (Math.floor(first / block) + 1) * block - 1;
     const last = open ? end : Math.min(Number(match[2]), end);
-    return { whole: first % BLOCK === 0 && last === end, span: `bytes=${first}-${last}` };
+    return { whole: first % block === 0 && last === end, span: `bytes=${first}-${last}` };
 }
 
 // Where a request for bytes goes: the service, the cache of blocks, or the cutter in front of it.
