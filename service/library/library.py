@@ -34,6 +34,8 @@ class Prober(Protocol):
 
     async def probe(self, path: Path) -> Metadata | ProbeProblem: ...
 
+    def rest(self) -> None: ...
+
     async def close(self) -> None: ...
 
 
@@ -159,6 +161,7 @@ class Library:
                     shown = time.monotonic()
             if missing:
                 self._show()
+                self._prober.rest()
 
     async def _probe(self, entry: Entry) -> None:
         key = (entry.path, entry.revision)

@@ -372,6 +372,20 @@ async def test_processes_are_started_when_needed_and_replaced_in_time(tmp_path: 
         await prober.close()
 
 
+async def test_processes_at_rest_are_ended_and_started_again(
+    prober: Prober, tmp_path: Path
+) -> None:
+    file = tmp_path / "no.mp4"
+    file.write_bytes(b"no video")
+    await problem(prober, file)
+    (pid,) = prober.pids
+    prober.rest()
+    assert prober.pids == frozenset()
+    await until(lambda: not exists(pid))
+    await problem(prober, file)
+    assert len(prober.pids) == 1
+
+
 async def test_the_number_of_processes_is_bounded() -> None:
     prober = Prober(workers=2, command=saying(PROBLEM, "import time; time.sleep(0.1)"))
     seen: list[int] = []
