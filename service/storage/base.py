@@ -42,7 +42,10 @@ class Storage(Protocol):
     """Where the files are."""
 
     def entries(self) -> Iterator[Entry]:
-        """Walk the listed files: hidden and empty ones left out. Blocks: for a thread."""
+        """Walk the listed files: hidden and empty ones left out. Blocks: for a thread.
+
+        Raises OSError where nothing can be told, which is not the same as nothing being there.
+        """
         ...
 
     async def open(self, path: str) -> Source:

@@ -92,8 +92,11 @@ class LocalStorage:
         return LocalSource(file, content_type, self._threads.submit)
 
     def entries(self) -> Iterator[Entry]:
-        """Walk the listed files. Folders reached by a link are left out: they would come twice."""
-        for folder, names, files in os.walk(self._root):
+        """Walk the listed files. Folders reached by a link are left out: they would come twice.
+
+        Raises OSError where the root itself cannot be read: that is not an empty library.
+        """
+        for folder, names, files in os.walk(self._root, onerror=self._unreadable):
             names[:] = sorted(name for name in names if not name.startswith("."))
             for name in sorted(files):
                 path = Path(folder, name).relative_to(self._root).as_posix()
@@ -107,6 +110,10 @@ class LocalStorage:
                         yield Entry(
                             path, status.st_size, revision(status), status.st_mtime, touched
                         )
+
+    def _unreadable(self, error: OSError) -> None:
+        if Path(error.filename) == self._root:
+            raise error
 
     def _status(self, file: Path) -> os.stat_result:
         status = file.lstat()
