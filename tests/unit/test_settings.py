@@ -116,7 +116,7 @@ def test_everything_has_a_default(media: Path, monkeypatch: pytest.MonkeyPatch) 
         "drain_delay": 2,
         "drain_timeout": 25,
         "rescan_interval": 60,
-        "settle_time": 5,
+        "settle_time": 3,
         "log_level": "info",
     }
 
@@ -179,7 +179,9 @@ def test_a_setting_is_read_from_its_variable_or_from_a_file(
     assert load({}) != by_variable
 
 
-@pytest.mark.parametrize(("name", "text"), [row[:2] for row in TEXTS], ids=[row[0] for row in TEXTS])
+@pytest.mark.parametrize(
+    ("name", "text"), [row[:2] for row in TEXTS], ids=[row[0] for row in TEXTS]
+)
 def test_a_variable_and_its_file_together_are_an_error(
     tmp_path: Path, name: str, text: str
 ) -> None:
