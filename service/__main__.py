@@ -3,9 +3,11 @@
 import argparse
 import asyncio
 import os
+import resource
 import signal
 import socket
 import sys
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -16,7 +18,7 @@ from quart import Quart
 
 from service import __version__, logs
 from service.app import Services, create_app
-from service.settings import PREFIX, Settings, SettingsError, load
+from service.settings import PREFIX, Settings, SettingsError, listen_source, load
 
 _log = structlog.get_logger()
 
@@ -32,12 +34,13 @@ _BACKLOG = 4096
 _MOST_SEGMENT = 8960
 
 # Seconds for which an idle connection is kept, and the most that a request's headers may take.
-# Longer than nginx's and common balancers' 60, so that they never write into a closing connection.
-_KEEP_ALIVE = 75
+# Hypercorn 0.18 lets go of a connection that its client has closed only then, so not for long.
+# uvicorn's default is the same; the edge's own limit is a second less.
+_KEEP_ALIVE = 5
 
 
 def main() -> int:
-    """Run the service until a signal ends it. Gives the exit status."""
+    """Run the service until a signal ends it. Gives the exit status where it could not start."""
     _parse_arguments()
     try:
         settings = load(os.environ)
@@ -46,12 +49,13 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     logs.configure(settings.log_level)
-    host, port = listener.getsockname()[:2]
-    shown = "localhost" if host in ("0.0.0.0", "::", "127.0.0.1", "::1") else host  # noqa: S104
-    print(f"Reelay {__version__} serves {settings.media} on http://{shown}:{port}/", flush=True)
+    _allow_many_descriptors()
+    shown = _address(*listener.getsockname()[:2])
+    print(f"Reelay {__version__} serves {settings.media} on http://{shown}/", flush=True)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run(create_app(settings), settings, listener))
-    return 0
+        sys.stdout.flush()
+        os._exit(0)  # threads that wait for a disk must not hold up the end
 
 
 def _parse_arguments() -> None:
@@ -92,9 +96,22 @@ def listen(settings: Settings) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        where = f"{host}:{port}"
-        raise SettingsError(f"{PREFIX}LISTEN={where!r}: {error.strerror or error}") from error
+        raise SettingsError(f"{listen_source(os.environ)}: {error.strerror or error}") from error
     return listener
+
+
+def _allow_many_descriptors() -> None:
+    """Raise the bound on open files and connections, often 1,024, as far as this user may."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _address(host: str, port: int) -> str:
+    """Write an address as it stands in a URL; one that means every interface is this machine."""
+    if host in ("0.0.0.0", "::", "127.0.0.1"):  # noqa: S104
+        host = "localhost"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 async def run(app: Quart, settings: Settings, listener: socket.socket) -> None:
@@ -104,6 +121,7 @@ async def run(app: Quart, settings: Settings, listener: socket.socket) -> None:
     end within the drain timeout, which counts from the signal. SIGINT, someone at a terminal: the
     same without the delay. A second signal: at once.
     """
+    asyncio.get_running_loop().set_exception_handler(_on_loop_error)
     stopping = asyncio.Event()
     config = _server_config(settings, listener)
     serving = asyncio.create_task(serve(app, config, shutdown_trigger=stopping.wait))
@@ -122,14 +140,26 @@ async def run(app: Quart, settings: Settings, listener: socket.socket) -> None:
     await asyncio.sleep(delay)
     stopping.set()
     # Hypercorn's loop stops accepting, but the socket goes on listening while a descriptor is open.
-    listener.shutdown(socket.SHUT_RDWR)
-    # Nor does Hypercorn bound the end itself: it waits for every connection to be closed.
-    ended, _ = await asyncio.wait({serving}, timeout=settings.drain_timeout - delay)
-    if not ended:
+    with suppress(OSError):
+        listener.shutdown(socket.SHUT_RDWR)
+    # Nor does Hypercorn bound the end itself: it waits for every connection to be closed, and for
+    # none any more once one has failed. What counts is that no exchange is under way.
+    try:
+        async with asyncio.timeout(settings.drain_timeout - delay):
+            await asyncio.wait({serving})
+            await services.exchanges.idle.wait()
+    except TimeoutError:
         _log.warning("cut what had not ended", seconds=settings.drain_timeout)
+    if not serving.done():
         serving.cancel()
         await app.shutdown()
     _log.info("stopped")
+
+
+def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Leave out what Hypercorn says of a connection that the kernel cut: the exchange is logged."""
+    if not isinstance(context.get("exception"), OSError):
+        loop.default_exception_handler(context)
 
 
 def _server_config(settings: Settings, listener: socket.socket) -> Config:

@@ -47,6 +47,7 @@ class Services:
     """What `__main__` needs of an application."""
 
     ops: OpsViews
+    exchanges: Exchanges
 
 
 class JSONRoutes(OpenAPIProvider):
@@ -76,9 +77,9 @@ def create_app(settings: Settings) -> Quart:
 
     app = Quart("service", static_folder=None)
     app.config["RESPONSE_TIMEOUT"] = None  # `Exchanges` cuts stalled ones, not slow ones
+    app.config["MAX_CONTENT_LENGTH"] = 1024  # nobody reads a body: it must not pile up
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False  # `//` in a path is a name that does not exist
-    app.extensions["reelay"] = Services(ops)
     app.jinja_env.globals.update(url=_url_builder(static), version=__version__)
     QuartSchema(
         app,
@@ -97,7 +98,6 @@ def create_app(settings: Settings) -> Quart:
     @app.after_serving
     async def stop() -> None:
         await library.stop()
-        storage.close()
 
     routes: list[tuple[str, str, Callable[..., Awaitable[Any]]]] = [
         ("/", "library", pages.library),
@@ -116,7 +116,9 @@ def create_app(settings: Settings) -> Quart:
         app.add_url_rule(rule, name, view, methods=["GET"], provide_automatic_options=False)
 
     _handle_everything(app)
-    app.asgi_app = Exchanges(app.asgi_app, metrics)  # type: ignore[method-assign, assignment, arg-type]
+    exchanges = Exchanges(app.asgi_app, metrics)  # type: ignore[arg-type]
+    app.extensions["reelay"] = Services(ops, exchanges)
+    app.asgi_app = exchanges  # type: ignore[method-assign, assignment]
     return app
 
 

@@ -4,18 +4,22 @@ import http.client
 import os
 import sys
 
-from service.settings import load
+from service.settings import SettingsError, load
 
 
 def main() -> int:
-    """Give the exit status: 0 where `/readyz` answers 200."""
-    host, port = load(os.environ).listen
+    """Give the exit status: 0 where `/readyz` answers 200, 2 where a setting is wrong."""
+    try:
+        host, port = load(os.environ).listen
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
     loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     connection = http.client.HTTPConnection(loopback, port, timeout=4)
     try:
         connection.request("GET", "/readyz")
         return 0 if connection.getresponse().status == http.HTTPStatus.OK else 1
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return 1
     finally:
         connection.close()

@@ -34,8 +34,14 @@ COMPOSE_ONLY = frozenset(
     )
 )
 
+# What Kubernetes sets for a Service named reelay, unasked.
+_INJECTED = re.compile(PREFIX + r"(SERVICE_HOST|SERVICE_PORT\w*|PORT|PORT_[0-9]+_(TCP|UDP)\w*)")
+
 _UNITS = {"": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-_SIZE = re.compile(r"([0-9]{1,12})\s*(|KiB|MiB|GiB)", re.ASCII | re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,12}) ?(|KiB|MiB|GiB)", re.ASCII | re.IGNORECASE)
+
+_LISTEN = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%\w+)?)\]|([^\[\]:\s]+)):([0-9]{1,5})", re.ASCII)
+_LAST_PORT = 65535
 
 # The least keeps the cost of a request small beside its bytes; the most is what an edge may have to
 # hold for one viewer. nginx/docker-entrypoint.d/10-settings.envsh has the same two.
@@ -48,7 +54,7 @@ class SettingsError(Exception):
 
 def parse_size(text: object) -> int:
     """Read a number of bytes such as 4MiB or 65536. Raises ValueError."""
-    match = _SIZE.fullmatch(str(text).strip())
+    match = _SIZE.fullmatch(str(text))
     if match is None:
         raise ValueError("should be a number of bytes such as 4MiB, 512KiB or 1048576")
     return int(match[1]) * _UNITS[match[2].upper()]
@@ -61,16 +67,25 @@ def _block_size(size: int) -> int:
 
 
 def _listen(text: object) -> tuple[str, int]:
-    host, colon, port = str(text).rpartition(":")
-    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:  # noqa: PLR2004
+    match = _LISTEN.fullmatch(str(text))
+    if match is None or int(match[3]) > _LAST_PORT:
         raise ValueError("should be ADDRESS:PORT, such as 127.0.0.1:8000 or [::]:8000")
-    return host.strip("[]"), int(port)
+    return match[1] or match[2], int(match[3])
+
+
+def _folder(text: object) -> Path:
+    if not str(text):
+        raise ValueError("should be the name of a folder")
+    try:
+        return Path(str(text)).expanduser()
+    except RuntimeError as error:  # nobody of that name, or nobody at all
+        raise ValueError("should be a folder that exists") from error
 
 
 def _media(text: object) -> Path:
     if re.match(r"[a-z0-9+]+://", str(text)):
         raise ValueError("should be a folder: object stores cannot be served yet")
-    folder = Path(str(text)).expanduser()
+    folder = _folder(text)
     if not folder.is_dir():
         raise ValueError("should be a folder that exists")
     if not os.access(folder, os.R_OK | os.X_OK):
@@ -79,7 +94,7 @@ def _media(text: object) -> Path:
 
 
 def _default_derived() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reelay"
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "reelay"
 
 
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
@@ -100,8 +115,10 @@ class Settings(BaseModel):
     max_partial_size: Annotated[int, AfterValidator(_block_size), BeforeValidator(parse_size)] = (
         Field(default=4 * 2**20, description="The block: the most that a partial response holds")
     )
-    derived: Path = Field(
-        default_factory=_default_derived, description="Where what is derived from videos is kept"
+    derived: Annotated[Path, BeforeValidator(_folder)] = Field(
+        default_factory=_default_derived,
+        validate_default=True,
+        description="Where what is derived from videos is kept",
     )
     stall_timeout: Seconds = Field(
         default=30, description="Seconds without progress that end a response"
@@ -124,21 +141,39 @@ class Settings(BaseModel):
 def load(environment: Mapping[str, str]) -> Settings:
     """Read the settings. Raises SettingsError, a line for each variable that is wrong."""
     values, problems = _read(environment)
-    if platform_port := "PORT" in environment and "listen" not in values:
-        values["listen"] = f"0.0.0.0:{environment['PORT']}"
+    if "PORT" in environment and "listen" not in values:
+        port = environment["PORT"]
+        if re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) and int(port) <= _LAST_PORT:
+            values["listen"] = f"0.0.0.0:{port}"
+        else:
+            problems.append(f"PORT={port!r}: should be a port, 0 to {_LAST_PORT}")
     try:
         settings = Settings(**values)
     except ValidationError as error:
         for detail in error.errors():
             name = str(detail["loc"][0])
             variable, value = PREFIX + name.upper(), str(values.get(name, detail["input"]))
-            if name == "listen" and platform_port:
-                variable, value = "PORT", environment["PORT"]
             message = detail["msg"].removeprefix("Value error, ")
-            problems.append(f"{variable}={value!r}: {message[:1].lower()}{message[1:]}")
+            if not any(
+                problem.startswith((variable + "=", variable + "_FILE")) for problem in problems
+            ):
+                problems.append(f"{variable}={value!r}: {message[:1].lower()}{message[1:]}")
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
+
+
+def listen_source(environment: Mapping[str, str]) -> str:
+    """Name the variable that the address to listen on came from, and its value."""
+    listen = PREFIX + "LISTEN"
+    for variable in (listen, f"{listen}_FILE", "PORT"):
+        if variable in environment:
+            return f"{variable}={environment[variable]!r}"
+    return f"{listen}={Settings.model_fields['listen'].default!r}"
+
+
+def _is_anothers(variable: str) -> bool:
+    return variable in COMPOSE_ONLY or _INJECTED.fullmatch(variable) is not None
 
 
 def _read(environment: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
@@ -157,8 +192,9 @@ def _read(environment: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
                 values[known[target]] = Path(value).read_text(encoding="utf-8").strip()
             except (OSError, ValueError) as error:
                 problems.append(f"{variable}={value!r}: the file cannot be read: {error}")
-        elif variable.startswith(PREFIX) and variable not in COMPOSE_ONLY:
-            close = difflib.get_close_matches(variable, known, 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
+        elif variable.startswith(PREFIX) and not _is_anothers(variable):
+            bare = [name.removeprefix(PREFIX) for name in known]
+            close = difflib.get_close_matches(variable.removeprefix(PREFIX), bare, 1)
+            hint = f"; did you mean {PREFIX}{close[0]}?" if close else ""
             problems.append(f"{variable}: there is no such setting{hint}")
     return values, problems

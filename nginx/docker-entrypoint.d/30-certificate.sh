@@ -28,7 +28,11 @@ if [ ! -w "$folder" ]; then
 fi
 name=${REELAY_HOSTNAME:-localhost}
 case $name in
-    *[!A-Za-z0-9.-]*)
+    *[!0-9.]*) alternative=DNS:$name ;;
+    *) alternative=IP:$name ;;
+esac
+case $name in
+    '' | .* | -* | *..* | *[!A-Za-z0-9.-]*)
         echo "REELAY_HOSTNAME='$name': should be a host name such as video.example.org" >&2
         exit 2
         ;;
@@ -36,7 +40,7 @@ esac
 echo "making a self-signed certificate for $name"
 umask 077
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -days 365 \
-    -subj /CN=Reelay -addext "subjectAltName=DNS:$name,DNS:localhost,IP:127.0.0.1,IP:::1" \
+    -subj /CN=Reelay -addext "subjectAltName=$alternative,DNS:localhost,IP:127.0.0.1,IP:::1" \
     -addext "extendedKeyUsage=serverAuth" \
     -keyout "$key.new" -out "$certificate.new"
 mv "$key.new" "$key"

@@ -49,7 +49,12 @@ function plan(r) {
 
 // Where a request for bytes goes: the service, the cache of blocks, or the cutter in front of it.
 function dispatch(r) {
-    const answer = plan(r);
+    let answer = null;
+    try {
+        answer = plan(r);
+    } catch (error) {
+        // What cannot even be read as text here is the service's.
+    }
     r.variables.revision = (answer && (pin(r) || r.variables.current)) || '';
     r.variables.span = answer ? answer.span : '';
     r.internalRedirect(answer === null ? '@service' : answer.whole ? '@block' : '@cut');

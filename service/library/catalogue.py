@@ -4,6 +4,8 @@ Law: a change of the library is a new catalogue, swapped whole."""
 import base64
 import binascii
 import json
+import math
+import operator
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
@@ -17,7 +19,7 @@ Sort = Literal["name", "-name", "date", "-date", "duration", "-duration", "size"
 SORTS: tuple[Sort, ...] = get_args(Sort)
 
 _DIGITS = re.compile(r"([0-9]+)")
-_LONGEST_CURSOR = 8 * 1024  # characters; a path is at most 4,096 bytes
+_LONGEST_CURSOR = 64 * 1024  # characters; a name of 255 bytes can unfold to eighteen times that
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +50,19 @@ class Catalogue:
         A cursor names the last video seen and its sort key: it stays right while videos come and
         go. Raises InvalidRequestError for one that is not of our making.
         """
-        found = [item for item in self._in_order(sort) if self._holds(item[1], _words(query))]
+        words = _words(query)
+        found = [item for item in self._in_order(sort) if self._holds(item[1], words)]
         start = 0
         if cursor is not None:
-            last = _read_cursor(cursor)
-            behind = _is_behind(last, descending=sort.startswith("-"))
-            start = next((i for i, (key, _) in enumerate(found) if behind(key)), len(found))
+            last = _read_cursor(cursor, sort)
+            behind = operator.lt if sort.startswith("-") else operator.gt
+            start = next((i for i, (key, _) in enumerate(found) if behind(key, last)), len(found))
         page = found[start : start + limit]
         more = start + limit < len(found)
         return Page(
             tuple(video for _, video in page),
             len(found),
-            _write_cursor(page[-1][0]) if more and page else None,
+            _write_cursor(page[-1][0], sort) if more and page else None,
         )
 
     def _in_order(self, sort: Sort) -> list[tuple[list[Any], Video]]:
@@ -81,7 +84,8 @@ class Catalogue:
 
 def _fold(text: str) -> str:
     """Drop case and accents."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    # Decomposed twice: styled letters have no case before, and case folding composes some anew.
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return "".join(char for char in decomposed if not unicodedata.combining(char))
 
 
@@ -111,25 +115,37 @@ _KEYS: dict[str, Callable[[Video], list[Any]]] = {
 }
 
 
-def _is_behind(last: list[Any], *, descending: bool) -> Callable[[list[Any]], bool]:
-    def behind(key: list[Any]) -> bool:
-        try:
-            return key < last if descending else key > last
-        except TypeError as error:
-            raise InvalidRequestError("The cursor belongs to another order.") from error
-
-    return behind
+def _write_cursor(key: list[Any], sort: Sort) -> str:
+    text = json.dumps([sort, *key], ensure_ascii=False, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode()
 
 
-def _write_cursor(key: list[Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(key, separators=(",", ":")).encode()).decode()
-
-
-def _read_cursor(cursor: str) -> list[Any]:
+def _read_cursor(cursor: str, sort: Sort) -> list[Any]:
+    """Give the sort key that a cursor holds. Raises InvalidRequestError."""
     try:
-        key = json.loads(base64.b64decode(cursor[:_LONGEST_CURSOR], altchars=b"-_", validate=True))
+        decoded = json.loads(
+            base64.b64decode(cursor[:_LONGEST_CURSOR], altchars=b"-_", validate=True)
+        )
     except (ValueError, binascii.Error, RecursionError) as error:
         raise InvalidRequestError("The cursor is not one of this server's.") from error
-    if not isinstance(key, list):
-        raise InvalidRequestError("The cursor is not one of this server's.")
-    return key
+    by_name = sort.endswith("name")
+    match decoded:
+        case [made_for, list(name), str(path)] if made_for == sort and by_name:
+            if _is_natural(name):
+                return [name, path]
+        case [made_for, int() | float() as number, str(path)] if made_for == sort and not by_name:
+            if math.isfinite(number):
+                return [number, path]
+    raise InvalidRequestError("The cursor is not one of this server's for this order.")
+
+
+def _is_natural(name: list[Any]) -> bool:
+    """Say whether this has the shape that `_natural` gives: text and numbers in turn."""
+    for index, piece in enumerate(name):
+        match piece:
+            case str() if index % 2 == 0:
+                continue
+            case [int(), str()] if index % 2:
+                continue
+        return False
+    return bool(name)

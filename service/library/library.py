@@ -78,9 +78,10 @@ class Library:
     def start(self) -> None:
         """Begin to scan, to probe and to watch."""
         self._tasks = [
+            # First, so that what changes while the first scan walks is not missed.
+            asyncio.create_task(self._watch(), name="watch"),
             asyncio.create_task(self._scan_always(), name="scan"),
             asyncio.create_task(self._probe_always(), name="probe"),
-            asyncio.create_task(self._watch(), name="watch"),
         ]
 
     async def stop(self) -> None:
@@ -116,6 +117,8 @@ class Library:
         entries, loaded, unsettled = await asyncio.to_thread(self._walk, frozenset(known))
         keys = [(entry.path, entry.revision) for entry in entries]
         results = ((key, known.get(key) or loaded.get(key)) for key in keys)
+        if self.scanned and not loaded and entries == self._entries:
+            return unsettled
         self._entries = entries
         self._known = {key: result for key, result in results if result is not None}
         self._show()
@@ -153,15 +156,19 @@ class Library:
             entries, shown = self._entries, time.monotonic()
             missing = [e for e in entries if (e.path, e.revision) not in self._known]
             for entry in missing:
-                await self._probe(entry)
+                try:
+                    await self._probe(entry)
+                except Exception:  # noqa: BLE001 # the others are probed all the same
+                    _log.exception("a probe failed", path=entry.path)
                 if self._entries is not entries:
                     break  # a newer scan knows better what is missing, and has set the event
                 if time.monotonic() - shown > _SHOW_INTERVAL:
                     self._show()
                     shown = time.monotonic()
+            else:
+                self._prober.rest()
             if missing:
                 self._show()
-                self._prober.rest()
 
     async def _probe(self, entry: Entry) -> None:
         key = (entry.path, entry.revision)
@@ -178,7 +185,9 @@ class Library:
     async def _watch(self) -> None:
         """Scan soon after something changed. Where no events arrive, the interval remains."""
         try:
-            async for _ in awatch(self._root, debounce=400, ignore_permission_denied=True):
+            async for _ in awatch(
+                self._root, debounce=1000, step=250, ignore_permission_denied=True
+            ):
                 self._changed.set()
         except (OSError, RuntimeError) as error:
             _log.warning("the folder cannot be watched; it is scanned now and then instead",

@@ -9,6 +9,7 @@ import resource
 import signal
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,7 +19,7 @@ import av.logging
 from service.library.boxes import index_at_front
 from service.library.codecs import SampleEntry, codec_string
 
-MEMORY = 1 << 30
+MEMORY = 1 << 29
 """Bytes of address space a file may cost beyond what the process has after its imports."""
 
 ALARM = 120
@@ -80,6 +81,8 @@ def limit_process() -> None:
     """Bound what this process may take of the machine and silence FFmpeg."""
     av.logging.set_level(None)
     os.nice(10)
+    with suppress(OSError):  # where memory runs out, this is the process to end (Linux)
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     pages = Path("/proc/self/statm")
     if pages.exists():  # elsewhere than on Linux, address space is not told and not limited

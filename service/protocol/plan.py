@@ -3,7 +3,7 @@ Law: a value, worked out without I/O, clock or framework; `views/media.py` carri
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from service.protocol.conditions import Validators, Verdict, evaluate, http_date, range_applies
@@ -53,7 +53,7 @@ class Plan:
     parts: tuple[bytes | Span, ...] = ()
     problem: str | None = None
     """One sentence for the client, where the answer is an error."""
-    range_kind: RangeKind = field(default=RangeKind.NONE)
+    range_kind: RangeKind = RangeKind.NONE
     capped: bool = False
 
 

@@ -64,16 +64,23 @@ class Exchanges:
     """The ASGI application around the framework's."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.idle = asyncio.Event()
+        """Set while no exchange is under way."""
+        self.idle.set()
+        self._in_progress = 0
         self._app = app
         self._metrics = metrics
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})  # before the handshake: a 403
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         exchange = Exchange(scope)
         scope.setdefault("state", {})["exchange"] = exchange
-        self._metrics.in_progress.inc()
+        self._count(1)
         try:
             app = _refuse_http_2 if scope["http_version"] == "2" else self._app
             await app(
@@ -81,15 +88,25 @@ class Exchanges:
                 lambda: self._receive(exchange, receive),
                 lambda message: self._send(exchange, send, message),
             )
-        except BrokenResponseError as error:
-            exchange.outcome = error.outcome  # and Hypercorn closes the connection
-        except Exception:  # noqa: BLE001 # the last one who can say what went wrong
-            exchange.outcome = "failed"
-            _log.exception("unexpected error", request_id=exchange.request_id)
+        except Exception as error:  # noqa: BLE001 # the last one who can say what went wrong
+            cause = _only_cause(error)
+            if isinstance(cause, BrokenResponseError):
+                exchange.outcome = cause.outcome  # and Hypercorn closes the connection
+            else:
+                exchange.outcome = "failed"
+                _log.exception("unexpected error", request_id=exchange.request_id)
         finally:
             exchange.resources.close()
-            self._metrics.in_progress.dec()
+            self._count(-1)
             self._account(exchange)
+
+    def _count(self, change: int) -> None:
+        self._in_progress += change
+        self._metrics.in_progress.set(self._in_progress)
+        if self._in_progress:
+            self.idle.clear()
+        else:
+            self.idle.set()
 
     async def _receive(self, exchange: Exchange, receive: Receive) -> Message:
         message = await receive()
@@ -109,6 +126,8 @@ class Exchanges:
             await send(message)
         except TimeoutError as error:  # the kernel's ETIMEDOUT: `listen` in __main__.py
             raise StalledError("The client takes nothing.") from error
+        except OSError as error:
+            raise AbortedError("The client cannot be reached.") from error
         exchange.sent += len(body)
         # A client that has its last byte may go before the server has said that it was the last.
         ended = message["type"] == "http.response.body" and not message.get("more_body", False)
@@ -141,6 +160,13 @@ class Exchanges:
             seconds=round(time.perf_counter() - exchange.started, 4),
             outcome=exchange.outcome,
         )
+
+
+def _only_cause(error: BaseException) -> BaseException:
+    """Unpack what a task group has wrapped: Quart has one around each request since 0.23."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 async def _refuse_http_2(_scope: Any, _receive: Receive, send: Send) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from pydantic import ConfigDict
 from quart import render_template
 from quart_schema import validate_querystring
 
@@ -24,6 +25,12 @@ _SORT_LABELS = {
 }
 
 
+class LibraryQuery(VideosQuery):
+    """What may be asked of the library page; what people's links carry besides is not minded."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """A video as the library page shows it."""
@@ -39,8 +46,8 @@ class PageViews:
     def __init__(self, library: Library) -> None:
         self._library = library
 
-    @validate_querystring(VideosQuery)
-    async def library(self, query_args: VideosQuery) -> str:
+    @validate_querystring(LibraryQuery)
+    async def library(self, query_args: LibraryQuery) -> str:
         """List the library."""
         asked = query_args
         page = self._library.catalogue.page(asked.q, asked.sort, asked.limit, asked.cursor)
@@ -68,7 +75,6 @@ class PageViews:
             video=video,
             media_url=links.media(video.path, video.revision),
             download_url=links.download(video.path, video.revision),
-            captions=[],
             facts=facts(video),
             streams=[describe_stream(stream) for stream in streams],
             audio_only=video.content_type.startswith("audio/"),
@@ -81,7 +87,8 @@ def details(video: Video) -> str:
     if video.metadata:
         if video.metadata.duration is not None:
             parts.append(duration(video.metadata.duration))
-        parts += [f"{s.width}×{s.height}" for s in video.metadata.streams if s.kind == "video"][:1]
+        pictures = (s for s in video.metadata.streams if s.kind == "video" and s.width and s.height)
+        parts += [f"{stream.width}×{stream.height}" for stream in pictures][:1]
     return " · ".join([*parts, size(video.size)])
 
 
@@ -132,8 +139,10 @@ def duration(seconds: float) -> str:
 
 def size(count: float) -> str:
     """Write a number of bytes in decimal units, as file managers do."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":  # noqa: PLR2004
-            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"  # noqa: PLR2004
+    units = iter(("B", "kB", "MB"))
+    unit = next(units)
+    while count >= 999.5 and unit != "GB":  # noqa: PLR2004 # what would be rounded up to 1000
         count /= 1000
-    raise AssertionError
+        unit = next(units, "GB")
+    whole = unit == "B" or count >= 9.95  # noqa: PLR2004 # what would be rounded up to 10.0
+    return f"{count:.0f} {unit}" if whole else f"{count:.1f} {unit}"

@@ -1,5 +1,6 @@
 """Responses over time: slow, stalled, aborted, changed, stopped."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -157,6 +158,46 @@ async def test_http_2_is_refused_rather_than_buffered(server: Server) -> None:
     assert "HTTP/1.1" in answer.text
 
 
+def test_a_websocket_is_refused_without_a_word(server: Server) -> None:
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",  # RFC 6455 §1.3
+    }
+    assert ask(server.base, "/media/large.mp4", upgrade).status == 403
+    assert not [line for line in server.lines if "Traceback" in line]
+
+
+def test_connections_that_clients_close_are_let_go(media: Path) -> None:
+    with serve(media) as server:
+        folder = Path(f"/proc/{server.process.pid}/fd")
+        before = len(list(folder.iterdir()))
+        for _ in range(200):
+            ask(server.base, "/healthz")
+        until(lambda: len(list(folder.iterdir())) < before + 10 or None, "they are closed")
+
+
+def test_a_body_that_nobody_wants_does_not_pile_up(server: Server) -> None:
+    def resident() -> int:
+        status = Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii")
+        match = re.search(r"VmRSS:\s+(\d+) kB", status)
+        assert match
+        return int(match[1]) * 1024
+
+    before = resident()
+    host, port = server.base.removeprefix("http://").split(":")
+    head = b"GET /media/large.mp4 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with contextlib.ExitStack() as clients:
+        for _ in range(8):
+            client = clients.enter_context(socket.create_connection((host, int(port)), timeout=2))
+            with contextlib.suppress(OSError):  # it is not read, or the connection is closed
+                client.sendall(head)
+                for _ in range(14):
+                    client.sendall(b"100000\r\n" + bytes(0x100000) + b"\r\n")
+        assert resident() - before < 40 * BLOCK
+
+
 @pytest.mark.parametrize(
     ("given", "kept"),
     [("abc-123_x.y", True), ("x" * 64, True), ("x" * 65, False), ("a b", False), ("ä", False)],
@@ -236,6 +277,20 @@ class TestStop:
                 server.process.send_signal(signal.SIGTERM)
                 assert server.ended() == 0
                 assert server.logged("cut what had not ended")
+
+    def test_a_stalled_client_does_not_end_it_for_the_others(self, media: Path) -> None:
+        with serve(media, DRAIN_TIMEOUT="60", STALL_TIMEOUT="2") as server:
+            with begin(server), begin(server) as viewer:
+                received = bytearray(viewer.recv(1000))
+                server.process.send_signal(signal.SIGTERM)
+                server.wait_for_log("stopping")
+                while not server.logged(outcome="stalled"):  # the other one is cut meanwhile
+                    received += viewer.recv(64 * 1024)
+                    time.sleep(0.1)
+                while piece := viewer.recv(1024 * 1024):
+                    received += piece
+            assert bytes(received).partition(b"\r\n\r\n")[2] == DATA
+            assert server.ended() == 0
 
     def test_idle_connections_do_not_hold_it_up(self, media: Path) -> None:
         with serve(media, DRAIN_TIMEOUT="600") as server:

@@ -1,0 +1,401 @@
+"""The library of a running service: what it learns of files, and how it keeps up with them."""
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from server import Server, content, serve, until, write
+from wire import ask
+
+OFTEN = "1"  # seconds between scans, for tests that are not about how changes are noticed
+NEVER = "86400"
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Make a real video of one second: 64 by 48 pixels, with sound."""
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not on PATH, and the clips of these tests are made with it")
+    file = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    subprocess.run(
+        [
+            *("ffmpeg", "-nostdin", "-v", "error"),
+            *("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=1"),
+            *("-f", "lavfi", "-i", "sine=duration=1:sample_rate=44100"),
+            *("-c:v", "mpeg4", "-c:a", "aac", "-ac", "1", "-movflags", "+faststart"),
+            *("-metadata", "title=A clip of ours", file),
+        ],
+        check=True,
+        timeout=120,
+    )
+    return file.read_bytes()
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Path:
+    folder = tmp_path / "media"
+    folder.mkdir()
+    return folder
+
+
+def get(server: Server, target: str) -> Any:
+    answer = ask(server.base, target)
+    assert answer.status == 200, answer.body
+    return json.loads(answer.body)
+
+
+def listed(server: Server) -> dict[str, Any]:
+    """Give every video of the listing by its path."""
+    found: dict[str, Any] = {}
+    target = "/api/videos?limit=200"
+    while target:
+        page = get(server, target)
+        found |= {video["path"]: video for video in page["videos"]}
+        target = page["next_url"]
+    return found
+
+
+def wait_for(server: Server, condition: Callable[[dict[str, Any]], Any], what: str) -> Any:
+    """Wait until the listing is as it should be; give it."""
+
+    def look() -> Any:
+        videos = listed(server)
+        return videos if condition(videos) else None
+
+    return until(look, what)
+
+
+def wait_until_probed(server: Server, path: str) -> Any:
+    """Wait until a video is no longer pending; give it."""
+    return wait_for(
+        server,
+        lambda videos: path in videos and videos[path]["state"] != "pending",
+        f"{path} is probed",
+    )[path]
+
+
+# What is told
+
+
+def test_a_clip_tells_what_is_in_it(media: Path, clip: bytes) -> None:
+    write(media, "sub folder/a clip #1.mp4", clip)
+    with serve(media) as server:
+        wait_until_probed(server, "sub folder/a clip #1.mp4")
+        video = get(server, "/api/videos/sub%20folder/a%20clip%20%231.mp4")
+        assert video["state"] == "probed"
+        assert video["problem"] is None
+        assert video["title"] == "A clip of ours"
+        assert video["size"] == len(clip)
+        assert video["content_type"] == "video/mp4"
+        known = video["metadata"]
+        assert "mp4" in known["container"].split(",")
+        assert known["duration"] == pytest.approx(1.0, abs=0.15)
+        assert known["bit_rate"] == pytest.approx(8 * len(clip), rel=0.2)
+        assert known["index_at_front"] is True
+        picture, sound = known["streams"]
+        assert (picture["kind"], picture["codec"]) == ("video", "mpeg4")
+        assert (picture["width"], picture["height"], picture["frame_rate"]) == (64, 48, 10)
+        assert (sound["kind"], sound["codec"]) == ("audio", "aac")
+        assert (sound["channels"], sound["sample_rate"]) == (1, 44100)
+        # Where its links lead, there it is.
+        media_answer = ask(server.base, video["media_url"])
+        assert (media_answer.status, media_answer.body) == (200, clip)
+        assert media_answer.headers["ETag"] == f'"{video["revision"]}"'
+        assert ask(server.base, video["download_url"]).body == clip
+        page = ask(server.base, video["watch_url"], {"Accept": "text/html"}).body.decode()
+        assert "A clip of ours" in page
+        assert "64\N{MULTIPLICATION SIGN}48" in page
+
+
+def test_a_file_that_is_no_video_is_listed_with_the_reason_and_still_served(
+    media: Path, clip: bytes
+) -> None:
+    write(media, "text.mp4", b"this is a text, and no video\n" * 100)
+    write(media, "zeros.mp4", bytes(5000))
+    write(media, "half.mp4", clip[: len(clip) // 2])
+    with serve(media) as server:
+        text = wait_until_probed(server, "text.mp4")
+        assert text["state"] == "failed"
+        assert "no video" in text["problem"]
+        assert text["metadata"] is None
+        assert text["title"] == "text"
+        zeros = wait_until_probed(server, "zeros.mp4")
+        assert zeros["state"] == "failed"
+        assert "zeros" in zeros["problem"]
+        for video in (text, zeros):
+            assert str(media) not in video["problem"]
+        wait_until_probed(server, "half.mp4")
+        for name in ("text.mp4", "zeros.mp4", "half.mp4"):
+            assert ask(server.base, f"/media/{name}").body == (media / name).read_bytes()
+        page = ask(server.base, text["watch_url"], {"Accept": "text/html"})
+        assert page.status == 200
+        assert text["problem"] in page.body.decode()
+        line = server.wait_for_log("a file cannot be probed", path="text.mp4")
+        assert line["reason"] == text["problem"]
+
+
+def test_hidden_folders_files_and_other_files_are_not_listed(media: Path) -> None:
+    for name in (
+        *(".hidden/film.mp4", ".film.mp4", "sub/.hidden/film.mp4", "sub/.film.mp4"),
+        *("notes.txt", "film.mp4.part", "film.jpg", "shown.mp4", "sub/shown.mp4"),
+    ):
+        write(media, name, b"x")
+    write(media, "empty.mp4", b"")
+    with serve(media) as server:
+        assert sorted(listed(server)) == ["shown.mp4", "sub/shown.mp4"]
+
+
+def test_three_hundred_files_in_a_folder_are_listed_as_soon_as_it_is_ready(media: Path) -> None:
+    names = [f"film {number}.mp4" for number in range(300)]
+    for name in names:
+        write(media, name, b"no video")
+    with serve(media) as server:
+        # Not a moment later: ready means that the first scan is done.
+        assert get(server, "/api/videos?limit=1")["total"] == 300
+        assert list(listed(server)) == names  # by number: 2 before 10
+        assert get(server, "/api/videos?q=film+29")["total"] == 13  # 29, 129, 229, 290 to 299
+
+
+# Changes
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
+    folder: Path = tmp_path_factory.mktemp("watched") / "media"
+    folder.mkdir()
+    with serve(folder, RESCAN_INTERVAL=OFTEN) as server:
+        yield server, folder
+
+
+def test_a_file_that_is_added_appears(watched: tuple[Server, Path], clip: bytes) -> None:
+    server, media = watched
+    assert ask(server.base, "/api/videos/new/added.mp4").status == 404
+    write(media, "new/added.mp4", clip)
+    assert wait_until_probed(server, "new/added.mp4")["state"] == "probed"
+
+
+def test_a_file_that_is_replaced_is_probed_again(watched: tuple[Server, Path], clip: bytes) -> None:
+    server, media = watched
+    file = write(media, "replaced.mp4", b"no video yet")
+    before = wait_until_probed(server, "replaced.mp4")
+    assert before["state"] == "failed"
+    write(media, "replacement", clip, age=1800).rename(file)
+    after = wait_for(
+        server,
+        lambda videos: videos["replaced.mp4"]["state"] == "probed",
+        "the new one is probed",
+    )["replaced.mp4"]
+    assert after["revision"] != before["revision"]
+    assert after["size"] == len(clip)
+    assert after["problem"] is None
+    # Links to the one before lead nowhere now, and never to other bytes.
+    assert ask(server.base, before["media_url"]).status == 410
+    assert ask(server.base, after["media_url"]).body == clip
+
+
+def test_a_file_that_is_renamed_is_listed_by_its_new_name_alone(
+    watched: tuple[Server, Path],
+) -> None:
+    server, media = watched
+    file = write(media, "old name.mp4", b"x")
+    wait_for(server, lambda videos: "old name.mp4" in videos, "it is listed")
+    file.rename(media / "new name.mp4")
+    wait_for(
+        server,
+        lambda videos: "new name.mp4" in videos and "old name.mp4" not in videos,
+        "it is listed by its new name",
+    )
+    assert ask(server.base, f"/api/videos/{quote('old name.mp4')}").status == 404
+    assert ask(server.base, f"/watch/{quote('old name.mp4')}").status == 404
+
+
+def test_a_folder_that_is_removed_takes_its_files_along(watched: tuple[Server, Path]) -> None:
+    server, media = watched
+    for number in range(3):
+        write(media, f"going/{number}.mp4", b"x")
+    write(media, "staying.mp4", b"x")
+    wait_for(server, lambda videos: "going/2.mp4" in videos and "staying.mp4" in videos, "listed")
+    shutil.rmtree(media / "going")
+    videos = wait_for(
+        server, lambda videos: not any(path.startswith("going/") for path in videos), "gone"
+    )
+    assert "staying.mp4" in videos
+    assert ask(server.base, "/media/going/0.mp4").status == 404
+
+
+def test_changes_are_noticed_without_waiting_for_the_next_scan(media: Path) -> None:
+    with serve(media, RESCAN_INTERVAL=NEVER) as server:
+
+        def look() -> Any:
+            # Written again and again: the watch may begin a moment after the server is ready.
+            write(media, "noticed.mp4", b"x")
+            time.sleep(0.2)
+            return listed(server).get("noticed.mp4")
+
+        until(look, "the change is noticed")
+
+
+# Files that are still being written
+
+
+def test_a_fresh_file_is_served_but_not_listed_before_it_has_settled(media: Path) -> None:
+    data = content(5000)
+    write(media, "fresh.mp4", data)  # its date is old, but it was written just now
+    with serve(media, SETTLE_TIME="3600", RESCAN_INTERVAL=OFTEN) as server:
+        until(lambda: server.metric("reelay_scans_total") >= 2 or None, "it has been looked at")
+        assert listed(server) == {}
+        assert ask(server.base, "/api/videos/fresh.mp4").status == 404
+        answer = ask(server.base, "/media/fresh.mp4", {"Range": "bytes=100-199"})
+        assert (answer.status, answer.body) == (206, data[100:200])
+        assert server.metric("reelay_probes_total") == 0
+
+
+def test_a_file_is_listed_once_it_has_settled_without_another_event(media: Path) -> None:
+    write(media, "settling.mp4", b"x")
+    with serve(media, SETTLE_TIME="2", RESCAN_INTERVAL=NEVER) as server:
+        wait_for(server, lambda videos: "settling.mp4" in videos, "it is listed")
+
+
+# What is kept
+
+
+def test_a_restart_probes_nothing_again(media: Path, clip: bytes) -> None:
+    for number in range(3):
+        write(media, f"{number}.mp4", clip + bytes(number))
+    with serve(media) as server:
+        before = {path: wait_until_probed(server, path) for path in ("0.mp4", "1.mp4", "2.mp4")}
+        until(
+            lambda: server.metric('reelay_probes_total{outcome="complete"}') == 3 or None,
+            "three are probed",
+        )
+    write(media, "3.mp4", clip + bytes(3))
+    with serve(media) as server:
+        # Known at once: with the first scan, which ready waits for.
+        videos = listed(server)
+        assert {path: videos[path] for path in before} == before
+        assert {video["state"] for video in before.values()} == {"probed"}
+        assert wait_until_probed(server, "3.mp4")["state"] == "probed"
+        until(lambda: server.metric("reelay_probes_total") or None, "it is counted")
+        assert server.metric("reelay_probes_total") == 1  # the new one alone
+
+
+def test_a_folder_for_what_is_derived_that_cannot_be_written_does_no_harm(
+    media: Path, clip: bytes
+) -> None:
+    write(media, "film.mp4", clip)
+    blocked = write(media.parent, "a file", b"")
+    with serve(media, DERIVED=str(blocked / "derived")) as server:
+        assert wait_until_probed(server, "film.mp4")["state"] == "probed"
+        line = server.wait_for_log("cannot keep what was derived")
+        assert line["level"] == "warning"
+        assert ask(server.base, "/media/film.mp4").body == clip
+    assert blocked.read_bytes() == b""
+
+
+def test_what_is_derived_that_was_damaged_is_made_again(media: Path, clip: bytes) -> None:
+    write(media, "film.mp4", clip)
+    derived = media.parent / "derived"
+    with serve(media) as server:
+        before = wait_until_probed(server, "film.mp4")
+        kept: list[Path] = until(lambda: list(derived.rglob("*.json")) or None, "it is kept")
+    for file in kept:
+        file.write_bytes(file.read_bytes()[:-10])
+    with serve(media) as server:
+        assert wait_until_probed(server, "film.mp4") == before
+        assert server.metric("reelay_probes_total") == 1
+
+
+# What operators see
+
+
+def test_metrics_count_videos_scans_and_probes(media: Path, clip: bytes) -> None:
+    write(media, "good.mp4", clip)
+    write(media, "also good.mp4", clip)
+    write(media, "bad.mp4", b"no video")
+    with serve(media, RESCAN_INTERVAL=OFTEN) as server:
+        wait_for(
+            server,
+            lambda videos: all(video["state"] != "pending" for video in videos.values()),
+            "all are probed",
+        )
+        expected = {
+            'reelay_videos{state="probed"}': 2,
+            'reelay_videos{state="failed"}': 1,
+            'reelay_videos{state="pending"}': 0,
+            'reelay_probes_total{outcome="complete"}': 2,
+            'reelay_probes_total{outcome="failed"}': 1,
+            "reelay_probe_seconds_count": 3,
+        }
+        assert {name: server.metric(name) for name in expected} == expected
+        before = server.metric('reelay_scans_total{outcome="complete"}')
+        assert before >= 1
+        until(
+            lambda: server.metric('reelay_scans_total{outcome="complete"}') > before or None,
+            "there is another scan",
+        )
+        assert server.metric('reelay_scans_total{outcome="failed"}') == 0
+        assert server.metric("reelay_probes_total") == 3  # scans do not probe again what is known
+        (media / "bad.mp4").unlink()
+        until(
+            lambda: server.metric('reelay_videos{state="failed"}') == 0 or None,
+            "the gauge follows",
+        )
+
+
+SLOW_DISK = """
+import os, pathlib, time
+walk, gate = os.walk, pathlib.Path({gate!r})
+
+def slowly(*args, **named):
+    while not gate.exists():
+        time.sleep(0.01)
+    yield from walk(*args, **named)
+
+os.walk = slowly
+"""
+
+
+def test_it_is_alive_and_serves_but_is_not_ready_before_the_first_scan_ends(
+    media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = content(5000)
+    write(media, "film.mp4", data)
+    gate = tmp_path / "gate"
+    startup = tmp_path / "startup"
+    # The process of the service finds a disk whose folders take as long to list as we like.
+    write(startup, "sitecustomize.py", SLOW_DISK.format(gate=str(gate)).encode())
+    monkeypatch.setenv("PYTHONPATH", str(startup))
+    with serve(media, ready=False) as server:
+        try:
+            assert ask(server.base, "/healthz").status == 200
+            refused = ask(server.base, "/readyz")
+            assert refused.status == 503
+            assert refused.headers["Retry-After"] == "1"
+            assert listed(server) == {}
+            assert server.metric("reelay_scans_total") == 0
+            assert ask(server.base, "/media/film.mp4").body == data  # bytes wait for no scan
+        finally:
+            gate.touch()
+        until(lambda: ask(server.base, "/readyz").status == 200 or None, "it is ready")
+        assert list(listed(server)) == ["film.mp4"]
+
+
+def test_a_root_that_goes_away_is_not_taken_for_an_empty_library(media: Path) -> None:
+    write(media, "film.mp4", b"x")
+    with serve(media, RESCAN_INTERVAL=OFTEN) as server:
+        assert list(listed(server)) == ["film.mp4"]
+        media.rename(media.parent / "elsewhere")
+        until(
+            lambda: server.metric('reelay_scans_total{outcome="failed"}') or None,
+            "a scan has failed",
+        )
+        assert list(listed(server)) == ["film.mp4"]
+        (media.parent / "elsewhere").rename(media)
+        write(media, "another.mp4", b"x")
+        wait_for(server, lambda videos: len(videos) == 2, "it goes on")

@@ -1,0 +1,324 @@
+"""From a command line and an environment to a service, or to a line that says why not."""
+
+import contextlib
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from server import content, environment, free_port, serve, until, write
+from wire import ask
+
+import service
+from service.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+START = (sys.executable, "-m", "service")
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Path:
+    folder = tmp_path / "media"
+    write(folder, "film.mp4", content(5000))
+    return folder
+
+
+def run(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run to the end a start that must not become a service."""
+    return subprocess.run(
+        [*START, *arguments],
+        env=env,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def complaint(env: Mapping[str, str]) -> str:
+    """Give the one line that a start ends with."""
+    done = run(env=env)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.endswith("\n")
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+@contextlib.contextmanager
+def started(env: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
+    """Start a service; give the address that it tells, and its lines when it has ended."""
+    with subprocess.Popen(
+        START, env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout
+        lines: list[str] = []
+        try:
+            first = process.stdout.readline()
+            found = re.fullmatch(r"Reelay \S+ serves (.+) on (http://\S+/)\n", first)
+            assert found, first
+            base = found[2].removesuffix("/")
+            until(lambda: is_ready(base), f"{base} is ready", timeout=30)
+            yield base, lines
+            process.send_signal(signal.SIGTERM)
+            lines += process.stdout.read().splitlines()
+            assert process.wait(60) == 0
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def is_ready(base: str) -> bool | None:
+    try:
+        return ask(base, "/readyz").status == 200 or None
+    except OSError:
+        return None
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as one:
+            one.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
+
+
+# The command line
+
+
+def test_help_names_every_setting(media: Path) -> None:
+    done = run("--help", env=environment(media))
+    assert (done.returncode, done.stderr) == (0, "")
+    for name, field in Settings.model_fields.items():
+        assert f"REELAY_{name.upper()} " in done.stdout
+        assert field.description
+        assert field.description in done.stdout
+    assert "NAME_FILE" in done.stdout
+
+
+def test_version_is_told(media: Path) -> None:
+    done = run("--version", env=environment(media))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"Reelay {service.__version__}\n"
+
+
+def test_help_needs_no_right_settings(tmp_path: Path) -> None:
+    for option in ("--help", "--version"):
+        assert run(option, env=environment(tmp_path / "missing", LISTEN="x")).returncode == 0
+
+
+def test_an_unknown_argument_is_refused(media: Path) -> None:
+    done = run("--port", "80", env=environment(media))
+    assert done.returncode == 2
+    assert "--port" in done.stderr
+    assert done.stdout == ""
+
+
+# What cannot start
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LISTEN", "8000"),
+        ("MAX_PARTIAL_SIZE", "4MB"),
+        ("STALL_TIMEOUT", "0"),
+        ("DRAIN_TIMEOUT", "soon"),
+        ("LOG_LEVEL", "loud"),
+        ("MEDIA", "/no/such/folder"),
+        ("MEDIA", "s3://bucket"),
+        ("MEDIA", "~no-such-user-here/films"),
+    ],
+)
+def test_a_wrong_setting_ends_the_start_with_a_line_that_names_it(
+    media: Path, name: str, value: str
+) -> None:
+    line = complaint(environment(media, **{name: value}))
+    assert line.startswith(f"REELAY_{name}={value!r}: ")
+
+
+def test_all_wrong_settings_are_told_at_once(media: Path) -> None:
+    done = run(env=environment(media, LISTEN="x", LOG_LEVEL="x", LISTENS="x"))
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 3
+    for name in ("REELAY_LISTEN=", "REELAY_LOG_LEVEL=", "REELAY_LISTENS:"):
+        assert name in done.stderr
+
+
+def test_a_missing_media_folder_is_named(tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    line = complaint(environment(missing))
+    assert line == f"REELAY_MEDIA={str(missing)!r}: should be a folder that exists"
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """Give a port that somebody listens on."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield other.getsockname()[1]
+
+
+def test_an_address_in_use_is_named(media: Path, taken: int) -> None:
+    line = complaint(environment(media, LISTEN=f"127.0.0.1:{taken}"))
+    assert line.startswith(f"REELAY_LISTEN='127.0.0.1:{taken}': ")
+    assert "in use" in line.lower()
+
+
+def test_a_port_in_use_is_named_by_the_variable_it_came_from(media: Path, taken: int) -> None:
+    line = complaint(environment(media) | {"PORT": str(taken)})
+    assert line.startswith(f"PORT='{taken}': ")
+    assert "in use" in line.lower()
+
+
+@needs_ipv6
+def test_an_ipv6_address_in_use_is_named_as_it_was_written(media: Path) -> None:
+    with socket.socket(socket.AF_INET6) as other:
+        other.bind(("::1", 0))
+        other.listen()
+        where = f"[::1]:{other.getsockname()[1]}"
+        line = complaint(environment(media, LISTEN=where))
+    assert line.startswith(f"REELAY_LISTEN={where!r}: ")
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "no-such-host.invalid:8000",  # RFC 6761 §6.4: never resolves
+        "192.0.2.1:8000",  # RFC 5737: nobody's address
+        "a..b:8000",
+        f"{'x' * 64}.example:8000",  # RFC 1035 §2.3.4: a label has 63 octets at the most
+    ],
+)
+def test_an_address_that_is_not_this_machines_is_named(media: Path, where: str) -> None:
+    line = complaint(environment(media, LISTEN=where))
+    assert line.startswith(f"REELAY_LISTEN={where!r}: ")
+
+
+# What it says when it has started
+
+
+def test_the_address_it_tells_is_the_one_to_open(media: Path) -> None:
+    with started(environment(media, LISTEN="127.0.0.1:0", DRAIN_DELAY="0")) as (base, _):
+        assert not base.endswith(":0")
+        assert ask(base, "/media/film.mp4").body == content(5000)
+
+
+def test_port_is_listened_on_at_every_address(media: Path) -> None:
+    port = free_port()
+    env = environment(media, DRAIN_DELAY="0") | {"PORT": str(port)}
+    with started(env) as (base, _):
+        assert base == f"http://localhost:{port}"
+        assert ask(f"http://127.0.0.2:{port}", "/healthz").status == 200
+
+
+@needs_ipv6
+@pytest.mark.parametrize("host", ["::1", "::ffff:127.0.0.1"])
+def test_an_ipv6_address_is_listened_on_and_told_as_one_to_open(media: Path, host: str) -> None:
+    port = free_port()
+    with started(environment(media, LISTEN=f"[{host}]:{port}", DRAIN_DELAY="0")) as (base, _):
+        assert base in (f"http://localhost:{port}", f"http://[{host}]:{port}")
+        assert ask(f"http://[{host}]:{port}", "/media/film.mp4").body == content(5000)
+
+
+def test_every_line_after_the_first_is_one_json_object(media: Path) -> None:
+    write(media, "no\N{LINE SEPARATOR}video.mp4", b"no video")
+    env = environment(media, LISTEN="127.0.0.1:0", DRAIN_DELAY="0", LOG_LEVEL="debug")
+    targets = ["/media/film.mp4", "/media/a%0Ab", '/media/"%22', "/media/%F0%9F%8E%AC", "/%1b[31m"]
+    with started(env) as (base, lines):
+        for target in targets:
+            ask(base, target, {"User-Agent": 'a "quoted" \t one', "Range": "x\x1b[31m"})
+    told = [json.loads(line) for line in lines]
+    assert all(isinstance(one, dict) and one["event"] and one["level"] for one in told)
+    assert all(line.isascii() and line.isprintable() for line in lines)
+    paths = [one["path"] for one in told if one["event"] == "request"]
+    for path in ("/media/film.mp4", "/media/a\nb", '/media/""', "/media/🎬", "/\x1b[31m"):
+        assert path in paths
+
+
+def test_the_log_level_leaves_out_what_is_less_severe(media: Path) -> None:
+    write(media, "bad.mp4", b"no video")
+    with serve(media, LOG_LEVEL="warning") as server:
+        ask(server.base, "/media/film.mp4")
+        server.wait_for_log("a file cannot be probed", path="bad.mp4")
+    levels = {json.loads(line)["level"] for line in server.lines[1:]}
+    assert levels == {"warning"}
+
+
+# The health check
+
+
+def healthcheck(env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "service.healthcheck"],
+        env=env,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "0.0.0.0", pytest.param("[::]", marks=needs_ipv6)],  # noqa: S104
+)
+def test_the_health_check_says_whether_the_service_is_ready(media: Path, host: str) -> None:
+    env = environment(media, LISTEN=f"{host}:{free_port()}", DRAIN_DELAY="0")
+    before = healthcheck(env)
+    assert (before.returncode, before.stdout, before.stderr) == (1, "", "")
+    with started(env):
+        during = healthcheck(env)
+        assert (during.returncode, during.stdout, during.stderr) == (0, "", "")
+    assert healthcheck(env).returncode == 1
+
+
+def test_the_health_check_asks_where_port_says(media: Path) -> None:
+    env = environment(media, DRAIN_DELAY="0") | {"PORT": str(free_port())}
+    with started(env):
+        assert healthcheck(env).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", b"nonsense\r\n"]
+)
+def test_the_health_check_fails_quietly_where_another_answer_comes(
+    media: Path, answer: bytes
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with subprocess.Popen(
+            [sys.executable, "-m", "service.healthcheck"],
+            env=environment(media, LISTEN=f"127.0.0.1:{port}"),
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            other.settimeout(60)
+            connection, _ = other.accept()
+            with connection:
+                assert connection.recv(65536).startswith(b"GET /readyz ")
+                connection.sendall(answer)
+            assert process.stderr
+            said = process.stderr.read()
+            assert process.wait(60) == 1
+    assert said == ""
+
+
+def test_the_health_check_names_settings_that_are_wrong(media: Path) -> None:
+    done = healthcheck(environment(media, LISTEN="x"))
+    assert done.returncode != 0
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("REELAY_LISTEN='x': ")

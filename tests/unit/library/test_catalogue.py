@@ -1,0 +1,390 @@
+import base64
+import json
+import random
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from service.errors import InvalidRequestError
+from service.library.catalogue import SORTS, Catalogue, Page, Sort
+from service.library.video import Metadata, State, Video
+
+
+def video(
+    path: str,
+    title: str | None = None,
+    *,
+    size: int = 1,
+    modified: float = 0.0,
+    duration: float | None = None,
+) -> Video:
+    metadata = None
+    if duration is not None:
+        metadata = Metadata(container="mp4", duration=duration, bit_rate=None, streams=())
+    return Video(
+        path=path,
+        title=path if title is None else title,
+        content_type="video/mp4",
+        size=size,
+        revision="1-1",
+        modified=modified,
+        state=State.PROBED if metadata else State.PENDING,
+        metadata=metadata,
+    )
+
+
+def paths(catalogue: Catalogue, sort: Sort = "name", query: str = "") -> list[str]:
+    """Give all videos of a listing, asked for as one page."""
+    return [video.path for video in catalogue.page(query, sort, 10_000, None).videos]
+
+
+def titled(*titles: str) -> Catalogue:
+    """Give a catalogue with these titles, shuffled."""
+    shuffled = random.Random(1).sample(titles, len(titles))  # noqa: S311
+    return Catalogue(video(f"{number}", title) for number, title in enumerate(shuffled))
+
+
+def titles(catalogue: Catalogue, sort: Sort = "name", query: str = "") -> list[str]:
+    return [video.title for video in catalogue.page(query, sort, 10_000, None).videos]
+
+
+names = st.text(st.sampled_from("abÄä019 é-🎬日"), max_size=6)
+times = st.floats(0, 4e9) | st.integers(0, 3).map(float)
+videos = st.builds(
+    video,
+    names,
+    names,
+    size=st.integers(0, 3) | st.integers(0, 2**60),
+    modified=times,
+    duration=st.none() | times,
+)
+libraries = st.lists(videos, max_size=25, unique_by=lambda video: video.path)
+sorts = st.sampled_from(SORTS)
+
+
+# Pages
+
+
+def walk(catalogue: Catalogue, sort: Sort, limit: int, query: str = "") -> list[Page]:
+    """Follow the cursors from the first page to the last."""
+    pages = [catalogue.page(query, sort, limit, None)]
+    while pages[-1].next_cursor is not None:
+        pages.append(catalogue.page(query, sort, limit, pages[-1].next_cursor))
+        assert len(pages) <= len(catalogue.videos), "the cursors never end"
+    return pages
+
+
+@given(libraries, sorts, st.integers(1, 30), st.sampled_from(["", "a", "ä 0"]))
+def test_the_pages_one_after_another_are_the_whole_listing(
+    library: list[Video], sort: Sort, limit: int, query: str
+) -> None:
+    catalogue = Catalogue(library)
+    pages = walk(catalogue, sort, limit, query)
+    whole = paths(catalogue, sort, query)
+    assert [video.path for page in pages for video in page.videos] == whole
+    assert {page.total for page in pages} == {len(whole)}
+    # No page but the last is short, and none is empty but that of an empty listing.
+    assert all(len(page.videos) == limit for page in pages[:-1])
+    assert pages[-1].videos or not whole
+
+
+@given(libraries, sorts)
+def test_every_video_is_listed_once_in_any_order(library: list[Video], sort: Sort) -> None:
+    assert sorted(paths(Catalogue(library), sort)) == sorted(video.path for video in library)
+
+
+@given(libraries, sorts.filter(lambda sort: not sort.startswith("-")))
+def test_downwards_is_upwards_turned_round(library: list[Video], sort: Sort) -> None:
+    catalogue = Catalogue(library)
+    down: Any = f"-{sort}"
+    assert paths(catalogue, down) == paths(catalogue, sort)[::-1]
+
+
+@given(libraries, sorts, st.randoms(use_true_random=False))
+def test_the_order_does_not_depend_on_the_storages(
+    library: list[Video], sort: Sort, chance: random.Random
+) -> None:
+    shuffled = chance.sample(library, len(library))
+    assert paths(Catalogue(shuffled), sort) == paths(Catalogue(library), sort)
+
+
+@given(
+    st.lists(videos, min_size=2, max_size=25, unique_by=lambda video: video.path),
+    sorts,
+    st.integers(1, 4),
+    st.randoms(use_true_random=False),
+)
+def test_while_videos_come_and_go_none_is_seen_twice_and_none_that_stays_is_missed(
+    pool: list[Video], sort: Sort, limit: int, chance: random.Random
+) -> None:
+    stay = pool[: len(pool) // 2]
+    seen: list[str] = []
+    cursor = None
+    for _ in range(len(pool) + 1):
+        present = stay + [video for video in pool[len(stay) :] if chance.random() < 0.5]
+        page = Catalogue(present).page("", sort, limit, cursor)
+        seen += [video.path for video in page.videos]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert cursor is None
+    assert len(set(seen)) == len(seen)
+    assert {video.path for video in stay} <= set(seen)
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_a_page_goes_on_where_the_last_seen_video_was_removed(sort: Sort) -> None:
+    library = [video(f"{n}", size=n, modified=float(n), duration=float(n)) for n in range(1, 6)]
+    first = Catalogue(library).page("", sort, 2, None)
+    left = [one for one in library if one not in first.videos]
+    second = Catalogue(left).page("", sort, 10, first.next_cursor)
+    assert len(second.videos) == 3
+    assert second.total == 3
+    assert second.next_cursor is None
+
+
+def test_a_full_last_page_has_no_next_one() -> None:
+    catalogue = titled("a", "b", "c", "d")
+    assert [len(page.videos) for page in walk(catalogue, "name", 2)] == [2, 2]
+    assert catalogue.page("", "name", 4, None).next_cursor is None
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_nothing_at_all_is_one_empty_page(sort: Sort) -> None:
+    assert Catalogue().page("", sort, 50, None) == Page((), 0, None)
+    assert titled("a").page("b", sort, 50, None) == Page((), 0, None)
+
+
+# What probing makes longest: `probe_worker` cuts titles at 500 characters; Linux cuts a path at
+# 4,096 bytes and each of its names at 255.
+LONG = {
+    "Latin": video("a" * 255, "z" * 500),
+    "Japanese": video("日" * 85, "語" * 500),
+    "Korean": video("글" * 85, "각" * 500),  # each letter comes apart into three
+    "emoji": video("🎬" * 63, "🎬" * 500),
+    "digits in turn": video("1a" * 127, "1a" * 250),
+    "deep folders": video("/".join(["фильмы и передачи" * 7] * 16), "Ж"),
+}
+
+
+@pytest.mark.parametrize("long", LONG.values(), ids=LONG.keys())
+def test_paging_goes_on_behind_the_longest_names(long: Video) -> None:
+    catalogue = Catalogue([video("0", "0"), long, video("🙂", "🙂🙂")])
+    pages = walk(catalogue, "name", 1)
+    assert sorted(page.videos[0].path for page in pages) == sorted(["0", long.path, "🙂"])
+
+
+# Order
+
+NATURAL: dict[str, list[str]] = {
+    "numbers by value": ["ep 1", "ep 2", "ep 10", "ep 100"],
+    "numbers in the middle": ["s1e2", "s1e10", "s2e1", "s10e1"],
+    "case is no matter": ["Alpha", "beta", "Gamma"],
+    "accents are no matter": ["eclair", "École", "edit"],
+    "a shorter name first": ["film", "film 2", "film 2 a"],
+    "numbers before letters": ["1", "2", "a"],
+    "leading zeros do not count": ["a 1 x", "a 01 y", "a 2 x", "a 002 y"],
+    "longer than int() takes": ["a " + "1" * 5000, "a " + "2" * 5000, "a 1" + "0" * 5000],
+    "nothing": ["", "a"],
+}
+
+
+@pytest.mark.parametrize("expected", NATURAL.values(), ids=NATURAL.keys())
+def test_names_are_in_the_order_that_people_expect(expected: list[str]) -> None:
+    catalogue = titled(*expected)
+    assert titles(catalogue) == expected
+    assert titles(catalogue, "-name") == expected[::-1]
+
+
+def test_names_alike_are_ordered_by_path() -> None:
+    catalogue = Catalogue([video("b", "Same"), video("c", "same"), video("a", "sâme")])
+    assert paths(catalogue) == ["a", "b", "c"]
+
+
+def test_the_other_orders_are_by_number() -> None:
+    catalogue = Catalogue(
+        [
+            video("a", size=10, modified=3.0, duration=20.5),
+            video("b", size=9, modified=1.0, duration=100.0),
+            video("c", size=100, modified=2.5),  # nothing known yet: shorter than all
+        ]
+    )
+    assert paths(catalogue, "size") == ["b", "a", "c"]
+    assert paths(catalogue, "-size") == ["c", "a", "b"]
+    assert paths(catalogue, "date") == ["b", "c", "a"]
+    assert paths(catalogue, "-date") == ["a", "c", "b"]
+    assert paths(catalogue, "duration") == ["c", "a", "b"]
+    assert paths(catalogue, "-duration") == ["b", "a", "c"]
+
+
+# Search
+
+
+@pytest.mark.parametrize(
+    ("title", "query"),
+    [
+        ("Amélie", "amelie"),
+        ("amelie", "AMÉLIE"),
+        ("Ame\u0301lie", "am\u00e9lie"),  # composed in one place, decomposed in the other
+        ("STRASSE", "straße"),
+        ("Straße", "strasse"),
+        ("ΣΊΣΥΦΟΣ", "σισυφος"),
+        ("ﬁlm", "film"),
+        ("ＦＵＬＬ", "full"),  # noqa: RUF001
+        ("𝐇𝐞𝐥𝐥𝐨", "hello"),  # noqa: RUF001
+        ("hello", "𝐇𝐞𝐥𝐥𝐨"),  # noqa: RUF001
+        ("The Third Man", "third man"),
+        ("The Third Man", "man third"),
+        ("The Third Man", "  hir\t an "),
+        ("キャプテン", "キャプ"),
+        ("100% [1080p] (a+b)*", "% [1080p] (a+b)*"),
+        ("a\N{NO-BREAK SPACE}b", "a b"),
+        ("anything", ""),
+        ("anything", " "),
+    ],
+)
+def test_a_search_finds_without_regard_to_case_accents_and_order(title: str, query: str) -> None:
+    assert titles(Catalogue([video("1", title)]), query=query) == [title]
+
+
+@pytest.mark.parametrize("query", ["third woman", "thirdman", ".", "T.ird", "*"])
+def test_every_word_must_be_there_literally(query: str) -> None:
+    assert titles(Catalogue([video("1", "The Third Man")]), query=query) == []
+
+
+def test_folders_are_searched_as_well_as_titles() -> None:
+    catalogue = Catalogue([video("Série/s01/e01.mp4", "Pilot"), video("other.mp4", "Other")])
+    for query in ("serie", "S01/E01", "pilot série"):
+        assert paths(catalogue, query=query) == ["Série/s01/e01.mp4"]
+
+
+@given(libraries.filter(bool), st.text())
+def test_whatever_is_searched_for_what_is_found_was_there_and_nothing_raises(
+    library: list[Video], query: str
+) -> None:
+    catalogue = Catalogue(library)
+    page = catalogue.page(query, "name", 1000, None)
+    assert set(page.videos) <= set(library)
+    assert page.total == len(page.videos)
+    own = library[0]
+    assert own.path in paths(catalogue, query=own.title)
+
+
+# Cursors that are not ours
+
+
+def cursor_of(key: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
+
+
+SOME = Catalogue(
+    video(f"{n}", f"film {n}", size=n, modified=float(n), duration=float(n)) for n in range(9)
+)
+
+WRONG = {
+    "nothing": "",
+    "a letter": "x",
+    "no base64": "!!!!",
+    "base64 without its end": "WzEsIngiXQ",
+    "no JSON": base64.urlsafe_b64encode(b"[1,").decode(),
+    "no UTF-8": base64.urlsafe_b64encode(b'["\xff"]').decode(),
+    "other scripts": "日本語",
+    "a surrogate": "\ud800",
+    "an object": cursor_of({}),
+    "a string": cursor_of("x"),
+    "a number": cursor_of(1),
+    "null": cursor_of(None),
+    "true": cursor_of(True),  # noqa: FBT003 # JSON's
+    "a list of nothing": cursor_of([]),
+    "a number alone": cursor_of([1]),
+    "a list too deep": cursor_of([[["x"]]]),
+    "an object in a list": cursor_of([{}]),
+    "null in a list": cursor_of([None, "x"]),
+    "no path": cursor_of([1, 1]),
+    "a path too many": cursor_of([1, "x", "x"]),
+    "not a number": base64.urlsafe_b64encode(b'[NaN,"x"]').decode(),
+    "infinity": base64.urlsafe_b64encode(b'[Infinity,"x"]').decode(),
+    "nested without end": base64.urlsafe_b64encode(b"[" * 5000).decode(),
+    "more digits than int() takes": base64.urlsafe_b64encode(b"[" + b"9" * 5000 + b"]").decode(),
+    "very long": "A" * 100_000,
+}
+
+
+@pytest.mark.parametrize("cursor", WRONG.values(), ids=WRONG.keys())
+def test_a_cursor_that_is_not_ours_is_refused_in_any_order(cursor: str) -> None:
+    for sort in SORTS:
+        with pytest.raises(InvalidRequestError):
+            SOME.page("", sort, 3, cursor)
+
+
+@pytest.mark.parametrize("cursor", WRONG.values(), ids=WRONG.keys())
+def test_a_cursor_that_is_not_ours_is_refused_where_nothing_is_found(cursor: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        Catalogue().page("", "name", 3, cursor)
+
+
+@pytest.mark.parametrize(("made", "used"), [("name", "size"), ("size", "name"), ("-date", "name")])
+def test_a_cursor_of_an_order_of_another_kind_is_refused(made: Sort, used: Sort) -> None:
+    cursor = SOME.page("", made, 3, None).next_cursor
+    with pytest.raises(InvalidRequestError):
+        SOME.page("", used, 3, cursor)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=8,
+)
+
+
+@given(st.text() | json_values.map(cursor_of) | st.lists(json_values).map(cursor_of), sorts)
+@example(cursor_of([["film ", 5, ""], "x"]), "name")
+@example(cursor_of([["film ", ["1", 1], ""], "x"]), "name")
+def test_whatever_the_cursor_it_is_refused_or_it_gives_videos(cursor: str, sort: Sort) -> None:
+    try:
+        page = SOME.page("", sort, 3, cursor)
+    except InvalidRequestError:
+        return
+    assert page.total == 9
+    assert len(page.videos) <= 3
+
+
+# A value
+
+
+def test_a_video_is_found_by_its_path_alone() -> None:
+    catalogue = Catalogue([video("a/b.mp4", "Title")])
+    found = catalogue.get("a/b.mp4")
+    assert found
+    assert found.title == "Title"
+    for path in ("Title", "A/B.mp4", "a", "", "a/b.mp4/"):
+        assert catalogue.get(path) is None
+
+
+def test_a_catalogue_keeps_what_it_was_made_of() -> None:
+    library = [video("a"), video("b")]
+    catalogue = Catalogue(library)
+    library.clear()
+    assert paths(catalogue) == ["a", "b"]
+    assert paths(Catalogue(iter([video("c")]))) == ["c"]
+
+
+def test_asking_changes_nothing() -> None:
+    catalogue = titled("b", "a", "c")
+    before = [walk(catalogue, sort, 2) for sort in SORTS]
+    for sort in reversed(SORTS):
+        catalogue.page("b", sort, 1, None)
+    assert [walk(catalogue, sort, 2) for sort in SORTS] == before
+
+
+def test_neither_a_video_nor_a_page_can_be_changed() -> None:
+    page = titled("a").page("", "name", 1, None)
+    with pytest.raises(FrozenInstanceError):
+        page.total = 2  # type: ignore[misc]
+    with pytest.raises(ValidationError):
+        page.videos[0].title = "b"
+    assert isinstance(page.videos, tuple)

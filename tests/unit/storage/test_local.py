@@ -1,0 +1,725 @@
+import asyncio
+import gc
+import os
+import socket
+import stat
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from server import content
+
+from service.errors import ChangedError, NotFoundError, StorageError
+from service.protocol.ranges import Span
+from service.storage import local
+from service.storage.local import CHUNK, LocalSource, LocalStorage, revision, split_path
+
+SIZE = 3 * CHUNK + 777
+DATA = content(SIZE)
+PATIENCE = 30  # seconds, after which a test that waits for something fails
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Path:
+    """Make a folder with one file of more than three chunks."""
+    folder = tmp_path / "media"
+    folder.mkdir()
+    (folder / "film.mp4").write_bytes(DATA)
+    return folder
+
+
+@pytest.fixture
+async def storage(media: Path) -> AsyncIterator[LocalStorage]:
+    storage = LocalStorage(media)
+    yield storage
+    storage.close()
+
+
+@pytest.fixture(params=["page cache", "threads"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Read at once where that can be, and again as where there is no RWF_NOWAIT."""
+    if request.param == "threads":
+        monkeypatch.setattr(local, "_NO_WAIT", None)
+    return str(request.param)
+
+
+async def read(source: LocalSource, span: Span) -> bytes:
+    return b"".join([piece async for piece in source.read(span)])
+
+
+def descriptors() -> dict[str, str]:
+    """Give this process's descriptors and what they are of."""
+    gc.collect()
+    found = {}
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 # asked for again below, by name
+        try:
+            found[name] = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115
+        except OSError:
+            continue  # that of the listing itself
+    return found
+
+
+def open_below(folder: Path) -> list[str]:
+    """Give what is open of a folder, be it removed meanwhile."""
+    return [name for name in descriptors().values() if name.startswith(str(folder))]
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 # threads set no asyncio.Event
+            await asyncio.sleep(0.005)
+
+
+class Gate:
+    """Holds up who passes, in a thread, as a sleeping disk does."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.opened = threading.Event()
+
+    def hold(self) -> None:
+        self.reached.set()
+        assert self.opened.wait(PATIENCE)
+
+
+@contextmanager
+def gate() -> Iterator[Gate]:
+    """Give a gate that is open when the test ends, so that no thread is left behind."""
+    one = Gate()
+    try:
+        yield one
+    finally:
+        one.opened.set()
+
+
+@pytest.fixture
+def slow_reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    """Let nothing be cached, and the disk take as long as the test likes."""
+    with gate() as one:
+
+        def pread(descriptor: int, length: int, position: int) -> bytes:
+            one.hold()
+            return os.pread(descriptor, length, position)
+
+        class Slow:
+            """The module `os`, but for one call."""
+
+            def __getattr__(self, name: str) -> Any:
+                return pread if name == "pread" else getattr(os, name)
+
+        monkeypatch.setattr(local, "_NO_WAIT", None)
+        monkeypatch.setattr(local, "os", Slow())
+        yield one
+
+
+@pytest.fixture
+def slow_opens(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    with gate() as one:
+        walk = LocalStorage._walk  # noqa: SLF001
+
+        def slowly(self: LocalStorage, components: list[str]) -> FileIO:
+            one.hold()
+            return walk(self, components)
+
+        monkeypatch.setattr(LocalStorage, "_walk", slowly)
+        yield one
+
+
+# Reading
+
+
+@pytest.mark.parametrize(
+    "span",
+    [
+        Span(0, SIZE),
+        Span(0, 1),
+        Span(SIZE - 1, 1),
+        Span(0, CHUNK),
+        Span(CHUNK, CHUNK),
+        Span(CHUNK - 1, 1),
+        Span(CHUNK - 1, 2),
+        Span(CHUNK - 1, CHUNK + 2),
+        Span(1, 2 * CHUNK),
+        Span(3 * CHUNK, 777),
+        Span(3 * CHUNK - 1, 778),
+        Span(5, 0),
+    ],
+    ids=str,
+)
+@pytest.mark.usefixtures("way")
+async def test_a_span_is_read_byte_for_byte(storage: LocalStorage, span: Span) -> None:
+    source = await storage.open("film.mp4")
+    pieces = [piece async for piece in source.read(span)]
+    source.close()
+    assert b"".join(pieces) == DATA[span.start : span.end]
+    assert all(0 < len(piece) <= CHUNK for piece in pieces)
+
+
+@pytest.mark.usefixtures("way")
+async def test_several_readers_of_one_file_do_not_disturb_each_other(storage: LocalStorage) -> None:
+    sources = [await storage.open("film.mp4") for _ in range(8)]
+    spans = [Span(seed * 1000, 2 * CHUNK) for seed in range(8)]
+    found = await asyncio.gather(*map(read, sources, spans))
+    for source in sources:
+        source.close()
+    assert found == [DATA[span.start : span.end] for span in spans]
+
+
+@pytest.mark.skipif(local._NO_WAIT is None, reason="needs RWF_NOWAIT, which is Linux's")  # noqa: SLF001
+async def test_what_the_page_cache_holds_is_read_without_a_thread(
+    storage: LocalStorage, media: Path
+) -> None:
+    with (media / "film.mp4").open("rb") as file:
+        try:
+            os.preadv(file.fileno(), [bytearray(1)], 0, os.RWF_NOWAIT)
+        except OSError as error:
+            pytest.skip(f"this file system cannot be asked: {error}")
+    source = await storage.open("film.mp4")
+    storage.close()  # from now on no thread would begin to read
+    assert await read(source, Span(0, SIZE)) == DATA
+    source.close()
+
+
+@pytest.mark.usefixtures("way")
+async def test_a_file_that_shrinks_ends_the_read_without_a_wrong_byte(
+    storage: LocalStorage, media: Path
+) -> None:
+    source = await storage.open("film.mp4")
+    got = b""
+    with pytest.raises(ChangedError):  # noqa: PT012 # changed between two pieces
+        async for piece in source.read(Span(0, SIZE)):
+            got += piece
+            os.truncate(media / "film.mp4", CHUNK + 10)
+    assert got == DATA[:CHUNK]
+    source.close()
+
+
+@pytest.mark.usefixtures("way")
+async def test_a_file_rewritten_in_place_ends_the_read_without_a_wrong_byte(
+    storage: LocalStorage, media: Path
+) -> None:
+    os.utime(media / "film.mp4", (1000, 1000))
+    source = await storage.open("film.mp4")
+    got = b""
+    with pytest.raises(ChangedError):  # noqa: PT012 # changed between two pieces
+        async for piece in source.read(Span(0, SIZE)):
+            got += piece
+            (media / "film.mp4").write_bytes(content(SIZE, 2))  # the size stays
+    assert got == DATA[:CHUNK]
+    source.close()
+
+
+@pytest.mark.usefixtures("way")
+async def test_a_file_that_grows_is_another_version(storage: LocalStorage, media: Path) -> None:
+    source = await storage.open("film.mp4")
+    got = b""
+    with pytest.raises(ChangedError):  # noqa: PT012 # changed between two pieces
+        async for piece in source.read(Span(0, SIZE)):
+            got += piece
+            with (media / "film.mp4").open("ab") as file:
+                file.write(b"more")
+    assert got == DATA[:CHUNK]
+    source.close()
+
+
+@pytest.mark.usefixtures("way")
+async def test_a_file_replaced_or_removed_is_read_to_its_end(
+    storage: LocalStorage, media: Path
+) -> None:
+    replaced, removed = await storage.open("film.mp4"), await storage.open("film.mp4")
+    (media / "new").write_bytes(content(SIZE, 2))
+    (media / "new").rename(media / "film.mp4")
+    assert await read(replaced, Span(0, SIZE)) == DATA
+    (media / "film.mp4").unlink()
+    assert await read(removed, Span(CHUNK, CHUNK)) == DATA[CHUNK : 2 * CHUNK]
+    replaced.close()
+    removed.close()
+
+
+async def test_a_disk_that_fails_is_the_storages_error(
+    media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> "Future[bytes]":
+        future: Future[bytes] = Future()
+        future.set_exception(OSError(5, "Input/output error"))
+        return future
+
+    monkeypatch.setattr(local, "_NO_WAIT", None)
+    source = LocalSource(FileIO(media / "film.mp4"), "video/mp4", failing)
+    with pytest.raises(StorageError, match="Input/output error"):
+        await read(source, Span(0, 1))
+    source.close()
+
+
+# Waiting
+
+
+async def test_closing_while_a_thread_reads_leaves_it_its_descriptor(
+    storage: LocalStorage, media: Path, slow_reads: Gate
+) -> None:
+    source = await storage.open("film.mp4")
+    (descriptor,) = [number for number, name in descriptors().items() if name.endswith("film.mp4")]
+    reading = asyncio.create_task(read(source, Span(0, 10)))
+    await until(slow_reads.reached.is_set)
+    reading.cancel()
+    await asyncio.wait([reading])
+    source.close()
+    # Were it closed, the next file opened would have its number, and the thread would read that.
+    assert descriptors()[descriptor] == str(media / "film.mp4")
+    slow_reads.opened.set()
+    await until(lambda: not open_below(media))
+
+
+async def test_closing_twice_while_a_thread_reads_is_no_harm(
+    storage: LocalStorage, media: Path, slow_reads: Gate
+) -> None:
+    source = await storage.open("film.mp4")
+    reading = asyncio.create_task(read(source, Span(0, 10)))
+    await until(slow_reads.reached.is_set)
+    reading.cancel()
+    await asyncio.wait([reading])
+    source.close()
+    source.close()
+    assert len(open_below(media)) == 1
+    slow_reads.opened.set()
+    await until(lambda: not open_below(media))
+    source.close()
+
+
+async def test_a_read_that_no_thread_has_begun_is_called_off_at_once(
+    media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "_NO_WAIT", None)
+    with gate() as one, ThreadPoolExecutor(1) as threads:
+        threads.submit(one.hold)  # the only thread is busy
+        source = LocalSource(FileIO(media / "film.mp4"), "video/mp4", threads.submit)
+        reading = asyncio.create_task(read(source, Span(0, 10)))
+        await until(threads._work_queue.qsize)  # noqa: SLF001
+        source.close()
+        assert open_below(media) == []
+        await asyncio.wait([reading], timeout=PATIENCE)
+        assert reading.cancelled() or reading.exception()
+        one.opened.set()
+
+
+@pytest.mark.usefixtures("way")
+async def test_closing_twice_is_no_harm(storage: LocalStorage, media: Path) -> None:
+    source = await storage.open("film.mp4")
+    await read(source, Span(0, SIZE))
+    source.close()
+    (media / "other.mp4").write_bytes(b"x")
+    with (media / "other.mp4").open("rb") as other:  # likely with the number just let go
+        source.close()
+        assert other.read() == b"x"
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # meant: see LocalStorage.open
+async def test_an_open_that_nobody_waits_for_any_more_leaks_nothing(
+    storage: LocalStorage, media: Path, slow_opens: Gate
+) -> None:
+    opening = asyncio.create_task(storage.open("film.mp4"))
+    await until(slow_opens.reached.is_set)
+    opening.cancel()
+    await asyncio.wait([opening])
+    slow_opens.opened.set()
+    await until(lambda: not open_below(media))
+
+
+async def test_a_disk_that_sleeps_in_a_read_does_not_stop_the_loop(
+    storage: LocalStorage, slow_reads: Gate
+) -> None:
+    source = await storage.open("film.mp4")
+    reading = asyncio.create_task(read(source, Span(0, 10)))
+    await until(slow_reads.reached.is_set)
+    for _ in range(1000):  # a loop that waited for the thread would never get here
+        await asyncio.sleep(0)
+    assert not reading.done()
+    slow_reads.opened.set()
+    assert await asyncio.wait_for(reading, PATIENCE) == DATA[:10]
+    source.close()
+
+
+async def test_a_disk_that_sleeps_in_an_open_does_not_stop_the_loop(
+    storage: LocalStorage, slow_opens: Gate
+) -> None:
+    opening = asyncio.create_task(storage.open("film.mp4"))
+    await until(slow_opens.reached.is_set)
+    for _ in range(1000):
+        await asyncio.sleep(0)
+    assert not opening.done()
+    slow_opens.opened.set()
+    source = await asyncio.wait_for(opening, PATIENCE)
+    assert await read(source, Span(0, 10)) == DATA[:10]
+    source.close()
+
+
+async def test_closing_the_storage_does_not_wait_for_the_disk(
+    media: Path, slow_opens: Gate
+) -> None:
+    storage = LocalStorage(media)
+    opening = asyncio.create_task(storage.open("film.mp4"))
+    await until(slow_opens.reached.is_set)
+    storage.close()  # would never come back if it waited: the gate is shut
+    assert not opening.done()
+    slow_opens.opened.set()
+    (await asyncio.wait_for(opening, PATIENCE)).close()
+
+
+# Opening
+
+
+def make_odd_things(media: Path) -> None:
+    (media / "sub").mkdir()
+    (media / "sub/inside.mp4").write_bytes(b"inside")
+    (media / "folder.mp4").mkdir()
+    os.mkfifo(media / "fifo.mp4")
+    (media.parent / "secret.mp4").write_bytes(b"secret")
+    (media / "text.txt").write_bytes(b"text")
+    (media / "link-in.mp4").symlink_to("sub/inside.mp4")
+    (media / "link-absolute.mp4").symlink_to(media / "sub/inside.mp4")
+    (media / "folder-in").symlink_to("sub")
+    (media / "link-out.mp4").symlink_to("../secret.mp4")
+    (media / "link-out-absolute.mp4").symlink_to(media.parent / "secret.mp4")
+    (media / "link-out-and-in.mp4").symlink_to("../media/sub/inside.mp4")
+    (media / "folder-out").symlink_to("..")
+    (media / "dangling.mp4").symlink_to("nothing.mp4")
+    (media / "circle.mp4").symlink_to("circle.mp4")
+    (media / "circle-a.mp4").symlink_to("circle-b.mp4")
+    (media / "circle-b.mp4").symlink_to("circle-a.mp4")
+    (media / "text-link.mp4").symlink_to("text.txt")
+
+
+NOT_THERE = [
+    "missing.mp4",
+    "missing/film.mp4",
+    "film.mp4/",
+    "film.mp4/x.mp4",
+    "text.txt",
+    "sub",
+    "folder.mp4",
+    "fifo.mp4",
+    "link-out.mp4",
+    "link-out-absolute.mp4",
+    "folder-out/secret.mp4",
+    "dangling.mp4",
+    "circle.mp4",
+    "circle-a.mp4",
+    "../secret.mp4",
+    "sub/../film.mp4",
+    "./film.mp4",
+    "/film.mp4",
+    "sub//inside.mp4",
+    "x" * 300 + ".mp4",
+    "x/" * 3000 + "film.mp4",
+    "film.mp4\0.mp4",
+    "",
+]
+
+
+@pytest.mark.parametrize("path", NOT_THERE, ids=lambda path: path[:32])
+async def test_what_is_no_file_of_the_library_is_not_there_and_leaks_nothing(
+    storage: LocalStorage, media: Path, path: str
+) -> None:
+    make_odd_things(media)
+    with pytest.raises(NotFoundError):
+        await storage.open(path)
+    assert open_below(media.parent) == []
+
+
+async def test_a_socket_is_not_there(
+    storage: LocalStorage, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(media)  # a socket's path is at most 108 bytes
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind("socket.mp4")
+        with pytest.raises(NotFoundError):
+            await storage.open("socket.mp4")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "sub/inside.mp4",
+        "link-in.mp4",
+        "link-absolute.mp4",
+        "folder-in/inside.mp4",
+        "link-out-and-in.mp4",  # what counts is where a link leads
+        "folder-out/media/sub/inside.mp4",
+    ],
+)
+async def test_links_that_stay_inside_are_followed(
+    storage: LocalStorage, media: Path, path: str
+) -> None:
+    make_odd_things(media)
+    source = await storage.open(path)
+    assert await read(source, Span(0, 6)) == b"inside"
+    source.close()
+    assert open_below(media.parent) == []
+
+
+async def test_a_root_that_is_a_link_is_served(tmp_path: Path, media: Path) -> None:
+    (tmp_path / "alias").symlink_to(media)
+    storage = LocalStorage(tmp_path / "alias")
+    source = await storage.open("film.mp4")
+    source.close()
+    storage.close()
+    assert storage.root == Path(os.path.realpath(media))  # noqa: ASYNC240, PTH
+    assert [entry.path for entry in storage.entries()] == ["film.mp4"]
+
+
+async def test_having_no_descriptor_left_is_no_reason_to_say_that_a_file_is_gone(
+    storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def walk(*_: object) -> FileIO:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(LocalStorage, "_walk", walk)
+    with pytest.raises(StorageError, match="Too many open files"):
+        await storage.open("film.mp4")
+
+
+async def test_many_opens_leak_nothing(storage: LocalStorage, media: Path) -> None:
+    make_odd_things(media)
+    with ExitStack() as stack:
+        for path in ["film.mp4", "link-in.mp4", "folder-in/inside.mp4"] * 20:
+            stack.callback((await storage.open(path)).close)
+        assert len(open_below(media)) == 60
+    assert open_below(media.parent) == []
+
+
+# What a listing tells
+
+
+def paths(media: Path) -> list[str]:
+    storage = LocalStorage(media)
+    try:
+        return [entry.path for entry in storage.entries()]
+    finally:
+        storage.close()
+
+
+def test_files_are_listed_and_odd_things_are_not(media: Path) -> None:
+    make_odd_things(media)
+    (media / "empty.mp4").touch()
+    (media / ".hidden.mp4").write_bytes(b"x")
+    (media / ".folder").mkdir()
+    (media / ".folder/film.mp4").write_bytes(b"x")
+    (media / "sub/.hidden").mkdir()
+    (media / "sub/.hidden/film.mp4").write_bytes(b"x")
+    (media / "UPPER.MP4").write_bytes(b"x")
+    assert sorted(paths(media)) == [
+        "UPPER.MP4",
+        "film.mp4",
+        "link-absolute.mp4",
+        "link-in.mp4",
+        "link-out-and-in.mp4",
+        "sub/inside.mp4",  # once: not by the folder's link as well
+        "text-link.mp4",  # the ending of its own name decides
+    ]
+
+
+async def test_whatever_is_listed_can_be_opened_and_is_the_same(
+    storage: LocalStorage, media: Path
+) -> None:
+    make_odd_things(media)
+    entries = list(storage.entries())
+    assert len(entries) > 5
+    for entry in entries:
+        source = await storage.open(entry.path)
+        assert source.representation.size == entry.size
+        assert source.representation.validators.revision == entry.revision
+        source.close()
+
+
+@pytest.mark.parametrize(
+    "name", [b"\xff.mp4", b"b\\c.mp4", b"line\nend.mp4", b"tab\t.mp4", b"\x7f.mp4", b"\xc2\x85.mp4"]
+)
+def test_names_that_no_request_can_have_are_left_out(media: Path, name: bytes) -> None:
+    folder = os.fsencode(media)
+    try:
+        (Path(os.fsdecode(folder)) / os.fsdecode(name)).write_bytes(b"x")
+    except OSError as error:
+        pytest.skip(f"this file system refuses the name: {error}")
+    inner = Path(os.fsdecode(folder + b"/in-" + name))
+    inner.mkdir()
+    (inner / "film.mp4").write_bytes(b"x")
+    assert paths(media) == ["film.mp4"]
+
+
+def test_a_listing_is_in_order_folder_by_folder(media: Path) -> None:
+    for folder in ("b", "a", "a/z", "a/c"):
+        (media / folder).mkdir()
+        for name in ("2.mp4", "10.mp4", "1.mp4"):
+            (media / folder / name).write_bytes(b"x")
+    found = paths(media)
+    assert found == [
+        "film.mp4",
+        *[
+            f"{folder}/{name}"
+            for folder in ("a", "a/c", "a/z", "b")
+            for name in ("1.mp4", "10.mp4", "2.mp4")
+        ],
+    ]
+
+
+def test_an_entry_tells_size_revision_and_times(media: Path) -> None:
+    before = time.time()
+    os.utime(media / "film.mp4", (1000, 1000))
+    storage = LocalStorage(media)
+    (entry,) = storage.entries()
+    storage.close()
+    assert entry.size == SIZE
+    assert entry.revision == f"{SIZE:x}-{1000 * 10**9:x}"
+    assert entry.modified == 1000
+    assert entry.touched >= before - 1  # its times were set just now, which utime cannot hide
+
+
+def test_an_empty_folder_is_an_empty_library_but_a_vanished_one_is_not(tmp_path: Path) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    storage = LocalStorage(folder)
+    assert list(storage.entries()) == []
+    folder.rmdir()
+    with pytest.raises(FileNotFoundError):
+        list(storage.entries())
+    storage.close()
+
+
+# Paths
+
+REFUSED = [
+    "", "/", ".", "..", "a//b", "/a", "a/", "a/.", "./a", "a/..", "../a", "a/../b", "a\\b", "\\",
+    "a\0", "a\n", "a\r", "a\t", "a\x1f", "a\x7f", "a\x80", "a\x9f", "\ud800", "a/\udcff.mp4",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", REFUSED, ids=ascii)
+def test_a_path_that_can_name_nothing_is_refused(path: str) -> None:
+    with pytest.raises(NotFoundError):
+        split_path(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "components"),
+    [
+        ("a", ["a"]),
+        ("a/b/c.mp4", ["a", "b", "c.mp4"]),
+        ("...", ["..."]),
+        ("..a/b..", ["..a", "b.."]),
+        ("~/x", ["~", "x"]),
+        ("%2e%2e/x", ["%2e%2e", "x"]),
+        ("a b/ ", ["a b", " "]),
+        ("\N{NO-BREAK SPACE}/日本語/🎬", ["\N{NO-BREAK SPACE}", "日本語", "🎬"]),
+        ("C:/x", ["C:", "x"]),
+    ],
+)
+def test_a_path_is_its_components(path: str, components: list[str]) -> None:
+    assert split_path(path) == components
+
+
+@given(st.text() | st.lists(st.text("./\\a\0", max_size=3)).map("/".join))
+@example("a/b")
+def test_whatever_the_path_its_components_are_safe_or_it_names_nothing(path: str) -> None:
+    try:
+        components = split_path(path)
+    except NotFoundError:
+        return
+    assert "/".join(components) == path
+    assert components
+    for name in components:
+        assert name not in ("", ".", "..")
+        assert not set(name) & {"/", "\\", "\0", "\n", "\r"}
+        assert name.encode()  # it is UTF-8
+
+
+# Versions
+
+
+def version(size: int, nanoseconds: int, folder: Path) -> str:
+    file = folder / "version"
+    file.write_bytes(bytes(size))
+    os.utime(file, ns=(0, nanoseconds))
+    return revision(file.stat())
+
+
+def test_a_revision_stays_with_size_and_time_and_differs_with_either(tmp_path: Path) -> None:
+    one = version(5, 10**18, tmp_path)
+    assert version(5, 10**18, tmp_path) == one  # another moment, another change: a copy
+    assert version(6, 10**18, tmp_path) != one
+    assert version(5, 10**18 + 1, tmp_path) != one
+    assert version(0x51, 0, tmp_path) != version(5, 0x10, tmp_path)
+
+
+@given(st.tuples(*[st.integers(0, 2**63)] * 2), st.tuples(*[st.integers(0, 2**63)] * 2))
+def test_two_versions_never_share_a_revision(one: tuple[int, int], two: tuple[int, int]) -> None:
+    def of(size: int, nanoseconds: int) -> str:
+        times: dict[str, Any] = {"st_mtime_ns": nanoseconds}
+        fields = (stat.S_IFREG, 1, 1, 1, 0, 0, size, 0, nanoseconds // 10**9, 0)
+        return revision(os.stat_result(fields, times))
+
+    assert (of(*one) == of(*two)) == (one == two)
+
+
+def test_an_empty_files_revision_begins_with_zero(tmp_path: Path) -> None:
+    # nginx/njs/edge.js knows an empty file by that.
+    assert version(0, 10**18, tmp_path).startswith("0-")
+    assert not version(0x10, 10**18, tmp_path).startswith("0-")
+
+
+@pytest.mark.parametrize(
+    ("age", "settled"),
+    [
+        (0, False),
+        (1, False),  # another change within the same second would have the same date
+        (60, True),
+        (10**9, True),
+        # From the future, by a clock that is wrong: no change from now on gets that stamp.
+        (-3600, True),
+    ],
+)
+async def test_a_file_is_settled_when_no_other_change_can_share_its_date(
+    storage: LocalStorage,
+    media: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    age: int,
+    settled: bool,  # noqa: FBT001 # the answer is the table
+) -> None:
+    now = 2_000_000_000.5
+
+    class Clock:
+        time = staticmethod(lambda: now)
+
+    monkeypatch.setattr(local, "time", Clock)
+    os.utime(media / "film.mp4", (0, now - age))
+    source = await storage.open("film.mp4")
+    assert source.representation.validators.settled is settled
+    source.close()
+
+
+async def test_a_source_tells_size_type_and_date(storage: LocalStorage, media: Path) -> None:
+    os.utime(media / "film.mp4", ns=(0, 784111777_999_999_999))
+    source = await storage.open("film.mp4")
+    told = source.representation
+    source.close()
+    assert (told.size, told.content_type) == (SIZE, "video/mp4")
+    assert told.validators.last_modified == 784111777  # whole seconds, never rounded up
+    assert told.validators.revision == f"{SIZE:x}-{784111777_999_999_999:x}"
+
+
+async def test_no_modification_is_told_to_lie_in_the_future(
+    storage: LocalStorage, media: Path
+) -> None:
+    # RFC 9110 §8.8.2.1: a date later than the message's own MUST be replaced by the message's.
+    ahead = time.time() + 86400
+    os.utime(media / "film.mp4", (ahead, ahead))
+    source = await storage.open("film.mp4")
+    source.close()
+    assert source.representation.validators.last_modified <= time.time()

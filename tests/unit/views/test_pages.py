@@ -1,0 +1,196 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.library.video import Metadata, State, Stream, Video
+from service.views.pages import describe_stream, details, duration, facts, size
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, "0:00"),
+        (0.4, "0:00"),
+        (1, "0:01"),
+        (9.6, "0:10"),
+        (59.4, "0:59"),
+        (59.6, "1:00"),  # never 0:60
+        (60, "1:00"),
+        (123, "2:03"),
+        (3599, "59:59"),
+        (3599.6, "1:00:00"),  # never 60:00
+        (3600, "1:00:00"),
+        (3723, "1:02:03"),
+        (36000, "10:00:00"),
+        (359999, "99:59:59"),
+        (360000, "100:00:00"),
+    ],
+)
+def test_a_duration_is_written_as_clocks_write_it(seconds: float, expected: str) -> None:
+    assert duration(seconds) == expected
+
+
+@given(st.floats(0, 1e9))
+def test_a_duration_read_back_is_the_nearest_second(seconds: float) -> None:
+    total = 0
+    for part in duration(seconds).split(":"):
+        total = total * 60 + int(part)
+    assert abs(total - seconds) <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (0, "0 B"),
+        (1, "1 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (1234, "1.2 kB"),
+        (9940, "9.9 kB"),
+        (9999, "10 kB"),  # two digits, as for all from ten on
+        (10_000, "10 kB"),
+        (123_456, "123 kB"),
+        (999_400, "999 kB"),
+        (999_999, "1.0 MB"),  # never 1000 kB
+        (1_000_000, "1.0 MB"),
+        (3_158_073, "3.2 MB"),
+        (1_500_000_000, "1.5 GB"),
+        (25_000_000_000, "25 GB"),
+        (5_000_000_000_000, "5000 GB"),  # the last unit
+    ],
+)
+def test_a_size_is_written_in_decimal_units(count: int, expected: str) -> None:
+    assert size(count) == expected
+
+
+@given(st.integers(0, 2**63))
+def test_a_size_read_back_is_within_a_twentieth(count: int) -> None:
+    number, unit = size(count).split(" ")
+    factor = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}[unit]
+    # Half of the last digit written: of 1.0 that is a twentieth.
+    assert math.isclose(float(number) * factor, count, rel_tol=0.051)
+
+
+@pytest.mark.parametrize(
+    ("stream", "expected"),
+    [
+        (
+            Stream(
+                kind="video",
+                codec="h264",
+                codec_string="avc1.64001E",
+                width=1920,
+                height=1080,
+                frame_rate=25.0,
+            ),
+            "video: h264 (avc1.64001E), 1920\N{MULTIPLICATION SIGN}1080, 25 frames/s",
+        ),
+        (
+            Stream(kind="video", codec="hevc", frame_rate=30000 / 1001),
+            "video: hevc, 29.97 frames/s",
+        ),
+        (
+            Stream(kind="audio", codec="aac", channels=2, sample_rate=44100, language="deu"),
+            "audio: aac, 2 channels, 44.1 kHz, deu",
+        ),
+        (
+            Stream(kind="audio", codec="opus", channels=1, sample_rate=48000),
+            "audio: opus, 1 channel, 48 kHz",
+        ),
+        (Stream(kind="subtitle", codec="mov_text", language="eng"), "subtitle: mov_text, eng"),
+        (Stream(kind="data", codec="unknown"), "data: unknown"),
+        # A width without a height says nothing.
+        (Stream(kind="attachment", codec="mjpeg", width=600), "attachment: mjpeg"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_stream_is_described_by_what_is_known_of_it(stream: Stream, expected: str) -> None:
+    assert describe_stream(stream) == expected
+
+
+PICTURE = Stream(kind="video", codec="h264", width=320, height=240)
+COVER = Stream(kind="attachment", codec="mjpeg", width=600, height=600)
+SOUND = Stream(kind="audio", codec="aac")
+
+
+def video(metadata: Metadata | None) -> Video:
+    return Video(
+        path="sub/film.mp4",
+        title="Film",
+        content_type="video/mp4",
+        size=1_500_000,
+        revision="16e360-1",
+        modified=0,
+        state=State.PROBED if metadata else State.PENDING,
+        metadata=metadata,
+    )
+
+
+def metadata(
+    *streams: Stream,
+    duration: float | None = 61.0,
+    bit_rate: int | None = 1_234_567,
+    index_at_front: bool | None = True,
+) -> Metadata:
+    return Metadata(
+        container="mov,mp4",
+        duration=duration,
+        bit_rate=bit_rate,
+        index_at_front=index_at_front,
+        streams=streams,
+    )
+
+
+def test_the_facts_are_those_known() -> None:
+    assert facts(video(metadata(PICTURE, SOUND))) == [
+        ("Length", "1:01"),
+        ("Bit rate", "1.23 Mbit/s"),
+        ("Container", "mov,mp4"),
+        ("Index", "at the front"),
+        ("Size", "1.5 MB"),
+        ("Type", "video/mp4"),
+        ("File", "sub/film.mp4"),
+        ("Revision", "16e360-1"),
+    ]
+
+
+def test_the_facts_of_a_video_not_probed_are_the_files() -> None:
+    assert facts(video(None)) == [
+        ("Size", "1.5 MB"),
+        ("Type", "video/mp4"),
+        ("File", "sub/film.mp4"),
+        ("Revision", "16e360-1"),
+    ]
+
+
+def test_a_fact_that_is_not_known_is_left_out() -> None:
+    told = dict(facts(video(metadata(duration=None, bit_rate=None, index_at_front=None))))
+    assert not told.keys() & {"Length", "Bit rate", "Index"}
+    assert told["Container"] == "mov,mp4"
+
+
+def test_an_index_at_the_end_is_told_as_such() -> None:
+    assert dict(facts(video(metadata(index_at_front=False))))["Index"] == "at the end"
+
+
+def test_a_video_that_is_no_time_long_has_a_length() -> None:
+    assert dict(facts(video(metadata(duration=0.0))))["Length"] == "0:00"
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        (metadata(SOUND, PICTURE), "1:01 · 320\N{MULTIPLICATION SIGN}240 · 1.5 MB"),
+        # Cover art is no picture of the video, and the first picture speaks for several.
+        (metadata(COVER, PICTURE, PICTURE), "1:01 · 320\N{MULTIPLICATION SIGN}240 · 1.5 MB"),
+        (metadata(SOUND, COVER), "1:01 · 1.5 MB"),
+        (metadata(SOUND, duration=None), "1.5 MB"),
+        (None, "1.5 MB"),
+        # Where the size of the picture is not known, it is not made up.
+        (metadata(Stream(kind="video", codec="vp9")), "1:01 · 1.5 MB"),
+    ],
+)
+def test_the_details_are_length_picture_and_size(known: Metadata | None, expected: str) -> None:
+    assert details(video(known)) == expected
