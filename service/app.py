@@ -77,7 +77,6 @@ def create_app(settings: Settings) -> Quart:
 
     app = Quart("service", static_folder=None)
     app.config["RESPONSE_TIMEOUT"] = None  # `Exchanges` cuts stalled ones, not slow ones
-    app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False  # `//` in a path is a name that does not exist
     app.jinja_env.globals.update(url=_url_builder(static), version=__version__)
     QuartSchema(

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from quart_schema import validate_querystring, validate_response
 
 from service.errors import NotFoundError
-from service.library.catalogue import Sort
+from service.library.catalogue import Page, Sort
 from service.library.library import Library
 from service.library.video import Value, Video
 from service.views import links
@@ -64,17 +64,22 @@ class ApiViews:
         """List videos: searched, sorted, a page at a time."""
         asked = query_args
         page = self._library.catalogue.page(asked.q, asked.sort, asked.limit, asked.cursor)
-        next_url = None
-        if page.next_cursor is not None:
-            following = asked.model_copy(update={"cursor": page.next_cursor})
-            next_url = "/api/videos?" + urlencode(following.model_dump(exclude_defaults=True))
         videos = tuple(VideoItem.of(video) for video in page.videos)
+        next_url = next_page("/api/videos", asked, page)
         return VideosPage(videos=videos, total=page.total, next_url=next_url)
 
     @validate_response(VideoItem)
     async def video(self, path: str) -> VideoItem:
         """Describe one video."""
         return VideoItem.of(find(self._library, path))
+
+
+def next_page(base: str, asked: VideosQuery, page: Page) -> str | None:
+    """Give the URL on which a listing goes on, if it does."""
+    if page.next_cursor is None:
+        return None
+    following = asked.model_copy(update={"cursor": page.next_cursor})
+    return f"{base}?{urlencode(following.model_dump(exclude_defaults=True))}"
 
 
 def find(library: Library, path: str) -> Video:

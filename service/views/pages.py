@@ -1,7 +1,6 @@
 """The pages. Each puts values of the library into a template; none decides anything."""
 
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 from pydantic import ConfigDict
 from quart import render_template
@@ -11,7 +10,7 @@ from service.library.catalogue import SORTS
 from service.library.library import Library
 from service.library.video import Metadata, Stream, Video
 from service.views import links
-from service.views.api import VideosQuery, find
+from service.views.api import VideosQuery, find, next_page
 
 _SORT_LABELS = {
     "name": "Name",
@@ -51,10 +50,6 @@ class PageViews:
         """List the library."""
         asked = query_args
         page = self._library.catalogue.page(asked.q, asked.sort, asked.limit, asked.cursor)
-        next_url = None
-        if page.next_cursor is not None:
-            following = asked.model_copy(update={"cursor": page.next_cursor})
-            next_url = "/?" + urlencode(following.model_dump(exclude_defaults=True))
         items = [Item(video, links.watch(video.path), details(video)) for video in page.videos]
         return await render_template(
             "library.html",
@@ -63,7 +58,7 @@ class PageViews:
             query=asked.q,
             sort=asked.sort,
             sorts=[(sort, _SORT_LABELS[sort]) for sort in SORTS],
-            next_url=next_url,
+            next_url=next_page("/", asked, page),
         )
 
     async def watch(self, path: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -384,6 +385,18 @@ def test_it_is_alive_and_serves_but_is_not_ready_before_the_first_scan_ends(
             gate.touch()
         until(lambda: ask(server.base, "/readyz").status == 200 or None, "it is ready")
         assert list(listed(server)) == ["film.mp4"]
+
+
+def test_a_disk_that_hangs_does_not_hold_up_the_end(
+    media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    startup = tmp_path / "startup"
+    never = tmp_path / "never"
+    write(startup, "sitecustomize.py", SLOW_DISK.format(gate=str(never)).encode())
+    monkeypatch.setenv("PYTHONPATH", str(startup))
+    with serve(media, ready=False) as server:
+        server.process.send_signal(signal.SIGTERM)
+        assert server.ended() == 0
 
 
 def test_a_root_that_goes_away_is_not_taken_for_an_empty_library(media: Path) -> None:
