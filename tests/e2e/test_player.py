@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
-from server import write
+from server import until, write
 from stack import Stack, running
 from wire import ask
 
@@ -59,9 +59,20 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def network_is_quiet() -> bool | None:
+    """Say whether the new containers' links have got their addresses (Linux' IFA_F_TENTATIVE).
+
+    A browser on the machine drops its connections when they do: net::ERR_NETWORK_CHANGED.
+    """
+    table = Path("/proc/net/if_inet6")
+    lines = table.read_text(encoding="ascii").splitlines() if table.exists() else []
+    return all(int(line.split()[4], 16) & 0x40 == 0 for line in lines) or None
+
+
 @pytest.fixture(scope="module", params=["1MiB", "4MiB"])
 def films(request: pytest.FixtureRequest, media: Path) -> Iterator[Stack]:
     with running(media, MAX_PARTIAL_SIZE=request.param) as stack:
+        until(network_is_quiet, "this machine's addresses are settled")
         yield stack
 
 
