@@ -108,7 +108,7 @@ def test_hundreds_of_aborts_leave_nothing_open(server: Server) -> None:
 def test_a_file_that_changes_under_a_response_closes_the_connection(
     server: Server, media: Path, change: str
 ) -> None:
-    data = content(LARGE, 7)
+    data, other = content(LARGE, 7), content(LARGE, 8)  # now: below, the stall timeout runs
     file = write(media, f"{change}.mp4", data)
     with begin(server, f"/media/{change}.mp4") as client:
         head = client.recv(64 * 1024)
@@ -116,7 +116,7 @@ def test_a_file_that_changes_under_a_response_closes_the_connection(
             if change == "shrink":
                 handle.truncate(BLOCK)
             elif change == "rewrite":
-                handle.write(content(LARGE, 8))
+                handle.write(other)
             else:
                 handle.seek(0, os.SEEK_END)
                 handle.write(b"more")
@@ -132,9 +132,10 @@ def test_a_file_that_changes_under_a_response_closes_the_connection(
 def test_a_file_replaced_by_rename_goes_on_as_it_was(server: Server, media: Path) -> None:
     old = content(LARGE, 9)
     file = write(media, "renamed.mp4", old)
+    new = write(media, "other", content(LARGE, 10))  # now: below, the stall timeout runs
     with begin(server, "/media/renamed.mp4") as client:
         head = client.recv(64 * 1024)
-        write(media, "other", content(LARGE, 10)).rename(file)
+        new.rename(file)
         body = bytearray(head.partition(b"\r\n\r\n")[2])
         while len(body) < LARGE:
             body += client.recv(1024 * 1024)
