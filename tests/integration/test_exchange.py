@@ -29,7 +29,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(media: Path) -> Iterator[Server]:
-    with serve(media, STALL_TIMEOUT="3") as running:
+    with serve(media, STALL_TIMEOUT="5") as running:
         yield running
 
 
@@ -64,7 +64,7 @@ def test_a_stalled_client_is_cut(server: Server) -> None:
 def test_a_slow_client_that_keeps_reading_is_never_cut(server: Server) -> None:
     with begin(server) as client:
         started, taken = time.monotonic(), bytearray()
-        while time.monotonic() - started < 10:  # three times the stall timeout
+        while time.monotonic() - started < 16:  # three times the stall timeout
             taken += client.recv(128 * 1024, socket.MSG_WAITALL)
             time.sleep(0.25)
         assert len(taken) < LARGE / 4  # the kernels' buffers alone did not carry it
@@ -280,7 +280,7 @@ class TestStop:
                 assert server.logged("cut what had not ended")
 
     def test_a_stalled_client_does_not_end_it_for_the_others(self, media: Path) -> None:
-        with serve(media, DRAIN_TIMEOUT="60", STALL_TIMEOUT="2") as server:
+        with serve(media, DRAIN_TIMEOUT="60", STALL_TIMEOUT="4") as server:
             with begin(server), begin(server) as viewer:
                 received = bytearray(viewer.recv(1000))
                 server.process.send_signal(signal.SIGTERM)
