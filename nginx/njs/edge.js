@@ -1,6 +1,6 @@
 // What the edge may answer from its cache, and under which name.
 // Law: a request is taken apart here only if the answer can be exact; for anything else this says
-// "service", and the request is passed on untouched.
+// "service", and the request is passed on as it is, but for the spelling of its path.
 
 // One range, first byte given, at most 15 digits: 2^53 is the last number that is exact here.
 const RANGE = /^bytes=(\d{1,15})-(\d{0,15})$/;
