@@ -30,6 +30,11 @@ COMPOSE_ONLY = frozenset(
         "HOSTNAME",
         "TLS_DIR",
         "CACHE_SIZE",
+        "CONNECTIONS_PER_CLIENT",
+        "REQUESTS_PER_CLIENT",
+        "HSTS_MAX_AGE",
+        "TRUSTED_PROXIES",
+        "PROXY_PROTOCOL",
         "REQUIRE_STACK",
     )
 )

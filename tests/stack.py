@@ -80,7 +80,9 @@ class Stack:
 def running(media: Path, **settings: str) -> Iterator[Stack]:
     """Build and start a stack; afterwards nothing of it is left."""
     require_engine()
-    defaults = {"MAX_PARTIAL_SIZE": str(BLOCK), "SETTLE_TIME": "0", "DRAIN_DELAY": "0"}
+    unlimited = {"CONNECTIONS_PER_CLIENT": "0", "REQUESTS_PER_CLIENT": "0"}  # all from one address
+    timing = {"SETTLE_TIME": "0", "DRAIN_DELAY": "0"}
+    defaults = {"MAX_PARTIAL_SIZE": str(BLOCK)} | unlimited | timing
     stack = Stack(media, defaults | settings)
     try:
         stack.compose("build")

@@ -1,4 +1,4 @@
-// What the edge may answer from its cache, and under which name.
+// What the edge may answer from its cache, under which name, and how a block comes into it.
 // Law: a request is taken apart here only if the answer can be exact; for anything else this says
 // "service", and the request is passed on as it is, but for the spelling of its path.
 
@@ -8,61 +8,163 @@ const REVISION = /^[0-9a-f]+-[0-9a-f]+$/;
 const SAFE_IN_FALLBACK = /^[A-Za-z0-9 !#$&'()+,;=@^_`{}~.[\]-]$/;
 const CONDITIONS = ['If-Match', 'If-None-Match', 'If-Modified-Since', 'If-Unmodified-Since'];
 
+// Milliseconds for which a block is asked for again while no replica gives it whole: longer than
+// one that restarts is away.
+const PATIENCE = 10000;
+// The same for a question for a revision, where one is known that may be stale, and where none is.
+const PATIENCE_WITH_STALE = 1000;
+// The most for which one request waits for a block that another fetches.
+const LONGEST_FLIGHT = 60000;
+// A block that came twice, but not into the cache, is passed on without it for so long: the disk is full.
+const CACHE_REST = 5000;
+
+function sleep(milliseconds) {
+    return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+// Pauses between tries: short at first, as another replica is usually there.
+function pauseAfter(tries) {
+    return Math.min(25 * Math.pow(2, tries), 1000);
+}
+
 // The path without its door, each character escaped in one way, so that every spelling of a name is
 // one name in the cache and in the request to the service.
-function path(r) {
+function escapedPath(r) {
     return r.uri.replace(/^\/(media|download)/, '').split('/').map(encodeURIComponent).join('/');
 }
 
 // The revision that the client pins, '' where it pins none, null where its query says something else.
-function pin(r) {
-    const query = r.variables.args;
+function pinned(query) {
     if (!query) return '';
     const text = query.startsWith('v=') ? query.slice(2) : '';
     return REVISION.test(text) ? text : null;
 }
 
-function pinned(r) {
-    return pin(r) || '';
-}
-
-// The span to ask for, in a Range header's words, and whether it is a whole block; null where the
-// service has to answer. Called when $current, the revision now, has been asked for.
-function plan(r) {
-    const headers = r.headersIn, asked = pin(r), revision = asked || r.variables.current;
+// The span to ask for, in a Range header's words, and the location that gives it; null where the
+// service has to answer.
+function plan(r, revision) {
+    const headers = r.headersIn;
     // An empty file ("0-...") has no block.
-    if (r.method !== 'GET' || asked === null || !revision || revision.startsWith('0-')) return null;
+    if (r.method !== 'GET' || !revision || revision.startsWith('0-')) return null;
     if (CONDITIONS.some((name) => headers[name] !== undefined)) return null;
     // RFC 9110 13.1.5: a condition that holds changes nothing; of any other the service knows more.
-    if (headers['If-Range'] !== undefined && headers['If-Range'] !== `"${revision}"`) return null;
-    if (headers['Range'] === undefined) return { whole: false, span: '' };
-    const match = RANGE.exec(headers['Range']);
+    const conditional = headers['If-Range'] !== undefined;
+    if (conditional && headers['If-Range'] !== `"${revision}"`) return null;
+    const range = headers['Range'];
+    if (range === undefined) return { location: '@cut', span: '' };
+    const match = RANGE.exec(range);
     if (match === null) return null;
     const first = Number(match[1]), open = match[2] === '';
     if (!open && Number(match[2]) < first) return null;
-    if (r.uri.startsWith('/download/')) return { whole: false, span: headers['Range'] };
+    if (r.uri.startsWith('/download/')) return { location: '@cut', span: range };
     const block = Number(r.variables.block_size);
     const end = (Math.floor(first / block) + 1) * block - 1;
     const last = open ? end : Math.min(Number(match[2]), end);
-    return { whole: first % block === 0 && last === end, span: `bytes=${first}-${last}` };
+    const span = `bytes=${first}-${last}`;
+    if (first % block === 0 && last === end) return { location: '@block', span };
+    // The range as it came needs no cap, and nginx understands it as it is.
+    return { location: span === range && !conditional ? '@piece' : '@cut', span };
 }
 
-// Where a request for bytes goes: the service, the cache of blocks, or the cutter in front of it.
+// Where a request for bytes goes: the service, or one of the three ways to answer from blocks.
 function dispatch(r) {
-    let answer = null;
+    const v = r.variables;
+    let path, pin;
     try {
-        answer = plan(r);
+        path = escapedPath(r);
+        pin = pinned(v.args);
+        v.as_asked = r.uri.slice(0, r.uri.indexOf('/', 1)) + path + (v.args ? `?${v.args}` : '');
+        if (r.uri.startsWith('/download/')) v.disposition = disposition(r);
     } catch (error) {
         // What cannot even be read as text here is the service's.
+        v.as_asked = v.request_uri;
+        r.internalRedirect('@service');
+        return;
     }
-    r.variables.revision = (answer && (pin(r) || r.variables.current)) || '';
-    r.variables.span = answer ? answer.span : '';
-    r.internalRedirect(answer === null ? '@service' : answer.whole ? '@block' : '@cut');
+    if (pin) {
+        send(r, path, pin, true);
+    } else if (pin === null) {
+        r.internalRedirect('@service');
+    } else {
+        current(r, path).then((revision) => send(r, path, revision, false)).catch((error) => {
+            r.error(`${error}`);
+            r.internalRedirect('@unavailable');
+        });
+    }
+}
+
+function send(r, path, revision, pin) {
+    const v = r.variables, answer = plan(r, revision);
+    if (answer !== null) {
+        v.target = `/media${path}?v=${revision}`;
+        v.span = answer.span;
+        v.pin = pin ? '1' : '';
+    }
+    r.internalRedirect(answer === null ? '@service' : answer.location);
+}
+
+// The revision now; where no replica answers, the last one known, so that what is cached is served.
+async function current(r, path) {
+    const known = ngx.shared.revisions, started = Date.now();
+    const patience = known.has(path) ? PATIENCE_WITH_STALE : PATIENCE;
+    r.variables.asked_path = path;
+    for (let tries = 0; Date.now() - started < patience; tries++) {
+        const reply = await r.subrequest('/_ask_revision');
+        if (reply.status === 204) {
+            const revision = reply.headersOut['X-Revision'] || '';
+            if (revision) known.set(path, revision);
+            else known.delete(path);
+            return revision;
+        }
+        await sleep(pauseAfter(tries));
+    }
+    if (!known.has(path)) throw new Error(`no replica tells the revision of ${path}`);
+    return known.get(path);
+}
+
+// How a block comes into the cache, and why no viewer notices that a replica died: nginx cannot take
+// back an answer that it has begun. So an answer begins when its block is there, whole. Each request
+// for a block that is not cached waits here. One of them fetches it by a HEAD subrequest, for which
+// nginx asks the service with GET and writes the cache, but holds no body and needs no viewer: one who
+// leaves does not waste what is under way. If the replica dies, the next is asked. The others look
+// every 20 ms whether it is there (proxy_cache_lock would look every 500).
+// What it costs: the first byte of a cold block waits for its last.
+async function fill(r) {
+    const key = `${r.variables.request_uri}|${r.headersIn['Range']}`;
+    const flights = ngx.shared.flights, started = Date.now();
+    let incomplete = 0;
+    for (let tries = 0; ;) {
+        const waited = Date.now() - started;
+        const state = flights.get(key);
+        if (state === 'uncached' || waited > LONGEST_FLIGHT) break;
+        if (state !== undefined || !flights.add(key, 'under way')) {
+            await sleep(20);
+            continue;
+        }
+        const reply = await r.subrequest('/_fetch', { method: 'HEAD' });
+        flights.delete(key);
+        if (reply.status === 206) {
+            if (reply.headersOut['X-Cache'] === 'HIT') break;
+            // It may have ended early, or not been written: it is there if the next try hits.
+            incomplete += 1;
+            if (incomplete > 2) flights.set(key, 'uncached', CACHE_REST);
+            continue;
+        }
+        if (reply.status < 500) {
+            r.return(410); // no such block: the request is the service's
+            return;
+        }
+        if (waited > PATIENCE) {
+            r.return(503);
+            return;
+        }
+        await sleep(pauseAfter(tries++));
+    }
+    r.internalRedirect('@answer');
 }
 
 // Content-Disposition of a download, in the service's words: service/protocol/disposition.py.
 function disposition(r) {
-    if (!r.uri.startsWith('/download/')) return '';
     const name = r.uri.slice(r.uri.lastIndexOf('/') + 1);
     const fallback = Array.from(name, (c) => SAFE_IN_FALLBACK.test(c) ? c : '_').join('');
     // RFC 8187 3.2.1, attr-char: encodeURIComponent escapes some of it, and not all that is outside.
@@ -94,4 +196,4 @@ async function metrics(r) {
     ].join('\n'));
 }
 
-export default { path, pinned, dispatch, disposition, metrics };
+export default { dispatch, fill, metrics };

@@ -269,10 +269,14 @@ def test_what_is_cached_outlives_the_service(origin: Origin, stack: Stack) -> No
     try:
         warm = origin.get(f"/media/{pinned}", Range="bytes=5-99")
         assert (warm.headers["X-Cache"], warm.body) == ("HIT", data[5:100])
+        path = pinned.partition("?")[0]
+        stale = origin.get(f"/media/{path}", Range="bytes=5-99")
+        assert (stale.headers["X-Cache"], stale.body) == ("HIT", data[5:100])
+        assert stale.headers["Cache-Control"] == "no-cache"
         for target in (
             "/",
-            "/media/file.mp4",
-            f"/media/{pinned.partition('?')[0]}",
+            "/media/never-asked-for.mp4",
+            f"/media/{path}",
             f"/media/{pinned}",
             f"/download/{pinned}",
         ):
