@@ -1,0 +1,143 @@
+"""Nothing dropped: replicas die, stop and restart under a crowd, and no client notices."""
+
+import secrets
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from server import BLOCK, until, write
+from stack import Stack, running
+from viewers import Account, Client, Film, crowd, seeks
+from wire import ask
+
+pytestmark = pytest.mark.stack
+
+DOWNLOADS, PLAYERS = 100, 20
+FILMS, SIZE = 10, 12 * BLOCK + 777
+RATE = 1.5 * BLOCK  # bytes a second of each client, so that all are under way when it happens
+REPLICAS = 3
+
+
+@pytest.fixture(scope="module")
+def replicated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    media = tmp_path_factory.mktemp("replicated") / "media"
+    media.mkdir()
+    with running(media, DRAIN_DELAY="1") as stack:
+        stack.up("--scale", f"service={REPLICAS}")
+        yield stack
+
+
+def replicas(stack: Stack) -> list[str]:
+    return stack.compose("ps", "--quiet", "service").split()
+
+
+def docker(*words: str) -> None:
+    subprocess.run(["docker", *words], check=True, capture_output=True)
+
+
+def kill(stack: Stack) -> None:
+    docker("kill", "--signal", "KILL", replicas(stack)[0])
+
+
+def freeze_and_kill(stack: Stack) -> None:
+    """Kill a replica in the middle of what it sends: frozen, it has begun and cannot go on."""
+    name = replicas(stack)[0]
+    docker("pause", name)
+    time.sleep(2)
+    docker("kill", "--signal", "KILL", name)
+
+
+def stop(stack: Stack) -> None:
+    docker("stop", "--time", "30", replicas(stack)[0])
+
+
+def restart_all(stack: Stack) -> None:
+    for name in replicas(stack):
+        docker("restart", "--time", "30", name)
+        until(lambda name=name: healthy(name) or None, f"{name} is healthy")
+
+
+def scale(stack: Stack) -> None:
+    for number in (1, REPLICAS):
+        stack.up("--no-recreate", "--scale", f"service={number}")
+
+
+def healthy(name: str) -> bool:
+    template = "{{.State.Health.Status}}"
+    told = subprocess.run(
+        ["docker", "inspect", "--format", template, name], check=True, capture_output=True, text=True
+    )
+    return told.stdout.strip() == "healthy"
+
+
+def films(stack: Stack) -> list[Film]:
+    """Write films that no cache knows."""
+    made = []
+    for _ in range(FILMS):
+        name, data = f"{secrets.token_hex(4)}.mp4", secrets.token_bytes(SIZE)
+        write(stack.media, name, data)
+        made.append(Film(name, data))
+    return made
+
+
+@dataclass
+class Crowd:
+    """100 downloads and 20 players over some films."""
+
+    stack: Stack
+    films: list[Film]
+
+    def meets(self, event: Callable[[Stack], None]) -> Account:
+        account, over = Account(), False
+        base = self.stack.base
+
+        def download(number: int) -> None:
+            while True:
+                client = Client(base, self.films[number % FILMS], account, RATE)
+                client.download()
+                client.close()
+                if over:
+                    return
+
+        def play(number: int) -> None:
+            film = self.films[number % FILMS]
+            client = Client(base, film, account, RATE)
+            while not over:
+                for offset in seeks(film, number, 3):
+                    client.play(offset, 3 * BLOCK)
+            client.close()
+
+        works = [lambda n=n: download(n) for n in range(DOWNLOADS)]
+        works += [lambda n=n: play(n) for n in range(PLAYERS)]
+        with crowd(works):
+            try:
+                time.sleep(2)  # so that all are under way
+                event(self.stack)
+                time.sleep(1)
+            finally:
+                over = True
+        return account
+
+
+@pytest.mark.parametrize("temperature", ["cold", "warm"])
+@pytest.mark.parametrize("event", [kill, freeze_and_kill, stop, restart_all, scale])
+def test_no_client_notices(
+    replicated: Stack, event: Callable[[Stack], None], temperature: str
+) -> None:
+    replicated.up("--scale", f"service={REPLICAS}")
+    made = films(replicated)
+    if temperature == "warm":
+        for film in made:
+            assert ask(replicated.base, f"/download/{film.target}").body == film.data
+    account = Crowd(replicated, made).meets(event)
+    print(f"{event.__name__}, {temperature}: {account.answers} answers, {account.received} bytes")
+    account.assert_flawless()
+
+
+def test_one_replica_alone_restarts_without_notice(replicated: Stack) -> None:
+    replicated.up("--scale", "service=1")
+    account = Crowd(replicated, films(replicated)).meets(restart_all)
+    account.assert_flawless()

@@ -1,0 +1,102 @@
+"""One fetch per byte: however many watch, seek, leave and resume, the service sends a byte once."""
+
+import random
+import secrets
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fetched import Fetched
+from server import until, write
+from stack import Stack, running
+from viewers import Account, Client, Film, crowd, seeks
+
+pytestmark = pytest.mark.stack
+
+BLOCK = 4 * 1024**2
+SIZE = 52 * BLOCK + 54_321  # over 200 MB
+VIEWERS, SEEKS, DOWNLOADS = 50, 5, 20
+WATCHED = 2 * BLOCK  # bytes from each place
+MOST = 1.05  # times what viewers got
+
+
+@pytest.fixture(scope="module")
+def cinema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    media = tmp_path_factory.mktemp("cinema") / "media"
+    media.mkdir()
+    with running(media, MAX_PARTIAL_SIZE="4MiB") as stack:
+        yield stack
+
+
+def film(stack: Stack) -> Film:
+    """Write a film that no cache knows."""
+    name, data = f"{secrets.token_hex(4)}.mp4", secrets.token_bytes(SIZE)
+    write(stack.media, name, data)
+    return Film(name, data)
+
+
+def watch(stack: Stack, shown: Film, account: Account, seed: int) -> None:
+    """Start somewhere and seek five times; one answer in four is left in its midst."""
+    chance = random.Random(seed)  # noqa: S311
+    client = Client(stack.base, shown, account)
+    for offset in seeks(shown, seed, 1 + SEEKS):
+        client.play(offset, WATCHED, leaves=lambda: chance.random() < 0.25)
+    client.close()
+
+
+def resume(stack: Stack, shown: Film, account: Account, seed: int) -> None:
+    """Fetch the rest of a download from an arbitrary offset."""
+    (offset,) = seeks(shown, seed, 1)
+    client = Client(stack.base, shown, account)
+    end = client.fetch("download", {"Range": f"bytes={offset}-"})
+    client.close()
+    assert end == SIZE
+
+
+def test_viewers_and_downloads_cost_one_fetch_per_byte(cinema: Stack) -> None:
+    shown, account, fetched = film(cinema), Account(), Fetched(cinema)
+    with crowd([lambda n=n: watch(cinema, shown, account, n) for n in range(VIEWERS)]):
+        pass
+    account.assert_flawless()
+    ratio = fetched.sent_bytes / account.distinct()
+    print(f"{account.received:,} bytes to viewers, {fetched.sent_bytes:,.0f} fetched: {ratio:.3f}")
+    assert ratio <= MOST
+    with crowd([lambda n=n: resume(cinema, shown, account, n) for n in range(DOWNLOADS)]):
+        pass
+    account.assert_flawless()
+    ratio = fetched.sent_bytes / account.distinct()
+    print(f"and with downloads {account.received:,}, {fetched.sent_bytes:,.0f}: {ratio:.3f}")
+    assert ratio <= MOST
+
+
+def test_a_crowd_at_a_cold_film_costs_one_fetch_per_block(cinema: Stack) -> None:
+    shown, account, fetched = film(cinema), Account(), Fetched(cinema)
+    together = threading.Barrier(VIEWERS)
+
+    def open_it() -> None:
+        client = Client(cinema.base, shown, account)
+        together.wait()
+        client.play(0, 3 * BLOCK)
+        client.close()
+
+    with crowd([open_it] * VIEWERS):
+        pass
+    account.assert_flawless()
+    assert account.received == VIEWERS * 3 * BLOCK
+    until(lambda: fetched.sent_bytes >= 3 * BLOCK or None, "the service has counted")
+    assert (fetched.media_requests, fetched.sent_bytes) == (3, 3 * BLOCK)
+
+
+def test_viewers_who_leave_do_not_waste_what_is_on_its_way(cinema: Stack) -> None:
+    shown, account, fetched = film(cinema), Account(), Fetched(cinema)
+    for number in range(8):  # each leaves a cold block after its first bytes
+        client = Client(cinema.base, shown, account)
+        client.play(number * BLOCK + 5, BLOCK, leaves=lambda: True)
+        client.close()
+    again = Client(cinema.base, shown, account)
+    again.play(0, 8 * BLOCK)
+    again.close()
+    account.assert_flawless()
+    until(lambda: fetched.sent_bytes >= 8 * BLOCK or None, "the service has counted")
+    assert (fetched.media_requests, fetched.sent_bytes) == (8, 8 * BLOCK)

@@ -1,0 +1,171 @@
+"""Many clients at once, as players and download managers behave, each of which checks every byte."""
+
+import contextlib
+import http.client
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from wire import connect
+
+CHUNK = 64 * 1024
+
+
+@dataclass
+class Film:
+    """What clients ask for, and what they must get."""
+
+    target: str
+    """Behind the door: `film.mp4`, with `?v=` or without."""
+    data: bytes
+
+
+@dataclass
+class Account:
+    """What a crowd met with, kept by all of it together."""
+
+    answers: int = 0
+    received: int = 0
+    """Bytes."""
+    statuses: list[int] = field(default_factory=list)
+    """Those that were not asked for: anything but 200 and 206."""
+    broken: list[str] = field(default_factory=list)
+    """Answers that ended early, and connections that failed."""
+    wrong: list[str] = field(default_factory=list)
+    """Bytes that are not the film's."""
+    spans: list[tuple[int, int]] = field(default_factory=list)
+    """First byte and end of what clients got."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def distinct(self) -> int:
+        """Count the bytes that at least one client got."""
+        total = reached = 0
+        for first, end in sorted(self.spans):
+            total += max(0, end - max(first, reached))
+            reached = max(reached, end)
+        return total
+
+    def assert_flawless(self) -> None:
+        assert self.answers
+        assert (self.wrong, self.statuses, self.broken) == ([], [], [])
+
+
+class Client:
+    """One client with one connection, which it opens again when it breaks."""
+
+    def __init__(self, base: str, film: Film, account: Account, rate: float | None = None) -> None:
+        self._base, self._film, self._account, self._rate = base, film, account, rate
+        self._connection: http.client.HTTPConnection | None = None
+        self._etag = ""
+
+    def fetch(self, door: str, headers: dict[str, str], most: int | None = None) -> int:
+        """Ask once and read the answer, or `most` bytes of it; give where it ended in the film."""
+        if self._connection is None:
+            self._connection = connect(self._base)
+        position = _first(headers.get("Range"))
+        try:
+            self._connection.request("GET", f"/{door}/{self._film.target}", headers=headers)
+            response = self._connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            self._fail(f"no answer: {error!r}")
+            return position
+        if response.status not in (200, 206):
+            response.read()
+            with self._account.lock:
+                self._account.statuses.append(response.status)
+            time.sleep(0.2)
+            return position
+        etag = response.headers["ETag"]
+        if response.status == 200:
+            position = 0
+        first, taken, started = position, 0, time.monotonic()
+        expected = int(response.headers["Content-Length"])
+        view = memoryview(self._film.data)
+        try:
+            while taken < expected and (most is None or taken < most):
+                piece = response.read(min(CHUNK, expected - taken))
+                if not piece:
+                    break
+                if view[position : position + len(piece)] != piece:
+                    with self._account.lock:
+                        self._account.wrong.append(f"{self._film.target} at {position}, {etag}")
+                    break
+                position += len(piece)
+                taken += len(piece)
+                if self._rate:
+                    time.sleep(max(0.0, taken / self._rate - (time.monotonic() - started)))
+        except (OSError, http.client.HTTPException) as error:
+            self._fail(f"after {taken} of {expected} bytes: {error!r}")
+        else:
+            if taken < expected:
+                if most is None or taken < most:
+                    self._fail(f"ended after {taken} of {expected} bytes")
+                self.close()
+        self._etag = etag
+        with self._account.lock:
+            self._account.answers += 1
+            self._account.received += taken
+            self._account.spans.append((first, position))
+        return position
+
+    def download(self) -> None:
+        """Fetch the whole film; what breaks is resumed, as `curl -C -` does."""
+        position = self.fetch("download", {})
+        for _ in range(200):
+            if position >= len(self._film.data):
+                return
+            position = self.fetch("download", {"Range": f"bytes={position}-"})
+        self._fail("never came to the end")
+
+    def play(self, start: int, amount: int, leaves: Callable[[], bool] = lambda: False) -> None:
+        """Watch from an offset: `bytes=N-`, then `bytes=N-LAST` with If-Range, in turns."""
+        position, end = start, min(start + amount, len(self._film.data))
+        closed = False
+        for _ in range(2000):
+            if position >= end:
+                return
+            headers = {"Range": f"bytes={position}-"}
+            if closed and self._etag:
+                last = len(self._film.data) - 1
+                headers = {"Range": f"bytes={position}-{last}", "If-Range": self._etag}
+            most = end - position
+            if leaves():
+                most = min(most, CHUNK)
+                end = position + most
+            position = self.fetch("media", headers, most)
+            closed = not closed
+        self._fail("never came to the end")
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _fail(self, what: str) -> None:
+        with self._account.lock:
+            self._account.broken.append(what)
+        self.close()
+        time.sleep(0.2)
+
+
+def _first(value: str | None) -> int:
+    return int(value.removeprefix("bytes=").partition("-")[0]) if value else 0
+
+
+@contextlib.contextmanager
+def crowd(works: list[Callable[[], None]]) -> Iterator[Callable[[], int]]:
+    """Run all at once; give how many are not yet done. Afterwards all are."""
+    with ThreadPoolExecutor(len(works)) as pool:
+        futures = [pool.submit(work) for work in works]
+        yield lambda: sum(not future.done() for future in futures)
+        for future in futures:
+            future.result()
+
+
+def seeks(film: Film, seed: int, number: int) -> list[int]:
+    """Give offsets to watch from: the first is where a viewer starts."""
+    chance = random.Random(seed)  # noqa: S311
+    return [chance.randrange(len(film.data)) for _ in range(number)]
