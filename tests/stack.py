@@ -1,12 +1,14 @@
 """The real stack: `docker compose up` under a project name, ports and volumes of its own."""
 
 import contextlib
+import json
 import os
 import secrets
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from server import BLOCK, free_port
@@ -34,6 +36,8 @@ class Stack:
 
     media: Path
     settings: dict[str, str] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+    """Compose files on top of the repository's."""
     project: str = field(default_factory=lambda: f"reelay-test-{secrets.token_hex(4)}")
     ports: dict[str, int] = field(
         default_factory=lambda: {n: free_port() for n in ("HTTP", "HTTPS", "OPERATOR")}
@@ -47,6 +51,18 @@ class Stack:
     def operator(self) -> str:
         return f"http://127.0.0.1:{self.ports['OPERATOR']}"
 
+    def container(self, service: str) -> dict[str, Any]:
+        """Give what the engine tells of a service's first container."""
+        name = self.compose("ps", "--quiet", service).split()[0]
+        told = subprocess.run(["docker", "inspect", name], check=True, capture_output=True)
+        found: dict[str, Any] = json.loads(told.stdout)[0]
+        return found
+
+    def address(self, service: str) -> str:
+        """Give a container's own address: before a published port the engine has a proxy."""
+        (network,) = self.container(service)["NetworkSettings"]["Networks"].values()
+        return str(network["IPAddress"])
+
     def environment(self) -> dict[str, str]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("REELAY_", "COMPOSE_"))}
         ports = {f"REELAY_{name}_PORT": str(port) for name, port in self.ports.items()}
@@ -56,8 +72,11 @@ class Stack:
 
     def compose(self, *words: str, check: bool = True) -> str:
         """Run a compose command on this stack; give what it prints."""
+        files = [
+            word for f in (ROOT / "docker-compose.yml", *self.files) for word in ("-f", str(f))
+        ]
         done = subprocess.run(
-            ["docker", "compose", "--project-name", self.project, *words],
+            ["docker", "compose", *files, "--project-name", self.project, *words],
             cwd=ROOT,
             env=self.environment(),
             capture_output=True,
@@ -77,13 +96,13 @@ class Stack:
 
 
 @contextlib.contextmanager
-def running(media: Path, **settings: str) -> Iterator[Stack]:
+def running(media: Path, *files: Path, **settings: str) -> Iterator[Stack]:
     """Build and start a stack; afterwards nothing of it is left."""
     require_engine()
     unlimited = {"CONNECTIONS_PER_CLIENT": "0", "REQUESTS_PER_CLIENT": "0"}  # all from one address
     timing = {"SETTLE_TIME": "0", "DRAIN_DELAY": "0"}
     defaults = {"MAX_PARTIAL_SIZE": str(BLOCK)} | unlimited | timing
-    stack = Stack(media, defaults | settings)
+    stack = Stack(media, defaults | settings, files)
     try:
         stack.compose("build")
         stack.up()
