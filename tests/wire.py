@@ -4,6 +4,7 @@ import email
 import email.message
 import http.client
 import re
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,6 +67,40 @@ def ask(
         return Answer(response.status, response.headers, response.read())
     finally:
         connection.close()
+
+
+def open_socket(base: str, protocol: str = "http/1.1", hello: bytes = b"") -> socket.socket:
+    """Connect, say `hello` as it is, and speak TLS from there on where `base` is HTTPS."""
+    parts = urlsplit(base)
+    plain = socket.create_connection((parts.hostname, parts.port), timeout=60)
+    plain.sendall(hello)
+    if parts.scheme == "http":
+        return plain
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols([protocol])
+    try:
+        return context.wrap_socket(plain, server_hostname=parts.hostname)
+    except BaseException:
+        plain.close()
+        raise
+
+
+def answers_to(client: socket.socket, data: bytes, silence: float = 2) -> list[int]:
+    """Send bytes; give the status of each answer, but for interim ones, until the server closes or
+    says nothing for so many seconds.
+    """
+    received = bytearray()
+    client.sendall(data)
+    client.settimeout(silence)
+    try:
+        while piece := client.recv(65536):
+            received += piece
+    except (TimeoutError, ConnectionError, ssl.SSLError):
+        pass  # an answer may be lost when the server closes while there is more to read
+    found = [int(code) for code in re.findall(rb"HTTP/1\.[01] (\d{3}) ", received)]
+    return [status for status in found if status >= 200]
 
 
 def url_of(door: str, path: str) -> str:

@@ -27,6 +27,10 @@ _LONGEST_FIELD = 256  # characters of what a client says that go into a log line
 # asked for with a window of 0 it held 400 MB. So HTTP/2 is the edge's.
 _NOT_HERE = b"HTTP/2 is not spoken here: ask with HTTP/1.1, or by way of the edge.\n"
 
+# RFC 9112 §6.3: whoever sent both may be read differently by someone on the way, and what seems to
+# be the next request may be the rest of this one. h11 0.16 would read on.
+_TWO_ENDS = b"Content-Length and Transfer-Encoding exclude each other.\n"
+
 _log = structlog.get_logger()
 
 
@@ -82,8 +86,7 @@ class Exchanges:
         scope.setdefault("state", {})["exchange"] = exchange
         self._count(1)
         try:
-            app = _refuse_http_2 if scope["http_version"] == "2" else self._app
-            await app(
+            await self._application(scope)(
                 scope,
                 lambda: self._receive(exchange, receive),
                 lambda message: self._send(exchange, send, message),
@@ -99,6 +102,14 @@ class Exchanges:
             exchange.resources.close()
             self._count(-1)
             self._account(exchange)
+
+    def _application(self, scope: Any) -> ASGIApp:
+        if scope["http_version"] == "2":
+            return _refuse_http_2
+        names = {name for name, _ in scope["headers"]}
+        if {b"content-length", b"transfer-encoding"} <= names:
+            return _refuse_two_ends
+        return self._app
 
     def _count(self, change: int) -> None:
         self._in_progress += change
@@ -173,13 +184,23 @@ def _only_cause(error: BaseException) -> BaseException:
 
 async def _refuse_http_2(_scope: Any, _receive: Receive, send: Send) -> None:
     """Answer 505 (RFC 9110 §15.6.6)."""
+    await _refuse(send, 505, _NOT_HERE)
+
+
+async def _refuse_two_ends(_scope: Any, _receive: Receive, send: Send) -> None:
+    """Answer 400, and close: RFC 9112 §6.3."""
+    await _refuse(send, 400, _TWO_ENDS, (b"connection", b"close"))
+
+
+async def _refuse(send: Send, status: int, reason: bytes, *more: tuple[bytes, bytes]) -> None:
     headers = [
         (b"content-type", b"text/plain"),
-        (b"content-length", str(len(_NOT_HERE)).encode()),
+        (b"content-length", str(len(reason)).encode()),
         (b"cache-control", b"no-store"),
+        *more,
     ]
-    await send({"type": "http.response.start", "status": 505, "headers": headers})
-    await send({"type": "http.response.body", "body": _NOT_HERE, "more_body": False})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": reason, "more_body": False})
 
 
 def _body_length(exchange: Exchange, start: Message) -> int | None:

@@ -1,0 +1,154 @@
+"""What looks like a request, but is part of another, never reaches the service as one."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import http2
+import pytest
+from contract import Origin
+from server import until
+from smuggling import Shape, shapes
+from stack import Stack
+from wire import answers_to, ask, open_socket
+
+pytestmark = pytest.mark.stack
+
+SHAPES = shapes()
+DOORS = ["/api/videos", "/media/file.mp4", "/download/file.mp4"]
+REQUEST = "GET {hidden} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def hidden(door: str, name: str) -> str:
+    """Give the target of a request that must not be one: unlike any other."""
+    return f"{door.rpartition('/')[0]}/hidden-{name.replace(' ', '-').replace('/', '-')}.mp4"
+
+
+def logged(stack: Stack, service: str, field: str) -> set[str]:
+    lines = stack.compose("logs", "--no-log-prefix", service).splitlines()
+    read = [json.loads(line) for line in lines if line.startswith("{")]
+    return {line[field] for line in read if line["event"] == "request"}
+
+
+def arrived(stack: Stack, after: str) -> set[str]:
+    """Give the targets that the edge and the service took for a request's. What follows `after`,
+    which is asked for now, may be missing.
+    """
+    ask(stack.base, after)
+
+    def when_all_is_told() -> set[str] | None:
+        found = logged(stack, "service", "path"), logged(stack, "nginx", "uri")
+        return found[0] | found[1] if all(after in paths for paths in found) else None
+
+    found: set[str] = until(when_all_is_told, f"{after} is logged")
+    return found
+
+
+@dataclass
+class Seen:
+    """What came of all shapes."""
+
+    answers: dict[tuple[str, str], list[int]]
+    targets: set[str]
+
+
+@pytest.fixture(scope="module")
+def seen(stack: Stack, origin: Origin) -> Seen:
+    """Send every shape to every door; for most, that the server says no more has to be awaited."""
+    cases = [(door, shape) for door in DOORS for shape in SHAPES]
+
+    def send(case: tuple[str, Shape]) -> list[int]:
+        door, shape = case
+        with open_socket(stack.base) as client:
+            return answers_to(client, shape.request(door, hidden(door, shape.name)))
+
+    with ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(send, cases))
+    names = [(door, shape.name) for door, shape in cases]
+    targets = arrived(stack, "/api/videos/after-the-shapes.mp4")
+    return Seen(dict(zip(names, answers, strict=True)), targets)
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+def test_a_hidden_request_is_none(seen: Seen, door: str, shape: Shape) -> None:
+    statuses = seen.answers[door, shape.name]
+    assert hidden(door, shape.name) not in seen.targets
+    assert len(statuses) <= 1
+    if shape.refused:  # where the connection was reset first, without a word
+        assert not statuses or statuses[0] >= 400
+
+
+def test_two_requests_in_one_piece_are_two(stack: Stack) -> None:
+    """As RFC 9112 §9.3.2 has it; and what is hidden would be seen by the means used here."""
+    first, second = "/api/videos/pipelined-1.mp4", "/api/videos/pipelined-2.mp4"
+    with open_socket(stack.base) as client:
+        data = (REQUEST.format(hidden=first) + REQUEST.format(hidden=second)).encode()
+        assert answers_to(client, data) == [404, 404]
+    assert {first, second} <= arrived(stack, "/api/videos/after-two.mp4")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://evil.test/metrics",
+        "https://localhost:9145/metrics",
+        "http://127.0.0.1:9145/edge/metrics",
+        "http://evil.test/_revision?path=/file.mp4",
+        "http://evil.test/static/../metrics",
+        "http://evil.test/static/%2e%2e/metrics",
+        "http://service:8000/metrics",
+        "HTTP://evil.test//metrics",
+        "http:///metrics",
+        "http://evil.test/_fetch",
+        "http://evil.test/stub_status",
+    ],
+)
+def test_a_target_with_a_host_leads_nowhere_else(origin: Origin, target: str) -> None:
+    """RFC 9112 §3.2.2: the host is that of the target; there is one here, whatever its name."""
+    answer = origin.get(target)
+    assert answer.status in {400, 404}
+    assert b"reelay_" not in answer.body
+    assert origin.get("http://evil.test/api/videos").status == 200
+
+
+CRLF = "\r\n"
+INJECTED = f" HTTP/1.1{CRLF}Host: localhost{CRLF}{CRLF}{REQUEST}"
+CHUNK = f"0{CRLF}{CRLF}{REQUEST}"  # none in HTTP/2: bytes of a body
+COMMON = {":method": "GET", ":scheme": "https", ":authority": "localhost", ":path": "/api/videos"}
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "body"),
+    [
+        ("path", {":path": f"/api/videos{INJECTED}"}, None),
+        ("path with a line feed", {":path": INJECTED.replace(CRLF, "\n")}, None),
+        ("method", {":method": f"GET /api/videos{INJECTED}"}, None),
+        ("authority", {":authority": f"localhost{CRLF}{CRLF}{REQUEST}"}, None),
+        ("scheme", {":scheme": f"https://localhost/{INJECTED}"}, None),
+        ("value", {"x-a": f"b{CRLF}{CRLF}{REQUEST}"}, None),
+        ("value with a line feed", {"x-a": "b\nTransfer-Encoding: chunked\n\n"}, CHUNK),
+        ("value of the range", {"range": f"bytes=0-{CRLF}{CRLF}{REQUEST}"}, None),
+        ("name", {f"x-a: b{CRLF}{CRLF}{REQUEST}": "c"}, None),
+        ("name with a colon", {"transfer-encoding: chunked": "x"}, CHUNK),
+        ("coding", {"transfer-encoding": "chunked"}, CHUNK),
+        ("connection", {"connection": "keep-alive", "content-length": "0"}, REQUEST),
+        ("length of zero", {"content-length": "0"}, REQUEST),
+        ("length that is too small", {"content-length": "4"}, REQUEST),
+        ("length that is too large", {"content-length": "400"}, REQUEST),
+        ("body", {}, REQUEST),
+    ],
+)  # fmt: skip
+def test_http_2_brings_no_request_within_a_request(
+    stack: Stack, name: str, fields: dict[str, str], body: str | None
+) -> None:
+    """RFC 9113 §8.2.1 and §8.1.1: malformed, so reset or refused, or one request and no more."""
+    target = f"/api/videos/hidden-in-http-2-{name.replace(' ', '-')}.mp4"
+    with http2.connection(stack.base) as client:
+        headers = {key.format(hidden=target): value.format(hidden=target)
+                   for key, value in (COMMON | fields).items()}  # fmt: skip
+        data = None if body is None else body.format(hidden=target).encode()
+        (status,) = client.wait(client.ask(headers.items(), data))
+        legitimate = {200} if name in {"body", "coding", "name with a colon"} else set()
+        assert status in {None, 400} | legitimate
+    assert target not in arrived(stack, f"/api/videos/after-http-2-{name.replace(' ', '-')}.mp4")

@@ -1,0 +1,67 @@
+"""The service alone, on Hypercorn and h11: what looks like a request, but is part of another."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from server import Server, serve
+from smuggling import Shape, shapes
+from wire import answers_to, ask, open_socket
+
+SHAPES = shapes()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    media = tmp_path_factory.mktemp("smuggling") / "media"
+    media.mkdir()
+    with serve(media) as running:
+        yield running
+
+
+def hidden(shape: Shape) -> str:
+    return f"/api/videos/{shape.name}.mp4".replace(" ", "-")
+
+
+@pytest.fixture(scope="module")
+def answers(server: Server) -> dict[str, list[int]]:
+    """Send every shape; for most, that the server says no more has to be awaited."""
+
+    def send(shape: Shape) -> list[int]:
+        with open_socket(server.base) as client:
+            return answers_to(client, shape.request("/api/videos", hidden(shape)))
+
+    with ThreadPoolExecutor(32) as pool:
+        found = list(pool.map(send, SHAPES))
+    ask(server.base, "/api/videos/after-the-shapes.mp4")
+    server.wait_for_log(path="/api/videos/after-the-shapes.mp4")
+    return {shape.name: statuses for shape, statuses in zip(SHAPES, found, strict=True)}
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+def test_a_hidden_request_is_none(
+    server: Server, answers: dict[str, list[int]], shape: Shape
+) -> None:
+    assert not server.logged(path=hidden(shape))
+    assert len(answers[shape.name]) <= 1
+    if shape.refused:  # where the connection was reset first, without a word
+        assert all(status >= 400 for status in answers[shape.name])
+
+
+def test_two_requests_in_one_piece_are_two(server: Server) -> None:
+    """RFC 9112 §9.3.2: so that what is hidden would be seen by the means used here."""
+    request = "GET /api/videos/pipelined-{}.mp4 HTTP/1.1\r\nHost: x\r\n\r\n"
+    with open_socket(server.base) as client:
+        data = (request.format(1) + request.format(2)).encode()
+        assert answers_to(client, data) == [404, 404]
+    assert server.logged(path="/api/videos/pipelined-2.mp4")
+
+
+def test_a_request_with_two_ends_is_refused_and_its_connection_closed(server: Server) -> None:
+    """RFC 9112 §6.3: it ought to be handled as an error; what follows it is nobody's request."""
+    head = "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked"
+    next_one = "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
+    with open_socket(server.base) as client:
+        assert answers_to(client, f"{head}\r\n\r\n0\r\n\r\n{next_one}".encode()) == [400]
+        client.settimeout(30)
+        assert client.recv(1) == b""
