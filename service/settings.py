@@ -30,6 +30,10 @@ COMPOSE_ONLY = frozenset(
         "HOSTNAME",
         "TLS_DIR",
         "CACHE_SIZE",
+        "ACME_EMAIL",
+        "ACME_SERVER",
+        "ACME_CA",
+        "ACME_INTERVAL",
         "REQUIRE_STACK",
     )
 )

@@ -34,7 +34,7 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _NAME = re.compile(rf"(?=.{{1,253}}$)(?:{_LABEL}\.)+(?!\d+$){_LABEL}")
 
 
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818 # most are no errors of this program
     """What is in the way, in words for the log."""
 
 
@@ -50,7 +50,8 @@ class Settings:
     tls: Path = Path("/tls")
     challenges: Path = Path("/challenges")
     state: Path = Path("/state")
-    healthy: Path = Path("/tmp/healthy")  # noqa: S108 # the container's own
+    scratch: Path = Path("/tmp/certbot")  # noqa: S108 # the container's own
+    healthy: Path = Path("/tmp/healthy")  # noqa: S108 # as the Dockerfile has it
 
     @property
     def account(self) -> Path:
@@ -89,13 +90,16 @@ def log(event: str, **fields: object) -> None:
 
 def run_certbot(settings: Settings) -> None:
     """Have certbot see to it that its own folder holds a certificate that is not due."""
-    contact = ["--email", settings.email] if settings.email else ["--register-unsafely-without-email"]
+    contact = ["--register-unsafely-without-email"]
+    if settings.email:
+        contact = ["--email", settings.email]
+    scratch = str(settings.scratch)
     command = [
         *("certbot", "certonly", "--non-interactive", "--agree-tos", "--no-eff-email", *contact),
         *("--server", settings.server, "--cert-name", settings.name, "--domain", settings.name),
         *("--webroot", "--webroot-path", str(settings.challenges), "--keep-until-expiring"),
         *("--config-dir", str(settings.account), "--no-directory-hooks"),
-        *("--work-dir", "/tmp/certbot", "--logs-dir", "/tmp/certbot", "--max-log-backups", "0"),
+        *("--work-dir", scratch, "--logs-dir", scratch, "--max-log-backups", "0"),
     ]
     environment = dict(os.environ)
     if settings.authorities.is_file() and settings.authorities.stat().st_size:
@@ -117,8 +121,8 @@ def run_certbot(settings: Settings) -> None:
 
 def made_by_the_edge(certificate: Path) -> bool:
     """Whether this is the self-signed one of 30-certificate.sh."""
-    command = ["openssl", "x509", "-noout", "-issuer", "-nameopt", "RFC2253", "-in", certificate]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = ["openssl", "x509", "-noout", "-issuer", "-nameopt", "RFC2253", "-in"]
+    told = subprocess.run([*command, str(certificate)], capture_output=True, text=True, check=False)
     return told.stdout.strip() == "issuer=CN=Reelay"
 
 
@@ -129,7 +133,7 @@ def published(settings: Settings, name: str) -> bool:
 
 
 def require_right_to_replace(settings: Settings) -> None:
-    """Raise Problem if the edge's folder holds an operator's own certificate, or is not writable."""
+    """Raise Problem if the edge's folder holds an operator's certificate, or is read-only."""
     if not os.access(settings.tls, os.W_OK):
         raise Problem(f"the folder of certificates cannot be written by user {os.getuid()}")
     chain = settings.tls / CHAIN

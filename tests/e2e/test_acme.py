@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 from server import content, until, write
@@ -24,7 +25,7 @@ FILM = content(64 * 2**20)
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    """A stack with pebble in its network; the profile is not switched on yet."""
+    """Run a stack with pebble in its network, its profile not switched on yet."""
     listener = tmp_path / "listener"
     listener.mkdir()
     subprocess.run(
@@ -55,9 +56,9 @@ def roots(stack: Stack) -> ssl.SSLContext:
         " context=ssl._create_unverified_context()).read().decode())"
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(
-        cadata=stack.compose("exec", "--no-TTY", "pebble", "python3", "-c", read)
-    )
+    command = ["exec", "--no-TTY", "pebble", "python3", "-c", read]
+    told = until(lambda: stack.compose(*command, check=False) or None, "pebble tells its root")
+    context.load_verify_locations(cadata=told)
     return context
 
 
@@ -133,7 +134,7 @@ class Visitors:
             except (OSError, http.client.HTTPException, AssertionError) as error:
                 self.failed.append(repr(error))
 
-    def __enter__(self) -> "Visitors":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -181,7 +182,7 @@ def test_a_certificate_is_got_and_renewed_and_nobody_who_watches_notices(stack: 
             assert curl.stderr
             head = curl.stdout.read(100_000)
             second = until(
-                lambda: (now := serial(stack)) != first and now or None, "it is renewed", 180
+                lambda: now if (now := serial(stack)) != first else None, "it is renewed", 180
             )
             assert head + curl.stdout.read() == FILM
             assert curl.stderr.read() == b"2"
