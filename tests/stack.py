@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ class Stack:
     settings: dict[str, str] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
     """Compose files on top of the repository's."""
+    variables: dict[str, str] = field(default_factory=dict)  # for compose itself
     project: str = field(default_factory=lambda: f"reelay-test-{secrets.token_hex(4)}")
     ports: dict[str, int] = field(
         default_factory=lambda: {n: free_port() for n in ("HTTP", "HTTPS", "OPERATOR")}
@@ -68,7 +69,7 @@ class Stack:
         ports = {f"REELAY_{name}_PORT": str(port) for name, port in self.ports.items()}
         own = {f"REELAY_{name}": value for name, value in self.settings.items()}
         folder = {"REELAY_MEDIA_DIR": str(self.media), "REELAY_BIND": "127.0.0.1"}
-        return clean | folder | ports | own
+        return clean | folder | ports | own | self.variables
 
     def compose(self, *words: str, check: bool = True) -> str:
         """Run a compose command on this stack; give what it prints."""
@@ -96,13 +97,15 @@ class Stack:
 
 
 @contextlib.contextmanager
-def running(media: Path, *files: Path, **settings: str) -> Iterator[Stack]:
+def running(
+    media: Path, *files: Path, variables: Mapping[str, str] | None = None, **settings: str
+) -> Iterator[Stack]:
     """Build and start a stack; afterwards nothing of it is left."""
     require_engine()
     unlimited = {"CONNECTIONS_PER_CLIENT": "0", "REQUESTS_PER_CLIENT": "0"}  # all from one address
     timing = {"SETTLE_TIME": "0", "DRAIN_DELAY": "0"}
     defaults = {"MAX_PARTIAL_SIZE": str(BLOCK)} | unlimited | timing
-    stack = Stack(media, defaults | settings, files)
+    stack = Stack(media, defaults | settings, files, dict(variables or {}))
     try:
         stack.compose("build")
         stack.up()
