@@ -39,8 +39,8 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     write(tmp_path / "media", "film.mp4", FILM)
     with running(
         tmp_path / "media",
-        {"COMPOSE_FILE": "docker-compose.yml:tests/e2e/pebble/compose.yml",
-         "LISTENER": str(listener)},
+        Path(__file__).parent / "pebble" / "compose.yml",
+        variables={"LISTENER": str(listener)},
         HOSTNAME=NAME,
         ACME_SERVER="https://pebble:14000/dir",
         ACME_CA=str(listener / "certificate.pem"),
