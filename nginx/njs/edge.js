@@ -127,7 +127,7 @@ async function current(r, path) {
 // for a block that is not cached waits here. One of them fetches it by a HEAD subrequest, for which
 // nginx asks the service with GET and writes the cache, but holds no body and needs no viewer: one who
 // leaves does not waste what is under way. If the replica dies, the next is asked. The others look
-// every 20 ms whether it is there (proxy_cache_lock would look every 500).
+// after 20 ms whether it is there, and then more and more rarely (proxy_cache_lock: every 500 ms).
 // What it costs: the first byte of a cold block waits for its last.
 async function fill(r) {
     const key = `${r.variables.request_uri}|${r.headersIn['Range']}`;
@@ -138,7 +138,7 @@ async function fill(r) {
         const state = flights.get(key);
         if (state === 'uncached' || waited > LONGEST_FLIGHT) break;
         if (state !== undefined || !flights.add(key, 'under way')) {
-            await sleep(20);
+            await sleep(Math.min(20 + waited / 10, 500));
             continue;
         }
         const reply = await r.subrequest('/_fetch', { method: 'HEAD' });
