@@ -1,12 +1,14 @@
 """The real stack: `docker compose up` under a project name, ports and volumes of its own."""
 
 import contextlib
+import json
 import os
 import secrets
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from server import BLOCK, free_port
@@ -47,6 +49,17 @@ class Stack:
     def operator(self) -> str:
         return f"http://127.0.0.1:{self.ports['OPERATOR']}"
 
+    @property
+    def unencrypted(self) -> str:
+        return f"http://localhost:{self.ports['HTTP']}"
+
+    @property
+    def gateway(self) -> str:
+        """The address that this machine has for the containers."""
+        words = ["docker", "network", "inspect", f"{self.project}_default"]
+        told = subprocess.run(words, check=True, capture_output=True)
+        return str(json.loads(told.stdout)[0]["IPAM"]["Config"][0]["Gateway"])
+
     def environment(self) -> dict[str, str]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("REELAY_", "COMPOSE_"))}
         ports = {f"REELAY_{name}_PORT": str(port) for name, port in self.ports.items()}
@@ -74,6 +87,23 @@ class Stack:
             self.compose("up", "--detach", "--wait", *words)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.compose('logs', check=False)}") from None
+
+    def configure(self, **settings: str) -> None:
+        """Go on with these settings changed: what they concern is started anew."""
+        self.settings.update(settings)
+        self.up()
+
+    def inside(self, source: str, *words: str) -> str:
+        """Run Python within the service's container, which is another client than this machine;
+        give what it prints.
+        """
+        return self.compose("exec", "--no-TTY", "service", "python", "-c", source, *words)
+
+    def logged(self, service: str) -> list[dict[str, Any]]:
+        """Give the log lines of the requests that the edge (`nginx`) or the service had."""
+        lines = self.compose("logs", "--no-log-prefix", service).splitlines()
+        found = [json.loads(line) for line in lines if line.startswith("{")]
+        return [line for line in found if line["event"] == "request"]
 
 
 @contextlib.contextmanager
