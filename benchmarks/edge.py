@@ -1,214 +1,192 @@
 """How close the edge's warm cache comes to the same nginx serving the same file statically.
 
-    python benchmarks/edge.py [--rounds N] [--seconds S] [--connections C]
+    .venv/bin/python benchmarks/edge.py [--rounds N] [--seconds S] [--connections C]
 
-Starts a stack of its own (`docker compose`, engine needed), fills the cache, and lets wrk ask both for
-the same spans over TLS in turns: whole blocks, seeks to arbitrary offsets (to the block's end), and spans of
-64 KiB. Prints the median of the rounds' ratios, edge to static, with their spread, and the processor time that
-nginx took for a request.
+Needs a Docker engine and wrk. Starts a stack of its own, fills the cache, and lets wrk ask both for
+the same spans over TLS in turns: whole blocks, seeks to arbitrary offsets (to the block's end), and
+spans of 64 KiB. Prints the median of the rounds' ratios, edge to static, with their spread, and the
+processor time that nginx took for a request. Then: what the first byte of a cold block costs.
 """
 
 import argparse
-import json
 import os
-import secrets
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests"))
+
+from stack import Stack, running  # noqa: E402
+from wire import ask, connect  # noqa: E402
+
 BLOCK = 4 * 1024**2
 SIZE = 64 * BLOCK
-KINDS = {"block": "whole blocks, 4 MiB", "seek": "arbitrary seeks", "span": "spans of 64 KiB"}
-TARGETS = {"block": 0.97, "seek": 0.90, "span": 0.80}
+COLD = 32
+"""Blocks whose first byte is timed, by each way."""
+KINDS = {"block": "whole blocks of 4 MiB", "seek": "arbitrary seeks", "span": "spans of 64 KiB"}
+EDGE, STATIC = 8443, 8444
+"""Ports of the container."""
 
 
 @dataclass(frozen=True)
 class Run:
     """What wrk and the kernel measured."""
 
-    requests_per_second: float
-    bytes_per_second: float
+    requests: float
+    """A second."""
+    sent: float
+    """Bytes a second."""
     processor: float
     """Seconds of nginx's processor time a request."""
-    p99: float
-    """Seconds."""
 
 
 def main() -> int:
+    """Measure, and print what came out."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--connections", type=int, default=8)
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        media = Path(folder)
-        media.chmod(0o755)
-        write_film(media / "film.mp4")
-        stack = Stack(media)
-        try:
-            stack.up()
-            revision = stack.warm()
-            print(f"{'':22} {'edge/static':>12} {'spread':>13} {'edge':>14} {'static':>14}"
-                  f" {'CPU/req edge':>13} {'static':>8} {'ratio':>6}")
-            for kind in options.kinds:
-                measure(stack, kind, revision, options)
-        finally:
-            stack.down()
+    with measured_stack() as stack:
+        load = Load(stack, options.connections, options.seconds)
+        print(f"{'':22} {'edge/static':>11} {'spread':>12} {'edge':>12} {'static':>12} {'CPU':>6}")
+        for kind in KINDS:
+            compare(load, kind, options.rounds)
+        first_bytes(stack)
     return 0
 
 
+@contextmanager
+def measured_stack() -> Iterator[Stack]:
+    """Run a stack with a film for each kind of measurement, and the static server beside it."""
+    with tempfile.TemporaryDirectory() as folder:
+        media = Path(folder)
+        media.chmod(0o755)
+        for name in ("film.mp4", "cold.mp4"):
+            write_film(media / name)
+        os.environ["BENCHMARK_FOLDER"] = str(HERE)
+        with running(media, HERE / "compose.yml", MAX_PARTIAL_SIZE=str(BLOCK)) as stack:
+            yield stack
+
+
 def write_film(path: Path) -> None:
-    """Write SIZE bytes that do not compress; what they are does not matter."""
+    """Write SIZE bytes; what they are does not matter."""
     chunk = os.urandom(BLOCK)
     with path.open("wb") as file:
         for _ in range(SIZE // BLOCK):
             file.write(chunk)
-    path.chmod(0o644)
-    aged = time.time() - 60  # older than the time for which a file counts as changing
+    aged = time.time() - 60  # older than what counts as just changed
     os.utime(path, (aged, aged))
 
 
-def measure(stack: "Stack", kind: str, revision: str, options: argparse.Namespace) -> None:
-    edge, static = [], []
-    for number in range(options.rounds + 1):
-        pair = [
-            (edge, lambda: stack.load(kind, 8443, f"/media/film.mp4?v={revision}", "capped",
-                                      number, options)),
-            (static, lambda: stack.load(kind, 8444, "/media/film.mp4", "", number, options)),
-        ]  # fmt: skip
-        for runs, run in pair if number % 2 else reversed(pair):
-            result = run()
-            if number:  # the first warms up
-                runs.append(result)
-    what = "requests_per_second" if kind == "span" else "bytes_per_second"
-    ratios = sorted(getattr(e, what) / getattr(s, what) for e, s in zip(edge, static, strict=True))
-    median = statistics.median(ratios)
-    cpu_edge = statistics.median(run.processor for run in edge)
-    cpu_static = statistics.median(run.processor for run in static)
+class Load:
+    """wrk, asking the edge or the static server for random spans of the film."""
 
-    def shown(runs: list[Run]) -> str:
-        value = statistics.median(getattr(run, what) for run in runs)
-        return f"{value:,.0f} /s" if kind == "span" else f"{value / 1e6:,.0f} MB/s"
+    def __init__(self, stack: Stack, connections: int, seconds: float) -> None:
+        self._host = stack.address("nginx")
+        self._cgroup = stack.container("nginx")["Id"]
+        bounds = ["--connections", str(connections), "--duration", f"{seconds:g}"]
+        self._options = ["--threads", "1", *bounds, "--script", str(HERE / "ranges.lua")]
+        self._revision = warm(stack)
 
-    print(f"{KINDS[kind]:22} {median:12.3f} {ratios[0]:6.3f}-{ratios[-1]:.3f} {shown(edge):>14}"
-          f" {shown(static):>14} {cpu_edge * 1e6:10.0f} µs {cpu_static * 1e6:5.0f} µs"
-          f" {cpu_edge / cpu_static:6.2f}", flush=True)
-
-
-class Stack:
-    """The compose stack with the static server beside it."""
-
-    def __init__(self, media: Path) -> None:
-        self.https, http, operator = (free_port() for _ in range(3))
-        self._project = f"reelay-benchmark-{secrets.token_hex(3)}"
-        self._environment = os.environ | {
-            "REELAY_MEDIA_DIR": str(media),
-            "REELAY_BIND": "127.0.0.1",
-            "REELAY_HTTP_PORT": str(http),
-            "REELAY_HTTPS_PORT": str(self.https),
-            "REELAY_OPERATOR_PORT": str(operator),
-            "REELAY_SETTLE_TIME": "0",
-            "REELAY_MAX_PARTIAL_SIZE": str(BLOCK),
-            "REELAY_CONNECTIONS_PER_CLIENT": "0",
-            "REELAY_REQUESTS_PER_CLIENT": "0",
-            "BENCHMARK_FOLDER": str(HERE.resolve()),
-        }
-
-    def compose(self, *words: str) -> str:
-        command = ["docker", "compose", "--project-name", self._project,
-                   "--file", "docker-compose.yml", "--file", "benchmarks/compose.yml", *words]  # fmt: skip
-        done = subprocess.run(command, cwd=HERE.parent, env=self._environment, text=True,
-                              capture_output=True, check=False)  # fmt: skip
-        if done.returncode:
-            raise SystemExit(f"{' '.join(command)}\n{done.stdout}\n{done.stderr}")
-        return done.stdout
-
-    def up(self) -> None:
-        self.compose("build")
-        self.compose("up", "--detach", "--wait")
-        self.host = self.address()
-
-    def down(self) -> None:
-        self.compose("down", "--volumes", "--rmi", "local", "--timeout", "10")
-
-    def warm(self) -> str:
-        """Bring every block into the cache; give the revision."""
-        import ssl
-
-        trusting = ssl.create_default_context()
-        trusting.check_hostname = False
-        trusting.verify_mode = ssl.CERT_NONE
-
-        def get(target: str, span: str) -> tuple[str, str]:
-            request = urllib.request.Request(
-                f"https://localhost:{self.https}{target}", headers={"Range": span}
-            )
-            with urllib.request.urlopen(request, context=trusting) as response:
-                response.read()
-                return response.headers["ETag"].strip('"'), response.headers["X-Cache"]
-
-        revision, _ = get("/media/film.mp4", "bytes=0-0")
-        for _ in range(2):
-            states = [get(f"/media/film.mp4?v={revision}", f"bytes={first}-")[1]
-                      for first in range(0, SIZE, BLOCK)]  # fmt: skip
-        if set(states) != {"HIT"}:
-            raise SystemExit(f"not all blocks are cached: {states}")
-        return revision
-
-    def address(self) -> str:
-        """Give the edge's own address: a published port has Docker's proxy in between."""
-        name = self.compose("ps", "--quiet", "nginx").strip()
-        (told,) = json.loads(subprocess.check_output(["docker", "inspect", name]))
-        (network,) = told["NetworkSettings"]["Networks"].values()
-        return str(network["IPAddress"])
-
-    def processor(self) -> float:
-        """Seconds of processor time that the edge's container has taken."""
-        name = self.compose("ps", "--quiet", "nginx").strip()
-        told = json.loads(subprocess.check_output(["docker", "inspect", name]))
-        leader = told[0]["State"]["Pid"]
-        total = 0
-        for status in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = status.read_text().rpartition(")")[2].split()
-                group = (status.parent / "cgroup").read_text()
-            except OSError:
-                continue
-            if name in group or int(status.parent.name) == leader or int(fields[1]) == leader:
-                total += int(fields[11]) + int(fields[12])
-        return total / os.sysconf("SC_CLK_TCK")
-
-    def load(self, kind: str, port: int, path: str, capped: str, seed: int,
-             options: argparse.Namespace) -> Run:  # fmt: skip
-        before = self.processor()
-        done = subprocess.run(
-            ["wrk", "--threads", "1", "--connections", str(options.connections),
-             "--duration", f"{options.seconds:g}", "--script", str(HERE / "ranges.lua"),
-             f"https://{self.host}:{port}/", "--", kind, str(SIZE), str(BLOCK),
-             capped, path, str(seed)],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
+    def __call__(self, port: int, kind: str, seed: int) -> Run:
+        target, capped = "/media/film.mp4", "no"
+        if port == EDGE:
+            target, capped = f"{target}?v={self._revision}", "capped"
+        what = [kind, str(SIZE), str(BLOCK), capped, target, str(seed)]
+        before = self._processor()
+        command = ["wrk", *self._options, f"https://{self._host}:{port}/", "--", *what]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
         line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT"))
-        duration, requests, sent, errors, p99 = (int(word) for word in line.split()[1:])
+        duration, requests, sent, errors = (int(word) for word in line.split()[1:])
         if errors:
             raise SystemExit(f"wrk saw {errors} errors: {done.stdout}")
         seconds = duration / 1e6
-        cost = (self.processor() - before) / requests
-        return Run(requests / seconds, sent / seconds, cost, p99 / 1e6)
+        return Run(requests / seconds, sent / seconds, (self._processor() - before) / requests)
+
+    def _processor(self) -> float:
+        """Give the seconds of processor time that the edge's processes have taken."""
+        total = 0
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if self._cgroup in (process / "cgroup").read_text():
+                    fields = (process / "stat").read_text().rpartition(")")[2].split()
+                    total += int(fields[11]) + int(fields[12])
+            except OSError:
+                continue  # it has ended
+        return total / os.sysconf("SC_CLK_TCK")
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+def warm(stack: Stack) -> str:
+    """Bring every block of the film into the cache; give its revision."""
+    target = "/media/film.mp4"
+    revision = ask(stack.base, target, {"Range": "bytes=0-0"}).headers["ETag"].strip('"')
+    for wanted in ("MISS", "HIT"):
+        for first in range(0, SIZE, BLOCK):
+            answer = ask(stack.base, f"{target}?v={revision}", {"Range": f"bytes={first}-"})
+            if wanted == "HIT" and answer.headers["X-Cache"] != wanted:
+                raise SystemExit(f"the block at {first} is not cached")
+    return revision
+
+
+def compare(load: Load, kind: str, rounds: int) -> None:
+    """Run both in turns; print the ratios of the pairs."""
+    edge, static = [], []
+    for number in range(rounds + 1):
+        pair = {EDGE: edge, STATIC: static}
+        for port in sorted(pair, reverse=bool(number % 2)):
+            run = load(port, kind, number)
+            if number:  # the first warms up
+                pair[port].append(run)
+    small = kind == "span"
+
+    def rate(run: Run) -> float:
+        return run.requests if small else run.sent
+
+    def shown(runs: list[Run]) -> str:
+        value = statistics.median(map(rate, runs))
+        return f"{value:,.0f} /s" if small else f"{value / 1e6:,.0f} MB/s"
+
+    ratios = sorted(rate(e) / rate(s) for e, s in zip(edge, static, strict=True))
+    cost = statistics.median(
+        e.processor / s.processor for e, s in zip(edge, static, strict=True) if s.processor
+    )
+    spread = f"{ratios[0]:.2f}-{ratios[-1]:.2f}"
+    print(f"{KINDS[kind]:22} {statistics.median(ratios):11.3f} {spread:>12}"
+          f" {shown(edge):>12} {shown(static):>12} {cost:6.2f}", flush=True)  # fmt: skip
+
+
+def first_bytes(stack: Stack) -> None:
+    """Time the first byte of blocks that no cache holds, by the edge and from the service."""
+    target = "/media/cold.mp4"
+    revision = ask(stack.base, target, {"Range": "bytes=-1"}).headers["ETag"].strip('"')
+    ways = {
+        "by the edge": stack.base,
+        "from the service": f"http://{stack.address('service')}:8000",
+    }
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    for first in range(0, COLD * BLOCK, BLOCK):
+        for way, base in ways.items():
+            connection = connect(base)
+            connection.connect()
+            started = time.perf_counter()
+            connection.request(
+                "GET", f"{target}?v={revision}", headers={"Range": f"bytes={first}-"}
+            )
+            response = connection.getresponse()
+            response.read(1)
+            times[way].append(time.perf_counter() - started)
+            response.read()
+            connection.close()
+    told = ", ".join(f"{statistics.median(t) * 1e3:.1f} ms {way}" for way, t in times.items())
+    print(f"first byte of a cold block: {told}")
 
 
 if __name__ == "__main__":

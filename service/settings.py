@@ -35,6 +35,10 @@ COMPOSE_ONLY = frozenset(
         "HSTS_MAX_AGE",
         "TRUSTED_PROXIES",
         "PROXY_PROTOCOL",
+        "ACME_EMAIL",
+        "ACME_SERVER",
+        "ACME_CA",
+        "ACME_INTERVAL",
         "REQUIRE_STACK",
     )
 )

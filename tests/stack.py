@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,9 @@ class Stack:
 
     media: Path
     settings: dict[str, str] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+    """Compose files on top of the repository's."""
+    variables: dict[str, str] = field(default_factory=dict)  # for compose itself
     project: str = field(default_factory=lambda: f"reelay-test-{secrets.token_hex(4)}")
     ports: dict[str, int] = field(
         default_factory=lambda: {n: free_port() for n in ("HTTP", "HTTPS", "OPERATOR")}
@@ -49,6 +52,18 @@ class Stack:
     def operator(self) -> str:
         return f"http://127.0.0.1:{self.ports['OPERATOR']}"
 
+    def container(self, service: str) -> dict[str, Any]:
+        """Give what the engine tells of a service's first container."""
+        name = self.compose("ps", "--quiet", service).split()[0]
+        told = subprocess.run(["docker", "inspect", name], check=True, capture_output=True)
+        found: dict[str, Any] = json.loads(told.stdout)[0]
+        return found
+
+    def address(self, service: str) -> str:
+        """Give a container's own address: before a published port the engine has a proxy."""
+        (network,) = self.container(service)["NetworkSettings"]["Networks"].values()
+        return str(network["IPAddress"])
+
     @property
     def unencrypted(self) -> str:
         return f"http://localhost:{self.ports['HTTP']}"
@@ -56,21 +71,23 @@ class Stack:
     @property
     def gateway(self) -> str:
         """The address that this machine has for the containers."""
-        words = ["docker", "network", "inspect", f"{self.project}_default"]
-        told = subprocess.run(words, check=True, capture_output=True)
-        return str(json.loads(told.stdout)[0]["IPAM"]["Config"][0]["Gateway"])
+        (network,) = self.container("nginx")["NetworkSettings"]["Networks"].values()
+        return str(network["Gateway"])
 
     def environment(self) -> dict[str, str]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("REELAY_", "COMPOSE_"))}
         ports = {f"REELAY_{name}_PORT": str(port) for name, port in self.ports.items()}
         own = {f"REELAY_{name}": value for name, value in self.settings.items()}
         folder = {"REELAY_MEDIA_DIR": str(self.media), "REELAY_BIND": "127.0.0.1"}
-        return clean | folder | ports | own
+        return clean | folder | ports | own | self.variables
 
     def compose(self, *words: str, check: bool = True) -> str:
         """Run a compose command on this stack; give what it prints."""
+        files = [
+            word for f in (ROOT / "docker-compose.yml", *self.files) for word in ("-f", str(f))
+        ]
         done = subprocess.run(
-            ["docker", "compose", "--project-name", self.project, *words],
+            ["docker", "compose", *files, "--project-name", self.project, *words],
             cwd=ROOT,
             env=self.environment(),
             capture_output=True,
@@ -107,13 +124,15 @@ class Stack:
 
 
 @contextlib.contextmanager
-def running(media: Path, **settings: str) -> Iterator[Stack]:
+def running(
+    media: Path, *files: Path, variables: Mapping[str, str] | None = None, **settings: str
+) -> Iterator[Stack]:
     """Build and start a stack; afterwards nothing of it is left."""
     require_engine()
     unlimited = {"CONNECTIONS_PER_CLIENT": "0", "REQUESTS_PER_CLIENT": "0"}  # all from one address
     timing = {"SETTLE_TIME": "0", "DRAIN_DELAY": "0"}
     defaults = {"MAX_PARTIAL_SIZE": str(BLOCK)} | unlimited | timing
-    stack = Stack(media, defaults | settings)
+    stack = Stack(media, defaults | settings, files, dict(variables or {}))
     try:
         stack.compose("build")
         stack.up()

@@ -1,11 +1,11 @@
-"""Many clients at once, as players and download managers behave, each of which checks every byte."""
+"""Many clients at once, that behave as players and download managers do and check every byte."""
 
 import contextlib
 import http.client
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -72,44 +72,44 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             self._fail(f"no answer: {error!r}")
             return position
-        if response.status not in (200, 206):
+        if response.status not in {200, 206}:
             response.read()
             with self._account.lock:
                 self._account.statuses.append(response.status)
             time.sleep(0.2)
             return position
-        etag = response.headers["ETag"]
-        if response.status == 200:
-            position = 0
-        first, taken, started = position, 0, time.monotonic()
-        expected = int(response.headers["Content-Length"])
-        view = memoryview(self._film.data)
-        try:
-            while taken < expected and (most is None or taken < most):
-                piece = response.read(min(CHUNK, expected - taken))
-                if not piece:
-                    break
-                if view[position : position + len(piece)] != piece:
-                    with self._account.lock:
-                        self._account.wrong.append(f"{self._film.target} at {position}, {etag}")
-                    break
-                position += len(piece)
-                taken += len(piece)
-                if self._rate:
-                    time.sleep(max(0.0, taken / self._rate - (time.monotonic() - started)))
-        except (OSError, http.client.HTTPException) as error:
-            self._fail(f"after {taken} of {expected} bytes: {error!r}")
-        else:
-            if taken < expected:
-                if most is None or taken < most:
-                    self._fail(f"ended after {taken} of {expected} bytes")
-                self.close()
-        self._etag = etag
+        self._etag = response.headers["ETag"]
+        first = position if response.status == 206 else 0
+        whole = int(response.headers["Content-Length"])
+        wanted = whole if most is None else min(most, whole)
+        taken = self._read(response, first, wanted)
+        if taken < wanted:
+            self._fail(f"ended after {taken} of {whole} bytes")
+        elif taken < whole:
+            self.close()  # the viewer leaves
         with self._account.lock:
             self._account.answers += 1
             self._account.received += taken
-            self._account.spans.append((first, position))
-        return position
+            self._account.spans.append((first, first + taken))
+        return first + taken
+
+    def _read(self, response: http.client.HTTPResponse, first: int, wanted: int) -> int:
+        taken, started, film = 0, time.monotonic(), memoryview(self._film.data)
+        while taken < wanted:
+            try:
+                piece = response.read(min(CHUNK, wanted - taken))
+            except (OSError, http.client.HTTPException):
+                break
+            if not piece:
+                break
+            place = first + taken
+            if film[place : place + len(piece)] != piece:
+                with self._account.lock:
+                    self._account.wrong.append(f"{self._film.target} at {place}, {self._etag}")
+            taken += len(piece)
+            if self._rate:
+                time.sleep(max(0.0, taken / self._rate - (time.monotonic() - started)))
+        return taken
 
     def download(self) -> None:
         """Fetch the whole film; what breaks is resumed, as `curl -C -` does."""
@@ -156,7 +156,7 @@ def _first(value: str | None) -> int:
 
 
 @contextlib.contextmanager
-def crowd(works: list[Callable[[], None]]) -> Iterator[Callable[[], int]]:
+def crowd(works: Sequence[Callable[[], None]]) -> Iterator[Callable[[], int]]:
     """Run all at once; give how many are not yet done. Afterwards all are."""
     with ThreadPoolExecutor(len(works)) as pool:
         futures = [pool.submit(work) for work in works]

@@ -15,6 +15,9 @@ if [ -e "$certificate" ] || [ -e "$key" ]; then
         fi
     done
     [ -e "$made_here" ] || exit 0
+    # An operator's own may have been put in the place of the one that was made here.
+    issuer=$(openssl x509 -in "$certificate" -noout -issuer -nameopt RFC2253) || exit 0
+    [ "$issuer" = issuer=CN=Reelay ] || exit 0
     name=$(cat "$made_here")
     month=2592000 # seconds
     if [ "$name" = "${REELAY_HOSTNAME:-localhost}" ] &&

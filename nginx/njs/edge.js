@@ -96,7 +96,7 @@ function dispatch(r) {
 function send(r, path, revision, pin) {
     const v = r.variables, answer = plan(r, revision);
     if (answer !== null) {
-        v.target = `/media${path}?v=${revision}`;
+        v.target = `${path}?v=${revision}`;
         v.span = answer.span;
         v.pin = pin ? '1' : '';
     }

@@ -5,7 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import pytest
 from server import BLOCK, until, write
@@ -57,7 +57,7 @@ def stop(stack: Stack) -> None:
 def restart_all(stack: Stack) -> None:
     for name in replicas(stack):
         docker("restart", "--time", "30", name)
-        until(lambda name=name: healthy(name) or None, f"{name} is healthy")
+        until(partial(healthy, name), f"{name} is healthy")
 
 
 def scale(stack: Stack) -> None:
@@ -65,12 +65,15 @@ def scale(stack: Stack) -> None:
         stack.up("--no-recreate", "--scale", f"service={number}")
 
 
-def healthy(name: str) -> bool:
+def healthy(name: str) -> bool | None:
     template = "{{.State.Health.Status}}"
     told = subprocess.run(
-        ["docker", "inspect", "--format", template, name], check=True, capture_output=True, text=True
+        ["docker", "inspect", "--format", template, name],
+        check=True,
+        capture_output=True,
+        text=True,
     )
-    return told.stdout.strip() == "healthy"
+    return told.stdout.strip() == "healthy" or None
 
 
 def films(stack: Stack) -> list[Film]:
@@ -110,8 +113,8 @@ class Crowd:
                     client.play(offset, 3 * BLOCK)
             client.close()
 
-        works = [lambda n=n: download(n) for n in range(DOWNLOADS)]
-        works += [lambda n=n: play(n) for n in range(PLAYERS)]
+        works = [partial(download, number) for number in range(DOWNLOADS)]
+        works += [partial(play, number) for number in range(PLAYERS)]
         with crowd(works):
             try:
                 time.sleep(2)  # so that all are under way
@@ -133,7 +136,6 @@ def test_no_client_notices(
         for film in made:
             assert ask(replicated.base, f"/download/{film.target}").body == film.data
     account = Crowd(replicated, made).meets(event)
-    print(f"{event.__name__}, {temperature}: {account.answers} answers, {account.received} bytes")
     account.assert_flawless()
 
 

@@ -50,7 +50,7 @@ def test_every_default_is_the_one_listed() -> None:
     compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     for name, default in re.findall(r"\$\{(REELAY_[A-Z_]+):-([^}]*)\}", compose):
         if name != "REELAY_TLS_DIR":  # the default is a volume, which has no value to set
-            assert listed[name][0] == (f"`{default}`" if default else ""), name
+            assert listed[name][0] == (f"`{default}`" if default else "none"), name
     settings = load({"REELAY_MEDIA": str(ROOT)})
     for name in ("stall_timeout", "drain_delay", "drain_timeout", "rescan_interval", "settle_time"):
         assert listed[PREFIX + name.upper()][0] == f"`{getattr(settings, name):g}`"

@@ -1,0 +1,228 @@
+"""Gets a certificate and renews it in time, with certbot, for as long as it runs.
+
+Law: the edge reads a key and its certificate through one symbolic link, so that both change in one
+step; and no certificate is replaced but this program's own and those that the edge made for itself.
+"""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+CHAIN, KEY = "fullchain.pem", "privkey.pem"
+CURRENT = "acme"  # the symbolic link to the folder that holds the pair in use
+MADE_BY_THE_EDGE = "made-by-the-edge"  # nginx/docker-entrypoint.d/30-certificate.sh
+
+# Let's Encrypt takes 5 failed validations of a name an hour: that many tries stay below.
+RETRY = 900.0
+# One order takes seconds. Beyond this something hangs, and a later try may go better.
+TIMEOUT = 900.0
+
+# RFC 1123 2.1, and a dot in it: no authority has a certificate for `localhost`. An address is told
+# by its last label, as RFC 1123 has it: a name's is not all digits.
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_NAME = re.compile(rf"(?=.{{1,253}}$)(?:{_LABEL}\.)+(?!\d+$){_LABEL}")
+
+
+class Problem(Exception):  # noqa: N818 # most are no errors of this program
+    """What is in the way, in words for the log."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment says, and the places of the image."""
+
+    name: str
+    server: str
+    email: str
+    interval: float  # seconds
+    authorities: Path = Path("/authorities.pem")
+    tls: Path = Path("/tls")
+    challenges: Path = Path("/challenges")
+    state: Path = Path("/state")
+    scratch: Path = Path("/tmp/certbot")  # noqa: S108 # the container's own
+    healthy: Path = Path("/tmp/healthy")  # noqa: S108 # as the Dockerfile has it
+
+    @property
+    def account(self) -> Path:
+        """Where certbot keeps what it has from this server: what another one gave is no answer."""
+        return self.state / quote(self.server, safe="")
+
+    @property
+    def lineage(self) -> Path:
+        return self.account / "live" / self.name
+
+
+def load(environment: Mapping[str, str]) -> Settings:
+    """Read the settings; raise Problem where one is wrong."""
+    name = environment.get("REELAY_HOSTNAME", "")
+    if not _NAME.fullmatch(name):
+        raise Problem(f"REELAY_HOSTNAME={name!r}: should be a public name like video.example.org")
+    server = environment.get("REELAY_ACME_SERVER", "")
+    if urlsplit(server).scheme != "https" or not urlsplit(server).hostname:
+        raise Problem(f"REELAY_ACME_SERVER={server!r}: should be the https URL of a directory")
+    interval = environment.get("REELAY_ACME_INTERVAL", "43200")
+    if not re.fullmatch(r"[1-9]\d{0,5}", interval):
+        raise Problem(f"REELAY_ACME_INTERVAL={interval!r}: should be whole seconds, 1 to 999999")
+    return Settings(
+        name=name.lower(),
+        server=server,
+        email=environment.get("REELAY_ACME_EMAIL", ""),
+        interval=float(interval),
+    )
+
+
+def log(event: str, **fields: object) -> None:
+    """Write one JSON object on a line, like the service and the edge."""
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    print(json.dumps({"timestamp": at, "event": event, **fields}), flush=True)
+
+
+def run_certbot(settings: Settings) -> None:
+    """Have certbot see to it that its own folder holds a certificate that is not due."""
+    contact = ["--register-unsafely-without-email"]
+    if settings.email:
+        contact = ["--email", settings.email]
+    scratch = str(settings.scratch)
+    command = [
+        *("certbot", "certonly", "--non-interactive", "--agree-tos", "--no-eff-email", *contact),
+        *("--server", settings.server, "--cert-name", settings.name, "--domain", settings.name),
+        *("--webroot", "--webroot-path", str(settings.challenges), "--keep-until-expiring"),
+        *("--config-dir", str(settings.account), "--no-directory-hooks"),
+        *("--work-dir", scratch, "--logs-dir", scratch, "--max-log-backups", "0"),
+    ]
+    environment = dict(os.environ)
+    if settings.authorities.is_file() and settings.authorities.stat().st_size:
+        environment["REQUESTS_CA_BUNDLE"] = str(settings.authorities)
+    with subprocess.Popen(
+        command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as certbot:
+        try:
+            told, _ = certbot.communicate(timeout=TIMEOUT)
+        except subprocess.TimeoutExpired:
+            certbot.kill()
+            raise Problem(f"certbot has not ended within {TIMEOUT:g} s") from None
+        except SystemExit:  # a stop: it takes back what it has put among the challenges
+            certbot.terminate()
+            raise
+    if certbot.returncode:
+        raise Problem(" ".join(told.split())[-2000:] or f"certbot ended with {certbot.returncode}")
+
+
+def made_by_the_edge(certificate: Path) -> bool:
+    """Whether this is the self-signed one of 30-certificate.sh."""
+    command = ["openssl", "x509", "-noout", "-issuer", "-nameopt", "RFC2253", "-in"]
+    told = subprocess.run([*command, str(certificate)], capture_output=True, text=True, check=False)
+    return told.stdout.strip() == "issuer=CN=Reelay"
+
+
+def published(settings: Settings, name: str) -> bool:
+    """Whether the edge reads this file through the link."""
+    file = settings.tls / name
+    return file.is_symlink() and file.readlink() == Path(CURRENT, name)
+
+
+def require_right_to_replace(settings: Settings) -> None:
+    """Raise Problem if the edge's folder holds an operator's certificate, or is read-only."""
+    if not os.access(settings.tls, os.W_OK):
+        raise Problem(f"the folder of certificates cannot be written by user {os.getuid()}")
+    chain = settings.tls / CHAIN
+    if chain.exists() and not published(settings, CHAIN) and not made_by_the_edge(chain):
+        raise Problem("the folder of certificates holds one from elsewhere, which is not replaced")
+
+
+def publish(settings: Settings) -> bool:
+    """Give the edge the pair that certbot has, unless it has that one; tell whether it was new."""
+    pair = {name: (settings.lineage / name).read_bytes() for name in (CHAIN, KEY)}
+    if all(
+        published(settings, name) and (settings.tls / name).exists()
+        and (settings.tls / name).read_bytes() == data
+        for name, data in pair.items()
+    ):  # fmt: skip
+        return False
+    require_right_to_replace(settings)
+    new = _folder(settings, pair)
+    if not all(published(settings, name) for name in pair):
+        # First the pair in use moves behind the link, where there is one, and nothing else changes.
+        files = {name: settings.tls / name for name in pair}
+        if all(file.exists() for file in files.values()):
+            old = {name: file.read_bytes() for name, file in files.items()}
+            _link(settings, CURRENT, _folder(settings, old).name)
+        else:
+            _link(settings, CURRENT, new.name)
+        for name in pair:
+            _link(settings, name, f"{CURRENT}/{name}")
+    _link(settings, CURRENT, new.name)
+    (settings.tls / MADE_BY_THE_EDGE).unlink(missing_ok=True)
+    for folder in settings.tls.glob(f"{CURRENT}-*"):
+        if folder != new:
+            shutil.rmtree(folder, ignore_errors=True)
+    return True
+
+
+def _folder(settings: Settings, files: Mapping[str, bytes]) -> Path:
+    """Write files into a new folder that only this user, which is the edge's, can read."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{CURRENT}-", dir=settings.tls))
+    for name, data in files.items():
+        with (folder / name).open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # or a machine that fails could find the link before the bytes
+    return folder
+
+
+def _link(settings: Settings, name: str, target: str) -> None:
+    """Make a symbolic link, in the place of whatever had its name, in one step."""
+    new = settings.tls / f"{name}.new"
+    new.unlink(missing_ok=True)
+    new.symlink_to(target)
+    new.replace(settings.tls / name)
+
+
+def check(settings: Settings) -> bool:
+    """Get or renew where it is time to, and say what came of it."""
+    try:
+        require_right_to_replace(settings)
+        run_certbot(settings)
+        new = publish(settings)
+    except (Problem, OSError) as problem:
+        log("certificate_check_failed", name=settings.name, reason=str(problem))
+        settings.healthy.unlink(missing_ok=True)
+        return False
+    log("certificate_published" if new else "certificate_not_due", name=settings.name)
+    settings.healthy.touch()
+    return True
+
+
+def stop(*_: object) -> None:
+    """End where it stands; what is half done is done by the next start."""
+    sys.exit(0)
+
+
+def main() -> int:
+    """Run until told to stop."""
+    signal.signal(signal.SIGTERM, stop)
+    os.umask(0o077)
+    try:
+        settings = load(os.environ)
+    except Problem as problem:
+        print(problem, file=sys.stderr)
+        return 2
+    while True:
+        wait = settings.interval if check(settings) else min(RETRY, settings.interval)
+        # Authorities ask that their clients do not all come at once.
+        time.sleep(wait * random.uniform(0.75, 1.25))  # noqa: S311 # no secret
+
+
+if __name__ == "__main__":
+    sys.exit(main())

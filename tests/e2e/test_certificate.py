@@ -1,0 +1,112 @@
+"""A certificate that was changed is taken while the edge runs, if it could be served."""
+
+import json
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from contract import Origin
+from server import until
+from stack import Stack
+from wire import ask
+
+pytestmark = pytest.mark.stack
+
+FOLDER = "/etc/nginx/tls"
+
+
+def pair(folder: Path, name: str, days: int = 10) -> tuple[str, str]:
+    """Make a certificate and its key."""
+    chain, key, request = (folder / f"{name}.{ending}" for ending in ("pem", "key", "request"))
+    subprocess.run(
+        ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc",
+         "-subj", f"/CN={name}", "-keyout", key, "-out", request],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    subprocess.run(
+        ["openssl", "x509", "-req", "-in", request, "-signkey", key, "-days", str(days),
+         "-out", chain],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return chain.read_text(), key.read_text()
+
+
+class Folder:
+    """What the edge is given, and what it says and shows of it."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+
+    def run(self, script: str) -> str:
+        return self.stack.compose("exec", "--no-TTY", "nginx", "sh", "-c", script)
+
+    def put(self, chain: str | None, key: str | None) -> None:
+        """Write those that are given, at once: what stands for seconds is looked at."""
+        files = (("fullchain.pem", chain), ("privkey.pem", key))
+        self.run(" && ".join(f"printf '%s' '{text}' >{FOLDER}/{n}" for n, text in files if text))
+
+    def shown(self) -> str:
+        return ssl.get_server_certificate(("localhost", self.stack.ports["HTTPS"])).strip()
+
+    def reasons(self) -> list[str]:
+        lines = self.stack.compose("logs", "--no-log-prefix", "nginx").splitlines()
+        objects = [json.loads(line) for line in lines if line.startswith("{")]
+        return [line["reason"] for line in objects if line["event"] == "certificate_refused"]
+
+    def refused_since(self, count: int) -> str:
+        until(lambda: len(self.reasons()) > count or None, "it is refused")
+        (reason,) = self.reasons()[count:]
+        return reason
+
+
+@pytest.fixture
+def folder(stack: Stack) -> Iterator[Folder]:
+    folder = Folder(stack)
+    kept = folder.shown()
+    folder.run(f"cd {FOLDER} && mkdir kept && cp -p *.pem made-by-the-edge kept/")
+    yield folder
+    folder.run(f"cd {FOLDER} && cp -p kept/* . && rm -r kept")
+    until(lambda: folder.shown() == kept or None, "the edge has its own certificate again")
+
+
+def test_a_pair_that_does_not_fit_is_not_taken_and_one_that_does_is(
+    origin: Origin, folder: Folder, tmp_path: Path
+) -> None:
+    made = folder.shown()
+    first, other = pair(tmp_path, "first.example.test"), pair(tmp_path, "other.example.test")
+    count = len(folder.reasons())
+    for chain, key, reason in [
+        (None, other[1], "privkey.pem: is not the key of"),
+        ("nonsense", None, "holds no certificate"),
+        (first[0], "nonsense", "privkey.pem: "),
+        (*pair(tmp_path, "old.example.test", -1), "has expired"),
+        (first[0] + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", first[1],
+         "cannot load certificate"),
+    ]:  # fmt: skip
+        folder.put(chain, key)
+        assert reason in folder.refused_since(count)
+        count += 1
+        assert folder.shown() == made
+        assert origin.get("/media/file.mp4", "HEAD").status == 200
+    folder.put(*first)
+    until(lambda: folder.shown() == first[0].strip() or None, "what fits is taken")
+    assert len(folder.reasons()) == count
+    # A restart keeps it, though it has less than the month for which the edge renews its own.
+    folder.stack.compose("restart", "nginx")
+    folder.stack.up()
+    assert folder.shown() == first[0].strip()
+
+
+def test_a_challenge_is_answered_before_the_redirect(stack: Stack) -> None:
+    base = f"http://localhost:{stack.ports['HTTP']}"
+    for token, status in [
+        ("not-there_1", 404),
+        ("", 308),
+        ("a/b", 308),
+        ("..%2f..%2fetc/passwd", 308),
+        (".hidden", 308),
+    ]:
+        answer = ask(base, f"/.well-known/acme-challenge/{token}")
+        assert answer.status == status, token
