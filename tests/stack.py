@@ -64,6 +64,16 @@ class Stack:
         (network,) = self.container(service)["NetworkSettings"]["Networks"].values()
         return str(network["IPAddress"])
 
+    @property
+    def unencrypted(self) -> str:
+        return f"http://localhost:{self.ports['HTTP']}"
+
+    @property
+    def gateway(self) -> str:
+        """The address that this machine has for the containers."""
+        (network,) = self.container("nginx")["NetworkSettings"]["Networks"].values()
+        return str(network["Gateway"])
+
     def environment(self) -> dict[str, str]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("REELAY_", "COMPOSE_"))}
         ports = {f"REELAY_{name}_PORT": str(port) for name, port in self.ports.items()}
@@ -94,6 +104,23 @@ class Stack:
             self.compose("up", "--detach", "--wait", *words)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.compose('logs', check=False)}") from None
+
+    def configure(self, **settings: str) -> None:
+        """Go on with these settings changed: what they concern is started anew."""
+        self.settings.update(settings)
+        self.up()
+
+    def inside(self, source: str, *words: str) -> str:
+        """Run Python within the service's container, which is another client than this machine;
+        give what it prints.
+        """
+        return self.compose("exec", "--no-TTY", "service", "python", "-c", source, *words)
+
+    def logged(self, service: str) -> list[dict[str, Any]]:
+        """Give the log lines of the requests that the edge (`nginx`) or the service had."""
+        lines = self.compose("logs", "--no-log-prefix", service).splitlines()
+        found = [json.loads(line) for line in lines if line.startswith("{")]
+        return [line for line in found if line["event"] == "request"]
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """What looks like a request, but is part of another, never reaches the service as one."""
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -24,12 +23,6 @@ def hidden(door: str, name: str) -> str:
     return f"{door.rpartition('/')[0]}/hidden-{name.replace(' ', '-').replace('/', '-')}.mp4"
 
 
-def logged(stack: Stack, service: str, field: str) -> set[str]:
-    lines = stack.compose("logs", "--no-log-prefix", service).splitlines()
-    read = [json.loads(line) for line in lines if line.startswith("{")]
-    return {line[field] for line in read if line["event"] == "request"}
-
-
 def arrived(stack: Stack, after: str) -> set[str]:
     """Give the targets that the edge and the service took for a request's. What follows `after`,
     which is asked for now, may be missing.
@@ -37,8 +30,9 @@ def arrived(stack: Stack, after: str) -> set[str]:
     ask(stack.base, after)
 
     def when_all_is_told() -> set[str] | None:
-        found = logged(stack, "service", "path"), logged(stack, "nginx", "uri")
-        return found[0] | found[1] if all(after in paths for paths in found) else None
+        inner = {line["path"] for line in stack.logged("service")}
+        outer = {line["uri"] for line in stack.logged("nginx")}
+        return inner | outer if after in inner & outer else None
 
     found: set[str] = until(when_all_is_told, f"{after} is logged")
     return found

@@ -1,0 +1,235 @@
+"""What one client may take, and that others do not notice who takes more."""
+
+import contextlib
+import http.client
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import http2
+import pytest
+from contract import Origin
+from server import BLOCK, content, until, write
+from stack import Stack, running
+from wire import Answer, ask, connect, open_socket
+
+pytestmark = pytest.mark.stack
+
+# As nginx takes it: one every half a second, and ten at once on top.
+RATE = 2
+AT_ONCE = 5 * RATE + 1
+
+DOORS = ["/", "/api/videos", "/media/large.mp4", "/download/large.mp4", "/static/style.css"]
+STATUS_FROM_INSIDE = """
+import http.client, ssl, sys
+connection = http.client.HTTPSConnection("nginx", 8443, context=ssl._create_unverified_context())
+connection.request("HEAD", sys.argv[1])
+print(connection.getresponse().status)
+"""
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Give a stack with small limits, which believes this machine about who asks."""
+    media = tmp_path_factory.mktemp("limits") / "media"
+    write(media, "large.mp4", content(48 * BLOCK))  # more than is buffered on the way
+    with running(media) as stack:
+        stack.configure(TRUSTED_PROXIES=stack.gateway)
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def few_connections(small: Stack) -> Stack:
+    small.configure(CONNECTIONS_PER_CLIENT="4", REQUESTS_PER_CLIENT="0")
+    return small
+
+
+@pytest.fixture(scope="module")
+def few_requests(small: Stack) -> Stack:
+    small.configure(CONNECTIONS_PER_CLIENT="0", REQUESTS_PER_CLIENT=str(RATE))
+    return small
+
+
+def is_refusal(answer: Answer) -> bool:
+    """Whether it is a 429; then it must be the right one (RFC 6585 §4, RFC 9457)."""
+    if answer.status != 429:
+        return False
+    assert answer.headers["Retry-After"] == "1"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert b'"status":429' in answer.body
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    return True
+
+
+@contextlib.contextmanager
+def taking(stack: Stack, count: int, **headers: str) -> Iterator[None]:
+    """Have so many answers under way, each on a connection of its own, and take none of them."""
+    fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    request = f"GET /download/large.mp4 HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode()
+    with contextlib.ExitStack() as clients:
+        for _ in range(count):
+            client = clients.enter_context(open_socket(stack.base))
+            client.sendall(request)
+            assert client.recv(12) == b"HTTP/1.1 200"
+        yield
+
+
+def recovers(stack: Stack, **headers: str) -> bool:
+    fields = {name.replace("_", "-"): value for name, value in headers.items()}
+    target = "/static/style.css"
+    return bool(until(lambda: ask(stack.base, target, fields).status == 200 or None, "it recovers"))
+
+
+class TestConnections:
+    def test_more_than_the_limit_are_refused_and_nobody_elses(self, few_connections: Stack) -> None:
+        stack = few_connections
+        with taking(stack, 4):
+            for target in DOORS:
+                assert is_refusal(ask(stack.base, target)), target
+            assert is_refusal(ask(stack.base, "/media/large.mp4", {"Range": "bytes=0-9"}))
+            for target in DOORS:
+                assert stack.inside(STATUS_FROM_INSIDE, target).strip() == "200", target
+        assert recovers(stack)
+
+    def test_streams_of_http_2_count(self, few_connections: Stack) -> None:
+        stack = few_connections
+        with http2.connection(stack.base, window=0) as client:
+            streams = [client.get("/download/large.mp4") for _ in range(4)]
+            assert client.wait(*streams) == [200] * 4
+            assert client.wait(client.get("/"), client.get("/media/large.mp4")) == [429] * 2
+            assert is_refusal(ask(stack.base, "/"))
+        assert recovers(stack)
+
+    @pytest.mark.parametrize(
+        ("one", "same", "other"),
+        [
+            ("203.0.113.1", "203.0.113.1", "203.0.113.2"),
+            # Who has one address of a /64 has all of them (RFC 7084, RFC 4291 §2.5.1).
+            ("2001:db8:1:2:3::4", "2001:db8:1:2:ffff:1:2:3", "2001:db8:1:3:3::4"),
+            ("2001:db8:1:0:3::4", "2001:db8:1:0:0:1:2:3", "2001:db8:1:4::4"),
+            ("2001:db8::4", "2001:db8:0:0:ffff:1:2:3", "2001:db8:0:1::4"),
+            ("2001:db8:1::4", "2001:db8:1:0:ffff:1:2:3", "2001:db8:1:1::4"),
+        ],
+    )
+    def test_behind_a_trusted_proxy_it_is_the_viewer_who_counts(
+        self, few_connections: Stack, one: str, same: str, other: str
+    ) -> None:
+        stack = few_connections
+        with taking(stack, 4, X_Forwarded_For=one):
+            assert is_refusal(ask(stack.base, "/", {"X-Forwarded-For": same}))
+            assert ask(stack.base, "/", {"X-Forwarded-For": other}).status == 200
+            assert ask(stack.base, "/").status == 200
+        assert recovers(stack, X_Forwarded_For=same)
+
+
+class TestRate:
+    @pytest.mark.parametrize("target", DOORS)
+    def test_more_than_the_limit_are_refused_and_nobody_elses(
+        self, few_requests: Stack, target: str
+    ) -> None:
+        stack = few_requests
+        viewer = {"X-Forwarded-For": f"198.51.100.{DOORS.index(target) + 1}"}
+        started = time.monotonic()
+        answers = [ask(stack.base, target, viewer, "HEAD").status for _ in range(40)]
+        most = AT_ONCE + RATE * (time.monotonic() - started) + 1
+        assert set(answers) == {200, 429}
+        assert answers[:AT_ONCE] == [200] * AT_ONCE
+        assert answers.count(200) <= most
+        assert ask(stack.base, target, {"X-Forwarded-For": "198.51.100.99"}, "HEAD").status == 200
+        assert stack.inside(STATUS_FROM_INSIDE, target).strip() == "200"
+        assert recovers(stack, **viewer)
+
+    def test_what_is_refused_says_when_to_come_back(self, few_requests: Stack) -> None:
+        stack = few_requests
+        viewer = {"X-Forwarded-For": "198.51.100.200"}
+        answers = [ask(stack.base, "/", viewer) for _ in range(40)]
+        assert any(is_refusal(answer) for answer in answers)
+        time.sleep(1)
+        assert ask(stack.base, "/", viewer).status == 200
+
+    def test_requests_in_http_2_count(self, few_requests: Stack) -> None:
+        with http2.connection(few_requests.base) as client:
+            streams = [
+                client.get("/static/style.css", **{"x-forwarded-for": "198.51.100.201"})
+                for _ in range(30)
+            ]
+            statuses = client.wait(*streams)
+        assert set(statuses) == {200, 429}
+
+
+def test_zero_limits_nothing(stack: Stack) -> None:
+    with http2.connection(stack.base, window=0) as one, http2.connection(stack.base, 0) as other:
+        streams = [one.get("/download/file.mp4") for _ in range(30)]
+        assert one.wait(*streams) == [200] * 30
+        streams = [other.get("/download/file.mp4") for _ in range(30)]
+        assert other.wait(*streams) == [200] * 30
+        connection = connect(stack.base)
+        for _ in range(300):
+            connection.request("GET", "/static/style.css")
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == 200
+        connection.close()
+
+
+def test_a_connection_has_32_streams_at_once(stack: Stack) -> None:
+    """RFC 9113 §5.1.2: said in SETTINGS; what is over it is refused, and the others go on."""
+    with http2.connection(stack.base, window=0) as client:
+        streams = [client.get("/download/file.mp4") for _ in range(40)]
+        assert client.wait(*streams) == [200] * 32 + [None] * 8
+        assert client.streams_allowed == 32
+
+
+def cut_after(client: socket.socket) -> float:
+    """Send a byte every second until the server has closed; give the seconds that it took."""
+    started = time.monotonic()
+    client.settimeout(1)
+    while time.monotonic() - started < 120:
+        with contextlib.suppress(TimeoutError):
+            try:
+                client.sendall(b"A")
+                if not client.recv(4096):
+                    break
+            except OSError as error:
+                if isinstance(error, TimeoutError):
+                    raise
+                break
+    return time.monotonic() - started
+
+
+def test_who_does_not_come_to_the_end_of_a_request_is_cut(origin: Origin, stack: Stack) -> None:
+    """However they trickle: the time is that of the whole head, not between two bytes."""
+    with contextlib.ExitStack() as clients:
+        slow = []
+        for base, said in [
+            (stack.base, b"GET / HTTP/1.1\r\nHost: x\r\nX-A: "),
+            (stack.unencrypted, b"GET / HTTP/1.1\r\nHost: x\r\nX-A: "),
+            (stack.base, b""),
+            (stack.unencrypted, b"G"),
+        ]:
+            client = clients.enter_context(open_socket(base))
+            client.sendall(said)
+            slow.append(client)
+        # Who does not even come to the end of the handshake.
+        address = ("localhost", stack.ports["HTTPS"])
+        silent = clients.enter_context(socket.create_connection(address, timeout=120))
+        started = time.monotonic()
+        with ThreadPoolExecutor(len(slow)) as pool:
+            taken = list(pool.map(cut_after, slow))
+        # 15 s each; they began a little apart.
+        assert all(14 < seconds < 60 for seconds in taken), taken
+        assert silent.recv(1) == b""
+        assert time.monotonic() - started > 14
+    assert origin.get("/").status == 200
+
+
+def test_who_announces_a_body_and_sends_none_is_cut(stack: Stack) -> None:
+    connection = connect(stack.base, timeout=120)
+    connection.putrequest("POST", "/")
+    connection.putheader("Content-Length", "10")
+    connection.endheaders()
+    with contextlib.suppress(http.client.RemoteDisconnected, ConnectionError):
+        assert connection.getresponse().status == 408  # RFC 9110 §15.5.9
+    connection.close()

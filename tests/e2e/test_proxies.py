@@ -1,0 +1,114 @@
+"""Proxies in front: a balancer that ends TLS, and what the service is told of its viewers."""
+
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from server import until
+from stack import Stack
+from trust import VIEWER, YEAR, client_of, container, docker, fresh
+from wire import Answer, answers_to, ask, open_socket
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture(scope="module")
+def recorder(trusting: Stack) -> Iterator[str]:
+    """Put a recorder in the place of the service, under its name."""
+    source = (Path(__file__).parents[1] / "recorder.py").read_text(encoding="utf-8")
+    with container(
+        trusting, "--network-alias", "service", "--entrypoint", "python",
+        f"{trusting.project}-service", "-c", source,
+    ) as name:  # fmt: skip
+        trusting.compose("stop", "service")
+        ready = {"X-Forwarded-Proto": "https"}
+        until(lambda: ask(trusting.base, "/", ready).body == b"0123456789" or None, "it is asked")
+        yield name
+    trusting.up()
+
+
+class TestBalancer:
+    """A real one in front: viewer, TLS, balancer, edge."""
+
+    def published(self, balancer: str, port: int) -> str:
+        return docker("port", balancer, str(port)).rpartition(":")[2]
+
+    def test_viewers_come_through_it(self, trusting: Stack, balancer: str) -> None:
+        base = f"https://localhost:{self.published(balancer, 9443)}"
+        target = fresh()
+        first: Answer = until(lambda: ask(base, "/media/file.mp4"), "the balancer is there")
+        assert first.status == 200
+        assert ask(base, "/media/file.mp4", {"Range": "bytes=5-9"}).span() == (5, 9)
+        # It adds this machine, which the edge trusts here, to what a viewer behind that says.
+        ask(base, target, {"X-Forwarded-For": f"10.9.9.9, {VIEWER}"})
+        assert client_of(trusting, target) == VIEWER
+        page = ask(base, "/")
+        assert page.headers["Strict-Transport-Security"] == f"max-age={YEAR}"
+        assert "Alt-Svc" not in page.headers
+
+    def test_it_is_redirected_once_and_not_for_ever(self, balancer: str) -> None:
+        base = f"http://localhost:{self.published(balancer, 9080)}"
+        answer = ask(base, "/watch/a", {"X-Forwarded-Proto": "https"})  # which it replaces
+        assert (answer.status, answer.headers["Location"]) == (308, "https://localhost/watch/a")
+
+
+class TestWhatTheServiceIsTold:
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            ("GET", "/page", ""),
+            ("POST", "/page", ""),
+            ("GET", "/media/{}.mp4", "bytes=0-"),  # a block
+            ("GET", "/media/{}.mp4", "bytes=0-4"),  # a piece
+            ("GET", "/media/{}.mp4", "bytes=2-"),  # cut
+            ("GET", "/media/{}.mp4", "bytes=-5"),  # the service's
+            ("GET", "/download/{}.mp4", "bytes=3-"),
+        ],
+    )
+    def test_it_is_told_what_the_edge_believed(
+        self, trusting: Stack, recorder: str, scheme: str, asked: tuple[str, str, str]
+    ) -> None:
+        method, target, span = asked
+        name = secrets.token_hex(8)
+        marked = f"{target.format(name)}?{'x' if target == '/page' else ''}"
+        said = {"X-Forwarded-For": f"10.9.9.9, {VIEWER}, 192.0.2.1", "X-Forwarded-Proto": "https",
+                "X-Forwarded-Host": "evil.test", "X-Forwarded-Port": "1", "X-Real-IP": "10.9.9.9",
+                "Forwarded": "for=10.9.9.9", "X-Mark": name, "Host": "video.example"}  # fmt: skip
+        if span:
+            said["Range"] = span
+        base = trusting.base if scheme == "https" else trusting.unencrypted
+        assert ask(base, marked.rstrip("?"), said, method).status in {200, 206}
+        seen = [json.loads(line) for line in docker("logs", recorder).splitlines()]
+        mine = [one for one in seen if ["x-mark", name] in one["fields"]]
+        assert mine
+        for one in mine:
+            fields = [tuple(field) for field in one["fields"]]
+            told = dict(fields)
+            assert len(told) == len(fields)  # no field comes twice
+            assert told["x-forwarded-for"] == VIEWER
+            assert told["x-forwarded-proto"] == "https"
+            assert not told.keys() & {
+                "x-forwarded-host",
+                "x-forwarded-port",
+                "x-real-ip",
+                "forwarded",
+            }
+
+    def test_it_is_sent_no_body(self, trusting: Stack, recorder: str) -> None:
+        for target in ("/page", "/media/body.mp4", "/download/body.mp4"):
+            mark = secrets.token_hex(8)
+            head = (
+                f"GET {target} HTTP/1.1\r\nHost: x\r\nX-Mark: {mark}\r\nContent-Length: 5\r\n\r\n"
+            )
+            with open_socket(trusting.base) as client:
+                assert answers_to(client, f"{head}hello".encode()) == [200]
+            seen = [json.loads(line) for line in docker("logs", recorder).splitlines()]
+            mine = [one for one in seen if ["x-mark", mark] in one["fields"]]
+            assert mine
+            for one in mine:
+                names = {name for name, _ in one["fields"]}
+                assert not names & {"content-length", "transfer-encoding", "expect"}
+                assert one["body"] == ""

@@ -1,0 +1,36 @@
+"""In the place of the service: prints what it is sent, one JSON object a request. Its files have
+ten bytes. Run within a container, by its source alone.
+"""
+
+import json
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+DATA = b"0123456789"
+
+
+class Recorder(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:  # the framework's name
+        fields = [[name.lower(), value] for name, value in self.headers.items()]
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        seen = {"method": self.command, "path": self.path, "fields": fields, "body": body}
+        print(json.dumps(seen), flush=True)  # noqa: T201 # what it is for
+        if self.path.startswith("/_revision"):
+            self.send_response(204)
+            self.send_header("X-Revision", "a-1")
+            self.end_headers()
+            return
+        self.send_response(206 if "Range" in self.headers else 200)
+        if "Range" in self.headers:
+            self.send_header("Content-Range", f"bytes 0-{len(DATA) - 1}/{len(DATA)}")
+        self.send_header("Content-Length", str(len(DATA)))
+        self.send_header("ETag", '"a-1"')
+        self.end_headers()
+        self.wfile.write(DATA)
+
+    do_HEAD = do_POST = do_GET  # noqa: N815 # as above
+
+
+if __name__ == "__main__":
+    ThreadingHTTPServer(("", 8000), Recorder).serve_forever()

@@ -1,0 +1,119 @@
+"""A stack that believes this machine, a network that nobody has and a balancer of its own about who
+asks, but not the service's container; and what the tests of that share.
+"""
+
+import contextlib
+import json
+import secrets
+import subprocess
+from collections.abc import Iterator
+
+from server import until
+from stack import Stack
+
+VIEWER = "203.0.113.7"  # RFC 5737: addresses that nobody has
+PROXIES = "192.0.2.0/24"
+YEAR = "31536000"
+
+ASK_FROM_INSIDE = """
+import http.client, json, ssl, sys
+port, target, headers = json.loads(sys.argv[1])
+if port == 8443:
+    context = ssl._create_unverified_context()
+    connection = http.client.HTTPSConnection("nginx", port, context=context)
+else:
+    connection = http.client.HTTPConnection("nginx", port)
+connection.request("GET", target, headers=headers)
+answer = connection.getresponse()
+print(json.dumps([answer.status, dict(answer.getheaders())]))
+"""
+OWN_ADDRESS = "import socket; print(socket.gethostbyname(socket.gethostname()))"
+
+# A balancer as operators write it: TLS ends here, and the edge is asked without.
+BALANCER = """
+events {}
+pid /tmp/nginx.pid;
+error_log stderr;
+http {
+    access_log off;
+    resolver 127.0.0.11 valid=1s;
+    client_body_temp_path /tmp/a; proxy_temp_path /tmp/b; fastcgi_temp_path /tmp/c;
+    uwsgi_temp_path /tmp/d; scgi_temp_path /tmp/e;
+    server {
+        listen 9443 ssl;
+        listen 9080;
+        ssl_certificate /etc/nginx/tls/fullchain.pem;
+        ssl_certificate_key /etc/nginx/tls/privkey.pem;
+        set $edge nginx;
+        location / {
+            proxy_pass http://$edge:8080;
+            proxy_set_header Host $host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_buffering off;
+        }
+    }
+}
+"""
+
+
+def docker(*words: str) -> str:
+    return subprocess.run(
+        ["docker", *words], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+@contextlib.contextmanager
+def container(stack: Stack, *words: str) -> Iterator[str]:
+    """Run one more container on the stack's network; give its name."""
+    name = docker("run", "--detach", "--network", f"{stack.project}_default", *words)
+    try:
+        yield name
+    finally:
+        docker("rm", "--force", name)
+
+
+@contextlib.contextmanager
+def in_front(stack: Stack) -> Iterator[str]:
+    """Run a balancer; give its container's name."""
+    script = (
+        f"printf '%s' '{BALANCER}' >/tmp/own.conf; exec nginx -c /tmp/own.conf -g 'daemon off;'"
+    )
+    with container(
+        stack, "--volume", f"{stack.project}_certificates:/etc/nginx/tls:ro",
+        "--publish", "127.0.0.1::9443", "--publish", "127.0.0.1::9080",
+        "--entrypoint", "sh", f"{stack.project}-nginx", "-c", script,
+    ) as name:  # fmt: skip
+        yield name
+
+
+def trust(stack: Stack, balancer: str) -> None:
+    """Have the stack believe whom it should."""
+    networks = json.loads(docker("inspect", balancer))[0]["NetworkSettings"]["Networks"]
+    (network,) = networks.values()
+    stack.configure(TRUSTED_PROXIES=f"{stack.gateway}, {PROXIES} {network['IPAddress']}")
+
+
+def ask_inside(
+    stack: Stack, port: int, target: str, headers: dict[str, str] | None = None
+) -> tuple[int, dict[str, str]]:
+    """Ask as a client that nobody trusts; give status and headers."""
+    told = stack.inside(ASK_FROM_INSIDE, json.dumps([port, target, headers or {}]))
+    status, fields = json.loads(told)
+    return status, fields
+
+
+def fresh() -> str:
+    """Make a target that no other request has."""
+    return f"/api/videos/{secrets.token_hex(8)}.mp4"
+
+
+def client_of(stack: Stack, target: str) -> str:
+    """Give the client's address as the edge logged it."""
+
+    def found() -> str | None:
+        lines = [line for line in stack.logged("nginx") if line["uri"] == target]
+        return lines[-1]["client"] if lines else None
+
+    address: str = until(found, f"{target} is logged")
+    return address

@@ -1,0 +1,91 @@
+"""The edge's settings, and what nginx/docker-entrypoint.d/10-settings.envsh makes of them."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "nginx" / "docker-entrypoint.d" / "10-settings.envsh"
+
+
+def run(**settings: str) -> tuple[int, dict[str, str], str]:
+    """Source the script as the image's entry point does; give status, environment and errors."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("REELAY_")}
+    done = subprocess.run(
+        ["sh", "-euc", f'. "{SCRIPT}"; env -0'],
+        env=clean | {f"REELAY_{name}": value for name, value in settings.items()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    pairs = (pair.partition("=") for pair in done.stdout.split("\0") if pair)
+    return done.returncode, {name: value for name, _, value in pairs}, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "expected"),
+    [
+        ("MAX_PARTIAL_SIZE", "", {"BLOCK_SIZE": "4194304", "CACHE_MIN_FREE": "16777216"}),
+        ("MAX_PARTIAL_SIZE", "64KiB", {"BLOCK_SIZE": "65536"}),
+        ("MAX_PARTIAL_SIZE", "1 gib", {"BLOCK_SIZE": "1073741824"}),
+        ("MAX_PARTIAL_SIZE", "0065536", {"BLOCK_SIZE": "65536"}),
+        ("CACHE_SIZE", "", {"CACHE_SIZE": "10737418240"}),
+        ("CONNECTIONS_PER_CLIENT", "", {"CLIENT_CONNECTIONS": "256", "CLIENT_ANSWERS": "256"}),
+        ("CONNECTIONS_PER_CLIENT", "8", {"CLIENT_CONNECTIONS": "8", "CLIENT_ANSWERS": "8"}),
+        # nginx has no limit of zero: the one that nobody reaches has to be at least one.
+        ("CONNECTIONS_PER_CLIENT", "0", {"CLIENT_CONNECTIONS": "0", "CLIENT_ANSWERS": "1"}),
+        ("CONNECTIONS_PER_CLIENT", "000", {"CLIENT_CONNECTIONS": "0", "CLIENT_ANSWERS": "1"}),
+        ("CONNECTIONS_PER_CLIENT", "010", {"CLIENT_CONNECTIONS": "10"}),
+        ("REQUESTS_PER_CLIENT", "", {"CLIENT_REQUESTS": "100", "CLIENT_BURST": "500"}),
+        ("REQUESTS_PER_CLIENT", "2", {"CLIENT_REQUESTS": "2", "CLIENT_RATE": "2"}),
+        ("REQUESTS_PER_CLIENT", "0", {"CLIENT_REQUESTS": "0", "CLIENT_RATE": "1"}),
+        ("HSTS_MAX_AGE", "", {"HSTS_MAX_AGE": "0"}),
+        ("HSTS_MAX_AGE", "63072000", {"HSTS_MAX_AGE": "63072000"}),
+        ("TRUSTED_PROXIES", "", {"TRUSTED_GEO": "", "TRUSTED_REAL_IP": ""}),
+        ("TRUSTED_PROXIES", "10.0.0.0/8", {"TRUSTED_GEO": "10.0.0.0/8 1; "}),
+        ("TRUSTED_PROXIES", "192.0.2.7,::7", {"TRUSTED_GEO": "192.0.2.7 1; ::7 1; "}),
+        ("TRUSTED_PROXIES", " ::1 ,\t::/0\n", {"TRUSTED_GEO": "::1 1; ::/0 1; "}),
+        ("TRUSTED_PROXIES", "1:2:3:4:5:6:7:8", {"TRUSTED_GEO": "1:2:3:4:5:6:7:8 1; "}),
+        ("TRUSTED_PROXIES", "FE80::/10", {"TRUSTED_REAL_IP": "set_real_ip_from FE80::/10; "}),
+        ("PROXY_PROTOCOL", "", {"PROXY_PROTOCOL": "", "REAL_IP_HEADER": "X-Forwarded-For"}),
+        ("PROXY_PROTOCOL", "off", {"PROXY_PROTOCOL": "", "REAL_IP_HEADER": "X-Forwarded-For"}),
+    ],
+)  # fmt: skip
+def test_what_is_right_is_taken(setting: str, value: str, expected: dict[str, str]) -> None:
+    status, environment, errors = run(**{setting: value})
+    assert (status, errors) == (0, "")
+    assert expected.items() <= environment.items()
+
+
+def test_the_proxy_protocol_is_spoken_with_those_that_are_trusted() -> None:
+    status, environment, _ = run(PROXY_PROTOCOL="on", TRUSTED_PROXIES="10.0.0.0/8")
+    assert status == 0
+    assert environment["PROXY_PROTOCOL"] == " proxy_protocol"
+    assert environment["REAL_IP_HEADER"] == "proxy_protocol"
+
+
+@pytest.mark.parametrize(
+    ("setting", "values"),
+    [
+        ("MAX_PARTIAL_SIZE", ["65535", "2GiB", "-1", "4MB", "MiB", "1.5MiB", "4MiB;", "9" * 20]),
+        ("CACHE_SIZE", ["1MiB", "2000000GiB", "lots", "$(id)"]),
+        ("CONNECTIONS_PER_CLIENT", ["-1", "65536", "many", "1.5", "4;", "9" * 20]),
+        ("REQUESTS_PER_CLIENT", ["-1", "1000001", "10r/s", " 5"]),
+        ("HSTS_MAX_AGE", ["-1", "315360001", "1y", "1; preload"]),
+        ("TRUSTED_PROXIES", [
+            "example.com", "abc", "*", "unix:", "1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.4/33",
+            "1.2.3.4/", "/8", "1.2.3.4/8/8", "1.2.3.4/x", "1.2.3.4;", "10.0.0.0/8; deny all",
+            ":::", "1::2::3", ":1", "1:", "12345::", "::g", "::1/129", "1:2:3:4:5:6:7",
+            "1:2:3:4:5:6:7:8:9", "${HOME}", "192.0.2.7, 192.0.2.8x",
+        ]),
+        ("PROXY_PROTOCOL", ["yes", "On", "1", "on"]),  # the last names nobody whom to believe
+    ],
+)  # fmt: skip
+def test_what_is_wrong_stops_the_start_and_is_named(setting: str, values: list[str]) -> None:
+    for value in values:
+        status, _, errors = run(**{setting: value})
+        assert status == 2, value
+        (line,) = errors.splitlines()
+        assert line.startswith(f"REELAY_{setting}='"), value
+        assert "should" in line or "needs" in line
