@@ -6,7 +6,7 @@
 const RANGE = /^bytes=(\d{1,15})-(\d{0,15})$/;
 const REVISION = /^[0-9a-f]+-[0-9a-f]+$/;
 const SAFE_IN_FALLBACK = /^[A-Za-z0-9 !#$&'()+,;=@^_`{}~.[\]-]$/;
-const CONDITIONS = ['If-Match', 'If-None-Match', 'If-Modified-Since', 'If-Unmodified-Since'];
+const UNESCAPED = /^[A-Za-z0-9/._~-]*$/;
 
 // Milliseconds for which a block is asked for again while no replica gives it whole: longer than
 // one that restarts is away.
@@ -27,10 +27,23 @@ function pauseAfter(tries) {
     return Math.min(25 * Math.pow(2, tries), 1000);
 }
 
-// The path without its door, each character escaped in one way, so that every spelling of a name is
+// The path behind the door, each character escaped in one way, so that every spelling of a name is
 // one name in the cache and in the request to the service.
 function escapedPath(r) {
-    return r.uri.replace(/^\/(media|download)/, '').split('/').map(encodeURIComponent).join('/');
+    const path = r.uri.slice(r.uri.indexOf('/', 1));
+    return UNESCAPED.test(path) ? path : path.split('/').map(encodeURIComponent).join('/');
+}
+
+// The request's target as the service gets it where it answers itself: bytes by their one spelling.
+function asAsked(r) {
+    const v = r.variables;
+    if (!r.uri.startsWith('/media/') && !r.uri.startsWith('/download/')) return v.request_uri;
+    try {
+        const door = r.uri.slice(0, r.uri.indexOf('/', 1));
+        return door + escapedPath(r) + (v.args ? `?${v.args}` : '');
+    } catch (error) {
+        return v.request_uri; // what cannot even be read as text here
+    }
 }
 
 // The revision that the client pins, '' where it pins none, null where its query says something else.
@@ -46,7 +59,9 @@ function plan(r, revision) {
     const headers = r.headersIn;
     // An empty file ("0-...") has no block.
     if (r.method !== 'GET' || !revision || revision.startsWith('0-')) return null;
-    if (CONDITIONS.some((name) => headers[name] !== undefined)) return null;
+    if (headers['If-Match'] !== undefined || headers['If-None-Match'] !== undefined) return null;
+    if (headers['If-Modified-Since'] !== undefined) return null;
+    if (headers['If-Unmodified-Since'] !== undefined) return null;
     // RFC 9110 13.1.5: a condition that holds changes nothing; of any other the service knows more.
     const conditional = headers['If-Range'] !== undefined;
     if (conditional && headers['If-Range'] !== `"${revision}"`) return null;
@@ -73,12 +88,9 @@ function dispatch(r) {
     try {
         path = escapedPath(r);
         pin = pinned(v.args);
-        v.as_asked = r.uri.slice(0, r.uri.indexOf('/', 1)) + path + (v.args ? `?${v.args}` : '');
         if (r.uri.startsWith('/download/')) v.disposition = disposition(r);
     } catch (error) {
-        // What cannot even be read as text here is the service's.
-        v.as_asked = v.request_uri;
-        r.internalRedirect('@service');
+        r.internalRedirect('@service'); // what cannot even be read as text here
         return;
     }
     if (pin) {
@@ -196,4 +208,4 @@ async function metrics(r) {
     ].join('\n'));
 }
 
-export default { dispatch, fill, metrics };
+export default { asAsked, dispatch, fill, metrics };
