@@ -174,7 +174,8 @@ async function fill(r) {
 async function write(r) {
     const reply = await r.subrequest('/_write', { method: 'HEAD' });
     r.headersOut['X-Status'] = `${reply.status}`;
-    r.headersOut['X-Cache'] = reply.headersOut['X-Cache'];
+    // add_header leaves subrequests alone.
+    r.headersOut['X-Cache'] = reply.variables.upstream_cache_status;
     // Of a file that was written to a moment ago: service/protocol/plan.py.
     r.headersOut['X-Kept'] = /immutable/.test(reply.headersOut['Cache-Control']) ? 'yes' : 'no';
     r.return(204);
