@@ -15,8 +15,12 @@ const PATIENCE = 10000;
 const PATIENCE_WITH_STALE = 1000;
 // The most for which one request waits for a block that another fetches.
 const LONGEST_FLIGHT = 60000;
-// A block that came twice, but not into the cache, is passed on without it for so long: the disk is full.
+// A block that does not come into the cache is passed on without it for so long.
 const CACHE_REST = 5000;
+// A block that arrives so often without being in the cache afterwards does not stay there.
+const MOST_INCOMPLETE = 5;
+// The name under which the flights' zone knows that no block can be written at all: the disk is full.
+const DISK_FULL = 'full';
 
 function sleep(milliseconds) {
     return new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -141,38 +145,56 @@ async function current(r, path) {
 // leaves does not waste what is under way. If the replica dies, the next is asked. The others look
 // after 20 ms whether it is there, and then more and more rarely (proxy_cache_lock: every 500 ms).
 // What it costs: the first byte of a cold block waits for its last.
+// On a full disk that would be waiting for nothing, and every block fetched again and again: after two
+// tries that the disk ended, all pass without the cache for a while.
 async function fill(r) {
     const key = `${r.variables.request_uri}|${r.headersIn['Range']}`;
     const flights = ngx.shared.flights, started = Date.now();
-    let incomplete = 0;
+    let unwritten = 0, incomplete = 0;
     for (let tries = 0; ;) {
         const waited = Date.now() - started;
         const state = flights.get(key);
-        if (state === 'uncached' || waited > LONGEST_FLIGHT) break;
+        if (state === 'uncached' || flights.has(DISK_FULL) || waited > LONGEST_FLIGHT) break;
         if (state !== undefined || !flights.add(key, 'under way')) {
             await sleep(Math.min(20 + waited / 10, 500));
             continue;
         }
         const reply = await r.subrequest('/_fetch', { method: 'HEAD' });
         flights.delete(key);
-        if (reply.status === 206) {
+        const status = reply.headersOut['X-Status'];
+        if (status === undefined) { // nginx ended the writer
+            unwritten += 1;
+            if (unwritten > 1) flights.set(DISK_FULL, 'yes', CACHE_REST);
+        } else if (status === '206') {
             if (reply.headersOut['X-Cache'] === 'HIT') break;
-            // It may have ended early, or not been written: it is there if the next try hits.
+            // It came, whole or not: it is there if the next try hits. Of a file that changed a moment
+            // ago nothing is kept, and what will not stay is not fetched for ever.
             incomplete += 1;
-            if (incomplete > 2) flights.set(key, 'uncached', CACHE_REST);
-            continue;
-        }
-        if (reply.status < 500) {
+            const kept = reply.headersOut['X-Kept'] === 'yes';
+            if (!kept || incomplete > MOST_INCOMPLETE) flights.set(key, 'uncached', CACHE_REST);
+        } else if (Number(status) < 500) {
             r.return(410); // no such block: the request is the service's
             return;
-        }
-        if (waited > PATIENCE) {
+        } else if (waited > PATIENCE) {
             r.return(503);
             return;
+        } else {
+            await sleep(pauseAfter(tries++));
         }
-        await sleep(pauseAfter(tries++));
     }
     r.internalRedirect('@answer');
+}
+
+// Fetches a block for fill, in a request of its own: when a block cannot be written, nginx ends the
+// request that a subrequest belongs to, whatever else it had to do. This one then gives no answer.
+async function write(r) {
+    const reply = await r.subrequest('/_write', { method: 'HEAD' });
+    r.headersOut['X-Status'] = `${reply.status}`;
+    // add_header leaves subrequests alone.
+    r.headersOut['X-Cache'] = reply.variables.upstream_cache_status;
+    // Of a file that was written to a moment ago: service/protocol/plan.py.
+    r.headersOut['X-Kept'] = /immutable/.test(reply.headersOut['Cache-Control']) ? 'yes' : 'no';
+    r.return(204);
 }
 
 // Content-Disposition of a download, in the service's words: service/protocol/disposition.py.
@@ -208,4 +230,4 @@ async function metrics(r) {
     ].join('\n'));
 }
 
-export default { asAsked, dispatch, fill, metrics };
+export default { asAsked, dispatch, fill, write, metrics };
