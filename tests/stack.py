@@ -123,6 +123,22 @@ class Stack:
         return [line for line in found if line["event"] == "request"]
 
 
+def docker(*words: str) -> str:
+    return subprocess.run(
+        ["docker", *words], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+@contextlib.contextmanager
+def container(stack: Stack, *words: str) -> Iterator[str]:
+    """Run one more container on the stack's network; give its name."""
+    name = docker("run", "--detach", "--network", f"{stack.project}_default", *words)
+    try:
+        yield name
+    finally:
+        docker("rm", "--force", name)
+
+
 @contextlib.contextmanager
 def running(
     media: Path, *files: Path, variables: Mapping[str, str] | None = None, **settings: str

@@ -5,11 +5,10 @@ asks, but not the service's container; and what the tests of that share.
 import contextlib
 import json
 import secrets
-import subprocess
 from collections.abc import Iterator
 
 from server import until
-from stack import Stack
+from stack import Stack, container, docker
 
 VIEWER = "203.0.113.7"  # RFC 5737: addresses that nobody has
 PROXIES = "192.0.2.0/24"
@@ -55,22 +54,6 @@ http {
     }
 }
 """
-
-
-def docker(*words: str) -> str:
-    return subprocess.run(
-        ["docker", *words], check=True, capture_output=True, text=True
-    ).stdout.strip()
-
-
-@contextlib.contextmanager
-def container(stack: Stack, *words: str) -> Iterator[str]:
-    """Run one more container on the stack's network; give its name."""
-    name = docker("run", "--detach", "--network", f"{stack.project}_default", *words)
-    try:
-        yield name
-    finally:
-        docker("rm", "--force", name)
 
 
 @contextlib.contextmanager

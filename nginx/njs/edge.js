@@ -19,6 +19,8 @@ const LONGEST_FLIGHT = 60000;
 const CACHE_REST = 5000;
 // A block that arrives so often without being in the cache afterwards does not stay there.
 const MOST_INCOMPLETE = 5;
+// So many tries in a row that are cut short are not the replicas' doing: the disk is full.
+const MOST_CUT_SHORT = 4;
 // The name under which the flights' zone knows that no block can be written at all: the disk is full.
 const DISK_FULL = 'full';
 
@@ -145,7 +147,7 @@ async function current(r, path) {
 // leaves does not waste what is under way. If the replica dies, the next is asked. The others look
 // after 20 ms whether it is there, and then more and more rarely (proxy_cache_lock: every 500 ms).
 // What it costs: the first byte of a cold block waits for its last.
-// On a full disk that would be waiting for nothing, and every block fetched again and again: after two
+// On a full disk that would be waiting for nothing, and every block fetched again and again: after three
 // tries that the disk ended, all pass without the cache for a while.
 async function fill(r) {
     const key = `${r.variables.request_uri}|${r.headersIn['Range']}`;
@@ -162,9 +164,9 @@ async function fill(r) {
         const reply = await r.subrequest('/_fetch', { method: 'HEAD' });
         flights.delete(key);
         const status = reply.headersOut['X-Status'];
-        if (status === undefined) { // nginx ended the writer
+        if (status === undefined) { // the writer was ended: the replica died, or the disk is full
             unwritten += 1;
-            if (unwritten > 1) flights.set(DISK_FULL, 'yes', CACHE_REST);
+            if (unwritten > MOST_CUT_SHORT) flights.set(DISK_FULL, 'yes', CACHE_REST);
         } else if (status === '206') {
             if (reply.headersOut['X-Cache'] === 'HIT') break;
             // It came, whole or not: it is there if the next try hits. Of a file that changed a moment
@@ -185,8 +187,9 @@ async function fill(r) {
     r.internalRedirect('@answer');
 }
 
-// Fetches a block for fill, in a request of its own: when a block cannot be written, nginx ends the
-// request that a subrequest belongs to, whatever else it had to do. This one then gives no answer.
+// Fetches a block for fill, in a request of its own: when a block ends early or cannot be written, nginx
+// ends the request that the subrequest belongs to, whatever else it had to do. This one then gives no
+// answer.
 async function write(r) {
     const reply = await r.subrequest('/_write', { method: 'HEAD' });
     r.headersOut['X-Status'] = `${reply.status}`;

@@ -1,15 +1,16 @@
 """Nothing dropped: replicas die, stop and restart under a crowd, and no client notices."""
 
+import json
 import secrets
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import pytest
 from server import BLOCK, until, write
-from stack import Stack, running
+from stack import Stack, container, docker, running
 from viewers import Account, Client, Film, crowd, seeks
 from wire import ask
 
@@ -32,10 +33,6 @@ def replicated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 def replicas(stack: Stack) -> list[str]:
     return stack.compose("ps", "--quiet", "service").split()
-
-
-def docker(*words: str) -> None:
-    subprocess.run(["docker", *words], check=True, capture_output=True)
 
 
 def kill(stack: Stack) -> None:
@@ -66,14 +63,7 @@ def scale(stack: Stack) -> None:
 
 
 def healthy(name: str) -> bool | None:
-    template = "{{.State.Health.Status}}"
-    told = subprocess.run(
-        ["docker", "inspect", "--format", template, name],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return told.stdout.strip() == "healthy" or None
+    return docker("inspect", "--format", "{{.State.Health.Status}}", name) == "healthy" or None
 
 
 def films(stack: Stack) -> list[Film]:
@@ -143,3 +133,40 @@ def test_one_replica_alone_restarts_without_notice(replicated: Stack) -> None:
     replicated.up("--scale", "service=1")
     account = Crowd(replicated, films(replicated)).meets(restart_all)
     account.assert_flawless()
+
+
+@pytest.fixture
+def failing(replicated: Stack) -> Iterator[str]:
+    """Put a replica in the place of all that fails once in the midst of each span."""
+    source = (Path(__file__).parents[1] / "failing.py").read_text(encoding="utf-8")
+    image = f"{replicated.project}-service"
+    media = f"{replicated.media}:/media:ro"
+    with container(replicated, "--volume", media, image) as replica:
+        told = docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", replica)
+        (network,) = json.loads(told).values()
+        with container(
+            replicated, "--network-alias", "service", "--entrypoint", "python",
+            image, "-c", source, network["IPAddress"],
+        ) as name:  # fmt: skip
+            replicated.compose("stop", "service")
+            yield name
+    replicated.up()
+
+
+def test_a_block_that_breaks_off_is_fetched_again_before_anyone_sees_it(
+    replicated: Stack, failing: str
+) -> None:
+    """As when replicas die in the midst of every block, one after another."""
+    film = films(replicated)[0]
+    until(lambda: ask(replicated.base, f"/media/{film.target}").status < 500 or None, "it is asked")
+    account = Account()
+    clients = [Client(replicated.base, film, account) for _ in range(20)]
+    downloads = [client.download for client in clients[::2]]
+    watched = [partial(client.play, 0, SIZE) for client in clients[1::2]]
+    with crowd([*downloads, *watched]):
+        pass
+    for client in clients:
+        client.close()
+    account.assert_flawless()
+    cut = [line for line in docker("logs", failing).splitlines() if line.startswith("cut")]
+    assert len(cut) == len(range(0, SIZE, BLOCK))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from server import until
-from stack import Stack
-from trust import VIEWER, YEAR, client_of, container, docker, fresh
+from stack import Stack, container, docker
+from trust import VIEWER, YEAR, client_of, fresh
 from wire import Answer, answers_to, ask, open_socket
 
 pytestmark = pytest.mark.stack

@@ -1,0 +1,36 @@
+"""Between the edge and a replica: the first answer with a span is cut off in its midst, the next is
+whole. Run within a container, by its source alone: `failing.py ADDRESS-OF-THE-REPLICA`.
+"""
+
+import http.client
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+CUT: set[tuple[str, str]] = set()
+
+
+class Failing(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:  # the framework's name
+        replica = http.client.HTTPConnection(sys.argv[1], 8000, timeout=30)
+        replica.request("GET", self.path, headers=dict(self.headers.items()))
+        answer = replica.getresponse()
+        body = answer.read()
+        replica.close()
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            if name.lower() not in {"connection", "date", "server"}:
+                self.send_header(name, value)
+        self.end_headers()
+        asked = (self.path, self.headers.get("Range", ""))
+        if answer.status == 206 and asked not in CUT:
+            CUT.add(asked)
+            print("cut", *asked, flush=True)  # noqa: T201 # what the test looks for
+            body = body[: len(body) // 2]
+            self.close_connection = True
+        self.wfile.write(body)
+
+
+if __name__ == "__main__":
+    ThreadingHTTPServer(("", 8000), Failing).serve_forever()
