@@ -11,13 +11,13 @@ from contextlib import suppress
 from typing import Any
 
 import structlog
-import uvloop
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from quart import Quart
 
 from service import __version__, logs
 from service.app import Services, create_app
+from service.loop import Loop
 from service.settings import PREFIX, Settings, SettingsError, listen_source, load
 
 _log = structlog.get_logger()
@@ -32,6 +32,11 @@ _BACKLOG = 4096
 # Bytes; no network's segments are larger, but those of the loopback are (64 KiB): there the window
 # of a slow reader never opens by a whole one, so that it would look stalled.
 _MOST_SEGMENT = 8960
+
+# Bytes that the kernel takes ahead of what it may send: a fast client is kept busy meanwhile, and a
+# stalled one costs no more; without this the kernel took 2 MiB for it. What is on its way is not
+# counted, so that long links are as fast as ever.
+_AHEAD = 128 * 1024
 
 # Seconds for which an idle connection is kept, and the most that a request's headers may take.
 # Hypercorn 0.18 lets go of a connection that its client has closed only then, so not for long.
@@ -52,7 +57,7 @@ def main() -> int:
     _allow_many_descriptors()
     shown = _address(*listener.getsockname()[:2])
     print(f"Reelay {__version__} serves {settings.media} on http://{shown}/", flush=True)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=Loop) as runner:
         runner.run(run(create_app(settings), settings, listener))
         sys.stdout.flush()
         os._exit(0)  # threads that wait for a disk must not hold up the end
@@ -91,6 +96,8 @@ def listen(settings: Settings) -> socket.socket:
         milliseconds = int(settings.stall_timeout * 1000)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _MOST_SEGMENT)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _AHEAD)
     try:
         listener.bind((host, port))
         listener.listen(_BACKLOG)

@@ -20,9 +20,10 @@ from server import content
 from service.errors import ChangedError, NotFoundError, StorageError
 from service.protocol.ranges import Span
 from service.storage import local
-from service.storage.local import CHUNK, LocalSource, LocalStorage, revision, split_path
+from service.storage.local import LocalSource, LocalStorage, revision, split_path
+from service.storage.pieces import LARGE, SMALL
 
-SIZE = 3 * CHUNK + 777
+SIZE = 3 * LARGE + 777
 DATA = content(SIZE)
 PATIENCE = 30  # seconds, after which a test that waits for something fails
 
@@ -142,14 +143,14 @@ def slow_opens(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
         Span(0, SIZE),
         Span(0, 1),
         Span(SIZE - 1, 1),
-        Span(0, CHUNK),
-        Span(CHUNK, CHUNK),
-        Span(CHUNK - 1, 1),
-        Span(CHUNK - 1, 2),
-        Span(CHUNK - 1, CHUNK + 2),
-        Span(1, 2 * CHUNK),
-        Span(3 * CHUNK, 777),
-        Span(3 * CHUNK - 1, 778),
+        Span(0, LARGE),
+        Span(LARGE, LARGE),
+        Span(LARGE - 1, 1),
+        Span(LARGE - 1, 2),
+        Span(LARGE - 1, LARGE + 2),
+        Span(1, 2 * LARGE),
+        Span(3 * LARGE, 777),
+        Span(3 * LARGE - 1, 778),
         Span(5, 0),
     ],
     ids=str,
@@ -160,13 +161,13 @@ async def test_a_span_is_read_byte_for_byte(storage: LocalStorage, span: Span) -
     pieces = [piece async for piece in source.read(span)]
     source.close()
     assert b"".join(pieces) == DATA[span.start : span.end]
-    assert all(0 < len(piece) <= CHUNK for piece in pieces)
+    assert all(0 < len(piece) <= LARGE for piece in pieces)
 
 
 @pytest.mark.usefixtures("way")
 async def test_several_readers_of_one_file_do_not_disturb_each_other(storage: LocalStorage) -> None:
     sources = [await storage.open("film.mp4") for _ in range(8)]
-    spans = [Span(seed * 1000, 2 * CHUNK) for seed in range(8)]
+    spans = [Span(seed * 1000, 2 * LARGE) for seed in range(8)]
     found = await asyncio.gather(*map(read, sources, spans))
     for source in sources:
         source.close()
@@ -197,8 +198,8 @@ async def test_a_file_that_shrinks_ends_the_read_without_a_wrong_byte(
     with pytest.raises(ChangedError):  # noqa: PT012 # changed between two pieces
         async for piece in source.read(Span(0, SIZE)):
             got += piece
-            os.truncate(media / "film.mp4", CHUNK + 10)
-    assert got == DATA[:CHUNK]
+            os.truncate(media / "film.mp4", LARGE + 10)
+    assert got == DATA[:SMALL]
     source.close()
 
 
@@ -213,7 +214,7 @@ async def test_a_file_rewritten_in_place_ends_the_read_without_a_wrong_byte(
         async for piece in source.read(Span(0, SIZE)):
             got += piece
             (media / "film.mp4").write_bytes(content(SIZE, 2))  # the size stays
-    assert got == DATA[:CHUNK]
+    assert got == DATA[:SMALL]
     source.close()
 
 
@@ -226,7 +227,7 @@ async def test_a_file_that_grows_is_another_version(storage: LocalStorage, media
             got += piece
             with (media / "film.mp4").open("ab") as file:
                 file.write(b"more")
-    assert got == DATA[:CHUNK]
+    assert got == DATA[:SMALL]
     source.close()
 
 
@@ -239,7 +240,7 @@ async def test_a_file_replaced_or_removed_is_read_to_its_end(
     (media / "new").rename(media / "film.mp4")
     assert await read(replaced, Span(0, SIZE)) == DATA
     (media / "film.mp4").unlink()
-    assert await read(removed, Span(CHUNK, CHUNK)) == DATA[CHUNK : 2 * CHUNK]
+    assert await read(removed, Span(LARGE, LARGE)) == DATA[LARGE : 2 * LARGE]
     replaced.close()
     removed.close()
 

@@ -1,0 +1,32 @@
+"""How much of a body is read and sent at a time.
+Law: what a client does not take is held in memory; so it is little, until the client takes it."""
+
+# Bytes. Most of what a slow client costs is this one piece: 1,000 of them, with 256 KiB, 290 MB.
+SMALL = 64 * 1024
+
+# Bytes. A send costs some 40 µs beside its bytes, so large ones are fast. A whole file, warm cache,
+# under Hypercorn: 77 MB/s in pieces of 8 KiB, 900 of 64 KiB, 1,600 of 256 KiB, 1,700 of 384 KiB.
+LARGE = 384 * 1024
+
+# Bytes that a client is to take promptly before its pieces are large: more than the kernels take by
+# themselves for one that reads nothing, 128 KiB here (`_AHEAD` in __main__.py) and as many there.
+_TRIAL = 320 * 1024
+
+# Seconds in which a piece is taken promptly; the turns of all other viewers fit in it.
+_PROMPT = 0.25
+
+
+class Pieces:
+    """The size of a response's next piece, by how its client took those before."""
+
+    def __init__(self) -> None:
+        self._taken_promptly = 0
+
+    @property
+    def size(self) -> int:
+        """The most bytes that the next piece may have."""
+        return LARGE if self._taken_promptly >= _TRIAL else SMALL
+
+    def taken(self, length: int, seconds: float) -> None:
+        """Learn that a piece of this length was taken, after so long. A slow one starts anew."""
+        self._taken_promptly = self._taken_promptly + length if seconds < _PROMPT else 0

@@ -1,0 +1,118 @@
+"""Clients that hardly read, and clients that never finish asking: what they cost, and whom."""
+
+import contextlib
+import re
+import resource
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from server import BLOCK, Server, content, serve, until, write
+from wire import ask
+
+DATA = content(8 * BLOCK)  # more than the kernels take for a client that reads nothing
+
+SLOW = 1000
+HEADERLESS = 500
+MOST_MEMORY = 128 * 1024  # bytes that the process may grow by for each slow client
+
+ASKED = b"GET /media/large.mp4 HTTP/1.1\r\nHost: x\r\n\r\n"
+HALF_ASKED = b"GET /media/large.mp4 HTTP/1.1\r\nHost: x\r\nX-Endless: "
+KEEP_ALIVE = 5  # seconds: the most that a request's headers may take
+
+
+@pytest.fixture(scope="module", autouse=True)
+def descriptors() -> Iterator[None]:
+    """Let this process have as many connections as it may."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    write(tmp_path / "media", "large.mp4", DATA)
+    with serve(tmp_path / "media", LOG_LEVEL="warning") as running:
+        yield running
+
+
+def begin(server: Server, clients: ExitStack, request: bytes, buffer: int | None) -> socket.socket:
+    host, port = server.base.removeprefix("http://").split(":")
+    client = clients.enter_context(socket.socket())
+    if buffer is not None:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    client.settimeout(60)
+    client.connect((host, int(port)))
+    client.sendall(request)
+    return client
+
+
+def resident(server: Server) -> int:
+    """Give the bytes of memory that the process has."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii")
+    match = re.search(r"VmRSS:\s+(\d+) kB", status)
+    assert match
+    return int(match[1]) * 1024
+
+
+def open_descriptors(server: Server) -> int:
+    return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
+
+
+def watch(server: Server, times: int) -> None:
+    """Be another viewer, of whom no span may fail or be wrong."""
+    for number in range(times):
+        start = number * 100_003 % (len(DATA) - 65536)
+        headers = {"Range": f"bytes={start}-{start + 65535}"}
+        answer = ask(server.base, "/media/large.mp4", headers)
+        assert answer.status == 206
+        first, last = answer.span()
+        assert answer.body == DATA[first : last + 1]
+        assert first == start
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+@pytest.mark.parametrize("buffer", [4096, None], ids=["small buffers", "default buffers"])
+def test_a_slow_client_costs_little_and_others_go_on(server: Server, buffer: int | None) -> None:
+    with ExitStack() as stack:  # what the first of all cost is not for each
+        for _ in range(20):
+            begin(server, stack, ASKED, buffer)
+        watch(server, 20)
+    until(lambda: server.metric("reelay_responses_in_progress") == 1 or None, "they are gone")
+    before = resident(server)
+    with ExitStack() as stack:
+        clients = [begin(server, stack, ASKED, buffer) for _ in range(SLOW)]
+        for _ in range(5):
+            for client in clients:
+                assert client.recv(1024)
+            watch(server, 10)
+            time.sleep(0.5)
+        assert server.metric("reelay_responses_in_progress") == SLOW + 1  # with the question
+        growth = (resident(server) - before) / SLOW
+    assert growth <= MOST_MEMORY
+    until(lambda: server.metric("reelay_responses_in_progress") == 1 or None, "they are gone")
+
+
+def test_a_client_that_takes_all_its_headers_time_is_cut_and_others_go_on(server: Server) -> None:
+    before = open_descriptors(server)
+    with ExitStack() as stack:
+        started = time.monotonic()
+        clients = [begin(server, stack, HALF_ASKED, None) for _ in range(HEADERLESS)]
+        until(lambda: open_descriptors(server) > HEADERLESS or None, "all are accepted")
+        while time.monotonic() - started < KEEP_ALIVE - 1:  # a byte now and then gains no time
+            for client in clients:
+                with contextlib.suppress(ConnectionError):
+                    client.sendall(b"x")
+            watch(server, 10)
+            time.sleep(0.5)
+        for client in clients:
+            with contextlib.suppress(ConnectionError):
+                assert client.recv(1) == b""
+        assert time.monotonic() - started < 3 * KEEP_ALIVE
+        until(lambda: open_descriptors(server) < before + 10 or None, "descriptors are returned")
+    watch(server, 10)

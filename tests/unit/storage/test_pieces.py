@@ -1,0 +1,40 @@
+"""How much is sent at a time, by what was taken before."""
+
+from service.storage.pieces import LARGE, SMALL, Pieces
+
+AT_ONCE, IN_A_SECOND = 0.001, 1.0
+BOTH_KERNELS = 256 * 1024  # what they take for a client that reads nothing (pieces.py)
+
+
+def test_pieces_are_small_for_as_long_as_the_kernels_may_be_all_that_takes_them() -> None:
+    pieces, sent = Pieces(), 0
+    while sent <= BOTH_KERNELS:
+        assert pieces.size == SMALL
+        pieces.taken(SMALL, AT_ONCE)
+        sent += SMALL
+
+
+def test_pieces_are_large_for_a_client_that_takes_them() -> None:
+    pieces = Pieces()
+    for _ in range(5):
+        pieces.taken(pieces.size, AT_ONCE)
+    assert pieces.size == LARGE
+    pieces.taken(LARGE, AT_ONCE)
+    assert pieces.size == LARGE
+
+
+def test_a_client_that_grows_slow_gets_small_pieces_again() -> None:
+    pieces = Pieces()
+    for _ in range(9):
+        pieces.taken(pieces.size, AT_ONCE)
+    pieces.taken(LARGE, IN_A_SECOND)
+    assert pieces.size == SMALL
+    pieces.taken(SMALL, AT_ONCE)
+    assert pieces.size == SMALL
+
+
+def test_a_slow_client_never_gets_a_large_one() -> None:
+    pieces = Pieces()
+    for _ in range(99):
+        pieces.taken(pieces.size, IN_A_SECOND)
+        assert pieces.size == SMALL
