@@ -1,0 +1,77 @@
+"""Nobody blocks others: clients that hardly read or never finish asking, in front of the edge."""
+
+import resource
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+from contract import Origin
+from server import BLOCK, content, write
+from stack import Stack
+from wire import TRUSTING, ask
+
+pytestmark = pytest.mark.stack
+
+SLOW, HEADERLESS = 1000, 500
+SECONDS = 20
+SPAN = 64 * 1024
+MOST_MEMORY = 600 * 2**20  # bytes of the edge's container, as the README says
+
+DATA = content(8 * BLOCK, 77)
+
+
+@pytest.fixture(autouse=True)
+def descriptors() -> Iterator[None]:
+    """Let this process have as many connections as it may."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def begin(address: str, clients: ExitStack, request: str) -> socket.socket:
+    plain = socket.create_connection((address, 8443), 60)
+    client = clients.enter_context(TRUSTING.wrap_socket(plain, server_hostname="localhost"))
+    client.sendall(request.encode())
+    return client
+
+
+def memory(stack: Stack) -> int:
+    """Give the bytes that the engine counts as the edge's."""
+    name = stack.compose("ps", "--quiet", "nginx").strip()
+    told = subprocess.run(
+        ["docker", "stats", "--no-stream", "--format", "{{.MemUsage}}", name],
+        check=True, capture_output=True, text=True,
+    ).stdout.split()[0]  # fmt: skip
+    unit = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[told[-3:]]
+    return int(float(told[:-3]) * unit)
+
+
+@pytest.mark.parametrize("span", ["0-", "7-"], ids=["whole blocks", "cut"])
+def test_slow_clients_cost_little_and_others_go_on(origin: Origin, stack: Stack, span: str) -> None:
+    write(stack.media, "slow.mp4", DATA)
+    assert ask(origin.base, "/download/slow.mp4").body == DATA
+    asked = f"GET /media/slow.mp4 HTTP/1.1\r\nHost: x\r\nRange: bytes={span}\r\n\r\n"
+    address = stack.address("nginx")  # a published port has a proxy before it that takes much
+    with ExitStack() as clients:
+        slow = [begin(address, clients, asked) for _ in range(SLOW)]
+        for _ in range(HEADERLESS):
+            begin(address, clients, "GET /media/slow.mp4 HTTP/1.1\r\nHost: x\r\nX-Endl")
+        began, answers, most = time.monotonic(), 0, 0
+        while time.monotonic() - began < SECONDS:
+            for client in slow:
+                assert client.recv(1024)  # 1 KiB of each about every second
+            for number in range(10):
+                first = (answers + number) * 100_003 % (len(DATA) - SPAN)
+                value = f"bytes={first}-{first + SPAN - 1}"
+                answer = ask(origin.base, "/media/slow.mp4", {"Range": value})
+                start, last = answer.span()
+                assert start == first
+                assert answer.body == DATA[first : last + 1]
+            answers += 10
+            most = max(most, memory(stack))
+    assert most <= MOST_MEMORY
+    assert stack.container("nginx")["RestartCount"] == 0
