@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from server import BLOCK, free_port
@@ -16,18 +16,22 @@ from server import BLOCK, free_port
 ROOT = Path(__file__).parent.parent
 
 
+def missing(reason: str) -> NoReturn:
+    """Skip for want of something; fail instead where REELAY_REQUIRE_STACK says so."""
+    if os.environ.get("REELAY_REQUIRE_STACK") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
 def require_engine() -> None:
-    """Skip where there is no Docker engine; fail instead where REELAY_REQUIRE_STACK says so."""
+    """Go on only where there is a Docker engine."""
     for command in (["docker", "info"], ["docker", "compose", "version"]):
         try:
             done = subprocess.run(command, capture_output=True, check=False).returncode == 0
         except OSError:
             done = False
         if not done:
-            reason = f"needs a Docker engine with the compose plugin: `{' '.join(command)}` fails"
-            if os.environ.get("REELAY_REQUIRE_STACK") == "1":
-                pytest.fail(reason)
-            pytest.skip(reason)
+            missing(f"needs a Docker engine with the compose plugin: `{' '.join(command)}` fails")
 
 
 @dataclass

@@ -1,0 +1,75 @@
+"""The cache is emptied by one command while nginx runs, and no viewer notices."""
+
+import secrets
+import threading
+from functools import partial
+
+import pytest
+from contract import Origin
+from fetched import Fetched
+from server import BLOCK, write
+from stack import Stack
+from viewers import Account, Client, Film, crowd, seeks
+
+pytestmark = pytest.mark.stack
+
+SIZE = 6 * BLOCK + 99
+FOLDER = "/var/cache/nginx/blocks"
+COMMAND = ("exec", "-T", "nginx", "empty-cache")  # as in the README; -T: there is no terminal
+
+
+def on_disk(stack: Stack) -> tuple[int, int]:
+    """Count the cache's files and the bytes in them."""
+    command = f"find {FOLDER} -type f -printf '%s\\n'"
+    sizes = stack.compose("exec", "-T", "nginx", "sh", "-c", command).split()
+    return len(sizes), sum(map(int, sizes))
+
+
+def new_film(stack: Stack) -> Film:
+    name, data = f"{secrets.token_hex(4)}.mp4", secrets.token_bytes(SIZE)
+    write(stack.media, name, data)
+    return Film(name, data)
+
+
+def test_what_was_a_hit_is_a_miss_and_then_a_hit(stack: Stack, origin: Origin) -> None:
+    film, fetched = new_film(stack), Fetched(stack)
+
+    def state(value: str) -> str:
+        answer = origin.get(f"/media/{film.target}", Range=value)
+        first, last = answer.span()
+        assert answer.body == film.data[first : last + 1]
+        return answer.headers["X-Cache"]
+
+    assert [state("bytes=0-"), state("bytes=0-"), state("bytes=5-9")] == ["MISS", "HIT", "HIT"]
+    files, size = on_disk(stack)
+    assert files
+    assert size > BLOCK
+    stack.compose(*COMMAND)
+    assert on_disk(stack) == (0, 0)
+    assert [state("bytes=0-"), state("bytes=0-"), state("bytes=5-9")] == ["MISS", "HIT", "HIT"]
+    assert on_disk(stack)[0] == 1
+    assert fetched.media_requests == 2
+
+
+def test_no_viewer_notices(stack: Stack) -> None:
+    films, account, over = [new_film(stack) for _ in range(3)], Account(), threading.Event()
+
+    def view(number: int) -> None:
+        film = films[number % 3]
+        client = Client(stack.base, film, account, rate=4 * BLOCK)
+        while not over.is_set():
+            client.download()
+            for offset in seeks(film, number, 2):
+                client.play(offset, 2 * BLOCK)
+        client.close()
+
+    since = stack.compose("exec", "-T", "nginx", "date", "+%s").strip()
+    with crowd([partial(view, number) for number in range(20)]):
+        try:
+            for _ in range(8):
+                stack.compose(*COMMAND)
+        finally:
+            over.set()
+    account.assert_flawless()
+    lines = stack.compose("logs", "--no-log-prefix", "--since", since, "nginx").splitlines()
+    assert [line for line in lines if "[crit]" in line or "[alert]" in line] == []

@@ -1,0 +1,169 @@
+"""The same answers in HTTP/1.1, HTTP/2 and HTTP/3, as curl sees them from a container of the edge's
+image: what it has is new enough, whatever the machine has."""
+
+import hashlib
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from contract import DATA, REVISION, TAG
+from server import BLOCK, SIZE
+from stack import Stack, missing
+
+pytestmark = pytest.mark.stack
+
+VERSIONS = {"1.1": "--http1.1", "2": "--http2", "3": "--http3-only"}
+LAST = SIZE - 1
+DATE = "Sun, 06 Nov 1994 08:49:37 GMT"  # contract.MODIFIED, RFC 9110 §5.6.7
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is asked for, and the span that comes: None for the whole file."""
+
+    name: str
+    headers: dict[str, str]
+    media: tuple[int, int] | None
+    download: tuple[int, int] | None = field(default=None)
+
+
+def case(name: str, value: str, media: tuple[int, int], download: tuple[int, int]) -> Case:
+    return Case(name, {"Range": value}, media, download)
+
+
+B = BLOCK
+CASES = [
+    case("a whole block", f"bytes={B}-{2 * B - 1}", (B, 2 * B - 1), (B, 2 * B - 1)),
+    case("from the start", "bytes=0-", (0, B - 1), (0, LAST)),
+    case("from within a block", f"bytes={B + 7}-", (B + 7, 2 * B - 1), (B + 7, LAST)),
+    case("within a block", "bytes=200-999", (200, 999), (200, 999)),
+    case("across blocks", f"bytes={B - 5}-{2 * B + 5}", (B - 5, B - 1), (B - 5, 2 * B + 5)),
+    case("the last, short block", f"bytes={3 * B}-", (3 * B, LAST), (3 * B, LAST)),
+    case("a suffix", "bytes=-500", (SIZE - 500, LAST), (SIZE - 500, LAST)),
+    Case("no range", {}, None),
+    # RFC 9110 §13.1.5: a condition that fails makes it a request without Range.
+    Case("If-Range holds", {"Range": "bytes=5-9", "If-Range": TAG}, (5, 9), (5, 9)),
+    Case("If-Range by date holds", {"Range": "bytes=5-9", "If-Range": DATE}, (5, 9), (5, 9)),
+    Case("If-Range fails", {"Range": "bytes=5-9", "If-Range": '"other"'}, None),
+]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What curl prints of one answer."""
+
+    version: str
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Curl:
+    """curl, in a container on a network of the engine's."""
+
+    def __init__(self, stack: Stack, network: str, base: str) -> None:
+        # In a folder that the image's user may write to.
+        options = ["--rm", "--network", network, "--workdir", "/var/cache/nginx"]
+        self.name = docker(
+            "run", "--detach", *options, "--entrypoint", "sleep", f"{stack.project}-nginx", "3600"
+        ).decode().strip()  # fmt: skip
+        self.base = base
+
+    def has_http3(self) -> bool:
+        return b"HTTP3" in self("--version")
+
+    def __call__(self, *words: str) -> bytes:
+        return docker("exec", self.name, "curl", *words)
+
+    def get(self, version: str, target: str, headers: dict[str, str]) -> Said:
+        named = [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
+        told = self("--silent", "--show-error", "--insecure", "--include", "--max-time", "60",
+                    VERSIONS[version], *named, self.base + target)  # fmt: skip
+        head, _, body = told.partition(b"\r\n\r\n")
+        first, *lines = head.decode().split("\r\n")
+        spoken, status = first.split()[:2]
+        fields = {name.lower(): value.strip() for name, _, value in
+                  (line.partition(":") for line in lines)}  # fmt: skip
+        return Said(spoken, int(status), fields, body)
+
+    def remove(self) -> None:
+        docker("rm", "--force", self.name)
+
+
+def docker(*words: str) -> bytes:
+    done = subprocess.run(["docker", *words], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def curl(stack: Stack) -> Iterator[Curl]:
+    """On the stack's own network, where the edge is `nginx`."""
+    client = Curl(stack, f"{stack.project}_default", "https://nginx:8443")
+    try:
+        if not client.has_http3():
+            missing("needs a curl with HTTP/3 in the edge's image: `curl --version` has no HTTP3")
+        yield client
+    finally:
+        client.remove()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("door", ["media", "download"])
+@pytest.mark.parametrize("asked", CASES, ids=lambda asked: asked.name)
+def test_every_range_gives_the_same_bytes(curl: Curl, asked: Case, door: str, version: str) -> None:
+    span = asked.media if door == "media" else asked.download
+    for query in ("", f"?v={REVISION}"):
+        answer = curl.get(version, f"/{door}/file.mp4{query}", asked.headers)
+        assert answer.version == f"HTTP/{version}"
+        first, last = span or (0, LAST)
+        assert answer.status == (206 if span else 200)
+        content_range = f"bytes {first}-{last}/{SIZE}" if span else None
+        assert answer.headers.get("content-range") == content_range
+        assert answer.headers["content-length"] == str(last - first + 1)
+        assert answer.headers["etag"] == TAG
+        assert answer.headers["last-modified"] == DATE
+        assert answer.body == DATA[first : last + 1]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("door", ["media", "download"])
+def test_what_cannot_be_satisfied_is_416(curl: Curl, door: str, version: str) -> None:
+    answer = curl.get(version, f"/{door}/file.mp4", {"Range": f"bytes={SIZE}-"})
+    assert answer.status == 416
+    assert answer.headers["content-range"] == f"bytes */{SIZE}"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_answer_offers_http3_at_the_published_port(
+    curl: Curl, stack: Stack, version: str
+) -> None:
+    for target in ("/", "/media/file.mp4", "/media/missing.mp4", "/metrics"):
+        answer = curl.get(version, target, {"Range": "bytes=0-9"})
+        assert answer.headers["alt-svc"] == f'h3=":{stack.ports["HTTPS"]}"; ma=86400'
+
+
+def test_the_published_port_speaks_http3(stack: Stack, curl: Curl) -> None:
+    """From the machine's own network, as a browser on it would."""
+    outside = Curl(stack, "host", stack.base)
+    try:
+        answer = outside.get("3", "/media/file.mp4", {"Range": "bytes=5-9"})
+        assert (answer.version, answer.body) == ("HTTP/3", DATA[5:10])
+    finally:
+        outside.remove()
+
+
+def test_more_requests_than_a_connection_may_have_streams_are_all_answered(curl: Curl) -> None:
+    number = 100  # a connection may have 32; what is more waits, or opens the next
+    url = f"{curl.base}/media/file.mp4?v={REVISION}"
+    each = [word for i in range(number) for word in ("--output", f"part-{i}", url)]
+    told = curl("--silent", "--insecure", "--http3-only", "--parallel", "--parallel-max", "100",
+                "--write-out", "%{http_version} %{http_code} %{num_connects}\\n",
+                "--range", f"{B}-", *each)  # fmt: skip
+    answers = [line.split() for line in told.decode().splitlines()]
+    assert [(version, code) for version, code, _ in answers] == [("3", "206")] * number
+    assert sum(int(connects) for *_, connects in answers) < 10  # they share connections
+    sums = docker("exec", curl.name, "sh", "-c", "cat part-* | wc -c; sha256sum part-*").split()
+    assert int(sums[0]) == number * B
+    assert set(sums[1::2]) == {hashlib.sha256(DATA[B : 2 * B]).hexdigest().encode()}

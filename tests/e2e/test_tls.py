@@ -1,0 +1,76 @@
+"""TLS as testssl.sh sees it, and HSTS."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from contract import Origin
+from stack import Stack, missing
+from wire import ask
+
+pytestmark = pytest.mark.stack
+
+YEAR = 365 * 86400
+
+# What a certificate that nobody else signed brings, and one by an authority has not.
+SELF_SIGNED = {
+    "cert_chain_of_trust",
+    "cert_revocation",  # no CRL, no OCSP: nobody could be asked
+}
+
+
+@pytest.fixture
+def strict(stack: Stack) -> Iterator[Stack]:
+    stack.settings["HSTS_MAX_AGE"] = str(YEAR)
+    try:
+        stack.up()
+        yield stack
+    finally:
+        del stack.settings["HSTS_MAX_AGE"]
+        stack.up()
+
+
+def test_hsts_is_not_said_unless_it_is_set(origin: Origin) -> None:
+    for target in ("/", "/media/file.mp4", "/metrics"):
+        assert "Strict-Transport-Security" not in origin.get(target).headers
+
+
+def test_testssl_finds_nothing_above_low_and_hsts_is_said(strict: Stack, tmp_path: Path) -> None:
+    for target in ("/", "/media/file.mp4", "/download/file.mp4", "/media/missing.mp4", "/metrics"):
+        answer = ask(strict.base, target, {"Range": "bytes=0-9"})
+        assert answer.headers.get_all("Strict-Transport-Security") == [f"max-age={YEAR}"]
+    # RFC 6797 §7.2: not in answers that did not come by TLS.
+    plain = ask(f"http://127.0.0.1:{strict.ports['HTTP']}", "/")
+    assert "Strict-Transport-Security" not in plain.headers
+
+    findings = tried(strict, tmp_path / "findings.json")
+    assert len(findings) > 80  # or it has not looked
+    graded = {"LOW", "MEDIUM", "HIGH", "CRITICAL", "WARN", "FATAL"} - {"LOW"}
+    above = {f["id"]: f["finding"] for f in findings if f["severity"] in graded}
+    # One by one where there are several certificates: "cert_revocation <cert#1>".
+    unexpected = {i: text for i, text in above.items() if i.split()[0] not in SELF_SIGNED}
+    assert unexpected == {}
+    (hsts,) = (f for f in findings if f["id"] == "HSTS_time")
+    assert hsts["severity"] == "OK"
+
+
+def tried(stack: Stack, report: Path) -> list[dict[str, str]]:
+    """Let testssl.sh look at protocols, ciphers, key exchange, certificate, headers and every
+    vulnerability that it knows; without what it knows of single clients, it takes half a minute."""
+    program = shutil.which("testssl") or shutil.which("testssl.sh")
+    if program is None:
+        missing("needs testssl.sh: apt-get install testssl.sh")
+    looks = ["--protocols", "--standard", "--pfs", "--server-preference", "--server-defaults",
+             "--headers", "--vulnerable"]  # fmt: skip
+    quiet = ["--quiet", "--color", "0", "--warnings", "off", "--nodns", "none"]
+    done = subprocess.run(
+        [program, *quiet, *looks, "--ip", "127.0.0.1", "--jsonfile", report, stack.base],
+        capture_output=True, text=True, check=False, timeout=600,
+    )  # fmt: skip
+    # It exits with the number of what it found.
+    assert report.exists(), done.stdout + done.stderr
+    findings: list[dict[str, str]] = json.loads(report.read_text())
+    return findings
