@@ -4,6 +4,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -170,3 +171,20 @@ def test_a_block_that_breaks_off_is_fetched_again_before_anyone_sees_it(
     account.assert_flawless()
     cut = [line for line in docker("logs", failing).splitlines() if line.startswith("cut")]
     assert len(cut) == len(range(0, SIZE, BLOCK))
+
+
+def test_a_replica_that_says_nothing_is_replaced_by_the_next(replicated: Stack) -> None:
+    replicated.up("--scale", f"service={REPLICAS}")
+    film = films(replicated)[0]
+    frozen = replicas(replicated)[0]
+    docker("pause", frozen)
+    try:
+        with ThreadPoolExecutor(12) as pool:
+            ranges = [{"Range": f"bytes={number * BLOCK}-"} for number in range(12)]
+            answers = list(
+                pool.map(lambda asked: ask(replicated.base, f"/media/{film.target}", asked), ranges)
+            )
+    finally:
+        docker("unpause", frozen)
+    assert [answer.status for answer in answers] == [206] * 12
+    assert b"".join(answer.body for answer in answers) == film.data[: 12 * BLOCK]
