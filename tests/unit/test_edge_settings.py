@@ -26,7 +26,7 @@ def run(**settings: str) -> tuple[int, dict[str, str], str]:
 @pytest.mark.parametrize(
     ("setting", "value", "expected"),
     [
-        ("MAX_PARTIAL_SIZE", "", {"BLOCK_SIZE": "4194304", "CACHE_MIN_FREE": "16777216"}),
+        ("MAX_PARTIAL_SIZE", "", {"BLOCK_SIZE": "4194304"}),
         ("MAX_PARTIAL_SIZE", "64KiB", {"BLOCK_SIZE": "65536"}),
         ("MAX_PARTIAL_SIZE", "1 gib", {"BLOCK_SIZE": "1073741824"}),
         ("MAX_PARTIAL_SIZE", "0065536", {"BLOCK_SIZE": "65536"}),
