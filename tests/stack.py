@@ -144,6 +144,23 @@ def container(stack: Stack, *words: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
+def failing_replica(stack: Stack) -> Iterator[str]:
+    """Put a replica in the place of all that fails once in the midst of each span: failing.py."""
+    source = (ROOT / "tests" / "failing.py").read_text(encoding="utf-8")
+    image = f"{stack.project}-service"
+    with container(stack, "--volume", f"{stack.media}:/media:ro", image) as replica:
+        told = docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", replica)
+        (network,) = json.loads(told).values()
+        with container(
+            stack, "--network-alias", "service", "--entrypoint", "python",
+            image, "-c", source, network["IPAddress"],
+        ) as name:  # fmt: skip
+            stack.compose("stop", "service")
+            yield name
+    stack.up()
+
+
+@contextlib.contextmanager
 def running(
     media: Path, *files: Path, variables: Mapping[str, str] | None = None, **settings: str
 ) -> Iterator[Stack]:

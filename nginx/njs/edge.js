@@ -15,8 +15,10 @@ const PATIENCE = 10000;
 const PATIENCE_WITH_STALE = 1000;
 // The most for which one request waits for a block that another fetches.
 const LONGEST_FLIGHT = 60000;
-// A block that does not come into the cache is passed on without it for so long.
-const CACHE_REST = 5000;
+// For so long nothing is brought into the cache after its disk was found full, and no block of a file
+// that is not kept yet, or did not stay.
+const DISK_REST = 30000;
+const BLOCK_REST = 5000;
 // A block that arrives so often without being in the cache afterwards does not stay there.
 const MOST_INCOMPLETE = 5;
 // So many tries in a row that are cut short are not the replicas' doing: the disk is full.
@@ -72,12 +74,12 @@ function plan(r, revision) {
     const conditional = headers['If-Range'] !== undefined;
     if (conditional && headers['If-Range'] !== `"${revision}"`) return null;
     const range = headers['Range'];
-    if (range === undefined) return { location: '@cut', span: '' };
+    if (range === undefined) return { location: '@cut', span: '', long: true };
     const match = RANGE.exec(range);
     if (match === null) return null;
     const first = Number(match[1]), open = match[2] === '';
     if (!open && Number(match[2]) < first) return null;
-    if (r.uri.startsWith('/download/')) return { location: '@cut', span: range };
+    if (r.uri.startsWith('/download/')) return { location: '@cut', span: range, long: true };
     const block = Number(r.variables.block_size);
     const end = (Math.floor(first / block) + 1) * block - 1;
     const last = open ? end : Math.min(Number(match[2]), end);
@@ -112,7 +114,10 @@ function dispatch(r) {
 }
 
 function send(r, path, revision, pin) {
-    const v = r.variables, answer = plan(r, revision);
+    const v = r.variables;
+    let answer = plan(r, revision);
+    // Of several blocks, which would be cut off at the first one that the disk has no room for.
+    if (answer !== null && answer.long && ngx.shared.flights.has(DISK_FULL)) answer = null;
     if (answer !== null) {
         v.target = `${path}?v=${revision}`;
         v.span = answer.span;
@@ -147,12 +152,14 @@ async function current(r, path) {
 // leaves does not waste what is under way. If the replica dies, the next is asked. The others look
 // after 20 ms whether it is there, and then more and more rarely (proxy_cache_lock: every 500 ms).
 // What it costs: the first byte of a cold block waits for its last.
-// On a full disk that would be waiting for nothing, and every block fetched again and again: after three
-// tries that the disk ended, all pass without the cache for a while.
+// What cannot be given from the cache is refused: a stream that broke off in the midst of a block
+// would, in an answer of several, be followed by the next block. The request is then the service's.
+// On a full disk, where all that would be waiting for nothing, it is so at once: after some tries that
+// were cut short, for a while.
 async function fill(r) {
     const key = `${r.variables.request_uri}|${r.headersIn['Range']}`;
     const flights = ngx.shared.flights, started = Date.now();
-    let unwritten = 0, incomplete = 0;
+    let cutShort = 0, incomplete = 0;
     for (let tries = 0; ;) {
         const waited = Date.now() - started;
         const state = flights.get(key);
@@ -165,26 +172,27 @@ async function fill(r) {
         flights.delete(key);
         const status = reply.headersOut['X-Status'];
         if (status === undefined) { // the writer was ended: the replica died, or the disk is full
-            unwritten += 1;
-            if (unwritten > MOST_CUT_SHORT) flights.set(DISK_FULL, 'yes', CACHE_REST);
+            cutShort += 1;
+            if (cutShort > MOST_CUT_SHORT) flights.set(DISK_FULL, 'yes', DISK_REST);
         } else if (status === '206') {
-            if (reply.headersOut['X-Cache'] === 'HIT') break;
-            // It came, whole or not: it is there if the next try hits. Of a file that changed a moment
-            // ago nothing is kept, and what will not stay is not fetched for ever.
+            if (reply.headersOut['X-Cache'] === 'HIT') {
+                r.internalRedirect('@cached');
+                return;
+            }
+            // It came: it is there if the next try hits. Of a file that changed a moment ago nothing
+            // is kept, and what will not stay is not fetched for ever.
             incomplete += 1;
             const kept = reply.headersOut['X-Kept'] === 'yes';
-            if (!kept || incomplete > MOST_INCOMPLETE) flights.set(key, 'uncached', CACHE_REST);
+            if (!kept || incomplete > MOST_INCOMPLETE) flights.set(key, 'uncached', BLOCK_REST);
         } else if (Number(status) < 500) {
-            r.return(410); // no such block: the request is the service's
-            return;
+            break; // no such block
         } else if (waited > PATIENCE) {
-            r.return(503);
-            return;
+            break; // no such service
         } else {
             await sleep(pauseAfter(tries++));
         }
     }
-    r.internalRedirect('@answer');
+    r.return(503);
 }
 
 // Fetches a block for fill, in a request of its own: when a block ends early or cannot be written, nginx

@@ -1,17 +1,15 @@
 """Nothing dropped: replicas die, stop and restart under a crowd, and no client notices."""
 
-import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import pytest
 from server import BLOCK, until, write
-from stack import Stack, container, docker, running
+from stack import Stack, docker, failing_replica, running
 from viewers import Account, Client, Film, crowd, seeks
 from wire import ask
 
@@ -138,20 +136,8 @@ def test_one_replica_alone_restarts_without_notice(replicated: Stack) -> None:
 
 @pytest.fixture
 def failing(replicated: Stack) -> Iterator[str]:
-    """Put a replica in the place of all that fails once in the midst of each span."""
-    source = (Path(__file__).parents[1] / "failing.py").read_text(encoding="utf-8")
-    image = f"{replicated.project}-service"
-    media = f"{replicated.media}:/media:ro"
-    with container(replicated, "--volume", media, image) as replica:
-        told = docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", replica)
-        (network,) = json.loads(told).values()
-        with container(
-            replicated, "--network-alias", "service", "--entrypoint", "python",
-            image, "-c", source, network["IPAddress"],
-        ) as name:  # fmt: skip
-            replicated.compose("stop", "service")
-            yield name
-    replicated.up()
+    with failing_replica(replicated) as name:
+        yield name
 
 
 def test_a_block_that_breaks_off_is_fetched_again_before_anyone_sees_it(
