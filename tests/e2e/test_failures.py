@@ -172,5 +172,6 @@ def test_a_replica_that_says_nothing_is_replaced_by_the_next(replicated: Stack) 
             )
     finally:
         docker("unpause", frozen)
+        until(partial(healthy, frozen), f"{frozen} is healthy")
     assert [answer.status for answer in answers] == [206] * 12
     assert b"".join(answer.body for answer in answers) == film.data[: 12 * BLOCK]
