@@ -4,6 +4,7 @@ Whatever a view does, here it is counted, logged, named, cut when it stalls, and
 import asyncio
 import re
 import time
+import traceback
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
@@ -95,6 +96,7 @@ class Exchanges:
             cause = _only_cause(error)
             if isinstance(cause, BrokenResponseError):
                 exchange.outcome = cause.outcome  # and Hypercorn closes the connection
+                _forget_frames(cause)
             else:
                 exchange.outcome = "failed"
                 _log.exception("unexpected error", request_id=exchange.request_id)
@@ -180,6 +182,15 @@ def _only_cause(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Let go of what was not sent: it would stay, by way of the frames that an error remembers and
+    the tasks that these know, until a full garbage collection.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
 
 
 async def _refuse_http_2(_scope: Any, _receive: Receive, send: Send) -> None:

@@ -35,9 +35,14 @@ def descriptors() -> Iterator[None]:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def media(tmp_path: Path) -> Path:
     write(tmp_path / "media", "large.mp4", DATA)
-    with serve(tmp_path / "media", LOG_LEVEL="warning") as running:
+    return tmp_path / "media"
+
+
+@pytest.fixture
+def server(media: Path) -> Iterator[Server]:
+    with serve(media, LOG_LEVEL="warning") as running:
         yield running
 
 
@@ -64,6 +69,10 @@ def open_descriptors(server: Server) -> int:
     return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
 
 
+def in_progress(server: Server) -> int:
+    return round(server.metric("reelay_responses_in_progress")) - 1  # without the question itself
+
+
 def watch(server: Server, times: int) -> None:
     """Be another viewer, of whom no span may fail or be wrong."""
     for number in range(times):
@@ -83,7 +92,7 @@ def test_a_slow_client_costs_little_and_others_go_on(server: Server, buffer: int
         for _ in range(20):
             begin(server, stack, ASKED, buffer)
         watch(server, 20)
-    until(lambda: server.metric("reelay_responses_in_progress") == 1 or None, "they are gone")
+    until(lambda: in_progress(server) == 0 or None, "they are gone")
     before = resident(server)
     with ExitStack() as stack:
         clients = [begin(server, stack, ASKED, buffer) for _ in range(SLOW)]
@@ -92,10 +101,24 @@ def test_a_slow_client_costs_little_and_others_go_on(server: Server, buffer: int
                 assert client.recv(1024)
             watch(server, 10)
             time.sleep(0.5)
-        assert server.metric("reelay_responses_in_progress") == SLOW + 1  # with the question
+        assert in_progress(server) == SLOW
         growth = (resident(server) - before) / SLOW
     assert growth <= MOST_MEMORY
-    until(lambda: server.metric("reelay_responses_in_progress") == 1 or None, "they are gone")
+    until(lambda: in_progress(server) == 0 or None, "they are gone")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's, and so is the stall timeout")
+def test_clients_that_were_cut_leave_no_memory_taken(media: Path) -> None:
+    with serve(media, LOG_LEVEL="warning", STALL_TIMEOUT="6") as server, ExitStack() as stack:
+        watch(server, 20)
+        before, growths = resident(server), []
+        for _ in range(2):
+            for _ in range(SLOW // 2):
+                begin(server, stack, ASKED, 4096)
+            until(lambda: in_progress(server) == SLOW // 2 or None, "all are answered")
+            growths.append((resident(server) - before) / (SLOW // 2))
+            until(lambda: in_progress(server) == 0 or None, "all are cut")
+    assert max(growths) <= MOST_MEMORY
 
 
 def test_a_client_that_takes_all_its_headers_time_is_cut_and_others_go_on(server: Server) -> None:
