@@ -19,6 +19,9 @@ const LONGEST_FLIGHT = 60000;
 // that is not kept yet, or did not stay.
 const DISK_REST = 30000;
 const BLOCK_REST = 5000;
+// For so long it is taken for granted that a block is there that was found there, or that none is to
+// be had: all who wait for it go at once.
+const KNOWN = 1000;
 // A block that arrives so often without being in the cache afterwards does not stay there.
 const MOST_INCOMPLETE = 5;
 // So many tries in a row that are cut short are not the replicas' doing: the disk is full.
@@ -115,7 +118,12 @@ function dispatch(r) {
 
 function send(r, path, revision, pin) {
     const v = r.variables;
-    let answer = plan(r, revision);
+    let answer = null;
+    try {
+        answer = plan(r, revision);
+    } catch (error) {
+        // A header that cannot even be read as text here: the service's.
+    }
     // Of several blocks, which would be cut off at the first one that the disk has no room for.
     if (answer !== null && answer.long && ngx.shared.flights.has(DISK_FULL)) answer = null;
     if (answer !== null) {
@@ -163,7 +171,12 @@ async function fill(r) {
     for (let tries = 0; ;) {
         const waited = Date.now() - started;
         const state = flights.get(key);
+        if (state === 'there') {
+            r.internalRedirect('@cached');
+            return;
+        }
         if (state === 'uncached' || flights.has(DISK_FULL) || waited > LONGEST_FLIGHT) break;
+        if (state === 'failed' && waited > PATIENCE) break;
         if (state !== undefined || !flights.add(key, 'under way')) {
             await sleep(Math.min(20 + waited / 10, 500));
             continue;
@@ -176,8 +189,8 @@ async function fill(r) {
             if (cutShort > MOST_CUT_SHORT) flights.set(DISK_FULL, 'yes', DISK_REST);
         } else if (status === '206') {
             if (reply.headersOut['X-Cache'] === 'HIT') {
-                r.internalRedirect('@cached');
-                return;
+                flights.set(key, 'there', KNOWN);
+                continue;
             }
             // It came: it is there if the next try hits. Of a file that changed a moment ago nothing
             // is kept, and what will not stay is not fetched for ever.
@@ -186,7 +199,8 @@ async function fill(r) {
             if (!kept || incomplete > MOST_INCOMPLETE) flights.set(key, 'uncached', BLOCK_REST);
         } else if (Number(status) < 500) {
             break; // no such block
-        } else if (waited > PATIENCE) {
+        } else if (Date.now() - started > PATIENCE) {
+            flights.set(key, 'failed', KNOWN);
             break; // no such service
         } else {
             await sleep(pauseAfter(tries++));
