@@ -19,8 +19,8 @@ const LONGEST_FLIGHT = 60000;
 // that is not kept yet, or did not stay.
 const DISK_REST = 30000;
 const BLOCK_REST = 5000;
-// For so long it is taken for granted that a block is there that was found there, or that none is to
-// be had: all who wait for it go at once.
+// For so long those who wait for a block learn that it is there, or that none is to be had, so that
+// all go at once.
 const KNOWN = 1000;
 // A block that arrives so often without being in the cache afterwards does not stay there.
 const MOST_INCOMPLETE = 5;
@@ -167,17 +167,22 @@ async function current(r, path) {
 async function fill(r) {
     const key = `${r.variables.request_uri}|${r.headersIn['Range']}`;
     const flights = ngx.shared.flights, started = Date.now();
-    let cutShort = 0, incomplete = 0;
+    let cutShort = 0, incomplete = 0, queued = false;
     for (let tries = 0; ;) {
         const waited = Date.now() - started;
         const state = flights.get(key);
         if (state === 'there') {
-            r.internalRedirect('@cached');
-            return;
+            if (queued) {
+                r.internalRedirect('@cached');
+                return;
+            }
+            flights.delete(key); // who comes now has missed it: it has gone again
+            continue;
         }
         if (state === 'uncached' || flights.has(DISK_FULL) || waited > LONGEST_FLIGHT) break;
         if (state === 'failed' && waited > PATIENCE) break;
         if (state !== undefined || !flights.add(key, 'under way')) {
+            queued = true;
             await sleep(Math.min(20 + waited / 10, 500));
             continue;
         }
@@ -190,7 +195,8 @@ async function fill(r) {
         } else if (status === '206') {
             if (reply.headersOut['X-Cache'] === 'HIT') {
                 flights.set(key, 'there', KNOWN);
-                continue;
+                r.internalRedirect('@cached');
+                return;
             }
             // It came: it is there if the next try hits. Of a file that changed a moment ago nothing
             // is kept, and what will not stay is not fetched for ever.
