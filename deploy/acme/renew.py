@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ MADE_BY_THE_EDGE = "made-by-the-edge"  # nginx/docker-entrypoint.d/30-certificat
 RETRY = 900.0
 # One order takes seconds. Beyond this something hangs, and a later try may go better.
 TIMEOUT = 900.0
+
+stopping = threading.Event()
 
 # RFC 1123 2.1, and a dot in it: no authority has a certificate for `localhost`. An address is told
 # by its last label, as RFC 1123 has it: a name's is not all digits.
@@ -107,14 +110,18 @@ def run_certbot(settings: Settings) -> None:
     with subprocess.Popen(
         command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as certbot:
-        try:
-            told, _ = certbot.communicate(timeout=TIMEOUT)
-        except subprocess.TimeoutExpired:
-            certbot.kill()
-            raise Problem(f"certbot has not ended within {TIMEOUT:g} s") from None
-        except SystemExit:  # a stop: it takes back what it has put among the challenges
-            certbot.terminate()
-            raise
+        begun = time.monotonic()
+        while True:
+            try:
+                told, _ = certbot.communicate(timeout=0.5)
+                break
+            except subprocess.TimeoutExpired:
+                if stopping.is_set():
+                    certbot.terminate()  # it takes back what it has put among the challenges
+                    raise Problem("told to stop") from None
+                if time.monotonic() - begun > TIMEOUT:
+                    certbot.kill()
+                    raise Problem(f"certbot has not ended within {TIMEOUT:g} s") from None
     if certbot.returncode:
         raise Problem(" ".join(told.split())[-2000:] or f"certbot ended with {certbot.returncode}")
 
@@ -205,8 +212,8 @@ def check(settings: Settings) -> bool:
 
 
 def stop(*_: object) -> None:
-    """End where it stands; what is half done is done by the next start."""
-    sys.exit(0)
+    """End soon; what is half done is done by the next start."""
+    stopping.set()
 
 
 def main() -> int:
@@ -218,10 +225,11 @@ def main() -> int:
     except Problem as problem:
         print(problem, file=sys.stderr)
         return 2
-    while True:
+    while not stopping.is_set():
         wait = settings.interval if check(settings) else min(RETRY, settings.interval)
         # Authorities ask that their clients do not all come at once.
-        time.sleep(wait * random.uniform(0.75, 1.25))  # noqa: S311 # no secret
+        stopping.wait(wait * random.uniform(0.75, 1.25))  # noqa: S311 # no secret
+    return 0
 
 
 if __name__ == "__main__":
