@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import ctypes
 import gc
 import os
 import resource
@@ -20,6 +21,7 @@ from service import __version__, logs
 from service.app import Services, create_app
 from service.loop import Loop
 from service.settings import PREFIX, Settings, SettingsError, listen_source, load
+from service.storage.pieces import LARGE
 
 _log = structlog.get_logger()
 
@@ -44,6 +46,10 @@ _AHEAD = 128 * 1024
 # uvicorn's default is the same; the edge's own limit is a second less.
 _KEEP_ALIVE = 5
 
+# Bytes of freed memory that are kept, at the heap's end.
+_MOST_FREE = 16 * 1024**2
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+
 
 def main() -> int:
     """Run the service until a signal ends it. Gives the exit status where it could not start."""
@@ -56,6 +62,7 @@ def main() -> int:
         return 2
     logs.configure(settings.log_level)
     _allow_many_descriptors()
+    _keep_freed_memory()
     shown = _address(*listener.getsockname()[:2])
     print(f"Reelay {__version__} serves {settings.media} on http://{shown}/", flush=True)
     with asyncio.Runner(loop_factory=Loop) as runner:
@@ -116,6 +123,18 @@ def _allow_many_descriptors() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep freed pieces for the next ones, instead of giving each back to the system.
+
+    To get a piece's pages anew took longer than to read it: spans of 1 MiB are 1.25 times as fast.
+    mallopt(3); other C libraries do as they do.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(_M_MMAP_THRESHOLD, 4 * LARGE)
+        libc.mallopt(_M_TRIM_THRESHOLD, _MOST_FREE)
 
 
 def _address(host: str, port: int) -> str:

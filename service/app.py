@@ -20,7 +20,7 @@ from service.settings import Settings
 from service.storage.local import LocalStorage
 from service.views.api import ApiViews
 from service.views.exchange import Exchanges, current_exchange
-from service.views.media import MediaViews
+from service.views.media import Media, MediaViews
 from service.views.ops import OpsViews
 from service.views.pages import PageViews
 from service.views.problems import problem
@@ -69,7 +69,7 @@ def create_app(settings: Settings) -> Quart:
         metrics=metrics,
         timing=Timing(settings.rescan_interval, settings.settle_time),
     )
-    media = MediaViews(storage, metrics, settings.max_partial_size)
+    media = MediaViews(storage)
     pages = PageViews(library)
     api = ApiViews(library)
     ops = OpsViews(metrics, lambda: library.scanned)
@@ -100,8 +100,8 @@ def create_app(settings: Settings) -> Quart:
     routes: list[tuple[str, str, Callable[..., Awaitable[Any]]]] = [
         ("/", "library", pages.library),
         ("/watch/<path:path>", "watch", pages.watch),
-        ("/media/<path:path>", "media", media.media),
-        ("/download/<path:path>", "download", media.download),
+        ("/media/<path:path>", "media", media.refused),
+        ("/download/<path:path>", "download", media.refused),
         ("/api/videos", "api_videos", api.videos),
         ("/api/videos/<path:path>", "api_video", api.video),
         ("/static/<name>", "static", static.static),
@@ -114,7 +114,8 @@ def create_app(settings: Settings) -> Quart:
         app.add_url_rule(rule, name, view, methods=["GET"], provide_automatic_options=False)
 
     _handle_everything(app)
-    exchanges = Exchanges(app.asgi_app, metrics)  # type: ignore[arg-type]
+    behind: Any = app.asgi_app
+    exchanges = Exchanges(Media(behind, storage, metrics, settings.max_partial_size), metrics)
     app.extensions["reelay"] = Services(ops, exchanges)
     app.asgi_app = exchanges  # type: ignore[method-assign, assignment]
     return app
@@ -159,7 +160,7 @@ def _handle_everything(app: Quart) -> None:
 
 
 async def _domain_error(error: ReelayError) -> Response:
-    return await problem(error.status, str(error))
+    return await problem(error.status, str(error), error.headers)
 
 
 async def _http_error(error: HTTPException) -> Response:

@@ -1,10 +1,23 @@
 """What can go wrong, and the one map from it to a status."""
 
+from collections.abc import Mapping
+
 
 class ReelayError(Exception):
     """Something that the client is told about. Its text is one sentence for people."""
 
     status = 500
+    headers: Mapping[str, str] = {}
+    """What the response has to say besides."""
+
+
+class RefusedError(ReelayError):
+    """The request is understood, and its answer is an error: a plan says which."""
+
+    def __init__(self, status: int, reason: str, headers: Mapping[str, str]) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.headers = headers
 
 
 class NotFoundError(ReelayError):

@@ -1,21 +1,38 @@
 """One JSON object a line on standard output, for our own lines and the libraries' alike."""
 
+import asyncio
+import json
 import logging
 import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import structlog
 
-_SHARED: tuple[structlog.typing.Processor, ...] = (
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.stdlib.add_log_level,
-    structlog.processors.format_exc_info,
-)
+_DELAY = 0.1  # seconds
+
+_encode = json.JSONEncoder(default=repr).encode
+
+
+def _stamp(_logger: object, level: str, event: structlog.typing.EventDict) -> dict[str, object]:
+    return {**event, "timestamp": _now(), "level": level}
+
+
+def _render(_logger: object, _level: str, event: structlog.typing.EventDict) -> str:
+    return _encode(event)
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+
+
+_SHARED: tuple[structlog.typing.Processor, ...] = (_stamp, structlog.processors.format_exc_info)
 
 
 def configure(level: str) -> None:
     """Send every line of `level` and above to standard output."""
     structlog.configure(
-        processors=[*_SHARED, structlog.processors.JSONRenderer(sort_keys=False)],
+        processors=[*_SHARED, _render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(sys.stdout),
         cache_logger_on_first_use=True,
@@ -24,12 +41,33 @@ def configure(level: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_SHARED,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(sort_keys=False),
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _render],
         )
     )
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+
+
+class RequestLog:
+    """The lines of answered requests, at the level `info`.
+
+    Past structlog, and handed to the system a few at a time: with both, a line would be a sixth of
+    the processor time of a small span.
+    """
+
+    def __init__(self) -> None:
+        self._flush: asyncio.TimerHandle | None = None
+
+    def write(self, fields: Mapping[str, object]) -> None:
+        """Write a line. It is on its way within _DELAY, and at once to a terminal."""
+        if not logging.root.isEnabledFor(logging.INFO):
+            return
+        line = {"event": "request", **fields, "timestamp": _now(), "level": "info"}
+        sys.stdout.write(f"{_encode(line)}\n")
+        if self._flush is None:
+            self._flush = asyncio.get_running_loop().call_later(_DELAY, self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._flush = None
+        sys.stdout.flush()

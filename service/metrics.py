@@ -1,6 +1,8 @@
 """Every instrument, in one place.
 Law: labels are words of ours (routes, methods, statuses, outcomes), never a path or a client."""
 
+from functools import cache
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -85,4 +87,15 @@ class Metrics:
         )
         self.probe_seconds = Histogram(
             "reelay_probe_seconds", "Time of a probe", buckets=_WORK_BUCKETS, registry=registry
+        )
+
+    @cache  # noqa: B019 # as many as there are series, and a registry lives as long as its process
+    def of(self, route: str, method: str, status: int) -> tuple[Counter, Counter, Histogram]:
+        """Give the series of a response: looking them up by their labels costs more than all else
+        that is done with them.
+        """
+        return (
+            self.requests.labels(route, method, str(status)),
+            self.sent_bytes.labels(route),
+            self.first_byte.labels(route),
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from enum import Enum
+from functools import lru_cache
 
 from werkzeug.http import parse_date
 
@@ -66,6 +67,7 @@ def range_applies(headers: Mapping[str, str], current: Validators) -> bool:
     return current.settled and _date(if_range) == current.last_modified
 
 
+@lru_cache(1024)
 def http_date(seconds: int) -> str:
     """Write seconds since the epoch as an IMF-fixdate (RFC 9110 §5.6.7)."""
     return formatdate(seconds, usegmt=True)

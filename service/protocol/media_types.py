@@ -1,31 +1,30 @@
 """Which files are media, and of which type: the ending decides, the bytes are not looked at."""
 
-from pathlib import PurePosixPath
-
 # As registered with IANA; Matroska by RFC 9559, Opus in Ogg by RFC 7845.
 _TYPES = {
-    ".mp4": "video/mp4",
-    ".m4v": "video/mp4",
-    ".mov": "video/quicktime",
-    ".webm": "video/webm",
-    ".mkv": "video/matroska",
-    ".ogv": "video/ogg",
-    ".ts": "video/mp2t",
-    ".m2ts": "video/mp2t",
-    ".mts": "video/mp2t",
-    ".m4a": "audio/mp4",
-    ".mp3": "audio/mpeg",
-    ".aac": "audio/aac",
-    ".weba": "audio/webm",
-    ".mka": "audio/matroska",
-    ".ogg": "audio/ogg",
-    ".oga": "audio/ogg",
-    ".opus": "audio/ogg",
-    ".flac": "audio/flac",
-    ".wav": "audio/wav",
+    "mp4": "video/mp4",
+    "m4v": "video/mp4",
+    "mov": "video/quicktime",
+    "webm": "video/webm",
+    "mkv": "video/matroska",
+    "ogv": "video/ogg",
+    "ts": "video/mp2t",
+    "m2ts": "video/mp2t",
+    "mts": "video/mp2t",
+    "m4a": "audio/mp4",
+    "mp3": "audio/mpeg",
+    "aac": "audio/aac",
+    "weba": "audio/webm",
+    "mka": "audio/matroska",
+    "ogg": "audio/ogg",
+    "oga": "audio/ogg",
+    "opus": "audio/ogg",
+    "flac": "audio/flac",
+    "wav": "audio/wav",
 }
 
 
 def media_type(path: str) -> str | None:
     """Give the media type (RFC 9110 §8.3.1) of a path by its ending; None for what is no media."""
-    return _TYPES.get(PurePosixPath(path).suffix.lower())
+    name, _, ending = path.rpartition("/")[2].rpartition(".")
+    return _TYPES.get(ending.lower()) if name else None

@@ -56,6 +56,11 @@ class Plan:
     range_kind: RangeKind = RangeKind.NONE
     capped: bool = False
 
+    @property
+    def length(self) -> int:
+        """The bytes of all parts."""
+        return sum(part.length if isinstance(part, Span) else len(part) for part in self.parts)
+
 
 def plan(
     method: str, headers: Mapping[str, str], representation: Representation, policy: Policy

@@ -62,6 +62,8 @@ def parse_range(header: str, size: int) -> tuple[Span, ...] | None:
 
 def merge(spans: Sequence[Span]) -> tuple[Span, ...]:
     """Merge spans that overlap or touch; each result stands where the first of its parts stood."""
+    if len(spans) == 1:
+        return (spans[0],)
     merged: list[tuple[int, Span]] = []
     for order, span in sorted(enumerate(spans), key=lambda item: item[1].start):
         if merged and span.start <= merged[-1][1].end:

@@ -1,11 +1,12 @@
 """The seam between what is served and where it is kept, shaped by who uses it."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
+from service.storage.pieces import Pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,11 @@ class Source(Protocol):
     @property
     def representation(self) -> Representation: ...
 
-    def read(self, span: Span) -> AsyncIterator[bytes]:
-        """Read a span in pieces. Raises ChangedError rather than give bytes of another version."""
+    def read(self, span: Span, pieces: Pieces) -> AsyncGenerator[bytes]:
+        """Read a span, a piece at a time as the client takes them.
+
+        Raises ChangedError rather than give bytes of another version; StorageError.
+        """
         ...
 
     def close(self) -> None:

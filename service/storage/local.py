@@ -1,40 +1,33 @@
 """A folder of files.
-Law: nothing outside the root is ever opened, and a response sees one version of a file or ends.
-The kernel's page cache is asked first, without waiting; the disk is waited for in threads."""
+Law: nothing outside the root is ever opened.
+What the kernel has in memory is given at once; whatever else may wait is done in threads."""
 
 import asyncio
 import errno
 import os
 import re
 import stat
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from io import FileIO
 from pathlib import Path
 
-from service.errors import ChangedError, NotFoundError, StorageError
-from service.protocol.conditions import Validators
+from service.errors import NotFoundError, StorageError
 from service.protocol.media_types import media_type
-from service.protocol.plan import Representation
-from service.protocol.ranges import Span
+from service.storage import at_once
 from service.storage.base import Entry
-from service.storage.pieces import LARGE, Pieces
-
-# What is read at once is read here and copied: one buffer for all, as nothing happens in between.
-_BUFFER = memoryview(bytearray(LARGE))
+from service.storage.files import LocalSource, OpenFile, revision
 
 # Readers of cold disks: each waits for one read or one open; more only lengthen the disk's queue.
 THREADS = 32
 
-# Seconds after which a change of a file can no longer share its time stamp with another: HTTP dates
-# count whole seconds, and kernels stamp files by a clock that ticks every few milliseconds.
-SETTLED_AFTER = 2.0
+# Seconds for which an open file serves other requests, too, if its name still leads to it. The
+# kernel has just had that name in memory, so that to look costs no disk; and an open file hinders
+# nobody who wants to unmount its disk for longer than that.
+_RECENT = 1.0
 
-# What preadv answers where there is nothing in the page cache, or no such question can be asked.
-_NOT_AT_ONCE = {errno.EAGAIN, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
-_NO_WAIT: int | None = getattr(os, "RWF_NOWAIT", None)  # Linux alone
+# Of folders that files are opened in at once; those of a larger library are opened by threads.
+_MOST_FOLDERS = 10_000
 
 # What open says of names that lead nowhere.
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL,
@@ -43,15 +36,6 @@ _A_LINK = {errno.ELOOP, errno.ENOTDIR, errno.EMLINK}
 _REFUSED = re.compile(r"[\\\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a FIFO must not hold us up
 _FOLDER = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECTORY
-
-
-def revision(status: os.stat_result) -> str:
-    """Name a version by its size and the nanosecond of its last change.
-
-    The same on every replica that sees the same file or a copy that kept its times. An empty file's
-    begins with "0-": the edge relies on that.
-    """
-    return f"{status.st_size:x}-{status.st_mtime_ns:x}"
 
 
 def split_path(path: str) -> list[str]:
@@ -72,6 +56,10 @@ class LocalStorage:
     def __init__(self, root: Path) -> None:
         self._root = root.resolve(strict=True)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="disk")
+        self._at_once: set[str] = set()
+        """The folders seen to be on a file system that tells what it has in memory."""
+        self._recent: dict[str, OpenFile] = {}
+        """What was opened at once less than _RECENT ago."""
 
     @property
     def root(self) -> Path:
@@ -80,6 +68,7 @@ class LocalStorage:
 
     def close(self) -> None:
         """Let go of the threads without waiting for what they wait for."""
+        self._recent.clear()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def open(self, path: str) -> "LocalSource":
@@ -88,9 +77,36 @@ class LocalStorage:
         if content_type is None:
             raise NotFoundError("There is no such file.")
         components = split_path(path)
-        # The result owns its descriptor, so that one that nobody waits for any more is closed.
-        file = await asyncio.wrap_future(self._threads.submit(self._open, components))
-        return LocalSource(file, content_type, self._threads.submit)
+        file = self._open_at_once(path)
+        if file is None:
+            file = await asyncio.wrap_future(self._threads.submit(self._open, components))
+            self._learn(path, file)
+        return LocalSource(file, content_type, self._threads)
+
+    def _open_at_once(self, path: str) -> "OpenFile | None":
+        """Open what the kernel has in memory, where it is known to say so."""
+        if path.rpartition("/")[0] not in self._at_once:
+            return None
+        full = f"{self._root}/{path}"
+        file = self._recent.get(path)
+        if file is not None:
+            with suppress(OSError):
+                if file.is_the_one_at(full):
+                    return file
+        descriptor = at_once.open_file(full)
+        if descriptor is None:
+            return None
+        if not self._recent:
+            asyncio.get_running_loop().call_later(_RECENT, self._recent.clear)
+        file = self._recent[path] = OpenFile(descriptor, at_once=True)
+        return file
+
+    def _learn(self, path: str, file: "OpenFile") -> None:
+        folder = path.rpartition("/")[0]
+        if not file.at_once:
+            self._at_once.discard(folder)
+        elif len(self._at_once) < _MOST_FOLDERS:
+            self._at_once.add(folder)
 
     def entries(self) -> Iterator[Entry]:
         """Walk the listed files. Folders reached by a link are left out: they would come twice.
@@ -125,7 +141,7 @@ class LocalStorage:
             status = target.lstat()
         return status
 
-    def _open(self, components: list[str]) -> FileIO:
+    def _open(self, components: list[str]) -> "OpenFile":
         try:
             try:
                 return self._walk(components)
@@ -143,7 +159,7 @@ class LocalStorage:
                 raise NotFoundError("There is no such file.") from error
             raise StorageError(f"The file cannot be opened now: {error.strerror}.") from error
 
-    def _walk(self, components: list[str] | tuple[str, ...]) -> FileIO:
+    def _walk(self, components: list[str] | tuple[str, ...]) -> "OpenFile":
         """Open step by step from the root, following no link: there is no way out, and no race."""
         *folders, name = components
         try:
@@ -158,85 +174,4 @@ class LocalStorage:
             descriptor = os.open(name, _FILE, dir_fd=at)
         finally:
             os.close(at)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise NotFoundError("There is no such file.")
-        return FileIO(descriptor, "rb")
-
-
-class LocalSource:
-    """An open file and its version at that moment."""
-
-    def __init__(
-        self, file: FileIO, content_type: str, submit: Callable[..., "Future[bytes]"]
-    ) -> None:
-        self._file = file
-        self._submit = submit
-        self._reading: Future[bytes] | None = None
-        self._pieces = Pieces()
-        status = os.fstat(file.fileno())
-        self._version = _version(status)
-        now = time.time()
-        age = now - status.st_mtime
-        validators = Validators(
-            revision=revision(status),
-            # RFC 9110 §8.8.2.1: never later than the message itself.
-            last_modified=min(status.st_mtime_ns // 1_000_000_000, int(now)),
-            settled=age >= SETTLED_AFTER or age < -SETTLED_AFTER,
-        )
-        self._representation = Representation(status.st_size, content_type, validators)
-
-    @property
-    def representation(self) -> Representation:
-        return self._representation
-
-    async def read(self, span: Span) -> AsyncIterator[bytes]:
-        """Read a span in pieces that suit the reader. Raises ChangedError, StorageError."""
-        position = span.start
-        while position < span.end:
-            length = min(self._pieces.size, span.end - position)
-            data = self._read_now(position, length)
-            if data is None:
-                data = await self._read_in_thread(position, length)
-            # A writer stamps the file before it changes its bytes: what was read before this
-            # comparison is of the version that the headers named.
-            if not data or _version(os.fstat(self._file.fileno())) != self._version:
-                raise ChangedError("The file changed while it was sent.")
-            position += len(data)
-            given = time.monotonic()
-            yield data
-            self._pieces.taken(len(data), time.monotonic() - given)
-
-    def close(self) -> None:
-        if self._reading is not None and not self._reading.cancel():
-            # A thread still reads from the descriptor, whose number must not be given away.
-            self._reading.add_done_callback(lambda _: self._file.close())
-        else:
-            self._file.close()
-
-    def _read_now(self, position: int, length: int) -> bytes | None:
-        """Read what the page cache holds; None where the disk would have to be waited for."""
-        if _NO_WAIT is None:
-            return None
-        try:
-            count = os.preadv(self._file.fileno(), [_BUFFER[:length]], position, _NO_WAIT)
-        except OSError as error:
-            if error.errno in _NOT_AT_ONCE:
-                return None
-            raise StorageError(f"The file cannot be read: {error.strerror}.") from error
-        # Zero means the file's end, or on some file systems nothing cached: the thread will tell.
-        return bytes(_BUFFER[:count]) if count else None
-
-    async def _read_in_thread(self, position: int, length: int) -> bytes:
-        self._reading = self._submit(os.pread, self._file.fileno(), length, position)
-        try:
-            return await asyncio.wrap_future(self._reading)
-        except OSError as error:
-            raise StorageError(f"The file cannot be read: {error.strerror}.") from error
-        finally:
-            if self._reading.done():
-                self._reading = None
-
-
-def _version(status: os.stat_result) -> tuple[int, int]:
-    return status.st_size, status.st_mtime_ns
+        return OpenFile(descriptor, at_once=at_once.answers(descriptor))

@@ -1,6 +1,9 @@
 """How much of a body is read and sent at a time.
 Law: what a client does not take is held in memory; so it is little, until the client takes it."""
 
+from collections import OrderedDict
+from collections.abc import Hashable
+
 # Bytes. Most of what a slow client costs is this one piece: 1,000 of them, with 256 KiB, 290 MB.
 SMALL = 64 * 1024
 
@@ -16,8 +19,12 @@ _TRIAL = 320 * 1024
 _PROMPT = 0.25
 
 
+# Connections whose pace is remembered; a new one in the place of a forgotten one begins small.
+_MOST_CONNECTIONS = 4096
+
+
 class Pieces:
-    """The size of a response's next piece, by how its client took those before."""
+    """The size of a connection's next piece, by how its client took those before."""
 
     def __init__(self) -> None:
         self._taken_promptly = 0
@@ -30,3 +37,21 @@ class Pieces:
     def taken(self, length: int, seconds: float) -> None:
         """Learn that a piece of this length was taken, after so long. A slow one starts anew."""
         self._taken_promptly = self._taken_promptly + length if seconds < _PROMPT else 0
+
+
+class Paces:
+    """The pieces of each connection, so that its next response begins as the last one ended."""
+
+    def __init__(self) -> None:
+        self._pieces: OrderedDict[Hashable, Pieces] = OrderedDict()
+
+    def of(self, client: Hashable) -> Pieces:
+        """Give the pieces for the client's address and port; those of the latest are kept."""
+        pieces = self._pieces.get(client)
+        if pieces is None:
+            pieces = self._pieces[client] = Pieces()
+            if len(self._pieces) > _MOST_CONNECTIONS:
+                self._pieces.popitem(last=False)
+        else:
+            self._pieces.move_to_end(client)
+        return pieces

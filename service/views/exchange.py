@@ -2,18 +2,25 @@
 Whatever a view does, here it is counted, logged, named, cut when it stalls, and cleaned up."""
 
 import asyncio
+import itertools
 import re
+import secrets
 import time
 import traceback
-import uuid
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
 from typing import Any
 
 import structlog
 from quart import request
 
-from service.errors import AbortedError, BrokenResponseError, StalledError
+from service.errors import (
+    AbortedError,
+    BrokenResponseError,
+    NotFoundError,
+    ReelayError,
+    StalledError,
+)
+from service.logs import RequestLog
 from service.metrics import Metrics, method_label
 
 Message = dict[str, Any]
@@ -32,6 +39,12 @@ _NOT_HERE = b"HTTP/2 is not spoken here: ask with HTTP/1.1, or by way of the edg
 # be the next request may be the rest of this one. h11 0.16 would read on.
 _TWO_ENDS = b"Content-Length and Transfer-Encoding exclude each other.\n"
 
+# What makes a request's own identity: this process, and how many there were.
+_PROCESS = secrets.token_hex(8)
+_number = itertools.count()
+
+_BODY_SIGNS = frozenset({b"content-length", b"transfer-encoding"})
+
 _log = structlog.get_logger()
 
 
@@ -39,12 +52,16 @@ class Exchange:
     """What is known of one request and its response."""
 
     def __init__(self, scope: Any) -> None:
-        headers = dict(scope["headers"])
+        headers: dict[bytes, bytes] = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"").decode("latin-1")
-        self.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        self.request_id = (
+            given if _REQUEST_ID.fullmatch(given) else f"{_PROCESS}{next(_number):016x}"
+        )
         self.method = str(scope["method"])
         self.path = str(scope["path"])
         self.range = headers.get(b"range", b"").decode("latin-1")
+        self.body_signs = _BODY_SIGNS & headers.keys()
+        """The headers that say that the request has a body."""
         self.route = "unmatched"
         self.status = 0
         self.sent = 0
@@ -55,8 +72,8 @@ class Exchange:
         self.first_byte: float | None = None
         self.gone = False
         """Whether the client has left."""
-        self.resources = ExitStack()
-        """What the exchange opened, closed when it ends in whatever way."""
+        self.refusal: ReelayError = NotFoundError("There is nothing of that name here.")
+        """Why there are no bytes for it: what Quart is to say in their stead."""
 
 
 def current_exchange() -> Exchange:
@@ -73,8 +90,10 @@ class Exchanges:
         """Set while no exchange is under way."""
         self.idle.set()
         self._in_progress = 0
+        metrics.in_progress.set_function(lambda: self._in_progress)
         self._app = app
         self._metrics = metrics
+        self._log = RequestLog()
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -87,7 +106,7 @@ class Exchanges:
         scope.setdefault("state", {})["exchange"] = exchange
         self._count(1)
         try:
-            await self._application(scope)(
+            await self._application(scope, exchange)(
                 scope,
                 lambda: self._receive(exchange, receive),
                 lambda message: self._send(exchange, send, message),
@@ -101,21 +120,18 @@ class Exchanges:
                 exchange.outcome = "failed"
                 _log.exception("unexpected error", request_id=exchange.request_id)
         finally:
-            exchange.resources.close()
             self._count(-1)
             self._account(exchange)
 
-    def _application(self, scope: Any) -> ASGIApp:
+    def _application(self, scope: Any, exchange: Exchange) -> ASGIApp:
         if scope["http_version"] == "2":
             return _refuse_http_2
-        names = {name for name, _ in scope["headers"]}
-        if {b"content-length", b"transfer-encoding"} <= names:
+        if exchange.body_signs == _BODY_SIGNS:
             return _refuse_two_ends
         return self._app
 
     def _count(self, change: int) -> None:
         self._in_progress += change
-        self._metrics.in_progress.set(self._in_progress)
         if self._in_progress:
             self.idle.clear()
         else:
@@ -156,24 +172,28 @@ class Exchanges:
                 raise AbortedError("The client has gone.")
 
     def _account(self, exchange: Exchange) -> None:
-        metrics, route, method = self._metrics, exchange.route, method_label(exchange.method)
-        metrics.requests.labels(route, method, str(exchange.status)).inc()
-        metrics.sent_bytes.labels(route).inc(exchange.sent)
+        metrics = self._metrics
+        requests, sent_bytes, first_byte = metrics.of(
+            exchange.route, method_label(exchange.method), exchange.status
+        )
+        requests.inc()
+        sent_bytes.inc(exchange.sent)
         if exchange.first_byte is not None:
-            metrics.first_byte.labels(route).observe(exchange.first_byte)
+            first_byte.observe(exchange.first_byte)
         if exchange.outcome != "complete":
             metrics.broken.labels(exchange.outcome).inc()
-        _log.info(
-            "request",
-            request_id=exchange.request_id,
-            method=exchange.method[:16],
-            route=route,
-            path=exchange.path[:_LONGEST_FIELD],
-            range=exchange.range[:_LONGEST_FIELD],
-            status=exchange.status,
-            bytes=exchange.sent,
-            seconds=round(time.perf_counter() - exchange.started, 4),
-            outcome=exchange.outcome,
+        self._log.write(
+            {
+                "request_id": exchange.request_id,
+                "method": exchange.method[:16],
+                "route": exchange.route,
+                "path": exchange.path[:_LONGEST_FIELD],
+                "range": exchange.range[:_LONGEST_FIELD],
+                "status": exchange.status,
+                "bytes": exchange.sent,
+                "seconds": round(time.perf_counter() - exchange.started, 4),
+                "outcome": exchange.outcome,
+            }
         )
 
 

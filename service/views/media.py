@@ -1,52 +1,142 @@
-"""The bytes. `protocol.plan` decides; this opens, carries the plan out, and counts."""
+"""The bytes. `protocol.plan` decides; this opens, carries the plan out, and counts.
+Law: an ASGI application in front of Quart's, as a viewer's seek need not pay for a request context
+and a task; whatever has no bytes to give is Quart's to answer, as any other page is."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any
+from urllib.parse import parse_qs
 
 from quart import Response, request
-from quart.wrappers.response import ResponseBody
-from werkzeug.datastructures import Headers
 
-from service.errors import ReelayError
+from service.errors import ReelayError, RefusedError
 from service.metrics import Metrics
-from service.protocol.plan import Plan, Policy, plan
+from service.protocol.plan import Plan, Policy, RangeKind, plan
 from service.protocol.ranges import Span
 from service.storage.base import Source, Storage
-from service.views.exchange import current_exchange
-from service.views.problems import problem
+from service.storage.pieces import SMALL, Paces, Pieces
+from service.views.exchange import ASGIApp, Exchange, Receive, Send, current_exchange
 
 # What a plan looks at.
-_DECISIVE = (
-    "range",
-    "if-range",
-    "if-match",
-    "if-none-match",
-    "if-modified-since",
-    "if-unmodified-since",
-)
+_DECISIVE = {
+    name.encode(): name
+    for name in (
+        "range",
+        "if-range",
+        "if-match",
+        "if-none-match",
+        "if-modified-since",
+        "if-unmodified-since",
+    )
+}
+_NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
-def decisive_headers() -> dict[str, str]:
+def decisive_headers(scope: Mapping[str, Any]) -> dict[str, str]:
     """Give the request's headers that a plan looks at, repeated ones joined (RFC 9110 §5.3)."""
-    headers = request.headers
-    return {name: ", ".join(values) for name in _DECISIVE if (values := headers.getlist(name))}
+    found: dict[str, str] = {}
+    for field, value in scope["headers"]:
+        if (name := _DECISIVE.get(field)) is not None:
+            text = value.decode("latin-1")
+            found[name] = f"{found[name]}, {text}" if name in found else text
+    return found
+
+
+class Media:
+    """`/media/<path>`, to players: no partial response crosses a block's end. `/download/<path>`,
+    to be saved: as many bytes as are asked for. Everything else is `behind`'s.
+    """
+
+    def __init__(self, behind: ASGIApp, storage: Storage, metrics: Metrics, block: int) -> None:
+        self._behind = behind
+        self._storage = storage
+        self._ranges = {kind: metrics.ranges.labels(kind) for kind in RangeKind}
+        self._capped = metrics.capped
+        self._block = block
+        self._paces = Paces()
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
+            route, _, path = scope["path"].removeprefix("/").partition("/")
+            if path and route in ("media", "download"):
+                try:
+                    await self._answer(route, path, scope, receive, send)
+                except ReelayError as error:
+                    scope["state"]["exchange"].refusal = error
+                else:
+                    return
+        await self._behind(scope, receive, send)
+
+    async def _answer(
+        self, route: str, path: str, scope: Any, receive: Receive, send: Send
+    ) -> None:
+        exchange: Exchange = scope["state"]["exchange"]
+        source = await self._storage.open(path)
+        listening = None
+        try:
+            decision = self._decide(scope, route, path, source)
+            exchange.route = route
+            if decision.length > SMALL or exchange.body_signs:
+                listening = asyncio.create_task(_listen(receive))
+            await _carry_out(decision, source, self._paces.of(scope["client"]), send)
+        finally:
+            if listening is not None:
+                listening.cancel()
+            source.close()
+
+    def _decide(self, scope: Any, route: str, path: str, source: Source) -> Plan:
+        """Give the plan, where it is one to send bytes by. Raises RefusedError."""
+        pin = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get("v")
+        policy = Policy(
+            block=self._block if route == "media" else None,
+            pin=pin[0] if pin else None,
+            filename=path.rpartition("/")[2] if route == "download" else None,
+        )
+        decision = plan(scope["method"], decisive_headers(scope), source.representation, policy)
+        self._ranges[decision.range_kind].inc()
+        if decision.capped:
+            self._capped.inc()
+        if decision.problem is not None:
+            raise RefusedError(decision.status, decision.problem, decision.headers)
+        return decision
+
+
+async def _carry_out(decision: Plan, source: Source, pieces: Pieces, send: Send) -> None:
+    """Send what was planned, piece by piece as the client takes it."""
+    headers = [(k.lower().encode(), v.encode("latin-1")) for k, v in decision.headers.items()]
+    headers.append(_NOSNIFF)
+    await send({"type": "http.response.start", "status": decision.status, "headers": headers})
+    left = decision.length
+    for part in decision.parts:
+        bytes_of = source.read(part, pieces) if isinstance(part, Span) else _literal(part)
+        async with aclosing(bytes_of):
+            async for piece in bytes_of:
+                left -= len(piece)
+                await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
+    if not decision.parts:
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _literal(part: bytes) -> AsyncGenerator[bytes]:
+    yield part
+
+
+async def _listen(receive: Receive) -> None:
+    """Learn that the client has gone before it gets a second piece, and take away what it sends."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 class MediaViews:
-    """`/media/<path>`, `/download/<path>`, and the edge's question for a revision."""
+    """What Quart answers of media: refusals, and the edge's question for a revision."""
 
-    def __init__(self, storage: Storage, metrics: Metrics, block: int) -> None:
+    def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._metrics = metrics
-        self._block = block
 
-    async def media(self, path: str) -> Response:
-        """Send bytes to a player: no partial response crosses a block's end."""
-        return await self._answer(path, Policy(block=self._block, pin=request.args.get("v")))
-
-    async def download(self, path: str) -> Response:
-        """Send bytes to be saved: as many as are asked for."""
-        name = path.rpartition("/")[2]
-        return await self._answer(path, Policy(pin=request.args.get("v"), filename=name))
+    async def refused(self, path: str) -> Response:  # noqa: ARG002 # Quart gives it
+        """Say why there are no bytes."""
+        raise current_exchange().refusal
 
     async def revision(self) -> Response:
         """Tell the edge the revision to cache the blocks of `?path=/...` under, if there is one.
@@ -56,47 +146,11 @@ class MediaViews:
         path = request.args.get("path", "").removeprefix("/")
         response = Response(status=204, headers={"Cache-Control": "no-store"})
         try:
-            representation = (await self._open(path)).representation
+            source = await self._storage.open(path)
         except ReelayError:
             return response
+        representation = source.representation
+        source.close()
         if representation.size and representation.validators.settled:
             response.headers["X-Revision"] = representation.validators.revision
         return response
-
-    async def _open(self, path: str) -> Source:
-        source = await self._storage.open(path)
-        current_exchange().resources.callback(source.close)
-        return source
-
-    async def _answer(self, path: str, policy: Policy) -> Response:
-        source = await self._open(path)
-        decision = plan(request.method, decisive_headers(), source.representation, policy)
-        self._metrics.ranges.labels(decision.range_kind).inc()
-        if decision.capped:
-            self._metrics.capped.inc()
-        if decision.problem is not None:
-            return await problem(decision.status, decision.problem, decision.headers)
-        response = Response(SourceBody(source, decision), decision.status)
-        response.headers = Headers(list(decision.headers.items()))
-        return response
-
-
-class SourceBody(ResponseBody):
-    """A planned body, read from its source piece by piece as the client takes it."""
-
-    def __init__(self, source: Source, decision: Plan) -> None:
-        self._pieces = self._read(source, decision)
-
-    async def __aenter__(self) -> AsyncIterator[bytes]:
-        return self._pieces
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._pieces.aclose()
-
-    async def _read(self, source: Source, decision: Plan) -> AsyncGenerator[bytes]:
-        for part in decision.parts:
-            if isinstance(part, Span):
-                async for piece in source.read(part):
-                    yield piece
-            else:
-                yield part

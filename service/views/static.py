@@ -8,12 +8,11 @@ from importlib.resources import files
 from quart import Response, request
 from werkzeug.datastructures import Headers
 
-from service.errors import NotFoundError
+from service.errors import NotFoundError, RefusedError
 from service.protocol.conditions import Validators
 from service.protocol.plan import Policy, Representation, plan
 from service.protocol.ranges import Span
 from service.views.media import decisive_headers
-from service.views.problems import problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +48,10 @@ class StaticViews:
         if file is None:
             raise NotFoundError("There is no such file.")
         policy = Policy(pin=request.args.get("v"))
-        decision = plan(request.method, decisive_headers(), file.representation, policy)
+        headers = decisive_headers(request.scope)
+        decision = plan(request.method, headers, file.representation, policy)
         if decision.problem is not None:
-            return await problem(decision.status, decision.problem, decision.headers)
+            raise RefusedError(decision.status, decision.problem, decision.headers)
         body = b"".join(
             file.data[part.start : part.end] if isinstance(part, Span) else part
             for part in decision.parts

@@ -1,0 +1,106 @@
+"""The servers that `service.py` compares the service with, each as its own documentation has it.
+
+    .venv/bin/python benchmarks/peers.py NAME PORT FOLDER
+
+They serve FOLDER/film.mp4 under /media/film.mp4 until they are told to stop.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+CONSTANT = {"path": "film.mp4", "title": "film", "size": 1 << 30, "state": "probed"}
+PAGE = "<!doctype html><title>film</title><video src=/media/film.mp4 controls></video>"
+
+
+def hypercorn(app: Any, port: int) -> None:
+    """Serve with Hypercorn, on uvloop as the service does."""
+    import uvloop  # noqa: PLC0415 # each peer needs its own
+    from hypercorn.asyncio import serve  # noqa: PLC0415
+    from hypercorn.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.bind = [f"127.0.0.1:{port}"]
+    config.errorlog = None
+    uvloop.run(serve(app, config))
+
+
+def tutorial(port: int, folder: Path) -> None:
+    """Quart's video tutorial: a page, and `send_file` with `conditional`."""
+    from quart import Quart, Response, send_file  # noqa: PLC0415
+
+    app = Quart(__name__)
+    app.config["RESPONSE_TIMEOUT"] = None
+
+    @app.get("/")
+    async def index() -> str:
+        return PAGE
+
+    @app.get("/media/film.mp4")
+    async def media() -> Response:
+        return await send_file(folder / "film.mp4", conditional=True)
+
+    @app.get("/constant")
+    async def constant() -> dict[str, Any]:
+        return CONSTANT
+
+    hypercorn(app, port)
+
+
+def bare(port: int, _: Path) -> None:
+    """Answer as long as is asked for, always alike: what Hypercorn costs without a framework."""
+    data = memoryview(bytes(4 << 20))
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            while (await receive())["type"] != "lifespan.shutdown":
+                await send({"type": "lifespan.startup.complete"})
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        asked = dict(scope["headers"]).get(b"range", b"bytes=0-4194303").decode()
+        first, last = map(int, asked.removeprefix("bytes=").split("-"))
+        head = [(b"content-length", str(last - first + 1).encode())]
+        await send({"type": "http.response.start", "status": 206, "headers": head})
+        left = last - first + 1
+        while left:
+            piece = data[: min(left, 256 * 1024)]
+            left -= len(piece)
+            await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
+
+    hypercorn(app, port)
+
+
+def starlette(port: int, folder: Path) -> None:
+    """Starlette's FileResponse under uvicorn with uvloop and httptools."""
+    import uvicorn  # noqa: PLC0415
+    from starlette.applications import Starlette  # noqa: PLC0415
+    from starlette.requests import Request  # noqa: PLC0415
+    from starlette.responses import FileResponse  # noqa: PLC0415
+    from starlette.routing import Route  # noqa: PLC0415
+
+    async def media(_: Request) -> FileResponse:
+        return FileResponse(folder / "film.mp4")
+
+    app = Starlette(routes=[Route("/media/film.mp4", media)])
+    uvicorn.run(
+        app, port=port, loop="uvloop", http="httptools", access_log=False, log_level="error"
+    )
+
+
+def aiohttp(port: int, folder: Path) -> None:
+    """Aiohttp's FileResponse, which has the kernel send the file."""
+    from aiohttp import web  # noqa: PLC0415
+
+    async def media(_: web.Request) -> web.FileResponse:
+        return web.FileResponse(folder / "film.mp4")
+
+    app = web.Application()
+    app.router.add_get("/media/film.mp4", media)
+    loop = asyncio.new_event_loop()
+    web.run_app(app, host="127.0.0.1", port=port, access_log=None, print=None, loop=loop)
+
+
+if __name__ == "__main__":
+    name, port, folder = sys.argv[1:]
+    {f.__name__: f for f in (tutorial, bare, starlette, aiohttp)}[name](int(port), Path(folder))

@@ -1,0 +1,288 @@
+"""How fast the service is beside other Python servers, and beside nginx, on the same file.
+
+    .venv/bin/pip install -e '.[benchmark]'
+    .venv/bin/python benchmarks/service.py [--rounds N] [--seconds S] [--connections C,...]
+                                           [--work NAME,...] [--without PEER,...]
+
+Needs wrk, and a Docker engine for nginx (NGINX_IMAGE names its image). Starts all on loopback, one
+process each (nginx: one worker), and lets wrk ask them in turns, in another order each round.
+Prints for each work the rates, the median of the rounds' ratios of the service to each peer with their
+spread, and what a request and a GiB cost in processor time of the server's processes; at last each
+one's peak memory. `bare` is an ASGI application that does nothing: what Hypercorn itself takes.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+BLOCK = 4 * 1024**2
+SIZE = 256 * BLOCK
+FILM = "/media/film.mp4"
+OURS = "service"
+FILE_PEERS = ("tutorial", "starlette", "aiohttp", "nginx")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is asked of a server and of its peers."""
+
+    title: str
+    kind: str
+    """As ranges.lua has it."""
+    peers: tuple[str, ...]
+    target: str = FILM
+    peers_target: str = FILM
+
+
+WORKS = {
+    "64k": Work("spans of 64 KiB", "65536", ("bare", *FILE_PEERS)),
+    "1m": Work("spans of 1 MiB", "1048576", ("bare", *FILE_PEERS)),
+    "4m": Work("blocks of 4 MiB", str(BLOCK), ("bare", *FILE_PEERS)),
+    "whole": Work("the whole file, 1 GiB", "whole", FILE_PEERS),
+    "json": Work("one video's JSON", "whole", ("tutorial",), "/api/videos/film.mp4", "/constant"),
+    "page": Work("the library's page", "whole", ("tutorial",), "/", "/"),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What wrk and the kernel measured."""
+
+    requests: float
+    """A second."""
+    sent: float
+    """Bytes a second."""
+    processor: float
+    """Seconds of the server's processor time, by clock ticks of 10 ms, in `seconds`."""
+    seconds: float
+
+    def rate(self, work: Work) -> float:
+        """Give what is compared: bytes where answers are not ended in time, else requests."""
+        return self.sent if work.target == FILM and work.kind == "whole" else self.requests
+
+
+@dataclass
+class Server:
+    """One of those compared."""
+
+    name: str
+    port: int
+    cgroup: str = ""
+    """A part of its processes' control group, or else `root` is their parent."""
+    root: int = 0
+    peak: int = 0
+    """The most memory seen in a run, bytes."""
+    runs: list[Run] = field(default_factory=list)
+
+    def processes(self) -> Iterator[Path]:
+        """Find its processes."""
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if self.cgroup:
+                    ours = self.cgroup in (process / "cgroup").read_text()
+                else:
+                    parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+                    ours = self.root in (int(process.name), parent)
+                if ours:
+                    yield process
+
+    def processor(self) -> float:
+        """Give the seconds of processor time that its processes have taken."""
+        total = 0
+        for process in self.processes():
+            with suppress(OSError):
+                fields = (process / "stat").read_text().rpartition(")")[2].split()
+                total += int(fields[11]) + int(fields[12])
+        return total / os.sysconf("SC_CLK_TCK")
+
+    def note_memory(self) -> None:
+        """Note the most resident memory since the last time, and begin anew."""
+        now = 0
+        for process in self.processes():
+            with suppress(OSError):
+                status = (process / "status").read_text()
+                now += 1024 * int(status.partition("VmHWM:")[2].split()[0])
+                (process / "clear_refs").write_text("5")
+        self.peak = max(self.peak, now)
+
+
+def main() -> int:
+    """Measure, and print what came out."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=1.5)
+    parser.add_argument("--connections", default="1,8,64")
+    parser.add_argument("--work", default=",".join(WORKS))
+    parser.add_argument("--without", default="")
+    options = parser.parse_args()
+    left_out = set(options.without.split(","))
+    with servers({OURS, "bare", *FILE_PEERS} - left_out) as running:
+        for name in options.work.split(","):
+            for connections in map(int, options.connections.split(",")):
+                compare(running, WORKS[name], connections, options.rounds, options.seconds)
+        memory = ", ".join(f"{s.name} {s.peak / 1e6:.0f} MB" for s in running.values())
+        print(f"\npeak memory: {memory}")
+    return 0
+
+
+@contextmanager
+def servers(names: Iterable[str]) -> Iterator[dict[str, Server]]:
+    """Run all on one folder with one film."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder.chmod(0o755)
+        media = folder / "media"
+        media.mkdir()
+        write_film(media / "film.mp4")
+        running = {}
+        for name in sorted(names):
+            start = nginx if name == "nginx" else python
+            running[name] = stack.enter_context(start(name, media))
+        yield running
+
+
+def write_film(path: Path) -> None:
+    """Write SIZE bytes; what they are does not matter."""
+    chunk = os.urandom(BLOCK)
+    with path.open("wb") as file:
+        for _ in range(SIZE // BLOCK):
+            file.write(chunk)
+    aged = time.time() - 60  # older than what counts as just changed
+    os.utime(path, (aged, aged))
+
+
+@contextmanager
+def python(name: str, media: Path) -> Iterator[Server]:
+    """Run the service, or one of peers.py."""
+    port = free_port()
+    if name == OURS:
+        command = [sys.executable, "-m", "service"]
+    else:
+        command = [sys.executable, str(HERE / "peers.py"), name, str(port), str(media)]
+    ours = {"LISTEN": f"127.0.0.1:{port}", "MEDIA": str(media), "DERIVED": str(media.parent)}
+    environment = os.environ | {f"REELAY_{key}": value for key, value in ours.items()}
+    process = subprocess.Popen(command, env=environment, cwd=HERE.parent, stdout=subprocess.DEVNULL)
+    try:
+        wait_for(port)
+        yield Server(name, port, root=process.pid)
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def nginx(name: str, media: Path) -> Iterator[Server]:
+    """Run nginx in a container that shares the machine's network."""
+    port = free_port()
+    settings = media.parent / "nginx.conf"
+    settings.write_text(
+        "worker_processes 1; events {} http { access_log off; sendfile on;"
+        f" keepalive_requests 1000000; server {{ listen 127.0.0.1:{port}; root /; }} }}"
+    )
+    image = os.environ.get("NGINX_IMAGE", "nginx:1.30")
+    docker = shutil.which("docker") or sys.exit("needs Docker for nginx, or --without nginx")
+    mounts = [f"--volume={media}:/media:ro", f"--volume={settings}:/etc/nginx/nginx.conf:ro"]
+    run = [docker, "run", "--detach", "--rm", "--network=host", *mounts, "--entrypoint=nginx"]
+    container = subprocess.run(
+        [*run, image, "-g", "daemon off;"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    try:
+        wait_for(port)
+        yield Server(name, port, cgroup=container)
+    finally:
+        subprocess.run([docker, "rm", "--force", container], capture_output=True, check=True)
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(port: int) -> None:
+    """Wait until somebody listens there."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
+
+
+def ask(server: Server, work: Work, connections: int, seconds: float, seed: int) -> Run:
+    """Let wrk ask a server."""
+    target = work.target if server.name == OURS else work.peers_target
+    what = [work.kind, str(SIZE), str(BLOCK), "no", target, str(seed)]
+    bounds = ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds:g}"]
+    script = ["--timeout", "30", "--script", str(HERE / "ranges.lua")]
+    before = server.processor()
+    url = f"http://127.0.0.1:{server.port}/"
+    done = subprocess.run(
+        ["wrk", *bounds, *script, url, "--", *what], capture_output=True, text=True, check=True
+    )
+    line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT"))
+    duration, requests, sent, errors = (int(word) for word in line.split()[1:])
+    if errors:
+        raise SystemExit(f"wrk saw {errors} errors of {server.name}: {done.stdout}")
+    took = duration / 1e6
+    return Run(requests / took, sent / took, server.processor() - before, took)
+
+
+def compare(
+    running: dict[str, Server], work: Work, connections: int, rounds: int, seconds: float
+) -> None:
+    """Run all in turns; print the ratios of the rounds."""
+    names = [name for name in (OURS, *work.peers) if name in running]
+    for name in names:
+        running[name].runs.clear()
+    for number in range(rounds + 1):
+        for name in random.sample(names, len(names)):
+            run = ask(running[name], work, connections, seconds, number)
+            running[name].note_memory()
+            if number:  # the first warms up
+                running[name].runs.append(run)
+    plural = "s" if connections > 1 else ""
+    print(f"\n{work.title}, {connections} connection{plural}")
+    print(f"{'':10} {'rate':>12} {'service is':>11} {'spread':>12} {'ms/request':>11} {'s/GiB':>7}")
+    ours = [run.rate(work) for run in running[OURS].runs]
+    for name in names:
+        runs = running[name].runs
+        rates = [run.rate(work) for run in runs]
+        ratios = sorted(mine / its for mine, its in zip(ours, rates, strict=True))
+        times = "" if name == OURS else f"{statistics.median(ratios):.2f} x"
+        spread = "" if name == OURS else f"{ratios[0]:.2f}-{ratios[-1]:.2f}"
+        processor = sum(run.processor for run in runs)
+        answered = sum(run.requests * run.seconds for run in runs)
+        gib = sum(run.sent * run.seconds for run in runs) / 1024**3
+        rate = statistics.median(rates)
+        whole = work.target == FILM and work.kind == "whole"
+        shown = f"{rate / 1e6:,.0f} MB/s" if whole else f"{rate:,.0f} /s"
+        each = "" if whole else f"{processor / answered * 1e3:.2f}"
+        per_gib = f"{processor / gib:.2f}" if work.target == FILM else ""
+        print(f"{name:10} {shown:>12} {times:>11} {spread:>12} {each:>11} {per_gib:>7}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

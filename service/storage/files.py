@@ -1,0 +1,145 @@
+"""An open file: what it says of itself and what is read of it belong together.
+Law: a response sees one version of a file, or ends."""
+
+import asyncio
+import os
+import stat
+import time
+from collections.abc import AsyncGenerator
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+
+from service.errors import ChangedError, NotFoundError, StorageError
+from service.protocol.conditions import Validators
+from service.protocol.plan import Representation
+from service.protocol.ranges import Span
+from service.storage import at_once
+from service.storage.pieces import Pieces
+
+# Seconds after which a change of a file can no longer share its time stamp with another: HTTP dates
+# count whole seconds, and kernels stamp files by a clock that ticks every few milliseconds.
+SETTLED_AFTER = 2.0
+
+
+def revision(status: os.stat_result) -> str:
+    """Name a version by its size and the nanosecond of its last change.
+
+    The same on every replica that sees the same file or a copy that kept its times. An empty file's
+    begins with "0-": the edge relies on that.
+    """
+    return f"{status.st_size:x}-{status.st_mtime_ns:x}"
+
+
+class OpenFile:
+    """An open regular file. It is closed with its last user."""
+
+    __slots__ = ("at_once", "descriptor", "status")
+
+    def __init__(self, descriptor: int, *, at_once: bool) -> None:
+        """Take charge of a descriptor. Raises NotFoundError where it is not a regular file's."""
+        self.descriptor = descriptor
+        self.at_once = at_once
+        """Whether its file system lets nobody wait but for a disk, and says when it would."""
+        self.status = os.fstat(descriptor)
+        """What it was like when it was opened."""
+        if not stat.S_ISREG(self.status.st_mode):
+            self.close()
+            raise NotFoundError("There is no such file.")
+
+    def is_the_one_at(self, path: str) -> bool:
+        """Whether a path leads to it, and nothing of it has changed. Raises OSError."""
+        status = os.stat(path)  # noqa: PTH116 # a Path would cost as much again
+        return _identity(status) == _identity(self.status)
+
+    def close(self) -> None:
+        """Close it for all its users. More than once is no harm."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    __del__ = close
+
+
+class LocalSource:
+    """An open file and its version at that moment."""
+
+    def __init__(self, file: OpenFile, content_type: str, threads: Executor) -> None:
+        self._file: OpenFile | None = file
+        self._threads = threads
+        self._reading: Future[bytes] | None = None
+        status = file.status
+        now = time.time()
+        age = now - status.st_mtime
+        validators = Validators(
+            revision=revision(status),
+            # RFC 9110 §8.8.2.1: never later than the message itself.
+            last_modified=min(status.st_mtime_ns // 1_000_000_000, int(now)),
+            settled=age >= SETTLED_AFTER or age < -SETTLED_AFTER,
+        )
+        self._representation = Representation(status.st_size, content_type, validators)
+
+    @property
+    def representation(self) -> Representation:
+        return self._representation
+
+    async def read(self, span: Span, pieces: Pieces) -> AsyncGenerator[bytes]:
+        """Read a span in pieces that suit the client. Raises ChangedError, StorageError."""
+        file, position = self._file, span.start
+        while file is not None and position < span.end:
+            length = min(pieces.size, span.end - position)
+            try:
+                data = at_once.read(file.descriptor, position, length) if file.at_once else None
+                if data is None:
+                    data = await self._read_in_thread(file, position, length)
+                else:
+                    _require_same(file, data)
+            except OSError as error:
+                raise StorageError(f"The file cannot be read: {error.strerror}.") from error
+            position += len(data)
+            given = time.monotonic()
+            yield data
+            pieces.taken(len(data), time.monotonic() - given)
+
+    def close(self) -> None:
+        file, self._file = self._file, None
+        reading = self._reading is not None and not self._reading.cancel()
+        if file is None or file.at_once:
+            return  # others may have it, too
+        if reading and self._reading is not None:
+            # A thread still reads from the descriptor, whose number must not be given away.
+            self._reading.add_done_callback(lambda _: file.close())
+        else:
+            with suppress(RuntimeError):  # the threads have been let go of
+                self._threads.submit(file.close)
+
+    async def _read_in_thread(self, file: OpenFile, position: int, length: int) -> bytes:
+        self._reading = self._threads.submit(_read, file, position, length)
+        try:
+            return await asyncio.wrap_future(self._reading)
+        finally:
+            if self._reading.done():
+                self._reading = None
+
+
+def _read(file: OpenFile, position: int, length: int) -> bytes:
+    data = os.pread(file.descriptor, length, position)
+    _require_same(file, data)
+    return data
+
+
+def _require_same(file: OpenFile, data: bytes) -> None:
+    """Raise ChangedError if what was read may be another version's.
+
+    A writer stamps the file before it changes its bytes: what was read before this comparison is of
+    the version that the headers named.
+    """
+    if not data or _version(os.fstat(file.descriptor)) != _version(file.status):
+        raise ChangedError("The file changed while it was sent.")
+
+
+def _version(status: os.stat_result) -> tuple[int, int]:
+    return status.st_size, status.st_mtime_ns
+
+
+def _identity(status: os.stat_result) -> tuple[int, int, int, int, int]:
+    return status.st_dev, status.st_ino, status.st_mode, *_version(status)
