@@ -6,12 +6,13 @@
 
 Needs wrk, and a Docker engine for nginx (NGINX_IMAGE names its image). Starts all on loopback, one
 process each (nginx: one worker), and lets wrk ask them in turns, in another order each round.
-Prints for each work the rates, the median of the rounds' ratios of the service to each peer with their
-spread, and what a request and a GiB cost in processor time of the server's processes; at last each
-one's peak memory. `bare` is an ASGI application that does nothing: what Hypercorn itself takes.
+Prints for each work the rates, the median of the rounds' ratios of the service to each peer with
+their spread, and what a request and a GiB cost in processor time of the server's processes; at last
+each one's peak memory. `bare` is an ASGI application that does nothing: what Hypercorn takes.
 """
 
 import argparse
+import json
 import os
 import random
 import shutil
@@ -26,6 +27,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 HERE = Path(__file__).resolve().parent
 BLOCK = 4 * 1024**2
@@ -52,7 +55,7 @@ WORKS = {
     "1m": Work("spans of 1 MiB", "1048576", ("bare", *FILE_PEERS)),
     "4m": Work("blocks of 4 MiB", str(BLOCK), ("bare", *FILE_PEERS)),
     "whole": Work("the whole file, 1 GiB", "whole", FILE_PEERS),
-    "json": Work("one video's JSON", "whole", ("tutorial",), "/api/videos/film.mp4", "/constant"),
+    "json": Work("one video's JSON", "whole", ("tutorial",), "/api/videos/sample.mp4", "/constant"),
     "page": Work("the library's page", "whole", ("tutorial",), "/", "/"),
 }
 
@@ -147,6 +150,7 @@ def servers(names: Iterable[str]) -> Iterator[dict[str, Server]]:
         media = folder / "media"
         media.mkdir()
         write_film(media / "film.mp4")
+        shutil.copy2(HERE.parent / "media" / "sample.mp4", media)
         running = {}
         for name in sorted(names):
             start = nginx if name == "nginx" else python
@@ -177,6 +181,8 @@ def python(name: str, media: Path) -> Iterator[Server]:
     process = subprocess.Popen(command, env=environment, cwd=HERE.parent, stdout=subprocess.DEVNULL)
     try:
         wait_for(port)
+        if name == OURS:
+            wait_until_probed(port)
         yield Server(name, port, root=process.pid)
     finally:
         process.send_signal(signal.SIGINT)
@@ -229,6 +235,18 @@ def wait_for(port: int) -> None:
             time.sleep(0.1)
         else:
             return
+
+
+def wait_until_probed(port: int) -> None:
+    """Wait until the service knows all about the sample."""
+    url = f"http://127.0.0.1:{port}/api/videos/sample.mp4"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with suppress(HTTPError), urlopen(url) as answer:
+            if json.load(answer)["state"] == "probed":
+                return
+        time.sleep(0.1)
+    raise SystemExit("the sample has not been probed")
 
 
 def ask(server: Server, work: Work, connections: int, seconds: float, seed: int) -> Run:

@@ -1,5 +1,6 @@
 """The one place that builds and wires, and the one list of routes. Nothing is built at import."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from service.errors import NotFoundError, ReelayError
 from service.library.derived import Derived
 from service.library.library import Library, Timing
 from service.library.probe import Prober
+from service.loop import watch_lag
 from service.metrics import Metrics
 from service.settings import Settings
 from service.storage.local import LocalStorage
@@ -89,12 +91,16 @@ def create_app(settings: Settings) -> Quart:
         scalar_ui_path=None,
     )
 
+    watching: list[asyncio.Task[None]] = []
+
     @app.before_serving
     async def start() -> None:
+        watching.append(asyncio.create_task(watch_lag(metrics.loop_lag.observe), name="lag"))
         library.start()
 
     @app.after_serving
     async def stop() -> None:
+        watching.pop().cancel()
         await library.stop()
 
     routes: list[tuple[str, str, Callable[..., Awaitable[Any]]]] = [
@@ -147,11 +153,13 @@ def _handle_everything(app: Quart) -> None:
     async def add_headers(response: Response) -> Response:
         if response.status_code == 204:  # noqa: PLR2004 # there is nothing for it to describe
             response.headers.pop("Content-Type", None)
-        page = response.mimetype == "text/html"
-        for name, value in SECURITY_HEADERS.items():
-            if page or name == "X-Content-Type-Options":
-                response.headers.setdefault(name, value)
-        response.headers.setdefault("Cache-Control", "no-cache")
+        headers = response.headers
+        if headers.get("Content-Type", "").startswith("text/html"):
+            for name, value in SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
+        else:
+            headers.setdefault("X-Content-Type-Options", "nosniff")
+        headers.setdefault("Cache-Control", "no-cache")
         return response
 
     app.register_error_handler(ReelayError, _domain_error)

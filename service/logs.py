@@ -4,8 +4,9 @@ import asyncio
 import json
 import logging
 import sys
+import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from functools import lru_cache
 
 import structlog
 
@@ -23,7 +24,13 @@ def _render(_logger: object, _level: str, event: structlog.typing.EventDict) -> 
 
 
 def _now() -> str:
-    return f"{datetime.now(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    seconds, rest = divmod(time.time_ns(), 1_000_000_000)
+    return f"{_second(seconds)}.{rest // 1000:06}Z"
+
+
+@lru_cache(1)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 _SHARED: tuple[structlog.typing.Processor, ...] = (_stamp, structlog.processors.format_exc_info)

@@ -1,4 +1,6 @@
-"""The event loop: uvloop's, whose servers hold nothing back while a client takes nothing."""
+"""The event loop: uvloop's, whose servers hold nothing back while a client takes nothing; and the
+measure of whether it turns.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -32,3 +34,19 @@ class Loop(uvloop.Loop):
             return protocol
 
         return await super().create_server(make, *args, **options)
+
+
+# Seconds between two looks. Whatever holds the loop up for longer is seen.
+_LOOK = 0.25
+
+
+async def watch_lag(observe: Callable[[float], None]) -> None:
+    """Tell, for as long as this runs, the seconds by which the loop comes late to what is due.
+
+    All viewers wait meanwhile. A blocked loop is one late look, as late as it was blocked.
+    """
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + _LOOK
+        await asyncio.sleep(_LOOK)
+        observe(max(0.0, loop.time() - due))

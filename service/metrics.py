@@ -1,6 +1,7 @@
 """Every instrument, in one place.
 Law: labels are words of ours (routes, methods, statuses, outcomes), never a path or a client."""
 
+import asyncio
 from functools import cache
 
 from prometheus_client import (
@@ -20,12 +21,22 @@ from service import __version__
 _FIRST_BYTE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _WORK_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60)
 
+# Seconds. A quiet loop is late by less than a millisecond; from 0.1 on, viewers may notice.
+_LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 
 
 def method_label(method: str) -> str:
     """Bound the methods that a client can make up."""
     return method if method in _METHODS else "other"
+
+
+def _count_tasks() -> int:
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:
+        return 0  # asked outside of a loop
 
 
 class Metrics:
@@ -72,6 +83,14 @@ class Metrics:
         self.in_progress = Gauge(
             "reelay_responses_in_progress", "Responses being made or sent", registry=registry
         )
+        self.loop_lag = Histogram(
+            "reelay_event_loop_lag_seconds",
+            "How late the event loop came to what was due, looked at four times a second",
+            buckets=_LAG_BUCKETS,
+            registry=registry,
+        )
+        tasks = Gauge("reelay_event_loop_tasks", "Tasks of the event loop", registry=registry)
+        tasks.set_function(_count_tasks)
         self.videos = Gauge(
             "reelay_videos", "Videos in the library by state of probing", ["state"],
             registry=registry,

@@ -4,7 +4,8 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict, Field
-from quart_schema import validate_querystring, validate_response
+from quart import Response
+from quart_schema import document_response, validate_querystring
 
 from service.errors import NotFoundError
 from service.library.catalogue import Page, Sort
@@ -13,6 +14,7 @@ from service.library.video import Value, Video
 from service.views import links
 
 MOST_PER_PAGE = 200
+_MOST_RENDERED = 1000  # answers; each has some 1,000 characters
 
 
 class VideosQuery(BaseModel):
@@ -57,21 +59,36 @@ class ApiViews:
 
     def __init__(self, library: Library) -> None:
         self._library = library
+        self._rendered: dict[str, tuple[Video, str]] = {}
+        """The latest answers to `video`, and of what they tell: the same as long as that is."""
 
     @validate_querystring(VideosQuery)
-    @validate_response(VideosPage)
-    async def videos(self, query_args: VideosQuery) -> VideosPage:
+    @document_response(VideosPage)
+    async def videos(self, query_args: VideosQuery) -> Response:
         """List videos: searched, sorted, a page at a time."""
         asked = query_args
         page = self._library.catalogue.page(asked.q, asked.sort, asked.limit, asked.cursor)
         videos = tuple(VideoItem.of(video) for video in page.videos)
         next_url = next_page("/api/videos", asked, page)
-        return VideosPage(videos=videos, total=page.total, next_url=next_url)
+        listing = VideosPage(videos=videos, total=page.total, next_url=next_url)
+        return _json(listing.model_dump_json())
 
-    @validate_response(VideoItem)
-    async def video(self, path: str) -> VideoItem:
+    @document_response(VideoItem)
+    async def video(self, path: str) -> Response:
         """Describe one video."""
-        return VideoItem.of(find(self._library, path))
+        video = find(self._library, path)
+        described, text = self._rendered.get(path, (None, ""))
+        if described is not video:
+            text = VideoItem.of(video).model_dump_json()
+            if len(self._rendered) >= _MOST_RENDERED:
+                self._rendered.clear()
+            self._rendered[path] = (video, text)
+        return _json(text)
+
+
+def _json(text: str) -> Response:
+    """Answer with what a model was rendered to: it was checked when it was made."""
+    return Response(text, content_type="application/json")
 
 
 def next_page(base: str, asked: VideosQuery, page: Page) -> str | None:

@@ -102,6 +102,9 @@ class Exchanges:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if not scope["path"].startswith("/") and "://" in scope["path"]:
+            # RFC 9112 §3.2.2: as proxies ask. The host is any.
+            scope["path"] = "/" + scope["path"].partition("://")[2].partition("/")[2]
         exchange = Exchange(scope)
         scope.setdefault("state", {})["exchange"] = exchange
         self._count(1)
@@ -237,5 +240,5 @@ async def _refuse(send: Send, status: int, reason: bytes, *more: tuple[bytes, by
 def _body_length(exchange: Exchange, start: Message) -> int | None:
     if exchange.method == "HEAD" or start["status"] in (204, 304):  # RFC 9110 §6.4.1
         return 0
-    length = dict(start["headers"]).get(b"content-length")
-    return None if length is None else int(length)
+    lengths = [value for name, value in start["headers"] if name == b"content-length"]
+    return int(lengths[0]) if lengths else None

@@ -37,7 +37,7 @@ def decisive_headers(scope: Mapping[str, Any]) -> dict[str, str]:
     """Give the request's headers that a plan looks at, repeated ones joined (RFC 9110 §5.3)."""
     found: dict[str, str] = {}
     for field, value in scope["headers"]:
-        if (name := _DECISIVE.get(field)) is not None:
+        if (name := _DECISIVE.get(field.lower())) is not None:
             text = value.decode("latin-1")
             found[name] = f"{found[name]}, {text}" if name in found else text
     return found
@@ -63,7 +63,10 @@ class Media:
                 try:
                     await self._answer(route, path, scope, receive, send)
                 except ReelayError as error:
-                    scope["state"]["exchange"].refusal = error
+                    exchange: Exchange = scope["state"]["exchange"]
+                    if exchange.status:
+                        raise  # the response has begun, and cannot be another one any more
+                    exchange.refusal = error
                 else:
                     return
         await self._behind(scope, receive, send)
@@ -79,7 +82,7 @@ class Media:
             exchange.route = route
             if decision.length > SMALL or exchange.body_signs:
                 listening = asyncio.create_task(_listen(receive))
-            await _carry_out(decision, source, self._paces.of(scope["client"]), send)
+            await _carry_out(decision, source, self._paces.of(scope.get("client")), send)
         finally:
             if listening is not None:
                 listening.cancel()

@@ -75,6 +75,18 @@ def test_a_slow_client_that_keeps_reading_is_never_cut(server: Server) -> None:
     assert bytes(taken).partition(b"\r\n\r\n")[2] == DATA
 
 
+@pytest.mark.parametrize("target", ["/media/large.mp4", "/api/videos/large.mp4", "/"])
+def test_a_target_may_name_the_host_as_proxies_have_it(server: Server, target: str) -> None:
+    """RFC 9112 §3.2.2: a server must accept the absolute form."""
+    host, port = server.base.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as client:
+        asked = f"HEAD http://video.example{target} HTTP/1.1\r\nHost: video.example\r\n\r\n"
+        client.sendall(asked.encode())
+        response = http.client.HTTPResponse(client, method="HEAD")
+        response.begin()
+    assert response.status == 200
+
+
 def test_a_client_that_leaves_is_counted_and_its_file_closed(server: Server) -> None:
     before = server.metric('reelay_broken_responses_total{outcome="aborted"}')
     with begin(server) as client:

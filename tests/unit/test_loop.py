@@ -1,7 +1,9 @@
-"""What a server's transports take before their writers have to wait."""
+"""What a server's transports take before their writers have to wait, and whether the loop turns."""
 
 import asyncio
+import time
 
+from service import loop
 from service.loop import Loop
 
 
@@ -23,3 +25,14 @@ async def _limits() -> tuple[int, int]:
 def test_a_writer_waits_until_the_kernel_has_all() -> None:
     with asyncio.Runner(loop_factory=Loop) as runner:
         assert runner.run(_limits()) == (0, 0)
+
+
+async def test_what_holds_the_loop_up_is_told_as_late_as_it_was() -> None:
+    lags: list[float] = []
+    watching = asyncio.create_task(loop.watch_lag(lags.append))
+    await asyncio.sleep(0.01)
+    time.sleep(1)  # noqa: ASYNC251 # as whoever blocks the loop does
+    while not lags:  # noqa: ASYNC110 # a list sets no event
+        await asyncio.sleep(0.01)
+    watching.cancel()
+    assert lags[0] >= 0.7  # a second, but for the quarter that had been waited for anyway

@@ -509,9 +509,7 @@ async def told(storage: LocalStorage) -> LocalStorage:
         pytest.skip("needs a file system that can be asked (RWF_NOWAIT)")
     (await storage.open("film.mp4")).close()
     if not storage._recent:  # noqa: SLF001
-        pytest.skip(
-            "needs openat2 with RESOLVE_CACHED (Linux 5.12), not kept out by a sandbox"
-        )
+        pytest.skip("needs openat2 with RESOLVE_CACHED (Linux 5.12), not kept out by a sandbox")
     return storage
 
 
