@@ -1,0 +1,107 @@
+"""What an ASGI server gets to send, where a body cannot be finished or has to wait."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from server import content, write
+
+from service.app import create_app
+from service.settings import load
+from service.storage import at_once
+from service.storage.pieces import SMALL
+
+DATA = content(3 * SMALL)
+
+
+def scope(path: str, *headers: tuple[bytes, bytes]) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"x"), *headers],
+        "client": ("127.0.0.1", 50000),
+        "server": ("127.0.0.1", 8000),
+        "state": {},
+        "extensions": {},
+    }
+
+
+async def answer(folder: Path, asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """Give the messages that the application sends; the client neither says more nor leaves."""
+    settings = load({"REELAY_MEDIA": str(folder), "REELAY_DERIVED": str(folder.parent / "derived")})
+    app: Any = create_app(settings)
+    messages: list[dict[str, Any]] = []
+    said = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        if not said.is_set():
+            said.set()
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: dict[str, Any]) -> None:
+        messages.append(message)
+
+    await app(asked, receive, send)
+    return messages
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Path:
+    write(tmp_path / "media", "film.mp4", DATA)
+    return tmp_path / "media"
+
+
+async def test_a_disk_that_fails_in_the_midst_ends_the_body_and_begins_no_other(
+    media: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pread = os.pread
+
+    def failing(descriptor: int, length: int, position: int) -> bytes:
+        if position >= SMALL:
+            raise OSError(5, "Input/output error")
+        return pread(descriptor, length, position)
+
+    monkeypatch.setattr(at_once, "_NO_WAIT", None)
+    monkeypatch.setattr(os, "pread", failing)
+    start, *body = await answer(media, scope("/media/film.mp4"))
+    assert start["status"] == 200
+    assert dict(start["headers"])[b"content-length"] == str(len(DATA)).encode()
+    assert [message["type"] for message in body] == ["http.response.body"]
+    assert body[0]["body"] == DATA[:SMALL]
+    assert body[0]["more_body"]  # so that the server closes the connection
+    assert "Input/output error" in capsys.readouterr().out
+
+
+async def test_a_disk_that_fails_at_the_open_is_503(
+    media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object, **__: object) -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "open", failing)
+    start, *body = await answer(media, scope("/media/film.mp4"))
+    assert start["status"] == 503
+    assert b"cannot be" in b"".join(message["body"] for message in body)
+
+
+async def test_a_body_of_one_piece_is_one_message_and_the_last(media: Path) -> None:
+    start, body = await answer(media, scope("/media/film.mp4", (b"range", b"bytes=5-9")))
+    assert start["status"] == 206
+    assert (body["body"], body["more_body"]) == (DATA[5:10], False)
+
+
+async def test_a_name_in_the_wrong_case_is_a_header_all_the_same(media: Path) -> None:
+    """ASGI has names in lower case; Quart's test client does not."""
+    start, _ = await answer(media, scope("/media/film.mp4", (b"Range", b"bytes=5-9")))
+    assert start["status"] == 206
