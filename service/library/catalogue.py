@@ -1,15 +1,17 @@
 """The videos of one moment: an immutable value that is searched, sorted and paged.
-Law: a change of the library is a new catalogue, swapped whole."""
+Law: a change of the library is a new catalogue, swapped whole. What listings need is prepared with
+it, so that a page costs what it holds and only a search looks at every video."""
 
 import base64
 import binascii
 import json
 import math
-import operator
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args
 
 from service.errors import InvalidRequestError
@@ -18,7 +20,8 @@ from service.library.video import Video
 Sort = Literal["name", "-name", "date", "-date", "duration", "-duration", "size", "-size"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
 
-_DIGITS = re.compile(r"([0-9]+)")
+_DIGITS = re.compile(r"[0-9]+")
+_LONGEST_NUMBER = 0xD7FF  # digits; the next characters are surrogates, which no cursor can hold
 _LONGEST_CURSOR = 64 * 1024  # characters; a name of 255 bytes can unfold to eighteen times that
 
 
@@ -32,17 +35,32 @@ class Page:
     next_cursor: str | None
 
 
-class Catalogue:
-    """The listed videos."""
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A video, and what it is sorted by and searched in."""
 
-    def __init__(self, videos: Iterable[Video] = ()) -> None:
+    video: Video
+    name: str
+    haystack: str
+
+
+class Catalogue:
+    """The listed videos. To build one takes a while, less with the one `before`: for a thread."""
+
+    def __init__(self, videos: Iterable[Video] = (), before: "Catalogue | None" = None) -> None:
         self.videos = tuple(videos)
-        self._by_path = {video.path: video for video in self.videos}
-        self._sorted: dict[str, list[tuple[list[Any], Video]]] = {}
-        self._haystack: dict[str, str] = {}
+        known = before._items if before else {}  # noqa: SLF001 # one of its own kind
+        self._items: dict[str, _Item] = {
+            video.path: _item(video, known.get(video.path)) for video in self.videos
+        }
+        # Twice, for what is alike stays in the order of paths. Keys of both parts would be 10,000
+        # objects at a time for the garbage collector, which holds up every thread.
+        by_path = sorted(self._items.values(), key=lambda item: item.video.path)
+        self._upwards = {order: sorted(by_path, key=key) for order, key in _KEYS.items()}
 
     def get(self, path: str) -> Video | None:
-        return self._by_path.get(path)
+        item = self._items.get(path)
+        return item.video if item else None
 
     def page(self, query: str, sort: Sort, limit: int, cursor: str | None) -> Page:
         """Give at most `limit` videos that hold every word of `query`, from behind `cursor`.
@@ -50,36 +68,31 @@ class Catalogue:
         A cursor names the last video seen and its sort key: it stays right while videos come and
         go. Raises InvalidRequestError for one that is not of our making.
         """
-        words = _words(query)
-        found = [item for item in self._in_order(sort) if self._holds(item[1], words)]
-        start = 0
-        if cursor is not None:
-            last = _read_cursor(cursor, sort)
-            behind = operator.lt if sort.startswith("-") else operator.gt
-            start = next((i for i, (key, _) in enumerate(found) if behind(key, last)), len(found))
-        page = found[start : start + limit]
-        more = start + limit < len(found)
+        order = sort.removeprefix("-")
+        place = partial(_place, _KEYS[order])
+        last = None if cursor is None else _read_cursor(cursor, sort)
+        found = self._upwards[order]
+        for word in _words(query):
+            found = [item for item in found if word in item.haystack]
+        if sort == order:
+            start = bisect_right(found, last, key=place) if last else 0
+            page = found[start : start + limit]
+            more = start + limit < len(found)
+        else:  # from the end to the beginning
+            end = bisect_left(found, last, key=place) if last else len(found)
+            page = found[max(0, end - limit) : end][::-1]
+            more = limit < end
         return Page(
-            tuple(video for _, video in page),
+            tuple(item.video for item in page),
             len(found),
-            _write_cursor(page[-1][0], sort) if more and page else None,
+            _write_cursor(place(page[-1]), sort) if more else None,
         )
 
-    def _in_order(self, sort: Sort) -> list[tuple[list[Any], Video]]:
-        if sort not in self._sorted:
-            key = _KEYS[sort.removeprefix("-")]
-            keyed = [([*key(video), video.path], video) for video in self.videos]
-            keyed.sort(key=lambda item: item[0], reverse=sort.startswith("-"))
-            self._sorted[sort] = keyed
-        return self._sorted[sort]
 
-    def _holds(self, video: Video, words: list[str]) -> bool:
-        if not words:
-            return True
-        haystack = self._haystack.get(video.path)
-        if haystack is None:
-            haystack = self._haystack[video.path] = _fold(f"{video.title} {video.path}")
-        return all(word in haystack for word in words)
+def _item(video: Video, before: _Item | None) -> _Item:
+    if before is not None and before.video is video:
+        return before
+    return _Item(video, _natural(video.title), _fold(f"{video.title} {video.path}"))
 
 
 def _fold(text: str) -> str:
@@ -93,26 +106,32 @@ def _words(query: str) -> list[str]:
     return _fold(query).split()
 
 
-def _natural(text: str) -> list[Any]:
-    """Sort `ep 2` before `ep 10`: text and numbers in turn, text first."""
-    pieces = _DIGITS.split(_fold(text))
-    # A number's length before its digits: int() refuses more than 4,300 of them.
-    return [
-        [len(piece.lstrip("0")), piece.lstrip("0")] if index % 2 else piece
-        for index, piece in enumerate(pieces)
-    ]
+def _natural(text: str) -> str:
+    """Sort `ep 2` before `ep 10`, and text that ends before text that a number follows."""
+    return _DIGITS.sub(_number, _fold(text))
+
+
+def _number(digits: re.Match[str]) -> str:
+    """Put a number's length before its digits, and before both what stands before any text."""
+    significant = digits[0].lstrip("0")
+    return f"\0{chr(min(len(significant), _LONGEST_NUMBER))}{significant}"
 
 
 def _duration(video: Video) -> float:
     return video.metadata.duration or 0.0 if video.metadata else 0.0
 
 
-_KEYS: dict[str, Callable[[Video], list[Any]]] = {
-    "name": lambda video: [_natural(video.title)],
-    "date": lambda video: [video.modified],
-    "duration": lambda video: [_duration(video)],
-    "size": lambda video: [video.size],
+_KEYS: dict[str, Callable[[_Item], Any]] = {
+    "name": lambda item: item.name,
+    "date": lambda item: item.video.modified,
+    "duration": lambda item: _duration(item.video),
+    "size": lambda item: item.video.size,
 }
+
+
+def _place(key: Callable[[_Item], Any], item: _Item) -> list[Any]:
+    """Give what no two videos of an order share."""
+    return [key(item), item.video.path]
 
 
 def _write_cursor(key: list[Any], sort: Sort) -> str:
@@ -130,22 +149,9 @@ def _read_cursor(cursor: str, sort: Sort) -> list[Any]:
         raise InvalidRequestError("The cursor is not one of this server's.") from error
     by_name = sort.endswith("name")
     match decoded:
-        case [made_for, list(name), str(path)] if made_for == sort and by_name:
-            if _is_natural(name):
-                return [name, path]
+        case [made_for, str(name), str(path)] if made_for == sort and by_name:
+            return [name, path]
         case [made_for, int() | float() as number, str(path)] if made_for == sort and not by_name:
             if math.isfinite(number):
                 return [number, path]
     raise InvalidRequestError("The cursor is not one of this server's for this order.")
-
-
-def _is_natural(name: list[Any]) -> bool:
-    """Say whether this has the shape that `_natural` gives: text and numbers in turn."""
-    for index, piece in enumerate(name):
-        match piece:
-            case str() if index % 2 == 0:
-                continue
-            case [int(), str()] if index % 2:
-                continue
-        return False
-    return bool(name)

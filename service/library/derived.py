@@ -23,7 +23,9 @@ class Derived:
 
     def load(self, path: str, revision: str) -> Metadata | None:
         try:
-            return Metadata.model_validate_json(self._file(path, revision).read_bytes())
+            # A start reads one for each video, and buffers would cost as much as all the rest.
+            with self._file(path, revision).open("rb", buffering=0) as file:
+                return Metadata.model_validate_json(file.read())
         except (OSError, ValidationError):
             return None
 

@@ -1,8 +1,11 @@
 """The library as it is now: scans the storage, probes what is new, swaps the catalogue.
-Bytes never wait for it: what exists is served, listed yet or not."""
+Bytes never wait for it: what exists is served, listed yet or not. Nor do other requests: what
+takes longer with more videos is done in threads."""
 
 import asyncio
 import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -47,6 +50,22 @@ class Timing:
     settle_time: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    """What a scan found."""
+
+    entries: dict[str, Entry]
+    """By path."""
+    loaded: dict[Key, Metadata]
+    """What was kept of those not known yet."""
+    missing: list[Entry]
+    """Those of which nothing was kept, either."""
+    gone: set[Key]
+    """What was known of those that are there no more."""
+    unsettled: float | None
+    """Seconds after which a file left out may have settled."""
+
+
 class Library:
     """Keeps `catalogue` true to the folder, from `start` to `stop`."""
 
@@ -69,8 +88,10 @@ class Library:
         self._derived = derived
         self._metrics = metrics
         self._timing = timing
-        self._entries: list[Entry] = []
+        self._entries: dict[str, Entry] = {}
+        self._missing: list[Entry] = []
         self._known: dict[Key, Metadata | ProbeProblem] = {}
+        self._showing = asyncio.Lock()
         self._changed = asyncio.Event()
         self._unprobed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -113,62 +134,75 @@ class Library:
 
     async def _scan(self) -> float | None:
         """Walk the storage; give the seconds after which a file left out may have settled."""
-        known = self._known
-        entries, loaded, unsettled = await asyncio.to_thread(self._walk, frozenset(known))
-        keys = [(entry.path, entry.revision) for entry in entries]
-        results = ((key, known.get(key) or loaded.get(key)) for key in keys)
-        if self.scanned and not loaded and entries == self._entries:
-            return unsettled
-        self._entries = entries
-        self._known = {key: result for key, result in results if result is not None}
-        self._show()
+        scan = await asyncio.to_thread(self._walk, self._entries, self._known.copy())
+        if self.scanned and scan.entries is self._entries:
+            return scan.unsettled
+        self._entries, self._missing = scan.entries, scan.missing
+        self._known.update(scan.loaded)
+        for key in scan.gone:
+            self._known.pop(key, None)
+        await self._show()
         self._unprobed.set()
         self.scanned = True
-        return unsettled
+        return scan.unsettled
 
-    def _walk(self, known: frozenset[Key]) -> tuple[list[Entry], dict[Key, Metadata], float | None]:
-        """Do what may block: list the files, and read what was kept of those not known yet."""
+    def _walk(self, before: dict[str, Entry], known: Mapping[Key, object]) -> _Scan:
+        """List the files, and read what was kept of those not known yet.
+
+        Gives the entries of `before`, and `before` itself, where there is nothing new.
+        """
         now = time.time()
-        entries, waits, loaded = [], [], {}
-        for entry in self._storage.entries():
-            age = now - entry.touched
+        entries, waits, loaded, missing = {}, [], {}, []
+        gone = set(known)
+        for found in self._storage.entries():
+            age = now - found.touched
             if abs(age) < self._timing.settle_time:  # a time stamp in the future says nothing
                 waits.append(self._timing.settle_time - age)
                 continue
-            entries.append(entry)
+            earlier = before.get(found.path)
+            entry = earlier if earlier == found else found
+            entries[entry.path] = entry
             key = (entry.path, entry.revision)
-            if key not in known and (metadata := self._derived.load(*key)) is not None:
+            if key in known:
+                gone.discard(key)
+            elif (metadata := self._derived.load(*key)) is not None:
                 loaded[key] = metadata
-        return entries, loaded, min(waits, default=None)
+            else:
+                missing.append(entry)
+        if entries == before and not loaded:
+            entries = before
+        return _Scan(entries, loaded, missing, gone, min(waits, default=None))
 
-    def _show(self) -> None:
+    async def _show(self) -> None:
         """Swap in a catalogue of what is known now."""
-        videos = [_video(e, self._known.get((e.path, e.revision))) for e in self._entries]
-        self.catalogue = Catalogue(videos)
-        for state in State:
-            count = sum(video.state is state for video in videos)
-            self._metrics.videos.labels(state).set(count)
+        async with self._showing:  # scanning and probing both come here: the last one knows most
+            self.catalogue, states = await asyncio.to_thread(
+                _catalogue, self._entries.values(), self._known.copy(), self.catalogue
+            )
+            for state in State:
+                self._metrics.videos.labels(state).set(states[state])
 
     async def _probe_always(self) -> None:
         while True:
             await self._unprobed.wait()
             self._unprobed.clear()
-            entries, shown = self._entries, time.monotonic()
-            missing = [e for e in entries if (e.path, e.revision) not in self._known]
+            missing, shown = self._missing, time.monotonic()
             for entry in missing:
+                if (entry.path, entry.revision) in self._known:
+                    continue  # probed while the scan was under way
                 try:
                     await self._probe(entry)
                 except Exception:  # noqa: BLE001 # the others are probed all the same
                     _log.exception("a probe failed", path=entry.path)
-                if self._entries is not entries:
+                if self._missing is not missing:
                     break  # a newer scan knows better what is missing, and has set the event
                 if time.monotonic() - shown > _SHOW_INTERVAL:
-                    self._show()
+                    await self._show()
                     shown = time.monotonic()
             else:
                 self._prober.rest()
             if missing:
-                self._show()
+                await self._show()
 
     async def _probe(self, entry: Entry) -> None:
         key = (entry.path, entry.revision)
@@ -194,9 +228,25 @@ class Library:
                          seconds=self._timing.rescan_interval, error=str(error))  # fmt: skip
 
 
-def _video(entry: Entry, result: Metadata | ProbeProblem | None) -> Video:
+def _catalogue(
+    entries: Iterable[Entry], known: Mapping[Key, Metadata | ProbeProblem], before: Catalogue
+) -> tuple[Catalogue, Counter[State]]:
+    """Build a catalogue, and count its videos by state."""
+    videos = [_video(e, known.get((e.path, e.revision)), before.get(e.path)) for e in entries]
+    return Catalogue(videos, before), Counter(video.state for video in videos)
+
+
+def _video(entry: Entry, result: Metadata | ProbeProblem | None, before: Video | None) -> Video:
+    """Describe a file: by the very object of `before`, where nothing has changed."""
     metadata = result if isinstance(result, Metadata) else None
     problem = result.reason if isinstance(result, ProbeProblem) else None
+    if (
+        before is not None
+        and (before.revision, before.modified) == (entry.revision, entry.modified)
+        and before.metadata is metadata
+        and before.problem == problem
+    ):
+        return before
     state = State.PENDING if result is None else State.FAILED if problem else State.PROBED
     return Video(
         path=entry.path,

@@ -115,13 +115,17 @@ class LocalStorage:
         """
         for folder, names, files in os.walk(self._root, onerror=self._unreadable):
             names[:] = sorted(name for name in names if not name.startswith("."))
+            within = Path(folder).relative_to(self._root).as_posix()
             for name in sorted(files):
-                path = Path(folder, name).relative_to(self._root).as_posix()
                 if name.startswith(".") or media_type(name) is None:
                     continue
+                path = name if within == "." else f"{within}/{name}"
                 with suppress(NotFoundError, OSError, RuntimeError):
                     split_path(path)
-                    status = self._status(Path(folder, name))
+                    # No Path for each file: to make one costs more than to ask the kernel.
+                    status = os.lstat(f"{folder}/{name}")
+                    if stat.S_ISLNK(status.st_mode):
+                        status = self._status(Path(folder, name))
                     if stat.S_ISREG(status.st_mode) and status.st_size:
                         touched = max(status.st_mtime, status.st_ctime)
                         yield Entry(

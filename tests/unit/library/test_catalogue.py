@@ -1,7 +1,10 @@
 import base64
 import json
 import random
+import sys
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from service.errors import InvalidRequestError
+from service.library import catalogue as module
 from service.library.catalogue import SORTS, Catalogue, Page, Sort
 from service.library.video import Metadata, State, Video
 
@@ -388,3 +392,89 @@ def test_neither_a_video_nor_a_page_can_be_changed() -> None:
     with pytest.raises(ValidationError):
         page.videos[0].title = "b"
     assert isinstance(page.videos, tuple)
+
+
+# Growth
+
+
+def steps(act: Callable[[], object]) -> int:
+    """Count the interpreter's steps in a call: work that no slow machine makes more of."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal count
+        frame.f_trace_opcodes = True
+        count += event in {"line", "opcode"}
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        act()
+    finally:
+        sys.settrace(before)
+    assert count
+    return count
+
+
+@pytest.fixture
+def folded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Give a list that fills with the texts that are made ready to be compared."""
+    texts: list[str] = []
+    fold = module._fold  # noqa: SLF001
+
+    def noting(text: str) -> str:
+        texts.append(text)
+        return fold(text)
+
+    monkeypatch.setattr(module, "_fold", noting)
+    return texts
+
+
+def of_size(count: int) -> list[Video]:
+    return [
+        video(f"series/{n}.mp4", f"film {n}", size=n, modified=float(n), duration=float(n))
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("which", ["the first", "a later one"])
+def test_a_page_takes_no_more_of_a_large_library_than_of_a_small_one(
+    sort: Sort, which: str
+) -> None:
+    small, large = of_size(100), of_size(10_000)
+
+    def work(library: list[Video]) -> int:
+        cursor = None
+        if which == "a later one":
+            cursor = Catalogue(library).page("", sort, len(library) // 2, None).next_cursor
+        fresh = Catalogue(library)  # that nobody has asked before
+        return steps(lambda: fresh.page("", sort, 20, cursor))
+
+    # Some more steps of a search by halves, and not one for each of 9,900 videos.
+    assert work(large) - work(small) < 1000
+
+
+def test_a_search_looks_at_each_video_and_prepares_none(folded: list[str]) -> None:
+    fresh = Catalogue(of_size(10_000))
+    folded.clear()
+    assert steps(lambda: fresh.page("film 77", "name", 20, None)) < 2 * 15 * 10_000
+    assert folded == ["film 77"]
+
+
+def test_a_catalogue_takes_over_what_the_one_before_had_prepared(folded: list[str]) -> None:
+    library = of_size(100)
+    before = Catalogue(library)
+    folded.clear()
+    replaced = library[7].model_copy(update={"title": "other"})
+    added = video("added.mp4", "added")
+    after = Catalogue([*library[:7], replaced, *library[8:99], added], before)
+    assert sorted(folded) == ["added", "added added.mp4", "other", "other series/7.mp4"]
+    assert after.get("series/99.mp4") is None
+    for sort in SORTS:
+        assert paths(after, sort) == paths(Catalogue(after.videos), sort)
+    assert paths(after, query="other") == ["series/7.mp4"]
+    assert paths(after, query="film 7/") == []
+    assert len(paths(before)) == 100
+    assert titles(before, query="7.mp4 film 7")[0] == "film 7"

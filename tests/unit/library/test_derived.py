@@ -49,6 +49,17 @@ def test_what_is_kept_comes_back_as_it_was(folder: Path) -> None:
     assert Derived(folder).load(PATH, REVISION) == FULL  # after a restart as well
 
 
+def test_streams_that_are_alike_are_held_once(folder: Path) -> None:
+    derived = Derived(folder)
+    derived.save(PATH, REVISION, FULL)
+    derived.save("other.mp4", REVISION, FULL.model_copy(update={"title": "Other"}))
+    one, other = derived.load(PATH, REVISION), derived.load("other.mp4", REVISION)
+    assert one
+    assert other
+    assert one.streams is other.streams
+    assert (one.title, other.title) == (FULL.title, "Other")
+
+
 def test_nothing_was_kept_is_none_and_makes_no_folder(folder: Path) -> None:
     assert Derived(folder).load(PATH, REVISION) is None
     assert not folder.exists()

@@ -1,0 +1,300 @@
+"""What grows with the library: the start, memory, listings, and a scan that finds nothing new.
+
+    .venv/bin/python benchmarks/growth.py [--videos N,...] [--asked N] [--probing S]
+
+Makes a library of each size from hard links to the sample clip, a hundred to a folder, and starts
+the service on it. First with nothing derived: it probes for S seconds at most, while /healthz is
+asked all the time, whose slowest answer tells how long the event loop was held up. What is not
+probed by then is written into the folder of what is derived, as the clip is the same everywhere.
+Then with everything derived: the start, listings asked for one after another on one connection, and
+scans that a file beside the videos sets off. Memory is the process's beyond what no videos take.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
+
+from server import Server, environment, free_port, until  # noqa: E402
+
+from service.library.derived import Derived  # noqa: E402
+from service.storage.local import LocalStorage  # noqa: E402
+
+A_FOLDER = 100
+"""Videos in one."""
+SCANS = 3
+PATIENCE = 600
+WORDS = (
+    "A Long Way Home",
+    "The Third Man",
+    "Überfahrt",
+    "Night on Earth",
+    "Ран",
+    "Amélie",
+    "七人の侍",
+)
+
+PAGE = "/api/videos?limit=50"
+LISTINGS = {
+    "/api/videos?limit=50": PAGE,
+    "  a later page of it": "",  # whose cursor is the server's to say
+    "  a search that finds few": f"{PAGE}&q=way+episode+042",
+    "  a search that finds all": f"{PAGE}&q=series+mp4",
+    "/": "/",
+}
+
+
+def main() -> int:
+    """Measure, and print what came out."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--videos", default="100,1000,10000")
+    parser.add_argument("--asked", type=int, default=200, help="times that a listing is asked for")
+    parser.add_argument("--probing", type=float, default=20, help="seconds of probing at most")
+    options = parser.parse_args()
+    sizes = [0, *map(int, options.videos.split(","))]
+    columns = []
+    for videos in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            library = Library(Path(folder), videos)
+            library.make()
+            library.measure_underived(options.probing)
+            library.measure_derived(options.asked)
+            columns.append(library)
+    empty = columns[0]
+    for library in columns[1:]:
+        each = (library.memory - empty.memory) / library.videos
+        library.figures["memory a video"] = f"{each / 1024:.1f} KiB"
+    print_table(columns)
+    return 0
+
+
+@dataclass
+class Library:
+    """A library of some size, and what was measured of it."""
+
+    root: Path
+    videos: int
+    memory: int = 0
+    """Bytes."""
+    figures: dict[str, str] = field(default_factory=dict)
+
+    def make(self) -> None:
+        """Link the clip, without its title so that each is listed by its name."""
+        clip = self.root / "clip.mp4"
+        clip.write_bytes(
+            (HERE.parent / "media/sample.mp4").read_bytes().replace(b"\xa9nam", b"free")
+        )
+        aged = time.time() - 3600
+        os.utime(clip, (aged, aged))
+        (self.root / "media").mkdir()
+        for number in range(self.videos):
+            series, episode = divmod(number, A_FOLDER)
+            folder = self.root / f"media/Series {series + 1}"
+            folder.mkdir(exist_ok=True)
+            title = f"{WORDS[series % len(WORDS)]} - episode {episode + 1:03}"
+            (folder / f"{title}.mp4").hardlink_to(clip)
+
+    def measure_underived(self, longest: float) -> None:
+        """Start with nothing derived, and watch it probe."""
+        with started(self.root) as (server, took):
+            self.figures["start to ready, nothing derived"] = seconds(took)
+            before = time.monotonic()
+            with Watch(server) as watch, suppress(AssertionError):
+                until(lambda: pending(server) == 0 or None, "probed", longest)
+            spent = time.monotonic() - before
+            probed = server.metric("reelay_probes_total")
+        self.figures["  slowest /healthz while probing"] = watch.slowest
+        self.figures["  probes a second"] = f"{probed / spent:.0f}"
+
+    def measure_derived(self, asked: int) -> None:
+        """Start with everything derived; ask, and let it scan."""
+        self.derive()
+        with started(self.root) as (server, took):
+            self.figures["start to ready, all derived"] = seconds(took)
+            for title, target in LISTINGS.items():
+                times = ask_often(server, target or later_page(server), asked)
+                self.figures[title] = shown(times)
+            self.memory = resident(server)
+            with Watch(server) as watch:
+                scans = [self.scan(server) for _ in range(SCANS)]
+            self.figures["a scan that finds nothing new"] = seconds(statistics.median(scans))
+            self.figures["  slowest /healthz meanwhile"] = watch.slowest
+            self.figures["  probes"] = f"{server.metric('reelay_probes_total'):.0f}"
+            if pending(server):
+                raise SystemExit("not everything was derived")
+
+    def derive(self) -> None:
+        """Write what the time did not suffice to probe."""
+        derived, missing, known = Derived(self.root / "derived"), [], None
+        for entry in LocalStorage(self.root / "media").entries():
+            found = derived.load(entry.path, entry.revision)
+            known = known or found
+            if found is None:
+                missing.append(entry)
+        for entry in missing:
+            if known:
+                derived.save(entry.path, entry.revision, known)
+
+    def scan(self, server: Server) -> float:
+        """Let a change that concerns no video set off a scan; give its seconds."""
+        count, before = (server.metric(f"reelay_scan_seconds_{of}") for of in ("count", "sum"))
+        (self.root / "media/notes.txt").write_text(str(count))
+        until(
+            lambda: server.metric("reelay_scan_seconds_count") > count or None, "a scan", PATIENCE
+        )
+        return server.metric("reelay_scan_seconds_sum") - before
+
+
+@contextmanager
+def started(root: Path) -> Iterator[tuple[Server, float]]:
+    """Run the service; give it, and the seconds until it was ready."""
+    port = free_port()
+    settings = {
+        "LISTEN": f"127.0.0.1:{port}",
+        "SETTLE_TIME": "0",
+        "DRAIN_DELAY": "0",
+        "RESCAN_INTERVAL": "86400",
+        "LOG_LEVEL": "warning",
+    }
+    before = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "service"],
+        env=environment(root / "media", **settings),
+        cwd=HERE.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    server = Server(process, f"http://127.0.0.1:{port}")
+    try:
+        while not is_ready(port):
+            if process.poll() is not None or time.monotonic() > before + PATIENCE:
+                raise SystemExit("\n".join(["the service does not start", *server.lines]))
+            time.sleep(0.005)
+        yield server, time.monotonic() - before
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def is_ready(port: int) -> bool:
+    """Ask once."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200  # noqa: PLR2004 # OK
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+class Watch:
+    """Asks /healthz again and again: it needs nothing but the event loop."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+        self._times: list[float] = []
+
+    @property
+    def slowest(self) -> str:
+        return f"{max(self._times) * 1e3:.0f} ms"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _ask(self) -> None:
+        while not self._ended.is_set():
+            self._times += ask_often(self._server, "/healthz", 20, pause=0.002)
+
+
+def ask_often(server: Server, target: str, times: int, pause: float = 0) -> list[float]:
+    """Ask one time after another; give the seconds that each took."""
+    connection = http.client.HTTPConnection(server.base.removeprefix("http://"), timeout=60)
+    connection.connect()
+    taken = []
+    for _ in range(times):
+        before = time.perf_counter()
+        connection.request("GET", target)
+        response = connection.getresponse()
+        response.read()
+        taken.append(time.perf_counter() - before)
+        if response.status != 200:  # noqa: PLR2004 # OK
+            raise SystemExit(f"{target} was answered {response.status}")
+        time.sleep(pause)
+    connection.close()
+    return taken
+
+
+def later_page(server: Server) -> str:
+    """Give the URL of the page after half of the videos, or of the last one before."""
+    connection = http.client.HTTPConnection(server.base.removeprefix("http://"), timeout=60)
+    target, seen = PAGE, 0
+    while True:
+        connection.request("GET", target)
+        page = json.load(connection.getresponse())
+        seen += len(page["videos"])
+        if page["next_url"] is None or seen > page["total"] / 2:
+            connection.close()
+            return page["next_url"] or target
+        target = page["next_url"]
+
+
+def pending(server: Server) -> float:
+    """Count the videos yet to be probed."""
+    return server.metric('reelay_videos{state="pending"}')
+
+
+def resident(server: Server) -> int:
+    """Give the resident memory of the service's own process, bytes."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii")
+    return 1024 * int(status.partition("VmRSS:")[2].split()[0])
+
+
+def seconds(value: float) -> str:
+    """Write a time."""
+    return f"{value:.2f} s" if value >= 1 else f"{value * 1e3:.0f} ms"
+
+
+def shown(times: list[float]) -> str:
+    """Write the median, the 95th percentile, and the first, which may have had to prepare."""
+    middle, high = statistics.median(times), statistics.quantiles(times, n=20)[-1]
+    return f"{middle * 1e3:.1f} / {high * 1e3:.1f} / {times[0] * 1e3:.1f}"
+
+
+def print_table(columns: list[Library]) -> None:
+    """Print a line for each figure. Listings: median, 95th percentile and first, in ms."""
+    print(f"{'videos':34}" + "".join(f"{library.videos:>20,}" for library in columns))
+    for title in columns[-1].figures:
+        values = (library.figures.get(title, "") for library in columns)
+        print(f"{title:34}" + "".join(f"{value:>20}" for value in values))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

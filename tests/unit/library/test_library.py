@@ -1,0 +1,217 @@
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.library import library as module
+from service.library.catalogue import Catalogue
+from service.library.derived import Derived
+from service.library.library import Library, Timing
+from service.library.probe import ProbeProblem
+from service.library.video import Metadata, State
+from service.metrics import Metrics
+from service.storage.base import Entry, Source
+
+KNOWN = Metadata(container="mp4", duration=1.0, bit_rate=None, streams=())
+PATIENCE = 30  # seconds, after which a test that waits for something fails
+
+
+def entry(path: str, revision: str = "1-1") -> Entry:
+    return Entry(path, 1, revision, 1.0, 1.0)
+
+
+class Folder:
+    """A storage that counts how often it is walked, and in which threads."""
+
+    def __init__(self, count: int) -> None:
+        self.files = [entry(f"{number}.mp4") for number in range(count)]
+        self.walks = 0
+        self.threads: set[threading.Thread] = set()
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def entries(self) -> Iterator[Entry]:
+        self.threads.add(threading.current_thread())
+        yield from list(self.files)
+        assert self.gate.wait(PATIENCE)
+        self.walks += 1
+
+    async def open(self, path: str) -> Source:
+        raise NotImplementedError
+
+
+class Counting(Derived):
+    """What is derived, and what was asked of it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.loads: list[str] = []
+        self.threads: set[threading.Thread] = set()
+
+    def load(self, path: str, revision: str) -> Metadata | None:
+        self.loads.append(path)
+        self.threads.add(threading.current_thread())
+        return super().load(path, revision)
+
+
+class Asked:
+    """A prober that notes what it is asked about."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+        self.answer: Metadata | ProbeProblem = KNOWN
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def probe(self, path: Path) -> Metadata | ProbeProblem:
+        self.paths.append(path.name)
+        await self.gate.wait()
+        return self.answer
+
+    def rest(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+class Running:
+    """A library that scans without a pause, and all that it works with."""
+
+    def __init__(self, root: Path, count: int) -> None:
+        self.folder = Folder(count)
+        self.derived = Counting(root / "derived")
+        self.prober = Asked()
+        (root / "media").mkdir()
+        self.library = Library(
+            storage=self.folder,
+            root=root / "media",
+            prober=self.prober,
+            derived=self.derived,
+            metrics=Metrics(),
+            timing=Timing(rescan_interval=0.01, settle_time=0),
+        )
+
+    async def until(self, condition: Callable[[], Any]) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while not condition():  # noqa: ASYNC110 # what is waited for happens in threads
+                await asyncio.sleep(0.005)
+
+    async def until_probed(self, count: int) -> None:
+        await self.until(lambda: self.states() == [State.PROBED] * count)
+
+    async def scans(self) -> None:
+        """Wait for a scan that begins from now on, and what follows from it."""
+        walks = self.folder.walks
+        await self.until(lambda: self.folder.walks >= walks + 3)
+
+    def states(self) -> list[State]:
+        return [video.state for video in self.library.catalogue.videos]
+
+    def forget_counts(self) -> None:
+        self.derived.loads.clear()
+        self.prober.paths.clear()
+
+
+@pytest.fixture
+async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
+    """Start a library of a hundred videos."""
+    monkeypatch.setattr(module, "_LEAST_PAUSE", 0)
+    one = Running(tmp_path, 100)
+    one.library.start()
+    yield one
+    one.folder.gate.set()
+    await one.library.stop()
+
+
+async def test_a_scan_that_finds_nothing_new_is_a_walk_and_nothing_else(running: Running) -> None:
+    await running.until_probed(100)
+    await running.scans()
+    running.forget_counts()
+    before = running.library.catalogue
+    await running.scans()
+    assert running.library.catalogue is before
+    assert running.derived.loads == []
+    assert running.prober.paths == []
+
+
+async def test_an_added_file_is_the_only_one_that_is_looked_into(running: Running) -> None:
+    await running.until_probed(100)
+    await running.scans()
+    running.forget_counts()
+    before = running.library.catalogue
+    running.folder.files.append(entry("added.mp4"))
+    await running.until_probed(101)
+    assert set(running.derived.loads) == {"added.mp4"}
+    assert running.prober.paths == ["added.mp4"]
+    for video in before.videos:
+        assert running.library.catalogue.get(video.path) is video
+
+
+async def test_a_replaced_file_is_the_only_one_that_is_looked_into(running: Running) -> None:
+    await running.until_probed(100)
+    await running.scans()
+    running.forget_counts()
+    before = running.library.catalogue
+    running.folder.files[7] = entry("7.mp4", "2-2")
+    await running.until(lambda: running.library.catalogue.videos[7].revision == "2-2")
+    await running.until_probed(100)
+    assert running.prober.paths == ["7.mp4"]
+    changed = [
+        video.path
+        for video in running.library.catalogue.videos
+        if video is not before.get(video.path)
+    ]
+    assert changed == ["7.mp4"]
+
+
+async def test_a_removed_file_costs_nothing_and_is_forgotten(running: Running) -> None:
+    running.prober.answer = ProbeProblem("no video", "failed")
+    running.folder.files.append(entry("odd.mp4"))
+    await running.until(lambda: "odd.mp4" in running.prober.paths)
+    await running.until(lambda: State.PENDING not in running.states())
+    odd = running.folder.files.pop()
+    await running.until(lambda: running.library.catalogue.get("odd.mp4") is None)
+    running.forget_counts()
+    await running.scans()
+    assert (running.derived.loads, running.prober.paths) == ([], [])
+    running.folder.files.append(odd)  # what was wrong with it then is not held against it
+    await running.until(lambda: running.prober.paths == ["odd.mp4"])
+
+
+async def test_what_is_probed_during_a_scan_is_not_probed_again(running: Running) -> None:
+    await running.until_probed(100)
+    running.forget_counts()
+    running.prober.gate.clear()
+    running.folder.files.append(entry("first.mp4"))
+    await running.until(lambda: running.prober.paths == ["first.mp4"])
+    running.folder.gate.clear()
+    running.folder.files.append(entry("second.mp4"))
+    walked = len(running.derived.loads)
+    await running.until(lambda: "second.mp4" in running.derived.loads[walked:])
+    running.prober.gate.set()  # while that scan, to which the first is new, is under way
+    await running.until(lambda: State.PENDING not in running.states())
+    running.folder.gate.set()
+    await running.until_probed(102)
+    assert running.prober.paths == ["first.mp4", "second.mp4"]
+
+
+async def test_the_event_loop_neither_walks_nor_loads_nor_builds(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builders: set[threading.Thread] = set()
+
+    class Noting(Catalogue):
+        def __init__(self, *args: Any) -> None:
+            builders.add(threading.current_thread())
+            super().__init__(*args)
+
+    monkeypatch.setattr(module, "Catalogue", Noting)
+    running.folder.files.append(entry("added.mp4"))
+    await running.until_probed(101)
+    for threads in (running.folder.threads, running.derived.threads, builders):
+        assert threads
+        assert threading.current_thread() not in threads
