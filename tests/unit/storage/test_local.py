@@ -509,9 +509,7 @@ async def told(storage: LocalStorage) -> LocalStorage:
         pytest.skip("needs a file system that can be asked (RWF_NOWAIT)")
     (await storage.open("film.mp4")).close()
     if not storage._recent:  # noqa: SLF001
-        pytest.skip(
-            "needs openat2 with RESOLVE_CACHED (Linux 5.12), not kept out by a sandbox"
-        )
+        pytest.skip("needs openat2 with RESOLVE_CACHED (Linux 5.12), not kept out by a sandbox")
     return storage
 
 
@@ -623,7 +621,7 @@ async def test_nothing_of_a_file_system_that_cannot_be_asked_is_done_in_the_loop
         source = await storage.open("film.mp4")
         await read(source, Span(0, SIZE))
         source.close()
-    storage._threads.shutdown()  # noqa: SLF001 # what was to be closed is
+    await until(lambda: not open_below(storage.root))
     assert threads
     assert loops not in threads
 
