@@ -78,7 +78,6 @@ class LocalStorage:
         turns = self._threads.of(path)
         if file is None:
             file = await asyncio.wrap_future(turns.submit(self._open, components))
-            self._learn(path, file)
         return LocalSource(file, content_type, turns)
 
     def _open_at_once(self, path: str) -> "OpenFile | None":
@@ -99,8 +98,7 @@ class LocalStorage:
         file = self._recent[path] = OpenFile(descriptor, at_once=True)
         return file
 
-    def _learn(self, path: str, file: "OpenFile") -> None:
-        folder = path.rpartition("/")[0]
+    def _learn(self, folder: str, file: "OpenFile") -> None:
         if not file.at_once:
             self._at_once.discard(folder)
         elif len(self._at_once) < _MOST_FOLDERS:
@@ -172,4 +170,6 @@ class LocalStorage:
             descriptor = os.open(name, _FILE, dir_fd=at)
         finally:
             os.close(at)
-        return OpenFile(descriptor, at_once=at_once.answers(descriptor))
+        file = OpenFile(descriptor, at_once=at_once.answers(descriptor))
+        self._learn("/".join(folders), file)  # not a link's: it may be on another file system
+        return file
