@@ -103,8 +103,13 @@ def environment(media: Path, **settings: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def serve(media: Path, *, ready: bool = True, **settings: str) -> Iterator[Server]:
-    """Run the service until the block ends; then it must still end by itself when asked to."""
+def serve(
+    media: Path, *, ready: bool = True, module: str = "service", **settings: str
+) -> Iterator[Server]:
+    """Run the service until the block ends; then it must still end by itself when asked to.
+
+    Another module may start it, in a way of its own.
+    """
     port = free_port()
     defaults = {
         "LISTEN": f"127.0.0.1:{port}",
@@ -113,7 +118,7 @@ def serve(media: Path, *, ready: bool = True, **settings: str) -> Iterator[Serve
         "DRAIN_DELAY": "0",
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "service"],
+        [sys.executable, "-m", module],
         env=environment(media, **(defaults | settings)),
         cwd=Path(__file__).parent.parent,
         stdout=subprocess.PIPE,

@@ -97,7 +97,11 @@ class LocalSource:
                 raise StorageError(f"The file cannot be read: {error.strerror}.") from error
             position += len(data)
             given = time.monotonic()
-            yield data
+            pieces.hold(len(data))
+            try:
+                yield data
+            finally:  # also where the client has gone
+                pieces.hold(-len(data))
             pieces.taken(len(data), time.monotonic() - given)
 
     def close(self) -> None:

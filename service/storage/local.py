@@ -8,7 +8,6 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,9 +16,7 @@ from service.protocol.media_types import media_type
 from service.storage import at_once
 from service.storage.base import Entry
 from service.storage.files import LocalSource, OpenFile, revision
-
-# Readers of cold disks: each waits for one read or one open; more only lengthen the disk's queue.
-THREADS = 32
+from service.storage.turns import Threads
 
 # Seconds for which an open file serves other requests, too, if its name still leads to it. The
 # kernel has just had that name in memory, so that to look costs no disk; and an open file hinders
@@ -55,7 +52,7 @@ class LocalStorage:
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve(strict=True)
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="disk")
+        self._threads = Threads()
         self._at_once: set[str] = set()
         """The folders seen to be on a file system that tells what it has in memory."""
         self._recent: dict[str, OpenFile] = {}
@@ -69,7 +66,7 @@ class LocalStorage:
     def close(self) -> None:
         """Let go of the threads without waiting for what they wait for."""
         self._recent.clear()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
     async def open(self, path: str) -> "LocalSource":
         """Open a media file by its path. Raises NotFoundError, StorageError."""
@@ -78,10 +75,10 @@ class LocalStorage:
             raise NotFoundError("There is no such file.")
         components = split_path(path)
         file = self._open_at_once(path)
+        turns = self._threads.of(path)
         if file is None:
-            file = await asyncio.wrap_future(self._threads.submit(self._open, components))
-            self._learn(path, file)
-        return LocalSource(file, content_type, self._threads)
+            file = await asyncio.wrap_future(turns.submit(self._open, components))
+        return LocalSource(file, content_type, turns)
 
     def _open_at_once(self, path: str) -> "OpenFile | None":
         """Open what the kernel has in memory, where it is known to say so."""
@@ -101,8 +98,7 @@ class LocalStorage:
         file = self._recent[path] = OpenFile(descriptor, at_once=True)
         return file
 
-    def _learn(self, path: str, file: "OpenFile") -> None:
-        folder = path.rpartition("/")[0]
+    def _learn(self, folder: str, file: "OpenFile") -> None:
         if not file.at_once:
             self._at_once.discard(folder)
         elif len(self._at_once) < _MOST_FOLDERS:
@@ -178,4 +174,6 @@ class LocalStorage:
             descriptor = os.open(name, _FILE, dir_fd=at)
         finally:
             os.close(at)
-        return OpenFile(descriptor, at_once=at_once.answers(descriptor))
+        file = OpenFile(descriptor, at_once=at_once.answers(descriptor))
+        self._learn("/".join(folders), file)  # not a link's: it may be on another file system
+        return file

@@ -3,6 +3,7 @@
 import contextlib
 import re
 import resource
+import selectors
 import socket
 import sys
 import time
@@ -19,6 +20,10 @@ DATA = content(8 * BLOCK)  # more than the kernels take for a client that reads 
 SLOW = 1000
 HEADERLESS = 500
 MOST_MEMORY = 128 * 1024  # bytes that the process may grow by for each slow client
+
+PAUSING = 1000
+TAKEN = BLOCK  # bytes, promptly: as much as makes pieces large
+MOST_FOR_PAUSING = 200 * 1024**2  # bytes that the process may grow by for all of them: 150 seen
 
 ASKED = b"GET /media/large.mp4 HTTP/1.1\r\nHost: x\r\n\r\n"
 HALF_ASKED = b"GET /media/large.mp4 HTTP/1.1\r\nHost: x\r\nX-Endless: "
@@ -104,6 +109,50 @@ def test_a_slow_client_costs_little_and_others_go_on(server: Server, buffer: int
         assert in_progress(server) == SLOW
         growth = (resident(server) - before) / SLOW
     assert growth <= MOST_MEMORY
+    until(lambda: in_progress(server) == 0 or None, "they are gone")
+
+
+def take(clients: dict[socket.socket, int], length: int) -> None:
+    """Have each read so many bytes more of its body, all side by side, and compare them."""
+    goals = {client: taken + length for client, taken in clients.items()}
+    with selectors.DefaultSelector() as selector:
+        for client in clients:
+            selector.register(client, selectors.EVENT_READ)
+        while goals:
+            for key, _ in selector.select(60):
+                assert isinstance(key.fileobj, socket.socket)
+                client = key.fileobj
+                start = clients[client]
+                piece = client.recv(min(goals[client] - start, 256 * 1024))
+                assert piece
+                assert piece == DATA[start : start + len(piece)]
+                clients[client] += len(piece)
+                if clients[client] == goals[client]:
+                    selector.unregister(client)
+                    del goals[client]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_players_that_read_fast_and_then_pause_cost_little(server: Server) -> None:
+    watch(server, 20)
+    before = resident(server)
+    with ExitStack() as stack:
+        clients = {}
+        for _ in range(PAUSING):
+            client = begin(server, stack, ASKED, None)
+            head = client.recv(4096, socket.MSG_PEEK).partition(b"\r\n\r\n")[0]
+            assert client.recv(len(head) + 4).endswith(b"\r\n\r\n")
+            clients[client] = 0
+        take(clients, TAKEN)
+        time.sleep(1)
+        growths = [resident(server) - before]
+        for _ in range(3):  # as players do whose buffer has room again
+            take(clients, BLOCK // 4)
+            time.sleep(1)
+            watch(server, 10)
+            growths.append(resident(server) - before)
+        assert in_progress(server) == PAUSING
+    assert max(growths) <= MOST_FOR_PAUSING
     until(lambda: in_progress(server) == 0 or None, "they are gone")
 
 

@@ -621,9 +621,24 @@ async def test_nothing_of_a_file_system_that_cannot_be_asked_is_done_in_the_loop
         source = await storage.open("film.mp4")
         await read(source, Span(0, SIZE))
         source.close()
-    storage._threads.shutdown()  # noqa: SLF001 # what was to be closed is
+    await until(lambda: not open_below(storage.root))
     assert threads
     assert loops not in threads
+
+
+async def test_a_link_says_nothing_of_the_file_system_that_it_is_on(
+    storage: LocalStorage, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link on a network's file system may lead to a disk: its neighbours are not the disk's."""
+    (media / "mount").mkdir()
+    (media / "mount/link.mp4").symlink_to("../film.mp4")
+    (media / "mount/film.mp4").write_bytes(DATA)
+    monkeypatch.setattr(at_once, "answers", lambda _: True)
+    opened: list[str] = []
+    monkeypatch.setattr(at_once, "open_file", opened.append)
+    (await storage.open("mount/link.mp4")).close()
+    (await storage.open("mount/film.mp4")).close()
+    assert not opened
 
 
 # What a listing tells

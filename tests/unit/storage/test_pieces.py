@@ -1,6 +1,6 @@
 """How much is sent at a time, by what was taken before."""
 
-from service.storage.pieces import LARGE, SMALL, Pieces
+from service.storage.pieces import LARGE, SMALL, Paces, Pieces
 
 AT_ONCE, IN_A_SECOND = 0.001, 1.0
 BOTH_KERNELS = 256 * 1024  # what they take for a client that reads nothing (pieces.py)
@@ -38,3 +38,24 @@ def test_a_slow_client_never_gets_a_large_one() -> None:
     for _ in range(99):
         pieces.taken(pieces.size, IN_A_SECOND)
         assert pieces.size == SMALL
+
+
+def prompt(paces: Paces, client: int) -> Pieces:
+    """Give the pieces of a client that has taken all so far at once."""
+    pieces = paces.of(client)
+    for _ in range(9):
+        pieces.taken(pieces.size, AT_ONCE)
+    return pieces
+
+
+def test_large_pieces_that_nobody_takes_make_those_of_all_others_small() -> None:
+    paces, held = Paces(), 0
+    stopped = [prompt(paces, client) for client in range(1000)]
+    for pieces in stopped:
+        size = pieces.size
+        pieces.hold(size)
+        held += size
+    assert held < 1000 * SMALL + 80 * 1024**2  # far from 1000 * LARGE
+    assert prompt(paces, 2000).size == SMALL
+    stopped[0].hold(-LARGE)
+    assert prompt(paces, 2000).size == LARGE
