@@ -5,7 +5,7 @@ import asyncio
 import os
 import stat
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 
@@ -63,9 +63,10 @@ class OpenFile:
 class LocalSource:
     """An open file and its version at that moment."""
 
-    def __init__(self, file: OpenFile, content_type: str, threads: Executor) -> None:
+    def __init__(self, file: OpenFile, content_type: str, turns: Callable[[], Executor]) -> None:
+        """Take an open file. `turns` are what is asked for threads, where something may wait."""
         self._file: OpenFile | None = file
-        self._threads = threads
+        self._turns = turns
         self._reading: Future[bytes] | None = None
         status = file.status
         now = time.time()
@@ -114,10 +115,10 @@ class LocalSource:
             self._reading.add_done_callback(lambda _: file.close())
         else:
             with suppress(RuntimeError):  # the threads have been let go of
-                self._threads.submit(file.close)
+                self._turns().submit(file.close)
 
     async def _read_in_thread(self, file: OpenFile, position: int, length: int) -> bytes:
-        self._reading = self._threads.submit(_read, file, position, length)
+        self._reading = self._turns().submit(_read, file, position, length)
         try:
             return await asyncio.wrap_future(self._reading)
         finally:

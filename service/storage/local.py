@@ -9,6 +9,7 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from service.errors import NotFoundError, StorageError
@@ -75,9 +76,9 @@ class LocalStorage:
             raise NotFoundError("There is no such file.")
         components = split_path(path)
         file = self._open_at_once(path)
-        turns = self._threads.of(path)
+        turns = partial(self._threads.of, path)
         if file is None:
-            file = await asyncio.wrap_future(turns.submit(self._open, components))
+            file = await asyncio.wrap_future(turns().submit(self._open, components))
         return LocalSource(file, content_type, turns)
 
     def _open_at_once(self, path: str) -> "OpenFile | None":

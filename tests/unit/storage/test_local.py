@@ -300,7 +300,7 @@ async def test_a_read_that_no_thread_has_begun_is_called_off_at_once(
     with gate() as one, ThreadPoolExecutor(1) as threads:
         threads.submit(one.hold)  # the only thread is busy
         descriptor = os.open(media / "film.mp4", os.O_RDONLY)
-        source = LocalSource(OpenFile(descriptor, at_once=False), "video/mp4", threads)
+        source = LocalSource(OpenFile(descriptor, at_once=False), "video/mp4", lambda: threads)
         reading = asyncio.create_task(read(source, Span(0, 10)))
         await until(threads._work_queue.qsize)  # noqa: SLF001
         source.close()
