@@ -47,8 +47,8 @@ class OpenFile:
             raise NotFoundError("There is no such file.")
 
     def is_the_one_at(self, path: str) -> bool:
-        """Whether a path leads to it, and nothing of it has changed. Raises OSError."""
-        status = os.stat(path)  # noqa: PTH116 # a Path would cost as much again
+        """Whether a path names it, and nothing of it has changed. Raises OSError."""
+        status = os.lstat(path)
         return _identity(status) == _identity(self.status)
 
     def close(self) -> None:

@@ -23,8 +23,9 @@ from service.storage.turns import Threads
 # kernel has just had that name in memory, so that to look costs no disk; and an open file hinders
 # nobody who wants to unmount its disk for longer than that.
 _RECENT = 1.0
+_MOST_RECENT = 64  # files: descriptors are few on some systems
 
-# Of folders that files are opened in at once; those of a larger library are opened by threads.
+# Of folders that files are opened in at once; then all are learned anew.
 _MOST_FOLDERS = 10_000
 
 # What open says of names that lead nowhere.
@@ -94,6 +95,8 @@ class LocalStorage:
         descriptor = at_once.open_file(full)
         if descriptor is None:
             return None
+        if len(self._recent) >= _MOST_RECENT:
+            self._recent.clear()
         if not self._recent:
             asyncio.get_running_loop().call_later(_RECENT, self._recent.clear)
         file = self._recent[path] = OpenFile(descriptor, at_once=True)
@@ -102,7 +105,9 @@ class LocalStorage:
     def _learn(self, folder: str, file: "OpenFile") -> None:
         if not file.at_once:
             self._at_once.discard(folder)
-        elif len(self._at_once) < _MOST_FOLDERS:
+        else:
+            if len(self._at_once) >= _MOST_FOLDERS:
+                self._at_once.clear()
             self._at_once.add(folder)
 
     def entries(self) -> Iterator[Entry]:

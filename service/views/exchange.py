@@ -70,6 +70,8 @@ class Exchange:
         self.outcome = "aborted"  # until the last byte has been handed over
         self.started = time.perf_counter()
         self.first_byte: float | None = None
+        self.ending = False
+        """Whether the last of the response has been given to the server."""
         self.gone = False
         """Whether the client has left."""
         self.refusal: ReelayError = NotFoundError("There is nothing of that name here.")
@@ -102,7 +104,7 @@ class Exchanges:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if not scope["path"].startswith("/") and "://" in scope["path"]:
+        if scope.get("raw_path", b"").lower().startswith((b"http://", b"https://")):
             # RFC 9112 §3.2.2: as proxies ask. The host is any.
             scope["path"] = "/" + scope["path"].partition("://")[2].partition("/")[2]
         exchange = Exchange(scope)
@@ -156,6 +158,8 @@ class Exchanges:
             request_id = (b"x-request-id", exchange.request_id.encode())
             message = {**message, "headers": [*message["headers"], request_id]}
         body = message.get("body", b"")
+        ended = message["type"] == "http.response.body" and not message.get("more_body", False)
+        exchange.ending = ended
         try:
             await send(message)
         except TimeoutError as error:  # the kernel's ETIMEDOUT: `listen` in __main__.py
@@ -164,7 +168,6 @@ class Exchanges:
             raise AbortedError("The client cannot be reached.") from error
         exchange.sent += len(body)
         # A client that has its last byte may go before the server has said that it was the last.
-        ended = message["type"] == "http.response.body" and not message.get("more_body", False)
         if ended or exchange.sent == exchange.length:
             exchange.outcome = "complete"
         elif body:

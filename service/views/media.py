@@ -10,12 +10,12 @@ from urllib.parse import parse_qs
 
 from quart import Response, request
 
-from service.errors import ReelayError, RefusedError
+from service.errors import AbortedError, ReelayError, RefusedError
 from service.metrics import Metrics
 from service.protocol.plan import Plan, Policy, RangeKind, plan
 from service.protocol.ranges import Span
 from service.storage.base import Source, Storage
-from service.storage.pieces import SMALL, Paces, Pieces
+from service.storage.pieces import Paces, Pieces
 from service.views.exchange import ASGIApp, Exchange, Receive, Send, current_exchange
 
 # What a plan looks at.
@@ -75,18 +75,21 @@ class Media:
         self, route: str, path: str, scope: Any, receive: Receive, send: Send
     ) -> None:
         exchange: Exchange = scope["state"]["exchange"]
-        source = await self._storage.open(path)
-        listening = None
+        listener = Listener(exchange, receive)
+        source = None
         try:
+            source = await self._storage.open(path)
             decision = self._decide(scope, route, path, source)
             exchange.route = route
-            if decision.length > SMALL or exchange.body_signs:
-                listening = asyncio.create_task(_listen(receive))
             await _carry_out(decision, source, self._paces.of(scope.get("client")), send)
+        except asyncio.CancelledError:
+            if not exchange.gone:
+                raise  # it is the server that ends
+            raise AbortedError("The client has gone.") from None
         finally:
-            if listening is not None:
-                listening.cancel()
-            source.close()
+            listener.stop()
+            if source is not None:
+                source.close()
 
     def _decide(self, scope: Any, route: str, path: str, source: Source) -> Plan:
         """Give the plan, where it is one to send bytes by. Raises RefusedError."""
@@ -125,10 +128,34 @@ async def _literal(part: bytes) -> AsyncGenerator[bytes]:
     yield part
 
 
-async def _listen(receive: Receive) -> None:
-    """Learn that the client has gone before it gets a second piece, and take away what it sends."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+class Listener:
+    """Takes away what a client sends, and ends its exchange when it has gone, whatever that waits
+    for. An exchange that never waits, as most do for small spans, pays for no task.
+    """
+
+    def __init__(self, exchange: Exchange, receive: Receive) -> None:
+        self._exchange = exchange
+        self._receive = receive
+        self._answering = asyncio.current_task()
+        self._task: asyncio.Task[None] | None = None
+        # The loop comes to it when the exchange waits for the first time.
+        self._start = asyncio.get_running_loop().call_soon(self._listen_from_now)
+
+    def stop(self) -> None:
+        """Listen no more."""
+        self._start.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _listen_from_now(self) -> None:
+        self._task = asyncio.create_task(self._listen())
+
+    async def _listen(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        # Servers say the same of a connection when all has been sent.
+        if self._answering is not None and not self._exchange.ending:
+            self._answering.cancel()
 
 
 class MediaViews:
