@@ -125,8 +125,8 @@ class Server:
 def main() -> int:
     """Measure, and print what came out."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=1.5)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1)
     parser.add_argument("--connections", default="1,8,64")
     parser.add_argument("--work", default=",".join(WORKS))
     parser.add_argument("--without", default="")

@@ -39,6 +39,7 @@ REST = 7  # seconds; the service keeps an idle connection for five
 # How much more than after the warm-up there may be. A pool starts a thread only when none is idle,
 # so that its last ones (32 for disks, 6 of the event loop on two processors) may come late.
 MOST_DESCRIPTORS = 3
+MOST_TASKS = 2
 MOST_THREADS = 38
 MOST_MEMORY = 24 * 1024**2
 
@@ -165,6 +166,7 @@ class Held:
     threads: int
     memory: int
     """Bytes."""
+    tasks: int
     in_progress: int
 
     def grown(self, before: "Held") -> list[str]:
@@ -173,6 +175,7 @@ class Held:
             "descriptors": MOST_DESCRIPTORS,
             "threads": MOST_THREADS,
             "memory": MOST_MEMORY,
+            "tasks": MOST_TASKS,
             "in_progress": 0,
         }
         return [
@@ -194,14 +197,15 @@ async def held(process: int, port: int) -> Held:
     writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     metrics = (await reader.read()).decode()
     writer.close()
-    progress = re.search(r"(?m)^reelay_responses_in_progress (\S+)", metrics)
+    found = dict(re.findall(r"(?m)^(reelay_\w+) (\S+)", metrics))
     proc = Path(f"/proc/{process}")
     status = dict(re.findall(r"(?m)^(Threads|VmRSS):\s+(\d+)", (proc / "status").read_text()))
     return Held(
         descriptors=len(list((proc / "fd").iterdir())),
         threads=int(status["Threads"]),
         memory=int(status["VmRSS"]) * 1024,
-        in_progress=round(float(progress[1])) if progress else -1,
+        tasks=round(float(found["reelay_event_loop_tasks"])),
+        in_progress=round(float(found["reelay_responses_in_progress"])),
     )
 
 
@@ -244,7 +248,7 @@ async def soak(options: argparse.Namespace, process: int, port: int, film: bytes
     await crowd.ask(options.warm_up, options.clients)
     before = await at_rest(process, port)
     print(f"{'requests':>9} {'left':>7} {'GiB':>6} {'/s':>6} {'descriptors':>12} {'threads':>8}"
-          f" {'MB':>7} {'in progress':>12}")  # fmt: skip
+          f" {'MB':>7} {'tasks':>6} {'in progress':>12}")  # fmt: skip
     show(crowd, before, options.warm_up, 0)
     asked, grown = 0, []
     while asked < options.requests:
@@ -265,7 +269,7 @@ async def soak(options: argparse.Namespace, process: int, port: int, film: bytes
 def show(crowd: Crowd, held: Held, asked: int, rate: float) -> None:
     print(f"{asked:9,} {crowd.left:7,} {crowd.sent / 1024**3:6.1f} {rate:6,.0f}"
           f" {held.descriptors:12} {held.threads:8} {held.memory / 1e6:7.1f}"
-          f" {held.in_progress:12}", flush=True)  # fmt: skip
+          f" {held.tasks:6} {held.in_progress:12}", flush=True)  # fmt: skip
 
 
 def main() -> int:

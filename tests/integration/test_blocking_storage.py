@@ -107,6 +107,7 @@ def test_a_file_that_hangs_holds_up_its_own_viewers_alone(
             for _ in range(LEAVING):
                 begin(server, leaving, "hung/slow.mp4")
             until(lambda: under_way(server) == WAITING + LEAVING or None, "all have asked")
+        until(lambda: under_way(server) == WAITING or None, "who has left is not waited for")
         others_are_answered(server, tuple(FILMS))
         assert not any(has_body(client) for client in waiting)
         held.unlink()
