@@ -126,7 +126,7 @@ def main() -> int:
     """Measure, and print what came out."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1)
+    parser.add_argument("--seconds", type=int, default=1, help="whole ones")
     parser.add_argument("--connections", default="1,8,64")
     parser.add_argument("--work", default=",".join(WORKS))
     parser.add_argument("--without", default="")
@@ -249,11 +249,11 @@ def wait_until_probed(port: int) -> None:
     raise SystemExit("the sample has not been probed")
 
 
-def ask(server: Server, work: Work, connections: int, seconds: float, seed: int) -> Run:
+def ask(server: Server, work: Work, connections: int, seconds: int, seed: int) -> Run:
     """Let wrk ask a server."""
     target = work.target if server.name == OURS else work.peers_target
     what = [work.kind, str(SIZE), str(BLOCK), "no", target, str(seed)]
-    bounds = ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds:g}"]
+    bounds = ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds}"]
     script = ["--timeout", "30", "--script", str(HERE / "ranges.lua")]
     before = server.processor()
     url = f"http://127.0.0.1:{server.port}/"
@@ -269,7 +269,7 @@ def ask(server: Server, work: Work, connections: int, seconds: float, seed: int)
 
 
 def compare(
-    running: dict[str, Server], work: Work, connections: int, rounds: int, seconds: float
+    running: dict[str, Server], work: Work, connections: int, rounds: int, seconds: int
 ) -> None:
     """Run all in turns; print the ratios of the rounds."""
     names = [name for name in (OURS, *work.peers) if name in running]
