@@ -73,8 +73,8 @@ class Run:
     seconds: float
 
     def rate(self, work: Work) -> float:
-        """Give what is compared: bytes where answers are not ended in time, else requests."""
-        return self.sent if work.target == FILM and work.kind == "whole" else self.requests
+        """Give what is compared: of films bytes, as not all answers are ended in time."""
+        return self.sent if work.target == FILM else self.requests
 
 
 @dataclass
@@ -292,13 +292,15 @@ def compare(
         times = "" if name == OURS else f"{statistics.median(ratios):.2f} x"
         spread = "" if name == OURS else f"{ratios[0]:.2f}-{ratios[-1]:.2f}"
         processor = sum(run.processor for run in runs)
+        sent = sum(run.sent * run.seconds for run in runs)
         answered = sum(run.requests * run.seconds for run in runs)
-        gib = sum(run.sent * run.seconds for run in runs) / 1024**3
+        if work.kind.isdigit():
+            answered = sent / int(work.kind)
         rate = statistics.median(rates)
-        whole = work.target == FILM and work.kind == "whole"
-        shown = f"{rate / 1e6:,.0f} MB/s" if whole else f"{rate:,.0f} /s"
-        each = "" if whole else f"{processor / answered * 1e3:.2f}"
-        per_gib = f"{processor / gib:.2f}" if work.target == FILM else ""
+        film = work.target == FILM
+        shown = f"{rate / 1e6:,.0f} MB/s" if film else f"{rate:,.0f} /s"
+        each = "" if film and work.kind == "whole" else f"{processor / answered * 1e3:.2f}"
+        per_gib = f"{processor / sent * 1024**3:.2f}" if film else ""
         print(f"{name:10} {shown:>12} {times:>11} {spread:>12} {each:>11} {per_gib:>7}", flush=True)
 
 
