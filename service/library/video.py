@@ -3,7 +3,7 @@ what is documented, what is stored and what is sent cannot differ."""
 
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -14,9 +14,25 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Tag(Value):
+    """What a container says of its content, in words."""
+
+    name: str = Field(description="In lower case")
+    text: str
+
+
+class Chapter(Value):
+    """A part of a video that has a name."""
+
+    start: float = Field(description="Seconds")
+    end: float = Field(description="Seconds")
+    title: str
+
+
 class Stream(Value):
     """One elementary stream of a container."""
 
+    index: int = Field(default=0, description="Its place in the container, from 0")
     kind: str = Field(description="video, audio, subtitle, data or attachment")
     codec: str = Field(description="FFmpeg's name of the codec, such as h264")
     codec_string: str | None = Field(
@@ -24,10 +40,31 @@ class Stream(Value):
     )
     width: int | None = Field(default=None, description="Coded width in pixels")
     height: int | None = Field(default=None, description="Coded height in pixels")
+    pixel_aspect: float | None = Field(
+        default=None, description="A pixel's width over its height, where that is not 1"
+    )
+    rotation: int | None = Field(
+        default=None, description="Degrees clockwise to turn the picture by: 90, 180 or 270"
+    )
+    bit_depth: int | None = Field(default=None, description="Bits of a colour component")
+    transfer: str | None = Field(
+        default=None, description="FFmpeg's name of the transfer characteristic, as smpte2084 (PQ)"
+    )
     frame_rate: float | None = Field(default=None, description="Average frames per second")
+    variable_frame_rate: bool | None = Field(
+        default=None, description="Whether frames last differently long, where that can be told"
+    )
+    key_frame_interval: float | None = Field(
+        default=None, description="Seconds between key frames, at most, where that can be told"
+    )
     channels: int | None = Field(default=None, description="Audio channels")
     sample_rate: int | None = Field(default=None, description="Audio samples per second")
     language: str | None = Field(default=None, description="As the container tells it (ISO 639)")
+    title: str | None = Field(default=None, description="The stream's title tag")
+    default: bool = Field(default=False, description="Whether players choose it unasked")
+    forced: bool = Field(
+        default=False, description="Whether subtitles are for those who understand the sound"
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -47,9 +84,17 @@ class Metadata(Value):
     duration: float | None = Field(description="Seconds")
     bit_rate: int | None = Field(description="Bits per second over the whole file")
     title: str | None = Field(default=None, description="The container's title tag")
+    tags: tuple[Tag, ...] = Field(
+        default=(), description="The container's other tags, such as artist or genre"
+    )
+    chapters: tuple[Chapter, ...] = ()
     index_at_front: bool | None = Field(
         default=None,
         description="Whether an MP4's index (moov) precedes its media data; null elsewhere",
+    )
+    fast_start: bool = Field(
+        default=False,
+        description="Whether players are given the file with its index moved to the front",
     )
     streams: Annotated[tuple[Stream, ...], AfterValidator(_shared)]
 
@@ -60,6 +105,32 @@ class State(StrEnum):
     PENDING = "pending"
     PROBED = "probed"
     FAILED = "failed"
+
+
+class Finding(Value):
+    """Something about a file that viewers would notice."""
+
+    code: str = Field(description="What it is, in a word that stays the same")
+    severity: Literal["unplayable", "warning", "hint"] = Field(
+        description="unplayable: browsers cannot play it; warning: some cannot, or badly; "
+        "hint: it could be better"
+    )
+    sentence: str = Field(description="The finding, in plain words")
+    command: str | None = Field(default=None, description="The FFmpeg command that would fix it")
+
+
+class Track(Value):
+    """Text that is shown with a video: WebVTT, whatever it was."""
+
+    name: str = Field(description="What its URL ends with, without .vtt")
+    kind: Literal["subtitles", "captions", "descriptions", "chapters"]
+    label: str = Field(description="For people: the language's own name, and what else tells it")
+    language: str | None = Field(default=None, description="BCP 47")
+    forced: bool = False
+    default: bool = False
+    source: Literal["file", "container"] = Field(
+        description="A file beside the video, or the video itself"
+    )
 
 
 class Video(Value):
