@@ -18,10 +18,11 @@ from typing import Any
 import pytest
 import uvloop
 
-from service.library.probe import LONGEST_ANSWER, ProbeProblem, Prober
+from service.library.probe import ProbeProblem, Prober
 from service.library.video import Metadata, Stream
+from service.library.workers import LONGEST_ANSWER, MOST_BYTES
 
-WORKER = (sys.executable, "-m", "service.library.probe_worker")
+WORKER = (sys.executable, "-m", "service.library.worker")
 PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=1")
 SOUND = ("-f", "lavfi", "-i", "sine=duration=1")
 H264 = ("-c:v", "libx264", "-profile:v", "high", "-level", "3.0", "-pix_fmt", "yuv420p")
@@ -416,7 +417,7 @@ async def test_close_ends_what_is_under_way(fifo: Path) -> None:
 
 # What a worker that went astray may say
 
-PROBLEM = b'{"problem": "It is so."}\n'
+PROBLEM = b'{"problem": "It is so.", "lasting": true}\n'
 VALID = {"container": "mp4", "duration": 1.0, "bit_rate": 1, "streams": []}
 
 
@@ -461,8 +462,13 @@ async def test_an_answer_may_be_as_long_as_the_bound_says(tmp_path: Path) -> Non
         b"\xff\n",
         b"[]\n",
         b"{}\n",
-        b'{"problem": ""}\n',
-        b'{"problem": 7}\n',
+        b'{"problem": "", "lasting": true}\n',
+        b'{"problem": 7, "lasting": true}\n',
+        b'{"problem": "It is so.", "lasting": 1}\n',
+        PROBLEM.replace(b"}", b', "bytes": [-1]}'),
+        PROBLEM.replace(b"}", b', "bytes": [true]}'),
+        PROBLEM.replace(b"}", b', "bytes": "3"}'),
+        PROBLEM.replace(b"}", b', "bytes": [%d]}' % (MOST_BYTES + 1)),
         b'{"metadata": {}}\n',
         json.dumps({"metadata": VALID, "problem": "both"}).encode() + b"\n",
         json.dumps({"metadata": VALID | {"unknown": 1}}).encode() + b"\n",
@@ -503,7 +509,7 @@ async def test_a_worker_that_cannot_work_counts_as_a_crash(command: tuple[str, .
 
 
 def run(source: str, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    source = f"import os, sys; from service.library import probe_worker as worker; {source}"
+    source = f"import os, sys; from service.library import worker; {source}"
     return subprocess.run(
         [sys.executable, "-c", source, *arguments],
         check=False,
@@ -523,14 +529,14 @@ def test_a_file_that_takes_too_much_memory_is_a_problem() -> None:
     result = run(
         "worker.limit_process();"
         "worker.metadata_of = lambda *_: bytearray(2 * worker.MEMORY);"
-        "print(worker.answer_to(sys.executable))"
+        "print(worker.answer_to({'task': 'probe', 'path': sys.executable}))"
     )
     assert b"memory" in result.stdout
 
 
 def test_nothing_but_answers_reaches_standard_output() -> None:
     result = run(
-        "worker.answer_to = lambda _: {'said': os.write(1, b'noise')}; worker.main()",
+        "worker.answer_to = lambda _: ({'said': os.write(1, b'noise')}, ()); worker.main()",
         given=b'{"path": "/"}\n',
     )
     assert result.stdout == b'{"said": 5}\n'
@@ -538,8 +544,8 @@ def test_nothing_but_answers_reaches_standard_output() -> None:
 
 
 def test_a_worker_that_hangs_ends_itself(fifo: Path) -> None:
-    request = json.dumps({"path": str(fifo)}).encode() + b"\n"
-    result = subprocess.run([*WORKER, "1"], check=False, input=request, timeout=30)
+    request = json.dumps({"task": "probe", "path": str(fifo), "wall": 1}).encode() + b"\n"
+    result = subprocess.run(WORKER, check=False, input=request, timeout=30)
     assert result.returncode == -signal.SIGALRM
 
 
