@@ -61,9 +61,14 @@ class Derived:
         """Bytes that were kept when last looked at, and what was added since."""
 
     @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         """Whether more would soon push out what is in use."""
         return self.size > _FULL * self._limit
+
+    @property
+    def is_over(self) -> bool:
+        """Whether room has to be made."""
+        return self.size > self._limit
 
     def load(self, kind: str, name: str) -> bytes | None:
         """Give the facts, if they and all that belongs to them are there."""
