@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import struct
 import tempfile
 import time
 from collections.abc import Sequence
@@ -22,6 +23,12 @@ KINDS = ("metadata", "poster", "captions", "storyboard")
 # What becomes of a file when it is read, and when it is made, changes its kind's number: what an
 # earlier release has made is then not found any more, and dropped when there is need for room.
 _FORMAT = "2"
+
+# A file: the digest of all up to the first blob, the length of the facts and the number of blobs,
+# for each blob its length and digest, the facts, the blobs.
+_DIGEST = 16
+_COUNTS = struct.Struct(">QI")
+_BLOB = struct.Struct(f">Q{_DIGEST}s")
 
 # Bytes that are read at once: what is known of most videos, and all of their captions.
 _FIRST_READ = 64 * 1024
@@ -40,7 +47,7 @@ class Layout(NamedTuple):
     """Where the parts of a file are."""
 
     facts: bytes
-    blobs: tuple[tuple[int, int, str], ...]
+    blobs: tuple[tuple[int, int, bytes], ...]
     """Of each: its first byte, its length, its digest."""
 
 
@@ -76,7 +83,7 @@ class Derived:
             with self._file(kind, name).open("rb", buffering=0) as file:
                 layout = _layout(file.fileno())
                 self._note_use(file.fileno())
-        except (OSError, ValueError, RecursionError):
+        except (OSError, ValueError):
             return None
         return layout.facts
 
@@ -87,7 +94,7 @@ class Derived:
                 start, length, digest = _layout(file.fileno()).blobs[number]
                 data = os.pread(file.fileno(), length, start)
                 self._note_use(file.fileno())
-        except (OSError, ValueError, RecursionError, IndexError):
+        except (OSError, ValueError, IndexError):
             return None
         return data if _digest(data) == digest else None
 
@@ -96,15 +103,15 @@ class Derived:
 
         Gives whether that could be done.
         """
-        parts = {"facts": len(facts), "blobs": [[len(blob), _digest(blob)] for blob in blobs]}
-        head = json.dumps(parts).encode() + b"\n" + facts
+        table = b"".join(_BLOB.pack(len(blob), _digest(blob)) for blob in blobs)
+        head = _COUNTS.pack(len(facts), len(blobs)) + table + facts
         target = self._file(kind, name)
         temporary = None
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
                 temporary = Path(file.name)
-                file.write(b" ".join((_digest(head).encode(), head)))
+                file.write(_digest(head) + head)
                 file.writelines(blobs)
                 self.size += file.tell()
             os.replace(temporary, target)  # noqa: PTH105 # says what it does
@@ -186,22 +193,27 @@ class Derived:
 def _layout(descriptor: int) -> Layout:
     """Read where everything is. Raises ValueError for what is not as it was written."""
     data = os.pread(descriptor, _FIRST_READ, 0)
-    end = data.index(b"\n")
-    digest, _, head = data[:end].partition(b" ")
-    parts = json.loads(head)
-    facts_end = end + 1 + int(parts["facts"])
-    if facts_end > len(data):
-        data = os.pread(descriptor, facts_end, 0)
-    if _digest(data[len(digest) + 1 : facts_end]).encode() != digest:
+    size = os.fstat(descriptor).st_size
+    table = _DIGEST + _COUNTS.size
+    if len(data) < table:
+        raise ValueError("cut off")
+    length, count = _COUNTS.unpack_from(data, _DIGEST)
+    facts = table + count * _BLOB.size
+    end = facts + length
+    if end > size:
+        raise ValueError("cut off")
+    if end > len(data):
+        data = os.pread(descriptor, end, 0)
+    if _digest(data[_DIGEST:end]) != data[:_DIGEST]:
         raise ValueError("damaged")
-    start, blobs = facts_end, []
-    for length, of_blob in parts["blobs"]:
-        blobs.append((start, length, of_blob))
-        start += length
-    if os.fstat(descriptor).st_size != start:
+    start, blobs = end, []
+    for of_blob, digest in _BLOB.iter_unpack(data[table:facts]):
+        blobs.append((start, of_blob, digest))
+        start += of_blob
+    if size != start:
         raise ValueError("cut off, or more than was written")
-    return Layout(data[end + 1 : facts_end], tuple(blobs))
+    return Layout(data[facts:end], tuple(blobs))
 
 
-def _digest(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=_DIGEST).digest()

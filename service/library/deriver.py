@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -73,7 +74,7 @@ class Deriver:
         for kind in Kind:
             for state in (State.READY, State.FAILED, State.WAITING):
                 series = metrics.derived.labels(kind, state)
-                series.set_function(lambda kind=kind, state=state: self._count(kind, state))
+                series.set_function(partial(self._count, kind, state))
 
     def start(self) -> None:
         """Begin to look and to make."""

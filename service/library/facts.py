@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Literal
 
 from service.library.derived import name_of
+from service.library.stills import Layout
 from service.library.video import Chapter, Track, Value, Video
 from service.storage.base import Entry
 
@@ -49,17 +50,9 @@ class PosterFacts(Value):
 
 
 class StoryboardFacts(Value):
-    """Of a storyboard. Its sheets are the bytes, each of `columns` by `rows` tiles at the most."""
+    """Of a storyboard. Its sheets are the bytes."""
 
-    width: int
-    height: int
-    """Of a tile, in pixels."""
-    columns: int
-    rows: int
-    starts: tuple[float, ...]
-    """Seconds: each tile stands for the time from its start to the next one's."""
-    duration: float
-    """Seconds: the end of the last one's."""
+    layout: Layout
     sheets: int
 
 

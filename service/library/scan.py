@@ -81,6 +81,7 @@ def scan(
         else:
             settled.append(entry)
     files: dict[str, File] = {}
+    again = False
     found = Scan(files, gone=set(known), unsettled=min(waits, default=None))
     for file in _files(settled):
         entry = file.entry
@@ -93,7 +94,8 @@ def scan(
             found.loaded[key] = Known(kept, entry.touched, time.monotonic())
         else:
             found.missing.append(entry)
-    if files == before and not found.loaded and not found.missing:
+            again = again or key in known
+    if files == before and not found.loaded and not again:
         return Scan(before, gone=found.gone, unsettled=found.unsettled)
     return found
 

@@ -1,5 +1,5 @@
-"""How the library learns that its folder has changed: by the kernel's events, and where those do not
-tell all, as of what other machines do on a network mount, by looking again soon."""
+"""How the library learns that its folder has changed: by the kernel's events; and where those do
+not tell all, as of what other machines do on a network mount, by looking again soon."""
 
 import re
 from collections.abc import AsyncGenerator
@@ -30,8 +30,8 @@ async def changes(root: Path) -> AsyncGenerator[None]:
 def events_tell_all(root: Path, mounts: str | None = None) -> bool:
     """Whether every change below a folder causes an event. Blocks.
 
-    `mounts` is the text of /proc/self/mountinfo, proc_pid_mountinfo(5), unless given the one of now;
-    where there is none, true.
+    `mounts` is the text of /proc/self/mountinfo, proc_pid_mountinfo(5), that of now unless given.
+    True also where there is none.
     """
     if mounts is None:
         try:

@@ -17,7 +17,10 @@ from typing import Any, BinaryIO
 
 import av.logging
 
+from service.library.facts import Facts, PosterFacts, StoryboardFacts, write_facts
+from service.library.poster import poster
 from service.library.probe_worker import UnreadableError, metadata_of
+from service.library.storyboard import storyboard
 from service.storage.files import revision
 
 MEMORY = 1 << 29
@@ -34,6 +37,7 @@ _SCHED_IDLE = getattr(os, "SCHED_IDLE", None)
 _PR_SET_PDEATHSIG = 1  # sys/prctl.h
 
 _Told = dict[str, Any]
+_Named = tuple[str, str]  # path and revision
 _Task = Callable[..., tuple[_Told, Sequence[bytes]]]
 
 
@@ -121,12 +125,44 @@ def _opened(path: str, expected: str | None = None) -> Iterator[tuple[BinaryIO, 
             raise FileNotFoundError
 
 
+@contextmanager
+def _opened_beside(named: _Named | None) -> Iterator[BinaryIO | None]:
+    """Open a file beside a video, if there is one."""
+    if named is None:
+        yield None
+    else:
+        with _opened(*named) as (file, _):
+            yield file
+
+
 def _probe(path: str, revision: str | None = None) -> tuple[_Told, Sequence[bytes]]:
     with _opened(path, revision) as (file, size):
         return {"metadata": metadata_of(file, size)}, ()
 
 
-_TASKS: dict[str, _Task] = {"probe": _probe}
+def _poster(path: str, revision: str, image: _Named | None) -> tuple[_Told, Sequence[bytes]]:
+    with _opened(path, revision) as (file, _), _opened_beside(image) as picture:
+        made = poster(file, picture)
+    if made is None:
+        return _told(None), ()
+    sizes = tuple((picture.width, picture.height) for picture in made.pictures)
+    facts = PosterFacts(source=made.source, sizes=sizes)
+    return _told(facts), [picture.data for picture in made.pictures]
+
+
+def _storyboard(path: str, revision: str) -> tuple[_Told, Sequence[bytes]]:
+    with _opened(path, revision) as (file, _):
+        made = storyboard(file)
+    if made is None:
+        return _told(None), ()
+    return _told(StoryboardFacts(layout=made.layout, sheets=len(made.sheets))), made.sheets
+
+
+def _told(facts: Facts) -> _Told:
+    return {"facts": write_facts(facts).decode()}
+
+
+_TASKS: dict[str, _Task] = {"probe": _probe, "poster": _poster, "storyboard": _storyboard}
 
 
 if __name__ == "__main__":

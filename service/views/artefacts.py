@@ -6,7 +6,7 @@ from quart import Response, request
 from service.errors import InvalidRequestError, NotFoundError, RefusedError
 from service.library.deriver import Deriver
 from service.library.facts import Kind, State, StoryboardFacts, Subject
-from service.library.storyboard_vtt import webvtt
+from service.library.stills import webvtt
 from service.protocol.conditions import Validators
 from service.protocol.plan import Representation
 from service.views import links
@@ -17,7 +17,7 @@ _VTT = "text/vtt; charset=utf-8"
 
 
 class ArtefactViews:
-    """`/posters/<path>`, `/storyboards/<path>.vtt` and its sheets, `/captions/<path>/<track>.vtt`."""
+    """`/posters/<path>`, `/storyboards/<path>.vtt` and sheets, `/captions/<path>/<track>.vtt`."""
 
     def __init__(self, deriver: Deriver) -> None:
         self._deriver = deriver
@@ -40,7 +40,7 @@ class ArtefactViews:
         facts = await self._deriver.facts(path, Kind.STORYBOARD)
         data = None
         if isinstance(facts, StoryboardFacts):
-            data = webvtt(facts, lambda number: links.sheet(path, number, version)).encode()
+            data = webvtt(facts.layout, lambda n: links.sheet(path, n, version)).encode()
         return self._answer(subject, Kind.STORYBOARD, data, _VTT)
 
     async def sheet(self, path: str, number: int) -> Response:
