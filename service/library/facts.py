@@ -61,6 +61,8 @@ class CaptionsFacts(Value):
 
     tracks: tuple[Track, ...]
     chapters: tuple[Chapter, ...] = ()
+    problems: tuple[str, ...] = ()
+    """Sentences: which text is not shown, and why."""
 
 
 Facts = PosterFacts | StoryboardFacts | CaptionsFacts | Problem | None
@@ -150,6 +152,11 @@ class Companions:
     chapters: Entry | None = None
     captions: tuple[Entry, ...] = ()
 
+    @property
+    def texts(self) -> tuple[Entry, ...]:
+        """The captions' files, and that of the chapters."""
+        return self.captions if self.chapters is None else (*self.captions, self.chapters)
+
 
 NO_COMPANIONS = Companions()
 
@@ -169,8 +176,7 @@ class Subject:
         """Tell what there is to be derived from a video, as far as it is known."""
         streams = video.metadata.streams if video.metadata else ()
         kinds = {stream.kind for stream in streams}
-        image, chapters = companions.image, companions.chapters
-        texts = companions.captions if chapters is None else (*companions.captions, chapters)
+        image, texts = companions.image, companions.texts
         has_text = any(stream.codec in TEXT_CODECS for stream in streams)
         has_chapters = bool(video.metadata and video.metadata.chapters)
 

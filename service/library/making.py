@@ -119,8 +119,7 @@ class Maker:
             case Kind.POSTER:
                 question["image"] = self._named(companions.image)
             case Kind.CAPTIONS:
-                question["texts"] = [self._named(entry) for entry in companions.captions]
-                question["chapters"] = self._named(companions.chapters)
+                question["texts"] = [self._named(entry) for entry in companions.texts]
         return question
 
     def _named(self, entry: Entry | None) -> tuple[str, str] | None:

@@ -11,13 +11,14 @@ import signal
 import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import av.logging
 
-from service.library.facts import Facts, PosterFacts, StoryboardFacts, write_facts
+from service.library.captions import captions_of
+from service.library.facts import CaptionsFacts, Facts, PosterFacts, StoryboardFacts, write_facts
 from service.library.poster import poster
 from service.library.probe_worker import UnreadableError, metadata_of
 from service.library.storyboard import storyboard
@@ -158,11 +159,29 @@ def _storyboard(path: str, revision: str) -> tuple[_Told, Sequence[bytes]]:
     return _told(StoryboardFacts(layout=made.layout, sheets=len(made.sheets))), made.sheets
 
 
+def _captions(path: str, revision: str, texts: Sequence[_Named]) -> tuple[_Told, Sequence[bytes]]:
+    with ExitStack() as stack:
+        file, _ = stack.enter_context(_opened(path, revision))
+        beside = {Path(text).name: stack.enter_context(_opened(text, at))[0] for text, at in texts}
+        made = captions_of(Path(path).name, file, beside)
+    facts = CaptionsFacts(
+        tracks=tuple(track for track, _ in made.tracks),
+        chapters=made.chapters,
+        problems=made.problems,
+    )
+    return _told(facts), [text.encode() for _, text in made.tracks]
+
+
 def _told(facts: Facts) -> _Told:
     return {"facts": write_facts(facts).decode()}
 
 
-_TASKS: dict[str, _Task] = {"probe": _probe, "poster": _poster, "storyboard": _storyboard}
+_TASKS: dict[str, _Task] = {
+    "probe": _probe,
+    "poster": _poster,
+    "captions": _captions,
+    "storyboard": _storyboard,
+}
 
 
 if __name__ == "__main__":
