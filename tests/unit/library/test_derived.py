@@ -102,7 +102,7 @@ def test_every_damaged_or_missing_byte_is_noticed(folder: Path) -> None:
     for at in range(len(whole)):
         file.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
         told = (derived.load(KIND, NAME), derived.blob(KIND, NAME, 0), derived.blob(KIND, NAME, 1))
-        expected = (FACTS, b"abc", b"def")
+        expected: tuple[bytes | None, ...] = (FACTS, b"abc", b"def")
         if at >= len(whole) - 6:  # one of the two blobs; what else there is, is as it was
             damaged = 1 if at < len(whole) - 3 else 2
             expected = tuple(None if n == damaged else part for n, part in enumerate(expected))

@@ -33,13 +33,10 @@ class Folder:
         self.files = [entry(f"{number}.mp4") for number in range(count)]
         self.walks = 0
         self.threads: set[threading.Thread] = set()
-        self.gate = threading.Event()
-        self.gate.set()
 
     def entries(self) -> Iterator[Entry]:
         self.threads.add(threading.current_thread())
         yield from list(self.files)
-        assert self.gate.wait(PATIENCE)
         self.walks += 1
 
     async def open(self, path: str) -> Source:
@@ -53,10 +50,14 @@ class Counting(Probed):
         super().__init__(Derived(folder, 1 << 30))
         self.loads: list[str] = []
         self.threads: set[threading.Thread] = set()
+        self.gate = threading.Event()
+        self.gate.set()
 
     def load(self, path: str, revision: str) -> Metadata | ProbeProblem | None:
         self.loads.append(path)
         self.threads.add(threading.current_thread())
+        if path == "second.mp4":
+            assert self.gate.wait(PATIENCE)
         return super().load(path, revision)
 
 
@@ -131,7 +132,7 @@ async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     one = Running(tmp_path, 100)
     one.library.start()
     yield one
-    one.folder.gate.set()
+    one.probed.gate.set()
     await one.library.stop()
 
 
@@ -196,13 +197,13 @@ async def test_what_is_probed_during_a_scan_is_not_probed_again(running: Running
     running.prober.gate.clear()
     running.folder.files.append(entry("first.mp4"))
     await running.until(lambda: running.prober.paths == ["first.mp4"])
-    running.folder.gate.clear()
+    running.probed.gate.clear()
     running.folder.files.append(entry("second.mp4"))
     walked = len(running.probed.loads)
     await running.until(lambda: "second.mp4" in running.probed.loads[walked:])
     running.prober.gate.set()  # while that scan, to which the first is new, is under way
     await running.until(lambda: State.PENDING not in running.states())
-    running.folder.gate.set()
+    running.probed.gate.set()
     await running.until_probed(102)
     assert running.prober.paths == ["first.mp4", "second.mp4"]
 
