@@ -156,8 +156,8 @@ class Derived:
         `in_use`, kinds and names, count as used now.
         """
         for kind, name in in_use:
-            with suppress(OSError), self._file(kind, name).open("rb") as file:
-                self._note_use(file.fileno())
+            with suppress(OSError), self._file(kind, name).open("rb") as used:
+                self._note_use(used.fileno())
         found: list[tuple[float, int, Path]] = []
         now = time.time()
         for kind in KINDS:

@@ -100,7 +100,8 @@ class Pool:
         keep = None
         try:
             async with asyncio.timeout(seconds):
-                worker = await self._usable(worker)
+                worker, before = None, worker
+                worker = await self._usable(before)
                 # The worker's own alarm comes after this side has given up.
                 answer = read(await worker.ask({**request, "wall": math.ceil(seconds) + 5}))
             if worker.files < self._files_per_worker:
@@ -112,7 +113,7 @@ class Pool:
         except (OSError, ValueError, RecursionError) as error:
             # No process could be started, its pipe broke, or what it said is no answer.
             self._check_open()
-            raise await _why(worker) from error
+            raise await _why(worker, error) from error
         finally:
             if worker is not None and keep is None:
                 self._retire(worker)
@@ -168,16 +169,17 @@ class Pool:
             task.add_done_callback(self._ending.discard)
 
 
-async def _why(worker: "_Worker | None") -> WorkerError:
-    """Say why a process gave no answer."""
+async def _why(worker: "_Worker | None", error: Exception) -> WorkerError:
+    """Say why a process gave no answer, or one that is none."""
     ended = await worker.status() if worker is not None else None
-    if ended in (-signal.SIGPROF, -signal.SIGALRM):
+    if ended == -signal.SIGPROF:
         reason = "Reading the file took more of the processor's time than is allowed."
         return WorkerError(reason, "timeout", lasting=True)
-    # What ends a process like this (the kernel, where memory runs out) may not do so again.
-    lasting = ended is not None and ended < 0 and ended != -signal.SIGKILL
+    # Whoever ends a process by these (the kernel, where memory runs out) does not mean the file; nor
+    # does a process that cannot be started.
+    passing = isinstance(error, OSError) or ended in (-signal.SIGKILL, -signal.SIGALRM)
     reason = "The process that reads files ended or went astray."
-    return WorkerError(reason, "crashed", lasting=lasting)
+    return WorkerError(reason, "crashed", lasting=not passing)
 
 
 class _Worker:

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -276,21 +278,20 @@ def test_what_is_claimed_is_nobody_elses_until_it_is_let_go(folder: Path) -> Non
 
 def test_what_a_killed_process_had_claimed_is_free(folder: Path) -> None:
     derived = Derived(folder, ROOM)
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:  # no return from here
-        derived.claim(NAME)
-        os.write(writer, b"x")
-        threading.Event().wait(60)
-        os._exit(0)
-    os.read(reader, 1)
-    assert derived.claim(NAME) is None
-    os.kill(child, 9)
-    os.waitpid(child, 0)
-    claim = derived.claim(NAME)
-    assert claim is not None
-    for descriptor in (claim, reader, writer):
-        os.close(descriptor)
+    claim = (
+        "import sys, time; from pathlib import Path; from service.library.derived import Derived;"
+        f"Derived(Path(sys.argv[1]), 1).claim({NAME!r}); print(flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", claim, str(folder)], stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        process.stdout.readline()
+        assert derived.claim(NAME) is None
+        process.kill()
+    free = derived.claim(NAME)
+    assert free is not None
+    os.close(free)
 
 
 def test_where_nothing_can_be_locked_everyone_may(tmp_path: Path) -> None:
