@@ -14,9 +14,7 @@ import argparse
 import http.client
 import json
 import os
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -30,7 +28,7 @@ from typing import Self
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
 
-from server import Server, environment, free_port, until  # noqa: E402
+from server import Server, start, until  # noqa: E402
 
 from service.library.derived import Derived  # noqa: E402
 from service.storage.local import LocalStorage  # noqa: E402
@@ -163,49 +161,10 @@ class Library:
 @contextmanager
 def started(root: Path) -> Iterator[tuple[Server, float]]:
     """Run the service; give it, and the seconds until it was ready."""
-    port = free_port()
-    settings = {
-        "LISTEN": f"127.0.0.1:{port}",
-        "SETTLE_TIME": "0",
-        "DRAIN_DELAY": "0",
-        "RESCAN_INTERVAL": "86400",
-        "LOG_LEVEL": "warning",
-    }
     before = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "service"],
-        env=environment(root / "media", **settings),
-        cwd=HERE.parent,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    server = Server(process, f"http://127.0.0.1:{port}")
-    try:
-        while not is_ready(port):
-            if process.poll() is not None or time.monotonic() > before + PATIENCE:
-                raise SystemExit("\n".join(["the service does not start", *server.lines]))
-            time.sleep(0.005)
+    with start(root / "media", RESCAN_INTERVAL="86400", LOG_LEVEL="warning") as server:
+        until(lambda: server.answers("/readyz") or None, "it is ready", PATIENCE, pause=0.005)
         yield server, time.monotonic() - before
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def is_ready(port: int) -> bool:
-    """Ask once."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == 200  # noqa: PLR2004 # OK
-    except OSError:
-        return False
-    finally:
-        connection.close()
 
 
 class Watch:
