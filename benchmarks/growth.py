@@ -31,10 +31,13 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
 from server import Server, start, until  # noqa: E402
 
 from service.library.derived import Derived  # noqa: E402
+from service.library.probed import Probed  # noqa: E402
 from service.storage.local import LocalStorage  # noqa: E402
 
 A_FOLDER = 100
 """Videos in one."""
+ROOM = 1 << 30
+"""Bytes that may be derived: more than there will be."""
 SCANS = 3
 PATIENCE = 600
 WORDS = (
@@ -138,15 +141,15 @@ class Library:
 
     def derive(self) -> None:
         """Write what the time did not suffice to probe."""
-        derived, missing, known = Derived(self.root / "derived"), [], None
+        probed, missing, known = Probed(Derived(self.root / "derived", ROOM)), [], None
         for entry in LocalStorage(self.root / "media").entries():
-            found = derived.load(entry.path, entry.revision)
+            found = probed.load(entry.path, entry.revision)
             known = known or found
             if found is None:
                 missing.append(entry)
         for entry in missing:
             if known:
-                derived.save(entry.path, entry.revision, known)
+                probed.save(entry.path, entry.revision, known)
 
     def scan(self, server: Server) -> float:
         """Let a change that concerns no video set off a scan; give its seconds."""
