@@ -44,7 +44,7 @@ _SETTINGS: Final = {
     "position": re.compile(rf"{_PERCENT}(?:,(?:line-left|center|line-right))?"),
     "size": re.compile(_PERCENT),
     "align": re.compile(r"start|center|end|left|right"),
-    "region": re.compile(r"\S{1,100}"),
+    "region": re.compile(r"(?!\S*-->)\S{1,100}"),
 }
 
 
