@@ -77,14 +77,13 @@ class Film:
         told = self._container.duration
         if told is not None and told > 0:
             return float(told / _TIME_BASE)
-        return max(
-            (
-                float((packet.pts + (packet.duration or 0)) * packet.time_base) - self._start
-                for packet in self._packets(self.stream)
-                if packet.pts is not None
-            ),
-            default=None,
+        ends = (
+            float((packet.pts + (packet.duration or 0)) * packet.time_base) - self._start
+            for packet in self._packets(self.stream)
+            if packet.pts is not None
         )
+        last = max(ends, default=0.0)
+        return last if last > 0 else None
 
     def covers(self) -> list[bytes]:
         """Give the pictures that are attached, front covers first, as files of their own."""

@@ -1,5 +1,5 @@
 """From a decoded frame, or a picture's file, to the picture as it is to be seen: upright, with
-square pixels, in sRGB. A size is a claim of the file's, and looked at before anything is decoded."""
+square pixels, in sRGB. A size is a claim of the file's, and read before anything is decoded."""
 
 import struct
 import warnings

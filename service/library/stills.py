@@ -61,6 +61,7 @@ def webvtt(layout: Layout, sheet_url: Callable[[int], str]) -> str:
         sheet, place = divmod(number, layout.columns * layout.rows)
         row, column = divmod(place, layout.columns)
         place_on_sheet = (column * layout.width, row * layout.height, layout.width, layout.height)
+        end = max(end, start + 0.001)  # noqa: PLW2901 - WebVTT §4.1: later than the start
         lines += [
             f"{_timestamp(start)} --> {_timestamp(end)}",
             f"{sheet_url(sheet)}#xywh={','.join(map(str, place_on_sheet))}",

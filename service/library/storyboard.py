@@ -41,7 +41,7 @@ def storyboard(video: BinaryIO, duration: float | None = None) -> Storyboard | N
         if not film.has_video():
             return None
         duration = duration or film.duration()
-        if not duration:
+        if duration is None:
             return None
         starts = []
         tiles: list[Image.Image] = []

@@ -4,6 +4,7 @@ diffuse white is some 4 % of light, too little to be seen in a still. FFmpeg's o
 out_transfer, takes four seconds a picture and turns yellow into pink (FFmpeg 8.1)."""
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Literal
 
@@ -13,8 +14,8 @@ Transfer = Literal["pq", "hlg"]
 Colour = tuple[float, float, float]  # red, green, blue
 
 DIFFUSE_WHITE = 203.0
-"""cd/m² of a white sheet of paper (ITU-R BT.2408 table 1), which becomes the screen's white: nearly,
-as what is brighter has to be told apart from it."""
+"""cd/m² of a white sheet of paper (ITU-R BT.2408 table 1), which becomes the screen's white:
+nearly, as what is brighter has to be told apart from it."""
 
 PEAK = 1000.0
 """cd/m² of the brightest light that is told from brighter: what most films are graded on, and the
@@ -43,16 +44,18 @@ _B, _C = 1 - 4 * _A, 0.55991073
 @lru_cache
 def to_screen(transfer: Transfer) -> ImageFilter.Color3DLUT:
     """Give the table from BT.2020 with this transfer, full range, to sRGB."""
-    codes = [index / (_GRID - 1) for index in range(_GRID)]
     if transfer == "pq":
-        points = [_light_of_pq(code) for code in codes]
-        shown = _shown
-    else:
-        points = [_scene_of_hlg(code) for code in codes]
-        shown = _scene_shown
+        return _table(_light_of_pq, _shown)
+    return _table(_scene_of_hlg, _scene_shown)
+
+
+def _table(
+    light: Callable[[float], float], shown: Callable[[Colour], Colour]
+) -> ImageFilter.Color3DLUT:
+    points = [light(index / (_GRID - 1)) for index in range(_GRID)]
     # The first component changes fastest.
-    table = [shown((red, green, blue)) for blue in points for green in points for red in points]
-    return ImageFilter.Color3DLUT(_GRID, table)
+    colours = [shown((red, green, blue)) for blue in points for green in points for red in points]
+    return ImageFilter.Color3DLUT(_GRID, colours)
 
 
 def _light_of_pq(code: float) -> float:
