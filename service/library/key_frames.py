@@ -65,6 +65,7 @@ class Film:
     def __init__(self, container: Any, file: _Bounded) -> None:
         self._container = container
         self._file = file
+        self._indexed = True  # as far as is known
         self._start = (container.start_time or 0) / _TIME_BASE
         videos = [s for s in container.streams.video if not s.disposition & _ATTACHED]
         self._has_video = bool(videos)
@@ -112,10 +113,12 @@ class Film:
 
         Where a file has no index, FFmpeg finds no earlier one: then the first from `earliest` on.
         """
-        packet = self._key_packet_from(seconds)
-        if packet is not None and self._time(packet) <= seconds:
-            return packet
-        return self._key_packet_from(earliest) or packet
+        if self._indexed:
+            packet = self._key_packet_from(seconds)
+            if packet is None or self._time(packet) <= seconds:
+                return packet
+            self._indexed = False
+        return self._key_packet_from(earliest)
 
     def decoded(self, packet: Any) -> Any | None:
         """Give the frame of a key frame's packet, or None when it is too damaged to give one."""

@@ -98,8 +98,7 @@ def largest(path: Path) -> Image.Image:
 
 
 def at(picture: Image.Image, across: float, down: float) -> Any:
-    found = picture.getpixel((int(picture.width * across), int(picture.height * down)))
-    return found
+    return picture.getpixel((int(picture.width * across), int(picture.height * down)))
 
 
 def corners(picture: Image.Image) -> list[Colour]:
