@@ -3,7 +3,6 @@ eats memory here takes nothing else along. One JSON request a line on standard i
 answer a line on standard output; the end of input is the end of the process."""
 
 import json
-import math
 import os
 import resource
 import signal
@@ -11,13 +10,11 @@ import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import av
 import av.logging
 
-from service.library.boxes import index_at_front
-from service.library.codecs import SampleEntry, codec_string
+from service.library.inspection import UnreadableError, metadata_of
 
 MEMORY = 1 << 29
 """Bytes of address space a file may cost beyond what the process has after its imports."""
@@ -25,39 +22,6 @@ MEMORY = 1 << 29
 ALARM = 120
 """Seconds a file may take when nothing else is said on the command line. The parent gives up long
 before; this ends a worker that hangs and whose parent is gone."""
-
-LONGEST_TITLE = 500
-LONGEST_LANGUAGE = 35  # RFC 5646 §4.4.1
-
-# FFmpeg would otherwise open playlists, which name other files and hosts, and pictures and text.
-FORMATS = (
-    "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,m4v,h264,hevc,obu,ivf,dv,mxf,nut,rm,wtv,"
-    "mp3,aac,flac,wav,w64,aiff,caf,ac3,eac3,dts,amr,ape,wv"
-)
-OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
-
-# Tags that are no UTF-8 must not fail the file; PyAV escapes them unasked since 19.
-ESCAPED: dict[str, Any] = (
-    {} if int(av.__version__.split(".")[0]) > 18 else {"metadata_errors": "surrogateescape"}  # noqa: PLR2004
-)
-
-# libavcodec/defs.h AV_PROFILE_*, by the names of libavcodec/profiles.c, which is what PyAV gives.
-PROFILES = {
-    **{("vp9", f"Profile {number}"): number for number in range(4)},
-    ("aac", "Main"): 0,
-    ("aac", "LC"): 1,
-    ("aac", "SSR"): 2,
-    ("aac", "LTP"): 3,
-    ("aac", "HE-AAC"): 4,
-    ("aac", "LD"): 22,
-    ("aac", "HE-AACv2"): 28,
-    ("aac", "ELD"): 38,
-    ("aac", "xHE-AAC"): 41,
-}
-
-
-class UnreadableError(Exception):
-    """A file that cannot be probed; its message is the sentence that says why."""
 
 
 def main() -> None:
@@ -119,113 +83,6 @@ def _metadata_of(descriptor: int) -> dict[str, Any]:
         raise UnreadableError("The file is empty.")
     with open(descriptor, "rb", closefd=False) as file:
         return metadata_of(file, status.st_size)
-
-
-def metadata_of(file: BinaryIO, size: int) -> dict[str, Any]:
-    """Give what `file` tells of itself, in the fields of `service.library.video.Metadata`.
-
-    Raises UnreadableError, MemoryError and OSError.
-    """
-    try:
-        with av.open(file, options=OPTIONS, **ESCAPED) as container:
-            told = _container(container, size)
-            name = container.format.name
-    except av.FFmpegError as error:
-        if isinstance(error, MemoryError):
-            raise
-        raise UnreadableError(_what_is_wrong(file, size)) from error
-    is_mp4 = "mp4" in name.split(",")
-    if is_mp4 and not told["streams"]:
-        raise UnreadableError(_what_is_wrong(file, size))  # FFmpeg takes a moov cut off for one
-    if not any(stream["kind"] in {"video", "audio"} for stream in told["streams"]):
-        raise UnreadableError("There is no picture and no sound in this file.")
-    if is_mp4:
-        told["index_at_front"] = index_at_front(file, size)
-    return told
-
-
-def _what_is_wrong(file: BinaryIO, size: int) -> str:
-    file.seek(0)
-    start = file.read(1 << 16)
-    if not any(start):
-        return "The file begins with nothing but zeros: there is no video in it, or not yet."
-    if index_at_front(file, size) is False:
-        return "The MP4's index (moov) is missing or damaged: the file is incomplete."
-    if start[4:8] in {b"ftyp", b"moov"}:
-        return "The MP4 is damaged or incomplete."
-    return "This is no video or audio file of a kind that is known here."
-
-
-def _container(container: Any, size: int) -> dict[str, Any]:
-    # AV_TIME_BASE is a microsecond
-    duration = container.duration / 1_000_000 if container.duration else None
-    if duration is not None and duration <= 0:
-        duration = None
-    bit_rate = container.bit_rate or (round(size * 8 / duration) if duration else 0)
-    titles = (text for key, text in container.metadata.items() if key.lower() == "title")
-    return {
-        "container": container.format.name,
-        "duration": duration,
-        "bit_rate": bit_rate if bit_rate > 0 else None,
-        "title": _text(next(titles, ""), LONGEST_TITLE) or None,
-        "streams": [_stream(stream) for stream in container.streams],
-    }
-
-
-def _stream(stream: Any) -> dict[str, Any]:
-    context = stream.codec_context  # None where FFmpeg has no decoder
-    told: dict[str, Any] = {
-        "kind": _kind(stream),
-        "codec": context.codec.canonical_name if context else "unknown",
-    }
-    language = _text(stream.metadata.get("language", ""), LONGEST_LANGUAGE)
-    if language and language.lower() != "und":
-        told["language"] = language
-    if context is None:
-        return told
-    if told["kind"] == "video":
-        rate = float(stream.average_rate or 0)
-        told["frame_rate"] = rate if rate > 0 and math.isfinite(rate) else None
-    if stream.type == "video":
-        told |= {"width": context.width or None, "height": context.height or None}
-    if told["kind"] == "audio":
-        told |= {"channels": context.channels or None, "sample_rate": context.sample_rate or None}
-    if told["kind"] in {"video", "audio"}:
-        told["codec_string"] = _codec_string(told, context)
-    return told
-
-
-def _text(tag: str, longest: int) -> str:
-    """Give a tag without its escaped bytes, which no JSON reader would take."""
-    return tag.encode(errors="surrogateescape").decode(errors="replace").strip()[:longest]
-
-
-def _kind(stream: Any) -> str:
-    if stream.type == "video" and stream.disposition & av.stream.Disposition.attached_pic:
-        return "attachment"  # cover art
-    kinds = {"video", "audio", "subtitle", "attachment"}
-    return stream.type if stream.type in kinds else "data"
-
-
-def _codec_string(told: dict[str, Any], context: Any) -> str | None:
-    try:
-        tag = context.codec_tag
-    except UnicodeDecodeError:  # PyAV takes the four bytes for ASCII
-        tag = ""
-    picture = getattr(context, "format", None) if told["kind"] == "video" else None
-    return codec_string(
-        told["codec"],
-        context.extradata or b"",
-        PROFILES.get((told["codec"], context.profile or "")),
-        getattr(context, "level", None),  # PyAV has it since 16
-        SampleEntry(
-            tag=tag,
-            bit_depth=picture.components[0].bits if picture else None,
-            width=told.get("width"),
-            height=told.get("height"),
-            frame_rate=told.get("frame_rate"),
-        ),
-    )
 
 
 if __name__ == "__main__":

@@ -110,15 +110,21 @@ async def test_an_mp4_tells_its_streams(prober: Prober, tmp_path: Path) -> None:
             codec_string="avc1.64001E",  # High, no constraints, level 3.0: as encoded
             width=320,
             height=240,
+            bit_depth=8,
             frame_rate=25.0,
+            variable_frame_rate=False,
+            key_frame_interval=0.96,  # one key frame, and 24 frames of 40 ms behind it
+            default=True,
         ),
         Stream(
+            index=1,
             kind="audio",
             codec="aac",
             codec_string="mp4a.40.2",
             channels=2,
             sample_rate=44100,
             language="deu",
+            default=True,
         ),
     )
 

@@ -1,0 +1,250 @@
+"""What a file tells of itself, through FFmpeg. For the processes that open files, and no other.
+Law: what a file claims is bounded before it is told: how many streams, chapters and tags, how long
+their texts. How much of it is read beyond its headers is bounded, too (timing.py)."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, BinaryIO
+
+import av
+
+from service.library.boxes import index_at_front
+from service.library.codecs import SampleEntry, codec_string
+from service.library.timing import Reader, Sample, key_frame_interval, sample, varies
+
+# What is told at most, so that the longest answer stays below LONGEST_ANSWER of probe.py, even if
+# each character is of the kind that JSON writes as twelve. Blu-rays have some 60 streams.
+MOST_STREAMS = 100
+MOST_CHAPTERS = 500
+MOST_TAGS = 30
+LONGEST_TITLE = 500
+LONGEST_STREAM_TITLE = 100
+LONGEST_CHAPTER_TITLE = 100
+LONGEST_TAG = 300
+LONGEST_TAG_NAME = 30
+LONGEST_LANGUAGE = 35  # RFC 5646 §4.4.1
+
+# FFmpeg would otherwise open playlists, which name other files and hosts, and pictures and text.
+FORMATS = (
+    "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,m4v,h264,hevc,obu,ivf,dv,mxf,nut,rm,wtv,"
+    "mp3,aac,flac,wav,w64,aiff,caf,ac3,eac3,dts,amr,ape,wv"
+)
+OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
+
+# Tags that are no UTF-8 must not fail the file; PyAV escapes them unasked since 19.
+ESCAPED: dict[str, Any] = (
+    {} if int(av.__version__.split(".")[0]) > 18 else {"metadata_errors": "surrogateescape"}  # noqa: PLR2004
+)
+
+# libavcodec/defs.h AV_PROFILE_*, by the names of libavcodec/profiles.c, which is what PyAV gives.
+PROFILES = {
+    **{("vp9", f"Profile {number}"): number for number in range(4)},
+    ("aac", "Main"): 0,
+    ("aac", "LC"): 1,
+    ("aac", "SSR"): 2,
+    ("aac", "LTP"): 3,
+    ("aac", "HE-AAC"): 4,
+    ("aac", "LD"): 22,
+    ("aac", "HE-AACv2"): 28,
+    ("aac", "ELD"): 38,
+    ("aac", "xHE-AAC"): 41,
+}
+
+# ISO/IEC 23091-2 §8.2, TransferCharacteristics, by the names of libavutil/pixdesc.c.
+TRANSFERS = {
+    1: "bt709",
+    4: "bt470m",
+    5: "bt470bg",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "linear",
+    9: "log100",
+    10: "log316",
+    11: "iec61966-2-4",
+    12: "bt1361e",
+    13: "iec61966-2-1",
+    14: "bt2020-10",
+    15: "bt2020-12",
+    16: "smpte2084",
+    17: "smpte428",
+    18: "arib-std-b67",
+}
+
+# Tags that tell of the making of the file and not of what is in it. MP4's brands (ISO/IEC 14496-12
+# §4.3); what FFmpeg, mkvmerge and QuickTime write unasked; Matroska's statistics.
+TECHNICAL = frozenset(
+    {"title", "encoder", "software", "encoded_by", "encoding_tool", "major_brand", "minor_version"}
+    | {"compatible_brands", "creation_time", "handler_name", "vendor_id", "duration", "language"}
+    | {"writing_app", "muxing_app", "bps", "number_of_frames", "number_of_bytes"}
+)
+
+
+class UnreadableError(Exception):
+    """A file that cannot be probed; its message is the sentence that says why."""
+
+
+def metadata_of(file: BinaryIO, size: int) -> dict[str, Any]:
+    """Give what `file` tells of itself, in the fields of `service.library.video.Metadata`.
+
+    Raises UnreadableError, MemoryError and OSError.
+    """
+    try:
+        reader = Reader(file)
+        with av.open(reader, options=OPTIONS, **ESCAPED) as container:
+            told = _container(container, size)
+            name = container.format.name
+            _look_into(container, reader, told)
+    except av.FFmpegError as error:
+        if isinstance(error, MemoryError):
+            raise
+        raise UnreadableError(_what_is_wrong(file, size)) from error
+    is_mp4 = "mp4" in name.split(",")
+    if is_mp4 and not told["streams"]:
+        raise UnreadableError(_what_is_wrong(file, size))  # FFmpeg takes a moov cut off for one
+    if not any(stream["kind"] in {"video", "audio"} for stream in told["streams"]):
+        raise UnreadableError("There is no picture and no sound in this file.")
+    if is_mp4:
+        told["index_at_front"] = index_at_front(file, size)
+    return told
+
+
+def _what_is_wrong(file: BinaryIO, size: int) -> str:
+    file.seek(0)
+    start = file.read(1 << 16)
+    if not any(start):
+        return "The file begins with nothing but zeros: there is no video in it, or not yet."
+    if index_at_front(file, size) is False:
+        return "The MP4's index (moov) is missing or damaged: the file is incomplete."
+    if start[4:8] in {b"ftyp", b"moov"}:
+        return "The MP4 is damaged or incomplete."
+    return "This is no video or audio file of a kind that is known here."
+
+
+def _container(container: Any, size: int) -> dict[str, Any]:
+    # AV_TIME_BASE is a microsecond
+    duration = container.duration / 1_000_000 if container.duration else None
+    if duration is not None and duration <= 0:
+        duration = None
+    bit_rate = container.bit_rate or (round(size * 8 / duration) if duration else 0)
+    titles = (text for key, text in container.metadata.items() if key.lower() == "title")
+    return {
+        "container": container.format.name,
+        "duration": duration,
+        "bit_rate": bit_rate if bit_rate > 0 else None,
+        "title": _text(next(titles, ""), LONGEST_TITLE) or None,
+        "tags": _tags(container.metadata),
+        "chapters": _chapters(container.chapters()),
+        "streams": [_stream(stream) for stream in list(container.streams)[:MOST_STREAMS]],
+    }
+
+
+def _tags(metadata: Mapping[str, str]) -> list[dict[str, str]]:
+    told: dict[str, str] = {}
+    for key, value in metadata.items():
+        name = _text(key, LONGEST_TAG_NAME).lower()
+        text = _text(value, LONGEST_TAG)
+        if name and text and name not in TECHNICAL and not name.startswith("_"):
+            told.setdefault(name, text)
+    return [{"name": name, "text": text} for name, text in sorted(told.items())[:MOST_TAGS]]
+
+
+def _chapters(chapters: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Give the chapters that have a place in time, in its order; a title they may lack."""
+    told: list[tuple[float, float, str]] = []
+    for chapter in chapters:
+        base = chapter["time_base"]
+        start, end = (float(chapter[bound] * base) if base else -1.0 for bound in ("start", "end"))
+        titles = (text for key, text in chapter["metadata"].items() if key.lower() == "title")
+        title = _text(next(titles, ""), LONGEST_CHAPTER_TITLE)
+        if 0 <= start <= end:
+            told.append((start, end, title))
+    return [
+        {"start": start, "end": end, "title": title}
+        for start, end, title in sorted(told)[:MOST_CHAPTERS]
+    ]
+
+
+def _stream(stream: Any) -> dict[str, Any]:
+    context = stream.codec_context  # None where FFmpeg has no decoder
+    disposition = stream.disposition
+    told: dict[str, Any] = {
+        "index": stream.index,
+        "kind": _kind(stream),
+        "codec": context.codec.canonical_name if context else "unknown",
+        "title": _text(stream.metadata.get("title", ""), LONGEST_STREAM_TITLE) or None,
+        "default": bool(disposition & av.stream.Disposition.default),
+        "forced": bool(disposition & av.stream.Disposition.forced),
+    }
+    language = _text(stream.metadata.get("language", ""), LONGEST_LANGUAGE)
+    if language and language.lower() != "und":
+        told["language"] = language
+    if context is None:
+        return told
+    if stream.type == "video":
+        told |= {"width": context.width or None, "height": context.height or None}
+    if told["kind"] == "video":
+        told |= _picture(stream, context)
+    if told["kind"] == "audio":
+        told |= {"channels": context.channels or None, "sample_rate": context.sample_rate or None}
+    if told["kind"] in {"video", "audio"}:
+        told["codec_string"] = _codec_string(told, context)
+    return told
+
+
+def _picture(stream: Any, context: Any) -> dict[str, Any]:
+    rate = float(stream.average_rate or 0)
+    aspect = float(stream.sample_aspect_ratio or 1)
+    return {
+        "frame_rate": rate if rate > 0 and math.isfinite(rate) else None,
+        "pixel_aspect": aspect if aspect != 1 and math.isfinite(aspect) and aspect > 0 else None,
+        "bit_depth": context.format.components[0].bits if context.format else None,
+        "transfer": TRANSFERS.get(context.color_trc),
+    }
+
+
+def _look_into(container: Any, reader: Reader, told: dict[str, Any]) -> None:
+    """Tell of the first picture what headers do not: how its frames follow, how they are turned."""
+    at = next((n for n, stream in enumerate(told["streams"]) if stream["kind"] == "video"), None)
+    if at is None or container.streams[at].codec_context is None:
+        return
+    stream, picture = container.streams[at], told["streams"][at]
+    seen: Sample = sample(container, stream, reader)
+    picture["key_frame_interval"] = key_frame_interval(seen)
+    picture["variable_frame_rate"] = varies(seen)
+    if seen.frame is not None:
+        # VideoFrame.rotation is counter-clockwise. Matrices of odd angles are left to themselves.
+        clockwise = -round(seen.frame.rotation) % 360
+        picture["rotation"] = clockwise if clockwise in {90, 180, 270} else None
+        picture["interlaced"] = bool(seen.frame.interlaced_frame)
+
+
+def _text(tag: str, longest: int) -> str:
+    """Give a tag without its escaped bytes, which no JSON reader would take."""
+    return tag.encode(errors="surrogateescape").decode(errors="replace").strip()[:longest]
+
+
+def _kind(stream: Any) -> str:
+    if stream.type == "video" and stream.disposition & av.stream.Disposition.attached_pic:
+        return "attachment"  # cover art
+    kinds = {"video", "audio", "subtitle", "attachment"}
+    return stream.type if stream.type in kinds else "data"
+
+
+def _codec_string(told: dict[str, Any], context: Any) -> str | None:
+    try:
+        tag = context.codec_tag
+    except UnicodeDecodeError:  # PyAV takes the four bytes for ASCII
+        tag = ""
+    return codec_string(
+        told["codec"],
+        context.extradata or b"",
+        PROFILES.get((told["codec"], context.profile or "")),
+        getattr(context, "level", None),  # PyAV has it since 16
+        SampleEntry(
+            tag=tag,
+            bit_depth=told.get("bit_depth"),
+            width=told.get("width"),
+            height=told.get("height"),
+            frame_rate=told.get("frame_rate"),
+        ),
+    )
