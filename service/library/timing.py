@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from statistics import median
 from typing import Any, BinaryIO
 
@@ -74,7 +74,8 @@ def sample(container: Any, stream: Any, reader: Reader) -> Sample:
     Raises OSError where the disk fails.
     """
     told = Sample(stream.time_base or Fraction(1))
-    entries = stream.index_entries[:MOST_ENTRIES]
+    # Copied before anything is read: FFmpeg moves an index that grows, and PyAV does not follow.
+    entries = _entries(stream)
     # MP4 and AVI count their frames, and list each.
     complete = bool(entries) and len(entries) >= min(stream.frames, MOST_ENTRIES) > 0
     reader.allow(MOST_BYTES)
@@ -83,8 +84,8 @@ def sample(container: Any, stream: Any, reader: Reader) -> Sample:
     with suppress(av.FFmpegError):
         _read_packets(container, stream, told, MOST_UNDECODED if complete else MOST_PACKETS)
     if complete:
-        told.times = [entry.timestamp for entry in entries]
-        told.keys = [entry.timestamp for entry in entries if entry.is_keyframe]
+        told.times = [time for time, _ in entries]
+        told.keys = [time for time, is_key in entries if is_key]
         told.end = told.times[-1]
         return told
     told.times.sort()
@@ -96,6 +97,12 @@ def sample(container: Any, stream: Any, reader: Reader) -> Sample:
             container.seek(0, stream=stream)
         _take_cues(stream, told)
     return told
+
+
+def _entries(stream: Any) -> list[tuple[int, bool]]:
+    """Give the times that the index lists, and whether each is a key frame's."""
+    entries = islice(stream.index_entries, MOST_ENTRIES)
+    return [(entry.timestamp, entry.is_keyframe) for entry in entries]
 
 
 def _read_packets(container: Any, stream: Any, told: Sample, most: int) -> None:
@@ -114,7 +121,7 @@ def _read_packets(container: Any, stream: Any, told: Sample, most: int) -> None:
 
 def _take_cues(stream: Any, told: Sample) -> None:
     """Take the key frames that an index lists, if it reaches beyond what was read."""
-    keys = [entry.timestamp for entry in stream.index_entries[:MOST_ENTRIES] if entry.is_keyframe]
+    keys = [time for time, is_key in _entries(stream) if is_key]
     if keys and told.end is not None and keys[-1] > told.end:
         told.keys, told.end = keys, keys[-1]
 
@@ -123,7 +130,7 @@ def key_frame_interval(seen: Sample) -> float | None:
     """Give the longest time between key frames in seconds; of a sample, at least that."""
     if not seen.keys or seen.end is None:
         return None
-    longest = max(later - earlier for earlier, later in pairwise([*seen.keys, seen.end]))
+    longest = max(later - earlier for earlier, later in pairwise([*sorted(seen.keys), seen.end]))
     return float(longest * seen.time_base) if longest > 0 else None
 
 
