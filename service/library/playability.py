@@ -40,12 +40,15 @@ _TOLERANCE = 0.5
 _FRAME_RATES = (24, 25, 30, 50, 60)
 
 
-def findings(path: str, known: Metadata | str, block: int) -> tuple[Finding, ...]:
+def findings(path: str, known: Metadata | str | None, block: int) -> tuple[Finding, ...]:
     """Give what viewers of a file would notice, the worst first.
 
     `path` is what the commands are to call the file. `known` is what probing told, or the sentence
-    that says why it failed. `block` is the most that an answer to a player holds, in bytes.
+    that says why it failed, or None before. `block` is the most that an answer to a player holds,
+    in bytes.
     """
+    if known is None:
+        return ()
     if isinstance(known, str):
         return (Finding(code="unreadable", severity="unplayable", sentence=known),)
     found = list(_of(path, known, block))

@@ -41,6 +41,10 @@ def test_what_could_not_be_examined_will_not_play_for_the_reason_given() -> None
     assert finding.command is None
 
 
+def test_before_a_file_is_examined_nothing_is_found() -> None:
+    assert findings("a.mp4", None, BLOCK) == ()
+
+
 def test_an_index_at_the_end_is_a_hint_where_it_is_served_in_front() -> None:
     assert codes(film(H264, index_at_front=False)) == {"index_at_end": "warning"}
     assert codes(film(H264, index_at_front=False, fast_start=True)) == {"index_at_end": "hint"}
