@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -17,7 +18,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from quart import Quart
 
-from service import __version__, logs
+from service import __version__, doctor, logs
 from service.app import Services, create_app
 from service.loop import Loop
 from service.settings import PREFIX, Settings, SettingsError, listen_source, load
@@ -53,7 +54,9 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 def main() -> int:
     """Run the service until a signal ends it. Gives the exit status where it could not start."""
-    _parse_arguments()
+    arguments = _parse_arguments()
+    if arguments.command == "doctor":
+        return _examine(arguments.path, as_json=arguments.json)
     try:
         settings = load(os.environ)
         listener = listen(settings)
@@ -74,7 +77,21 @@ def main() -> int:
         os._exit(0)  # threads that wait for a disk must not hold up the end
 
 
-def _parse_arguments() -> None:
+def _examine(path: Path | None, *, as_json: bool) -> int:
+    """Examine files instead of serving them: those at `path`, else the library."""
+    environment = dict(os.environ)
+    if path is not None:  # then it does not matter whether there is a library
+        environment.pop(f"{PREFIX}MEDIA_FILE", None)
+        environment[f"{PREFIX}MEDIA"] = os.curdir
+    try:
+        settings = load(environment)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return doctor.USAGE
+    return doctor.run(path or settings.media, settings.max_partial_size, as_json=as_json)
+
+
+def _parse_arguments() -> argparse.Namespace:
     lines = [
         f"  {PREFIX}{name.upper():18} {field.description}"
         for name, field in Settings.model_fields.items()
@@ -87,7 +104,19 @@ def _parse_arguments() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"Reelay {__version__}")
-    parser.parse_args()
+    commands = parser.add_subparsers(dest="command", metavar="", required=False)
+    examine = commands.add_parser(
+        "doctor",
+        help="examine videos, and tell which will not play in browsers and what to do",
+        description="Examine videos as the service does: will browsers play them, and well? "
+        "Exits with 0 if nothing is unplayable, 1 if something is, 2 if there is nothing to "
+        "examine.",
+    )
+    examine.add_argument(
+        "path", nargs="?", type=Path, help="a file or a folder; without it, the library"
+    )
+    examine.add_argument("--json", action="store_true", help="print one JSON object a file")
+    return parser.parse_args()
 
 
 def listen(settings: Settings) -> socket.socket:

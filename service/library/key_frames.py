@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Self
 
 import av
 
-from service.library.probe_worker import ESCAPED, OPTIONS, UnreadableError
+from service.library.inspection import ESCAPED, OPTIONS, UnreadableError
 
 MOST_READ = 1 << 30
 """Bytes read of one file. 150 key frames of a 2160p film take some 300 MB. A Matroska file without

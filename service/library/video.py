@@ -57,6 +57,9 @@ class Stream(Value):
     key_frame_interval: float | None = Field(
         default=None, description="Seconds between key frames, at most, where that can be told"
     )
+    interlaced: bool = Field(
+        default=False, description="Whether the first frame is made of two fields"
+    )
     channels: int | None = Field(default=None, description="Audio channels")
     sample_rate: int | None = Field(default=None, description="Audio samples per second")
     language: str | None = Field(default=None, description="As the container tells it (ISO 639)")

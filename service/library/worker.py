@@ -21,7 +21,7 @@ import av.logging
 from service.library.captions import captions_of
 from service.library.facts import CaptionsFacts, Facts, PosterFacts, StoryboardFacts, write_facts
 from service.library.poster import poster
-from service.library.probe_worker import UnreadableError, metadata_of
+from service.library.inspection import UnreadableError, metadata_of
 from service.library.storyboard import storyboard
 from service.storage.files import revision
 

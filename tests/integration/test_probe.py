@@ -5,55 +5,25 @@ import errno
 import io
 import json
 import os
-import shutil
 import signal
 import struct
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvloop
+from films import AAC, H264, PICTURE, SOUND, ffmpeg, mp4
 
 from service.library.probe import ProbeProblem, Prober
-from service.library.probe_worker import metadata_of
+from service.library.inspection import metadata_of
 from service.library.video import Metadata, Stream
 from service.library.workers import LONGEST_ANSWER, MOST_BYTES
 
 WORKER = (sys.executable, "-m", "service.library.worker")
-PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=1")
-SOUND = ("-f", "lavfi", "-i", "sine=duration=1")
-H264 = ("-c:v", "libx264", "-profile:v", "high", "-level", "3.0", "-pix_fmt", "yuv420p")
-AAC = ("-c:a", "aac", "-ac", "2")
-
-
-@cache
-def encoders() -> frozenset[str]:
-    listing = subprocess.run(
-        ["ffmpeg", "-hide_banner", "-encoders"], check=True, capture_output=True, text=True
-    )
-    return frozenset(line.split()[1] for line in listing.stdout.splitlines() if " " in line.strip())
-
-
-def ffmpeg(path: Path, *arguments: str | Path) -> Path:
-    if shutil.which("ffmpeg") is None:
-        pytest.skip("ffmpeg is not on PATH, and the files of this test are made with it")
-    for option, name in pairwise(arguments):
-        if option in {"-c:v", "-c:a"} and name != "copy" and name not in encoders():
-            pytest.skip(f"this ffmpeg has no encoder {name}")
-    subprocess.run(
-        ["ffmpeg", "-nostdin", "-v", "error", "-y", *arguments, path], check=True, timeout=120
-    )
-    return path
-
-
-def mp4(path: Path, *arguments: str) -> Path:
-    return ffmpeg(path, *PICTURE, *SOUND, *H264, *AAC, *arguments)
 
 
 @pytest.fixture
@@ -114,15 +84,21 @@ async def test_an_mp4_tells_its_streams(prober: Prober, tmp_path: Path) -> None:
             codec_string="avc1.64001E",  # High, no constraints, level 3.0: as encoded
             width=320,
             height=240,
+            bit_depth=8,
             frame_rate=25.0,
+            variable_frame_rate=False,
+            key_frame_interval=0.96,  # one key frame, and 24 frames of 40 ms behind it
+            default=True,
         ),
         Stream(
+            index=1,
             kind="audio",
             codec="aac",
             codec_string="mp4a.40.2",
             channels=2,
             sample_rate=44100,
             language="deu",
+            default=True,
         ),
     )
 

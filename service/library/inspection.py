@@ -1,32 +1,27 @@
-"""The process that opens files, alone with the library that parses them: what crashes, hangs or
-eats memory here takes nothing else along. One JSON request a line on standard input, one JSON
-answer a line on standard output; the end of input is the end of the process."""
+"""What a file tells of itself, through FFmpeg. For the processes that open files, and no other.
+Law: what a file claims is bounded before it is told: how many streams, chapters and tags, how long
+their texts. How much of it is read beyond its headers is bounded, too (timing.py)."""
 
-import json
 import math
-import os
-import resource
-import signal
-import stat
-import sys
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
 
 import av
-import av.logging
 
 from service.library.boxes import index_at_front
 from service.library.codecs import SampleEntry, codec_string
+from service.library.timing import Reader, Sample, key_frame_interval, sample, varies
 
-MEMORY = 1 << 29
-"""Bytes of address space a file may cost beyond what the process has after its imports."""
-
-ALARM = 120
-"""Seconds a file may take when nothing else is said on the command line. The parent gives up long
-before; this ends a worker that hangs and whose parent is gone."""
-
+# What is told at most, so that the longest answer stays below LONGEST_ANSWER of probe.py, even if
+# each character is of the kind that JSON writes as twelve. Blu-rays have some 60 streams.
+MOST_STREAMS = 100
+MOST_CHAPTERS = 500
+MOST_TAGS = 30
 LONGEST_TITLE = 500
+LONGEST_STREAM_TITLE = 100
+LONGEST_CHAPTER_TITLE = 100
+LONGEST_TAG = 300
+LONGEST_TAG_NAME = 30
 LONGEST_LANGUAGE = 35  # RFC 5646 §4.4.1
 
 # FFmpeg would otherwise open playlists, which name other files and hosts, and pictures and text.
@@ -55,70 +50,37 @@ PROFILES = {
     ("aac", "xHE-AAC"): 41,
 }
 
+# ISO/IEC 23091-2 §8.2, TransferCharacteristics, by the names of libavutil/pixdesc.c.
+TRANSFERS = {
+    1: "bt709",
+    4: "bt470m",
+    5: "bt470bg",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "linear",
+    9: "log100",
+    10: "log316",
+    11: "iec61966-2-4",
+    12: "bt1361e",
+    13: "iec61966-2-1",
+    14: "bt2020-10",
+    15: "bt2020-12",
+    16: "smpte2084",
+    17: "smpte428",
+    18: "arib-std-b67",
+}
+
+# Tags that tell of the making of the file and not of what is in it. MP4's brands (ISO/IEC 14496-12
+# §4.3); what FFmpeg, mkvmerge and QuickTime write unasked; Matroska's statistics.
+TECHNICAL = frozenset(
+    {"title", "encoder", "software", "encoded_by", "encoding_tool", "major_brand", "minor_version"}
+    | {"compatible_brands", "creation_time", "handler_name", "vendor_id", "duration", "language"}
+    | {"writing_app", "muxing_app", "bps", "number_of_frames", "number_of_bytes"}
+)
+
 
 class UnreadableError(Exception):
     """A file that cannot be probed; its message is the sentence that says why."""
-
-
-def main() -> None:
-    """Answer requests until standard input ends."""
-    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else ALARM
-    with os.fdopen(os.dup(1), "wb") as answers:
-        os.dup2(2, 1)  # nothing a library prints may get between the answers
-        limit_process()
-        for line in sys.stdin.buffer:
-            signal.alarm(seconds)  # its default action ends the process, in C code as well
-            answer = json.dumps(answer_to(json.loads(line)["path"]), allow_nan=False)
-            signal.alarm(0)
-            try:
-                answers.write(answer.encode() + b"\n")
-                answers.flush()
-            except BrokenPipeError:
-                os._exit(1)  # nobody is left to be told
-
-
-def limit_process() -> None:
-    """Bound what this process may take of the machine and silence FFmpeg."""
-    av.logging.set_level(None)
-    os.nice(10)
-    with suppress(OSError):  # where memory runs out, this is the process to end (Linux)
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    pages = Path("/proc/self/statm")
-    if pages.exists():  # elsewhere than on Linux, address space is not told and not limited
-        used = int(pages.read_text(encoding="ascii").split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
-
-
-def answer_to(path: str) -> dict[str, Any]:
-    """Give the answer to a request for the file at `path`."""
-    try:
-        # Opened by number: neither the name nor its extension reaches FFmpeg, content decides.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return {"metadata": _metadata_of(descriptor)}
-        finally:
-            os.close(descriptor)
-    except UnreadableError as error:
-        return {"problem": str(error)}
-    except MemoryError:
-        return {"problem": "Reading the file takes more memory than is allowed."}
-    except FileNotFoundError:
-        return {"problem": "The file is gone."}
-    except PermissionError:
-        return {"problem": "The file may not be read: permission denied."}
-    except OSError as error:
-        return {"problem": f"The file could not be read: {error.strerror or 'input/output error'}."}
-
-
-def _metadata_of(descriptor: int) -> dict[str, Any]:
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        raise UnreadableError("This is not a regular file.")
-    if status.st_size == 0:
-        raise UnreadableError("The file is empty.")
-    with open(descriptor, "rb", closefd=False) as file:
-        return metadata_of(file, status.st_size)
 
 
 def metadata_of(file: BinaryIO, size: int) -> dict[str, Any]:
@@ -127,9 +89,11 @@ def metadata_of(file: BinaryIO, size: int) -> dict[str, Any]:
     Raises UnreadableError, MemoryError and OSError.
     """
     try:
-        with av.open(file, options=OPTIONS, **ESCAPED) as container:
+        reader = Reader(file)
+        with av.open(reader, options=OPTIONS, **ESCAPED) as container:
             told = _container(container, size)
             name = container.format.name
+            _look_into(container, reader, told)
     except av.FFmpegError as error:
         if isinstance(error, MemoryError):
             raise
@@ -168,31 +132,90 @@ def _container(container: Any, size: int) -> dict[str, Any]:
         "duration": duration,
         "bit_rate": bit_rate if bit_rate > 0 else None,
         "title": _text(next(titles, ""), LONGEST_TITLE) or None,
-        "streams": [_stream(stream) for stream in container.streams],
+        "tags": _tags(container.metadata),
+        "chapters": _chapters(container.chapters()),
+        "streams": [_stream(stream) for stream in list(container.streams)[:MOST_STREAMS]],
     }
+
+
+def _tags(metadata: Mapping[str, str]) -> list[dict[str, str]]:
+    told: dict[str, str] = {}
+    for key, value in metadata.items():
+        name = _text(key, LONGEST_TAG_NAME).lower()
+        text = _text(value, LONGEST_TAG)
+        if name and text and name not in TECHNICAL and not name.startswith("_"):
+            told.setdefault(name, text)
+    return [{"name": name, "text": text} for name, text in sorted(told.items())[:MOST_TAGS]]
+
+
+def _chapters(chapters: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Give the chapters that have a place in time, in its order; a title they may lack."""
+    told: list[tuple[float, float, str]] = []
+    for chapter in chapters:
+        base = chapter["time_base"]
+        start, end = (float(chapter[bound] * base) if base else -1.0 for bound in ("start", "end"))
+        titles = (text for key, text in chapter["metadata"].items() if key.lower() == "title")
+        title = _text(next(titles, ""), LONGEST_CHAPTER_TITLE)
+        if 0 <= start <= end:
+            told.append((start, end, title))
+    return [
+        {"start": start, "end": end, "title": title}
+        for start, end, title in sorted(told)[:MOST_CHAPTERS]
+    ]
 
 
 def _stream(stream: Any) -> dict[str, Any]:
     context = stream.codec_context  # None where FFmpeg has no decoder
+    disposition = stream.disposition
     told: dict[str, Any] = {
+        "index": stream.index,
         "kind": _kind(stream),
         "codec": context.codec.canonical_name if context else "unknown",
+        "title": _text(stream.metadata.get("title", ""), LONGEST_STREAM_TITLE) or None,
+        "default": bool(disposition & av.stream.Disposition.default),
+        "forced": bool(disposition & av.stream.Disposition.forced),
     }
     language = _text(stream.metadata.get("language", ""), LONGEST_LANGUAGE)
     if language and language.lower() != "und":
         told["language"] = language
     if context is None:
         return told
-    if told["kind"] == "video":
-        rate = float(stream.average_rate or 0)
-        told["frame_rate"] = rate if rate > 0 and math.isfinite(rate) else None
     if stream.type == "video":
         told |= {"width": context.width or None, "height": context.height or None}
+    if told["kind"] == "video":
+        told |= _picture(stream, context)
     if told["kind"] == "audio":
         told |= {"channels": context.channels or None, "sample_rate": context.sample_rate or None}
     if told["kind"] in {"video", "audio"}:
         told["codec_string"] = _codec_string(told, context)
     return told
+
+
+def _picture(stream: Any, context: Any) -> dict[str, Any]:
+    rate = float(stream.average_rate or 0)
+    aspect = float(stream.sample_aspect_ratio or 1)
+    return {
+        "frame_rate": rate if rate > 0 and math.isfinite(rate) else None,
+        "pixel_aspect": aspect if aspect != 1 and math.isfinite(aspect) and aspect > 0 else None,
+        "bit_depth": context.format.components[0].bits if context.format else None,
+        "transfer": TRANSFERS.get(context.color_trc),
+    }
+
+
+def _look_into(container: Any, reader: Reader, told: dict[str, Any]) -> None:
+    """Tell of the first picture what headers do not: how its frames follow, how they are turned."""
+    at = next((n for n, stream in enumerate(told["streams"]) if stream["kind"] == "video"), None)
+    if at is None or container.streams[at].codec_context is None:
+        return
+    stream, picture = container.streams[at], told["streams"][at]
+    seen: Sample = sample(container, stream, reader)
+    picture["key_frame_interval"] = key_frame_interval(seen)
+    picture["variable_frame_rate"] = varies(seen)
+    if seen.frame is not None:
+        # VideoFrame.rotation is counter-clockwise. Matrices of odd angles are left to themselves.
+        clockwise = -round(seen.frame.rotation) % 360
+        picture["rotation"] = clockwise if clockwise in {90, 180, 270} else None
+        picture["interlaced"] = bool(seen.frame.interlaced_frame)
 
 
 def _text(tag: str, longest: int) -> str:
@@ -212,7 +235,6 @@ def _codec_string(told: dict[str, Any], context: Any) -> str | None:
         tag = context.codec_tag
     except UnicodeDecodeError:  # PyAV takes the four bytes for ASCII
         tag = ""
-    picture = getattr(context, "format", None) if told["kind"] == "video" else None
     return codec_string(
         told["codec"],
         context.extradata or b"",
@@ -220,13 +242,9 @@ def _codec_string(told: dict[str, Any], context: Any) -> str | None:
         getattr(context, "level", None),  # PyAV has it since 16
         SampleEntry(
             tag=tag,
-            bit_depth=picture.components[0].bits if picture else None,
+            bit_depth=told.get("bit_depth"),
             width=told.get("width"),
             height=told.get("height"),
             frame_rate=told.get("frame_rate"),
         ),
     )
-
-
-if __name__ == "__main__":
-    main()

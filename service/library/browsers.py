@@ -1,0 +1,155 @@
+"""What browsers play. Pure: a table of containers and codecs, and what is amiss with the others.
+Law: unplayable is what neither Chromium nor Firefox plays; a warning is what one of the widely used
+browsers does not play, or plays only with some hardware.
+
+Sources: MDN, "Media container formats" and the guides to video and audio codecs used on the web;
+caniuse.com (hevc, av1, mpeg4, webm, ogg-vorbis, ogv); WebKit's release notes. What Chromium plays
+was tried with version 156 on Debian, without hardware decoders, 2026-11-21."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from service.library.video import Metadata, Stream
+
+Severity = Literal["unplayable", "warning", "hint"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What keeps a browser from playing something."""
+
+    code: str
+    severity: Severity
+    sentence: str
+
+
+WEBM = frozenset({"vp8", "vp9", "av1", "opus", "vorbis"})
+"""The codecs of WebM (WebM Container Guidelines)."""
+
+# Whole files of one sound, which all browsers play.
+_PLAIN = frozenset({"mp3", "flac", "wav", "aac"})
+
+_CONTAINERS = {
+    "mpegts": "an MPEG transport stream",
+    "mpeg": "an MPEG program stream",
+    "avi": "AVI",
+    "flv": "Flash video",
+    "asf": "Windows Media",
+}
+
+# MP4 and others with a codec that all play.
+_EVERYWHERE = frozenset(
+    {"h264", "vp8", "vp9", "aac", "mp3", "opus", "vorbis", "flac"}
+    # In WAV, which is their place; of others see of_sound.
+    | {"pcm_s16le", "pcm_s24le", "pcm_u8", "pcm_f32le"}
+)
+
+_SOME = {
+    # caniuse.com/hevc: Safari; Chromium and Firefox where the device has a decoder for it.
+    "hevc": "HEVC plays in some browsers only: in Chrome, Edge and Firefox if the device can.",
+    # caniuse.com/av1: Safari on devices with a decoder for it (iPhone 15 Pro, M3) alone.
+    "av1": "AV1 does not play in every browser: in Safari only on new devices.",
+    # MDN, web audio codecs: Safari and Edge. Chromium plays the picture in silence.
+    "ac3": "AC-3 sound plays in some browsers only: Chrome and Firefox are silent.",
+    "eac3": "E-AC-3 sound plays in some browsers only: Chrome and Firefox are silent.",
+    "alac": "Apple Lossless sound plays in Safari only: Chrome and Firefox are silent.",
+}
+
+# FFmpeg's names of codecs, by what people call them.
+_NAMES = {
+    "mpeg4": "MPEG-4 Part 2 (DivX, Xvid)",
+    "mpeg2video": "MPEG-2",
+    "mpeg1video": "MPEG-1",
+    "prores": "ProRes",
+    "theora": "Theora",  # gone from Chromium 123 and Firefox 130
+    "mjpeg": "Motion JPEG",
+    "vc1": "VC-1",
+    "dnxhd": "DNxHD",
+    "mp2": "MPEG layer II",
+    "dts": "DTS",
+    "truehd": "Dolby TrueHD",
+}
+
+# ITU-T H.264 Annex A, profile_idc: Baseline, Main, Extended and High are 4:2:0 of 8 bits.
+_COMMON_H264 = frozenset({"42", "4D", "58", "64"})
+
+
+def is_mp4(metadata: Metadata) -> bool:
+    """Whether it is MP4 or QuickTime, which FFmpeg does not tell apart."""
+    return "mp4" in metadata.container.split(",")
+
+
+def is_matroska(metadata: Metadata) -> bool:
+    """Whether it is Matroska or WebM, which FFmpeg does not tell apart."""
+    return "matroska" in metadata.container.split(",")
+
+
+def of_container(path: str, metadata: Metadata) -> Verdict | None:
+    """Give what is amiss with a file's container. `path` tells WebM from Matroska."""
+    if is_mp4(metadata) or metadata.container in _PLAIN:
+        return None
+    if is_matroska(metadata):
+        codecs = {stream.codec for stream in metadata.streams if stream.kind in {"video", "audio"}}
+        if path.lower().endswith((".webm", ".weba")) and codecs <= WEBM:
+            return None
+        # Chromium plays it; Firefox does since media.mkv.enabled is on; Safari plays WebM alone.
+        return Verdict(
+            "container",
+            "warning",
+            "Matroska plays in some browsers only: Safari and older versions of Firefox refuse it.",
+        )
+    if metadata.container == "ogg":
+        return Verdict(
+            "container", "warning", "Ogg plays in some browsers only: older Safari refuses it."
+        )
+    name = _CONTAINERS.get(metadata.container, f"a container ({metadata.container})")
+    return Verdict(
+        "container", "unplayable", f"The file is {name}, which browsers do not play as it is."
+    )
+
+
+def of_picture(stream: Stream) -> Verdict | None:
+    """Give what is amiss with the codec of a video stream."""
+    if stream.codec in _SOME:
+        return Verdict("video_codec", "warning", _SOME[stream.codec])
+    if stream.codec not in _EVERYWHERE:
+        name = _NAMES.get(stream.codec, stream.codec)
+        return Verdict("video_codec", "unplayable", f"Browsers do not play {name} video.")
+    if stream.codec == "h264" and not _is_common_h264(stream):
+        # Chromium decodes these in software; MDN names Baseline, Main and High alone.
+        return Verdict(
+            "pixel_format",
+            "warning",
+            "H.264 with more than 8 bits, or with colour beyond 4:2:0, plays in some browsers "
+            "only: not in Firefox, nor in Safari.",
+        )
+    if stream.codec_string and stream.codec_string.startswith(("vp09.01.", "vp09.03.")):
+        # VP9 bitstream specification §7.2: profiles 1 and 3 are those beyond 4:2:0.
+        return Verdict(
+            "pixel_format",
+            "warning",
+            "VP9 with colour beyond 4:2:0 plays in some browsers only: devices rarely decode it.",
+        )
+    return None
+
+
+def _is_common_h264(stream: Stream) -> bool:
+    if stream.bit_depth is not None and stream.bit_depth > 8:  # noqa: PLR2004 - bits
+        return False
+    return stream.codec_string is None or stream.codec_string[5:7] in _COMMON_H264
+
+
+def of_sound(stream: Stream, metadata: Metadata) -> Verdict | None:
+    """Give what is amiss with the codec of an audio stream."""
+    if stream.codec in _SOME:
+        return Verdict("audio_codec", "warning", _SOME[stream.codec])
+    if stream.codec.startswith("pcm_") and metadata.container != "wav":
+        return Verdict(
+            "audio_codec",
+            "warning",
+            "Uncompressed sound plays in some browsers only, unless the file is WAV.",
+        )
+    if stream.codec not in _EVERYWHERE:
+        name = _NAMES.get(stream.codec, stream.codec)
+        return Verdict("audio_codec", "unplayable", f"Browsers do not play {name} sound.")
+    return None

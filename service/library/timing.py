@@ -1,0 +1,153 @@
+"""How the frames of a stream follow one another: from the container's index, else from a sample.
+Law: whatever a file claims, no more of it is read or looked at than the bounds below say."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import islice, pairwise
+from statistics import median
+from typing import Any, BinaryIO
+
+import av
+
+MOST_PACKETS = 1000
+"""Packets of a sample: some 40 seconds of most films."""
+
+MOST_BYTES = 1 << 24
+"""Bytes read for a sample; 13 seconds at 10 Mbit/s. A library of thousands is read through at a
+start, from disks that others wait for."""
+
+MOST_INDEX_BYTES = 1 << 22
+"""Bytes read for a Matroska's index (Cues, RFC 9559 §5.1.5), some 20 bytes a key frame."""
+
+MOST_ENTRIES = 250_000
+"""Entries of an index that are looked at: more than an hour at 60 frames a second."""
+
+MOST_UNDECODED = 32
+"""Packets until the first frame: the longest reordering (ITU-T H.264 §A.3.1) is 16 frames."""
+
+
+class Reader:
+    """A file of which no more than an allowance is read, as if it ended there."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._left: int | None = None
+
+    def allow(self, size: int) -> None:
+        """Let `size` more bytes be read. Before the first call there is no bound."""
+        self._left = size
+
+    def read(self, size: int) -> bytes:
+        if self._left is None:
+            return self._file.read(size)
+        data = self._file.read(min(size, self._left))
+        self._left -= len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+@dataclass(slots=True)
+class Sample:
+    """What was seen of a stream. Times are in units of `time_base`, in order."""
+
+    time_base: Fraction
+    times: list[int] = field(default_factory=list)
+    """When frames begin, without gaps: the index's all, else those of the sample."""
+    keys: list[int] = field(default_factory=list)
+    """When key frames begin."""
+    end: int | None = None
+    """Up to where no other key frame is."""
+    frame: Any = None
+    """The first frame, where it can be decoded."""
+
+
+def sample(container: Any, stream: Any, reader: Reader) -> Sample:
+    """Look into a stream. What is damaged, or takes too much memory, ends the look and is no error.
+
+    Raises OSError where the disk fails.
+    """
+    told = Sample(stream.time_base or Fraction(1))
+    # Copied before anything is read: FFmpeg moves an index that grows, and PyAV does not follow.
+    entries = _entries(stream)
+    # MP4 and AVI count their frames, and list each.
+    complete = bool(entries) and len(entries) >= min(stream.frames, MOST_ENTRIES) > 0
+    reader.allow(MOST_BYTES)
+    # Another thread's stack and picture would count against the bound on memory.
+    stream.codec_context.thread_count = 1
+    with suppress(av.FFmpegError):
+        _read_packets(container, stream, told, MOST_UNDECODED if complete else MOST_PACKETS)
+    if complete:
+        told.times = [time for time, _ in entries]
+        told.keys = [time for time, is_key in entries if is_key]
+        told.end = told.times[-1]
+        return told
+    told.times.sort()
+    told.end = told.times[-1] if told.times else None
+    if "matroska" in container.format.name.split(","):
+        reader.allow(MOST_INDEX_BYTES)
+        # It is when a place is sought that FFmpeg reads Cues that stand at the end.
+        with suppress(av.FFmpegError):
+            container.seek(0, stream=stream)
+        _take_cues(stream, told)
+    return told
+
+
+def _entries(stream: Any) -> list[tuple[int, bool]]:
+    """Give the times that the index lists, and whether each is a key frame's."""
+    entries = islice(stream.index_entries, MOST_ENTRIES)
+    return [(entry.timestamp, entry.is_keyframe) for entry in entries]
+
+
+def _read_packets(container: Any, stream: Any, told: Sample, most: int) -> None:
+    for number, packet in enumerate(container.demux(stream), 1):
+        time = packet.pts if packet.pts is not None else packet.dts
+        if time is not None and packet.size:
+            told.times.append(time)
+            if packet.is_keyframe:
+                told.keys.append(time)
+        if told.frame is None and number <= MOST_UNDECODED:
+            with suppress(av.FFmpegError):
+                told.frame = next(iter(packet.decode()), None)
+        if number >= most or (most == MOST_UNDECODED and told.frame is not None):
+            return
+
+
+def _take_cues(stream: Any, told: Sample) -> None:
+    """Take the key frames that an index lists, if it reaches beyond what was read."""
+    keys = [time for time, is_key in _entries(stream) if is_key]
+    if keys and told.end is not None and keys[-1] > told.end:
+        told.keys, told.end = keys, keys[-1]
+
+
+def key_frame_interval(seen: Sample) -> float | None:
+    """Give the longest time between key frames in seconds; of a sample, at least that."""
+    if not seen.keys or seen.end is None:
+        return None
+    longest = max(later - earlier for earlier, later in pairwise([*sorted(seen.keys), seen.end]))
+    return float(longest * seen.time_base) if longest > 0 else None
+
+
+def varies(seen: Sample) -> bool | None:
+    """Whether more than one frame in a hundred lasts a tenth longer or shorter than most do.
+
+    Containers round times, Matroska to milliseconds (RFC 9559 §11.1), so that two units or
+    milliseconds tell nothing. None where there are too few frames to tell.
+    """
+    lasts = _durations(seen.times)
+    if len(lasts) < 2:  # noqa: PLR2004 - of which one may be longer than the other
+        return None
+    usual = median(lasts)
+    least = max(usual * 0.1, 2, float(Fraction(2, 1000) / seen.time_base))
+    odd = sum(abs(last - usual) > least for last in lasts)
+    return odd * 100 > len(lasts)
+
+
+def _durations(times: Sequence[int] | Iterable[int]) -> list[int]:
+    return [later - earlier for earlier, later in pairwise(times) if later > earlier]

@@ -1,0 +1,38 @@
+"""Films made by FFmpeg's program for a test: of one second, small."""
+
+import shutil
+import subprocess
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=1")
+SOUND = ("-f", "lavfi", "-i", "sine=duration=1")
+H264 = ("-c:v", "libx264", "-profile:v", "high", "-level", "3.0", "-pix_fmt", "yuv420p")
+AAC = ("-c:a", "aac", "-ac", "2")
+
+
+@cache
+def encoders() -> frozenset[str]:
+    listing = subprocess.run(
+        ["ffmpeg", "-hide_banner", "-encoders"], check=True, capture_output=True, text=True
+    )
+    return frozenset(line.split()[1] for line in listing.stdout.splitlines() if " " in line.strip())
+
+
+def ffmpeg(path: Path, *arguments: str | Path) -> Path:
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not on PATH, and the files of this test are made with it")
+    for option, name in pairwise(arguments):
+        if option in {"-c:v", "-c:a"} and name != "copy" and name not in encoders():
+            pytest.skip(f"this ffmpeg has no encoder {name}")
+    subprocess.run(
+        ["ffmpeg", "-nostdin", "-v", "error", "-y", *arguments, path], check=True, timeout=120
+    )
+    return path
+
+
+def mp4(path: Path, *arguments: str) -> Path:
+    return ffmpeg(path, *PICTURE, *SOUND, *H264, *AAC, *arguments)

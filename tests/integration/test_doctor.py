@@ -1,0 +1,165 @@
+"""The doctor as a person runs it: a process of its own, on real files."""
+
+import json
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+from films import AAC, H264, PICTURE, SOUND, ffmpeg
+from server import environment, until
+
+from service.library.playability import findings
+
+ROOT = Path(__file__).parents[2]
+DOCTOR = (sys.executable, "-m", "service", "doctor")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make one film that plays, one whose index is at the end, and one that does not play."""
+    folder = tmp_path_factory.mktemp("made")
+    ffmpeg(folder / "good.mp4", *PICTURE, *SOUND, *H264, *AAC, "-movflags", "+faststart")
+    ffmpeg(folder / "silent.mkv", *PICTURE, *H264)
+    ffmpeg(folder / "divx.mp4", *PICTURE, "-c:v", "mpeg4", "-movflags", "+faststart")
+    return folder
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Path:
+    folder = tmp_path / "media"
+    folder.mkdir()
+    return folder
+
+
+def examine(
+    media: Path, *arguments: str | Path, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*DOCTOR, *arguments],
+        env=environment(media, **settings) | {"PYTHONPATH": str(ROOT)},
+        cwd=media.parent,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_a_folder_is_examined_and_findings_stand_below_their_file(made: Path, media: Path) -> None:
+    for name in ("b/divx.mp4", "silent.mkv", "good.mp4"):
+        (media / name).parent.mkdir(exist_ok=True)
+        shutil.copy(made / Path(name).name, media / name)
+    (media / ".hidden.mp4").write_text("not served, so not examined")
+    (media / "notes.txt").write_text("neither")
+    done = examine(media, "media")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "media/b/divx.mp4"
+    assert lines[1].startswith("  unplayable: ")
+    assert lines[2].startswith("    ffmpeg -n -i media/b/divx.mp4 ")
+    assert lines[3] == "media/silent.mkv"
+    assert lines[4].startswith("  warning: ")
+    assert lines[5].startswith("    ffmpeg -n -i media/silent.mkv ")
+    assert lines[6:] == ["3 examined: 1 will not play, 1 could be better, 1 are fine."]
+    assert done.returncode == 1
+    assert done.stderr == ""  # no terminal, no progress bar
+
+
+def test_it_is_content_with_what_plays(made: Path, media: Path) -> None:
+    shutil.copy(made / "good.mp4", media)
+    shutil.copy(made / "silent.mkv", media)
+    done = examine(media)  # the library, as the setting says
+    assert done.returncode == 0
+    assert done.stdout.endswith("2 examined: 0 will not play, 1 could be better, 1 are fine.\n")
+
+
+def test_a_file_that_cannot_be_read_will_not_play(media: Path) -> None:
+    (media / "text.mp4").write_text("this is no video")
+    done = examine(media, media / "text.mp4")
+    assert done.returncode == 1
+    assert "unplayable: This is no video" in done.stdout
+
+
+def test_it_says_the_same_as_json(made: Path, media: Path) -> None:
+    shutil.copy(made / "good.mp4", media)
+    (media / "text.mp4").write_text("this is no video")
+    done = examine(media, "--json", "media")
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        {"path": "media/good.mp4", "findings": []},
+        {
+            "path": "media/text.mp4",
+            "findings": [
+                finding.model_dump(mode="json")
+                for finding in findings(
+                    "media/text.mp4",
+                    "This is no video or audio file of a kind that is known here.",
+                    1 << 22,
+                )
+            ],
+        },
+    ]
+    assert done.returncode == 1
+
+
+def test_the_block_is_the_one_that_is_set(media: Path) -> None:
+    # What is encoded without loss takes at least twice that.
+    lossless = (*PICTURE, "-c:v", "libx264", "-qp", "0", "-pix_fmt", "yuv420p")
+    made = ffmpeg(media / "large.mp4", *lossless, "-movflags", "+faststart")
+    assert made.stat().st_size > 65536
+    done = examine(media, MAX_PARTIAL_SIZE="64KiB")
+    assert "a block holds less than a second" in done.stdout
+    assert "a block holds less than a second" not in examine(media).stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("none", "no such file"), ("notes.txt", "ending"), ("empty", "no video")],
+)
+def test_where_there_is_nothing_to_examine_it_says_so(media: Path, name: str, word: str) -> None:
+    (media / "notes.txt").write_text("no video")
+    (media / "empty").mkdir()
+    done = examine(media, media / name)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert word in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_library_that_is_not_there_is_named(media: Path) -> None:
+    done = examine(media, MEDIA="/nonexistent")
+    assert done.returncode == 2
+    assert done.stderr.startswith("REELAY_MEDIA=")
+
+
+def test_a_file_is_examined_without_any_library(made: Path, media: Path) -> None:
+    done = examine(media, made / "good.mp4", MEDIA="/nonexistent")
+    assert done.returncode == 0
+
+
+def test_at_a_terminal_progress_is_shown_and_ctrl_c_ends_it_all(made: Path, media: Path) -> None:
+    for number in range(2000):
+        (media / f"{number}.mp4").hardlink_to(made / "good.mp4")
+    terminal, its_end = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
+    process = subprocess.Popen(
+        DOCTOR, env=environment(media), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=its_end
+    )
+    os.close(its_end)
+    try:
+        shown = b""
+        while b"/2000" not in shown:
+            shown += os.read(terminal, 4096)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        pids: list[str] = until(lambda: children.read_text().split() or None, "it has a worker")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    finally:
+        process.kill()
+        process.wait()
+        os.close(terminal)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)

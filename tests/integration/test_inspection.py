@@ -1,0 +1,121 @@
+"""What is told of a file is bounded, and so is what is read of it."""
+
+import json
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import pytest
+from films import AAC, H264, PICTURE, SOUND, ffmpeg
+
+from service.library.inspection import (
+    LONGEST_TAG,
+    MOST_CHAPTERS,
+    MOST_STREAMS,
+    MOST_TAGS,
+    metadata_of,
+)
+from service.library.probe import LONGEST_ANSWER
+from service.library.timing import MOST_BYTES, MOST_INDEX_BYTES
+from service.library.video import Chapter, Metadata, Tag
+
+
+class Counted:
+    """A file that counts the bytes read of it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.count = 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self.count += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+def told(path: Path) -> Metadata:
+    with path.open("rb") as file:
+        return Metadata.model_validate(metadata_of(file, path.stat().st_size))
+
+
+def ffmetadata(path: Path, tags: str, chapters: list[tuple[int, int, str]]) -> Path:
+    parts = [
+        f"[CHAPTER]\nTIMEBASE=1/1000\nSTART={start}\nEND={end}\ntitle={title}\n"
+        for start, end, title in chapters
+    ]
+    path.write_text(f";FFMETADATA1\n{tags}\n{''.join(parts)}", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_tags_and_chapters_are_told_and_what_is_technical_is_not(tmp_path: Path, name: str) -> None:
+    given = ffmetadata(
+        tmp_path / "given",
+        "title=A film\nartist=Somebody\ngenre=Drama\nencoded_by=A machine",
+        [(0, 400, "One"), (400, 1000, "Zwei \N{CLAPPER BOARD}")],
+    )
+    known = told(ffmpeg(tmp_path / name, *PICTURE, "-i", given, "-map_metadata", "1", *H264))
+    assert known.title == "A film"
+    assert known.tags == (Tag(name="artist", text="Somebody"), Tag(name="genre", text="Drama"))
+    assert known.chapters == (
+        Chapter(start=0, end=0.4, title="One"),
+        Chapter(start=0.4, end=1, title="Zwei \N{CLAPPER BOARD}"),
+    )
+
+
+def test_streams_tell_their_titles_and_which_are_chosen(tmp_path: Path) -> None:
+    path = ffmpeg(
+        tmp_path / "a.mkv",
+        *(*PICTURE, *SOUND, "-map", "0", "-map", "1", "-map", "1", *H264, *AAC),
+        *("-metadata:s:a:1", "title=Commentary", "-disposition:a:0", "default"),
+        *("-disposition:a:1", "forced"),
+    )
+    _, first, second = told(path).streams
+    assert (first.title, first.default, first.forced) == (None, True, False)
+    assert (second.title, second.default, second.forced) == ("Commentary", False, True)
+
+
+def test_a_file_that_tells_far_too_much_is_told_of_within_bounds(tmp_path: Path) -> None:
+    widest = "\N{CLAPPER BOARD}" * 1000  # JSON writes each as twelve bytes
+    tags = "\n".join(f"{'x' * 50}{number}={widest}" for number in range(100))
+    chapters = [(number, number + 1, widest) for number in range(MOST_CHAPTERS + 100)]
+    given = ffmetadata(tmp_path / "given", f"title={widest}\n{tags}", chapters)
+    sounds = ["-map", "1"] * (MOST_STREAMS + 20)
+    path = ffmpeg(
+        tmp_path / "a.mkv",
+        *(*PICTURE, *SOUND, "-i", str(given), "-map", "0", *sounds, "-map_metadata", "2"),
+        *(*H264, "-c:a", "pcm_s16le", "-metadata:s", f"title={widest}"),
+    )
+    with path.open("rb") as file:
+        answer = metadata_of(file, path.stat().st_size)
+    known = Metadata.model_validate(answer)
+    assert len(known.streams) == MOST_STREAMS
+    assert len(known.chapters) == MOST_CHAPTERS
+    assert len(known.tags) <= MOST_TAGS
+    assert all(len(tag.text) <= LONGEST_TAG for tag in known.tags)
+    assert len(json.dumps({"metadata": answer})) < LONGEST_ANSWER
+
+
+@pytest.mark.parametrize("cues", [(), ("-reserve_index_space", "4096"), ("-live", "1")])
+def test_a_large_film_is_not_read_through(tmp_path: Path, cues: tuple[str, ...]) -> None:
+    # Noise without loss, of 1.4 MB a frame, behind a single key frame.
+    source = "color=size=1280x720:rate=25:duration=2.4,noise=alls=100:allf=t"
+    path = ffmpeg(
+        tmp_path / "a.mkv",
+        *("-f", "lavfi", "-i", source, "-c:v", "libx264", "-preset", "ultrafast"),
+        *("-qp", "0", "-pix_fmt", "yuv420p", "-g", "9999", *cues),
+    )
+    size = path.stat().st_size
+    # FFmpeg's own look at the beginning: probesize is 5,000,000 bytes, and a frame more.
+    opening = 5_000_000 + 2 * 1280 * 720
+    bound = opening + MOST_BYTES + MOST_INDEX_BYTES + (1 << 20)
+    assert size > 2 * bound
+    with path.open("rb") as file:
+        counted = Counted(file)
+        metadata_of(cast("BinaryIO", counted), size)
+    assert counted.count < bound

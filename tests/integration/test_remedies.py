@@ -1,0 +1,287 @@
+"""Findings of real files, and the commands that fix them, run as they are by a shell."""
+
+import asyncio
+import hashlib
+import shlex
+import subprocess
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from films import AAC, H264, PICTURE, SOUND, ffmpeg
+
+from service.library.playability import CODES, findings
+from service.library.probe import Prober
+from service.library.video import Finding, Metadata
+
+BLOCK = 4 * 1024 * 1024
+HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
+QUIET = ("-x265-params", "log-level=none")
+FRONT = ("-movflags", "+faststart")
+NEVER_A_KEY = ("-g", "9999", "-keyint_min", "9999", "-sc_threshold", "0")
+LONG = ("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=15")
+NOISE = ("-f", "lavfi", "-i", "nullsrc=size=320x240:rate=25:duration=3,geq=random(1)*255:128:128")
+# One frame in three is left out, and the others keep their times.
+UNEVEN = ("-vf", "select='mod(n,3)'", "-fps_mode", "passthrough")
+
+
+@pytest.fixture
+async def prober() -> AsyncIterator[Prober]:
+    prober = Prober()
+    yield prober
+    await prober.close()
+
+
+async def look(prober: Prober, path: Path, name: str, block: int = BLOCK) -> tuple[Finding, ...]:
+    known = await prober.probe(path)
+    assert isinstance(known, Metadata), known
+    return findings(name, known, block)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A file, and what is found of it."""
+
+    name: str
+    made: tuple[str, ...]
+    expected: dict[str, str]
+    """All codes that are more than hints, and those hints that the case is about."""
+    block: int = BLOCK
+
+
+CASES = [
+    Case("good.mp4", (*PICTURE, *SOUND, *H264, *AAC, *FRONT), {}),
+    Case("good.webm", (*PICTURE, *SOUND, "-c:v", "libvpx-vp9", "-c:a", "libopus"), {}),
+    Case("sound.mp3", (*SOUND, "-c:a", "libmp3lame"), {}),
+    Case("sound.flac", (*SOUND, "-c:a", "flac"), {}),
+    Case("sound.wav", (*SOUND, "-c:a", "pcm_s16le"), {}),
+    Case("index.mp4", (*PICTURE, *SOUND, *H264, *AAC), {"index_at_end": "warning"}),
+    Case("sound.m4a", (*SOUND, *AAC), {"index_at_end": "warning"}),
+    Case("h264.mkv", (*PICTURE, *SOUND, *H264, *AAC), {"container": "warning"}),
+    Case("sound.mka", (*SOUND, "-c:a", "libmp3lame"), {"container": "warning"}),
+    Case(
+        "vp9.mkv",
+        (*PICTURE, *SOUND, "-c:v", "libvpx-vp9", "-c:a", "libopus"),
+        {"container": "warning"},
+    ),
+    Case(
+        "vp8.mkv",
+        (*PICTURE, *SOUND, "-c:v", "libvpx", "-c:a", "dca", "-strict", "-2", "-ac", "2"),
+        {"container": "warning", "audio_codec": "unplayable"},
+    ),
+    Case("stream.ts", (*PICTURE, *SOUND, *H264, *AAC), {"container": "unplayable"}),
+    Case(
+        "really avi.mp4", (*PICTURE, *SOUND, *H264, *AAC, "-f", "avi"), {"container": "unplayable"}
+    ),
+    Case(
+        "theora.ogv",
+        (*PICTURE, *SOUND, "-c:v", "libtheora", "-c:a", "libvorbis"),
+        {"container": "warning", "video_codec": "unplayable"},
+    ),
+    Case("sound.ogg", (*SOUND, "-c:a", "libvorbis"), {"container": "warning"}),
+    Case(
+        "hevc.mp4",
+        (*PICTURE, *SOUND, *HEVC, *QUIET, "-tag:v", "hvc1", *AAC, *FRONT),
+        {"video_codec": "warning"},
+    ),
+    Case(
+        "hev1.mp4",
+        (*PICTURE, *SOUND, *HEVC, *QUIET, *AAC, *FRONT),
+        {"video_codec": "warning", "sample_entry": "warning"},
+    ),
+    Case(
+        "av1.mp4",
+        (*PICTURE, *SOUND, "-c:v", "libaom-av1", "-cpu-used", "8", *AAC, *FRONT),
+        {"video_codec": "warning"},
+    ),
+    Case(
+        "divx.mp4",
+        (*PICTURE, *SOUND, "-c:v", "mpeg4", *AAC, *FRONT),
+        {"video_codec": "unplayable"},
+    ),
+    Case(
+        "prores.mov",
+        (*PICTURE, *SOUND, "-c:v", "prores_ks", "-c:a", "pcm_s16le", *FRONT),
+        {"video_codec": "unplayable", "audio_codec": "warning"},
+    ),
+    Case(
+        "odd size.mkv",
+        (*PICTURE, "-vf", "crop=319:239", "-c:v", "ffv1", "-pix_fmt", "yuv444p"),
+        {"container": "warning", "video_codec": "unplayable"},
+    ),
+    Case("ac3.mp4", (*PICTURE, *SOUND, *H264, "-c:a", "ac3", *FRONT), {"audio_codec": "warning"}),
+    Case("alac.m4a", (*SOUND, "-c:a", "alac", *FRONT), {"audio_codec": "warning"}),
+    Case(
+        "ten bits.mp4",
+        (*PICTURE, "-c:v", "libx264", "-pix_fmt", "yuv420p10le", *FRONT),
+        {"pixel_format": "warning"},
+    ),
+    Case(
+        "4-2-2.mp4",
+        (*PICTURE, "-c:v", "libx264", "-pix_fmt", "yuv422p", *FRONT),
+        {"pixel_format": "warning"},
+    ),
+    Case(
+        "4-4-4.webm",
+        (*PICTURE, "-c:v", "libvpx-vp9", "-pix_fmt", "yuv444p"),
+        {"pixel_format": "warning"},
+    ),
+    Case(
+        "hdr.mp4",
+        (
+            *(*PICTURE, *HEVC, *QUIET, "-pix_fmt", "yuv420p10le", "-tag:v", "hvc1", *FRONT),
+            *("-color_trc", "smpte2084", "-color_primaries", "bt2020", "-colorspace", "bt2020nc"),
+        ),
+        {"video_codec": "warning"},
+    ),
+    Case(
+        "interlaced.mp4",
+        (*PICTURE, *H264, "-vf", "setfield=tff", "-flags", "+ildct+ilme", *FRONT),
+        {"interlaced": "warning"},
+    ),
+    Case("one key.mp4", (*LONG, *H264, *NEVER_A_KEY, *FRONT), {"sparse_key_frames": "warning"}),
+    Case(
+        "one key.mkv",
+        (*LONG, *H264, *NEVER_A_KEY),
+        {"container": "warning", "sparse_key_frames": "warning"},
+    ),
+    Case("uneven.mp4", (*PICTURE, *UNEVEN, *H264, *FRONT), {"variable_frame_rate": "hint"}),
+    Case("noise.mp4", (*NOISE, *H264, *FRONT), {"high_bit_rate": "warning"}, block=65536),
+    Case(
+        "still.mp4",
+        ("-f", "lavfi", "-i", "color=size=64x48:rate=1:duration=3600", *H264, *FRONT),
+        {"low_bit_rate": "hint", "sparse_key_frames": "warning"},
+        block=65536,
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+async def test_what_is_found_of_a_file_is_fixed_by_the_command(
+    prober: Prober, tmp_path: Path, case: Case
+) -> None:
+    source = await asyncio.to_thread(ffmpeg, tmp_path / case.name, *case.made)
+    found = await look(prober, source, case.name, case.block)
+    told = {finding.code: finding.severity for finding in found}
+    assert case.expected.items() <= told.items()
+    assert {code for code in told if told[code] != "hint"} <= set(case.expected)
+    assert set(told) <= set(CODES)
+    before = hashlib.sha256(source.read_bytes()).digest()
+    for finding in found:
+        if finding.command is None:
+            assert finding.code == "low_bit_rate"
+            continue
+        fixed = await asyncio.to_thread(run, finding.command, tmp_path, source)
+        after = {f.code: f for f in await look(prober, fixed, fixed.name, case.block)}
+        assert finding.code not in after, finding.command
+        assert all(f.severity == "hint" or f.code in told for f in after.values()), after
+        assert not any(f.severity == "unplayable" for f in after.values()), after
+        fixed.unlink()
+    assert hashlib.sha256(source.read_bytes()).digest() == before
+
+
+def run(command: str, folder: Path, source: Path) -> Path:
+    """Run a command as a shell does; give the file that it makes."""
+    there = set(folder.iterdir())
+    done = subprocess.run(
+        ["sh", "-c", command],
+        cwd=folder,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, (command, done.stderr)
+    (made,) = set(folder.iterdir()) - there
+    assert source.exists()
+    return made
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "with space.mp4",
+        'it\'s "quoted" $(touch owned) `touch owned`.mp4',
+        "-film.mp4",
+        "~.mp4",
+        "a:b.mp4",
+        "concat:film.mp4",
+        "100%d *.mp4",
+        "\N{CLAPPER BOARD} \u0e20\u0e32\u0e1e e\u0301.mp4",
+        f"{'long' * 62}.mp4",
+    ],
+)
+async def test_a_command_names_any_file_for_any_shell(
+    prober: Prober, tmp_path: Path, name: str
+) -> None:
+    made = await asyncio.to_thread(ffmpeg, tmp_path / "a.mp4", *PICTURE, *H264)
+    source = made.rename(tmp_path / name)
+    (finding,) = await look(prober, source, name)
+    assert finding.command
+    fixed = await asyncio.to_thread(run, finding.command, tmp_path, source)
+    assert await look(prober, fixed, fixed.name) == ()
+    assert not (tmp_path / "owned").exists()
+
+
+async def test_a_command_never_overwrites(prober: Prober, tmp_path: Path) -> None:
+    source = await asyncio.to_thread(ffmpeg, tmp_path / "a.mp4", *PICTURE, *H264)
+    (finding,) = await look(prober, source, "a.mp4")
+    assert finding.command
+    there = tmp_path / shlex.split(finding.command)[-1]
+    there.write_bytes(b"mine")
+    await asyncio.to_thread(
+        subprocess.run, ["sh", "-c", finding.command], cwd=tmp_path, check=False, timeout=120
+    )
+    assert there.read_bytes() == b"mine"
+
+
+async def test_what_else_a_film_holds_is_kept(prober: Prober, tmp_path: Path) -> None:
+    (tmp_path / "a.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nHello\n")
+    (tmp_path / "a.ffmeta").write_text(
+        ";FFMETADATA1\ntitle=A film\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=500\ntitle=One\n"
+    )
+    source = await asyncio.to_thread(
+        ffmpeg,
+        tmp_path / "a.mkv",
+        *(*PICTURE, *SOUND, "-i", tmp_path / "a.srt", "-i", tmp_path / "a.ffmeta"),
+        *("-map", "0", "-map", "1", "-map", "1", "-map", "2", "-map_metadata", "3"),
+        *(*H264, "-c:a:0", "aac", "-c:a:1", "dca", "-strict", "-2", "-ac:a:1", "2", "-c:s", "srt"),
+        *("-metadata:s:a:1", "language=deu", "-metadata:s:s:0", "language=eng"),
+    )
+    (finding,) = await look(prober, source, "a.mkv")
+    assert finding.command
+    fixed = await asyncio.to_thread(run, finding.command, tmp_path, source)
+    known = await prober.probe(fixed)
+    assert isinstance(known, Metadata)
+    assert known.title == "A film"
+    assert [(c.start, c.end, c.title) for c in known.chapters] == [(0, 0.5, "One")]
+    kept = [(s.kind, s.codec, s.language) for s in known.streams if s.kind != "data"]
+    assert kept == [
+        ("video", "h264", None),
+        ("audio", "aac", None),
+        ("audio", "aac", "deu"),  # DTS cannot stay
+        ("subtitle", "mov_text", "eng"),
+    ]
+
+
+def packets(path: Path) -> list[str]:
+    """Give the hash of each packet of the picture."""
+    listing = subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", path, "-map", "0:v", "-c", "copy", "-f", "framemd5", "-"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    return [line.rpartition(",")[2] for line in listing.splitlines() if not line.startswith("#")]
+
+
+async def test_only_the_stream_at_fault_is_encoded_anew(prober: Prober, tmp_path: Path) -> None:
+    source = await asyncio.to_thread(
+        ffmpeg, tmp_path / "a.mp4", *PICTURE, *SOUND, *H264, "-c:a", "ac3", *FRONT
+    )
+    (finding,) = await look(prober, source, "a.mp4")
+    assert finding.command
+    fixed = await asyncio.to_thread(run, finding.command, tmp_path, source)
+    assert packets(fixed) == packets(source)

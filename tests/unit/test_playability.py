@@ -1,0 +1,193 @@
+"""Findings and commands as values: the rules that no file is needed for."""
+
+import re
+import shlex
+from itertools import pairwise
+from pathlib import PurePosixPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.library.playability import CODES, findings
+from service.library.video import Metadata, Stream
+
+MIB = 1 << 20
+BLOCK = 4 * MIB
+H264 = Stream(kind="video", codec="h264", codec_string="avc1.64001E", bit_depth=8)
+AAC = Stream(index=1, kind="audio", codec="aac", codec_string="mp4a.40.2", channels=2)
+
+
+def film(*streams: Stream, container: str = "mov,mp4,m4a", **told: object) -> Metadata:
+    values = {"duration": 60.0, "bit_rate": 4_000_000, "index_at_front": True, **told}
+    return Metadata.model_validate({"container": container, "streams": streams, **values})
+
+
+def codes(metadata: Metadata, path: str = "a.mp4", block: int = BLOCK) -> dict[str, str]:
+    return {finding.code: finding.severity for finding in findings(path, metadata, block)}
+
+
+def commands(metadata: Metadata, path: str = "a.mp4") -> dict[str, list[str]]:
+    return {
+        finding.code: shlex.split(finding.command or "")
+        for finding in findings(path, metadata, BLOCK)
+    }
+
+
+def test_what_could_not_be_examined_will_not_play_for_the_reason_given() -> None:
+    (finding,) = findings("a.mp4", "The file is empty.", BLOCK)
+    assert (finding.code, finding.severity) == ("unreadable", "unplayable")
+    assert finding.sentence == "The file is empty."
+    assert finding.command is None
+
+
+def test_before_a_file_is_examined_nothing_is_found() -> None:
+    assert findings("a.mp4", None, BLOCK) == ()
+
+
+def test_an_index_at_the_end_is_a_hint_where_it_is_served_in_front() -> None:
+    assert codes(film(H264, index_at_front=False)) == {"index_at_end": "warning"}
+    assert codes(film(H264, index_at_front=False, fast_start=True)) == {"index_at_end": "hint"}
+
+
+# A block of 4 MiB, 33,554,432 bits, is a second of 33.55 Mbit/s and a minute of 559 kbit/s.
+@pytest.mark.parametrize(
+    ("bit_rate", "duration", "expected"),
+    [
+        (33_600_000, 60.0, {"high_bit_rate": "warning"}),
+        (33_500_000, 60.0, {}),
+        (560_000, 600.0, {}),
+        (550_000, 600.0, {"low_bit_rate": "hint"}),
+        (550_000, 50.0, {}),  # all of it is less than a block
+        (None, 60.0, {}),
+    ],
+)
+def test_the_bit_rate_is_held_against_the_block(
+    bit_rate: int | None, duration: float, expected: dict[str, str]
+) -> None:
+    assert codes(film(H264, bit_rate=bit_rate, duration=duration)) == expected
+
+
+def test_sound_alone_is_not_held_against_the_block() -> None:
+    sound = film(AAC, bit_rate=128_000, duration=6000.0)
+    assert codes(sound, "a.m4a") == {}
+
+
+@pytest.mark.parametrize(("interval", "found"), [(10.0, False), (10.42, False), (11.0, True)])
+def test_key_frames_may_be_as_far_apart_as_encoders_leave_them(
+    interval: float, *, found: bool
+) -> None:
+    # x264 leaves 250 frames between them, which at 24 a second are 10.42 seconds.
+    told = film(H264.model_copy(update={"key_frame_interval": interval}))
+    assert ("sparse_key_frames" in codes(told)) is found
+
+
+@pytest.mark.parametrize(
+    ("path", "streams", "found"),
+    [
+        ("a.webm", ("vp9", "opus"), False),
+        ("a.WEBM", ("av1", "vorbis"), False),
+        ("a.weba", ("opus",), False),
+        ("a.mkv", ("vp9", "opus"), True),
+        ("a.webm", ("h264", "opus"), True),
+        ("a.webm", ("vp9", "aac"), True),
+    ],
+)
+def test_matroska_is_webm_by_its_name_and_codecs(
+    path: str, streams: tuple[str, ...], *, found: bool
+) -> None:
+    kinds = {"opus": "audio", "vorbis": "audio", "aac": "audio"}
+    told = film(
+        *(
+            Stream(index=at, kind=kinds.get(codec, "video"), codec=codec)
+            for at, codec in enumerate(streams)
+        ),
+        container="matroska,webm",
+        index_at_front=None,
+    )
+    assert ("container" in codes(told, path)) is found
+
+
+def test_hdr_is_brought_to_sdr_where_it_is_encoded_anew() -> None:
+    hevc = Stream(kind="video", codec="hevc", bit_depth=10, transfer="smpte2084")
+    assert "tonemap" in " ".join(commands(film(hevc))["video_codec"])
+    plain = hevc.model_copy(update={"transfer": "bt709"})
+    assert "tonemap" not in " ".join(commands(film(plain))["video_codec"])
+
+
+def test_only_text_stays_of_subtitles_and_no_data() -> None:
+    told = film(
+        H264,
+        Stream(index=1, kind="subtitle", codec="hdmv_pgs_subtitle"),
+        Stream(index=2, kind="subtitle", codec="subrip"),
+        Stream(index=3, kind="data", codec="bin_data"),
+        Stream(index=4, kind="attachment", codec="ttf"),
+        Stream(index=5, kind="attachment", codec="mjpeg"),
+        container="matroska,webm",
+    )
+    words = commands(told, "a.mkv")["container"]
+    kept = [value for name, value in pairwise(words) if name == "-map"]
+    assert kept == ["0:0", "0:2", "0:5"]
+
+
+def test_what_is_worst_comes_first() -> None:
+    told = film(
+        Stream(kind="video", codec="mpeg4", variable_frame_rate=True),
+        Stream(index=1, kind="audio", codec="ac3"),
+        index_at_front=False,
+    )
+    severities = [finding.severity for finding in findings("a.mp4", told, BLOCK)]
+    assert severities == ["unplayable", "warning", "warning", "hint"]
+
+
+names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1)
+streams = st.builds(
+    Stream,
+    index=st.integers(0, 99),
+    kind=st.sampled_from(["video", "audio", "subtitle", "data", "attachment"]),
+    codec=st.sampled_from(["h264", "hevc", "aac", "dts", "subrip", "png", "unknown", "pcm_s16le"]),
+    codec_string=st.none() | st.text(max_size=12),
+    width=st.none() | st.integers(1, 70000),
+    bit_depth=st.none() | st.integers(0, 64),
+    frame_rate=st.none() | st.floats(0.01, 1e6),
+    variable_frame_rate=st.none() | st.booleans(),
+    key_frame_interval=st.none() | st.floats(0, 1e12),
+    interlaced=st.booleans(),
+)
+films = st.builds(
+    Metadata,
+    container=st.sampled_from(["mov,mp4,m4a", "matroska,webm", "ogg", "avi", "mp3", "odd"]),
+    duration=st.none() | st.floats(0.001, 1e12),
+    bit_rate=st.none() | st.integers(1, 1 << 62),
+    index_at_front=st.none() | st.booleans(),
+    fast_start=st.booleans(),
+    streams=st.lists(streams, max_size=6).map(tuple),
+)
+
+
+@given(name=names, told=films, block=st.integers(1 << 16, 1 << 30))
+def test_whatever_is_told_commands_read_the_file_and_write_another_beside_it(
+    name: str, told: Metadata, block: int
+) -> None:
+    path = f"folder/{name}"
+    for finding in findings(path, told, block):
+        assert finding.code in CODES
+        if finding.command is None:
+            continue
+        words = shlex.split(finding.command)
+        assert words[:2] == ["ffmpeg", "-n"]
+        assert words[words.index("-i") + 1] == path
+        written = PurePosixPath(words[-1])
+        assert written.parent == PurePosixPath("folder")
+        assert str(written) != path
+
+
+@given(name=names.filter(lambda name: name not in {".", ".."}))
+def test_a_name_is_never_taken_for_an_option_or_a_protocol(name: str) -> None:
+    (finding,) = findings(name, film(H264, index_at_front=False), BLOCK)
+    words = shlex.split(finding.command or "")
+    for word in (words[words.index("-i") + 1], words[-1]):
+        assert not word.startswith("-")
+        # FFmpeg takes what stands before a colon for a protocol, if it is made of these alone
+        # (libavformat/avio.c, URL_SCHEME_CHARS).
+        assert not re.match(r"[A-Za-z0-9+.-]*:", word)
