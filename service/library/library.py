@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Protocol
 
 import structlog
@@ -17,6 +17,7 @@ from watchfiles import awatch
 from service.library.catalogue import Catalogue
 from service.library.derived import Derived
 from service.library.probe import ProbeProblem
+from service.library.titles import video_title
 from service.library.video import Metadata, State, Video
 from service.metrics import Metrics
 from service.protocol.media_types import media_type
@@ -250,7 +251,7 @@ def _video(entry: Entry, result: Metadata | ProbeProblem | None, before: Video |
     state = State.PENDING if result is None else State.FAILED if problem else State.PROBED
     return Video(
         path=entry.path,
-        title=(metadata and metadata.title) or PurePosixPath(entry.path).stem,
+        title=video_title(entry.path, metadata.title if metadata else None),
         content_type=media_type(entry.path) or "application/octet-stream",
         size=entry.size,
         revision=entry.revision,

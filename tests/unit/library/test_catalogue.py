@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from service.errors import InvalidRequestError
 from service.library import catalogue as module
+from service.library import collation
 from service.library.catalogue import SORTS, Catalogue, Page, Sort
 from service.library.video import Metadata, State, Video
 
@@ -421,13 +422,14 @@ def steps(act: Callable[[], object]) -> int:
 def folded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Give a list that fills with the texts that are made ready to be compared."""
     texts: list[str] = []
-    fold = module._fold  # noqa: SLF001
+    fold = collation.fold
 
     def noting(text: str) -> str:
         texts.append(text)
         return fold(text)
 
-    monkeypatch.setattr(module, "_fold", noting)
+    monkeypatch.setattr(collation, "fold", noting)
+    monkeypatch.setattr(module, "fold", noting)
     return texts
 
 
