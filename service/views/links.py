@@ -16,3 +16,8 @@ def media(path: str, revision: str) -> str:
 def download(path: str, revision: str) -> str:
     """Give the bytes of one revision, to be saved."""
     return f"/download/{quote(path)}?v={revision}"
+
+
+def folder(path: str) -> str:
+    """Give the page of a folder."""
+    return f"/?folder={quote(path)}"
