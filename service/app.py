@@ -2,14 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from quart import Quart, Response, request
-from quart_schema import OpenAPIProvider, QuartSchema, RequestSchemaValidationError
+from quart_schema import QuartSchema, RequestSchemaValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
-from werkzeug.routing import Rule
 
 from service import __version__
 from service.errors import NotFoundError, ReelayError
@@ -28,6 +27,7 @@ from service.views.api import ApiViews
 from service.views.artefacts import ArtefactViews
 from service.views.exchange import Exchanges, current_exchange
 from service.views.media import Media, MediaViews
+from service.views.openapi import JSONRoutes
 from service.views.ops import OpsViews
 from service.views.pages import PageViews
 from service.views.problems import problem
@@ -55,13 +55,6 @@ class Services:
 
     ops: OpsViews
     exchanges: Exchanges
-
-
-class JSONRoutes(OpenAPIProvider):
-    """What `/openapi.json` describes: the JSON interface, and not the pages."""
-
-    def generate_rules(self) -> Iterable[Rule]:
-        return [rule for rule in super().generate_rules() if rule.endpoint.startswith("api_")]
 
 
 def create_app(settings: Settings) -> Quart:

@@ -36,3 +36,8 @@ def sheet(path: str, number: int, version: str) -> str:
 def captions(path: str, track: str, version: str) -> str:
     """Give a track of captions, or the chapters."""
     return f"/captions/{quote(path)}/{quote(track)}.vtt?v={version}"
+
+
+def folder(path: str) -> str:
+    """Give the page of a folder."""
+    return f"/?folder={quote(path)}"

@@ -7,10 +7,12 @@ from quart import render_template
 from quart_schema import validate_querystring
 
 from service.library.catalogue import SORTS
+from service.library.folders import parents
 from service.library.library import Library
+from service.library.titles import folder_title
 from service.library.video import Metadata, Stream, Video
 from service.views import links
-from service.views.api import VideosQuery, find, next_page
+from service.views.api import FolderItem, VideosQuery, find, look_up, next_page
 
 _SORT_LABELS = {
     "name": "Name",
@@ -49,11 +51,15 @@ class PageViews:
     async def library(self, query_args: LibraryQuery) -> str:
         """List the library."""
         asked = query_args
-        page = self._library.catalogue.page(asked.q, asked.sort, asked.limit, asked.cursor)
+        page = look_up(self._library, asked)
         items = [Item(video, links.watch(video.path), details(video)) for video in page.videos]
         return await render_template(
             "library.html",
             videos=items,
+            folders=[FolderItem.of(folder) for folder in page.folders],
+            folder=asked.folder,
+            has_folders=bool(self._library.catalogue.folders.directly_in("")),
+            crumbs=crumbs(asked.folder or ""),
             total=page.total,
             query=asked.q,
             sort=asked.sort,
@@ -74,6 +80,12 @@ class PageViews:
             streams=[describe_stream(stream) for stream in streams],
             audio_only=video.content_type.startswith("audio/"),
         )
+
+
+def crumbs(folder: str) -> list[tuple[str, str]]:
+    """Give titles and pages of the folders that lead from the root to this one, and of this one."""
+    way = [*parents(folder), folder] if folder else []
+    return [(folder_title(path), links.folder(path)) for path in way]
 
 
 def details(video: Video) -> str:
