@@ -16,8 +16,9 @@ from typing import Any, BinaryIO
 import av
 import av.logging
 
-from service.library.boxes import index_at_front
 from service.library.codecs import SampleEntry, codec_string
+from service.storage.boxes import index_at_front
+from service.storage.layout import layout_of
 
 MEMORY = 1 << 29
 """Bytes of address space a file may cost beyond what the process has after its imports."""
@@ -141,6 +142,7 @@ def metadata_of(file: BinaryIO, size: int) -> dict[str, Any]:
         raise UnreadableError("There is no picture and no sound in this file.")
     if is_mp4:
         told["index_at_front"] = index_at_front(file, size)
+        told["fast_start"] = layout_of(file, size) is not None
     return told
 
 
