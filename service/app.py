@@ -19,10 +19,12 @@ from service.library.probe import Prober
 from service.loop import watch_lag
 from service.metrics import Metrics
 from service.settings import Settings
+from service.storage.base import Source
+from service.storage.fast_start import FastStart
 from service.storage.local import LocalStorage
 from service.views.api import ApiViews
 from service.views.exchange import Exchanges, current_exchange
-from service.views.media import Media, MediaViews
+from service.views.media import Door, Media, MediaViews
 from service.views.ops import OpsViews
 from service.views.pages import PageViews
 from service.views.problems import problem
@@ -71,7 +73,8 @@ def create_app(settings: Settings) -> Quart:
         metrics=metrics,
         timing=Timing(settings.rescan_interval, settings.settle_time),
     )
-    media = MediaViews(storage)
+    doors = _doors(storage)
+    media = MediaViews(doors)
     pages = PageViews(library)
     api = ApiViews(library)
     ops = OpsViews(metrics, lambda: library.scanned)
@@ -121,10 +124,19 @@ def create_app(settings: Settings) -> Quart:
 
     _handle_everything(app)
     behind: Any = app.asgi_app
-    exchanges = Exchanges(Media(behind, storage, metrics, settings.max_partial_size), metrics)
+    exchanges = Exchanges(Media(behind, doors, metrics, settings.max_partial_size), metrics)
     app.extensions["reelay"] = Services(ops, exchanges)
     app.asgi_app = exchanges  # type: ignore[method-assign, assignment]
     return app
+
+
+def _doors(storage: LocalStorage) -> dict[str, Door]:
+    """Give what opens a file by either route: as players get it, and as it is."""
+
+    async def open_as_it_is(path: str, _: str | None) -> Source:
+        return await storage.open(path)
+
+    return {"media": FastStart(storage).open, "download": open_as_it_is}
 
 
 def _url_builder(static: StaticViews) -> Callable[..., str]:

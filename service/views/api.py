@@ -41,7 +41,7 @@ class VideoItem(Video):
         return cls(
             **dict(video),
             watch_url=links.watch(video.path),
-            media_url=links.media(video.path, video.revision),
+            media_url=links.media(video),
             download_url=links.download(video.path, video.revision),
         )
 

@@ -68,7 +68,7 @@ class PageViews:
         return await render_template(
             "watch.html",
             video=video,
-            media_url=links.media(video.path, video.revision),
+            media_url=links.media(video),
             download_url=links.download(video.path, video.revision),
             facts=facts(video),
             streams=[describe_stream(stream) for stream in streams],
