@@ -22,11 +22,14 @@ from service.library.workers import Pool
 from service.loop import watch_lag
 from service.metrics import Metrics
 from service.settings import Settings
+from service.storage.base import Source
+from service.storage.fast_start import FastStart
 from service.storage.local import LocalStorage
 from service.views.api import ApiViews
 from service.views.artefacts import ArtefactViews
 from service.views.exchange import Exchanges, current_exchange
-from service.views.media import Media, MediaViews
+from service.views.items import Items
+from service.views.media import Door, Media, MediaViews
 from service.views.openapi import JSONRoutes
 from service.views.ops import OpsViews
 from service.views.pages import PageViews
@@ -74,9 +77,11 @@ def create_app(settings: Settings) -> Quart:
         metrics=metrics,
         timing=Timing(settings.rescan_interval, settings.settle_time),
     )
-    media = MediaViews(storage)
-    pages = PageViews(library)
-    api = ApiViews(library)
+    doors = _doors(storage)
+    media = MediaViews(doors)
+    items = Items(deriver, settings.max_partial_size)
+    pages = PageViews(library, items)
+    api = ApiViews(library, items)
     artefacts = ArtefactViews(deriver)
     ops = OpsViews(metrics, lambda: library.scanned)
     static = StaticViews(int(time.time()))
@@ -131,10 +136,19 @@ def create_app(settings: Settings) -> Quart:
 
     _handle_everything(app)
     behind: Any = app.asgi_app
-    exchanges = Exchanges(Media(behind, storage, metrics, settings.max_partial_size), metrics)
+    exchanges = Exchanges(Media(behind, doors, metrics, settings.max_partial_size), metrics)
     app.extensions["reelay"] = Services(ops, exchanges)
     app.asgi_app = exchanges  # type: ignore[method-assign, assignment]
     return app
+
+
+def _doors(storage: LocalStorage) -> dict[str, Door]:
+    """Give what opens a file by either route: as players get it, and as it is."""
+
+    async def open_as_it_is(path: str, _: str | None) -> Source:
+        return await storage.open(path)
+
+    return {"media": FastStart(storage).open, "download": open_as_it_is}
 
 
 def _url_builder(static: StaticViews) -> Callable[..., str]:

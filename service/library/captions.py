@@ -12,8 +12,8 @@ from av.stream import Disposition
 
 from service.library import chapters, embedded, subrip, webvtt
 from service.library.encodings import decoded
-from service.library.languages import english_name_of, is_no_language, language_of, name_of
 from service.library.inspection import ESCAPED, OPTIONS
+from service.library.languages import english_name_of, is_no_language, language_of, name_of
 from service.library.sidecars import is_chapters, words
 from service.library.video import Chapter, Track
 from service.library.webvtt import CaptionsError

@@ -8,9 +8,10 @@ from typing import Any, BinaryIO
 
 import av
 
-from service.library.boxes import index_at_front
 from service.library.codecs import SampleEntry, codec_string
 from service.library.timing import Reader, Sample, key_frame_interval, sample, varies
+from service.storage.boxes import index_at_front
+from service.storage.layout import layout_of
 
 # What is told at most, so that the longest answer stays below LONGEST_ANSWER of probe.py, even if
 # each character is of the kind that JSON writes as twelve. Blu-rays have some 60 streams.
@@ -105,6 +106,7 @@ def metadata_of(file: BinaryIO, size: int) -> dict[str, Any]:
         raise UnreadableError("There is no picture and no sound in this file.")
     if is_mp4:
         told["index_at_front"] = index_at_front(file, size)
+        told["fast_start"] = layout_of(file, size) is not None
     return told
 
 

@@ -6,9 +6,9 @@ from typing import BinaryIO
 
 from PIL import Image, ImageOps
 
+from service.library.inspection import UnreadableError
 from service.library.key_frames import Film
 from service.library.pictures import picture_of_frame, webp
-from service.library.inspection import UnreadableError
 from service.library.stills import Layout, Storyboard
 
 LONGEST_SIDE = 160

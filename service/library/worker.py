@@ -20,8 +20,8 @@ import av.logging
 
 from service.library.captions import captions_of
 from service.library.facts import CaptionsFacts, Facts, PosterFacts, StoryboardFacts, write_facts
-from service.library.poster import poster
 from service.library.inspection import UnreadableError, metadata_of
+from service.library.poster import poster
 from service.library.storyboard import storyboard
 from service.storage.files import revision
 

@@ -14,10 +14,11 @@ from service.library.library import Library
 from service.library.video import Value, Video
 from service.views import links
 from service.views.documents import Document
+from service.views.items import Items, VideoItem
 
 MOST_PER_PAGE = 200
 _LONGEST_FOLDER = 4096  # characters; Linux takes no longer path (PATH_MAX)
-_MOST_RENDERED = 1000  # answers; each has some 1,000 characters
+_MOST_RENDERED = 1000  # answers; each has some 3,000 characters
 
 
 class VideosQuery(BaseModel):
@@ -37,24 +38,6 @@ class VideosQuery(BaseModel):
         ),
     ] = None
     cursor: Annotated[str | None, Field(description="Where the page before ended")] = None
-
-
-class VideoItem(Video):
-    """A video, and where to find it. Media are named by revision: those URLs never change."""
-
-    watch_url: str
-    media_url: str
-    download_url: str
-
-    @classmethod
-    def of(cls, video: Video) -> "VideoItem":
-        """Add the links to a video."""
-        return cls(
-            **dict(video),
-            watch_url=links.watch(video.path),
-            media_url=links.media(video.path, video.revision),
-            download_url=links.download(video.path, video.revision),
-        )
 
 
 class FolderItem(Value):
@@ -86,9 +69,10 @@ class VideosPage(Value):
 class ApiViews:
     """`/api/videos` and `/api/videos/<path>`."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, items: Items) -> None:
         self._library = library
-        self._rendered: dict[str, tuple[Video, Document]] = {}
+        self._items = items
+        self._rendered: dict[str, tuple[VideoItem, Document]] = {}
         """The latest answers to `video`, and of what they tell: the same as long as that is."""
 
     @validate_querystring(VideosQuery)
@@ -99,7 +83,7 @@ class ApiViews:
         page = look_up(self._library, asked)
         listing = VideosPage(
             folders=tuple(FolderItem.of(folder) for folder in page.folders),
-            videos=tuple(VideoItem.of(video) for video in page.videos),
+            videos=tuple(self._items.of(video) for video in page.videos),
             total=page.total,
             next_url=next_page("/api/videos", asked, page),
         )
@@ -108,13 +92,13 @@ class ApiViews:
     @document_response(VideoItem)
     async def video(self, path: str) -> Response:
         """Describe one video."""
-        video = find(self._library, path)
+        item = self._items.of(find(self._library, path))
         described, document = self._rendered.get(path, (None, None))
-        if described is not video or document is None:
-            document = Document.of(VideoItem.of(video).model_dump_json())
+        if described is not item or document is None:
+            document = Document.of(item.model_dump_json())
             if len(self._rendered) >= _MOST_RENDERED:
                 self._rendered.clear()
-            self._rendered[path] = (video, document)
+            self._rendered[path] = (item, document)
         return document.answer()
 
 

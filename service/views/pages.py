@@ -13,6 +13,7 @@ from service.library.titles import folder_title
 from service.library.video import Metadata, Stream, Video
 from service.views import links
 from service.views.api import FolderItem, VideosQuery, find, look_up, next_page
+from service.views.items import Items, VideoItem
 
 _SORT_LABELS = {
     "name": "Name",
@@ -33,29 +34,30 @@ class LibraryQuery(VideosQuery):
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class Card:
     """A video as the library page shows it."""
 
-    video: Video
-    watch_url: str
+    video: VideoItem
     details: str
 
 
 class PageViews:
     """`/` and `/watch/<path>`."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, items: Items) -> None:
         self._library = library
+        self._items = items
 
     @validate_querystring(LibraryQuery)
     async def library(self, query_args: LibraryQuery) -> str:
         """List the library."""
         asked = query_args
         page = look_up(self._library, asked)
-        items = [Item(video, links.watch(video.path), details(video)) for video in page.videos]
+        cards = [Card(self._items.of(video), details(video)) for video in page.videos]
         return await render_template(
             "library.html",
-            videos=items,
+            cards=cards,
+            progress=self._items.progress(),
             folders=[FolderItem.of(folder) for folder in page.folders],
             folder=asked.folder,
             has_folders=bool(self._library.catalogue.folders.directly_in("")),
@@ -69,13 +71,11 @@ class PageViews:
 
     async def watch(self, path: str) -> str:
         """Play one video."""
-        video = find(self._library, path)
+        video = self._items.of(find(self._library, path))
         streams = video.metadata.streams if video.metadata else ()
         return await render_template(
             "watch.html",
             video=video,
-            media_url=links.media(video.path, video.revision),
-            download_url=links.download(video.path, video.revision),
             facts=facts(video),
             streams=[describe_stream(stream) for stream in streams],
             audio_only=video.content_type.startswith("audio/"),

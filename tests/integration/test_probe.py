@@ -18,8 +18,8 @@ import pytest
 import uvloop
 from films import AAC, H264, PICTURE, SOUND, ffmpeg, mp4
 
-from service.library.probe import ProbeProblem, Prober
 from service.library.inspection import metadata_of
+from service.library.probe import ProbeProblem, Prober
 from service.library.video import Metadata, Stream
 from service.library.workers import LONGEST_ANSWER, MOST_BYTES
 
