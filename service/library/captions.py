@@ -20,7 +20,7 @@ from service.library.webvtt import CaptionsError
 
 LARGEST: Final = 10 << 20
 """Bytes of a file beside a video; the text of a long film is 100 kB."""
-LARGEST_TOGETHER: Final = 32 << 20
+LARGEST_TOGETHER: Final = 16 << 20
 """Bytes of all files beside one video."""
 LONGEST_LABEL: Final = 100
 LONGEST_NAME: Final = 60

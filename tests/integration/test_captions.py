@@ -240,7 +240,7 @@ def test_tags_that_are_no_utf_8_are_read_as_far_as_they_go(tmp_path: Path) -> No
 def test_too_much_text_is_refused_and_chapters_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "LARGEST", 20)
+    monkeypatch.setattr(embedded, "LARGEST", 200)
     told = told_of(make(tmp_path, "a.mkv", "-c:s", "srt"))
     assert told.problems == ("The text inside the video is too long to be taken out.",)
     assert [track.name for track, _ in told.tracks] == ["chapters"]
@@ -311,7 +311,8 @@ def test_a_browser_reads_a_webvtt_file_as_before(browser: Browser) -> None:
     text = (
         "WEBVTT a title\nheader: x\n\nSTYLE\n::cue(i) { color: red }\n\nNOTE nothing\n\n"
         "one\n00:01.000 --> 00:02.000 line:0 align:left foo:bar\n<v Ann>Hi <00:01.500>&amp; \u2603"
-        "\n01:00:01.000 --> 01:00:02.000 position:10%\n<c.x>a</c>\n\n\n00:03.000 --> 00:04.000\nlast"
+        "\n01:00:01.000 --> 01:00:02.000 position:10%\n<c.x>a</c>\n\n\n"
+        "00:03.000 --> 00:04.000\nlast"
     )
     before, after = in_browser(browser, text), in_browser(browser, webvtt_of(text))
     assert [cue["shown"] for cue in before] == ["Hi & \u2603", "last", "a"]
