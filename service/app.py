@@ -32,7 +32,7 @@ from service.views.items import Items
 from service.views.media import Door, Media, MediaViews
 from service.views.openapi import JSONRoutes
 from service.views.ops import OpsViews
-from service.views.pages import PageViews
+from service.views.pages import PageViews, duration
 from service.views.problems import problem
 from service.views.static import StaticViews
 
@@ -89,6 +89,7 @@ def create_app(settings: Settings) -> Quart:
     app = Quart("service", static_folder=None)
     app.config["RESPONSE_TIMEOUT"] = None  # `Exchanges` cuts stalled ones, not slow ones
     app.url_map.merge_slashes = False  # `//` in a path is a name that does not exist
+    app.jinja_env.filters["duration"] = duration
     app.jinja_env.globals.update(url=_url_builder(static), version=__version__)
     QuartSchema(
         app,

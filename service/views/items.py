@@ -84,7 +84,7 @@ class _Known(NamedTuple):
 
 
 class Items:
-    """Makes items of videos, and keeps the latest: an item is the same for as long as it is true."""
+    """Makes items of videos, and keeps the latest: one is the same for as long as it is true."""
 
     def __init__(self, deriver: Deriver, block: int) -> None:
         """Take what knows what was derived, and the bytes of a block."""

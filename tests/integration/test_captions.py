@@ -310,7 +310,8 @@ def test_a_browser_reads_a_webvtt_file_as_before(browser: Browser) -> None:
     # As browsers take it: what is made of it has to be the same cues.
     text = (
         "WEBVTT a title\nheader: x\n\nSTYLE\n::cue(i) { color: red }\n\nNOTE nothing\n\n"
-        "one\n00:01.000 --> 00:02.000 line:0 align:left foo:bar\n<v Ann>Hi <00:01.500>&amp; \u2603"
+        "one\n00:01.000 --> 00:02.000 line:0 align:left foo:bar\n"
+        "<v Ann>Hi <00:01.500>&amp; \u2603"
         "\n01:00:01.000 --> 01:00:02.000 position:10%\n<c.x>a</c>\n\n\n"
         "00:03.000 --> 00:04.000\nlast"
     )
