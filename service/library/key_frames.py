@@ -11,7 +11,7 @@ import av
 
 from service.library.probe_worker import ESCAPED, OPTIONS, UnreadableError
 
-MOST_READ = 1 << 30
+MOST_READ = 1 << 31
 """Bytes read of one file. 150 key frames of a 2160p film take some 300 MB. A Matroska file without
 cues, in which a time is found by reading up to it, is seen so far."""
 
