@@ -190,8 +190,8 @@ def test_a_film_that_fades_in_from_its_only_key_frame_has_no_dark_poster(tmp_pat
 
 
 def test_a_picture_wins_over_a_title(tmp_path: Path) -> None:
-    title = plain(BLACK)
-    ImageDraw.Draw(title).text((60, 40), "THE FILM", WHITE)
+    title = plain(WHITE)  # brightness alone is no merit
+    ImageDraw.Draw(title).text((60, 40), "THE FILM", BLACK)
     shades = Image.linear_gradient("L").resize((160, 90)).convert("RGB")
     pictures = [title] * 480 + [shades] * 40 + [title] * 480
     path = film(tmp_path / "a.mp4", pictures, "10", *H264, "-g", "10")
