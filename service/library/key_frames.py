@@ -11,7 +11,7 @@ import av
 
 from service.library.inspection import ESCAPED, OPTIONS, UnreadableError
 
-MOST_READ = 1 << 30
+MOST_READ = 1 << 31
 """Bytes read of one file. 150 key frames of a 2160p film take some 300 MB. A Matroska file without
 cues, in which a time is found by reading up to it, is seen so far."""
 
@@ -27,10 +27,10 @@ class _Bounded:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        file.seek(0)
         self.renew()
 
     def renew(self) -> None:
-        self._file.seek(0)
         self._left = MOST_READ
 
     def read(self, size: int) -> bytes:
@@ -60,7 +60,12 @@ class Film:
                 raise
             raise UnreadableError("This is no video file of a kind that is known here.") from error
         with container:
-            yield cls(container, file)
+            try:
+                yield cls(container, file)
+            except av.FFmpegError as error:  # of kinds of pictures that cannot be converted
+                if isinstance(error, MemoryError):
+                    raise
+                raise UnreadableError("The pictures of this video cannot be shown.") from error
 
     def __init__(self, container: Any, file: _Bounded) -> None:
         self._container = container
