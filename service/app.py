@@ -76,6 +76,7 @@ def create_app(settings: Settings) -> Quart:
         follower=deriver,
         metrics=metrics,
         timing=Timing(settings.rescan_interval, settings.settle_time),
+        block=settings.max_partial_size,
     )
     doors = _doors(storage)
     media = MediaViews(doors)

@@ -96,6 +96,10 @@ class Metrics:
             "reelay_videos", "Videos in the library by state of probing", ["state"],
             registry=registry,
         )  # fmt: skip
+        self.findings = Gauge(
+            "reelay_findings", "Videos by what there is to be said of how they play", ["code"],
+            registry=registry,
+        )  # fmt: skip
         self.scans = Counter(
             "reelay_scans_total", "Scans of the library by outcome", ["outcome"], registry=registry
         )

@@ -4,25 +4,24 @@ takes longer with more videos is done in threads."""
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import structlog
 
 from service.library.catalogue import Catalogue
 from service.library.facts import Subject
+from service.library.playability import CODES
 from service.library.probe import ProbeProblem
 from service.library.probed import Probed
 from service.library.scan import File, Key, Known, scan
-from service.library.titles import video_title
-from service.library.video import Metadata, State, Video
+from service.library.showing import NOTHING, show
+from service.library.video import Metadata, State
 from service.library.watching import POLL_INTERVAL, changes, events_tell_all
 from service.metrics import Metrics
-from service.protocol.media_types import media_type
 from service.storage.base import Entry, Storage
 
 _log = structlog.get_logger()
@@ -70,8 +69,9 @@ class Library:
         follower: Follower,
         metrics: Metrics,
         timing: Timing,
+        block: int,
     ) -> None:
-        self.catalogue = Catalogue()
+        """Take them; `block` is the most that an answer to a player holds, in bytes."""
         self.scanned = False
         """Whether a scan has been finished."""
         self._storage = storage
@@ -81,14 +81,20 @@ class Library:
         self._follower = follower
         self._metrics = metrics
         self._timing = timing
+        self._block = block
         self._files: dict[str, File] = {}
         self._missing: list[Entry] = []
         self._known: dict[Key, Known] = {}
-        self._subjects: dict[str, Subject] = {}
+        self._shown = NOTHING
         self._showing = asyncio.Lock()
         self._changed = asyncio.Event()
         self._unprobed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What is listed now."""
+        return self._shown.catalogue
 
     def start(self) -> None:
         """Begin to scan, to probe and to watch."""
@@ -148,13 +154,14 @@ class Library:
     async def _show(self) -> None:
         """Swap in a catalogue of what is known now."""
         async with self._showing:  # scanning and probing both come here: the last one knows most
-            shown = await asyncio.to_thread(
-                _show, self._files.values(), self._known.copy(), self.catalogue, self._subjects
+            self._shown = shown = await asyncio.to_thread(
+                show, self._files.values(), self._known.copy(), self._shown, self._block
             )
-            self.catalogue, self._subjects = shown.catalogue, shown.subjects
             self._follower.follow(shown.subjects)
             for state in State:
                 self._metrics.videos.labels(state).set(shown.states[state])
+            for code in CODES:
+                self._metrics.findings.labels(code).set(shown.findings[code])
 
     async def _probe_always(self) -> None:
         while True:
@@ -199,54 +206,3 @@ class Library:
         except (OSError, RuntimeError) as error:
             _log.warning("the folder cannot be watched; it is scanned now and then instead",
                          seconds=self._timing.rescan_interval, error=str(error))  # fmt: skip
-
-
-class _Shown(NamedTuple):
-    catalogue: Catalogue
-    subjects: dict[str, Subject]
-    states: Counter[State]
-
-
-def _show(
-    files: Iterable[File],
-    known: Mapping[Key, Known],
-    before: Catalogue,
-    subjects_before: Mapping[str, Subject],
-) -> _Shown:
-    """Build a catalogue, and what there is to be derived; count the videos by state."""
-    videos, subjects = [], {}
-    for entry, companions in files:
-        told = known.get((entry.path, entry.revision))
-        video = _video(entry, told.result if told else None, before.get(entry.path))
-        subject = subjects_before.get(video.path)
-        if subject is None or subject.video is not video or subject.companions != companions:
-            subject = Subject.of(video, companions)
-        videos.append(video)
-        subjects[video.path] = subject
-    states = Counter(video.state for video in videos)
-    return _Shown(Catalogue(videos, before), subjects, states)
-
-
-def _video(entry: Entry, result: Metadata | ProbeProblem | None, before: Video | None) -> Video:
-    """Describe a file: by the very object of `before`, where nothing has changed."""
-    metadata = result if isinstance(result, Metadata) else None
-    problem = result.reason if isinstance(result, ProbeProblem) else None
-    if (
-        before is not None
-        and (before.revision, before.modified) == (entry.revision, entry.modified)
-        and before.metadata is metadata
-        and before.problem == problem
-    ):
-        return before
-    state = State.PENDING if result is None else State.FAILED if problem else State.PROBED
-    return Video(
-        path=entry.path,
-        title=video_title(entry.path, metadata.title if metadata else None),
-        content_type=media_type(entry.path) or "application/octet-stream",
-        size=entry.size,
-        revision=entry.revision,
-        modified=entry.modified,
-        state=state,
-        problem=problem,
-        metadata=metadata,
-    )

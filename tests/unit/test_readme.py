@@ -52,6 +52,8 @@ def test_every_default_is_the_one_listed() -> None:
         if name != "REELAY_TLS_DIR":  # the default is a volume, which has no value to set
             assert listed[name][0] == (f"`{default}`" if default else "none"), name
     settings = load({"REELAY_MEDIA": str(ROOT)})
+    assert settings.derived_size == 2 * 2**30
+    assert settings.workers == 1
     for name in ("stall_timeout", "drain_delay", "drain_timeout", "rescan_interval", "settle_time"):
         assert listed[PREFIX + name.upper()][0] == f"`{getattr(settings, name):g}`"
     assert settings.max_partial_size == 4 * 2**20
@@ -59,7 +61,7 @@ def test_every_default_is_the_one_listed() -> None:
 
 
 def test_every_route_is_listed_and_every_listed_one_exists(app: Quart) -> None:
-    routes = {re.sub(r"<path:(\w+)>", r"<\1>", rule.rule) for rule in app.url_map.iter_rules()}
+    routes = {re.sub(r"<\w+:(\w+)>", r"<\1>", rule.rule) for rule in app.url_map.iter_rules()}
     assert set(rows("Routes")) - {"route", "---"} == routes
 
 

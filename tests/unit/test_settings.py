@@ -111,6 +111,8 @@ def test_everything_has_a_default(media: Path, monkeypatch: pytest.MonkeyPatch) 
         "listen": ("127.0.0.1", 8000),
         "max_partial_size": 4 * MIB,
         "derived": Path("/home/somebody/.cache/reelay"),
+        "derived_size": 2048 * MIB,
+        "workers": 1,
         "stall_timeout": 30,
         "drain_delay": 2,
         "drain_timeout": 25,
@@ -150,6 +152,8 @@ TEXTS: list[tuple[str, str, Any]] = [
     ("LISTEN", "10.1.2.3:81", ("10.1.2.3", 81)),
     ("MAX_PARTIAL_SIZE", "1MiB", MIB),
     ("DERIVED", "/var/derived", Path("/var/derived")),
+    ("DERIVED_SIZE", "5GiB", 5 * 1024 * MIB),
+    ("WORKERS", "3", 3),
     ("STALL_TIMEOUT", "1.5", 1.5),
     ("DRAIN_DELAY", "0", 0),
     ("DRAIN_TIMEOUT", "7", 7),
@@ -379,6 +383,24 @@ def test_a_value_with_control_characters_is_still_one_harmless_line(text: str) -
 def test_a_missing_default_folder_is_named(media: Path) -> None:
     media.rmdir()
     assert problem({}) == "REELAY_MEDIA='media': should be a folder that exists"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("DERIVED_SIZE", "15MiB", "16MiB or more"),
+        ("DERIVED_SIZE", "-1", "a number of bytes"),
+        ("WORKERS", "0", "greater than or equal to 1"),
+        ("WORKERS", "65", "less than or equal to 64"),
+        ("WORKERS", "many", "a valid integer"),
+    ],
+)
+def test_what_is_derived_needs_room_and_somebody_who_does_it(
+    name: str, text: str, words: str
+) -> None:
+    line = problem({f"REELAY_{name}": text})
+    assert line.startswith(f"REELAY_{name}={text!r}: ")
+    assert words in line
 
 
 @pytest.mark.parametrize("name", ["MEDIA", "DERIVED"])

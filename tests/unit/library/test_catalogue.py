@@ -165,7 +165,7 @@ def test_nothing_at_all_is_one_empty_page(sort: Sort) -> None:
     assert titled("a").page("b", sort, 50, None) == Page((), 0, None)
 
 
-# What probing makes longest: `probe_worker` cuts titles at 500 characters; Linux cuts a path at
+# What probing makes longest: `inspection` cuts titles at 500 characters; Linux cuts a path at
 # 4,096 bytes and each of its names at 255.
 LONG = {
     "Latin": video("a" * 255, "z" * 500),

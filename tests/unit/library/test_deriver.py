@@ -284,7 +284,7 @@ async def test_what_failed_for_no_fault_of_the_files_is_tried_again_when_asked_f
         {"problem": "", "lasting": True},
     ],
 )
-async def test_an_answer_that_is_none_is_a_failure_and_keeps_nothing(
+async def test_an_answer_that_is_none_is_a_failure_of_the_files(
     bench: Bench, answer: dict[str, Any]
 ) -> None:
     bench.do(f"sys.stdout.write({json.dumps(answer)!r} + '\\nx')")
@@ -292,7 +292,11 @@ async def test_an_answer_that_is_none_is_a_failure_and_keeps_nothing(
     deriver.follow(subjects(film("a.mp4")))
     await bench.until(lambda: done(deriver, "a.mp4"))
     assert deriver.of("a.mp4", Kind.POSTER).state is State.FAILED
-    assert not list((bench.folder / "derived").rglob("poster/*/*"))
+    again = bench.start()
+    again.follow(subjects(film("a.mp4")))
+    await bench.until(lambda: done(again, "a.mp4"))
+    assert again.of("a.mp4", Kind.POSTER) == deriver.of("a.mp4", Kind.POSTER)
+    assert len(bench.asked()) == 2
 
 
 async def test_nothing_is_made_by_two_at_a_time(bench: Bench) -> None:

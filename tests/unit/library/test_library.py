@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from service.library import library as module
+from service.library import showing
 from service.library.catalogue import Catalogue
 from service.library.derived import Derived
 from service.library.facts import NO_COMPANIONS, Companions, Subject
@@ -99,6 +100,7 @@ class Running:
             follower=self,
             metrics=Metrics(),
             timing=Timing(rescan_interval=0.01, settle_time=0),
+            block=4 << 20,
         )
 
     async def until(self, condition: Callable[[], Any]) -> None:
@@ -218,7 +220,7 @@ async def test_the_event_loop_neither_walks_nor_loads_nor_builds(
             builders.add(threading.current_thread())
             super().__init__(*args)
 
-    monkeypatch.setattr(module, "Catalogue", Noting)
+    monkeypatch.setattr(showing, "Catalogue", Noting)
     running.folder.files.append(entry("added.mp4"))
     await running.until_probed(101)
     for threads in (running.folder.threads, running.probed.threads, builders):
