@@ -15,6 +15,9 @@ LARGEST_INDEX = 64 * 1024**2
 _MOST_BOXES = 10_000  # of an index; a track has about 25
 _LAST_OF_32_BITS = 2**32 - 1
 
+# Entries of a table that are looked at in one go: no other thread of Python runs for their maximum.
+_AT_A_TIME = 16_384
+
 # What each box is looked into for. Whatever else it has says nothing of places in the file.
 _LOOKED_FOR = {
     b"moov": {b"trak", b"udta", b"meta"},
@@ -109,7 +112,7 @@ def rewrite(moov: bytes, places: Places) -> bytes:
     for table in tables:
         pieces.append(view[position : table.entries])
         width = 8 if table in wide else table.width
-        pieces.append(_moved_entries(moov, table, places, length, width))
+        pieces.extend(_moved_entries(moov, table, places, length, width))
         position = table.box.end
     pieces.append(view[position:])
     return b"".join(pieces)
@@ -169,22 +172,25 @@ def _table(moov: bytes, box: Box, parents: tuple[Box, ...], places: Places) -> _
     (count,) = struct.unpack_from(">I", moov, box.content + 4)
     if entries + count * width != box.end:
         raise LeftAloneError
-    offsets = _offsets(moov, entries, box.end, width)
-    highest = max(offsets, default=0)
-    old = places.index
+    highest, old = 0, places.index
+    for offsets in _offsets(moov, entries, box.end, width):
+        highest = max(highest, max(offsets))  # noqa: PLW3301 # nested: no tuple of them all
+        if any(old.start <= offset < old.end for offset in offsets):
+            raise LeftAloneError
     if highest >= places.size:
-        raise LeftAloneError
-    if highest >= old.start and any(old.start <= offset < old.end for offset in offsets):
         raise LeftAloneError
     return _Table(box, parents, entries, count, width, highest)
 
 
-def _offsets(moov: bytes, start: int, end: int, width: int) -> "array[int]":
-    offsets = array("I" if width == 4 else "Q")  # noqa: PLR2004 # bytes
-    offsets.frombytes(memoryview(moov)[start:end])
-    if sys.byteorder == "little":
-        offsets.byteswap()
-    return offsets
+def _offsets(moov: bytes, start: int, end: int, width: int) -> "Iterator[array[int]]":
+    """Give a table's entries, some at a time."""
+    view = memoryview(moov)
+    for position in range(start, end, _AT_A_TIME * width):
+        offsets = array("I" if width == 4 else "Q")  # noqa: PLR2004 # bytes
+        offsets.frombytes(view[position : min(position + _AT_A_TIME * width, end)])
+        if sys.byteorder == "little":
+            offsets.byteswap()
+        yield offsets
 
 
 def _widened(tables: list[_Table], places: Places) -> tuple[set[_Table], int]:
@@ -204,20 +210,21 @@ def _widened(tables: list[_Table], places: Places) -> tuple[set[_Table], int]:
 
 def _moved_entries(
     moov: bytes, table: _Table, places: Places, length: int, width: int
-) -> "array[int]":
+) -> "Iterator[array[int]]":
     media, old = places.media, places.index.start
     between, behind = length, length - places.length
-    # As Places.moved has it, but without a call for each of what may be millions.
-    moved = array(
-        "I" if width == 4 else "Q",  # noqa: PLR2004 # bytes
-        (
-            offset if offset < media else offset + (between if offset < old else behind)
-            for offset in _offsets(moov, table.entries, table.box.end, table.width)
-        ),
-    )
-    if sys.byteorder == "little":
-        moved.byteswap()
-    return moved
+    for offsets in _offsets(moov, table.entries, table.box.end, table.width):
+        # As Places.moved has it, but without a call for each of what may be millions.
+        moved = array(
+            "I" if width == 4 else "Q",  # noqa: PLR2004 # bytes
+            [
+                offset if offset < media else offset + (between if offset < old else behind)
+                for offset in offsets
+            ],
+        )
+        if sys.byteorder == "little":
+            moved.byteswap()
+        yield moved
 
 
 def _write_length(moov: bytearray, box: Box, more: int) -> None:
