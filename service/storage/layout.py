@@ -2,7 +2,7 @@
 Law: no I/O. What is to be read is asked for, so that files and object stores are read alike."""
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from service.protocol.ranges import Span
@@ -30,6 +30,20 @@ class Layout:
     """The index in the file."""
     file_size: int
 
+    pieces: tuple[tuple[int, int, int | None], ...] = field(init=False, repr=False)
+    """Where each begins and ends in the layout, and where in the file: None: the index."""
+
+    def __post_init__(self) -> None:
+        length = len(self.index)
+        front, back = self.before + length, self.old.start + length
+        pieces = (
+            (0, self.before, 0),
+            (self.before, front, None),
+            (front, back, self.before),
+            (back, self.size, self.old.end),
+        )
+        object.__setattr__(self, "pieces", pieces)
+
     @property
     def size(self) -> int:
         """The bytes of the whole."""
@@ -38,21 +52,14 @@ class Layout:
     def parts(self, span: Span) -> list[Span | memoryview]:
         """Give a span's bytes in order: spans of the file, and of the index what lies in it."""
         found: list[Span | memoryview] = []
-        pieces = (
-            Span(0, self.before),
-            None,
-            Span(self.before, self.old.start - self.before),
-            Span(self.old.end, self.file_size - self.old.end),
-        )
-        start = 0  # of the piece, in the layout
-        for piece in pieces:
-            end = start + (len(self.index) if piece is None else piece.length)
+        for start, end, place in self.pieces:
             first, last = max(span.start, start), min(span.end, end)
-            if first < last and piece is None:
+            if first >= last:
+                continue
+            if place is None:
                 found.append(memoryview(self.index)[first - start : last - start])
-            elif first < last and piece is not None:
-                found.append(Span(piece.start + first - start, last - first))
-            start = end
+            else:
+                found.append(Span(place + first - start, last - first))
         return found
 
 
