@@ -23,6 +23,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
+from film import write_film  # noqa: E402
 from stack import Stack, running  # noqa: E402
 from wire import ask, connect  # noqa: E402
 
@@ -70,20 +71,10 @@ def measured_stack() -> Iterator[Stack]:
         media = Path(folder)
         media.chmod(0o755)
         for name in ("film.mp4", "cold.mp4"):
-            write_film(media / name)
+            write_film(media / name, SIZE)
         os.environ["BENCHMARK_FOLDER"] = str(HERE)
         with running(media, HERE / "compose.yml", MAX_PARTIAL_SIZE=str(BLOCK)) as stack:
             yield stack
-
-
-def write_film(path: Path) -> None:
-    """Write SIZE bytes; what they are does not matter."""
-    chunk = os.urandom(BLOCK)
-    with path.open("wb") as file:
-        for _ in range(SIZE // BLOCK):
-            file.write(chunk)
-    aged = time.time() - 60  # older than what counts as just changed
-    os.utime(path, (aged, aged))
 
 
 class Load:

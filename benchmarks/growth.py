@@ -14,9 +14,7 @@ import argparse
 import http.client
 import json
 import os
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -30,13 +28,16 @@ from typing import Self
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
 
-from server import Server, environment, free_port, until  # noqa: E402
+from server import Server, start, until  # noqa: E402
 
 from service.library.derived import Derived  # noqa: E402
+from service.library.probed import Probed  # noqa: E402
 from service.storage.local import LocalStorage  # noqa: E402
 
 A_FOLDER = 100
 """Videos in one."""
+ROOM = 1 << 30
+"""Bytes that may be derived: more than there will be."""
 SCANS = 3
 PATIENCE = 600
 WORDS = (
@@ -140,15 +141,15 @@ class Library:
 
     def derive(self) -> None:
         """Write what the time did not suffice to probe."""
-        derived, missing, known = Derived(self.root / "derived"), [], None
+        probed, missing, known = Probed(Derived(self.root / "derived", ROOM)), [], None
         for entry in LocalStorage(self.root / "media").entries():
-            found = derived.load(entry.path, entry.revision)
+            found = probed.load(entry.path, entry.revision)
             known = known or found
             if found is None:
                 missing.append(entry)
         for entry in missing:
             if known:
-                derived.save(entry.path, entry.revision, known)
+                probed.save(entry.path, entry.revision, known)
 
     def scan(self, server: Server) -> float:
         """Let a change that concerns no video set off a scan; give its seconds."""
@@ -163,49 +164,10 @@ class Library:
 @contextmanager
 def started(root: Path) -> Iterator[tuple[Server, float]]:
     """Run the service; give it, and the seconds until it was ready."""
-    port = free_port()
-    settings = {
-        "LISTEN": f"127.0.0.1:{port}",
-        "SETTLE_TIME": "0",
-        "DRAIN_DELAY": "0",
-        "RESCAN_INTERVAL": "86400",
-        "LOG_LEVEL": "warning",
-    }
     before = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "service"],
-        env=environment(root / "media", **settings),
-        cwd=HERE.parent,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    server = Server(process, f"http://127.0.0.1:{port}")
-    try:
-        while not is_ready(port):
-            if process.poll() is not None or time.monotonic() > before + PATIENCE:
-                raise SystemExit("\n".join(["the service does not start", *server.lines]))
-            time.sleep(0.005)
+    with start(root / "media", RESCAN_INTERVAL="86400", LOG_LEVEL="warning") as server:
+        until(lambda: server.answers("/readyz") or None, "it is ready", PATIENCE, pause=0.005)
         yield server, time.monotonic() - before
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def is_ready(port: int) -> bool:
-    """Ask once."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == 200  # noqa: PLR2004 # OK
-    except OSError:
-        return False
-    finally:
-        connection.close()
 
 
 class Watch:

@@ -22,15 +22,18 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.error import HTTPError
 from urllib.request import urlopen
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests"))
+
+from film import write_film  # noqa: E402
+from server import free_port, serve, until  # noqa: E402
+
 BLOCK = 4 * 1024**2
 SIZE = 256 * BLOCK
 FILM = "/media/film.mp4"
@@ -149,40 +152,38 @@ def servers(names: Iterable[str]) -> Iterator[dict[str, Server]]:
         folder.chmod(0o755)
         media = folder / "media"
         media.mkdir()
-        write_film(media / "film.mp4")
+        write_film(media / "film.mp4", SIZE)
         shutil.copy2(HERE.parent / "media" / "sample.mp4", media)
         running = {}
         for name in sorted(names):
-            start = nginx if name == "nginx" else python
+            start = {OURS: service, "nginx": nginx}.get(name, peer)
             running[name] = stack.enter_context(start(name, media))
         yield running
 
 
-def write_film(path: Path) -> None:
-    """Write SIZE bytes; what they are does not matter."""
-    chunk = os.urandom(BLOCK)
-    with path.open("wb") as file:
-        for _ in range(SIZE // BLOCK):
-            file.write(chunk)
-    aged = time.time() - 60  # older than what counts as just changed
-    os.utime(path, (aged, aged))
+@contextmanager
+def service(name: str, media: Path) -> Iterator[Server]:
+    """Run the service, and wait until it knows all about the sample."""
+    with serve(media, log=subprocess.DEVNULL, MAX_PARTIAL_SIZE=str(BLOCK)) as running:
+        port = int(running.base.rpartition(":")[2])
+        url = f"http://127.0.0.1:{port}/api/videos/sample.mp4"
+
+        def is_probed() -> bool | None:
+            with urlopen(url) as answer:
+                return json.load(answer)["state"] == "probed" or None
+
+        until(is_probed, "the sample is probed")
+        yield Server(name, port, root=running.process.pid)
 
 
 @contextmanager
-def python(name: str, media: Path) -> Iterator[Server]:
-    """Run the service, or one of peers.py."""
+def peer(name: str, media: Path) -> Iterator[Server]:
+    """Run one of peers.py."""
     port = free_port()
-    if name == OURS:
-        command = [sys.executable, "-m", "service"]
-    else:
-        command = [sys.executable, str(HERE / "peers.py"), name, str(port), str(media)]
-    ours = {"LISTEN": f"127.0.0.1:{port}", "MEDIA": str(media), "DERIVED": str(media.parent)}
-    environment = os.environ | {f"REELAY_{key}": value for key, value in ours.items()}
-    process = subprocess.Popen(command, env=environment, cwd=HERE.parent, stdout=subprocess.DEVNULL)
+    command = [sys.executable, str(HERE / "peers.py"), name, str(port), str(media)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         wait_for(port)
-        if name == OURS:
-            wait_until_probed(port)
         yield Server(name, port, root=process.pid)
     finally:
         process.send_signal(signal.SIGINT)
@@ -216,37 +217,17 @@ def nginx(name: str, media: Path) -> Iterator[Server]:
         subprocess.run([docker, "rm", "--force", container], capture_output=True, check=True)
 
 
-def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def wait_for(port: int) -> None:
     """Wait until somebody listens there."""
-    deadline = time.monotonic() + 30
-    while True:
+
+    def listens() -> bool | None:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=5).close()
         except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            return
+            return None
+        return True
 
-
-def wait_until_probed(port: int) -> None:
-    """Wait until the service knows all about the sample."""
-    url = f"http://127.0.0.1:{port}/api/videos/sample.mp4"
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        with suppress(HTTPError), urlopen(url) as answer:
-            if json.load(answer)["state"] == "probed":
-                return
-        time.sleep(0.1)
-    raise SystemExit("the sample has not been probed")
+    until(listens, f"somebody listens on {port}")
 
 
 def ask(server: Server, work: Work, connections: int, seconds: int, seed: int) -> Run:

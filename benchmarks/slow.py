@@ -21,18 +21,19 @@ import argparse
 import contextlib
 import json
 import multiprocessing
-import os
 import resource
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from film import write_film
+from server import serve
 from slow_clients import Seen, be_slow, be_viewers
 
 SIZE = 256 * 1024**2
@@ -159,41 +160,14 @@ def with_children(pid: int) -> list[int]:
 @contextlib.contextmanager
 def own_service() -> Iterator[tuple[str, int]]:
     """Run a service on a film of random bytes."""
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
+    with tempfile.TemporaryDirectory() as folder:
         media = Path(folder, "media")
         media.mkdir()
-        film = media / "film.mp4"
-        chunk = os.urandom(1024**2)
-        with film.open("wb") as file:
-            for _ in range(SIZE // len(chunk)):
-                file.write(chunk)
-        aged = time.time() - 60  # older than the time for which a file counts as changing
-        os.utime(film, (aged, aged))
-        probe.bind(("127.0.0.1", 0))
-        base = f"127.0.0.1:{probe.getsockname()[1]}"
-        probe.close()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "service"],
-            cwd=Path(__file__).parents[1],
-            env=os.environ | {
-                "REELAY_MEDIA": str(media),
-                "REELAY_DERIVED": str(Path(folder, "derived")),
-                "REELAY_LISTEN": base,
-                "REELAY_LOG_LEVEL": "warning",
-            },
-            stdout=subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            for _ in range(100):
-                with contextlib.suppress(OSError):
-                    urllib.request.urlopen(f"http://{base}/readyz").close()
-                    break
-                time.sleep(0.2)
+        write_film(media / "film.mp4", SIZE)
+        settings = {"LOG_LEVEL": "warning", "MAX_PARTIAL_SIZE": "4MiB"}
+        with serve(media, log=subprocess.DEVNULL, **settings) as server:
             time.sleep(2)  # the film has been looked at
-            yield f"http://{base}/media/film.mp4", process.pid
-        finally:
-            process.terminate()
-            process.wait()
+            yield f"{server.base}/media/film.mp4", server.process.pid
 
 
 if __name__ == "__main__":

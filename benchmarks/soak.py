@@ -15,7 +15,6 @@ import asyncio
 import os
 import random
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,13 +22,15 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvloop
 
-HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from server import serve, write
+
 BLOCK = 4 * 1024**2
 SIZE = 4 * BLOCK + 4321
 LEAVING = 0.2
@@ -209,36 +210,6 @@ async def held(process: int, port: int) -> Held:
     )
 
 
-@contextmanager
-def service(media: Path, derived: Path) -> Iterator[tuple[int, int]]:
-    """Run the service; give its process and port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    ours = {"LISTEN": f"127.0.0.1:{port}", "MEDIA": str(media), "DERIVED": str(derived)}
-    environment = os.environ | {f"REELAY_{key}": value for key, value in ours.items()}
-    command = [sys.executable, "-m", "service"]
-    process = subprocess.Popen(command, env=environment, cwd=HERE.parent, stdout=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while not is_listed(port):
-            if time.monotonic() > deadline:
-                raise TimeoutError("The film is not listed.")
-            time.sleep(0.2)
-        yield process.pid, port
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def is_listed(port: int) -> bool:
-    """Whether the service answers, and has seen the film."""
-    with suppress(OSError):
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/api/videos/film.mp4").close()
-        return True
-    return False
-
-
 async def soak(options: argparse.Namespace, process: int, port: int, film: bytes) -> int:
     """Ask and look by turns; give the exit status."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}{FILM}") as answer:  # noqa: ASYNC210 # alone
@@ -283,12 +254,10 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         media, film = Path(folder, "media"), os.urandom(SIZE)
-        media.mkdir()
-        (media / "film.mp4").write_bytes(film)
-        aged = time.time() - 60  # older than the time for which a file counts as changing
-        os.utime(media / "film.mp4", (aged, aged))
-        with service(media, Path(folder, "derived")) as (process, port):
-            return uvloop.run(soak(options, process, port, film))
+        write(media, "film.mp4", film)
+        with serve(media, log=subprocess.DEVNULL, MAX_PARTIAL_SIZE=str(BLOCK)) as server:
+            port = int(server.base.rpartition(":")[2])
+            return uvloop.run(soak(options, server.process.pid, port, film))
 
 
 if __name__ == "__main__":

@@ -14,13 +14,18 @@ from werkzeug.routing import Rule
 from service import __version__
 from service.errors import NotFoundError, ReelayError
 from service.library.derived import Derived
+from service.library.deriver import Deriver
 from service.library.library import Library, Timing
+from service.library.making import Maker
 from service.library.probe import Prober
+from service.library.probed import Probed
+from service.library.workers import Pool
 from service.loop import watch_lag
 from service.metrics import Metrics
 from service.settings import Settings
 from service.storage.local import LocalStorage
 from service.views.api import ApiViews
+from service.views.artefacts import ArtefactViews
 from service.views.exchange import Exchanges, current_exchange
 from service.views.media import Media, MediaViews
 from service.views.ops import OpsViews
@@ -63,17 +68,23 @@ def create_app(settings: Settings) -> Quart:
     """Build the application. Its parts start and stop with the server (ASGI lifespan)."""
     metrics = Metrics()
     storage = LocalStorage(settings.media)
+    derived = Derived(settings.derived, settings.derived_size)
+    pool = Pool(settings.workers, idle=True)
+    maker = Maker(storage.root, derived, pool, metrics)
+    deriver = Deriver(maker, derived, pool, metrics, settings.workers)
     library = Library(
         storage=storage,
         root=storage.root,
         prober=Prober(),
-        derived=Derived(settings.derived),
+        probed=Probed(derived),
+        follower=deriver,
         metrics=metrics,
         timing=Timing(settings.rescan_interval, settings.settle_time),
     )
     media = MediaViews(storage)
     pages = PageViews(library)
     api = ApiViews(library)
+    artefacts = ArtefactViews(deriver)
     ops = OpsViews(metrics, lambda: library.scanned)
     static = StaticViews(int(time.time()))
 
@@ -97,11 +108,13 @@ def create_app(settings: Settings) -> Quart:
     async def start() -> None:
         watching.append(asyncio.create_task(watch_lag(metrics.loop_lag.observe), name="lag"))
         library.start()
+        deriver.start()
 
     @app.after_serving
     async def stop() -> None:
         watching.pop().cancel()
         await library.stop()
+        await deriver.stop()
 
     routes: list[tuple[str, str, Callable[..., Awaitable[Any]]]] = [
         ("/", "library", pages.library),
@@ -110,6 +123,10 @@ def create_app(settings: Settings) -> Quart:
         ("/download/<path:path>", "download", media.refused),
         ("/api/videos", "api_videos", api.videos),
         ("/api/videos/<path:path>", "api_video", api.video),
+        ("/posters/<path:path>", "poster", artefacts.poster),
+        ("/storyboards/<path:path>.vtt", "storyboard", artefacts.storyboard),
+        ("/storyboards/<path:path>/<int:number>.webp", "sheet", artefacts.sheet),
+        ("/captions/<path:path>/<track>.vtt", "captions", artefacts.captions),
         ("/static/<name>", "static", static.static),
         ("/_revision", "revision", media.revision),
         ("/healthz", "healthz", ops.healthz),

@@ -20,6 +20,7 @@ from service import __version__
 # Seconds. The first byte of a warm file takes about a millisecond, of a sleeping disk some seconds.
 _FIRST_BYTE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _WORK_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60)
+_DERIVATION_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60, 150, 300, 600, 1800)
 
 # Seconds. A quiet loop is late by less than a millisecond; from 0.1 on, viewers may notice.
 _LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -107,6 +108,21 @@ class Metrics:
         self.probe_seconds = Histogram(
             "reelay_probe_seconds", "Time of a probe", buckets=_WORK_BUCKETS, registry=registry
         )
+        self.derived = Gauge(
+            "reelay_derived", "What is derived from videos by state", ["kind", "state"],
+            registry=registry,
+        )  # fmt: skip
+        self.derived_bytes = Gauge(
+            "reelay_derived_bytes", "What is kept of that, and of probing", registry=registry
+        )
+        self.derivations = Counter(
+            "reelay_derivations_total", "Things derived by kind and outcome", ["kind", "outcome"],
+            registry=registry,
+        )  # fmt: skip
+        self.derivation_seconds = Histogram(
+            "reelay_derivation_seconds", "Time of a derivation", ["kind"],
+            buckets=_DERIVATION_BUCKETS, registry=registry,
+        )  # fmt: skip
 
     @cache  # noqa: B019 # as many as there are series, and a registry lives as long as its process
     def of(self, route: str, method: str, status: int) -> tuple[Counter, Counter, Histogram]:

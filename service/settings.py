@@ -56,6 +56,9 @@ _LAST_PORT = 65535
 # hold for one viewer. nginx/docker-entrypoint.d/10-settings.envsh has the same two.
 _LEAST_BLOCK, _MOST_BLOCK = 64 * 2**10, 2**30
 
+# Less would not even hold what one film has and what is known of some thousands.
+_LEAST_DERIVED = 16 * 2**20
+
 
 class SettingsError(Exception):
     """Settings that cannot be used: a line for each, naming the variable."""
@@ -72,6 +75,12 @@ def parse_size(text: object) -> int:
 def _block_size(size: int) -> int:
     if not _LEAST_BLOCK <= size <= _MOST_BLOCK:
         raise ValueError("should lie between 64KiB and 1GiB")
+    return size
+
+
+def _derived_size(size: int) -> int:
+    if size < _LEAST_DERIVED:
+        raise ValueError("should be 16MiB or more")
     return size
 
 
@@ -128,6 +137,12 @@ class Settings(BaseModel):
         default_factory=_default_derived,
         validate_default=True,
         description="Where what is derived from videos is kept",
+    )
+    derived_size: Annotated[int, AfterValidator(_derived_size), BeforeValidator(parse_size)] = (
+        Field(default=2 * 2**30, description="The most bytes kept of that; the oldest unused go")
+    )
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=1, description="Processes at a time that derive pictures and captions from videos"
     )
     stall_timeout: Seconds = Field(
         default=30, description="Seconds without progress that end a response"

@@ -44,9 +44,20 @@ class Server:
         self._reader.start()
 
     def _read(self) -> None:
-        assert self.process.stdout
-        for line in self.process.stdout:
+        for line in self.process.stdout or ():
             self.lines.append(line.rstrip("\n"))
+
+    def answers(self, target: str) -> bool:
+        """Whether it says 200. It must not have ended."""
+        assert self.process.poll() is None, self.lines
+        connection = http.client.HTTPConnection(self.base.removeprefix("http://"), timeout=5)
+        try:
+            connection.request("GET", target)
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
 
     def ended(self, timeout: float = 60) -> int:
         """Wait for its end; give its exit status."""
@@ -77,14 +88,14 @@ class Server:
         return sum(float(value) for value in values)
 
 
-def until(ask: Any, what: str, timeout: float = 60) -> Any:
+def until(ask: Any, what: str, timeout: float = 60, pause: float = 0.05) -> Any:
     """Ask again and again until the answer is not None."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         answer = ask()
         if answer is not None:
             return answer
-        time.sleep(0.05)
+        time.sleep(pause)
     raise AssertionError(f"not within {timeout} s: {what}")
 
 
@@ -103,12 +114,13 @@ def environment(media: Path, **settings: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def serve(
-    media: Path, *, ready: bool = True, module: str = "service", **settings: str
+def start(
+    media: Path, *, module: str = "service", log: int = subprocess.PIPE, **settings: str
 ) -> Iterator[Server]:
     """Run the service until the block ends; then it must still end by itself when asked to.
 
-    Another module may start it, in a way of its own.
+    Another module may start it, in a way of its own. `log` is PIPE, or DEVNULL for no
+    `lines`: then errors alone are shown.
     """
     port = free_port()
     defaults = {
@@ -121,25 +133,12 @@ def serve(
         [sys.executable, "-m", module],
         env=environment(media, **(defaults | settings)),
         cwd=Path(__file__).parent.parent,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stdout=log,
+        stderr=subprocess.STDOUT if log == subprocess.PIPE else None,
         text=True,
     )
     server = Server(process, f"http://127.0.0.1:{port}")
-
-    def is_ready() -> bool | None:
-        assert process.poll() is None, server.lines
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/readyz" if ready else "/healthz")
-            return connection.getresponse().status == 200 or None
-        except OSError:
-            return None
-        finally:
-            connection.close()
-
     try:
-        until(is_ready, "the service is ready")
         yield server
     finally:
         if process.poll() is None:
@@ -151,5 +150,21 @@ def serve(
                 process.wait()
                 raise
         server._reader.join()  # noqa: SLF001
-        assert process.stdout
-        process.stdout.close()
+        if process.stdout:
+            process.stdout.close()
+
+
+@contextlib.contextmanager
+def serve(
+    media: Path,
+    *,
+    ready: bool = True,
+    module: str = "service",
+    log: int = subprocess.PIPE,
+    **settings: str,
+) -> Iterator[Server]:
+    """Run the service as `start` does, and wait until it is ready, or at least lives."""
+    with start(media, module=module, log=log, **settings) as server:
+        target = "/readyz" if ready else "/healthz"
+        until(lambda: server.answers(target) or None, "the service is ready")
+        yield server

@@ -9,15 +9,17 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import structlog
-from watchfiles import awatch
 
 from service.library.catalogue import Catalogue
-from service.library.derived import Derived
+from service.library.facts import Subject
 from service.library.probe import ProbeProblem
+from service.library.probed import Probed
+from service.library.scan import File, Key, Known, scan
 from service.library.video import Metadata, State, Video
+from service.library.watching import POLL_INTERVAL, changes, events_tell_all
 from service.metrics import Metrics
 from service.protocol.media_types import media_type
 from service.storage.base import Entry, Storage
@@ -28,8 +30,6 @@ _log = structlog.get_logger()
 _LEAST_PAUSE = 1.0
 # A new catalogue is built at most this often while probing goes on, as building takes time, too.
 _SHOW_INTERVAL = 1.0
-
-Key = tuple[str, str]  # path and revision
 
 
 class Prober(Protocol):
@@ -42,28 +42,18 @@ class Prober(Protocol):
     async def close(self) -> None: ...
 
 
+class Follower(Protocol):
+    """Who is told of every change."""
+
+    def follow(self, subjects: Mapping[str, Subject]) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Seconds."""
 
     rescan_interval: float
     settle_time: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Scan:
-    """What a scan found."""
-
-    entries: dict[str, Entry]
-    """By path."""
-    loaded: dict[Key, Metadata]
-    """What was kept of those not known yet."""
-    missing: list[Entry]
-    """Those of which nothing was kept, either."""
-    gone: set[Key]
-    """What was known of those that are there no more."""
-    unsettled: float | None
-    """Seconds after which a file left out may have settled."""
 
 
 class Library:
@@ -75,7 +65,8 @@ class Library:
         storage: Storage,
         root: Path,
         prober: Prober,
-        derived: Derived,
+        probed: Probed,
+        follower: Follower,
         metrics: Metrics,
         timing: Timing,
     ) -> None:
@@ -85,12 +76,14 @@ class Library:
         self._storage = storage
         self._root = root
         self._prober = prober
-        self._derived = derived
+        self._probed = probed
+        self._follower = follower
         self._metrics = metrics
         self._timing = timing
-        self._entries: dict[str, Entry] = {}
+        self._files: dict[str, File] = {}
         self._missing: list[Entry] = []
-        self._known: dict[Key, Metadata | ProbeProblem] = {}
+        self._known: dict[Key, Known] = {}
+        self._subjects: dict[str, Subject] = {}
         self._showing = asyncio.Lock()
         self._changed = asyncio.Event()
         self._unprobed = asyncio.Event()
@@ -116,6 +109,8 @@ class Library:
         while True:
             self._changed.clear()
             wait = self._timing.rescan_interval
+            if not await asyncio.to_thread(events_tell_all, self._root):
+                wait = min(wait, POLL_INTERVAL)
             started = time.monotonic()
             try:
                 unsettled = await self._scan()
@@ -134,53 +129,31 @@ class Library:
 
     async def _scan(self) -> float | None:
         """Walk the storage; give the seconds after which a file left out may have settled."""
-        scan = await asyncio.to_thread(self._walk, self._entries, self._known.copy())
-        if self.scanned and scan.entries is self._entries:
-            return scan.unsettled
-        self._entries, self._missing = scan.entries, scan.missing
-        self._known.update(scan.loaded)
-        for key in scan.gone:
+        settle_time = self._timing.settle_time
+        found = await asyncio.to_thread(
+            scan, self._storage, self._probed, settle_time, self._files, self._known.copy()
+        )
+        if self.scanned and found.files is self._files:
+            return found.unsettled
+        self._files, self._missing = found.files, found.missing
+        self._known.update(found.loaded)
+        for key in found.gone:
             self._known.pop(key, None)
         await self._show()
         self._unprobed.set()
         self.scanned = True
-        return scan.unsettled
-
-    def _walk(self, before: dict[str, Entry], known: Mapping[Key, object]) -> _Scan:
-        """List the files, and read what was kept of those not known yet.
-
-        Gives the entries of `before`, and `before` itself, where there is nothing new.
-        """
-        now = time.time()
-        entries, waits, loaded, missing = {}, [], {}, []
-        gone = set(known)
-        for found in self._storage.entries():
-            age = now - found.touched
-            if abs(age) < self._timing.settle_time:  # a time stamp in the future says nothing
-                waits.append(self._timing.settle_time - age)
-                continue
-            earlier = before.get(found.path)
-            entry = earlier if earlier == found else found
-            entries[entry.path] = entry
-            key = (entry.path, entry.revision)
-            if key in known:
-                gone.discard(key)
-            elif (metadata := self._derived.load(*key)) is not None:
-                loaded[key] = metadata
-            else:
-                missing.append(entry)
-        if entries == before and not loaded:
-            entries = before
-        return _Scan(entries, loaded, missing, gone, min(waits, default=None))
+        return found.unsettled
 
     async def _show(self) -> None:
         """Swap in a catalogue of what is known now."""
         async with self._showing:  # scanning and probing both come here: the last one knows most
-            self.catalogue, states = await asyncio.to_thread(
-                _catalogue, self._entries.values(), self._known.copy(), self.catalogue
+            shown = await asyncio.to_thread(
+                _show, self._files.values(), self._known.copy(), self.catalogue, self._subjects
             )
+            self.catalogue, self._subjects = shown.catalogue, shown.subjects
+            self._follower.follow(shown.subjects)
             for state in State:
-                self._metrics.videos.labels(state).set(states[state])
+                self._metrics.videos.labels(state).set(shown.states[state])
 
     async def _probe_always(self) -> None:
         while True:
@@ -188,7 +161,8 @@ class Library:
             self._unprobed.clear()
             missing, shown = self._missing, time.monotonic()
             for entry in missing:
-                if (entry.path, entry.revision) in self._known:
+                known = self._known.get((entry.path, entry.revision))
+                if known and known.counts(entry):
                     continue  # probed while the scan was under way
                 try:
                     await self._probe(entry)
@@ -208,32 +182,48 @@ class Library:
         key = (entry.path, entry.revision)
         with self._metrics.probe_seconds.time():
             result = await self._prober.probe(self._root / entry.path)
-        self._known[key] = result
+        self._known[key] = Known(result, entry.touched, time.monotonic())
         if isinstance(result, ProbeProblem):
             self._metrics.probes.labels(result.outcome).inc()
             _log.warning("a file cannot be probed", path=entry.path, reason=result.reason)
         else:
             self._metrics.probes.labels("complete").inc()
-            await asyncio.to_thread(self._derived.save, *key, result)
+        await asyncio.to_thread(self._probed.save, *key, result)
 
     async def _watch(self) -> None:
         """Scan soon after something changed. Where no events arrive, the interval remains."""
         try:
-            async for _ in awatch(
-                self._root, debounce=1000, step=250, ignore_permission_denied=True
-            ):
+            async for _ in changes(self._root):
                 self._changed.set()
         except (OSError, RuntimeError) as error:
             _log.warning("the folder cannot be watched; it is scanned now and then instead",
                          seconds=self._timing.rescan_interval, error=str(error))  # fmt: skip
 
 
-def _catalogue(
-    entries: Iterable[Entry], known: Mapping[Key, Metadata | ProbeProblem], before: Catalogue
-) -> tuple[Catalogue, Counter[State]]:
-    """Build a catalogue, and count its videos by state."""
-    videos = [_video(e, known.get((e.path, e.revision)), before.get(e.path)) for e in entries]
-    return Catalogue(videos, before), Counter(video.state for video in videos)
+class _Shown(NamedTuple):
+    catalogue: Catalogue
+    subjects: dict[str, Subject]
+    states: Counter[State]
+
+
+def _show(
+    files: Iterable[File],
+    known: Mapping[Key, Known],
+    before: Catalogue,
+    subjects_before: Mapping[str, Subject],
+) -> _Shown:
+    """Build a catalogue, and what there is to be derived; count the videos by state."""
+    videos, subjects = [], {}
+    for entry, companions in files:
+        told = known.get((entry.path, entry.revision))
+        video = _video(entry, told.result if told else None, before.get(entry.path))
+        subject = subjects_before.get(video.path)
+        if subject is None or subject.video is not video or subject.companions != companions:
+            subject = Subject.of(video, companions)
+        videos.append(video)
+        subjects[video.path] = subject
+    states = Counter(video.state for video in videos)
+    return _Shown(Catalogue(videos, before), subjects, states)
 
 
 def _video(entry: Entry, result: Metadata | ProbeProblem | None, before: Video | None) -> Video:

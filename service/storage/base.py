@@ -11,7 +11,7 @@ from service.storage.pieces import Pieces
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A media file as a listing tells of it."""
+    """A media file, or one that may belong to it, as a listing tells of it."""
 
     path: str
     """Relative to the root, with / between folders."""

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from service.errors import NotFoundError, StorageError
-from service.protocol.media_types import media_type
+from service.protocol.media_types import is_companion, media_type
 from service.storage import at_once
 from service.storage.base import Entry
 from service.storage.files import LocalSource, OpenFile, revision
@@ -119,7 +119,7 @@ class LocalStorage:
             names[:] = sorted(name for name in names if not name.startswith("."))
             within = Path(folder).relative_to(self._root).as_posix()
             for name in sorted(files):
-                if name.startswith(".") or media_type(name) is None:
+                if name.startswith(".") or not (media_type(name) or is_companion(name)):
                     continue
                 path = name if within == "." else f"{within}/{name}"
                 with suppress(NotFoundError, OSError, RuntimeError):

@@ -19,7 +19,7 @@ _TRIAL = 320 * 1024
 _PROMPT = 0.25
 
 # Bytes of large pieces that clients have not taken yet, after which pieces are small for all: a
-# player that has enough stops reading, however fast it was. for 1,000 of them 420 MB were held.
+# player that has enough stops reading, however fast it was. For 1,000 of them 420 MB were held.
 _MOST_LARGE = 64 * 1024**2
 
 # Connections whose pace is remembered; a new one in the place of a forgotten one begins small.

@@ -16,3 +16,23 @@ def media(path: str, revision: str) -> str:
 def download(path: str, revision: str) -> str:
     """Give the bytes of one revision, to be saved."""
     return f"/download/{quote(path)}?v={revision}"
+
+
+def poster(path: str, version: str, width: int) -> str:
+    """Give one of the pictures that stand for a video."""
+    return f"/posters/{quote(path)}?v={version}&w={width}"
+
+
+def storyboard(path: str, version: str) -> str:
+    """Give the WebVTT that tells the tiles of a storyboard."""
+    return f"/storyboards/{quote(path)}.vtt?v={version}"
+
+
+def sheet(path: str, number: int, version: str) -> str:
+    """Give a storyboard's sheet of tiles."""
+    return f"/storyboards/{quote(path)}/{number}.webp?v={version}"
+
+
+def captions(path: str, track: str, version: str) -> str:
+    """Give a track of captions, or the chapters."""
+    return f"/captions/{quote(path)}/{quote(track)}.vtt?v={version}"

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from quart import Response, request
-from werkzeug.datastructures import Headers
 
-from service.errors import NotFoundError, RefusedError
+from service.errors import NotFoundError
 from service.protocol.conditions import Validators
-from service.protocol.plan import Policy, Representation, plan
-from service.protocol.ranges import Span
-from service.views.media import decisive_headers
+from service.protocol.plan import Representation
+from service.views.in_memory import answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +45,4 @@ class StaticViews:
         file = self._files.get(name)
         if file is None:
             raise NotFoundError("There is no such file.")
-        policy = Policy(pin=request.args.get("v"))
-        headers = decisive_headers(request.scope)
-        decision = plan(request.method, headers, file.representation, policy)
-        if decision.problem is not None:
-            raise RefusedError(decision.status, decision.problem, decision.headers)
-        body = b"".join(
-            file.data[part.start : part.end] if isinstance(part, Span) else part
-            for part in decision.parts
-        )
-        response = Response(body, decision.status)
-        response.headers = Headers(list(decision.headers.items()))
-        return response
+        return answer(file.data, file.representation, request.args.get("v"))

@@ -14,9 +14,9 @@ from service.library.inspection import (
     MOST_TAGS,
     metadata_of,
 )
-from service.library.probe import LONGEST_ANSWER
 from service.library.timing import MOST_BYTES, MOST_INDEX_BYTES
 from service.library.video import Chapter, Metadata, Tag
+from service.library.workers import LONGEST_ANSWER
 
 
 class Counted:

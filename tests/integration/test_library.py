@@ -186,6 +186,7 @@ def test_a_file_that_is_replaced_is_probed_again(watched: tuple[Server, Path], c
     file = write(media, "replaced.mp4", b"no video yet")
     before = wait_until_probed(server, "replaced.mp4")
     assert before["state"] == "failed"
+    assert get(server, "/api/videos/replaced.mp4") == before
     write(media, "replacement", clip, age=1800).rename(file)
     after = wait_for(
         server,
@@ -195,6 +196,7 @@ def test_a_file_that_is_replaced_is_probed_again(watched: tuple[Server, Path], c
     assert after["revision"] != before["revision"]
     assert after["size"] == len(clip)
     assert after["problem"] is None
+    assert get(server, "/api/videos/replaced.mp4") == after
     # Links to the one before lead nowhere now, and never to other bytes.
     assert ask(server.base, before["media_url"]).status == 410
     assert ask(server.base, after["media_url"]).body == clip

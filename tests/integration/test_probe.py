@@ -1,6 +1,8 @@
 """Real files, made by FFmpeg's program, through real worker processes."""
 
 import asyncio
+import errno
+import io
 import json
 import os
 import signal
@@ -16,10 +18,12 @@ import pytest
 import uvloop
 from films import AAC, H264, PICTURE, SOUND, ffmpeg, mp4
 
-from service.library.probe import LONGEST_ANSWER, ProbeProblem, Prober
+from service.library.inspection import metadata_of
+from service.library.probe import ProbeProblem, Prober
 from service.library.video import Metadata, Stream
+from service.library.workers import LONGEST_ANSWER, MOST_BYTES
 
-WORKER = (sys.executable, "-m", "service.library.probe_worker")
+WORKER = (sys.executable, "-m", "service.library.worker")
 
 
 @pytest.fixture
@@ -253,24 +257,36 @@ async def test_a_file_of_subtitles_has_no_picture_and_no_sound(
 
 
 async def test_what_cannot_be_opened_is_a_problem(prober: Prober, tmp_path: Path) -> None:
-    assert "gone" in (await problem(prober, tmp_path / "none.mp4")).reason
+    gone = await problem(prober, tmp_path / "none.mp4")
+    assert "gone" in gone.reason
+    assert not gone.lasting
     (tmp_path / "folder.mp4").mkdir()
-    assert "regular file" in (await problem(prober, tmp_path / "folder.mp4")).reason
+    folder = await problem(prober, tmp_path / "folder.mp4")
+    assert "regular file" in folder.reason
+    assert folder.lasting
 
 
 # What happens to the processes
 
 
+@pytest.mark.parametrize(
+    ("cause", "told"),
+    [
+        (signal.SIGSEGV, ("crashed", "lasting")),
+        (signal.SIGKILL, ("crashed", "passing")),  # as the kernel does where memory runs out
+        (signal.SIGPROF, ("timeout", "lasting")),  # the processor's time, of which a disk has none
+    ],
+)
 async def test_a_killed_worker_costs_its_file_alone(
-    prober: Prober, tmp_path: Path, fifo: Path
+    prober: Prober, tmp_path: Path, fifo: Path, cause: signal.Signals, told: tuple[str, str]
 ) -> None:
     probing = asyncio.create_task(prober.probe(fifo))
     await until(lambda: prober.pids)
     (pid,) = prober.pids
-    os.kill(pid, signal.SIGKILL)
+    os.kill(pid, cause)
     answer = await probing
     assert isinstance(answer, ProbeProblem)
-    assert answer.outcome == "crashed"
+    assert (answer.outcome, "lasting" if answer.lasting else "passing") == told
     await metadata(prober, mp4(tmp_path / "a.mp4"))
     await until(lambda: not exists(pid))
 
@@ -294,7 +310,7 @@ async def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path, fifo: Path
         begun = time.monotonic()
         told = await problem(prober, fifo)
         assert time.monotonic() - begun == pytest.approx(2, abs=1)
-        assert told.outcome == "timeout"
+        assert (told.outcome, told.lasting) == ("timeout", False)
         await metadata(prober, path)
         await until(lambda: not exists(pid))
     finally:
@@ -392,7 +408,7 @@ async def test_close_ends_what_is_under_way(fifo: Path) -> None:
 
 # What a worker that went astray may say
 
-PROBLEM = b'{"problem": "It is so."}\n'
+PROBLEM = b'{"problem": "It is so.", "lasting": true}\n'
 VALID = {"container": "mp4", "duration": 1.0, "bit_rate": 1, "streams": []}
 
 
@@ -437,8 +453,13 @@ async def test_an_answer_may_be_as_long_as_the_bound_says(tmp_path: Path) -> Non
         b"\xff\n",
         b"[]\n",
         b"{}\n",
-        b'{"problem": ""}\n',
-        b'{"problem": 7}\n',
+        b'{"problem": "", "lasting": true}\n',
+        b'{"problem": 7, "lasting": true}\n',
+        b'{"problem": "It is so.", "lasting": 1}\n',
+        PROBLEM.replace(b"}", b', "bytes": [-1]}'),
+        PROBLEM.replace(b"}", b', "bytes": [true]}'),
+        PROBLEM.replace(b"}", b', "bytes": "3"}'),
+        PROBLEM.replace(b"}", b', "bytes": [%d]}' % (MOST_BYTES + 1)),
         b'{"metadata": {}}\n',
         json.dumps({"metadata": VALID, "problem": "both"}).encode() + b"\n",
         json.dumps({"metadata": VALID | {"unknown": 1}}).encode() + b"\n",
@@ -471,7 +492,8 @@ async def test_an_answer_beyond_the_bound_counts_as_a_crash(tmp_path: Path) -> N
 async def test_a_worker_that_cannot_work_counts_as_a_crash(command: tuple[str, ...]) -> None:
     prober = Prober(command=command)
     for _ in range(2):
-        assert (await problem(prober, Path("/a/b"))).outcome == "crashed"
+        told = await problem(prober, Path("/a/b"))
+        assert (told.outcome, told.lasting) == ("crashed", False)
     await prober.close()
 
 
@@ -479,7 +501,7 @@ async def test_a_worker_that_cannot_work_counts_as_a_crash(command: tuple[str, .
 
 
 def run(source: str, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    source = f"import os, sys; from service.library import probe_worker as worker; {source}"
+    source = f"import os, sys; from service.library import worker; {source}"
     return subprocess.run(
         [sys.executable, "-c", source, *arguments],
         check=False,
@@ -499,14 +521,55 @@ def test_a_file_that_takes_too_much_memory_is_a_problem() -> None:
     result = run(
         "worker.limit_process();"
         "worker.metadata_of = lambda *_: bytearray(2 * worker.MEMORY);"
-        "print(worker.answer_to(sys.executable))"
+        "print(worker.answer_to({'task': 'probe', 'path': sys.executable}))"
     )
     assert b"memory" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("hindrance", "reason"),
+    [
+        ("os.geteuid() or os.seteuid(65534)", "permission denied"),  # root may read everything
+        ("worker.resource.setrlimit(worker.resource.RLIMIT_NOFILE, (3, 3))", "Too many open files"),
+    ],
+)
+def test_what_is_not_the_files_doing_may_pass(tmp_path: Path, hindrance: str, reason: str) -> None:
+    path = mp4(tmp_path / "a.mp4")
+    path.chmod(0)
+    request = json.dumps({"task": "probe", "path": str(path)})
+    source = f"import json; {hindrance}; print(json.dumps(worker.answer_to({request})[0]))"
+    told = json.loads(run(source).stdout)
+    assert reason in told["problem"]
+    assert told["lasting"] is False
+
+
+class FailingDisk(io.FileIO):
+    """A file of which the first bytes alone can be read."""
+
+    def __init__(self, path: Path, readable: int) -> None:
+        super().__init__(path)
+        self._readable = readable
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.tell() + (size or 0) > self._readable:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().read(size)
+
+
+@pytest.mark.parametrize("readable", [0, 1000, 20_000])
+def test_a_file_that_the_disk_cannot_read_is_not_called_damaged(
+    tmp_path: Path, readable: int
+) -> None:
+    path = mp4(tmp_path / "a.mp4")
+    size = path.stat().st_size
+    assert size > readable  # and its index is at the end
+    with FailingDisk(path, readable) as file, pytest.raises(OSError, match="Input/output error"):
+        metadata_of(file, size)
+
+
 def test_nothing_but_answers_reaches_standard_output() -> None:
     result = run(
-        "worker.answer_to = lambda _: {'said': os.write(1, b'noise')}; worker.main()",
+        "worker.answer_to = lambda _: ({'said': os.write(1, b'noise')}, ()); worker.main()",
         given=b'{"path": "/"}\n',
     )
     assert result.stdout == b'{"said": 5}\n'
@@ -514,8 +577,8 @@ def test_nothing_but_answers_reaches_standard_output() -> None:
 
 
 def test_a_worker_that_hangs_ends_itself(fifo: Path) -> None:
-    request = json.dumps({"path": str(fifo)}).encode() + b"\n"
-    result = subprocess.run([*WORKER, "1"], check=False, input=request, timeout=30)
+    request = json.dumps({"task": "probe", "path": str(fifo), "wall": 1}).encode() + b"\n"
+    result = subprocess.run(WORKER, check=False, input=request, timeout=30)
     assert result.returncode == -signal.SIGALRM
 
 

@@ -1,4 +1,8 @@
+import os
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -6,29 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from service.library.derived import Derived
-from service.library.video import Metadata, Stream
+from service.library.derived import Derived, name_of
 
-PATH, REVISION = "sub/film.mp4", "3039-18ae2d7f2c3a4b00"
-FULL = Metadata(
-    container="mov,mp4,m4a,3gp,3g2,mj2",
-    duration=12.345678901234567,
-    bit_rate=5_000_000_000,
-    title='Ümläut "quoted" 🎬 \x00\x1f\u2028',
-    index_at_front=False,
-    streams=(
-        Stream(
-            kind="video",
-            codec="h264",
-            codec_string="avc1.64001E",
-            width=320,
-            height=240,
-            frame_rate=30000 / 1001,
-        ),
-        Stream(kind="audio", codec="aac", channels=2, sample_rate=48000, language="deu"),
-    ),
-)
-BARE = Metadata(container="mp3", duration=None, bit_rate=None, streams=())
+ROOM = 1 << 30
+KIND = "poster"
+NAME = name_of(KIND, "sub/film.mp4", "3039-18ae2d7f2c3a4b00")
+FACTS = '{"width": 480, "title": "Ümläut 🎬"}'.encode()
+BLOBS = (b"\x00\xff" * 5000, b"", b"\n second \n")
 
 
 @pytest.fixture
@@ -37,115 +25,108 @@ def folder(tmp_path: Path) -> Path:
 
 
 def files(folder: Path) -> list[Path]:
-    return [file for file in folder.rglob("*") if file.is_file()]
+    return [file for file in folder.rglob("*") if file.is_file() and file.parent.name != "locks"]
+
+
+def read(derived: Derived, name: str = NAME) -> tuple[bytes | None, list[bytes | None]]:
+    return derived.load(KIND, name), [derived.blob(KIND, name, n) for n in range(len(BLOBS))]
+
+
+def unused_for(folder: Path, name: str, seconds: float) -> None:
+    (file,) = folder.rglob(name)
+    at = time.time() - seconds
+    os.utime(file, (at, at))
 
 
 def test_what_is_kept_comes_back_as_it_was(folder: Path) -> None:
-    derived = Derived(folder)
-    derived.save(PATH, REVISION, FULL)
-    derived.save("bare.mp3", REVISION, BARE)
-    assert derived.load(PATH, REVISION) == FULL
-    assert derived.load("bare.mp3", REVISION) == BARE
-    assert Derived(folder).load(PATH, REVISION) == FULL  # after a restart as well
+    derived = Derived(folder, ROOM)
+    assert derived.save(KIND, NAME, FACTS, BLOBS)
+    assert read(derived) == (FACTS, list(BLOBS))
+    assert read(Derived(folder, ROOM)) == (FACTS, list(BLOBS))  # after a restart as well
 
 
-def test_streams_that_are_alike_are_held_once(folder: Path) -> None:
-    derived = Derived(folder)
-    derived.save(PATH, REVISION, FULL)
-    derived.save("other.mp4", REVISION, FULL.model_copy(update={"title": "Other"}))
-    one, other = derived.load(PATH, REVISION), derived.load("other.mp4", REVISION)
-    assert one
-    assert other
-    assert one.streams is other.streams
-    assert (one.title, other.title) == (FULL.title, "Other")
+def test_facts_may_be_longer_than_what_is_read_at_once(folder: Path) -> None:
+    derived = Derived(folder, ROOM)
+    long = b"x" * 200_000
+    derived.save(KIND, NAME, long, BLOBS)
+    assert read(derived) == (long, list(BLOBS))
+
+
+def test_there_may_be_more_parts_than_the_first_read_tells_of(folder: Path) -> None:
+    derived = Derived(folder, ROOM)
+    many = [b"%d" % number for number in range(3000)]
+    derived.save(KIND, NAME, FACTS, many)
+    assert derived.load(KIND, NAME) == FACTS
+    assert derived.blob(KIND, NAME, 2999) == b"2999"
 
 
 def test_nothing_was_kept_is_none_and_makes_no_folder(folder: Path) -> None:
-    assert Derived(folder).load(PATH, REVISION) is None
+    derived = Derived(folder, ROOM)
+    assert derived.load(KIND, NAME) is None
+    assert derived.blob(KIND, NAME, 0) is None
     assert not folder.exists()
 
 
+def test_bytes_of_a_number_that_is_not_there_are_none(folder: Path) -> None:
+    derived = Derived(folder, ROOM)
+    derived.save(KIND, NAME, FACTS, BLOBS)
+    assert derived.blob(KIND, NAME, len(BLOBS)) is None
+
+
 def test_the_last_one_kept_counts(folder: Path) -> None:
-    derived = Derived(folder)
-    derived.save(PATH, REVISION, BARE)
-    derived.save(PATH, REVISION, FULL)
-    assert derived.load(PATH, REVISION) == FULL
+    derived = Derived(folder, ROOM)
+    derived.save(KIND, NAME, b"first")
+    derived.save(KIND, NAME, FACTS, BLOBS)
+    assert read(derived) == (FACTS, list(BLOBS))
     assert len(files(folder)) == 1
 
 
-@pytest.mark.parametrize(
-    ("path", "revision"),
-    [
-        (PATH, "3039-18ae2d7f2c3a4b01"),
-        (PATH, ""),
-        (PATH, f"{REVISION}/sub"),
-        ("film.mp4", REVISION),
-        ("sub/film.MP4", REVISION),
-        ("sub/film.mp4/", REVISION),
-        ("", REVISION),
-        (REVISION, PATH),
-    ],
-)
-def test_another_path_or_revision_is_another_video(folder: Path, path: str, revision: str) -> None:
-    derived = Derived(folder)
-    derived.save(PATH, REVISION, FULL)
-    assert derived.load(path, revision) is None
-    derived.save(path, revision, BARE)
-    assert derived.load(PATH, REVISION) == FULL
+def test_names_tell_kinds_and_parts_apart() -> None:
+    names = {
+        name_of("poster", "a", "b"),
+        name_of("captions", "a", "b"),
+        name_of("poster", "b", "a"),
+        name_of("poster", "a"),
+        name_of("poster", "ab"),
+        name_of("poster", "a", "", "b"),
+        name_of("poster", 'a", "b'),
+        name_of("poster", "x" * 100_000 + "\0\ud800"),
+    }
+    assert len(names) == 8
+    assert all(len(name) == 32 and name.isalnum() for name in names)
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["../../outside.mp4", "/etc/passwd", "..", "", "a/" * 2000, "x" * 4096, "nul\0", "日本語/🎬"],
-    ids=lambda path: ascii(path[:20]),
-)
-def test_whatever_the_path_nothing_is_written_outside(tmp_path: Path, path: str) -> None:
-    derived = Derived(tmp_path / "derived")
-    derived.save(path, REVISION, FULL)
-    assert derived.load(path, REVISION) == FULL
-    assert files(tmp_path) == files(tmp_path / "derived" / "metadata")
-    assert len(files(tmp_path)) == 1
-
-
-WHOLE = FULL.model_dump_json().encode()
-DAMAGED = {
-    "empty": b"",
-    "cut off": WHOLE[:-1],
-    "half": WHOLE[: len(WHOLE) // 2],
-    "zeros, as after a power cut": bytes(len(WHOLE)),
-    "something behind": WHOLE + WHOLE,
-    "no UTF-8": WHOLE.replace(b"aac", b"\xff\xfe\xff"),
-    "other JSON": b"[]",
-    "null": b"null",
-    "a field missing": b'{"container": "mp4", "duration": 1, "bit_rate": 1}',
-    "a field of another type": WHOLE.replace(b'"h264"', b"264"),
-    "a field of another release": WHOLE.replace(b'"title"', b'"headline"'),
-    "nested without end": b'{"streams":' + b"[" * 100_000,
-}
-
-
-@pytest.mark.parametrize("damaged", DAMAGED.values(), ids=DAMAGED.keys())
-def test_a_damaged_file_is_none_and_is_made_again(folder: Path, damaged: bytes) -> None:
-    assert damaged != WHOLE
-    derived = Derived(folder)
-    derived.save(PATH, REVISION, FULL)
+def test_every_damaged_or_missing_byte_is_noticed(folder: Path) -> None:
+    derived = Derived(folder, ROOM)
+    derived.save(KIND, NAME, FACTS, (b"abc", b"def"))
     (file,) = files(folder)
-    file.write_bytes(damaged)
-    assert derived.load(PATH, REVISION) is None
-    derived.save(PATH, REVISION, FULL)
-    assert derived.load(PATH, REVISION) == FULL
+    whole = file.read_bytes()
+    for at in range(len(whole)):
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        told = (derived.load(KIND, NAME), derived.blob(KIND, NAME, 0), derived.blob(KIND, NAME, 1))
+        expected: tuple[bytes | None, ...] = (FACTS, b"abc", b"def")
+        if at >= len(whole) - 6:  # one of the two blobs; what else there is, is as it was
+            damaged = 1 if at < len(whole) - 3 else 2
+            expected = tuple(None if n == damaged else part for n, part in enumerate(expected))
+            assert told == expected
+        else:
+            assert told == (None, None, None), at
+        file.write_bytes(whole[:at])
+        assert derived.load(KIND, NAME) is None, at
+    derived.save(KIND, NAME, FACTS, BLOBS)
+    assert read(derived) == (FACTS, list(BLOBS))
 
 
-@given(data=st.binary())
+@given(data=st.binary(max_size=200))
 def test_whatever_bytes_are_there_they_are_none(
     tmp_path_factory: pytest.TempPathFactory, data: bytes
 ) -> None:
     folder = tmp_path_factory.getbasetemp() / "whatever-bytes"
-    derived = Derived(folder)
-    derived.save(PATH, REVISION, FULL)
+    derived = Derived(folder, ROOM)
+    derived.save(KIND, NAME, FACTS, BLOBS)
     (file,) = files(folder)
     file.write_bytes(data)
-    assert derived.load(PATH, REVISION) is None
+    assert read(derived) == (None, [None] * len(BLOBS))
 
 
 def unwritable(tmp_path: Path, how: str) -> Path:
@@ -155,7 +136,7 @@ def unwritable(tmp_path: Path, how: str) -> Path:
         folder.write_bytes(b"")
     elif how == "a file where its folder goes":
         folder.mkdir()
-        (folder / "metadata").write_bytes(b"")
+        (folder / KIND).write_bytes(b"")
     elif how == "a link that leads nowhere":
         folder.symlink_to("circle")
         (tmp_path / "circle").symlink_to("derived")
@@ -167,10 +148,12 @@ def unwritable(tmp_path: Path, how: str) -> Path:
 )
 def test_a_folder_that_cannot_be_written_only_warns(tmp_path: Path, how: str) -> None:
     folder = unwritable(tmp_path, how)
-    derived = Derived(folder)
+    derived = Derived(folder, ROOM)
     with capture_logs() as lines:
-        derived.save(PATH, REVISION, FULL)
-        assert derived.load(PATH, REVISION) is None
+        assert not derived.save(KIND, NAME, FACTS)
+        assert derived.load(KIND, NAME) is None
+        derived.sweep()
+        derived.drop(KIND, NAME)
     (line,) = lines
     assert line["log_level"] == "warning"
     assert str(folder) in line["folder"]
@@ -178,41 +161,143 @@ def test_a_folder_that_cannot_be_written_only_warns(tmp_path: Path, how: str) ->
 
 
 def test_a_write_that_fails_leaves_nothing_half_done(folder: Path) -> None:
-    derived = Derived(folder)
-    derived.save(PATH, REVISION, FULL)
+    derived = Derived(folder, ROOM)
+    derived.save(KIND, NAME, FACTS)
     (target,) = files(folder)
     target.unlink()
     target.mkdir()  # a file cannot take its place
     with capture_logs() as lines:
-        derived.save(PATH, REVISION, FULL)
+        assert not derived.save(KIND, NAME, FACTS)
     assert [line["log_level"] for line in lines] == ["warning"]
-    assert derived.load(PATH, REVISION) is None
+    assert derived.load(KIND, NAME) is None
     assert files(folder) == []
 
 
 def test_two_writers_and_a_reader_never_see_half_a_file(folder: Path) -> None:
     # Replicas may share the folder. What each writes is whole, and large enough to be torn.
-    versions = [
-        FULL.model_copy(update={"streams": (FULL.streams[number],) * 2000}) for number in (0, 1)
-    ]
-    Derived(folder).save(PATH, REVISION, versions[0])
+    versions = [(b"%d" % number, [bytes([number]) * 500_000]) for number in (1, 2)]
+    Derived(folder, ROOM).save(KIND, NAME, *versions[0])
     start = threading.Barrier(2)
 
     def write(number: int) -> None:
-        derived = Derived(folder)
+        derived = Derived(folder, ROOM)
         start.wait(30)
         for _ in range(30):
-            derived.save(PATH, REVISION, versions[number])
+            derived.save(KIND, NAME, *versions[number])
 
     writers = [threading.Thread(target=write, args=(number,)) for number in (0, 1)]
+    seen, pieces = set(), set()
     with capture_logs() as lines:
         for writer in writers:
             writer.start()
-        read = [Derived(folder).load(PATH, REVISION)]
+        derived = Derived(folder, ROOM)
         while any(writer.is_alive() for writer in writers):
-            read.append(Derived(folder).load(PATH, REVISION))
+            seen.add(derived.load(KIND, NAME))
+            pieces.add(derived.blob(KIND, NAME, 0))
         for writer in writers:
             writer.join()
-    assert all(one in versions for one in read)
+    assert seen <= {facts for facts, _ in versions}
+    assert pieces <= {blobs[0] for _, blobs in versions}
     assert lines == []
     assert len(files(folder)) == 1  # no temporary file is left
+
+
+# The bound
+
+
+def test_those_that_were_not_used_for_longest_make_room(folder: Path) -> None:
+    derived = Derived(folder, 10 * 100_000)
+    names = [name_of(KIND, str(number)) for number in range(12)]
+    for number, name in enumerate(names):
+        derived.save(KIND, name, FACTS, [bytes(99_000)])
+        unused_for(folder, name, 86_400 * (20 - number))
+    assert derived.is_over
+    derived.load(KIND, names[0])  # which makes the oldest one the latest
+    derived.blob(KIND, names[2], 0)
+    derived.sweep([(KIND, names[4])])
+    kept = [name for name in names if derived.load(KIND, name)]
+    assert {names[0], names[2], names[4], *names[8:]} <= set(kept)
+    assert not {names[1], names[3]} & set(kept)
+    assert sum(file.stat().st_size for file in files(folder)) <= 10 * 100_000
+    assert derived.size <= 10 * 100_000
+    assert not derived.is_over
+
+
+def test_a_sweep_of_what_fits_drops_nothing(folder: Path) -> None:
+    derived = Derived(folder, ROOM)
+    derived.save(KIND, NAME, FACTS, BLOBS)
+    unused_for(folder, NAME, 10 * 365 * 86_400)
+    derived.sweep()
+    assert derived.load(KIND, NAME) == FACTS
+    assert 0 < derived.size < 100_000
+    assert not derived.is_full
+
+
+def test_what_a_dead_process_left_half_written_is_dropped_and_what_is_not_ours_stays(
+    folder: Path,
+) -> None:
+    derived = Derived(folder, 1)
+    derived.save(KIND, NAME, FACTS)
+    of_now, abandoned = folder / KIND / "tmpnow", folder / KIND / "tmpold"
+    foreign = folder / "thesis.doc"
+    for file in (of_now, abandoned, foreign):
+        file.write_bytes(b"x")
+    os.utime(abandoned, (0, 0))
+    os.utime(foreign, (0, 0))
+    derived.sweep()
+    assert foreign.exists()
+    assert not abandoned.exists()
+
+
+def test_a_replica_sees_how_much_others_have_kept_when_it_sweeps(folder: Path) -> None:
+    one, other = Derived(folder, 200_000), Derived(folder, 200_000)
+    one.save(KIND, NAME, FACTS, [bytes(195_000)])
+    assert not other.is_full
+    other.sweep()
+    assert other.is_full
+    assert one.is_full
+
+
+# Claims
+
+
+def test_what_is_claimed_is_nobody_elses_until_it_is_let_go(folder: Path) -> None:
+    one, other = Derived(folder, ROOM), Derived(folder, ROOM)
+    mine = one.claim(NAME)
+    assert mine is not None
+    assert other.claim(NAME) is None
+    assert one.claim(NAME) is None
+    another = other.claim(("0" if NAME[0] != "0" else "1") + NAME[1:])
+    assert another is not None
+    os.close(another)
+    os.close(mine)
+    theirs = other.claim(NAME)
+    assert theirs is not None
+    os.close(theirs)
+
+
+def test_what_a_killed_process_had_claimed_is_free(folder: Path) -> None:
+    derived = Derived(folder, ROOM)
+    claim = (
+        "import sys, time; from pathlib import Path; from service.library.derived import Derived;"
+        f"Derived(Path(sys.argv[1]), 1).claim({NAME!r}); print(flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", claim, str(folder)], stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        process.stdout.readline()
+        assert derived.claim(NAME) is None
+        process.kill()
+    free = derived.claim(NAME)
+    assert free is not None
+    os.close(free)
+
+
+def test_where_nothing_can_be_locked_everyone_may(tmp_path: Path) -> None:
+    folder = tmp_path / "derived"
+    folder.write_bytes(b"")
+    claims = [Derived(folder, ROOM).claim(NAME) for _ in range(2)]
+    assert None not in claims
+    for claim in claims:
+        os.close(claim or -1)

@@ -1,6 +1,7 @@
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 from service.library import library as module
 from service.library.catalogue import Catalogue
 from service.library.derived import Derived
+from service.library.facts import NO_COMPANIONS, Companions, Subject
 from service.library.library import Library, Timing
 from service.library.probe import ProbeProblem
+from service.library.probed import Probed
 from service.library.video import Metadata, State
 from service.metrics import Metrics
 from service.storage.base import Entry, Source
@@ -30,30 +33,31 @@ class Folder:
         self.files = [entry(f"{number}.mp4") for number in range(count)]
         self.walks = 0
         self.threads: set[threading.Thread] = set()
-        self.gate = threading.Event()
-        self.gate.set()
 
     def entries(self) -> Iterator[Entry]:
         self.threads.add(threading.current_thread())
         yield from list(self.files)
-        assert self.gate.wait(PATIENCE)
         self.walks += 1
 
     async def open(self, path: str) -> Source:
         raise NotImplementedError
 
 
-class Counting(Derived):
-    """What is derived, and what was asked of it."""
+class Counting(Probed):
+    """What was probed, and what was asked of it."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+        super().__init__(Derived(folder, 1 << 30))
         self.loads: list[str] = []
         self.threads: set[threading.Thread] = set()
+        self.gate = threading.Event()
+        self.gate.set()
 
-    def load(self, path: str, revision: str) -> Metadata | None:
+    def load(self, path: str, revision: str) -> Metadata | ProbeProblem | None:
         self.loads.append(path)
         self.threads.add(threading.current_thread())
+        if path == "second.mp4":
+            assert self.gate.wait(PATIENCE)
         return super().load(path, revision)
 
 
@@ -83,14 +87,16 @@ class Running:
 
     def __init__(self, root: Path, count: int) -> None:
         self.folder = Folder(count)
-        self.derived = Counting(root / "derived")
+        self.probed = Counting(root / "derived")
         self.prober = Asked()
+        self.subjects: Mapping[str, Subject] = {}
         (root / "media").mkdir()
         self.library = Library(
             storage=self.folder,
             root=root / "media",
             prober=self.prober,
-            derived=self.derived,
+            probed=self.probed,
+            follower=self,
             metrics=Metrics(),
             timing=Timing(rescan_interval=0.01, settle_time=0),
         )
@@ -108,11 +114,14 @@ class Running:
         walks = self.folder.walks
         await self.until(lambda: self.folder.walks >= walks + 3)
 
+    def follow(self, subjects: Mapping[str, Subject]) -> None:
+        self.subjects = subjects
+
     def states(self) -> list[State]:
         return [video.state for video in self.library.catalogue.videos]
 
     def forget_counts(self) -> None:
-        self.derived.loads.clear()
+        self.probed.loads.clear()
         self.prober.paths.clear()
 
 
@@ -123,7 +132,7 @@ async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     one = Running(tmp_path, 100)
     one.library.start()
     yield one
-    one.folder.gate.set()
+    one.probed.gate.set()
     await one.library.stop()
 
 
@@ -134,7 +143,7 @@ async def test_a_scan_that_finds_nothing_new_is_a_walk_and_nothing_else(running:
     before = running.library.catalogue
     await running.scans()
     assert running.library.catalogue is before
-    assert running.derived.loads == []
+    assert running.probed.loads == []
     assert running.prober.paths == []
 
 
@@ -145,7 +154,7 @@ async def test_an_added_file_is_the_only_one_that_is_looked_into(running: Runnin
     before = running.library.catalogue
     running.folder.files.append(entry("added.mp4"))
     await running.until_probed(101)
-    assert set(running.derived.loads) == {"added.mp4"}
+    assert set(running.probed.loads) == {"added.mp4"}
     assert running.prober.paths == ["added.mp4"]
     for video in before.videos:
         assert running.library.catalogue.get(video.path) is video
@@ -169,7 +178,7 @@ async def test_a_replaced_file_is_the_only_one_that_is_looked_into(running: Runn
 
 
 async def test_a_removed_file_costs_nothing_and_is_forgotten(running: Running) -> None:
-    running.prober.answer = ProbeProblem("no video", "failed")
+    running.prober.answer = ProbeProblem("no room", "failed", lasting=False)
     running.folder.files.append(entry("odd.mp4"))
     await running.until(lambda: "odd.mp4" in running.prober.paths)
     await running.until(lambda: State.PENDING not in running.states())
@@ -177,7 +186,7 @@ async def test_a_removed_file_costs_nothing_and_is_forgotten(running: Running) -
     await running.until(lambda: running.library.catalogue.get("odd.mp4") is None)
     running.forget_counts()
     await running.scans()
-    assert (running.derived.loads, running.prober.paths) == ([], [])
+    assert (running.probed.loads, running.prober.paths) == ([], [])
     running.folder.files.append(odd)  # what was wrong with it then is not held against it
     await running.until(lambda: running.prober.paths == ["odd.mp4"])
 
@@ -188,13 +197,13 @@ async def test_what_is_probed_during_a_scan_is_not_probed_again(running: Running
     running.prober.gate.clear()
     running.folder.files.append(entry("first.mp4"))
     await running.until(lambda: running.prober.paths == ["first.mp4"])
-    running.folder.gate.clear()
+    running.probed.gate.clear()
     running.folder.files.append(entry("second.mp4"))
-    walked = len(running.derived.loads)
-    await running.until(lambda: "second.mp4" in running.derived.loads[walked:])
+    walked = len(running.probed.loads)
+    await running.until(lambda: "second.mp4" in running.probed.loads[walked:])
     running.prober.gate.set()  # while that scan, to which the first is new, is under way
     await running.until(lambda: State.PENDING not in running.states())
-    running.folder.gate.set()
+    running.probed.gate.set()
     await running.until_probed(102)
     assert running.prober.paths == ["first.mp4", "second.mp4"]
 
@@ -212,6 +221,49 @@ async def test_the_event_loop_neither_walks_nor_loads_nor_builds(
     monkeypatch.setattr(module, "Catalogue", Noting)
     running.folder.files.append(entry("added.mp4"))
     await running.until_probed(101)
-    for threads in (running.folder.threads, running.derived.threads, builders):
+    for threads in (running.folder.threads, running.probed.threads, builders):
         assert threads
         assert threading.current_thread() not in threads
+
+
+async def test_a_lasting_problem_is_kept_and_a_passing_one_is_tried_again_when_touched(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await running.until_probed(100)
+    running.prober.answer = ProbeProblem("no video", "failed")
+    running.folder.files.append(entry("lasting.mp4"))
+    await running.until(lambda: State.FAILED in running.states())
+    running.prober.answer = ProbeProblem("permission denied", "failed", lasting=False)
+    running.folder.files.append(entry("passing.mp4"))
+    await running.until(lambda: running.states().count(State.FAILED) == 2)
+    await running.scans()
+    assert isinstance(running.probed.load("lasting.mp4", "1-1"), ProbeProblem)
+    assert running.probed.load("passing.mp4", "1-1") is None
+    running.forget_counts()
+    await running.scans()
+    assert running.prober.paths == []  # nothing has changed
+    running.prober.answer = KNOWN
+    running.folder.files = [replace(file, touched=2.0) for file in running.folder.files]
+    await running.until(lambda: running.states().count(State.FAILED) == 1)
+    assert running.prober.paths == ["passing.mp4"]
+
+
+async def test_what_lies_beside_a_video_belongs_to_it_and_is_no_video(running: Running) -> None:
+    await running.until_probed(100)
+    running.folder.files += [
+        entry("a/film.mp4"),
+        entry("a/film.en.vtt"),
+        entry("a/film.jpg"),
+        entry("b/other.mp4"),
+    ]
+    await running.until_probed(102)
+    companions = running.subjects["a/film.mp4"].companions
+    assert companions == Companions(entry("a/film.jpg"), None, (entry("a/film.en.vtt"),))
+    assert running.subjects["b/other.mp4"].companions == NO_COMPANIONS
+    before = running.subjects["a/film.mp4"]
+    running.folder.files[101] = entry("a/film.en.vtt", "2-2")  # as if it were edited
+    await running.until(lambda: running.subjects["a/film.mp4"] is not before)
+    after = running.subjects["a/film.mp4"]
+    assert after.captions != before.captions
+    assert after.poster == before.poster
+    assert after.video is before.video

@@ -539,6 +539,16 @@ async def test_viewers_of_one_file_share_its_descriptor_for_a_moment(
     assert open_below(media) == []
 
 
+async def test_however_many_files_are_asked_for_few_are_kept_open(
+    told: LocalStorage, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "_MOST_RECENT", 5)
+    for number in range(20):
+        (media / f"{number}.mp4").write_bytes(b"film")
+        (await told.open(f"{number}.mp4")).close()
+        assert len(open_below(media)) <= 5
+
+
 async def test_a_replaced_file_is_seen_at_once(told: LocalStorage, media: Path) -> None:
     (media / "new").write_bytes(content(SIZE, 2))
     os.utime(media / "new", ns=(0, (media / "film.mp4").stat().st_mtime_ns))  # and as long

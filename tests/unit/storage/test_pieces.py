@@ -1,6 +1,6 @@
 """How much is sent at a time, by what was taken before."""
 
-from service.storage.pieces import LARGE, SMALL, Paces, Pieces
+from service.storage.pieces import _MOST_CONNECTIONS, LARGE, SMALL, Paces, Pieces
 
 AT_ONCE, IN_A_SECOND = 0.001, 1.0
 BOTH_KERNELS = 256 * 1024  # what they take for a client that reads nothing (pieces.py)
@@ -59,3 +59,22 @@ def test_large_pieces_that_nobody_takes_make_those_of_all_others_small() -> None
     assert prompt(paces, 2000).size == SMALL
     stopped[0].hold(-LARGE)
     assert prompt(paces, 2000).size == LARGE
+
+
+def test_a_connections_next_response_begins_as_its_last_one_ended_and_no_others() -> None:
+    paces = Paces()
+    prompt(paces, 1)
+    assert paces.of(1).size == LARGE
+    assert paces.of(2).size == SMALL
+
+
+def test_of_too_many_connections_the_one_that_asked_longest_ago_is_forgotten() -> None:
+    paces = Paces()
+    for client in (1, 2):
+        prompt(paces, client)
+    for client in range(3, _MOST_CONNECTIONS + 1):
+        paces.of(client)
+    paces.of(1)  # asks again
+    paces.of(_MOST_CONNECTIONS + 1)  # is one too many
+    assert paces.of(1).size == LARGE
+    assert paces.of(2).size == SMALL

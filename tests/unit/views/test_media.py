@@ -35,22 +35,29 @@ def scope(path: str, *headers: tuple[bytes, bytes]) -> dict[str, Any]:
     }
 
 
-async def answer(folder: Path, asked: dict[str, Any]) -> list[dict[str, Any]]:
-    """Give the messages that the application sends; the client neither says more nor leaves."""
+async def answer(
+    folder: Path, asked: dict[str, Any], leaving_after: int | None = None
+) -> list[dict[str, Any]]:
+    """Give the messages that the application sends to a client, which says nothing more.
+
+    It takes all at once, so that no send waits. It stays, or leaves when it has so many messages.
+    """
     settings = load({"REELAY_MEDIA": str(folder), "REELAY_DERIVED": str(folder.parent / "derived")})
     app: Any = create_app(settings)
     messages: list[dict[str, Any]] = []
-    said = asyncio.Event()
+    said, left = asyncio.Event(), asyncio.Event()
 
     async def receive() -> dict[str, Any]:
         if not said.is_set():
             said.set()
             return {"type": "http.request", "body": b"", "more_body": False}
-        await asyncio.Event().wait()
-        raise AssertionError
+        await left.wait()
+        return {"type": "http.disconnect"}
 
     async def send(message: dict[str, Any]) -> None:
         messages.append(message)
+        if len(messages) == leaving_after:
+            left.set()
 
     await app(asked, receive, send)
     return messages
@@ -93,6 +100,16 @@ async def test_a_disk_that_fails_at_the_open_is_503(
     start, *body = await answer(media, scope("/media/film.mp4"))
     assert start["status"] == 503
     assert b"cannot be" in b"".join(message["body"] for message in body)
+
+
+async def test_a_client_that_has_left_gets_no_further_piece_though_no_send_waits(
+    media: Path,
+) -> None:
+    write(media, "film.mp4", content(9 * SMALL))
+    start, *body = await answer(media, scope("/media/film.mp4"), leaving_after=4)
+    assert start["status"] == 200
+    assert [len(message["body"]) for message in body] == [SMALL] * 3
+    assert body[-1]["more_body"]
 
 
 async def test_a_body_of_one_piece_is_one_message_and_the_last(media: Path) -> None:

@@ -1,0 +1,17 @@
+"""The film that clients ask for."""
+
+import os
+import time
+from pathlib import Path
+
+_CHUNK = 4 * 1024**2
+
+
+def write_film(path: Path, size: int) -> None:
+    """Write so many bytes, a multiple of 4 MiB; what they are does not matter."""
+    chunk = os.urandom(_CHUNK)
+    with path.open("wb") as file:
+        for _ in range(size // _CHUNK):
+            file.write(chunk)
+    aged = time.time() - 60  # older than what counts as just changed
+    os.utime(path, (aged, aged))

@@ -1,0 +1,282 @@
+"""Has things made of videos, in the background: what was asked for last comes first.
+Law: what fails is noted, and not tried again until the file changes; nobody waits for any of it.
+Replicas that share the folder make each thing once; whoever dies over it leaves it to the next."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Mapping
+from functools import partial
+from typing import NamedTuple
+
+import structlog
+
+from service.library.derived import Derived
+from service.library.facts import (
+    NONE,
+    WAITING,
+    Artefact,
+    Facts,
+    Kind,
+    Problem,
+    State,
+    Subject,
+    artefact,
+)
+from service.library.making import ClaimedError, Job, Maker, NotMadeError
+from service.library.probed import metadata_name
+from service.library.video import State as VideoState
+from service.library.workers import Pool
+from service.metrics import Metrics
+
+_log = structlog.get_logger()
+
+# Seconds until something is looked at again that another replica makes.
+_OTHERS_TURN = 2.0
+
+# Seconds after which what failed for no fault of the file's is tried again, if it is asked for.
+_TRY_AGAIN = 60.0
+
+# Seconds between two looks at how much the folder holds.
+_SWEEP_INTERVAL = 3600.0
+
+
+class _Look(NamedTuple):
+    """What a look into the folder found."""
+
+    found: list[tuple[Job, Facts]]
+    missing: list[Job]
+    gone: set[str]
+
+
+class Deriver:
+    """Keeps what is derived true to the library, from `start` to `stop`."""
+
+    def __init__(
+        self, maker: Maker, derived: Derived, pool: Pool, metrics: Metrics, workers: int
+    ) -> None:
+        self._maker = maker
+        self._derived = derived
+        self._pool = pool
+        self._workers = workers
+        self._subjects: Mapping[str, Subject] = {}
+        self._known: dict[str, tuple[Kind, Artefact]] = {}
+        self._waiting: dict[Kind, dict[str, Job]] = {kind: {} for kind in Kind}
+        self._requested: dict[str, Job] = {}
+        """In the order in which they were asked for; these are not among those that wait."""
+        self._under_way: set[str] = set()
+        self._try_again: dict[str, float] = {}
+        self._counts: Counter[tuple[Kind, State]] = Counter()
+        self._work = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        metrics.derived_bytes.set_function(lambda: derived.size)
+        for kind in Kind:
+            for state in (State.READY, State.FAILED, State.WAITING):
+                series = metrics.derived.labels(kind, state)
+                series.set_function(partial(self._count, kind, state))
+
+    def start(self) -> None:
+        """Begin to look and to make."""
+        self._tasks = [
+            asyncio.create_task(self._look_always(), name="look"),
+            asyncio.create_task(self._sweep_always(), name="sweep"),
+        ]
+        for _ in range(self._workers):
+            self._tasks.append(asyncio.create_task(self._make_always(), name="make"))
+
+    async def stop(self) -> None:
+        """End the tasks and the processes that `start` began."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._pool.close()
+
+    def follow(self, subjects: Mapping[str, Subject]) -> None:
+        """Learn what the library holds now."""
+        self._subjects = subjects
+        self._changed.set()
+
+    def subject(self, path: str) -> Subject | None:
+        """Give what there is to be derived from a video of the library."""
+        return self._subjects.get(path)
+
+    def of(self, path: str, kind: Kind) -> Artefact:
+        """Say how far something has come."""
+        subject = self._subjects.get(path)
+        name = subject.name(kind) if subject else None
+        if subject is None or name is None:
+            # Of a file that has not been probed nobody knows.
+            pending = subject is not None and subject.video.state is VideoState.PENDING
+            return WAITING if pending else NONE
+        known = self._known.get(name)
+        return known[1] if known else WAITING
+
+    def progress(self, kind: Kind) -> tuple[int, int]:
+        """Give how many have been made, and how many there are to be."""
+        made = self._counts[kind, State.READY]
+        return made, made + self._count(kind, State.WAITING)
+
+    def request(self, path: str, kind: Kind) -> None:
+        """Have something made before everything else, where it is not there."""
+        name = self._name(path, kind)
+        if name is None or name in self._under_way:
+            return
+        if name in self._known:
+            if time.monotonic() < self._try_again.get(name, float("inf")):
+                return
+            self._forget(name)
+        self._waiting[kind].pop(name, None)
+        self._requested.pop(name, None)
+        self._requested[name] = Job(kind, self._subjects[path], name)
+        self._work.set()
+
+    async def blob(self, path: str, kind: Kind, number: int) -> bytes | None:
+        """Give bytes of something that is ready. None where they are gone: it is made anew then."""
+        name = self._ready(path, kind)
+        if name is None:
+            return None
+        data = await asyncio.to_thread(self._derived.blob, kind, name, number)
+        if data is None:
+            await self._make_anew(path, kind, name)
+        return data
+
+    async def facts(self, path: str, kind: Kind) -> Facts:
+        """Give the facts of something that is ready; None as `blob` does."""
+        name = self._ready(path, kind)
+        if name is None:
+            return None
+        kept = await asyncio.to_thread(self._maker.load, kind, name)
+        if kept is None:
+            await self._make_anew(path, kind, name)
+            return None
+        return kept[0]
+
+    def _name(self, path: str, kind: Kind) -> str | None:
+        subject = self._subjects.get(path)
+        return subject.name(kind) if subject else None
+
+    def _count(self, kind: Kind, state: State) -> int:
+        if state is State.WAITING:
+            requested = sum(job.kind is kind for job in self._requested.values())
+            return len(self._waiting[kind]) + requested
+        return self._counts[kind, state]
+
+    def _ready(self, path: str, kind: Kind) -> str | None:
+        name = self._name(path, kind)
+        known = self._known.get(name) if name else None
+        return name if known and known[1].state is State.READY else None
+
+    def _learn(self, job: Job, facts: Facts) -> None:
+        self._forget(job.name)
+        known = artefact(facts)
+        self._known[job.name] = (job.kind, known)
+        self._counts[job.kind, known.state] += 1
+
+    def _forget(self, name: str) -> None:
+        self._try_again.pop(name, None)
+        known = self._known.pop(name, None)
+        if known:
+            self._counts[known[0], known[1].state] -= 1
+
+    async def _make_anew(self, path: str, kind: Kind, name: str) -> None:
+        await asyncio.to_thread(self._derived.drop, kind, name)
+        self._forget(name)
+        self.request(path, kind)
+
+    async def _look_always(self) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            looked_at = {*self._known, *self._requested, *self._under_way}
+            looked_at.update(*self._waiting.values())
+            look = await asyncio.to_thread(self._look, self._subjects, looked_at)
+            for name in look.gone:
+                self._forget(name)
+                self._requested.pop(name, None)
+                for waiting in self._waiting.values():
+                    waiting.pop(name, None)
+            for job, facts in look.found:
+                self._learn(job, facts)
+            for job in look.missing:
+                if job.name not in self._requested and job.name not in self._under_way:
+                    self._waiting[job.kind][job.name] = job
+            self._work.set()
+
+    def _look(self, subjects: Mapping[str, Subject], looked_at: set[str]) -> _Look:
+        """Look for what was kept of what is new. Blocks: for a thread."""
+        look, live = _Look([], [], set()), set()
+        # The newest first: who has just added a film looks at that.
+        for subject in sorted(subjects.values(), key=lambda subject: -subject.video.modified):
+            for kind in Kind:
+                if (name := subject.name(kind)) is None:
+                    continue
+                live.add(name)
+                if name in looked_at:
+                    continue
+                job, kept = Job(kind, subject, name), self._maker.load(kind, name)
+                if kept:
+                    look.found.append((job, kept[0]))
+                else:
+                    look.missing.append(job)
+        look.gone.update(looked_at - live)
+        return look
+
+    async def _make_always(self) -> None:
+        while True:
+            job = await self._next()
+            self._under_way.add(job.name)
+            try:
+                self._learn(job, await self._maker.make(job))
+            except ClaimedError:
+                asyncio.get_running_loop().call_later(_OTHERS_TURN, self._put_back, job)
+            except NotMadeError as error:
+                self._note_failure(job, str(error))
+            except Exception:  # noqa: BLE001 # the others are made all the same
+                _log.exception("deriving failed", path=job.subject.video.path, kind=job.kind)
+                self._note_failure(job, "The server failed over it: see its log.")
+            finally:
+                self._under_way.discard(job.name)
+            if self._derived.is_over:
+                await self._sweep()
+            if not self._under_way and not self._has_work():
+                self._pool.rest()
+
+    def _has_work(self) -> bool:
+        in_background = not self._derived.is_full and any(self._waiting.values())
+        return in_background or bool(self._requested)
+
+    async def _next(self) -> Job:
+        while not self._has_work():
+            self._work.clear()
+            await self._work.wait()
+        if self._requested:
+            return self._requested.popitem()[1]  # the last one
+        waiting = next(jobs for jobs in self._waiting.values() if jobs)
+        return waiting.pop(next(iter(waiting)))
+
+    def _put_back(self, job: Job) -> None:
+        if self._name(job.subject.video.path, job.kind) == job.name:
+            self._waiting[job.kind][job.name] = job
+            self._work.set()
+
+    def _note_failure(self, job: Job, reason: str) -> None:
+        """Note what may be otherwise the next time."""
+        _log.warning("cannot derive", path=job.subject.video.path, kind=job.kind, reason=reason)
+        self._learn(job, Problem(problem=reason, decoder=""))
+        self._try_again[job.name] = time.monotonic() + _TRY_AGAIN
+
+    async def _sweep(self) -> None:
+        await asyncio.to_thread(lambda: self._derived.sweep(_metadata(self._subjects)))
+
+    async def _sweep_always(self) -> None:
+        while True:
+            await self._sweep()
+            self._work.set()  # there may be room now
+            await asyncio.sleep(_SWEEP_INTERVAL)
+
+
+def _metadata(subjects: Mapping[str, Subject]) -> list[tuple[str, str]]:
+    """Name the metadata of what is listed: read at a start only, but in use all the time."""
+    videos = (subject.video for subject in subjects.values())
+    return [("metadata", metadata_name(video.path, video.revision)) for video in videos]

@@ -1,0 +1,180 @@
+"""The text tracks inside a video, taken out in one pass over the file.
+Law: an MP4 is read where its index says that text is, so media data stays on the disk; what has to
+be read whole, as Matroska, does not push out of the page cache what viewers read."""
+
+import codecs
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from fractions import Fraction
+from io import UnsupportedOperation
+from typing import Any, BinaryIO, Final
+
+import av
+from av.stream import Discard
+
+from service.library.chapters import beginning
+from service.library.encodings import cleaned
+from service.library.subrip import marked_up, plain
+from service.library.webvtt import (
+    MOST_CUES,
+    Cue,
+    checked_settings,
+    escaped,
+    without_empty_lines,
+)
+
+MOST_TRACKS: Final = 64
+LARGEST: Final = 32 << 20
+"""Bytes of all text of a video; the text of a long film is 100 kB a track."""
+
+_FIRST_READ: Final = 4 << 10
+_DROP_AFTER: Final = 16 << 20
+
+
+class TooMuchTextError(Exception):
+    """The tracks of a video are larger than is bearable."""
+
+
+class Reader:
+    """A file that FFmpeg reads: a little behind each seek, and more as it reads on.
+
+    FFmpeg alone reads 32 KiB for each cue of an MP4, which are far apart and some hundred bytes.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._most = _FIRST_READ
+        self._kept_from = 0
+        self.bytes_read = 0
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(min(size, self._most))
+        self.bytes_read += len(data)
+        self._most *= 2
+        position = self._file.tell()
+        if position - self._kept_from >= _DROP_AFTER:
+            self._drop(position)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        before = self._file.tell()
+        position = self._file.seek(offset, whence)
+        if position != before:
+            self._most = _FIRST_READ
+            self._kept_from = position
+        return position
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def _drop(self, position: int) -> None:
+        """Let the kernel drop what was read from the page cache: it is not read again."""
+        if hasattr(os, "posix_fadvise"):  # not on macOS
+            with suppress(OSError, UnsupportedOperation):
+                length = position - self._kept_from
+                os.posix_fadvise(
+                    self._file.fileno(), self._kept_from, length, os.POSIX_FADV_DONTNEED
+                )
+        self._kept_from = position
+
+
+def streams_of(container: Any) -> list[Any]:
+    """Give the streams of a container that are text."""
+    return [stream for stream in container.streams if _codec(stream) in _READ][:MOST_TRACKS]
+
+
+def cues_of(container: Any, streams: list[Any]) -> dict[int, list[Cue]]:
+    """Give the cues of `streams`, by the index of the stream.
+
+    Of a damaged file, those before the damage. Raises TooMuchTextError, MemoryError and OSError.
+    """
+    for stream in container.streams:
+        stream.discard = Discard.default if stream in streams else Discard.all
+    cues: dict[int, list[Cue]] = {stream.index: [] for stream in streams}
+    size = 0
+    zero = round(beginning(container) * 1000)
+    for packet in _packets(container, streams):
+        of_stream = cues[packet.stream_index]
+        size += packet.size
+        if size > LARGEST or len(of_stream) > MOST_CUES:
+            raise TooMuchTextError
+        start = _milliseconds(packet.pts, packet.time_base) - zero
+        duration = _milliseconds(packet.duration or 0, packet.time_base)
+        if of_stream and of_stream[-1].end < 0:
+            # RFC 9559 §5.1.3.5.3: without a duration, until the next begins.
+            of_stream[-1] = _ended(of_stream[-1], start)
+        payload, settings = _READ[_codec(packet.stream)](packet)
+        end = start + duration if duration > 0 else -1
+        of_stream.append(Cue(max(start, 0), end, payload, settings))
+    last = (container.duration or 0) // 1000  # AV_TIME_BASE is a microsecond
+    return {
+        index: [_ended(cue, last) if cue.end < 0 else cue for cue in of_stream]
+        for index, of_stream in cues.items()
+    }
+
+
+def _packets(container: Any, streams: list[Any]) -> Iterator[Any]:
+    try:
+        for packet in container.demux(streams):
+            if packet.pts is not None and packet.size:
+                yield packet
+    except av.FFmpegError as error:
+        if isinstance(error, (MemoryError, OSError)):
+            raise
+
+
+def _ended(cue: Cue, end: int) -> Cue:
+    return Cue(cue.start, end, cue.payload, cue.settings)
+
+
+def _milliseconds(ticks: int, base: Fraction) -> int:
+    return round(ticks * base * 1000)
+
+
+def _codec(stream: Any) -> str:
+    context = stream.codec_context  # None where FFmpeg has no decoder
+    return context.codec.canonical_name if context and stream.type == "subtitle" else ""
+
+
+def _text(data: bytes) -> str:
+    # RFC 9559 and 3GPP TS 26.245 both say UTF-8.
+    return cleaned(data.decode(errors="replace"))
+
+
+def _subrip(packet: Any) -> tuple[str, str]:
+    return marked_up(_text(bytes(packet)))
+
+
+def _ass(packet: Any) -> tuple[str, str]:
+    # Matroska's codec mappings, S_TEXT/ASS: eight fields, then the text, which may hold commas.
+    return plain(_text(bytes(packet)).split(",", 8)[-1])
+
+
+def _webvtt(packet: Any) -> tuple[str, str]:
+    # A cue's settings stand beside its text, in Matroska and in WebM.
+    settings = ""
+    if packet.has_sidedata("webvtt_settings"):
+        settings = _text(bytes(packet.get_sidedata("webvtt_settings")))
+    lines = (line for line in _text(bytes(packet)).split("\n") if line)
+    return "\n".join(lines).replace("-->", "--&gt;"), checked_settings(settings)
+
+
+def _timed_text(packet: Any) -> tuple[str, str]:
+    # 3GPP TS 26.245 §5.17: the length in bytes, the text, then boxes of styles. It may be UTF-16,
+    # with a mark that tells it.
+    data = bytes(packet)
+    text = data[2 : 2 + int.from_bytes(data[:2], "big")]
+    in_utf_16 = text.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE))
+    read = cleaned(text.decode("utf-16", errors="replace")) if in_utf_16 else _text(text)
+    return without_empty_lines(escaped(read)), ""
+
+
+_READ: Final[dict[str, Callable[[Any], tuple[str, str]]]] = {
+    "subrip": _subrip,
+    "text": _subrip,
+    "mov_text": _timed_text,
+    "webvtt": _webvtt,
+    "ass": _ass,
+    "ssa": _ass,
+}

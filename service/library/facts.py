@@ -1,0 +1,200 @@
+"""What is derived from a video, by kinds, and what is kept of it beside the bytes.
+Law: values only; they are stored as JSON, and read back or made again."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import Literal
+
+from service.library.derived import name_of
+from service.library.stills import Layout
+from service.library.video import Chapter, Track, Value, Video
+from service.storage.base import Entry
+
+# FFmpeg's names of subtitles that are text; others are pictures.
+TEXT_CODECS = frozenset({"mov_text", "subrip", "webvtt", "ass", "ssa", "text"})
+
+
+class Kind(StrEnum):
+    """What can be derived, in the order in which it is made."""
+
+    POSTER = "poster"
+    CAPTIONS = "captions"
+    STORYBOARD = "storyboard"
+
+
+class State(StrEnum):
+    """How far that has come."""
+
+    NONE = "none"  # there is nothing of the kind to be had from this video
+    WAITING = "waiting"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class Problem(Value):
+    """Why it cannot be made."""
+
+    problem: str
+    """A sentence for the reader."""
+    decoder: str
+    """The decoders' version: another one may do better."""
+
+
+class PosterFacts(Value):
+    """Of a poster. Its pictures are the bytes of the same numbers."""
+
+    source: Literal["frame", "cover", "sidecar"]
+    sizes: tuple[tuple[int, int], ...]
+    """Width and height in pixels, the narrowest first."""
+
+
+class StoryboardFacts(Value):
+    """Of a storyboard. Its sheets are the bytes."""
+
+    layout: Layout
+    sheets: int
+
+
+class CaptionsFacts(Value):
+    """Of captions. The tracks' texts, as WebVTT, are the bytes of the same numbers."""
+
+    tracks: tuple[Track, ...]
+    chapters: tuple[Chapter, ...] = ()
+    problems: tuple[str, ...] = ()
+    """Sentences: which text is not shown, and why."""
+
+
+Facts = PosterFacts | StoryboardFacts | CaptionsFacts | Problem | None
+"""None: there is nothing of the kind to be had from this video."""
+
+_MODELS: dict[Kind, type[PosterFacts] | type[StoryboardFacts] | type[CaptionsFacts]] = {
+    Kind.POSTER: PosterFacts,
+    Kind.STORYBOARD: StoryboardFacts,
+    Kind.CAPTIONS: CaptionsFacts,
+}
+
+
+def write_facts(facts: Facts) -> bytes:
+    """Give what `read_facts` reads."""
+    return b"null" if facts is None else facts.model_dump_json().encode()
+
+
+def read_facts(kind: Kind, data: bytes) -> Facts:
+    """Read what was kept. Raises ValueError for what is not of this kind, or of this release."""
+    if data == b"null":
+        return None
+    try:
+        return _MODELS[kind].model_validate_json(data)
+    except ValueError:
+        return Problem.model_validate_json(data)
+
+
+def blob_count(facts: Facts) -> int:
+    """Give how many pieces of bytes are kept with them. Raises ValueError for a problem."""
+    match facts:
+        case PosterFacts():
+            return len(facts.sizes)
+        case CaptionsFacts():
+            return len(facts.tracks)
+        case StoryboardFacts():
+            return facts.sheets
+        case Problem():
+            raise ValueError("a problem is no facts")
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """How far one kind of thing has come for one video."""
+
+    state: State
+    problem: str | None = None
+    facts: PosterFacts | CaptionsFacts | None = None
+    """What pages tell of it. Of a storyboard they do not: 10,000 of them would take 40 MB."""
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """Of a poster's pictures: width and height in pixels, the narrowest first."""
+        return self.facts.sizes if isinstance(self.facts, PosterFacts) else ()
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        return self.facts.tracks if isinstance(self.facts, CaptionsFacts) else ()
+
+    @property
+    def chapters(self) -> tuple[Chapter, ...]:
+        return self.facts.chapters if isinstance(self.facts, CaptionsFacts) else ()
+
+
+NONE, WAITING, READY = Artefact(State.NONE), Artefact(State.WAITING), Artefact(State.READY)
+
+
+@lru_cache(maxsize=1024)
+def artefact(facts: Facts) -> Artefact:
+    """Say how far it has come where these are the facts: one object for all that are equal."""
+    match facts:
+        case None:
+            return NONE
+        case Problem():
+            return Artefact(State.FAILED, problem=facts.problem)
+        case StoryboardFacts():
+            return READY
+        case _:
+            return Artefact(State.READY, facts=facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Companions:
+    """The files beside a video that belong to it."""
+
+    image: Entry | None = None
+    chapters: Entry | None = None
+    captions: tuple[Entry, ...] = ()
+
+    @property
+    def texts(self) -> tuple[Entry, ...]:
+        """The captions' files, and that of the chapters."""
+        return self.captions if self.chapters is None else (*self.captions, self.chapters)
+
+
+NO_COMPANIONS = Companions()
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A video that things are derived from, and what each is kept under; None: not to be had."""
+
+    video: Video
+    companions: Companions
+    poster: str | None
+    captions: str | None
+    storyboard: str | None
+
+    @classmethod
+    def of(cls, video: Video, companions: Companions = NO_COMPANIONS) -> "Subject":
+        """Tell what there is to be derived from a video, as far as it is known."""
+        streams = video.metadata.streams if video.metadata else ()
+        kinds = {stream.kind for stream in streams}
+        image, texts = companions.image, companions.texts
+        has_text = any(stream.codec in TEXT_CODECS for stream in streams)
+        has_chapters = bool(video.metadata and video.metadata.chapters)
+
+        def name(kind: Kind, *with_: Entry) -> str:
+            parts = (part for entry in with_ for part in (entry.path, entry.revision))
+            return name_of(kind, video.path, video.revision, *parts)
+
+        return cls(
+            video,
+            companions,
+            poster=name(Kind.POSTER, *([image] if image else []))
+            if image or kinds & {"video", "attachment"}
+            else None,
+            captions=name(Kind.CAPTIONS, *texts) if texts or has_text or has_chapters else None,
+            storyboard=name(Kind.STORYBOARD) if "video" in kinds else None,
+        )
+
+    def name(self, kind: Kind) -> str | None:
+        """Give what something is kept under; None: it is not to be had."""
+        name: str | None = getattr(self, kind)
+        return name

@@ -1,0 +1,170 @@
+"""The pictures of a video that can be decoded alone, by their times. Nothing is decoded that need
+not be, and no more is read than a bound, however the file is made: what lies behind it is not seen.
+One thread, no clock: the same file gives the same pictures."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, BinaryIO, Self
+
+import av
+
+from service.library.inspection import ESCAPED, OPTIONS, UnreadableError
+
+MOST_READ = 1 << 30
+"""Bytes read of one file. 150 key frames of a 2160p film take some 300 MB. A Matroska file without
+cues, in which a time is found by reading up to it, is seen so far."""
+
+_ATTACHED = av.stream.Disposition.attached_pic
+_THUMBNAILS = av.stream.Disposition.timed_thumbnails  # a film's chapters: attached, but no cover
+
+_TIME_BASE = 1_000_000  # AV_TIME_BASE: microseconds
+_LAST = (1 << 63) - 1  # time stamps have 64 bits
+
+
+class _Bounded:
+    """A file that ends when MOST_READ has been read of it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._left = MOST_READ
+
+    def read(self, size: int) -> bytes:
+        piece = self._file.read(min(size, self._left))
+        self._left -= len(piece)
+        return piece
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+class Film:
+    """An opened video. Times are in seconds from where players begin."""
+
+    @classmethod
+    @contextmanager
+    def opened(cls, video: BinaryIO) -> Iterator[Self]:
+        """Open `video`. Raises UnreadableError, MemoryError and OSError, now and later."""
+        try:
+            container = av.open(_Bounded(video), options=OPTIONS, **ESCAPED)
+        except av.FFmpegError as error:
+            if isinstance(error, MemoryError):
+                raise
+            raise UnreadableError("This is no video file of a kind that is known here.") from error
+        with container:
+            yield cls(container)
+
+    def __init__(self, container: Any) -> None:
+        self._container = container
+        self._start = (container.start_time or 0) / _TIME_BASE
+        videos = [s for s in container.streams.video if not s.disposition & _ATTACHED]
+        self._has_video = bool(videos)
+        self.stream: Any = next((s for s in videos if s.codec_context is not None), None)
+        if self.stream is not None:
+            self.stream.codec_context.thread_count = 1
+
+    def has_video(self) -> bool:
+        """Tell whether there is more than sound and covers: `stream` is then what is seen."""
+        if self._has_video and self.stream is None:
+            raise UnreadableError("There is no decoder for this video here.")
+        return self._has_video
+
+    def duration(self) -> float | None:
+        """Give what the container tells, or reading through it does: None when nothing does."""
+        told = self._container.duration
+        if told is not None and told > 0:
+            return float(told / _TIME_BASE)
+        ends = (
+            float((packet.pts + (packet.duration or 0)) * packet.time_base) - self._start
+            for packet in self._packets(self.stream)
+            if packet.pts is not None
+        )
+        last = max(ends, default=0.0)
+        return last if last > 0 else None
+
+    def covers(self) -> list[bytes]:
+        """Give the pictures that are attached, front covers first, as files of their own."""
+        covers = [
+            stream
+            for stream in self._container.streams.video
+            if stream.disposition & _ATTACHED and not stream.disposition & _THUMBNAILS
+        ]
+        if not covers:
+            return []
+        covers.sort(key=_is_front, reverse=True)
+        # FFmpeg gives these before all else.
+        found = islice(self._packets(*covers), len(covers))
+        data = {packet.stream.index: bytes(packet) for packet in found if packet.size}
+        return [data[stream.index] for stream in covers if stream.index in data]
+
+    def key_packet(self, seconds: float, earliest: float) -> Any | None:
+        """Give the packet of the key frame at `seconds`, or of the last one before it.
+
+        Where a file has no index, FFmpeg finds no earlier one: then the first from `earliest` on.
+        """
+        packet = self._key_packet_from(seconds)
+        if packet is not None and self._time(packet) <= seconds:
+            return packet
+        return self._key_packet_from(earliest) or packet
+
+    def decoded(self, packet: Any) -> Any | None:
+        """Give the frame of a key frame's packet, or None when it is too damaged to give one."""
+        context = self.stream.codec_context
+        context.skip_frame = "NONKEY"
+        with _damage():
+            for given in (packet, None):  # most decoders hold it back until there is no more
+                for frame in context.decode(given):
+                    context.flush_buffers()
+                    return frame
+        context.flush_buffers()
+        return None
+
+    def frames(self) -> Iterator[Any]:
+        """Give frame after frame from the beginning, as far as they can be decoded."""
+        context = self.stream.codec_context
+        context.skip_frame = "DEFAULT"
+        with _damage():
+            self._seek(0.0)
+            for packet in self._packets(self.stream):
+                with _damage():
+                    yield from context.decode(packet if packet.size else None)
+
+    def _key_packet_from(self, seconds: float) -> Any | None:
+        with _damage():
+            self._seek(seconds)
+            for packet in self._packets(self.stream):
+                if packet.is_keyframe and packet.size:
+                    return packet
+        return None
+
+    def _seek(self, seconds: float) -> None:
+        offset = int((seconds + self._start) / self.stream.time_base)
+        self._container.seek(max(min(offset, _LAST), -_LAST), stream=self.stream)
+
+    def _time(self, packet: Any) -> float:
+        stamp = packet.dts if packet.pts is None else packet.pts
+        return float((stamp or 0) * packet.time_base) - self._start
+
+    def _packets(self, *streams: Any) -> Iterator[Any]:
+        with _damage():
+            yield from self._container.demux(*streams)
+
+
+def _is_front(cover: Any) -> bool:
+    """Tell a front cover: by ID3v2.4's picture type 3, or Matroska's name for it."""
+    told = cover.metadata
+    named = str(told.get("filename", "")).startswith("cover.")
+    return named or told.get("comment") == "Cover (front)"
+
+
+@contextmanager
+def _damage() -> Iterator[None]:
+    """Pass over what is damaged. A want of memory is none of the file's damage."""
+    try:
+        yield
+    except av.FFmpegError as error:
+        if isinstance(error, MemoryError):
+            raise

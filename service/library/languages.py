@@ -1,0 +1,90 @@
+"""Languages, as people write them in names of files and tags, as BCP 47 has them, and as those who
+speak them call them. To import this takes 20 MB: for processes that open files."""
+
+import re
+from typing import Final
+
+import langcodes
+from langcodes import Language
+
+_TAG: Final = re.compile(r"[a-z]{2,3}(?:[-_][a-z]{4})?(?:[-_](?:[a-z]{2}|[0-9]{3}))?", re.I | re.A)
+_LONGEST_NAME: Final = 40
+
+# Words in use that are no codes, or other languages' (cht is Cholón in ISO 639-3). pob and pb are
+# OpenSubtitles'; chs and cht are Microsoft's; cmn is what zh is said to mean (ISO 639-3).
+_IN_USE: Final = {
+    "chs": "zh-Hans",
+    "cht": "zh-Hant",
+    "cmn": "zh",
+    "mandarin": "zh",
+    "cz": "cs",
+    "gr": "el",
+    "jp": "ja",
+    "ua": "uk",
+    "pb": "pt-BR",
+    "pob": "pt-BR",
+    "brazilian": "pt-BR",
+    "castilian": "es",
+    "farsi": "fa",
+    "bokmål": "nb",
+}
+# ISO 639-2: undetermined, multiple, uncoded, no linguistic content.
+_NO_LANGUAGE: Final = frozenset({"und", "mul", "mis", "zxx"})
+
+
+def is_no_language(word: str) -> bool:
+    """Whether a word is a code that says that there is no language to be told."""
+    return word.lower() in _NO_LANGUAGE
+
+
+def language_of(word: str) -> str | None:
+    """Give the BCP 47 tag of a word, or None where it is no language.
+
+    Understood are codes of ISO 639-1, -2 and -3, with script and region (pt-BR, zh_Hant), and names
+    in English or the language itself. Of ISO 639-3, languages of which CLDR knows speakers: its 7,900
+    codes hold too many words that mean something else (cut, dts, ext, the).
+    """
+    word = word.strip().replace("_", "-").lower()
+    if word in _IN_USE:
+        return _IN_USE[word]
+    if word in _NO_LANGUAGE or len(word) > _LONGEST_NAME:
+        return None
+    if _TAG.fullmatch(word):
+        language = Language.get(word)
+        primary = Language.get(language.language or "und")
+        if not language.is_valid() or is_no_language(primary.to_tag()):
+            return None
+        in_iso_639_1 = len(primary.to_tag()) == 2  # noqa: PLR2004 # letters
+        return language.to_tag() if in_iso_639_1 or _has_speakers(language) else None
+    return _by_name(word.replace("-", " "))
+
+
+def name_of(tag: str) -> str:
+    """Give a language's own name for itself, as a title: Deutsch, Português (Brasil)."""
+    language = Language.get(tag)
+    # CLDR has names for zh-TW in zh-Hant only, which that is.
+    name = language.display_name(language.maximize()) if language.territory else language.autonym()
+    return name[:1].title() + name[1:]
+
+
+def english_name_of(tag: str) -> str:
+    """Give a language's English name."""
+    return Language.get(tag).display_name("en")
+
+
+def _by_name(word: str) -> str | None:
+    try:
+        language = langcodes.find(word)
+    except LookupError:
+        try:
+            language = langcodes.find(word, "en")
+        except LookupError:
+            return None
+    # What is found may be a language's name in a third language, or one of few speakers.
+    names = (language.display_name("en").casefold(), language.autonym().casefold())
+    is_name = word.casefold() in names or language.script or language.territory
+    return language.to_tag() if is_name and _has_speakers(language) else None
+
+
+def _has_speakers(language: Language) -> bool:
+    return Language.get(language.language or "und").speaking_population() > 0

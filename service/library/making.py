@@ -1,0 +1,149 @@
+"""Makes one thing of one video: a process reads the file, the folder of what is derived keeps it.
+Law: a thing is there whole or not at all; the same file gives the same bytes on every replica."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from service.library.derived import Derived
+from service.library.facts import (
+    Facts,
+    Kind,
+    Problem,
+    Subject,
+    blob_count,
+    read_facts,
+    write_facts,
+)
+from service.library.workers import Answer, Pool, WorkerError
+from service.metrics import Metrics
+from service.storage.base import Entry
+
+# Seconds of the processor's time that one may take, and of the clock: a slow disk is not the file's
+# fault, nor are viewers, who come first.
+_CPU = {Kind.POSTER: 60, Kind.CAPTIONS: 120, Kind.STORYBOARD: 300}
+_WALL = 1800.0
+
+
+class Job(NamedTuple):
+    """Something to be made."""
+
+    kind: Kind
+    subject: Subject
+    name: str
+
+
+class NotMadeError(Exception):
+    """It could not be made now, for no fault of the file's. Its text is a sentence."""
+
+
+class ClaimedError(Exception):
+    """Another process is making it."""
+
+
+class Maker:
+    """Makes things and keeps them, or the reason why they cannot be made."""
+
+    def __init__(self, root: Path, derived: Derived, pool: Pool, metrics: Metrics) -> None:
+        self._root = root
+        self._derived = derived
+        self._pool = pool
+        self._metrics = metrics
+        self._decoder = version("av")
+
+    def load(self, kind: Kind, name: str) -> tuple[Facts] | None:
+        """Read what was kept; None: nothing that counts. Blocks: for a thread."""
+        data = self._derived.load(kind, name)
+        if data is None:
+            return None
+        try:
+            facts = read_facts(kind, data)
+        except ValueError:
+            return None
+        if isinstance(facts, Problem) and facts.decoder != self._decoder:
+            return None  # another release's decoders may do better
+        return (facts,)
+
+    async def make(self, job: Job) -> Facts:
+        """Make it, unless it is there by now. Raises NotMadeError, ClaimedError."""
+        claim = await asyncio.to_thread(self._derived.claim, job.name)
+        if claim is None:
+            raise ClaimedError
+        try:
+            kept = await asyncio.to_thread(self.load, job.kind, job.name)
+            if kept:
+                return kept[0]
+            with self._metrics.derivation_seconds.labels(job.kind).time():
+                facts, blobs = await self._ask(job)
+            save = self._derived.save
+            if not await asyncio.to_thread(save, job.kind, job.name, write_facts(facts), blobs):
+                self._count(job, "not kept")
+                raise NotMadeError("It cannot be kept: see the server's log.")
+        finally:
+            os.close(claim)
+        outcome = "nothing" if facts is None else "complete"
+        if not isinstance(facts, Problem):
+            self._count(job, outcome)
+        return facts
+
+    async def _ask(self, job: Job) -> tuple[Facts, tuple[bytes, ...]]:
+        try:
+            facts, blobs = await self._pool.ask(self._question(job), _reader(job.kind), _WALL)
+        except WorkerError as error:
+            self._count(job, error.outcome)
+            if not error.lasting:
+                raise NotMadeError(str(error)) from error
+            return Problem(problem=str(error), decoder=self._decoder), ()
+        if isinstance(facts, _Refusal):
+            self._count(job, "failed")
+            if not facts.lasting:
+                raise NotMadeError(facts.problem)
+            return Problem(problem=facts.problem, decoder=self._decoder), ()
+        return facts, blobs
+
+    def _count(self, job: Job, outcome: str) -> None:
+        self._metrics.derivations.labels(job.kind, outcome).inc()
+
+    def _question(self, job: Job) -> dict[str, Any]:
+        video, companions = job.subject.video, job.subject.companions
+        question: dict[str, Any] = {
+            "task": job.kind,
+            "path": str(self._root / video.path),
+            "revision": video.revision,
+            "cpu": _CPU[job.kind],
+        }
+        match job.kind:
+            case Kind.POSTER:
+                question["image"] = self._named(companions.image)
+            case Kind.CAPTIONS:
+                question["texts"] = [self._named(entry) for entry in companions.texts]
+        return question
+
+    def _named(self, entry: Entry | None) -> tuple[str, str] | None:
+        return (str(self._root / entry.path), entry.revision) if entry else None
+
+
+class _Refusal(NamedTuple):
+    problem: str
+    lasting: bool
+
+
+def _reader(kind: Kind) -> Callable[[Answer], tuple[Facts | _Refusal, tuple[bytes, ...]]]:
+    """Give what reads a process's answer, and raises ValueError for what is none."""
+
+    def read(answer: Answer) -> tuple[Facts | _Refusal, tuple[bytes, ...]]:
+        match answer.told:
+            case {"facts": str(told), **rest} if not rest:
+                facts = read_facts(kind, told.encode())
+                if blob_count(facts) != len(answer.blobs):
+                    raise ValueError("not as many bytes as the facts tell of")
+                return facts, answer.blobs
+            case {"problem": str(reason), "lasting": bool(lasting), **rest} if reason and not rest:
+                return _Refusal(reason, lasting), ()
+            case _:
+                raise ValueError("neither facts nor a problem")
+
+    return read

@@ -1,0 +1,130 @@
+"""One look at the storage: what is there, what of it is new, and what is kept of that.
+Law: only what has settled is told; a file that is still being copied is left for later."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from service.library.facts import NO_COMPANIONS, Companions
+from service.library.probe import ProbeProblem
+from service.library.probed import Probed
+from service.library.sidecars import Folder
+from service.library.video import Metadata
+from service.protocol.media_types import media_type
+from service.storage.base import Entry, Storage
+
+# Seconds after which a file is tried again that could not be read, for no fault of its own.
+_TRY_AGAIN = 600.0
+
+Key = tuple[str, str]  # path and revision
+Result = Metadata | ProbeProblem
+
+
+class File(NamedTuple):
+    """A media file, and what belongs to it."""
+
+    entry: Entry
+    companions: Companions = NO_COMPANIONS
+
+
+class Known(NamedTuple):
+    """What probing told of a version of a file."""
+
+    result: Result
+    touched: float
+    """As the entry said then: where reading failed, a change of rights may have helped."""
+    at: float
+    """When: on the monotonic clock, in seconds."""
+
+    def counts(self, entry: Entry) -> bool:
+        """Whether there is no need to probe again."""
+        if isinstance(self.result, Metadata) or self.result.lasting:
+            return True
+        return entry.touched == self.touched and time.monotonic() - self.at < _TRY_AGAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What was found."""
+
+    files: dict[str, File]
+    """By path."""
+    loaded: dict[Key, Known] = field(default_factory=dict)
+    """What was kept of those not known yet."""
+    missing: list[Entry] = field(default_factory=list)
+    """Those of which nothing was kept, either."""
+    gone: set[Key] = field(default_factory=set)
+    """What was known of those that are there no more."""
+    unsettled: float | None = None
+    """Seconds after which a file left out may have settled."""
+
+
+def scan(
+    storage: Storage,
+    probed: Probed,
+    settle_time: float,
+    before: dict[str, File],
+    known: Mapping[Key, Known],
+) -> Scan:
+    """Look. Gives the files of `before`, and `before` itself, where there is nothing new.
+
+    `settle_time` is in seconds. Blocks: for a thread. Raises OSError as the storage does.
+    """
+    now = time.time()
+    settled, waits = [], []
+    for entry in storage.entries():
+        age = now - entry.touched
+        if abs(age) < settle_time:  # a time stamp in the future says nothing
+            waits.append(settle_time - age)
+        else:
+            settled.append(entry)
+    files: dict[str, File] = {}
+    again = False
+    found = Scan(files, gone=set(known), unsettled=min(waits, default=None))
+    for file in _files(settled):
+        entry = file.entry
+        earlier = before.get(entry.path)
+        files[entry.path] = earlier if earlier == file else file
+        key = (entry.path, entry.revision)
+        if key in known and known[key].counts(entry):
+            found.gone.discard(key)
+        elif (kept := probed.load(*key)) is not None:
+            found.loaded[key] = Known(kept, entry.touched, time.monotonic())
+        else:
+            found.missing.append(entry)
+            again = again or key in known
+    if files == before and not found.loaded and not again:
+        return Scan(before, gone=found.gone, unsettled=found.unsettled)
+    return found
+
+
+def _files(entries: Iterable[Entry]) -> Iterable[File]:
+    """Give each media file with what belongs to it of the other files in its folder."""
+    media: dict[str, list[tuple[str, Entry]]] = defaultdict(list)
+    others: dict[str, dict[str, Entry]] = defaultdict(dict)
+    for entry in entries:
+        folder, _, name = entry.path.rpartition("/")
+        if media_type(name) is None:
+            others[folder][name] = entry
+        else:
+            media[folder].append((name, entry))
+    for folder, members in media.items():
+        if not others[folder]:
+            yield from (File(entry) for _, entry in members)
+            continue
+        beside = Folder([*others[folder], *(name for name, _ in members)])
+        for name, entry in members:
+            yield File(entry, _companions(beside, name, others[folder]))
+
+
+def _companions(beside: Folder, name: str, others: Mapping[str, Entry]) -> Companions:
+    told = beside.beside(name)
+    if not (told.image or told.chapters or told.captions):
+        return NO_COMPANIONS
+    return Companions(
+        others[told.image] if told.image else None,
+        others[told.chapters] if told.chapters else None,
+        tuple(others[caption] for caption in told.captions),
+    )

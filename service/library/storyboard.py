@@ -1,0 +1,100 @@
+"""Small pictures of a video at times throughout, on few sheets. Decodes key frames alone, and as
+many as there are tiles, however long the video is. Runs in a worker process."""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from PIL import Image, ImageOps
+
+from service.library.inspection import UnreadableError
+from service.library.key_frames import Film
+from service.library.pictures import picture_of_frame, webp
+from service.library.stills import Layout, Storyboard
+
+LONGEST_SIDE = 160
+"""Pixels of a tile's longer side."""
+
+MOST_TILES = 150
+"""Of one video: with a two-hour film one in 48 seconds, 4 pixels apart on a line of 600."""
+
+COLUMNS, ROWS = 10, 10
+"""Tiles on a sheet: 1600 pixels wide is what any device can show."""
+
+MOST_BYTES = 300_000
+"""Of a sheet, which a player gets whole to show one tile of it."""
+
+QUALITIES = (70, 50, 30, 10)
+"""Of WebP, one after the other until a sheet is small enough: noise is what takes the last."""
+
+
+def storyboard(video: BinaryIO, duration: float | None = None) -> Storyboard | None:
+    """Give the storyboard of `video`, which lasts `duration` seconds as far as is known.
+
+    Each tile shows the key frame at the middle of its time, or the last one before; where the file
+    has no index, the first one from the beginning of its time on. Times that show the same key
+    frame have one tile. What cannot be decoded is passed over.
+
+    None when there is nothing to be seen, or no telling how long it lasts. Raises UnreadableError,
+    MemoryError and OSError.
+    """
+    with Film.opened(video) as film:
+        if not film.has_video():
+            return None
+        duration = duration or film.duration()
+        if duration is None:
+            return None
+        starts = []
+        tiles: list[Image.Image] = []
+        for start, tile in _tiles(film, duration):
+            starts.append(start)
+            tiles.append(tile if not tiles else _alike(tile, tiles[0].size))
+    if not tiles:
+        raise UnreadableError("No picture of this video could be decoded.")
+    width, height = tiles[0].size
+    columns = min(COLUMNS, len(tiles))
+    rows = min(ROWS, -(-len(tiles) // columns))
+    layout = Layout(width, height, columns, rows, (0.0, *starts[1:]), duration)
+    per_sheet = columns * rows
+    sheets = (tiles[first : first + per_sheet] for first in range(0, len(tiles), per_sheet))
+    return Storyboard(layout, tuple(_sheet(sheet, columns) for sheet in sheets))
+
+
+def times(duration: float) -> list[tuple[float, float]]:
+    """Give the beginnings and ends of what tiles stand for: of whole seconds, as few as need be."""
+    interval = max(1, -int(-duration // MOST_TILES))
+    count = max(1, -int(-duration // interval))
+    return [
+        (float(number * interval), min(float((number + 1) * interval), duration))
+        for number in range(count)
+    ]
+
+
+def _tiles(film: Film, duration: float) -> Iterator[tuple[float, Image.Image]]:
+    """Give tiles, and from when on each is shown."""
+    last = None
+    for start, end in times(duration):
+        packet = film.key_packet((start + end) / 2, start)
+        if packet is None or (packet.pts, packet.pos) == last:
+            continue
+        last = (packet.pts, packet.pos)
+        frame = film.decoded(packet)
+        if frame is not None and not frame.is_corrupt:
+            yield start, picture_of_frame(frame, film.stream, LONGEST_SIDE, LONGEST_SIDE)
+
+
+def _alike(tile: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Give `tile` in the size of the others: a video may change its own."""
+    return tile if tile.size == size else ImageOps.pad(tile, size)
+
+
+def _sheet(tiles: list[Image.Image], columns: int) -> bytes:
+    width, height = tiles[0].size
+    sheet = Image.new("RGB", (columns * width, -(-len(tiles) // columns) * height))
+    for number, tile in enumerate(tiles):
+        row, column = divmod(number, columns)
+        sheet.paste(tile, (column * width, row * height))
+    for quality in QUALITIES:
+        written = webp(sheet, quality)
+        if len(written) <= MOST_BYTES:
+            break
+    return written

@@ -1,0 +1,125 @@
+"""How light of high dynamic range is shown on a screen that has none: a table of colours, which is
+the same for every picture. The pictures have eight bits a component by then. Of PQ, a step at
+diffuse white is some 4 % of light, too little to be seen in a still. FFmpeg's own way, swscale's
+out_transfer, takes four seconds a picture and turns yellow into pink (FFmpeg 8.1)."""
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Literal
+
+from PIL import ImageFilter
+
+Transfer = Literal["pq", "hlg"]
+Colour = tuple[float, float, float]  # red, green, blue
+
+DIFFUSE_WHITE = 203.0
+"""cd/m² of a white sheet of paper (ITU-R BT.2408 table 1), which becomes the screen's white:
+nearly, as what is brighter has to be told apart from it."""
+
+PEAK = 1000.0
+"""cd/m² of the brightest light that is told from brighter: what most films are graded on, and the
+nominal peak of HLG (ITU-R BT.2100 table 5)."""
+
+_GRID = 33
+"""Points of the table along each component: what video applications use for such tables."""
+
+# ITU-R BT.2087: linear light from BT.2020's primaries to BT.709's.
+_TO_709 = (
+    (1.6605, -0.5876, -0.0728),
+    (-0.1246, 1.1329, -0.0083),
+    (-0.0182, -0.1006, 1.1187),
+)
+_LUMINANCE = (0.2627, 0.6780, 0.0593)  # of BT.2020's primaries
+
+# SMPTE ST 2084, as in ITU-R BT.2100 table 4
+_M1, _M2 = 2610 / 16384, 2523 / 4096 * 128
+_C1, _C2, _C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
+
+# ITU-R BT.2100 table 5
+_A = 0.17883277
+_B, _C = 1 - 4 * _A, 0.55991073
+
+
+@lru_cache
+def to_screen(transfer: Transfer) -> ImageFilter.Color3DLUT:
+    """Give the table from BT.2020 with this transfer, full range, to sRGB."""
+    if transfer == "pq":
+        return _table(_light_of_pq, _shown)
+    return _table(_scene_of_hlg, _scene_shown)
+
+
+def _table(
+    light: Callable[[float], float], shown: Callable[[Colour], Colour]
+) -> ImageFilter.Color3DLUT:
+    points = [light(index / (_GRID - 1)) for index in range(_GRID)]
+    # The first component changes fastest.
+    colours = [shown((red, green, blue)) for blue in points for green in points for red in points]
+    return ImageFilter.Color3DLUT(_GRID, colours)
+
+
+def _light_of_pq(code: float) -> float:
+    """Give cd/m² of a screen (SMPTE ST 2084's EOTF)."""
+    power = math.pow(code, 1 / _M2)
+    return 10_000 * math.pow(max(power - _C1, 0.0) / (_C2 - _C3 * power), 1 / _M1)
+
+
+def _pq_of_light(light: float) -> float:
+    power = math.pow(light / 10_000, _M1)
+    return math.pow((_C1 + _C2 * power) / (1 + _C3 * power), _M2)
+
+
+def _scene_of_hlg(code: float) -> float:
+    """Give light of the scene, from 0 to 1 (the inverse of HLG's OETF)."""
+    if code <= 0.5:  # noqa: PLR2004 - BT.2100 table 5
+        return code**2 / 3
+    return (math.exp((code - _C) / _A) + _B) / 12
+
+
+def _scene_shown(scene: Colour) -> Colour:
+    # BT.2100 table 5: HLG's OOTF, whose gamma is 1.2 at the nominal peak
+    gain = PEAK * math.pow(_product(_LUMINANCE, scene), 0.2)
+    red, green, blue = scene
+    return _shown((red * gain, green * gain, blue * gain))
+
+
+def _shown(light: Colour) -> Colour:
+    """Give the sRGB of linear BT.2020 in cd/m²."""
+    red, green, blue = (max(_product(row, light), 0.0) for row in _TO_709)
+    brightest = max(red, green, blue)
+    if brightest == 0:
+        return (0.0, 0.0, 0.0)
+    # By the brightest component, and all alike: hues stay what they are.
+    factor = _rolled_off(brightest) / brightest / DIFFUSE_WHITE
+    return _srgb(red * factor), _srgb(green * factor), _srgb(blue * factor)
+
+
+def _product(row: Colour, colour: Colour) -> float:
+    return row[0] * colour[0] + row[1] * colour[1] + row[2] * colour[2]
+
+
+def _rolled_off(light: float) -> float:
+    """Bring light of up to PEAK under DIFFUSE_WHITE (ITU-R BT.2390 §5.4.1, with no lift of blacks).
+
+    Up to 93 cd/m² it stays what it is.
+    """
+    peak = _pq_of_light(PEAK)
+    code = min(_pq_of_light(light) / peak, 1.0)
+    most = _pq_of_light(DIFFUSE_WHITE) / peak
+    knee = 1.5 * most - 0.5
+    if code <= knee:
+        return light
+    t = (code - knee) / (1 - knee)
+    spline = (
+        (2 * t**3 - 3 * t**2 + 1) * knee
+        + (t**3 - 2 * t**2 + t) * (1 - knee)
+        + (3 * t**2 - 2 * t**3) * most
+    )
+    return _light_of_pq(spline * peak)
+
+
+def _srgb(light: float) -> float:
+    """Give the code of linear light, both from 0 to 1 (IEC 61966-2-1)."""
+    if light <= 0.0031308:  # noqa: PLR2004 - where the standard joins line and curve
+        return 12.92 * light
+    return min(1.055 * math.pow(light, 1 / 2.4) - 0.055, 1.0)

@@ -1,0 +1,188 @@
+"""The process that opens files, alone with the libraries that parse them: what crashes, hangs or
+eats memory here takes nothing else along. One JSON request a line on standard input, one JSON
+answer a line on standard output, and behind it the bytes that it announces; the end of input is the
+end of the process."""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import stat
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av.logging
+
+from service.library.captions import captions_of
+from service.library.facts import CaptionsFacts, Facts, PosterFacts, StoryboardFacts, write_facts
+from service.library.inspection import UnreadableError, metadata_of
+from service.library.poster import poster
+from service.library.storyboard import storyboard
+from service.storage.files import revision
+
+MEMORY = 1 << 29
+"""Bytes of address space a file may cost beyond what the process has after its imports. Pictures
+take twice as much: of 2160p a decoder may hold 17 (ITU-T H.265 §A.4.2), of 25 MB each."""
+
+CPU = 20
+"""Seconds of the processor's time that a file may take when nothing else is asked for."""
+
+WALL = 120
+"""The same of the clock. The parent gives up before; this ends a worker whose parent is gone."""
+
+_SCHED_IDLE = getattr(os, "SCHED_IDLE", None)
+_PR_SET_PDEATHSIG = 1  # sys/prctl.h
+
+_Told = dict[str, Any]
+_Named = tuple[str, str]  # path and revision
+_Task = Callable[..., tuple[_Told, Sequence[bytes]]]
+
+
+def main() -> None:
+    """Answer requests until standard input ends."""
+    idle = "idle" in sys.argv[1:]
+    with os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(2, 1)  # nothing a library prints may get between the answers
+        limit_process(2 * MEMORY if idle else MEMORY, idle=idle)
+        for line in sys.stdin.buffer:
+            told, blobs = answer_to(json.loads(line))
+            if blobs:
+                told["bytes"] = [len(blob) for blob in blobs]
+            try:
+                answers.write(json.dumps(told, allow_nan=False).encode() + b"\n")
+                answers.writelines(blobs)
+                answers.flush()
+            except BrokenPipeError:
+                os._exit(1)  # nobody is left to be told
+
+
+def limit_process(memory: int = MEMORY, *, idle: bool = False) -> None:
+    """Bound what this process may take of the machine, and silence FFmpeg."""
+    av.logging.set_level(None)
+    os.nice(19 if idle else 10)
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "prctl"):
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # not to outlive the server, however it ends
+    if idle and _SCHED_IDLE is not None:
+        with suppress(OSError):
+            os.sched_setscheduler(0, _SCHED_IDLE, os.sched_param(0))
+    with suppress(OSError):  # where memory runs out, this is the process to end (Linux)
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    pages = Path("/proc/self/statm")
+    if pages.exists():  # elsewhere than on Linux, address space is not told and not limited
+        used = int(pages.read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + memory, used + memory))
+
+
+def answer_to(request: dict[str, Any]) -> tuple[_Told, Sequence[bytes]]:
+    """Give the answer to a request, and the bytes that come with it."""
+    task = _TASKS[request.pop("task")]
+    # Their default actions end the process, in C code as well.
+    signal.setitimer(signal.ITIMER_PROF, request.pop("cpu", CPU))
+    signal.alarm(request.pop("wall", WALL))
+    try:
+        return task(**request)
+    except UnreadableError as error:
+        return _problem(str(error))
+    except MemoryError:
+        return _problem("Reading the file takes more memory than is allowed.")
+    except FileNotFoundError:
+        return _problem("The file is gone.", lasting=False)
+    except PermissionError:
+        return _problem("The file may not be read: permission denied.", lasting=False)
+    except OSError as error:
+        reason = error.strerror or "input/output error"
+        return _problem(f"The file could not be read: {reason}.", lasting=False)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.alarm(0)
+
+
+def _problem(reason: str, *, lasting: bool = True) -> tuple[_Told, Sequence[bytes]]:
+    return {"problem": reason, "lasting": lasting}, ()
+
+
+@contextmanager
+def _opened(path: str, expected: str | None = None) -> Iterator[tuple[BinaryIO, int]]:
+    """Open a file by number: neither its name nor its ending reaches FFmpeg, content decides.
+
+    What is made of it is of the revision expected, or is not given.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise UnreadableError("This is not a regular file.")
+    with os.fdopen(descriptor, "rb") as file:
+        if status.st_size == 0:
+            raise UnreadableError("The file is empty.")
+        yield file, status.st_size
+        if expected is not None and revision(os.fstat(descriptor)) != expected:
+            raise FileNotFoundError
+
+
+@contextmanager
+def _opened_beside(named: _Named | None) -> Iterator[BinaryIO | None]:
+    """Open a file beside a video, if there is one."""
+    if named is None:
+        yield None
+    else:
+        with _opened(*named) as (file, _):
+            yield file
+
+
+def _probe(path: str, revision: str | None = None) -> tuple[_Told, Sequence[bytes]]:
+    with _opened(path, revision) as (file, size):
+        return {"metadata": metadata_of(file, size)}, ()
+
+
+def _poster(path: str, revision: str, image: _Named | None) -> tuple[_Told, Sequence[bytes]]:
+    with _opened(path, revision) as (file, _), _opened_beside(image) as picture:
+        made = poster(file, picture)
+    if made is None:
+        return _told(None), ()
+    sizes = tuple((picture.width, picture.height) for picture in made.pictures)
+    facts = PosterFacts(source=made.source, sizes=sizes)
+    return _told(facts), [picture.data for picture in made.pictures]
+
+
+def _storyboard(path: str, revision: str) -> tuple[_Told, Sequence[bytes]]:
+    with _opened(path, revision) as (file, _):
+        made = storyboard(file)
+    if made is None:
+        return _told(None), ()
+    return _told(StoryboardFacts(layout=made.layout, sheets=len(made.sheets))), made.sheets
+
+
+def _captions(path: str, revision: str, texts: Sequence[_Named]) -> tuple[_Told, Sequence[bytes]]:
+    with ExitStack() as stack:
+        file, _ = stack.enter_context(_opened(path, revision))
+        beside = {Path(text).name: stack.enter_context(_opened(text, at))[0] for text, at in texts}
+        made = captions_of(Path(path).name, file, beside)
+    facts = CaptionsFacts(
+        tracks=tuple(track for track, _ in made.tracks),
+        chapters=made.chapters,
+        problems=made.problems,
+    )
+    return _told(facts), [text.encode() for _, text in made.tracks]
+
+
+def _told(facts: Facts) -> _Told:
+    return {"facts": write_facts(facts).decode()}
+
+
+_TASKS: dict[str, _Task] = {
+    "probe": _probe,
+    "poster": _poster,
+    "captions": _captions,
+    "storyboard": _storyboard,
+}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,264 @@
+"""Asks the processes that open files. A file that crashes, hangs or bloats one costs that process
+and gets a problem of its own; the server goes on. A process whose answer was not read to its end is
+never asked again."""
+
+import asyncio
+import json
+import math
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+import service
+
+LONGEST_ANSWER = 1 << 20
+"""Bytes. FFmpeg opens 1000 streams at most (its max_streams), each some 250 bytes of answer."""
+
+MOST_BYTES = 1 << 26
+"""Bytes that may follow an answer, in all."""
+
+REAPING = 5.0
+"""Seconds that close() waits for processes already killed; one in uninterruptible sleep on a dead
+network file system would wait for ever."""
+
+_PACKAGE_HOME = Path(service.__file__).parent.parent
+
+_Read = TypeVar("_Read")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a process says of a file, and the bytes that it gives with it."""
+
+    told: Any
+    blobs: tuple[bytes, ...] = ()
+
+
+class WorkerError(Exception):
+    """A process gave no answer. Its text is a sentence for the reader; it names no path."""
+
+    def __init__(
+        self, reason: str, outcome: Literal["timeout", "crashed"], *, lasting: bool
+    ) -> None:
+        super().__init__(reason)
+        self.outcome = outcome
+        self.lasting = lasting
+        """Whether it is the file's doing, so that asking again would be in vain."""
+
+
+class Pool:
+    """A bounded pool of processes that open files, started when first needed.
+
+    A process is replaced after `files_per_worker` files, which bounds what FFmpeg's leaks can add
+    up to. `command` is the program to run, the worker of this package unless a test says otherwise.
+    """
+
+    def __init__(
+        self,
+        workers: int = 1,
+        files_per_worker: int = 200,
+        command: Sequence[str] | None = None,
+        *,
+        idle: bool = False,
+    ) -> None:
+        """Let `workers` run at a time; `idle` ones in the time only that nobody else wants."""
+        if workers < 1 or files_per_worker < 1:
+            raise ValueError("workers and files_per_worker must be positive")
+        program = (sys.executable, "-m", "service.library.worker", *(["idle"] if idle else []))
+        self._command = command or program
+        self._workers = workers
+        self._files_per_worker = files_per_worker
+        # Last in, first out: what one process can do, a second one is not started for.
+        self._slots: asyncio.LifoQueue[_Worker | None] = asyncio.LifoQueue()
+        for _ in range(workers):
+            self._slots.put_nowait(None)
+        self._running: set[_Worker] = set()
+        self._ending: set[asyncio.Task[None]] = set()
+        self._closing = asyncio.Lock()
+        self._closed = False
+
+    @property
+    def pids(self) -> frozenset[int]:
+        """The identifiers of the processes that are running now."""
+        return frozenset(worker.pid for worker in self._running)
+
+    async def ask(
+        self, request: Mapping[str, object], read: Callable[[Answer], _Read], seconds: float
+    ) -> _Read:
+        """Give what `read` makes of the answer; it raises ValueError for what is none.
+
+        Waits for a free process first, which `seconds` do not count; they count the
+        start of the process in. Raises WorkerError, and RuntimeError when the pool is closed before
+        or meanwhile. May be cancelled at any time.
+        """
+        worker = await self._slots.get()
+        keep = None
+        try:
+            async with asyncio.timeout(seconds):
+                worker, before = None, worker
+                worker = await self._usable(before)
+                # The worker's own alarm comes after this side has given up.
+                answer = read(await worker.ask({**request, "wall": math.ceil(seconds) + 5}))
+            if worker.files < self._files_per_worker:
+                keep = worker
+        except TimeoutError as error:
+            raise WorkerError(
+                f"Reading the file took longer than {seconds:g} seconds.", "timeout", lasting=False
+            ) from error
+        except (OSError, ValueError, RecursionError) as error:
+            # No process could be started, its pipe broke, or what it said is no answer.
+            self._check_open()
+            raise await _why(worker, error) from error
+        finally:
+            if worker is not None and keep is None:
+                self._retire(worker)
+            self._slots.put_nowait(keep)
+        return answer
+
+    def rest(self) -> None:
+        """End the processes that wait for work (40 MB each); the next file starts one again."""
+        for slot in [self._slots.get_nowait() for _ in range(self._slots.qsize())]:
+            if slot is not None:
+                self._retire(slot)
+            self._slots.put_nowait(None)
+
+    async def close(self) -> None:
+        """End all processes and wait until they are gone. May be called more than once."""
+        self._closed = True
+        for worker in self._running:
+            worker.kill()
+        async with self._closing:
+            # A slot comes back when its file has been answered for, and each is: the process is
+            # dead.
+            for slot in [await self._slots.get() for _ in range(self._workers)]:
+                if slot is not None:
+                    self._retire(slot)
+            for _ in range(self._workers):
+                self._slots.put_nowait(None)
+            if self._ending:
+                await asyncio.wait(self._ending, timeout=REAPING)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("The pool is closed")
+
+    async def _usable(self, worker: "_Worker | None") -> "_Worker":
+        self._check_open()
+        if worker is not None:
+            if worker.is_alive:
+                return worker
+            self._retire(worker)  # it died between two files, which is no file's fault
+        fresh = await _Worker.start(self._command)
+        self._running.add(fresh)
+        if self._closed:
+            self._retire(fresh)
+            self._check_open()
+        return fresh
+
+    def _retire(self, worker: "_Worker") -> None:
+        """End `worker` in the background: nobody waits for a process that is slow to die."""
+        if worker in self._running:
+            self._running.remove(worker)
+            task = asyncio.create_task(worker.end())
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+
+
+async def _why(worker: "_Worker | None", error: Exception) -> WorkerError:
+    """Say why a process gave no answer, or one that is none."""
+    ended = await worker.status() if worker is not None else None
+    if ended == -signal.SIGPROF:
+        reason = "Reading the file took more of the processor's time than is allowed."
+        return WorkerError(reason, "timeout", lasting=True)
+    # Whoever ends a process by these (the kernel, where memory runs out) does not mean the file; nor
+    # does a process that cannot be started.
+    passing = isinstance(error, OSError) or ended in (-signal.SIGKILL, -signal.SIGALRM)
+    reason = "The process that reads files ended or went astray."
+    return WorkerError(reason, "crashed", lasting=not passing)
+
+
+class _Worker:
+    """One process, and how many files it was asked about."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        if process.stdin is None or process.stdout is None:
+            raise ValueError("a worker needs pipes")
+        self._process = process
+        self._stdin = process.stdin
+        self._stdout = process.stdout
+        self.files = 0
+
+    @classmethod
+    async def start(cls, command: Sequence[str]) -> Self:
+        return cls(
+            await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=LONGEST_ANSWER,
+                cwd=_PACKAGE_HOME,  # -m looks there first, wherever the server was started
+                start_new_session=True,  # a terminal's Ctrl-C is the server's to handle
+            )
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        if self._process.returncode is not None or self._stdout.at_eof():
+            return False
+        try:
+            os.kill(self.pid, 0)  # asyncio reaps in a thread on 3.11, and tells the loop later
+        except ProcessLookupError:
+            return False
+        return True
+
+    async def status(self) -> int | None:
+        """Give how the process ended, less than nothing for a signal; None if it has not."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.5 if self._stdout.at_eof() else 0):
+                await self._process.wait()
+        return self._process.returncode
+
+    async def ask(self, request: Mapping[str, object]) -> Answer:
+        """Give what is answered. Raises OSError and ValueError."""
+        self.files += 1
+        # Escaped to ASCII: line ends in names, and names that are no Unicode, arrive unharmed.
+        self._stdin.write(json.dumps(request).encode() + b"\n")
+        await self._stdin.drain()
+        # ValueError beyond LONGEST_ANSWER. A line cut off by the process's end is no JSON object,
+        # so it need not be looked for here.
+        told = json.loads(await self._stdout.readline())
+        lengths = told.pop("bytes", []) if isinstance(told, dict) else []
+        match lengths:
+            case [*counts] if all(type(count) is int and count >= 0 for count in counts):
+                if sum(counts) > MOST_BYTES:
+                    raise ValueError("more bytes than are allowed")
+            case _:
+                raise ValueError("no lengths")
+        try:
+            return Answer(told, tuple([await self._stdout.readexactly(n) for n in lengths]))
+        except asyncio.IncompleteReadError as error:
+            raise ValueError("fewer bytes than were promised") from error
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def end(self) -> None:
+        """Kill the process, and wait until it is reaped and its pipes are closed."""
+        self.kill()
+        self._stdin.close()
+        with suppress(OSError):
+            while await self._stdout.read(1 << 16):
+                pass
+        await self._process.wait()
+        with suppress(OSError):
+            await self._stdin.wait_closed()

@@ -1,0 +1,117 @@
+"""A video as the JSON interface tells it. These models are the schema: `/openapi.json` is made from
+them."""
+
+from pydantic import Field
+
+from service.library.deriver import Deriver
+from service.library.facts import Kind, State
+from service.library.playability import findings
+from service.library.video import Chapter, Finding, Track, Value, Video
+from service.views import links
+
+
+class Picture(Value):
+    """A picture, and how large it is."""
+
+    url: str
+    width: int = Field(description="Pixels")
+    height: int = Field(description="Pixels")
+
+
+class Derived(Value):
+    """How far something has come that is derived from the video."""
+
+    state: State = Field(description="none: there is nothing of the kind to be had from this video")
+    problem: str | None = Field(default=None, description="Why it could not be made")
+
+
+class PosterItem(Derived):
+    """A picture that stands for the video."""
+
+    pictures: tuple[Picture, ...] = Field(default=(), description="The same, the narrowest first")
+
+
+class StoryboardItem(Derived):
+    """Small pictures from the video."""
+
+    url: str | None = Field(
+        default=None, description="WebVTT: of each time, a part of a picture (#xywh=)"
+    )
+
+
+class TrackItem(Track):
+    """Text, and where to find it as WebVTT."""
+
+    url: str
+
+
+class CaptionsItem(Derived):
+    """Texts that are shown with the video."""
+
+    tracks: tuple[TrackItem, ...] = ()
+
+
+class VideoItem(Video):
+    """A video, and where to find it. Media are named by revision: those URLs never change."""
+
+    watch_url: str
+    media_url: str
+    download_url: str
+    poster: PosterItem
+    storyboard: StoryboardItem
+    captions: CaptionsItem
+    chapters: tuple[Chapter, ...]
+    findings: tuple[Finding, ...] = Field(description="What viewers may notice of the file")
+
+
+class Items:
+    """Makes items of videos."""
+
+    def __init__(self, deriver: Deriver, block: int) -> None:
+        """Take what knows what was derived, and the bytes of a block."""
+        self._deriver = deriver
+        self._block = block
+
+    def of(self, video: Video) -> VideoItem:
+        """Add what was derived, what is to be said of it, and the links to a video."""
+        captions = self._captions(video.path)
+        in_file = video.metadata.chapters if video.metadata else ()
+        return VideoItem(
+            **dict(video),
+            watch_url=links.watch(video.path),
+            media_url=links.media(video),
+            download_url=links.download(video.path, video.revision),
+            poster=self._poster(video.path),
+            storyboard=self._storyboard(video.path),
+            captions=captions,
+            chapters=self._deriver.of(video.path, Kind.CAPTIONS).chapters or in_file,
+            findings=findings(video.path, video.metadata or video.problem, self._block),
+        )
+
+    def _poster(self, path: str) -> PosterItem:
+        artefact, version = self._deriver.of(path, Kind.POSTER), self._version(path, Kind.POSTER)
+        pictures = tuple(
+            Picture(url=links.poster(path, version, width), width=width, height=height)
+            for width, height in artefact.sizes
+        )
+        return PosterItem(state=artefact.state, problem=artefact.problem, pictures=pictures)
+
+    def _storyboard(self, path: str) -> StoryboardItem:
+        artefact = self._deriver.of(path, Kind.STORYBOARD)
+        url = None
+        if artefact.state is State.READY:
+            url = links.storyboard(path, self._version(path, Kind.STORYBOARD))
+        return StoryboardItem(state=artefact.state, problem=artefact.problem, url=url)
+
+    def _captions(self, path: str) -> CaptionsItem:
+        artefact = self._deriver.of(path, Kind.CAPTIONS)
+        version = self._version(path, Kind.CAPTIONS)
+        tracks = tuple(
+            TrackItem(**dict(track), url=links.captions(path, track.name, version))
+            for track in artefact.tracks
+        )
+        return CaptionsItem(state=artefact.state, problem=artefact.problem, tracks=tracks)
+
+    def _version(self, path: str, kind: Kind) -> str:
+        subject = self._deriver.subject(path)
+        return (subject and subject.name(kind)) or ""

@@ -1,0 +1,340 @@
+"""What a running service derives from videos, and what becomes of it when things go wrong."""
+
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import ExitStack
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from PIL import Image
+from server import Server, serve, until, write
+from wire import ask
+
+HOUR = 3600
+KINDS = ("poster", "captions", "storyboard")
+SRT = b"1\r\n00:00:01,000 --> 00:00:02,500\r\nGr\xfc\xdfe <i>aus</i> K\xf6ln\r\n"
+CUE = re.compile(r"(\S+) --> (\S+)\n(\S+)#xywh=(\d+),(\d+),(\d+),(\d+)")
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a folder of real videos: a film, one with a text track and chapters, one of sound."""
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not on PATH, and the films of these tests are made with it")
+    folder = tmp_path_factory.mktemp("films")
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=10:duration=20")
+    sound = ("-f", "lavfi", "-i", "sine=duration=20")
+    h264 = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "20", "-c:a", "aac")
+    text = folder / "text.srt"
+    text.write_text("1\n00:00:01,000 --> 00:00:03,000\nWithin the film\n\n")
+    chapters = folder / "chapters.txt"
+    chapters.write_text(
+        ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1\nSTART=0\nEND=10\ntitle=One\n"
+        "[CHAPTER]\nTIMEBASE=1/1\nSTART=10\nEND=20\ntitle=Two\n"
+    )
+    for arguments in (
+        (*picture, *sound, *h264, folder / "film.mp4"),
+        (
+            *(*picture, *sound, "-i", text, "-i", chapters, "-map_metadata", "3", *h264),
+            *("-map", "0", "-map", "1", "-map", "2", "-c:s", "mov_text"),
+            *("-metadata:s:s:0", "language=eng", folder / "text.mp4"),
+        ),
+        (*sound, "-c:a", "aac", folder / "sound.m4a"),
+    ):
+        subprocess.run(
+            ["ffmpeg", "-nostdin", "-v", "error", "-y", *arguments], check=True, timeout=120
+        )
+    text.unlink()
+    chapters.unlink()
+    return folder
+
+
+@pytest.fixture
+def media(tmp_path: Path, films: Path) -> Path:
+    """Give a library of those, one with captions beside it."""
+    folder = tmp_path / "media"
+    folder.mkdir()
+    for film in films.iterdir():
+        write(folder, film.name, film.read_bytes(), 2 * HOUR)
+    write(folder, "film.de.srt", SRT)
+    return folder
+
+
+def video(server: Server, path: str) -> Any:
+    answer = ask(server.base, f"/api/videos/{quote(path)}")
+    assert answer.status == 200, answer.body
+    return json.loads(answer.body)
+
+
+def until_derived(server: Server, *paths: str) -> dict[str, Any]:
+    """Wait until nothing waits any more for these videos; give what is told of them."""
+
+    def look() -> dict[str, Any] | None:
+        videos = {path: video(server, path) for path in paths}
+        states = {told[kind]["state"] for told in videos.values() for kind in KINDS}
+        return None if "waiting" in states else videos
+
+    told: dict[str, Any] = until(look, f"{paths} are derived")
+    return told
+
+
+def kept(folder: Path) -> dict[str, bytes]:
+    """Give all that is kept, by kind and name; without what a killed process left half written."""
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for kind in ("metadata", *KINDS)
+        for file in sorted((folder / kind).rglob("*"))
+        if file.is_file() and not file.name.startswith("tmp")
+    }
+
+
+# What there is to be had
+
+
+def test_a_video_has_posters_of_two_widths_that_browsers_may_keep(media: Path) -> None:
+    with serve(media) as server:
+        told = until_derived(server, "film.mp4")["film.mp4"]["poster"]
+        sizes = [(picture["width"], picture["height"]) for picture in told["pictures"]]
+        assert sizes == [(480, 270), (640, 360)]  # of 640 by 360: not enlarged to 1280
+        for picture in told["pictures"]:
+            answer = ask(server.base, picture["url"])
+            assert answer.status == 200
+            assert answer.headers["Content-Type"] == "image/webp"
+            assert "immutable" in answer.headers["Cache-Control"]
+            image = Image.open(io.BytesIO(answer.body))
+            assert (image.format, image.size) == ("WEBP", (picture["width"], picture["height"]))
+            tag = {"If-None-Match": answer.headers["ETag"]}
+            assert ask(server.base, picture["url"], headers=tag).status == 304
+        unpinned = ask(server.base, "/posters/film.mp4?w=500")
+        assert Image.open(io.BytesIO(unpinned.body)).width == 640  # the next wider one
+        assert unpinned.headers["Cache-Control"] == "no-cache"
+        assert ask(server.base, "/posters/film.mp4?w=wide").status == 400
+
+
+def test_a_storyboard_is_webvtt_whose_tiles_cover_the_film(media: Path) -> None:
+    with serve(media) as server:
+        told = until_derived(server, "film.mp4")["film.mp4"]["storyboard"]
+        answer = ask(server.base, told["url"])
+        assert answer.headers["Content-Type"] == "text/vtt; charset=utf-8"
+        assert "immutable" in answer.headers["Cache-Control"]
+        text = answer.body.decode()
+        assert text.startswith("WEBVTT\n\n")
+        cues = CUE.findall(text)
+        assert cues[0][0] == "00:00:00.000"
+        assert cues[-1][1] == "00:00:20.000"
+        assert all(one[1] == following[0] for one, following in pairwise(cues))
+        for _, _, url, *place in cues:
+            sheet = ask(server.base, url)
+            assert "immutable" in sheet.headers["Cache-Control"]
+            image = Image.open(io.BytesIO(sheet.body))
+            x, y, width, height = map(int, place)
+            assert (width, height) == (160, 90)
+            assert x + width <= image.width
+            assert y + height <= image.height
+
+
+def test_captions_come_from_beside_and_from_within(media: Path) -> None:
+    with serve(media) as server:
+        videos = until_derived(server, "film.mp4", "text.mp4")
+        (track,) = videos["film.mp4"]["captions"]["tracks"]
+        assert (track["language"], track["kind"], track["source"]) == ("de", "subtitles", "file")
+        assert track["label"] == "Deutsch"
+        answer = ask(server.base, track["url"])
+        assert answer.headers["Content-Type"] == "text/vtt; charset=utf-8"
+        assert answer.body.decode() == (
+            "WEBVTT\n\n00:00:01.000 --> 00:00:02.500\nGrüße <i>aus</i> Köln\n"
+        )
+        within, chapters = videos["text.mp4"]["captions"]["tracks"]
+        assert (within["language"], within["source"]) == ("en", "container")
+        assert "Within the film" in ask(server.base, within["url"]).body.decode()
+        assert (chapters["kind"], chapters["name"]) == ("chapters", "chapters")
+        assert (
+            "00:00:10.000 --> 00:00:20.000\nTwo" in ask(server.base, chapters["url"]).body.decode()
+        )
+        assert videos["text.mp4"]["chapters"] == [
+            {"start": 0.0, "end": 10.0, "title": "One"},
+            {"start": 10.0, "end": 20.0, "title": "Two"},
+        ]
+        assert ask(server.base, "/captions/film.mp4/fr.vtt").status == 404
+
+
+def test_what_cannot_be_had_is_said_so_and_not_waited_for(media: Path) -> None:
+    write(media, "broken.mp4", b"\0" * 100_000)
+    with serve(media) as server:
+        videos = until_derived(server, "sound.m4a", "broken.mp4")
+        for told in videos.values():
+            assert {told[kind]["state"] for kind in KINDS} == {"none"}
+        for target in (
+            "/posters/sound.m4a",
+            "/storyboards/broken.mp4.vtt",
+            "/storyboards/sound.m4a/0.webp",
+            "/captions/sound.m4a/en.vtt",
+            "/posters/nothing.mp4",
+            "/posters/",
+        ):
+            answer = ask(server.base, target)
+            assert answer.status == 404, target
+            assert "Retry-After" not in answer.headers
+
+
+def test_an_image_or_a_caption_that_comes_changes_or_goes_is_noticed(media: Path) -> None:
+    def poster_of(colour: str) -> bytes:
+        data = io.BytesIO()
+        Image.new("RGB", (300, 200), colour).save(data, "PNG")
+        return data.getvalue()
+
+    def shown(server: Server) -> tuple[int, ...] | None:
+        told = until_derived(server, "film.mp4")["film.mp4"]
+        url = told["poster"]["pictures"][0]["url"]
+        image = Image.open(io.BytesIO(ask(server.base, url).body)).convert("RGB")
+        pixel = image.getpixel((100, 100))
+        assert isinstance(pixel, tuple)
+        return tuple(round(part / 255) for part in pixel) if image.width == 300 else None
+
+    with serve(media, RESCAN_INTERVAL="1") as server:
+        before = until_derived(server, "film.mp4")["film.mp4"]
+        write(media, "film.png", poster_of("red"))
+        until(lambda: shown(server) == (1, 0, 0) or None, "the red image is the poster")
+        superseded = ask(server.base, before["poster"]["pictures"][0]["url"])
+        assert superseded.status == 410
+        write(media, "film.png", poster_of("blue"), age=60)
+        until(lambda: shown(server) == (0, 0, 1) or None, "the blue image is the poster")
+        (media / "film.png").unlink()
+        until(lambda: shown(server) is None or None, "a frame is the poster again")
+        again = video(server, "film.mp4")
+        assert again["poster"] == before["poster"]
+        assert again["storyboard"] == before["storyboard"]
+        (media / "film.de.srt").unlink()
+        until(
+            lambda: video(server, "film.mp4")["captions"]["state"] == "none" or None,
+            "there are no captions",
+        )
+
+
+# Once, and safely
+
+
+def test_a_restart_makes_nothing_again(media: Path) -> None:
+    write(media, "broken.mp4", b"\0" * 100_000)
+    paths = ("film.mp4", "text.mp4", "sound.m4a", "broken.mp4")
+    with serve(media) as server:
+        before = until_derived(server, *paths)
+        assert server.metric("reelay_probes_total") == len(paths)
+    with serve(media) as server:
+        assert until_derived(server, *paths) == before
+        assert server.metric("reelay_probes_total") == 0
+        assert server.metric("reelay_derivations_total") == 0
+        for told in before.values():
+            for picture in told["poster"]["pictures"]:
+                assert ask(server.base, picture["url"]).status == 200
+
+
+def test_what_was_damaged_or_lost_is_made_again_as_it_was(media: Path) -> None:
+    with serve(media) as server:
+        told = until_derived(server, "film.mp4")["film.mp4"]
+        url = told["poster"]["pictures"][0]["url"]
+        good = ask(server.base, url).body
+        folder = media.parent / "derived"
+        before = kept(folder)
+        (poster,) = (name for name in before if name.startswith("poster/") and good in before[name])
+        damaged = bytearray(before[poster])
+        damaged[before[poster].index(good) + 50] ^= 255
+        for harm in (lambda: (folder / poster).write_bytes(damaged), (folder / poster).unlink):
+            harm()
+            answer = ask(server.base, url)
+            assert answer.status == 404
+            assert int(answer.headers["Retry-After"]) > 0
+            assert answer.headers["Cache-Control"] == "no-store"
+            until(lambda: ask(server.base, url).status == 200 or None, "the poster is there again")
+            assert ask(server.base, url).body == good
+        assert kept(folder) == before
+
+
+def test_whenever_the_service_is_killed_the_end_is_the_same(media: Path, films: Path) -> None:
+    paths = ["film.mp4", "text.mp4", "sound.m4a"]
+    for number in range(4):
+        paths.append(f"more/{number}.mp4")
+        write(media, paths[-1], (films / "film.mp4").read_bytes(), HOUR + number)
+    with serve(media, DERIVED=str(media.parent / "whole")) as server:
+        expected = until_derived(server, *paths)
+    whole = kept(media.parent / "whole")
+    assert len(whole) == len(paths) + 6 + 6 + 2
+    kills = 0
+    while True:
+        with serve(media) as server:
+            for _ in range(3 * kills):  # at one moment after another
+                if len(kept(media.parent / "derived")) == len(whole):
+                    break
+                time.sleep(0.05)
+            if kills and len(kept(media.parent / "derived")) == len(whole):
+                assert until_derived(server, *paths) == expected
+                break
+            children = children_of(server.process.pid)
+            server.process.kill()
+            server.process.wait()
+            for pid in children:
+                until(lambda pid=pid: not runs(pid) or None, "its processes end with it")
+        assert kept(media.parent / "derived").items() <= whole.items()
+        kills += 1
+        assert kills < 100
+    assert kills > 3
+    assert kept(media.parent / "derived") == whole
+
+
+def children_of(pid: int) -> list[int]:
+    listing = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, check=False
+    )
+    return [int(line) for line in listing.stdout.split()]
+
+
+def runs(pid: int) -> bool:
+    """Whether a process has not ended, be it that nobody has reaped it."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def test_two_replicas_that_share_the_folder_make_each_thing_once(media: Path, films: Path) -> None:
+    for number in range(8):
+        write(media, f"more/{number}.mp4", (films / "film.mp4").read_bytes(), HOUR + number)
+    paths = ("film.mp4", *(f"more/{number}.mp4" for number in range(8)))
+    with ExitStack() as stack:
+        replicas = [stack.enter_context(serve(media)) for _ in range(2)]
+        one, other = (until_derived(replica, *paths) for replica in replicas)
+        assert one == other
+        made = [replica.metric("reelay_derivations_total") for replica in replicas]
+    assert sum(made) == 2 * 10 + 2  # posters and storyboards of ten with a picture; two captions
+    assert min(made) > 0
+
+
+def test_derivation_is_done_when_nobody_else_wants_the_processor(media: Path, films: Path) -> None:
+    for number in range(6):
+        write(media, f"more/{number}.mp4", (films / "film.mp4").read_bytes(), HOUR + number)
+    with serve(media) as server:
+
+        def idle_worker() -> int | None:
+            for pid in children_of(server.process.pid):
+                arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                if b"idle" in arguments and os.sched_getscheduler(pid) == os.SCHED_IDLE:
+                    return pid
+            return None
+
+        pid = until(idle_worker, "a worker runs")
+        limits = Path(f"/proc/{pid}/limits").read_text()
+        address_space = next(line for line in limits.splitlines() if "address space" in line)
+        assert int(address_space.split()[3]) < 8 << 30
+        os.kill(pid, signal.SIGKILL)  # as the kernel does where memory runs out
+        told = until_derived(server, "film.mp4", *(f"more/{number}.mp4" for number in range(6)))
+        states = [told[path][kind]["state"] for path in told for kind in KINDS]
+        assert states.count("failed") <= 1

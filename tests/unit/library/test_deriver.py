@@ -1,0 +1,307 @@
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.library import deriver as module
+from service.library.derived import Derived
+from service.library.deriver import Deriver
+from service.library.facts import Companions, Kind, State, Subject
+from service.library.making import Maker
+from service.library.video import Chapter, Metadata, Stream, Video
+from service.library.video import State as VideoState
+from service.library.workers import Pool
+from service.metrics import Metrics
+from service.storage.base import Entry
+
+PATIENCE = 30  # seconds, after which a test that waits for something fails
+FILM = (Stream(kind="video", codec="h264"), Stream(kind="audio", codec="aac"))
+
+# A worker that notes what it is asked, waits while a file is there, and then does what that says.
+WORKER = """
+import json, os, pathlib, sys, time
+folder = pathlib.Path(sys.argv[1])
+for line in sys.stdin:
+    asked = json.loads(line)
+    name = f"{asked['task']} {pathlib.Path(asked['path']).name}"
+    with open(folder / "asked", "a") as file:
+        file.write(name + "\\n")
+    while (folder / "hold").exists():
+        time.sleep(0.01)
+    exec((folder / "do").read_text())
+    sys.stdout.flush()
+"""
+NOTHING = """print(json.dumps({"facts": "null"}))"""
+CRASH = """
+import signal
+os.kill(os.getpid(), signal.SIGSEGV) if "bad" in name else print(json.dumps({"facts": "null"}))
+"""
+
+
+def film(path: str, revision: str = "1-1", **more: Any) -> Video:
+    described: dict[str, Any] = {"metadata": metadata(), "state": VideoState.PROBED, **more}
+    return Video(
+        path=path, title=path, content_type="video/mp4", size=1, revision=revision, modified=1.0,
+        **described,
+    )  # fmt: skip
+
+
+def metadata(*streams: Stream, chapters: tuple[Chapter, ...] = ()) -> Metadata:
+    told = streams or FILM
+    return Metadata(container="mp4", duration=1.0, bit_rate=1, streams=told, chapters=chapters)
+
+
+class Bench:
+    """A deriver, and a worker that does what the test says."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.do(NOTHING)
+        self.metrics = Metrics()
+        self.derived = Derived(folder / "derived", 1 << 30)
+        self.running: list[Deriver] = []
+
+    def start(self) -> Deriver:
+        """Start a deriver as a start of the service does."""
+        pool = Pool(command=(sys.executable, "-c", WORKER, str(self.folder)))
+        maker = Maker(self.folder, self.derived, pool, self.metrics)
+        deriver = Deriver(maker, self.derived, pool, self.metrics, 1)
+        deriver.start()
+        self.running.append(deriver)
+        return deriver
+
+    def do(self, source: str) -> None:
+        (self.folder / "do").write_text(source)
+
+    def hold(self) -> None:
+        (self.folder / "hold").touch()
+
+    def let_go(self) -> None:
+        (self.folder / "hold").unlink()
+
+    def asked(self) -> list[str]:
+        file = self.folder / "asked"
+        return file.read_text().splitlines() if file.exists() else []
+
+    async def until(self, condition: Any) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while not condition():  # noqa: ASYNC110 # what is waited for happens in a process
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    (tmp_path / "hold").unlink(missing_ok=True)
+    for deriver in bench.running:
+        await deriver.stop()
+
+
+def subjects(*videos: Video) -> dict[str, Subject]:
+    return {video.path: Subject.of(video) for video in videos}
+
+
+def done(deriver: Deriver, *paths: str) -> bool:
+    states = {deriver.of(path, kind).state for path in paths for kind in Kind}
+    return State.WAITING not in states
+
+
+# What there is to be had of what
+
+
+def entry(path: str, revision: str = "1-1") -> Entry:
+    return Entry(path, 1, revision, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("video", "companions", "expected"),
+    [
+        (film("a.mp4"), Companions(), {"poster", "storyboard"}),
+        (film("a.mp3", metadata=metadata(FILM[1])), Companions(), set()),
+        (
+            film("a.mp3", metadata=metadata(FILM[1], Stream(kind="attachment", codec="png"))),
+            Companions(),
+            {"poster"},
+        ),
+        (film("a.mp3", metadata=metadata(FILM[1])), Companions(entry("a.jpg")), {"poster"}),
+        (
+            film("a.mkv", metadata=metadata(*FILM, Stream(kind="subtitle", codec="subrip"))),
+            Companions(),
+            {"poster", "captions", "storyboard"},
+        ),
+        (
+            # Pictures are no text.
+            film("a.mkv", metadata=metadata(*FILM, Stream(kind="subtitle", codec="dvd_subtitle"))),
+            Companions(),
+            {"poster", "storyboard"},
+        ),
+        (
+            film("a.mp4", metadata=metadata(*FILM, chapters=(Chapter(start=0, end=1, title="A"),))),
+            Companions(),
+            {"poster", "captions", "storyboard"},
+        ),
+        (
+            film("a.mp4"),
+            Companions(None, entry("a.chapters.vtt")),
+            {"poster", "captions", "storyboard"},
+        ),
+        (
+            film("a.mp4", metadata=None, state=VideoState.FAILED, problem="Damaged."),
+            Companions(entry("a.jpg"), None, (entry("a.en.vtt"),)),
+            {"poster", "captions"},
+        ),
+    ],
+)
+def test_what_can_be_derived_is_what_there_is(
+    video: Video, companions: Companions, expected: set[str]
+) -> None:
+    subject = Subject.of(video, companions)
+    assert {kind.value for kind in Kind if subject.name(kind)} == expected
+
+
+def test_a_name_changes_with_what_it_is_made_of_and_with_nothing_else() -> None:
+    image, text = entry("a.jpg"), entry("a.en.vtt")
+    one = Subject.of(film("a.mp4"), Companions(image, None, (text,)))
+    assert one == Subject.of(film("a.mp4"), Companions(image, None, (text,)))
+    other_image = Subject.of(film("a.mp4"), Companions(entry("a.jpg", "2-2"), None, (text,)))
+    assert other_image.poster != one.poster
+    assert (other_image.captions, other_image.storyboard) == (one.captions, one.storyboard)
+    other_text = Subject.of(film("a.mp4"), Companions(image, text))
+    assert other_text.poster == one.poster
+    other_film = Subject.of(film("a.mp4", "2-2"), Companions(image, None, (text,)))
+    names = {subject.name(kind) for subject in (one, other_film) for kind in Kind}
+    assert len(names) == 6
+
+
+# In which order
+
+
+async def test_posters_come_before_storyboards_and_what_is_asked_for_comes_first(
+    bench: Bench,
+) -> None:
+    bench.hold()
+    deriver = bench.start()
+    deriver.follow(subjects(*(film(f"{number}.mp4") for number in range(4))))
+    await bench.until(bench.asked)
+    first = bench.asked()[0]
+    for path, kind in (
+        ("2.mp4", Kind.STORYBOARD),
+        ("3.mp4", Kind.STORYBOARD),
+        ("3.mp4", Kind.POSTER),
+        ("2.mp4", Kind.STORYBOARD),  # again: now it is the last one
+        ("gone.mp4", Kind.POSTER),
+        ("2.mp4", Kind.CAPTIONS),  # there are none
+    ):
+        deriver.request(path, kind)
+    bench.let_go()
+    await bench.until(lambda: done(deriver, "0.mp4", "1.mp4", "2.mp4", "3.mp4"))
+    asked = bench.asked()
+    assert asked[:4] == [first, "storyboard 2.mp4", "poster 3.mp4", "storyboard 3.mp4"]
+    rest = [name.split()[0] for name in asked[4:]]
+    assert rest == ["poster"] * (8 - 4 - 2) + ["storyboard"] * 2
+    assert len(set(asked)) == 8
+
+
+async def test_what_is_no_longer_in_the_library_is_not_made(bench: Bench) -> None:
+    bench.hold()
+    deriver = bench.start()
+    deriver.follow(subjects(film("0.mp4"), film("1.mp4")))
+    await bench.until(bench.asked)
+    deriver.request("1.mp4", Kind.STORYBOARD)
+    deriver.follow(subjects(film("2.mp4")))
+    await bench.until(lambda: deriver.progress(Kind.STORYBOARD) == (0, 1))
+    bench.let_go()
+    await bench.until(lambda: done(deriver, "2.mp4"))
+    assert set(bench.asked()[1:]) == {"poster 2.mp4", "storyboard 2.mp4"}
+
+
+async def test_a_full_folder_takes_only_what_is_asked_for(bench: Bench) -> None:
+    bench.derived = Derived(bench.folder / "derived", 100_000)
+    bench.derived.save("poster", "0" * 32, b"", [bytes(97_000)])
+    deriver = bench.start()
+    deriver.follow(subjects(film("0.mp4"), film("1.mp4")))
+    await bench.until(lambda: deriver.progress(Kind.POSTER) == (0, 2))
+    deriver.request("1.mp4", Kind.STORYBOARD)
+    await bench.until(lambda: deriver.of("1.mp4", Kind.STORYBOARD).state is State.NONE)
+    assert bench.asked() == ["storyboard 1.mp4"]
+
+
+# What goes wrong
+
+
+async def test_a_file_that_crashes_the_decoder_is_not_tried_again_until_it_changes(
+    bench: Bench,
+) -> None:
+    bench.do(CRASH)
+    deriver = bench.start()
+    deriver.follow(subjects(film("bad.mp4"), film("good.mp4")))
+    await bench.until(lambda: done(deriver, "bad.mp4", "good.mp4"))
+    assert deriver.of("good.mp4", Kind.POSTER).state is State.NONE
+    failed = deriver.of("bad.mp4", Kind.POSTER)
+    assert failed.state is State.FAILED
+    assert failed.problem
+    assert sorted(bench.asked()) == sorted(
+        f"{kind} {name}.mp4" for kind in ("poster", "storyboard") for name in ("bad", "good")
+    )
+    deriver.request("bad.mp4", Kind.POSTER)
+    again = bench.start()  # a restart, with the same folder
+    again.follow(subjects(film("bad.mp4"), film("good.mp4")))
+    await bench.until(lambda: done(again, "bad.mp4", "good.mp4"))
+    assert again.of("bad.mp4", Kind.POSTER) == failed
+    assert len(bench.asked()) == 4
+    again.follow(subjects(film("bad.mp4", "2-2"), film("good.mp4")))
+    await bench.until(lambda: len(bench.asked()) == 6)
+
+
+async def test_what_failed_for_no_fault_of_the_files_is_tried_again_when_asked_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_TRY_AGAIN", 0.0)
+    bench.do('print(json.dumps({"problem": "The disk is away.", "lasting": False}))')
+    deriver = bench.start()
+    deriver.follow(subjects(film("a.mp4")))
+    await bench.until(lambda: done(deriver, "a.mp4"))
+    assert deriver.of("a.mp4", Kind.POSTER).problem == "The disk is away."
+    bench.do(NOTHING)
+    deriver.request("a.mp4", Kind.POSTER)
+    await bench.until(lambda: deriver.of("a.mp4", Kind.POSTER).state is State.NONE)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"facts": json.dumps({"problem": "Made up.", "decoder": "1"})},
+        {"facts": json.dumps({"source": "frame", "sizes": [[1, 1]]})},  # and no bytes
+        {"facts": "null", "bytes": [1]},
+        {"facts": "{}"},
+        {"facts": 7},
+        {"facts": "null", "more": 1},
+        {"problem": "", "lasting": True},
+    ],
+)
+async def test_an_answer_that_is_none_is_a_failure_and_keeps_nothing(
+    bench: Bench, answer: dict[str, Any]
+) -> None:
+    bench.do(f"sys.stdout.write({json.dumps(answer)!r} + '\\nx')")
+    deriver = bench.start()
+    deriver.follow(subjects(film("a.mp4")))
+    await bench.until(lambda: done(deriver, "a.mp4"))
+    assert deriver.of("a.mp4", Kind.POSTER).state is State.FAILED
+    assert not list((bench.folder / "derived").rglob("poster/*/*"))
+
+
+async def test_nothing_is_made_by_two_at_a_time(bench: Bench) -> None:
+    bench.hold()
+    one, other = bench.start(), bench.start()
+    for deriver in (one, other):
+        deriver.follow(subjects(film("a.mp4")))
+    await bench.until(lambda: len(bench.asked()) == 2)  # each makes one of the two
+    assert len(set(bench.asked())) == 2
+    bench.let_go()
+    await bench.until(lambda: done(one, "a.mp4") and done(other, "a.mp4"))
+    assert len(bench.asked()) == 2
