@@ -152,8 +152,11 @@ def _chapters(chapters: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Give the chapters that have a place in time, in its order; a title they may lack."""
     told: list[tuple[float, float, str]] = []
     for chapter in chapters:
-        base = chapter["time_base"]
-        start, end = (float(chapter[bound] * base) if base else -1.0 for bound in ("start", "end"))
+        if not (base := chapter["time_base"]):
+            continue
+        start, end = (
+            chapter[bound] * base.numerator / base.denominator for bound in ("start", "end")
+        )
         titles = (text for key, text in chapter["metadata"].items() if key.lower() == "title")
         title = _text(next(titles, ""), LONGEST_CHAPTER_TITLE)
         if 0 <= start <= end:
