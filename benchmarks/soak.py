@@ -73,7 +73,7 @@ KINDS = (
     Kind(4, FILM + "?v=another", 410),
     Kind(4, "/media/none.mp4", 404),
     Kind(4, "/nowhere/at/all", 404),
-    Kind(4, "/_revision?path=/film.mp4", 204),
+    Kind(4, "/_revision?path=/media/film.mp4", 204),
     Kind(4, "/api/videos", 200),
     Kind(4, "/api/videos/film.mp4", 200),
     Kind(3, "/", 200),

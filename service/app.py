@@ -2,14 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from quart import Quart, Response, request
-from quart_schema import OpenAPIProvider, QuartSchema, RequestSchemaValidationError
+from quart_schema import QuartSchema, RequestSchemaValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
-from werkzeug.routing import Rule
 
 from service import __version__
 from service.errors import NotFoundError, ReelayError
@@ -23,13 +22,17 @@ from service.library.workers import Pool
 from service.loop import watch_lag
 from service.metrics import Metrics
 from service.settings import Settings
+from service.storage.base import Source
+from service.storage.fast_start import FastStart
 from service.storage.local import LocalStorage
 from service.views.api import ApiViews
 from service.views.artefacts import ArtefactViews
 from service.views.exchange import Exchanges, current_exchange
-from service.views.media import Media, MediaViews
+from service.views.items import Items
+from service.views.media import Door, Media, MediaViews
+from service.views.openapi import JSONRoutes
 from service.views.ops import OpsViews
-from service.views.pages import PageViews
+from service.views.pages import PageViews, duration
 from service.views.problems import problem
 from service.views.static import StaticViews
 
@@ -57,13 +60,6 @@ class Services:
     exchanges: Exchanges
 
 
-class JSONRoutes(OpenAPIProvider):
-    """What `/openapi.json` describes: the JSON interface, and not the pages."""
-
-    def generate_rules(self) -> Iterable[Rule]:
-        return [rule for rule in super().generate_rules() if rule.endpoint.startswith("api_")]
-
-
 def create_app(settings: Settings) -> Quart:
     """Build the application. Its parts start and stop with the server (ASGI lifespan)."""
     metrics = Metrics()
@@ -81,9 +77,11 @@ def create_app(settings: Settings) -> Quart:
         metrics=metrics,
         timing=Timing(settings.rescan_interval, settings.settle_time),
     )
-    media = MediaViews(storage)
-    pages = PageViews(library)
-    api = ApiViews(library)
+    doors = _doors(storage)
+    media = MediaViews(doors)
+    items = Items(deriver, settings.max_partial_size)
+    pages = PageViews(library, items)
+    api = ApiViews(library, items)
     artefacts = ArtefactViews(deriver)
     ops = OpsViews(metrics, lambda: library.scanned)
     static = StaticViews(int(time.time()))
@@ -91,6 +89,7 @@ def create_app(settings: Settings) -> Quart:
     app = Quart("service", static_folder=None)
     app.config["RESPONSE_TIMEOUT"] = None  # `Exchanges` cuts stalled ones, not slow ones
     app.url_map.merge_slashes = False  # `//` in a path is a name that does not exist
+    app.jinja_env.filters["duration"] = duration
     app.jinja_env.globals.update(url=_url_builder(static), version=__version__)
     QuartSchema(
         app,
@@ -138,10 +137,19 @@ def create_app(settings: Settings) -> Quart:
 
     _handle_everything(app)
     behind: Any = app.asgi_app
-    exchanges = Exchanges(Media(behind, storage, metrics, settings.max_partial_size), metrics)
+    exchanges = Exchanges(Media(behind, doors, metrics, settings.max_partial_size), metrics)
     app.extensions["reelay"] = Services(ops, exchanges)
     app.asgi_app = exchanges  # type: ignore[method-assign, assignment]
     return app
+
+
+def _doors(storage: LocalStorage) -> dict[str, Door]:
+    """Give what opens a file by either route: as players get it, and as it is."""
+
+    async def open_as_it_is(path: str, _: str | None) -> Source:
+        return await storage.open(path)
+
+    return {"media": FastStart(storage).open, "download": open_as_it_is}
 
 
 def _url_builder(static: StaticViews) -> Callable[..., str]:

@@ -72,7 +72,8 @@ def _names(path: Path) -> list[str]:
         raise _NothingToExamineError(f"{path}: there is no such file or folder.")
     storage = LocalStorage(path)
     try:
-        names = sorted(str(path / entry.path) for entry in storage.entries())
+        entries = (entry for entry in storage.entries() if media_type(entry.path))
+        names = sorted(str(path / entry.path) for entry in entries)
     except OSError as error:
         raise _NothingToExamineError(f"{path}: {error.strerror or error}.") from error
     finally:

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from boxes import FTYP, box, moov, table, track
 from cases import (
     UNSATISFIABLE,
     WHOLE,
@@ -29,6 +30,15 @@ MODIFIED = 784111777  # RFC 9110 §5.6.7: Sun, 06 Nov 1994 08:49:37 GMT
 REVISION = f"{SIZE:x}-{MODIFIED * 10**9:x}"
 TAG = f'"{REVISION}"'
 DAY = 86400
+
+# A film with its index at the end, and as players get it: what is in front of a chunk's place grows
+# by the index.
+_MEDIA = box(b"mdat", content(2 * BLOCK + 777, 60))
+_PLACES = [len(FTYP) + 8, len(FTYP) + 1000, len(FTYP) + BLOCK]
+_INDEX = moov(track(table(_PLACES)))
+ORIGINAL = FTYP + _MEDIA + _INDEX
+LAID_OUT = FTYP + moov(track(table([place + len(_INDEX) for place in _PLACES]))) + _MEDIA
+FILM_REVISION = f"{len(ORIGINAL):x}-{MODIFIED * 10**9:x}"
 CONDITIONS = condition_cases(
     TAG, formatdate(MODIFIED, usegmt=True),
     formatdate(MODIFIED - DAY, usegmt=True), formatdate(MODIFIED + DAY, usegmt=True),
@@ -106,6 +116,7 @@ def fill(media: Path) -> None:
     media.chmod(0o755)
     write(media, "file.mp4", DATA)
     os.utime(media / "file.mp4", (MODIFIED, MODIFIED))
+    os.utime(write(media, "film.mov", ORIGINAL), (MODIFIED, MODIFIED))
     for seed, name in enumerate(NAMES, start=10):
         write(media, name, content(2000, seed))
     write(media, "empty.mp4", b"")
@@ -264,7 +275,10 @@ class Contract:
                 unpinned = origin.get(target, Range=value)
                 assert unpinned.headers["Cache-Control"] == "no-cache"
 
-    @pytest.mark.parametrize("pin", ["1-1", "x", "", "%22", f"{REVISION}0", f"{REVISION}&v=1"])
+    @pytest.mark.parametrize(
+        "pin",
+        ["1-1", "x", "", "%22", f"{REVISION}0", f"{REVISION}-f1", f"{REVISION}&v=1"],
+    )
     @pytest.mark.parametrize("headers", [{}, {"Range": "bytes=0-9"}, {"If-Match": '"x"'}])
     def test_another_pin_is_gone(self, origin: Origin, pin: str, headers: dict[str, str]) -> None:
         answer = ask(origin.base, f"/media/file.mp4?v={pin}", headers)
@@ -274,6 +288,44 @@ class Contract:
         assert answer.status == 410
         assert answer.headers["Cache-Control"] == "no-store"
         assert len(answer.body) < 1000
+
+    @pytest.mark.parametrize(
+        ("target", "tag", "data"),
+        [
+            ("/media/film.mov", f"{FILM_REVISION}-f1", LAID_OUT),
+            (f"/media/film.mov?v={FILM_REVISION}-f1", f"{FILM_REVISION}-f1", LAID_OUT),
+            (f"/media/film.mov?v={FILM_REVISION}", FILM_REVISION, ORIGINAL),
+            ("/download/film.mov", FILM_REVISION, ORIGINAL),
+            (f"/download/film.mov?v={FILM_REVISION}", FILM_REVISION, ORIGINAL),
+        ],
+    )
+    def test_players_get_the_index_in_front_and_downloads_the_file(
+        self, origin: Origin, target: str, tag: str, data: bytes
+    ) -> None:
+        size, index = len(data), data.index(b"moov")
+        spans = [(0, size), (5, 10), (BLOCK, 2 * BLOCK), (index - 9, index + 99), (BLOCK + 5, size)]
+        for start, end in [*spans, *spans]:  # the edge knows them the second time
+            asked = f"bytes={start}-{end - 1}"
+            for headers in ({"Range": asked}, {"Range": asked, "If-Range": f'"{tag}"'}):
+                answer = ask(origin.base, target, headers)
+                assert answer.status == 206
+                last = end
+                if target.startswith("/media/"):
+                    last = min(end, start // BLOCK * BLOCK + BLOCK)
+                assert answer.headers["Content-Range"] == f"bytes {start}-{last - 1}/{size}"
+                assert answer.body == data[start:last]
+                assert answer.headers["ETag"] == f'"{tag}"'
+        assert origin.get(target).body == data
+        assert origin.get(target, If_None_Match=f'"{tag}"').status == 304
+        # Other bytes may have been made of the file at the same date.
+        date = formatdate(MODIFIED, usegmt=True)
+        by_date = origin.get(target, Range="bytes=5-9", If_Range=date)
+        assert by_date.status == (200 if data is LAID_OUT else 206)
+
+    def test_the_layout_for_players_is_not_to_be_saved(self, origin: Origin) -> None:
+        for pin in (f"{FILM_REVISION}-f1", f"{FILM_REVISION}-f2"):
+            for headers in ({}, {"Range": "bytes=0-"}, {"Range": "bytes=5-9"}):
+                assert ask(origin.base, f"/download/film.mov?v={pin}", headers).status == 410
 
     @pytest.mark.parametrize("path", NAMES)
     def test_every_name_works_everywhere(self, origin: Origin, path: str) -> None:

@@ -4,7 +4,12 @@
 
 // One range, first byte given, at most 15 digits: 2^53 is the last number that is exact here.
 const RANGE = /^bytes=(\d{1,15})-(\d{0,15})$/;
-const REVISION = /^[0-9a-f]+-[0-9a-f]+$/;
+// Of the bytes behind each door: what players get may be a layout of its own
+// (service/storage/layout.py), which nobody is to save as the file.
+const REVISION = {
+    '/media': /^[0-9a-f]+-[0-9a-f]+(?:-f[0-9]+)?$/,
+    '/download': /^[0-9a-f]+-[0-9a-f]+$/,
+};
 const SAFE_IN_FALLBACK = /^[A-Za-z0-9 !#$&'()+,;=@^_`{}~.[\]-]$/;
 const UNESCAPED = /^[A-Za-z0-9/._~-]*$/;
 
@@ -38,6 +43,11 @@ function pauseAfter(tries) {
     return Math.min(25 * Math.pow(2, tries), 1000);
 }
 
+// "/media" or "/download".
+function doorOf(r) {
+    return r.uri.slice(0, r.uri.indexOf('/', 1));
+}
+
 // The path behind the door, each character escaped in one way, so that every spelling of a name is
 // one name in the cache and in the request to the service.
 function escapedPath(r) {
@@ -50,18 +60,17 @@ function asAsked(r) {
     const v = r.variables;
     if (!r.uri.startsWith('/media/') && !r.uri.startsWith('/download/')) return v.request_uri;
     try {
-        const door = r.uri.slice(0, r.uri.indexOf('/', 1));
-        return door + escapedPath(r) + (v.args ? `?${v.args}` : '');
+        return doorOf(r) + escapedPath(r) + (v.args ? `?${v.args}` : '');
     } catch (error) {
         return v.request_uri; // what cannot even be read as text here
     }
 }
 
 // The revision that the client pins, '' where it pins none, null where its query says something else.
-function pinned(query) {
+function pinned(door, query) {
     if (!query) return '';
     const text = query.startsWith('v=') ? query.slice(2) : '';
-    return REVISION.test(text) ? text : null;
+    return REVISION[door].test(text) ? text : null;
 }
 
 // The span to ask for, in a Range header's words, and the location that gives it; null where the
@@ -98,7 +107,7 @@ function dispatch(r) {
     let path, pin;
     try {
         path = escapedPath(r);
-        pin = pinned(v.args);
+        pin = pinned(doorOf(r), v.args);
         if (r.uri.startsWith('/download/')) v.disposition = disposition(r);
     } catch (error) {
         r.internalRedirect('@service'); // what cannot even be read as text here
@@ -109,7 +118,7 @@ function dispatch(r) {
     } else if (pin === null) {
         r.internalRedirect('@service');
     } else {
-        current(r, path).then((revision) => send(r, path, revision, false)).catch((error) => {
+        current(r, doorOf(r) + path).then((revision) => send(r, path, revision, false)).catch((error) => {
             r.error(`${error}`);
             r.internalRedirect('@unavailable');
         });
@@ -134,7 +143,8 @@ function send(r, path, revision, pin) {
     r.internalRedirect(answer === null ? '@service' : answer.location);
 }
 
-// The revision now; where no replica answers, the last one known, so that what is cached is served.
+// The revision now, of what is given of a file behind a door; where no replica answers, the last one
+// known, so that what is cached is served.
 async function current(r, path) {
     const known = ngx.shared.revisions, started = Date.now();
     const patience = known.has(path) ? PATIENCE_WITH_STALE : PATIENCE;

@@ -20,7 +20,7 @@ from service.library.webvtt import CaptionsError
 
 LARGEST: Final = 10 << 20
 """Bytes of a file beside a video; the text of a long film is 100 kB."""
-LARGEST_TOGETHER: Final = 32 << 20
+LARGEST_TOGETHER: Final = 16 << 20
 """Bytes of all files beside one video."""
 LONGEST_LABEL: Final = 100
 LONGEST_NAME: Final = 60
@@ -57,19 +57,22 @@ class _Told:
 
     def label(self) -> str:
         """Give the language's own name, and what else tells the track: Deutsch (forced)."""
-        more = [*self.words]
-        marks = (("forced", self.forced), ("SDH", self.kind == "captions"))
-        said = " ".join(more).casefold()
-        more += [mark for mark, is_so in marks if is_so and mark.casefold() not in said]
-        if self.kind == "descriptions":
-            more.append(_DESCRIPTIONS)
-        names = () if self.language is None else (name_of(self.language),)
-        if names and more and _says(more[0], self.language or ""):
-            names, more = (more[0],), more[1:]  # a title that names the language itself
-        elif not names:
-            names, more = (more[0] if more else "Subtitles",), more[1:]
-        label = f"{names[0]} ({', '.join(more)})" if more else names[0]
-        return label[:LONGEST_LABEL]
+        name, more = ("" if self.language is None else name_of(self.language)), [*self.words]
+        if more and (not name or _says(more[0], self.language or "")):
+            name = more.pop(0)  # a title that names the language itself
+        said = " ".join((name, *more)).casefold()
+        marks = {
+            "forced": self.forced,
+            "SDH": self.kind == "captions",
+            _DESCRIPTIONS: self.kind == "descriptions",
+        }
+        more += [mark for mark, is_so in marks.items() if is_so and mark.casefold() not in said]
+        name = name or "Subtitles"
+        if more and name.endswith(")"):
+            name = f"{name[:-1]}, {', '.join(more)})"  # Português (Brasil, SDH)
+        elif more:
+            name = f"{name} ({', '.join(more)})"
+        return name[:LONGEST_LABEL]
 
     def name(self) -> str:
         """Give a name for URLs, not yet unique: de.forced."""
@@ -88,10 +91,8 @@ def captions_of(name: str, video: BinaryIO, sidecars: Mapping[str, BinaryIO]) ->
     """
     problems: list[str] = []
     texts = _texts(name, sidecars, problems)
-    from_file = next(
-        (found for at, text in texts.items() if is_chapters(name, at)
-         if (found := chapters.chapters_from(text))), ()
-    )  # fmt: skip
+    named = (chapters.chapters_from(text) for at, text in texts.items() if is_chapters(name, at))
+    from_file = next(filter(None, named), ())
     found = list(_beside(name, texts, problems))
     inside, from_container = _inside(video, problems)
     found += inside

@@ -6,33 +6,37 @@ import base64
 import binascii
 import json
 import math
-import re
-import unicodedata
+import sys
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Literal, get_args
 
-from service.errors import InvalidRequestError
+from service.errors import InvalidRequestError, NotFoundError
+from service.library.collation import fold, natural, words
+from service.library.folders import Folder, Folders, parent
 from service.library.video import Video
 
 Sort = Literal["name", "-name", "date", "-date", "duration", "-duration", "size", "-size"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
 
-_DIGITS = re.compile(r"[0-9]+")
-_LONGEST_NUMBER = 0xD7FF  # digits; the next characters are surrogates, which no cursor can hold
 _LONGEST_CURSOR = 64 * 1024  # characters; a name of 255 bytes can unfold to eighteen times that
+_MOST_SEARCHED = 2000  # characters of a video's tags: more is no name of anything
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some videos of a listing, and where it goes on."""
+    """Some folders and videos of a listing, and where it goes on."""
 
     videos: tuple[Video, ...]
     total: int
-    """How many there are on all pages."""
+    """How many videos there are on all pages."""
     next_cursor: str | None
+    folders: tuple[Folder, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class _Item:
     video: Video
     name: str
     haystack: str
+    folder: str
 
 
 class Catalogue:
@@ -57,64 +62,127 @@ class Catalogue:
         # objects at a time for the garbage collector, which holds up every thread.
         by_path = sorted(self._items.values(), key=lambda item: item.video.path)
         self._upwards = {order: sorted(by_path, key=key) for order, key in _KEYS.items()}
+        # Again, folder by folder: what is directly in one stands together, at the same place in
+        # every order. That is four lists, and not four for each folder.
+        self._by_folder = {order: _together(items) for order, items in self._upwards.items()}
+        self._spans = _spans(self._by_folder["name"])
+        direct = {folder: end - start for folder, (start, end) in self._spans.items()}
+        self.folders: Folders = Folders(direct, before.folders if before else None)
 
     def get(self, path: str) -> Video | None:
         item = self._items.get(path)
         return item.video if item else None
 
-    def page(self, query: str, sort: Sort, limit: int, cursor: str | None) -> Page:
+    def page(
+        self,
+        query: str,
+        sort: Sort,
+        limit: int,
+        cursor: str | None,
+        folder: str | None = None,
+    ) -> Page:
         """Give at most `limit` videos that hold every word of `query`, from behind `cursor`.
 
-        A cursor names the last video seen and its sort key: it stays right while videos come and
-        go. Raises InvalidRequestError for one that is not of our making.
+        With a `folder`, those below it; without a query, those directly in it, and before them the
+        folders in it, which the limit counts, too. A cursor names the last of a page and its sort
+        key: it stays right while videos come and go. Raises InvalidRequestError for one that is
+        not of our making, NotFoundError for a folder that holds no videos.
         """
+        if folder is not None and self.folders.get(folder) is None:
+            raise NotFoundError(f'There is no folder "{folder}" with videos in the library.')
         order = sort.removeprefix("-")
-        place = partial(_place, _KEYS[order])
         last = None if cursor is None else _read_cursor(cursor, sort)
+        wanted = words(query)
+        if folder is not None and not wanted:
+            return self._inside(folder, sort, limit, last)
+        if last and last.folder:
+            raise InvalidRequestError("The cursor is one of another listing.")
         found = self._upwards[order]
-        for word in _words(query):
+        if folder:
+            below = f"{folder}/"
+            found = [item for item in found if item.video.path.startswith(below)]
+        for word in wanted:
             found = [item for item in found if word in item.haystack]
-        if sort == order:
-            start = bisect_right(found, last, key=place) if last else 0
-            page = found[start : start + limit]
-            more = start + limit < len(found)
-        else:  # from the end to the beginning
-            end = bisect_left(found, last, key=place) if last else len(found)
-            page = found[max(0, end - limit) : end][::-1]
-            more = limit < end
-        return Page(
-            tuple(item.video for item in page),
-            len(found),
-            _write_cursor(place(page[-1]), sort) if more else None,
-        )
+        return _page(_Run(found, 0, len(found)), sort, limit, last)
+
+    def _inside(self, path: str, sort: Sort, limit: int, last: "_Last | None") -> Page:
+        """Give what is directly in a folder: folders by name, then videos as they are sorted."""
+        run = _Run(self._by_folder[sort.removeprefix("-")], *self._spans.get(path, (0, 0)))
+        if last and not last.folder:
+            return _page(run, sort, limit, last)
+        inner = self.folders.directly_in(path)
+        start = bisect_right(inner, last.key, key=_folder_place) if last else 0
+        folders = inner[start : start + limit]
+        if len(folders) == limit and (start + limit < len(inner) or run.end > run.start):
+            name, path = _folder_place(folders[-1])
+            return Page((), run.end - run.start, _write_cursor([[name], path], sort), folders)
+        page = _page(run, sort, limit - len(folders), None)
+        return replace(page, folders=folders)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The items of an order that a listing is of: from `start` up to `end`."""
+
+    items: list[_Item]
+    start: int
+    end: int
+
+
+def _page(run: _Run, sort: Sort, limit: int, last: "_Last | None") -> Page:
+    order = sort.removeprefix("-")
+    place = partial(_place, _KEYS[order])
+    start, end = run.start, run.end
+    if sort == order:
+        if last:
+            start = bisect_right(run.items, last.key, start, end, key=place)
+        end = min(start + limit, run.end)
+        page, more = run.items[start:end], end < run.end
+    else:  # from the end to the beginning
+        if last:
+            end = bisect_left(run.items, last.key, start, end, key=place)
+        start = max(run.start, end - limit)
+        page, more = run.items[start:end][::-1], start > run.start
+    return Page(
+        tuple(item.video for item in page),
+        run.end - run.start,
+        _write_cursor(place(page[-1]), sort) if more else None,
+    )
 
 
 def _item(video: Video, before: _Item | None) -> _Item:
     if before is not None and before.video is video:
         return before
-    return _Item(video, _natural(video.title), _fold(f"{video.title} {video.path}"))
+    folder = sys.intern(parent(video.path))  # one object for all that are in it
+    return _Item(video, natural(video.title), _haystack(video), folder)
 
 
-def _fold(text: str) -> str:
-    """Drop case and accents."""
-    # Decomposed twice: styled letters have no case before, and case folding composes some anew.
-    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    return "".join(char for char in decomposed if not unicodedata.combining(char))
+def _haystack(video: Video) -> str:
+    """Give what a video is found by: title, file and folders, and what its tags say."""
+    texts = [video.title, video.path]
+    if video.metadata:
+        if video.metadata.title and video.metadata.title != video.title:
+            texts.append(video.metadata.title)
+        texts.append(" ".join(tag.text for tag in video.metadata.tags)[:_MOST_SEARCHED])
+    return fold(" ".join(filter(None, texts)))
 
 
-def _words(query: str) -> list[str]:
-    return _fold(query).split()
+def _together(items: list[_Item]) -> list[_Item]:
+    """Put what is in the same folder together, and leave it in its order there."""
+    folders: defaultdict[str, list[_Item]] = defaultdict(list)
+    for item in items:
+        folders[item.folder].append(item)
+    return [item for folder in sorted(folders) for item in folders[folder]]
 
 
-def _natural(text: str) -> str:
-    """Sort `ep 2` before `ep 10`, and text that ends before text that a number follows."""
-    return _DIGITS.sub(_number, _fold(text))
-
-
-def _number(digits: re.Match[str]) -> str:
-    """Put a number's length before its digits, and before both what stands before any text."""
-    significant = digits[0].lstrip("0")
-    return f"\0{chr(min(len(significant), _LONGEST_NUMBER))}{significant}"
+def _spans(items: list[_Item]) -> dict[str, tuple[int, int]]:
+    """Say where the items of each folder begin and end."""
+    spans, start = {}, 0
+    for folder, inside in groupby(items, key=attrgetter("folder")):
+        end = start + sum(1 for _ in inside)
+        spans[folder] = (start, end)
+        start = end
+    return spans
 
 
 def _duration(video: Video) -> float:
@@ -134,12 +202,25 @@ def _place(key: Callable[[_Item], Any], item: _Item) -> list[Any]:
     return [key(item), item.video.path]
 
 
+def _folder_place(folder: Folder) -> list[Any]:
+    return [folder.name, folder.path]
+
+
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """What a page ended with: its sort key and its path."""
+
+    key: list[Any]
+    folder: bool
+    """Whether it is a folder, and no video."""
+
+
 def _write_cursor(key: list[Any], sort: Sort) -> str:
     text = json.dumps([sort, *key], ensure_ascii=False, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
-def _read_cursor(cursor: str, sort: Sort) -> list[Any]:
+def _read_cursor(cursor: str, sort: Sort) -> _Last:
     """Give the sort key that a cursor holds. Raises InvalidRequestError."""
     try:
         decoded = json.loads(
@@ -149,9 +230,11 @@ def _read_cursor(cursor: str, sort: Sort) -> list[Any]:
         raise InvalidRequestError("The cursor is not one of this server's.") from error
     by_name = sort.endswith("name")
     match decoded:
+        case [made_for, [str(name)], str(path)] if made_for == sort:
+            return _Last([name, path], folder=True)
         case [made_for, str(name), str(path)] if made_for == sort and by_name:
-            return [name, path]
+            return _Last([name, path], folder=False)
         case [made_for, int() | float() as number, str(path)] if made_for == sort and not by_name:
             if math.isfinite(number):
-                return [number, path]
+                return _Last([number, path], folder=False)
     raise InvalidRequestError("The cursor is not one of this server's for this order.")

@@ -28,6 +28,8 @@ MOST_TRACKS: Final = 64
 LARGEST: Final = 32 << 20
 """Bytes of all text of a video; the text of a long film is 100 kB a track."""
 
+_OVERHEAD: Final = 64  # bytes that a cue counts for beside its text
+
 _FIRST_READ: Final = 4 << 10
 _DROP_AFTER: Final = 16 << 20
 
@@ -96,7 +98,7 @@ def cues_of(container: Any, streams: list[Any]) -> dict[int, list[Cue]]:
     zero = round(beginning(container) * 1000)
     for packet in _packets(container, streams):
         of_stream = cues[packet.stream_index]
-        size += packet.size
+        size += packet.size + _OVERHEAD
         if size > LARGEST or len(of_stream) > MOST_CUES:
             raise TooMuchTextError
         start = _milliseconds(packet.pts, packet.time_base) - zero

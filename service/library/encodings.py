@@ -4,6 +4,8 @@ make sense in: each reading is weighed by how often that language has such lette
 A general detector was tried (charset-normalizer 3.5): of sentences in thirteen encodings it took
 French for Windows-1250 and Japanese for Korean, as it weighs the ASCII of subtitles along."""
 
+# ruff: noqa: RUF001 - letters of many scripts are meant
+
 import codecs
 import math
 import re
@@ -26,7 +28,7 @@ _CONTROLS: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\ufffe\
 
 
 def decoded(data: bytes, language: str | None = None) -> str:
-    """Give the text of a file, with lines ended by \\n and without control characters.
+    """Give the text of a file, with lines ended by a line feed and without control characters.
 
     Unicode is known by its mark, or by being without fault; the `language` (BCP 47), where it is
     known, helps to choose among the others. What cannot be read is U+FFFD. Never raises.
@@ -42,7 +44,7 @@ def decoded(data: bytes, language: str | None = None) -> str:
 
 
 def cleaned(text: str) -> str:
-    """Give a text with lines ended by \\n and without control characters."""
+    """Give a text with lines ended by a line feed and without control characters."""
     return _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 

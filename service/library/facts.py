@@ -123,6 +123,11 @@ class Artefact:
         return self.facts.tracks if isinstance(self.facts, CaptionsFacts) else ()
 
     @property
+    def problems(self) -> tuple[str, ...]:
+        """Which texts are not shown, and why."""
+        return self.facts.problems if isinstance(self.facts, CaptionsFacts) else ()
+
+    @property
     def chapters(self) -> tuple[Chapter, ...]:
         return self.facts.chapters if isinstance(self.facts, CaptionsFacts) else ()
 

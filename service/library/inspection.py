@@ -3,14 +3,16 @@ Law: what a file claims is bounded before it is told: how many streams, chapters
 their texts. How much of it is read beyond its headers is bounded, too (timing.py)."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 import av
 
-from service.library.boxes import index_at_front
+from service.library.chapters import chapters_of
 from service.library.codecs import SampleEntry, codec_string
 from service.library.timing import Reader, Sample, key_frame_interval, sample, varies
+from service.storage.boxes import index_at_front
+from service.storage.layout import layout_of
 
 # What is told at most, so that the longest answer stays below LONGEST_ANSWER of workers.py, even if
 # each character is of the kind that JSON writes as twelve. Blu-rays have some 60 streams.
@@ -105,6 +107,7 @@ def metadata_of(file: BinaryIO, size: int) -> dict[str, Any]:
         raise UnreadableError("There is no picture and no sound in this file.")
     if is_mp4:
         told["index_at_front"] = index_at_front(file, size)
+        told["fast_start"] = layout_of(file, size) is not None
     return told
 
 
@@ -133,7 +136,10 @@ def _container(container: Any, size: int) -> dict[str, Any]:
         "bit_rate": bit_rate if bit_rate > 0 else None,
         "title": _text(next(titles, ""), LONGEST_TITLE) or None,
         "tags": _tags(container.metadata),
-        "chapters": _chapters(container.chapters()),
+        "chapters": [
+            {**dict(chapter), "title": chapter.title[:LONGEST_CHAPTER_TITLE]}
+            for chapter in chapters_of(container)[:MOST_CHAPTERS]
+        ],
         "streams": [_stream(stream) for stream in list(container.streams)[:MOST_STREAMS]],
     }
 
@@ -146,25 +152,6 @@ def _tags(metadata: Mapping[str, str]) -> list[dict[str, str]]:
         if name and text and name not in TECHNICAL and not name.startswith("_"):
             told.setdefault(name, text)
     return [{"name": name, "text": text} for name, text in sorted(told.items())[:MOST_TAGS]]
-
-
-def _chapters(chapters: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Give the chapters that have a place in time, in its order; a title they may lack."""
-    told: list[tuple[float, float, str]] = []
-    for chapter in chapters:
-        if not (base := chapter["time_base"]):
-            continue
-        start, end = (
-            chapter[bound] * base.numerator / base.denominator for bound in ("start", "end")
-        )
-        titles = (text for key, text in chapter["metadata"].items() if key.lower() == "title")
-        title = _text(next(titles, ""), LONGEST_CHAPTER_TITLE)
-        if 0 <= start <= end:
-            told.append((start, end, title))
-    return [
-        {"start": start, "end": end, "title": title}
-        for start, end, title in sorted(told)[:MOST_CHAPTERS]
-    ]
 
 
 def _stream(stream: Any) -> dict[str, Any]:

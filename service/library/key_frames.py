@@ -11,7 +11,7 @@ import av
 
 from service.library.inspection import ESCAPED, OPTIONS, UnreadableError
 
-MOST_READ = 1 << 30
+MOST_READ = 1 << 31
 """Bytes read of one file. 150 key frames of a 2160p film take some 300 MB. A Matroska file without
 cues, in which a time is found by reading up to it, is seen so far."""
 
@@ -27,6 +27,10 @@ class _Bounded:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        file.seek(0)
+        self.renew()
+
+    def renew(self) -> None:
         self._left = MOST_READ
 
     def read(self, size: int) -> bytes:
@@ -48,17 +52,25 @@ class Film:
     @contextmanager
     def opened(cls, video: BinaryIO) -> Iterator[Self]:
         """Open `video`. Raises UnreadableError, MemoryError and OSError, now and later."""
+        file = _Bounded(video)
         try:
-            container = av.open(_Bounded(video), options=OPTIONS, **ESCAPED)
+            container = av.open(file, options=OPTIONS, **ESCAPED)
         except av.FFmpegError as error:
             if isinstance(error, MemoryError):
                 raise
             raise UnreadableError("This is no video file of a kind that is known here.") from error
         with container:
-            yield cls(container)
+            try:
+                yield cls(container, file)
+            except av.FFmpegError as error:  # of kinds of pictures that cannot be converted
+                if isinstance(error, MemoryError):
+                    raise
+                raise UnreadableError("The pictures of this video cannot be shown.") from error
 
-    def __init__(self, container: Any) -> None:
+    def __init__(self, container: Any, file: _Bounded) -> None:
         self._container = container
+        self._file = file
+        self._indexed = True  # as far as is known
         self._start = (container.start_time or 0) / _TIME_BASE
         videos = [s for s in container.streams.video if not s.disposition & _ATTACHED]
         self._has_video = bool(videos)
@@ -83,6 +95,7 @@ class Film:
             if packet.pts is not None
         )
         last = max(ends, default=0.0)
+        self._file.renew()
         return last if last > 0 else None
 
     def covers(self) -> list[bytes]:
@@ -105,10 +118,12 @@ class Film:
 
         Where a file has no index, FFmpeg finds no earlier one: then the first from `earliest` on.
         """
-        packet = self._key_packet_from(seconds)
-        if packet is not None and self._time(packet) <= seconds:
-            return packet
-        return self._key_packet_from(earliest) or packet
+        if self._indexed:
+            packet = self._key_packet_from(seconds)
+            if packet is None or self._time(packet) <= seconds:
+                return packet
+            self._indexed = False
+        return self._key_packet_from(earliest)
 
     def decoded(self, packet: Any) -> Any | None:
         """Give the frame of a key frame's packet, or None when it is too damaged to give one."""

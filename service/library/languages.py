@@ -7,7 +7,7 @@ from typing import Final
 import langcodes
 from langcodes import Language
 
-_TAG: Final = re.compile(r"[a-z]{2,3}(?:[-_][a-z]{4})?(?:[-_](?:[a-z]{2}|[0-9]{3}))?", re.I | re.A)
+_TAG: Final = re.compile(r"[a-z]{2,3}(?:-[a-z]{4})?(?:-(?:[a-z]{2}|[0-9]{3}))?")
 _LONGEST_NAME: Final = 40
 
 # Words in use that are no codes, or other languages' (cht is Cholón in ISO 639-3). pob and pb are
@@ -41,13 +41,13 @@ def language_of(word: str) -> str | None:
     """Give the BCP 47 tag of a word, or None where it is no language.
 
     Understood are codes of ISO 639-1, -2 and -3, with script and region (pt-BR, zh_Hant), and names
-    in English or the language itself. Of ISO 639-3, languages of which CLDR knows speakers: its 7,900
-    codes hold too many words that mean something else (cut, dts, ext, the).
+    in English or the language itself. Of ISO 639-3, languages of which CLDR knows speakers: its
+    7,900 codes hold too many words that mean something else (cut, dts, dub, the).
     """
     word = word.strip().replace("_", "-").lower()
     if word in _IN_USE:
         return _IN_USE[word]
-    if word in _NO_LANGUAGE or len(word) > _LONGEST_NAME:
+    if word in _NO_LANGUAGE or len(word) > _LONGEST_NAME or not word.isprintable():
         return None
     if _TAG.fullmatch(word):
         language = Language.get(word)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -18,6 +18,7 @@ from service.library.facts import Subject
 from service.library.probe import ProbeProblem
 from service.library.probed import Probed
 from service.library.scan import File, Key, Known, scan
+from service.library.titles import video_title
 from service.library.video import Metadata, State, Video
 from service.library.watching import POLL_INTERVAL, changes, events_tell_all
 from service.metrics import Metrics
@@ -240,7 +241,7 @@ def _video(entry: Entry, result: Metadata | ProbeProblem | None, before: Video |
     state = State.PENDING if result is None else State.FAILED if problem else State.PROBED
     return Video(
         path=entry.path,
-        title=(metadata and metadata.title) or PurePosixPath(entry.path).stem,
+        title=video_title(entry.path, metadata.title if metadata else None),
         content_type=media_type(entry.path) or "application/octet-stream",
         size=entry.size,
         revision=entry.revision,

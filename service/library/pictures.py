@@ -3,6 +3,7 @@ square pixels, in sRGB. A size is a claim of the file's, and read before anythin
 
 import struct
 import warnings
+from functools import lru_cache
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -20,6 +21,8 @@ GROUND = (17, 17, 17)
 
 _WILDEST_ASPECT = 16
 """Of a pixel. Real ones lie within 1:2 and 2:1; what is beyond this is damage, and not followed."""
+
+_QUARTER = 90  # degrees
 
 _SMALLEST_HD = 720
 """Lines from which video that does not say so is BT.709 and not BT.601: as Chromium takes it."""
@@ -54,17 +57,17 @@ def picture_of_frame(frame: Any, stream: Any, widest: int, tallest: int) -> Imag
 
     Raises av.FFmpegError.
     """
-    turned = _turn(frame)
     width, height = _square(frame, stream)
-    if turned[0]:
+    if _QUARTER / 2 < abs(frame.rotation) % (2 * _QUARTER) < _QUARTER * 3 / 2:
         width, height = fitted(height, width, widest, tallest)[::-1]
     else:
         width, height = fitted(width, height, widest, tallest)
-    picture: Image.Image = _scaled(frame, stream, width, height).to_image()
+    scaled = _scaled(frame, stream, width, height)
+    picture: Image.Image = scaled.to_image()
     transfer = _TRANSFERS.get(stream.codec_context.color_trc)
     if transfer:
         picture = picture.filter(tone.to_screen(transfer))
-    turn = _TURNS.get(turned)
+    turn = _TURNS.get(_turn(scaled))
     return picture if turn is None else picture.transpose(turn)
 
 
@@ -112,7 +115,11 @@ def _opaque(picture: Image.Image, widest: int, tallest: int) -> Image.Image:
 
 
 def _turn(frame: Any) -> tuple[bool, bool, bool]:
-    """Tell how `frame` is turned, as the keys of _TURNS do; by the nearest quarter of a circle."""
+    """Tell how `frame` is turned, as the keys of _TURNS do; by the nearest quarter of a circle.
+
+    A frame and its side data, once seen, hold each other until there is a garbage collection. So
+    this is not for frames as they are decoded, of 25 MB each in 2160p.
+    """
     matrix = frame.side_data.get(SideDataType.DISPLAYMATRIX)
     if matrix is None:
         return (False, False, False)
@@ -133,21 +140,26 @@ def _square(frame: Any, stream: Any) -> tuple[int, int]:
 
 def _scaled(frame: Any, stream: Any, width: int, height: int) -> Any:
     """Give `frame` in this size, as RGB of full range, the same on every processor."""
-    matrix = _matrix(frame, stream)
-    graph = Graph()
-    source = graph.add(
-        "buffer",
+    frame.colorspace = _matrix(frame, stream)
+    graph = _scaler(
         f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base=1/1:"
-        f"colorspace={matrix}:range={int(frame.color_range)}",
+        f"colorspace={int(frame.colorspace)}:range={int(frame.color_range)}",
+        f"w={width}:h={height}:flags=area+accurate_rnd+full_chroma_int+bitexact:threads=1",
     )
-    frame.colorspace = matrix
-    flags = "area+accurate_rnd+full_chroma_int+bitexact"
-    scale = graph.add("scale", f"w={width}:h={height}:flags={flags}:threads=1")
-    rgb = graph.add("format", "pix_fmts=rgb24")
-    sink = graph.add("buffersink")
-    graph.link_nodes(source, scale, rgb, sink).configure()
     graph.push(frame)
     return graph.pull()
+
+
+@lru_cache(maxsize=1)  # frames of one video are alike, and a graph goes with its next collection
+def _scaler(frames: str, scale: str) -> Graph:
+    graph = Graph()
+    graph.link_nodes(
+        graph.add("buffer", frames),
+        graph.add("scale", scale),
+        graph.add("format", "pix_fmts=rgb24"),
+        graph.add("buffersink"),
+    ).configure()
+    return graph
 
 
 def _matrix(frame: Any, stream: Any) -> int:

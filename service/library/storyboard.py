@@ -23,7 +23,7 @@ COLUMNS, ROWS = 10, 10
 MOST_BYTES = 300_000
 """Of a sheet, which a player gets whole to show one tile of it."""
 
-QUALITIES = (70, 50, 30, 10)
+QUALITIES = (70, 50, 30, 10, 0)
 """Of WebP, one after the other until a sheet is small enough: noise is what takes the last."""
 
 

@@ -6,11 +6,13 @@ import re
 from typing import Final
 
 from service.library.webvtt import (
-    MOST_CUES,
+    LONGEST_CUE,
+    MOST_LINES,
     CaptionsError,
     Cue,
     escaped,
     is_webvtt,
+    require_few,
     rewritten,
     timing,
     without_empty_lines,
@@ -34,17 +36,21 @@ def webvtt_of(text: str) -> str:
 
     Raises CaptionsError, whose message says what is wrong with it.
     """
+    if text.count("\n") > MOST_LINES:
+        raise CaptionsError(f"There are more than {MOST_LINES} lines in it.")
     return rewritten(text) if is_webvtt(text) else written(cues_of(text))
 
 
 def cues_of(text: str) -> list[Cue]:
     """Give the cues of a SubRip file, in its order. Raises CaptionsError where it is none."""
     lines = text.split("\n")
-    timings = [(at, told) for at, line in enumerate(lines) if (told := timing(line))]
+    timings = []
+    for at, line in enumerate(lines):
+        if told := timing(line):
+            timings.append((at, told))
+            require_few(len(timings))
     if not timings:
         raise CaptionsError("This is neither SubRip nor WebVTT: no line tells a cue's times.")
-    if len(timings) > MOST_CUES:
-        raise CaptionsError(f"There are more than {MOST_CUES} cues in it.")
     cues = []
     counted = _counter(lines, timings[0][0])
     for index, (at, (start, end, _)) in enumerate(timings):
@@ -72,6 +78,7 @@ def marked_up(text: str) -> tuple[str, str]:
     <i>, <b> and <u> are kept, and made to nest; what else is markup is dropped; what is none, such
     as "<3", is text.
     """
+    text = text[:LONGEST_CUE]
     settings = _settings(text)
     given: list[str] = []
     open_tags: list[str] = []
@@ -118,6 +125,7 @@ def _shown(payload: str) -> str:
 
 def plain(text: str) -> tuple[str, str]:
     """Give the text of an Advanced SubStation Alpha event likewise, without its styles."""
+    text = text[:LONGEST_CUE]
     if _DRAWING.search(text):
         return "", ""  # shapes, whose outlines are told in numbers
     settings = _settings(text)

@@ -8,6 +8,9 @@ from typing import Final
 
 MOST_CUES = 100_000
 """Cues of one track: one a second for a day."""
+MOST_LINES = 10 * MOST_CUES
+LONGEST_CUE = 10_000
+"""Characters of one cue: more than a screen shows."""
 
 _SECOND = 1000
 _MINUTE = 60 * _SECOND
@@ -44,7 +47,7 @@ _SETTINGS: Final = {
     "position": re.compile(rf"{_PERCENT}(?:,(?:line-left|center|line-right))?"),
     "size": re.compile(_PERCENT),
     "align": re.compile(r"start|center|end|left|right"),
-    "region": re.compile(r"\S{1,100}"),
+    "region": re.compile(r"(?!\S*-->)\S{1,100}"),
 }
 
 
@@ -95,14 +98,19 @@ def written(cues: Iterable[Cue], head: Iterable[str] = ()) -> str:
     )
     if not shown:
         raise CaptionsError("There are no cues in it.")
-    if len(shown) > MOST_CUES:
-        raise CaptionsError(f"There are more than {MOST_CUES} cues in it.")
+    require_few(len(shown))
     blocks = ["WEBVTT\n", *(f"{block}\n" for block in head)]
     for cue in shown:
         identifier = f"{cue.identifier}\n" if cue.identifier else ""
         times = f"{_timestamp(cue.start)} --> {_timestamp(cue.end)} {cue.settings}".rstrip()
         blocks.append(f"{identifier}{times}\n{cue.payload}\n")
     return "\n".join(blocks)
+
+
+def require_few(cues: int) -> None:
+    """Raise CaptionsError for more cues than are borne."""
+    if cues > MOST_CUES:
+        raise CaptionsError(f"There are more than {MOST_CUES} cues in it.")
 
 
 def _timestamp(milliseconds: int) -> str:
@@ -132,6 +140,7 @@ def rewritten(text: str) -> str:
                 cue = Cue(cue.start, cue.end, cue.payload, cue.settings)
             identifiers.add(cue.identifier)
             cues.append(cue)
+            require_few(len(cues))
         elif not cues and block[0].rstrip() in {"STYLE", "REGION"}:  # §4.1: before the cues
             head.append("\n".join(block))
     return written(cues, head)
@@ -169,7 +178,7 @@ def _cue(block: list[str]) -> Cue | None:
     return Cue(
         start,
         end,
-        "\n".join(line for line in block[at + 1 :]),
+        "\n".join(block[at + 1 :])[:LONGEST_CUE].rstrip("\n"),
         checked_settings(settings),
         block[0].strip() if at else "",
     )

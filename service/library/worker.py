@@ -10,6 +10,7 @@ import resource
 import signal
 import stat
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -98,6 +99,9 @@ def answer_to(request: dict[str, Any]) -> tuple[_Told, Sequence[bytes]]:
     except OSError as error:
         reason = error.strerror or "input/output error"
         return _problem(f"The file could not be read: {reason}.", lasting=False)
+    except Exception:  # noqa: BLE001 # whatever a damaged file can do to who reads it
+        traceback.print_exc()
+        return _problem("Reading the file failed: see the server's log.")
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)

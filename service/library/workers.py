@@ -175,9 +175,10 @@ async def _why(worker: "_Worker | None", error: Exception) -> WorkerError:
     if ended == -signal.SIGPROF:
         reason = "Reading the file took more of the processor's time than is allowed."
         return WorkerError(reason, "timeout", lasting=True)
-    # Whoever ends a process by these (the kernel, where memory runs out) does not mean the file; nor
-    # does a process that cannot be started.
+    # Whoever ends a process by these (the kernel, where memory runs out) does not mean the file;
+    # nor does a process that cannot be started, or ends by itself.
     passing = isinstance(error, OSError) or ended in (-signal.SIGKILL, -signal.SIGALRM)
+    passing = passing or (ended is not None and ended >= 0)
     reason = "The process that reads files ended or went astray."
     return WorkerError(reason, "crashed", lasting=not passing)
 

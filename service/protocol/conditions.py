@@ -26,6 +26,9 @@ class Validators:
     settled: bool
     """Whether the last change lies back so far that the second of `last_modified` is over: only
     then is the date a strong validator (RFC 9110 §8.8.2.2)."""
+    dated: bool = True
+    """Whether the date tells versions apart at all: not of bytes that are made of a file, as other
+    software makes others of the same file."""
 
     @property
     def entity_tag(self) -> str:
@@ -64,7 +67,7 @@ def range_applies(headers: Mapping[str, str], current: Validators) -> bool:
         return True
     if if_range.startswith(('"', "W/")):
         return if_range == current.entity_tag  # a strong comparison: W/ never matches
-    return current.settled and _date(if_range) == current.last_modified
+    return current.settled and current.dated and _date(if_range) == current.last_modified
 
 
 @lru_cache(1024)

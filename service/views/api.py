@@ -9,12 +9,16 @@ from quart_schema import document_response, validate_querystring
 
 from service.errors import NotFoundError
 from service.library.catalogue import Page, Sort
+from service.library.folders import Folder
 from service.library.library import Library
 from service.library.video import Value, Video
 from service.views import links
+from service.views.documents import Document
+from service.views.items import Items, VideoItem
 
 MOST_PER_PAGE = 200
-_MOST_RENDERED = 1000  # answers; each has some 1,000 characters
+_LONGEST_FOLDER = 4096  # characters; Linux takes no longer path (PATH_MAX)
+_MOST_RENDERED = 1000  # answers; each has some 3,000 characters
 
 
 class VideosQuery(BaseModel):
@@ -22,33 +26,41 @@ class VideosQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    q: Annotated[str, Field(max_length=200, description="Words that title or path must hold")] = ""
+    q: Annotated[str, Field(max_length=200, description="Words, each in title, path or tags")] = ""
     sort: Annotated[Sort, Field(description="What to sort by; a minus sign: downwards")] = "name"
-    limit: Annotated[int, Field(ge=1, le=MOST_PER_PAGE, description="Videos on a page")] = 50
+    limit: Annotated[int, Field(ge=1, le=MOST_PER_PAGE, description="Entries on a page")] = 50
+    folder: Annotated[
+        str | None,
+        Field(
+            max_length=_LONGEST_FOLDER,
+            description="What is in this folder (empty: the root), of a search also what is below; "
+            "without it: all videos",
+        ),
+    ] = None
     cursor: Annotated[str | None, Field(description="Where the page before ended")] = None
 
 
-class VideoItem(Video):
-    """A video, and where to find it. Media are named by revision: those URLs never change."""
+class FolderItem(Value):
+    """A folder that holds videos, itself or further below."""
 
-    watch_url: str
-    media_url: str
-    download_url: str
+    path: str = Field(description="Relative to the library's root, with / between folders")
+    title: str
+    count: int = Field(description="Videos in it and in all folders below")
+    url: str = Field(description="Its page")
 
     @classmethod
-    def of(cls, video: Video) -> "VideoItem":
-        """Add the links to a video."""
-        return cls(
-            **dict(video),
-            watch_url=links.watch(video.path),
-            media_url=links.media(video.path, video.revision),
-            download_url=links.download(video.path, video.revision),
-        )
+    def of(cls, folder: Folder) -> "FolderItem":
+        """Add the link to a folder."""
+        url = links.folder(folder.path)
+        return cls(path=folder.path, title=folder.title, count=folder.videos, url=url)
 
 
 class VideosPage(Value):
     """A page of a listing."""
 
+    folders: tuple[FolderItem, ...] = Field(
+        description="Of a listing of a folder: the folders directly in it, before any video"
+    )
     videos: tuple[VideoItem, ...]
     total: int = Field(description="Videos on all pages")
     next_url: str | None = Field(description="The next page, if there is one")
@@ -57,9 +69,10 @@ class VideosPage(Value):
 class ApiViews:
     """`/api/videos` and `/api/videos/<path>`."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, items: Items) -> None:
         self._library = library
-        self._rendered: dict[str, tuple[Video, str]] = {}
+        self._items = items
+        self._rendered: dict[str, tuple[VideoItem, Document]] = {}
         """The latest answers to `video`, and of what they tell: the same as long as that is."""
 
     @validate_querystring(VideosQuery)
@@ -67,28 +80,31 @@ class ApiViews:
     async def videos(self, query_args: VideosQuery) -> Response:
         """List videos: searched, sorted, a page at a time."""
         asked = query_args
-        page = self._library.catalogue.page(asked.q, asked.sort, asked.limit, asked.cursor)
-        videos = tuple(VideoItem.of(video) for video in page.videos)
-        next_url = next_page("/api/videos", asked, page)
-        listing = VideosPage(videos=videos, total=page.total, next_url=next_url)
-        return _json(listing.model_dump_json())
+        page = look_up(self._library, asked)
+        listing = VideosPage(
+            folders=tuple(FolderItem.of(folder) for folder in page.folders),
+            videos=tuple(self._items.of(video) for video in page.videos),
+            total=page.total,
+            next_url=next_page("/api/videos", asked, page),
+        )
+        return Document.of(listing.model_dump_json()).answer()
 
     @document_response(VideoItem)
     async def video(self, path: str) -> Response:
         """Describe one video."""
-        video = find(self._library, path)
-        described, text = self._rendered.get(path, (None, ""))
-        if described is not video:
-            text = VideoItem.of(video).model_dump_json()
+        item = self._items.of(find(self._library, path))
+        described, document = self._rendered.get(path, (None, None))
+        if described is not item or document is None:
+            document = Document.of(item.model_dump_json())
             if len(self._rendered) >= _MOST_RENDERED:
                 self._rendered.clear()
-            self._rendered[path] = (video, text)
-        return _json(text)
+            self._rendered[path] = (item, document)
+        return document.answer()
 
 
-def _json(text: str) -> Response:
-    """Answer with what a model was rendered to: it was checked when it was made."""
-    return Response(text, content_type="application/json")
+def look_up(library: Library, asked: VideosQuery) -> Page:
+    """Give the page that was asked for. Raises InvalidRequestError and NotFoundError."""
+    return library.catalogue.page(asked.q, asked.sort, asked.limit, asked.cursor, asked.folder)
 
 
 def next_page(base: str, asked: VideosQuery, page: Page) -> str | None:

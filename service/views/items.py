@@ -1,10 +1,12 @@
 """A video as the JSON interface tells it. These models are the schema: `/openapi.json` is made from
 them."""
 
+from typing import NamedTuple
+
 from pydantic import Field
 
 from service.library.deriver import Deriver
-from service.library.facts import Kind, State
+from service.library.facts import Artefact, Kind, State
 from service.library.playability import findings
 from service.library.video import Chapter, Finding, Track, Value, Video
 from service.views import links
@@ -48,6 +50,7 @@ class TrackItem(Track):
 class CaptionsItem(Derived):
     """Texts that are shown with the video."""
 
+    problems: tuple[str, ...] = Field(default=(), description="Which are not shown, and why")
     tracks: tuple[TrackItem, ...] = ()
 
 
@@ -64,16 +67,48 @@ class VideoItem(Video):
     findings: tuple[Finding, ...] = Field(description="What viewers may notice of the file")
 
 
+_MOST_MADE = 1000
+
+
+class _Known(NamedTuple):
+    """What an item is made of."""
+
+    video: Video
+    poster: Artefact
+    captions: Artefact
+    storyboard: Artefact
+
+    def is_still(self, other: "_Known") -> bool:
+        """Whether all of it is the very same: what has not changed is not made anew."""
+        return all(mine is theirs for mine, theirs in zip(self, other, strict=True))
+
+
 class Items:
-    """Makes items of videos."""
+    """Makes items of videos, and keeps the latest: one is the same for as long as it is true."""
 
     def __init__(self, deriver: Deriver, block: int) -> None:
         """Take what knows what was derived, and the bytes of a block."""
         self._deriver = deriver
         self._block = block
+        self._made: dict[str, tuple[_Known, VideoItem]] = {}
 
     def of(self, video: Video) -> VideoItem:
         """Add what was derived, what is to be said of it, and the links to a video."""
+        known = _Known(video, *(self._deriver.of(video.path, kind) for kind in Kind))
+        before, item = self._made.get(video.path, (None, None))
+        if item is None or before is None or not before.is_still(known):
+            if len(self._made) >= _MOST_MADE:
+                self._made.clear()
+            item = self._make(video)
+            self._made[video.path] = (known, item)
+        return item
+
+    def progress(self) -> dict[str, tuple[int, int]]:
+        """Give of each kind that is being made how many are, and how many there will be."""
+        told = {kind.value: self._deriver.progress(kind) for kind in Kind}
+        return {kind: (made, all_) for kind, (made, all_) in told.items() if made < all_}
+
+    def _make(self, video: Video) -> VideoItem:
         captions = self._captions(video.path)
         in_file = video.metadata.chapters if video.metadata else ()
         return VideoItem(
@@ -110,7 +145,12 @@ class Items:
             TrackItem(**dict(track), url=links.captions(path, track.name, version))
             for track in artefact.tracks
         )
-        return CaptionsItem(state=artefact.state, problem=artefact.problem, tracks=tracks)
+        return CaptionsItem(
+            state=artefact.state,
+            problem=artefact.problem,
+            problems=artefact.problems,
+            tracks=tracks,
+        )
 
     def _version(self, path: str, kind: Kind) -> str:
         subject = self._deriver.subject(path)

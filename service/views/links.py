@@ -2,15 +2,20 @@
 
 from urllib.parse import quote
 
+from service.library.video import Video
+from service.storage.fast_start import laid_out_revision
+
 
 def watch(path: str) -> str:
     """Give the page that plays a video."""
     return f"/watch/{quote(path)}"
 
 
-def media(path: str, revision: str) -> str:
-    """Give the bytes of one revision, for players."""
-    return f"/media/{quote(path)}?v={revision}"
+def media(video: Video) -> str:
+    """Give the bytes of one revision, for players: with the index in front, where that is known."""
+    moved = video.metadata is not None and video.metadata.fast_start
+    revision = laid_out_revision(video.revision) if moved else video.revision
+    return f"/media/{quote(video.path)}?v={revision}"
 
 
 def download(path: str, revision: str) -> str:
@@ -36,3 +41,8 @@ def sheet(path: str, number: int, version: str) -> str:
 def captions(path: str, track: str, version: str) -> str:
     """Give a track of captions, or the chapters."""
     return f"/captions/{quote(path)}/{quote(track)}.vtt?v={version}"
+
+
+def folder(path: str) -> str:
+    """Give the page of a folder."""
+    return f"/?folder={quote(path)}"

@@ -3,7 +3,7 @@ Law: an ASGI application in front of Quart's, as a viewer's seek need not pay fo
 and a task; whatever has no bytes to give is Quart's to answer, as any other page is."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 from urllib.parse import parse_qs
@@ -14,9 +14,12 @@ from service.errors import AbortedError, ReelayError, RefusedError
 from service.metrics import Metrics
 from service.protocol.plan import Plan, Policy, RangeKind, plan
 from service.protocol.ranges import Span
-from service.storage.base import Source, Storage
+from service.storage.base import Source
 from service.storage.pieces import Paces, Pieces
 from service.views.exchange import ASGIApp, Exchange, Receive, Send, current_exchange
+
+Door = Callable[[str, str | None], Awaitable[Source]]
+"""Opens a file by its path, and the revision that the query names: what a route gives of it."""
 
 # What a plan looks at.
 _DECISIVE = {
@@ -48,9 +51,11 @@ class Media:
     to be saved: as many bytes as are asked for. Everything else is `behind`'s.
     """
 
-    def __init__(self, behind: ASGIApp, storage: Storage, metrics: Metrics, block: int) -> None:
+    def __init__(
+        self, behind: ASGIApp, doors: Mapping[str, Door], metrics: Metrics, block: int
+    ) -> None:
         self._behind = behind
-        self._storage = storage
+        self._doors = doors
         self._ranges = {kind: metrics.ranges.labels(kind) for kind in RangeKind}
         self._capped = metrics.capped
         self._block = block
@@ -59,7 +64,7 @@ class Media:
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
             route, _, path = scope["path"].removeprefix("/").partition("/")
-            if path and route in ("media", "download"):
+            if path and route in self._doors:
                 try:
                     await self._answer(route, path, scope, receive, send)
                 except ReelayError as error:
@@ -78,8 +83,9 @@ class Media:
         listener = Listener(exchange, receive)
         source = None
         try:
-            source = await self._storage.open(path)
-            decision = self._decide(scope, route, path, source)
+            pin = _pin(scope)
+            source = await self._doors[route](path, pin)
+            decision = self._decide(scope, route, path, pin, source)
             exchange.route = route
             await _carry_out(decision, source, self._paces.of(scope.get("client")), send)
         except asyncio.CancelledError:
@@ -91,12 +97,11 @@ class Media:
             if source is not None:
                 source.close()
 
-    def _decide(self, scope: Any, route: str, path: str, source: Source) -> Plan:
+    def _decide(self, scope: Any, route: str, path: str, pin: str | None, source: Source) -> Plan:
         """Give the plan, where it is one to send bytes by. Raises RefusedError."""
-        pin = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get("v")
         policy = Policy(
             block=self._block if route == "media" else None,
-            pin=pin[0] if pin else None,
+            pin=pin,
             filename=path.rpartition("/")[2] if route == "download" else None,
         )
         decision = plan(scope["method"], decisive_headers(scope), source.representation, policy)
@@ -106,6 +111,12 @@ class Media:
         if decision.problem is not None:
             raise RefusedError(decision.status, decision.problem, decision.headers)
         return decision
+
+
+def _pin(scope: Any) -> str | None:
+    """Give the revision that the query names."""
+    pins = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get("v")
+    return pins[0] if pins else None
 
 
 async def _carry_out(decision: Plan, source: Source, pieces: Pieces, send: Send) -> None:
@@ -161,22 +172,25 @@ class Listener:
 class MediaViews:
     """What Quart answers of media: refusals, and the edge's question for a revision."""
 
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
+    def __init__(self, doors: Mapping[str, Door]) -> None:
+        self._doors = doors
 
     async def refused(self, path: str) -> Response:  # noqa: ARG002 # Quart gives it
         """Say why there are no bytes."""
         raise current_exchange().refusal
 
     async def revision(self) -> Response:
-        """Tell the edge the revision to cache the blocks of `?path=/...` under, if there is one.
+        """Tell the edge the revision to cache the blocks of `?path=/media/...` under, if there is
+        one; that of `/download/...` may be another.
 
         Unknown, empty and just changed files have none: those requests come here themselves.
         """
-        path = request.args.get("path", "").removeprefix("/")
+        route, _, path = request.args.get("path", "").removeprefix("/").partition("/")
         response = Response(status=204, headers={"Cache-Control": "no-store"})
+        if route not in self._doors:
+            return response
         try:
-            source = await self._storage.open(path)
+            source = await self._doors[route](path, None)
         except ReelayError:
             return response
         representation = source.representation

@@ -7,10 +7,13 @@ from quart import render_template
 from quart_schema import validate_querystring
 
 from service.library.catalogue import SORTS
+from service.library.folders import parents
 from service.library.library import Library
+from service.library.titles import folder_title
 from service.library.video import Metadata, Stream, Video
 from service.views import links
-from service.views.api import VideosQuery, find, next_page
+from service.views.api import FolderItem, VideosQuery, find, look_up, next_page
+from service.views.items import Items, VideoItem
 
 _SORT_LABELS = {
     "name": "Name",
@@ -31,29 +34,34 @@ class LibraryQuery(VideosQuery):
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class Card:
     """A video as the library page shows it."""
 
-    video: Video
-    watch_url: str
+    video: VideoItem
     details: str
 
 
 class PageViews:
     """`/` and `/watch/<path>`."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, items: Items) -> None:
         self._library = library
+        self._items = items
 
     @validate_querystring(LibraryQuery)
     async def library(self, query_args: LibraryQuery) -> str:
         """List the library."""
         asked = query_args
-        page = self._library.catalogue.page(asked.q, asked.sort, asked.limit, asked.cursor)
-        items = [Item(video, links.watch(video.path), details(video)) for video in page.videos]
+        page = look_up(self._library, asked)
+        cards = [Card(self._items.of(video), details(video)) for video in page.videos]
         return await render_template(
             "library.html",
-            videos=items,
+            cards=cards,
+            progress=self._items.progress(),
+            folders=[FolderItem.of(folder) for folder in page.folders],
+            folder=asked.folder,
+            has_folders=bool(self._library.catalogue.folders.directly_in("")),
+            crumbs=crumbs(asked.folder or ""),
             total=page.total,
             query=asked.q,
             sort=asked.sort,
@@ -63,17 +71,21 @@ class PageViews:
 
     async def watch(self, path: str) -> str:
         """Play one video."""
-        video = find(self._library, path)
+        video = self._items.of(find(self._library, path))
         streams = video.metadata.streams if video.metadata else ()
         return await render_template(
             "watch.html",
             video=video,
-            media_url=links.media(video.path, video.revision),
-            download_url=links.download(video.path, video.revision),
             facts=facts(video),
             streams=[describe_stream(stream) for stream in streams],
             audio_only=video.content_type.startswith("audio/"),
         )
+
+
+def crumbs(folder: str) -> list[tuple[str, str]]:
+    """Give titles and pages of the folders that lead from the root to this one, and of this one."""
+    way = [*parents(folder), folder] if folder else []
+    return [(folder_title(path), links.folder(path)) for path in way]
 
 
 def details(video: Video) -> str:

@@ -1,10 +1,20 @@
 """Errors for people and for programs: a page where HTML is preferred, else RFC 9457."""
 
-import json
 from collections.abc import Mapping
 from http import HTTPStatus
 
+from pydantic import BaseModel, ConfigDict, Field
 from quart import Response, render_template, request
+
+
+class Problem(BaseModel):
+    """Why there is no other answer (RFC 9457)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str = Field(description="The status in words")
+    status: int = Field(ge=400, le=599)
+    detail: str = Field(description="A sentence for people")
 
 
 async def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -15,7 +25,7 @@ async def problem(status: int, detail: str, headers: Mapping[str, str] | None = 
         page = await render_template("error.html", status=status, title=title, detail=detail)
         response = Response(page, status, content_type="text/html; charset=utf-8")
     else:
-        body = json.dumps({"title": title, "status": status, "detail": detail})
+        body = Problem(title=title, status=status, detail=detail).model_dump_json()
         response = Response(body, status, content_type="application/problem+json")
     response.headers["Cache-Control"] = "no-store"
     for name, value in (headers or {}).items():

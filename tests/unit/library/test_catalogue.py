@@ -1,6 +1,7 @@
 import base64
 import json
 import random
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
@@ -12,10 +13,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from service.errors import InvalidRequestError
+from service.errors import InvalidRequestError, NotFoundError
 from service.library import catalogue as module
+from service.library import collation
 from service.library.catalogue import SORTS, Catalogue, Page, Sort
-from service.library.video import Metadata, State, Video
+from service.library.video import Metadata, State, Tag, Video
 
 
 def video(
@@ -278,6 +280,173 @@ def test_whatever_is_searched_for_what_is_found_was_there_and_nothing_raises(
     assert own.path in paths(catalogue, query=own.title)
 
 
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("kurosawa", True),
+        ("SEVEN samurai", True),  # the title tag, although another title is shown
+        ("kurosawa 7.mp4 shichinin", True),  # each word anywhere
+        ("kurosawa ozu", False),
+        ("artist", False),  # the name of a tag is none of its words
+    ],
+)
+def test_tags_are_searched_as_well(query: str, found: bool) -> None:  # noqa: FBT001
+    known = Metadata(
+        container="mp4",
+        duration=None,
+        bit_rate=None,
+        streams=(),
+        title="Seven Samurai.mov",
+        tags=(Tag(name="artist", text="Kurosawa Akira"), Tag(name="genre", text="x" * 5000)),
+    )
+    one = video("7.mp4", "Shichinin").model_copy(update={"metadata": known})
+    assert paths(Catalogue([one]), query=query) == ["7.mp4"] * found
+
+
+# Folders
+
+TREE = [
+    "b.mp4",
+    "a.mp4",
+    "series/s10/e1.mp4",
+    "series/s2/e10.mp4",
+    "series/s2/e2.mp4",
+    "series/about.mp4",
+    "seriesly/x.mp4",
+    "deep/er/and/deeper/x.mp4",
+]
+
+
+def inside(catalogue: Catalogue, folder: str, query: str = "", sort: Sort = "name") -> list[str]:
+    """Give all of a folder's listing: folders end with a slash."""
+    page = catalogue.page(query, sort, 1000, None, folder)
+    return [f"{one.path}/" for one in page.folders] + [one.path for one in page.videos]
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [
+        ("", ["deep/", "series/", "seriesly/", "a.mp4", "b.mp4"]),
+        ("series", ["series/s2/", "series/s10/", "series/about.mp4"]),
+        ("series/s2", ["series/s2/e2.mp4", "series/s2/e10.mp4"]),
+        ("deep", ["deep/er/"]),
+        ("deep/er/and", ["deep/er/and/deeper/"]),
+        ("deep/er/and/deeper", ["deep/er/and/deeper/x.mp4"]),
+    ],
+)
+def test_a_folder_holds_what_is_directly_in_it(folder: str, expected: list[str]) -> None:
+    assert inside(Catalogue(video(path) for path in TREE), folder) == expected
+
+
+def test_a_folder_counts_what_is_in_it_and_below() -> None:
+    folders = Catalogue(video(path) for path in TREE).folders
+    counts = {"": 8, "series": 4, "series/s2": 2, "series/s10": 1, "deep": 1, "deep/er/and": 1}
+    for path, count in counts.items():
+        folder = folders.get(path)
+        assert folder
+        assert folder.videos == count
+
+
+def test_a_search_in_a_folder_finds_what_is_below_it_alone() -> None:
+    catalogue = Catalogue(video(path) for path in TREE)
+    assert inside(catalogue, "series", "e") == [
+        path for path in paths(catalogue, query="e") if path.startswith("series/")
+    ]
+    assert inside(catalogue, "", "x") == paths(catalogue, query="x")
+    assert inside(catalogue, "series", " ") == inside(catalogue, "series")
+
+
+@pytest.mark.parametrize("folder", ["other", "ser", "series/", "/series", "a.mp4", "series/s", "/"])
+def test_a_folder_that_holds_no_videos_is_none(folder: str) -> None:
+    catalogue = Catalogue(video(path) for path in TREE)
+    for query in ("", "e"):
+        with pytest.raises(NotFoundError, match=re.escape(f'"{folder}"')):
+            catalogue.page(query, "name", 10, None, folder)
+
+
+def test_the_root_is_there_even_with_nothing_in_it() -> None:
+    assert Catalogue().page("", "name", 50, None, "") == Page((), 0, None)
+
+
+def test_a_catalogue_made_from_the_one_before_has_its_own_folders() -> None:
+    before = Catalogue(video(path) for path in TREE)
+    after = Catalogue([video("series/s2/e2.mp4"), video("new/x.mp4")], before)
+    assert inside(after, "") == ["new/", "series/"]
+    assert inside(after, "series") == ["series/s2/"]
+    assert after.folders.get("deep") is None
+    assert len(inside(before, "")) == 5
+
+
+def test_folders_are_as_deep_as_paths_can_be() -> None:
+    path = "/".join(["d"] * 2000)
+    catalogue = Catalogue([video(f"{path}/x.mp4")])
+    assert inside(catalogue, path) == [f"{path}/x.mp4"]
+    assert inside(catalogue, "") == ["d/"]
+
+
+parts = st.sampled_from(["a", "A", "a1", "a10", "b", "é"])
+files = st.lists(parts, min_size=1, max_size=4).map(lambda names: "/".join(names) + ".mp4")
+trees = st.lists(st.builds(video, files, names, size=st.integers(0, 3)), max_size=25,
+                 unique_by=lambda video: video.path)  # fmt: skip
+
+
+@given(trees, sorts)
+def test_every_video_is_reached_from_the_root_once_and_in_the_order_of_all(
+    library: list[Video], sort: Sort
+) -> None:
+    catalogue = Catalogue(library)
+    seen, open_folders = [], [""]
+    while open_folders:
+        folder = open_folders.pop()
+        page = catalogue.page("", sort, 1000, None, folder)
+        own = [one.path for one in page.videos]
+        whole = paths(catalogue, sort)
+        assert own == [path for path in whole if path.rpartition("/")[0] == folder]
+        assert page.total == len(own)
+        for inner in page.folders:
+            assert inner.path.rpartition("/")[0] == folder
+            assert inner.videos == sum(path.startswith(f"{inner.path}/") for path in whole) > 0
+            open_folders.append(inner.path)
+        seen += own
+    assert sorted(seen) == sorted(one.path for one in library)
+
+
+@given(trees.filter(lambda tree: len(tree) > 1), sorts, st.integers(1, 4), st.data())
+def test_while_a_folder_changes_nothing_is_seen_twice_and_nothing_that_stays_is_missed(
+    pool: list[Video], sort: Sort, limit: int, data: st.DataObject
+) -> None:
+    stay = pool[: (len(pool) + 1) // 2]
+    come_and_go = pool[len(stay) :]
+    folder = data.draw(st.sampled_from(["", stay[0].path.rpartition("/")[0]]))
+    seen: list[str] = []
+    cursor, before = None, None
+    for _ in range(2 * len(pool) + 2):
+        present = data.draw(st.lists(st.sampled_from(come_and_go), unique_by=id))
+        # What comes and goes may also have been written anew, and be another's size and title.
+        changed = [one.model_copy(update={"modified": len(seen)}) for one in present]
+        before = Catalogue([*stay, *changed], before)
+        page = before.page("", sort, limit, cursor, folder)
+        assert len(page.folders) + len(page.videos) <= limit
+        seen += [f"{one.path}/" for one in page.folders] + [one.path for one in page.videos]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert cursor is None
+    if sort.removeprefix("-") != "date":  # a file written anew has another place there
+        assert len(set(seen)) == len(seen)
+    assert set(inside(Catalogue(stay), folder)) <= set(seen)
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_a_cursor_among_folders_is_refused_where_there_are_none(sort: Sort) -> None:
+    catalogue = Catalogue(video(path) for path in TREE)
+    cursor = catalogue.page("", sort, 1, None, "").next_cursor
+    assert catalogue.page("", sort, 1, cursor, "").folders[0].path == "series"
+    for folder, query in ((None, ""), (None, "x"), ("", "x")):
+        with pytest.raises(InvalidRequestError):
+            catalogue.page(query, sort, 1, cursor, folder)
+
+
 # Cursors that are not ours
 
 
@@ -312,6 +481,9 @@ WRONG = {
     "a path too many": cursor_of([1, "x", "x"]),
     "not a number": base64.urlsafe_b64encode(b'[NaN,"x"]').decode(),
     "infinity": base64.urlsafe_b64encode(b'[Infinity,"x"]').decode(),
+    "a folder of nothing": cursor_of(["name", [], "x"]),
+    "a folder of a number": cursor_of(["name", [1], "x"]),
+    "a folder twice named": cursor_of(["name", ["x", "x"], "x"]),
     "nested without end": base64.urlsafe_b64encode(b"[" * 5000).decode(),
     "more digits than int() takes": base64.urlsafe_b64encode(b"[" + b"9" * 5000 + b"]").decode(),
     "very long": "A" * 100_000,
@@ -421,13 +593,14 @@ def steps(act: Callable[[], object]) -> int:
 def folded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Give a list that fills with the texts that are made ready to be compared."""
     texts: list[str] = []
-    fold = module._fold  # noqa: SLF001
+    fold = collation.fold
 
     def noting(text: str) -> str:
         texts.append(text)
         return fold(text)
 
-    monkeypatch.setattr(module, "_fold", noting)
+    monkeypatch.setattr(collation, "fold", noting)
+    monkeypatch.setattr(module, "fold", noting)
     return texts
 
 
@@ -454,6 +627,18 @@ def test_a_page_takes_no_more_of_a_large_library_than_of_a_small_one(
 
     # Some more steps of a search by halves, and not one for each of 9,900 videos.
     assert work(large) - work(small) < 1000
+
+
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("folder", ["", "series/7"])
+def test_a_page_of_a_folder_takes_what_it_holds_and_no_more(sort: Sort, folder: str) -> None:
+    def work(folders: int) -> int:
+        fresh = Catalogue(
+            video(f"series/{number}/{n}.mp4") for number in range(folders) for n in range(20)
+        )
+        return steps(lambda: fresh.page("", sort, 10, None, folder))
+
+    assert work(500) - work(10) < 500
 
 
 def test_a_search_looks_at_each_video_and_prepares_none(folded: list[str]) -> None:

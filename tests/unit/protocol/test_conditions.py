@@ -9,17 +9,27 @@ from service.protocol.conditions import Validators, Verdict, evaluate, http_date
 EXAMPLE = 784111777
 DAY = 86400
 CURRENT = Validators("1f-a", EXAMPLE, settled=True)
-CASES = condition_cases(
-    '"1f-a"', http_date(EXAMPLE), http_date(EXAMPLE - DAY), http_date(EXAMPLE + DAY)
-)
+DATES = http_date(EXAMPLE), http_date(EXAMPLE - DAY), http_date(EXAMPLE + DAY)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_conditions_are_looked_at_in_the_rfcs_order(case: ConditionCase) -> None:
+def status_of(case: ConditionCase, current: Validators) -> int:
     headers = {name.lower(): value for name, value in case.headers.items()}
-    verdict = evaluate(headers, CURRENT)
+    verdict = evaluate(headers, current)
     status = {Verdict.FAILED: 412, Verdict.NOT_MODIFIED: 304}.get(verdict)
-    assert (status or (206 if range_applies(headers, CURRENT) else 200)) == case.status
+    return status or (206 if range_applies(headers, current) else 200)
+
+
+@pytest.mark.parametrize("case", condition_cases('"1f-a"', *DATES), ids=lambda case: case.name)
+def test_conditions_are_looked_at_in_the_rfcs_order(case: ConditionCase) -> None:
+    assert status_of(case, CURRENT) == case.status
+
+
+@pytest.mark.parametrize(
+    "case", condition_cases('"1f-a-f1"', *DATES, dated=False), ids=lambda case: case.name
+)
+def test_bytes_that_are_made_of_a_file_are_told_apart_by_the_tag_alone(case: ConditionCase) -> None:
+    made = Validators("1f-a-f1", EXAMPLE, settled=True, dated=False)
+    assert status_of(case, made) == case.status
 
 
 def test_a_date_is_written_as_the_rfc_writes_it() -> None:

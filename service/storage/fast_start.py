@@ -1,0 +1,179 @@
+"""Files as players get them: with the index in front, where it stands behind the media data.
+Law: what was worked out of one version of a file is given with that version's bytes alone; the
+file itself is never touched."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from service.errors import ChangedError, StorageError
+from service.protocol.conditions import Validators
+from service.protocol.plan import Representation
+from service.protocol.ranges import Span
+from service.storage.base import Source, Storage
+from service.storage.layout import SUFFIX, Asking, Layout, advance, lay_out
+from service.storage.pieces import Pieces
+
+# Files of which it is remembered whether they are laid out anew: some 300 bytes each.
+_MOST_FILES = 10_000
+
+# Bytes of rewritten indexes that are remembered. A film's of two hours has 2 to 4 MB.
+_MOST_BYTES = 64 * 1024**2
+
+# Bytes of an index that is rewritten without a thread: it takes less than 10 ms.
+_SHORT = 64 * 1024
+
+# Bytes of an index from which it is brought in alone: of 64 MiB some four copies are held.
+_LARGE = 8 * 1024**2
+
+# Seconds that a read may take: others wait for it, and a disk may hang.
+_LONGEST = 30.0
+
+
+def laid_out_revision(revision: str) -> str:
+    """Give the revision of the layout that is made of a file's revision."""
+    return revision + SUFFIX
+
+
+class FastStart:
+    """The files of a storage as players get them."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._layouts: OrderedDict[tuple[str, str], Layout] = OrderedDict()
+        self._bytes = 0
+        self._as_they_are: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._under_way: dict[tuple[str, str], asyncio.Task[Layout | None]] = {}
+        self._large = asyncio.Lock()
+
+    async def open(self, path: str, pin: str | None) -> Source:
+        """Open a media file by its path, in the layout that `pin` names, or else players' own.
+
+        Raises NotFoundError, StorageError.
+        """
+        source = await self._storage.open(path)
+        revision = source.representation.validators.revision
+        if pin is not None and pin != laid_out_revision(revision):
+            return source
+        try:
+            layout = await self._layout(path, revision)
+        except BaseException:
+            source.close()
+            raise
+        return source if layout is None else LaidOutSource(source, layout)
+
+    async def _layout(self, path: str, revision: str) -> Layout | None:
+        name = path, revision
+        if name in self._as_they_are:
+            return None
+        layout = self._layouts.get(name)
+        if layout is not None:
+            self._layouts.move_to_end(name)
+            return layout
+        task = self._under_way.get(name)
+        if task is None:
+            task = self._under_way[name] = asyncio.create_task(self._work_out(path, revision))
+            task.add_done_callback(lambda _: self._under_way.pop(name))
+        return await asyncio.shield(task)  # others wait for it, whoever leaves
+
+    async def _work_out(self, path: str, revision: str) -> Layout | None:
+        source = await self._storage.open(path)  # who asked may close theirs
+        try:
+            current = source.representation.validators
+            layout = await _lay_out(source, self._large)
+        except ChangedError as error:  # no response has begun
+            raise StorageError("The file is being changed.") from error
+        finally:
+            source.close()
+        if current.revision != revision:
+            raise StorageError("The file was replaced just now.")
+        if current.settled:
+            self._remember((path, revision), layout)
+        return layout
+
+    def _remember(self, name: tuple[str, str], layout: Layout | None) -> None:
+        if layout is None:
+            self._as_they_are[name] = None
+            if len(self._as_they_are) > _MOST_FILES:
+                self._as_they_are.popitem(last=False)
+            return
+        self._layouts[name] = layout
+        self._bytes += len(layout.index)
+        while self._bytes > _MOST_BYTES or len(self._layouts) > _MOST_FILES:
+            _, oldest = self._layouts.popitem(last=False)
+            self._bytes -= len(oldest.index)
+
+
+async def _lay_out(source: Source, large: asyncio.Lock) -> Layout | None:
+    asking = lay_out(source.representation.size)
+    step = advance(asking, None)
+    while isinstance(step, Span):
+        if step.length <= _LARGE:
+            step = await _answer(asking, source, step)
+        else:
+            async with large:
+                step = await _answer(asking, source, step)
+    return step
+
+
+async def _answer(asking: Asking, source: Source, span: Span) -> Span | Layout | None:
+    """Read what was asked for and hand it over. Raises ChangedError, StorageError."""
+    try:
+        async with asyncio.timeout(_LONGEST), aclosing(source.read(span, Pieces())) as pieces:
+            data = b"".join([piece async for piece in pieces])
+    except TimeoutError as error:
+        raise StorageError("The file takes too long to be read.") from error
+    if len(data) <= _SHORT:
+        return advance(asking, data)
+    return await asyncio.to_thread(advance, asking, data)
+
+
+class LaidOutSource:
+    """One version of one file, open, in a layout of its own."""
+
+    def __init__(self, source: Source, layout: Layout) -> None:
+        self._source = source
+        self._layout = layout
+        file = source.representation
+        validators = Validators(
+            revision=laid_out_revision(file.validators.revision),
+            last_modified=file.validators.last_modified,
+            settled=file.validators.settled,
+            dated=False,
+        )
+        self._representation = Representation(layout.size, file.content_type, validators)
+
+    @property
+    def representation(self) -> Representation:
+        return self._representation
+
+    def read(self, span: Span, pieces: Pieces) -> AsyncGenerator[bytes]:
+        """Read a span in pieces that suit the client. Raises ChangedError, StorageError."""
+        parts = self._layout.parts(span)
+        if len(parts) == 1 and isinstance(parts[0], Span):
+            return self._source.read(parts[0], pieces)
+        return self._read(parts, pieces)
+
+    def close(self) -> None:
+        self._source.close()
+
+    async def _read(self, parts: list[Span | memoryview], pieces: Pieces) -> AsyncGenerator[bytes]:
+        for part in parts:
+            bytes_of = (
+                self._source.read(part, pieces)
+                if isinstance(part, Span)
+                else _in_pieces(part, pieces)
+            )
+            async with aclosing(bytes_of):
+                async for piece in bytes_of:
+                    yield piece
+
+
+async def _in_pieces(data: memoryview, pieces: Pieces) -> AsyncGenerator[bytes]:
+    position = 0
+    while position < len(data):
+        piece = bytes(data[position : position + pieces.size])
+        position += len(piece)
+        with pieces.giving(len(piece)):
+            yield piece

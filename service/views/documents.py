@@ -1,0 +1,47 @@
+"""Answers of the JSON interface: each has a revision, and who polls is told of changes alone."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Self
+
+from quart import Response, request
+
+from service.errors import RefusedError
+from service.protocol.conditions import Validators, Verdict, evaluate
+from service.views.media import decisive_headers
+
+CONTENT_TYPE = "application/json"
+
+# There is no date of the last change: conditions that name one are ignored (RFC 9110 §13.1.3).
+_DATELESS = ("if-match", "if-none-match")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A model's JSON, and the strong entity tag of its bytes: the same on every replica."""
+
+    body: bytes
+    validators: Validators
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Make it of what a model was rendered to: it was checked when it was made."""
+        body = text.encode()
+        revision = hashlib.sha256(body).hexdigest()[:32]
+        return cls(body, Validators(revision, last_modified=0, settled=False))
+
+    def answer(self) -> Response:
+        """Answer the request: 200, or 304 where the client has it. Raises RefusedError for 412."""
+        found = decisive_headers(request.scope)
+        headers = {name: found[name] for name in _DATELESS if name in found}
+        verdict = evaluate(headers, self.validators)
+        if verdict is Verdict.FAILED:
+            reason = "The answer is not, or no longer, the one that the request expects."
+            raise RefusedError(412, reason, {"Cache-Control": "no-store"})
+        if verdict is Verdict.NOT_MODIFIED:
+            response = Response(b"", 304, content_type=CONTENT_TYPE)
+            del response.headers["Content-Length"]  # RFC 9110 §8.6: it would be that of a 200
+        else:
+            response = Response(self.body, content_type=CONTENT_TYPE)
+        response.headers["ETag"] = self.validators.entity_tag
+        return response

@@ -1,0 +1,66 @@
+"""What `/openapi.json` says: the JSON interface, its errors and its entity tags, and not the pages.
+Law: whatever an operation may answer is here; tests hold the running service to it."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+from quart_schema import OpenAPIProvider
+from werkzeug.routing import Rule
+
+from service.views.problems import Problem
+
+# What may go wrong with each. There is no 405: whoever may GET is not answered with it.
+_ERRORS = {"api_videos": (400, 404, 412), "api_video": (404, 412)}
+
+_ENTITY_TAG = {
+    "ETag": {
+        "description": "The strong entity tag of the answer: as long as it is the same, so is that",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^"[0-9a-f]{32}"$'},
+    }
+}
+_CONDITIONS = [
+    {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": f"Entity tags: {what} (RFC 9110)",
+        "schema": {"type": "string"},
+    }
+    for name, what in (("If-None-Match", "of the answers known, 304"), ("If-Match", "else 412"))
+]
+
+
+class JSONRoutes(OpenAPIProvider):
+    """Describes the routes whose names begin with `api_`."""
+
+    def generate_rules(self) -> Iterable[Rule]:
+        """Leave the pages out."""
+        return [rule for rule in super().generate_rules() if rule.endpoint in _ERRORS]
+
+    def build_paths(self, rule: Rule) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Add what no view says of itself."""
+        paths, components = super().build_paths(rule)
+        components["Problem"] = Problem.model_json_schema(mode="serialization")
+        for path in paths.values():
+            for operation in path.values():
+                operation["parameters"] = [*operation["parameters"], *_CONDITIONS]
+                answers = operation["responses"]
+                answers[200]["headers"] = _ENTITY_TAG
+                answers[304] = {
+                    "description": "The client has the answer",
+                    "headers": _ENTITY_TAG,
+                }
+                answers |= {status: _error(status) for status in _ERRORS[rule.endpoint]}
+        return paths, components
+
+
+def _error(status: int) -> dict[str, Any]:
+    return {
+        "description": HTTPStatus(status).phrase,
+        "content": {
+            "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}},
+            "text/html": {"schema": {"type": "string"}},  # to those who prefer it
+        },
+    }

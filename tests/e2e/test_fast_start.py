@@ -1,0 +1,104 @@
+"""A film whose index stands at its end, through the edge and its cache."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+from server import BLOCK, until, write
+from stack import Stack, running
+from wire import ask
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a film of ten seconds and some 5 MB, its index behind the media data."""
+    folder = tmp_path_factory.mktemp("fast") / "media"
+    folder.mkdir()
+    picture = ["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=10"]
+    codec = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "25",
+             "-b:v", "4M", "-minrate", "4M", "-maxrate", "4M", "-bufsize", "2M",
+             "-x264-params", "nal-hrd=cbr"]  # fmt: skip
+    made = folder.parent / "made.mp4"
+    subprocess.run(["ffmpeg", "-loglevel", "error", *picture, *codec, made], check=True)
+    file = write(folder, "film.mp4", made.read_bytes())
+    assert file.stat().st_size > 4 * BLOCK
+    return file
+
+
+@pytest.fixture(scope="module")
+def stack(film: Path) -> Iterator[Stack]:
+    with running(film.parent) as stack:
+        yield stack
+
+
+def frames(source: str | Path) -> str:
+    web = ["-reconnect", "1", "-tls_verify", "0"] if str(source).startswith("http") else []
+    command = ["ffmpeg", "-loglevel", "fatal", *web, "-i", source, "-f", "framemd5", "-"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_either_door_gives_its_own_bytes_whether_there_is_a_service_or_not(
+    stack: Stack, film: Path
+) -> None:
+    original = frames(film)
+    assert frames(f"{stack.base}/media/film.mp4") == original
+    assert frames(f"{stack.base}/download/film.mp4") == original
+    assert ask(stack.base, "/download/film.mp4").body == film.read_bytes()
+    laid_out = ask(stack.base, "/media/film.mp4")
+    assert laid_out.headers["ETag"].endswith('-f1"')
+    assert laid_out.body.index(b"moov") < laid_out.body.index(b"mdat")
+    # Until the edge knows that the service has gone it may pass a request on.
+    stack.compose("stop", "service")
+    try:
+        for span in (slice(0, BLOCK), slice(BLOCK + 5, BLOCK + 99)):
+            asked = {"Range": f"bytes={span.start}-{span.stop - 1}"}
+            for door, data in (("media", laid_out.body), ("download", film.read_bytes())):
+                answer = ask(stack.base, f"/{door}/film.mp4", asked)
+                assert answer.status == 206
+                assert answer.headers["X-Cache"] == "HIT"
+                assert answer.body == data[span]
+    finally:
+        stack.up()
+
+
+def test_chromium_plays_it_to_its_end(stack: Stack) -> None:
+    names = ("chromium", "google-chrome", "chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
+    assert path, f"none of {', '.join(names)} is installed"
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
+    arguments.append("--autoplay-policy=no-user-gesture-required")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        page = browser.new_context(ignore_https_errors=True, base_url=stack.base).new_page()
+        asked: list[str] = []
+        page.on("request", lambda r: asked.append(r.url) if "/media/" in r.url else None)
+
+        def source() -> str | None:
+            page.goto("/watch/film.mp4")
+            link = page.get_attribute("video source", "src") or ""
+            return link if link.endswith("-f1") else None
+
+        until(source, "the film has been probed")
+        asked.clear()
+        assert page.evaluate(PLAY_THE_END) is True
+        assert len(asked) > 1
+        assert all(url.endswith("-f1") for url in asked)
+        browser.close()
+
+
+PLAY_THE_END = """async () => {
+    const video = document.querySelector("video");
+    await new Promise((resolve, reject) => {
+        video.addEventListener("ended", resolve, {once: true});
+        video.addEventListener("error", () => reject(video.error), {once: true});
+        setTimeout(() => reject(`stuck at ${video.currentTime}`), 60000);
+        video.currentTime = 8.5;
+        video.play().catch(reject);
+    });
+    return video.ended;
+}"""

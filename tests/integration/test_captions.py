@@ -1,0 +1,326 @@
+"""Text inside real files, made by FFmpeg's program, and what Chromium makes of the WebVTT."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+from webvtt_rules import require_valid
+
+from service.library import embedded
+from service.library.captions import Captions, captions_of
+from service.library.embedded import Reader
+from service.library.subrip import webvtt_of
+from service.library.video import Chapter, Track
+
+ENGLISH = """1
+00:00:00,500 --> 00:00:02,000
+{\\an8}Hello <i>you</i> & me
+
+2
+00:00:02,000 --> 00:00:03,000
+Second
+line
+"""
+GERMAN = "1\n00:00:01,000 --> 00:00:02,000\nGrüße\n"
+CHAPTERS = """;FFMETADATA1
+[CHAPTER]
+TIMEBASE=1/1000
+START=0
+END=1500
+title=Beginning & more
+[CHAPTER]
+TIMEBASE=1/1000
+START=1500
+END=4000
+title=Ende
+"""
+PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration={}")
+TAGS = (
+    *("-metadata:s:s:0", "language=eng", "-disposition:s:0", "hearing_impaired"),
+    *("-metadata:s:s:1", "language=ger", "-disposition:s:1", "forced"),
+    *("-metadata:s:s:1", "title=Schilder"),
+)
+
+
+def make(
+    folder: Path, name: str, *arguments: str, seconds: int = 4, english: str = ENGLISH
+) -> Path:
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not on PATH, and the files of this test are made with it")
+    for beside, text in (("en.srt", english), ("de.srt", GERMAN), ("chapters.txt", CHAPTERS)):
+        (folder / beside).write_text(text, encoding="utf-8")
+    path = folder / name
+    picture = (argument.format(seconds) for argument in PICTURE)
+    command: list[str | Path] = [
+        "ffmpeg",
+        "-nostdin",
+        "-v",
+        "error",
+        "-y",
+        *picture,
+        "-i",
+        folder / "en.srt",
+    ]
+    command += ["-i", folder / "de.srt", "-i", folder / "chapters.txt", "-map", "0", "-map", "1"]
+    subprocess.run(
+        [*command, "-map", "2", "-map_metadata", "3", *TAGS, *arguments, path],
+        check=True,
+        timeout=120,
+    )
+    return path
+
+
+def told_of(path: Path, **sidecars: bytes) -> Captions:
+    beside = {name: BytesIO(data) for name, data in sidecars.items()}
+    with path.open("rb", buffering=0) as file:
+        return captions_of(path.name, file, beside)
+
+
+FORMATS = [
+    # file, arguments, the first track's first settings and text: what its format can say
+    ("a.mp4", ("-c:s", "mov_text"), "", "Hello you &amp; me"),
+    ("a.mp4", ("-c:s", "mov_text", "-movflags", "+faststart"), "", "Hello you &amp; me"),
+    (
+        "a.mp4",
+        ("-c:s", "mov_text", "-movflags", "+frag_keyframe+empty_moov"),
+        "",
+        "Hello you &amp; me",
+    ),
+    ("a.mkv", ("-c:s", "srt"), "line:0", "Hello <i>you</i> &amp; me"),
+    ("a.mkv", ("-c:s", "ass"), "line:0", "Hello you &amp; me"),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "settings", "text"), FORMATS)
+def test_text_tracks_are_taken_out_of_a_video(
+    tmp_path: Path, name: str, arguments: tuple[str, ...], settings: str, text: str
+) -> None:
+    told = told_of(make(tmp_path, name, *arguments))
+    (english, first), (german, second), (chapters, third) = told.tracks
+    assert english.model_copy(update={"default": False}) == Track(
+        name="embedded-1",
+        kind="captions",
+        label="English (SDH)",
+        language="en",
+        source="container",
+    )
+    assert german == Track(
+        name="embedded-2",
+        kind="subtitles",
+        label="Deutsch (Schilder, forced)",
+        language="de",
+        forced=True,
+        source="container",
+    )
+    assert chapters == Track(name="chapters", kind="chapters", label="Chapters", source="container")
+    assert require_valid(first) == [
+        (0.5, 2.0, settings, text),
+        (2.0, 3.0, "", "Second\nline"),
+    ]
+    assert require_valid(second) == [(1.0, 2.0, "", "Grüße")]
+    # FFmpeg's muxer of fragments puts off pictures and text by two frames, and chapters not.
+    times = [time for chapter in told.chapters for time in (chapter.start, chapter.end)]
+    assert times == pytest.approx([0.0, 1.5, 1.5, 4.0], abs=0.081)
+    assert [chapter.title for chapter in told.chapters] == ["Beginning & more", "Ende"]
+    assert [cue[3] for cue in require_valid(third)] == ["Beginning &amp; more", "Ende"]
+    assert told.problems == ()
+
+
+@pytest.mark.parametrize("name", ["a.webm", "a.mkv"])
+def test_webvtt_in_webm_and_matroska_is_taken_out(tmp_path: Path, name: str) -> None:
+    path = make(tmp_path, name, "-c:v", "libvpx", "-deadline", "realtime", "-c:s", "webvtt")
+    told = told_of(path)
+    assert [track.language for track, _ in told.tracks] == ["en", "de", None]
+    # The cue's text as it is: FFmpeg's program writes its ampersand unescaped.
+    assert require_valid(told.tracks[0][1], strict=False) == [
+        (0.5, 2.0, "", "Hello <i>you</i> & me"),
+        (2.0, 3.0, "", "Second\nline"),
+    ]
+
+
+def test_settings_of_webvtt_in_webm_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "in.vtt").write_text(
+        "WEBVTT\n\n00:01.000 --> 00:02.000 line:0 align:left\nUp\n", encoding="ascii"
+    )
+    path = tmp_path / "a.mkv"
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", tmp_path / "in.vtt", "-c", "copy", path], check=True
+    )
+    ((_, text),) = told_of(path).tracks
+    assert require_valid(text) == [(1.0, 2.0, "line:0 align:left", "Up")]
+
+
+def test_a_default_track_is_told_and_only_one(tmp_path: Path) -> None:
+    flags = ("-disposition:s:0", "default", "-disposition:s:1", "default+forced")
+    path = make(tmp_path, "a.mkv", "-c:s", "srt", *flags)
+    assert [track.default for track, _ in told_of(path).tracks] == [True, False, False]
+    told = told_of(path, **{"a.fr.default.srt": GERMAN.encode()})
+    assert [(track.name, track.default) for track, _ in told.tracks] == [
+        ("fr", True),
+        ("embedded-1", False),
+        ("embedded-2", False),
+        ("chapters", False),
+    ]
+
+
+def test_chapters_of_a_file_win_over_the_containers(tmp_path: Path) -> None:
+    told = told_of(
+        make(tmp_path, "a.mp4", "-c:s", "mov_text"),
+        **{"a.chapters.vtt": b"WEBVTT\n\n00:01.000 --> 00:02.000\nMine\n"},
+    )
+    assert told.chapters == (Chapter(start=1.0, end=2.0, title="Mine"),)
+    assert told.tracks[-1][0].source == "file"
+    damaged = told_of(tmp_path / "a.mp4", **{"a.chapters.vtt": b"nothing"})
+    assert [chapter.title for chapter in damaged.chapters] == ["Beginning & more", "Ende"]
+
+
+def test_of_an_mp4_text_is_read_and_media_data_is_not(tmp_path: Path) -> None:
+    # Two cues, a second apart, in the middle of a large film.
+    arguments = ("-c:v", "libx264", "-preset", "ultrafast", "-qp", "4", "-c:s", "mov_text")
+    path = make(tmp_path, "a.mp4", *arguments, seconds=30)
+    size = path.stat().st_size
+    assert size > 5_000_000
+    with path.open("rb", buffering=0) as file:
+        reader = Reader(file)
+        with av.open(reader) as container:
+            opened = reader.bytes_read
+            streams = embedded.streams_of(container)
+            cues = embedded.cues_of(container, streams)
+    assert [len(of_stream) for of_stream in cues.values()] >= [2, 1]
+    # Not more than a read or two for each sample of the two tracks.
+    samples = sum(len(of_stream) for of_stream in cues.values())
+    assert reader.bytes_read - opened <= (samples + 4) * 16 * 1024
+    assert reader.bytes_read < size / 10
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "mov_text"), ("a.mkv", "srt")])
+@pytest.mark.parametrize("kept", [0.0, 0.1, 0.5, 0.9])
+def test_a_truncated_video_gives_what_is_there(
+    tmp_path: Path, name: str, codec: str, kept: float
+) -> None:
+    path = make(tmp_path, name, "-c:s", codec)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * kept)])
+    told = told_of(path, **{f"{path.stem}.en.srt": ENGLISH.encode()})
+    assert told.tracks[0][0].name == "en"
+    for _, text in told.tracks:
+        require_valid(text)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "mov_text"), ("a.mkv", "srt")])
+def test_a_damaged_video_is_no_surprise(tmp_path: Path, name: str, codec: str) -> None:
+    path = make(tmp_path, name, "-c:s", codec, "-c:v", "mpeg4", "-b:v", "50k")
+    data = path.read_bytes()
+    for step in range(0, len(data), max(1, len(data) // 150)):
+        damaged = data[:step] + b"\xff\xff\xff\xff" + data[step + 4 :]
+        told = captions_of(path.name, BytesIO(damaged), {})
+        for _, text in told.tracks:
+            require_valid(text)
+
+
+def test_tags_that_are_no_utf_8_are_read_as_far_as_they_go(tmp_path: Path) -> None:
+    path = make(tmp_path, "a.mkv", "-c:s", "srt")
+    path.write_bytes(
+        path.read_bytes()
+        .replace(b"Schilder", b"Sch\xfflder")
+        .replace(b"Beginning", b"B\xffginning")
+    )
+    told = told_of(path)
+    assert told.tracks[1][0].label == "Deutsch (Sch\ufffdlder, forced)"
+    assert told.chapters[0].title == "B\ufffdginning & more"
+
+
+def test_too_much_text_is_refused_and_chapters_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "LARGEST", 200)
+    told = told_of(make(tmp_path, "a.mkv", "-c:s", "srt"))
+    assert told.problems == ("The text inside the video is too long to be taken out.",)
+    assert [track.name for track, _ in told.tracks] == ["chapters"]
+
+
+def test_the_same_files_give_the_same_text(tmp_path: Path) -> None:
+    path = make(tmp_path, "a.mkv", "-c:s", "srt")
+    assert told_of(path) == told_of(path)
+
+
+# What a browser makes of it
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    names = ("chromium", "google-chrome", "chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        pytest.skip(f"none of {', '.join(names)} is installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()
+
+
+CUES = """([text]) => new Promise((resolve, reject) => {
+  const track = document.createElement("track");
+  track.src = URL.createObjectURL(new Blob([text], {type: "text/vtt"}));
+  track.onload = () => resolve([...track.track.cues].map(cue => ({
+    start: cue.startTime, end: cue.endTime, id: cue.id, line: cue.line, align: cue.align,
+    shown: cue.getCueAsHTML().textContent,
+    tags: [...cue.getCueAsHTML().querySelectorAll("*")].map(tag => tag.localName),
+  })));
+  track.onerror = () => reject(new Error("not taken"));
+  document.body.innerHTML = "<video></video>";
+  document.querySelector("video").append(track);
+  track.track.mode = "hidden";
+})"""
+
+
+def in_browser(browser: Browser, text: str) -> list[dict[str, Any]]:
+    page = browser.new_page()
+    try:
+        cues = page.evaluate(CUES, [text])
+        return list(json.loads(json.dumps(cues)))
+    finally:
+        page.close()
+
+
+def test_a_browser_shows_what_subrip_meant(browser: Browser) -> None:
+    text = webvtt_of(
+        ENGLISH + "\n3\n100:00:00,000 --> 100:00:01,000\n<b>I <3 <i>a</b> --> b</i> &amp; </c>!\n"
+    )
+    assert in_browser(browser, text) == [
+        {"start": 0.5, "end": 2, "id": "", "line": 0, "align": "center",
+         "shown": "Hello you & me", "tags": ["i"]},
+        {"start": 2, "end": 3, "id": "", "line": "auto", "align": "center",
+         "shown": "Second\nline", "tags": []},
+        {"start": 360000, "end": 360001, "id": "", "line": "auto", "align": "center",
+         "shown": "I <3 a --> b &amp; !", "tags": ["b", "i", "i"]},
+    ]  # fmt: skip
+
+
+def test_a_browser_reads_a_webvtt_file_as_before(browser: Browser) -> None:
+    # As browsers take it: what is made of it has to be the same cues.
+    text = (
+        "WEBVTT a title\nheader: x\n\nSTYLE\n::cue(i) { color: red }\n\nNOTE nothing\n\n"
+        "one\n00:01.000 --> 00:02.000 line:0 align:left foo:bar\n"
+        "<v Ann>Hi <00:01.500>&amp; \u2603"
+        "\n01:00:01.000 --> 01:00:02.000 position:10%\n<c.x>a</c>\n\n\n"
+        "00:03.000 --> 00:04.000\nlast"
+    )
+    before, after = in_browser(browser, text), in_browser(browser, webvtt_of(text))
+    assert [cue["shown"] for cue in before] == ["Hi & \u2603", "last", "a"]
+    assert after == before
+
+
+def test_a_browser_takes_what_is_inside_a_video(browser: Browser, tmp_path: Path) -> None:
+    told = told_of(make(tmp_path, "a.mp4", "-c:s", "mov_text"))
+    shown = [[cue["shown"] for cue in in_browser(browser, text)] for _, text in told.tracks]
+    assert shown == [["Hello you & me", "Second\nline"], ["Grüße"], ["Beginning & more", "Ende"]]

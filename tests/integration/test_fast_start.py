@@ -1,0 +1,427 @@
+"""Films with their index at the end, as players and downloads get them from a running service."""
+
+import json
+import os
+import random
+import shutil
+import struct
+import subprocess
+from collections.abc import Iterator, Sequence
+from email.utils import formatdate
+from pathlib import Path
+
+import pytest
+from boxes import FTYP, box, boxes, index_of
+from cases import ConditionCase, condition_cases
+from playwright.sync_api import Browser, Page, Route, sync_playwright
+from server import BLOCK, Server, serve, until, write
+from wire import Answer, ask
+
+MODIFIED = 784111777  # RFC 9110 §5.6.7: Sun, 06 Nov 1994 08:49:37 GMT
+DATES = [formatdate(MODIFIED + days * 86400, usegmt=True) for days in (0, -1, 1)]
+
+PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=12")
+SOUND = ("-f", "lavfi", "-i", "sine=frequency=440:duration=12")
+CODECS = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "25",
+          "-b:v", "4M", "-minrate", "4M", "-maxrate", "4M", "-bufsize", "2M",
+          "-x264-params", "nal-hrd=cbr", "-c:a", "aac")  # fmt: skip
+
+
+def ffmpeg(path: Path, *arguments: str | Path) -> Path:
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not on PATH, and the films of these tests are made with it")
+    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", *arguments, path], check=True)
+    os.utime(path, (MODIFIED, MODIFIED))
+    return path
+
+
+def moved(moov: bytes, places: dict[int, int]) -> bytes:
+    """Give an index with other offsets, of as many bits as before."""
+    for width, offsets in index_of(moov).tables:
+        code = f">{len(offsets)}{'I' if width == 4 else 'Q'}"
+        old = struct.pack(code, *offsets)
+        assert moov.count(old) == 1
+        moov = moov.replace(old, struct.pack(code, *(places[offset] for offset in offsets)))
+    return moov
+
+
+def parts(film: bytes) -> tuple[bytes, int, bytes]:
+    """Give a film's index, where its chunks begin in it, and all chunks."""
+    found = dict(boxes(film))
+    moov = box(b"moov", found[b"moov"])
+    assert film.endswith(moov)
+    start = min(offset for _, offsets in index_of(moov).tables for offset in offsets)
+    return moov, start, film[start : -len(moov)]
+
+
+def in_two(film: bytes) -> bytes:
+    """Put every second chunk into an mdat behind the index."""
+    moov, start, data = parts(film)
+    chunks = sorted({offset for _, offsets in index_of(moov).tables for offset in offsets})
+    ends = dict(zip(chunks, [*chunks[1:], start + len(data)], strict=True))
+    first, second = chunks[::2], chunks[1::2]
+    places, position = {}, len(FTYP) + 8
+    for offset in first:
+        places[offset] = position
+        position += ends[offset] - offset
+    position += len(moov) + 8
+    for offset in second:
+        places[offset] = position
+        position += ends[offset] - offset
+    mdats = [box(b"mdat", *(film[o : ends[o]] for o in part)) for part in (first, second)]
+    return FTYP + mdats[0] + moved(moov, places) + mdats[1]
+
+
+def write_far(file: Path, film: bytes) -> None:
+    """Write a film with so much of nothing in its mdat that the last chunk begins at 2**32 - 1."""
+    moov, start, data = parts(film)
+    offsets = {offset for _, offsets in index_of(moov).tables for offset in offsets}
+    by = 2**32 - 1 - max(offsets)
+    places = {offset: offset + by for offset in offsets}
+    with file.open("wb") as sparse:
+        sparse.write(FTYP + struct.pack(">I4sQ", 1, b"mdat", start + by + len(data) - len(FTYP)))
+        sparse.seek(start + by)
+        sparse.write(data + moved(moov, places))
+    os.utime(file, (MODIFIED, MODIFIED))
+
+
+LAID_OUT = ["end.mp4", "end.mov", "sound.m4a", "long length.mp4", "in two.mp4", "far.mp4"]
+LEFT_ALONE = ["front.mp4", "fragments.mp4", "other.mkv", "cut off.mp4"]
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("fast") / "media"
+    folder.mkdir()
+    end = ffmpeg(folder / "end.mp4", *PICTURE, *SOUND, *CODECS)
+    copy = ("-i", end, "-c", "copy")
+    ffmpeg(folder / "end.mov", *copy)
+    ffmpeg(folder / "sound.m4a", *copy, "-vn")
+    ffmpeg(folder / "front.mp4", *copy, "-movflags", "+faststart")
+    ffmpeg(folder / "fragments.mp4", *copy, "-movflags", "+frag_keyframe+empty_moov")
+    ffmpeg(folder / "other.mkv", *copy)
+    film = end.read_bytes()
+    short = box(b"free") + struct.pack(">I4s", dict(lengths(film))[b"mdat"], b"mdat")
+    assert film.count(short) == 1
+    long = struct.pack(">I4sQ", 1, b"mdat", dict(lengths(film))[b"mdat"] + 8)
+    for name, data in {
+        "long length.mp4": film.replace(short, long),
+        "in two.mp4": in_two(film),
+        "cut off.mp4": film[:-100],
+    }.items():
+        os.utime(write(folder, name, data), (MODIFIED, MODIFIED))
+    write_far(folder / "far.mp4", film)
+    return folder
+
+
+def lengths(film: bytes) -> Iterator[tuple[bytes, int]]:
+    for kind, content in boxes(film):
+        yield kind, 8 + len(content)
+
+
+@pytest.fixture(scope="module")
+def server(media: Path) -> Iterator[Server]:
+    with serve(media) as server:
+        yield server
+
+
+def revision(media: Path, name: str) -> str:
+    """Name a version as README.md has it: size and nanosecond of the last change."""
+    return f"{(media / name).stat().st_size:x}-{MODIFIED * 10**9:x}"
+
+
+def target(door: str, name: str, pin: str = "") -> str:
+    return f"/{door}/{name.replace(' ', '%20')}" + (f"?v={pin}" if pin else "")
+
+
+def get(server: Server, where: str, **headers: str) -> Answer:
+    return ask(server.base, where, {name.replace("_", "-"): v for name, v in headers.items()})
+
+
+def frames(source: str | Path) -> str:
+    """Give the hash of every decoded frame, of pictures and sound."""
+    # The cap makes answers shorter than what FFmpeg asks for: it takes that for a lost connection.
+    options = ["-reconnect", "1"] if str(source).startswith("http") else []
+    command = ["ffmpeg", "-nostdin", "-loglevel", "fatal", *options, "-i", source]
+    done = subprocess.run(
+        [*command, "-f", "framemd5", "-"], check=True, capture_output=True, text=True
+    )
+    assert len(done.stdout.splitlines()) > 300
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", LAID_OUT)
+def test_every_frame_is_that_of_the_file(server: Server, media: Path, name: str) -> None:
+    plain = revision(media, name)
+    head = ask(server.base, target("media", name), method="HEAD")
+    assert head.headers["ETag"] == f'"{plain}-f1"'
+    original = frames(media / name)
+    assert frames(server.base + target("media", name)) == original
+    assert frames(server.base + target("media", name, plain)) == original
+    assert frames(server.base + target("download", name)) == original
+
+
+def test_offsets_beyond_32_bits_get_64(server: Server, media: Path) -> None:
+    """As these of far.mp4 do, by the index in front of them."""
+    answer = get(server, target("media", "far.mp4"), Range=f"bytes={len(FTYP)}-{BLOCK - 1}")
+    kind, content = next(boxes(answer.body[: struct.unpack_from(">I", answer.body)[0]]))
+    assert kind == b"moov"
+    tables = index_of(box(kind, content)).tables
+    assert 8 in {width for width, _ in tables}
+    assert max(offset for _, offsets in tables for offset in offsets) > 2**32
+
+
+@pytest.mark.parametrize("name", ["end.mp4", "end.mov", "sound.m4a", "long length.mp4"])
+def test_the_index_is_what_qt_faststart_makes_of_it(
+    server: Server, media: Path, tmp_path: Path, name: str
+) -> None:
+    """FFmpeg's own tool, which puts it a little earlier."""
+    if shutil.which("qt-faststart") is None:
+        pytest.skip("qt-faststart is not on PATH")
+    subprocess.run(
+        ["qt-faststart", media / name, tmp_path / "out"], check=True, capture_output=True
+    )
+    data = get(server, target("media", name)).body
+    assert dict(boxes(data)) == dict(boxes((tmp_path / "out").read_bytes()))
+    kinds = [kind for kind, _ in boxes(data)]
+    assert kinds.index(b"moov") < kinds.index(b"mdat")
+
+
+@pytest.mark.parametrize("name", LEFT_ALONE)
+def test_other_files_are_served_as_they_are(server: Server, media: Path, name: str) -> None:
+    plain = revision(media, name)
+    os.utime(media / name, (MODIFIED, MODIFIED))
+    for door in ("media", "download"):
+        answer = get(server, target(door, name))
+        assert answer.body == (media / name).read_bytes()
+        assert answer.headers["ETag"] == f'"{plain}"'
+    assert get(server, target("media", name, f"{plain}-f1")).status == 410
+
+
+def test_downloads_and_plain_pins_are_the_file_itself(server: Server, media: Path) -> None:
+    data, plain = (media / "end.mp4").read_bytes(), revision(media, "end.mp4")
+    for where in (
+        target("download", "end.mp4"),
+        target("download", "end.mp4", plain),
+        target("media", "end.mp4", plain),
+    ):
+        answer = get(server, where)
+        assert answer.body == data
+        assert answer.headers["ETag"] == f'"{plain}"'
+    assert (media / "end.mp4").stat().st_mtime == MODIFIED
+
+
+def test_a_pin_names_one_layout_behind_one_door(server: Server, media: Path) -> None:
+    plain = revision(media, "end.mp4")
+    laid_out = get(server, target("media", "end.mp4"))
+    pinned = get(server, target("media", "end.mp4", f"{plain}-f1"))
+    assert pinned.body == laid_out.body != (media / "end.mp4").read_bytes()
+    assert pinned.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert laid_out.headers["Cache-Control"] == "no-cache"
+    assert get(server, target("download", "end.mp4", f"{plain}-f1")).status == 410
+    for other in (f"{plain}-f2", f"{plain}-f", f"{plain}-f1-f1", f"0{plain}-f1", "-f1"):
+        assert get(server, target("media", "end.mp4", other)).status == 410
+
+
+def test_the_edge_learns_the_revision_behind_either_door(server: Server, media: Path) -> None:
+    def told(path: str) -> str | None:
+        answer = get(server, f"/_revision?path={path}")
+        assert answer.status == 204
+        return answer.headers["X-Revision"]
+
+    plain = revision(media, "end.mp4")
+    assert told("/media/end.mp4") == f"{plain}-f1"
+    assert told("/download/end.mp4") == plain
+    assert told("/media/front.mp4") == told("/download/front.mp4") == revision(media, "front.mp4")
+    for nothing in ("/end.mp4", "/watch/end.mp4", "/media/", "/media", "", "/media/missing.mp4"):
+        assert told(nothing) is None
+
+
+@pytest.mark.parametrize("name", ["end.mp4", "in two.mp4"])
+def test_every_span_is_a_slice_of_the_whole(server: Server, name: str) -> None:
+    whole = get(server, target("media", name)).body
+    size, chance = len(whole), random.Random(5)  # noqa: S311 # spans, no secrets
+    moov = whole.index(b"moov") - 4
+    edges = [0, moov, moov + struct.unpack_from(">I", whole, moov)[0], BLOCK, size - 1]
+    starts = [max(0, edge + by) for edge in edges for by in (-5, -1, 0)]
+    starts += [chance.randrange(size) for _ in range(60)]
+    for start in starts:
+        last = chance.choice([start, start + 9, start + chance.randrange(size), size * 2])
+        end = min(last + 1, size, start // BLOCK * BLOCK + BLOCK)  # the block's, at the latest
+        answer = get(server, target("media", name), Range=f"bytes={start}-{last}")
+        assert answer.status == 206
+        assert answer.headers["Content-Range"] == f"bytes {start}-{end - 1}/{size}"
+        assert answer.body == whole[start:end]
+    assert get(server, target("media", name), Range="bytes=-7").body == whole[-7:]
+    several = get(server, target("media", name), Range=f"bytes=-5,{moov - 3}-{moov + 20}").parts()
+    assert several == [
+        ((size - 5, size - 1), whole[-5:]),
+        ((moov - 3, moov + 20), whole[moov - 3 : moov + 21]),
+    ]
+    beyond = get(server, target("media", name), Range=f"bytes={size}-")
+    assert (beyond.status, beyond.headers["Content-Range"]) == (416, f"bytes */{size}")
+
+
+def cases(tag: str, *, dated: bool) -> list[ConditionCase]:
+    return condition_cases(tag, *DATES, dated=dated)
+
+
+@pytest.mark.parametrize("pinned", [False, True], ids=["unpinned", "pinned"])
+@pytest.mark.parametrize("laid_out", [False, True], ids=["original", "laid out"])
+def test_conditions_are_looked_at_as_for_any_bytes(
+    server: Server,
+    media: Path,
+    pinned: bool,  # noqa: FBT001 # as the table has it
+    laid_out: bool,  # noqa: FBT001
+) -> None:
+    """But that a date says nothing of which bytes have been made of a file."""
+    tag = revision(media, "end.mp4") + ("-f1" if laid_out else "")
+    where = target("media" if laid_out else "download", "end.mp4", tag if pinned else "")
+    whole = get(server, where).body
+    for case in cases(f'"{tag}"', dated=not laid_out):
+        answer = ask(server.base, where, {"Range": "bytes=0-9", **case.headers})
+        assert answer.status == case.status, case.name
+        if case.status in {200, 206, 304}:
+            assert answer.headers["ETag"] == f'"{tag}"', case.name
+            assert answer.headers["Last-Modified"] == DATES[0]
+        expected = {206: whole[:10], 200: whole, 304: b""}.get(case.status)
+        assert expected is None or answer.body == expected, case.name
+
+
+def test_a_replaced_film_is_seen_at_once_and_never_mixed(server: Server, media: Path) -> None:
+    film = (media / "end.mp4").read_bytes()
+    file = write(media, "replaced.mp4", film)
+    first = get(server, "/media/replaced.mp4", Range="bytes=0-")
+    tag = first.headers["ETag"]
+    assert tag.endswith('-f1"')
+    write(media, "new-one", (media / "in two.mp4").read_bytes(), age=1800).rename(file)
+    second = get(server, "/media/replaced.mp4", Range=f"bytes={BLOCK}-", If_Range=tag)
+    assert second.status == 200
+    assert second.body == get(server, target("media", "in two.mp4")).body
+    for pin in (tag.strip('"'), tag.strip('"').removesuffix("-f1")):
+        assert get(server, f"/media/replaced.mp4?v={pin}", Range="bytes=0-").status == 410
+    write(media, "new-one", (media / "front.mp4").read_bytes(), age=900).rename(file)
+    assert get(server, "/media/replaced.mp4").body == (media / "front.mp4").read_bytes()
+    file.unlink()
+    assert get(server, "/media/replaced.mp4").status == 404
+
+
+def test_pages_and_json_lead_players_to_the_layout(server: Server, media: Path) -> None:
+    def probed(name: str) -> dict[str, str] | None:
+        video = json.loads(get(server, target("api/videos", name)).body)
+        assert video.get("state") != "failed"
+        return video if video.get("state") == "probed" else None
+
+    for name in ("end.mp4", "front.mp4", "fragments.mp4", "other.mkv"):
+        plain = revision(media, name)
+        video = until(lambda: probed(name), f"{name} is probed")  # noqa: B023 # called at once
+        moved = name == "end.mp4"
+        assert video["metadata"]["fast_start"] is moved
+        assert video["revision"] == plain
+        assert video["media_url"] == target("media", name, f"{plain}-f1" if moved else plain)
+        assert video["download_url"] == target("download", name, plain)
+        assert get(server, video["media_url"], Range="bytes=0-9").status == 206
+        assert f'src="{video["media_url"]}"' in get(server, video["watch_url"]).body.decode()
+
+
+# How many requests a player needs before it has the first picture.
+
+
+def requests_for(server: Server, where: str, *, of: Sequence[str]) -> int:
+    before = server.metric("reelay_ranges_total")
+    done = subprocess.run([*of, server.base + where], check=True, capture_output=True, text=True)
+    assert "pict_type" in done.stdout
+    return int(server.metric("reelay_ranges_total") - before)
+
+
+@pytest.mark.parametrize("name", ["end.mp4", "end.mov"])
+def test_ffprobe_has_the_first_picture_after_one_request(
+    server: Server, media: Path, name: str
+) -> None:
+    """The original's index makes it ask three times: the start, the end, the start again."""
+    of = ["ffprobe", "-v", "fatal", "-reconnect", "1", "-select_streams", "v",
+          "-show_entries", "frame=pict_type", "-read_intervals", "%+#1"]  # fmt: skip
+    assert requests_for(server, target("media", name), of=of) == 1
+    assert requests_for(server, target("media", name, revision(media, name)), of=of) == 3
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    # A browser that knows H.264: the one that Playwright brings does not.
+    names = ("chromium", "google-chrome", "chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        pytest.skip(f"none of {', '.join(names)} is installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()
+
+
+FIRST_PICTURE = """async () => {
+    const video = document.querySelector("video");
+    await new Promise((resolve, reject) => {
+        setTimeout(() => reject("no picture within a minute"), 60000);
+        const look = () => {
+            if (video.error) reject(video.error.message);
+            else if (video.readyState >= 2) resolve();
+            else setTimeout(look, 5);
+        };
+        look();
+    });
+    return [video.videoWidth, video.videoHeight, Math.round(video.duration)];
+}"""
+
+
+class Gate:
+    """Lets so many of Chromium's requests for a film pass, and holds the others."""
+
+    def __init__(self, page: Page, most: int) -> None:
+        self.ranges: list[str] = []
+        self._most = most
+        self._held: list[Route] = []
+        page.route("**/media/**", self._come)
+
+    def _come(self, route: Route) -> None:
+        self.ranges.append(route.request.headers.get("range", ""))
+        if len(self.ranges) > self._most:
+            self._held.append(route)
+        else:
+            route.continue_()
+
+    def open(self) -> None:
+        self._most = 1000
+        for route in self._held:
+            route.continue_()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()
+
+
+def test_chromium_has_the_first_picture_after_its_first_request(
+    server: Server, media: Path, page: Page
+) -> None:
+    """It says `bytes=0-` only when it knows that this is a film: that makes two."""
+    gate = Gate(page, most=2)
+    page.goto(f"{server.base}/media/end.mp4?v={revision(media, 'end.mp4')}-f1")
+    assert page.evaluate(FIRST_PICTURE) == [640, 360, 12]
+    assert gate.ranges[:2] == ["", "bytes=0-"]
+
+
+def test_chromium_needs_more_requests_for_the_original(
+    server: Server, media: Path, page: Page
+) -> None:
+    gate = Gate(page, most=2)
+    page.goto(f"{server.base}/media/end.mp4?v={revision(media, 'end.mp4')}")
+    while len(gate.ranges) < 3:
+        page.wait_for_timeout(20)  # Playwright's own loop, in which the gate is asked
+    assert page.evaluate("document.querySelector('video').readyState") == 0
+    assert int(gate.ranges[2].removeprefix("bytes=").rstrip("-")) > 5 * BLOCK  # for the index
+    gate.open()
+    assert page.evaluate(FIRST_PICTURE) == [640, 360, 12]

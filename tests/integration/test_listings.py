@@ -1,0 +1,272 @@
+"""Listings of a running service: collections, titles, search, and what pollers are told."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from server import Server, serve, until, write
+from wire import Answer, ask
+
+FILES = [
+    "The.Big.Film.2019.mp4",
+    "series/s1/ep 1.mp4",
+    "series/s1/ep 2.mp4",
+    "series/s1/ep 10.mp4",
+    "series/s2/ep 1.mp4",
+    "series/extra_material.mp4",
+    "Köln/a & b/50% + 1#.mp4",
+]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Make a real film whose tags say something, of which its name says nothing."""
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not on PATH, and the clips of these tests are made with it")
+    file = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    subprocess.run(
+        [
+            *("ffmpeg", "-nostdin", "-v", "error"),
+            *("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=1", "-c:v", "mpeg4"),
+            *("-metadata", "title=東京物語", "-metadata", "artist=Ozu Yasujirō", file),
+        ],
+        check=True,
+        timeout=120,
+    )
+    return file.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, clip: bytes) -> Iterator[Server]:
+    media: Path = tmp_path_factory.mktemp("library") / "media"
+    for name in FILES:
+        write(media, name, b"no video")
+    write(media, "films/x1.mp4", clip)
+    write(media, "films/x2.mp4", clip.replace("東京物語".encode(), b"C:\\video.avi"))
+    with serve(media, RESCAN_INTERVAL="86400") as one:
+
+        def probed() -> Any:
+            videos = listing(one)["videos"]
+            return all(video["state"] != "pending" for video in videos) or None
+
+        until(probed, "all are probed")
+        yield one
+
+
+def listing(server: Server, **query: object) -> Any:
+    answer = ask(server.base, f"/api/videos?{urlencode(query)}")
+    assert answer.status == 200, answer.body
+    return json.loads(answer.body)
+
+
+def paths(page: Any) -> list[str]:
+    return [video["path"] for video in page["videos"]]
+
+
+# Collections
+
+
+def test_a_folder_gives_what_is_directly_in_it(server: Server) -> None:
+    page = listing(server, folder="series/s1")
+    assert paths(page) == ["series/s1/ep 1.mp4", "series/s1/ep 2.mp4", "series/s1/ep 10.mp4"]
+    assert (page["folders"], page["total"]) == ([], 3)
+
+
+def test_the_root_gives_its_own_and_the_folders_with_how_much_they_hold(server: Server) -> None:
+    page = listing(server, folder="")
+    assert paths(page) == ["The.Big.Film.2019.mp4"]
+    assert [(inner["path"], inner["title"], inner["count"]) for inner in page["folders"]] == [
+        ("films", "films", 2),
+        ("Köln", "Köln", 1),
+        ("series", "series", 5),
+    ]
+
+
+def test_without_a_folder_all_is_listed_and_no_folder(server: Server) -> None:
+    page = listing(server)
+    assert sorted(paths(page)) == sorted([*FILES, "films/x1.mp4", "films/x2.mp4"])
+    assert page["folders"] == []
+
+
+def test_a_search_in_a_folder_finds_what_is_below_it(server: Server) -> None:
+    found = listing(server, folder="series", q="ep 1.mp4", sort="-name")
+    assert paths(found) == ["series/s2/ep 1.mp4", "series/s1/ep 1.mp4"]
+    assert found["folders"] == []
+    assert paths(listing(server, folder="Köln", q="ep")) == []
+
+
+@pytest.mark.parametrize("folder", ["series/s3", "serie", "series/", "/", "..", "SERIES"])
+def test_an_unknown_folder_is_named(server: Server, folder: str) -> None:
+    answer = ask(server.base, f"/api/videos?folder={quote(folder, safe='')}")
+    assert answer.status == 404
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert f'"{folder}"' in json.loads(answer.body)["detail"]
+    page = ask(server.base, f"/?folder={quote(folder, safe='')}", {"Accept": "text/html"})
+    assert page.status == 404
+
+
+def test_the_links_of_folders_lead_to_their_pages_and_these_further(server: Server) -> None:
+    top = listing(server, folder="")["folders"][1]
+    page = ask(server.base, top["url"], {"Accept": "text/html"})
+    assert page.status == 200
+    inner = listing(server, folder=top["path"])["folders"][0]
+    assert inner["path"] == "Köln/a & b"
+    assert f'href="{inner["url"]}"' in page.body.decode()
+    deeper = ask(server.base, inner["url"]).body.decode()
+    assert f'href="/watch/{quote("Köln/a & b/50% + 1#.mp4")}"' in deeper
+    assert f'href="{top["url"]}"' in deeper  # the way back
+
+
+def test_pages_of_a_folder_go_on_from_its_folders_to_its_videos(server: Server) -> None:
+    target, seen = "/api/videos?folder=series&limit=1", []
+    while target:
+        page = json.loads(ask(server.base, target).body)
+        seen += [inner["path"] for inner in page["folders"]] + paths(page)
+        target = page["next_url"]
+    assert seen == ["series/s1", "series/s2", "series/extra_material.mp4"]
+
+
+# Titles and search
+
+
+@pytest.mark.parametrize(
+    ("path", "title"),
+    [
+        ("The.Big.Film.2019.mp4", "The Big Film 2019"),
+        ("series/extra_material.mp4", "extra material"),
+        ("films/x1.mp4", "東京物語"),
+        ("films/x2.mp4", "x2"),
+    ],
+)
+def test_titles_are_readable(server: Server, path: str, title: str) -> None:
+    assert json.loads(ask(server.base, f"/api/videos/{path}").body)["title"] == title
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("BIG film", ["The.Big.Film.2019.mp4"]),
+        ("koln", ["Köln/a & b/50% + 1#.mp4"]),
+        ("東京", ["films/x1.mp4"]),
+        ("X1 films 物語", ["films/x1.mp4"]),
+        ("video.avi", ["films/x2.mp4"]),  # the title tag, although it is no title
+    ],
+)
+def test_a_search_looks_at_titles_folders_and_tags(
+    server: Server, query: str, found: list[str]
+) -> None:
+    assert paths(listing(server, q=query)) == found
+
+
+# Entity tags
+
+TARGETS = ["/api/videos", "/api/videos?folder=series", "/api/videos?q=ep&limit=2"]
+TARGETS += ["/api/videos/films/x1.mp4"]
+
+
+def entity_tag(answer: Answer) -> str:
+    tag: str = answer.headers["ETag"]
+    return tag
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_whoever_has_the_answer_is_told_so_in_a_line(server: Server, target: str) -> None:
+    first = ask(server.base, target)
+    tag = entity_tag(first)
+    # RFC 9110 §8.8.3: strong, so without W/; and of the bytes.
+    assert tag == f'"{hashlib.sha256(first.body).hexdigest()[:32]}"'
+    for known in (tag, f"W/{tag}", f'"x", {tag}', "*"):
+        for method in ("GET", "HEAD"):
+            again = ask(server.base, target, {"If-None-Match": known}, method)
+            assert (again.status, again.body) == (304, b"")
+            assert entity_tag(again) == tag
+            assert again.headers["Cache-Control"] == "no-cache"
+            # RFC 9110 §8.6: what it says of a length would be of the answer that there is not.
+            assert again.headers["Content-Length"] is None
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"If-None-Match": '"other"'}, 200),
+        ({"If-None-Match": ""}, 200),
+        ({"If-Match": "*"}, 200),
+        ({"If-Match": '"other"'}, 412),
+        ({"If-Match": '"other"', "If-None-Match": "*"}, 412),  # RFC 9110 §13.2.2: it comes first
+        # RFC 9110 §13.1.3 and §13.1.4: where there is no date, they are ignored.
+        ({"If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"}, 200),
+        ({"If-Unmodified-Since": "Thu, 01 Jan 1970 00:00:00 GMT"}, 200),
+        ({"Range": "bytes=0-0"}, 200),
+    ],
+)
+def test_conditions_are_heeded(
+    server: Server, target: str, headers: dict[str, str], status: int
+) -> None:
+    whole = ask(server.base, target)
+    got = ask(server.base, target, headers)
+    assert got.status == status
+    if status == 200:
+        assert got.body == whole.body
+        head = ask(server.base, target, headers, "HEAD")
+        assert (head.status, head.body) == (200, b"")
+        for name in ("ETag", "Content-Length", "Content-Type", "Cache-Control"):
+            assert head.headers[name] == got.headers[name] == whole.headers[name]
+    else:
+        assert got.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("/api/videos?limit=0", 400),
+        ("/api/videos?cursor=x", 400),
+        ("/api/videos?folder=nowhere", 404),
+        ("/api/videos/nothing.mp4", 404),
+    ],
+)
+def test_errors_have_no_entity_tag_and_come_before_conditions(
+    server: Server, target: str, status: int
+) -> None:
+    answer = ask(server.base, target, {"If-None-Match": "*"})
+    assert answer.status == status
+    assert answer.headers["ETag"] is None
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_replicas_that_see_the_same_say_the_same_and_a_change_is_another_tag(
+    tmp_path: Path,
+) -> None:
+    media = tmp_path / "media"
+    write(media, "a/one.mp4", b"no video")
+    write(media, "two.mp4", b"no video")
+    targets = ["/api/videos", "/api/videos?folder=", "/api/videos/two.mp4"]
+
+    def tags(server: Server) -> list[str]:
+        return [entity_tag(ask(server.base, target)) for target in targets]
+
+    def settled(server: Server) -> Any:
+        return all(video["state"] != "pending" for video in listing(server)["videos"]) or None
+
+    with serve(media) as one:
+        with serve(media, DERIVED=str(tmp_path / "other")) as another:
+            for server in (one, another):
+                until(lambda server=server: settled(server), "all are probed")
+            assert tags(one) == tags(another)
+            before = tags(one)
+            assert len(set(before)) == len(before)
+        write(media, "new", b"no video at all", age=1800).rename(media / "two.mp4")
+
+        def changed() -> Any:
+            return tags(one)[0] != before[0] or None
+
+        until(changed, "the change is listed")
+        headers = {"If-None-Match": before[0]}
+        assert ask(one.base, targets[0], headers).status == 200

@@ -1,0 +1,98 @@
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from webvtt_rules import require_valid
+
+from service.library.chapters import LONGEST_TITLE, MOST, chapters_from, chapters_of, webvtt_of
+from service.library.video import Chapter
+from service.library.webvtt import CaptionsError
+
+
+class Container:
+    """What PyAV tells of a container: damaged files can tell anything."""
+
+    def __init__(
+        self, *chapters: tuple[int, int, dict[str, str]], start_time: int | None = None
+    ) -> None:
+        self.start_time = start_time
+        self._chapters = chapters
+
+    def chapters(self) -> list[dict[str, Any]]:
+        return [
+            {"id": 1, "start": start, "end": end, "time_base": Fraction(1, 1000), "metadata": tags}
+            for start, end, tags in self._chapters
+        ]
+
+
+def test_chapters_are_told_in_their_order_with_their_titles() -> None:
+    container = Container((1500, 3000, {"TITLE": " B\n b "}), (0, 1500, {"title": "A"}))
+    assert chapters_of(container) == (
+        Chapter(start=0.0, end=1.5, title="A"),
+        Chapter(start=1.5, end=3.0, title="B b"),
+    )
+
+
+def test_a_chapter_without_a_title_has_its_number() -> None:
+    assert [
+        chapter.title for chapter in chapters_of(Container((0, 1, {}), (1, 2, {"title": "\0"})))
+    ] == ["1", "2"]
+
+
+def test_a_chapter_without_an_end_lasts_until_the_next() -> None:
+    found = chapters_of(Container((0, 0, {}), (2000, 2000, {})))
+    assert [(chapter.start, chapter.end) for chapter in found] == [(0.0, 2.0)]
+
+
+def test_times_count_from_the_first_picture() -> None:
+    found = chapters_of(Container((1000, 3000, {}), (3000, 4000, {}), start_time=1_500_000))
+    assert [(chapter.start, chapter.end) for chapter in found] == [(0.0, 1.5), (1.5, 2.5)]
+
+
+@given(st.lists(st.tuples(*[st.integers(-(2**63), 2**63 - 1)] * 2, st.text()), max_size=5))
+def test_any_numbers_are_chapters_in_order_or_none(told: list[tuple[int, int, str]]) -> None:
+    found = chapters_of(Container(*((start, end, {"title": title}) for start, end, title in told)))
+    assert all(0 <= chapter.start < chapter.end < 4e7 and chapter.title for chapter in found)
+    assert [chapter.start for chapter in found] == sorted(chapter.start for chapter in found)
+    if found:
+        assert len(require_valid(webvtt_of(found))) == len(found)
+
+
+def test_chapters_are_bounded_in_number_and_length() -> None:
+    many = Container(*((at, at + 1, {"title": "x" * 10_000}) for at in range(2 * MOST)))
+    found = chapters_of(many)
+    assert len(found) == MOST
+    assert {len(chapter.title) for chapter in found} == {LONGEST_TITLE}
+
+
+def test_a_file_tells_chapters() -> None:
+    text = (
+        "WEBVTT\n\n1\n00:10.000 --> 00:20.000\n<c>Tom</c> &amp; <i>J</i>\n\n"
+        "00:00.000 --> 00:10.000\nIn"
+    )
+    assert chapters_from(text) == (
+        Chapter(start=0.0, end=10.0, title="In"),
+        Chapter(start=10.0, end=20.0, title="Tom & J"),
+    )
+
+
+@pytest.mark.parametrize("text", ["", "WEBVTT", "hello", "WEBVTT\n\n00:02.000 --> 00:01.000\nA"])
+def test_a_damaged_file_tells_none(text: str) -> None:
+    assert chapters_from(text) == ()
+
+
+def test_chapters_are_written_as_webvtt() -> None:
+    chapters = [
+        Chapter(start=0.0, end=1.5, title="A <&> B"),
+        Chapter(start=1.5, end=3.0, title="C"),
+    ]
+    text = webvtt_of(chapters)
+    assert [(cue[0], cue[1], cue[3]) for cue in require_valid(text)] == [
+        (0.0, 1.5, "A &lt;&amp;&gt; B"),
+        (1.5, 3.0, "C"),
+    ]
+    assert chapters_from(text) == tuple(chapters)
+    with pytest.raises(CaptionsError):
+        webvtt_of([])

@@ -1,0 +1,124 @@
+# ruff: noqa: RUF001 - letters of many scripts are meant
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.library.encodings import decoded
+
+# Sentences as people say them in films, each with the encodings that subtitles in them are met in.
+FRENCH = "Où est-ce que tu étais hier soir ? Je t'ai attendu toute la soirée.\nÀ bientôt, ça va."
+GERMAN = "Ich weiß nicht, was du möchtest. Können wir später darüber reden?\nFür mich ist das klar."
+SPANISH = "¿Dónde está el niño? ¡Qué día más extraño!"
+PORTUGUESE = "Não sei o que você está fazendo, é tão difícil."
+ITALIAN = "Perché non è più così? È già finita."
+SWEDISH = "Jag förstår inte vad du säger. Är du på väg?"
+ICELANDIC = "Ég veit ekki hvað þú ert að gera, það er góð spurning."
+POLISH = "Nie wiem, gdzie jesteś. Proszę, przyjdź jak najszybciej.\nŻółta łódź płynie w ciemność."
+CZECH = "Příliš dlouho jsem čekal. Nevím, co mám dělat, řekni mi to. Už běž."
+HUNGARIAN = "Nem tudom, hol vagy. Kérlek, gyere gyorsan, mert félek. Őrült vagy, tűnj el innen!"
+CROATIAN = "Ne znam što se događa. Želiš li još čaja? Kći, dođi."
+ROMANIAN = "Nu ştiu ce să fac. Îmi pare rău că nu te-am aşteptat în faţa casei."
+RUSSIAN = "Где ты был вчера вечером? Я ждал тебя весь вечер.\nНичего не понимаю, объясни."
+UKRAINIAN = "Де ти був учора ввечері? Я чекав на тебе цілий вечір."
+SERBIAN = "Не знам шта се дешава. Хоћеш ли још чаја? Кћери, дођи."
+GREEK = "Πού ήσουν χθες το βράδυ; Σε περίμενα όλη τη νύχτα.\nΔεν καταλαβαίνω τίποτα."
+TURKISH = "Dün gece neredeydin? Bütün akşam seni bekledim.\nHiçbir şey anlamıyorum. Işık çok güçlü."
+HEBREW = "איפה היית אתמול בלילה? חיכיתי לך כל הערב.\nאני לא מבין כלום."
+ARABIC = "أين كنت الليلة الماضية؟ انتظرتك طوال المساء.\nأنا لا أفهم شيئا، اشرح لي من فضلك."
+PERSIAN = "من نميدانم کجا بودي. ديشب تمام شب منتظرت بودم."
+LATVIAN = "Kur tu biji vakar vakarā? Es tevi gaidīju visu nakti. Lūdzu, paskaidro man šo lietu."
+THAI = "เมื่อคืนคุณอยู่ที่ไหน ฉันรอคุณทั้งคืน"
+JAPANESE = "昨日の夜、どこにいたの?ずっと待っていたのに。\nごめん、仕事が終わらなかったんだ。"
+SIMPLIFIED = "昨天晚上你在哪里?我等了你整整一个晚上。\n对不起,我的工作没有做完。"
+TRADITIONAL = "昨天晚上你在哪裡?我等了你整整一個晚上。\n對不起,我的工作沒有做完。"
+KOREAN = "어젯밤에 어디 있었어? 밤새도록 기다렸어.\n미안해, 일이 끝나지 않았어."
+
+SENTENCES = [
+    *(("cp1252", text) for text in (FRENCH, GERMAN, SPANISH, PORTUGUESE, ITALIAN)),
+    *(("cp1252", text) for text in (SWEDISH, ICELANDIC)),
+    *(("cp1250", text) for text in (POLISH, CZECH, HUNGARIAN, CROATIAN, ROMANIAN)),
+    *(("cp1251", text) for text in (RUSSIAN, UKRAINIAN, SERBIAN)),
+    ("iso8859-2", POLISH),
+    ("koi8-r", RUSSIAN),
+    ("cp1253", GREEK),
+    ("cp1254", TURKISH),
+    ("cp1255", HEBREW),
+    ("cp1256", ARABIC),
+    ("cp1256", PERSIAN),
+    ("cp1257", LATVIAN),
+    ("cp874", THAI),
+    ("shift-jis", JAPANESE),
+    ("euc-jp", JAPANESE),
+    ("gb18030", SIMPLIFIED),
+    ("big5", TRADITIONAL),
+    ("euc-kr", KOREAN),
+    ("cp949", KOREAN),
+]
+SUBTITLE = "1\n00:00:01,000 --> 00:00:02,000\n{}\n\n2\n00:00:03,000 --> 00:00:04,000\nOK, John!\n"
+
+
+@pytest.mark.parametrize(("encoding", "sentence"), SENTENCES)
+def test_a_sentence_in_an_encoding_of_its_language_is_read(encoding: str, sentence: str) -> None:
+    text = SUBTITLE.format(sentence)
+    assert decoded(text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize("sentence", sorted({sentence for _, sentence in SENTENCES}))
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]
+)
+def test_unicode_is_read_with_its_mark_and_without(encoding: str, sentence: str) -> None:
+    text = SUBTITLE.format(sentence)
+    assert decoded(text.encode(encoding)) == text
+
+
+def test_utf_16_in_big_order_is_read_with_its_mark() -> None:
+    assert decoded(b"\xfe\xff" + RUSSIAN.encode("utf-16-be")) == RUSSIAN
+
+
+# A word alone may be another one elsewhere; the language decides.
+@pytest.mark.parametrize(
+    ("language", "encoding", "word"),
+    [
+        ("el", "cp1253", "Ναι"),
+        ("ko", "euc-kr", "안녕"),
+        ("ru", "cp1251", "Да"),
+        ("is", "cp1252", "Ég"),
+        ("tr", "cp1254", "Işık"),
+    ],
+)
+def test_the_language_of_the_files_name_helps_to_choose(
+    language: str, encoding: str, word: str
+) -> None:
+    assert decoded(word.encode(encoding), language) == word
+
+
+def test_a_wrong_language_in_the_files_name_does_not_outweigh_the_text() -> None:
+    assert decoded(RUSSIAN.encode("cp1251"), "de") == RUSSIAN
+    assert decoded(FRENCH.encode("cp1252"), "pl") == FRENCH
+
+
+def test_utf_8_with_a_damaged_character_is_utf_8() -> None:
+    data = (RUSSIAN + "!").encode()
+    assert decoded(data[:-3] + b"!") == RUSSIAN[:-2] + "\ufffd!"
+
+
+def test_ends_of_lines_are_made_alike_and_controls_dropped() -> None:
+    assert decoded(b"a\r\nb\rc\n\n\x00d\x1b\x0b\x0c\x7f\te") == "a\nb\nc\n\nd\te"
+    assert decoded("a\u0085\ufeffb".encode()) == "ab"  # C1, and a mark in the middle
+
+
+@given(st.binary(max_size=300), st.sampled_from([None, "en", "ja", "zh-Hant", "ru", ""]))
+def test_any_bytes_are_text_without_controls(data: bytes, language: str | None) -> None:
+    text = decoded(data, language)
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]", text)
+    text.encode()  # no surrogates
+    assert decoded(data, language) == text
+
+
+def test_evidence_far_into_a_large_file_is_found() -> None:
+    text = "OK\n" * 400_000 + RUSSIAN
+    assert decoded(text.encode("cp1251")) == text

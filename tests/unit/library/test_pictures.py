@@ -1,0 +1,158 @@
+"""Pictures in files of their own, which anybody may have made."""
+
+import struct
+import zlib
+from io import BytesIO
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from service.library.pictures import GROUND, MOST_PIXELS, fitted, picture_of_file
+
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+
+
+def written(picture: Image.Image, kind: str, **options: Any) -> bytes:
+    file = BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def seen(data: bytes, widest: int = 1280, tallest: int = 2560) -> Image.Image:
+    picture = picture_of_file(BytesIO(data), widest, tallest)
+    assert picture is not None
+    assert picture.mode == "RGB"
+    return picture
+
+
+def halves(width: int = 64, height: int = 32) -> Image.Image:
+    """Give a picture whose left half is red and whose right half is blue."""
+    picture = Image.new("RGB", (width, height), RED)
+    picture.paste(BLUE, (width // 2, 0, width, height))
+    return picture
+
+
+def colour(picture: Image.Image, across: float, down: float) -> Any:
+    return picture.getpixel((int(picture.width * across), int(picture.height * down)))
+
+
+# Exif 2.32 §4.6.4, Orientation: which sides of what is seen row 0 and column 0 of the file are.
+# Red is what column 0 has.
+ORIENTATIONS = [
+    (1, (64, 32), (0.25, 0.5)),  # top, left
+    (2, (64, 32), (0.75, 0.5)),  # top, right
+    (3, (64, 32), (0.75, 0.5)),  # bottom, right
+    (4, (64, 32), (0.25, 0.5)),  # bottom, left
+    (5, (32, 64), (0.5, 0.25)),  # left, top
+    (6, (32, 64), (0.5, 0.25)),  # right, top
+    (7, (32, 64), (0.5, 0.75)),  # right, bottom
+    (8, (32, 64), (0.5, 0.75)),  # left, bottom
+]
+
+
+@pytest.mark.parametrize(("orientation", "size", "red"), ORIENTATIONS)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_picture_is_turned_as_its_exif_data_tell(
+    kind: str, orientation: int, size: tuple[int, int], red: tuple[float, float]
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = seen(written(halves(), kind, exif=exif))
+    assert picture.size == size
+    red_part = colour(picture, *red)
+    blue_part = colour(picture, 1 - red[0], 1 - red[1])
+    assert red_part[0] - red_part[2] > 150
+    assert blue_part[2] - blue_part[0] > 150
+
+
+def test_an_upright_picture_fits_the_bounds_once_it_is_turned() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert seen(written(halves(400, 200), "PNG", exif=exif), 50, 1000).size == (50, 100)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_what_is_transparent_shows_the_ground(kind: str) -> None:
+    picture = Image.new("RGBA", (40, 20), (255, 255, 255, 0))
+    picture.paste((255, 0, 0, 255), (0, 0, 20, 20))
+    found = seen(written(picture, kind, lossless=True))
+    assert colour(found, 0.25, 0.5) == pytest.approx(RED, abs=2)
+    assert colour(found, 0.75, 0.5) == pytest.approx(GROUND, abs=2)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
+def test_pictures_of_all_kinds_are_seen(mode: str) -> None:
+    if mode == "I;16":
+        picture = Image.new("I;16", (40, 20), 0x8000)
+        expected = 128
+    else:
+        picture = Image.new("RGB", (40, 20), (255, 255, 255)).convert(mode)
+        expected = 255
+    found = seen(written(picture, "JPEG" if mode == "CMYK" else "PNG"))
+    assert colour(found, 0.5, 0.5) == pytest.approx((expected,) * 3, abs=2)
+
+
+def test_a_picture_is_made_smaller_and_never_larger() -> None:
+    assert seen(written(halves(3000, 1500), "JPEG")).size == (1280, 640)
+    assert seen(written(halves(30, 20), "JPEG")).size == (30, 20)
+
+
+def png(width: int, height: int, mode: int = 2) -> bytes:
+    """Make a PNG (ISO/IEC 15948) that claims a size, and has next to nothing in it."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checksum = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", width, height, 8, mode, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(bytes(1000)))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(100_000, 100_000), (MOST_PIXELS // 100 + 1, 100), (10_000, 10_000)]
+)
+def test_a_picture_that_claims_to_be_huge_is_none(
+    monkeypatch: pytest.MonkeyPatch, width: int, height: int
+) -> None:
+    def decoded(*_: Any) -> None:
+        pytest.fail("it was decoded")
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decoded)
+    assert picture_of_file(BytesIO(png(width, height)), 1280, 2560) is None
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "PPM", "ICO"])
+def test_other_formats_are_none(kind: str) -> None:
+    assert picture_of_file(BytesIO(written(halves(), kind)), 1280, 2560) is None
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@given(st.data())
+def test_a_damaged_picture_is_seen_or_none(kind: str, data: st.DataObject) -> None:
+    whole = bytearray(written(halves(), kind))
+    places = st.integers(0, len(whole) - 1)
+    for place, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), max_size=5)):
+        whole[place] = value
+    found = picture_of_file(BytesIO(whole[: data.draw(places) + 1]), 64, 64)
+    assert found is None or (found.mode == "RGB" and max(found.size) <= 64)
+
+
+@given(*[st.integers(1, 100_000)] * 2, *[st.integers(1, 4096)] * 2)
+def test_what_is_fitted_is_within_its_bounds_and_never_enlarged(
+    width: int, height: int, widest: int, tallest: int
+) -> None:
+    found = fitted(width, height, widest, tallest)
+    assert 1 <= found[0] <= min(width, widest)
+    assert 1 <= found[1] <= min(height, tallest)
+    if width <= widest and height <= tallest:
+        assert found == (width, height)
+    else:  # it fills one of the bounds
+        assert found[0] == widest or found[1] == tallest

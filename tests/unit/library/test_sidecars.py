@@ -1,0 +1,115 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.library.sidecars import MOST, Folder, Sidecars, is_chapters, words
+
+TEXTS = [
+    # names in the folder, the video, its captions
+    (["film.vtt", "film.srt"], "film.mp4", ("film.srt", "film.vtt")),
+    (["film.en.vtt", "film.pt-BR.srt"], "film.mp4", ("film.en.vtt", "film.pt-BR.srt")),
+    (["film.EN.VTT", "FILM.de.srt"], "film.mp4", ("FILM.de.srt", "film.EN.VTT")),
+    (["film.1080p.en.srt"], "film.1080p.mp4", ("film.1080p.en.srt",)),
+    (["film.1080p.en.srt"], "film.mp4", ("film.1080p.en.srt",)),
+    # To the longest name: the other video has none of it.
+    (["film.en.srt", "film.en.mp4"], "film.mp4", ()),
+    (["film.en.srt", "film.en.mp4"], "film.en.mp4", ("film.en.srt",)),
+    (["film.en.sdh.srt", "film.en.mp4"], "film.en.mp4", ("film.en.sdh.srt",)),
+    # A video in two formats: to both.
+    (["film.en.srt", "film.mkv"], "film.mp4", ("film.en.srt",)),
+    # Longer without a dot: another film.
+    (["films.srt", "film 2.srt", "film-en.srt"], "film.mp4", ()),
+    # What is no media file owns nothing.
+    (["film.en.srt", "film.en.nfo"], "film.mp4", ("film.en.srt",)),
+    (["other.srt", ".srt", ".vtt", "srt", ""], "film.mp4", ()),
+    # Composed and decomposed.
+    (["e\u0301te\u0301.fr.srt"], "\xe9t\xe9.mp4", ("e\u0301te\u0301.fr.srt",)),
+]
+
+
+@pytest.mark.parametrize(("names", "video", "expected"), TEXTS)
+def test_captions_belong_to_the_video_with_the_longest_name_that_theirs_begins_with(
+    names: list[str], video: str, expected: tuple[str, ...]
+) -> None:
+    assert Folder([*names, video]).beside(video).captions == expected
+
+
+def test_chapters_are_told_from_captions_by_a_word_of_their_name() -> None:
+    folder = Folder(["film.mp4", "film.chapters.vtt", "film.en.vtt", "film.en.Chapters.srt"])
+    assert folder.beside("film.mp4") == Sidecars(None, "film.chapters.vtt", ("film.en.vtt",))
+    assert is_chapters("film.mp4", "film.CHAPTERS.vtt")
+    assert not is_chapters("film.chapters.mp4", "film.chapters.vtt")
+
+
+IMAGES = [
+    (["film.jpg", "film-poster.jpg", "poster.jpg"], "film.jpg"),
+    (["film-poster.jpg", "poster.jpg"], "film-poster.jpg"),
+    (["poster.jpg", "folder.jpg", "cover.jpg"], "poster.jpg"),
+    (["folder.jpg", "cover.jpg"], "folder.jpg"),
+    (["Cover.PNG"], "Cover.PNG"),
+    (["film.webp", "film.png", "film.jpeg"], "film.jpeg"),
+    (["film.webp"], "film.webp"),
+    (["film.en.jpg", "film.gif", "film.jpg.txt", "films.jpg"], None),
+    # A video of that name has it for itself.
+    (["poster.jpg", "poster.mp4"], None),
+    (["film-poster.jpg", "film-poster.mp4"], None),
+]
+
+
+@pytest.mark.parametrize(("names", "expected"), IMAGES)
+def test_a_picture_belongs_to_the_video_of_its_name_or_to_all_of_the_folder(
+    names: list[str], expected: str | None
+) -> None:
+    assert Folder([*names, "film.mp4"]).beside("film.mp4").image == expected
+
+
+@pytest.mark.parametrize(
+    ("video", "sidecar", "expected"),
+    [
+        ("film.mp4", "film.vtt", ()),
+        ("film.mp4", "film.en.forced.srt", ("en", "forced")),
+        ("film.1080p.mp4", "Film.1080P.en.srt", ("en",)),
+        ("film.mp4", "film..en. .Director's cut.srt", ("en", "Director's cut")),
+    ],
+)
+def test_the_words_of_a_sidecar_are_what_its_name_has_beyond_the_videos(
+    video: str, sidecar: str, expected: tuple[str, ...]
+) -> None:
+    assert words(video, sidecar) == expected
+
+
+def test_captions_of_one_video_are_bounded_in_number() -> None:
+    names = [f"film.{number:04}.srt" for number in range(10 * MOST)]
+    assert Folder(["film.mp4", *names]).beside("film.mp4").captions == tuple(names[:MOST])
+
+
+PIECES = ["a", "b", ".a", ".b", ".en", ".mp4", ".srt", ".vtt", ".jpg", "é"]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+def test_no_name_is_unexpected(name: str) -> None:
+    found = Folder([name, "a.mp4"]).beside("a.mp4")
+    assert {found.image, found.chapters, *found.captions} <= {name, None}
+
+
+def test_the_order_of_names_is_of_no_matter() -> None:
+    names = ["film.mp4", "film.en.srt", "film.jpg", "film.png", "film.de.srt", "poster.jpg"]
+    assert Folder(names).beside("film.mp4") == Folder(reversed(names)).beside("film.mp4")
+
+
+def test_a_large_folder_is_looked_through_once() -> None:
+    looked_at = 0
+
+    class Name(str):
+        __slots__ = ()
+
+        def rpartition(self, separator: str, /) -> tuple[str, str, str]:
+            nonlocal looked_at
+            looked_at += 1
+            return super().rpartition(separator)
+
+    count = 1000
+    names = [Name(f"{number}{end}") for number in range(count) for end in (".mp4", ".en.srt")]
+    folder = Folder(names)
+    assert all(folder.beside(f"{number}.mp4").captions for number in range(count))
+    assert looked_at <= 10 * len(names)

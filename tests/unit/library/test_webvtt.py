@@ -1,0 +1,161 @@
+# ruff: noqa: ISC004 - files are told in several lines
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from webvtt_rules import require_valid
+
+from service.library.encodings import decoded
+from service.library.subrip import webvtt_of
+from service.library.webvtt import CaptionsError, Cue, checked_settings, rewritten, written
+
+# Sections of the specification: https://www.w3.org/TR/webvtt1/
+FILES = [
+    # §1.2: hours may be missing.
+    ("WEBVTT\n\n00:01.000 --> 00:04.000\nHi", "00:00:01.000 --> 00:00:04.000\nHi"),
+    # Text behind the signature, and headers, are for nobody (§6.1, the header is skipped).
+    (
+        "WEBVTT - a title\nX-TIMESTAMP-MAP=LOCAL:0\n\n00:01.000 --> 00:04.000\nHi",
+        "00:00:01.000 --> 00:00:04.000\nHi",
+    ),
+    # A cue may follow without an empty line.
+    ("WEBVTT\n00:01.000 --> 00:04.000\nHi", "00:00:01.000 --> 00:00:04.000\nHi"),
+    # Identifiers are unique (§4.1), markup is the author's.
+    (
+        "WEBVTT\n\nid\n00:01.000 --> 00:02.000\n<v Ann>Hi\n<c.x>a</c>\n\n"
+        "id\n00:02.000 --> 00:03.000\nB",
+        "id\n00:00:01.000 --> 00:00:02.000\n<v Ann>Hi\n<c.x>a</c>\n\n"
+        "00:00:02.000 --> 00:00:03.000\nB",
+    ),
+    # Comments are left out; an arrow ends a block (§6.1).
+    (
+        "WEBVTT\n\nNOTE a\nb\n\n00:01.000 --> 00:02.000\nA\n00:02.000 --> 00:03.000\nB",
+        "00:00:01.000 --> 00:00:02.000\nA\n\n00:00:02.000 --> 00:00:03.000\nB",
+    ),
+    # Styles and regions stand before the cues, where browsers look for them.
+    (
+        "WEBVTT\n\nSTYLE\n::cue { color: red }\n\nREGION\nid:r\nlines:2\n\n"
+        "00:01.000 --> 00:02.000 region:r\nA\n\nSTYLE\n::cue { color: blue }",
+        "STYLE\n::cue { color: red }\n\nREGION\nid:r\nlines:2\n\n"
+        "00:00:01.000 --> 00:00:02.000 region:r\nA",
+    ),
+    # Settings are checked one by one (§6.2).
+    (
+        "WEBVTT\n\n00:01.000 --> 00:02.000\tline:-1  align:start position:50%,line-left size:101% "
+        "vertical:up foo:bar align:end line:\nA",
+        "00:00:01.000 --> 00:00:02.000 line:-1 align:start position:50%,line-left\nA",
+    ),
+    # Wrong, but common: commas, cues out of order; damaged or reversed ones are left out.
+    (
+        "WEBVTT\n\n00:03,000 --> 00:04,000\nB\n\n00:01.000 --> 00:02.000\nA\n\nxx --> yy\nC\n\n"
+        "00:02.000 --> 00:01.000\nD\n\n00:02.000 --> 00:03.000\n",
+        "00:00:01.000 --> 00:00:02.000\nA\n\n00:00:03.000 --> 00:00:04.000\nB",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "body"), FILES)
+def test_a_webvtt_file_is_given_as_browsers_read_it(text: str, body: str) -> None:
+    given_anew = webvtt_of(text)
+    assert given_anew == f"WEBVTT\n\n{body}\n"
+    require_valid(given_anew, strict=False)
+    assert rewritten(given_anew) == given_anew
+
+
+@pytest.mark.parametrize("signature", ["WEBVTT\n\n", "WEBVTT\t\n\n", "WEBVTT x\n\n"])
+def test_the_signature_decides_and_not_the_name(signature: str) -> None:
+    assert webvtt_of(f"{signature}00:01.000 --> 00:02.000\n<b>A</b> & B") == (
+        "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n<b>A</b> & B\n"
+    )
+
+
+@pytest.mark.parametrize("signature", ["", "WEBVTTX\n\n", " WEBVTT\n\n", "webvtt\n\n"])
+def test_without_the_signature_it_is_subrip(signature: str) -> None:
+    assert webvtt_of(f"{signature}00:01.000 --> 00:02.000\n<b>A</b> & B") == (
+        "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n<b>A</b> &amp; B\n"
+    )
+
+
+SETTINGS = [
+    ("line:0", "line:0"),
+    ("line:100%", "line:100%"),
+    ("line:50.5%,center", "line:50.5%,center"),
+    ("line:1e3", ""),
+    ("position:-1%", ""),
+    ("position:10%,right", ""),
+    ("size:33.333%", "size:33.333%"),
+    ("vertical:rl", "vertical:rl"),
+    ("align:middle", ""),  # of an old draft
+    ("region:a-->b", ""),
+    ("ALIGN:left", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), SETTINGS)
+def test_settings_are_the_specifications_or_left_out(text: str, expected: str) -> None:
+    assert checked_settings(text) == expected
+
+
+def test_hours_have_as_many_digits_as_they_need() -> None:
+    text = written([Cue(0, 1, "a"), Cue(360_000_000, 3_600_000_001, "b")])
+    assert "00:00:00.000 --> 00:00:00.001\n" in text
+    assert "100:00:00.000 --> 1000:00:00.001\n" in text
+
+
+PIECES = [
+    "WEBVTT",
+    "\n",
+    "\r\n",
+    "\r",
+    "00:01.000",
+    " --> ",
+    "00:00:02,000",
+    "-->",
+    "<i>",
+    "</i>",
+    "<b>",
+]
+PIECES += [
+    "</b>",
+    "<font x>",
+    "</font>",
+    "&",
+    "<",
+    ">",
+    "--",
+    "{\\an8}",
+    "{\\",
+    "}",
+    "STYLE",
+    "REGION",
+    "NOTE",
+]
+PIECES += [
+    "line:0",
+    "align:left",
+    "1",
+    "2",
+    "é",
+    "\0",
+    "\ufeff",
+    "00:00:01,000 --> 00:00:02,000\n",
+    "\n\n",
+    " ",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=60).map("".join))
+def test_any_text_is_valid_webvtt_or_refused(text: str) -> None:
+    clean = decoded(text.encode())
+    try:
+        given_text = webvtt_of(clean)
+    except CaptionsError:
+        return  # documented
+    assert require_valid(given_text, strict=not clean.startswith("WEBVTT"))
+
+
+@given(st.binary(max_size=200), st.booleans())
+def test_any_bytes_behind_a_cues_times_are_valid_webvtt(data: bytes, srt: bool) -> None:  # noqa: FBT001
+    head = b"" if srt else b"WEBVTT\n\n"
+    clean = decoded(head + b"00:00:01,000 --> 00:00:02,000\nHi\n" + data)
+    require_valid(webvtt_of(clean), strict=srt)

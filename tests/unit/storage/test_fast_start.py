@@ -1,0 +1,332 @@
+"""Files as players get them: worked out once, given with their own bytes alone, never for ever."""
+
+import asyncio
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from boxes import FTYP, box, moov, table, track
+from server import content, write
+
+from service.errors import NotFoundError, StorageError
+from service.protocol.conditions import Validators
+from service.protocol.ranges import Span
+from service.storage import at_once, fast_start, index, layout
+from service.storage.base import Source
+from service.storage.fast_start import FastStart, laid_out_revision
+from service.storage.local import LocalStorage
+from service.storage.pieces import Pieces
+
+MEDIA = content(300_000)
+AT = len(FTYP) + 8
+
+
+def film(media: bytes = MEDIA, chunks: int = 3) -> bytes:
+    """Make a film with its index at the end."""
+    offsets = [AT + number for number in range(chunks)]
+    return FTYP + box(b"mdat", media) + moov(track(table(offsets)))
+
+
+def fast(media: bytes = MEDIA, chunks: int = 3) -> bytes:
+    """Make the same film with its index in front."""
+    length = len(moov(track(table([0] * chunks))))
+    offsets = [AT + length + number for number in range(chunks)]
+    return FTYP + moov(track(table(offsets))) + box(b"mdat", media)
+
+
+class Storage(LocalStorage):
+    """Counts what is opened."""
+
+    opened = 0
+
+    async def open(self, path: str) -> Any:
+        self.opened += 1
+        return await super().open(path)
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Path:
+    write(tmp_path, "film.mp4", film())
+    write(tmp_path, "fast.mp4", fast())
+    return tmp_path
+
+
+@pytest.fixture
+def storage(media: Path) -> Storage:
+    return Storage(media)
+
+
+async def read(source: Source, span: Span | None = None) -> bytes:
+    span = span or Span(0, source.representation.size)
+    return b"".join([piece async for piece in source.read(span, Pieces())])
+
+
+async def given(files: FastStart, path: str = "film.mp4", pin: str | None = None) -> bytes:
+    source = await files.open(path, pin)
+    try:
+        return await read(source)
+    finally:
+        source.close()
+
+
+def validators(source: Source) -> Validators:
+    return source.representation.validators
+
+
+async def test_a_pin_names_a_layout_and_players_get_their_own(storage: Storage) -> None:
+    files = FastStart(storage)
+    plain = validators(await storage.open("film.mp4")).revision
+    assert await given(files) == fast()
+    assert await given(files, pin=laid_out_revision(plain)) == fast()
+    assert await given(files, pin=plain) == film()
+    assert validators(await files.open("film.mp4", None)).revision == f"{plain}-f1"
+    assert validators(await files.open("film.mp4", plain)).revision == plain
+
+
+async def test_dates_are_the_files_and_no_strong_validator(storage: Storage) -> None:
+    original = validators(await storage.open("film.mp4"))
+    laid_out = validators(await FastStart(storage).open("film.mp4", None))
+    assert laid_out.last_modified == original.last_modified
+    assert (original.settled, original.dated) == (True, True)
+    assert (laid_out.settled, laid_out.dated) == (True, False)
+
+
+async def test_a_file_that_is_left_alone_has_no_other_layout(storage: Storage) -> None:
+    files = FastStart(storage)
+    plain = validators(await storage.open("fast.mp4")).revision
+    for pin in (None, plain, f"{plain}-f1", "x", ""):
+        source = await files.open("fast.mp4", pin)
+        assert validators(source).revision == plain
+        assert await read(source) == fast()
+
+
+async def test_what_is_not_there_is_not_found(storage: Storage) -> None:
+    files = FastStart(storage)
+    for _ in range(2):
+        with pytest.raises(NotFoundError):
+            await files.open("missing.mp4", None)
+
+
+async def test_spans_are_slices_wherever_they_begin(storage: Storage) -> None:
+    source = await FastStart(storage).open("film.mp4", None)
+    whole = fast()
+    edges = {0, len(FTYP), len(whole) - len(MEDIA) - 8, len(whole)}
+    places = sorted({max(0, edge + by) for edge in edges for by in (-9, -1, 0, 1, 9)})
+    for start in places:
+        for end in places:
+            if start < end <= len(whole):
+                assert await read(source, Span(start, end - start)) == whole[start:end]
+
+
+async def test_no_piece_is_larger_than_its_client_takes(media: Path) -> None:
+    many = 200_000
+    write(media, "long.mp4", film(chunks=many))
+    source = await FastStart(LocalStorage(media)).open("long.mp4", None)
+    pieces, got = Pieces(), []
+    async for piece in source.read(Span(0, source.representation.size), pieces):
+        assert len(piece) <= pieces.size
+        got.append(piece)
+    assert b"".join(got) == fast(chunks=many)
+
+
+async def test_one_works_it_out_for_all_who_ask_at_once_and_later(storage: Storage) -> None:
+    files = FastStart(storage)
+    crowd = await asyncio.gather(*(given(files) for _ in range(50)))
+    assert set(crowd) == {fast()}
+    assert storage.opened == 50 + 1
+    await given(files)
+    assert storage.opened == 52
+    await asyncio.gather(*(given(files, "fast.mp4") for _ in range(50)))
+    await given(files, "fast.mp4")
+    assert storage.opened == 52 + 50 + 1 + 1
+
+
+async def test_who_leaves_takes_nothing_from_those_who_wait(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    advance = layout.advance
+
+    def slow(*given: Any) -> Any:
+        if given[1] and given[1][4:8] == b"moov" and len(given[1]) > 16:
+            begun.set()
+            go_on.wait()
+        return advance(*given)
+
+    monkeypatch.setattr(fast_start, "_SHORT", 100)  # in a thread
+    monkeypatch.setattr(fast_start, "advance", slow)
+    files = FastStart(storage)
+    first, second = (asyncio.create_task(given(files)) for _ in range(2))
+    await asyncio.to_thread(begun.wait)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    third = asyncio.create_task(given(files))
+    await asyncio.sleep(0)
+    go_on.set()
+    assert await second == await third == fast()
+    assert storage.opened == 3 + 1
+
+
+async def test_large_indexes_are_brought_in_one_after_another(
+    media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_work, most = 0, 0
+    answer = fast_start._answer  # noqa: SLF001
+
+    async def counted(*given: Any) -> Any:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        await asyncio.sleep(0.001)
+        try:
+            return await answer(*given)
+        finally:
+            at_work -= 1
+
+    monkeypatch.setattr(fast_start, "_LARGE", 8)  # not even a header is less
+    monkeypatch.setattr(fast_start, "_answer", counted)
+    for number in range(5):
+        write(media, f"{number}.mp4", film(content(1000, number)))
+    files = FastStart(LocalStorage(media))
+    got = await asyncio.gather(*(given(files, f"{number}.mp4") for number in range(5)))
+    assert got == [fast(content(1000, number)) for number in range(5)]
+    assert most == 1
+
+
+async def test_a_replaced_file_has_a_layout_of_its_own(media: Path, storage: Storage) -> None:
+    files = FastStart(storage)
+    old = await files.open("film.mp4", None)
+    pin = validators(old).revision
+    other = content(300_000, 2)
+    write(media, "new", film(other), age=1800).rename(media / "film.mp4")
+    assert await read(old) == fast()
+    assert await given(files) == fast(other)
+    new = await files.open("film.mp4", pin)
+    assert validators(new).revision != pin  # which is 410: protocol/plan.py
+
+
+async def test_a_file_that_is_replaced_between_two_looks_is_asked_for_again_later(
+    media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Replacing(Storage):
+        async def open(self, path: str) -> Any:
+            source = await super().open(path)
+            write(media, "new", film(content(9, self.opened))).rename(media / "film.mp4")
+            return source
+
+    files = FastStart(Replacing(media))
+    with pytest.raises(StorageError, match="replaced"):
+        await files.open("film.mp4", None)
+
+
+async def test_a_file_that_changes_while_it_is_read_is_asked_for_again_later(
+    media: Path, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pread = os.pread
+
+    def changing(descriptor: int, length: int, position: int) -> bytes:
+        if position:
+            os.utime(media / "film.mp4", (1, 1))
+        return pread(descriptor, length, position)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(at_once, "_NO_WAIT", None)
+        patch.setattr(os, "pread", changing)
+        files = FastStart(storage)
+        with pytest.raises(StorageError, match="changed"):
+            await files.open("film.mp4", None)
+    assert await given(files) == fast()
+
+
+async def test_a_disk_that_takes_too_long_is_given_up(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    pread = os.pread
+
+    def hanging(*given: int) -> bytes:
+        go_on.wait()
+        return pread(*given)
+
+    files = FastStart(storage)
+    with monkeypatch.context() as patch:
+        patch.setattr(at_once, "_NO_WAIT", None)
+        patch.setattr(os, "pread", hanging)
+        patch.setattr(fast_start, "_LONGEST", 0.01)
+        try:
+            with pytest.raises(StorageError, match="too long"):
+                await files.open("film.mp4", None)
+        finally:
+            go_on.set()
+    assert await given(files) == fast()
+
+
+async def test_a_file_just_written_is_laid_out_and_not_remembered(media: Path) -> None:
+    storage = Storage(media)
+    files = FastStart(storage)
+    write(media, "film.mp4", film(), age=0)
+    os.utime(media / "film.mp4", (time.time() + 1, time.time() + 1))  # just now, for a while
+    assert await given(files) == fast()
+    assert await given(files) == fast()
+    assert storage.opened == 2 * 2
+    assert not validators(await files.open("film.mp4", None)).settled
+
+
+async def test_the_indexes_that_were_asked_for_longest_ago_are_forgotten(
+    media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        write(media, f"{number}.mp4", film(content(1000, number)))
+    length = len(film()) - len(FTYP) - 8 - len(MEDIA)
+    monkeypatch.setattr(fast_start, "_MOST_BYTES", 3 * length)
+    storage = Storage(media)
+    files = FastStart(storage)
+    for number in (0, 1, 2, 0, 3):  # the last one pushes 1 out
+        await given(files, f"{number}.mp4")
+    opened = storage.opened
+    for number in (0, 2, 3):
+        assert await given(files, f"{number}.mp4") == fast(content(1000, number))
+    assert storage.opened == opened + 3
+    await given(files, "1.mp4")
+    assert storage.opened == opened + 3 + 2
+
+
+async def test_of_a_number_of_files_it_is_remembered_that_they_are_left_alone(
+    media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast_start, "_MOST_FILES", 2)
+    storage = Storage(media)
+    files = FastStart(storage)
+    for number in range(3):
+        write(media, f"{number}.mp4", fast(content(1000, number)))
+        await given(files, f"{number}.mp4")
+    opened = storage.opened
+    await given(files, "1.mp4")
+    await given(files, "2.mp4")
+    assert storage.opened == opened + 2
+    await given(files, "0.mp4")
+    assert storage.opened == opened + 2 + 2
+
+
+async def test_an_index_of_some_length_holds_up_nobody(
+    media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is rewritten in a thread, and the loop turns meanwhile."""
+    turned = asyncio.Event()
+    loop, rewrite = asyncio.get_running_loop(), index.rewrite
+
+    def waiting(*given: Any) -> bytes:
+        assert threading.current_thread() is not threading.main_thread()
+        asyncio.run_coroutine_threadsafe(turned.wait(), loop).result(60)
+        return rewrite(*given)
+
+    monkeypatch.setattr("service.storage.layout.rewrite", waiting)
+    write(media, "long.mp4", film(chunks=100_000))
+    opening = asyncio.create_task(given(FastStart(LocalStorage(media)), "long.mp4"))
+    await asyncio.sleep(0)
+    turned.set()
+    assert await opening == fast(chunks=100_000)

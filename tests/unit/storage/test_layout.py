@@ -1,0 +1,421 @@
+"""What players get of a file whose index stands at its end, and which files are left alone."""
+
+import io
+import os
+import struct
+import tempfile
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import pytest
+from boxes import FTYP, box, dref, index_of, large, moov, table, track
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from service.protocol.ranges import Span
+from service.storage.boxes import MOST_BOXES
+from service.storage.index import LARGEST_INDEX
+from service.storage.layout import Layout, layout_of
+
+MEDIA = bytes(range(64))
+MDAT = box(b"mdat", MEDIA)
+AT = len(FTYP) + 8  # where the media data's content begins
+MOOV = moov(track(table([AT, AT + 32])))
+
+
+def lay_out(data: bytes) -> Layout | None:
+    return layout_of(io.BytesIO(data), len(data))
+
+
+def whole(file: BinaryIO, layout: Layout, span: Span | None = None) -> bytes:
+    """Put a span's bytes together as they are told."""
+    parts = []
+    for part in layout.parts(span or Span(0, layout.size)):
+        if isinstance(part, Span):
+            file.seek(part.start)
+            parts.append(file.read(part.length))
+        else:
+            parts.append(bytes(part))
+    return b"".join(parts)
+
+
+def test_the_index_comes_before_the_media_data_and_its_offsets_with_them() -> None:
+    data = FTYP + MDAT + MOOV
+    layout = lay_out(data)
+    assert layout
+    moved = moov(track(table([AT + len(MOOV), AT + len(MOOV) + 32])))
+    assert whole(io.BytesIO(data), layout) == FTYP + moved + MDAT
+
+
+def test_what_follows_the_old_index_stays_where_it_is() -> None:
+    second = AT + len(MDAT) + len(MOOV)
+    index = moov(track(table([AT, second])))
+    assert len(index) == len(MOOV)
+    data = FTYP + MDAT + index + MDAT + box(b"free", b"x")
+    layout = lay_out(data)
+    assert layout
+    moved = moov(track(table([AT + len(MOOV), second])))
+    assert whole(io.BytesIO(data), layout) == FTYP + moved + MDAT + MDAT + box(b"free", b"x")
+
+
+# Lengths of 64 bits and of none, tables of 64 bits, what stands before the media data, QuickTime.
+LAID_OUT = {
+    "media data with 64-bit length": FTYP + large(b"mdat", MEDIA) + MOOV,
+    "index with 64-bit length": FTYP + MDAT + large(b"moov", MOOV[8:]),
+    "index to the end of the file": FTYP + MDAT + bytes(4) + MOOV[4:],
+    "more media data to the end of the file": FTYP + MDAT + MOOV + bytes(4) + MDAT[4:],
+    "zeros at the end, a box of that length": FTYP + MDAT + MOOV + bytes(100),
+    "64-bit offsets": FTYP + MDAT + moov(track(table([AT], 8))),
+    "no ftyp, as old QuickTime": box(b"wide") + MDAT + MOOV,
+    "boxes before the media data": FTYP + box(b"free", b"xy") + MDAT + MOOV,
+    "boxes before the index": FTYP + MDAT + box(b"uuid", bytes(16)) + MOOV,
+    "an offset before the media data": FTYP + MDAT + moov(track(table([5]))),
+    "a track without chunks": FTYP + MDAT + moov(track(table([])), track()),
+    "no track": FTYP + MDAT + moov(),
+    "user data that a zero ends": FTYP + MDAT + moov(box(b"udta", box(b"name", b"x"), bytes(4))),
+    "tags": FTYP + MDAT + moov(box(b"udta", box(b"meta", bytes(4), box(b"hdlr"), box(b"ilst")))),
+    "tags as in QuickTime": FTYP + MDAT + moov(box(b"meta", box(b"hdlr"), box(b"ilst"))),
+}
+
+
+@pytest.mark.parametrize("data", LAID_OUT.values(), ids=LAID_OUT.keys())
+def test_files_of_many_makes_are_laid_out(data: bytes) -> None:
+    layout = lay_out(data)
+    assert layout
+    check(io.BytesIO(data), len(data), layout)
+    assert len(layout.index) == layout.old.length
+
+
+def stbl(*content: bytes) -> bytes:
+    """Make a film whose only track has these in its stbl."""
+    return FTYP + MDAT + moov(track(*content))
+
+
+def claiming(count: int) -> bytes:
+    return box(b"stco", bytes(4), struct.pack(">I", count), struct.pack(">I", AT))
+
+
+LEFT_ALONE = {
+    "nothing": b"",
+    "zeros": bytes(1000),
+    "text": b"this is a text that speaks of moov and mdat, and of nothing else",
+    "Matroska": bytes.fromhex("1a45dfa3 01000000 00000023 42868101"),
+    "the index in front": FTYP + MOOV + MDAT,
+    "no index": FTYP + MDAT,
+    "no media data": FTYP + MOOV,
+    "two indexes": FTYP + MDAT + MOOV + MOOV,
+    "one index in front and one behind": FTYP + MOOV + MDAT + MOOV,
+    # Fragmented (§8.8), segments (§8.16), items (§8.11).
+    "mvex": FTYP + MDAT + moov(track(table([AT])), box(b"mvex")),
+    "moof": FTYP + MDAT + MOOV + box(b"moof") + MDAT,
+    "moof before": FTYP + box(b"moof") + MDAT + MOOV,
+    "mfra": FTYP + MDAT + MOOV + box(b"mfra"),
+    "sidx": FTYP + box(b"sidx", bytes(24)) + MDAT + MOOV,
+    "styp": box(b"styp", bytes(8)) + MDAT + MOOV,
+    "meta beside the index": FTYP + MDAT + MOOV + box(b"meta", bytes(4)),
+    # What else has places in the file.
+    "saio": stbl(table([AT]), box(b"saio", bytes(12))),
+    "iloc": FTYP + MDAT + moov(box(b"meta", bytes(4), box(b"hdlr"), box(b"iloc", bytes(8)))),
+    "iloc as in QuickTime": FTYP + MDAT + moov(box(b"meta", box(b"hdlr"), box(b"iloc"))),
+    "iloc in user data": FTYP + MDAT + moov(box(b"udta", box(b"meta", bytes(4), box(b"iloc")))),
+    "iloc of a track": FTYP + MDAT + moov(track(more=box(b"meta", bytes(4), box(b"iloc")))),
+    "a dash camera's positions": FTYP + MDAT + moov(box(b"gps ", bytes(16))),
+    # Indexes of another kind.
+    "compressed index": FTYP + MDAT + box(b"moov", box(b"cmov", box(b"dcom", b"zlib"))),
+    "reference movie": FTYP + MDAT + box(b"moov", box(b"rmra", box(b"rmda"))),
+    "media data of another file": FTYP + MDAT + moov(track(table([AT]), references=dref(0))),
+    # Damaged.
+    "index cut off": (FTYP + MDAT + MOOV)[:-1],
+    "a byte too many": FTYP + MDAT + MOOV + b"\0",
+    "media data longer than the file": FTYP + struct.pack(">I4s", 2**31, b"mdat") + MOOV,
+    "length of 2**64-1": FTYP + struct.pack(">I4sQ", 1, b"free", 2**64 - 1) + MDAT + MOOV,
+    "box shorter than its header": FTYP + struct.pack(">I4s", 7, b"free") + MDAT + MOOV,
+    "track longer than the index": FTYP + MDAT + box(b"moov", struct.pack(">I4s", 99, b"trak")),
+    "track that claims no length": FTYP + MDAT + box(b"moov", bytes(4) + track()[4:]),
+    "track of 4 bytes": FTYP + MDAT + box(b"moov", struct.pack(">I4s", 4, b"trak")),
+    "header cut off in a track": FTYP + MDAT + moov(box(b"trak", b"\0\0\0")),
+    "meta too short": FTYP + MDAT + moov(box(b"meta", b"\0")),
+    "dref too short": FTYP + MDAT + moov(track(references=box(b"dref", bytes(4)))),
+    "dref with a broken entry": FTYP + MDAT + moov(track(references=box(b"dref", bytes(9)))),
+    "dref with an empty entry": FTYP
+    + MDAT
+    + moov(track(references=box(b"dref", bytes(8), box(b"url ", bytes(3))))),
+    "table without a count": stbl(box(b"stco", bytes(4))),
+    "table that claims more": stbl(claiming(2)),
+    "table that claims less": stbl(claiming(0)),
+    "table that claims 4 billion": stbl(claiming(2**32 - 1)),
+    "offset at the end of the file": stbl(table([len(stbl(table([0])))])),
+    "offset behind the end": stbl(table([2**32 - 1])),
+    "offset of 2**64-1": stbl(table([2**64 - 1], 8)),
+    "offset in the index": stbl(table([len(FTYP + MDAT) + 20])),
+    "offset of the index": stbl(table([len(FTYP + MDAT)])),
+    # Players may heed these or not.
+    "table in a track": FTYP + MDAT + moov(box(b"trak", table([AT]))),
+    "track in a track": FTYP + MDAT + moov(track(more=track(table([AT])))),
+    "index in an index": FTYP + MDAT + moov(MOOV),
+    "table in user data": FTYP + MDAT + moov(box(b"udta", table([AT]))),
+    # Bounds.
+    "more boxes than are read": FTYP + box(b"free") * MOST_BOXES + MDAT + MOOV,
+    "more boxes in the index than are read": FTYP + MDAT + moov(box(b"free") * 10_000),
+}
+
+
+@pytest.mark.parametrize("data", LEFT_ALONE.values(), ids=LEFT_ALONE.keys())
+def test_what_is_damaged_or_of_another_kind_is_left_alone(data: bytes) -> None:
+    assert lay_out(data) is None
+
+
+def test_the_tables_cases_differ_from_ones_that_are_laid_out_by_what_they_name() -> None:
+    assert lay_out(stbl(table([AT])))
+    assert lay_out(stbl(claiming(1)))
+    last = len(stbl(table([0]))) - 1 + 9
+    assert lay_out(stbl(table([last])) + box(b"free", b"x"))
+    assert lay_out(FTYP + box(b"free") * (MOST_BOXES - 3) + MDAT + MOOV)
+    assert lay_out(FTYP + MDAT + moov(box(b"free") * 9_999))
+
+
+class Counting(io.BytesIO):
+    """Counts the bytes asked for."""
+
+    asked = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        assert size is not None
+        self.asked += size
+        return super().read(size)
+
+
+def test_nothing_but_headers_is_read_of_what_is_left_alone_for_them() -> None:
+    media = box(b"mdat", bytes(1_000_000))
+    for data in (FTYP + MOOV + media, FTYP + media, FTYP + media + MOOV + box(b"mfra")):
+        file = Counting(data)
+        assert layout_of(file, len(data)) is None
+        assert file.asked <= 4 * 16
+
+
+def test_an_index_beyond_the_bound_is_not_read() -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(FTYP + MDAT + struct.pack(">I4s", LARGEST_INDEX + 1, b"moov"))
+        size = len(FTYP + MDAT) + LARGEST_INDEX + 1
+        file.truncate(size)
+        assert layout_of(file, size) is None
+        assert file.tell() < 1000  # where the last that was read ends
+
+
+def test_an_index_that_grows_beyond_the_bound_is_left_alone() -> None:
+    count = LARGEST_INDEX // 4 - 1000
+    offsets = struct.pack(">I", 2**32 - 1) * count
+    index = moov(track(box(b"stco", bytes(4), struct.pack(">I", count), offsets)))
+    assert len(index) < LARGEST_INDEX
+    with tempfile.TemporaryFile() as file:
+        media = 2**32 + 1000
+        file.write(FTYP + struct.pack(">I4sQ", 1, b"mdat", media))
+        file.seek(len(FTYP) + media)
+        file.write(index)
+        assert layout_of(file, file.tell()) is None
+
+
+def test_a_file_that_shrank_since_its_size_was_taken_is_left_alone() -> None:
+    data = FTYP + MDAT + MOOV
+    for length in range(len(data)):
+        assert layout_of(io.BytesIO(data[:length]), len(data)) is None
+
+
+def far(*tables: bytes, media: int) -> tuple[BinaryIO, int]:
+    """Make a sparse file with so many bytes of media data."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 # the callers close it
+    file.write(FTYP + struct.pack(">I4sQ", 1, b"mdat", 16 + media))
+    file.seek(len(FTYP) + 16 + media)
+    file.write(moov(*(track(part) for part in tables)))
+    return file, file.tell()
+
+
+def test_offsets_that_the_index_pushes_beyond_32_bits_get_64() -> None:
+    length = len(moov(track(table([0] * 3))))
+    last = 2**32 - 1 - length
+    fits, size = far(table([100, last, 200]), media=2**32)
+    with fits:
+        layout = layout_of(fits, size)
+        assert layout
+        moved = [100 + length, 2**32 - 1, 200 + length]
+        assert layout.index == moov(track(table(moved)))
+    too_far, size = far(table([100, last + 1, 200]), media=2**32)
+    with too_far:
+        layout = layout_of(too_far, size)
+        assert layout
+        grown = length + 3 * 4  # three entries, four bytes more each
+        moved = [100 + grown, last + 1 + grown, 200 + grown]
+        assert layout.index == moov(track(table(moved, 8)))
+
+
+def test_a_table_that_grows_may_push_another_beyond_32_bits() -> None:
+    tables = [0] * 5, [0] * 2, [0]
+    length = len(moov(*(track(table(offsets)) for offsets in tables)))
+    # The first grows at once, and by 20 bytes; the second only by that; the third then fits still.
+    first, second, third = 2**32 - length, 2**32 - length - 20, 2**32 - 1 - length - 28
+    file, size = far(table([7, 7, first, 7, 7]), table([second, 7]), table([third]), media=2**32)
+    with file:
+        layout = layout_of(file, size)
+        assert layout
+        grown = length + 5 * 4 + 2 * 4
+        assert [width for width, _ in index_of(layout.index).tables] == [8, 8, 4]
+        assert index_of(layout.index).tables[1][1] == [second + grown, 7]
+        assert index_of(layout.index).tables[2][1] == [2**32 - 1]
+        assert len(layout.index) == grown
+
+
+# An independent model: chunks whose content is their number, anywhere in a sparse file. Where the
+# index says that a chunk is, there it has to be, before and after.
+
+
+@dataclass(frozen=True)
+class Film:
+    """What a file is made of, in order; the index comes behind `index_after` of the boxes."""
+
+    media: list[tuple[int, list[int]]]
+    """For each mdat the bytes of its beginning that nobody refers to, and its chunks' numbers."""
+    index_after: int
+    tracks: list[tuple[list[int], bool]]
+    """The chunks of each, and whether its offsets have 64 bits where they need not."""
+    wide_media: bool
+    """Whether mdat boxes have lengths of 64 bits where they need not."""
+    between: int
+    """Bytes of a free box before each mdat."""
+
+
+@st.composite
+def films(draw: st.DrawFn) -> Film:
+    near = st.builds(lambda less: 2**32 - less, st.integers(0, 3000))
+    gap = st.one_of(st.integers(0, 100), near, st.just(2**33))
+    counts = draw(st.lists(st.integers(0, 40), min_size=1, max_size=4))
+    numbers = iter(range(1, 1000))
+    media = [(draw(gap), [next(numbers) for _ in range(count)]) for count in counts]
+    chunks = [number for _, part in media for number in part]
+    some = st.lists(st.sampled_from(chunks), max_size=60) if chunks else st.just([])
+    tracks = draw(st.lists(st.tuples(some, st.booleans()), max_size=5))
+    after = draw(st.integers(1, len(media)))
+    return Film(media, after, tracks, draw(st.booleans()), draw(st.integers(0, 20)))
+
+
+def write(file: BinaryIO, film: Film, places: dict[int, int]) -> int:
+    """Write a film with its chunks' places as known so far; learn them anew. Give its size."""
+    narrow = all(place < 2**32 for place in places.values())
+    index = moov(
+        *(
+            track(table([places.get(n, 0) for n in chunks], 8 if wide or not narrow else 4))
+            for chunks, wide in film.tracks
+        )
+    )
+    file.seek(0)
+    file.truncate()
+    file.write(FTYP)
+    for number, (gap, chunks) in enumerate(film.media):
+        if number == film.index_after:
+            file.write(index)
+        file.write(box(b"free", bytes(film.between)))
+        content = gap + 8 * len(chunks)
+        if film.wide_media or content + 8 >= 2**32:
+            file.write(struct.pack(">I4sQ", 1, b"mdat", 16 + content))
+        else:
+            file.write(struct.pack(">I4s", 8 + content, b"mdat"))
+        file.seek(gap, os.SEEK_CUR)
+        for chunk in chunks:
+            places[chunk] = file.tell()
+            file.write(struct.pack(">Q", chunk))
+        file.truncate(file.tell())
+    if film.index_after == len(film.media):
+        file.write(index)
+    return file.tell()
+
+
+def check(file: BinaryIO, size: int, layout: Layout) -> None:
+    """Hold a layout to what it has to be, by reading both files."""
+    file.seek(layout.old.start)
+    old_index = file.read(layout.old.length)
+    assert old_index[4:8] == layout.index[4:8] == b"moov"
+    # All bytes of the file are in it once, in order, but for the old index.
+    parts = layout.parts(Span(0, layout.size))
+    spans = [part for part in parts if isinstance(part, Span)]
+    assert [bytes(part) for part in parts if not isinstance(part, Span)] == [layout.index]
+    assert not isinstance(parts[1], Span)
+    assert spans[0] == Span(0, layout.before)
+    file.seek(layout.before + 4)
+    assert file.read(4) == b"mdat"
+    assert spans[1].start == layout.before
+    ends = [layout.old.start, size] if layout.old.end < size else [layout.old.start]
+    assert [span.end for span in spans[1:]] == ends
+    assert sum(span.length for span in spans) == size - layout.old.length
+    assert layout.size == size - layout.old.length + len(layout.index)
+    # The index says the same of other places, and nothing else.
+    old, new = index_of(old_index), index_of(layout.index)
+    assert new.rest == old.rest
+    for (old_width, old_offsets), (new_width, new_offsets) in zip(
+        old.tables, new.tables, strict=True
+    ):
+        assert len(old_offsets) == len(new_offsets)
+        for before, after in zip(old_offsets, new_offsets, strict=True):
+            file.seek(before)
+            there = whole(file, layout, Span(after, min(8, layout.size - after)))
+            file.seek(before)
+            # A chunk ends where the index stood or the file ends, at the latest.
+            length = min(8, size - before)
+            if before < layout.old.start:
+                length = min(length, layout.old.start - before)
+            if before < layout.before:
+                length = min(length, layout.before - before)
+            assert there[:length] == file.read(length)
+        beyond = max(new_offsets, default=0) >= 2**32
+        assert new_width == (8 if old_width == 8 or beyond else 4)
+
+
+@given(films())
+@example(
+    Film([(2**32 - 500, [1, 2])], 1, [([1] * 9, False), ([2], False)], wide_media=False, between=0)
+)
+@settings(deadline=None)
+def test_every_chunk_is_where_the_index_says(film: Film) -> None:
+    with tempfile.TemporaryFile() as file:
+        places: dict[int, int] = {}
+        size = -1
+        for _ in range(4):  # the index's length depends on the places, and they on it
+            known = dict(places)
+            size = write(file, film, places)
+            if known == places:
+                break
+        layout = layout_of(file, size)
+        assert layout
+        check(file, size, layout)
+
+
+@given(st.data())
+@settings(deadline=None)
+def test_a_span_of_the_layout_is_a_slice_of_it(data: st.DataObject) -> None:
+    parts = data.draw(st.lists(st.sampled_from([MDAT, box(b"free", b"abc")]), max_size=3))
+    content = FTYP + b"".join(parts) + MDAT + MOOV + b"".join(reversed(parts))
+    layout = lay_out(content)
+    assert layout
+    everything = whole(io.BytesIO(content), layout)
+    start = data.draw(st.integers(0, layout.size - 1))
+    length = data.draw(st.integers(0, layout.size - start))
+    assert (
+        whole(io.BytesIO(content), layout, Span(start, length))
+        == (everything[start : start + length])
+    )
+
+
+WORDS = [b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stco", b"co64", b"udta", b"meta", b"dref"]
+
+
+@given(st.binary(max_size=200), st.lists(st.sampled_from(WORDS), max_size=6), st.data())
+def test_any_index_gets_an_answer(noise: bytes, around: list[bytes], data: st.DataObject) -> None:
+    content = noise
+    for kind in around:
+        content = box(kind, content)
+    lay_out(FTYP + MDAT + box(b"moov", content))
+    film = bytearray(FTYP + MDAT + moov(track(table([AT, AT + 5]), table([AT], 8))))
+    for _ in range(data.draw(st.integers(1, 4))):
+        position = data.draw(st.integers(0, len(film) - 1))
+        film[position] = data.draw(st.sampled_from([0, 1, 7, 8, 127, 128, 255]))
+    layout = lay_out(bytes(film))
+    if layout is not None:
+        assert len(whole(io.BytesIO(film), layout)) == len(film)
