@@ -14,7 +14,7 @@ from service.library.timing import Reader, Sample, key_frame_interval, sample, v
 from service.storage.boxes import index_at_front
 from service.storage.layout import layout_of
 
-# What is told at most, so that the longest answer stays below LONGEST_ANSWER of probe.py, even if
+# What is told at most, so that the longest answer stays below LONGEST_ANSWER of workers.py, even if
 # each character is of the kind that JSON writes as twelve. Blu-rays have some 60 streams.
 MOST_STREAMS = 100
 MOST_CHAPTERS = 500

@@ -73,7 +73,8 @@ def sample(container: Any, stream: Any, reader: Reader) -> Sample:
 
     Raises OSError where the disk fails.
     """
-    told = Sample(stream.time_base or Fraction(1))
+    base = stream.time_base  # of PyAV's own class since 19
+    told = Sample(Fraction(base.numerator, base.denominator) if base else Fraction(1))
     # Copied before anything is read: FFmpeg moves an index that grows, and PyAV does not follow.
     entries = _entries(stream)
     # MP4 and AVI count their frames, and list each.
@@ -81,7 +82,8 @@ def sample(container: Any, stream: Any, reader: Reader) -> Sample:
     reader.allow(MOST_BYTES)
     # Another thread's stack and picture would count against the bound on memory.
     stream.codec_context.thread_count = 1
-    with suppress(av.FFmpegError):
+    # IndexError is PyAV's on streams that appear on the way, as they may in a transport stream.
+    with suppress(av.FFmpegError, IndexError):
         _read_packets(container, stream, told, MOST_UNDECODED if complete else MOST_PACKETS)
     if complete:
         told.times = [time for time, _ in entries]

@@ -119,3 +119,18 @@ def test_a_large_film_is_not_read_through(tmp_path: Path, cues: tuple[str, ...])
         counted = Counted(file)
         metadata_of(cast("BinaryIO", counted), size)
     assert counted.count < bound
+
+
+def test_a_stream_that_begins_later_than_ffmpeg_looks_is_no_fault(tmp_path: Path) -> None:
+    # More than the 5,000,000 bytes that FFmpeg looks at unasked, less than a sample.
+    noise = ("-f", "lavfi", "-i", "color=size=320x240:rate=25:duration=3,noise=alls=100:allf=t")
+    lossless = ("-c:v", "libx264", "-preset", "ultrafast", "-qp", "0", "-pix_fmt", "yuv420p")
+    path = ffmpeg(tmp_path / "a.ts", *noise, *lossless, "-g", "5")
+    assert 6_000_000 < path.stat().st_size < MOST_BYTES
+    # Another version of the table of streams (ISO/IEC 13818-1 §2.4.4.9), with sound in it.
+    later = ffmpeg(tmp_path / "b.ts", *PICTURE, *SOUND, *H264, *AAC, "-tables_version", "1")
+    before = path.read_bytes()
+    path.write_bytes(before + later.read_bytes() + before)  # it looks at the end, too
+    known = told(path)
+    assert [stream.kind for stream in known.streams] == ["video"]
+    assert known.streams[0].key_frame_interval == pytest.approx(0.2)
