@@ -240,7 +240,7 @@ def test_a_restart_makes_nothing_again(media: Path) -> None:
 
 def test_what_was_damaged_or_lost_is_made_again_as_it_was(media: Path) -> None:
     with serve(media) as server:
-        told = until_derived(server, "film.mp4")["film.mp4"]
+        told = until_derived(server, "film.mp4", "text.mp4", "sound.m4a")["film.mp4"]
         url = told["poster"]["pictures"][0]["url"]
         good = ask(server.base, url).body
         folder = media.parent / "derived"
