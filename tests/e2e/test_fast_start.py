@@ -1,12 +1,11 @@
 """A film whose index stands at its end, through the edge and its cache."""
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from chromium import flawless, launched, network_is_quiet
 from server import BLOCK, until, write
 from stack import Stack, running
 from wire import ask
@@ -67,14 +66,8 @@ def test_either_door_gives_its_own_bytes_whether_there_is_a_service_or_not(
 
 
 def test_chromium_plays_it_to_its_end(stack: Stack) -> None:
-    names = ("chromium", "google-chrome", "chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
-    assert path, f"none of {', '.join(names)} is installed"
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
-    arguments.append("--autoplay-policy=no-user-gesture-required")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=arguments)
-        page = browser.new_context(ignore_https_errors=True, base_url=stack.base).new_page()
+    until(network_is_quiet, "this machine's addresses are settled")
+    with launched() as browser, flawless(browser, stack.base) as page:
         asked: list[str] = []
         page.on("request", lambda r: asked.append(r.url) if "/media/" in r.url else None)
 
@@ -88,7 +81,6 @@ def test_chromium_plays_it_to_its_end(stack: Stack) -> None:
         assert page.evaluate(PLAY_THE_END) is True
         assert len(asked) > 1
         assert all(url.endswith("-f1") for url in asked)
-        browser.close()
 
 
 PLAY_THE_END = """async () => {

@@ -1,13 +1,13 @@
 """Chromium, in front of the stack, with the cap and the index wherever they may be."""
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from chromium import flawless, launched, network_is_quiet
+from playwright.sync_api import Browser, Page
 from server import until, write
 from stack import Stack, running
 from wire import ask
@@ -15,28 +15,12 @@ from wire import ask
 pytestmark = pytest.mark.stack
 
 SAMPLE = Path(__file__).parents[2] / "media" / "sample.mp4"
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    # A browser that knows H.264: the one that Playwright brings does not.
-    names = ("chromium", "google-chrome", "chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
-    assert path, f"none of {', '.join(names)} is installed"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -59,16 +43,6 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def network_is_quiet() -> bool | None:
-    """Say whether the new containers' links have got their addresses (Linux' IFA_F_TENTATIVE).
-
-    A browser on the machine drops its connections when they do: net::ERR_NETWORK_CHANGED.
-    """
-    table = Path("/proc/net/if_inet6")
-    lines = table.read_text(encoding="ascii").splitlines() if table.exists() else []
-    return all(int(line.split()[4], 16) & 0x40 == 0 for line in lines) or None
-
-
 @pytest.fixture(scope="module", params=["1MiB", "4MiB"])
 def films(request: pytest.FixtureRequest, media: Path) -> Iterator[Stack]:
     with running(media, MAX_PARTIAL_SIZE=request.param) as stack:
@@ -78,15 +52,8 @@ def films(request: pytest.FixtureRequest, media: Path) -> Iterator[Stack]:
 
 @pytest.fixture
 def page(browser: Browser, films: Stack) -> Iterator[Page]:
-    """Open a page on which nothing may go wrong: no error in the console, no violated policy."""
-    context = browser.new_context(ignore_https_errors=True, base_url=films.base)
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    yield page
-    context.close()
-    assert complaints == []
+    with flawless(browser, films.base) as page:
+        yield page
 
 
 DURATION = """async ([timeout]) => {
