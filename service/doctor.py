@@ -127,9 +127,15 @@ async def _examined(names: Iterable[str], block: int) -> AsyncGenerator[Examined
 
 async def _examine(prober: Prober, name: str, block: int) -> Examined:
     known = await prober.probe(Path(name))
-    if isinstance(known, ProbeProblem):
+    if isinstance(known, ProbeProblem) and not known.lasting:
+        known = await prober.probe(Path(name))  # it may have been the machine's fault
+    if not isinstance(known, ProbeProblem):
+        return Examined(name, findings(name, known, block))
+    if known.lasting or known.outcome == "failed":
         return Examined(name, findings(name, known.reason, block))
-    return Examined(name, findings(name, known, block))
+    # The process was ended, or a disk was slow: that says nothing of the file.
+    sentence = f"It could not be examined. {known.reason}"
+    return Examined(name, (Finding(code="unreadable", severity="warning", sentence=sentence),))
 
 
 def _lines(examined: Examined) -> Iterable[str]:

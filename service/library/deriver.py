@@ -3,7 +3,6 @@ Law: what fails is noted, and not tried again until the file changes; nobody wai
 Replicas that share the folder make each thing once; whoever dies over it leaves it to the next."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
@@ -34,8 +33,9 @@ _log = structlog.get_logger()
 # Seconds until something is looked at again that another replica makes.
 _OTHERS_TURN = 2.0
 
-# Seconds after which what failed for no fault of the file's is tried again, if it is asked for.
-_TRY_AGAIN = 60.0
+# Seconds after which what failed for no fault of the file's is tried again; twice as many after
+# each failure, up to the second of these.
+_TRY_AGAIN, _TRY_AGAIN_AT_MOST = 60.0, 3600.0
 
 # Seconds between two looks at how much the folder holds.
 _SWEEP_INTERVAL = 3600.0
@@ -64,8 +64,10 @@ class Deriver:
         self._waiting: dict[Kind, dict[str, Job]] = {kind: {} for kind in Kind}
         self._requested: dict[str, Job] = {}
         """In the order in which they were asked for; these are not among those that wait."""
-        self._under_way: set[str] = set()
-        self._try_again: dict[str, float] = {}
+        self._under_way: dict[str, Job] = {}
+        """Made by this replica, or by another one."""
+        self._failures: Counter[str] = Counter()
+        """How often each failed for no fault of the file's."""
         self._counts: Counter[tuple[Kind, State]] = Counter()
         self._work = asyncio.Event()
         self._changed = asyncio.Event()
@@ -123,9 +125,7 @@ class Deriver:
         if name is None or name in self._under_way:
             return
         if name in self._known:
-            if time.monotonic() < self._try_again.get(name, float("inf")):
-                return
-            self._forget(name)
+            return
         self._waiting[kind].pop(name, None)
         self._requested.pop(name, None)
         self._requested[name] = Job(kind, self._subjects[path], name)
@@ -158,8 +158,8 @@ class Deriver:
 
     def _count(self, kind: Kind, state: State) -> int:
         if state is State.WAITING:
-            requested = sum(job.kind is kind for job in self._requested.values())
-            return len(self._waiting[kind]) + requested
+            others = (*self._requested.values(), *self._under_way.values())
+            return len(self._waiting[kind]) + sum(job.kind is kind for job in others)
         return self._counts[kind, state]
 
     def _ready(self, path: str, kind: Kind) -> str | None:
@@ -174,7 +174,6 @@ class Deriver:
         self._counts[job.kind, known.state] += 1
 
     def _forget(self, name: str) -> None:
-        self._try_again.pop(name, None)
         known = self._known.pop(name, None)
         if known:
             self._counts[known[0], known[1].state] -= 1
@@ -193,6 +192,7 @@ class Deriver:
             look = await asyncio.to_thread(self._look, self._subjects, looked_at)
             for name in look.gone:
                 self._forget(name)
+                del self._failures[name]
                 self._requested.pop(name, None)
                 for waiting in self._waiting.values():
                     waiting.pop(name, None)
@@ -225,9 +225,11 @@ class Deriver:
     async def _make_always(self) -> None:
         while True:
             job = await self._next()
-            self._under_way.add(job.name)
+            self._under_way[job.name] = job
             try:
-                self._learn(job, await self._maker.make(job))
+                facts = await self._maker.make(job)
+                self._under_way.pop(job.name)
+                self._learn(job, facts)
             except ClaimedError:
                 asyncio.get_running_loop().call_later(_OTHERS_TURN, self._put_back, job)
             except NotMadeError as error:
@@ -235,8 +237,6 @@ class Deriver:
             except Exception:  # noqa: BLE001 # the others are made all the same
                 _log.exception("deriving failed", path=job.subject.video.path, kind=job.kind)
                 self._note_failure(job, "The server failed over it: see its log.")
-            finally:
-                self._under_way.discard(job.name)
             if self._derived.is_over:
                 await self._sweep()
             if not self._under_way and not self._has_work():
@@ -256,15 +256,20 @@ class Deriver:
         return waiting.pop(next(iter(waiting)))
 
     def _put_back(self, job: Job) -> None:
+        self._under_way.pop(job.name, None)
+        self._forget(job.name)
         if self._name(job.subject.video.path, job.kind) == job.name:
             self._waiting[job.kind][job.name] = job
             self._work.set()
 
     def _note_failure(self, job: Job, reason: str) -> None:
-        """Note what may be otherwise the next time."""
+        """Note what may be otherwise the next time, and see to it that there is one."""
+        self._under_way.pop(job.name, None)
         _log.warning("cannot derive", path=job.subject.video.path, kind=job.kind, reason=reason)
         self._learn(job, Problem(problem=reason, decoder=""))
-        self._try_again[job.name] = time.monotonic() + _TRY_AGAIN
+        seconds = min(_TRY_AGAIN * 2 ** self._failures[job.name], _TRY_AGAIN_AT_MOST)
+        self._failures[job.name] = min(self._failures[job.name] + 1, 10)
+        asyncio.get_running_loop().call_later(seconds, self._put_back, job)
 
     async def _sweep(self) -> None:
         await asyncio.to_thread(lambda: self._derived.sweep(_metadata(self._subjects)))

@@ -76,7 +76,6 @@ class ArtefactViews:
                 self._deriver.request(path, kind)
                 raise _later()
             case State.FAILED:
-                self._deriver.request(path, kind)  # heeded where another try may help
                 raise NotFoundError(f"It could not be made: {artefact.problem}")
         raise NotFoundError("There is nothing of the kind to be had from this video.")
 

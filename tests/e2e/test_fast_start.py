@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import chromium
+from chromium import flawless, launched, network_is_quiet
 from server import BLOCK, until, write
 from stack import Stack, running
 from wire import ask
@@ -66,8 +66,8 @@ def test_either_door_gives_its_own_bytes_whether_there_is_a_service_or_not(
 
 
 def test_chromium_plays_it_to_its_end(stack: Stack) -> None:
-    with chromium(required=True) as browser:
-        page = browser.new_context(ignore_https_errors=True, base_url=stack.base).new_page()
+    until(network_is_quiet, "this machine's addresses are settled")
+    with launched() as browser, flawless(browser, stack.base) as page:
         asked: list[str] = []
         page.on("request", lambda r: asked.append(r.url) if "/media/" in r.url else None)
 
@@ -81,7 +81,6 @@ def test_chromium_plays_it_to_its_end(stack: Stack) -> None:
         assert page.evaluate(PLAY_THE_END) is True
         assert len(asked) > 1
         assert all(url.endswith("-f1") for url in asked)
-        browser.close()
 
 
 PLAY_THE_END = """async () => {

@@ -10,7 +10,7 @@ from typing import Any
 
 import av
 import pytest
-from browser import chromium
+from chromium import launched
 from playwright.sync_api import Browser
 from webvtt_rules import require_valid
 
@@ -257,7 +257,7 @@ def test_the_same_files_give_the_same_text(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium() as browser:
+    with launched() as browser:
         yield browser
 
 

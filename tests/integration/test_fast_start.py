@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from boxes import FTYP, box, boxes, index_of
-from browser import chromium
 from cases import ConditionCase, condition_cases
+from chromium import launched
 from playwright.sync_api import Browser, Page, Route
 from server import BLOCK, Server, serve, until, write
 from wire import Answer, ask
@@ -348,7 +348,7 @@ def test_ffprobe_has_the_first_picture_after_one_request(
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium() as browser:
+    with launched() as browser:
         yield browser
 
 

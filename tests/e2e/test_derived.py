@@ -1,0 +1,506 @@
+"""Posters, storyboards, captions and chapters through the stack: from a folder that the service
+cannot write to, through the edge, into Chromium."""
+
+import contextlib
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from chromium import flawless, launched, network_is_quiet
+from films import ffmpeg
+from http2 import connection
+from PIL import Image
+from playwright.sync_api import Browser, Page
+from server import until, write
+from stack import Stack, docker, running
+from wire import Answer, ask
+
+pytestmark = pytest.mark.stack
+
+KINDS = ("poster", "captions", "storyboard")
+BESIDE, WITHIN, LATE, COVERED = "film.mp4", "text.mp4", "late.mp4", "covered/film.mp4"
+FILMS = (BESIDE, WITHIN, LATE, COVERED)
+CP1252 = b"1\r\n00:00:01,000 --> 00:00:02,500\r\nGr\xfc\xdfe \x84aus\x93 K\xf6ln: 5 \x80\r\n"
+WHAT_IT_SAYS = "Grüße „aus“ Köln: 5 €"
+CHAPTERS = """;FFMETADATA1
+[CHAPTER]
+TIMEBASE=1/1
+START=0
+END=10
+title=One
+[CHAPTER]
+TIMEBASE=1/1
+START=10
+END=20
+title=Two
+"""
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("made")
+    folder = made / "media"
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=10:duration=20")
+    sound = ("-f", "lavfi", "-i", "sine=duration=20")
+    codecs = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "20",
+              "-c:a", "aac")  # fmt: skip
+    front = ("-movflags", "+faststart")
+    text, chapters = made / "text.srt", made / "chapters.txt"
+    text.write_text("1\n00:00:01,000 --> 00:00:03,000\nWithin the film\n\n", encoding="utf-8")
+    chapters.write_text(CHAPTERS, encoding="utf-8")
+    plain = ffmpeg(made / "front.mp4", *picture, *sound, *codecs, *front)
+    late = ffmpeg(made / "late.mp4", *picture, *sound, *codecs)
+    within = ffmpeg(
+        made / "text.mp4", *picture, *sound, "-i", text, "-i", chapters, "-map_metadata", "3",
+        *codecs, "-map", "0", "-map", "1", "-map", "2", "-c:s", "mov_text",
+        "-metadata:s:s:0", "language=eng", *front,
+    )  # fmt: skip
+    for name, file in ((BESIDE, plain), (WITHIN, within), (LATE, late), (COVERED, plain)):
+        write(folder, name, file.read_bytes())
+    write(folder, "film.de.srt", CP1252)
+    image = made / "poster.jpg"
+    Image.new("RGB", (300, 200), (255, 0, 0)).save(image)
+    write(folder, "covered/poster.jpg", image.read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stack(media: Path) -> Iterator[Stack]:
+    before = listing(media)
+    with running(media, RESCAN_INTERVAL="1") as stack:
+        until_derived(stack.base, *FILMS)
+        assert listing(media) == before
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, stack: Stack) -> Iterator[Page]:
+    until(network_is_quiet, "this machine's addresses are settled")
+    with flawless(browser, stack.base) as page:
+        page.add_init_script(WATCH_POLICY)
+        yield page
+        assert page.evaluate("violations") == []
+
+
+def listing(folder: Path) -> dict[str, tuple[int, int, int, int]]:
+    """Give what is there, and what would tell that it was touched."""
+    found = {}
+    for file in (folder, *folder.rglob("*")):
+        status = file.stat()
+        found[str(file)] = (status.st_size, status.st_mtime_ns, status.st_mode, status.st_uid)
+    return found
+
+
+def video(base: str, path: str) -> Any:
+    answer = ask(base, f"/api/videos/{quote(path)}")
+    return json.loads(answer.body) if answer.status == 200 else None
+
+
+def waiting(base: str, *paths: str) -> list[tuple[str, str]]:
+    """Give what is still to be made."""
+    told = {path: video(base, path) for path in paths}
+    return [
+        (path, kind)
+        for path, item in told.items()
+        for kind in KINDS
+        if item is None or item[kind]["state"] == "waiting"
+    ]
+
+
+def until_derived(base: str, *paths: str) -> dict[str, Any]:
+    until(lambda: not waiting(base, *paths) or None, f"{paths} are derived", pause=0.2)
+    return {path: video(base, path) for path in paths}
+
+
+def links(told: dict[str, Any]) -> dict[str, str]:
+    """Give the URLs of all that was derived from a video, each with its media type."""
+    found = {picture["url"]: "image/webp" for picture in told["poster"]["pictures"]}
+    for track in told["captions"]["tracks"]:
+        found[track["url"]] = "text/vtt; charset=utf-8"
+    found[told["storyboard"]["url"]] = "text/vtt; charset=utf-8"
+    path, _, version = told["storyboard"]["url"].partition(".vtt?v=")
+    found[f"{path}/0.webp?v={version}"] = "image/webp"
+    return found
+
+
+# Through the edge
+
+
+def test_the_container_may_write_nowhere_but_into_its_volume(stack: Stack) -> None:
+    container = stack.container("service")
+    assert container["HostConfig"]["ReadonlyRootfs"] is True
+    assert {mount["Destination"]: mount["RW"] for mount in container["Mounts"]} == {
+        "/media": False,
+        "/var/cache/reelay": True,
+    }
+    assert stack.inside("import os; print(os.getuid(), os.getgid())").split() == ["10001", "10001"]
+
+
+def test_what_is_derived_is_what_the_files_hold(stack: Stack) -> None:
+    told = until_derived(stack.base, *FILMS)
+    (beside,) = told[BESIDE]["captions"]["tracks"]
+    assert (beside["kind"], beside["language"], beside["label"]) == ("subtitles", "de", "Deutsch")
+    assert WHAT_IT_SAYS in ask(stack.base, beside["url"]).body.decode()
+    within, chapters = told[WITHIN]["captions"]["tracks"]
+    assert "Within the film" in ask(stack.base, within["url"]).body.decode()
+    assert chapters["kind"] == "chapters"
+    assert "--> 00:00:20.000\nTwo" in ask(stack.base, chapters["url"]).body.decode()
+    assert told[LATE]["media_url"].endswith("-f1")  # played as if its index stood in front
+    assert told[LATE]["poster"]["state"] == told[LATE]["storyboard"]["state"] == "ready"
+    (covered,) = told[COVERED]["poster"]["pictures"]
+    assert (covered["width"], covered["height"]) == (300, 200)
+
+
+def test_the_edge_passes_it_on_as_the_service_says_it(stack: Stack) -> None:
+    service = f"http://{stack.address('service')}:8000"
+    for path, told in until_derived(stack.base, *FILMS).items():
+        found = links(told)
+        assert len(found) >= 3, path
+        for url, content_type in found.items():
+            answer = ask(stack.base, url)
+            assert answer.status == 200, url
+            assert answer.body == ask(service, url).body, url
+            assert answer.headers["Content-Type"] == content_type
+            assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+            assert answer.headers["Content-Length"] == str(len(answer.body))
+            protected(answer)
+            head = ask(stack.base, url, method="HEAD")
+            assert (head.status, head.body) == (200, b"")
+            assert head.headers["Content-Length"] == str(len(answer.body))
+            known = ask(stack.base, url, {"If-None-Match": answer.headers["ETag"]})
+            assert (known.status, known.body) == (304, b"")
+            assert known.headers["ETag"] == answer.headers["ETag"]
+            assert ask(stack.base, url, {"If-None-Match": '"another"'}).status == 200
+            unpinned = ask(stack.base, url.partition("?")[0])
+            assert unpinned.status == 200
+            assert unpinned.headers["Cache-Control"] == "no-cache"
+
+
+def test_http2_gives_all_of_it_on_one_connection(stack: Stack) -> None:
+    told = until_derived(stack.base, *FILMS)
+    urls = [url for item in told.values() for url in links(item)]
+    with connection(stack.base, window=1 << 20) as client:
+        assert client.wait(*[client.get(url) for url in urls]) == [200] * len(urls)
+
+
+def test_there_is_no_more_than_there_is(stack: Stack) -> None:
+    told = until_derived(stack.base, BESIDE)[BESIDE]
+    for target in (
+        "/posters/none.mp4",
+        "/captions/film.mp4/fr.vtt",
+        "/captions/late.mp4/de.vtt",
+        "/storyboards/film.mp4/99.webp",
+    ):
+        answer = ask(stack.base, target)
+        assert answer.status == 404, target
+        assert "Retry-After" not in answer.headers
+        protected(answer)
+    url = told["poster"]["pictures"][0]["url"]
+    assert ask(stack.base, url.replace("?v=", "?v=0")).status == 410
+    assert ask(stack.base, url, method="POST").status == 405
+
+
+def test_a_poster_that_was_superseded_is_gone(stack: Stack, media: Path) -> None:
+    url = until_derived(stack.base, LATE)[LATE]["poster"]["pictures"][0]["url"]
+    image = write(media, "late.jpg", (media / "covered/poster.jpg").read_bytes())
+    try:
+        gone = until(lambda: refused(stack.base, url, 410), "the image beside is the poster")
+        assert gone.headers["Cache-Control"] == "no-store"
+        protected(gone)
+        (picture,) = until_derived(stack.base, LATE)[LATE]["poster"]["pictures"]
+        assert picture["width"] == 300
+    finally:
+        image.unlink()
+    until(lambda: ask(stack.base, url).status == 200 or None, "the frame is the poster again")
+
+
+def test_what_another_replica_makes_is_asked_for_again_later(stack: Stack, media: Path) -> None:
+    """Another process has said of everything that it makes it, and then ends."""
+    with claiming_all(stack):
+        file = write(media, "new.mp4", (media / BESIDE).read_bytes())
+        try:
+            until(lambda: video(stack.base, "new.mp4"), "it is listed")
+            for target in (
+                "posters/new.mp4",
+                "storyboards/new.mp4.vtt",
+                "storyboards/new.mp4/0.webp",
+            ):
+                answer = ask(stack.base, f"/{target}")
+                assert answer.status == 404, target
+                assert int(answer.headers["Retry-After"]) > 0
+                assert answer.headers["Cache-Control"] == "no-store"
+                protected(answer)
+            until(lambda: b"Poster: being made" in ask(stack.base, "/watch/new.mp4").body or None,
+                  "the page says so")  # fmt: skip
+        except BaseException:
+            file.unlink()
+            raise
+    until_derived(stack.base, "new.mp4")
+    assert ask(stack.base, "/posters/new.mp4").status == 200
+    file.unlink()
+
+
+def test_what_was_lost_is_made_again_as_it_was(stack: Stack) -> None:
+    told = until_derived(stack.base, *FILMS)
+    before = {url: ask(stack.base, url).body for item in told.values() for url in links(item)}
+    stack.inside(
+        "import pathlib, shutil\n"
+        "for kind in pathlib.Path('/var/cache/reelay').iterdir(): shutil.rmtree(kind)"
+    )
+    for url in before:
+        answer = ask(stack.base, url)  # what is one with what is back already is there, too
+        assert answer.status in (200, 404)
+        assert answer.status == 200 or int(answer.headers["Retry-After"]) > 0
+    for url, data in before.items():
+        until(lambda url=url: ask(stack.base, url).status == 200 or None, f"{url} is there again")
+        assert ask(stack.base, url).body == data
+
+
+def protected(answer: Answer) -> None:
+    """Hold an answer to the headers that each has that is no page."""
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["X-Request-ID"]
+
+
+def refused(base: str, url: str, status: int) -> Answer | None:
+    answer = ask(base, url)
+    return answer if answer.status == status else None
+
+
+@contextlib.contextmanager
+def claiming_all(stack: Stack) -> Iterator[None]:
+    """Hold every lock below the folder of what is derived, as a replica does."""
+    source = (
+        "import fcntl, pathlib, sys\n"
+        "folder = pathlib.Path('/var/cache/reelay/locks')\n"
+        "files = [(folder / f'{number:02x}').open('a') for number in range(256)]\n"
+        "for file in files: fcntl.flock(file, fcntl.LOCK_EX)\n"
+        "print('held', flush=True)\n"
+        "sys.stdin.read()"
+    )
+    process = subprocess.Popen(
+        ["docker", "exec", "--interactive", stack.container("service")["Id"],
+         "python", "-c", source],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with process:
+        assert process.stdout
+        assert process.stdout.readline() == "held\n"
+        yield
+        assert process.stdin
+        process.stdin.close()
+    assert process.returncode == 0
+
+
+# In Chromium
+
+WATCH_POLICY = """
+    window.violations = [];
+    document.addEventListener("securitypolicyviolation", (event) =>
+        window.violations.push(`${event.violatedDirective}: ${event.blockedURI}`));
+"""
+
+# Browsers load a track when somebody switches it on.
+CUES = """async () => {
+    const found = [];
+    for (const element of document.querySelectorAll("track")) {
+        element.track.mode = "hidden";
+        await new Promise((resolve, reject) => {
+            setTimeout(() => reject(`${element.src} does not load`), 60000);
+            const look = () => element.readyState === 2 ? resolve()
+                : element.readyState === 3 ? reject(element.src) : setTimeout(look, 20);
+            look();
+        });
+        const cues = [...element.track.cues];
+        found.push({
+            kind: element.track.kind, language: element.track.language,
+            cues: cues.map((cue) => [cue.startTime, cue.endTime, cue.text]),
+        });
+    }
+    return found;
+}"""
+
+POSTER = """async () => {
+    const image = new Image();
+    image.src = document.querySelector("video").poster;
+    await image.decode();
+    return [image.naturalWidth, image.naturalHeight];
+}"""
+
+POSTERS = """async () => {
+    const images = [...document.querySelectorAll("img.poster")];
+    for (const image of images) {
+        image.scrollIntoView();
+        await image.decode();
+    }
+    return images.map((image) => image.naturalWidth);
+}"""
+
+
+def test_the_watch_page_has_poster_captions_and_chapters(page: Page, stack: Stack) -> None:
+    until_derived(stack.base, *FILMS)
+    failed: list[str] = []
+    page.on("response", lambda r: failed.append(r.url) if r.status >= 400 else None)
+    page.goto(f"/watch/{BESIDE}")
+    assert page.evaluate(POSTER) == [640, 360]
+    assert page.evaluate(CUES) == [
+        {"kind": "subtitles", "language": "de", "cues": [[1, 2.5, WHAT_IT_SAYS]]}
+    ]
+    page.goto(f"/watch/{WITHIN}")
+    assert page.evaluate(POSTER) == [640, 360]
+    assert page.evaluate(CUES) == [
+        {"kind": "subtitles", "language": "en", "cues": [[1, 3, "Within the film"]]},
+        {"kind": "chapters", "language": "", "cues": [[0, 10, "One"], [10, 20, "Two"]]},
+    ]
+    assert page.locator("ol.chapters li").all_inner_texts() == ["0:00 One", "0:10 Two"]
+    page.goto(f"/watch/{COVERED}")
+    assert page.evaluate(POSTER) == [300, 200]
+    assert failed == []
+
+
+def test_the_library_shows_posters(page: Page, stack: Stack) -> None:
+    until_derived(stack.base, *FILMS)
+    page.goto("/")
+    widths = page.evaluate(POSTERS)
+    assert len(widths) == len(FILMS)
+    assert min(widths) > 0
+
+
+# The doctor, as README.md calls it
+
+
+def test_the_doctor_examines_the_library_in_the_container(stack: Stack, media: Path) -> None:
+    doctor = ("exec", "--no-TTY", "service", "python", "-m", "service", "doctor")
+    told = stack.compose(*doctor)  # 0: nothing is unplayable
+    assert f"{len(FILMS)} examined: 0 will not play, 1 could be better" in told
+    assert "/media/late.mp4" in told
+    container = ("docker", "exec", stack.container("service")["Id"], *doctor[3:])
+    file = write(media, "broken.mp4", b"\0" * 100_000)
+    try:
+        done = subprocess.run(container, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert "/media/broken.mp4\n  unplayable: " in done.stdout
+        alone = subprocess.run([*container, f"/media/{LATE}"], capture_output=True, check=False)
+        assert alone.returncode == 0
+    finally:
+        file.unlink()
+    nothing = subprocess.run([*container, "/nothing"], capture_output=True, check=False)
+    assert nothing.returncode == 2
+
+
+# Two replicas, one volume
+
+MANY = 8
+
+
+@pytest.fixture
+def replicas(tmp_path: Path) -> Iterator[tuple[Stack, list[str]]]:
+    """Give a stack of two, and their containers' names; there is no video yet."""
+    media = tmp_path / "media"
+    media.mkdir()
+    with running(media, RESCAN_INTERVAL="1") as stack:
+        stack.up("--scale", "service=2")
+        yield stack, stack.compose("ps", "--quiet", "service").split()
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Make a film whose storyboard takes a while: of 120 key frames."""
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=5:duration=120")
+    codec = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "5")
+    return ffmpeg(tmp_path_factory.mktemp("long") / "film.mp4", *picture, *codec).read_bytes()
+
+
+def add_films(media: Path, film: bytes, folder: str) -> list[str]:
+    """Add films all at once, whole; give their paths."""
+    for number in range(MANY):
+        write(media.parent, f"{folder}/{number}.mp4", film, 3600 + number)
+        write(media.parent, f"{folder}/{number}.en.srt", CP1252)
+    (media.parent / folder).rename(media / folder)
+    return [f"{folder}/{number}.mp4" for number in range(MANY)]
+
+
+def address(container: str) -> str:
+    template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+    return f"http://{docker('inspect', '--format', template, container)}:8000"
+
+
+def made(base: str) -> float:
+    """Give how many things a replica has made, of whatever kind and outcome."""
+    lines = ask(base, "/metrics").body.decode().splitlines()
+    wanted = [line for line in lines if line.startswith("reelay_derivations_total{")]
+    return sum(float(line.rpartition(" ")[2]) for line in wanted)
+
+
+# Prints how much is kept, and which locks somebody holds.
+LOOK = """
+import fcntl, pathlib
+folder = pathlib.Path("/var/cache/reelay")
+kinds = ("poster", "captions", "storyboard")
+files = [file for kind in kinds for file in (folder / kind).rglob("*") if file.is_file()]
+print(sum(not file.name.startswith("tmp") for file in files))
+for lock in (folder / "locks").iterdir():
+    try:
+        fcntl.flock(lock.open(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(lock.name)
+"""
+
+
+def look(stack: Stack) -> tuple[int, list[str]]:
+    """Look into the volume from a container of its own; give what `LOOK` prints."""
+    volume, image = f"{stack.project}_derived:/var/cache/reelay", f"{stack.project}-service"
+    kept, *locked = docker("run", "--rm", "--volume", volume, image, "python", "-c", LOOK).split()
+    return int(kept), locked
+
+
+def test_two_replicas_make_each_thing_once(replicas: tuple[Stack, list[str]], film: bytes) -> None:
+    stack, names = replicas
+    paths = add_films(stack.media, film, "films")
+    bases = [address(name) for name in names]
+    one, other = (until_derived(base, *paths) for base in bases)
+    assert one == other
+    counts = [made(base) for base in bases]
+    assert sum(counts) == MANY * len(KINDS)
+    assert min(counts) > 0
+    for told in one.values():
+        for url in links(told):
+            assert {ask(base, url).status for base in (*bases, stack.base)} == {200}
+
+
+def test_what_a_killed_replica_was_making_the_other_one_makes(
+    replicas: tuple[Stack, list[str]], film: bytes
+) -> None:
+    stack, (victim, heir) = replicas
+    docker("pause", heir)
+    paths = add_films(stack.media, film, "films")
+    until(lambda: made(address(victim)) > 0 or None, "it has begun")
+
+    def caught() -> int | None:
+        docker("pause", victim)
+        kept, locked = look(stack)
+        if locked:
+            return kept
+        docker("unpause", victim)  # it was between two things
+        return None
+
+    kept = until(caught, "it is making something")
+    docker("kill", "--signal", "KILL", victim)
+    docker("unpause", heir)
+    told = until_derived(address(heir), *paths)
+    assert 0 < kept < MANY * len(KINDS)
+    assert made(address(heir)) == MANY * len(KINDS) - kept
+    for item in told.values():
+        assert {item[kind]["state"] for kind in KINDS} == {"ready"}
+        for url in links(item):
+            assert ask(stack.base, url).status == 200
