@@ -87,6 +87,7 @@ class Library:
         self._known: dict[Key, Known] = {}
         self._shown = NOTHING
         self._showing = asyncio.Lock()
+        self._watched = True
         self._changed = asyncio.Event()
         self._unprobed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -116,10 +117,11 @@ class Library:
         while True:
             self._changed.clear()
             wait = self._timing.rescan_interval
-            if not await asyncio.to_thread(events_tell_all, self._root):
-                wait = min(wait, POLL_INTERVAL)
             started = time.monotonic()
             try:
+                told_all = await asyncio.to_thread(events_tell_all, self._root)
+                if not (told_all and self._watched):
+                    wait = min(wait, POLL_INTERVAL)
                 unsettled = await self._scan()
                 self._metrics.scans.labels("complete").inc()
                 if unsettled is not None:
@@ -199,10 +201,13 @@ class Library:
         await asyncio.to_thread(self._probed.save, *key, result)
 
     async def _watch(self) -> None:
-        """Scan soon after something changed. Where no events arrive, the interval remains."""
+        """Scan soon after something changed; where the kernel does not tell, every few seconds."""
         try:
             async for _ in changes(self._root):
                 self._changed.set()
         except (OSError, RuntimeError) as error:
-            _log.warning("the folder cannot be watched; it is scanned now and then instead",
-                         seconds=self._timing.rescan_interval, error=str(error))  # fmt: skip
+            self._watched = False
+            self._changed.set()
+            _log.warning("the folder cannot be watched; it is scanned every few seconds instead",
+                         seconds=min(self._timing.rescan_interval, POLL_INTERVAL),
+                         error=str(error))  # fmt: skip
