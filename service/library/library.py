@@ -17,7 +17,7 @@ from service.library.facts import Subject
 from service.library.playability import CODES
 from service.library.probe import ProbeProblem
 from service.library.probed import Probed
-from service.library.scan import File, Key, Known, scan
+from service.library.scan import File, Key, Known, Sighting, scan
 from service.library.showing import NOTHING, show
 from service.library.video import Metadata, State
 from service.library.watching import POLL_INTERVAL, changes, events_tell_all
@@ -83,6 +83,7 @@ class Library:
         self._timing = timing
         self._block = block
         self._files: dict[str, File] = {}
+        self._seen: dict[str, Sighting] | None = None
         self._missing: list[Entry] = []
         self._known: dict[Key, Known] = {}
         self._shown = NOTHING
@@ -138,10 +139,11 @@ class Library:
 
     async def _scan(self) -> float | None:
         """Walk the storage; give the seconds after which a file left out may have settled."""
-        settle_time = self._timing.settle_time
+        settle_time, known = self._timing.settle_time, self._known.copy()
         found = await asyncio.to_thread(
-            scan, self._storage, self._probed, settle_time, self._files, self._known.copy()
+            scan, self._storage, self._probed, settle_time, self._files, known, self._seen
         )
+        self._seen = found.seen
         if self.scanned and found.files is self._files:
             return found.unsettled
         self._files, self._missing = found.files, found.missing
