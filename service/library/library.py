@@ -17,7 +17,7 @@ from service.library.facts import Subject
 from service.library.playability import CODES
 from service.library.probe import ProbeProblem
 from service.library.probed import Probed
-from service.library.scan import File, Key, Known, scan
+from service.library.scan import File, Key, Known, Sighting, scan
 from service.library.showing import NOTHING, show
 from service.library.video import Metadata, State
 from service.library.watching import POLL_INTERVAL, changes, events_tell_all
@@ -83,10 +83,12 @@ class Library:
         self._timing = timing
         self._block = block
         self._files: dict[str, File] = {}
+        self._seen: dict[str, Sighting] | None = None
         self._missing: list[Entry] = []
         self._known: dict[Key, Known] = {}
         self._shown = NOTHING
         self._showing = asyncio.Lock()
+        self._watched = True
         self._changed = asyncio.Event()
         self._unprobed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -116,10 +118,11 @@ class Library:
         while True:
             self._changed.clear()
             wait = self._timing.rescan_interval
-            if not await asyncio.to_thread(events_tell_all, self._root):
-                wait = min(wait, POLL_INTERVAL)
             started = time.monotonic()
             try:
+                told_all = await asyncio.to_thread(events_tell_all, self._root)
+                if not (told_all and self._watched):
+                    wait = min(wait, POLL_INTERVAL)
                 unsettled = await self._scan()
                 self._metrics.scans.labels("complete").inc()
                 if unsettled is not None:
@@ -136,10 +139,11 @@ class Library:
 
     async def _scan(self) -> float | None:
         """Walk the storage; give the seconds after which a file left out may have settled."""
-        settle_time = self._timing.settle_time
+        settle_time, known = self._timing.settle_time, self._known.copy()
         found = await asyncio.to_thread(
-            scan, self._storage, self._probed, settle_time, self._files, self._known.copy()
+            scan, self._storage, self._probed, settle_time, self._files, known, self._seen
         )
+        self._seen = found.seen
         if self.scanned and found.files is self._files:
             return found.unsettled
         self._files, self._missing = found.files, found.missing
@@ -199,10 +203,13 @@ class Library:
         await asyncio.to_thread(self._probed.save, *key, result)
 
     async def _watch(self) -> None:
-        """Scan soon after something changed. Where no events arrive, the interval remains."""
+        """Scan soon after something changed; where the kernel does not tell, every few seconds."""
         try:
             async for _ in changes(self._root):
                 self._changed.set()
         except (OSError, RuntimeError) as error:
-            _log.warning("the folder cannot be watched; it is scanned now and then instead",
-                         seconds=self._timing.rescan_interval, error=str(error))  # fmt: skip
+            self._watched = False
+            self._changed.set()
+            _log.warning("the folder cannot be watched; it is scanned every few seconds instead",
+                         seconds=min(self._timing.rescan_interval, POLL_INTERVAL),
+                         error=str(error))  # fmt: skip

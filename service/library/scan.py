@@ -45,6 +45,15 @@ class Known(NamedTuple):
         return entry.touched == self.touched and time.monotonic() - self.at < _TRY_AGAIN
 
 
+class Sighting(NamedTuple):
+    """A version of a file that was seen."""
+
+    revision: str
+    since: float
+    """When first: on the monotonic clock, in seconds."""
+    settled: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Scan:
     """What was found."""
@@ -59,30 +68,33 @@ class Scan:
     """What was known of those that are there no more."""
     unsettled: float | None = None
     """Seconds after which a file left out may have settled."""
+    seen: dict[str, Sighting] = field(default_factory=dict)
+    """By path: all of them, settled or not."""
 
 
-def scan(
+def scan(  # noqa: PLR0913, PLR0917 # what earlier scans found is three things
     storage: Storage,
     probed: Probed,
     settle_time: float,
     before: dict[str, File],
     known: Mapping[Key, Known],
+    last: Mapping[str, Sighting] | None = None,
 ) -> Scan:
     """Look. Gives the files of `before`, and `before` itself, where there is nothing new.
 
-    `settle_time` is in seconds. Blocks: for a thread. Raises OSError as the storage does.
+    `last` are the sightings of the scan before, if there was one. `settle_time` is in seconds.
+    Blocks: for a thread. Raises OSError as the storage does.
     """
-    now = time.time()
-    settled, waits = [], []
+    settled, waits, seen = [], [], {}
     for entry in storage.entries():
-        age = now - entry.touched
-        if abs(age) < settle_time:  # a time stamp in the future says nothing
-            waits.append(settle_time - age)
+        wait, seen[entry.path] = _look_at(entry, settle_time, last)
+        if wait > 0:
+            waits.append(wait)
         else:
             settled.append(entry)
     files: dict[str, File] = {}
     again = False
-    found = Scan(files, gone=set(known), unsettled=min(waits, default=None))
+    found = Scan(files, gone=set(known), unsettled=min(waits, default=None), seen=seen)
     for file in _files(settled):
         entry = file.entry
         earlier = before.get(entry.path)
@@ -96,8 +108,31 @@ def scan(
             found.missing.append(entry)
             again = again or key in known
     if files == before and not found.loaded and not again:
-        return Scan(before, gone=found.gone, unsettled=found.unsettled)
+        return Scan(before, gone=found.gone, unsettled=found.unsettled, seen=seen)
     return found
+
+
+def _look_at(
+    entry: Entry, settle_time: float, last: Mapping[str, Sighting] | None
+) -> tuple[float, Sighting]:
+    """Give the seconds until a file may have settled, 0 where it has; and what was seen."""
+    clock = time.monotonic()
+    before = last.get(entry.path) if last is not None else None
+    if before is not None and before.revision != entry.revision:
+        before = None
+    if before is not None and before.settled:
+        return 0.0, before  # its rights may have changed, or its name, but nothing in it
+    since = before.since if before is not None else clock
+    age = time.time() - entry.touched
+    if abs(age) < settle_time:
+        wait = settle_time - age
+    elif last is None:
+        wait = 0.0  # as most files are at the start
+    else:
+        # Its stamp comes from another clock, a file server's perhaps, or was chosen, and says
+        # nothing of when it was written.
+        wait = max(0.0, settle_time - (clock - since))
+    return wait, Sighting(entry.revision, since, settled=wait <= 0)
 
 
 def _files(entries: Iterable[Entry]) -> Iterable[File]:

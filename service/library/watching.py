@@ -1,33 +1,69 @@
 """How the library learns that its folder has changed: by the kernel's events; and where those do
 not tell all, as of what other machines do on a network mount, by looking again soon."""
 
+import asyncio
+import os
 import re
-from collections.abc import AsyncGenerator
+import threading
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
-from watchfiles import awatch
+from watchfiles import watch
 
 # File systems of other machines, of processes and of virtual machines' hosts: changes that are not
-# made through this very mount cause no event (inotify(7), "Limitations and caveats").
+# made through this very mount cause no event (inotify(7), "Limitations and caveats"). fuseblk is
+# not among them: those are on a disk of this machine alone. autofs is: what comes there is not.
 _TELL_NOT_ALL = re.compile(
-    r"nfs4?|cifs|smb3|smbfs|ncpfs|afs|9p|ceph|glusterfs|lustre|virtiofs|vboxsf|prl_fs|vmhgfs|fuse(\..*)?"
+    r"nfs4?|cifs|smb3|smbfs|ncpfs|afs|coda|9p|drvfs|ceph|glusterfs|lustre|beegfs|gpfs|gfs2|ocfs2"
+    r"|orangefs|pvfs2|virtiofs|vboxsf|prl_fs|vmhgfs|osxfs|fakeowner|autofs|fuse(\..*)?"
 )
-_OCTAL = re.compile(r"\\([0-7]{3})")
+_OCTAL = re.compile(rb"\\([0-7]{3})")
+_FIELDS = 5  # before the optional ones, as far as they are read here
 
 # Seconds between looks at such a one, where looking does not take long.
 POLL_INTERVAL = 5.0
 
 
+class _Mount(NamedTuple):
+    number: str
+    parent: str
+    point: Path
+    kind: str
+
+
 async def changes(root: Path) -> AsyncGenerator[None]:
     """Give a sign soon after something below `root` changed; many changes may give one.
 
-    Raises OSError and RuntimeError where the kernel cannot tell.
+    Raises OSError and RuntimeError where the kernel cannot tell of all of it, be it of one folder:
+    the first that cannot be watched ends the search for further ones.
     """
-    async for _ in awatch(root, debounce=1000, step=250, ignore_permission_denied=True):
-        yield
+    # Walking the folders to watch them may take long: in a thread of its own, not in the loop. No
+    # filter: that of watchfiles leaves out names that a developer would not want. It must not
+    # ignore errors either: by ignore_permission_denied it ignores all (1.3.0), that there may be no
+    # more watches as well, and leaves what comes behind a folder like lost+found unwatched.
+    stopped = threading.Event()
+    seen = watch(
+        root,
+        watch_filter=None,
+        debounce=1000,
+        step=250,
+        stop_event=stopped,
+        force_polling=False,
+        ignore_permission_denied=False,
+    )
+    thread = ThreadPoolExecutor(1, "watch")
+    try:
+        while await asyncio.get_running_loop().run_in_executor(thread, next, seen, None):
+            yield
+    finally:
+        stopped.set()
+        thread.shutdown(wait=False)
 
 
-def events_tell_all(root: Path, mounts: str | None = None) -> bool:
+def events_tell_all(root: Path, mounts: bytes | None = None) -> bool:
     """Whether every change below a folder causes an event. Blocks.
 
     `mounts` is the text of /proc/self/mountinfo, proc_pid_mountinfo(5), that of now unless given.
@@ -35,17 +71,46 @@ def events_tell_all(root: Path, mounts: str | None = None) -> bool:
     """
     if mounts is None:
         try:
-            mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+            mounts = Path("/proc/self/mountinfo").read_bytes()
         except OSError:
             return True
-    above, kind_above = -1, ""
-    for line in mounts.splitlines():
-        fields, _, rest = line.partition(" - ")
-        kind = rest.partition(" ")[0]
-        point = Path(_OCTAL.sub(lambda code: chr(int(code[1], 8)), fields.split(" ")[4]))
-        if point != root and point.is_relative_to(root):
-            if _TELL_NOT_ALL.fullmatch(kind):
-                return False
-        elif root.is_relative_to(point) and len(point.parts) >= above:
-            above, kind_above = len(point.parts), kind  # a later one lies over an earlier one
-    return _TELL_NOT_ALL.fullmatch(kind_above) is None
+    listed = list(_mounts(mounts))
+    numbers = {mount.number for mount in listed}
+    mounted: dict[str, list[_Mount]] = defaultdict(list)
+    lowest: list[_Mount] = []
+    for mount in listed:
+        # The lowest lies on one that this process does not see, or is its own parent.
+        is_lowest = mount.parent not in numbers or mount.parent == mount.number
+        (lowest if is_lowest else mounted[mount.parent]).append(mount)
+    return all(_TELL_NOT_ALL.fullmatch(kind) is None for kind in _kinds(root, "", lowest, mounted))
+
+
+def _mounts(text: bytes) -> Iterator[_Mount]:
+    for line in text.split(b"\n"):  # names may hold whatever else ends lines elsewhere
+        fields, _, rest = line.partition(b" - ")
+        told = fields.split(b" ")
+        if len(told) < _FIELDS:
+            continue
+        point = _OCTAL.sub(lambda code: bytes([int(code[1], 8) & 255]), told[4])
+        names = [os.fsdecode(part) for part in (told[0], told[1], point, rest.split(b" ")[0])]
+        yield _Mount(names[0], names[1], Path(names[2]), names[3])
+
+
+def _kinds(
+    folder: Path, kind: str, lying: list[_Mount], mounted: dict[str, list[_Mount]]
+) -> Iterator[str]:
+    """Give the kinds of file system that are met at a folder and below it, as names lead there.
+
+    `kind` is that of the mount on which others are `lying`; what those cover is not met.
+    """
+    lying = sorted(lying, key=lambda mount: len(mount.point.parts))
+    for mount in lying:
+        if folder.is_relative_to(mount.point):
+            yield from _kinds(folder, mount.kind, mounted.get(mount.number, []), mounted)
+            return
+    yield kind
+    met: list[Path] = []
+    for mount in lying:
+        if mount.point.is_relative_to(folder) and not any(map(mount.point.is_relative_to, met)):
+            met.append(mount.point)
+            yield from _kinds(mount.point, mount.kind, mounted.get(mount.number, []), mounted)

@@ -1,0 +1,30 @@
+"""The service on a folder that is like a mount over a network: nothing tells of its changes.
+
+python -m tests.deaf
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncGenerator
+from functools import partial
+from pathlib import Path
+
+from service.__main__ import main
+from service.library import library
+from service.library.watching import events_tell_all
+
+MEDIA = Path(os.environ["REELAY_MEDIA"]).resolve()
+MOUNTS = f"20 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 20 0:5 / {MEDIA} rw - nfs4 there:/ rw\n"
+
+
+async def changes(root: Path) -> AsyncGenerator[None]:
+    """Give no sign of a folder, ever."""
+    await asyncio.Event().wait()
+    yield
+
+
+if __name__ == "__main__":
+    library.changes = changes  # type: ignore[attr-defined]
+    library.events_tell_all = partial(events_tell_all, mounts=MOUNTS.encode())  # type: ignore[attr-defined]
+    sys.exit(main())

@@ -1,0 +1,13 @@
+"""The service in a user namespace of its own, in which a limit of the kernel is lower.
+
+LIMIT=/proc/sys/user/max_inotify_watches=4 python -m tests.limited
+"""
+
+import os
+import sys
+
+SCRIPT = """echo "${LIMIT#*=}" > "${LIMIT%%=*}" && exec "$0" -m service"""
+
+if __name__ == "__main__":
+    arguments = ["unshare", "--user", "--map-root-user", "sh", "-c", SCRIPT, sys.executable]
+    os.execvp(arguments[0], arguments)  # noqa: S606 # no shell of ours is in between

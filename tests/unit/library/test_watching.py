@@ -1,0 +1,217 @@
+"""Which folders tell of their changes by themselves."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from service.library.watching import changes, events_tell_all
+
+MEDIA = Path("/srv/media")
+
+
+def line(number: int, parent: int, point: str, kind: str, *, root: str = "/") -> str:
+    """Give a line as proc_pid_mountinfo(5) has it."""
+    return f"{number} {parent} 8:{number} {root} {point} rw,relatime shared:1 - {kind} /dev/sda1 rw"
+
+
+LOCAL = line(20, 1, "/", "ext4")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    # Disks of this machine, and memory. NTFS-3G's (fuseblk) is one: a process stands between, but
+    # it alone has the disk, and the kernel tells of what is done through the mount.
+    ["ext4", "xfs", "btrfs", "zfs", "f2fs", "exfat", "vfat", "ntfs3", "fuseblk", "tmpfs", "overlay",
+     "squashfs", "iso9660"],
+)  # fmt: skip
+@pytest.mark.parametrize("point", ["/", "/srv", "/srv/media", "/srv/media/films"])
+def test_a_file_system_that_this_machine_alone_changes_tells_all(kind: str, point: str) -> None:
+    text = "\n".join([*([LOCAL] if point != "/" else []), line(30, 20, point, kind), ""])
+    assert events_tell_all(MEDIA, text.encode())
+
+
+@pytest.mark.parametrize(
+    "kind",
+    # Other machines, the host of a virtual machine, or a process change these as well.
+    ["nfs", "nfs4", "cifs", "smb3", "9p", "virtiofs", "vboxsf", "ceph", "glusterfs", "lustre",
+     "afs", "ocfs2", "gfs2", "fuse", "fuse.sshfs", "fuse.mergerfs", "fuse.rclone", "fuse.grpcfuse",
+     "fakeowner", "drvfs", "autofs"],
+)  # fmt: skip
+@pytest.mark.parametrize("point", ["/", "/srv", "/srv/media", "/srv/media/films/of others"])
+def test_a_file_system_that_others_change_too_does_not_tell_all(kind: str, point: str) -> None:
+    escaped = point.replace(" ", "\\040")
+    text = "\n".join([*([LOCAL] if point != "/" else []), line(30, 20, escaped, kind), ""])
+    assert not events_tell_all(MEDIA, text.encode())
+
+
+@pytest.mark.parametrize(
+    ("mounts", "all_told"),
+    [
+        pytest.param([], True, id="nothing is known"),
+        pytest.param(["", "20", "20 1 8:1 / /"], True, id="no lines as they should be"),
+        pytest.param([LOCAL], True, id="one mount"),
+        # Beside the library.
+        pytest.param([LOCAL, line(30, 20, "/srv/media2", "nfs4")], True, id="the same beginning"),
+        pytest.param([LOCAL, line(30, 20, "/srv/other", "nfs4")], True, id="a sibling"),
+        pytest.param([LOCAL, line(30, 20, "/srv/med", "nfs4")], True, id="a shorter name"),
+        # Mounts over mounts: the last one is met, whatever the order of lines.
+        pytest.param(
+            [LOCAL, line(30, 20, "/srv/media", "nfs4"), line(31, 30, "/srv/media", "ext4")],
+            True,
+            id="a disk over a network",
+        ),
+        pytest.param(
+            [line(31, 30, "/srv/media", "nfs4"), line(30, 20, "/srv/media", "ext4"), LOCAL],
+            False,
+            id="a network over a disk",
+        ),
+        pytest.param(
+            [LOCAL, line(30, 20, "/srv/media", "autofs"), line(31, 30, "/srv/media", "nfs4")],
+            False,
+            id="a network that autofs has mounted",
+        ),
+        pytest.param(
+            [LOCAL, line(30, 20, "/srv/media", "autofs"), line(31, 30, "/srv/media", "ext4")],
+            True,
+            id="a disk that systemd's automount has mounted",
+        ),
+        pytest.param(
+            [LOCAL, line(30, 20, "/srv/media/films", "nfs4"), line(31, 20, "/srv/media", "ext4")],
+            True,
+            id="a network below, covered by a disk mounted later",
+        ),
+        pytest.param(
+            [LOCAL, line(30, 20, "/srv/media/a/b", "nfs4"), line(31, 20, "/srv/media/a", "xfs")],
+            True,
+            id="a network further below, covered",
+        ),
+        pytest.param(
+            [
+                LOCAL,
+                line(30, 20, "/srv/media/a", "xfs"),
+                line(31, 30, "/srv/media/a/b", "xfs"),
+                line(32, 31, "/srv/media/a/b/c", "cifs"),
+            ],
+            False,
+            id="a network below disks below",
+        ),
+        pytest.param(
+            [LOCAL, line(30, 20, "/srv", "nfs4"), line(31, 30, "/srv/media", "ext4")],
+            True,
+            id="a disk within a network",
+        ),
+        # Parts of a file system, mounted elsewhere: it is still of its kind.
+        pytest.param(
+            [line(40, 7, "/", "overlay"), line(41, 40, "/srv/media", "ext4", root="/home/films")],
+            True,
+            id="a container's volume on a disk",
+        ),
+        pytest.param(
+            [line(40, 7, "/", "overlay"), line(41, 40, "/srv/media", "nfs4", root="/films")],
+            False,
+            id="a container's volume on a network",
+        ),
+        pytest.param(
+            [line(40, 40, "/", "rootfs"), line(41, 40, "/", "9p")], False, id="its own parent"
+        ),
+        pytest.param(
+            [line(41, 7, "/srv/media", "nfs4"), line(42, 7, "/proc", "proc")],
+            False,
+            id="a changed root that is no mount",
+        ),
+        pytest.param(
+            [LOCAL, "30 20 0:5 / /srv/media rw - fuse.sshfs me@there:/a\\040-\\040b rw"],
+            False,
+            id="no optional fields",
+        ),
+        pytest.param(
+            [LOCAL, "30 20 0:5 / /srv/media rw shared:1 master:2 propagate_from:3 - nfs4 a:/ rw"],
+            False,
+            id="several optional fields",
+        ),
+    ],
+)
+def test_what_counts_is_the_mount_that_is_met(mounts: list[str], all_told: bool) -> None:  # noqa: FBT001 # the answer is the table
+    assert events_tell_all(MEDIA, "\n".join(mounts).encode()) is all_told
+
+
+@pytest.mark.parametrize(
+    ("root", "point"),
+    [
+        ("/srv/my films", rb"/srv/my\040films"),
+        ("/srv/a\tb", rb"/srv/a\011b"),
+        ("/srv/a\nb", rb"/srv/a\012b"),
+        ("/srv/a\\040b", rb"/srv/a\134040b"),  # a name that looks like an escape itself
+        ("/srv/a#b", rb"/srv/a\043b"),
+        ("/srv/a\rb", b"/srv/a\rb"),
+        ("/srv/a\u2028b\x0c", "/srv/a\u2028b\x0c".encode()),  # ends of lines, elsewhere
+        ("/srv/Фильмы", "/srv/Фильмы".encode()),
+        (os.fsdecode(b"/srv/Gr\xfc\xdfe"), b"/srv/Gr\xfc\xdfe"),  # no UTF-8
+    ],
+)
+def test_names_are_read_as_the_kernel_writes_them(root: str, point: bytes) -> None:
+    network = line(30, 20, "HERE", "nfs4").encode().replace(b"HERE", point)
+    text = b"\n".join([LOCAL.encode(), network, b""])
+    assert not events_tell_all(Path(root), text)
+    assert events_tell_all(Path("/srv/other"), text)
+
+
+def test_this_machine_tells_all_of_its_memory_and_of_proc_nothing_else_is_asked() -> None:
+    kinds = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+    if " /dev/shm " not in kinds:
+        pytest.skip("there is no /dev/shm here")
+    assert events_tell_all(Path("/dev/shm"))  # noqa: S108 # nothing is written there
+
+
+# The signs
+
+
+@asynccontextmanager
+async def watched(root: Path) -> AsyncIterator[asyncio.Queue[None]]:
+    """Watch a folder; what comes is a sign each."""
+    signs: asyncio.Queue[None] = asyncio.Queue()
+
+    async def follow() -> None:
+        async with aclosing(changes(root)) as seen:
+            async for _ in seen:
+                signs.put_nowait(None)
+
+    task = asyncio.create_task(follow())
+    try:
+        async with asyncio.timeout(60):
+            while signs.empty():  # until the watch has begun
+                (root / "begun").touch()
+                await asyncio.sleep(0.1)
+            yield signs
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def next_sign(signs: asyncio.Queue[None]) -> None:
+    """Wait for a sign of what is done from now on."""
+    async with asyncio.timeout(60):
+        await signs.get()
+
+
+@pytest.mark.parametrize(
+    "name", ["film.mp4", "flycheck_film.mp4", "node_modules/film.mp4", "film.mp4~", "__pycache__/a"]
+)
+async def test_a_change_is_told_whatever_the_name(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    async with watched(tmp_path) as signs:
+        await asyncio.sleep(1.5)  # what came before has been told then
+        while not signs.empty():
+            signs.get_nowait()
+        file.write_bytes(b"x")
+        await next_sign(signs)
+
+
+async def test_a_folder_that_is_not_there_cannot_be_watched(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        await anext(changes(tmp_path / "nowhere"))
