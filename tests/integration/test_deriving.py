@@ -117,7 +117,10 @@ def test_a_video_has_posters_of_two_widths_that_browsers_may_keep(media: Path) -
         unpinned = ask(server.base, "/posters/film.mp4?w=500")
         assert Image.open(io.BytesIO(unpinned.body)).width == 640  # the next wider one
         assert unpinned.headers["Cache-Control"] == "no-cache"
-        assert ask(server.base, "/posters/film.mp4?w=wide").status == 400
+        for width in ("wide", "-1", "%C2%B2", "%D9%A3", "9" * 5000):
+            assert ask(server.base, f"/posters/film.mp4?w={width}").status == 400
+        widest = ask(server.base, "/posters/film.mp4?w=999999999")
+        assert Image.open(io.BytesIO(widest.body)).width == 640
 
 
 def test_a_storyboard_is_webvtt_whose_tiles_cover_the_film(media: Path) -> None:
