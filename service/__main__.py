@@ -54,9 +54,10 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 def main() -> int:
     """Run the service until a signal ends it. Gives the exit status where it could not start."""
-    arguments = _parse_arguments()
-    if arguments.command == "doctor":
-        return _examine(arguments.path, as_json=arguments.json)
+    if sys.argv[1:2] == ["doctor"]:
+        examination = _parse_examination(sys.argv[2:])
+        return _examine(examination.path, as_json=examination.json)
+    _parse_arguments()
     try:
         settings = load(os.environ)
         listener = listen(settings)
@@ -91,32 +92,35 @@ def _examine(path: Path | None, *, as_json: bool) -> int:
     return doctor.run(path or settings.media, settings.max_partial_size, as_json=as_json)
 
 
-def _parse_arguments() -> argparse.Namespace:
+def _parse_arguments() -> None:
     lines = [
         f"  {PREFIX}{name.upper():18} {field.description}"
         for name, field in Settings.model_fields.items()
     ]
     parser = argparse.ArgumentParser(
         prog="python -m service",
-        description="Put a folder of videos on the web.",
+        usage="%(prog)s [-h] [--version] | %(prog)s doctor [-h] [--json] [PATH]",
+        description="Put a folder of videos on the web; or, as a doctor, examine videos.",
         epilog="Settings, each an environment variable, or NAME_FILE naming a file that holds it:\n"
         + "\n".join(lines),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"Reelay {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="", required=False)
-    examine = commands.add_parser(
-        "doctor",
-        help="examine videos, and tell which will not play in browsers and what to do",
+    parser.parse_args()
+
+
+def _parse_examination(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m service doctor",
         description="Examine videos as the service does: will browsers play them, and well? "
         "Exits with 0 if nothing is unplayable, 1 if something is, 2 if there is nothing to "
         "examine.",
     )
-    examine.add_argument(
+    parser.add_argument(
         "path", nargs="?", type=Path, help="a file or a folder; without it, the library"
     )
-    examine.add_argument("--json", action="store_true", help="print one JSON object a file")
-    return parser.parse_args()
+    parser.add_argument("--json", action="store_true", help="print one JSON object a file")
+    return parser.parse_args(arguments)
 
 
 def listen(settings: Settings) -> socket.socket:

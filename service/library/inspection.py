@@ -8,9 +8,10 @@ from typing import Any, BinaryIO
 
 import av
 
+from service.library.bounded import BoundedFile
 from service.library.chapters import chapters_of
 from service.library.codecs import SampleEntry, codec_string
-from service.library.timing import Reader, Sample, key_frame_interval, sample, varies
+from service.library.timing import Sample, key_frame_interval, sample, varies
 from service.storage.boxes import index_at_front
 from service.storage.layout import layout_of
 
@@ -91,7 +92,7 @@ def metadata_of(file: BinaryIO, size: int) -> dict[str, Any]:
     Raises UnreadableError, MemoryError and OSError.
     """
     try:
-        reader = Reader(file)
+        reader = BoundedFile(file)
         with av.open(reader, options=OPTIONS, **ESCAPED) as container:
             told = _container(container, size)
             name = container.format.name
@@ -192,7 +193,7 @@ def _picture(stream: Any, context: Any) -> dict[str, Any]:
     }
 
 
-def _look_into(container: Any, reader: Reader, told: dict[str, Any]) -> None:
+def _look_into(container: Any, reader: BoundedFile, told: dict[str, Any]) -> None:
     """Tell of the first picture what headers do not: how its frames follow, how they are turned."""
     at = next((n for n, stream in enumerate(told["streams"]) if stream["kind"] == "video"), None)
     if at is None or container.streams[at].codec_context is None:

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Self
 
 import av
 
+from service.library.bounded import BoundedFile
 from service.library.inspection import ESCAPED, OPTIONS, UnreadableError
 
 MOST_READ = 1 << 31
@@ -22,29 +23,6 @@ _TIME_BASE = 1_000_000  # AV_TIME_BASE: microseconds
 _LAST = (1 << 63) - 1  # time stamps have 64 bits
 
 
-class _Bounded:
-    """A file that ends when MOST_READ has been read of it."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        file.seek(0)
-        self.renew()
-
-    def renew(self) -> None:
-        self._left = MOST_READ
-
-    def read(self, size: int) -> bytes:
-        piece = self._file.read(min(size, self._left))
-        self._left -= len(piece)
-        return piece
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-
 class Film:
     """An opened video. Times are in seconds from where players begin."""
 
@@ -52,7 +30,9 @@ class Film:
     @contextmanager
     def opened(cls, video: BinaryIO) -> Iterator[Self]:
         """Open `video`. Raises UnreadableError, MemoryError and OSError, now and later."""
-        file = _Bounded(video)
+        file = BoundedFile(video)
+        video.seek(0)
+        file.allow(MOST_READ)
         try:
             container = av.open(file, options=OPTIONS, **ESCAPED)
         except av.FFmpegError as error:
@@ -67,7 +47,7 @@ class Film:
                     raise
                 raise UnreadableError("The pictures of this video cannot be shown.") from error
 
-    def __init__(self, container: Any, file: _Bounded) -> None:
+    def __init__(self, container: Any, file: BoundedFile) -> None:
         self._container = container
         self._file = file
         self._indexed = True  # as far as is known
@@ -95,7 +75,7 @@ class Film:
             if packet.pts is not None
         )
         last = max(ends, default=0.0)
-        self._file.renew()
+        self._file.allow(MOST_READ)
         return last if last > 0 else None
 
     def covers(self) -> list[bytes]:

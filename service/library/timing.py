@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice, pairwise
 from statistics import median
-from typing import Any, BinaryIO
+from typing import Any
 
 import av
+
+from service.library.bounded import BoundedFile
 
 MOST_PACKETS = 1000
 """Packets of a sample: some 40 seconds of most films."""
@@ -28,31 +30,6 @@ MOST_UNDECODED = 32
 """Packets until the first frame: the longest reordering (ITU-T H.264 §A.3.1) is 16 frames."""
 
 
-class Reader:
-    """A file of which no more than an allowance is read, as if it ended there."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._left: int | None = None
-
-    def allow(self, size: int) -> None:
-        """Let `size` more bytes be read. Before the first call there is no bound."""
-        self._left = size
-
-    def read(self, size: int) -> bytes:
-        if self._left is None:
-            return self._file.read(size)
-        data = self._file.read(min(size, self._left))
-        self._left -= len(data)
-        return data
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-
 @dataclass(slots=True)
 class Sample:
     """What was seen of a stream. Times are in units of `time_base`, in order."""
@@ -68,7 +45,7 @@ class Sample:
     """The first frame, where it can be decoded."""
 
 
-def sample(container: Any, stream: Any, reader: Reader) -> Sample:
+def sample(container: Any, stream: Any, file: BoundedFile) -> Sample:
     """Look into a stream. What is damaged, or takes too much memory, ends the look and is no error.
 
     Raises OSError where the disk fails.
@@ -79,7 +56,7 @@ def sample(container: Any, stream: Any, reader: Reader) -> Sample:
     entries = _entries(stream)
     # MP4 and AVI count their frames, and list each.
     complete = bool(entries) and len(entries) >= min(stream.frames, MOST_ENTRIES) > 0
-    reader.allow(MOST_BYTES)
+    file.allow(MOST_BYTES)
     # Another thread's stack and picture would count against the bound on memory.
     stream.codec_context.thread_count = 1
     # IndexError is PyAV's on streams that appear on the way, as they may in a transport stream.
@@ -93,7 +70,7 @@ def sample(container: Any, stream: Any, reader: Reader) -> Sample:
     told.times.sort()
     told.end = told.times[-1] if told.times else None
     if "matroska" in container.format.name.split(","):
-        reader.allow(MOST_INDEX_BYTES)
+        file.allow(MOST_INDEX_BYTES)
         # It is when a place is sought that FFmpeg reads Cues that stand at the end.
         with suppress(av.FFmpegError):
             container.seek(0, stream=stream)

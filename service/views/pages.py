@@ -118,7 +118,8 @@ def _metadata_facts(metadata: Metadata) -> list[tuple[str, str]]:
         rows.append(("Bit rate", f"{metadata.bit_rate / 1e6:.2f} Mbit/s"))
     rows.append(("Container", metadata.container))
     if metadata.index_at_front is not None:
-        rows.append(("Index", "at the front" if metadata.index_at_front else "at the end"))
+        behind = "at the end; players get it in front" if metadata.fast_start else "at the end"
+        rows.append(("Index", "at the front" if metadata.index_at_front else behind))
     return rows
 
 

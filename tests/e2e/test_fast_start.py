@@ -1,12 +1,11 @@
 """A film whose index stands at its end, through the edge and its cache."""
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from browser import chromium
 from server import BLOCK, until, write
 from stack import Stack, running
 from wire import ask
@@ -67,13 +66,7 @@ def test_either_door_gives_its_own_bytes_whether_there_is_a_service_or_not(
 
 
 def test_chromium_plays_it_to_its_end(stack: Stack) -> None:
-    names = ("chromium", "google-chrome", "chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
-    assert path, f"none of {', '.join(names)} is installed"
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
-    arguments.append("--autoplay-policy=no-user-gesture-required")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+    with chromium(required=True) as browser:
         page = browser.new_context(ignore_https_errors=True, base_url=stack.base).new_page()
         asked: list[str] = []
         page.on("request", lambda r: asked.append(r.url) if "/media/" in r.url else None)

@@ -1,13 +1,13 @@
 """Chromium, in front of the stack, with the cap and the index wherever they may be."""
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from browser import chromium
+from playwright.sync_api import Browser, Page
 from server import until, write
 from stack import Stack, running
 from wire import ask
@@ -15,28 +15,12 @@ from wire import ask
 pytestmark = pytest.mark.stack
 
 SAMPLE = Path(__file__).parents[2] / "media" / "sample.mp4"
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    # A browser that knows H.264: the one that Playwright brings does not.
-    names = ("chromium", "google-chrome", "chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
-    assert path, f"none of {', '.join(names)} is installed"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+    with chromium(required=True) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

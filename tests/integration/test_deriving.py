@@ -4,7 +4,6 @@ import io
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -15,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from films import ffmpeg
 from PIL import Image
 from server import Server, serve, until, write
 from wire import ask
@@ -28,8 +28,6 @@ CUE = re.compile(r"(\S+) --> (\S+)\n(\S+)#xywh=(\d+),(\d+),(\d+),(\d+)")
 @pytest.fixture(scope="session")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a folder of real videos: a film, one with a text track and chapters, one of sound."""
-    if shutil.which("ffmpeg") is None:
-        pytest.skip("ffmpeg is not on PATH, and the films of these tests are made with it")
     folder = tmp_path_factory.mktemp("films")
     picture = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=10:duration=20")
     sound = ("-f", "lavfi", "-i", "sine=duration=20")
@@ -41,18 +39,14 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1\nSTART=0\nEND=10\ntitle=One\n"
         "[CHAPTER]\nTIMEBASE=1/1\nSTART=10\nEND=20\ntitle=Two\n"
     )
-    for arguments in (
-        (*picture, *sound, *h264, folder / "film.mp4"),
-        (
-            *(*picture, *sound, "-i", text, "-i", chapters, "-map_metadata", "3", *h264),
-            *("-map", "0", "-map", "1", "-map", "2", "-c:s", "mov_text"),
-            *("-metadata:s:s:0", "language=eng", folder / "text.mp4"),
-        ),
-        (*sound, "-c:a", "aac", folder / "sound.m4a"),
-    ):
-        subprocess.run(
-            ["ffmpeg", "-nostdin", "-v", "error", "-y", *arguments], check=True, timeout=120
-        )
+    ffmpeg(folder / "film.mp4", *picture, *sound, *h264)
+    ffmpeg(
+        folder / "text.mp4",
+        *(*picture, *sound, "-i", text, "-i", chapters, "-map_metadata", "3", *h264),
+        *("-map", "0", "-map", "1", "-map", "2", "-c:s", "mov_text"),
+        *("-metadata:s:s:0", "language=eng"),
+    )
+    ffmpeg(folder / "sound.m4a", *sound, "-c:a", "aac")
     text.unlink()
     chapters.unlink()
     return folder
@@ -243,7 +237,7 @@ def test_a_restart_makes_nothing_again(media: Path) -> None:
 
 def test_what_was_damaged_or_lost_is_made_again_as_it_was(media: Path) -> None:
     with serve(media) as server:
-        told = until_derived(server, "film.mp4")["film.mp4"]
+        told = until_derived(server, "film.mp4", "text.mp4", "sound.m4a")["film.mp4"]
         url = told["poster"]["pictures"][0]["url"]
         good = ask(server.base, url).body
         folder = media.parent / "derived"

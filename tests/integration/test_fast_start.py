@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from boxes import FTYP, box, boxes, index_of
+from browser import chromium
 from cases import ConditionCase, condition_cases
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route
 from server import BLOCK, Server, serve, until, write
 from wire import Answer, ask
 
@@ -347,17 +348,8 @@ def test_ffprobe_has_the_first_picture_after_one_request(
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    # A browser that knows H.264: the one that Playwright brings does not.
-    names = ("chromium", "google-chrome", "chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        pytest.skip(f"none of {', '.join(names)} is installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
-        )
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 FIRST_PICTURE = """async () => {

@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+from films import ffmpeg
 from server import Server, serve, until, write
 from wire import Answer, ask
 
@@ -27,19 +26,11 @@ FILES = [
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Make a real film whose tags say something, of which its name says nothing."""
-    if shutil.which("ffmpeg") is None:
-        pytest.skip("ffmpeg is not on PATH, and the clips of these tests are made with it")
-    file = tmp_path_factory.mktemp("clip") / "clip.mp4"
-    subprocess.run(
-        [
-            *("ffmpeg", "-nostdin", "-v", "error"),
-            *("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=1", "-c:v", "mpeg4"),
-            *("-metadata", "title=東京物語", "-metadata", "artist=Ozu Yasujirō", file),
-        ],
-        check=True,
-        timeout=120,
-    )
-    return file.read_bytes()
+    return ffmpeg(
+        tmp_path_factory.mktemp("clip") / "clip.mp4",
+        *("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=1", "-c:v", "mpeg4"),
+        *("-metadata", "title=東京物語", "-metadata", "artist=Ozu Yasujirō"),
+    ).read_bytes()
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ from fractions import Fraction
 
 import pytest
 
-from service.library.timing import Reader, Sample, key_frame_interval, varies
+from service.library.bounded import BoundedFile
+from service.library.timing import Sample, key_frame_interval, varies
 
 MS = Fraction(1, 1000)
 
@@ -52,7 +53,7 @@ def test_frames_that_last_differently_long(times: list[int], *, expected: bool |
 
 
 def test_a_reader_ends_where_its_allowance_does() -> None:
-    reader = Reader(io.BytesIO(bytes(100)))
+    reader = BoundedFile(io.BytesIO(bytes(100)))
     assert len(reader.read(50)) == 50
     reader.seek(0)
     reader.allow(30)
