@@ -88,15 +88,23 @@ class Derived:
         return layout.facts
 
     def blob(self, kind: str, name: str, number: int) -> bytes | None:
-        """Give the bytes of this number, counted from 0, if they are there and as they were."""
+        """Give the bytes of this number, counted from 0, if they are there and as they were.
+
+        What turns out to be damaged is dropped; what only cannot be read now is not.
+        """
         try:
             with self._file(kind, name).open("rb", buffering=0) as file:
                 start, length, digest = _layout(file.fileno()).blobs[number]
                 data = os.pread(file.fileno(), length, start)
                 self._note_use(file.fileno())
-        except (OSError, ValueError, IndexError):
+            if _digest(data) == digest:
+                return data
+        except (OSError, IndexError):
             return None
-        return data if _digest(data) == digest else None
+        except ValueError:
+            pass
+        self._drop(kind, name)
+        return None
 
     def save(self, kind: str, name: str, facts: bytes, blobs: Sequence[bytes] = ()) -> bool:
         """Write atomically, so that a reader or a second writer never sees half a file.
@@ -123,8 +131,7 @@ class Derived:
             return False
         return True
 
-    def drop(self, kind: str, name: str) -> None:
-        """Remove what turned out to be damaged."""
+    def _drop(self, kind: str, name: str) -> None:
         with suppress(OSError):
             self._file(kind, name).unlink()
 

@@ -22,7 +22,7 @@ from service.library.facts import (
     Subject,
     artefact,
 )
-from service.library.making import ClaimedError, Job, Maker, NotMadeError
+from service.library.making import ClaimedError, Job, Maker, NotKeptError, NotMadeError
 from service.library.probed import metadata_name
 from service.library.video import State as VideoState
 from service.library.workers import Pool
@@ -36,6 +36,8 @@ _OTHERS_TURN = 2.0
 # Seconds after which what failed for no fault of the file's is tried again; twice as many after
 # each failure, up to the second of these.
 _TRY_AGAIN, _TRY_AGAIN_AT_MOST = 60.0, 3600.0
+# Seconds for which nothing is made unasked when what was made could not be kept.
+_PAUSE = 60.0
 
 # Seconds between two looks at how much the folder holds.
 _SWEEP_INTERVAL = 3600.0
@@ -68,6 +70,7 @@ class Deriver:
         """Made by this replica, or by another one."""
         self._failures: Counter[str] = Counter()
         """How often each failed for no fault of the file's."""
+        self._pause: asyncio.TimerHandle | None = None
         self._counts: Counter[tuple[Kind, State]] = Counter()
         self._work = asyncio.Event()
         self._changed = asyncio.Event()
@@ -116,15 +119,12 @@ class Deriver:
 
     def progress(self, kind: Kind) -> tuple[int, int]:
         """Give how many have been made, and how many there are to be."""
-        made = self._counts[kind, State.READY]
-        return made, made + self._count(kind, State.WAITING)
+        return (made := self._counts[kind, State.READY]), made + self._count(kind, State.WAITING)
 
     def request(self, path: str, kind: Kind) -> None:
         """Have something made before everything else, where it is not there."""
         name = self._name(path, kind)
-        if name is None or name in self._under_way:
-            return
-        if name in self._known:
+        if name is None or name in self._under_way or name in self._known:
             return
         self._waiting[kind].pop(name, None)
         self._requested.pop(name, None)
@@ -138,7 +138,7 @@ class Deriver:
             return None
         data = await asyncio.to_thread(self._derived.blob, kind, name, number)
         if data is None:
-            await self._make_anew(path, kind, name)
+            self._make_anew(path, kind, name)
         return data
 
     async def facts(self, path: str, kind: Kind) -> Facts:
@@ -148,9 +148,8 @@ class Deriver:
             return None
         kept = await asyncio.to_thread(self._maker.load, kind, name)
         if kept is None:
-            await self._make_anew(path, kind, name)
-            return None
-        return kept[0]
+            self._make_anew(path, kind, name)
+        return kept[0] if kept else None
 
     def _name(self, path: str, kind: Kind) -> str | None:
         subject = self._subjects.get(path)
@@ -178,8 +177,7 @@ class Deriver:
         if known:
             self._counts[known[0], known[1].state] -= 1
 
-    async def _make_anew(self, path: str, kind: Kind, name: str) -> None:
-        await asyncio.to_thread(self._derived.drop, kind, name)
+    def _make_anew(self, path: str, kind: Kind, name: str) -> None:
         self._forget(name)
         self.request(path, kind)
 
@@ -192,7 +190,7 @@ class Deriver:
             look = await asyncio.to_thread(self._look, self._subjects, looked_at)
             for name in look.gone:
                 self._forget(name)
-                del self._failures[name]
+                self._failures.pop(name, None)
                 self._requested.pop(name, None)
                 for waiting in self._waiting.values():
                     waiting.pop(name, None)
@@ -229,22 +227,25 @@ class Deriver:
             try:
                 facts = await self._maker.make(job)
                 self._under_way.pop(job.name)
+                self._failures.pop(job.name, None)
                 self._learn(job, facts)
             except ClaimedError:
                 asyncio.get_running_loop().call_later(_OTHERS_TURN, self._put_back, job)
             except NotMadeError as error:
                 self._note_failure(job, str(error))
+                if isinstance(error, NotKeptError) and self._pause is None:
+                    self._pause = asyncio.get_running_loop().call_later(_PAUSE, self._resume)
             except Exception:  # noqa: BLE001 # the others are made all the same
                 _log.exception("deriving failed", path=job.subject.video.path, kind=job.kind)
                 self._note_failure(job, "The server failed over it: see its log.")
             if self._derived.is_over:
-                await self._sweep()
+                await asyncio.to_thread(self._sweep)
             if not self._under_way and not self._has_work():
                 self._pool.rest()
 
     def _has_work(self) -> bool:
-        in_background = not self._derived.is_full and any(self._waiting.values())
-        return in_background or bool(self._requested)
+        in_background = self._pause is None and not self._derived.is_full
+        return bool(self._requested) or (in_background and any(self._waiting.values()))
 
     async def _next(self) -> Job:
         while not self._has_work():
@@ -271,12 +272,16 @@ class Deriver:
         self._failures[job.name] = min(self._failures[job.name] + 1, 10)
         asyncio.get_running_loop().call_later(seconds, self._put_back, job)
 
-    async def _sweep(self) -> None:
-        await asyncio.to_thread(lambda: self._derived.sweep(_metadata(self._subjects)))
+    def _resume(self) -> None:
+        self._pause = None
+        self._work.set()
+
+    def _sweep(self) -> None:
+        self._derived.sweep(_metadata(self._subjects))
 
     async def _sweep_always(self) -> None:
         while True:
-            await self._sweep()
+            await asyncio.to_thread(self._sweep)
             self._work.set()  # there may be room now
             await asyncio.sleep(_SWEEP_INTERVAL)
 

@@ -40,6 +40,10 @@ class NotMadeError(Exception):
     """It could not be made now, for no fault of the file's. Its text is a sentence."""
 
 
+class NotKeptError(NotMadeError):
+    """It was made in vain: there is no room for it, or no right to write."""
+
+
 class ClaimedError(Exception):
     """Another process is making it."""
 
@@ -81,7 +85,7 @@ class Maker:
             save = self._derived.save
             if not await asyncio.to_thread(save, job.kind, job.name, write_facts(facts), blobs):
                 self._count(job, "not kept")
-                raise NotMadeError("It cannot be kept: see the server's log.")
+                raise NotKeptError("It cannot be kept: see the server's log.")
         finally:
             os.close(claim)
         outcome = "nothing" if facts is None else "complete"

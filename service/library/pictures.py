@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from av.filter import Graph
 from av.sidedata.sidedata import Type as SideDataType
-from PIL import Image, ImageOps
+from PIL import Image
 
 from service.library import tone
 
@@ -43,6 +43,17 @@ _TURNS = {
     (True, True, False): Image.Transpose.ROTATE_270,  # Pillow turns anticlockwise
     (True, False, True): Image.Transpose.ROTATE_90,
     (True, True, True): Image.Transpose.TRANSVERSE,
+}
+
+# By Exif's orientation (Exif 2.32 §4.6.4); 1 is upright.
+_ORIENTATIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
 }
 
 
@@ -96,7 +107,7 @@ def webp(picture: Image.Image, quality: int) -> bytes:
 
 
 def _opaque(picture: Image.Image, widest: int, tallest: int) -> Image.Image:
-    orientation = picture.getexif().get(0x0112, 1)  # Exif 2.32 §4.6.4
+    orientation = _orientation(picture)
     if picture.mode.startswith("I;16"):  # Pillow would cut off, not divide
         picture = picture.convert("I").point(lambda value: value / 256).convert("L")
     elif picture.format == "JPEG":
@@ -106,12 +117,19 @@ def _opaque(picture: Image.Image, widest: int, tallest: int) -> Image.Image:
     aside = orientation in {5, 6, 7, 8}
     bounds = (tallest, widest) if aside else (widest, tallest)
     seen = seen.resize(fitted(*seen.size, *bounds), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    seen.getexif()[0x0112] = orientation
-    seen = ImageOps.exif_transpose(seen)
+    if orientation in _ORIENTATIONS:
+        seen = seen.transpose(_ORIENTATIONS[orientation])
     if not transparent:
         return seen
     ground = Image.new("RGBA", seen.size, (*GROUND, 255))
     return Image.alpha_composite(ground, seen).convert("RGB")
+
+
+def _orientation(picture: Image.Image) -> Any:
+    try:
+        return picture.getexif().get(0x0112, 1)
+    except Exception:  # noqa: BLE001 - notes that are damaged are no damage to the picture
+        return 1
 
 
 def _turn(frame: Any) -> tuple[bool, bool, bool]:

@@ -92,19 +92,27 @@ def answer_to(request: dict[str, Any]) -> tuple[_Told, Sequence[bytes]]:
         return _problem(str(error))
     except MemoryError:
         return _problem("Reading the file takes more memory than is allowed.")
-    except FileNotFoundError:
-        return _problem("The file is gone.", lasting=False)
-    except PermissionError:
-        return _problem("The file may not be read: permission denied.", lasting=False)
+    except FileNotFoundError as error:
+        return _problem(f"{_which(error, request)} is gone.", lasting=False)
+    except PermissionError as error:
+        which = _which(error, request)
+        return _problem(f"{which} may not be read: permission denied.", lasting=False)
     except OSError as error:
         reason = error.strerror or "input/output error"
-        return _problem(f"The file could not be read: {reason}.", lasting=False)
+        return _problem(f"{_which(error, request)} could not be read: {reason}.", lasting=False)
     except Exception:  # noqa: BLE001 # whatever a damaged file can do to who reads it
         traceback.print_exc()
         return _problem("Reading the file failed: see the server's log.")
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
+
+
+def _which(error: OSError, request: dict[str, Any]) -> str:
+    """Tell a file beside the video from the video, by its name alone: paths are for nobody."""
+    path = error.filename
+    beside = isinstance(path, str) and path != request.get("path")
+    return f"The file {Path(path).name}" if beside else "The file"
 
 
 def _problem(reason: str, *, lasting: bool = True) -> tuple[_Told, Sequence[bytes]]:

@@ -16,8 +16,9 @@ from typing import Any, Literal, Self, TypeVar
 
 import service
 
-LONGEST_ANSWER = 1 << 20
-"""Bytes. FFmpeg opens 1000 streams at most (its max_streams), each some 250 bytes of answer."""
+LONGEST_ANSWER = 1 << 23
+"""Bytes. The longest are 1000 chapters with titles of 500 characters, of which JSON makes twelve
+bytes each."""
 
 MOST_BYTES = 1 << 26
 """Bytes that may follow an answer, in all."""

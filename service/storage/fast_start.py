@@ -13,7 +13,7 @@ from service.protocol.conditions import Validators
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
 from service.storage.base import Source, Storage
-from service.storage.layout import SUFFIX, Asking, Layout, advance, lay_out
+from service.storage.layout import SUFFIX, Layout, advance, lay_out
 from service.storage.pieces import Pieces
 
 # Files of which it is remembered whether they are laid out anew: some 300 bytes each.
@@ -22,11 +22,9 @@ _MOST_FILES = 10_000
 # Bytes of rewritten indexes that are remembered. A film's of two hours has 2 to 4 MB.
 _MOST_BYTES = 64 * 1024**2
 
-# Bytes of an index that is rewritten without a thread: it takes less than 10 ms.
+# Bytes of an index that is rewritten without a thread: it takes less than 10 ms. Of longer ones one
+# is rewritten at a time: some four copies are held.
 _SHORT = 64 * 1024
-
-# Bytes of an index from which it is brought in alone: of 64 MiB some four copies are held.
-_LARGE = 8 * 1024**2
 
 # Seconds that a read may take: others wait for it, and a disk may hang.
 _LONGEST = 30.0
@@ -46,7 +44,7 @@ class FastStart:
         self._bytes = 0
         self._as_they_are: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._under_way: dict[tuple[str, str], asyncio.Task[Layout | None]] = {}
-        self._large = asyncio.Lock()
+        self._turn = asyncio.Lock()
 
     async def open(self, path: str, pin: str | None) -> Source:
         """Open a media file by its path, in the layout that `pin` names, or else players' own.
@@ -82,7 +80,7 @@ class FastStart:
         source = await self._storage.open(path)  # who asked may close theirs
         try:
             current = source.representation.validators
-            layout = await _lay_out(source, self._large)
+            layout = await _lay_out(source, self._turn)
         except ChangedError as error:  # no response has begun
             raise StorageError("The file is being changed.") from error
         finally:
@@ -106,28 +104,28 @@ class FastStart:
             self._bytes -= len(oldest.index)
 
 
-async def _lay_out(source: Source, large: asyncio.Lock) -> Layout | None:
+async def _lay_out(source: Source, turn: asyncio.Lock) -> Layout | None:
     asking = lay_out(source.representation.size)
     step = advance(asking, None)
     while isinstance(step, Span):
-        if step.length <= _LARGE:
-            step = await _answer(asking, source, step)
-        else:
-            async with large:
-                step = await _answer(asking, source, step)
+        if step.length <= _SHORT:
+            step = advance(asking, await _read(source, step))
+            continue
+        # First what the disk may take its time for, of which nothing is kept. So one at a time is
+        # in memory, the loop waits for one other thread, and no disk holds up the files of another.
+        await _read(source, step, keep=False)
+        async with turn:
+            step = await asyncio.to_thread(advance, asking, await _read(source, step))
     return step
 
 
-async def _answer(asking: Asking, source: Source, span: Span) -> Span | Layout | None:
-    """Read what was asked for and hand it over. Raises ChangedError, StorageError."""
+async def _read(source: Source, span: Span, *, keep: bool = True) -> bytes:
+    """Read what was asked for, and keep it or not. Raises ChangedError, StorageError."""
     try:
         async with asyncio.timeout(_LONGEST), aclosing(source.read(span, Pieces())) as pieces:
-            data = b"".join([piece async for piece in pieces])
+            return b"".join([piece async for piece in pieces if keep])
     except TimeoutError as error:
         raise StorageError("The file takes too long to be read.") from error
-    if len(data) <= _SHORT:
-        return advance(asking, data)
-    return await asyncio.to_thread(advance, asking, data)
 
 
 class LaidOutSource:

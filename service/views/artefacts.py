@@ -1,6 +1,8 @@
 """What is derived from videos: posters, storyboards, captions. What is not there yet is made next,
 and meanwhile not found."""
 
+import re
+
 from quart import Response, request
 
 from service.errors import InvalidRequestError, NotFoundError, RefusedError
@@ -13,6 +15,7 @@ from service.views import links
 from service.views.in_memory import answer
 
 _RETRY_AFTER = "5"  # seconds
+_WIDTH = re.compile("[0-9]{1,9}")  # pixels; Python refuses to read numbers of thousands of digits
 _VTT = "text/vtt; charset=utf-8"
 
 
@@ -27,7 +30,7 @@ class ArtefactViews:
         subject = self._ready(path, Kind.POSTER)
         widths = [width for width, _ in self._deriver.of(path, Kind.POSTER).sizes]
         wanted = request.args.get("w", "0")
-        if not wanted.isdecimal():
+        if not _WIDTH.fullmatch(wanted):
             raise InvalidRequestError("w: should be a number of pixels.")
         number = next((n for n, width in enumerate(widths) if width >= int(wanted)), -1)
         data = await self._deriver.blob(path, Kind.POSTER, number % len(widths))

@@ -1,6 +1,8 @@
 """A video as the JSON interface tells it. These models are the schema: `/openapi.json` is made from
 them."""
 
+from collections.abc import Iterable
+from itertools import product
 from typing import NamedTuple
 
 from pydantic import Field
@@ -102,6 +104,12 @@ class Items:
             item = self._make(video)
             self._made[video.path] = (known, item)
         return item
+
+    def look_at(self, paths: Iterable[str], kinds: Iterable[Kind] = Kind) -> None:
+        """Have what somebody looks at made before everything else: the first of it first."""
+        for path, kind in reversed(list(product(paths, kinds))):
+            if self._deriver.of(path, kind).state is State.WAITING:
+                self._deriver.request(path, kind)
 
     def progress(self) -> dict[str, tuple[int, int]]:
         """Give of each kind that is being made how many are, and how many there will be."""

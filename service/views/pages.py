@@ -7,6 +7,7 @@ from quart import render_template
 from quart_schema import validate_querystring
 
 from service.library.catalogue import SORTS
+from service.library.facts import Kind
 from service.library.folders import parents
 from service.library.library import Library
 from service.library.titles import folder_title
@@ -53,6 +54,7 @@ class PageViews:
         """List the library."""
         asked = query_args
         page = look_up(self._library, asked)
+        self._items.look_at((video.path for video in page.videos), [Kind.POSTER])
         cards = [Card(self._items.of(video), details(video)) for video in page.videos]
         return await render_template(
             "library.html",
@@ -72,6 +74,7 @@ class PageViews:
     async def watch(self, path: str) -> str:
         """Play one video."""
         video = self._items.of(find(self._library, path))
+        self._items.look_at([path])
         streams = video.metadata.streams if video.metadata else ()
         return await render_template(
             "watch.html",

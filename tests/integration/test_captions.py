@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,13 @@ from webvtt_rules import require_valid
 
 from service.library import embedded
 from service.library.captions import Captions, captions_of
+from service.library.chapters import LONGEST_TITLE, MOST
 from service.library.embedded import Reader
+from service.library.facts import CaptionsFacts, write_facts
+from service.library.sidecars import MOST as MOST_SIDECARS
 from service.library.subrip import webvtt_of
 from service.library.video import Chapter, Track
+from service.library.workers import LONGEST_ANSWER
 
 ENGLISH = """1
 00:00:00,500 --> 00:00:02,000
@@ -283,6 +288,27 @@ def in_browser(browser: Browser, text: str) -> list[dict[str, Any]]:
         return list(json.loads(json.dumps(cues)))
     finally:
         page.close()
+
+
+def test_the_most_that_can_be_told_of_captions_is_an_answer() -> None:
+    clapper = "\N{CLAPPER BOARD}"  # JSON makes twelve bytes of it
+    times = (f"{second // 60:02}:{second % 60:02}" for second in range(MOST + 1))
+    chapters = "\n\n".join(
+        f"{start}.000 --> {end}.000\n{clapper * LONGEST_TITLE}" for start, end in pairwise(times)
+    )
+    beside = {"a.chapters.vtt": BytesIO(f"WEBVTT\n\n{chapters}".encode())}
+    for number in range(MOST_SIDECARS):  # a name has 255 bytes
+        beside[f"a.{number}.{clapper * 61}.srt"] = BytesIO(GERMAN.encode())
+        beside[f"a.{number}.{clapper * 60}x.srt"] = BytesIO(b"neither of the two")
+    told = captions_of("a.mp4", BytesIO(b"no video"), beside)
+    assert len(told.chapters) == MOST
+    assert (len(told.tracks), len(told.problems)) == (MOST_SIDECARS + 1, MOST_SIDECARS)
+    facts = CaptionsFacts(
+        tracks=tuple(track for track, _ in told.tracks),
+        chapters=told.chapters,
+        problems=told.problems,
+    )
+    assert len(json.dumps({"facts": write_facts(facts).decode()})) < LONGEST_ANSWER
 
 
 def test_a_browser_shows_what_subrip_meant(browser: Browser) -> None:

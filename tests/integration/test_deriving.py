@@ -111,7 +111,10 @@ def test_a_video_has_posters_of_two_widths_that_browsers_may_keep(media: Path) -
         unpinned = ask(server.base, "/posters/film.mp4?w=500")
         assert Image.open(io.BytesIO(unpinned.body)).width == 640  # the next wider one
         assert unpinned.headers["Cache-Control"] == "no-cache"
-        assert ask(server.base, "/posters/film.mp4?w=wide").status == 400
+        for width in ("wide", "-1", "%C2%B2", "%D9%A3", "9" * 5000):
+            assert ask(server.base, f"/posters/film.mp4?w={width}").status == 400
+        widest = ask(server.base, "/posters/film.mp4?w=999999999")
+        assert Image.open(io.BytesIO(widest.body)).width == 640
 
 
 def test_a_storyboard_is_webvtt_whose_tiles_cover_the_film(media: Path) -> None:
@@ -292,6 +295,15 @@ def children_of(pid: int) -> list[int]:
     return [int(line) for line in listing.stdout.split()]
 
 
+def idle_worker(server: Server) -> int | None:
+    """Give the process that makes things, if it runs."""
+    for pid in children_of(server.process.pid):
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if b"idle" in arguments and os.sched_getscheduler(pid) == os.SCHED_IDLE:
+            return pid
+    return None
+
+
 def runs(pid: int) -> bool:
     """Whether a process has not ended, be it that nobody has reaped it."""
     try:
@@ -313,19 +325,35 @@ def test_two_replicas_that_share_the_folder_make_each_thing_once(media: Path, fi
     assert min(made) > 0
 
 
+def test_what_somebody_looks_at_is_made_first(media: Path, films: Path) -> None:
+    for number in range(8):
+        write(media, f"more/{number}.mp4", (films / "film.mp4").read_bytes(), HOUR + number)
+
+    def is_listed(server: Server) -> bool:
+        return bool(video(server, "more/7.mp4")["state"] == "probed")
+
+    with serve(media) as server:
+        until(lambda: is_listed(server) or None, "all is probed")
+        pid = until(lambda: idle_worker(server), "a worker runs")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            assert ask(server.base, "/watch/more/7.mp4").status == 200
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        until_derived(server, "film.mp4", *(f"more/{number}.mp4" for number in range(8)))
+    at = {
+        kind: sorted(file.stat().st_mtime for file in (media.parent / "derived" / kind).glob("*/*"))
+        for kind in ("poster", "storyboard")
+    }
+    assert at["storyboard"][0] < at["poster"][-1]  # else those come when all posters are there
+    assert at["storyboard"][1] > at["poster"][-1]
+
+
 def test_derivation_is_done_when_nobody_else_wants_the_processor(media: Path, films: Path) -> None:
     for number in range(6):
         write(media, f"more/{number}.mp4", (films / "film.mp4").read_bytes(), HOUR + number)
     with serve(media) as server:
-
-        def idle_worker() -> int | None:
-            for pid in children_of(server.process.pid):
-                arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                if b"idle" in arguments and os.sched_getscheduler(pid) == os.SCHED_IDLE:
-                    return pid
-            return None
-
-        pid = until(idle_worker, "a worker runs")
+        pid = until(lambda: idle_worker(server), "a worker runs")
         limits = Path(f"/proc/{pid}/limits").read_text()
         address_space = next(line for line in limits.splitlines() if "address space" in line)
         assert int(address_space.split()[3]) < 8 << 30

@@ -22,6 +22,7 @@ from service.library.inspection import metadata_of
 from service.library.probe import ProbeProblem, Prober
 from service.library.video import Metadata, Stream
 from service.library.workers import LONGEST_ANSWER, MOST_BYTES
+from service.storage.files import revision
 
 WORKER = (sys.executable, "-m", "service.library.worker")
 
@@ -541,6 +542,29 @@ def test_what_is_not_the_files_doing_may_pass(tmp_path: Path, hindrance: str, re
     told = json.loads(run(source).stdout)
     assert reason in told["problem"]
     assert told["lasting"] is False
+
+
+@pytest.mark.parametrize(
+    ("hindrance", "problem"),
+    [
+        ("os.geteuid() or os.seteuid(65534)", "The file a.srt may not be read: permission denied."),
+        ("os.unlink(texts[0][0])", "The file a.srt is gone."),
+    ],
+)
+def test_a_file_beside_the_video_is_blamed_by_its_name_alone(
+    tmp_path: Path, hindrance: str, problem: str
+) -> None:
+    path, beside = mp4(tmp_path / "a.mp4"), tmp_path / "a.srt"
+    beside.write_text("1\n00:00:01,000 --> 00:00:02,000\nText\n")
+    tmp_path.chmod(0o755)
+    beside.chmod(0)
+    texts = [["./a.srt", revision(beside.stat())]]
+    request = {"task": "captions", "path": "a.mp4", "revision": revision(path.stat())}
+    source = (
+        f"import json; texts = {texts!r}; os.chdir({str(tmp_path)!r}); {hindrance}; "
+        f"print(json.dumps(worker.answer_to({request!r} | {{'texts': texts}})[0]))"
+    )
+    assert json.loads(run(source).stdout) == {"problem": problem, "lasting": False}
 
 
 class FailingDisk(io.FileIO):

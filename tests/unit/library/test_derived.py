@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -73,6 +74,26 @@ def test_bytes_of_a_number_that_is_not_there_are_none(folder: Path) -> None:
     assert derived.blob(KIND, NAME, len(BLOBS)) is None
 
 
+def test_what_is_damaged_is_dropped_and_what_cannot_be_read_now_is_not(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    derived = Derived(folder, ROOM)
+    derived.save(KIND, NAME, FACTS, [b"one"])
+    with monkeypatch.context() as patch:
+
+        def pread(*_: int) -> bytes:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        patch.setattr(os, "pread", pread)
+        assert derived.blob(KIND, NAME, 0) is None
+    assert derived.blob(KIND, NAME, 1) is None
+    assert derived.blob(KIND, NAME, 0) == b"one"
+    (file,) = files(folder)
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    assert derived.blob(KIND, NAME, 0) is None
+    assert files(folder) == []
+
+
 def test_the_last_one_kept_counts(folder: Path) -> None:
     derived = Derived(folder, ROOM)
     derived.save(KIND, NAME, b"first")
@@ -102,15 +123,19 @@ def test_every_damaged_or_missing_byte_is_noticed(folder: Path) -> None:
     (file,) = files(folder)
     whole = file.read_bytes()
     for at in range(len(whole)):
-        file.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-        told = (derived.load(KIND, NAME), derived.blob(KIND, NAME, 0), derived.blob(KIND, NAME, 1))
-        expected: tuple[bytes | None, ...] = (FACTS, b"abc", b"def")
+        damaged_file = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+        file.write_bytes(damaged_file)
+        told = [derived.load(KIND, NAME)]
+        for number in (0, 1):
+            file.write_bytes(damaged_file)  # it is dropped where it is seen to be damaged
+            told.append(derived.blob(KIND, NAME, number))
+        expected: list[bytes | None] = [FACTS, b"abc", b"def"]
         if at >= len(whole) - 6:  # one of the two blobs; what else there is, is as it was
             damaged = 1 if at < len(whole) - 3 else 2
-            expected = tuple(None if n == damaged else part for n, part in enumerate(expected))
+            expected[damaged] = None
             assert told == expected
         else:
-            assert told == (None, None, None), at
+            assert told == [None, None, None], at
         file.write_bytes(whole[:at])
         assert derived.load(KIND, NAME) is None, at
     derived.save(KIND, NAME, FACTS, BLOBS)
@@ -153,7 +178,7 @@ def test_a_folder_that_cannot_be_written_only_warns(tmp_path: Path, how: str) ->
         assert not derived.save(KIND, NAME, FACTS)
         assert derived.load(KIND, NAME) is None
         derived.sweep()
-        derived.drop(KIND, NAME)
+        assert derived.blob(KIND, NAME, 0) is None
     (line,) = lines
     assert line["log_level"] == "warning"
     assert str(folder) in line["folder"]

@@ -11,7 +11,7 @@ from service.library import deriver as module
 from service.library.derived import Derived
 from service.library.deriver import Deriver
 from service.library.facts import Companions, Kind, State, Subject
-from service.library.making import Maker
+from service.library.making import Job, Maker
 from service.library.video import Chapter, Metadata, Stream, Video
 from service.library.video import State as VideoState
 from service.library.workers import Pool
@@ -75,7 +75,9 @@ class Bench:
         return deriver
 
     def do(self, source: str) -> None:
-        (self.folder / "do").write_text(source)
+        new = self.folder / "do.new"  # a worker may be about to read it
+        new.write_text(source)
+        new.rename(self.folder / "do")
 
     def hold(self) -> None:
         (self.folder / "hold").touch()
@@ -269,6 +271,43 @@ async def test_what_failed_for_no_fault_of_the_files_is_tried_again(
     bench.do(NOTHING)
     await bench.until(lambda: deriver.of("a.mp4", Kind.POSTER).state is State.NONE)
     assert bench.asked().count("poster a.mp4") >= 2
+
+
+async def test_what_failed_for_no_fault_of_the_files_is_tried_again_less_and_less_often(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deriver = bench.start()
+    delays: list[float] = []
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "call_later", lambda delay, *_: delays.append(delay))
+    for number in range(8):
+        job = Job(Kind.POSTER, Subject.of(film("a.mp4")), "b" * 32)
+        deriver._note_failure(job, f"It failed for the {number + 1}th time.")  # noqa: SLF001
+    assert delays == [60, 120, 240, 480, 960, 1920, 3600, 3600]
+
+
+async def test_where_nothing_can_be_kept_nothing_is_made_unasked_for_a_while(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_TRY_AGAIN", 0.5)
+    (bench.folder / "derived").write_text("a file where the folder goes")
+    deriver = bench.start()
+    deriver.follow(subjects(*(film(f"{number}.mp4") for number in range(4))))
+    await bench.until(lambda: deriver.of("0.mp4", Kind.POSTER).state is State.FAILED)
+    problem = deriver.of("0.mp4", Kind.POSTER).problem
+    assert problem == "It cannot be kept: see the server's log."
+    deriver.request("1.mp4", Kind.POSTER)  # what is asked for is tried all the same
+    await bench.until(lambda: deriver.of("1.mp4", Kind.POSTER).state is State.FAILED)
+    assert bench.asked() == ["poster 0.mp4", "poster 1.mp4"]
+    (bench.folder / "derived").unlink()
+    assert deriver._pause is not None  # noqa: SLF001
+    deriver._pause.cancel()  # noqa: SLF001
+    deriver._resume()  # noqa: SLF001 # as it does by itself in a minute
+    every = [f"{number}.mp4" for number in range(4)]
+    await bench.until(
+        lambda: all(deriver.of(path, kind).state is State.NONE for path in every for kind in Kind)
+    )
+    assert len(bench.asked()) == 8 + 2
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,15 @@ def test_a_picture_is_turned_as_its_exif_data_tell(
     assert blue_part[2] - blue_part[0] > 150
 
 
+def test_exif_data_that_are_damaged_are_no_damage_to_the_picture() -> None:
+    plain = written(halves(), "JPEG")
+    garbage = b"Exif\0\0neither of the two orders of bytes"
+    segment = b"\xff\xe1" + (len(garbage) + 2).to_bytes(2, "big") + garbage  # ITU-T T.81 §B.2.4.6
+    picture = seen(plain[:2] + segment + plain[2:])
+    assert picture.size == (64, 32)
+    assert picture.tobytes() == seen(plain).tobytes()
+
+
 def test_an_upright_picture_fits_the_bounds_once_it_is_turned() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -171,24 +171,26 @@ async def test_who_leaves_takes_nothing_from_those_who_wait(
     assert storage.opened == 3 + 1
 
 
-async def test_large_indexes_are_brought_in_one_after_another(
+async def test_one_long_index_at_a_time_is_in_memory(
     media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_work, most = 0, 0
-    answer = fast_start._answer  # noqa: SLF001
+    read = fast_start._read  # noqa: SLF001
 
-    async def counted(*given: Any) -> Any:
+    async def counted(*given: Any, keep: bool = True) -> Any:
         nonlocal at_work, most
+        if not keep:
+            return await read(*given, keep=False)
         at_work += 1
         most = max(most, at_work)
         await asyncio.sleep(0.001)
         try:
-            return await answer(*given)
+            return await read(*given)
         finally:
             at_work -= 1
 
-    monkeypatch.setattr(fast_start, "_LARGE", 8)  # not even a header is less
-    monkeypatch.setattr(fast_start, "_answer", counted)
+    monkeypatch.setattr(fast_start, "_SHORT", 8)  # not even a header is less
+    monkeypatch.setattr(fast_start, "_read", counted)
     for number in range(5):
         write(media, f"{number}.mp4", film(content(1000, number)))
     files = FastStart(LocalStorage(media))
