@@ -321,28 +321,31 @@ class Bench:
 
 @contextmanager
 def held(pid: int) -> Iterator[None]:
-    """Stop a process's children until the block ends."""
+    """Stop the processes that examine files for a service until the block ends."""
     stopped: set[int] = set()
     try:
-        while new := children(pid) - stopped:
-            for child in new:
+        for _ in range(3):
+            for worker in workers(pid) - stopped:
                 with suppress(ProcessLookupError):
-                    os.kill(child, signal.SIGSTOP)
-            stopped |= new
+                    os.kill(worker, signal.SIGSTOP)
+                stopped.add(worker)
             time.sleep(0.1)  # one may have been about to start
         yield
     finally:
-        for child in stopped:
+        for worker in stopped:
             with suppress(ProcessLookupError):
-                os.kill(child, signal.SIGCONT)
+                os.kill(worker, signal.SIGCONT)
 
 
-def children(pid: int) -> set[int]:
-    """Find the processes that another one has started."""
+def workers(pid: int) -> set[int]:
+    """Find the processes that examine files for another one.
+
+    Not those that are about to become one: until then the service waits, and viewers would, too.
+    """
     listing = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, check=False
-    )
-    return {int(line) for line in listing.stdout.split()}
+        ["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+    ).stdout
+    return {int(line.split()[0]) for line in listing.splitlines() if ".library.worker" in line}
 
 
 def videos(server: Server) -> float:
