@@ -28,8 +28,10 @@ _log = structlog.get_logger()
 
 # Seconds. While a large file is copied in, events come without end: scans must leave pauses.
 _LEAST_PAUSE = 1.0
-# A new catalogue is built at most this often while probing goes on, as building takes time, too.
-_SHOW_INTERVAL = 1.0
+# While probing goes on, a new catalogue is built at most this often; and where that takes long, so
+# seldom that of the viewers not one in a hundred meets with it, but never more seldom than this.
+_LEAST_SHOW_PAUSE, _MOST_SHOW_PAUSE = 1.0, 30.0
+_SHOW_PAUSE = 100  # times what building took
 
 
 class Prober(Protocol):
@@ -171,7 +173,7 @@ class Library:
         while True:
             await self._unprobed.wait()
             self._unprobed.clear()
-            missing, shown = self._missing, time.monotonic()
+            missing, next_show = self._missing, time.monotonic() + _LEAST_SHOW_PAUSE
             for entry in missing:
                 known = self._known.get((entry.path, entry.revision))
                 if known and known.counts(entry):
@@ -182,9 +184,11 @@ class Library:
                     _log.exception("a probe failed", path=entry.path)
                 if self._missing is not missing:
                     break  # a newer scan knows better what is missing, and has set the event
-                if time.monotonic() - shown > _SHOW_INTERVAL:
+                if (started := time.monotonic()) > next_show:
                     await self._show()
-                    shown = time.monotonic()
+                    ended = time.monotonic()
+                    pause = max(_LEAST_SHOW_PAUSE, _SHOW_PAUSE * (ended - started))
+                    next_show = ended + min(pause, _MOST_SHOW_PAUSE)
             else:
                 self._prober.rest()
             if missing:
