@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -298,9 +298,10 @@ def children_of(pid: int) -> list[int]:
 def idle_worker(server: Server) -> int | None:
     """Give the process that makes things, if it runs."""
     for pid in children_of(server.process.pid):
-        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        if b"idle" in arguments and os.sched_getscheduler(pid) == os.SCHED_IDLE:
-            return pid
+        with suppress(FileNotFoundError, ProcessLookupError):  # it may end at any moment
+            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if b"idle" in arguments and os.sched_getscheduler(pid) == os.SCHED_IDLE:
+                return pid
     return None
 
 

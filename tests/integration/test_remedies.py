@@ -56,8 +56,8 @@ CASES = [
     Case("sound.mp3", (*SOUND, "-c:a", "libmp3lame"), {}),
     Case("sound.flac", (*SOUND, "-c:a", "flac"), {}),
     Case("sound.wav", (*SOUND, "-c:a", "pcm_s16le"), {}),
-    Case("index.mp4", (*PICTURE, *SOUND, *H264, *AAC), {"index_at_end": "warning"}),
-    Case("sound.m4a", (*SOUND, *AAC), {"index_at_end": "warning"}),
+    Case("index.mp4", (*PICTURE, *SOUND, *H264, *AAC), {"index_at_end": "hint"}),
+    Case("sound.m4a", (*SOUND, *AAC), {"index_at_end": "hint"}),
     Case("h264.mkv", (*PICTURE, *SOUND, *H264, *AAC), {"container": "warning"}),
     Case("sound.mka", (*SOUND, "-c:a", "libmp3lame"), {"container": "warning"}),
     Case(
