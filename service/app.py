@@ -29,12 +29,14 @@ from service.views.api import ApiViews
 from service.views.artefacts import ArtefactViews
 from service.views.exchange import Exchanges, current_exchange
 from service.views.items import Items
+from service.views.library_page import LibraryPage
 from service.views.media import Door, Media, MediaViews
 from service.views.openapi import JSONRoutes
 from service.views.ops import OpsViews
-from service.views.pages import PageViews, duration
+from service.views.phrases import duration
 from service.views.problems import problem
 from service.views.static import StaticViews
+from service.views.watch_page import WatchPage
 
 ALLOW = "GET, HEAD, OPTIONS"
 
@@ -81,7 +83,8 @@ def create_app(settings: Settings) -> Quart:
     doors = _doors(storage)
     media = MediaViews(doors)
     items = Items(deriver, settings.max_partial_size)
-    pages = PageViews(library, items)
+    library_page = LibraryPage(library, items)
+    watch_page = WatchPage(library, items)
     api = ApiViews(library, items)
     artefacts = ArtefactViews(deriver)
     ops = OpsViews(metrics, lambda: library.scanned)
@@ -117,8 +120,8 @@ def create_app(settings: Settings) -> Quart:
         await deriver.stop()
 
     routes: list[tuple[str, str, Callable[..., Awaitable[Any]]]] = [
-        ("/", "library", pages.library),
-        ("/watch/<path:path>", "watch", pages.watch),
+        ("/", "library", library_page.show),
+        ("/watch/<path:path>", "watch", watch_page.show),
         ("/media/<path:path>", "media", media.refused),
         ("/download/<path:path>", "download", media.refused),
         ("/api/videos", "api_videos", api.videos),

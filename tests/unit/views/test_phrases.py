@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.library.video import Metadata, State, Stream, Video
-from service.views.pages import describe_stream, details, duration, facts, size
+from service.views.phrases import describe_stream, details, duration, facts, size
 
 
 @pytest.mark.parametrize(
