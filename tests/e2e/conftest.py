@@ -1,11 +1,17 @@
 """One stack for all tests here that do not need one of their own, and one behind proxies."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
+from chromium import flawless, launched, network_is_quiet
+from cinema import fill as fill_cinema
 from contract import Origin, fill
+from playwright.sync_api import Browser, Page
+from server import until
 from stack import Stack, running
 from trust import YEAR, in_front, trust
+from wire import ask
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +44,37 @@ def trusting(behind_proxies: tuple[Stack, str]) -> Stack:
 @pytest.fixture(scope="session")
 def balancer(behind_proxies: tuple[Stack, str]) -> str:
     return behind_proxies[1]
+
+
+@pytest.fixture(scope="session")
+def cinema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A library as people have one (tests/cinema.py), all derived. Not to be changed."""
+    media = tmp_path_factory.mktemp("cinema") / "media"
+    fill_cinema(media)
+    with running(media) as stack:
+        until(network_is_quiet, "this machine's addresses are settled")
+        until(lambda: derived(stack.base) or None, "all is derived", timeout=120, pause=0.5)
+        yield stack
+
+
+def derived(base: str) -> bool:
+    """Whether nothing of the library waits to be made."""
+    videos = json.loads(ask(base, "/api/videos?limit=100").body)["videos"]
+    kinds = ("poster", "captions", "storyboard")
+    return bool(videos) and all(
+        video["state"] != "pending" and all(video[kind]["state"] != "waiting" for kind in kinds)
+        for video in videos
+    )
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, cinema: Stack) -> Iterator[Page]:
+    """A page of the cinema on which nothing may go wrong."""
+    with flawless(browser, cinema.base) as page:
+        yield page

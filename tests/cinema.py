@@ -1,0 +1,110 @@
+"""A library as people have one, of films made by FFmpeg: what the tests of the pages look at."""
+
+from itertools import count
+from pathlib import Path
+
+from films import AAC, ffmpeg
+from server import write
+
+LONG, SHORT = 60, 20  # seconds
+SERIES = "Series/The Lighthouse/Season 1"
+EPISODES = [f"{SERIES}/ep {number}.mp4" for number in range(1, 13)]
+CAPTIONED = "Films/Harbour at Dawn (2024).mp4"
+"""A minute, a key frame a second; captions in English and German, three chapters."""
+PLAIN = "Films/Tides.mp4"
+PORTRAIT = "Films/Tower.mp4"
+HEVC = "Films/Paper Lanterns.mp4"
+AUDIO = "Music/Nocturne.m4a"
+ARABIC = "Films/رحلة إلى البحر.mp4"
+BROKEN = "Films/Broken.mp4"
+PLAYABLE = [CAPTIONED, PLAIN, PORTRAIT, ARABIC, AUDIO, *EPISODES]
+
+_CHAPTERS = """;FFMETADATA1
+title=Harbour at Dawn
+[CHAPTER]
+TIMEBASE=1/1
+START=0
+END=20
+title=The quay
+[CHAPTER]
+TIMEBASE=1/1
+START=20
+END=40
+title=Nets and ropes
+[CHAPTER]
+TIMEBASE=1/1
+START=40
+END=60
+title=Out to sea
+"""
+_H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
+_COLOURS = (
+    ("0x0b3954", "0xff6663", "0xffd6a5"),
+    ("0x1b1b3a", "0x693668", "0xffb347"),
+    ("0x004e64", "0x25a18e", "0xd8f3dc"),
+    ("0x3d0e1e", "0xb5446e", "0xffe5d9"),
+    ("0x10002b", "0x5a189a", "0x9bf6ff"),
+    ("0x14213d", "0xfca311", "0xe5e5e5"),
+)
+_look = count()
+
+
+def _moving(seconds: int, size: str = "640x360") -> tuple[str, ...]:
+    """Give a picture that moves all the time, each in colours of its own, with a clock in it."""
+    number = next(_look)
+    first, second, third = _COLOURS[number % len(_COLOURS)]
+    source = (
+        f"gradients=size={size}:rate=10:duration={seconds}:n=3:c0={first}:c1={second}:c2={third}"
+        f":speed=0.03:seed={number + 1}:type={('linear', 'radial', 'circular')[number % 3]}"
+    )
+    return ("-f", "lavfi", "-i", source)
+
+
+def _sound(seconds: int) -> tuple[str, ...]:
+    return ("-f", "lavfi", "-i", f"sine=frequency=330:duration={seconds}")
+
+
+def _film(path: Path, seconds: int, *more: str | Path, size: str = "640x360") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    inputs = (*_moving(seconds, size), *_sound(seconds))
+    return ffmpeg(path, *inputs, *more, *_H264, "-g", "10", *AAC, "-movflags", "+faststart")
+
+
+def fill(folder: Path) -> None:
+    """Make the library in a folder that does not exist yet."""
+    made = folder.parent / "cinema"
+    made.mkdir(parents=True)
+    chapters = made / "chapters.txt"
+    chapters.write_text(_CHAPTERS, encoding="utf-8")
+    with_chapters = ("-i", chapters, "-map_metadata", "2", "-map", "0", "-map", "1")
+    films = {
+        CAPTIONED: _film(made / "captioned.mp4", LONG, *with_chapters),
+        PLAIN: _film(made / "plain.mp4", LONG),
+        PORTRAIT: _film(made / "portrait.mp4", SHORT, size="360x640"),
+        ARABIC: _film(made / "arabic.mp4", SHORT),
+        HEVC: ffmpeg(
+            made / "hevc.mp4",
+            *_moving(SHORT),
+            "-c:v",
+            "libx265",
+            "-preset",
+            "ultrafast",
+            "-x265-params",
+            "log-level=error",
+            "-tag:v",
+            "hvc1",
+        ),
+        AUDIO: ffmpeg(made / "audio.m4a", *_sound(SHORT), *AAC, "-metadata", "title=Nocturne"),
+    }
+    looks = [_film(made / f"episode-{number}.mp4", SHORT) for number in range(3)]
+    for number, episode in enumerate(EPISODES):
+        films[episode] = looks[number % 3]
+    for name, file in films.items():
+        write(folder, name, file.read_bytes())
+    write(folder, BROKEN, b"This is no film.\n" * 100)
+    captions = "WEBVTT\n\n" + "".join(
+        f"00:{second:02}.000 --> 00:{second:02}.900\n{{}} {second}\n\n" for second in range(LONG)
+    )
+    stem = CAPTIONED.removesuffix(".mp4")
+    write(folder, f"{stem}.en.vtt", captions.replace("{}", "Second").encode())
+    write(folder, f"{stem}.de.vtt", captions.replace("{}", "Sekunde").encode())
