@@ -48,7 +48,7 @@ def balancer(behind_proxies: tuple[Stack, str]) -> str:
 
 @pytest.fixture(scope="session")
 def cinema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A library as people have one (tests/cinema.py), all derived. Not to be changed."""
+    """Run a library as people have one (tests/cinema.py), all derived. Nobody changes it."""
     media = tmp_path_factory.mktemp("cinema") / "media"
     fill_cinema(media)
     with running(media) as stack:
@@ -67,14 +67,15 @@ def derived(base: str) -> bool:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Start one. Not for longer: Playwright's event loop would be in the way of other tests'."""
     with launched() as browser:
         yield browser
 
 
 @pytest.fixture
 def page(browser: Browser, cinema: Stack) -> Iterator[Page]:
-    """A page of the cinema on which nothing may go wrong."""
+    """Open a page of the cinema on which nothing may go wrong."""
     with flawless(browser, cinema.base) as page:
         yield page

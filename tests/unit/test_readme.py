@@ -11,7 +11,7 @@ from service.library.catalogue import SORTS
 from service.metrics import Metrics
 from service.protocol import media_types
 from service.settings import COMPOSE_ONLY, PREFIX, Settings, load
-from service.views import phrases
+from service.views import library_page
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -89,7 +89,7 @@ def test_every_format_is_listed() -> None:
 
 
 def test_every_sort_has_a_label() -> None:
-    assert tuple(phrases._SORT_LABELS) == SORTS  # noqa: SLF001
+    assert tuple(library_page._SORT_LABELS) == SORTS  # noqa: SLF001
 
 
 def test_the_commands_are_the_promised_ones() -> None:
