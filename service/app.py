@@ -34,6 +34,7 @@ from service.views.media import Door, Media, MediaViews
 from service.views.openapi import JSONRoutes
 from service.views.ops import OpsViews
 from service.views.phrases import duration
+from service.views.playlists import PlaylistViews
 from service.views.problems import problem
 from service.views.static import StaticViews
 from service.views.watch_page import WatchPage
@@ -87,6 +88,7 @@ def create_app(settings: Settings) -> Quart:
     watch_page = WatchPage(library, items)
     api = ApiViews(library, items)
     artefacts = ArtefactViews(deriver)
+    playlists = PlaylistViews(library)
     ops = OpsViews(metrics, lambda: library.scanned)
     static = StaticViews(int(time.time()))
 
@@ -130,6 +132,8 @@ def create_app(settings: Settings) -> Quart:
         ("/storyboards/<path:path>.vtt", "storyboard", artefacts.storyboard),
         ("/storyboards/<path:path>/<int:number>.webp", "sheet", artefacts.sheet),
         ("/captions/<path:path>/<track>.vtt", "captions", artefacts.captions),
+        ("/playlists/<path:path>.m3u", "playlist", playlists.video),
+        ("/playlists/", "folder_playlist", playlists.folder),
         ("/static/<name>", "static", static.static),
         ("/_revision", "revision", media.revision),
         ("/healthz", "healthz", ops.healthz),
