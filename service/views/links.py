@@ -33,6 +33,16 @@ def watch(path: str) -> str:
     return f"/watch/{quote(path)}"
 
 
+def api(path: str) -> str:
+    """Give what is known of a video, as JSON."""
+    return f"/api/videos/{quote(path)}"
+
+
+def embed(path: str) -> str:
+    """Give the player alone, for pages elsewhere."""
+    return f"/embed/{quote(path)}"
+
+
 def media(video: Video) -> str:
     """Give the bytes of one revision, for players: with the index in front, where that is known."""
     moved = video.metadata is not None and video.metadata.fast_start

@@ -1,11 +1,12 @@
 """The page that plays a video: values of the library in a template. It decides nothing."""
 
-from quart import render_template
+from quart import render_template, request
 
 from service.library.library import Library
 from service.views.api import find
 from service.views.items import Items
 from service.views.phrases import describe_stream, facts
+from service.views.player import moment, player
 
 
 class WatchPage:
@@ -22,8 +23,7 @@ class WatchPage:
         streams = video.metadata.streams if video.metadata else ()
         return await render_template(
             "watch.html",
-            video=video,
+            **player(video, moment(request.args.get("t"))),
             facts=facts(video),
             streams=[describe_stream(stream) for stream in streams],
-            audio_only=video.content_type.startswith("audio/"),
         )
