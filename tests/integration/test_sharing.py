@@ -301,3 +301,37 @@ def test_icons_and_manifest_are_what_they_say(server: Server) -> None:
             sides = [int.from_bytes(picture.body[at : at + 4], "big") for at in (16, 20)]
             assert icon["sizes"] == "x".join(map(str, sides))
     assert len(get(server, "/favicon.ico").body) < 5000
+
+
+# Errors, to people
+
+
+def shown(server: Server, target: str, status: int) -> str:
+    """Ask as browsers do, and give the page that comes."""
+    answer = get(server, target, Accept="text/html,application/xhtml+xml,*/*;q=0.8")
+    assert answer.status == status
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answer.headers["Cache-Control"] == "no-store"
+    return re.sub(r"\s+", " ", answer.body.decode())
+
+
+def test_a_page_that_is_not_there_offers_to_search_for_it(server: Server) -> None:
+    page = shown(server, "/watch/Old/The_%3Ci%3EFilm%22.mp4", 404)
+    assert "There is no such video in the library." in page
+    assert re.search(r'<form [^>]*action="/"[^>]*method="get"', page)
+    assert 'name="q" value="The &lt;i&gt;Film&#34;"' in page
+    assert "/watch/Old/The_&lt;i&gt;Film&#34;.mp4" in page  # so that it can be told, and printed
+    assert 'name="q" value=""' in shown(server, "/nothing", 404)
+
+
+def test_what_was_replaced_leads_to_what_is_there_now(server: Server) -> None:
+    path = quote(NAME)
+    page = shown(server, f"/media/{path}?v=1-1", 410)
+    assert "has been replaced" in page
+    for target in (f"/watch/{path}", f"/media/{path}"):
+        assert f'href="{target.replace("&", "&amp;")}"' in page
+        assert get(server, target).status == 200
+    # What belongs to no video has nothing to be watched.
+    style = shown(server, "/static/style.css?v=1", 410)
+    assert 'href="/static/style.css"' in style
+    assert "/watch/" not in style
