@@ -35,6 +35,7 @@ from service.views.media import Door, Media, MediaViews
 from service.views.openapi import JSONRoutes
 from service.views.ops import OpsViews
 from service.views.phrases import duration
+from service.views.player import written
 from service.views.playlists import PlaylistViews
 from service.views.problems import problem
 from service.views.robots import NOT_LISTED, RobotsView
@@ -95,7 +96,7 @@ def create_app(settings: Settings) -> Quart:
     media = MediaViews(doors)
     items = Items(deriver, settings.max_partial_size)
     library_page = LibraryPage(library, items)
-    watch_page = WatchPage(library, items)
+    watch_page = WatchPage(library, items, deriver)
     embed_page = EmbedPage(library, items, embed_policy(settings.embed_origins))
     api = ApiViews(library, items)
     artefacts = ArtefactViews(deriver)
@@ -108,6 +109,7 @@ def create_app(settings: Settings) -> Quart:
     app.config["RESPONSE_TIMEOUT"] = None  # `Exchanges` cuts stalled ones, not slow ones
     app.url_map.merge_slashes = False  # `//` in a path is a name that does not exist
     app.jinja_env.filters["duration"] = duration
+    app.jinja_env.filters["moment"] = written
     app.jinja_env.globals.update(url=_url_builder(static), share=share, version=__version__)
     QuartSchema(
         app,

@@ -2,11 +2,14 @@
 
 import math
 import re
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
+from service.library.folders import parent
 from service.library.video import Stream
 from service.views import links
 from service.views.items import VideoItem
+from service.views.particulars import codec_name
 
 # 90, 90.5, 90s, 1m30s, 1h2m3s; as many digits as Python reads fast.
 _MOMENT = re.compile(
@@ -15,6 +18,11 @@ _MOMENT = re.compile(
     re.ASCII,
 )
 _LONGEST = 40  # characters
+
+_KINDS: tuple[Literal["video", "audio"], ...] = ("video", "audio")
+_CONTAINERS = {"vp8": "webm", "vp9": "webm", "vorbis": "webm", "opus": "webm", "theora": "ogg"}
+# Of codecs that have no RFC 6381 string here: what the browsers that play them know them by.
+_STRINGS = {"alac": "alac", "theora": "theora"}
 
 
 def moment(text: str | None) -> float | None:
@@ -51,6 +59,32 @@ def shown_size(picture: Stream) -> tuple[int, int]:
     return (height, width) if picture.rotation in {90, 270} else (width, height)
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a browser is asked whether it decodes it, and what people call that."""
+
+    kind: Literal["video", "audio"]
+    name: str
+    content_type: str
+    """With a codecs parameter, in a container in which browsers know the codec."""
+
+
+def to_judge(video: VideoItem) -> list[Judged]:
+    """Give what the viewer's own browser is to be asked: its first picture and its first sound."""
+    streams = video.metadata.streams if video.metadata else ()
+    first = {stream.kind: stream for stream in reversed(streams)}
+    found = []
+    for kind in _KINDS:
+        stream = first.get(kind)
+        if stream and (codecs := stream.codec_string or _STRINGS.get(stream.codec)):
+            container = _CONTAINERS.get(stream.codec, "mp4")
+            content_type = f'{kind}/{container}; codecs="{codecs}"'
+            if codecs == "mp3":  # without a container around it
+                content_type = "audio/mpeg"
+            found.append(Judged(kind, codec_name(stream.codec), content_type))
+    return found
+
+
 def player(video: VideoItem, start: float | None) -> dict[str, Any]:
     """Give what `_player.html` needs; `start` in seconds."""
     picture = picture_of(video)
@@ -62,5 +96,8 @@ def player(video: VideoItem, start: float | None) -> dict[str, Any]:
         # The stage's shape is decided before a byte of media has come.
         "tall": height > width,
         "start": None if start is None else written(start),
-        "frame_rate": picture.frame_rate if picture else None,
+        "picture": picture,
+        "judged": to_judge(video),
+        "playlist_url": links.playlist(video.path),
+        "folder_url": links.folder(parent(video.path)),
     }
