@@ -51,6 +51,7 @@ const duration = () => (Number.isFinite(player.duration) ? player.duration : 0);
 function seek(second) {
   touched = true;
   position = Math.max(0, duration() ? Math.min(second, duration()) : second);
+  if (!filmstrip?.contains(document.activeElement)) scrolled = -Infinity; // the strip goes along
   if (isKnown()) player.currentTime = position; // else as soon as there is something to seek in
   showPlace();
 }
@@ -459,6 +460,7 @@ const frames = filmstrip ? [...filmstrip.querySelectorAll("a[data-t]")] : [];
 const chapters = [...document.querySelectorAll("[data-chapters] a[data-t]")];
 const READING = 4000; // milliseconds for which the strip stays where the viewer has put it
 let scrolled = -Infinity;
+let following;
 
 const time = (link) => Number(link.dataset.t);
 
@@ -500,9 +502,16 @@ function showPlace() {
   const part = Math.min(1, (position - time(frame)) / Math.max(end - time(frame), 0.001));
   frame.style.setProperty("--part", part.toFixed(3));
   if (before === frame) return;
-  const reading = filmstrip.matches(":hover, :focus-within");
   if (!filmstrip.contains(document.activeElement)) rove(frame);
-  if (!reading && performance.now() - scrolled > READING) centre(frame);
+  follow();
+}
+
+// Keep the current frame in view, once nobody looks at others.
+function follow() {
+  clearTimeout(following);
+  const reading = filmstrip.matches(":hover, :focus-within");
+  if (reading || performance.now() - scrolled < READING) following = setTimeout(follow, READING);
+  else centre(marked.get(frames));
 }
 
 // Of the strip alone: the page stays where its reader is.
@@ -594,7 +603,7 @@ function say(name, value = "") {
   fading = setTimeout(() => (said.textContent = ""), 1500);
 }
 
-const speeds = find("[data-speed]");
+const speeds = find("[data-speeds]");
 
 function go(speed) {
   player.defaultPlaybackRate = speed; // load() goes back to it
