@@ -295,7 +295,8 @@ def test_a_restart_with_ten_thousand_known_videos_probes_none_of_them(
     probed, entries = Probed(derived), list(LocalStorage(media).entries())
     with serve(media, RESCAN_INTERVAL=NEVER) as server:
         until(lambda: server.metric("reelay_probes_total") or None, "some have been probed")
-    known = next(filter(None, (probed.load(entry.path, entry.revision) for entry in entries)))
+    found = (probed.load(entry.path, entry.revision) for entry in entries)
+    known = next(result for result in found if result is not None)
     for entry in entries:  # as if all had been: all are the same clip
         probed.save(entry.path, entry.revision, known)
     with serve(media, RESCAN_INTERVAL=NEVER) as server:
