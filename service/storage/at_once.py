@@ -8,8 +8,8 @@ from functools import cache
 
 from service.storage.pieces import LARGE
 
-# What `read` reads is copied: one buffer for all, as the loop alone calls it, and nothing happens in
-# between. Threads must keep off it.
+# What `read` reads is copied: one buffer for all, as the loop alone calls it and nothing happens
+# in between. Threads must keep off it.
 _BUFFER = memoryview(bytearray(LARGE))
 _NO_WAIT: int | None = getattr(os, "RWF_NOWAIT", None)
 _NO_SUCH_QUESTION = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
