@@ -73,6 +73,17 @@ class Catalogue:
         item = self._items.get(path)
         return item.video if item else None
 
+    def neighbours(self, path: str) -> tuple[Video | None, Video | None]:
+        """Give what stands before a video and what behind it, among those of its folder by name."""
+        item = self._items.get(path)
+        if item is None:
+            return None, None
+        order, (start, end) = self._by_folder["name"], self._spans[item.folder]
+        place = partial(_place, _KEYS["name"])
+        at = bisect_left(order, place(item), start, end, key=place)
+        before = order[at - 1].video if at > start else None
+        return before, order[at + 1].video if at + 1 < end else None
+
     def page(
         self,
         query: str,

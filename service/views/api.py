@@ -17,7 +17,7 @@ from service.views.documents import Document
 from service.views.items import Items, VideoItem
 
 MOST_PER_PAGE = 200
-_LONGEST_FOLDER = 4096  # characters; Linux takes no longer path (PATH_MAX)
+LONGEST_FOLDER = 4096  # characters; Linux takes no longer path (PATH_MAX)
 _MOST_RENDERED = 1000  # answers; each has some 3,000 characters
 
 
@@ -32,7 +32,7 @@ class VideosQuery(BaseModel):
     folder: Annotated[
         str | None,
         Field(
-            max_length=_LONGEST_FOLDER,
+            max_length=LONGEST_FOLDER,
             description="What is in this folder (empty: the root), of a search also what is below; "
             "without it: all videos",
         ),

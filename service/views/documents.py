@@ -1,4 +1,5 @@
-"""Answers of the JSON interface: each has a revision, and who polls is told of changes alone."""
+"""Texts that are made as they are asked for: each has a revision, and who polls is told of changes
+alone."""
 
 import hashlib
 from dataclasses import dataclass
@@ -18,17 +19,20 @@ _DATELESS = ("if-match", "if-none-match")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A model's JSON, and the strong entity tag of its bytes: the same on every replica."""
+    """A text, by default a model's JSON, and the strong entity tag of its bytes: the same on every
+    replica.
+    """
 
     body: bytes
     validators: Validators
+    content_type: str = CONTENT_TYPE
 
     @classmethod
-    def of(cls, text: str) -> Self:
+    def of(cls, text: str, content_type: str = CONTENT_TYPE) -> Self:
         """Make it of what a model was rendered to: it was checked when it was made."""
         body = text.encode()
         revision = hashlib.sha256(body).hexdigest()[:32]
-        return cls(body, Validators(revision, last_modified=0, settled=False))
+        return cls(body, Validators(revision, last_modified=0, settled=False), content_type)
 
     def answer(self) -> Response:
         """Answer the request: 200, or 304 where the client has it. Raises RefusedError for 412."""
@@ -39,9 +43,9 @@ class Document:
             reason = "The answer is not, or no longer, the one that the request expects."
             raise RefusedError(412, reason, {"Cache-Control": "no-store"})
         if verdict is Verdict.NOT_MODIFIED:
-            response = Response(b"", 304, content_type=CONTENT_TYPE)
+            response = Response(b"", 304, content_type=self.content_type)
             del response.headers["Content-Length"]  # RFC 9110 §8.6: it would be that of a 200
         else:
-            response = Response(self.body, content_type=CONTENT_TYPE)
+            response = Response(self.body, content_type=self.content_type)
         response.headers["ETag"] = self.validators.entity_tag
         return response

@@ -1,6 +1,6 @@
-"""What pages say of a video, in words: times, sizes, streams."""
+"""What pages say of a video, in words: times and sizes."""
 
-from service.library.video import Metadata, Stream, Video
+from service.library.video import Video
 
 
 def details(video: Video) -> str:
@@ -12,45 +12,6 @@ def details(video: Video) -> str:
         pictures = (s for s in video.metadata.streams if s.kind == "video" and s.width and s.height)
         parts += [f"{stream.width}×{stream.height}" for stream in pictures][:1]
     return " · ".join([*parts, size(video.size)])
-
-
-def facts(video: Video) -> list[tuple[str, str]]:
-    """Say everything about a video, as labels and values."""
-    rows = [("Size", size(video.size)), ("Type", video.content_type)]
-    if video.metadata:
-        rows = [*_metadata_facts(video.metadata), *rows]
-    return [*rows, ("File", video.path), ("Revision", video.revision)]
-
-
-def _metadata_facts(metadata: Metadata) -> list[tuple[str, str]]:
-    rows = []
-    if metadata.duration is not None:
-        rows.append(("Length", duration(metadata.duration)))
-    if metadata.bit_rate is not None:
-        rows.append(("Bit rate", f"{metadata.bit_rate / 1e6:.2f} Mbit/s"))
-    rows.append(("Container", metadata.container))
-    if metadata.index_at_front is not None:
-        behind = "at the end; players get it in front" if metadata.fast_start else "at the end"
-        rows.append(("Index", "at the front" if metadata.index_at_front else behind))
-    return rows
-
-
-def describe_stream(stream: Stream) -> str:
-    """Say in a line what a stream is."""
-    parts = [f"{stream.kind}: {stream.codec}"]
-    if stream.codec_string:
-        parts[0] += f" ({stream.codec_string})"
-    if stream.width and stream.height:
-        parts.append(f"{stream.width}×{stream.height}")
-    if stream.frame_rate:
-        parts.append(f"{stream.frame_rate:g} frames/s")
-    if stream.channels:
-        parts.append(f"{stream.channels} channel{'s' if stream.channels > 1 else ''}")
-    if stream.sample_rate:
-        parts.append(f"{stream.sample_rate / 1000:g} kHz")
-    if stream.language:
-        parts.append(stream.language)
-    return ", ".join(parts)
 
 
 def duration(seconds: float) -> str:

@@ -1,29 +1,96 @@
 """The page that plays a video: values of the library in a template. It decides nothing."""
 
-from quart import render_template
+from functools import partial
 
+from markupsafe import escape
+from quart import render_template, request
+
+from service.library.deriver import Deriver
+from service.library.facts import Kind, StoryboardFacts
+from service.library.folders import parents
 from service.library.library import Library
+from service.library.titles import folder_title
+from service.library.video import Video
+from service.views import links
 from service.views.api import find
-from service.views.items import Items
-from service.views.phrases import describe_stream, facts
+from service.views.filmstrip import Filmstrip, current, filmstrip
+from service.views.items import Items, VideoItem
+from service.views.particulars import particulars, technicalities
+from service.views.phrases import details
+from service.views.player import moment, player
+
+SPEEDS = (0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3)
+
+# What watch.js does at which keys. Those of video sites that people know.
+SHORTCUTS = (
+    (("Space", "k"), "Play or pause"),
+    (("←", "→"), "5 seconds back or on"),
+    (("j", "l"), "10 seconds back or on"),
+    (("0", "…", "9"), "To that tenth of the video"),
+    ((",", "."), "A frame back or on, while paused"),
+    (("<", ">"), "Slower or faster"),
+    (("↑", "↓"), "Louder or softer, in the player"),
+    (("m",), "Sound off or on"),
+    (("c",), "Captions on or off"),
+    (("f",), "Full screen"),
+    (("t",), "Theatre width"),
+    (("Shift", "N"), "Next in the folder"),
+    (("Shift", "P"), "Previous in the folder"),
+    (("?",), "This list"),
+)
 
 
 class WatchPage:
     """`/watch/<path>`."""
 
-    def __init__(self, library: Library, items: Items) -> None:
+    def __init__(self, library: Library, items: Items, deriver: Deriver) -> None:
         self._library = library
         self._items = items
+        self._deriver = deriver
 
     async def show(self, path: str) -> str:
-        """Play one video."""
+        """Play one video, from `?t=` on."""
         video = self._items.of(find(self._library, path))
         self._items.look_at([path])
-        streams = video.metadata.streams if video.metadata else ()
+        start = moment(request.args.get("t"))
+        before, following = map(self._item, self._library.catalogue.neighbours(path))
         return await render_template(
             "watch.html",
-            video=video,
-            facts=facts(video),
-            streams=[describe_stream(stream) for stream in streams],
-            audio_only=video.content_type.startswith("audio/"),
+            **player(video, start),
+            strip=await self._filmstrip(path, start),
+            chapter=current(tuple(chapter.start for chapter in video.chapters), start),
+            details=details(video),
+            particulars=particulars(video, captions(video)),
+            technicalities=technicalities(video),
+            crumbs=[(folder_title(folder), links.folder(folder)) for folder in parents(path)],
+            before=before,
+            following=following,
+            embed_code=embed_code(video),
+            speeds=SPEEDS,
+            shortcuts=SHORTCUTS,
         )
+
+    def _item(self, video: Video | None) -> VideoItem | None:
+        return self._items.of(video) if video else None
+
+    async def _filmstrip(self, path: str, start: float | None) -> Filmstrip | None:
+        subject = self._deriver.subject(path)
+        facts = await self._deriver.facts(path, Kind.STORYBOARD)
+        if subject is None or not isinstance(facts, StoryboardFacts):
+            return None
+        sheet_url = partial(links.sheet, path, version=subject.storyboard or "")
+        return filmstrip(facts.layout, sheet_url, start)
+
+
+def captions(video: VideoItem) -> tuple[str, ...]:
+    """Give what the texts that are shown with a video are called."""
+    return tuple(track.label for track in video.captions.tracks if track.kind != "chapters")
+
+
+def embed_code(video: VideoItem) -> str:
+    """Give the HTML that shows the player in a page elsewhere."""
+    return (
+        f'<iframe src="{escape(links.absolute(links.embed(video.path)))}" '
+        f'title="{escape(video.title)}" width="640" height="360" loading="lazy" '
+        'allow="fullscreen; picture-in-picture" allowfullscreen></iframe>'
+    )

@@ -437,6 +437,41 @@ def test_while_a_folder_changes_nothing_is_seen_twice_and_nothing_that_stays_is_
     assert set(inside(Catalogue(stay), folder)) <= set(seen)
 
 
+@given(libraries)
+def test_the_neighbours_of_a_video_are_those_beside_it_in_its_folder(library: list[Video]) -> None:
+    catalogue = Catalogue(library)
+    for one in library:
+        folder = one.path.rpartition("/")[0]
+        beside = [path for path in paths(catalogue) if path.rpartition("/")[0] == folder]
+        around = [None, *beside, None]
+        at = around.index(one.path)
+        before, behind = catalogue.neighbours(one.path)
+        assert (before and before.path) == around[at - 1]
+        assert (behind and behind.path) == around[at + 1]
+
+
+def test_neighbours_are_in_the_order_that_people_expect_and_of_no_other_folder() -> None:
+    catalogue = Catalogue(
+        video(path, path.rpartition("/")[2])
+        for path in ("a/ep 10", "a/ep 2", "a/ep 1", "a/b/ep 3", "ep 4", "a/ep 2b", "b/ep 0")
+    )
+
+    def beside(path: str) -> list[str | None]:
+        return [one.path if one else None for one in catalogue.neighbours(path)]
+
+    assert beside("a/ep 1") == [None, "a/ep 2"]
+    assert beside("a/ep 2") == ["a/ep 1", "a/ep 2b"]
+    assert beside("a/ep 10") == ["a/ep 2b", None]
+    assert beside("a/b/ep 3") == beside("ep 4") == beside("b/ep 0") == [None, None]
+    assert beside("nothing") == [None, None]
+
+
+def test_neighbours_of_one_name_are_told_apart_by_their_paths() -> None:
+    catalogue = Catalogue(video(f"{number}.mp4", "same") for number in range(5))
+    found = [catalogue.neighbours(f"{number}.mp4")[1] for number in range(5)]
+    assert [one and one.path for one in found] == ["1.mp4", "2.mp4", "3.mp4", "4.mp4", None]
+
+
 @pytest.mark.parametrize("sort", SORTS)
 @pytest.mark.parametrize("folder", [None, "", "a"])
 @pytest.mark.parametrize("query", ["", "1"])

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.library.video import Metadata, State, Stream, Video
-from service.views.phrases import describe_stream, details, duration, facts, size
+from service.views.phrases import details, duration, size
 
 
 @pytest.mark.parametrize(
@@ -73,43 +73,6 @@ def test_a_size_read_back_is_within_a_twentieth(count: int) -> None:
     assert math.isclose(float(number) * factor, count, rel_tol=0.051)
 
 
-@pytest.mark.parametrize(
-    ("stream", "expected"),
-    [
-        (
-            Stream(
-                kind="video",
-                codec="h264",
-                codec_string="avc1.64001E",
-                width=1920,
-                height=1080,
-                frame_rate=25.0,
-            ),
-            "video: h264 (avc1.64001E), 1920\N{MULTIPLICATION SIGN}1080, 25 frames/s",
-        ),
-        (
-            Stream(kind="video", codec="hevc", frame_rate=30000 / 1001),
-            "video: hevc, 29.97 frames/s",
-        ),
-        (
-            Stream(kind="audio", codec="aac", channels=2, sample_rate=44100, language="deu"),
-            "audio: aac, 2 channels, 44.1 kHz, deu",
-        ),
-        (
-            Stream(kind="audio", codec="opus", channels=1, sample_rate=48000),
-            "audio: opus, 1 channel, 48 kHz",
-        ),
-        (Stream(kind="subtitle", codec="mov_text", language="eng"), "subtitle: mov_text, eng"),
-        (Stream(kind="data", codec="unknown"), "data: unknown"),
-        # A width without a height says nothing.
-        (Stream(kind="attachment", codec="mjpeg", width=600), "attachment: mjpeg"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_a_stream_is_described_by_what_is_known_of_it(stream: Stream, expected: str) -> None:
-    assert describe_stream(stream) == expected
-
-
 PICTURE = Stream(kind="video", codec="h264", width=320, height=240)
 COVER = Stream(kind="attachment", codec="mjpeg", width=600, height=600)
 SOUND = Stream(kind="audio", codec="aac")
@@ -141,42 +104,6 @@ def metadata(
         index_at_front=index_at_front,
         streams=streams,
     )
-
-
-def test_the_facts_are_those_known() -> None:
-    assert facts(video(metadata(PICTURE, SOUND))) == [
-        ("Length", "1:01"),
-        ("Bit rate", "1.23 Mbit/s"),
-        ("Container", "mov,mp4"),
-        ("Index", "at the front"),
-        ("Size", "1.5 MB"),
-        ("Type", "video/mp4"),
-        ("File", "sub/film.mp4"),
-        ("Revision", "16e360-1"),
-    ]
-
-
-def test_the_facts_of_a_video_not_probed_are_the_files() -> None:
-    assert facts(video(None)) == [
-        ("Size", "1.5 MB"),
-        ("Type", "video/mp4"),
-        ("File", "sub/film.mp4"),
-        ("Revision", "16e360-1"),
-    ]
-
-
-def test_a_fact_that_is_not_known_is_left_out() -> None:
-    told = dict(facts(video(metadata(duration=None, bit_rate=None, index_at_front=None))))
-    assert not told.keys() & {"Length", "Bit rate", "Index"}
-    assert told["Container"] == "mov,mp4"
-
-
-def test_an_index_at_the_end_is_told_as_such() -> None:
-    assert dict(facts(video(metadata(index_at_front=False))))["Index"] == "at the end"
-
-
-def test_a_video_that_is_no_time_long_has_a_length() -> None:
-    assert dict(facts(video(metadata(duration=0.0))))["Length"] == "0:00"
 
 
 @pytest.mark.parametrize(

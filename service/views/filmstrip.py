@@ -1,0 +1,71 @@
+"""The storyboard as a strip of links: which part of which sheet stands for which moment."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from service.library.stills import Layout
+from service.views.player import written
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A picture of many tiles."""
+
+    url: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A tile, in pixels of its sheet, and the time from which on it stands for the video."""
+
+    start: float
+    link: str
+    """The time as links have it."""
+    sheet: int
+    x: int
+    y: int
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Filmstrip:
+    """All tiles of a video, in their order, each `width` by `height` pixels."""
+
+    width: int
+    height: int
+    sheets: tuple[Sheet, ...]
+    frames: tuple[Frame, ...]
+
+
+def filmstrip(layout: Layout, sheet_url: Callable[[int], str], at: float | None) -> Filmstrip:
+    """Make it of a storyboard's layout; `at`, in seconds, is where the video begins to play."""
+    per_sheet = layout.columns * layout.rows
+    count = len(layout.starts)
+    sheets = tuple(
+        Sheet(
+            sheet_url(first // per_sheet),
+            layout.columns * layout.width,
+            # The last sheet ends with the row of its last tile.
+            -(-min(per_sheet, count - first) // layout.columns) * layout.height,
+        )
+        for first in range(0, count, per_sheet)
+    )
+    shown = current(layout.starts, at)
+    frames = []
+    for number, start in enumerate(layout.starts):
+        sheet, place = divmod(number, per_sheet)
+        row, column = divmod(place, layout.columns)
+        x, y = column * layout.width, row * layout.height
+        frames.append(Frame(start, written(start), sheet, x, y, number == shown))
+    return Filmstrip(layout.width, layout.height, sheets, tuple(frames))
+
+
+def current(starts: tuple[float, ...], at: float | None) -> int | None:
+    """Give the last that has begun, of what begins at these times; None where nothing plays yet."""
+    if at is None:
+        return None
+    # `written` is up to a millisecond late.
+    begun = [number for number, start in enumerate(starts) if start <= at]
+    return begun[-1] if begun else None

@@ -1,0 +1,149 @@
+"""Everything about one video in words: for people first, and for those who look closer."""
+
+from datetime import UTC, datetime
+
+from service.library.browsers import is_matroska, is_mp4
+from service.library.video import Metadata, Stream, Video
+from service.views.phrases import duration, size
+
+# FFmpeg's names of codecs, as people call them.
+_CODECS = {
+    "h264": "H.264",
+    "hevc": "HEVC",
+    "av1": "AV1",
+    "vp8": "VP8",
+    "vp9": "VP9",
+    "mpeg4": "MPEG-4 Part 2",
+    "mpeg2video": "MPEG-2",
+    "mpeg1video": "MPEG-1",
+    "prores": "ProRes",
+    "theora": "Theora",
+    "mjpeg": "Motion JPEG",
+    "vc1": "VC-1",
+    "dnxhd": "DNxHD",
+    "aac": "AAC",
+    "mp3": "MP3",
+    "mp2": "MPEG layer II",
+    "opus": "Opus",
+    "vorbis": "Vorbis",
+    "flac": "FLAC",
+    "alac": "Apple Lossless",
+    "ac3": "AC-3",
+    "eac3": "E-AC-3",
+    "dts": "DTS",
+    "truehd": "Dolby TrueHD",
+}
+_CONTAINERS = {
+    "mpegts": "MPEG transport stream",
+    "mpeg": "MPEG program stream",
+    "avi": "AVI",
+    "flv": "Flash video",
+    "asf": "Windows Media",
+    "ogg": "Ogg",
+    "mp3": "MP3",
+    "flac": "FLAC",
+    "wav": "WAV",
+    "aac": "AAC",
+}
+_CHANNELS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
+# ITU-R BT.2100's two curves.
+_HDR = {"smpte2084": "HDR (PQ)", "arib-std-b67": "HDR (HLG)"}
+_EIGHT_BITS = 8
+
+
+def codec_name(codec: str) -> str:
+    """Give what people call a codec, of FFmpeg's name of it."""
+    return "PCM" if codec.startswith("pcm_") else _CODECS.get(codec, codec)
+
+
+def particulars(video: Video, captions: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+    """Say what people want to know of a video, as labels and values.
+
+    `captions` are the languages of its subtitles, in words.
+    """
+    rows = _of_content(video.metadata) if video.metadata else []
+    if captions:
+        rows.append(("Subtitles", ", ".join(captions)))
+    if video.metadata and video.metadata.bit_rate is not None:
+        rows.append(("Bit rate", f"{video.metadata.bit_rate / 1e6:.2f} Mbit/s"))
+    changed = datetime.fromtimestamp(video.modified, UTC)
+    rows += [("Size", size(video.size)), ("Date", f"{changed.day} {changed:%B %Y}")]
+    return [*rows, ("File", video.path)]
+
+
+def technicalities(video: Video) -> list[tuple[str, str]]:
+    """Say what only those want to know who look closer."""
+    rows = [("Type", video.content_type)]
+    if video.metadata:
+        known = video.metadata
+        rows.append(("Container", container_name(video.content_type, known)))
+        if known.index_at_front is not None:
+            behind = "at the end; players get it in front" if known.fast_start else "at the end"
+            rows.append(("Index", "at the front" if known.index_at_front else behind))
+        rows += [(f"Stream {stream.index}", describe_stream(stream)) for stream in known.streams]
+    return [*rows, ("Revision", video.revision)]
+
+
+def container_name(content_type: str, metadata: Metadata) -> str:
+    """Give what people call a container: FFmpeg does not tell some of them apart."""
+    if is_mp4(metadata):
+        return "QuickTime" if content_type == "video/quicktime" else "MP4"
+    if is_matroska(metadata):
+        return "WebM" if content_type.endswith("/webm") else "Matroska"
+    return _CONTAINERS.get(metadata.container, metadata.container)
+
+
+def _of_content(metadata: Metadata) -> list[tuple[str, str]]:
+    rows = []
+    if metadata.duration is not None:
+        rows.append(("Length", duration(metadata.duration)))
+    picture = next((stream for stream in metadata.streams if stream.kind == "video"), None)
+    if picture:
+        if picture.width and picture.height:
+            rows.append(("Resolution", f"{picture.width}×{picture.height}"))
+        rows.append(("Video", _picture(picture)))
+        if picture.frame_rate:
+            rows.append(("Frame rate", f"{picture.frame_rate:.4g} per second"))
+    sounds = [_sound(stream) for stream in metadata.streams if stream.kind == "audio"]
+    if sounds:
+        rows.append(("Audio", "; ".join(sounds)))
+    return rows
+
+
+def _picture(stream: Stream) -> str:
+    parts = [codec_name(stream.codec)]
+    if stream.bit_depth and stream.bit_depth > _EIGHT_BITS:
+        parts.append(f"{stream.bit_depth} bits")
+    if stream.transfer in _HDR:
+        parts.append(_HDR[stream.transfer])
+    if stream.interlaced:
+        parts.append("interlaced")
+    return ", ".join(parts)
+
+
+def _sound(stream: Stream) -> str:
+    parts = [codec_name(stream.codec)]
+    if stream.channels:
+        parts.append(_CHANNELS.get(stream.channels, f"{stream.channels} channels"))
+    if stream.sample_rate:
+        parts.append(f"{stream.sample_rate / 1000:g} kHz")
+    parts += [text for text in (stream.language, stream.title) if text]
+    return ", ".join(parts)
+
+
+def describe_stream(stream: Stream) -> str:
+    """Say in a line what a stream is, in FFmpeg's words."""
+    parts = [f"{stream.kind}: {stream.codec}"]
+    if stream.codec_string:
+        parts[0] += f" ({stream.codec_string})"
+    if stream.width and stream.height:
+        parts.append(f"{stream.width}×{stream.height}")
+    if stream.frame_rate:
+        parts.append(f"{stream.frame_rate:g} frames/s")
+    if stream.channels:
+        parts.append(f"{stream.channels} channel{'s' if stream.channels > 1 else ''}")
+    if stream.sample_rate:
+        parts.append(f"{stream.sample_rate / 1000:g} kHz")
+    if stream.language:
+        parts.append(stream.language)
+    return ", ".join(parts)

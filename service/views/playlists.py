@@ -1,0 +1,69 @@
+"""Playlists for players outside the browser: extended M3U, whose addresses are whole, so that they
+can be saved and opened elsewhere."""
+
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from quart import Response
+from quart_schema import validate_querystring
+
+from service.library.catalogue import Sort
+from service.library.library import Library
+from service.library.titles import folder_title
+from service.library.video import Video
+from service.protocol.disposition import attachment
+from service.views import links
+from service.views.api import LONGEST_FOLDER, find
+from service.views.documents import Document
+
+# Players expect this ending and type; what is in it is UTF-8, which all that matter guess.
+_CONTENT_TYPE = "audio/x-mpegurl; charset=utf-8"
+
+_MOST = 1000  # entries: more is no evening's programme, and takes others' time to write
+
+
+class FolderQuery(BaseModel):
+    """What may be asked of a folder's playlist; what people's links carry besides is not minded."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    folder: Annotated[str, Field(max_length=LONGEST_FOLDER)] = ""
+    sort: Sort = "name"
+
+
+class PlaylistViews:
+    """`/playlists/<path>.m3u` and `/playlists/?folder=…`."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+
+    async def video(self, path: str) -> Response:
+        """Give a playlist of one video."""
+        video = find(self._library, path)
+        return _answer([video], video.title, PurePosixPath(path).stem)
+
+    @validate_querystring(FolderQuery)
+    async def folder(self, query_args: FolderQuery) -> Response:
+        """Give a playlist of what is directly in a folder."""
+        path = query_args.folder
+        page = self._library.catalogue.page("", query_args.sort, _MOST, None, path)
+        name = path.rpartition("/")[2] or "Library"
+        return _answer(page.videos, folder_title(path) if path else "Library", name)
+
+
+def _answer(videos: Iterable[Video], title: str, name: str) -> Response:
+    lines = ["#EXTM3U", f"#PLAYLIST:{_line(title)}"]
+    for video in videos:
+        length = video.metadata.duration if video.metadata else None
+        lines.append(f"#EXTINF:{-1 if length is None else round(length)},{_line(video.title)}")
+        lines.append(links.absolute(links.media(video)))
+    response = Document.of("\n".join([*lines, ""]), _CONTENT_TYPE).answer()
+    response.headers["Content-Disposition"] = attachment(f"{name}.m3u")
+    return response
+
+
+def _line(text: str) -> str:
+    """Write a title so that it cannot be taken for two lines."""
+    return " ".join(text.split())

@@ -1,0 +1,162 @@
+import pytest
+
+from service.library.video import Metadata, State, Stream, Video
+from service.views.particulars import (
+    codec_name,
+    container_name,
+    describe_stream,
+    particulars,
+    technicalities,
+)
+
+CROSS = "\N{MULTIPLICATION SIGN}"
+
+
+@pytest.mark.parametrize(
+    ("stream", "expected"),
+    [
+        (
+            Stream(
+                kind="video",
+                codec="h264",
+                codec_string="avc1.64001E",
+                width=1920,
+                height=1080,
+                frame_rate=25.0,
+            ),
+            "video: h264 (avc1.64001E), 1920\N{MULTIPLICATION SIGN}1080, 25 frames/s",
+        ),
+        (
+            Stream(kind="video", codec="hevc", frame_rate=30000 / 1001),
+            "video: hevc, 29.97 frames/s",
+        ),
+        (
+            Stream(kind="audio", codec="aac", channels=2, sample_rate=44100, language="deu"),
+            "audio: aac, 2 channels, 44.1 kHz, deu",
+        ),
+        (
+            Stream(kind="audio", codec="opus", channels=1, sample_rate=48000),
+            "audio: opus, 1 channel, 48 kHz",
+        ),
+        (Stream(kind="subtitle", codec="mov_text", language="eng"), "subtitle: mov_text, eng"),
+        (Stream(kind="data", codec="unknown"), "data: unknown"),
+        # A width without a height says nothing.
+        (Stream(kind="attachment", codec="mjpeg", width=600), "attachment: mjpeg"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_stream_is_described_by_what_is_known_of_it(stream: Stream, expected: str) -> None:
+    assert describe_stream(stream) == expected
+
+
+PICTURE = Stream(kind="video", codec="h264", width=1920, height=1080, frame_rate=30000 / 1001)
+SOUND = Stream(index=1, kind="audio", codec="aac", channels=2, sample_rate=44100)
+
+
+def video(metadata: Metadata | None, content_type: str = "video/mp4") -> Video:
+    return Video(
+        path="sub/film.mp4",
+        title="Film",
+        content_type=content_type,
+        size=1_500_000,
+        revision="16e360-1",
+        modified=1_700_000_000,  # 2023-11-14T22:13:20Z
+        state=State.PROBED if metadata else State.PENDING,
+        metadata=metadata,
+    )
+
+
+def metadata(
+    *streams: Stream,
+    container: str = "mov,mp4",
+    duration: float | None = 61.0,
+    bit_rate: int | None = 1_234_567,
+    index_at_front: bool | None = True,
+    fast_start: bool = False,
+) -> Metadata:
+    return Metadata(
+        container=container,
+        duration=duration,
+        bit_rate=bit_rate,
+        index_at_front=index_at_front,
+        fast_start=fast_start,
+        streams=streams,
+    )
+
+
+def test_people_are_told_what_they_want_to_know_and_in_their_words() -> None:
+    assert particulars(video(metadata(PICTURE, SOUND)), ("English", "Deutsch")) == [
+        ("Length", "1:01"),
+        ("Resolution", f"1920{CROSS}1080"),
+        ("Video", "H.264"),
+        ("Frame rate", "29.97 per second"),
+        ("Audio", "AAC, stereo, 44.1 kHz"),
+        ("Subtitles", "English, Deutsch"),
+        ("Bit rate", "1.23 Mbit/s"),
+        ("Size", "1.5 MB"),
+        ("Date", "14 November 2023"),
+        ("File", "sub/film.mp4"),
+    ]
+
+
+def test_of_a_video_not_probed_only_the_file_is_known() -> None:
+    assert [label for label, _ in particulars(video(None))] == ["Size", "Date", "File"]
+    assert [label for label, _ in technicalities(video(None))] == ["Type", "Revision"]
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    bare = metadata(Stream(kind="video", codec="vp9"), duration=None, bit_rate=None)
+    assert particulars(video(bare))[0] == ("Video", "VP9")
+    assert not dict(particulars(video(bare))).keys() & {
+        "Length", "Resolution", "Frame rate", "Audio", "Subtitles", "Bit rate",
+    }  # fmt: skip
+
+
+def test_what_is_out_of_the_ordinary_is_told() -> None:
+    picture = PICTURE.model_copy(
+        update={"codec": "hevc", "bit_depth": 10, "transfer": "smpte2084", "interlaced": True}
+    )
+    surround = SOUND.model_copy(update={"codec": "ac3", "channels": 6, "language": "deu"})
+    odd = SOUND.model_copy(update={"channels": 3, "sample_rate": None, "title": "Commentary"})
+    told = dict(particulars(video(metadata(picture, surround, odd))))
+    assert told["Video"] == "HEVC, 10 bits, HDR (PQ), interlaced"
+    assert told["Audio"] == "AC-3, 5.1, 44.1 kHz, deu; AAC, 3 channels, Commentary"
+
+
+def test_those_who_look_closer_are_told_the_rest() -> None:
+    late = metadata(PICTURE, SOUND, index_at_front=False, fast_start=True)
+    assert technicalities(video(late)) == [
+        ("Type", "video/mp4"),
+        ("Container", "MP4"),
+        ("Index", "at the end; players get it in front"),
+        ("Stream 0", f"video: h264, 1920{CROSS}1080, 29.97 frames/s"),
+        ("Stream 1", "audio: aac, 2 channels, 44.1 kHz"),
+        ("Revision", "16e360-1"),
+    ]
+    for index, expected in ((True, "at the front"), (False, "at the end"), (None, None)):
+        told = dict(technicalities(video(metadata(index_at_front=index))))
+        assert told.get("Index") == expected
+
+
+@pytest.mark.parametrize(
+    ("container", "content_type", "expected"),
+    [
+        ("mov,mp4,m4a", "video/mp4", "MP4"),
+        ("mov,mp4,m4a", "video/quicktime", "QuickTime"),
+        ("matroska,webm", "video/webm", "WebM"),
+        ("matroska,webm", "audio/webm", "WebM"),
+        ("matroska,webm", "video/matroska", "Matroska"),
+        ("ogg", "audio/ogg", "Ogg"),
+        ("mpegts", "video/mp2t", "MPEG transport stream"),
+        ("nut", "video/mp4", "nut"),
+    ],
+)
+def test_a_container_is_called_what_people_call_it(
+    container: str, content_type: str, expected: str
+) -> None:
+    assert container_name(content_type, metadata(container=container)) == expected
+
+
+def test_a_codec_without_a_name_of_its_own_keeps_ffmpegs() -> None:
+    assert codec_name("pcm_s16le") == "PCM"
+    assert codec_name("rv40") == "rv40"

@@ -1,0 +1,78 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.library.video import Stream
+from service.views.player import moment, shown_size, written
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("90", 90),
+        ("90.5", 90.5),
+        ("90s", 90),
+        ("1m30s", 90),
+        ("1m30", 90),
+        ("2m", 120),
+        ("1h", 3600),
+        ("1h2m3s", 3723),
+        ("1h2m3.25s", 3723.25),
+        ("1h3s", 3603),
+        ("100m", 6000),
+        ("0", 0),
+        ("007", 7),
+    ],
+)
+def test_a_moment_is_read_as_people_write_it(text: str, expected: float) -> None:
+    assert moment(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", None, "x", "-1", "+1", " 1", "1 ", "1e3", "1:30", "s", ".5", "1.", "1s1m", "1,5", "NaN",
+     "inf", "٣", "9" * 10, "9" * 5000, "1\n", "0x10"],
+)  # fmt: skip
+def test_what_is_no_moment_is_none(text: str | None) -> None:
+    assert not moment(text)
+
+
+@given(st.floats(0, 1e8))
+def test_a_moment_written_and_read_back_is_the_same_millisecond_or_the_next(seconds: float) -> None:
+    read = moment(written(seconds))
+    assert read is not None
+    assert -1e-6 <= read - seconds <= 0.001 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, "0"),
+        (-0.1, "0"),
+        (10, "10"),
+        (600, "600"),
+        (0.1, "0.1"),
+        (4.35, "4.35"),
+        (12.4806, "12.481"),  # 12.48 would still be of the chapter before
+        (math.nextafter(7, 8), "7"),
+    ],
+)
+def test_a_moment_is_written_without_what_says_nothing(seconds: float, expected: str) -> None:
+    assert written(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("stream", "expected"),
+    [
+        (Stream(kind="video", codec="h264", width=640, height=360), (640, 360)),
+        (Stream(kind="video", codec="h264", width=640, height=360, rotation=90), (360, 640)),
+        (Stream(kind="video", codec="h264", width=640, height=360, rotation=180), (640, 360)),
+        # PAL's 720 wide pixels are shown as 1024: 16:9.
+        (Stream(kind="video", codec="h264", width=720, height=576, pixel_aspect=64 / 45),
+         (1024, 576)),
+    ],
+)  # fmt: skip
+def test_a_picture_has_the_size_that_is_seen(stream: Stream, expected: tuple[int, int]) -> None:
+    assert shown_size(stream) == expected
