@@ -27,6 +27,7 @@ from service.storage.fast_start import FastStart
 from service.storage.local import LocalStorage
 from service.views.api import ApiViews
 from service.views.artefacts import ArtefactViews
+from service.views.embed import EmbedPage
 from service.views.exchange import Exchanges, current_exchange
 from service.views.items import Items
 from service.views.library_page import LibraryPage
@@ -37,6 +38,8 @@ from service.views.phrases import duration
 from service.views.player import written
 from service.views.playlists import PlaylistViews
 from service.views.problems import problem
+from service.views.robots import NOT_LISTED, RobotsView
+from service.views.share import share
 from service.views.static import StaticViews
 from service.views.watch_page import WatchPage
 
@@ -54,6 +57,13 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
+
+
+def embed_policy(origins: str) -> str:
+    """Give the policy of the page that may stand in others': REELAY_EMBED_ORIGINS."""
+    policy = SECURITY_HEADERS["Content-Security-Policy"]
+    ancestors = {"*": "*", "none": "'self'"}.get(origins, f"'self' {origins}")
+    return policy.replace("frame-ancestors 'self'", f"frame-ancestors {ancestors}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +97,20 @@ def create_app(settings: Settings) -> Quart:
     items = Items(deriver, settings.max_partial_size)
     library_page = LibraryPage(library, items)
     watch_page = WatchPage(library, items, deriver)
+    embed_page = EmbedPage(library, items, embed_policy(settings.embed_origins))
     api = ApiViews(library, items)
     artefacts = ArtefactViews(deriver)
     playlists = PlaylistViews(library)
     ops = OpsViews(metrics, lambda: library.scanned)
     static = StaticViews(int(time.time()))
+    robots = RobotsView(listed=settings.search_engines == "on")
 
     app = Quart("service", static_folder=None)
     app.config["RESPONSE_TIMEOUT"] = None  # `Exchanges` cuts stalled ones, not slow ones
     app.url_map.merge_slashes = False  # `//` in a path is a name that does not exist
     app.jinja_env.filters["duration"] = duration
     app.jinja_env.filters["moment"] = written
-    app.jinja_env.globals.update(url=_url_builder(static), version=__version__)
+    app.jinja_env.globals.update(url=_url_builder(static), share=share, version=__version__)
     QuartSchema(
         app,
         info={"title": "Reelay", "version": __version__},
@@ -126,6 +138,7 @@ def create_app(settings: Settings) -> Quart:
     routes: list[tuple[str, str, Callable[..., Awaitable[Any]]]] = [
         ("/", "library", library_page.show),
         ("/watch/<path:path>", "watch", watch_page.show),
+        ("/embed/<path:path>", "embed", embed_page.show),
         ("/media/<path:path>", "media", media.refused),
         ("/download/<path:path>", "download", media.refused),
         ("/api/videos", "api_videos", api.videos),
@@ -137,6 +150,8 @@ def create_app(settings: Settings) -> Quart:
         ("/playlists/<path:path>.m3u", "playlist", playlists.video),
         ("/playlists/", "folder_playlist", playlists.folder),
         ("/static/<name>", "static", static.static),
+        ("/favicon.ico", "favicon", static.favicon),
+        ("/robots.txt", "robots", robots.show),
         ("/_revision", "revision", media.revision),
         ("/healthz", "healthz", ops.healthz),
         ("/readyz", "readyz", ops.readyz),
@@ -145,7 +160,7 @@ def create_app(settings: Settings) -> Quart:
     for rule, name, view in routes:
         app.add_url_rule(rule, name, view, methods=["GET"], provide_automatic_options=False)
 
-    _handle_everything(app)
+    _handle_everything(app, listed=settings.search_engines == "on")
     behind: Any = app.asgi_app
     exchanges = Exchanges(Media(behind, doors, metrics, settings.max_partial_size), metrics)
     app.extensions["reelay"] = Services(ops, exchanges)
@@ -169,7 +184,7 @@ def _url_builder(static: StaticViews) -> Callable[..., str]:
     return url
 
 
-def _handle_everything(app: Quart) -> None:
+def _handle_everything(app: Quart, *, listed: bool) -> None:
     """Wire what holds for every route."""
 
     @app.before_request
@@ -195,6 +210,8 @@ def _handle_everything(app: Quart) -> None:
         else:
             headers.setdefault("X-Content-Type-Options", "nosniff")
         headers.setdefault("Cache-Control", "no-cache")
+        if not listed:
+            headers.setdefault("X-Robots-Tag", NOT_LISTED)
         return response
 
     app.register_error_handler(ReelayError, _domain_error)

@@ -52,6 +52,11 @@ _SIZE = re.compile(r"([0-9]{1,12}) ?(|KiB|MiB|GiB)", re.ASCII | re.IGNORECASE)
 _LISTEN = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%\w+)?)\]|([^\[\]:\s]+)):([0-9]{1,5})", re.ASCII)
 _LAST_PORT = 65535
 
+# An origin as a Content-Security-Policy names it (CSP3 §2.3.1, host-source), without a path.
+_ORIGIN = re.compile(
+    r"https?://(?:\*\.)?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::(?:[0-9]{1,5}|\*))?", re.ASCII
+)
+
 # The least keeps the cost of a request small beside its bytes; the most is what an edge may have to
 # hold for one viewer. nginx/docker-entrypoint.d/10-settings.envsh has the same two.
 _LEAST_BLOCK, _MOST_BLOCK = 64 * 2**10, 2**30
@@ -111,6 +116,18 @@ def _media(text: object) -> Path:
     return folder.resolve()
 
 
+def _embed_origins(text: object) -> str:
+    words = str(text).replace(",", " ").split()
+    if words in (["*"], ["none"]):
+        return words[0]
+    if not words or not all(_ORIGIN.fullmatch(word) for word in words):
+        raise ValueError(
+            "should be * for everybody, none, or origins such as https://example.org and "
+            "https://*.example.org"
+        )
+    return " ".join(words)
+
+
 def _default_derived() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "reelay"
 
@@ -156,6 +173,12 @@ class Settings(BaseModel):
     )
     settle_time: Annotated[float, Field(ge=0, le=3600)] = Field(
         default=3, description="Seconds for which a file must be unchanged to be listed"
+    )
+    embed_origins: Annotated[str, BeforeValidator(_embed_origins)] = Field(
+        default="*", description="The origins whose pages may embed the player: *, none, or a list"
+    )
+    search_engines: Literal["off", "on"] = Field(
+        default="off", description="Whether search engines may list the pages"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least severe log lines to write"

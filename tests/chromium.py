@@ -5,9 +5,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -37,17 +38,48 @@ def launched() -> Iterator[Browser]:
         browser.close()
 
 
+VIOLATION = """document.addEventListener("securitypolicyviolation", (event) =>
+    complain(`policy: ${event.effectiveDirective} ${event.blockedURI} ${event.sample}`));"""
+
+
 @contextmanager
-def flawless(browser: Browser, base: str) -> Iterator[Page]:
-    """Open a page on which nothing may go wrong: no error in the console, no violated policy."""
-    context = browser.new_context(ignore_https_errors=True, base_url=base)
-    page = context.new_page()
+def watched(browser: Browser, base: str, **options: Any) -> Iterator[tuple[Page, list[str]]]:
+    """Open a page, and list what goes wrong on it: errors in the console and those that nobody
+    caught, violations of the policy, requests to other servers.
+    """
+    context = browser.new_context(ignore_https_errors=True, base_url=base, **options)
     complaints: list[str] = []
-    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    yield page
-    context.close()
-    assert complaints == []
+
+    def heard(message: ConsoleMessage) -> None:
+        # A page that is itself an answer of 4xx says so.
+        own = message.page is not None and message.location["url"] == message.page.url
+        if message.type == "error" and not (own and "status of 4" in message.text):
+            complaints.append(message.text)
+
+    def complain(complaint: str) -> None:
+        complaints.append(complaint)
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith((f"{base}/", f"blob:{base}/")):
+            complaints.append(f"elsewhere: {request.url}")
+
+    context.expose_function("complain", complain)
+    context.add_init_script(VIOLATION)
+    context.on("console", heard)
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    context.on("request", asked)
+    try:
+        yield context.new_page(), complaints
+    finally:
+        context.close()
+
+
+@contextmanager
+def flawless(browser: Browser, base: str, **options: Any) -> Iterator[Page]:
+    """Open a page on which nothing may go wrong."""
+    with watched(browser, base, **options) as (page, complaints):
+        yield page
+    assert complaints == [], complaints
 
 
 def network_is_quiet() -> bool | None:

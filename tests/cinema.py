@@ -2,6 +2,7 @@
 
 from itertools import count
 from pathlib import Path
+from urllib.parse import quote
 
 from films import AAC, ffmpeg
 from server import write
@@ -18,6 +19,34 @@ AUDIO = "Music/Nocturne.m4a"
 ARABIC = "Films/رحلة إلى البحر.mp4"
 BROKEN = "Films/Broken.mp4"
 PLAYABLE = [CAPTIONED, PLAIN, PORTRAIT, ARABIC, AUDIO, *EPISODES]
+
+
+def watch(path: str) -> str:
+    """Give the target of a video's page."""
+    return f"/watch/{quote(path)}"
+
+
+PAGES = {
+    "library": "/",
+    "folders": "/?folder=",
+    "folder": f"/?folder={quote(SERIES, safe='')}",
+    "search": "/?q=tides",
+    "nothing-found": "/?q=xyzzy",
+    "watch": watch(CAPTIONED),
+    "watch-at": f"{watch(CAPTIONED)}?t=30",
+    "watch-episode": watch(EPISODES[1]),
+    "watch-audio": watch(AUDIO),
+    "watch-portrait": watch(PORTRAIT),
+    "watch-hevc": watch(HEVC),
+    "watch-broken": watch(BROKEN),
+    "watch-arabic": watch(ARABIC),
+    "embed": f"/embed/{quote(CAPTIONED)}",
+    "embed-audio": f"/embed/{quote(AUDIO)}",
+    "error-400": "/?sort=weight",
+    "error-404": "/watch/none.mp4",
+    "error-410": f"/media/{quote(PLAIN)}?v=0",
+}
+"""Every kind of page there is, but for that of a library without videos."""
 
 _CHAPTERS = """;FFMETADATA1
 title=Harbour at Dawn

@@ -349,7 +349,7 @@ class Contract:
         assert "<script>alert" not in page.body.decode()
 
     @pytest.mark.parametrize("target", ESCAPES)
-    @pytest.mark.parametrize("door", ["media", "download", "watch", "api/videos"])
+    @pytest.mark.parametrize("door", ["media", "download", "watch", "embed", "api/videos"])
     def test_nothing_outside_the_root_is_served(
         self, origin: Origin, door: str, target: str
     ) -> None:

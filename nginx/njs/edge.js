@@ -120,7 +120,7 @@ function dispatch(r) {
     } else {
         current(r, doorOf(r) + path).then((revision) => send(r, path, revision, false)).catch((error) => {
             r.error(`${error}`);
-            r.internalRedirect('@unavailable');
+            r.internalRedirect('@unavailable' + v.as_page);
         });
     }
 }

@@ -2,9 +2,24 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 from quart import Response, render_template, request
+
+from service.library.titles import video_title
+from service.views import links
+from service.views.exchange import current_exchange
+
+# For people; of the others HTTP's own phrase.
+_TITLES = {
+    400: "This address is not right",
+    404: "Nothing here",
+    410: "A newer file is in its place",
+    500: "Something went wrong here",
+    503: "Not to be had right now",
+}
+_FIRST_OF_OURS = 500  # statuses from here on are no fault of who asks (RFC 9110 §15.6)
 
 
 class Problem(BaseModel):
@@ -22,7 +37,7 @@ async def problem(status: int, detail: str, headers: Mapping[str, str] | None = 
     title = HTTPStatus(status).phrase
     accepted = request.accept_mimetypes
     if accepted["text/html"] > accepted["application/problem+json"]:
-        page = await render_template("error.html", status=status, title=title, detail=detail)
+        page = await _page(status, detail, headers or {})
         response = Response(page, status, content_type="text/html; charset=utf-8")
     else:
         body = Problem(title=title, status=status, detail=detail).model_dump_json()
@@ -31,3 +46,24 @@ async def problem(status: int, detail: str, headers: Mapping[str, str] | None = 
     for name, value in (headers or {}).items():
         response.headers[name] = value
     return response
+
+
+async def _page(status: int, detail: str, headers: Mapping[str, str]) -> str:
+    """Say it to people, and where to go from here."""
+    phrase = HTTPStatus(status).phrase
+    path = (request.view_args or {}).get("path")
+    ours = status >= _FIRST_OF_OURS
+    return await render_template(
+        "error.html",
+        status=status,
+        phrase=phrase,
+        title=_TITLES.get(status, phrase),
+        detail=detail,
+        address=request.path,
+        again=ours or "Retry-After" in headers,
+        # A file that was moved has kept its name, or some of it.
+        sought=video_title(path, None) if path and status == HTTPStatus.NOT_FOUND else "",
+        watch_url=links.watch(path) if path and status == HTTPStatus.GONE else None,
+        current_url=quote(request.path) if status == HTTPStatus.GONE else None,
+        request_id=current_exchange().request_id if ours else None,
+    )

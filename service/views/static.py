@@ -46,3 +46,7 @@ class StaticViews:
         if file is None:
             raise NotFoundError("There is no such file.")
         return answer(file.data, file.representation, request.args.get("v"))
+
+    async def favicon(self) -> Response:
+        """Send the icon to those who ask for it without having read a page."""
+        return await self.static("favicon.ico")

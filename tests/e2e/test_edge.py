@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from contract import DATA, REVISION, TAG, Origin
 from fetched import Fetched
+from own_pages import BROWSER, check_own_page
 from server import BLOCK, SIZE, content, until, write
 from stack import Stack
 from wire import ask, connect
@@ -255,7 +256,6 @@ def test_what_is_cached_outlives_the_service(origin: Origin, stack: Stack) -> No
         assert stale.headers["Cache-Control"] == "no-cache"
         for target in (
             "/",
-            "/media/never-asked-for.mp4",
             f"/media/{path}",
             f"/media/{pinned}",
             f"/download/{pinned}",
@@ -264,6 +264,9 @@ def test_what_is_cached_outlives_the_service(origin: Origin, stack: Stack) -> No
             assert cold.status == 503
             assert cold.headers["Content-Type"] == "application/problem+json"
             assert cold.headers["Retry-After"] == "2"
+        for target in ("/", "/media/never-asked-for.mp4"):
+            page = ask(stack.base, target, BROWSER)
+            assert check_own_page(page, 503) == "Back in a moment"
     finally:
         stack.up()
     until(

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import http2
 import pytest
 from contract import Origin
+from own_pages import BROWSER, check_own_page
 from server import BLOCK, content, until, write
 from stack import Stack, running
 from wire import Answer, ask, connect, open_socket
@@ -89,6 +90,8 @@ class TestConnections:
             for target in DOORS:
                 assert is_refusal(ask(stack.base, target)), target
             assert is_refusal(ask(stack.base, "/media/large.mp4", {"Range": "bytes=0-9"}))
+            page = ask(stack.base, "/", BROWSER)
+            assert check_own_page(page, 429) == "One moment, please"
             for target in DOORS:
                 assert stack.inside(STATUS_FROM_INSIDE, target).strip() == "200", target
         assert recovers(stack)

@@ -1,19 +1,26 @@
 """What leaves the pages: playlists, what programs read of a shared link, icons, errors."""
 
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from films import ffmpeg
 from server import Server, serve, until, write
 from wire import Answer, ask
 
-SAMPLE = (Path(__file__).parents[2] / "media/sample.mp4").read_bytes()
+CLIP = Path(__file__).parents[2] / "media/sample.mp4"
+SAMPLE = CLIP.read_bytes()
+TITLE = """</script><script>alert("1")</script> & 'it' <!-- """
+STORY = "A storm. " * 50
 NAME = 'Series/it\'s "S1" <1>/ep 1 & ünï.mp4'
 FOLDER = NAME.rpartition("/")[0]
-TARGETS = [f"/playlists/{quote(NAME)}.m3u", "/playlists/", f"/playlists/?folder={quote(FOLDER)}"]
+PLAYLISTS = [f"/playlists/{quote(NAME)}.m3u", "/playlists/", f"/playlists/?folder={quote(FOLDER)}"]
 
 
 @pytest.fixture(scope="module")
@@ -22,13 +29,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     write(media, "broken.mp4", b"no film")
     for name in (NAME, f"{FOLDER}/ep 10.mp4", f"{FOLDER}/ep 2.mp4", "first.mp4"):
         write(media, name, SAMPLE)
+    told = ("-metadata", f"title={TITLE}", "-metadata", f"description={STORY}")
+    odd = ffmpeg(media.parent / "odd.mp4", "-i", CLIP, "-c", "copy", *told).read_bytes()
+    write(media, "Odd/odd.mp4", odd)
+    write(media, "Odd/odd.chapters.vtt", b"WEBVTT\n\n00:02.500 --> 00:05.000\nThe end\n")
+    write(media, "Odd/sound.m4a", ffmpeg(media.parent / "a.m4a", "-i", CLIP, "-vn").read_bytes())
     with serve(media) as one:
 
-        def probed() -> Any:
+        def derived() -> Any:
             videos = json.loads(ask(one.base, "/api/videos").body)["videos"]
-            return all(video["state"] != "pending" for video in videos) or None
+            states = [(v["state"], v["poster"]["state"], v["captions"]["state"]) for v in videos]
+            return not {"pending", "waiting"} & {s for told in states for s in told} or None
 
-        until(probed, "all are probed")
+        until(derived, "all is derived")
         yield one
 
 
@@ -46,7 +59,7 @@ def entries(answer: Answer) -> list[tuple[str, str]]:
 
 
 def test_a_playlist_names_the_video_its_length_and_its_bytes(server: Server) -> None:
-    answer = get(server, TARGETS[0])
+    answer = get(server, PLAYLISTS[0])
     assert answer.headers["Content-Type"] == "audio/x-mpegurl; charset=utf-8"
     assert answer.headers["Content-Disposition"].startswith("attachment; ")
     assert answer.headers["Content-Disposition"].endswith(
@@ -60,7 +73,7 @@ def test_a_playlist_names_the_video_its_length_and_its_bytes(server: Server) -> 
 
 
 def test_a_folders_playlist_has_what_is_directly_in_it_in_order(server: Server) -> None:
-    addresses = [address for _, address in entries(get(server, TARGETS[2]))]
+    addresses = [address for _, address in entries(get(server, PLAYLISTS[2]))]
     items = [
         json.loads(get(server, f"/api/videos/{quote(name)}").body)["media_url"]
         for name in (NAME, f"{FOLDER}/ep 10.mp4", f"{FOLDER}/ep 2.mp4")
@@ -79,13 +92,15 @@ def test_addresses_are_those_that_the_client_asked_for(server: Server) -> None:
         ("video.example.org:8443", "javascript", "http://video.example.org:8443"),
         ("<script>", "https", ""),
     ):
-        answer = get(server, TARGETS[0], Host=host, X_Forwarded_Proto=proto)
+        answer = get(server, PLAYLISTS[0], Host=host, X_Forwarded_Proto=proto)
         ((_, address),) = entries(answer)
         assert address.partition("/media/")[0] == origin
 
 
-@pytest.mark.parametrize("target", TARGETS)
-def test_a_playlist_is_asked_for_as_anything_else_is(server: Server, target: str) -> None:
+@pytest.mark.parametrize("target", [*PLAYLISTS, "/robots.txt", "/favicon.ico"])
+def test_what_is_made_for_programs_is_asked_for_as_anything_else_is(
+    server: Server, target: str
+) -> None:
     answer = get(server, target)
     assert answer.status == 200
     assert answer.headers["Cache-Control"] == "no-cache"
@@ -98,3 +113,225 @@ def test_a_playlist_is_asked_for_as_anything_else_is(server: Server, target: str
     options = get(server, target, "OPTIONS")
     assert (options.status, options.headers["Allow"]) == (204, "GET, HEAD, OPTIONS")
     assert get(server, target, "POST").status == 405
+
+
+# What links unfurl to
+
+
+@dataclass
+class Head(HTMLParser):
+    """What a page says of itself, as programs read it."""
+
+    told: dict[str, str] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+    scripts: list[str] = field(default_factory=list)
+    data: str = ""
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        has = {name: value or "" for name, value in attrs}
+        if tag == "meta" and (name := has.get("property") or has.get("name")):
+            assert name == "theme-color" or name not in self.told
+            self.told[name] = has["content"]
+        elif tag == "link":
+            self.links[has["rel"]] = has["href"]
+        elif tag == "script":
+            self.scripts.append(has.get("type", ""))
+
+    def handle_data(self, data: str) -> None:
+        if self.lasttag == "script":
+            self.data += data.strip()
+
+
+def head(server: Server, path: str, **headers: str) -> Head:
+    found = Head()
+    found.feed(get(server, f"/watch/{quote(path)}", **headers).body.decode())
+    return found
+
+
+TLS = {"Host": "video.example.org", "X_Forwarded_Proto": "https"}
+
+
+def test_a_shared_link_unfurls(server: Server) -> None:
+    origin = "https://video.example.org"
+    page = head(server, NAME, **TLS)
+    item = json.loads(get(server, f"/api/videos/{quote(NAME)}").body)
+    picture = item["poster"]["pictures"][-1]
+    assert page.links["canonical"] == origin + item["watch_url"]
+    expected = {
+        "og:type": "video.other",
+        "og:title": "Reelay sample",
+        "og:url": origin + item["watch_url"],
+        "og:image": origin + picture["url"],
+        "og:image:width": str(picture["width"]),
+        "og:image:height": str(picture["height"]),
+        "og:video": origin + item["media_url"],
+        "og:video:secure_url": origin + item["media_url"],
+        "og:video:type": "video/mp4",
+        "og:video:width": "1280",
+        "og:video:height": "720",
+        "video:duration": "8",
+        "twitter:card": "player",
+        "twitter:player": f"{origin}/embed/{quote(NAME)}",
+        "twitter:player:width": "1280",
+        "twitter:player:height": "720",
+        "twitter:image": origin + picture["url"],
+    }
+    assert expected.items() <= page.told.items()
+    assert "0:08 · 1280\N{MULTIPLICATION SIGN}720" in page.told["og:description"]
+    for address in (page.told["og:image"], page.told["og:video"]):
+        assert get(server, address.removeprefix(origin)).status == 200
+    data = json.loads(page.data)
+    assert data["@type"] == "VideoObject"
+    assert (data["contentUrl"], data["embedUrl"]) == (
+        page.told["og:video"],
+        page.told["twitter:player"],
+    )
+    assert data["thumbnailUrl"] == page.told["og:image"]
+    assert data["duration"] == "PT8S"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", data["uploadDate"])
+
+
+def test_no_title_ends_what_it_stands_in(server: Server) -> None:
+    page = head(server, "Odd/odd.mp4", **TLS)
+    assert page.told["og:title"] == page.told["twitter:title"] == TITLE.strip()
+    assert page.scripts == ["module", "application/ld+json"]
+    data = json.loads(page.data)
+    assert data["name"] == TITLE.strip()
+    # What its maker says of it, cut where nobody shows more.
+    assert data["description"] == page.told["description"]
+    assert data["description"].startswith("A storm. A storm.")
+    assert len(data["description"]) == 300
+    (part,) = data["hasPart"]
+    assert (part["name"], part["startOffset"], part["endOffset"]) == ("The end", 2.5, 5)
+    assert part["url"] == "https://video.example.org/watch/Odd/odd.mp4?t=2.5"
+
+
+def test_of_each_video_that_is_told_which_can_be_had(server: Server) -> None:
+    sound = head(server, "Odd/sound.m4a", **TLS)
+    assert sound.told["og:type"] == "music.song"
+    assert sound.told["og:audio:secure_url"].startswith("https://video.example.org/media/Odd/")
+    assert json.loads(sound.data)["@type"] == "AudioObject"
+    assert not any(name.startswith(("og:video", "og:image", "video:")) for name in sound.told)
+    assert sound.told["twitter:card"] == "summary"
+    # No browser will play it, so that no card should try.
+    broken = head(server, "broken.mp4", **TLS)
+    assert broken.told["og:title"] == "broken"
+    assert not any(name.startswith(("og:video", "twitter:player")) for name in broken.told)
+    # A player in a card has to be had by TLS.
+    open_page = head(server, NAME)
+    assert open_page.told["og:video"].startswith(f"{server.base}/media/")
+    assert "og:video:secure_url" not in open_page.told
+    assert open_page.told["twitter:card"] == "summary_large_image"
+    # Where nobody knows the address there is nothing to unfurl, and the page is there all the same.
+    nowhere = head(server, NAME, Host='"><script>')
+    assert not any(name.startswith(("og:", "twitter:")) for name in nowhere.told)
+    assert (nowhere.scripts, nowhere.links.get("canonical")) == (["module"], None)
+
+
+# Embedding
+
+
+def ancestors(answer: Answer) -> str:
+    """Give who may frame a page."""
+    (policy,) = answer.headers.get_all("Content-Security-Policy") or []
+    (found,) = re.findall(r"frame-ancestors ([^;]*)", policy)
+    return str(found)
+
+
+def test_the_player_alone_may_be_framed_by_others(server: Server) -> None:
+    target = f"/embed/{quote(NAME)}"
+    answer = get(server, f"{target}?t=1m5s&autoplay=1")
+    assert ancestors(answer) == "*"
+    page = answer.body.decode()
+    assert "#t=65" in page
+    assert re.search(r"<video[^>]*autoplay muted", page)
+    assert "autoplay muted" not in get(server, target).body.decode()
+    others = get(server, f"/watch/{quote(NAME)}").headers["Content-Security-Policy"]
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy.replace("frame-ancestors *", "frame-ancestors 'self'") == others
+    assert get(server, target, "HEAD").headers["Content-Security-Policy"] == policy
+    assert get(server, target, "OPTIONS").headers["Allow"] == "GET, HEAD, OPTIONS"
+    assert get(server, target, "POST").status == 405
+    # Nobody else's page is to pass an error of ours off as theirs.
+    assert ancestors(get(server, "/embed/missing.mp4", Accept="text/html")) == "'self'"
+
+
+def test_the_operator_says_who_may_embed_and_whether_search_engines_may_list(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path / "media", "film.mp4", SAMPLE)
+    theirs = "https://a.example, https://*.b.example:8443"
+    with serve(tmp_path / "media", EMBED_ORIGINS=theirs, SEARCH_ENGINES="on") as server:
+        until(lambda: get(server, "/embed/film.mp4").status == 200 or None, "it is listed")
+        told = ancestors(get(server, "/embed/film.mp4"))
+        assert told == "'self' https://a.example https://*.b.example:8443"
+        assert "X-Robots-Tag" not in get(server, "/").headers
+        assert b"/media/" not in get(server, "/robots.txt").body
+
+
+def test_search_engines_are_asked_not_to_list(server: Server) -> None:
+    for target in ("/", f"/watch/{quote(NAME)}", f"/embed/{quote(NAME)}", "/nothing"):
+        assert get(server, target).headers["X-Robots-Tag"] == "noindex, nofollow"
+    rules = get(server, "/robots.txt").body.decode().splitlines()
+    # Who shows a link to a page has to read it, and its picture.
+    assert rules[0] == "User-agent: *"
+    assert {"Disallow: /media/", "Disallow: /download/"} <= set(rules)
+    assert not {"Disallow: /", "Disallow: /watch/", "Disallow: /posters/"} & set(rules)
+
+
+# Identity
+
+
+def test_icons_and_manifest_are_what_they_say(server: Server) -> None:
+    found = Head()
+    found.feed(get(server, "/").body.decode())
+    for rel in ("icon", "apple-touch-icon", "manifest"):
+        assert get(server, found.links[rel]).status == 200
+    answer = get(server, found.links["manifest"])
+    assert answer.headers["Content-Type"] == "application/manifest+json"
+    manifest = json.loads(answer.body)
+    assert (manifest["id"], manifest["start_url"], manifest["scope"]) == ("/", "/", "/")
+    for icon in manifest["icons"]:
+        picture = get(server, f"/static/{icon['src']}")
+        assert picture.headers["Content-Type"] == icon["type"]
+        if icon["type"] == "image/png":  # its size: PNG (W3C) §11.2.1, IHDR
+            sides = [int.from_bytes(picture.body[at : at + 4], "big") for at in (16, 20)]
+            assert icon["sizes"] == "x".join(map(str, sides))
+    assert len(get(server, "/favicon.ico").body) < 5000
+
+
+# Errors, to people
+
+
+def shown(server: Server, target: str, status: int) -> str:
+    """Ask as browsers do, and give the page that comes."""
+    answer = get(server, target, Accept="text/html,application/xhtml+xml,*/*;q=0.8")
+    assert answer.status == status
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answer.headers["Cache-Control"] == "no-store"
+    return re.sub(r"\s+", " ", answer.body.decode())
+
+
+def test_a_page_that_is_not_there_offers_to_search_for_it(server: Server) -> None:
+    page = shown(server, "/watch/Old/The_%3Ci%3EFilm%22.mp4", 404)
+    assert "There is no such video in the library." in page
+    assert re.search(r'<form [^>]*action="/"[^>]*method="get"', page)
+    assert 'name="q" value="The &lt;i&gt;Film&#34;"' in page
+    assert "/watch/Old/The_&lt;i&gt;Film&#34;.mp4" in page  # so that it can be told, and printed
+    assert 'name="q" value=""' in shown(server, "/nothing", 404)
+
+
+def test_what_was_replaced_leads_to_what_is_there_now(server: Server) -> None:
+    path = quote(NAME)
+    page = shown(server, f"/media/{path}?v=1-1", 410)
+    assert "has been replaced" in page
+    for target in (f"/watch/{path}", f"/media/{path}"):
+        assert f'href="{target.replace("&", "&amp;")}"' in page
+        assert get(server, target).status == 200
+    # What belongs to no video has nothing to be watched.
+    style = shown(server, "/static/style.css?v=1", 410)
+    assert 'href="/static/style.css"' in style
+    assert "/watch/" not in style

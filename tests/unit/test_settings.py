@@ -118,6 +118,8 @@ def test_everything_has_a_default(media: Path, monkeypatch: pytest.MonkeyPatch) 
         "drain_timeout": 25,
         "rescan_interval": 60,
         "settle_time": 3,
+        "embed_origins": "*",
+        "search_engines": "off",
         "log_level": "info",
     }
 
@@ -159,6 +161,8 @@ TEXTS: list[tuple[str, str, Any]] = [
     ("DRAIN_TIMEOUT", "7", 7),
     ("RESCAN_INTERVAL", "3600", 3600),
     ("SETTLE_TIME", "0.25", 0.25),
+    ("EMBED_ORIGINS", "https://a.example,http://b:81", "https://a.example http://b:81"),
+    ("SEARCH_ENGINES", "on", "on"),
     ("LOG_LEVEL", "debug", "debug"),
 ]
 
@@ -329,6 +333,20 @@ def test_a_port_that_is_none_is_named_as_such(text: str) -> None:
     assert "65535" in line
 
 
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("none", "none"),
+        (" * ", "*"),
+        ("https://a.example", "https://a.example"),
+        ("https://*.a.example:*  http://localhost:8080,\nhttps://b.example",
+         "https://*.a.example:* http://localhost:8080 https://b.example"),
+    ],
+)  # fmt: skip
+def test_origins_are_separated_by_commas_or_blanks(text: str, meaning: str) -> None:
+    assert settings(EMBED_ORIGINS=text).embed_origins == meaning
+
+
 # What is wrong
 
 
@@ -355,6 +373,15 @@ def test_a_port_that_is_none_is_named_as_such(text: str) -> None:
         ("SETTLE_TIME", "-0.1", "greater than or equal to 0"),
         ("SETTLE_TIME", "nan", ""),
         ("SETTLE_TIME", "4000", "3600"),
+        ("EMBED_ORIGINS", "", "* for everybody, none, or origins"),
+        ("EMBED_ORIGINS", "example.org", "origins such as https://example.org"),
+        ("EMBED_ORIGINS", "https://a.example/page", "origins"),
+        ("EMBED_ORIGINS", "https://a.example; script-src *", "origins"),
+        ("EMBED_ORIGINS", "https://a.example none", "origins"),
+        ("EMBED_ORIGINS", "* https://a.example", "origins"),
+        ("EMBED_ORIGINS", "https://*", "origins"),
+        ("EMBED_ORIGINS", "'self'", "origins"),
+        ("SEARCH_ENGINES", "yes", "'off' or 'on'"),
         ("LOG_LEVEL", "verbose", "'debug', 'info', 'warning' or 'error'"),
         ("LOG_LEVEL", "", "'debug', 'info', 'warning' or 'error'"),
     ],

@@ -1,0 +1,31 @@
+"""The page that others put into theirs: the player alone."""
+
+from quart import Response, render_template, request
+
+from service.library.library import Library
+from service.views.api import find
+from service.views.items import Items
+from service.views.player import moment, player
+
+
+class EmbedPage:
+    """`/embed/<path>`."""
+
+    def __init__(self, library: Library, items: Items, policy: str) -> None:
+        """Take the page's own Content-Security-Policy: it says who may frame it."""
+        self._library = library
+        self._items = items
+        self._policy = policy
+
+    async def show(self, path: str) -> Response:
+        """Play one video: from `?t=`, and with `?autoplay=1` at once, without sound."""
+        video = self._items.of(find(self._library, path))
+        self._items.look_at([path])
+        page = await render_template(
+            "embed.html",
+            **player(video, moment(request.args.get("t"))),
+            autoplay=request.args.get("autoplay") == "1",
+        )
+        response = Response(page, content_type="text/html; charset=utf-8")
+        response.headers["Content-Security-Policy"] = self._policy
+        return response

@@ -1,0 +1,120 @@
+"""What programs read of a video's page to show a link to it: Open Graph, Twitter's cards, and a
+schema.org object. They read it elsewhere, so that every address is a whole one."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from service.views import links
+from service.views.items import Picture, VideoItem
+from service.views.phrases import details
+from service.views.player import picture_of, shown_size, written
+
+_LONGEST = 300  # characters of a description: unfurlers cut what is longer
+_DESCRIPTIONS = ("description", "synopsis", "comment")  # tags, the most telling first
+
+
+@dataclass(frozen=True)
+class Share:
+    """A video, as those tell it who link to it."""
+
+    video: VideoItem
+    page: str
+    """The page that plays it: its one address."""
+
+    @property
+    def secure(self) -> bool:
+        return self.page.startswith("https:")
+
+    @property
+    def audio_only(self) -> bool:
+        return self.video.content_type.startswith("audio/")
+
+    @property
+    def plays(self) -> bool:
+        """Whether there is a point in offering its bytes to browsers."""
+        return self.video.state != "failed" and not any(
+            finding.severity == "unplayable" for finding in self.video.findings
+        )
+
+    @cached_property
+    def embed(self) -> str:
+        return links.absolute(links.embed(self.video.path))
+
+    @cached_property
+    def media(self) -> str:
+        return links.absolute(self.video.media_url)
+
+    @cached_property
+    def image(self) -> Picture | None:
+        """The widest picture of it."""
+        pictures = self.video.poster.pictures
+        if not pictures:
+            return None
+        return pictures[-1].model_copy(update={"url": links.absolute(pictures[-1].url)})
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """Width and height at which it is shown; of sound alone, and where nobody knows: 16:9."""
+        picture = picture_of(self.video)
+        return shown_size(picture) if picture else (1280, 720)
+
+    @cached_property
+    def description(self) -> str:
+        """What its maker says of it, else its length, shape and folder."""
+        tags = self.video.metadata.tags if self.video.metadata else ()
+        said = {tag.name: " ".join(tag.text.split()) for tag in tags}
+        for name in _DESCRIPTIONS:
+            if said.get(name):
+                text = said[name]
+                return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1].rstrip()}…"
+        folder = self.video.path.rpartition("/")[0].replace("/", " / ")
+        return " · ".join(filter(None, (details(self.video), folder)))
+
+    def data(self) -> dict[str, Any]:
+        """Tell it as a schema.org VideoObject or AudioObject, with what is known of it."""
+        video, metadata = self.video, self.video.metadata
+        told: dict[str, Any] = {
+            "@context": "https://schema.org",
+            "@type": "AudioObject" if self.audio_only else "VideoObject",
+            "name": video.title,
+            "description": self.description,
+            "url": self.page,
+            "uploadDate": datetime.fromtimestamp(video.modified, UTC).isoformat(timespec="seconds"),
+            "encodingFormat": video.content_type,
+            "contentUrl": self.media,
+            "embedUrl": self.embed,
+        }
+        if self.image is not None:
+            told["thumbnailUrl"] = self.image.url
+        if metadata is not None and metadata.duration is not None:
+            told["duration"] = iso_duration(metadata.duration)
+        if not self.audio_only:
+            told["width"], told["height"] = self.size
+        if video.chapters:
+            told["hasPart"] = [
+                {
+                    "@type": "Clip",
+                    "name": chapter.title,
+                    "startOffset": chapter.start,
+                    "endOffset": chapter.end,
+                    "url": f"{self.page}?t={written(chapter.start)}",
+                }
+                for chapter in video.chapters
+            ]
+        return told
+
+
+def share(video: VideoItem) -> Share | None:
+    """Say how a video is shown where it is linked to; None where its address is not known."""
+    page = links.absolute(video.watch_url)
+    return None if page == video.watch_url else Share(video, page)
+
+
+def iso_duration(seconds: float) -> str:
+    """Write a time as ISO 8601 does: PT1H2M3S."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "H"), (minutes, "M"), (rest, "S"))
+    return "PT" + ("".join(f"{number}{unit}" for number, unit in parts if number) or "0S")

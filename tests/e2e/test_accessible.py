@@ -1,0 +1,232 @@
+"""Every page for everyone: WCAG 2.2 AA as far as machines can tell, by keyboard, and narrow."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from chromium import flawless
+from cinema import PAGES
+from npm import packages
+from playwright.sync_api import Browser, CDPSession, Page
+from server import serve
+
+pytestmark = pytest.mark.stack
+
+WIDE, NARROW = (1280, 900), (320, 640)
+ZOOMED = (320, 225)
+"""What is left of a window of 1280 by 900 at 400 %, in CSS pixels: WCAG 1.4.10."""
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    return (packages() / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+
+
+def set_size(page: Page, size: tuple[int, int]) -> None:
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+
+
+# axe-core
+
+AXE = """async () => {
+    const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa",
+        "best-practice"];
+    const told = await axe.run(document, {
+        runOnly: {type: "tag", values: tags}, rules: {"target-size": {enabled: true}},
+        resultTypes: ["violations"],
+    });
+    return [told.passes.length, told.violations.flatMap(({id, help, nodes}) => nodes.map((node) =>
+        `${id}: ${help}: ${node.target}: ${node.failureSummary.split("\\n").slice(1).join(";")}`))];
+}"""
+
+
+def violations(page: Page, axe: str, what: str) -> list[str]:
+    """Ask axe in both themes, wide and narrow. The policy has no say in what DevTools run."""
+    page.evaluate(f"() => {{ {axe}; }}")
+    found = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        for size in (WIDE, NARROW):
+            set_size(page, size)
+            passes, wrong = page.evaluate(AXE)
+            assert passes > 10
+            found += [f"{what}, {scheme}, {size[0]} px: {line}" for line in wrong]
+    return found
+
+
+def test_axe_finds_nothing_on_any_page_in_either_theme(page: Page, axe: str) -> None:
+    found = []
+    for name, target in PAGES.items():
+        page.goto(target)
+        found += violations(page, axe, name)
+    assert found == []
+
+
+def test_axe_does_find_what_is_wrong(page: Page, axe: str) -> None:
+    page.goto(PAGES["library"])
+    page.evaluate("""() => document.querySelector("main").append(
+        document.createElement("button"), document.createElement("button"), new Image())""")
+    assert {line.split(": ")[1] for line in violations(page, axe, "")} == {
+        "button-name",
+        "image-alt",
+        "target-size",
+    }
+
+
+# By keyboard
+
+FOCUSABLE = """() => {
+    const all = document.querySelectorAll(`a[href], button:enabled, select:enabled,
+        input:enabled:not([type=hidden]), textarea:enabled, summary, audio[controls],
+        video[controls], iframe, [tabindex]`);
+    const found = [...all].filter((element) =>
+        element.tabIndex >= 0 && element.checkVisibility({visibilityProperty: true}));
+    found.forEach((element, number) => element.setAttribute("data-stop", number));
+    return found.map((element) => element.outerHTML.slice(0, 120));
+}"""
+
+# What has the focus: its number, whether it is in the window, and whether its style shows it.
+FOCUSED = """() => {
+    const element = document.activeElement;
+    if (!element || element === document.body) return null;
+    const shows = (style) => (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2)
+        || style.boxShadow !== "none";
+    const box = element.getBoundingClientRect();
+    return {
+        stop: element.dataset.stop === undefined ? null : Number(element.dataset.stop),
+        html: element.outerHTML.slice(0, 120),
+        shown: shows(getComputedStyle(element)) || shows(getComputedStyle(element, "::after")),
+        seen: box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth,
+    };
+}"""
+
+
+def name_of_focused(cdp: CDPSession) -> str:
+    """Give the name that assistive technology is told, as the browser works it out."""
+    element = cdp.send("Runtime.evaluate", {"expression": "document.activeElement"})["result"]
+    asked = {"objectId": element["objectId"], "fetchRelatives": False}
+    (node,) = cdp.send("Accessibility.getPartialAXTree", asked)["nodes"]
+    return str(node.get("name", {}).get("value", ""))
+
+
+def walk(page: Page, cdp: CDPSession) -> Iterator[dict[str, Any]]:
+    """Press Tab until the page has been left or is begun anew; a player has stops of its own."""
+    first = last = None
+    for _ in range(150):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(FOCUSED)
+        if focused is None or (last != first and focused["stop"] == first):
+            return
+        last = focused["stop"]
+        first = last if first is None else first
+        yield focused | {"name": name_of_focused(cdp)}
+    pytest.fail(f"the focus does not get out of {page.url}")
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_everything_is_reached_by_keyboard_and_seen(page: Page, size: tuple[int, int]) -> None:
+    set_size(page, size)
+    page.emulate_media(reduced_motion="reduce")
+    for name, target in PAGES.items():
+        page.goto(target)
+        wanted = page.evaluate(FOCUSABLE)
+        stops = list(walk(page, page.context.new_cdp_session(page)))
+        reached = {stop["stop"] for stop in stops}
+        assert [html for n, html in enumerate(wanted) if n not in reached] == [], name
+        # Within a player the browser's own controls show it, of which its element tells nothing.
+        shown = {stop["stop"] for stop in stops if stop["shown"]}
+        assert [stop["html"] for stop in stops if stop["stop"] not in shown] == [], name
+        assert [stop["html"] for stop in stops if not stop["seen"]] == [], name
+        assert [stop["html"] for stop in stops if not stop["name"]] == [], name
+
+
+def test_the_first_tab_leads_past_the_head(page: Page) -> None:
+    for target in (PAGES["library"], PAGES["watch"], PAGES["error-404"]):
+        page.goto(target)
+        page.keyboard.press("Tab")
+        skip = page.locator(":focus")
+        assert skip.inner_text() == "Skip to content"
+        assert skip.bounding_box()
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.localName") == "main"
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.closest('main') !== null")
+
+
+# Narrow, magnified, spaced out
+
+# What is wider than the window, but for what scrolls by itself and what only is heard.
+TOO_WIDE = """() => {
+    const wide = document.documentElement.clientWidth;
+    const found = document.documentElement.scrollWidth > wide
+        ? [`the page: ${document.documentElement.scrollWidth} of ${wide}`] : [];
+    const inside = (element) => {
+        for (let e = element; e && e !== document.body; e = e.parentElement) {
+            const style = getComputedStyle(e);
+            const scrolls = ["auto", "scroll"].includes(style.overflowX);
+            // A picture may be cut to its frame.
+            const cut = e !== element && style.overflowX !== "visible"
+                && e.querySelector("img, svg, video");
+            if (scrolls || cut || style.clipPath !== "none") return true;
+        }
+        return false;
+    };
+    for (const element of document.body.querySelectorAll("*")) {
+        const box = element.getBoundingClientRect();
+        if (box.width && (box.right > wide + 1 || box.left < -1) && element.checkVisibility()
+            && !inside(element)) found.push(element.outerHTML.slice(0, 120));
+    }
+    return found;
+}"""
+
+# Words that are cut off, by a box that neither grows nor scrolls.
+CUT = """() => [...document.body.querySelectorAll("*")].filter((element) => {
+    const style = getComputedStyle(element);
+    if (!element.checkVisibility() || style.clipPath !== "none") return false;
+    if (!["hidden", "clip"].includes(style.overflowY) || !element.innerText?.trim()) return false;
+    return element.scrollHeight > element.clientHeight + 1
+        || element.scrollWidth > element.clientWidth + 1;
+}).map((element) => element.outerHTML.slice(0, 120))"""
+
+# WCAG 1.4.12, as a viewer's own style sheet sets it: the policy says nothing of such.
+SPACED = """() => {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(`* { line-height: 1.5 !important; letter-spacing: 0.12em !important;
+        word-spacing: 0.16em !important; } p { margin-block-end: 2em !important; }`);
+    document.adoptedStyleSheets = [sheet];
+}"""
+
+
+def test_nothing_is_lost_in_a_narrow_or_magnified_window(page: Page) -> None:
+    for name, target in PAGES.items():
+        page.goto(target)
+        for size in (NARROW, ZOOMED):
+            set_size(page, size)
+            assert page.evaluate(TOO_WIDE) == [], (name, size)
+        page.emulate_media(reduced_motion="reduce")
+        assert page.evaluate("document.getAnimations().length") == 0, name
+
+
+def test_nothing_is_lost_where_text_is_spaced_out(page: Page) -> None:
+    for name, target in PAGES.items():
+        page.goto(target)
+        for size in (WIDE, NARROW):
+            set_size(page, size)
+            page.evaluate("document.adoptedStyleSheets = []")
+            before = page.evaluate(CUT)
+            page.evaluate(SPACED)
+            assert page.evaluate(TOO_WIDE) == [], (name, size)
+            assert set(page.evaluate(CUT)) <= set(before), (name, size)
+
+
+def test_a_library_without_videos_is_accessible_too(
+    browser: Browser, axe: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    empty = tmp_path_factory.mktemp("empty") / "media"
+    empty.mkdir()
+    with serve(empty) as server, flawless(browser, server.base) as page:
+        page.goto("/")
+        assert "No videos yet" in page.inner_text("main")
+        assert violations(page, axe, "empty") == []
+        set_size(page, ZOOMED)
+        assert page.evaluate(TOO_WIDE) == []

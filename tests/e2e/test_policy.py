@@ -1,0 +1,167 @@
+"""The content security policy of the pages: what it says, that it holds, that it is enough."""
+
+from collections.abc import Iterator
+
+import pytest
+from chromium import watched
+from cinema import CAPTIONED, PAGES, watch
+from playwright.sync_api import Browser, Page
+from server import until
+from stack import Stack
+from wire import ask
+
+pytestmark = pytest.mark.stack
+
+HTML = {"Accept": "text/html"}
+
+
+def policy(base: str, target: str) -> dict[str, list[str]]:
+    (header,) = ask(base, target, HTML).headers.get_all("Content-Security-Policy", [])
+    directives = (directive.split() for directive in header.split(";"))
+    return {name: sources for name, *sources in directives}
+
+
+@pytest.mark.parametrize("target", PAGES.values(), ids=PAGES)
+def test_every_page_has_a_policy_that_permits_our_own_files_and_nothing_else(
+    cinema: Stack, target: str
+) -> None:
+    told = policy(cinema.base, target)
+    assert told["default-src"] == ["'none'"]  # and so of object-src, worker-src and the rest
+    assert told["base-uri"] == ["'none'"]  # these three default-src does not speak of
+    assert told["form-action"] == ["'self'"]
+    framed = ["*"] if target.startswith("/embed/") else ["'self'"]
+    assert told["frame-ancestors"] == framed
+    rest = told.keys() - {"default-src", "base-uri", "form-action", "frame-ancestors"}
+    assert "script-src" in rest
+    assert {source for name in rest for source in told[name]} == {"'self'"}
+
+
+@pytest.fixture
+def page_and_complaints(browser: Browser, cinema: Stack) -> Iterator[tuple[Page, list[str]]]:
+    with watched(browser, cinema.base) as (page, complaints):
+        page.goto(PAGES["watch"])
+        assert complaints == []
+        yield page, complaints
+
+
+# What is tried, and the directive that has to stop it.
+FORBIDDEN = {
+    "an inline script": (
+        "script-src-elem",
+        """() => {
+            const script = document.createElement("script");
+            script.textContent = "document.title = 'It ran'";
+            document.head.append(script);
+        }""",
+    ),
+    "a script in an address": (
+        "script-src-elem",
+        """() => {
+            const script = document.createElement("script");
+            script.src = "data:text/javascript,document.title = 'It ran'";
+            document.head.append(script);
+        }""",
+    ),
+    "an attribute that is a script": (
+        "script-src-attr",
+        """() => {
+            const button = document.createElement("button");
+            button.setAttribute("onclick", "document.title = 'It ran'");
+            document.body.append(button);
+            button.click();
+        }""",
+    ),
+    "text that becomes a script": (
+        "script-src",
+        """() => { setTimeout("document.title = 'It ran'", 0); }""",
+    ),
+    "an inline style": (
+        "style-src-attr",
+        """() => document.body.setAttribute("style", "color: red")""",
+    ),
+    "another's picture": (
+        "img-src",
+        """() => { new Image().src = "https://elsewhere.invalid/pixel.gif"; }""",
+    ),
+    "another's ear": (
+        "connect-src",
+        """() => { fetch("https://elsewhere.invalid/").catch(() => {}); }""",
+    ),
+    "a frame": (
+        "frame-src",
+        """() => {
+            const frame = document.createElement("iframe");
+            frame.src = "/";
+            document.body.append(frame);
+        }""",
+    ),
+    "an object": (
+        "object-src",
+        """() => {
+            const object = document.createElement("object");
+            object.data = "/static/favicon.svg";
+            document.body.append(object);
+        }""",
+    ),
+    "another base": (
+        "base-uri",
+        """() => {
+            const base = document.createElement("base");
+            base.href = "https://elsewhere.invalid/";
+            document.head.append(base);
+        }""",
+    ),
+    "a form to elsewhere": (
+        "form-action",
+        """() => {
+            const form = document.createElement("form");
+            form.action = "https://elsewhere.invalid/";
+            document.body.append(form);
+            form.submit();
+        }""",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FORBIDDEN)
+def test_the_policy_stops_what_no_page_of_ours_does_and_that_is_seen(
+    page_and_complaints: tuple[Page, list[str]], what: str
+) -> None:
+    """Which also shows that the tests of the pages, which look for complaints, would see any."""
+    page, complaints = page_and_complaints
+    directive, script = FORBIDDEN[what]
+    page.evaluate(script)
+
+    def seen() -> bool | None:
+        page.wait_for_timeout(20)  # in which Playwright hears what the page says
+        return any(line.startswith(f"policy: {directive} ") for line in complaints) or None
+
+    until(seen, f"{what} is stopped", timeout=10)
+    assert page.title() != "It ran"
+
+
+def test_no_page_asks_for_more_than_the_policy_permits(page: Page) -> None:
+    """The fixture looks, as for all tests of the pages: for violations, errors, other servers."""
+    for target in PAGES.values():
+        page.goto(target)
+
+
+def test_watching_seeking_and_searching_ask_for_no_more_either(page: Page) -> None:
+    page.goto(PAGES["library"])
+    page.get_by_label("Search").press_sequentially("harbour")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Harbour at Dawn").first.click()
+    page.wait_for_url(f"**{watch(CAPTIONED)}")
+    video = page.locator("video")
+    video.evaluate("""async (video) => {
+        video.muted = true;
+        video.textTracks[0].mode = "showing";
+        await video.play();
+        video.currentTime = 50;
+        await new Promise((resolve) => video.addEventListener("seeked", resolve, {once: true}));
+        video.currentTime = video.duration - 0.5;
+        await new Promise((resolve) => video.addEventListener("ended", resolve, {once: true}));
+    }""")
+    for key in ("?", "Escape", "j", "k", "m", "c"):
+        page.keyboard.press(key)
+    page.wait_for_load_state("networkidle")

@@ -1,0 +1,180 @@
+"""What surrounds the pages, in Chromium and over TLS: others' pages, installing, paper."""
+
+import json
+import socketserver
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from chromium import flawless
+from cinema import AUDIO, CAPTIONED, PLAIN
+from playwright.sync_api import Browser, Frame, Page
+from stack import Stack
+from wire import ask
+
+pytestmark = pytest.mark.stack
+
+PLAYS_UP_TO = """async ([second, press]) => {
+    const player = document.querySelector("[data-player]");
+    if (press) await player.play();
+    await new Promise((resolve, reject) => {
+        player.addEventListener("error", () => reject(player.error), {once: true});
+        setTimeout(() => reject(`stuck at ${player.currentTime}`), 60000);
+        const look = () => player.currentTime > second ? resolve() : setTimeout(look, 50);
+        look();
+    });
+    return [player.muted, document.querySelectorAll("track[kind=subtitles]").length];
+}"""
+
+
+@pytest.fixture(scope="module")
+def elsewhere(cinema: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Serve somebody else's page over TLS, which frames what its query names; give its origin."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-days", "1", "-subj", "/CN=localhost", "-keyout", "key.pem", "-out",
+         "cert.pem"],
+        cwd=folder, check=True, capture_output=True,
+    )  # fmt: skip
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            target = self.path.partition("?")[2]
+            body = (
+                "<!DOCTYPE html><html lang='en'><title>Elsewhere</title>"
+                "<link rel='icon' href='data:,'><h1>Elsewhere</h1>"
+                f"<iframe src='{cinema.base}/{target}' width='640' height='400' "
+                "title='A film' allow='autoplay; fullscreen'></iframe>"
+            ).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Page) as server:
+        server.daemon_threads = True
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"https://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def framed(page: Page, url: str) -> Frame:
+    """Open somebody else's page; give the frame in it."""
+    page.goto(url)
+    (frame,) = page.main_frame.child_frames
+    return frame
+
+
+def test_a_film_plays_in_somebody_elses_page_with_its_captions(page: Page, elsewhere: str) -> None:
+    frame = framed(page, f"{elsewhere}/?embed/{quote(CAPTIONED)}?t=30")
+    assert frame.evaluate(PLAYS_UP_TO, [31, True]) == [False, 2]
+    link = frame.get_by_role("link", name="Harbour at Dawn")
+    with page.context.expect_page() as opened:
+        link.click()
+    opened.value.wait_for_load_state()
+    assert opened.value.url.endswith(f"/watch/{quote(CAPTIONED)}")
+    assert opened.value.evaluate("window.opener") is None
+    # Only the frame is to be had elsewhere.
+    assert page.evaluate("document.querySelector('h1').textContent") == "Elsewhere"
+
+
+def test_it_may_begin_by_itself_and_without_sound(page: Page, elsewhere: str) -> None:
+    frame = framed(page, f"{elsewhere}/?embed/{quote(PLAIN)}?autoplay=1")
+    assert frame.evaluate(PLAYS_UP_TO, [0.5, False]) == [True, 0]
+
+
+def test_the_other_pages_are_framed_by_nobody_else(
+    browser: Browser, cinema: Stack, elsewhere: str
+) -> None:
+    # A refused frame is an error in the console: no page on which nothing may go wrong.
+    context = browser.new_context(ignore_https_errors=True)
+    page = context.new_page()
+    try:
+        for target in (f"watch/{quote(PLAIN)}", "", "embed/missing.mp4"):
+            with page.expect_console_message(lambda told: "frame-ancestors 'self'" in told.text):
+                frame = framed(page, f"{elsewhere}/?{target}")
+            frame.wait_for_url("chrome-error://**")
+    finally:
+        context.close()
+
+
+@pytest.mark.parametrize("path", [CAPTIONED, AUDIO])
+def test_the_embedded_player_needs_no_script(browser: Browser, cinema: Stack, path: str) -> None:
+    context = browser.new_context(
+        ignore_https_errors=True, base_url=cinema.base, java_script_enabled=False
+    )
+    page = context.new_page()
+    try:
+        page.set_viewport_size({"width": 320, "height": 180})
+        page.goto(f"/embed/{quote(path)}?t=5")
+        assert page.locator("[data-player][controls] source").get_attribute("src")
+        assert page.get_by_role("link").count() >= 1
+    finally:
+        context.close()
+
+
+def test_it_can_be_installed(browser: Browser, cinema: Stack) -> None:
+    with flawless(browser, cinema.base) as page:
+        page.goto("/")
+        session = page.context.new_cdp_session(page)
+        session.send("Page.enable")
+        told = session.send("Page.getAppManifest")
+        assert told["errors"] == []
+        manifest = json.loads(told["data"])
+        assert manifest["name"] == "Reelay"
+        told = session.send("Page.getInstallabilityErrors")
+        errors = [error["errorId"] for error in told["installabilityErrors"]]
+        assert errors == ["in-incognito"]  # as every context of a test is
+
+
+def test_an_error_is_printed_without_what_can_only_be_pressed(
+    browser: Browser, cinema: Stack, tmp_path: Path
+) -> None:
+    context = browser.new_context(ignore_https_errors=True, base_url=cinema.base)
+    page = context.new_page()
+    try:
+        page.emulate_media(media="print", color_scheme="dark")
+        page.goto("/watch/missing.mp4")
+        assert page.get_by_role("heading", name="Nothing here").is_visible()
+        assert page.get_by_text("/watch/missing.mp4").is_visible()
+        assert page.locator("button:visible, input:visible, .actions:visible").count() == 0
+        ground = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+        assert ground == "rgb(255, 255, 255)"
+    finally:
+        context.close()
+
+
+def test_what_links_unfurl_to_has_the_address_that_viewers_know(cinema: Stack) -> None:
+    page = ask(cinema.base, f"/watch/{quote(CAPTIONED)}").body.decode()
+    data = json.loads(page.partition('<script type="application/ld+json">')[2].partition("</")[0])
+    assert data["url"] == f"{cinema.base}/watch/{quote(CAPTIONED)}"
+    assert [part["name"] for part in data["hasPart"]] == [
+        "The quay",
+        "Nets and ropes",
+        "Out to sea",
+    ]
+    for key in ("contentUrl", "embedUrl", "thumbnailUrl"):
+        address = data[key]
+        assert address.startswith(f"{cinema.base}/")
+        assert ask(cinema.base, address.removeprefix(cinema.base), method="HEAD").status == 200
+    playlist = ask(cinema.base, f"/playlists/{quote(CAPTIONED)}.m3u").body.decode()
+    assert data["contentUrl"] in playlist.splitlines()
+    # A stranger's word of it is not believed.
+    lie = {"X-Forwarded-Proto": "http", "X-Forwarded-Host": "evil.example"}
+    assert ask(cinema.base, f"/playlists/{quote(CAPTIONED)}.m3u", lie).body.decode() == playlist

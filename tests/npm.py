@@ -1,0 +1,44 @@
+"""What the tests of the pages need from npm: e2e/browser/package.json, as its lock file has it."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from stack import missing
+
+FOLDER = Path(__file__).parent / "e2e" / "browser"
+
+
+def packages() -> Path:
+    """Give the folder of the packages, installed if need be. Where there is no npm, the test is
+    skipped, or fails where nothing may be skipped.
+    """
+    modules, lock = FOLDER / "node_modules", FOLDER / "package-lock.json"
+    # npm leaves this file last, as a note of what it has installed.
+    done = modules / ".package-lock.json"
+    if not done.exists() or done.stat().st_mtime < lock.stat().st_mtime:
+        if shutil.which("npm") is None:
+            missing("needs Node.js and npm")
+        # No package gets to run anything: what is needed of them is there as it was packed.
+        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit"], cwd=FOLDER, check=True)
+    return modules
+
+
+def node(script: str, *words: str, timeout: float = 240) -> Any:
+    """Run a script of that folder; give what it prints, which is JSON."""
+    packages()
+    with_colours = {"FORCE_COLOR", "NODE_OPTIONS"}
+    clean = {name: value for name, value in os.environ.items() if name not in with_colours}
+    done = subprocess.run(
+        ["node", FOLDER / script, *words],
+        env=clean,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
