@@ -335,6 +335,14 @@ async function decodes(kind) {
   }
 }
 
+// What lies under something else takes no focus.
+function cover(over, covered) {
+  const hadFocus = !covered && over.contains(document.activeElement);
+  over.hidden = !covered;
+  player.inert = covered;
+  if (hadFocus) player.focus();
+}
+
 function refuse() {
   if (!refusal.hidden) return;
   const told = refusal.dataset;
@@ -342,7 +350,7 @@ function refuse() {
   if (verdicts.video === false) words = told.noPicture.replace("{}", told.videoName);
   else if (verdicts.audio === false) words = told.noSound.replace("{}", told.audioName);
   else words = worst()?.querySelector("p").textContent ?? words;
-  refusal.hidden = false;
+  cover(refusal, true);
   refusal.querySelector("[role=status]").textContent = words;
 }
 
@@ -369,8 +377,7 @@ async function judge() {
 }
 
 refusal.querySelector("[data-anyway]").addEventListener("click", () => {
-  refusal.hidden = true;
-  player.focus();
+  cover(refusal, false);
   if (hasFailed()) {
     verdicts.video = undefined; // the viewer has seen more than the browser told
     answered = 0;
@@ -378,6 +385,13 @@ refusal.querySelector("[data-anyway]").addEventListener("click", () => {
   } else {
     player.play().catch(() => {});
   }
+});
+
+player.addEventListener("playing", () => refusal.hidden || cover(refusal, false)); // it does after all
+
+refusal.querySelector(".refusal-more")?.addEventListener("click", () => {
+  const details = find('.finding[data-code$="codec"] details') ?? find(".finding details");
+  details.open = true;
 });
 
 // ---- where the viewer left ----
@@ -724,8 +738,7 @@ if (upnext && autoplay) {
   let counting;
   const cancel = () => {
     clearInterval(counting);
-    if (upnext.contains(document.activeElement)) player.focus();
-    upnext.hidden = true;
+    if (!upnext.hidden) cover(upnext, false);
     words.replaceChildren();
   };
   player.addEventListener("ended", () => {
@@ -733,7 +746,7 @@ if (upnext && autoplay) {
     cancel();
     let left = Number(words.dataset.seconds);
     counter.textContent = left;
-    upnext.hidden = false;
+    cover(upnext, true);
     words.append(upnext.querySelector("template").content.cloneNode(true));
     counting = setInterval(() => {
       counter.textContent = left -= 1;

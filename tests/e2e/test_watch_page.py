@@ -442,8 +442,8 @@ def test_a_player_whose_file_was_replaced_goes_on_with_the_new_one(failing_page:
     page.route("**/media/**", answer)
     watch(page, PLAIN)
     source = page.evaluate("document.querySelector('source').src")
-    superseded.add(source)
     play(page, 20, 0.2)
+    superseded.add(source)
     page.evaluate("document.querySelector('video').load()")
     until_at(page, 20.2, 0.5)
     assert page.evaluate("document.querySelector('source').src") == source.partition("?")[0]
