@@ -28,7 +28,8 @@ PICTURES = """async () => {
     if (poster.src) images.push(poster);
     await Promise.all(images.map((image) => image.decode().catch(() => {})));
     const player = document.querySelector("[data-player]");
-    const waits = () => player.readyState < 1 && player.networkState === player.NETWORK_LOADING;
+    // While it loads, the browser shows that in the midst of the picture.
+    const waits = () => player.networkState === player.NETWORK_LOADING;
     for (let turn = 0; player && turn < 50 && waits(); turn += 1)
         await new Promise((resolve) => setTimeout(resolve, 100));
 }"""

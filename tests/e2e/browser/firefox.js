@@ -87,7 +87,9 @@ try {
       `plays on from ${second} s`,
       (second) => {
         const video = document.querySelector("[data-player]");
-        return !video.seeking && video.currentTime > second + 0.3 && video.currentTime < second + 15;
+        return (
+          !video.seeking && video.currentTime > second + 0.3 && video.currentTime < second + 15
+        );
       },
       second,
     );
@@ -98,7 +100,11 @@ try {
   const before = await player.evaluate((video) => video.currentTime);
   await player.focus();
   await page.keyboard.press("ArrowRight");
-  await until("a key seeks", (at) => document.querySelector("[data-player]").currentTime > at + 2, before);
+  await until(
+    "a key seeks",
+    (at) => document.querySelector("[data-player]").currentTime > at + 2,
+    before,
+  );
 
   // What was watched is resumed after a reload.
   await player.evaluate((video) => {
@@ -108,7 +114,9 @@ try {
   await until("plays at 41 s", () => document.querySelector("[data-player]").currentTime > 41);
   await player.evaluate((video) => video.pause());
   await page.reload();
-  await until("resumes", () => document.querySelector("[data-player]").currentTime > 30).catch(() => {});
+  await until("resumes", () => document.querySelector("[data-player]").currentTime > 30).catch(
+    () => {},
+  );
   seen.resumed = await page.$eval("[data-player]", (video) => video.currentTime);
 
   // To the end.
