@@ -335,11 +335,10 @@ async function decodes(kind) {
   }
 }
 
-// What lies under something else takes no focus.
+// Show or hide what lies over the screen, but for its controls.
 function cover(over, covered) {
   const hadFocus = !covered && over.contains(document.activeElement);
   over.hidden = !covered;
-  player.inert = covered;
   if (hadFocus) player.focus();
 }
 

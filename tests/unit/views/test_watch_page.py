@@ -1,0 +1,115 @@
+from html.parser import HTMLParser
+from typing import Any
+
+from quart import Quart
+
+from service.library.facts import State as Progress
+from service.library.video import Metadata, State, Stream
+from service.views.items import CaptionsItem, PosterItem, StoryboardItem, TrackItem, VideoItem
+from service.views.player import player, to_judge
+from service.views.watch_page import SHORTCUTS, captions, embed_code
+
+H264 = Stream(kind="video", codec="h264", codec_string="avc1.64001F", width=640, height=360)
+AAC = Stream(kind="audio", codec="aac", codec_string="mp4a.40.2")
+
+
+def item(*streams: Stream, **more: Any) -> VideoItem:
+    known = Metadata(container="mov,mp4", duration=60.0, bit_rate=None, streams=streams)
+    values: dict[str, Any] = {
+        "path": "Films/a & b.mp4",
+        "title": 'A "B" <script> & C',
+        "content_type": "video/mp4",
+        "size": 1,
+        "revision": "1-1",
+        "modified": 0,
+        "state": State.PROBED,
+        "metadata": known if streams else None,
+        "watch_url": "",
+        "media_url": "",
+        "download_url": "",
+        "poster": PosterItem(state=Progress.NONE),
+        "storyboard": StoryboardItem(state=Progress.NONE),
+        "captions": CaptionsItem(state=Progress.NONE),
+        "chapters": (),
+        "findings": (),
+    }
+    return VideoItem(**(values | more))
+
+
+class Elements(HTMLParser):
+    """Notes what a browser makes of HTML."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+async def test_the_code_to_embed_holds_whatever_a_title_holds() -> None:
+    async with Quart("service").test_request_context("/", headers={"Host": "films.example"}):
+        code = embed_code(item())
+    ((tag, attributes),) = Elements(code).found
+    assert tag == "iframe"
+    assert attributes["title"] == 'A "B" <script> & C'
+    assert attributes["src"] == "http://films.example/embed/Films/a%20%26%20b.mp4"
+    assert "allowfullscreen" in attributes
+
+
+def test_the_texts_of_a_video_are_its_captions_without_its_chapters() -> None:
+    tracks = (
+        TrackItem(name="de", kind="subtitles", label="Deutsch", source="file", url="/1"),
+        TrackItem(name="chapters", kind="chapters", label="Chapters", source="file", url="/2"),
+        TrackItem(name="en", kind="captions", label="English (SDH)", source="file", url="/3"),
+    )
+    video = item(captions=CaptionsItem(state=Progress.READY, tracks=tracks))
+    assert captions(video) == ("Deutsch", "English (SDH)")
+
+
+def test_no_key_does_two_things() -> None:
+    keys = [" ".join(keys) for keys, _ in SHORTCUTS]
+    assert len(keys) == len(set(keys))
+
+
+def judged(*streams: Stream) -> list[tuple[str, str]]:
+    return [(one.name, one.content_type) for one in to_judge(item(*streams))]
+
+
+def test_a_browser_is_asked_of_its_first_picture_and_its_first_sound() -> None:
+    second = AAC.model_copy(update={"codec": "ac3", "codec_string": "ac-3"})
+    cover = Stream(kind="attachment", codec="mjpeg", width=600, height=600)
+    assert judged(cover, H264, AAC, second) == [
+        ("H.264", 'video/mp4; codecs="avc1.64001F"'),
+        ("AAC", 'audio/mp4; codecs="mp4a.40.2"'),
+    ]
+
+
+def test_a_browser_is_asked_of_a_codec_in_the_container_in_which_it_knows_it() -> None:
+    def stream(kind: str, codec: str, codec_string: str | None) -> Stream:
+        return Stream(kind=kind, codec=codec, codec_string=codec_string)
+
+    assert judged(stream("video", "vp9", "vp09.00.30.08"), stream("audio", "opus", "opus")) == [
+        ("VP9", 'video/webm; codecs="vp09.00.30.08"'),
+        ("Opus", 'audio/webm; codecs="opus"'),
+    ]
+    assert judged(stream("audio", "mp3", "mp3")) == [("MP3", "audio/mpeg")]
+    assert judged(stream("audio", "mp3", "mp4a.6B")) == [("MP3", 'audio/mp4; codecs="mp4a.6B"')]
+    assert judged(stream("audio", "alac", None)) == [("Apple Lossless", 'audio/mp4; codecs="alac"')]
+    assert judged(stream("video", "mpeg2video", None)) == []
+    assert judged() == []
+
+
+def test_the_player_is_told_the_shape_and_the_kind_of_what_it_plays() -> None:
+    turned = H264.model_copy(update={"rotation": 90})
+    for streams, content_type, expected in (
+        ((H264, AAC), "video/mp4", (False, False)),
+        ((turned, AAC), "video/mp4", (False, True)),
+        ((AAC,), "audio/mp4", (True, False)),
+        ((), "video/mp4", (False, False)),
+    ):
+        told = player(item(*streams, content_type=content_type), None)
+        assert (told["audio_only"], told["tall"]) == expected
+    assert player(item(), None)["start"] is None
+    assert player(item(), 90.5)["start"] == "90.5"
