@@ -104,8 +104,7 @@ class Client:
                 break
             place = first + taken
             if film[place : place + len(piece)] != piece:
-                with self._account.lock:
-                    self._account.wrong.append(f"{self._film.target} at {place}, {self._etag}")
+                self._note_wrong(place, bytes(piece), response)
             taken += len(piece)
             if self._rate:
                 time.sleep(max(0.0, taken / self._rate - (time.monotonic() - started)))
@@ -143,6 +142,20 @@ class Client:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _note_wrong(self, place: int, piece: bytes, response: http.client.HTTPResponse) -> None:
+        """Keep what may tell where such bytes come from."""
+        wanted = self._film.data[place : place + len(piece)]
+        first = next(
+            at for at, pair in enumerate(zip(piece, wanted, strict=False)) if len({*pair}) > 1
+        )
+        stands = self._film.data.find(piece[first : first + 64])
+        told = {name: response.headers[name] for name in ("Content-Range", "ETag", "X-Cache")}
+        with self._account.lock:
+            self._account.wrong.append(
+                f"{self._film.target}: {len(piece)} bytes at {place}, wrong from {place + first}:"
+                f" {piece[first : first + 16]!r}, which stand at {stands}; {response.status} {told}"
+            )
 
     def _fail(self, what: str) -> None:
         with self._account.lock:

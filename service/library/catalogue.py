@@ -101,24 +101,53 @@ class Catalogue:
         """
         if folder is not None and self.folders.get(folder) is None:
             raise NotFoundError(f'There is no folder "{folder}" with videos in the library.')
-        order = sort.removeprefix("-")
         last = None if cursor is None else _read_cursor(cursor, sort)
         wanted = words(query)
         if folder is not None and not wanted:
             return self._inside(folder, sort, limit, last)
         if last and last.folder:
             raise InvalidRequestError("The cursor is one of another listing.")
-        found = self._upwards[order]
+        return _page(self._found(wanted, sort, folder), sort, limit, last)
+
+    def stretch(self, query: str, sort: Sort, start: int, limit: int, folder: str | None) -> Page:
+        """Give at most `limit` of what `page` lists, from behind the first `start`: for people, who
+        count pages and turn back. While videos come and go, one may be seen twice, or not.
+
+        Raises NotFoundError for a folder that holds no videos.
+        """
+        if folder is not None and self.folders.get(folder) is None:
+            raise NotFoundError(f'There is no folder "{folder}" with videos in the library.')
+        wanted = words(query)
+        inner: tuple[Folder, ...] = ()
+        if folder is None or wanted:
+            run = self._found(wanted, sort, folder)
+        else:
+            run, inner = self._directly_in(folder, sort), self.folders.directly_in(folder)
+        total = run.end - run.start
+        first, last = (min(max(0, at - len(inner)), total) for at in (start, start + limit))
+        if sort.startswith("-"):  # from the end to the beginning
+            items = run.items[run.end - last : run.end - first][::-1]
+        else:
+            items = run.items[run.start + first : run.start + last]
+        videos = tuple(item.video for item in items)
+        return Page(videos, total, None, inner[start : start + limit])
+
+    def _found(self, wanted: Iterable[str], sort: Sort, folder: str | None) -> "_Run":
+        """Give what holds every one of these words, of all videos or of those below a folder."""
+        found = self._upwards[sort.removeprefix("-")]
         if folder:
             below = f"{folder}/"
             found = [item for item in found if item.video.path.startswith(below)]
         for word in wanted:
             found = [item for item in found if word in item.haystack]
-        return _page(_Run(found, 0, len(found)), sort, limit, last)
+        return _Run(found, 0, len(found))
+
+    def _directly_in(self, folder: str, sort: Sort) -> "_Run":
+        return _Run(self._by_folder[sort.removeprefix("-")], *self._spans.get(folder, (0, 0)))
 
     def _inside(self, path: str, sort: Sort, limit: int, last: "_Last | None") -> Page:
         """Give what is directly in a folder: folders by name, then videos as they are sorted."""
-        run = _Run(self._by_folder[sort.removeprefix("-")], *self._spans.get(path, (0, 0)))
+        run = self._directly_in(path, sort)
         if last and not last.folder:
             return _page(run, sort, limit, last)
         inner = self.folders.directly_in(path)

@@ -23,6 +23,9 @@ _TYPES = {
     "wav": "audio/wav",
 }
 
+ENDINGS = tuple(_TYPES)
+"""Of names of media, without the dot."""
+
 # What may lie beside a video and tell of it: pictures, captions, chapters.
 _COMPANIONS = frozenset({"vtt", "srt", "jpg", "jpeg", "png", "webp"})
 

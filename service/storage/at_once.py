@@ -8,7 +8,8 @@ from functools import cache
 
 from service.storage.pieces import LARGE
 
-# What is read here is copied: one buffer for all, as nothing happens in between.
+# What `read` reads is copied: one buffer for all, as the loop alone calls it and nothing happens
+# in between. Threads must keep off it.
 _BUFFER = memoryview(bytearray(LARGE))
 _NO_WAIT: int | None = getattr(os, "RWF_NOWAIT", None)
 _NO_SUCH_QUESTION = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
@@ -59,7 +60,7 @@ def answers(descriptor: int) -> bool:
     if _NO_WAIT is None:
         return False
     try:
-        os.preadv(descriptor, [_BUFFER[:1]], 0, _NO_WAIT)
+        os.preadv(descriptor, [bytearray(1)], 0, _NO_WAIT)
     except OSError as error:
         return error.errno not in _NO_SUCH_QUESTION
     return True
@@ -77,7 +78,7 @@ def open_file(path: str) -> int | None:
 
 
 def read(descriptor: int, position: int, length: int) -> bytes | None:
-    """Read at most LARGE bytes. Raises OSError for what is wrong with the file itself."""
+    """Read at most LARGE bytes, for the loop. Raises OSError for what is wrong with the file."""
     if _NO_WAIT is None:
         return None
     try:

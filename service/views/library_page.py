@@ -1,20 +1,24 @@
 """The library's page: values of the library in a template. It decides nothing."""
 
+import re
 from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import urlencode
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from quart import render_template
 from quart_schema import validate_querystring
 
 from service.library.catalogue import SORTS
 from service.library.facts import Kind
-from service.library.folders import parents
+from service.library.folders import Folder, parents
 from service.library.library import Library
 from service.library.titles import folder_title
+from service.protocol.media_types import ENDINGS
 from service.views import links
-from service.views.api import FolderItem, VideosQuery, look_up, next_page
-from service.views.items import Items, VideoItem
-from service.views.phrases import details
+from service.views.api import MOST_PER_PAGE, VideosQuery
+from service.views.cards import FolderCard, card, folder_card
+from service.views.items import Items
 
 _SORT_LABELS = {
     "name": "Name",
@@ -27,23 +31,68 @@ _SORT_LABELS = {
     "-size": "Largest first",
 }
 
+# Rows of two, four and five come out even, and the page's text stays below 50 KB.
+_CARDS = 20
+_COLLECTIONS = 8  # on the first page; the others are a link away
+
+# Each means no more than a space, and together they would be a third of the page: templates are
+# indented, and nothing on this page keeps its spaces.
+_INDENTATION = re.compile(r"\s*\n\s*")
+
 
 class LibraryQuery(VideosQuery):
-    """What may be asked of the library page; what people's links carry besides is not minded."""
+    """What may be asked of the library page; what people's links carry besides is not minded.
+
+    Cursors are for programs, which must not miss a video: people count pages, and turn back.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
+    limit: Annotated[int, Field(ge=1, le=MOST_PER_PAGE, description="Entries on a page")] = _CARDS
+    page: Annotated[int, Field(ge=1, le=1_000_000, description="Which page, from 1")] = 1
+
+    def url(self, **changes: object) -> str:
+        """Give the page of what is asked, but for these."""
+        other = self.model_copy(update={"cursor": None, **changes})
+        query = urlencode(other.model_dump(exclude_defaults=True))
+        return f"/?{query}" if query else "/"
+
 
 @dataclass(frozen=True, slots=True)
-class Card:
-    """A video as the library page shows it."""
+class Pager:
+    """Where in a listing a page is."""
 
-    video: VideoItem
-    details: str
+    number: int
+    pages: int
+    first: int
+    """The first entry's place, from 1."""
+    last: int
+    entries: int
+    """On all pages: folders, then videos."""
+
+    @property
+    def near(self) -> list[int]:
+        """The pages to offer: the first, the last, and those around this one; 0 for a gap."""
+        around = range(max(1, self.number - 1), min(self.pages, self.number + 1) + 1)
+        numbers = sorted({1, self.pages, *around})
+        near = numbers[:1]
+        for number in numbers[1:]:
+            # A gap of one page is that page.
+            near += {1: [], 2: [number - 1]}.get(number - near[-1], [0])
+            near.append(number)
+        return near
+
+
+def pager(number: int, limit: int, entries: int) -> Pager:
+    """Say where a page is. One behind the last, as of an old link, is the last."""
+    pages = max(1, -(-entries // limit))
+    number = min(number, pages)
+    first = (number - 1) * limit
+    return Pager(number, pages, first + 1, min(first + limit, entries), entries)
 
 
 class LibraryPage:
-    """`/`."""
+    """`/`: collections first, then all videos. `/?folder=`: what is in one collection."""
 
     def __init__(self, library: Library, items: Items) -> None:
         self._library = library
@@ -52,27 +101,49 @@ class LibraryPage:
     @validate_querystring(LibraryQuery)
     async def show(self, query_args: LibraryQuery) -> str:
         """List the library."""
-        asked = query_args
-        page = look_up(self._library, asked)
-        self._items.look_at((video.path for video in page.videos), [Kind.POSTER])
-        cards = [Card(self._items.of(video), details(video)) for video in page.videos]
-        return await render_template(
+        asked, catalogue = query_args, self._library.catalogue
+        query, folder = asked.q.strip(), asked.folder
+        inner = catalogue.folders.directly_in(folder) if folder is not None and not query else ()
+        start = (asked.page - 1) * asked.limit
+        found = catalogue.stretch(query, asked.sort, start, asked.limit, folder)
+        at = pager(asked.page, asked.limit, len(inner) + found.total)
+        if at.number < asked.page:
+            found = catalogue.stretch(query, asked.sort, at.first - 1, asked.limit, folder)
+        self._items.look_at((video.path for video in found.videos), [Kind.POSTER])
+        home = folder is None and at.number == 1
+        top = catalogue.folders.directly_in("") if home and not query else ()
+        elsewhere = 0
+        if query and folder and not found.total:
+            elsewhere = catalogue.stretch(query, asked.sort, 0, 0, None).total
+        page = await render_template(
             "library.html",
-            cards=cards,
-            progress=self._items.progress(),
-            folders=[FolderItem.of(folder) for folder in page.folders],
-            folder=asked.folder,
-            has_folders=bool(self._library.catalogue.folders.directly_in("")),
-            crumbs=crumbs(asked.folder or ""),
-            total=page.total,
-            query=asked.q,
-            sort=asked.sort,
+            asked=asked,
+            query=query,
+            folder=folder,
+            at=at,
+            cards=[card(self._items.of(video)) for video in found.videos],
+            collections=self._collections(found.folders or top[:_COLLECTIONS]),
+            all_collections=len(top) if len(top) > _COLLECTIONS else 0,
+            home=home,
+            crumbs=crumbs(folder),
+            elsewhere=elsewhere,
+            videos=found.total,
             sorts=[(sort, _SORT_LABELS[sort]) for sort in SORTS],
-            next_url=next_page("/", asked, page),
+            progress=self._items.progress(),
+            scanned=self._library.scanned,
+            endings=ENDINGS,
         )
+        return _INDENTATION.sub("\n", page)
+
+    def _collections(self, folders: tuple[Folder, ...]) -> list[FolderCard]:
+        return [folder_card(folder, self._library.catalogue, self._items) for folder in folders]
 
 
-def crumbs(folder: str) -> list[tuple[str, str]]:
+def crumbs(folder: str | None) -> list[tuple[str, str]]:
     """Give titles and pages of the folders that lead from the root to this one, and of this one."""
+    if folder is None:
+        return []
     way = [*parents(folder), folder] if folder else []
-    return [(folder_title(path), links.folder(path)) for path in way]
+    return [(folder_title(path), links.folder(path)) for path in way] or [
+        ("Folders", links.folder(""))
+    ]

@@ -127,7 +127,7 @@ def test_a_film_plays_seeks_and_finishes(page: Page, films: Stack, name: str) ->
 def test_a_viewer_finds_and_plays_the_sample_to_its_end(page: Page, path: str) -> None:
     page.goto("/")
     page.get_by_label("Search").fill(path.rpartition("/")[2].removesuffix(".mp4"))
-    page.get_by_role("button", name="Show").click()
+    page.wait_for_url(lambda url: "?q=" in url)  # what was found is there
     page.get_by_role("link", name="Reelay sample").first.click()
     assert run(page, DURATION) == pytest.approx(8, abs=0.2)
     run(page, SEEK, 6.5)

@@ -14,8 +14,13 @@ from films import ffmpeg
 from server import Server, content, serve, until, write
 from wire import ask
 
+from service.library.derived import Derived
+from service.library.probed import Probed
+from service.storage.local import LocalStorage
+
 OFTEN = "1"  # seconds between scans, for tests that are not about how changes are noticed
 NEVER = "86400"
+MANY = 10_000
 
 
 @pytest.fixture(scope="module")
@@ -279,6 +284,25 @@ def test_a_restart_probes_nothing_again(media: Path, clip: bytes) -> None:
         assert wait_until_probed(server, "3.mp4")["state"] == "probed"
         until(lambda: server.metric("reelay_probes_total") or None, "it is counted")
         assert server.metric("reelay_probes_total") == 1  # the new one alone
+
+
+def test_a_restart_with_ten_thousand_known_videos_probes_none_of_them(
+    media: Path, clip: bytes
+) -> None:
+    for number in range(MANY):
+        write(media, f"{number % 100}/{number}.mp4", clip)
+    derived = Derived(media.parent / "derived", 2**31)
+    probed, entries = Probed(derived), list(LocalStorage(media).entries())
+    with serve(media, RESCAN_INTERVAL=NEVER) as server:
+        until(lambda: server.metric("reelay_probes_total") or None, "some have been probed")
+    found = (probed.load(entry.path, entry.revision) for entry in entries)
+    known = next(result for result in found if result is not None)
+    for entry in entries:  # as if all had been: all are the same clip
+        probed.save(entry.path, entry.revision, known)
+    with serve(media, RESCAN_INTERVAL=NEVER) as server:
+        assert server.metric('reelay_videos{state="probed"}') == MANY
+        assert get(server, "/api/videos/99/9999.mp4")["metadata"]["title"] == "A clip of ours"
+        assert server.metric("reelay_probes_total") == 0
 
 
 def test_a_folder_for_what_is_derived_that_cannot_be_written_does_no_harm(

@@ -473,6 +473,31 @@ def test_neighbours_of_one_name_are_told_apart_by_their_paths() -> None:
 
 
 @pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("folder", [None, "", "a"])
+@pytest.mark.parametrize("query", ["", "1"])
+@pytest.mark.parametrize("limit", [1, 3, 50])
+def test_stretches_one_after_another_are_the_listing_that_pages_are(
+    sort: Sort, folder: str | None, query: str, limit: int
+) -> None:
+    names = ["1", "a/1", "a/2", "a/10", "a/b/1", "a/c/1", "d/e/1", "z"]
+    catalogue = Catalogue(video(name, size=size % 3) for size, name in enumerate(names))
+    whole = catalogue.page(query, sort, 100, None, folder)
+    listing = [*whole.folders, *whole.videos]
+    seen: list[object] = []
+    for start in range(0, len(listing) + limit, limit):
+        stretch = catalogue.stretch(query, sort, start, limit, folder)
+        assert (stretch.total, stretch.next_cursor) == (whole.total, None)
+        assert len(stretch.folders) + len(stretch.videos) <= limit
+        seen += [*stretch.folders, *stretch.videos]
+    assert seen == listing
+
+
+def test_a_stretch_of_a_folder_that_holds_no_videos_is_refused() -> None:
+    with pytest.raises(NotFoundError, match="b"):
+        Catalogue([video("a/1")]).stretch("", "name", 0, 10, "b")
+
+
+@pytest.mark.parametrize("sort", SORTS)
 def test_a_cursor_among_folders_is_refused_where_there_are_none(sort: Sort) -> None:
     catalogue = Catalogue(video(path) for path in TREE)
     cursor = catalogue.page("", sort, 1, None, "").next_cursor

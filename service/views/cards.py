@@ -1,0 +1,126 @@
+"""What the library page shows of a video and of a folder: values for templates, and their words."""
+
+from dataclasses import dataclass
+
+from service.library.catalogue import Catalogue
+from service.library.facts import Kind
+from service.library.folders import Folder, parent, parents
+from service.library.stand_ins import stand_ins
+from service.library.titles import folder_title
+from service.library.video import Stream, Video
+from service.views import links
+from service.views.items import Items, Picture, VideoItem
+from service.views.phrases import size
+
+# Lines of a picture, and what that is called.
+_NAMES = {4320: "8K", 2160: "4K"}
+_LINES = (4320, 2160, 1440, 1080, 720, 576, 480, 360, 240, 144)
+_NEARLY = 0.97  # of these: encoders crop a few lines, and round to multiples of 16
+_WIDE = 9 / 16
+_TALL = 1.2  # a picture less wide than this for its height is shown whole, not cut to 16:9
+
+_CANDIDATES = 4  # to show a folder by: of some there is no picture
+
+# Whether a browser knows a codec it says itself, on the page that plays the video.
+_FOR_BROWSERS_TO_SAY = frozenset({"video_codec", "audio_codec"})
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A video as the library page shows it."""
+
+    video: VideoItem
+    folder: str
+    """Its path; "" for the root."""
+    place: str
+    """What people call that: the titles of the folder and of the one that it is in."""
+    details: str
+    resolution: str | None
+    picture: Picture | None
+    """The narrowest of the poster's, which is wider than any card."""
+    whole: bool
+    """Whether the poster is shown whole, for it is not of a screen's shape."""
+    unplayable: str | None
+    """Why browsers do not play it, where that is sure."""
+    doubtful: bool
+    """Whether it depends on the browser, which is likely not to play it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderCard:
+    """A folder as the library page shows it."""
+
+    path: str
+    title: str
+    count: int
+    url: str
+    picture: Picture | None
+    whole: bool
+    look: int
+    """One of six, where there is no picture."""
+
+
+def card(video: VideoItem) -> Card:
+    """Say of a video what a card shows."""
+    picture = video.poster.pictures[0] if video.poster.pictures else None
+    amiss = [finding for finding in video.findings if finding.severity == "unplayable"]
+    sure = [finding for finding in amiss if finding.code not in _FOR_BROWSERS_TO_SAY]
+    failed = video.state == "failed"
+    folder = parent(video.path)
+    return Card(
+        video=video,
+        folder=folder,
+        place=" / ".join(folder_title(path) for path in [*parents(folder), folder][-2:]),
+        details=details(video),
+        resolution=resolution(video),
+        picture=picture,
+        whole=_is_whole(picture),
+        unplayable=sure[0].sentence if sure and not failed else None,
+        doubtful=bool(amiss) and not sure,
+    )
+
+
+def folder_card(folder: Folder, catalogue: Catalogue, items: Items) -> FolderCard:
+    """Show a folder by the first poster of what is in it."""
+    videos = stand_ins(catalogue, folder.path, _CANDIDATES)
+    items.look_at((video.path for video in videos[:1]), [Kind.POSTER])
+    posters = (items.of(video).poster.pictures for video in videos)
+    picture = next((pictures[0] for pictures in posters if pictures), None)
+    return FolderCard(
+        path=folder.path,
+        title=folder.title,
+        count=folder.videos,
+        url=links.folder(folder.path),
+        picture=picture,
+        whole=_is_whole(picture),
+        look=len(folder.path) % 6,
+    )
+
+
+def details(video: Video) -> str:
+    """Say exactly how large a video is."""
+    stream = _picture(video)
+    pixels = [f"{stream.width}×{stream.height}"] if stream else []
+    return " · ".join([*pixels, size(video.size)])
+
+
+def resolution(video: Video) -> str | None:
+    """Say how sharp a video is as people do: `1080p` is what fills a screen of 1920 by 1080, be it
+    a wide film of fewer lines or one that stands upright.
+    """
+    stream = _picture(video)
+    if stream is None:
+        return None
+    sides = sorted((stream.width or 0, stream.height or 0))
+    lines = max(sides[0], sides[1] * _WIDE)
+    name = next((known for known in _LINES if lines >= known * _NEARLY), None)
+    return _NAMES.get(name, f"{name}p") if name else None
+
+
+def _is_whole(picture: Picture | None) -> bool:
+    return picture is not None and picture.width < _TALL * picture.height
+
+
+def _picture(video: Video) -> Stream | None:
+    streams = video.metadata.streams if video.metadata else ()
+    return next((s for s in streams if s.kind == "video" and s.width and s.height), None)

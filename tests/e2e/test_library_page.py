@@ -1,0 +1,314 @@
+"""The library page in Chromium: with and without JavaScript, by keyboard, on a phone, on paper."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from cinema import ARABIC, AUDIO, CAPTIONED, EPISODES, PLAIN, PORTRAIT, SERIES
+from playwright.sync_api import Browser, Page, Route, expect
+from stack import Stack
+
+pytestmark = pytest.mark.stack
+
+GONE = "Films/Gone.mp4"
+BEGUN = {  # seconds, duration, when
+    CAPTIONED: [42, 60, 5],
+    EPISODES[1]: [9, 20, 4],
+    GONE: [10, 20, 9],
+    ARABIC: [12, 20, 3],
+    PORTRAIT: [5, 20, 2],
+    AUDIO: [10, 20, 1],
+    "odd": "of another kind",
+    "odder": [None, 20, 1],
+}
+
+SHIFTS = """() => new Promise((resolve) => {
+    let sum = 0;
+    const add = (entries) => entries.forEach((e) => (sum += e.hadRecentInput ? 0 : e.value));
+    const observer = new PerformanceObserver((list) => add(list.getEntries()));
+    observer.observe({type: "layout-shift", buffered: true});
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+        add(observer.takeRecords());
+        setTimeout(() => resolve(sum), 100);
+    }));
+})"""
+
+PAINTED = """() => new Promise((resolve) =>
+    new PerformanceObserver(resolve).observe({type: "paint", buffered: true})).then(() => 0)"""
+
+TRANSFERRED = """() => performance.getEntriesByType("navigation")
+    .concat(performance.getEntriesByType("resource"))
+    .filter(({initiatorType: by, name}) => by !== "img" && by !== "fetch" && !/svg/.test(name))
+    .reduce((sum, entry) => sum + entry.encodedBodySize, 0)"""
+
+# What is where the keyboard is, and whether one sees it.
+FOCUSED = """() => {
+    const at = document.activeElement;
+    const seen = (style) => style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
+    const name = at.labels?.[0]?.innerText ?? at.getAttribute("aria-label") ?? at.innerText;
+    return [name.trim(), seen(getComputedStyle(at)) || seen(getComputedStyle(at, "::after"))];
+}"""
+
+WIDER_THAN_THE_WINDOW = """() => {
+    const root = document.documentElement;
+    return root.scrollWidth > root.clientWidth;
+}"""
+
+
+def seed(page: Page, begun: dict[str, Any]) -> None:
+    """Have it begun before the first page is opened; what pages change afterwards stays."""
+    text = json.dumps(json.dumps(begun))
+    page.add_init_script(
+        f"""if (!localStorage.getItem("seeded")) {{
+            localStorage.setItem("seeded", "yes");
+            localStorage.setItem("reelay.progress", {text});
+        }}"""
+    )
+
+
+def kept(page: Page) -> Any:
+    return page.evaluate("JSON.parse(localStorage.getItem('reelay.progress'))")
+
+
+def titles(page: Page, within: str = "[data-results] .shelf:last-of-type") -> list[str]:
+    return page.locator(f"{within} h3").all_inner_texts()
+
+
+@contextmanager
+def opened(browser: Browser, cinema: Stack, **how: Any) -> Iterator[Page]:
+    """Open a page of a browser of another kind."""
+    context = browser.new_context(ignore_https_errors=True, base_url=cinema.base, **how)
+    yield context.new_page()
+    context.close()
+
+
+def test_a_search_goes_on_while_one_types(page: Page) -> None:
+    page.goto("/")
+    box, status = page.get_by_label("Search"), page.get_by_role("status")
+    expect(page.get_by_role("button", name="Show")).to_be_hidden()
+    page.keyboard.press("/")
+    expect(box).to_be_focused()
+    expect(box).to_have_value("")
+    box.press_sequentially("lihthouse/")  # within the box it is a letter
+    expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
+    page.keyboard.press("Backspace")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("g")
+    page.wait_for_url("**/?q=lighthouse")
+    expect(status).to_have_text("12 videos for lighthouse")
+    assert titles(page) == [f"ep {number}" for number in range(1, 13)]
+    assert page.title().startswith("lighthouse ")
+    expect(box).to_be_focused()
+    assert box.evaluate("box => [box.selectionStart, box.selectionEnd]") == [3, 3]
+    page.get_by_label("Sort by").select_option("Name, backwards")
+    page.wait_for_url("**/?q=lighthouse&sort=-name")
+    assert titles(page)[0] == "ep 12"
+    page.get_by_role("link", name="ep 12").click()
+    page.wait_for_url("**/watch/**")
+    page.go_back()
+    expect(box).to_have_value("lighthouse")
+    assert titles(page)[0] == "ep 12"
+    assert page.url.endswith("/?q=lighthouse&sort=-name")
+    page.go_back()  # all the typing left no trace: before the search there was nothing
+    assert page.url == "about:blank"
+
+
+def test_an_answer_that_comes_late_is_not_shown(page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/?q=t", lambda route: held.append(route))  # noqa: PLW0108 # it is marked
+    page.goto("/")
+    box = page.get_by_label("Search")
+    with page.expect_request("**/?q=t"):
+        box.fill("t")
+    box.fill("tides")
+    page.wait_for_url("**/?q=tides")
+    (late,) = held
+    late.fulfill(status=200, content_type="text/html", body="<div data-results>late</div>")
+    page.evaluate("fetch('/').then((answer) => answer.text())")  # by then it would be there
+    assert titles(page) == ["Tides"]
+    box.fill("")
+    page.wait_for_url(lambda url: url.endswith("/"))
+    expect(page.get_by_role("heading", name="Collections")).to_be_visible()
+
+
+def test_a_search_without_an_answer_says_so_and_the_next_one_goes_on(
+    browser: Browser, cinema: Stack
+) -> None:
+    with opened(browser, cinema) as page:
+        page.goto("/")
+        page.context.set_offline(True)
+        page.get_by_label("Search").fill("tides")
+        expect(page.get_by_text("No answer came.")).to_be_visible()
+        page.context.set_offline(False)
+        page.get_by_label("Search").press("Enter")
+        page.wait_for_url("**/?q=tides")
+        assert titles(page) == ["Tides"]
+        expect(page.get_by_text("No answer came.")).to_be_hidden()
+
+
+def test_in_a_folder_one_searches_there_or_everywhere(page: Page) -> None:
+    page.goto("/")
+    for name in ("Series", "The Lighthouse", "Season 1"):
+        page.get_by_role("link", name=name, exact=True).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(name)
+    crumbs = page.get_by_role("navigation", name="Breadcrumbs").get_by_role("link")
+    assert crumbs.all_inner_texts() == ["Library", "Series", "The Lighthouse", "Season 1"]
+    expect(crumbs.last).to_have_attribute("aria-current", "page")
+    page.get_by_label("Search", exact=True).fill("tides")
+    expect(page.get_by_role("link", name="Show 1 from the whole library")).to_be_visible()
+    page.get_by_label("Search in Season 1 only").uncheck()
+    page.wait_for_url("**/?q=tides")
+    assert titles(page) == ["Tides"]
+    page.get_by_label("Search", exact=True).fill("")  # and the folder is there again
+    page.wait_for_url("**/?folder=**")
+    assert len(titles(page)) == len(EPISODES)
+
+
+def test_what_was_begun_is_offered_and_moves_nothing(browser: Browser, cinema: Stack) -> None:
+    asked: list[Route] = []
+    # What is gone is answered with 404, of which browsers complain: so this page may.
+    with opened(browser, cinema) as page:
+        seed(page, BEGUN)
+        page.route("**/api/videos/**", lambda route: asked.append(route))  # noqa: PLW0108 # as above
+        page.goto("/")
+        row = page.get_by_role("region", name="Continue watching")
+        expect(row).to_be_visible()  # before it is known what is in it
+        page.evaluate(PAINTED)
+        assert len(asked) == 6
+        for route in asked:
+            route.continue_()
+        expect(row.get_by_role("link")).to_have_count(5)
+        names = ["Harbour at Dawn", "ep 2", "رحلة إلى البحر", "Tower", "Nocturne"]
+        assert titles(page, ".row") == names
+        assert row.locator(".details").first.inner_text() == "0:18 left"
+        assert row.get_by_role("progressbar").first.get_attribute("value") == "0.7"
+        assert GONE not in kept(page)
+        assert page.evaluate(SHIFTS) < 0.01
+        assert 10_000 < page.evaluate(TRANSFERRED) < 50_000
+        line = page.locator("[data-results] .card", has_text="Tower").get_by_role("progressbar")
+        assert line.get_attribute("value") == "0.25"
+
+
+def test_what_was_begun_is_forgotten_one_by_one_or_at_once(page: Page) -> None:
+    begun = {path: at for path, at in BEGUN.items() if path != GONE}
+    seed(page, begun)
+    page.goto("/")
+    row = page.get_by_role("region", name="Continue watching")
+    row.get_by_role("button", name="Forget ep 2").press("Enter")
+    expect(row.get_by_role("button", name="Forget رحلة إلى البحر")).to_be_focused()
+    expect(page.get_by_role("status")).to_have_text("Forgotten.")
+    assert kept(page) == {path: at for path, at in begun.items() if path != EPISODES[1]}
+    page.reload()
+    expect(row.get_by_role("link")).to_have_count(4)
+    row.get_by_role("link", name="Tower").click()
+    page.wait_for_url(f"**/watch/{PORTRAIT}")
+    page.go_back()
+    page.get_by_role("button", name="Forget all").click()
+    expect(row).to_be_hidden()
+    assert kept(page) is None
+    page.reload()
+    expect(page.get_by_role("heading", name="All videos")).to_be_visible()
+    expect(row).to_be_hidden()
+
+
+def test_without_storage_everything_else_goes_on(page: Page) -> None:
+    page.add_init_script(
+        "Object.defineProperty(window, 'localStorage', {get() { throw new Error('no storage'); }})"
+    )
+    page.goto("/")
+    page.get_by_label("Search").fill("tides")
+    page.wait_for_url("**/?q=tides")
+    assert titles(page) == ["Tides"]
+
+
+def test_everything_is_there_without_javascript(browser: Browser, cinema: Stack) -> None:
+    with opened(browser, cinema, java_script_enabled=False) as page:
+        page.goto("/")
+        page.get_by_label("Search").fill("LIGHTHOUSE ep")
+        page.get_by_label("Sort by").select_option("Name, backwards")
+        page.get_by_role("button", name="Show").click()
+        expect(page.get_by_role("heading", level=2)).to_have_text("12 videos for LIGHTHOUSE ep")
+        assert titles(page)[0] == "ep 12"
+        page.goto("/")
+        page.get_by_role("link", name="Films", exact=True).click()
+        page.get_by_label("Search in Films only").uncheck()
+        page.get_by_label("Search", exact=True).fill("nocturne")
+        page.get_by_role("button", name="Show").click()
+        assert titles(page) == ["Nocturne"]
+        page.goto(f"/?folder={SERIES}&limit=5")
+        seen = titles(page)
+        for place in ("6–10 of 12", "11–12 of 12"):  # noqa: RUF001 # as it is written
+            page.get_by_role("link", name="Next").click()
+            expect(page.get_by_text(place)).to_be_visible()
+            seen += titles(page)
+        assert seen == [f"ep {number}" for number in range(1, 13)]
+        page.get_by_role("link", name="Page 1", exact=True).click()
+        page.get_by_role("link", name="ep 1", exact=True).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("ep 1")
+
+
+def test_by_keyboard_one_comes_everywhere_and_sees_where_one_is(page: Page) -> None:
+    seed(page, {PLAIN: [10, 60, 1]})
+    page.goto(f"/?folder={SERIES}&limit=5&page=2")
+    assert stops(page) == [
+        "Skip to content", "Reelay", "Library", "Series", "The Lighthouse", "Season 1", "Search",
+        "Sort by", "Search in Season 1 only", *(f"ep {number}" for number in range(6, 11)),
+        "Previous", "Page 1", "Page 2", "Page 3", "Next",
+    ]  # fmt: skip
+    page.goto("/")
+    expect(page.get_by_role("link", name="Tides")).to_have_count(2)
+    assert stops(page)[:9] == [
+        "Skip to content", "Reelay", "Search", "Sort by", "Forget all", "Tides", "Forget Tides",
+        "Films", "Music",
+    ]  # fmt: skip
+    page.get_by_role("link", name="Films").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/?folder=Films")
+
+
+def stops(page: Page) -> list[str]:
+    """Go through a page by the Tab key, and see each time where one is."""
+    found: list[str] = []
+    page.locator("body").press("Tab")
+    while page.evaluate("document.activeElement !== document.body") and len(found) < 100:
+        name, seen = page.evaluate(FOCUSED)
+        assert seen, f"{name} does not look focused"
+        found.append(name)
+        page.keyboard.press("Tab")
+    return found
+
+
+def test_a_phone_shows_all_of_it_and_scrolls_one_way(browser: Browser, cinema: Stack) -> None:
+    for width, height, size in ((390, 844, "100%"), (320, 256, "100%"), (320, 568, "200%")):
+        with opened(browser, cinema, viewport={"width": width, "height": height}) as page:
+            seed(page, {CAPTIONED: [10, 60, 1], ARABIC: [10, 20, 2]})
+            for target in ("/", f"/?folder={SERIES}&limit=1&page=6", "/?q=" + 40 * "nothing"):
+                page.goto(target)
+                page.evaluate("size => (document.documentElement.style.fontSize = size)", size)
+                if target == "/":
+                    expect(page.locator(".row a")).to_have_count(2)
+                assert not page.evaluate(WIDER_THAN_THE_WINDOW), (width, size, target)
+
+
+def test_a_title_that_is_read_from_the_right_stands_by_itself(page: Page) -> None:
+    page.goto("/?q=البحر")
+    title = page.get_by_role("link", name="رحلة إلى البحر").locator("bdi")
+    assert title.evaluate("bdi => getComputedStyle(bdi).direction") == "rtl"
+    box = page.get_by_label("Search")
+    assert box.evaluate("box => getComputedStyle(box).direction") == "rtl"
+    expect(page.get_by_role("heading", name="1 video for")).to_be_visible()
+
+
+def test_on_paper_there_is_nothing_to_press(page: Page) -> None:
+    seed(page, {PLAIN: [10, 60, 1]})
+    page.goto("/")
+    expect(page.locator(".row a")).to_have_count(1)
+    page.emulate_media(media="print")
+    expect(page.get_by_label("Search")).to_be_hidden()
+    expect(page.get_by_role("region", name="Continue watching")).to_be_hidden()
+    expect(page.get_by_role("link", name="Tides")).to_be_visible()
+    assert page.pdf()[:5] == b"%PDF-"

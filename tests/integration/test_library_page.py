@@ -1,0 +1,137 @@
+"""The library page of a running service: large, full, empty. In a browser: tests/e2e."""
+
+import json
+import re
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from chromium import flawless, launched
+from PIL import Image
+from server import Server, serve, until, write
+from wire import ask
+
+from service.protocol.media_types import ENDINGS
+
+MOST_BYTES = 50_000
+CARDS = 20  # on a page
+FOLDERS, IN_EACH = 14, 4
+POSTER = re.compile(r'class="poster"\s+src=')
+WATCH = re.compile(r'href="/watch/([^"]+)"')
+
+
+def page(server: Server, target: str) -> str:
+    answer = ask(server.base, target)
+    assert answer.status == 200, answer.body
+    return answer.body.decode()
+
+
+def text(html: str) -> str:
+    return " ".join(unescape(re.sub("<[^>]*>", " ", html)).split())
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Run a library of more folders and videos than a page shows, with a poster for each."""
+    media: Path = tmp_path_factory.mktemp("full") / "media"
+    picture = media.parent / "poster.jpg"
+    Image.new("RGB", (1280, 720), (200, 30, 60)).save(picture)
+    for folder in range(FOLDERS):
+        inside = f"Films of the {1900 + 10 * folder}s"
+        write(media, f"{inside}/poster.jpg", picture.read_bytes())
+        for film in range(IN_EACH):
+            write(media, f"{inside}/The Long Way Home {film} (1957).mp4", b"no video")
+    with serve(media) as server:
+
+        def shown() -> bool | None:
+            first = page(server, "/?limit=200")
+            return len(POSTER.findall(first)) == FOLDERS * IN_EACH or None
+
+        until(shown, "all posters are there")
+        yield server
+
+
+def test_a_full_first_page_has_less_than_50_kb_besides_its_pictures(full: Server) -> None:
+    """Nothing is compressed: as many bytes are transferred."""
+    html = page(full, "/")
+    assert len(POSTER.findall(html)) == CARDS
+    named = re.findall(r'(?:href|src)="(/static/[^"]+\.(?:css|js)\?v=[^"]+)"', html)
+    assert len(named) == 3  # the style of all pages, and style and script of this one
+    parts = [ask(full.base, name) for name in named]
+    assert all(part.status == 200 and "Content-Encoding" not in part.headers for part in parts)
+    assert len(html.encode()) + sum(len(part.body) for part in parts) < MOST_BYTES
+
+
+def test_collections_come_first_and_those_that_do_not_fit_are_a_link_away(full: Server) -> None:
+    html = page(full, "/")
+    assert html.index("Collections</h2>") < html.index('href="/watch/')
+    assert html.count('class="stack"') == 8
+    assert f'<a href="/?folder=">All {FOLDERS} collections</a>' in html
+    everything = page(full, "/?folder=")
+    assert everything.count('class="stack"') == FOLDERS
+    assert "Collections</h2>" not in page(full, "/?page=2")
+    assert "Collections</h2>" not in page(full, "/?q=film")
+
+
+def test_following_next_shows_every_video_once_and_previous_leads_back(full: Server) -> None:
+    total, target = FOLDERS * IN_EACH, "/"
+    seen: list[str] = []
+    visited: list[str] = []
+    while target:
+        html = page(full, target)
+        place = f"{len(seen) + 1}–{min(len(seen) + CARDS, total)} of {total}"  # noqa: RUF001
+        assert place in text(html)
+        seen += [unquote(path) for path in WATCH.findall(html)]
+        if visited:
+            (back,) = re.findall(r'href="([^"]+)"\s+rel="prev"', html)
+            assert page(full, unescape(back)) == visited[-1]
+        visited.append(html)
+        following = re.findall(r'href="([^"]+)"\s+rel="next"', html)
+        target = unescape(following[0]) if following else ""
+    listed = json.loads(ask(full.base, f"/api/videos?limit={total}").body)["videos"]
+    assert seen == [video["path"] for video in listed]
+    assert page(full, "/?page=1000") == visited[-1]
+
+
+def test_a_page_that_is_no_number_is_refused(full: Server) -> None:
+    for wrong in ("0", "-1", "x", "1e9", "99999999999999999999"):
+        assert ask(full.base, f"/?page={wrong}").status == 400
+
+
+def test_a_search_in_a_folder_tells_of_what_is_elsewhere(full: Server) -> None:
+    html = page(full, "/?folder=Films%20of%20the%201910s&q=films+2030s")
+    assert "Nothing found" in html
+    (link,) = re.findall(r'href="([^"]+)">Show 4 from the whole library', html)
+    assert unescape(link) == "/?q=films+2030s"
+    assert len(WATCH.findall(page(full, unescape(link)))) == IN_EACH
+
+
+def test_only_the_first_pictures_are_loaded_at_once_and_all_have_their_size(full: Server) -> None:
+    for target in ("/", "/?page=2"):
+        images = re.findall("<img[^>]*>", page(full, target))
+        assert sum('loading="lazy"' not in image for image in images) <= 12
+        # The one of the template has neither: the script gives it both.
+        real = [image for image in images if "src=" in image]
+        assert real
+        assert all('width="480"' in image and 'height="270"' in image for image in real)
+    assert page(full, "/?page=2").count('fetchpriority="high"') == 1
+
+
+def test_an_empty_library_says_how_to_add_videos_and_shows_the_first_by_itself(
+    tmp_path: Path,
+) -> None:
+    media = tmp_path / "media"
+    media.mkdir()
+    with serve(media, RESCAN_INTERVAL="1") as server:
+        html = page(server, "/")
+        for word in ("No videos yet", "docker-compose.yml", "REELAY_MEDIA_DIR", "chmod", *ENDINGS):
+            assert word in html
+        assert "<form" not in html
+        with launched() as browser, flawless(browser, server.base) as tab:
+            tab.goto("/")
+            assert tab.get_by_role("heading", name="No videos yet").is_visible()
+            write(media, "Here now.mp4", b"no video")
+            tab.get_by_role("link", name="Here now").wait_for(timeout=60_000)
+            assert tab.get_by_label("Search").is_visible()

@@ -1,0 +1,46 @@
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.storage import at_once
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "RWF_NOWAIT"), reason="Linux alone has it")
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[list[int]]:
+    descriptors = []
+    for content in (b"A" * 1000, b"B" * 1000):
+        file = tmp_path / content[:1].decode()
+        file.write_bytes(content)
+        descriptors.append(os.open(file, os.O_RDONLY))
+    yield descriptors
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def test_what_the_kernel_has_in_memory_is_read(opened: list[int]) -> None:
+    if not at_once.answers(opened[0]):
+        pytest.skip("this file system does not tell")
+    assert at_once.read(opened[0], 10, 20) == b"A" * 20
+    assert at_once.read(opened[0], 990, 20) == b"A" * 10
+    assert at_once.read(opened[0], 1000, 20) is None
+
+
+def test_a_thread_that_learns_of_another_file_does_not_touch_what_is_read(
+    opened: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread may run between the kernel's answer and the copy of it, for the call lets it."""
+    read, other = os.preadv, opened[1]
+
+    def read_and_be_overtaken(descriptor: int, buffers: Sequence[Any], *more: int) -> int:
+        count = read(descriptor, buffers, *more)
+        if descriptor != other:
+            at_once.answers(other)
+        return count
+
+    monkeypatch.setattr(os, "preadv", read_and_be_overtaken)
+    assert at_once.read(opened[0], 0, 1000) in {b"A" * 1000, None}

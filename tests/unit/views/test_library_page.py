@@ -1,0 +1,199 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.app import create_app
+from service.library import facts
+from service.library.video import Finding, Metadata, State, Stream, Video
+from service.settings import load
+from service.views.cards import card, details, resolution
+from service.views.items import CaptionsItem, Picture, PosterItem, StoryboardItem, VideoItem
+from service.views.library_page import LibraryQuery, crumbs, pager
+
+
+def film(width: int | None = None, height: int | None = None, kind: str = "video") -> Video:
+    stream = Stream(kind=kind, codec="h264", width=width, height=height)
+    known = Metadata(container="mov,mp4", duration=1, bit_rate=None, streams=(stream,))
+    return Video(
+        path="Series/The_Lighthouse/Season 1/ep 1.mp4",
+        title="ep 1",
+        content_type="video/mp4",
+        size=1_500_000_000,
+        revision="1-1",
+        modified=0,
+        state=State.PROBED,
+        metadata=known,
+    )
+
+
+def item(
+    *findings: Finding, state: State = State.PROBED, poster: tuple[int, int] | None = None
+) -> VideoItem:
+    pictures = (Picture(url="/p", width=poster[0], height=poster[1]),) if poster else ()
+    return VideoItem(
+        **dict(film(1920, 1080)) | {"state": state},
+        watch_url="/watch/x",
+        media_url="/media/x",
+        download_url="/download/x",
+        poster=PosterItem(state=facts.State.READY, pictures=pictures),
+        storyboard=StoryboardItem(state=facts.State.NONE),
+        captions=CaptionsItem(state=facts.State.NONE),
+        chapters=(),
+        findings=findings,
+    )
+
+
+def finding(code: str, severity: str = "unplayable") -> Finding:
+    return Finding.model_validate({"code": code, "severity": severity, "sentence": f"Of {code}."})
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"),
+    [
+        (1920, 1080, "1080p"),
+        (1920, 1088, "1080p"),  # a multiple of 16
+        (1916, 1076, "1080p"),  # cropped a little
+        (1920, 800, "1080p"),  # wide: it fills a screen of 1080 lines from side to side
+        (1080, 1920, "1080p"),  # upright
+        (1440, 1080, "1080p"),  # 4:3
+        (3840, 2160, "4K"),
+        (4096, 2160, "4K"),  # of cinemas
+        (3840, 1600, "4K"),
+        (7680, 4320, "8K"),
+        (2560, 1440, "1440p"),
+        (1280, 720, "720p"),
+        (1024, 576, "576p"),
+        (720, 576, "576p"),  # PAL
+        (720, 480, "480p"),  # NTSC
+        (854, 480, "480p"),
+        (640, 360, "360p"),
+        (320, 240, "240p"),
+        (256, 144, "144p"),
+        (64, 48, None),
+        (None, None, None),
+    ],
+)
+def test_a_resolution_is_called_as_people_call_it(
+    width: int | None, height: int | None, expected: str | None
+) -> None:
+    assert resolution(film(width, height)) == expected
+
+
+def test_what_has_no_picture_has_no_resolution() -> None:
+    assert resolution(film(kind="audio")) is None
+    assert details(film(kind="audio")) == "1.5 GB"
+
+
+def test_details_are_exact() -> None:
+    assert details(film(1920, 804)) == "1920×804 · 1.5 GB"  # noqa: RUF001 # a multiplication sign
+
+
+def test_a_card_names_the_two_innermost_folders_as_people_read_them() -> None:
+    shown = card(item())
+    assert shown.folder == "Series/The_Lighthouse/Season 1"
+    assert shown.place == "The Lighthouse / Season 1"
+
+
+@pytest.mark.parametrize(
+    ("codes", "sure", "doubtful"),
+    [
+        ((), False, False),
+        (("container",), True, False),
+        (("video_codec",), False, True),  # the browser itself knows better
+        (("audio_codec",), False, True),
+        (("video_codec", "container"), True, False),
+    ],
+)
+def test_of_codecs_a_card_only_doubts(codes: tuple[str, ...], sure: bool, doubtful: bool) -> None:  # noqa: FBT001
+    shown = card(item(*map(finding, codes)))
+    assert (shown.unplayable is not None, shown.doubtful) == (sure, doubtful)
+
+
+def test_a_card_is_silent_about_what_is_no_more_than_a_warning() -> None:
+    shown = card(item(finding("container", "warning"), finding("video_codec", "warning")))
+    assert (shown.unplayable, shown.doubtful) == (None, False)
+
+
+def test_what_cannot_be_read_is_not_said_twice() -> None:
+    assert card(item(finding("unreadable"), state=State.FAILED)).unplayable is None
+
+
+@pytest.mark.parametrize(
+    ("poster", "whole"),
+    [((1280, 720), False), ((1280, 536), False), ((720, 720), True), ((360, 640), True)],
+)
+def test_a_poster_that_is_not_wide_is_shown_whole(poster: tuple[int, int], whole: bool) -> None:  # noqa: FBT001
+    assert card(item(poster=poster)).whole is whole
+
+
+# Pages
+
+
+@pytest.mark.parametrize(
+    ("number", "entries", "place"),
+    [
+        (1, 0, (1, 1, 0)),
+        (1, 24, (1, 1, 24)),
+        (2, 25, (2, 25, 25)),
+        (3, 100, (3, 49, 72)),
+        (9, 25, (2, 25, 25)),  # a link from when there were more
+    ],
+)
+def test_a_page_tells_where_it_is(number: int, entries: int, place: tuple[int, int, int]) -> None:
+    at = pager(number, 24, entries)
+    assert (at.number, at.first, at.last) == place
+    assert at.entries == entries
+
+
+@pytest.mark.parametrize(
+    ("number", "pages", "near"),
+    [
+        (1, 1, [1]),
+        (1, 2, [1, 2]),
+        (3, 5, [1, 2, 3, 4, 5]),
+        (5, 9, [1, 0, 4, 5, 6, 0, 9]),
+        (4, 9, [1, 2, 3, 4, 5, 0, 9]),  # for one page there is no gap
+        (417, 417, [1, 0, 416, 417]),
+    ],
+)
+def test_pages_are_offered_around_this_one(number: int, pages: int, near: list[int]) -> None:
+    assert pager(number, 24, 24 * pages).near == near
+
+
+@given(st.integers(1, 500), st.integers(0, 20_000))
+def test_the_offered_pages_lead_on_and_back_without_end(number: int, entries: int) -> None:
+    at = pager(number, 24, entries)
+    assert {1, at.number, at.pages} <= set(at.near)
+    assert {at.number - 1, at.number + 1} - {0, at.pages + 1} <= set(at.near)
+    numbers = [page for page in at.near if page]
+    assert numbers == sorted(set(numbers))
+    assert len(at.near) <= 7
+
+
+def test_a_page_keeps_what_was_asked_and_drops_what_goes_without_saying() -> None:
+    asked = LibraryQuery(q="a & b", sort="-date", folder="x/ü")
+    assert asked.url(page=2) == "/?q=a+%26+b&sort=-date&folder=x%2F%C3%BC&page=2"
+    assert asked.url(folder=None) == "/?q=a+%26+b&sort=-date"
+    assert LibraryQuery(page=3, cursor="of the JSON").url(page=1) == "/"
+    assert LibraryQuery(folder="").url() == "/?folder="
+
+
+def test_crumbs_lead_from_the_library_to_the_folder() -> None:
+    assert crumbs(None) == []
+    assert crumbs("") == [("Folders", "/?folder=")]
+    assert crumbs("a b/c_d") == [("a b", "/?folder=a%20b"), ("c d", "/?folder=a%20b/c_d")]
+
+
+# What is shown where there is nothing to show
+
+
+async def test_before_the_first_scan_has_ended_nobody_is_told_that_there_is_nothing(
+    tmp_path: Path,
+) -> None:
+    folders = {"REELAY_MEDIA": str(tmp_path), "REELAY_DERIVED": str(tmp_path / "derived")}
+    answer = await create_app(load(folders)).test_client().get("/")
+    page = await answer.get_data(as_text=True)
+    assert "Looking through the folder…" in page
+    assert "No videos yet" not in page
