@@ -51,6 +51,7 @@ const duration = () => (Number.isFinite(player.duration) ? player.duration : 0);
 function seek(second) {
   touched = true;
   position = Math.max(0, duration() ? Math.min(second, duration()) : second);
+  if (!filmstrip?.contains(document.activeElement)) scrolled = -Infinity; // the strip goes along
   if (isKnown()) player.currentTime = position; // else as soon as there is something to seek in
   showPlace();
 }
@@ -333,6 +334,14 @@ async function decodes(kind) {
   }
 }
 
+// What lies under something else takes no focus.
+function cover(over, covered) {
+  const hadFocus = !covered && over.contains(document.activeElement);
+  over.hidden = !covered;
+  player.inert = covered;
+  if (hadFocus) player.focus();
+}
+
 function refuse() {
   if (!refusal.hidden) return;
   const told = refusal.dataset;
@@ -340,7 +349,7 @@ function refuse() {
   if (verdicts.video === false) words = told.noPicture.replace("{}", told.videoName);
   else if (verdicts.audio === false) words = told.noSound.replace("{}", told.audioName);
   else words = worst()?.querySelector("p").textContent ?? words;
-  refusal.hidden = false;
+  cover(refusal, true);
   refusal.querySelector("[role=status]").textContent = words;
 }
 
@@ -367,8 +376,7 @@ async function judge() {
 }
 
 refusal.querySelector("[data-anyway]").addEventListener("click", () => {
-  refusal.hidden = true;
-  player.focus();
+  cover(refusal, false);
   if (hasFailed()) {
     verdicts.video = undefined; // the viewer has seen more than the browser told
     answered = 0;
@@ -376,6 +384,13 @@ refusal.querySelector("[data-anyway]").addEventListener("click", () => {
   } else {
     player.play().catch(() => {});
   }
+});
+
+player.addEventListener("playing", () => refusal.hidden || cover(refusal, false)); // it does after all
+
+refusal.querySelector(".refusal-more")?.addEventListener("click", () => {
+  const details = find('.finding[data-code$="codec"] details') ?? find(".finding details");
+  details.open = true;
 });
 
 // ---- where the viewer left ----
@@ -459,6 +474,7 @@ const frames = filmstrip ? [...filmstrip.querySelectorAll("a[data-t]")] : [];
 const chapters = [...document.querySelectorAll("[data-chapters] a[data-t]")];
 const READING = 4000; // milliseconds for which the strip stays where the viewer has put it
 let scrolled = -Infinity;
+let following;
 
 const time = (link) => Number(link.dataset.t);
 
@@ -500,9 +516,16 @@ function showPlace() {
   const part = Math.min(1, (position - time(frame)) / Math.max(end - time(frame), 0.001));
   frame.style.setProperty("--part", part.toFixed(3));
   if (before === frame) return;
-  const reading = filmstrip.matches(":hover, :focus-within");
   if (!filmstrip.contains(document.activeElement)) rove(frame);
-  if (!reading && performance.now() - scrolled > READING) centre(frame);
+  follow();
+}
+
+// Keep the current frame in view, once nobody looks at others.
+function follow() {
+  clearTimeout(following);
+  const reading = filmstrip.matches(":hover, :focus-within");
+  if (reading || performance.now() - scrolled < READING) following = setTimeout(follow, READING);
+  else centre(marked.get(frames));
 }
 
 // Of the strip alone: the page stays where its reader is.
@@ -594,7 +617,7 @@ function say(name, value = "") {
   fading = setTimeout(() => (said.textContent = ""), 1500);
 }
 
-const speeds = find("[data-speed]");
+const speeds = find("[data-speeds]");
 
 function go(speed) {
   player.defaultPlaybackRate = speed; // load() goes back to it
@@ -714,8 +737,7 @@ if (upnext && autoplay) {
   let counting;
   const cancel = () => {
     clearInterval(counting);
-    if (upnext.contains(document.activeElement)) player.focus();
-    upnext.hidden = true;
+    if (!upnext.hidden) cover(upnext, false);
     words.replaceChildren();
   };
   player.addEventListener("ended", () => {
@@ -723,7 +745,7 @@ if (upnext && autoplay) {
     cancel();
     let left = Number(words.dataset.seconds);
     counter.textContent = left;
-    upnext.hidden = false;
+    cover(upnext, true);
     words.append(upnext.querySelector("template").content.cloneNode(true));
     counting = setInterval(() => {
       counter.textContent = left -= 1;

@@ -49,6 +49,7 @@ _CHANNELS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 # ITU-R BT.2100's two curves.
 _HDR = {"smpte2084": "HDR (PQ)", "arib-std-b67": "HDR (HLG)"}
 _EIGHT_BITS = 8
+_MEGABIT = 1_000_000
 
 
 def codec_name(codec: str) -> str:
@@ -65,7 +66,7 @@ def particulars(video: Video, captions: tuple[str, ...] = ()) -> list[tuple[str,
     if captions:
         rows.append(("Subtitles", ", ".join(captions)))
     if video.metadata and video.metadata.bit_rate is not None:
-        rows.append(("Bit rate", f"{video.metadata.bit_rate / 1e6:.2f} Mbit/s"))
+        rows.append(("Bit rate", _rate(video.metadata.bit_rate)))
     changed = datetime.fromtimestamp(video.modified, UTC)
     rows += [("Size", size(video.size)), ("Date", f"{changed.day} {changed:%B %Y}")]
     return [*rows, ("File", video.path)]
@@ -108,6 +109,11 @@ def _of_content(metadata: Metadata) -> list[tuple[str, str]]:
     if sounds:
         rows.append(("Audio", "; ".join(sounds)))
     return rows
+
+
+def _rate(bits: int) -> str:
+    """Write bits per second: those of sound in thousands, as people do."""
+    return f"{bits / 1e6:.2f} Mbit/s" if bits >= _MEGABIT else f"{bits / 1000:.0f} kbit/s"
 
 
 def _picture(stream: Stream) -> str:

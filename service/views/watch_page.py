@@ -78,6 +78,8 @@ class WatchPage:
         facts = await self._deriver.facts(path, Kind.STORYBOARD)
         if subject is None or not isinstance(facts, StoryboardFacts):
             return None
+        if len(facts.layout.starts) == 1:
+            return None  # a picture of all of it leads nowhere
         sheet_url = partial(links.sheet, path, version=subject.storyboard or "")
         return filmstrip(facts.layout, sheet_url, start)
 

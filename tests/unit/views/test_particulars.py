@@ -123,6 +123,14 @@ def test_what_is_out_of_the_ordinary_is_told() -> None:
     assert told["Audio"] == "AC-3, 5.1, 44.1 kHz, deu; AAC, 3 channels, Commentary"
 
 
+@pytest.mark.parametrize(
+    ("bits", "expected"),
+    [(999_400, "999 kbit/s"), (1_000_000, "1.00 Mbit/s"), (128_000, "128 kbit/s")],
+)
+def test_a_bit_rate_is_told_in_the_usual_unit(bits: int, expected: str) -> None:
+    assert dict(particulars(video(metadata(bit_rate=bits))))["Bit rate"] == expected
+
+
 def test_those_who_look_closer_are_told_the_rest() -> None:
     late = metadata(PICTURE, SOUND, index_at_front=False, fast_start=True)
     assert technicalities(video(late)) == [
