@@ -32,6 +32,7 @@ from service.views.exchange import Exchanges, current_exchange
 from service.views.items import Items
 from service.views.library_page import LibraryPage
 from service.views.media import Door, Media, MediaViews
+from service.views.oembed import OembedView
 from service.views.openapi import JSONRoutes
 from service.views.ops import OpsViews
 from service.views.phrases import duration
@@ -98,6 +99,7 @@ def create_app(settings: Settings) -> Quart:
     library_page = LibraryPage(library, items)
     watch_page = WatchPage(library, items, deriver)
     embed_page = EmbedPage(library, items, embed_policy(settings.embed_origins))
+    oembed = OembedView(library, items)
     api = ApiViews(library, items)
     artefacts = ArtefactViews(deriver)
     playlists = PlaylistViews(library)
@@ -139,6 +141,7 @@ def create_app(settings: Settings) -> Quart:
         ("/", "library", library_page.show),
         ("/watch/<path:path>", "watch", watch_page.show),
         ("/embed/<path:path>", "embed", embed_page.show),
+        ("/oembed", "oembed", oembed.show),
         ("/media/<path:path>", "media", media.refused),
         ("/download/<path:path>", "download", media.refused),
         ("/api/videos", "api_videos", api.videos),

@@ -88,7 +88,7 @@ if (form) {
   addEventListener("keydown", (event) => {
     if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target.closest("input, select, textarea, [contenteditable]")) return;
-    if (read(SETTINGS).shortcuts === false) return;
+    if (read(SETTINGS).keys === false) return;
     event.preventDefault();
     box.focus();
     box.select();

@@ -31,8 +31,8 @@ _SORT_LABELS = {
     "-size": "Largest first",
 }
 
-# Rows of two, three and four come out even, and the page's text stays below 50 KB.
-_CARDS = 24
+# Rows of two, four and five come out even, and the page's text stays below 50 KB.
+_CARDS = 20
 _COLLECTIONS = 8  # on the first page; the others are a link away
 
 # Each means no more than a space, and together they would be a third of the page: templates are

@@ -43,6 +43,10 @@ class Share:
         return links.absolute(links.embed(self.video.path))
 
     @cached_property
+    def oembed(self) -> str:
+        return links.absolute(links.oembed(self.page))
+
+    @cached_property
     def media(self) -> str:
         return links.absolute(self.video.media_url)
 

@@ -1,5 +1,6 @@
 """What the edge adds: the cache, and what happens when the service is away."""
 
+import gzip
 import http.client
 import json
 import socket
@@ -45,6 +46,26 @@ def test_the_second_asking_is_a_hit_with_the_same_bytes(
     assert first.body == second.body == data[start : end + 1]
     assert second.span() == first.span()
     assert fetched.media_requests == 1
+
+
+@pytest.mark.parametrize("target", ["/", "/api/videos"])
+def test_text_is_compressed_for_who_takes_it(origin: Origin, target: str) -> None:
+    plain, small = origin.get(target), origin.get(target, **{"Accept-Encoding": "gzip, br"})
+    assert "Content-Encoding" not in plain.headers
+    assert small.headers["Content-Encoding"] == "gzip"
+    assert small.headers["Vary"] == plain.headers["Vary"] == "Accept-Encoding"
+    assert gzip.decompress(small.body) == plain.body
+    assert len(small.body) < len(plain.body) / 2
+    if tag := plain.headers["ETag"]:
+        assert small.headers["ETag"] == f"W/{tag}"
+        again = {"Accept-Encoding": "gzip", "If-None-Match": small.headers["ETag"]}
+        assert origin.get(target, **again).status == 304
+
+
+def test_bytes_are_never_compressed(origin: Origin) -> None:
+    answer = origin.get("/media/file.mp4", **{"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in answer.headers
+    assert answer.body == DATA
 
 
 def test_seeks_and_downloads_are_cut_from_the_same_blocks(origin: Origin, fetched: Fetched) -> None:

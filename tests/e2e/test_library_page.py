@@ -35,6 +35,9 @@ SHIFTS = """() => new Promise((resolve) => {
     }));
 })"""
 
+PAINTED = """() => new Promise((resolve) =>
+    new PerformanceObserver(resolve).observe({type: "paint", buffered: true})).then(() => 0)"""
+
 TRANSFERRED = """() => performance.getEntriesByType("navigation")
     .concat(performance.getEntriesByType("resource"))
     .filter(({initiatorType: by, name}) => by !== "img" && by !== "fetch" && !/svg/.test(name))
@@ -174,7 +177,7 @@ def test_what_was_begun_is_offered_and_moves_nothing(browser: Browser, cinema: S
         page.goto("/")
         row = page.get_by_role("region", name="Continue watching")
         expect(row).to_be_visible()  # before it is known what is in it
-        page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
+        page.evaluate(PAINTED)
         assert len(asked) == 6
         for route in asked:
             route.continue_()

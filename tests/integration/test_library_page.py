@@ -16,6 +16,7 @@ from wire import ask
 from service.protocol.media_types import ENDINGS
 
 MOST_BYTES = 50_000
+CARDS = 20  # on a page
 FOLDERS, IN_EACH = 14, 4
 POSTER = re.compile(r'class="poster"\s+src=')
 WATCH = re.compile(r'href="/watch/([^"]+)"')
@@ -55,7 +56,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_a_full_first_page_has_less_than_50_kb_besides_its_pictures(full: Server) -> None:
     """Nothing is compressed: as many bytes are transferred."""
     html = page(full, "/")
-    assert len(POSTER.findall(html)) == 24
+    assert len(POSTER.findall(html)) == CARDS
     named = re.findall(r'(?:href|src)="(/static/[^"]+\.(?:css|js)\?v=[^"]+)"', html)
     assert len(named) == 3  # the style of all pages, and style and script of this one
     parts = [ask(full.base, name) for name in named]
@@ -80,7 +81,7 @@ def test_following_next_shows_every_video_once_and_previous_leads_back(full: Ser
     visited: list[str] = []
     while target:
         html = page(full, target)
-        place = f"{len(seen) + 1}–{min(len(seen) + 24, total)} of {total}"  # noqa: RUF001
+        place = f"{len(seen) + 1}–{min(len(seen) + CARDS, total)} of {total}"  # noqa: RUF001
         assert place in text(html)
         seen += [unquote(path) for path in WATCH.findall(html)]
         if visited:

@@ -125,6 +125,7 @@ class Head(HTMLParser):
     told: dict[str, str] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
     scripts: list[str] = field(default_factory=list)
+    frames: list[str] = field(default_factory=list)
     data: str = ""
 
     def __post_init__(self) -> None:
@@ -139,6 +140,8 @@ class Head(HTMLParser):
             self.links[has["rel"]] = has["href"]
         elif tag == "script":
             self.scripts.append(has.get("type", ""))
+        elif tag == "iframe":
+            self.frames.append(has["src"])
 
     def handle_data(self, data: str) -> None:
         if self.lasttag == "script":
@@ -229,6 +232,36 @@ def test_of_each_video_that_is_told_which_can_be_had(server: Server) -> None:
     nowhere = head(server, NAME, Host='"><script>')
     assert not any(name.startswith(("og:", "twitter:")) for name in nowhere.told)
     assert (nowhere.scripts, nowhere.links.get("canonical")) == (["module"], None)
+
+
+def test_who_has_a_link_is_given_the_frame(server: Server) -> None:
+    page = head(server, "Odd/odd.mp4", **TLS)
+    target = page.links["alternate"].removeprefix("https://video.example.org")
+    told = json.loads(get(server, target, **TLS).body)
+    assert (told["version"], told["type"], told["title"]) == ("1.0", "video", TITLE.strip())
+    assert (told["width"], told["height"]) == (1280, 720)
+    assert told["thumbnail_url"] == page.told["og:image"]
+    frame = Head()
+    frame.feed(told["html"])
+    assert frame.frames == [page.told["twitter:player"]]
+    assert frame.scripts == []
+    narrow = json.loads(get(server, f"{target}&maxwidth=320&maxheight=500", **TLS).body)
+    assert (narrow["width"], narrow["height"]) == (320, 180)
+    sound = target.replace("odd.mp4", "sound.m4a")
+    assert json.loads(get(server, sound, **TLS).body)["type"] == "rich"
+    tag = get(server, target, **TLS).headers["ETag"]
+    assert get(server, target, If_None_Match=tag, **TLS).status == 304
+    assert get(server, target, "OPTIONS", **TLS).status == 204
+    for wrong, status in (
+        ("/oembed", 400),
+        (f"{target}&format=xml", 501),
+        (f"{target}&maxwidth=0", 400),
+        (target.replace("video.example.org", "other.example"), 404),
+        (target.replace("watch", "media"), 404),
+        (target.replace("odd.mp4", "none.mp4"), 404),
+        ("/oembed?url=https://%5B", 404),
+    ):
+        assert get(server, wrong, **TLS).status == status, wrong
 
 
 # Embedding

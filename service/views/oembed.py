@@ -1,0 +1,101 @@
+"""oEmbed 1.0: who has a link to a video asks here for the frame that shows it in their page."""
+
+from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit
+
+from markupsafe import Markup
+from pydantic import BaseModel, ConfigDict, Field
+from quart import Response
+from quart_schema import validate_querystring
+
+from service.errors import NotFoundError, RefusedError
+from service.library.library import Library
+from service.views import links
+from service.views.api import find
+from service.views.documents import Document
+from service.views.items import Items
+from service.views.share import Share, share
+
+_MOST = 10_000  # pixels a side
+_LONGEST = 16_384  # characters of a URL: each byte of the longest path may be escaped
+
+
+class OembedQuery(BaseModel):
+    """What may be asked; what people's links carry besides is not minded."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    url: Annotated[str, Field(max_length=_LONGEST)]
+    maxwidth: Annotated[int, Field(ge=1)] = _MOST
+    maxheight: Annotated[int, Field(ge=1)] = _MOST
+    format: str = "json"
+
+
+class Oembed(BaseModel):
+    """The answer (oEmbed §2.3.4). Its fields are named there."""
+
+    version: Literal["1.0"] = "1.0"
+    type: Literal["video", "rich"]
+    title: str
+    provider_name: str = "Reelay"
+    provider_url: str
+    html: str
+    width: int
+    height: int
+    thumbnail_url: str | None = None
+    thumbnail_width: int | None = None
+    thumbnail_height: int | None = None
+
+
+class OembedView:
+    """`/oembed`."""
+
+    def __init__(self, library: Library, items: Items) -> None:
+        self._library = library
+        self._items = items
+
+    @validate_querystring(OembedQuery)
+    async def show(self, query_args: OembedQuery) -> Response:
+        """Give the frame that shows the video whose page is `url`."""
+        asked = query_args
+        if asked.format != "json":
+            raise RefusedError(501, "Only format=json is spoken here.", {})  # oEmbed §2.3.4.4
+        video = find(self._library, _path(asked.url))
+        shared = share(self._items.of(video))
+        if shared is None:
+            raise NotFoundError("It is not known under which address this library is.")
+        return Document.of(_answer(shared, asked).model_dump_json(exclude_none=True)).answer()
+
+
+def _path(url: str) -> str:
+    """Give the path of the video that a page of ours plays. Raises NotFoundError."""
+    try:
+        parts = urlsplit(url)
+        ours = f"{parts.scheme}://{parts.netloc}" == links.absolute("")
+    except ValueError:  # no URL at all
+        ours = False
+    for door in ("/watch/", "/embed/"):
+        if ours and parts.path.startswith(door):
+            return unquote(parts.path.removeprefix(door))
+    raise NotFoundError("This is no page of a video of this library.")
+
+
+def _answer(shared: Share, asked: OembedQuery) -> Oembed:
+    width, height = shared.size
+    scale = min(1, asked.maxwidth / width, asked.maxheight / height)
+    width, height = max(1, int(width * scale)), max(1, int(height * scale))
+    image = shared.image
+    return Oembed(
+        type="rich" if shared.audio_only else "video",
+        title=shared.video.title,
+        provider_url=links.absolute("/"),
+        html=Markup(
+            '<iframe src="{}" title="{}" width="{}" height="{}" '
+            'allow="autoplay; fullscreen; picture-in-picture" allowfullscreen></iframe>'
+        ).format(shared.embed, shared.video.title, width, height),
+        width=width,
+        height=height,
+        thumbnail_url=image.url if image else None,
+        thumbnail_width=image.width if image else None,
+        thumbnail_height=image.height if image else None,
+    )
