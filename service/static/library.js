@@ -35,7 +35,8 @@ function address() {
 
 async function load(url) {
   searching?.abort();
-  const mine = (searching = new AbortController());
+  const mine = new AbortController();
+  searching = mine;
   results().setAttribute("aria-busy", "true");
   try {
     const answer = await fetch(url, { signal: mine.signal });
@@ -204,7 +205,7 @@ async function show() {
       ...kept.map(() => {
         const ghost = template.content.firstElementChild.cloneNode(true);
         ghost.classList.add("ghost");
-        ghost.querySelectorAll("button, img, progress").forEach((part) => part.remove());
+        for (const part of ghost.querySelectorAll("button, img, progress")) part.remove();
         return ghost;
       }),
     );

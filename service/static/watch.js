@@ -128,7 +128,8 @@ function load(address) {
 
 async function statusOf(address) {
   try {
-    const headers = { Range: "bytes=0-0" };
+    // Suffixes are the service's to answer: of a revision that is gone, caches may still have blocks.
+    const headers = { Range: "bytes=-1" };
     const signal = AbortSignal.timeout(SILENCE);
     const answer = await fetch(address, { headers, cache: "no-store", signal });
     answer.body?.cancel();

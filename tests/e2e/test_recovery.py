@@ -1,0 +1,165 @@
+"""A viewer watches while things happen that no viewer should have to know of."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chromium import launched, network_is_quiet, watched
+from films import AAC, ffmpeg
+from playwright.sync_api import Browser, Page
+from server import until
+from stack import Stack, running
+
+pytestmark = pytest.mark.stack
+
+LENGTH = 60  # seconds
+NAMES = ("replaced.mp4", "restarted.mp4", "lost.mp4", "gone.mp4")
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make about 60 MB: more than a browser takes ahead of what it shows."""
+    picture = ("-f", "lavfi", "-i", f"testsrc2=size=640x360:rate=25:duration={LENGTH}")
+    sound = ("-f", "lavfi", "-i", f"sine=frequency=440:duration={LENGTH}")
+    rate = ("-b:v", "8M", "-minrate", "8M", "-maxrate", "8M", "-bufsize", "4M")
+    codec = ("-c:v", "libx264", "-preset", "ultrafast", "-x264-params", "nal-hrd=cbr",
+             "-pix_fmt", "yuv420p", "-g", "50")  # fmt: skip
+    folder = tmp_path_factory.mktemp("film")
+    made = ffmpeg(
+        folder / "film.mp4", *picture, *sound, *codec, *rate, *AAC, "-movflags", "+faststart"
+    )
+    assert 50e6 < made.stat().st_size < 80e6
+    return made
+
+
+@pytest.fixture(scope="module")
+def films(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Give every test a film of its own, so that nothing of it is cached."""
+    media = tmp_path_factory.mktemp("films") / "media"
+    media.mkdir()
+    for name in NAMES:
+        (media / name).hardlink_to(film)
+    with running(media, RESCAN_INTERVAL="1") as stack:
+        until(network_is_quiet, "this machine's addresses are settled")
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser
+
+
+# What a viewer would notice: errors of the player or its source, pauses that nobody asked for.
+LISTEN = """
+    window.noticed = [];
+    for (const type of ["error", "pause", "ended"]) {
+        document.addEventListener(type, (event) => {
+            const video = document.querySelector("video");
+            if (event.target !== video && event.target.parentElement !== video) return;
+            window.noticed.push(`${type} of ${event.target.localName} at ${video.currentTime}`);
+        }, true);
+    }
+"""
+
+STATE = """() => {
+    const video = document.querySelector("video");
+    const alarm = document.querySelector(".alarm");
+    return {
+        at: video.currentTime, paused: video.paused, ready: video.readyState,
+        source: video.currentSrc, error: video.error?.code ?? null,
+        message: alarm.innerText.trim(), buttons: alarm.querySelectorAll("button").length,
+        noticed: window.noticed,
+    };
+}"""
+
+
+@pytest.fixture
+def viewer(browser: Browser, films: Stack) -> Iterator[Page]:
+    """Open a page that may find the server away, and may do nothing else that is wrong."""
+    with watched(browser, films.base) as (page, complaints):
+        page.add_init_script(LISTEN)
+        yield page
+    rest = [line for line in complaints if not line.startswith("Failed to load resource: ")]
+    assert rest == [], rest
+
+
+def state(page: Page) -> Any:
+    page.wait_for_timeout(50)
+    return page.evaluate(STATE)
+
+
+def until_playing(page: Page, at: float) -> Any:
+    """Wait until it plays on from there by itself, and says nothing (any more)."""
+
+    def playing() -> Any:
+        told = state(page)
+        going = not told["paused"] and told["ready"] >= 3 and not told["message"]
+        return told if going and at + 0.5 < told["at"] < at + 15 else None
+
+    try:
+        return until(playing, f"plays on from {at} s")
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {state(page)}") from None
+
+
+def start(page: Page, name: str) -> None:
+    page.goto(f"/watch/{name}")
+    page.evaluate("document.querySelector('video').play()")
+    until_playing(page, 0)
+
+
+def seek(page: Page, second: float) -> None:
+    page.evaluate("(second) => { document.querySelector('video').currentTime = second; }", second)
+
+
+def test_a_film_that_is_replaced_plays_on_at_the_same_second(
+    viewer: Page, films: Stack, film: Path
+) -> None:
+    start(viewer, "replaced.mp4")
+    before = state(viewer)["source"]
+    other = ffmpeg(films.media / ".new.mp4", "-i", film, "-c", "copy", "-metadata", "title=New",
+                   "-movflags", "+faststart")  # fmt: skip
+    other.replace(films.media / "replaced.mp4")
+    # Without a seek the viewer comes to what is not there any more a while later.
+    seek(viewer, 40)
+    told = until_playing(viewer, 40)
+    assert told["source"] != before
+    seek(viewer, 20)
+    assert until_playing(viewer, 20)["source"] == told["source"]
+
+
+def test_a_restart_of_the_service_is_not_noticed(viewer: Page, films: Stack) -> None:
+    start(viewer, "restarted.mp4")
+    with ThreadPoolExecutor() as threads:
+        restarted = threads.submit(films.compose, "restart", "service")
+        for second in (45, 15, 30):
+            seek(viewer, second)
+            until_playing(viewer, second)
+        restarted.result()
+    seek(viewer, 52)
+    until_playing(viewer, 52)
+    assert state(viewer)["noticed"] == []
+
+
+def test_a_lost_network_is_said_and_waited_for(viewer: Page, films: Stack) -> None:
+    start(viewer, "lost.mp4")
+    films.compose("stop", "--timeout", "1", "nginx")
+    try:
+        seek(viewer, 40)
+        until(lambda: state(viewer)["message"] or None, "it is said")
+        assert viewer.locator(".alarm[role=status]").is_visible()
+    finally:
+        films.compose("start", "nginx")
+    until_playing(viewer, 40)
+
+
+def test_a_film_that_is_removed_is_said_to_be(viewer: Page, films: Stack) -> None:
+    start(viewer, "gone.mp4")
+    (films.media / "gone.mp4").unlink()
+    seek(viewer, 40)
+    until(lambda: state(viewer)["message"] or None, "it is said")
+    viewer.locator(".alarm").get_by_role("link").click()
+    viewer.wait_for_url(lambda url: "/watch/" not in url)

@@ -1,0 +1,95 @@
+"""Pictures of every page, for people to look at: in build/screens, or where REELAY_SCREENS says.
+
+What a test can say of a picture is said here: that something is on it.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+from chromium import flawless
+from cinema import PAGES
+from PIL import Image, ImageStat
+from playwright.sync_api import Browser, Page
+from server import serve
+
+pytestmark = pytest.mark.stack
+
+FOLDER = Path(os.environ.get("REELAY_SCREENS") or Path(__file__).parents[2] / "build" / "screens")
+DESKTOP, PHONE = (1280, 800), (390, 844)
+SMALL = 200_000  # bytes: the README's picture is loaded by whoever looks at the repository
+
+# Pictures that are in sight, or will be when the whole page is, and the player's.
+PICTURES = """async () => {
+    const images = [...document.images];
+    for (const image of images) image.loading = "eager";
+    const poster = new Image();
+    poster.src = document.querySelector("video")?.poster || document.images[0]?.src || "";
+    if (poster.src) images.push(poster);
+    await Promise.all(images.map((image) => image.decode().catch(() => {})));
+    const player = document.querySelector("[data-player]");
+    // While it loads, the browser shows that in the midst of the picture.
+    const waits = () => player.networkState === player.NETWORK_LOADING;
+    for (let turn = 0; player && turn < 50 && waits(); turn += 1)
+        await new Promise((resolve) => setTimeout(resolve, 100));
+}"""
+
+
+def screen(page: Page, name: str, size: tuple[int, int], *, whole: bool = True) -> Path:
+    """Take a picture of the page as it is, of all of it or of what is in the window."""
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.evaluate(PICTURES)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    file = FOLDER / f"{name}.png"
+    page.screenshot(path=file, full_page=whole, animations="disabled")
+    with Image.open(file) as image:
+        # Words on paper: two colours of which the rarer is seldom. A blank page has 0.
+        assert ImageStat.Stat(image.convert("L")).stddev[0] > 5, f"{file} is blank"
+    return file
+
+
+def test_there_is_something_to_see_on_every_page(page: Page) -> None:
+    for name, target in PAGES.items():
+        page.emulate_media(color_scheme="light")
+        page.goto(target)
+        screen(page, f"{name}-desktop", DESKTOP)
+        screen(page, f"{name}-phone", PHONE)
+        page.emulate_media(color_scheme="dark")
+        screen(page, f"{name}-dark", DESKTOP)
+
+
+def test_the_pages_can_be_read_from_right_to_left_and_in_few_colours(page: Page) -> None:
+    for name in ("library", "watch"):
+        page.goto(PAGES[name])
+        page.emulate_media(forced_colors="active")
+        screen(page, f"{name}-forced-colours", DESKTOP)
+        page.emulate_media(forced_colors="none", media="print")
+        screen(page, f"{name}-print", DESKTOP)
+        page.emulate_media(media="screen")
+        page.evaluate("document.documentElement.dir = 'rtl'")
+        screen(page, f"{name}-rtl", DESKTOP)
+        screen(page, f"{name}-rtl-phone", PHONE)
+
+
+def test_a_library_without_videos_has_something_to_say(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    empty = tmp_path_factory.mktemp("empty") / "media"
+    empty.mkdir()
+    with serve(empty) as server, flawless(browser, server.base) as page:
+        page.goto("/")
+        screen(page, "empty-desktop", DESKTOP)
+        screen(page, "empty-phone", PHONE)
+        page.emulate_media(color_scheme="dark")
+        screen(page, "empty-dark", DESKTOP)
+
+
+def test_the_picture_of_the_readme_is_small(page: Page) -> None:
+    """It is kept in the repository: `cp build/screens/readme.webp .github/watch.webp`."""
+    page.emulate_media(color_scheme="light")
+    page.goto(PAGES["watch"])
+    picture = screen(page, "readme", DESKTOP, whole=False)
+    small = picture.with_suffix(".webp")
+    with Image.open(picture) as image:
+        image.save(small, quality=82, method=6)
+    assert small.stat().st_size < SMALL
