@@ -87,8 +87,8 @@ def test_a_library_without_videos_has_something_to_say(
 def test_the_picture_of_the_readme_is_small(page: Page) -> None:
     """It is kept in the repository: `cp build/screens/readme.webp .github/watch.webp`."""
     page.emulate_media(color_scheme="light")
-    page.goto(PAGES["watch"])
-    picture = screen(page, "readme", DESKTOP, whole=False)
+    page.goto(PAGES["watch-at"])
+    picture = screen(page, "readme", (1280, 1000), whole=False)
     small = picture.with_suffix(".webp")
     with Image.open(picture) as image:
         image.save(small, quality=82, method=6)
