@@ -147,6 +147,7 @@ def create_app(settings: Settings) -> Quart:
         ("/api/videos", "api_videos", api.videos),
         ("/api/videos/<path:path>", "api_video", api.video),
         ("/posters/<path:path>", "poster", artefacts.poster),
+        ("/posters/<path:path>.jpg", "poster_as_jpeg", artefacts.poster_as_jpeg),
         ("/storyboards/<path:path>.vtt", "storyboard", artefacts.storyboard),
         ("/storyboards/<path:path>/<int:number>.webp", "sheet", artefacts.sheet),
         ("/captions/<path:path>/<track>.vtt", "captions", artefacts.captions),

@@ -80,7 +80,9 @@ player.addEventListener("pause", () => {
 // ---- never a dead player ----
 
 const alarm = find(".alarm");
-const SILENCE = 20_000; // milliseconds without a byte, while it waits; the edge holds requests for ten
+// Milliseconds without a byte, while the player waits: until it is looked what is the matter, and
+// until it is loaded again. The edge holds requests for ten seconds.
+const [NOTICE, SILENCE] = [5000, 20_000];
 
 let failing = false;
 let asking = false;
@@ -292,14 +294,34 @@ for (const type of ["progress", "timeupdate", "seeking", "canplay", "play"]) {
   });
 }
 
-// A connection that is neither dead nor alive gives no error for minutes.
+const waits = () => !player.paused && !player.ended && player.readyState < player.HAVE_FUTURE_DATA;
+const isOut = (status) => status === 0 || status >= 500;
+
+// The browser asks by itself for half a minute before it tells of an error: the viewer is told
+// what is the matter before that.
+async function look() {
+  asking = true;
+  const status = await statusOf(source().src);
+  asking = false;
+  if (hasFailed()) recover();
+  else if (isOut(status) && waits() && !failing) {
+    failing = true;
+    later(status ? "away" : "lost");
+  }
+}
+
+// And a connection that is neither dead nor alive gives no error for minutes.
 setInterval(() => {
-  const waits = !player.paused && !player.ended && player.readyState < player.HAVE_FUTURE_DATA;
-  const isLoading = failing && !asking && !timer && !final;
-  if (!(isLoading || (waits && !failing)) || performance.now() - moved < patience) return;
-  patience *= 2; // whoever is merely slow is not cut off again and again
-  recover(true);
-}, 5000);
+  const isLoading = failing && !timer && !final;
+  const quiet = performance.now() - moved;
+  if (asking || !(isLoading || (waits() && !failing))) return;
+  if (quiet >= patience) {
+    patience *= 2; // whoever is merely slow is not cut off again and again
+    recover(true);
+  } else if (!isLoading && quiet >= NOTICE) {
+    look();
+  }
+}, 2500);
 
 const comeBack = () => failing && !final && document.visibilityState === "visible" && recover(true);
 addEventListener("online", comeBack);

@@ -8,6 +8,7 @@ from quart import Response, request
 from service.errors import InvalidRequestError, NotFoundError, RefusedError
 from service.library.deriver import Deriver
 from service.library.facts import Kind, State, StoryboardFacts, Subject
+from service.library.jpeg import Jpegs
 from service.library.stills import webvtt
 from service.protocol.conditions import Validators
 from service.protocol.plan import Representation
@@ -24,9 +25,17 @@ class ArtefactViews:
 
     def __init__(self, deriver: Deriver) -> None:
         self._deriver = deriver
+        self._jpegs = Jpegs()
 
     async def poster(self, path: str) -> Response:
         """Send a poster as wide as `?w=` says, or the next wider one, or the widest."""
+        return await self._poster(path)
+
+    async def poster_as_jpeg(self, path: str) -> Response:
+        """Send the same to those who know no WebP."""
+        return await self._poster(path, jpeg=True)
+
+    async def _poster(self, path: str, *, jpeg: bool = False) -> Response:
         subject = self._ready(path, Kind.POSTER)
         widths = [width for width, _ in self._deriver.of(path, Kind.POSTER).sizes]
         wanted = request.args.get("w", "0")
@@ -34,7 +43,12 @@ class ArtefactViews:
             raise InvalidRequestError("w: should be a number of pixels.")
         number = next((n for n, width in enumerate(widths) if width >= int(wanted)), -1)
         data = await self._deriver.blob(path, Kind.POSTER, number % len(widths))
-        return self._answer(subject, Kind.POSTER, data, "image/webp", f"-{widths[number]}")
+        if not jpeg:
+            return self._answer(subject, Kind.POSTER, data, "image/webp", f"-{widths[number]}")
+        part = f"-{widths[number]}-jpeg"
+        if data is not None:
+            data = await self._jpegs.of(f"{subject.poster}{part}", data)
+        return self._answer(subject, Kind.POSTER, data, "image/jpeg", part)
 
     async def storyboard(self, path: str) -> Response:
         """Tell the tiles of a storyboard, as WebVTT with `#xywh=` (Media Fragments URI 1.0)."""

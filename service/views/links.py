@@ -60,6 +60,12 @@ def poster(path: str, version: str, width: int) -> str:
     return f"/posters/{quote(path)}?v={version}&w={width}"
 
 
+def as_jpeg(poster_url: str) -> str:
+    """Give the same picture as JPEG, for those who know no WebP."""
+    path, _, query = poster_url.partition("?")
+    return f"{path}.jpg?{query}"
+
+
 def storyboard(path: str, version: str) -> str:
     """Give the WebVTT that tells the tiles of a storyboard."""
     return f"/storyboards/{quote(path)}.vtt?v={version}"

@@ -52,11 +52,13 @@ class Share:
 
     @cached_property
     def image(self) -> Picture | None:
-        """The widest picture of it."""
+        """The widest picture of it, as JPEG: not all who show links know WebP."""
         pictures = self.video.poster.pictures
         if not pictures:
             return None
-        return pictures[-1].model_copy(update={"url": links.absolute(pictures[-1].url)})
+        return pictures[-1].model_copy(
+            update={"url": links.absolute(links.as_jpeg(pictures[-1].url))}
+        )
 
     @cached_property
     def size(self) -> tuple[int, int]:

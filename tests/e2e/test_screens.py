@@ -34,6 +34,14 @@ PICTURES = """async () => {
         await new Promise((resolve) => setTimeout(resolve, 100));
 }"""
 
+# A player that has played shows no more that it loads.
+PLAY_A_MOMENT = """async () => {
+    const player = document.querySelector("[data-player]");
+    await player.play();
+    await new Promise((resolve) => player.addEventListener("timeupdate", resolve, {once: true}));
+    player.pause();
+}"""
+
 
 def screen(page: Page, name: str, size: tuple[int, int], *, whole: bool = True) -> Path:
     """Take a picture of the page as it is, of all of it or of what is in the window."""
@@ -87,8 +95,9 @@ def test_a_library_without_videos_has_something_to_say(
 def test_the_picture_of_the_readme_is_small(page: Page) -> None:
     """It is kept in the repository: `cp build/screens/readme.webp .github/watch.webp`."""
     page.emulate_media(color_scheme="light")
-    page.goto(PAGES["watch"])
-    picture = screen(page, "readme", DESKTOP, whole=False)
+    page.goto(PAGES["watch-at"])
+    page.evaluate(PLAY_A_MOMENT)
+    picture = screen(page, "readme", (1280, 1000), whole=False)
     small = picture.with_suffix(".webp")
     with Image.open(picture) as image:
         image.save(small, quality=82, method=6)

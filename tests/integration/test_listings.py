@@ -12,6 +12,8 @@ from films import ffmpeg
 from server import Server, serve, until, write
 from wire import Answer, ask
 
+from service.library.facts import Kind
+
 FILES = [
     "The.Big.Film.2019.mp4",
     "series/s1/ep 1.mp4",
@@ -42,11 +44,13 @@ def server(tmp_path_factory: pytest.TempPathFactory, clip: bytes) -> Iterator[Se
     write(media, "films/x2.mp4", clip.replace("東京物語".encode(), b"C:\\video.avi"))
     with serve(media, RESCAN_INTERVAL="86400") as one:
 
-        def probed() -> Any:
+        def derived() -> Any:
             videos = listing(one)["videos"]
-            return all(video["state"] != "pending" for video in videos) or None
+            states = [video["state"] for video in videos]
+            states += [video[kind]["state"] for video in videos for kind in Kind]
+            return not {"pending", "waiting"} & set(states) or None
 
-        until(probed, "all are probed")
+        until(derived, "nothing changes any more")
         yield one
 
 

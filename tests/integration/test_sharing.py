@@ -5,12 +5,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from films import ffmpeg
+from PIL import Image
 from server import Server, serve, until, write
 from wire import Answer, ask
 
@@ -167,7 +169,7 @@ def test_a_shared_link_unfurls(server: Server) -> None:
         "og:type": "video.other",
         "og:title": "Reelay sample",
         "og:url": origin + item["watch_url"],
-        "og:image": origin + picture["url"],
+        "og:image": origin + picture["url"].replace("?", ".jpg?"),
         "og:image:width": str(picture["width"]),
         "og:image:height": str(picture["height"]),
         "og:video": origin + item["media_url"],
@@ -180,7 +182,7 @@ def test_a_shared_link_unfurls(server: Server) -> None:
         "twitter:player": f"{origin}/embed/{quote(NAME)}",
         "twitter:player:width": "1280",
         "twitter:player:height": "720",
-        "twitter:image": origin + picture["url"],
+        "twitter:image": origin + picture["url"].replace("?", ".jpg?"),
     }
     assert expected.items() <= page.told.items()
     assert "0:08 · 1280\N{MULTIPLICATION SIGN}720" in page.told["og:description"]
@@ -262,6 +264,31 @@ def test_who_has_a_link_is_given_the_frame(server: Server) -> None:
         ("/oembed?url=https://%5B", 404),
     ):
         assert get(server, wrong, **TLS).status == status, wrong
+
+
+def test_the_picture_of_a_link_is_one_that_all_know(server: Server) -> None:
+    page = head(server, NAME)
+    target = page.told["og:image"].removeprefix(server.base)
+    answer = get(server, target)
+    assert answer.headers["Content-Type"] == page.told["og:image:type"] == "image/jpeg"
+    assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    with Image.open(BytesIO(answer.body)) as picture:
+        assert picture.format == "JPEG"
+        assert [str(side) for side in picture.size] == [
+            page.told["og:image:width"],
+            page.told["og:image:height"],
+        ]
+        colour = picture.convert("RGB").resize((1, 1)).getpixel((0, 0))
+    original = get(server, target.replace(".jpg", ""))
+    assert original.headers["ETag"] != answer.headers["ETag"]
+    with Image.open(BytesIO(original.body)) as picture:
+        assert picture.format == "WEBP"
+        expected = picture.convert("RGB").resize((1, 1)).getpixel((0, 0))
+    assert colour == pytest.approx(expected, abs=3)  # the same picture
+    assert get(server, target, If_None_Match=answer.headers["ETag"]).status == 304
+    assert get(server, target, "HEAD").headers["Content-Length"] == str(len(answer.body))
+    assert get(server, re.sub(r"v=[^&]*", "v=0", target)).status == 410
+    assert get(server, "/posters/none.mp4.jpg").status == 404
 
 
 # Embedding
