@@ -163,9 +163,12 @@ function card(video, [seconds, duration]) {
   );
   link.href = video.watch_url;
   link.firstElementChild.textContent = video.title;
-  left.textContent = left.dataset.left.replace("{time}", () => clock(Math.max(0, duration - seconds)));
+  left.textContent = left.dataset.left.replace("{time}", () =>
+    clock(Math.max(0, duration - seconds)),
+  );
   made.querySelector(".tile").classList.add(`tile-${video.size % 6}`);
-  if (video.content_type.startsWith("audio/")) made.querySelector("use").setAttribute("href", "#sound");
+  if (video.content_type.startsWith("audio/"))
+    made.querySelector("use").setAttribute("href", "#sound");
   const [picture] = video.poster.pictures;
   if (picture) {
     image.width = picture.width;
@@ -225,7 +228,8 @@ function mark() {
   const kept = new Map(begun());
   if (!kept.size) return;
   for (const link of results().querySelectorAll('.card a[href^="/watch/"]')) {
-    const [seconds, duration] = kept.get(decodeURIComponent(link.pathname.slice("/watch/".length))) ?? [];
+    const [seconds, duration] =
+      kept.get(decodeURIComponent(link.pathname.slice("/watch/".length))) ?? [];
     if (!duration) continue;
     const line = template.content.querySelector("progress").cloneNode();
     line.value = Math.min(1, seconds / duration);

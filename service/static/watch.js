@@ -152,7 +152,8 @@ async function recover(due = false) {
     else if (status === 404) gone();
     else if (status !== 200 && status !== 206) later(status ? "away" : "lost");
     else if (answered > 0 && isTheFiles()) unplayable();
-    else if (answered > 0 && !due) later("reloading"); // other parts of it may not be to be had
+    else if (answered > 0 && !due)
+      later("reloading"); // other parts of it may not be to be had
     else again();
   } finally {
     asking = false;
@@ -181,7 +182,10 @@ function again() {
 
 function later(reason) {
   if (reason !== "reloading") answered = 0; // it is the way here
-  warn(alarm.dataset[reason], button(alarm.dataset.retry, () => recover(true)));
+  warn(
+    alarm.dataset[reason],
+    button(alarm.dataset.retry, () => recover(true)),
+  );
   const pause = Math.min(60, 2 ** attempt) * (0.75 + Math.random() / 2); // seconds; not all at once
   attempt += 1;
   timer = setTimeout(recover, pause * 1000, true);
@@ -268,7 +272,8 @@ player.addEventListener("loadedmetadata", () => {
   if (position > 0 && Math.abs(player.currentTime - position) > 0.5) {
     player.currentTime = duration() ? Math.min(position, duration()) : position;
   }
-  if (goOn) player.play().catch(() => {}); // refused without a gesture: the controls are there
+  if (goOn)
+    player.play().catch(() => {}); // refused without a gesture: the controls are there
   else if (failing) recovered();
 });
 
@@ -387,7 +392,12 @@ async function judge() {
   if (verdicts.audio === false && player.localName === "video" && silence) {
     silence.textContent = refusal.dataset.silent.replace("{}", refusal.dataset.audioName);
   }
-  const about = { audio_codec: "audio", video_codec: "video", pixel_format: "video", sample_entry: "video" };
+  const about = {
+    audio_codec: "audio",
+    video_codec: "video",
+    pixel_format: "video",
+    sample_entry: "video",
+  };
   for (const finding of document.querySelectorAll(".finding")) {
     if (verdicts[about[finding.dataset.code]] !== true) continue;
     finding.classList.add("finding-fine");
@@ -564,7 +574,8 @@ function rove(frame) {
 
 function jump(event) {
   const link = event.target.closest("a[data-t]");
-  if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)
+    return;
   event.preventDefault();
   seek(time(link));
 }
@@ -624,7 +635,10 @@ function centreNow(frame) {
   const inner = frame.getBoundingClientRect();
   const outer = strip.getBoundingClientRect();
   if (inner.left >= outer.left && inner.right <= outer.right) return;
-  strip.scrollBy({ left: inner.left + inner.width / 2 - outer.left - outer.width / 2, behavior: "instant" });
+  strip.scrollBy({
+    left: inner.left + inner.width / 2 - outer.left - outer.width / 2,
+    behavior: "instant",
+  });
 }
 
 // ---- tools: speed, theatre, copies ----
@@ -781,7 +795,8 @@ if (upnext && autoplay) {
     leave(now, true);
   });
   upnext.querySelector("[data-cancel]").addEventListener("click", cancel);
-  for (const type of ["play", "seeking"]) player.addEventListener(type, () => !upnext.hidden && cancel());
+  for (const type of ["play", "seeking"])
+    player.addEventListener(type, () => !upnext.hidden && cancel());
   addEventListener("keydown", (event) => event.key === "Escape" && !upnext.hidden && cancel());
   addEventListener("pageshow", cancel); // back from the next one
 }
@@ -809,7 +824,9 @@ function mute() {
 let lastShown = null;
 
 function captions() {
-  const tracks = [...player.textTracks].filter((track) => ["subtitles", "captions"].includes(track.kind));
+  const tracks = [...player.textTracks].filter((track) =>
+    ["subtitles", "captions"].includes(track.kind),
+  );
   const shown = tracks.find((track) => track.mode === "showing");
   if (shown) {
     lastShown = shown;
@@ -817,7 +834,8 @@ function captions() {
     say("captionsOff");
     return;
   }
-  const speaks = (track) => navigator.languages.some((one) => one.split("-")[0] === track.language.split("-")[0]);
+  const speaks = (track) =>
+    navigator.languages.some((one) => one.split("-")[0] === track.language.split("-")[0]);
   const wanted = (tracks.includes(lastShown) && lastShown) || tracks.find(speaks) || tracks[0];
   if (wanted) wanted.mode = "showing";
   say(wanted ? "captions" : "noCaptions", wanted?.label);
@@ -871,7 +889,8 @@ const PRESSED = "a, button, summary, input, pre, dialog, [role=button]";
 
 // With a modifier, and where somebody types, a key is not the player's.
 document.addEventListener("keydown", (event) => {
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing)
+    return;
   const shifted = event.shiftKey && event.key.length === 1;
   const act = KEYS[shifted || event.key.length > 1 ? event.key : event.key.toLowerCase()];
   if (!act || (settings.keys === false && event.key !== "?")) return;
