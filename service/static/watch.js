@@ -443,7 +443,9 @@ function note() {
   const at = player.currentTime;
   if (player.ended || at < SKIPPED || at > duration() - rest(duration())) delete all[path];
   else all[path] = [Math.round(at * 10) / 10, Math.round(duration() * 10) / 10, noted];
-  const newest = Object.entries(all).sort(([, one], [, other]) => other[2] - one[2]);
+  const newest = Object.entries(all)
+    .filter(([, entry]) => Array.isArray(entry) && Number.isFinite(entry[2])) // whoever wrote it
+    .sort(([, one], [, other]) => other[2] - one[2]);
   keep(PROGRESS, Object.fromEntries(newest.slice(0, MOST_KEPT)));
 }
 
@@ -649,7 +651,7 @@ let fading;
 
 function say(name, value = "") {
   clearTimeout(fading);
-  said.textContent = said.dataset[name].replace("{}", value);
+  said.textContent = said.dataset[name].replace("{}", () => value);
   fading = setTimeout(() => (said.textContent = ""), 1500);
 }
 
@@ -668,7 +670,8 @@ player.addEventListener("ratechange", () => {
   if (player.defaultPlaybackRate !== speed) player.defaultPlaybackRate = speed;
   if ((settings.speed ?? 1) !== speed) set("speed", speed);
 });
-if (settings.speed > 0 && settings.speed <= 4) go(settings.speed);
+// Browsers throw at what they cannot do, which is less than a sixteenth or more than 16 times.
+if (settings.speed >= 0.1 && settings.speed <= 4) go(settings.speed);
 speeds?.addEventListener("change", () => go(Number(speeds.value)));
 
 function faster(steps) {

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 from quart import request
+from werkzeug.exceptions import BadHost
 
 from service.errors import (
     AbortedError,
@@ -38,6 +39,8 @@ _NOT_HERE = b"HTTP/2 is not spoken here: ask with HTTP/1.1, or by way of the edg
 # RFC 9112 §6.3: whoever sent both may be read differently by someone on the way, and what seems to
 # be the next request may be the rest of this one. h11 0.16 would read on.
 _TWO_ENDS = b"Content-Length and Transfer-Encoding exclude each other.\n"
+
+_NO_HOST = b"The Host header names no host.\n"
 
 # What makes a request's own identity: this process, and how many there were.
 _PROCESS = secrets.token_hex(8)
@@ -121,6 +124,8 @@ class Exchanges:
             if isinstance(cause, BrokenResponseError):
                 exchange.outcome = cause.outcome  # and Hypercorn closes the connection
                 _forget_frames(cause)
+            elif isinstance(cause, BadHost):  # Quart finds it before it handles errors
+                await _refuse_host(lambda message: self._send(exchange, send, message))
             else:
                 exchange.outcome = "failed"
                 _log.exception("unexpected error", request_id=exchange.request_id)
@@ -225,6 +230,11 @@ async def _refuse_http_2(_scope: Any, _receive: Receive, send: Send) -> None:
 async def _refuse_two_ends(_scope: Any, _receive: Receive, send: Send) -> None:
     """Answer 400, and close: RFC 9112 §6.3."""
     await _refuse(send, 400, _TWO_ENDS, (b"connection", b"close"))
+
+
+async def _refuse_host(send: Send) -> None:
+    """Answer 400 (RFC 9112 §3.2): a label has more than 63 characters, or none."""
+    await _refuse(send, 400, _NO_HOST)
 
 
 async def _refuse(send: Send, status: int, reason: bytes, *more: tuple[bytes, bytes]) -> None:

@@ -82,7 +82,8 @@ def _path(url: str) -> str:
 
 def _answer(shared: Share, asked: OembedQuery) -> Oembed:
     width, height = shared.size
-    scale = min(1, asked.maxwidth / width, asked.maxheight / height)
+    # Whole numbers are compared as they are: as floats those of 400 digits are none.
+    scale = min(1, min(asked.maxwidth, width) / width, min(asked.maxheight, height) / height)
     width, height = max(1, int(width * scale)), max(1, int(height * scale))
     image = shared.image
     return Oembed(

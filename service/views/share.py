@@ -12,6 +12,7 @@ from service.views.phrases import details
 from service.views.player import picture_of, shown_size, written
 
 _LONGEST = 300  # characters of a description: unfurlers cut what is longer
+_MOST_PARTS = 100  # chapters: each names the page again, whose address may have 12 KB
 _DESCRIPTIONS = ("description", "synopsis", "comment")  # tags, the most telling first
 
 
@@ -107,7 +108,7 @@ class Share:
                     "endOffset": chapter.end,
                     "url": f"{self.page}?t={written(chapter.start)}",
                 }
-                for chapter in video.chapters
+                for chapter in video.chapters[:_MOST_PARTS]
             ]
         return told
 

@@ -99,6 +99,23 @@ def test_addresses_are_those_that_the_client_asked_for(server: Server) -> None:
         assert address.partition("/media/")[0] == origin
 
 
+@pytest.mark.parametrize("host", ["a" * 64, "video..example"])
+def test_a_host_that_no_name_can_be_is_refused(server: Server, host: str) -> None:
+    """RFC 9112 §3.2; RFC 1034 §3.1 has labels of 1 to 63 characters."""
+    for target in ("/", PLAYLISTS[0], "/nothing", "/oembed?url=x"):
+        answer = get(server, target, Host=host)
+        assert (answer.status, answer.body) == (400, b"The Host header names no host.\n")
+    assert not server.logged("unexpected error")
+
+
+def test_a_folder_without_its_slash_is_not_sent_elsewhere(server: Server) -> None:
+    target = f"/playlists?folder={quote(FOLDER)}"
+    answer = get(server, target, Host="video.example.org", X_Forwarded_Proto="https")
+    assert answer.status == 200
+    assert answer.headers["Location"] is None
+    assert len(entries(answer)) == 3
+
+
 @pytest.mark.parametrize("target", [*PLAYLISTS, "/robots.txt", "/favicon.ico"])
 def test_what_is_made_for_programs_is_asked_for_as_anything_else_is(
     server: Server, target: str
@@ -249,6 +266,9 @@ def test_who_has_a_link_is_given_the_frame(server: Server) -> None:
     assert frame.scripts == []
     narrow = json.loads(get(server, f"{target}&maxwidth=320&maxheight=500", **TLS).body)
     assert (narrow["width"], narrow["height"]) == (320, 180)
+    googol = "9" * 400  # which no float holds
+    wide = json.loads(get(server, f"{target}&maxwidth={googol}&maxheight={googol}", **TLS).body)
+    assert (wide["width"], wide["height"]) == (told["width"], told["height"])
     sound = target.replace("odd.mp4", "sound.m4a")
     assert json.loads(get(server, sound, **TLS).body)["type"] == "rich"
     tag = get(server, target, **TLS).headers["ETag"]

@@ -1,12 +1,14 @@
+import json
 from html.parser import HTMLParser
 from typing import Any
 
 from quart import Quart
 
 from service.library.facts import State as Progress
-from service.library.video import Metadata, State, Stream
+from service.library.video import Chapter, Metadata, State, Stream
 from service.views.items import CaptionsItem, PosterItem, StoryboardItem, TrackItem, VideoItem
 from service.views.player import player, to_judge
+from service.views.share import share
 from service.views.watch_page import SHORTCUTS, captions, embed_code
 
 H264 = Stream(kind="video", codec="h264", codec_string="avc1.64001F", width=640, height=360)
@@ -56,6 +58,18 @@ async def test_the_code_to_embed_holds_whatever_a_title_holds() -> None:
     assert attributes["title"] == 'A "B" <script> & C'
     assert attributes["src"] == "http://films.example/embed/Films/a%20%26%20b.mp4"
     assert "allowfullscreen" in attributes
+
+
+async def test_many_chapters_of_a_long_path_make_no_page_of_megabytes() -> None:
+    """The longest path there is, of letters that are nine characters each in a URL."""
+    chapters = tuple(Chapter(start=n, end=n + 1, title=f"{n}") for n in range(1000))
+    async with Quart("service").test_request_context("/", headers={"Host": "films.example"}):
+        video = item(chapters=chapters, watch_url=f"/watch/{'%E5%AD%97' * 1365}")
+        shared = share(video)
+        assert shared is not None
+        told = shared.data()
+    assert len(json.dumps(told)) < 2_000_000
+    assert [part["startOffset"] for part in told["hasPart"][:2]] == [0, 1]
 
 
 def test_the_texts_of_a_video_are_its_captions_without_its_chapters() -> None:

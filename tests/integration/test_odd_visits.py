@@ -1,0 +1,118 @@
+"""Pages on which nothing may go wrong, whatever videos are called and whatever a browser has kept.
+In a browser, of the service alone: what needs the edge is tested in tests/e2e."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chromium import flawless, launched
+from films import ffmpeg
+from playwright.sync_api import Browser, Page
+from server import Server, serve, until, write
+from wire import ask, url_of
+
+CLIP = Path(__file__).parents[2] / "media/sample.mp4"  # of 8 seconds
+LABEL = """$& $' "><b>English</b>"""
+NAMES = [
+    """Odd/"'<b>&amp;</b>{{7*7}} {} $&.mp4""",
+    "100% %2e%2e %00/%2F +.mp4",
+    "javascript:what?t=3&x#y.mp4",
+    "Odd/\u202eevil \N{CLAPPER BOARD}.mp4",
+    "x.vtt/0.webp/film.m3u.jpg.mp4",
+    "embed/watch/" + "long " * 50 + ".mp4",
+]
+CAPTIONED = "captioned.mkv"
+OTHER = "other.mp4"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    media: Path = tmp_path_factory.mktemp("odd") / "media"
+    for name in [*NAMES, OTHER]:
+        write(media, name, CLIP.read_bytes())
+    text = write(media.parent, "text.srt", b"1\n00:00:01,000 --> 00:00:03,000\nHello\n")
+    titled = ("-c", "copy", "-metadata:s:s:0", f"title={LABEL}")
+    made = ffmpeg(media.parent / "made.mkv", "-i", CLIP, "-i", text, *titled)
+    write(media, CAPTIONED, made.read_bytes())
+    with serve(media) as one:
+
+        def captioned() -> Any:
+            item = json.loads(ask(one.base, f"/api/videos/{CAPTIONED}").body)
+            return item.get("captions", {}).get("tracks")
+
+        until(captioned, "the captions are there")
+        yield one
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launched() as one:
+        yield one
+
+
+def play(page: Page, second: float) -> None:
+    """Play a little from there on."""
+    page.locator("[data-player]").evaluate(
+        """async (player, second) => {
+            player.muted = true;
+            player.currentTime = second;
+            await player.play();
+            while (player.currentTime <= second) await new Promise((go) => setTimeout(go, 20));
+            player.pause();
+        }""",
+        second,
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_leads_to_its_video(server: Server, browser: Browser, name: str) -> None:
+    with flawless(browser, server.base) as page:
+        page.goto(url_of("watch", name))
+        play(page, 5.5)
+        page.locator(".crumb a").last.click()
+        page.locator("[data-results]").wait_for()
+        page.goto(url_of("embed", name))
+        page.evaluate("document.querySelector('.embed-title a').removeAttribute('target')")
+        page.locator(".embed-title a").click()
+        assert page.locator("[data-stage]").get_attribute("data-path") == name
+        page.get_by_text("Resumed at").wait_for()
+        page.goto("/")
+        row = page.get_by_role("region", name="Continue watching")
+        row.get_by_role("link").click()
+        assert page.locator("[data-stage]").get_attribute("data-path") == name
+
+
+@pytest.mark.parametrize(
+    ("progress", "settings"),
+    [
+        ("{", "{"),
+        ("[[1, 2, 3]]", '{"speed": "fast", "keys": 0}'),
+        ('{"a.mp4": null, "b.mp4": 1, "other.mp4": {"2": 1}}', "null"),
+        ('{"a.mp4": [1, 2, "x"], "other.mp4": [1e308, 8, 1]}', '{"speed": 1e-9}'),
+    ],
+)
+def test_what_nobody_should_have_kept_is_not_minded(
+    server: Server, browser: Browser, progress: str, settings: str
+) -> None:
+    with flawless(browser, server.base) as page:
+        page.goto("/robots.txt")
+        kept = {"reelay.progress": progress, "reelay.settings": settings}
+        page.evaluate("(kept) => Object.assign(localStorage, kept)", kept)
+        for door in ("watch", "embed"):
+            page.goto(url_of(door, OTHER))
+            play(page, 5.5)
+        place = page.evaluate("JSON.parse(localStorage['reelay.progress'])['other.mp4'][0]")
+        assert 5.5 <= place < 8
+
+
+def test_a_label_is_said_as_it_is(server: Server, browser: Browser) -> None:
+    with flawless(browser, server.base) as page:
+        page.goto(url_of("watch", CAPTIONED))
+        (label,) = page.evaluate(
+            "[...document.querySelector('[data-player]').textTracks].map((track) => track.label)"
+        )
+        assert LABEL in label
+        page.keyboard.press("c")
+        page.get_by_text(f"Captions: {label}", exact=True).wait_for()
