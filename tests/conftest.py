@@ -8,6 +8,7 @@ settings.register_profile("reelay", deadline=None)
 settings.load_profile("reelay")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say which tests `pytest -n 2 --dist loadgroup` may not run at the same time as each other.
 
