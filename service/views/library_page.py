@@ -16,7 +16,7 @@ from service.library.library import Library
 from service.library.titles import folder_title
 from service.protocol.media_types import ENDINGS
 from service.views import links
-from service.views.api import MOST_PER_PAGE, VideosQuery
+from service.views.api import LONGEST_QUERY, MOST_PER_PAGE, VideosQuery
 from service.views.cards import FolderCard, card, folder_card
 from service.views.items import Items
 
@@ -119,6 +119,7 @@ class LibraryPage:
             "library.html",
             asked=asked,
             query=query,
+            longest_query=LONGEST_QUERY,
             folder=folder,
             at=at,
             cards=[card(self._items.of(video)) for video in found.videos],
