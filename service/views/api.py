@@ -18,6 +18,7 @@ from service.views.items import Items, VideoItem
 
 MOST_PER_PAGE = 200
 LONGEST_FOLDER = 4096  # characters; Linux takes no longer path (PATH_MAX)
+LONGEST_QUERY = 200  # characters
 _MOST_RENDERED = 1000  # answers; each has some 3,000 characters
 
 
@@ -26,7 +27,9 @@ class VideosQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    q: Annotated[str, Field(max_length=200, description="Words, each in title, path or tags")] = ""
+    q: Annotated[
+        str, Field(max_length=LONGEST_QUERY, description="Words, each in title, path or tags")
+    ] = ""
     sort: Annotated[Sort, Field(description="What to sort by; a minus sign: downwards")] = "name"
     limit: Annotated[int, Field(ge=1, le=MOST_PER_PAGE, description="Entries on a page")] = 50
     folder: Annotated[

@@ -10,13 +10,14 @@ from quart import render_template
 from quart_schema import validate_querystring
 
 from service.library.catalogue import SORTS
+from service.library.collation import words
 from service.library.facts import Kind
 from service.library.folders import Folder, parents
 from service.library.library import Library
 from service.library.titles import folder_title
 from service.protocol.media_types import ENDINGS
 from service.views import links
-from service.views.api import MOST_PER_PAGE, VideosQuery
+from service.views.api import LONGEST_QUERY, MOST_PER_PAGE, VideosQuery
 from service.views.cards import FolderCard, card, folder_card
 from service.views.items import Items
 
@@ -102,7 +103,8 @@ class LibraryPage:
     async def show(self, query_args: LibraryQuery) -> str:
         """List the library."""
         asked, catalogue = query_args, self._library.catalogue
-        query, folder = asked.q.strip(), asked.folder
+        # An accent alone is no word: nothing is searched for then.
+        query, folder = asked.q.strip() if words(asked.q) else "", asked.folder
         inner = catalogue.folders.directly_in(folder) if folder is not None and not query else ()
         start = (asked.page - 1) * asked.limit
         found = catalogue.stretch(query, asked.sort, start, asked.limit, folder)
@@ -119,6 +121,7 @@ class LibraryPage:
             "library.html",
             asked=asked,
             query=query,
+            longest_query=LONGEST_QUERY,
             folder=folder,
             at=at,
             cards=[card(self._items.of(video)) for video in found.videos],

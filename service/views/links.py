@@ -91,11 +91,6 @@ def playlist(path: str) -> str:
     return f"/playlists/{quote(path)}.m3u"
 
 
-def folder_playlist(path: str) -> str:
-    """Give a playlist of what is directly in a folder."""
-    return f"/playlists/?{urlencode({'folder': path})}"
-
-
 def oembed(page: str) -> str:
     """Give where to ask for the frame that shows what a page of ours plays; `page` is absolute."""
     return f"/oembed?{urlencode({'url': page})}"

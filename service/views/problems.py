@@ -9,6 +9,7 @@ from quart import Response, render_template, request
 
 from service.library.titles import video_title
 from service.views import links
+from service.views.api import LONGEST_QUERY
 from service.views.exchange import current_exchange
 
 # For people; of the others HTTP's own phrase.
@@ -53,6 +54,8 @@ async def _page(status: int, detail: str, headers: Mapping[str, str]) -> str:
     phrase = HTTPStatus(status).phrase
     path = (request.view_args or {}).get("path")
     ours = status >= _FIRST_OF_OURS
+    # A file that was moved has kept its name, or some of it.
+    sought = video_title(path, None) if path and status == HTTPStatus.NOT_FOUND else ""
     return await render_template(
         "error.html",
         status=status,
@@ -61,8 +64,8 @@ async def _page(status: int, detail: str, headers: Mapping[str, str]) -> str:
         detail=detail,
         address=request.path,
         again=ours or "Retry-After" in headers,
-        # A file that was moved has kept its name, or some of it.
-        sought=video_title(path, None) if path and status == HTTPStatus.NOT_FOUND else "",
+        sought=sought[:LONGEST_QUERY],
+        longest_query=LONGEST_QUERY,
         watch_url=links.watch(path) if path and status == HTTPStatus.GONE else None,
         current_url=quote(request.path) if status == HTTPStatus.GONE else None,
         request_id=current_exchange().request_id if ours else None,

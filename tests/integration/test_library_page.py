@@ -108,6 +108,12 @@ def test_a_search_in_a_folder_tells_of_what_is_elsewhere(full: Server) -> None:
     assert len(WATCH.findall(page(full, unescape(link)))) == IN_EACH
 
 
+def test_a_search_for_no_letter_is_none(full: Server) -> None:
+    for accent in ("%20", "%CC%81"):
+        assert "All videos" in page(full, f"/?q={accent}")
+        assert 'rel="next"' in page(full, f"/?folder=&limit=5&q={accent}")  # there are more folders
+
+
 def test_only_the_first_pictures_are_loaded_at_once_and_all_have_their_size(full: Server) -> None:
     for target in ("/", "/?page=2"):
         images = re.findall("<img[^>]*>", page(full, target))

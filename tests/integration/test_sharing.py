@@ -402,6 +402,9 @@ def test_a_page_that_is_not_there_offers_to_search_for_it(server: Server) -> Non
     assert 'name="q" value="The &lt;i&gt;Film&#34;"' in page
     assert "/watch/Old/The_&lt;i&gt;Film&#34;.mp4" in page  # so that it can be told, and printed
     assert 'name="q" value=""' in shown(server, "/nothing", 404)
+    # As much of a long name as may be searched for.
+    (part,) = re.findall(r'value="(x+)"', shown(server, f"/watch/{'x' * 240}.mp4", 404))
+    assert get(server, f"/?q={part}").status == 200
 
 
 def test_what_was_replaced_leads_to_what_is_there_now(server: Server) -> None:
