@@ -27,14 +27,18 @@ def packages() -> Path:
     return modules
 
 
+def clean() -> dict[str, str]:
+    """Give an environment in which Node.js does as it does by itself."""
+    others = {"FORCE_COLOR", "NODE_OPTIONS"}
+    return {name: value for name, value in os.environ.items() if name not in others}
+
+
 def node(script: str, *words: str, timeout: float = 240) -> Any:
     """Run a script of that folder; give what it prints, which is JSON."""
     packages()
-    with_colours = {"FORCE_COLOR", "NODE_OPTIONS"}
-    clean = {name: value for name, value in os.environ.items() if name not in with_colours}
     done = subprocess.run(
         ["node", FOLDER / script, *words],
-        env=clean,
+        env=clean(),
         capture_output=True,
         text=True,
         timeout=timeout,

@@ -606,7 +606,12 @@ if (filmstrip) {
     rove(event.target.closest("a[data-t]") ?? frames[0]);
     if (event.target.matches(":focus-visible")) show(event);
   });
-  strip.addEventListener("scroll", hide);
+  // The frames have gone on from under the pointer; what the keys have come to may have come along.
+  strip.addEventListener("scroll", () => {
+    const frame = strip.querySelector("a:focus-visible");
+    if (frame && !preview.hidden && isInView(frame)) show({ target: frame });
+    else hide();
+  });
   filmstrip.addEventListener("pointerleave", hide);
   strip.addEventListener("focusout", hide);
   for (const type of ["wheel", "pointerdown", "touchmove"]) {
@@ -633,10 +638,15 @@ if (filmstrip) {
   });
 }
 
+function isInView(frame) {
+  const [inner, outer] = [frame.getBoundingClientRect(), strip.getBoundingClientRect()];
+  return inner.left >= outer.left - 1 && inner.right <= outer.right + 1; // parts of a pixel
+}
+
 function centreNow(frame) {
+  if (isInView(frame)) return;
   const inner = frame.getBoundingClientRect();
   const outer = strip.getBoundingClientRect();
-  if (inner.left >= outer.left && inner.right <= outer.right) return;
   strip.scrollBy({
     left: inner.left + inner.width / 2 - outer.left - outer.width / 2,
     behavior: "instant",

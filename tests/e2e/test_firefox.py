@@ -1,12 +1,12 @@
 """The same in Debian's Firefox, over WebDriver BiDi: browser/firefox.js does what a viewer does."""
 
-import shutil
 from pathlib import Path
 
 import pytest
-from cinema import CAPTIONED, LONG, watch
+from cinema import CAPTIONED, HEVC, LONG, watch
+from firefox import executable
 from npm import node
-from stack import Stack, missing
+from stack import Stack
 
 pytestmark = pytest.mark.stack
 
@@ -14,11 +14,9 @@ pytestmark = pytest.mark.stack
 def test_a_viewer_finds_a_film_plays_seeks_reads_along_and_goes_on(
     cinema: Stack, tmp_path: Path
 ) -> None:
-    firefox = shutil.which("firefox-esr") or shutil.which("firefox")
-    if firefox is None:
-        missing("needs Firefox")
     page = watch(CAPTIONED)
-    seen = node("firefox.js", firefox, cinema.base, page, str(tmp_path / "profile"))
+    profile = str(tmp_path / "profile")
+    seen = node("firefox.js", executable(), cinema.base, page, watch(HEVC), profile)
     assert seen["page"] == page
     assert seen["duration"] == pytest.approx(LONG, abs=0.2)
     assert seen["captions"][:2] == ["subtitles de", "subtitles en"]
@@ -26,7 +24,18 @@ def test_a_viewer_finds_a_film_plays_seeks_reads_along_and_goes_on(
     assert word == "Sekunde"
     assert 0 < int(second) < 20
     assert seen["seeks"] == [45, 10, 30.5]
+    assert seen["preview"] == ["0:33", "0:35"]
+    assert seen["current"] == ["0:33", "0:35", "Nets and ropes"]
+    assert seen["stayed"]
     assert seen["resumed"] == pytest.approx(41.5, abs=2)
-    assert seen["ended"]
+    assert seen["message"] == ""  # a link says where to begin
+    assert seen["copied"] == "Copied."
     assert seen["error"] is None
+    assert seen["alarm"] == ""
+    cannot = "This browser cannot play HEVC video."
+    assert seen["verdict"] == ("This browser plays it." if seen["decodes"] else cannot)
+    assert seen["framed"] == page
+    # Without JavaScript.
+    assert seen["scripts"] is False
+    assert seen["link"] == "?t=3"
     assert seen["complaints"] == []

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from chromium import launched, network_is_quiet, watched
 from films import AAC, ffmpeg
+from firefox import Tab, tab
 from playwright.sync_api import Browser, Page
 from server import until
 from stack import Stack, running
@@ -15,7 +17,11 @@ from stack import Stack, running
 pytestmark = pytest.mark.stack
 
 LENGTH = 60  # seconds
-NAMES = ("replaced.mp4", "restarted.mp4", "lost.mp4", "gone.mp4")
+NAMES = (
+    "replaced in chromium.mp4", "replaced in firefox.mp4",
+    "restarted in chromium.mp4", "restarted in firefox.mp4",
+    "lost.mp4", "gone.mp4",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +92,30 @@ def viewer(browser: Browser, films: Stack) -> Iterator[Page]:
     assert rest == [], rest
 
 
-def state(page: Page) -> Any:
+@pytest.fixture
+def firefox(films: Stack, tmp_path: Path) -> Iterator[Tab]:
+    """Open such a page in Firefox."""
+    with tab(films.base, tmp_path / "profile") as page:
+        page.add_init_script(LISTEN)
+        yield page
+        assert page.complaints() == []
+
+
+@pytest.fixture(params=["chromium", "firefox"])
+def anyone(request: pytest.FixtureRequest) -> tuple[Page | Tab, str]:
+    """Give a viewer's page, and what the viewer's browser is called."""
+    page: Page | Tab = request.getfixturevalue(
+        {"chromium": "viewer", "firefox": "firefox"}[request.param]
+    )
+    return page, request.param
+
+
+def state(page: Page | Tab) -> Any:
     page.wait_for_timeout(50)
     return page.evaluate(STATE)
 
 
-def until_playing(page: Page, at: float) -> Any:
+def until_playing(page: Page | Tab, at: float) -> Any:
     """Wait until it plays on from there by itself, and says nothing (any more)."""
 
     def playing() -> Any:
@@ -105,24 +129,26 @@ def until_playing(page: Page, at: float) -> Any:
         raise AssertionError(f"{error}: {state(page)}") from None
 
 
-def start(page: Page, name: str) -> None:
-    page.goto(f"/watch/{name}")
+def start(page: Page | Tab, name: str) -> None:
+    page.goto(f"/watch/{quote(name)}")
     page.evaluate("document.querySelector('video').play()")
     until_playing(page, 0)
 
 
-def seek(page: Page, second: float) -> None:
+def seek(page: Page | Tab, second: float) -> None:
     page.evaluate("(second) => { document.querySelector('video').currentTime = second; }", second)
 
 
 def test_a_film_that_is_replaced_plays_on_at_the_same_second(
-    viewer: Page, films: Stack, film: Path
+    anyone: tuple[Page | Tab, str], films: Stack, film: Path
 ) -> None:
-    start(viewer, "replaced.mp4")
+    viewer, browser_name = anyone
+    name = f"replaced in {browser_name}.mp4"
+    start(viewer, name)
     before = state(viewer)["source"]
     other = ffmpeg(films.media / ".new.mp4", "-i", film, "-c", "copy", "-metadata", "title=New",
                    "-movflags", "+faststart")  # fmt: skip
-    other.replace(films.media / "replaced.mp4")
+    other.replace(films.media / name)
     # Without a seek the viewer comes to what is not there any more a while later.
     seek(viewer, 40)
     told = until_playing(viewer, 40)
@@ -131,8 +157,11 @@ def test_a_film_that_is_replaced_plays_on_at_the_same_second(
     assert until_playing(viewer, 20)["source"] == told["source"]
 
 
-def test_a_restart_of_the_service_is_not_noticed(viewer: Page, films: Stack) -> None:
-    start(viewer, "restarted.mp4")
+def test_a_restart_of_the_service_is_not_noticed(
+    anyone: tuple[Page | Tab, str], films: Stack
+) -> None:
+    viewer, browser_name = anyone
+    start(viewer, f"restarted in {browser_name}.mp4")
     with ThreadPoolExecutor() as threads:
         restarted = threads.submit(films.compose, "restart", "service")
         for second in (45, 15, 30):

@@ -126,6 +126,8 @@ def test_a_frame_is_jumped_to_marked_and_looked_at_larger(page: Page) -> None:
     page.keyboard.press("End")
     expect(strip.get_by_role("link", name="0:59")).to_be_focused()
     expect(strip.get_by_role("link", name="0:59")).to_be_in_viewport()
+    expect(preview).to_contain_text("0:59")
+    expect(preview).to_be_visible()  # where the strip has gone to
     page.keyboard.press("Escape")
     expect(preview).to_be_hidden()
     page.keyboard.press("Tab")

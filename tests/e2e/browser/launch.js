@@ -1,0 +1,64 @@
+// Firefox over WebDriver BiDi, its pages, and what goes wrong on them.
+
+import { setTimeout as pause } from "node:timers/promises";
+import puppeteer from "puppeteer-core";
+
+export function launched(executablePath, userDataDir, preferences = {}) {
+  return puppeteer.launch({
+    browser: "firefox",
+    executablePath,
+    userDataDir,
+    acceptInsecureCerts: true,
+    headless: true,
+    extraPrefsFirefox: {
+      "media.autoplay.default": 0, // as if the viewer had pressed play
+      "media.volume_scale": "0",
+      "network.captive-portal-service.enabled": false,
+      "network.connectivity-service.enabled": false,
+      ...preferences,
+    },
+  });
+}
+
+// Open a page; what goes wrong on it is added to complaints: errors in the console and those that
+// nobody caught, violations of the policy, requests to other servers.
+export async function opened(browser, origins, complaints) {
+  const page = await browser.newPage();
+  await page.setViewport({ width: 1280, height: 900 });
+  page.setDefaultTimeout(60_000);
+  page.on("console", (message) => {
+    if (message.type() === "error") complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("request", (request) => {
+    // Its own controls have fonts in data: addresses; the page's policy lets it have none.
+    const url = request.url();
+    const ours = url.startsWith("data:") || origins.some((origin) => url.startsWith(`${origin}/`));
+    if (!ours) complaints.push(`elsewhere: ${url}`);
+  });
+  await page.evaluateOnNewDocument(() => {
+    document.addEventListener("securitypolicyviolation", (event) =>
+      console.error(`policy: ${event.effectiveDirective} ${event.blockedURI}`),
+    );
+  });
+  return page;
+}
+
+// Wait until something is so in a page or a frame; give it. Puppeteer's own waiting needs scripts
+// to be allowed there, and ends when the page is another.
+export async function until(page, what, test, ...values) {
+  let last;
+  for (let left = 1200; left > 0; left -= 1) {
+    try {
+      last = await page.evaluate(test, ...values);
+      if (last) return last;
+    } catch (error) {
+      last = error; // one page has gone, the next is not there yet
+    }
+    await pause(50);
+  }
+  const at = await page
+    .evaluate(() => document.querySelector("[data-player]")?.currentTime)
+    .catch(() => "?");
+  throw new Error(`${what}: ${last}; ${page.url()}, at ${at} s`);
+}

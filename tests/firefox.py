@@ -1,0 +1,88 @@
+"""Debian's Firefox, over WebDriver BiDi: what of Playwright's page the tests need."""
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from npm import FOLDER, clean, packages
+from stack import missing
+
+
+def executable() -> str:
+    """Find it. Where there is none, the test is skipped, or fails where nothing may be skipped."""
+    found = shutil.which("firefox-esr") or shutil.which("firefox")
+    if found is None:
+        missing("needs Firefox")
+    return found
+
+
+class Tab:
+    """A page; browser/remote.js has it."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def _do(self, *words: str) -> Any:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(words) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, "Firefox is gone: what it said stands in the captured output"
+        return json.loads(line)
+
+    def add_init_script(self, script: str) -> None:
+        """Run this before the scripts of every page."""
+        self._do("prepare", script)
+
+    def goto(self, path: str) -> None:
+        """Open a page of the server's."""
+        self._do("goto", path)
+
+    def evaluate(self, expression: str, *values: object) -> Any:
+        """Give the value of an expression, or of the function that it is, of these."""
+        if "=>" in expression.partition("\n")[0]:
+            expression = f"({expression})({', '.join(map(json.dumps, values))})"
+        return self._do("evaluate", expression)
+
+    def wait_for_timeout(self, milliseconds: float) -> None:
+        """Wait."""
+        time.sleep(milliseconds / 1000)
+
+    def complaints(self) -> list[str]:
+        """Give what has gone wrong so far, as browser/launch.js lists it."""
+        found: list[str] = self._do("complaints")
+        return found
+
+
+@contextmanager
+def tab(base: str, profile: Path) -> Iterator[Tab]:
+    """Start Firefox, with a page of that server; it ends with the block."""
+    firefox = executable()
+    packages()
+    process = subprocess.Popen(
+        ["node", FOLDER / "remote.js", firefox, base, profile],
+        env=clean(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield Tab(process)
+    finally:
+        assert process.stdin
+        process.stdin.close()
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        finally:
+            assert process.stdout
+            process.stdout.close()
