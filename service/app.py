@@ -110,7 +110,6 @@ def create_app(settings: Settings) -> Quart:
     app = Quart("service", static_folder=None)
     app.config["RESPONSE_TIMEOUT"] = None  # `Exchanges` cuts stalled ones, not slow ones
     app.url_map.merge_slashes = False  # `//` in a path is a name that does not exist
-    app.url_map.strict_slashes = False  # Werkzeug would redirect to what it takes for our address
     app.jinja_env.filters["duration"] = duration
     app.jinja_env.filters["moment"] = written
     app.jinja_env.globals.update(url=_url_builder(static), share=share, version=__version__)
@@ -153,7 +152,7 @@ def create_app(settings: Settings) -> Quart:
         ("/storyboards/<path:path>/<int:number>.webp", "sheet", artefacts.sheet),
         ("/captions/<path:path>/<track>.vtt", "captions", artefacts.captions),
         ("/playlists/<path:path>.m3u", "playlist", playlists.video),
-        ("/playlists/", "folder_playlist", playlists.folder),
+        ("/playlists", "folder_playlist", playlists.folder),
         ("/static/<name>", "static", static.static),
         ("/favicon.ico", "favicon", static.favicon),
         ("/robots.txt", "robots", robots.show),
