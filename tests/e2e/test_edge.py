@@ -50,16 +50,33 @@ def test_the_second_asking_is_a_hit_with_the_same_bytes(
 
 @pytest.mark.parametrize("target", ["/", "/api/videos"])
 def test_text_is_compressed_for_who_takes_it(origin: Origin, target: str) -> None:
-    plain, small = origin.get(target), origin.get(target, **{"Accept-Encoding": "gzip, br"})
+    viewer = {"Accept-Encoding": "gzip, br", "Sec-Fetch-Site": "none"}
+    plain, small = origin.get(target), origin.get(target, **viewer)
     assert "Content-Encoding" not in plain.headers
     assert small.headers["Content-Encoding"] == "gzip"
-    assert small.headers["Vary"] == plain.headers["Vary"] == "Accept-Encoding"
+    assert small.headers["Vary"] == "Accept-Encoding"
     assert gzip.decompress(small.body) == plain.body
     assert len(small.body) < len(plain.body) / 2
     if tag := plain.headers["ETag"]:
         assert small.headers["ETag"] == f"W/{tag}"
-        again = {"Accept-Encoding": "gzip", "If-None-Match": small.headers["ETag"]}
-        assert origin.get(target, **again).status == 304
+        assert origin.get(target, **viewer, **{"If-None-Match": small.headers["ETag"]}).status == 304
+
+
+@pytest.mark.parametrize(
+    ("site", "encoding"),
+    [("none", "gzip"), ("same-origin", "gzip"),
+     ("same-site", None), ("cross-site", None), ("same-origin, none", None), ("", None)],
+)  # fmt: skip
+def test_other_sites_learn_nothing_from_the_length_of_a_compressed_page(
+    origin: Origin, site: str, encoding: str | None
+) -> None:
+    for target in ("/", "/?q=f", "/api/videos?q=f"):  # what is searched for is said again
+        answer = origin.get(target, **{"Accept-Encoding": "gzip", "Sec-Fetch-Site": site})
+        assert answer.status == 200
+        assert answer.headers["Content-Encoding"] == encoding
+        # None of the rest is lost on the way.
+        given, plain = set(answer.headers.keys()), set(origin.get(target).headers.keys())
+        assert given ^ plain <= {"Content-Encoding", "Content-Length", "Transfer-Encoding", "Vary"}
 
 
 def test_bytes_are_never_compressed(origin: Origin) -> None:
