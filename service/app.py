@@ -18,6 +18,7 @@ from service.library.library import Library, Timing
 from service.library.making import Maker
 from service.library.probe import Prober
 from service.library.probed import Probed
+from service.library.viewers import Viewers
 from service.library.workers import Pool
 from service.loop import watch_lag
 from service.metrics import Metrics
@@ -80,15 +81,17 @@ def create_app(settings: Settings) -> Quart:
     metrics = Metrics()
     storage = LocalStorage(settings.media)
     derived = Derived(settings.derived, settings.derived_size)
-    pool = Pool(settings.workers, idle=True)
+    pool = Pool(settings.workers, pictures=True)
     maker = Maker(storage.root, derived, pool, metrics)
-    deriver = Deriver(maker, derived, pool, metrics, settings.workers)
+    viewers = Viewers()
+    deriver = Deriver(maker, derived, pool, viewers, metrics)
     library = Library(
         storage=storage,
         root=storage.root,
         prober=Prober(),
         probed=Probed(derived),
         follower=deriver,
+        viewers=viewers,
         metrics=metrics,
         timing=Timing(settings.rescan_interval, settings.settle_time),
         block=settings.max_partial_size,
@@ -166,7 +169,8 @@ def create_app(settings: Settings) -> Quart:
 
     _handle_everything(app, listed=settings.search_engines == "on")
     behind: Any = app.asgi_app
-    exchanges = Exchanges(Media(behind, doors, metrics, settings.max_partial_size), metrics)
+    media_server = Media(behind, doors, viewers, metrics, settings.max_partial_size)
+    exchanges = Exchanges(media_server, metrics)
     app.extensions["reelay"] = Services(ops, exchanges)
     app.asgi_app = exchanges  # type: ignore[method-assign, assignment]
     return app

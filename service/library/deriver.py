@@ -25,6 +25,7 @@ from service.library.facts import (
 from service.library.making import ClaimedError, Job, Maker, NotKeptError, NotMadeError
 from service.library.probed import metadata_name
 from service.library.video import State as VideoState
+from service.library.viewers import Viewers
 from service.library.workers import Pool
 from service.metrics import Metrics
 
@@ -55,12 +56,12 @@ class Deriver:
     """Keeps what is derived true to the library, from `start` to `stop`."""
 
     def __init__(
-        self, maker: Maker, derived: Derived, pool: Pool, metrics: Metrics, workers: int
+        self, maker: Maker, derived: Derived, pool: Pool, viewers: Viewers, metrics: Metrics
     ) -> None:
         self._maker = maker
         self._derived = derived
         self._pool = pool
-        self._workers = workers
+        self._viewers = viewers
         self._subjects: Mapping[str, Subject] = {}
         self._known: dict[str, tuple[Kind, Artefact]] = {}
         self._waiting: dict[Kind, dict[str, Job]] = {kind: {} for kind in Kind}
@@ -87,7 +88,7 @@ class Deriver:
             asyncio.create_task(self._look_always(), name="look"),
             asyncio.create_task(self._sweep_always(), name="sweep"),
         ]
-        for _ in range(self._workers):
+        for _ in range(self._pool.workers):
             self._tasks.append(asyncio.create_task(self._make_always(), name="make"))
 
     async def stop(self) -> None:
@@ -242,6 +243,8 @@ class Deriver:
                 await asyncio.to_thread(self._sweep)
             if not self._under_way and not self._has_work():
                 self._pool.rest()
+            if not self._requested:
+                await self._viewers.make_way()
 
     def _has_work(self) -> bool:
         in_background = self._pause is None and not self._derived.is_full

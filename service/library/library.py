@@ -20,6 +20,7 @@ from service.library.probed import Probed
 from service.library.scan import File, Key, Known, Sighting, scan
 from service.library.showing import NOTHING, show
 from service.library.video import Metadata, State
+from service.library.viewers import Viewers
 from service.library.watching import POLL_INTERVAL, changes, events_tell_all
 from service.metrics import Metrics
 from service.storage.base import Entry, Storage
@@ -29,9 +30,9 @@ _log = structlog.get_logger()
 # Seconds. While a large file is copied in, events come without end: scans must leave pauses.
 _LEAST_PAUSE = 1.0
 # While probing goes on, a new catalogue is built at most this often; and where that takes long, so
-# seldom that of the viewers not one in a hundred meets with it, but never more seldom than this.
+# seldom that of the viewers one in three hundred meets with it, but never more seldom than this.
 _LEAST_SHOW_PAUSE, _MOST_SHOW_PAUSE = 1.0, 30.0
-_SHOW_PAUSE = 100  # times what building took
+_SHOW_PAUSE = 300  # times what building took
 
 
 class Prober(Protocol):
@@ -69,6 +70,7 @@ class Library:
         prober: Prober,
         probed: Probed,
         follower: Follower,
+        viewers: Viewers,
         metrics: Metrics,
         timing: Timing,
         block: int,
@@ -81,6 +83,7 @@ class Library:
         self._prober = prober
         self._probed = probed
         self._follower = follower
+        self._viewers = viewers
         self._metrics = metrics
         self._timing = timing
         self._block = block
@@ -182,6 +185,7 @@ class Library:
                     await self._probe(entry)
                 except Exception:  # noqa: BLE001 # the others are probed all the same
                     _log.exception("a probe failed", path=entry.path)
+                await self._viewers.make_way()
                 if self._missing is not missing:
                     break  # a newer scan knows better what is missing, and has set the event
                 if (started := time.monotonic()) > next_show:

@@ -28,7 +28,7 @@ class Prober:
     def __init__(
         self,
         workers: int = 1,
-        timeout: float = 20.0,
+        timeout: float = 60.0,
         files_per_worker: int = 200,
         command: Sequence[str] | None = None,
     ) -> None:

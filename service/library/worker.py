@@ -45,10 +45,13 @@ _Task = Callable[..., tuple[_Told, Sequence[bytes]]]
 
 def main() -> None:
     """Answer requests until standard input ends."""
-    idle = "idle" in sys.argv[1:]
+    # A terminal's Ctrl-C is the server's to handle. A session of its own would keep it away, but the
+    # kernel shares processors out by sessions first (sched(7), autogroup): however idle this is, it
+    # would get as much as the server.
+    os.setpgid(0, 0)
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)  # nothing a library prints may get between the answers
-        limit_process(2 * MEMORY if idle else MEMORY, idle=idle)
+        limit_process(2 * MEMORY if "pictures" in sys.argv[1:] else MEMORY)
         for line in sys.stdin.buffer:
             told, blobs = answer_to(json.loads(line))
             if blobs:
@@ -61,14 +64,18 @@ def main() -> None:
                 os._exit(1)  # nobody is left to be told
 
 
-def limit_process(memory: int = MEMORY, *, idle: bool = False) -> None:
-    """Bound what this process may take of the machine, and silence FFmpeg."""
+def limit_process(memory: int = MEMORY) -> None:
+    """Bound what this process may take of the machine, and silence FFmpeg.
+
+    It runs in the time only that nobody else wants: beside a niceness of 10, the p99 of viewers'
+    waits doubled (benchmarks/deriving.py).
+    """
     av.logging.set_level(None)
-    os.nice(19 if idle else 10)
+    os.nice(19)
     libc = ctypes.CDLL(None)
     if hasattr(libc, "prctl"):
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # not to outlive the server, however it ends
-    if idle and _SCHED_IDLE is not None:
+    if _SCHED_IDLE is not None:
         with suppress(OSError):
             os.sched_setscheduler(0, _SCHED_IDLE, os.sched_param(0))
     with suppress(OSError):  # where memory runs out, this is the process to end (Linux)

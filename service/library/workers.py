@@ -65,14 +65,15 @@ class Pool:
         files_per_worker: int = 200,
         command: Sequence[str] | None = None,
         *,
-        idle: bool = False,
+        pictures: bool = False,
     ) -> None:
-        """Let `workers` run at a time; `idle` ones in the time only that nobody else wants."""
+        """Let `workers` run at a time, with the memory that `pictures` take."""
         if workers < 1 or files_per_worker < 1:
             raise ValueError("workers and files_per_worker must be positive")
-        program = (sys.executable, "-m", "service.library.worker", *(["idle"] if idle else []))
-        self._command = command or program
-        self._workers = workers
+        program = (sys.executable, "-m", "service.library.worker")
+        self._command = command or (*program, *(["pictures"] if pictures else []))
+        self.workers = workers
+        """How many may run at a time."""
         self._files_per_worker = files_per_worker
         # Last in, first out: what one process can do, a second one is not started for.
         self._slots: asyncio.LifoQueue[_Worker | None] = asyncio.LifoQueue()
@@ -136,10 +137,10 @@ class Pool:
         async with self._closing:
             # A slot comes back when its file has been answered for, and each is: the process is
             # dead.
-            for slot in [await self._slots.get() for _ in range(self._workers)]:
+            for slot in [await self._slots.get() for _ in range(self.workers)]:
                 if slot is not None:
                     self._retire(slot)
-            for _ in range(self._workers):
+            for _ in range(self.workers):
                 self._slots.put_nowait(None)
             if self._ending:
                 await asyncio.wait(self._ending, timeout=REAPING)
@@ -204,7 +205,6 @@ class _Worker:
                 stdout=asyncio.subprocess.PIPE,
                 limit=LONGEST_ANSWER,
                 cwd=_PACKAGE_HOME,  # -m looks there first, wherever the server was started
-                start_new_session=True,  # a terminal's Ctrl-C is the server's to handle
             )
         )
 

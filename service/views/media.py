@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 from quart import Response, request
 
 from service.errors import AbortedError, ReelayError, RefusedError
+from service.library.viewers import Viewers
 from service.metrics import Metrics
 from service.protocol.plan import Plan, Policy, RangeKind, plan
 from service.protocol.ranges import Span
@@ -52,10 +53,16 @@ class Media:
     """
 
     def __init__(
-        self, behind: ASGIApp, doors: Mapping[str, Door], metrics: Metrics, block: int
+        self,
+        behind: ASGIApp,
+        doors: Mapping[str, Door],
+        viewers: Viewers,
+        metrics: Metrics,
+        block: int,
     ) -> None:
         self._behind = behind
         self._doors = doors
+        self._viewers = viewers
         self._ranges = {kind: metrics.ranges.labels(kind) for kind in RangeKind}
         self._capped = metrics.capped
         self._block = block
@@ -87,6 +94,7 @@ class Media:
             source = await self._doors[route](path, pin)
             decision = self._decide(scope, route, path, pin, source)
             exchange.route = route
+            self._viewers.note()
             await _carry_out(decision, source, self._paces.of(scope.get("client")), send)
         except asyncio.CancelledError:
             if not exchange.gone:

@@ -300,7 +300,7 @@ def idle_worker(server: Server) -> int | None:
     for pid in children_of(server.process.pid):
         with suppress(FileNotFoundError, ProcessLookupError):  # it may end at any moment
             arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            if b"idle" in arguments and os.sched_getscheduler(pid) == os.SCHED_IDLE:
+            if b"pictures" in arguments and os.sched_getscheduler(pid) == os.SCHED_IDLE:
                 return pid
     return None
 

@@ -611,7 +611,10 @@ async def test_a_worker_gives_way_to_the_server_and_dumps_no_core(
 ) -> None:
     await problem(prober, tmp_path)
     (pid,) = prober.pids
-    assert os.getpriority(os.PRIO_PROCESS, pid) == min(os.nice(0) + 10, 19)
+    assert os.getpriority(os.PRIO_PROCESS, pid) == 19
+    assert os.sched_getscheduler(pid) == os.SCHED_IDLE
+    # A session of its own would have a share of its own of the processors, whatever its priority.
+    assert (os.getsid(pid), os.getpgid(pid)) == (os.getsid(0), pid)
     limits = await asyncio.to_thread(Path(f"/proc/{pid}/limits").read_text)
     core = next(line for line in limits.splitlines() if line.startswith("Max core file size"))
     assert core.split()[4:6] == ["0", "0"]

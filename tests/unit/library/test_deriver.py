@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from service.library import deriver as module
+from service.library import viewers as viewers_module
 from service.library.derived import Derived
 from service.library.deriver import Deriver
 from service.library.facts import Companions, Kind, State, Subject
 from service.library.making import Job, Maker
 from service.library.video import Chapter, Metadata, Stream, Video
 from service.library.video import State as VideoState
+from service.library.viewers import Viewers
 from service.library.workers import Pool
 from service.metrics import Metrics
 from service.storage.base import Entry
@@ -63,13 +65,14 @@ class Bench:
         self.do(NOTHING)
         self.metrics = Metrics()
         self.derived = Derived(folder / "derived", 1 << 30)
+        self.viewers = Viewers()
         self.running: list[Deriver] = []
 
     def start(self) -> Deriver:
         """Start a deriver as a start of the service does."""
         pool = Pool(command=(sys.executable, "-c", WORKER, str(self.folder)))
         maker = Maker(self.folder, self.derived, pool, self.metrics)
-        deriver = Deriver(maker, self.derived, pool, self.metrics, 1)
+        deriver = Deriver(maker, self.derived, pool, self.viewers, self.metrics)
         deriver.start()
         self.running.append(deriver)
         return deriver
@@ -231,6 +234,24 @@ async def test_a_full_folder_takes_only_what_is_asked_for(bench: Bench) -> None:
     deriver.request("1.mp4", Kind.STORYBOARD)
     await bench.until(lambda: deriver.of("1.mp4", Kind.STORYBOARD).state is State.NONE)
     assert bench.asked() == ["storyboard 1.mp4"]
+
+
+async def test_while_somebody_watches_there_is_a_pause_before_what_nobody_asked_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(viewers_module, "_PAUSE", 3600)
+    bench.viewers.note()
+    bench.hold()
+    deriver = bench.start()
+    deriver.follow(subjects(film("0.mp4"), film("1.mp4")))
+    await bench.until(bench.asked)
+    for path in ("0.mp4", "1.mp4"):
+        deriver.request(path, Kind.STORYBOARD)
+    bench.let_go()
+    # The one that was under way and what was asked for; the other poster waits.
+    await bench.until(lambda: deriver.progress(Kind.STORYBOARD) == (0, 0))
+    assert [name.split()[0] for name in bench.asked()] == ["poster", "storyboard", "storyboard"]
+    assert deriver.progress(Kind.POSTER) == (0, 1)
 
 
 # What goes wrong

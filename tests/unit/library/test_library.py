@@ -9,6 +9,7 @@ import pytest
 
 from service.library import library as module
 from service.library import showing
+from service.library import viewers as viewers_module
 from service.library.catalogue import Catalogue
 from service.library.derived import Derived
 from service.library.facts import NO_COMPANIONS, Companions, Subject
@@ -16,6 +17,7 @@ from service.library.library import Library, Timing
 from service.library.probe import ProbeProblem
 from service.library.probed import Probed
 from service.library.video import Metadata, State
+from service.library.viewers import Viewers
 from service.metrics import Metrics
 from service.storage.base import Entry, Source
 
@@ -90,6 +92,7 @@ class Running:
         self.folder = Folder(count)
         self.probed = Counting(root / "derived")
         self.prober = Asked()
+        self.viewers = Viewers()
         self.subjects: Mapping[str, Subject] = {}
         (root / "media").mkdir()
         self.library = Library(
@@ -98,6 +101,7 @@ class Running:
             prober=self.prober,
             probed=self.probed,
             follower=self,
+            viewers=self.viewers,
             metrics=Metrics(),
             timing=Timing(rescan_interval=0.01, settle_time=0),
             block=4 << 20,
@@ -136,6 +140,20 @@ async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     yield one
     one.probed.gate.set()
     await one.library.stop()
+
+
+async def test_while_somebody_watches_there_is_a_pause_after_each_probe(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(viewers_module, "_PAUSE", 3600)
+    await running.until_probed(100)
+    running.viewers.note()
+    running.forget_counts()
+    running.folder.files.extend(entry(f"added {number}.mp4") for number in range(2))
+    await running.until(lambda: running.prober.paths)
+    await running.scans()
+    assert len(running.library.catalogue.videos) == 102  # they are listed all the same
+    assert len(running.prober.paths) == 1
 
 
 async def test_a_scan_that_finds_nothing_new_is_a_walk_and_nothing_else(running: Running) -> None:

@@ -9,6 +9,7 @@ import pytest
 from server import content, write
 
 from service.app import create_app
+from service.library.viewers import Viewers
 from service.settings import load
 from service.storage import at_once
 from service.storage.pieces import SMALL
@@ -67,6 +68,15 @@ async def answer(
 def media(tmp_path: Path) -> Path:
     write(tmp_path / "media", "film.mp4", DATA)
     return tmp_path / "media"
+
+
+async def test_who_gets_bytes_is_a_viewer(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noted: list[str] = []
+    for target, viewers in (("/media/film.mp4", 1), ("/download/film.mp4", 2), ("/healthz", 2),
+                            ("/media/none.mp4", 2)):  # fmt: skip
+        monkeypatch.setattr(Viewers, "note", lambda _, target=target: noted.append(target))
+        await answer(media, scope(target))
+        assert len(noted) == viewers
 
 
 async def test_a_disk_that_fails_in_the_midst_ends_the_body_and_begins_no_other(
