@@ -45,8 +45,8 @@ _Task = Callable[..., tuple[_Told, Sequence[bytes]]]
 
 def main() -> None:
     """Answer requests until standard input ends."""
-    # A terminal's Ctrl-C is the server's to handle. A session of its own would keep it away, but the
-    # kernel shares processors out by sessions first (sched(7), autogroup): however idle this is, it
+    # A terminal's Ctrl-C is the server's to handle. A session of its own would keep it away, but
+    # kernels share processors out by sessions first (sched(7), autogroup): however idle this is, it
     # would get as much as the server.
     os.setpgid(0, 0)
     with os.fdopen(os.dup(1), "wb") as answers:
