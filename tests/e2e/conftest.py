@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from chromium import flawless, launched, network_is_quiet
+from chromium import flawless, network_is_quiet
 from cinema import fill as fill_cinema
 from contract import Origin, fill
 from playwright.sync_api import Browser, Page
@@ -65,13 +65,6 @@ def derived(base: str) -> bool:
         video["state"] != "pending" and all(video[kind]["state"] != "waiting" for kind in kinds)
         for video in videos
     )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Start one. Not for longer: Playwright's event loop would be in the way of other tests'."""
-    with launched() as browser:
-        yield browser
 
 
 @pytest.fixture

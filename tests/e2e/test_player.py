@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import flawless, launched, network_is_quiet
+from chromium import flawless, network_is_quiet
 from playwright.sync_api import Browser, Page
 from server import until, write
 from stack import Stack, running
@@ -15,12 +15,6 @@ from wire import ask
 pytestmark = pytest.mark.stack
 
 SAMPLE = Path(__file__).parents[2] / "media" / "sample.mp4"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

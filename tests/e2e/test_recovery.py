@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from chromium import launched, network_is_quiet, watched
+from chromium import network_is_quiet, watched
 from films import AAC, ffmpeg
 from firefox import Tab, tab
 from playwright.sync_api import Browser, Page
@@ -50,12 +50,6 @@ def films(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stac
     with running(media, RESCAN_INTERVAL="1") as stack:
         until(network_is_quiet, "this machine's addresses are settled")
         yield stack
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
 
 
 # What a viewer would notice: errors of the player or its source, pauses that nobody asked for.
