@@ -397,7 +397,7 @@ def replicas(tmp_path: Path) -> Iterator[tuple[Stack, list[str]]]:
     media.mkdir()
     with running(media, RESCAN_INTERVAL="1") as stack:
         stack.up("--scale", "service=2")
-        yield stack, stack.compose("ps", "--quiet", "service").split()
+        yield stack, stack.containers("service")
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ def room(cramped: Stack, request: pytest.FixtureRequest) -> Iterator[Stack]:
 
 
 def inside(stack: Stack, command: str) -> str:
-    return stack.compose("exec", "-T", "nginx", "sh", "-c", command)
+    return stack.run("nginx", "sh", "-c", command)
 
 
 def fill_up(stack: Stack) -> None:
