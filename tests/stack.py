@@ -14,6 +14,7 @@ import pytest
 from server import BLOCK, free_port
 
 ROOT = Path(__file__).parent.parent
+EAGER = ROOT / "tests" / "e2e" / "eager.yml"
 
 
 def missing(reason: str) -> NoReturn:
@@ -192,7 +193,7 @@ def running(
     unlimited = {"CONNECTIONS_PER_CLIENT": "0", "REQUESTS_PER_CLIENT": "0"}  # all from one address
     timing = {"SETTLE_TIME": "0", "DRAIN_DELAY": "0"}
     defaults = {"MAX_PARTIAL_SIZE": str(BLOCK)} | unlimited | timing
-    stack = Stack(media, defaults | settings, files, dict(variables or {}))
+    stack = Stack(media, defaults | settings, (EAGER, *files), dict(variables or {}))
     try:
         stack.compose("build")
         stack.up()

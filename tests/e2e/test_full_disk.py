@@ -25,12 +25,13 @@ FOLDER = "/var/cache/nginx/blocks"
 
 @pytest.fixture(scope="module")
 def cramped(stack: Stack) -> Iterator[Stack]:
-    stack.files = (Path(__file__).parent / "small-disk.yml",)
+    before = stack.files
+    stack.files = (*before, Path(__file__).parent / "small-disk.yml")
     try:
         stack.up()
         yield stack
     finally:
-        stack.files = ()
+        stack.files = before
         stack.up()
 
 
