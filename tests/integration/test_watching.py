@@ -337,12 +337,12 @@ def arrivals(
 
     def bring(way: Callable[[Path, bytes, str], None]) -> Arrival:
         path = f"{way.__name__}.mp4"
-        with Looking(server, path) as seen:
+        with Looking(one, path) as seen:
             way(media, film, path)
-            return seen, wait_for(server, path)
+            return seen, wait_for(one, path)
 
-    with serve(media, SETTLE_TIME=DEFAULT_SETTLE, RESCAN_INTERVAL=NEVER) as server:
-        until_watched(server, media)
+    with serve(media, SETTLE_TIME=DEFAULT_SETTLE, RESCAN_INTERVAL=NEVER) as one:
+        until_watched(one, media)
         with ThreadPoolExecutor(len(WAYS)) as pool:
             yield {way.__name__: pool.submit(bring, way) for way in WAYS}
 
