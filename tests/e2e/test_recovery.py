@@ -3,16 +3,15 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 import pytest
-from chromium import network_is_quiet, watched
+from chromium import network_is_quiet
 from films import ffmpeg
 from firefox import Tab, tab
 from playwright.sync_api import Browser, Page
 from server import until
 from stack import Stack, running
+from viewing import LISTEN, patient, seek, start, state, until_playing
 
 pytestmark = pytest.mark.stack
 
@@ -35,38 +34,11 @@ def films(long_film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield stack
 
 
-# What a viewer would notice: errors of the player or its source, pauses that nobody asked for.
-LISTEN = """
-    window.noticed = [];
-    for (const type of ["error", "pause", "ended"]) {
-        document.addEventListener(type, (event) => {
-            const video = document.querySelector("video");
-            if (event.target !== video && event.target.parentElement !== video) return;
-            window.noticed.push(`${type} of ${event.target.localName} at ${video.currentTime}`);
-        }, true);
-    }
-"""
-
-STATE = """() => {
-    const video = document.querySelector("video");
-    const alarm = document.querySelector(".alarm");
-    return {
-        at: video.currentTime, paused: video.paused, ready: video.readyState,
-        source: video.currentSrc, error: video.error?.code ?? null,
-        message: alarm.innerText.trim(), buttons: alarm.querySelectorAll("button").length,
-        noticed: window.noticed,
-    };
-}"""
-
-
 @pytest.fixture
 def viewer(browser: Browser, films: Stack) -> Iterator[Page]:
     """Open a page that may find the server away, and may do nothing else that is wrong."""
-    with watched(browser, films.base) as (page, complaints):
-        page.add_init_script(LISTEN)
+    with patient(browser, films.base) as page:
         yield page
-    rest = [line for line in complaints if not line.startswith("Failed to load resource: ")]
-    assert rest == [], rest
 
 
 @pytest.fixture
@@ -85,35 +57,6 @@ def anyone(request: pytest.FixtureRequest) -> tuple[Page | Tab, str]:
         {"chromium": "viewer", "firefox": "firefox"}[request.param]
     )
     return page, request.param
-
-
-def state(page: Page | Tab) -> Any:
-    page.wait_for_timeout(50)
-    return page.evaluate(STATE)
-
-
-def until_playing(page: Page | Tab, at: float) -> Any:
-    """Wait until it plays on from there by itself, and says nothing (any more)."""
-
-    def playing() -> Any:
-        told = state(page)
-        going = not told["paused"] and told["ready"] >= 3 and not told["message"]
-        return told if going and at + 0.5 < told["at"] < at + 15 else None
-
-    try:
-        return until(playing, f"plays on from {at} s")
-    except AssertionError as error:
-        raise AssertionError(f"{error}: {state(page)}") from None
-
-
-def start(page: Page | Tab, name: str) -> None:
-    page.goto(f"/watch/{quote(name)}")
-    page.evaluate("document.querySelector('video').play()")
-    until_playing(page, 0)
-
-
-def seek(page: Page | Tab, second: float) -> None:
-    page.evaluate("(second) => { document.querySelector('video').currentTime = second; }", second)
 
 
 def test_a_film_that_is_replaced_plays_on_at_the_same_second(

@@ -337,9 +337,9 @@ def arrivals(
 
     def bring(server: Server, way: Callable[[Path, bytes, str], None]) -> Arrival:
         path = f"{way.__name__}.mp4"
-        with Looking(server, path) as seen:
+        with Looking(one, path) as seen:
             way(media, film, path)
-            return seen, wait_for(server, path)
+            return seen, wait_for(one, path)
 
     with serve(media, SETTLE_TIME=DEFAULT_SETTLE, RESCAN_INTERVAL=NEVER) as one:
         until_watched(one, media)
