@@ -1,0 +1,110 @@
+"""The stack over an object store, and what happens when parts of that are away."""
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from chromium import network_is_quiet
+from films import ffmpeg
+from playwright.sync_api import Browser, Page
+from server import BLOCK, until
+from stack import ROOT, Stack, running
+from viewing import patient, seek, start, state, until_playing
+from wire import ask
+
+pytestmark = pytest.mark.stack
+
+NAMES = ("films/played.mp4", "films/node.mp4", "films/proxy.mp4", "films/replaced.mp4")
+REPLICAS = 3
+
+
+@pytest.fixture(scope="module")
+def store(long_film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Run three replicas over a store of three object servers, with a film for every test."""
+    media = tmp_path_factory.mktemp("store") / "media"
+    (media / "films").mkdir(parents=True)
+    for name in NAMES:
+        (media / name).hardlink_to(long_film)
+    (media / "small.mp4").write_bytes(secrets.token_bytes(2 * BLOCK + 1000))
+    objects = ROOT / "deploy/compose/objects.yml"
+    with running(media, objects, RESCAN_INTERVAL="1") as stack:
+        stack.up("--scale", f"service={REPLICAS}")
+        until(network_is_quiet, "this machine's addresses are settled")
+        yield stack
+
+
+@pytest.fixture
+def viewer(browser: Browser, store: Stack) -> Iterator[Page]:
+    with patient(browser, store.base) as page:
+        yield page
+
+
+def test_every_replica_gives_the_same_revision_and_bytes(store: Stack) -> None:
+    source = (
+        "import sys, urllib.request as r\n"
+        "a = r.urlopen('http://127.0.0.1:8000/media/small.mp4')\n"
+        "import hashlib; print(a.headers['ETag'], hashlib.sha256(a.read()).hexdigest())\n"
+    )
+    told = {
+        store.compose("exec", "--no-TTY", "--index", str(number), "service", "python", "-c", source)
+        for number in range(1, REPLICAS + 1)
+    }
+    assert len(told) == 1
+    answer = ask(store.base, "/media/small.mp4", {"Range": f"bytes={BLOCK - 3}-"})
+    assert answer.status == 206
+    assert answer.headers["Content-Range"] == f"bytes {BLOCK - 3}-{BLOCK - 1}/{2 * BLOCK + 1000}"
+    assert answer.body == (store.media / "small.mp4").read_bytes()[BLOCK - 3 : BLOCK]
+    assert answer.headers["ETag"] in told.pop()
+
+
+def test_a_film_plays_and_is_sought_through(viewer: Page) -> None:
+    start(viewer, NAMES[0])
+    for second in (45, 15, 30):
+        seek(viewer, second)
+        until_playing(viewer, second)
+    assert state(viewer)["noticed"] == []
+
+
+def test_two_of_three_object_servers_may_die_under_a_viewer(store: Stack, viewer: Page) -> None:
+    start(viewer, NAMES[1])
+    store.compose("kill", "swift-object1", "swift-object2")
+    try:
+        for second in (45, 15, 30):
+            seek(viewer, second)
+            until_playing(viewer, second)
+        assert state(viewer)["noticed"] == []
+    finally:
+        store.compose("start", "swift-object1", "swift-object2")
+
+
+def test_while_the_store_is_away_what_is_cached_plays_on_and_the_rest_errs_and_recovers(
+    store: Stack, viewer: Page
+) -> None:
+    start(viewer, NAMES[2])
+    cached = {"Range": "bytes=0-99"}
+    assert ask(store.base, f"/media/{NAMES[2]}", cached).status == 206
+    store.compose("kill", "swift-proxy")
+    try:
+        # What nobody has asked for yet.
+        answer = ask(store.base, f"/media/{NAMES[3]}", {"Range": f"bytes={5 * BLOCK}-"})
+        assert answer.status in {502, 504}
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert ask(store.base, f"/media/{NAMES[2]}", cached).status == 206
+        seek(viewer, 50)
+    finally:
+        store.compose("start", "swift-proxy")
+    until_playing(viewer, 50)
+
+
+def test_an_object_that_is_replaced_plays_on_at_the_same_second(
+    store: Stack, viewer: Page, long_film: Path
+) -> None:
+    start(viewer, NAMES[3])
+    before = state(viewer)["source"]
+    another = ("-c", "copy", "-metadata", "title=New", "-movflags", "+faststart")
+    other = ffmpeg(store.media / ".new.mp4", "-i", long_film, *another)
+    other.replace(store.media / NAMES[3])
+    store.compose("up", "--no-deps", "films")
+    seek(viewer, 40)
+    assert until_playing(viewer, 40)["source"] != before
