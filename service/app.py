@@ -1,9 +1,11 @@
 """The one place that builds and wires, and the one list of routes. Nothing is built at import."""
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from quart import Quart, Response, request
@@ -12,10 +14,11 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from service import __version__
 from service.errors import NotFoundError, ReelayError
-from service.library.derived import Derived
+from service.library.derived import Derived, DerivedFolder
 from service.library.deriver import Deriver
 from service.library.library import Library, Timing
 from service.library.making import Maker
+from service.library.places import Place
 from service.library.probe import Prober
 from service.library.probed import Probed
 from service.library.viewers import Viewers
@@ -26,6 +29,7 @@ from service.settings import Settings
 from service.storage.base import Source
 from service.storage.fast_start import FastStart
 from service.storage.local import LocalStorage
+from service.storage.stores import open_store
 from service.views.api import ApiViews
 from service.views.artefacts import ArtefactViews
 from service.views.embed import EmbedPage
@@ -80,14 +84,15 @@ def create_app(settings: Settings) -> Quart:
     """Build the application. Its parts start and stop with the server (ASGI lifespan)."""
     metrics = Metrics()
     storage = LocalStorage(settings.media)
-    derived = Derived(settings.derived, settings.derived_size)
+    derived = _derived(settings.derived, settings.derived_size)
     pool = Pool(settings.workers, pictures=True)
-    maker = Maker(storage.root, derived, pool, metrics)
+    place = Place(storage.root)
+    maker = Maker(place, derived, pool, metrics)
     viewers = Viewers()
     deriver = Deriver(maker, derived, pool, viewers, metrics)
     library = Library(
         storage=storage,
-        root=storage.root,
+        place=place,
         prober=Prober(),
         probed=Probed(derived),
         follower=deriver,
@@ -174,6 +179,17 @@ def create_app(settings: Settings) -> Quart:
     app.extensions["reelay"] = Services(ops, exchanges)
     app.asgi_app = exchanges  # type: ignore[method-assign, assignment]
     return app
+
+
+def _derived(where: Path | str, limit: int) -> Derived:
+    """Give what keeps what is derived: in a folder, or in a bucket by its URL."""
+    if isinstance(where, Path):
+        return DerivedFolder(where, limit)
+    # The client of stores is an extra.
+    from service.library.derived_bucket import DerivedBucket  # noqa: PLC0415
+    from service.storage.bucket import Bucket  # noqa: PLC0415
+
+    return DerivedBucket(Bucket(open_store(where, os.environ)), limit)
 
 
 def _doors(storage: LocalStorage) -> dict[str, Door]:

@@ -16,6 +16,8 @@ from pydantic import (
     ValidationError,
 )
 
+from service.storage.stores import check_url, is_store
+
 PREFIX = "REELAY_"
 
 # Read by docker-compose.yml and the edge: they may stand in the same environment.
@@ -105,6 +107,10 @@ def _folder(text: object) -> Path:
         raise ValueError("should be a folder that exists") from error
 
 
+def _derived(text: object) -> Path | str:
+    return check_url(str(text)) if is_store(str(text)) else _folder(text)
+
+
 def _media(text: object) -> Path:
     if re.match(r"[a-z0-9+]+://", str(text)):
         raise ValueError("should be a folder: object stores cannot be served yet")
@@ -150,10 +156,10 @@ class Settings(BaseModel):
     max_partial_size: Annotated[int, AfterValidator(_block_size), BeforeValidator(parse_size)] = (
         Field(default=4 * 2**20, description="The block: the most that a partial response holds")
     )
-    derived: Annotated[Path, BeforeValidator(_folder)] = Field(
+    derived: Annotated[Path | str, BeforeValidator(_derived)] = Field(
         default_factory=_default_derived,
         validate_default=True,
-        description="Where what is derived from videos is kept",
+        description="Where what is derived from videos is kept: a folder, or s3://bucket/prefix",
     )
     derived_size: Annotated[int, AfterValidator(_derived_size), BeforeValidator(parse_size)] = (
         Field(default=2 * 2**30, description="The most bytes kept of that; the oldest unused go")

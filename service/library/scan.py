@@ -93,6 +93,7 @@ def scan(  # noqa: PLR0913, PLR0917 # what earlier scans found is three things
         else:
             settled.append(entry)
     files: dict[str, File] = {}
+    unknown: dict[Key, Entry] = {}
     again = False
     found = Scan(files, gone=set(known), unsettled=min(waits, default=None), seen=seen)
     for file in _files(settled):
@@ -102,7 +103,11 @@ def scan(  # noqa: PLR0913, PLR0917 # what earlier scans found is three things
         key = (entry.path, entry.revision)
         if key in known and known[key].counts(entry):
             found.gone.discard(key)
-        elif (kept := probed.load(*key)) is not None:
+        else:
+            unknown[key] = entry
+    for key, kept in probed.load_all(list(unknown)):
+        entry = unknown[key]
+        if kept is not None:
             found.loaded[key] = Known(kept, entry.touched, time.monotonic())
         else:
             found.missing.append(entry)

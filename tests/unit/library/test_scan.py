@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.library.derived import Derived
+from service.library.derived import DerivedFolder
 from service.library.probed import Probed
 from service.library.scan import Scan, scan
 from service.storage.base import Entry, Source
@@ -30,7 +30,7 @@ class Folder:
 
 
 def look(folder: Folder, root: Path, last: Scan | None = None, settle: float = SETTLE) -> Scan:
-    probed = Probed(Derived(root, 1 << 20))
+    probed = Probed(DerivedFolder(root, 1 << 20))
     return scan(folder, probed, settle, {}, {}, last.seen if last else None)
 
 
