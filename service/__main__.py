@@ -23,6 +23,7 @@ from service.app import Services, create_app
 from service.loop import Loop
 from service.settings import PREFIX, Settings, SettingsError, listen_source, load
 from service.storage.pieces import LARGE
+from service.storage.stores import StoreError, check_store
 
 _log = structlog.get_logger()
 
@@ -64,8 +65,10 @@ def main() -> int:
     _parse_arguments()
     try:
         settings = load(os.environ)
+        if isinstance(settings.media, str):
+            check_store(settings.media, os.environ, timeout=settings.store_timeout)
         listener = listen(settings)
-    except SettingsError as error:
+    except (SettingsError, StoreError) as error:
         print(error, file=sys.stderr)
         return 2
     logs.configure(settings.log_level)
@@ -94,7 +97,8 @@ def _examine(path: Path | None, *, as_json: bool) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return doctor.USAGE
-    return doctor.run(path or settings.media, settings.max_partial_size, as_json=as_json)
+    path = path or Path(settings.media)
+    return doctor.run(path, settings.max_partial_size, as_json=as_json)
 
 
 def _parse_arguments() -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quart import Quart, Response, request
 from quart_schema import QuartSchema, RequestSchemaValidationError
@@ -26,7 +26,7 @@ from service.library.workers import Pool
 from service.loop import watch_lag
 from service.metrics import Metrics
 from service.settings import Settings
-from service.storage.base import Source
+from service.storage.base import Storage
 from service.storage.fast_start import FastStart
 from service.storage.local import LocalStorage
 from service.storage.stores import open_store
@@ -48,6 +48,9 @@ from service.views.robots import NOT_LISTED, RobotsView
 from service.views.share import share
 from service.views.static import StaticViews
 from service.views.watch_page import WatchPage
+
+if TYPE_CHECKING:
+    from service.storage.objects import ObjectStorage
 
 ALLOW = "GET, HEAD, OPTIONS"
 
@@ -83,10 +86,13 @@ class Services:
 def create_app(settings: Settings) -> Quart:
     """Build the application. Its parts start and stop with the server (ASGI lifespan)."""
     metrics = Metrics()
-    storage = LocalStorage(settings.media)
-    derived = _derived(settings.derived, settings.derived_size)
+    storage = _storage(settings, metrics)
+    if isinstance(storage, LocalStorage):
+        place = Place(root=storage.root)
+    else:
+        place = Place(store=str(settings.media))
+    derived = _derived(settings)
     pool = Pool(settings.workers, pictures=True)
-    place = Place(storage.root)
     maker = Maker(place, derived, pool, metrics)
     viewers = Viewers()
     deriver = Deriver(maker, derived, pool, viewers, metrics)
@@ -181,24 +187,35 @@ def create_app(settings: Settings) -> Quart:
     return app
 
 
-def _derived(where: Path | str, limit: int) -> Derived:
-    """Give what keeps what is derived: in a folder, or in a bucket by its URL."""
-    if isinstance(where, Path):
-        return DerivedFolder(where, limit)
-    # The client of stores is an extra.
-    from service.library.derived_bucket import DerivedBucket  # noqa: PLC0415
+def _storage(settings: Settings, metrics: Metrics) -> "LocalStorage | ObjectStorage":
+    """Give where the files are: a folder, or an object store as the environment has it."""
+    if isinstance(settings.media, Path):
+        return LocalStorage(settings.media)
+    from service.storage.objects import ObjectStorage  # noqa: PLC0415 # needs an extra
+
+    return ObjectStorage(
+        open_store(settings.media, os.environ, timeout=settings.store_timeout),
+        block=settings.max_partial_size,
+        most=settings.block_cache,
+        timeout=settings.store_timeout,
+        metrics=metrics,
+    )
+
+
+def _derived(settings: Settings) -> Derived:
+    """Give what keeps what is derived, in a folder or an object store."""
+    if isinstance(settings.derived, Path):
+        return DerivedFolder(settings.derived, settings.derived_size)
+    from service.library.derived_bucket import DerivedBucket  # noqa: PLC0415 # as above
     from service.storage.bucket import Bucket  # noqa: PLC0415
 
-    return DerivedBucket(Bucket(open_store(where, os.environ)), limit)
+    store = open_store(settings.derived, os.environ, timeout=settings.store_timeout)
+    return DerivedBucket(Bucket(store), settings.derived_size)
 
 
-def _doors(storage: LocalStorage) -> dict[str, Door]:
+def _doors(storage: Storage) -> dict[str, Door]:
     """Give what opens a file by either route: as players get it, and as it is."""
-
-    async def open_as_it_is(path: str, _: str | None) -> Source:
-        return await storage.open(path)
-
-    return {"media": FastStart(storage).open, "download": open_as_it_is}
+    return {"media": FastStart(storage).open, "download": storage.open}
 
 
 def _url_builder(static: StaticViews) -> Callable[..., str]:

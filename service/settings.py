@@ -16,7 +16,7 @@ from pydantic import (
     ValidationError,
 )
 
-from service.storage.stores import check_url, is_store
+from service.storage.stores import TIMEOUT, check_url, is_store
 
 PREFIX = "REELAY_"
 
@@ -111,9 +111,9 @@ def _derived(text: object) -> Path | str:
     return check_url(str(text)) if is_store(str(text)) else _folder(text)
 
 
-def _media(text: object) -> Path:
-    if re.match(r"[a-z0-9+]+://", str(text)):
-        raise ValueError("should be a folder: object stores cannot be served yet")
+def _media(text: object) -> Path | str:
+    if is_store(str(text)):
+        return check_url(str(text))
     folder = _folder(text)
     if not folder.is_dir():
         raise ValueError("should be a folder that exists")
@@ -147,8 +147,10 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    media: Annotated[Path, BeforeValidator(_media)] = Field(
-        default=Path("media"), validate_default=True, description="The folder of videos"
+    media: Annotated[Path | str, BeforeValidator(_media)] = Field(
+        default=Path("media"),
+        validate_default=True,
+        description="The folder of videos, or an object store's: s3://bucket/prefix",
     )
     listen: Annotated[tuple[str, int], BeforeValidator(_listen)] = Field(
         default=("127.0.0.1", 8000), description="Address and port to listen on"
@@ -185,6 +187,12 @@ class Settings(BaseModel):
     )
     search_engines: Literal["off", "on"] = Field(
         default="off", description="Whether search engines may list the pages"
+    )
+    block_cache: Annotated[int, BeforeValidator(parse_size)] = Field(
+        default=64 * 2**20, description="The most bytes of an object store's that memory holds"
+    )
+    store_timeout: Seconds = Field(
+        default=TIMEOUT, description="Seconds that an object store may take for an answer"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least severe log lines to write"

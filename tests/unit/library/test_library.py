@@ -43,7 +43,7 @@ class Folder:
         yield from list(self.files)
         self.walks += 1
 
-    async def open(self, path: str) -> Source:
+    async def open(self, path: str, expected: str | None = None) -> Source:
         raise NotImplementedError
 
 

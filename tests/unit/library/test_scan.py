@@ -25,7 +25,7 @@ class Folder:
     def entries(self) -> Iterator[Entry]:
         yield self.entry
 
-    async def open(self, path: str) -> Source:
+    async def open(self, path: str, expected: str | None = None) -> Source:
         raise NotImplementedError
 
 
