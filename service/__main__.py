@@ -65,8 +65,9 @@ def main() -> int:
     _parse_arguments()
     try:
         settings = load(os.environ)
-        if isinstance(settings.media, str):
-            check_store(settings.media, os.environ, timeout=settings.store_timeout)
+        for where in (settings.media, settings.derived):
+            if isinstance(where, str):
+                check_store(where, os.environ, timeout=settings.store_timeout)
         listener = listen(settings)
     except (SettingsError, StoreError) as error:
         print(error, file=sys.stderr)
@@ -97,8 +98,7 @@ def _examine(path: Path | None, *, as_json: bool) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return doctor.USAGE
-    path = path or Path(settings.media)
-    return doctor.run(path, settings.max_partial_size, as_json=as_json)
+    return doctor.run(path or settings.media, settings.max_partial_size, as_json=as_json)
 
 
 def _parse_arguments() -> None:

@@ -19,7 +19,7 @@ from service.library.places import Located, Place
 from service.library.playability import CODES
 from service.library.probe import ProbeProblem
 from service.library.probed import Probed
-from service.library.scan import File, Key, Known, Sighting, scan
+from service.library.scan import TRY_OBJECT_AGAIN, File, Key, Known, Sighting, scan
 from service.library.showing import NOTHING, show
 from service.library.video import Metadata, State
 from service.library.viewers import Viewers
@@ -215,7 +215,10 @@ class Library:
                 return
         with self._metrics.probe_seconds.time():
             result = await self._prober.probe(self._place.find(*key))
-        self._known[key] = Known(result, entry.touched, time.monotonic())
+        known = Known(result, entry.touched, time.monotonic())
+        if self._place.store is not None:
+            known = known._replace(again=TRY_OBJECT_AGAIN)
+        self._known[key] = known
         if isinstance(result, ProbeProblem):
             self._metrics.probes.labels(result.outcome).inc()
             _log.warning("a file cannot be probed", path=entry.path, reason=result.reason)

@@ -15,8 +15,9 @@ from service.library.video import Metadata
 from service.protocol.media_types import media_type
 from service.storage.base import Entry, Storage
 
-# Seconds after which a file is tried again that could not be read, for no fault of its own.
-_TRY_AGAIN = 600.0
+# Seconds after which a file is tried again that could not be read, for no fault of its own; and an
+# object, of which nobody else will say that it can be read now.
+_TRY_AGAIN, TRY_OBJECT_AGAIN = 600.0, 15.0
 
 Key = tuple[str, str]  # path and revision
 Result = Metadata | ProbeProblem
@@ -37,12 +38,14 @@ class Known(NamedTuple):
     """As the entry said then: where reading failed, a change of rights may have helped."""
     at: float
     """When: on the monotonic clock, in seconds."""
+    again: float = _TRY_AGAIN
+    """Seconds after which it may be otherwise, unless it lasts."""
 
     def counts(self, entry: Entry) -> bool:
         """Whether there is no need to probe again."""
         if isinstance(self.result, Metadata) or self.result.lasting:
             return True
-        return entry.touched == self.touched and time.monotonic() - self.at < _TRY_AGAIN
+        return entry.touched == self.touched and time.monotonic() - self.at < self.again
 
 
 class Sighting(NamedTuple):
