@@ -23,6 +23,7 @@ from service.app import Services, create_app
 from service.loop import Loop
 from service.settings import PREFIX, Settings, SettingsError, listen_source, load
 from service.storage.pieces import LARGE
+from service.storage.stores import StoreError, check_store
 
 _log = structlog.get_logger()
 
@@ -64,8 +65,11 @@ def main() -> int:
     _parse_arguments()
     try:
         settings = load(os.environ)
+        for where in (settings.media, settings.derived):
+            if isinstance(where, str):
+                check_store(where, os.environ, timeout=settings.store_timeout)
         listener = listen(settings)
-    except SettingsError as error:
+    except (SettingsError, StoreError) as error:
         print(error, file=sys.stderr)
         return 2
     logs.configure(settings.log_level)

@@ -1,10 +1,12 @@
 """The one place that builds and wires, and the one list of routes. Nothing is built at import."""
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from quart import Quart, Response, request
 from quart_schema import QuartSchema, RequestSchemaValidationError
@@ -12,10 +14,11 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from service import __version__
 from service.errors import NotFoundError, ReelayError
-from service.library.derived import Derived
+from service.library.derived import Derived, DerivedFolder
 from service.library.deriver import Deriver
 from service.library.library import Library, Timing
 from service.library.making import Maker
+from service.library.places import Place
 from service.library.probe import Prober
 from service.library.probed import Probed
 from service.library.viewers import Viewers
@@ -23,9 +26,10 @@ from service.library.workers import Pool
 from service.loop import watch_lag
 from service.metrics import Metrics
 from service.settings import Settings
-from service.storage.base import Source
+from service.storage.base import Storage
 from service.storage.fast_start import FastStart
 from service.storage.local import LocalStorage
+from service.storage.stores import open_store
 from service.views.api import ApiViews
 from service.views.artefacts import ArtefactViews
 from service.views.embed import EmbedPage
@@ -44,6 +48,9 @@ from service.views.robots import NOT_LISTED, RobotsView
 from service.views.share import share
 from service.views.static import StaticViews
 from service.views.watch_page import WatchPage
+
+if TYPE_CHECKING:
+    from service.storage.objects import ObjectStorage
 
 ALLOW = "GET, HEAD, OPTIONS"
 
@@ -79,15 +86,19 @@ class Services:
 def create_app(settings: Settings) -> Quart:
     """Build the application. Its parts start and stop with the server (ASGI lifespan)."""
     metrics = Metrics()
-    storage = LocalStorage(settings.media)
-    derived = Derived(settings.derived, settings.derived_size)
+    storage = _storage(settings, metrics)
+    if isinstance(storage, LocalStorage):
+        place = Place(root=storage.root)
+    else:
+        place = Place(store=str(settings.media))
+    derived = _derived(settings)
     pool = Pool(settings.workers, pictures=True)
-    maker = Maker(storage.root, derived, pool, metrics)
+    maker = Maker(place, derived, pool, metrics)
     viewers = Viewers()
     deriver = Deriver(maker, derived, pool, viewers, metrics)
     library = Library(
         storage=storage,
-        root=storage.root,
+        place=place,
         prober=Prober(),
         probed=Probed(derived),
         follower=deriver,
@@ -176,13 +187,35 @@ def create_app(settings: Settings) -> Quart:
     return app
 
 
-def _doors(storage: LocalStorage) -> dict[str, Door]:
+def _storage(settings: Settings, metrics: Metrics) -> "LocalStorage | ObjectStorage":
+    """Give where the files are: a folder, or an object store as the environment has it."""
+    if isinstance(settings.media, Path):
+        return LocalStorage(settings.media)
+    from service.storage.objects import ObjectStorage  # noqa: PLC0415 # needs an extra
+
+    return ObjectStorage(
+        open_store(settings.media, os.environ, timeout=settings.store_timeout),
+        block=settings.max_partial_size,
+        most=settings.block_cache,
+        timeout=settings.store_timeout,
+        metrics=metrics,
+    )
+
+
+def _derived(settings: Settings) -> Derived:
+    """Give what keeps what is derived, in a folder or an object store."""
+    if isinstance(settings.derived, Path):
+        return DerivedFolder(settings.derived, settings.derived_size)
+    from service.library.derived_bucket import DerivedBucket  # noqa: PLC0415 # as above
+    from service.storage.bucket import Bucket  # noqa: PLC0415
+
+    store = open_store(settings.derived, os.environ, timeout=settings.store_timeout)
+    return DerivedBucket(Bucket(store), settings.derived_size)
+
+
+def _doors(storage: Storage) -> dict[str, Door]:
     """Give what opens a file by either route: as players get it, and as it is."""
-
-    async def open_as_it_is(path: str, _: str | None) -> Source:
-        return await storage.open(path)
-
-    return {"media": FastStart(storage).open, "download": open_as_it_is}
+    return {"media": FastStart(storage).open, "download": storage.open}
 
 
 def _url_builder(static: StaticViews) -> Callable[..., str]:

@@ -11,16 +11,21 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from tqdm import tqdm
 
+from service.library.places import Located
 from service.library.playability import findings
 from service.library.probe import ProbeProblem, Prober
 from service.library.video import Finding
 from service.loop import Loop
+from service.metrics import Metrics
 from service.protocol.media_types import media_type
 from service.storage.local import LocalStorage
+from service.storage.stores import TIMEOUT, StoreError, open_store
 
 MOST_WORKERS = 8
 """Processes that open files at once, if there are as many processors: a disk has them all wait."""
@@ -37,17 +42,23 @@ class Examined:
     findings: tuple[Finding, ...]
 
 
-def run(path: Path, block: int, *, as_json: bool = False) -> int:
-    """Examine the file or folder at `path` and print what is found. Gives the exit status.
+class _File(NamedTuple):
+    name: str
+    """That commands are to use."""
+    place: Path | Located
+
+
+def run(where: Path | str, block: int, *, as_json: bool = False) -> int:
+    """Examine a file, a folder or a bucket by its URL; print what is found. Gives the exit status.
 
     `block` is the most that an answer to a player holds, in bytes.
     """
     # Names that are no Unicode, and terminals that know little of it, must not end the examination.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        names = _names(path)
+        files = _files(where) if isinstance(where, Path) else _objects(where, block)
         with asyncio.Runner(loop_factory=Loop) as runner:
-            return runner.run(_examine_all(names, block, as_json=as_json))
+            return runner.run(_examine_all(files, block, as_json=as_json))
     except _NothingToExamineError as error:
         print(error, file=sys.stderr)
         return USAGE
@@ -62,12 +73,12 @@ class _NothingToExamineError(Exception):
     """A path with nothing that is served; its message is for whoever gave it."""
 
 
-def _names(path: Path) -> list[str]:
-    """List the files to examine, by the names that commands are to use."""
+def _files(path: Path) -> list[_File]:
+    """List the files to examine, by their names. Raises _NothingToExamineError."""
     if path.is_file():
         if media_type(path.name) is None:
             raise _NothingToExamineError(f"{path}: files with this ending are not served.")
-        return [str(path)]
+        return [_File(str(path), path)]
     if not path.is_dir():
         raise _NothingToExamineError(f"{path}: there is no such file or folder.")
     storage = LocalStorage(path)
@@ -80,14 +91,34 @@ def _names(path: Path) -> list[str]:
         storage.close()
     if not names:
         raise _NothingToExamineError(f"{path}: there is no video in this folder.")
-    return names
+    return [_File(name, Path(name)) for name in names]
 
 
-async def _examine_all(names: list[str], block: int, *, as_json: bool) -> int:
+def _objects(url: str, block: int) -> list[_File]:
+    """List the objects to examine, by their keys. Raises _NothingToExamineError."""
+    try:
+        store = open_store(url, os.environ)
+        from service.storage.objects import ObjectStorage  # noqa: PLC0415 # needs an extra
+
+        storage = ObjectStorage(store, block=block, most=0, timeout=TIMEOUT, metrics=Metrics())
+        entries = sorted(storage.entries(), key=attrgetter("path"))
+    except (StoreError, OSError) as error:
+        raise _NothingToExamineError(str(error)) from error
+    found = [
+        _File(entry.path, Located(url, entry.path, entry.revision))
+        for entry in entries
+        if media_type(entry.path)
+    ]
+    if not found:
+        raise _NothingToExamineError(f"{url}: there is no video in this bucket.")
+    return found
+
+
+async def _examine_all(files: list[_File], block: int, *, as_json: bool) -> int:
     hidden = not sys.stderr.isatty()
     seen = unplayable = noticed = 0
-    with tqdm(total=len(names), unit="file", disable=hidden, leave=False) as bar:
-        async with aclosing(_examined(names, block)) as all_examined:
+    with tqdm(total=len(files), unit="file", disable=hidden, leave=False) as bar:
+        async with aclosing(_examined(files, block)) as all_examined:
             async for examined in all_examined:
                 seen += 1
                 noticed += bool(examined.findings)
@@ -105,16 +136,16 @@ async def _examine_all(names: list[str], block: int, *, as_json: bool) -> int:
     return DOES_NOT_PLAY if unplayable else PLAYS
 
 
-async def _examined(names: Iterable[str], block: int) -> AsyncGenerator[Examined]:
+async def _examined(files: Iterable[_File], block: int) -> AsyncGenerator[Examined]:
     """Examine several at a time; give them in order."""
     workers = min(os.cpu_count() or 1, MOST_WORKERS)
     prober = Prober(workers=workers)
     tasks: deque[asyncio.Task[Examined]] = deque()
-    waiting = iter(names)
+    waiting = iter(files)
     try:
         # Twice as many as there are processes: one slow file does not leave the others idle.
-        for name in islice(waiting, 2 * workers):
-            tasks.append(asyncio.create_task(_examine(prober, name, block)))
+        for file in islice(waiting, 2 * workers):
+            tasks.append(asyncio.create_task(_examine(prober, file, block)))
         while tasks:
             yield await tasks.popleft()
             if (following := next(waiting, None)) is not None:
@@ -125,10 +156,11 @@ async def _examined(names: Iterable[str], block: int) -> AsyncGenerator[Examined
         await prober.close()
 
 
-async def _examine(prober: Prober, name: str, block: int) -> Examined:
-    known = await prober.probe(Path(name))
+async def _examine(prober: Prober, file: _File, block: int) -> Examined:
+    name = file.name
+    known = await prober.probe(file.place)
     if isinstance(known, ProbeProblem) and not known.lasting:
-        known = await prober.probe(Path(name))  # it may have been the machine's fault
+        known = await prober.probe(file.place)  # it may have been the machine's fault
     if not isinstance(known, ProbeProblem):
         return Examined(name, findings(name, known, block))
     if known.lasting or known.outcome == "failed":

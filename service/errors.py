@@ -38,6 +38,18 @@ class StorageError(ReelayError):
     status = 503
 
 
+class BadGatewayError(StorageError):
+    """An object store refused, failed, broke off, or gave other bytes than were asked for."""
+
+    status = 502
+
+
+class GatewayTimeoutError(StorageError):
+    """An object store took too long."""
+
+    status = 504
+
+
 class BrokenResponseError(Exception):
     """A response that has begun cannot be finished: the connection is to be closed.
 

@@ -112,6 +112,24 @@ class Metrics:
         self.probe_seconds = Histogram(
             "reelay_probe_seconds", "Time of a probe", buckets=_WORK_BUCKETS, registry=registry
         )
+        self.store_requests = Counter(
+            "reelay_store_requests_total", "Requests to the object store", ["request", "outcome"],
+            registry=registry,
+        )  # fmt: skip
+        self.store_seconds = Histogram(
+            "reelay_store_seconds", "Until the object store answered", ["request"],
+            buckets=_FIRST_BYTE_BUCKETS, registry=registry,
+        )  # fmt: skip
+        self.store_bytes = Counter(
+            "reelay_store_bytes_total", "Bytes of objects that the store gave", registry=registry
+        )
+        self.blocks = Counter(
+            "reelay_blocks_total", "Reads of an object's blocks by how they were had", ["how"],
+            registry=registry,
+        )  # fmt: skip
+        self.block_cache_bytes = Gauge(
+            "reelay_block_cache_bytes", "What is held of objects in memory", registry=registry
+        )
         self.derived = Gauge(
             "reelay_derived", "What is derived from videos by state", ["kind", "state"],
             registry=registry,

@@ -16,6 +16,8 @@ from pydantic import (
     ValidationError,
 )
 
+from service.storage.stores import TIMEOUT, check_url, is_store
+
 PREFIX = "REELAY_"
 
 # Read by docker-compose.yml and the edge: they may stand in the same environment.
@@ -105,9 +107,13 @@ def _folder(text: object) -> Path:
         raise ValueError("should be a folder that exists") from error
 
 
-def _media(text: object) -> Path:
-    if re.match(r"[a-z0-9+]+://", str(text)):
-        raise ValueError("should be a folder: object stores cannot be served yet")
+def _derived(text: object) -> Path | str:
+    return check_url(str(text)) if is_store(str(text)) else _folder(text)
+
+
+def _media(text: object) -> Path | str:
+    if is_store(str(text)):
+        return check_url(str(text))
     folder = _folder(text)
     if not folder.is_dir():
         raise ValueError("should be a folder that exists")
@@ -141,8 +147,10 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    media: Annotated[Path, BeforeValidator(_media)] = Field(
-        default=Path("media"), validate_default=True, description="The folder of videos"
+    media: Annotated[Path | str, BeforeValidator(_media)] = Field(
+        default=Path("media"),
+        validate_default=True,
+        description="The folder of videos, or an object store's: s3://bucket/prefix",
     )
     listen: Annotated[tuple[str, int], BeforeValidator(_listen)] = Field(
         default=("127.0.0.1", 8000), description="Address and port to listen on"
@@ -150,10 +158,10 @@ class Settings(BaseModel):
     max_partial_size: Annotated[int, AfterValidator(_block_size), BeforeValidator(parse_size)] = (
         Field(default=4 * 2**20, description="The block: the most that a partial response holds")
     )
-    derived: Annotated[Path, BeforeValidator(_folder)] = Field(
+    derived: Annotated[Path | str, BeforeValidator(_derived)] = Field(
         default_factory=_default_derived,
         validate_default=True,
-        description="Where what is derived from videos is kept",
+        description="Where what is derived from videos is kept: a folder, or s3://bucket/prefix",
     )
     derived_size: Annotated[int, AfterValidator(_derived_size), BeforeValidator(parse_size)] = (
         Field(default=2 * 2**30, description="The most bytes kept of that; the oldest unused go")
@@ -179,6 +187,12 @@ class Settings(BaseModel):
     )
     search_engines: Literal["off", "on"] = Field(
         default="off", description="Whether search engines may list the pages"
+    )
+    block_cache: Annotated[int, BeforeValidator(parse_size)] = Field(
+        default=64 * 2**20, description="The most bytes of an object store's that memory holds"
+    )
+    store_timeout: Seconds = Field(
+        default=TIMEOUT, description="Seconds that an object store may take for an answer"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least severe log lines to write"

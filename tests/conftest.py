@@ -1,11 +1,14 @@
-"""What holds for every test, and the browser that some of them share."""
+"""What holds for every test, and what some of them share: a browser, an object store."""
 
 from collections.abc import Iterator
 
 import pytest
 from chromium import launched
 from hypothesis import settings
+from object_store import bucket, swift
 from playwright.sync_api import Browser
+
+__all__ = ["bucket", "swift"]  # fixtures for all
 
 # No bound on time: these machines are shared.
 settings.register_profile("reelay", deadline=None)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -127,12 +127,17 @@ def environment(media: Path, **settings: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def start(
-    media: Path, *, module: str = "service", log: int = subprocess.PIPE, **settings: str
+    media: Path,
+    *,
+    module: str = "service",
+    log: int = subprocess.PIPE,
+    environ: Mapping[str, str] | None = None,
+    **settings: str,
 ) -> Iterator[Server]:
     """Run the service until the block ends; then it must still end by itself when asked to.
 
     Another module may start it, in a way of its own. `log` is PIPE, or DEVNULL for no
-    `lines`: then errors alone are shown.
+    `lines`: then errors alone are shown. `environ` is what its environment has besides settings.
     """
     port = free_port()
     defaults = {
@@ -143,7 +148,7 @@ def start(
     }
     process = subprocess.Popen(
         [sys.executable, "-m", module],
-        env=environment(media, **(defaults | settings)),
+        env=environment(media, **(defaults | settings)) | dict(environ or {}),
         cwd=Path(__file__).parent.parent,
         stdout=log,
         stderr=subprocess.STDOUT if log == subprocess.PIPE else None,
@@ -168,10 +173,11 @@ def serve(
     ready: bool = True,
     module: str = "service",
     log: int = subprocess.PIPE,
+    environ: Mapping[str, str] | None = None,
     **settings: str,
 ) -> Iterator[Server]:
     """Run the service as `start` does, and wait until it is ready, or at least lives."""
-    with start(media, module=module, log=log, **settings) as server:
+    with start(media, module=module, log=log, environ=environ, **settings) as server:
         target = "/readyz" if ready else "/healthz"
         until(lambda: server.answers(target) or None, "the service is ready")
         yield server

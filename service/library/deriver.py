@@ -205,6 +205,7 @@ class Deriver:
     def _look(self, subjects: Mapping[str, Subject], looked_at: set[str]) -> _Look:
         """Look for what was kept of what is new. Blocks: for a thread."""
         look, live = _Look([], [], set()), set()
+        unknown: list[Job] = []
         # The newest first: who has just added a film looks at that.
         for subject in sorted(subjects.values(), key=lambda subject: -subject.video.modified):
             for kind in Kind:
@@ -213,11 +214,12 @@ class Deriver:
                 live.add(name)
                 if name in looked_at:
                     continue
-                job, kept = Job(kind, subject, name), self._maker.load(kind, name)
-                if kept:
-                    look.found.append((job, kept[0]))
-                else:
-                    look.missing.append(job)
+                unknown.append(Job(kind, subject, name))
+        for job, kept in self._maker.load_all(unknown):
+            if kept:
+                look.found.append((job, kept[0]))
+            else:
+                look.missing.append(job)
         look.gone.update(looked_at - live)
         return look
 

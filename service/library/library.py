@@ -8,16 +8,18 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import shuffle
 from typing import Protocol
 
 import structlog
 
 from service.library.catalogue import Catalogue
 from service.library.facts import Subject
+from service.library.places import Located, Place
 from service.library.playability import CODES
 from service.library.probe import ProbeProblem
 from service.library.probed import Probed
-from service.library.scan import File, Key, Known, Sighting, scan
+from service.library.scan import TRY_OBJECT_AGAIN, File, Key, Known, Sighting, scan
 from service.library.showing import NOTHING, show
 from service.library.video import Metadata, State
 from service.library.viewers import Viewers
@@ -38,7 +40,7 @@ _SHOW_PAUSE = 300  # times what building took
 class Prober(Protocol):
     """What looks into a file."""
 
-    async def probe(self, path: Path) -> Metadata | ProbeProblem: ...
+    async def probe(self, file: Path | Located) -> Metadata | ProbeProblem: ...
 
     def rest(self) -> None: ...
 
@@ -60,13 +62,13 @@ class Timing:
 
 
 class Library:
-    """Keeps `catalogue` true to the folder, from `start` to `stop`."""
+    """Keeps `catalogue` true to the storage, from `start` to `stop`."""
 
     def __init__(  # noqa: PLR0913 # what it works with, named at the call
         self,
         *,
         storage: Storage,
-        root: Path,
+        place: Place,
         prober: Prober,
         probed: Probed,
         follower: Follower,
@@ -79,7 +81,7 @@ class Library:
         self.scanned = False
         """Whether a scan has been finished."""
         self._storage = storage
-        self._root = root
+        self._place = place
         self._prober = prober
         self._probed = probed
         self._follower = follower
@@ -107,7 +109,7 @@ class Library:
         """Begin to scan, to probe and to watch."""
         self._tasks = [
             # First, so that what changes while the first scan walks is not missed.
-            asyncio.create_task(self._watch(), name="watch"),
+            asyncio.create_task(self._watch(self._place.root), name="watch"),
             asyncio.create_task(self._scan_always(), name="scan"),
             asyncio.create_task(self._probe_always(), name="probe"),
         ]
@@ -125,16 +127,18 @@ class Library:
             wait = self._timing.rescan_interval
             started = time.monotonic()
             try:
-                told_all = await asyncio.to_thread(events_tell_all, self._root)
-                if not (told_all and self._watched):
-                    wait = min(wait, POLL_INTERVAL)
+                if self._place.root is not None:
+                    told_all = await asyncio.to_thread(events_tell_all, self._place.root)
+                    if not (told_all and self._watched):
+                        wait = min(wait, POLL_INTERVAL)
                 unsettled = await self._scan()
                 self._metrics.scans.labels("complete").inc()
                 if unsettled is not None:
                     wait = min(wait, unsettled)
             except Exception:  # noqa: BLE001 # the library outlives whatever a folder may hold
                 self._metrics.scans.labels("failed").inc()
-                _log.exception("the folder cannot be scanned")
+                _log.exception("the library cannot be scanned")
+                wait = min(wait, POLL_INTERVAL)
             took = time.monotonic() - started
             self._metrics.scan_seconds.observe(took)
             with suppress(TimeoutError):
@@ -145,6 +149,8 @@ class Library:
     async def _scan(self) -> float | None:
         """Walk the storage; give the seconds after which a file left out may have settled."""
         settle_time, known = self._timing.settle_time, self._known.copy()
+        if self._place.store is not None:
+            settle_time = 0.0  # an object is whole when it is listed
         found = await asyncio.to_thread(
             scan, self._storage, self._probed, settle_time, self._files, known, self._seen
         )
@@ -152,6 +158,8 @@ class Library:
         if self.scanned and found.files is self._files:
             return found.unsettled
         self._files, self._missing = found.files, found.missing
+        if self._probed.is_far:
+            shuffle(self._missing)  # so that replicas do not meet at the same file
         self._known.update(found.loaded)
         for key in found.gone:
             self._known.pop(key, None)
@@ -200,9 +208,17 @@ class Library:
 
     async def _probe(self, entry: Entry) -> None:
         key = (entry.path, entry.revision)
+        if self._probed.is_far:
+            told = await asyncio.to_thread(self._probed.load, *key)
+            if told is not None:
+                self._known[key] = Known(told, entry.touched, time.monotonic())
+                return
         with self._metrics.probe_seconds.time():
-            result = await self._prober.probe(self._root / entry.path)
-        self._known[key] = Known(result, entry.touched, time.monotonic())
+            result = await self._prober.probe(self._place.find(*key))
+        known = Known(result, entry.touched, time.monotonic())
+        if self._place.store is not None:
+            known = known._replace(again=TRY_OBJECT_AGAIN)
+        self._known[key] = known
         if isinstance(result, ProbeProblem):
             self._metrics.probes.labels(result.outcome).inc()
             _log.warning("a file cannot be probed", path=entry.path, reason=result.reason)
@@ -210,10 +226,15 @@ class Library:
             self._metrics.probes.labels("complete").inc()
         await asyncio.to_thread(self._probed.save, *key, result)
 
-    async def _watch(self) -> None:
-        """Scan soon after something changed; where the kernel does not tell, every few seconds."""
+    async def _watch(self, root: Path | None) -> None:
+        """Scan soon after something changed; where the kernel does not tell, every few seconds.
+
+        Nothing tells of changes in a bucket.
+        """
+        if root is None:
+            return
         try:
-            async for _ in changes(self._root):
+            async for _ in changes(root):
                 self._changed.set()
         except (OSError, RuntimeError) as error:
             self._watched = False

@@ -2,10 +2,8 @@
 Law: a thing is there whole or not at all; the same file gives the same bytes on every replica."""
 
 import asyncio
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from service.library.derived import Derived
@@ -18,6 +16,7 @@ from service.library.facts import (
     read_facts,
     write_facts,
 )
+from service.library.places import Place
 from service.library.workers import Answer, Pool, WorkerError
 from service.metrics import Metrics
 from service.storage.base import Entry
@@ -27,6 +26,11 @@ from service.storage.base import Entry
 _CPU = {Kind.POSTER: 60, Kind.CAPTIONS: 120, Kind.STORYBOARD: 300}
 _WALL = 1800.0
 
+# As many are fetched at once: they are in memory until they are read.
+_BATCH = 500
+
+_NOT_KEPT = "It cannot be kept: see the server's log."
+
 
 class Job(NamedTuple):
     """Something to be made."""
@@ -34,6 +38,11 @@ class Job(NamedTuple):
     kind: Kind
     subject: Subject
     name: str
+
+    @property
+    def key(self) -> tuple[Kind, str]:
+        """What it is kept under."""
+        return self.kind, self.name
 
 
 class NotMadeError(Exception):
@@ -51,12 +60,20 @@ class ClaimedError(Exception):
 class Maker:
     """Makes things and keeps them, or the reason why they cannot be made."""
 
-    def __init__(self, root: Path, derived: Derived, pool: Pool, metrics: Metrics) -> None:
-        self._root = root
+    def __init__(self, place: Place, derived: Derived, pool: Pool, metrics: Metrics) -> None:
+        self._place = place
         self._derived = derived
         self._pool = pool
         self._metrics = metrics
         self._decoder = version("av")
+
+    def load_all(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, tuple[Facts] | None]]:
+        """Read what was kept of many, as `load` does. Blocks: for a thread."""
+        for start in range(0, len(jobs), _BATCH):
+            batch = jobs[start : start + _BATCH]
+            self._derived.fetch([(job.kind, job.name) for job in batch])
+            for job in batch:
+                yield job, self.load(job.kind, job.name)
 
     def load(self, kind: Kind, name: str) -> tuple[Facts] | None:
         """Read what was kept; None: nothing that counts. Blocks: for a thread."""
@@ -73,11 +90,16 @@ class Maker:
 
     async def make(self, job: Job) -> Facts:
         """Make it, unless it is there by now. Raises NotMadeError, ClaimedError."""
-        claim = await asyncio.to_thread(self._derived.claim, job.name)
-        if claim is None:
+        if self._derived.is_far and (kept := await asyncio.to_thread(self.load, *job.key)):
+            return kept[0]  # by another replica, for which no claim is needed
+        try:
+            let_go = await asyncio.to_thread(self._derived.claim, job.name)
+        except OSError as error:
+            raise NotKeptError(_NOT_KEPT) from error
+        if let_go is None:
             raise ClaimedError
         try:
-            kept = await asyncio.to_thread(self.load, job.kind, job.name)
+            kept = await asyncio.to_thread(self.load, *job.key)
             if kept:
                 return kept[0]
             with self._metrics.derivation_seconds.labels(job.kind).time():
@@ -85,9 +107,9 @@ class Maker:
             save = self._derived.save
             if not await asyncio.to_thread(save, job.kind, job.name, write_facts(facts), blobs):
                 self._count(job, "not kept")
-                raise NotKeptError("It cannot be kept: see the server's log.")
+                raise NotKeptError(_NOT_KEPT)
         finally:
-            os.close(claim)
+            await asyncio.to_thread(let_go)
         outcome = "nothing" if facts is None else "complete"
         if not isinstance(facts, Problem):
             self._count(job, outcome)
@@ -115,10 +137,12 @@ class Maker:
         video, companions = job.subject.video, job.subject.companions
         question: dict[str, Any] = {
             "task": job.kind,
-            "path": str(self._root / video.path),
+            "path": self._where(video.path),
             "revision": video.revision,
             "cpu": _CPU[job.kind],
         }
+        if self._place.store is not None:
+            question["store"] = self._place.store
         match job.kind:
             case Kind.POSTER:
                 question["image"] = self._named(companions.image)
@@ -127,7 +151,10 @@ class Maker:
         return question
 
     def _named(self, entry: Entry | None) -> tuple[str, str] | None:
-        return (str(self._root / entry.path), entry.revision) if entry else None
+        return (self._where(entry.path), entry.revision) if entry else None
+
+    def _where(self, path: str) -> str:
+        return str(self._place.root / path) if self._place.root else path
 
 
 class _Refusal(NamedTuple):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from service.library.places import Located
 from service.library.video import Metadata
 from service.library.workers import Answer, Pool, WorkerError
 
@@ -44,13 +45,17 @@ class Prober:
         """The identifiers of the processes that are running now."""
         return self._pool.pids
 
-    async def probe(self, path: Path) -> Metadata | ProbeProblem:
-        """Probe the file at `path`. Raises RuntimeError when the prober is closed."""
-        request = {"task": "probe", "path": str(Path.cwd() / path)}
+    async def probe(self, file: Path | Located) -> Metadata | ProbeProblem:
+        """Probe a file. Raises RuntimeError when the prober is closed."""
         try:
-            return await self._pool.ask(request, _read, self._timeout)
+            return await self._pool.ask(_request(file), _read, self._timeout)
         except WorkerError as error:
             return ProbeProblem(str(error), error.outcome, error.lasting)
+
+
+def _request(file: Path | Located) -> dict[str, str]:
+    told = {"path": str(Path.cwd() / file)} if isinstance(file, Path) else file._asdict()
+    return {"task": "probe", **told}
 
 
 def _read(answer: Answer) -> Metadata | ProbeProblem:

@@ -1,12 +1,16 @@
 """What probing told, kept for the next start. What was a file's own fault is kept as well, for as
 long as the decoders are the same; what may pass is not."""
 
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import Literal
 
 from service.library.derived import Derived, name_of
 from service.library.probe import ProbeProblem
 from service.library.video import Metadata, Value
+
+# As many are fetched at once: they are in memory until they are read.
+_BATCH = 500
 
 
 class _Problem(Value):
@@ -41,6 +45,21 @@ class Probed:
         except ValueError:
             return None
         return ProbeProblem(kept.problem, kept.outcome) if kept.decoder == self._decoder else None
+
+    def load_all(
+        self, versions: Sequence[tuple[str, str]]
+    ) -> Iterator[tuple[tuple[str, str], Metadata | ProbeProblem | None]]:
+        """Load what was told of many, by path and revision."""
+        for start in range(0, len(versions), _BATCH):
+            batch = versions[start : start + _BATCH]
+            self._derived.fetch([("metadata", metadata_name(*of)) for of in batch])
+            for of in batch:
+                yield of, self.load(*of)
+
+    @property
+    def is_far(self) -> bool:
+        """Whether another replica may have told something meanwhile."""
+        return self._derived.is_far
 
     def save(self, path: str, revision: str, result: Metadata | ProbeProblem) -> None:
         """Keep what was told, unless it may be otherwise the next time."""

@@ -15,8 +15,9 @@ from service.library.video import Metadata
 from service.protocol.media_types import media_type
 from service.storage.base import Entry, Storage
 
-# Seconds after which a file is tried again that could not be read, for no fault of its own.
-_TRY_AGAIN = 600.0
+# Seconds after which a file is tried again that could not be read, for no fault of its own; and an
+# object, of which nobody else will say that it can be read now.
+_TRY_AGAIN, TRY_OBJECT_AGAIN = 600.0, 15.0
 
 Key = tuple[str, str]  # path and revision
 Result = Metadata | ProbeProblem
@@ -37,12 +38,14 @@ class Known(NamedTuple):
     """As the entry said then: where reading failed, a change of rights may have helped."""
     at: float
     """When: on the monotonic clock, in seconds."""
+    again: float = _TRY_AGAIN
+    """Seconds after which it may be otherwise, unless it lasts."""
 
     def counts(self, entry: Entry) -> bool:
         """Whether there is no need to probe again."""
         if isinstance(self.result, Metadata) or self.result.lasting:
             return True
-        return entry.touched == self.touched and time.monotonic() - self.at < _TRY_AGAIN
+        return entry.touched == self.touched and time.monotonic() - self.at < self.again
 
 
 class Sighting(NamedTuple):
@@ -93,6 +96,7 @@ def scan(  # noqa: PLR0913, PLR0917 # what earlier scans found is three things
         else:
             settled.append(entry)
     files: dict[str, File] = {}
+    unknown: dict[Key, Entry] = {}
     again = False
     found = Scan(files, gone=set(known), unsettled=min(waits, default=None), seen=seen)
     for file in _files(settled):
@@ -102,7 +106,11 @@ def scan(  # noqa: PLR0913, PLR0917 # what earlier scans found is three things
         key = (entry.path, entry.revision)
         if key in known and known[key].counts(entry):
             found.gone.discard(key)
-        elif (kept := probed.load(*key)) is not None:
+        else:
+            unknown[key] = entry
+    for key, kept in probed.load_all(list(unknown)):
+        entry = unknown[key]
+        if kept is not None:
             found.loaded[key] = Known(kept, entry.touched, time.monotonic())
         else:
             found.missing.append(entry)

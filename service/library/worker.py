@@ -4,6 +4,7 @@ answer a line on standard output, and behind it the bytes that it announces; the
 end of the process."""
 
 import ctypes
+import errno
 import json
 import os
 import resource
@@ -13,8 +14,9 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import av.logging
 
@@ -24,6 +26,9 @@ from service.library.inspection import UnreadableError, metadata_of
 from service.library.poster import poster
 from service.library.storyboard import storyboard
 from service.storage.files import revision
+
+if TYPE_CHECKING:
+    from service.storage.bucket import Bucket
 
 MEMORY = 1 << 29
 """Bytes of address space a file may cost beyond what the process has after its imports. Pictures
@@ -37,6 +42,7 @@ WALL = 120
 
 _SCHED_IDLE = getattr(os, "SCHED_IDLE", None)
 _PR_SET_PDEATHSIG = 1  # sys/prctl.h
+_M_ARENA_MAX = -8  # malloc.h
 
 _Told = dict[str, Any]
 _Named = tuple[str, str]  # path and revision
@@ -126,12 +132,39 @@ def _problem(reason: str, *, lasting: bool = True) -> tuple[_Told, Sequence[byte
     return {"problem": reason, "lasting": lasting}, ()
 
 
+@cache
+def _bucket(url: str) -> "Bucket":
+    """Give what asks a store, by what the environment says of it. Raises OSError."""
+    # Each thread would else take 64 MiB of the address space for what it allocates; and one is
+    # enough, as nothing is asked for at the same time.
+    os.environ.setdefault("TOKIO_WORKER_THREADS", "1")
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(_M_ARENA_MAX, 1)
+    from service.storage.bucket import Bucket  # noqa: PLC0415 # its client is an extra
+    from service.storage.stores import StoreError, open_store  # noqa: PLC0415
+
+    try:
+        return Bucket(open_store(url, os.environ))
+    except StoreError as error:
+        raise OSError(errno.EIO, "the store cannot be used") from error
+
+
 @contextmanager
-def _opened(path: str, expected: str | None = None) -> Iterator[tuple[BinaryIO, int]]:
+def _opened(
+    path: str, expected: str | None = None, store: str | None = None
+) -> Iterator[tuple[BinaryIO, int]]:
     """Open a file by number: neither its name nor its ending reaches FFmpeg, content decides.
 
-    What is made of it is of the revision expected, or is not given.
+    What is made of it is of the revision expected, or is not given. Of a store `path` is a key.
     """
+    if store is not None:
+        from service.storage.object_file import open_object  # noqa: PLC0415 # as above
+
+        stored, size = open_object(_bucket(store), path, expected)
+        with stored:
+            yield stored, size
+        return
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
@@ -146,22 +179,26 @@ def _opened(path: str, expected: str | None = None) -> Iterator[tuple[BinaryIO, 
 
 
 @contextmanager
-def _opened_beside(named: _Named | None) -> Iterator[BinaryIO | None]:
+def _opened_beside(named: _Named | None, store: str | None) -> Iterator[BinaryIO | None]:
     """Open a file beside a video, if there is one."""
     if named is None:
         yield None
     else:
-        with _opened(*named) as (file, _):
+        with _opened(*named, store) as (file, _):
             yield file
 
 
-def _probe(path: str, revision: str | None = None) -> tuple[_Told, Sequence[bytes]]:
-    with _opened(path, revision) as (file, size):
+def _probe(
+    path: str, revision: str | None = None, store: str | None = None
+) -> tuple[_Told, Sequence[bytes]]:
+    with _opened(path, revision, store) as (file, size):
         return {"metadata": metadata_of(file, size)}, ()
 
 
-def _poster(path: str, revision: str, image: _Named | None) -> tuple[_Told, Sequence[bytes]]:
-    with _opened(path, revision) as (file, _), _opened_beside(image) as picture:
+def _poster(
+    path: str, revision: str, image: _Named | None, store: str | None = None
+) -> tuple[_Told, Sequence[bytes]]:
+    with _opened(path, revision, store) as (file, _), _opened_beside(image, store) as picture:
         made = poster(file, picture)
     if made is None:
         return _told(None), ()
@@ -170,18 +207,24 @@ def _poster(path: str, revision: str, image: _Named | None) -> tuple[_Told, Sequ
     return _told(facts), [picture.data for picture in made.pictures]
 
 
-def _storyboard(path: str, revision: str) -> tuple[_Told, Sequence[bytes]]:
-    with _opened(path, revision) as (file, _):
+def _storyboard(
+    path: str, revision: str, store: str | None = None
+) -> tuple[_Told, Sequence[bytes]]:
+    with _opened(path, revision, store) as (file, _):
         made = storyboard(file)
     if made is None:
         return _told(None), ()
     return _told(StoryboardFacts(layout=made.layout, sheets=len(made.sheets))), made.sheets
 
 
-def _captions(path: str, revision: str, texts: Sequence[_Named]) -> tuple[_Told, Sequence[bytes]]:
+def _captions(
+    path: str, revision: str, texts: Sequence[_Named], store: str | None = None
+) -> tuple[_Told, Sequence[bytes]]:
     with ExitStack() as stack:
-        file, _ = stack.enter_context(_opened(path, revision))
-        beside = {Path(text).name: stack.enter_context(_opened(text, at))[0] for text, at in texts}
+        file, _ = stack.enter_context(_opened(path, revision, store))
+        beside = {
+            Path(text).name: stack.enter_context(_opened(text, at, store))[0] for text, at in texts
+        }
         made = captions_of(Path(path).name, file, beside)
     facts = CaptionsFacts(
         tracks=tuple(track for track, _ in made.tracks),

@@ -30,9 +30,10 @@ class Source(Protocol):
     @property
     def representation(self) -> Representation: ...
 
-    def read(self, span: Span, pieces: Pieces) -> AsyncGenerator[bytes]:
+    def read(self, span: Span, pieces: Pieces, *, grid: int = 0) -> AsyncGenerator[bytes]:
         """Read a span, a piece at a time as the client takes them.
 
+        `grid` is where in the file the blocks begin that clients ask for, for who reads by blocks.
         Raises ChangedError rather than give bytes of another version; StorageError.
         """
         ...
@@ -52,6 +53,11 @@ class Storage(Protocol):
         """
         ...
 
-    async def open(self, path: str) -> Source:
-        """Open a media file by its path. Raises NotFoundError, StorageError."""
+    async def open(self, path: str, expected: str | None = None) -> Source:
+        """Open a media file by its path.
+
+        `expected` is the revision that the client asks for: where it costs something to look, that
+        which was seen last may be opened as long as it is this one. Its bytes are never another's.
+        Raises NotFoundError, StorageError.
+        """
         ...

@@ -51,7 +51,7 @@ class FastStart:
 
         Raises NotFoundError, StorageError.
         """
-        source = await self._storage.open(path)
+        source = await self._storage.open(path, pin and pin.removesuffix(SUFFIX))
         revision = source.representation.validators.revision
         if pin is not None and pin != laid_out_revision(revision):
             return source
@@ -147,20 +147,24 @@ class LaidOutSource:
     def representation(self) -> Representation:
         return self._representation
 
-    def read(self, span: Span, pieces: Pieces) -> AsyncGenerator[bytes]:
+    def read(self, span: Span, pieces: Pieces, *, grid: int = 0) -> AsyncGenerator[bytes]:
         """Read a span in pieces that suit the client. Raises ChangedError, StorageError."""
+        # What is in front of the index comes before all else, and most of the media data behind it.
+        grid -= len(self._layout.index)
         parts = self._layout.parts(span)
         if len(parts) == 1 and isinstance(parts[0], Span):
-            return self._source.read(parts[0], pieces)
-        return self._read(parts, pieces)
+            return self._source.read(parts[0], pieces, grid=grid)
+        return self._read(parts, pieces, grid)
 
     def close(self) -> None:
         self._source.close()
 
-    async def _read(self, parts: list[Span | memoryview], pieces: Pieces) -> AsyncGenerator[bytes]:
+    async def _read(
+        self, parts: list[Span | memoryview], pieces: Pieces, grid: int
+    ) -> AsyncGenerator[bytes]:
         for part in parts:
             bytes_of = (
-                self._source.read(part, pieces)
+                self._source.read(part, pieces, grid=grid)
                 if isinstance(part, Span)
                 else _in_pieces(part, pieces)
             )

@@ -83,7 +83,13 @@ class LocalSource:
     def representation(self) -> Representation:
         return self._representation
 
-    async def read(self, span: Span, pieces: Pieces) -> AsyncGenerator[bytes]:
+    async def read(
+        self,
+        span: Span,
+        pieces: Pieces,
+        *,
+        grid: int = 0,  # noqa: ARG002 # the kernel reads by pages
+    ) -> AsyncGenerator[bytes]:
         """Read a span in pieces that suit the client. Raises ChangedError, StorageError."""
         file, position = self._file, span.start
         while file is not None and position < span.end:

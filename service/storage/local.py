@@ -70,7 +70,11 @@ class LocalStorage:
         self._recent.clear()
         self._threads.close()
 
-    async def open(self, path: str) -> "LocalSource":
+    async def open(
+        self,
+        path: str,
+        expected: str | None = None,  # noqa: ARG002 # to look costs nothing
+    ) -> "LocalSource":
         """Open a media file by its path. Raises NotFoundError, StorageError."""
         content_type = media_type(path)
         if content_type is None:

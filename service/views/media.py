@@ -3,24 +3,33 @@ Law: an ASGI application in front of Quart's, as a viewer's seek need not pay fo
 and a task; whatever has no bytes to give is Quart's to answer, as any other page is."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 from urllib.parse import parse_qs
 
+import structlog
 from quart import Response, request
 
-from service.errors import AbortedError, ReelayError, RefusedError
+from service.errors import (
+    AbortedError,
+    BrokenResponseError,
+    ChangedError,
+    ReelayError,
+    RefusedError,
+    StorageError,
+)
 from service.library.viewers import Viewers
 from service.metrics import Metrics
 from service.protocol.plan import Plan, Policy, RangeKind, plan
-from service.protocol.ranges import Span
 from service.storage.base import Source
 from service.storage.pieces import Paces, Pieces
 from service.views.exchange import ASGIApp, Exchange, Receive, Send, current_exchange
 
 Door = Callable[[str, str | None], Awaitable[Source]]
 """Opens a file by its path, and the revision that the query names: what a route gives of it."""
+
+_log = structlog.get_logger()
 
 # What a plan looks at.
 _DECISIVE = {
@@ -76,8 +85,9 @@ class Media:
                     await self._answer(route, path, scope, receive, send)
                 except ReelayError as error:
                     exchange: Exchange = scope["state"]["exchange"]
-                    if exchange.status:
-                        raise  # the response has begun, and cannot be another one any more
+                    if exchange.status:  # the response has begun, and cannot be another one
+                        _log.warning("a response was cut short", path=path, reason=str(error))
+                        raise BrokenResponseError(str(error)) from error
                     exchange.refusal = error
                 else:
                     return
@@ -88,22 +98,40 @@ class Media:
     ) -> None:
         exchange: Exchange = scope["state"]["exchange"]
         listener = Listener(exchange, receive)
-        source = None
         try:
-            pin = _pin(scope)
-            source = await self._doors[route](path, pin)
-            decision = self._decide(scope, route, path, pin, source)
-            exchange.route = route
-            self._viewers.note()
-            await _carry_out(decision, source, self._paces.of(scope.get("client")), send)
+            try:
+                await self._give(route, path, scope, send)
+            except ChangedError:
+                if exchange.status:
+                    raise
+                await self._give_again(route, path, scope, send)
         except asyncio.CancelledError:
             if not exchange.gone:
                 raise  # it is the server that ends
             raise AbortedError("The client has gone.") from None
         finally:
             listener.stop()
-            if source is not None:
-                source.close()
+
+    async def _give(self, route: str, path: str, scope: Any, send: Send) -> None:
+        """Open a file and send what is planned of it."""
+        pin = _pin(scope)
+        source = await self._doors[route](path, pin)
+        try:
+            decision = self._decide(scope, route, path, pin, source)
+            scope["state"]["exchange"].route = route
+            self._viewers.note()
+            await _carry_out(decision, source, self._paces.of(scope.get("client")), send)
+        finally:
+            source.close()
+
+    async def _give_again(self, route: str, path: str, scope: Any, send: Send) -> None:
+        """Do so where the file was replaced after it was opened, before any of it was sent."""
+        try:
+            await self._give(route, path, scope, send)
+        except ChangedError as error:
+            if scope["state"]["exchange"].status:
+                raise
+            raise StorageError("The file is being changed.") from error
 
     def _decide(self, scope: Any, route: str, path: str, pin: str | None, source: Source) -> Plan:
         """Give the plan, where it is one to send bytes by. Raises RefusedError."""
@@ -128,23 +156,30 @@ def _pin(scope: Any) -> str | None:
 
 
 async def _carry_out(decision: Plan, source: Source, pieces: Pieces, send: Send) -> None:
-    """Send what was planned, piece by piece as the client takes it."""
+    """Send what was planned, piece by piece as the client takes it.
+
+    The head waits for the first bytes of the file: until then the answer can be an error.
+    """
     headers = [(k.lower().encode(), v.encode("latin-1")) for k, v in decision.headers.items()]
     headers.append(_NOSNIFF)
-    await send({"type": "http.response.start", "status": decision.status, "headers": headers})
+    due = [{"type": "http.response.start", "status": decision.status, "headers": headers}]
     left = decision.length
     for part in decision.parts:
-        bytes_of = source.read(part, pieces) if isinstance(part, Span) else _literal(part)
-        async with aclosing(bytes_of):
+        if isinstance(part, bytes):
+            left -= len(part)
+            due.append({"type": "http.response.body", "body": part, "more_body": left > 0})
+            continue
+        async with aclosing(source.read(part, pieces)) as bytes_of:
             async for piece in bytes_of:
+                for message in due:
+                    await send(message)
+                due.clear()
                 left -= len(piece)
                 await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
     if not decision.parts:
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _literal(part: bytes) -> AsyncGenerator[bytes]:
-    yield part
+        due.append({"type": "http.response.body", "body": b"", "more_body": False})
+    for message in due:
+        await send(message)
 
 
 class Listener:

@@ -1,7 +1,6 @@
 """What a running service derives from videos, and what becomes of it when things go wrong."""
 
 import io
-import json
 import os
 import re
 import signal
@@ -11,17 +10,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 import pytest
 from films import ffmpeg
 from PIL import Image
 from server import Server, serve, until, write
+from told import KINDS, until_derived, video
 from wire import ask
 
 HOUR = 3600
-KINDS = ("poster", "captions", "storyboard")
 SRT = b"1\r\n00:00:01,000 --> 00:00:02,500\r\nGr\xfc\xdfe <i>aus</i> K\xf6ln\r\n"
 CUE = re.compile(r"(\S+) --> (\S+)\n(\S+)#xywh=(\d+),(\d+),(\d+),(\d+)")
 
@@ -75,24 +72,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, films: Path) -> Iterator[Se
     write(folder, "broken.mp4", b"\0" * 100_000)
     with serve(folder) as server:
         yield server
-
-
-def video(server: Server, path: str) -> Any:
-    answer = ask(server.base, f"/api/videos/{quote(path)}")
-    assert answer.status == 200, answer.body
-    return json.loads(answer.body)
-
-
-def until_derived(server: Server, *paths: str) -> dict[str, Any]:
-    """Wait until nothing waits any more for these videos; give what is told of them."""
-
-    def look() -> dict[str, Any] | None:
-        videos = {path: video(server, path) for path in paths}
-        states = {told[kind]["state"] for told in videos.values() for kind in KINDS}
-        return None if "waiting" in states else videos
-
-    told: dict[str, Any] = until(look, f"{paths} are derived")
-    return told
 
 
 def kept(folder: Path) -> dict[str, bytes]:

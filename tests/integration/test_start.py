@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from object_store import Bucket
 from server import content, environment, free_port, serve, until, write
 from wire import ask
 
@@ -136,7 +137,7 @@ def test_an_unknown_argument_is_refused(media: Path) -> None:
         ("DRAIN_TIMEOUT", "soon"),
         ("LOG_LEVEL", "loud"),
         ("MEDIA", "/no/such/folder"),
-        ("MEDIA", "s3://bucket"),
+        ("MEDIA", "s3://"),
         ("MEDIA", "~no-such-user-here/films"),
     ],
 )
@@ -159,6 +160,22 @@ def test_a_missing_media_folder_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "missing"
     line = complaint(environment(missing))
     assert line == f"REELAY_MEDIA={str(missing)!r}: should be a folder that exists"
+
+
+@pytest.mark.parametrize(
+    ("url", "changed", "said"),
+    [
+        ("s3://no-such-bucket/films", {}, "there is no such bucket"),
+        ("{}", {"AWS_SECRET_ACCESS_KEY": "wrong"}, "the store refuses these credentials"),
+        ("{}", {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "the store cannot be asked"),
+    ],
+)
+def test_a_bucket_that_cannot_be_served_is_named(
+    media: Path, bucket: Bucket, url: str, changed: dict[str, str], said: str
+) -> None:
+    url = url.format(bucket.url)
+    env = environment(media, MEDIA=url, STORE_TIMEOUT="1") | bucket.environ() | changed
+    assert complaint(env).startswith(f"'{url}': {said}: ")
 
 
 @pytest.fixture

@@ -54,6 +54,8 @@ def test_every_default_is_the_one_listed() -> None:
     settings = load({"REELAY_MEDIA": str(ROOT)})
     assert settings.derived_size == 2 * 2**30
     assert settings.workers == 1
+    assert settings.block_cache == 64 * 2**20
+    assert settings.store_timeout == 10
     for name in ("stall_timeout", "drain_delay", "drain_timeout", "rescan_interval", "settle_time"):
         assert listed[PREFIX + name.upper()][0] == f"`{getattr(settings, name):g}`"
     assert settings.max_partial_size == 4 * 2**20

@@ -120,6 +120,8 @@ def test_everything_has_a_default(media: Path, monkeypatch: pytest.MonkeyPatch) 
         "settle_time": 3,
         "embed_origins": "*",
         "search_engines": "off",
+        "block_cache": 64 * MIB,
+        "store_timeout": 10,
         "log_level": "info",
     }
 
@@ -163,6 +165,8 @@ TEXTS: list[tuple[str, str, Any]] = [
     ("SETTLE_TIME", "0.25", 0.25),
     ("EMBED_ORIGINS", "https://a.example,http://b:81", "https://a.example http://b:81"),
     ("SEARCH_ENGINES", "on", "on"),
+    ("BLOCK_CACHE", "0", 0),
+    ("STORE_TIMEOUT", "2.5", 2.5),
     ("LOG_LEVEL", "debug", "debug"),
 ]
 
@@ -347,6 +351,12 @@ def test_origins_are_separated_by_commas_or_blanks(text: str, meaning: str) -> N
     assert settings(EMBED_ORIGINS=text).embed_origins == meaning
 
 
+@pytest.mark.parametrize("url", ["s3://bucket", "s3://bucket/films/2026", "gs://b1", "az://c1/x"])
+def test_media_may_be_in_a_bucket(url: str) -> None:
+    assert settings(MEDIA=url).media == url
+    assert settings(MEDIA=f"{url}/").media == url
+
+
 # What is wrong
 
 
@@ -355,7 +365,11 @@ def test_origins_are_separated_by_commas_or_blanks(text: str, meaning: str) -> N
     [
         ("MEDIA", "/missing/folder", "a folder that exists"),
         ("MEDIA", "file.mp4", "a folder that exists"),
-        ("MEDIA", "s3://bucket/videos", "a folder: object stores cannot be served yet"),
+        ("MEDIA", "s3://", "a folder, or a bucket such as s3://bucket or s3://bucket/prefix"),
+        ("MEDIA", "s3://key:secret@bucket", "a folder, or a bucket such as s3://bucket"),
+        ("MEDIA", "ftp://host/videos", "a folder, or a bucket such as s3://bucket"),
+        ("BLOCK_CACHE", "64MB", "a number of bytes"),
+        ("STORE_TIMEOUT", "0", "greater than 0"),
         ("STALL_TIMEOUT", "0", "greater than 0"),
         ("STALL_TIMEOUT", "-1", "greater than 0"),
         ("STALL_TIMEOUT", "86401", "86400"),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from service.library.derived import Derived, name_of
+from service.library.derived import DerivedFolder, name_of
 
 ROOM = 1 << 30
 KIND = "poster"
@@ -29,7 +29,7 @@ def files(folder: Path) -> list[Path]:
     return [file for file in folder.rglob("*") if file.is_file() and file.parent.name != "locks"]
 
 
-def read(derived: Derived, name: str = NAME) -> tuple[bytes | None, list[bytes | None]]:
+def read(derived: DerivedFolder, name: str = NAME) -> tuple[bytes | None, list[bytes | None]]:
     return derived.load(KIND, name), [derived.blob(KIND, name, n) for n in range(len(BLOBS))]
 
 
@@ -40,21 +40,21 @@ def unused_for(folder: Path, name: str, seconds: float) -> None:
 
 
 def test_what_is_kept_comes_back_as_it_was(folder: Path) -> None:
-    derived = Derived(folder, ROOM)
+    derived = DerivedFolder(folder, ROOM)
     assert derived.save(KIND, NAME, FACTS, BLOBS)
     assert read(derived) == (FACTS, list(BLOBS))
-    assert read(Derived(folder, ROOM)) == (FACTS, list(BLOBS))  # after a restart as well
+    assert read(DerivedFolder(folder, ROOM)) == (FACTS, list(BLOBS))  # after a restart as well
 
 
 def test_facts_may_be_longer_than_what_is_read_at_once(folder: Path) -> None:
-    derived = Derived(folder, ROOM)
+    derived = DerivedFolder(folder, ROOM)
     long = b"x" * 200_000
     derived.save(KIND, NAME, long, BLOBS)
     assert read(derived) == (long, list(BLOBS))
 
 
 def test_there_may_be_more_parts_than_the_first_read_tells_of(folder: Path) -> None:
-    derived = Derived(folder, ROOM)
+    derived = DerivedFolder(folder, ROOM)
     many = [b"%d" % number for number in range(3000)]
     derived.save(KIND, NAME, FACTS, many)
     assert derived.load(KIND, NAME) == FACTS
@@ -62,14 +62,14 @@ def test_there_may_be_more_parts_than_the_first_read_tells_of(folder: Path) -> N
 
 
 def test_nothing_was_kept_is_none_and_makes_no_folder(folder: Path) -> None:
-    derived = Derived(folder, ROOM)
+    derived = DerivedFolder(folder, ROOM)
     assert derived.load(KIND, NAME) is None
     assert derived.blob(KIND, NAME, 0) is None
     assert not folder.exists()
 
 
 def test_bytes_of_a_number_that_is_not_there_are_none(folder: Path) -> None:
-    derived = Derived(folder, ROOM)
+    derived = DerivedFolder(folder, ROOM)
     derived.save(KIND, NAME, FACTS, BLOBS)
     assert derived.blob(KIND, NAME, len(BLOBS)) is None
 
@@ -77,7 +77,7 @@ def test_bytes_of_a_number_that_is_not_there_are_none(folder: Path) -> None:
 def test_what_is_damaged_is_dropped_and_what_cannot_be_read_now_is_not(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    derived = Derived(folder, ROOM)
+    derived = DerivedFolder(folder, ROOM)
     derived.save(KIND, NAME, FACTS, [b"one"])
     with monkeypatch.context() as patch:
 
@@ -95,7 +95,7 @@ def test_what_is_damaged_is_dropped_and_what_cannot_be_read_now_is_not(
 
 
 def test_the_last_one_kept_counts(folder: Path) -> None:
-    derived = Derived(folder, ROOM)
+    derived = DerivedFolder(folder, ROOM)
     derived.save(KIND, NAME, b"first")
     derived.save(KIND, NAME, FACTS, BLOBS)
     assert read(derived) == (FACTS, list(BLOBS))
@@ -118,7 +118,7 @@ def test_names_tell_kinds_and_parts_apart() -> None:
 
 
 def test_every_damaged_or_missing_byte_is_noticed(folder: Path) -> None:
-    derived = Derived(folder, ROOM)
+    derived = DerivedFolder(folder, ROOM)
     derived.save(KIND, NAME, FACTS, (b"abc", b"def"))
     (file,) = files(folder)
     whole = file.read_bytes()
@@ -147,7 +147,7 @@ def test_whatever_bytes_are_there_they_are_none(
     tmp_path_factory: pytest.TempPathFactory, data: bytes
 ) -> None:
     folder = tmp_path_factory.getbasetemp() / "whatever-bytes"
-    derived = Derived(folder, ROOM)
+    derived = DerivedFolder(folder, ROOM)
     derived.save(KIND, NAME, FACTS, BLOBS)
     (file,) = files(folder)
     file.write_bytes(data)
@@ -173,7 +173,7 @@ def unwritable(tmp_path: Path, how: str) -> Path:
 )
 def test_a_folder_that_cannot_be_written_only_warns(tmp_path: Path, how: str) -> None:
     folder = unwritable(tmp_path, how)
-    derived = Derived(folder, ROOM)
+    derived = DerivedFolder(folder, ROOM)
     with capture_logs() as lines:
         assert not derived.save(KIND, NAME, FACTS)
         assert derived.load(KIND, NAME) is None
@@ -186,7 +186,7 @@ def test_a_folder_that_cannot_be_written_only_warns(tmp_path: Path, how: str) ->
 
 
 def test_a_write_that_fails_leaves_nothing_half_done(folder: Path) -> None:
-    derived = Derived(folder, ROOM)
+    derived = DerivedFolder(folder, ROOM)
     derived.save(KIND, NAME, FACTS)
     (target,) = files(folder)
     target.unlink()
@@ -201,11 +201,11 @@ def test_a_write_that_fails_leaves_nothing_half_done(folder: Path) -> None:
 def test_two_writers_and_a_reader_never_see_half_a_file(folder: Path) -> None:
     # Replicas may share the folder. What each writes is whole, and large enough to be torn.
     versions = [(b"%d" % number, [bytes([number]) * 500_000]) for number in (1, 2)]
-    Derived(folder, ROOM).save(KIND, NAME, *versions[0])
+    DerivedFolder(folder, ROOM).save(KIND, NAME, *versions[0])
     start = threading.Barrier(2)
 
     def write(number: int) -> None:
-        derived = Derived(folder, ROOM)
+        derived = DerivedFolder(folder, ROOM)
         start.wait(30)
         for _ in range(30):
             derived.save(KIND, NAME, *versions[number])
@@ -215,7 +215,7 @@ def test_two_writers_and_a_reader_never_see_half_a_file(folder: Path) -> None:
     with capture_logs() as lines:
         for writer in writers:
             writer.start()
-        derived = Derived(folder, ROOM)
+        derived = DerivedFolder(folder, ROOM)
         while any(writer.is_alive() for writer in writers):
             seen.add(derived.load(KIND, NAME))
             pieces.add(derived.blob(KIND, NAME, 0))
@@ -231,7 +231,7 @@ def test_two_writers_and_a_reader_never_see_half_a_file(folder: Path) -> None:
 
 
 def test_those_that_were_not_used_for_longest_make_room(folder: Path) -> None:
-    derived = Derived(folder, 10 * 100_000)
+    derived = DerivedFolder(folder, 10 * 100_000)
     names = [name_of(KIND, str(number)) for number in range(12)]
     for number, name in enumerate(names):
         derived.save(KIND, name, FACTS, [bytes(99_000)])
@@ -249,7 +249,7 @@ def test_those_that_were_not_used_for_longest_make_room(folder: Path) -> None:
 
 
 def test_a_sweep_of_what_fits_drops_nothing(folder: Path) -> None:
-    derived = Derived(folder, ROOM)
+    derived = DerivedFolder(folder, ROOM)
     derived.save(KIND, NAME, FACTS, BLOBS)
     unused_for(folder, NAME, 10 * 365 * 86_400)
     derived.sweep()
@@ -261,7 +261,7 @@ def test_a_sweep_of_what_fits_drops_nothing(folder: Path) -> None:
 def test_what_a_dead_process_left_half_written_is_dropped_and_what_is_not_ours_stays(
     folder: Path,
 ) -> None:
-    derived = Derived(folder, 1)
+    derived = DerivedFolder(folder, 1)
     derived.save(KIND, NAME, FACTS)
     of_now, abandoned = folder / KIND / "tmpnow", folder / KIND / "tmpold"
     foreign = folder / "thesis.doc"
@@ -275,7 +275,7 @@ def test_what_a_dead_process_left_half_written_is_dropped_and_what_is_not_ours_s
 
 
 def test_a_replica_sees_how_much_others_have_kept_when_it_sweeps(folder: Path) -> None:
-    one, other = Derived(folder, 200_000), Derived(folder, 200_000)
+    one, other = DerivedFolder(folder, 200_000), DerivedFolder(folder, 200_000)
     one.save(KIND, NAME, FACTS, [bytes(195_000)])
     assert (one.is_full, other.is_full) == (True, False)
     other.sweep()
@@ -286,25 +286,26 @@ def test_a_replica_sees_how_much_others_have_kept_when_it_sweeps(folder: Path) -
 
 
 def test_what_is_claimed_is_nobody_elses_until_it_is_let_go(folder: Path) -> None:
-    one, other = Derived(folder, ROOM), Derived(folder, ROOM)
+    one, other = DerivedFolder(folder, ROOM), DerivedFolder(folder, ROOM)
     mine = one.claim(NAME)
     assert mine is not None
     assert other.claim(NAME) is None
     assert one.claim(NAME) is None
     another = other.claim(("0" if NAME[0] != "0" else "1") + NAME[1:])
     assert another is not None
-    os.close(another)
-    os.close(mine)
+    another()
+    mine()
     theirs = other.claim(NAME)
     assert theirs is not None
-    os.close(theirs)
+    theirs()
 
 
 def test_what_a_killed_process_had_claimed_is_free(folder: Path) -> None:
-    derived = Derived(folder, ROOM)
+    derived = DerivedFolder(folder, ROOM)
     claim = (
-        "import sys, time; from pathlib import Path; from service.library.derived import Derived;"
-        f"Derived(Path(sys.argv[1]), 1).claim({NAME!r}); print(flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path;"
+        "from service.library.derived import DerivedFolder;"
+        f"DerivedFolder(Path(sys.argv[1]), 1).claim({NAME!r}); print(flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", claim, str(folder)], stdout=subprocess.PIPE)
     assert process.stdout
@@ -315,13 +316,13 @@ def test_what_a_killed_process_had_claimed_is_free(folder: Path) -> None:
     assert theirs is None
     free = derived.claim(NAME)
     assert free is not None
-    os.close(free)
+    free()
 
 
 def test_where_nothing_can_be_locked_everyone_may(tmp_path: Path) -> None:
     folder = tmp_path / "derived"
     folder.write_bytes(b"")
-    claims = [Derived(folder, ROOM).claim(NAME) for _ in range(2)]
-    assert None not in claims
-    for claim in claims:
-        os.close(claim or -1)
+    claims = [DerivedFolder(folder, ROOM).claim(NAME) for _ in range(2)]
+    for let_go in claims:
+        assert let_go is not None
+        let_go()

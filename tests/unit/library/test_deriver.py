@@ -9,10 +9,11 @@ import pytest
 
 from service.library import deriver as module
 from service.library import viewers as viewers_module
-from service.library.derived import Derived
+from service.library.derived import DerivedFolder
 from service.library.deriver import Deriver
 from service.library.facts import Companions, Kind, State, Subject
 from service.library.making import Job, Maker
+from service.library.places import Place
 from service.library.video import Chapter, Metadata, Stream, Video
 from service.library.video import State as VideoState
 from service.library.viewers import Viewers
@@ -64,14 +65,14 @@ class Bench:
         self.folder = folder
         self.do(NOTHING)
         self.metrics = Metrics()
-        self.derived = Derived(folder / "derived", 1 << 30)
+        self.derived = DerivedFolder(folder / "derived", 1 << 30)
         self.viewers = Viewers()
         self.running: list[Deriver] = []
 
     def start(self) -> Deriver:
         """Start a deriver as a start of the service does."""
         pool = Pool(command=(sys.executable, "-c", WORKER, str(self.folder)))
-        maker = Maker(self.folder, self.derived, pool, self.metrics)
+        maker = Maker(Place(self.folder), self.derived, pool, self.metrics)
         deriver = Deriver(maker, self.derived, pool, self.viewers, self.metrics)
         deriver.start()
         self.running.append(deriver)
@@ -226,7 +227,7 @@ async def test_what_is_no_longer_in_the_library_is_not_made(bench: Bench) -> Non
 
 
 async def test_a_full_folder_takes_only_what_is_asked_for(bench: Bench) -> None:
-    bench.derived = Derived(bench.folder / "derived", 100_000)
+    bench.derived = DerivedFolder(bench.folder / "derived", 100_000)
     bench.derived.save("poster", "0" * 32, b"", [bytes(97_000)])
     deriver = bench.start()
     deriver.follow(subjects(film("0.mp4"), film("1.mp4")))

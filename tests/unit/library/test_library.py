@@ -11,9 +11,10 @@ from service.library import library as module
 from service.library import showing
 from service.library import viewers as viewers_module
 from service.library.catalogue import Catalogue
-from service.library.derived import Derived
+from service.library.derived import DerivedFolder
 from service.library.facts import NO_COMPANIONS, Companions, Subject
 from service.library.library import Library, Timing
+from service.library.places import Located, Place
 from service.library.probe import ProbeProblem
 from service.library.probed import Probed
 from service.library.video import Metadata, State
@@ -42,7 +43,7 @@ class Folder:
         yield from list(self.files)
         self.walks += 1
 
-    async def open(self, path: str) -> Source:
+    async def open(self, path: str, expected: str | None = None) -> Source:
         raise NotImplementedError
 
 
@@ -50,7 +51,7 @@ class Counting(Probed):
     """What was probed, and what was asked of it."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(Derived(folder, 1 << 30))
+        super().__init__(DerivedFolder(folder, 1 << 30))
         self.loads: list[str] = []
         self.threads: set[threading.Thread] = set()
         self.gate = threading.Event()
@@ -73,8 +74,9 @@ class Asked:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def probe(self, path: Path) -> Metadata | ProbeProblem:
-        self.paths.append(path.name)
+    async def probe(self, file: Path | Located) -> Metadata | ProbeProblem:
+        assert isinstance(file, Path)
+        self.paths.append(file.name)
         await self.gate.wait()
         return self.answer
 
@@ -97,7 +99,7 @@ class Running:
         (root / "media").mkdir()
         self.library = Library(
             storage=self.folder,
-            root=root / "media",
+            place=Place(root / "media"),
             prober=self.prober,
             probed=self.probed,
             follower=self,

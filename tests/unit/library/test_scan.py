@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.library.derived import Derived
+from service.library.derived import DerivedFolder
 from service.library.probed import Probed
 from service.library.scan import Scan, scan
 from service.storage.base import Entry, Source
@@ -25,12 +25,12 @@ class Folder:
     def entries(self) -> Iterator[Entry]:
         yield self.entry
 
-    async def open(self, path: str) -> Source:
+    async def open(self, path: str, expected: str | None = None) -> Source:
         raise NotImplementedError
 
 
 def look(folder: Folder, root: Path, last: Scan | None = None, settle: float = SETTLE) -> Scan:
-    probed = Probed(Derived(root, 1 << 20))
+    probed = Probed(DerivedFolder(root, 1 << 20))
     return scan(folder, probed, settle, {}, {}, last.seen if last else None)
 
 

@@ -42,9 +42,9 @@ class Storage(LocalStorage):
 
     opened = 0
 
-    async def open(self, path: str) -> Any:
+    async def open(self, path: str, expected: str | None = None) -> Any:
         self.opened += 1
-        return await super().open(path)
+        return await super().open(path, expected)
 
 
 @pytest.fixture
@@ -215,8 +215,8 @@ async def test_a_file_that_is_replaced_between_two_looks_is_asked_for_again_late
     media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Replacing(Storage):
-        async def open(self, path: str) -> Any:
-            source = await super().open(path)
+        async def open(self, path: str, expected: str | None = None) -> Any:
+            source = await super().open(path, expected)
             write(media, "new", film(content(9, self.opened))).rename(media / "film.mp4")
             return source
 

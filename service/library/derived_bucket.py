@@ -1,0 +1,236 @@
+"""What was derived from a version of a file, kept in a bucket that all replicas share.
+Law: as of the folder (derived.py): a cache, and no more. An object is replaced whole or not at all,
+and what is kept under a name is the same whoever made it; so two that make it harm nobody."""
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import structlog
+
+from service.library.claims import Claims
+from service.library.derived import FULL, KINDS, ROOMY
+from service.library.packing import Layout, layout_of, packed
+from service.library.recent import Recent
+from service.storage.bucket import Bucket, Listed
+
+_log = structlog.get_logger()
+
+_Key = tuple[str, str]  # kind and name
+
+# Bytes that are asked for first. Facts of most kinds are shorter, and the pictures behind them are
+# for those who look at them.
+_FIRST_READ = 4 * 1024
+
+# Bytes that are held in memory: a page of 50 posters has some 2 MB, its facts 50 kB.
+_HELD = 32 * 1024 * 1024
+
+# Requests at a time, where many are needed: a store answers one in 10 to 50 ms, and many at once as
+# fast.
+_AT_A_TIME = 16
+
+# As many missing things are asked for one by one as a listing of 1,000 is worth; and seconds for
+# which a listing tells what is not worth asking for.
+_FEW = 50
+_LISTED_FOR = 60.0
+
+# Seconds after which the use of something is noted again, and those for which a note is kept. What
+# was used in none of them counts as used when it was made.
+_USED_AGAIN = 86_400.0
+_NOTED_FOR = 30 * 86_400.0
+_NOTES = "used"
+_NAME_BYTES = 16
+
+
+class DerivedBucket:
+    """What is derived, in a bucket."""
+
+    is_far = True
+
+    def __init__(self, bucket: Bucket, limit: int) -> None:
+        """Keep at most `limit` bytes, but for what was added since the last `sweep`."""
+        self._bucket = bucket
+        self._limit = limit
+        self._claims = Claims(bucket)
+        self._layouts: Recent[_Key, Layout] = Recent(_HELD // 4)
+        self._blobs: Recent[tuple[str, str, int], bytes] = Recent(_HELD)
+        self._listed: dict[str, tuple[float, set[str]]] = {}
+        self._absent: set[_Key] = set()
+        """What `fetch` has seen not to be there, until it is loaded."""
+        self._noted: dict[str, float] = {}
+        self._used: set[str] = set()
+        self._lock = threading.Lock()
+        self.size = 0
+        self.claim: Callable[[str], Callable[[], None] | None] = self._claims.claim
+
+    @property
+    def is_full(self) -> bool:
+        return self.size > FULL * self._limit
+
+    @property
+    def is_over(self) -> bool:
+        return self.size > self._limit
+
+    def fetch(self, wanted: Sequence[_Key]) -> None:
+        """Ask for many at a time, and for none that a listing does not tell of."""
+        unknown = [key for key in wanted if self._layouts.get(key) is None]
+        if len(unknown) > _FEW:
+            with suppress(OSError):
+                listed = {kind: self._names(kind) for kind in {kind for kind, _ in unknown}}
+                self._absent |= {key for key in unknown if key[1] not in listed[key[0]]}
+        present = [key for key in unknown if key not in self._absent]
+        if present:
+            with ThreadPoolExecutor(_AT_A_TIME, "fetch") as threads:
+                list(threads.map(self._fetch, present))
+
+    def load(self, kind: str, name: str) -> bytes | None:
+        if (kind, name) in self._absent:
+            self._absent.discard((kind, name))
+            return None
+        try:
+            layout = self._layout((kind, name))
+        except (OSError, ValueError):
+            return None
+        self._note_use(name)
+        return layout.facts
+
+    def blob(self, kind: str, name: str, number: int) -> bytes | None:
+        held = self._blobs.get((kind, name, number))
+        if held is not None:
+            self._note_use(name)
+            return held
+        try:
+            where = self._layout((kind, name)).blobs[number]
+            data = b""
+            if where.length:
+                end = where.start + where.length
+                data = self._bucket.get(f"{kind}/{name}", where.start, end).data
+            if where.is_whole(data):
+                self._blobs.put((kind, name, number), data, len(data))
+                self._note_use(name)
+                return data
+        except FileNotFoundError:
+            self._layouts.drop((kind, name))  # another replica has made room
+            return None
+        except (OSError, IndexError):
+            return None
+        except ValueError:
+            pass
+        self._drop((kind, name))
+        return None
+
+    def save(self, kind: str, name: str, facts: bytes, blobs: Sequence[bytes] = ()) -> bool:
+        data = b"".join(packed(facts, blobs))
+        try:
+            self._bucket.put(f"{kind}/{name}", data)
+        except OSError as error:
+            _log.warning("cannot keep what was derived", error=error.strerror)
+            return False
+        self._layouts.drop((kind, name))
+        with self._lock:
+            self.size += len(data)
+        return True
+
+    def sweep(self, in_use: Sequence[_Key] = ()) -> None:
+        """Look how much there is, note what was used, and make room where there is need.
+
+        All replicas do: each deletes what others have deleted, or would.
+        """
+        try:
+            self._write_note()
+            found = [(kind, each) for kind in KINDS for each in self._bucket.list(kind)]
+            total = sum(each.size for _, each in found)
+            if total > self._limit:
+                used = self._last_uses() | dict.fromkeys((name for _, name in in_use), time.time())
+                total = self._make_room(found, total, used)
+            self.size = total
+            self._claims.sweep()
+        except OSError as error:
+            _log.warning("cannot look at what was derived", error=error.strerror)
+
+    def _make_room(
+        self, found: list[tuple[str, Listed]], total: int, used: dict[str, float]
+    ) -> int:
+        """Delete what was not used for longest; give the bytes that stay."""
+        going = []
+        found.sort(key=lambda one: max(one[1].modified, used.get(_name(one[1]), 0.0)))
+        for kind, each in found:
+            if total <= ROOMY * self._limit:
+                break
+            going.append(each.key)
+            self._layouts.drop((kind, _name(each)))
+            total -= each.size
+        self._bucket.delete(going)
+        return total
+
+    def _fetch(self, key: _Key) -> None:
+        with suppress(OSError, ValueError):
+            self._layout(key)
+
+    def _layout(self, key: _Key) -> Layout:
+        """Give where everything is. Raises OSError, and ValueError for what is damaged."""
+        held = self._layouts.get(key)
+        if held is not None:
+            return held
+        at = "/".join(key)
+        data, size, _ = self._bucket.get(at, 0, _FIRST_READ)
+        layout = layout_of(data, size, lambda length: self._bucket.get(at, 0, length).data)
+        self._layouts.put(key, layout, len(layout.facts) + 100 * len(layout.blobs))
+        return layout
+
+    def _names(self, kind: str) -> set[str]:
+        """List what is kept of a kind, if that was not done just now. Raises OSError."""
+        at, names = self._listed.get(kind, (0.0, set()))
+        if not at or time.monotonic() - at > _LISTED_FOR:
+            names = {_name(each) for each in self._bucket.list(kind)}
+            self._listed[kind] = (time.monotonic(), names)
+        return names
+
+    def _drop(self, key: _Key) -> None:
+        self._layouts.drop(key)
+        with suppress(OSError):
+            self._bucket.delete(["/".join(key)])
+
+    # Stores do not tell when an object was last read. Each replica notes once in a while which ones
+    # it has given, all in one object.
+
+    def _note_use(self, name: str) -> None:
+        now = time.time()
+        with self._lock:
+            if now - self._noted.get(name, 0.0) > _USED_AGAIN:
+                self._noted[name] = now
+                self._used.add(name)
+
+    def _write_note(self) -> None:
+        old = time.time() - _USED_AGAIN
+        with self._lock:
+            used, self._used = self._used, set()
+            self._noted = {name: at for name, at in self._noted.items() if at > old}
+        if used:
+            data = b"".join(bytes.fromhex(name) for name in sorted(used))
+            self._bucket.put(f"{_NOTES}/{secrets.token_hex(8)}", data)
+
+    def _last_uses(self) -> dict[str, float]:
+        """Read who was used when; delete what is too old to be of use. Raises OSError."""
+        used: dict[str, float] = {}
+        old = []
+        for note in sorted(self._bucket.list(_NOTES), key=lambda note: note.modified):
+            if time.time() - note.modified > _NOTED_FOR:
+                old.append(note.key)
+            else:
+                data = self._bucket.get(note.key, 0, note.size).data
+                used.update(dict.fromkeys(_noted_names(data), note.modified))
+        self._bucket.delete(old)
+        return used
+
+
+def _name(each: Listed) -> str:
+    return each.key.rpartition("/")[2]
+
+
+def _noted_names(data: bytes) -> Iterator[str]:
+    for start in range(0, len(data), _NAME_BYTES):
+        yield data[start : start + _NAME_BYTES].hex()

@@ -1,0 +1,208 @@
+"""What is asked of an object store for those who watch: an object's head, spans of it, the list.
+Law: a span is asked for by If-Match, and whatever the store says, exactly its bytes are given, or
+an error; each is counted by its cause."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import structlog
+from obstore.exceptions import (
+    BaseError,
+    InvalidPathError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
+
+from service.errors import (
+    BadGatewayError,
+    BrokenResponseError,
+    ChangedError,
+    GatewayTimeoutError,
+    NotFoundError,
+    ReelayError,
+)
+from service.metrics import Metrics
+from service.protocol.ranges import Span
+from service.storage.blocks import Version
+from service.storage.stores import reason, revision_of, status
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+    from obstore.store import ObjectStore
+
+_log = structlog.get_logger()
+
+# Bytes that the client of the store gathers before it gives them: less and a block costs more
+# turns of the loop, more and its first bytes come later.
+_CHUNK = 128 * 1024
+
+# Objects that a listing gives at a time: as many as S3 tells in one answer.
+_PAGE = 1000
+
+# How the client of the store calls what went wrong with a connection, in the text of its errors.
+_KIND = re.compile(r"kind: (Connect|Request|Timeout|Interrupted|Decode)\b")
+_LATE = re.compile(r"TimedOut|timed out")
+
+
+class _WrongSpanError(Exception):
+    """The store gave other bytes than were asked for, or not as many."""
+
+
+class Requests:
+    """Asks a store. What goes wrong there is told in general terms, and to the operator in full."""
+
+    def __init__(self, store: "ObjectStore", timeout: float, metrics: Metrics) -> None:
+        """Take a store's client. `timeout` is what it may take to answer, and for each piece."""
+        self._store = store
+        self._timeout = timeout
+        self._outcomes = metrics.store_requests
+        self._seconds = metrics.store_seconds
+        self._bytes = metrics.store_bytes
+
+    async def look(self, path: str) -> Version:
+        """Look at an object. Raises NotFoundError, StorageError."""
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(self._timeout):
+                told = await self._store.head_async(path)
+            version = _version(path, told)
+        except Exception as error:
+            found = _judge(error, "There is no such file.")
+            raise self._tell("head", path, *found) from error
+        self._seconds.labels("head").observe(time.monotonic() - started)
+        self._outcomes.labels("head", "complete").inc()
+        return version
+
+    async def fetch(self, version: Version, span: Span) -> AsyncGenerator[bytes]:
+        """Give a span of a version as its bytes come. Raises ChangedError, StorageError."""
+        started, received = time.monotonic(), 0
+        try:
+            async with asyncio.timeout(self._timeout):
+                answer = await self._store.get_async(
+                    version.path,
+                    options={"if_match": version.e_tag, "range": (span.start, span.end)},
+                )
+            _check(answer.meta, tuple(answer.range), version, span)
+            self._seconds.labels("get").observe(time.monotonic() - started)
+            chunks = aiter(answer.stream(_CHUNK))
+            while received < span.length:
+                async with asyncio.timeout(self._timeout):
+                    chunk = await anext(chunks, b"")
+                received += _count(chunk, span.length - received)
+                self._bytes.inc(len(chunk))
+                yield chunk
+        except (GeneratorExit, asyncio.CancelledError):
+            self._outcomes.labels("get", "left").inc()  # nobody wants the rest
+            raise
+        except Exception as error:
+            found = _judge(error, None)
+            raise self._tell("get", version.path, *found) from error
+        self._outcomes.labels("get", "complete").inc()
+
+    def walk(self) -> Iterator[Version]:
+        """List all objects that can be pinned. Blocks: for a thread.
+
+        Raises OSError where the store does not tell of all of them.
+        """
+        try:
+            for page in self._pages():
+                for told in page:
+                    if revision_of(told["size"], told["e_tag"]) is not None:
+                        yield _version(told["path"], told)
+        except BaseError as error:
+            self._outcomes.labels("list", _judge(error, None)[0]).inc()
+            raise OSError(f"the object store cannot be listed: {reason(error)}") from error
+        self._outcomes.labels("list", "complete").inc()
+
+    def _pages(self) -> Iterator["Sequence[ObjectMeta]"]:
+        last = ""
+        try:
+            for page in self._store.list(chunk_size=_PAGE):
+                yield page
+                last = page[-1]["path"] if page else last
+        except InvalidPathError:
+            # One key that is no path, such as a//b, and the client tells of no other behind it.
+            for page in self._folder(None):
+                yield [told for told in page if told["path"] > last]
+
+    def _folder(self, folder: str | None) -> Iterator["Sequence[ObjectMeta]"]:
+        """List a folder and those in it, but for each that holds such a key itself."""
+        try:
+            found = self._store.list_with_delimiter(folder)
+        except InvalidPathError as error:
+            _log.warning("a folder of the bucket cannot be listed", reason=reason(error))
+            return
+        yield found["objects"]
+        for inner in found["common_prefixes"]:
+            yield from self._folder(inner)
+
+    def _tell(
+        self, request: str, path: str, outcome: str, error: Exception, detail: str
+    ) -> Exception:
+        """Count and log it; give what the client is told."""
+        self._outcomes.labels(request, outcome).inc()
+        if outcome not in {"missing", "changed"}:
+            _log.warning(
+                "the object store failed", request=request, path=path, cause=outcome, detail=detail
+            )
+        return error
+
+
+def _version(path: str, told: "ObjectMeta") -> Version:
+    """Raise BadGatewayError for an object that cannot be pinned."""
+    revision = revision_of(told["size"], told["e_tag"])
+    if revision is None:
+        raise BadGatewayError("The object store tells no versions apart.")
+    return Version(
+        path, str(told["e_tag"]), revision, told["size"], told["last_modified"].timestamp()
+    )
+
+
+def _check(told: "ObjectMeta", given: tuple[int, ...], version: Version, span: Span) -> None:
+    """Compare an answer with what was asked for. Raises ChangedError, _WrongSpanError."""
+    if revision_of(told["size"], told["e_tag"]) != version.revision:
+        raise ChangedError("The object was replaced.")  # by a store that knows no If-Match
+    if given != (span.start, span.end):
+        raise _WrongSpanError(f"bytes {given} instead of {(span.start, span.end)}")
+
+
+def _count(chunk: bytes, most: int) -> int:
+    """Give the bytes that came. Raises _WrongSpanError for none, or too many."""
+    if not 0 < len(chunk) <= most:
+        raise _WrongSpanError(f"{len(chunk)} bytes where {most} were to come")
+    return len(chunk)
+
+
+def _judge(error: Exception, missing: str | None) -> tuple[str, Exception, str]:
+    """Say in a word what went wrong; and to the client; and to the operator.
+
+    `missing` is what the client is told of an object that is not there; without it, one that was
+    there is there no more.
+    """
+    text = str(error)
+    kind = match[1] if (match := _KIND.search(text)) else None
+    code = status(error)
+    detail = reason(error) or type(error).__name__
+    if isinstance(error, (ReelayError, BrokenResponseError)):
+        outcome = "changed" if isinstance(error, ChangedError) else "unpinned"
+        return outcome, error, detail
+    if isinstance(error, (FileNotFoundError, ValueError)):  # ValueError: not even the name of one
+        if missing is not None:
+            return "missing", NotFoundError(missing), detail
+        return "changed", ChangedError("The object is there no more."), detail
+    if isinstance(error, PreconditionError):
+        return "changed", ChangedError("The object was replaced."), detail
+    if isinstance(error, (PermissionDeniedError, UnauthenticatedError)) or code in {401, 403}:
+        return "denied", BadGatewayError("The object store refuses to give this."), detail
+    if isinstance(error, TimeoutError) or kind == "Timeout" or _LATE.search(text):
+        return "timeout", GatewayTimeoutError("The object store takes too long."), detail
+    if isinstance(error, _WrongSpanError):
+        told = "The object store gave other bytes than were asked for."
+        return "wrong", BadGatewayError(told), detail
+    if kind == "Connect":
+        return "unreachable", BadGatewayError("The object store cannot be reached."), detail
+    return "failed", BadGatewayError("The object store failed."), detail

@@ -1,0 +1,182 @@
+"""Object stores, by a URL and the environment: S3 and what speaks like it, Google's, Azure's.
+Law: the client of a store is imported here alone, and only where there is a store to ask."""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+# A bucket's or container's name, and a prefix: no query and no password, which logs would tell.
+_URL = re.compile(r"(?:s3|gs|az)://([A-Za-z0-9][A-Za-z0-9._-]{1,221})(/[^?#\x00-\x20\x7f]*)?")
+
+_SCHEME = re.compile(r"[A-Za-z0-9+]+://")
+
+# What there is to be said of each kind of store, as its own tools call it. The client finds by
+# itself what the platform has put into the environment for its identity (AWS_ROLE_ARN and
+# AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_CREDENTIALS_…, GOOGLE_APPLICATION_CREDENTIALS …).
+_VARIABLES = {
+    "s3": {
+        "AWS_ACCESS_KEY_ID": "access_key_id",
+        "AWS_SECRET_ACCESS_KEY": "secret_access_key",
+        "AWS_SESSION_TOKEN": "session_token",
+        "AWS_DEFAULT_REGION": "region",
+        "AWS_REGION": "region",
+        "AWS_ENDPOINT_URL": "endpoint",
+        "AWS_ENDPOINT_URL_S3": "endpoint",
+    },
+    "gs": {"GOOGLE_SERVICE_ACCOUNT_KEY": "service_account_key"},
+    "az": {
+        "AZURE_STORAGE_ACCOUNT_NAME": "account_name",
+        "AZURE_STORAGE_ACCOUNT_KEY": "account_key",
+    },
+}
+
+TIMEOUT = 10.0
+"""Seconds that a store may take for an answer, tries included, or between two pieces of it."""
+
+# A store's 5xx, a refused and a broken connection, and half of TIMEOUT without a byte are tried
+# again: at most so often, after pauses that double and vary by chance, as AWS's builders' library
+# ("Timeouts, retries, and backoff with jitter") has it, so that replicas do not come all at once.
+_RETRIES = 3
+_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(milliseconds=100), timedelta(seconds=2)
+
+# Some stores leave out the quotes.
+_STRONG = re.compile(r'"?([\x21\x23-\x7e\x80-\xff]+)"?')
+_HEXADECIMAL = re.compile(r"[0-9a-f]{8,64}")
+
+_STATUS = re.compile(r"non-2xx status code: ([0-9]{3})")
+_WRONG = {
+    401: "the store refuses these credentials",
+    403: "the store refuses these credentials",
+    404: "there is no such bucket",
+}
+
+
+class StoreError(Exception):
+    """A store that cannot be used; the text names the variable, and says what is wrong with it."""
+
+
+def is_store(text: str) -> bool:
+    """Whether this is meant for a URL, and not for a folder."""
+    return _SCHEME.match(text) is not None
+
+
+def check_url(url: str) -> str:
+    """Give the URL of a store, without a slash at its end. Raises ValueError."""
+    if _URL.fullmatch(url) is None:
+        raise ValueError(
+            "should be a folder, or a bucket such as s3://bucket or s3://bucket/prefix "
+            "(gs:// and az:// likewise)"
+        )
+    return url.rstrip("/")
+
+
+def open_store(url: str, environ: Mapping[str, str], *, timeout: float = TIMEOUT) -> "ObjectStore":
+    """Give a store's client. Nothing is asked of the store yet.
+
+    `environ` has the standard variables (AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID …), each
+    also as NAME_FILE, naming a file that holds the value. `timeout` is in seconds. Raises
+    StoreError.
+    """
+    try:
+        check_url(url)
+    except ValueError as error:
+        raise StoreError(f"{url!r}: {error}") from error
+    try:
+        from obstore.exceptions import BaseError  # noqa: PLC0415 # an extra, which may be missing
+        from obstore.store import from_url  # noqa: PLC0415
+    except ImportError as error:
+        raise StoreError(
+            f"{url!r}: needs the extra `objects`: pip install 'reelay[objects]'"
+        ) from error
+    config = _config(url.partition(":")[0], environ)
+    if not (endpoint := config.get("endpoint", "https://")).startswith(("http://", "https://")):
+        raise StoreError(f"AWS_ENDPOINT_URL={endpoint!r}: should begin with http:// or https://")
+    try:
+        return from_url(
+            url,
+            config=cast("Any", config),
+            client_options={
+                "allow_http": endpoint.startswith("http://"),
+                "connect_timeout": timedelta(seconds=timeout / 2),
+                "read_timeout": timedelta(seconds=timeout / 2),
+                # Of the whole: an answer goes on for as long as its reader takes it.
+                "timeout": timedelta(days=1),
+                "pool_idle_timeout": timedelta(seconds=50),  # S3 and Swift close theirs after 60
+            },
+            retry_config={
+                "max_retries": _RETRIES,
+                "retry_timeout": timedelta(seconds=timeout),
+                "backoff": {"init_backoff": _FIRST_PAUSE, "max_backoff": _LONGEST_PAUSE, "base": 2},
+            },
+        )
+    except (BaseError, ValueError) as error:
+        raise StoreError(f"{url!r}: {reason(error)}") from error
+
+
+def check_store(url: str, environ: Mapping[str, str], *, timeout: float = TIMEOUT) -> None:
+    """Ask a store whether there is such a bucket, and whether it may be listed. Blocks.
+
+    Raises StoreError.
+    """
+    store = open_store(url, environ, timeout=timeout)
+    from obstore.exceptions import BaseError  # noqa: PLC0415 # it is there, or there is no store
+
+    try:
+        for _ in store.list(chunk_size=1):
+            break
+    except (BaseError, OSError) as error:
+        wrong = _WRONG.get(status(error), "the store cannot be asked")
+        raise StoreError(f"{url!r}: {wrong}: {reason(error)}") from error
+
+
+def revision_of(size: int, e_tag: str | None) -> str | None:
+    """Make a revision of what a store says of an object, in the alphabet that the edge knows.
+
+    That is the size, in bytes, and the entity tag; one that is not hexadecimal, as of what was
+    uploaded in parts, by its SHA-256. None where there is no strong one: nothing can be pinned then
+    (RFC 9110 §13.1.1).
+    """
+    match = _STRONG.fullmatch(e_tag or "")
+    if match is None:
+        return None
+    tag = match[1] if _HEXADECIMAL.fullmatch(match[1]) else sha256(match[1].encode()).hexdigest()
+    return f"{size:x}-{tag}"
+
+
+def status(error: BaseException) -> int:
+    """Give the status that a store has answered with, where its client tells; else 0.
+
+    Of a listing it says in its text alone what it has exceptions for elsewhere.
+    """
+    found = _STATUS.search(str(error))
+    return int(found[1]) if found else 0
+
+
+def reason(error: BaseException) -> str:
+    """Say in a line what the client of a store says in many."""
+    return " ".join(str(error).partition("\n\nDebug source")[0].split())[:500]
+
+
+def _config(scheme: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Read what the environment says of a kind of store; the later of two of a kind counts."""
+    found = {}
+    for variable, key in _VARIABLES[scheme].items():
+        file = f"{variable}_FILE"
+        if variable in environ and file in environ:
+            raise StoreError(f"{variable} and {file} are both set: only one may be")
+        if file in environ:
+            try:
+                found[key] = Path(environ[file]).read_text(encoding="utf-8").strip()
+            except (OSError, ValueError) as error:
+                raise StoreError(
+                    f"{file}={environ[file]!r}: the file cannot be read: {error}"
+                ) from error
+        elif environ.get(variable):
+            found[key] = environ[variable]
+    return found

@@ -1,0 +1,226 @@
+"""The library over a bucket of a real object store: listed, probed, things made of its films."""
+
+import io
+import json
+import subprocess
+import sys
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from films import AAC, H264, ffmpeg
+from object_store import Bucket, Swift
+from PIL import Image
+from server import Server, environment, serve, until
+from swift_container import path_of
+from told import KINDS, until_derived, video
+from way import Way
+from wire import ask
+
+from service.library.places import Located
+from service.library.probe import ProbeProblem, Prober
+from service.library.video import Metadata
+from service.storage.stores import revision_of
+
+MIB = 1 << 20
+SRT = b"1\n00:00:01,000 --> 00:00:02,500\nGr\xfc\xdfe\n"
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Make a film whose index is at the end, behind 20 MB of media data."""
+    file = tmp_path_factory.mktemp("films") / "film.mp4"
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=10:duration=20")
+    sound = ("-f", "lavfi", "-i", "sine=duration=20")
+    return ffmpeg(file, *picture, *sound, *H264, "-g", "10", *AAC).read_bytes()
+
+
+def png(colour: str) -> bytes:
+    data = io.BytesIO()
+    Image.new("RGB", (300, 200), colour).save(data, "PNG")
+    return data.getvalue()
+
+
+def on(
+    bucket: Bucket, tmp_path: Path, derived: str | None = None
+) -> AbstractContextManager[Server]:
+    """Serve a bucket; what is derived is kept in a folder, or at this URL."""
+    return serve(
+        tmp_path / "media",
+        environ=bucket.environ(),
+        MEDIA=bucket.url,
+        DERIVED=derived or str(tmp_path / "derived"),
+        RESCAN_INTERVAL="1",
+    )
+
+
+def listed(server: Server) -> dict[str, Any]:
+    answer = ask(server.base, "/api/videos?limit=100")
+    assert answer.status == 200
+    return {told["path"]: told for told in json.loads(answer.body)["videos"]}
+
+
+def fill(bucket: Bucket, count: int) -> None:
+    """Have the bucket list so many objects more."""
+    folder = bucket.swift.container.log.parent
+    script = Path(__file__).parents[1] / "swift_container.py"
+    subprocess.run([sys.executable, script, folder, bucket.name, str(count)], check=True)
+
+
+def test_ten_thousand_objects_are_listed_and_the_next_one_too(
+    bucket: Bucket, tmp_path: Path, film: bytes
+) -> None:
+    fill(bucket, 10_000)
+    with on(bucket, tmp_path) as server:
+        answer = json.loads(ask(server.base, "/api/videos?limit=1").body)
+        assert answer["total"] == 10_000
+        last = video(server, path_of(9_999))
+        assert last["size"] == 1000
+        bucket.put("new.mp4", film)
+        until(
+            lambda: ask(server.base, "/api/videos/new.mp4").status == 200 or None,
+            "the new one is listed",
+        )
+        assert json.loads(ask(server.base, "/api/videos?limit=1").body)["total"] == 10_001
+
+
+def test_films_are_probed_and_things_made_of_them_and_of_what_lies_beside(
+    bucket: Bucket, tmp_path: Path, film: bytes
+) -> None:
+    bucket.put("a b/Grüße.mp4", film)
+    bucket.put("a b/Grüße.de.srt", SRT)
+    bucket.put("a b/Grüße.png", png("red"))
+    bucket.put("broken.mp4", bytes(100_000))
+    bucket.put("notes.txt", b"no film")
+    local = tmp_path / "local"
+    local.mkdir()
+    (local / "Grüße.mp4").write_bytes(film)
+    with on(bucket, tmp_path) as server, serve(local) as reference:
+        told = until_derived(server, "a b/Grüße.mp4", "broken.mp4")
+        assert set(listed(server)) == {"a b/Grüße.mp4", "broken.mp4"}
+        assert told["broken.mp4"]["state"] == "failed"
+        assert "zeros" in told["broken.mp4"]["problem"]
+        one = told["a b/Grüße.mp4"]
+        same = until_derived(reference, "Grüße.mp4")["Grüße.mp4"]
+        assert one["metadata"] == same["metadata"]
+        assert {one[kind]["state"] for kind in KINDS} == {"ready"}
+        (track,) = one["captions"]["tracks"]
+        assert "Grüße" in ask(server.base, track["url"]).body.decode()
+        picture = Image.open(io.BytesIO(ask(server.base, one["poster"]["pictures"][0]["url"]).body))
+        assert picture.size == (300, 200)
+        tiles = [ask(of.base, told["storyboard"]["url"]).body.decode().count("#xywh")
+                 for of, told in ((server, one), (reference, same))]  # fmt: skip
+        assert tiles[0] == tiles[1] > 10
+
+
+def test_what_is_replaced_comes_or_goes_is_seen(
+    bucket: Bucket, tmp_path: Path, film: bytes
+) -> None:
+    bucket.put("film.mp4", film, age=3600)
+    with on(bucket, tmp_path) as server:
+        before = until_derived(server, "film.mp4")["film.mp4"]
+        bucket.put("film.mp4", film + bytes(8), age=1800)
+        until(
+            lambda: video(server, "film.mp4")["revision"] != before["revision"] or None,
+            "the new version is listed",
+        )
+        after = until_derived(server, "film.mp4")["film.mp4"]
+        assert after["metadata"]["duration"] == before["metadata"]["duration"]
+        assert after["poster"]["pictures"][0]["url"] != before["poster"]["pictures"][0]["url"]
+        bucket.put("film.png", png("blue"))
+        until(
+            lambda: (
+                until_derived(server, "film.mp4")["film.mp4"]["poster"]["pictures"][0]["width"]
+                == 300
+                or None
+            ),
+            "the image beside it is its poster",
+        )
+        bucket.delete("film.mp4")
+        until(lambda: listed(server) == {} or None, "it is gone")
+
+
+def lengthened(film: bytes, more: int) -> bytes:
+    """Put so many bytes of nothing between the media data and the index behind them."""
+    index = film.rindex(b"moov") - 4
+    return film[:index] + more.to_bytes(4, "big") + b"free" + bytes(more - 8) + film[index:]
+
+
+async def test_a_process_reads_of_a_film_what_it_needs(
+    bucket: Bucket, film: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = lengthened(film, 40 * MIB)
+    revision = revision_of(len(data), bucket.put("film.mp4", data))
+    assert revision
+    prober = Prober()
+    with Way(bucket.swift.proxy.port) as way:
+        for name, value in bucket.environ(way.endpoint).items():
+            monkeypatch.setenv(name, value)
+        told = await prober.probe(Located(bucket.url, "film.mp4", revision))
+        gone = await prober.probe(Located(bucket.url, "film.mp4", revision + "0"))
+    await prober.close()
+    assert isinstance(told, Metadata)
+    assert told.index_at_front is False
+    # The beginning, the index, and from where the first frames are: the media data has some MB.
+    assert 100_000 < way.received < 2 * MIB
+    assert isinstance(gone, ProbeProblem)
+    assert (gone.reason, gone.lasting) == ("The file is gone.", False)
+
+
+def test_replicas_share_what_one_of_them_has_learned(
+    bucket: Bucket, swift: Swift, tmp_path: Path, film: bytes
+) -> None:
+    for number in range(4):
+        bucket.put(f"{number}.mp4", film + bytes(number))
+    paths = [f"{number}.mp4" for number in range(4)]
+    shared = swift.bucket("derived").url
+    with ExitStack() as stack:
+        replicas = [stack.enter_context(on(bucket, tmp_path, shared)) for _ in range(2)]
+        one, other = (until_derived(replica, *paths) for replica in replicas)
+        assert one == other
+        made = sum(replica.metric("reelay_derivations_total") for replica in replicas)
+        assert 8 <= made <= 10  # Swift looks before it writes: two may claim at once
+    with on(bucket, tmp_path, shared) as server:
+        assert until_derived(server, *paths) == one
+        assert server.metric("reelay_probes_total") == 0
+        assert server.metric("reelay_derivations_total") == 0
+
+
+def test_what_failed_because_the_store_did_is_tried_again(
+    bucket: Bucket, tmp_path: Path, film: bytes
+) -> None:
+    swift = bucket.swift
+    bucket.put("film.mp4", film)
+    bucket.put("broken.mp4", bytes(100_000))
+    for node in swift.objects:
+        node.stop()  # it lists them, and has none of them
+    with on(bucket, tmp_path) as server:
+        until(lambda: video(server, "film.mp4")["problem"], "the probe fails")
+        assert "the store failed" in video(server, "film.mp4")["problem"]
+        swift.start()
+        until(lambda: video(server, "film.mp4")["state"] == "probed" or None, "it is probed again")
+        until(lambda: "zeros" in video(server, "broken.mp4")["problem"] or None, "so is this")
+        before = server.metric("reelay_probes_total")
+        scans = server.metric("reelay_scans_total")
+        until(lambda: server.metric("reelay_scans_total") > scans + 20 or None, "it is looked at")
+        assert server.metric("reelay_probes_total") == before  # what is the file's fault stays
+
+
+def test_the_doctor_examines_a_bucket(bucket: Bucket, tmp_path: Path, film: bytes) -> None:
+    bucket.put("in/film.mp4", film)
+    bucket.put("broken.mp4", bytes(100_000))
+    done = subprocess.run(
+        [sys.executable, "-m", "service", "doctor"],
+        env=environment(tmp_path / "media", MEDIA=bucket.url) | bucket.environ(),
+        cwd=Path(__file__).parents[2],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "broken.mp4"
+    assert lines[1].startswith("  unplayable: ")
+    assert lines[-1].startswith("2 examined: 1 will not play")

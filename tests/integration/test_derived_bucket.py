@@ -1,0 +1,135 @@
+"""What is derived, kept in a real object store that replicas share."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import obstore
+import pytest
+from films import ffmpeg
+from object_store import Bucket as Made
+from server import Server, serve, until, write
+from told import KINDS, until_derived
+from wire import ask
+
+HOUR = 3600
+SRT = b"1\n00:00:01,000 --> 00:00:02,500\nGr\xfc\xdfe\n"
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    file = tmp_path_factory.mktemp("films") / "film.mp4"
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=10:duration=6")
+    return ffmpeg(file, *picture, "-c:v", "libx264", "-g", "10").read_bytes()
+
+
+@pytest.fixture
+def media(tmp_path: Path, film: bytes) -> Path:
+    """Give a folder of six films, one with captions."""
+    folder = tmp_path / "media"
+    for number in range(6):
+        write(folder, f"{number}.mp4", film, HOUR + number)
+    write(folder, "0.de.srt", SRT)
+    return folder
+
+
+PATHS = [f"{number}.mp4" for number in range(6)]
+MADE = 2 * len(PATHS) + 1  # a poster and a storyboard of each, and the captions of one
+
+
+@pytest.fixture
+def shared(bucket: Made, monkeypatch: pytest.MonkeyPatch) -> Made:
+    """Give a bucket that services started now may use."""
+    for name, value in bucket.environ().items():
+        monkeypatch.setenv(name, value)
+    return bucket
+
+
+def keys(bucket: Made, prefix: str = "") -> set[str]:
+    found = {told["path"] for page in obstore.list(bucket.store, prefix or None) for told in page}
+    return {key for key in found if not key.startswith(("claims/", "used/"))}
+
+
+def derivations(server: Server) -> float:
+    return server.metric("reelay_derivations_total")
+
+
+def pictures(server: Server, told: dict[str, Any]) -> dict[str, bytes]:
+    """Give every picture and text that is told of, by its address."""
+    urls = []
+    for video in told.values():
+        urls += [picture["url"] for picture in video["poster"]["pictures"]]
+        urls += [track["url"] for track in video["captions"]["tracks"]]
+        urls.append(video["storyboard"]["url"])
+    answers = {url: ask(server.base, url) for url in urls}
+    assert {answer.status for answer in answers.values()} == {200}
+    return {url: answer.body for url, answer in answers.items()}
+
+
+def test_two_replicas_make_each_thing_once_and_give_the_same_bytes(
+    media: Path, shared: Made
+) -> None:
+    with ExitStack() as stack:
+        replicas = [stack.enter_context(serve(media, DERIVED=shared.url)) for _ in range(2)]
+        one, other = (until_derived(replica, *PATHS) for replica in replicas)
+        assert one == other
+        given = [pictures(replica, one) for replica in replicas]
+        assert given[0] == given[1]
+        made = [derivations(replica) for replica in replicas]
+        probed = [replica.metric("reelay_probes_total") for replica in replicas]
+    assert min(made) > 0
+    # Swift looks before it writes: two that claim within the same few milliseconds both may.
+    assert MADE <= sum(made) <= MADE + 2
+    assert len(PATHS) <= sum(probed) <= len(PATHS) + 3
+    assert len(keys(shared)) == MADE + len(PATHS)
+    assert not (media.parent / "derived").exists()
+
+
+def test_a_new_replica_starts_warm(media: Path, shared: Made) -> None:
+    with serve(media, DERIVED=shared.url) as server:
+        before = until_derived(server, *PATHS)
+        given = pictures(server, before)
+    with serve(media, DERIVED=shared.url) as server:
+        assert until_derived(server, *PATHS) == before
+        assert pictures(server, before) == given
+        assert server.metric("reelay_probes_total") == 0
+        assert derivations(server) == 0
+
+
+def test_what_a_killed_replica_had_claimed_is_made_by_the_next(media: Path, shared: Made) -> None:
+    for path in PATHS[1:]:
+        (media / path).unlink()
+    (media / "0.de.srt").unlink()
+
+    def claimed() -> set[str]:
+        return {told["path"] for page in obstore.list(shared.store, "claims") for told in page}
+
+    with serve(media, DERIVED=shared.url) as server:
+        until(lambda: claimed() or None, "something is claimed", pause=0)
+        server.process.kill()
+        server.process.wait()
+    assert len(claimed()) == 1
+    with serve(media, DERIVED=shared.url) as server:
+        told = until_derived(server, PATHS[0])[PATHS[0]]
+        assert {told[kind]["state"] for kind in KINDS} == {"ready", "none"}
+    assert claimed() == set()
+
+
+@pytest.mark.parametrize("harm", ["damaged", "cut off", "lost"])
+def test_what_was_harmed_is_made_again_as_it_was(media: Path, shared: Made, harm: str) -> None:
+    with serve(media, DERIVED=shared.url) as server:
+        url = until_derived(server, *PATHS)[PATHS[0]]["poster"]["pictures"][0]["url"]
+        good = ask(server.base, url).body
+        key = f"poster/{url.partition('?v=')[2].partition('&')[0]}"
+        whole = bytes(obstore.get(shared.store, key).bytes())
+    if harm == "lost":
+        obstore.delete(shared.store, key)
+    else:
+        at = whole.index(good) + 50
+        spoilt = whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :]
+        obstore.put(shared.store, key, spoilt if harm == "damaged" else whole[:-1])
+    with serve(media, DERIVED=shared.url) as server:
+        until(lambda: ask(server.base, url).status == 200 or None, "it is there again")
+        assert ask(server.base, url).body == good
+        assert derivations(server) == 1
+    assert bytes(obstore.get(shared.store, key).bytes()) == whole

@@ -1,0 +1,323 @@
+"""A real object store: OpenStack Swift with its S3 API, three object servers on loopback.
+Each object is on all three of them, so that any one is enough to read it."""
+
+import contextlib
+import getpass
+import http.client
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import obstore
+import pytest
+from obstore.store import S3Store
+from server import free_port, until
+from wire import ask
+
+from service.storage.stores import open_store
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+ACCESS_KEY, SECRET_KEY, REGION = "test:tester", "testing", "us-east-1"
+OBJECT_SERVERS = 3
+
+_PIPELINE = "catch_errors gatekeeper healthcheck s3api tempauth slo proxy-server"
+_STORAGE = """
+[DEFAULT]
+bind_ip = 127.0.0.1
+bind_port = {port}
+workers = 0
+user = {user}
+swift_dir = {folder}
+devices = {folder}/devices
+mount_check = false
+fallocate_reserve = 0
+
+[pipeline:main]
+pipeline = healthcheck {kind}-server
+
+[app:{kind}-server]
+use = egg:swift#{kind}
+
+[filter:healthcheck]
+use = egg:swift#healthcheck
+"""
+_PROXY = f"""
+[DEFAULT]
+bind_ip = 127.0.0.1
+bind_port = {{port}}
+workers = 0
+user = {{user}}
+swift_dir = {{folder}}
+
+[pipeline:main]
+pipeline = {_PIPELINE}
+
+[app:proxy-server]
+use = egg:swift#proxy
+account_autocreate = true
+allow_account_management = true
+node_timeout = 5
+conn_timeout = 0.5
+# An object server that was away is asked again at once when it is back.
+error_suppression_limit = 1000000
+
+[filter:catch_errors]
+use = egg:swift#catch_errors
+
+[filter:gatekeeper]
+use = egg:swift#gatekeeper
+# So that a test can say when an object was written.
+shunt_inbound_x_timestamp = false
+
+[filter:healthcheck]
+use = egg:swift#healthcheck
+
+[filter:s3api]
+use = egg:swift#s3api
+location = {REGION}
+s3_acl = false
+dns_compliant_bucket_names = false
+# An object of the year 1994 is asked for by a test of today.
+allowable_clock_skew = 900
+
+[filter:tempauth]
+use = egg:swift#tempauth
+user_test_tester = {SECRET_KEY} .admin
+
+[filter:slo]
+use = egg:swift#slo
+"""
+
+
+class Node:
+    """One process of the store, at a port that stays its own."""
+
+    def __init__(self, folder: Path, kind: str, port: int, name: str) -> None:
+        self.name = name
+        self.port = port
+        self._folder = folder
+        self._kind = kind
+        self._process: subprocess.Popen[bytes] | None = None
+        template = _PROXY if kind == "proxy" else _STORAGE
+        self._configuration = folder / f"{name}.conf"
+        self._configuration.write_text(
+            template.format(port=port, folder=folder, kind=kind, user=getpass.getuser())
+        )
+
+    @property
+    def log(self) -> Path:
+        """What it has said."""
+        return self._folder / f"{self.name}.log"
+
+    @property
+    def pid(self) -> int:
+        """Its process's. It must run."""
+        assert self._process, f"{self.name} does not run"
+        return self._process.pid
+
+    def start(self) -> None:
+        """Run it, if it does not run."""
+        if self._process is None:
+            with self.log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    _command(self._folder, self._kind, str(self._configuration)),
+                    stdout=log,
+                    stderr=log,
+                )
+
+    def wait(self) -> None:
+        """Wait until it answers."""
+        until(self._answers, f"{self.name} answers")
+
+    def stop(self) -> None:
+        """Kill it, as a machine that loses its power goes."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+            process.wait()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let it do nothing, without its connections being closed."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
+
+    def _answers(self) -> bool | None:
+        assert self._process, self.name
+        assert self._process.poll() is None, self.log.read_text(errors="replace")
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", "/healthcheck")
+            return connection.getresponse().status == 200 or None
+        except OSError:
+            return None
+        finally:
+            connection.close()
+
+
+class Swift:
+    """The store: its processes, and how to ask it."""
+
+    def __init__(self, folder: Path) -> None:
+        ports = [free_port() for _ in range(3 + OBJECT_SERVERS)]
+        self.proxy = Node(folder, "proxy", ports[0], "proxy")
+        self.account = Node(folder, "account", ports[1], "account")
+        self.container = Node(folder, "container", ports[2], "container")
+        self.objects = [
+            Node(folder, "object", port, f"object{number}") for number, port in enumerate(ports[3:])
+        ]
+        self._numbers = itertools.count()
+        (folder / "swift.conf").write_text("[swift-hash]\nswift_hash_path_suffix = test\n")
+        for device in ("account0", "container0", *(node.name for node in self.objects)):
+            (folder / "devices" / device).mkdir(parents=True)
+        subprocess.run(_command(folder, "rings", *map(str, ports[1:])), check=True)
+
+    @property
+    def nodes(self) -> list[Node]:
+        """Every process."""
+        return [self.account, self.container, *self.objects, self.proxy]
+
+    @property
+    def endpoint(self) -> str:
+        """Where its S3 API is."""
+        return f"http://127.0.0.1:{self.proxy.port}"
+
+    def environ(self, endpoint: str | None = None) -> dict[str, str]:
+        """Give what an environment says of it, or of it behind another endpoint."""
+        return {
+            "AWS_ENDPOINT_URL": endpoint or self.endpoint,
+            "AWS_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        }
+
+    def start(self) -> None:
+        """Run what does not run, and wait for it."""
+        for node in self.nodes:
+            node.start()
+        for node in self.nodes:
+            node.wait()
+
+    def stop(self) -> None:
+        """End every process."""
+        for node in reversed(self.nodes):
+            node.stop()
+
+    def client(self, bucket: str, prefix: str = "", **headers: str) -> S3Store:
+        """Give a client that sends these headers, too; underscores in them stand for dashes."""
+        return S3Store(
+            bucket,
+            prefix=prefix or None,
+            config={
+                "endpoint": self.endpoint,
+                "region": REGION,
+                "access_key_id": ACCESS_KEY,
+                "secret_access_key": SECRET_KEY,
+            },
+            client_options={
+                "allow_http": True,
+                "default_headers": {k.replace("_", "-"): v for k, v in headers.items()},
+            },
+        )
+
+    def bucket(self, prefix: str = "") -> "Bucket":
+        """Make a bucket that nothing else uses."""
+        name = f"bucket{next(self._numbers)}"
+        # The client makes no buckets, but signs the request that does.
+        url = obstore.sign(self.client(name), "PUT", "", timedelta(minutes=5))
+        made = ask(self.endpoint, url.removeprefix(self.endpoint), {"Content-Length": "0"}, "PUT")
+        assert made.status == 200, made.body
+        return Bucket(self, name, prefix)
+
+
+class Bucket:
+    """A bucket of the store, or what has a prefix in it."""
+
+    def __init__(self, swift: Swift, name: str, prefix: str = "") -> None:
+        self.swift = swift
+        self.name = name
+        self.prefix = prefix
+        self.url = f"s3://{name}/{prefix}".rstrip("/")
+
+    def environ(self, endpoint: str | None = None) -> dict[str, str]:
+        """Give what an environment says of the store it is in."""
+        return self.swift.environ(endpoint)
+
+    @property
+    def store(self) -> "ObjectStore":
+        """A client of it."""
+        return open_store(self.url, self.environ())
+
+    def put(self, key: str, data: bytes, *, age: float = 3600, at: float | None = None) -> str:
+        """Write an object that was last changed `age` seconds ago, or at a time; give its entity
+        tag, without quotes. The latest of those of a name stays, whenever it comes.
+        """
+        written = time.time() - age if at is None else at
+        client = self.swift.client(self.name, self.prefix, X_Timestamp=f"{written:.5f}")
+        tag = client.put(key, data, use_multipart=False)["e_tag"]
+        assert tag, "an object that was written later is there"
+        return tag.strip('"')
+
+    def delete(self, key: str) -> None:
+        """Remove an object."""
+        self.store.delete(key)
+
+
+def _command(folder: Path, *arguments: str) -> list[str]:
+    return [
+        sys.executable,
+        str(Path(__file__).with_name("swift_process.py")),
+        str(folder),
+        *arguments,
+    ]
+
+
+def takes_attributes(folder: Path) -> bool:
+    """Whether files there can have user attributes as long as Swift's, which keeps all that it
+    knows of an object in them.
+    """
+    probe = folder / "attributes"
+    probe.touch()
+    try:
+        os.setxattr(probe, "user.swift.metadata", bytes(2000))
+    except (AttributeError, OSError):
+        return False
+    else:
+        return True
+    finally:
+        probe.unlink()
+
+
+@pytest.fixture(scope="session")
+def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swift]:
+    """Run a store of its own for the tests of a session."""
+    folder = tmp_path_factory.mktemp("swift")
+    if not takes_attributes(folder):
+        said = f"Swift needs a file system with user extended attributes: {folder} has none"
+        (pytest.fail if os.environ.get("REELAY_REQUIRE_STACK") == "1" else pytest.skip)(said)
+    store = Swift(folder)
+    try:
+        store.start()
+        yield store
+    finally:
+        store.stop()
+
+
+@pytest.fixture
+def bucket(swift: Swift) -> Bucket:
+    """Give a bucket of the test's own."""
+    swift.start()  # another test may have killed some of it
+    return swift.bucket()

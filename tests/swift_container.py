@@ -1,0 +1,54 @@
+"""Writes thousands of objects into the listing of a bucket of Swift's, which has them nowhere else.
+To write each of them through the store would take minutes.
+
+python swift_container.py FOLDER BUCKET COUNT
+"""
+
+import hashlib
+import sys
+import time
+import warnings
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+warnings.simplefilter("ignore")  # as in swift_process.py
+
+SIZE = 1000  # bytes, as the listing has it
+
+
+def path_of(number: int) -> str:
+    """Name an object, a hundred in each folder."""
+    return f"{number // 100:03}/{number:05}.mp4"
+
+
+def main() -> None:
+    """Do what the arguments say."""
+    folder, bucket, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    utils: Any = import_module("swift.common.utils")
+    utils.SWIFT_CONF_FILE = f"{folder}/swift.conf"
+    backend: Any = import_module("swift.container.backend")
+    now = utils.Timestamp(time.time() - 3600).internal
+    for file in Path(folder, "devices", "container0").rglob("*.db"):
+        broker = backend.ContainerBroker(str(file))
+        if broker.get_info()["container"] == bucket:
+            broker.merge_items(
+                [
+                    {
+                        "name": (name := path_of(number)),
+                        "created_at": now,
+                        "size": SIZE,
+                        "content_type": "video/mp4",
+                        "etag": hashlib.md5(name.encode(), usedforsecurity=False).hexdigest(),
+                        "deleted": 0,
+                        "storage_policy_index": 0,
+                    }
+                    for number in range(count)
+                ]
+            )
+            return
+    sys.exit(f"{bucket}: there is no such bucket")
+
+
+if __name__ == "__main__":
+    main()

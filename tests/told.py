@@ -1,0 +1,29 @@
+"""What a service tells of its videos, asked for as a client does."""
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+from server import Server, until
+from wire import ask
+
+KINDS = ("poster", "captions", "storyboard")
+
+
+def video(server: Server, path: str) -> Any:
+    """Give what is told of one."""
+    answer = ask(server.base, f"/api/videos/{quote(path)}")
+    assert answer.status == 200, answer.body
+    return json.loads(answer.body)
+
+
+def until_derived(server: Server, *paths: str) -> dict[str, Any]:
+    """Wait until nothing waits any more for these videos; give what is told of them."""
+
+    def look() -> dict[str, Any] | None:
+        videos = {path: video(server, path) for path in paths}
+        states = {told[kind]["state"] for told in videos.values() for kind in KINDS}
+        return None if "waiting" in states else videos
+
+    told: dict[str, Any] = until(look, f"{paths} are derived")
+    return told

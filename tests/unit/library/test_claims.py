@@ -1,0 +1,125 @@
+"""Who makes what, among replicas that share a bucket."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import obstore
+import pytest
+from obstore.store import MemoryStore
+
+from service.library import claims as module
+from service.library.claims import Claims
+from service.storage.bucket import Bucket
+
+NAME = "0" * 32
+KEY = f"claims/{NAME}"
+PATIENCE = 30  # seconds, after which a test that waits for something fails
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """Give the seconds of the monotonic clock, to be set."""
+    now = [1000.0]
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "monotonic", lambda: now[0])
+        yield now
+
+
+def test_what_is_claimed_is_nobody_elses_until_it_is_let_go(store: MemoryStore) -> None:
+    one, other = Claims(Bucket(store)), Claims(Bucket(store))
+    mine = one.claim(NAME)
+    assert mine is not None
+    assert other.claim(NAME) is None
+    assert one.claim(NAME) is None
+    another = other.claim("1" * 32)
+    assert another is not None
+    another()
+    mine()
+    theirs = other.claim(NAME)
+    assert theirs is not None
+    theirs()
+
+
+def test_a_claim_that_nobody_renews_lapses_by_the_clock_of_who_looks(
+    store: MemoryStore, clock: list[float]
+) -> None:
+    obstore.put(store, KEY, b"of one that was killed")
+    claims = Claims(Bucket(store))
+    clock[0] += 1e6  # it may be as old as it will: it was never seen before
+    assert claims.claim(NAME) is None
+    clock[0] += module._LAPSE - 1  # noqa: SLF001
+    assert claims.claim(NAME) is None
+    clock[0] += 1
+    mine = claims.claim(NAME)
+    assert mine is not None
+    assert Claims(Bucket(store)).claim(NAME) is None
+    mine()
+
+
+def test_a_claim_that_is_renewed_does_not_lapse(
+    store: MemoryStore, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_RENEWAL", 0.01)
+    mine = Claims(Bucket(store)).claim(NAME)
+    assert mine is not None
+    other, seen = Claims(Bucket(store)), set[bytes]()
+    deadline = time.perf_counter() + PATIENCE
+    while len(seen) < 5:
+        clock[0] += module._LAPSE  # noqa: SLF001 # far more often than it should be renewed
+        seen.add(obstore.get(store, KEY).bytes().to_bytes())
+        assert time.perf_counter() < deadline
+        threading.Event().wait(0.05)
+        assert other.claim(NAME) is None
+    mine()
+    assert other.claim(NAME) is not None
+
+
+def test_one_of_many_that_come_at_once_has_it(store: MemoryStore) -> None:
+    start, given = threading.Barrier(8), []
+
+    def claim() -> None:
+        claims = Claims(Bucket(store))
+        start.wait(PATIENCE)
+        given.append(claims.claim(NAME))
+
+    threads = [threading.Thread(target=claim) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    held = [let_go for let_go in given if let_go is not None]
+    assert len(held) == 1
+    held[0]()
+
+
+def test_an_answer_that_was_lost_does_not_lose_the_claim(store: MemoryStore) -> None:
+    class Forgetful(Bucket):
+        """Keeps what it is given, and is asked again as if it had not."""
+
+        def create(self, key: str, data: bytes) -> bool:
+            super().create(key, data)
+            return super().create(key, data)
+
+    mine = Claims(Forgetful(store)).claim(NAME)
+    assert mine is not None
+    mine()
+
+
+def test_claims_of_the_dead_are_swept_away(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    obstore.put(store, KEY, b"of one that was killed")
+    claims = Claims(Bucket(store))
+    claims.sweep()
+    assert claims.claim(NAME) is None
+    monkeypatch.setattr(time, "time", lambda: 1e11)
+    claims.sweep()
+    mine = claims.claim(NAME)
+    assert mine is not None
+    mine()

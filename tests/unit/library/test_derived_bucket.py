@@ -1,0 +1,265 @@
+"""What is kept in a bucket comes back as from a folder; and does so with few requests."""
+
+import threading
+from collections.abc import Iterator, Sequence
+
+import obstore
+import pytest
+from obstore.store import LocalStore, MemoryStore
+from structlog.testing import capture_logs
+
+from service.library.derived import name_of
+from service.library.derived_bucket import DerivedBucket
+from service.storage.bucket import Bucket, Listed, Part
+
+ROOM = 1 << 30
+DAY = 86_400.0
+KIND = "poster"
+NAME = name_of(KIND, "sub/film.mp4", "3039-18ae2d7f2c3a4b00")
+KEY = f"{KIND}/{NAME}"
+FACTS = '{"width": 480, "title": "Ümläut 🎬"}'.encode()
+BLOBS = (b"\x00\xff" * 5000, b"", b"\n second \n")
+
+
+class Counted(Bucket):
+    """A bucket that notes what is asked of it, and in which objects can be as old as need be."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__(store)
+        self.asked: list[str] = []
+        self.ages: dict[str, float] = {}
+
+    def get(self, key: str, start: int, end: int, e_tag: str | None = None) -> Part:
+        self.asked.append(f"get {key}")
+        return super().get(key, start, end, e_tag)
+
+    def put(self, key: str, data: bytes) -> None:
+        self.asked.append(f"put {key}")
+        super().put(key, data)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        self.asked += [f"delete {key}" for key in keys]
+        super().delete(keys)
+
+    def list(self, prefix: str) -> Iterator[Listed]:
+        self.asked.append(f"list {prefix}")
+        for each in super().list(prefix):
+            yield each._replace(modified=each.modified - self.ages.get(each.key, 0.0))
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def bucket(store: MemoryStore) -> Counted:
+    return Counted(store)
+
+
+def read(derived: DerivedBucket, name: str = NAME) -> tuple[bytes | None, list[bytes | None]]:
+    return derived.load(KIND, name), [derived.blob(KIND, name, n) for n in range(len(BLOBS))]
+
+
+def keys(store: MemoryStore) -> set[str]:
+    return {told["path"] for page in obstore.list(store) for told in page}
+
+
+def test_what_is_kept_comes_back_as_it_was_to_every_replica(bucket: Counted) -> None:
+    one, other = DerivedBucket(bucket, ROOM), DerivedBucket(bucket, ROOM)
+    assert read(one) == (None, [None] * 3)
+    assert one.save(KIND, NAME, FACTS, BLOBS)
+    assert read(one) == (FACTS, list(BLOBS))
+    assert read(other) == (FACTS, list(BLOBS))
+    assert other.blob(KIND, NAME, 3) is None
+
+
+def test_facts_and_tables_may_be_longer_than_what_is_read_first(bucket: Counted) -> None:
+    derived, long = DerivedBucket(bucket, ROOM), b"x" * 200_000
+    derived.save(KIND, NAME, long, BLOBS)
+    assert read(derived) == (long, list(BLOBS))
+    derived.save(KIND, NAME, FACTS, [b"%d" % number for number in range(3000)])
+    assert derived.load(KIND, NAME) == FACTS
+    assert derived.blob(KIND, NAME, 2999) == b"2999"
+
+
+def test_every_damaged_or_missing_byte_is_noticed(store: MemoryStore) -> None:
+    DerivedBucket(Bucket(store), ROOM).save(KIND, NAME, FACTS, (b"abc", b"def"))
+    whole = obstore.get(store, KEY).bytes().to_bytes()
+    for at in range(len(whole)):
+        damaged_object = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+        told = []
+        for number in (-1, 0, 1):
+            obstore.put(store, KEY, damaged_object)  # it is dropped where it is seen to be damaged
+            fresh = DerivedBucket(Bucket(store), ROOM)
+            told.append(fresh.blob(KIND, NAME, number) if number >= 0 else fresh.load(KIND, NAME))
+        expected: list[bytes | None] = [FACTS, b"abc", b"def"]
+        if at < len(whole) - 6:
+            expected = [None] * 3
+        else:
+            expected[1 if at < len(whole) - 3 else 2] = None
+        assert told == expected, at
+        obstore.put(store, KEY, whole[:at])
+        assert DerivedBucket(Bucket(store), ROOM).load(KIND, NAME) is None, at
+
+
+def test_what_is_damaged_is_dropped_and_made_anew(store: MemoryStore) -> None:
+    derived = DerivedBucket(Bucket(store), ROOM)
+    derived.save(KIND, NAME, FACTS, [b"one"])
+    whole = obstore.get(store, KEY).bytes().to_bytes()
+    assert derived.load(KIND, NAME) == FACTS
+    obstore.put(store, KEY, whole[:-1] + b"?")
+    assert derived.blob(KIND, NAME, 0) is None
+    assert keys(store) == set()
+    derived.save(KIND, NAME, FACTS, [b"one"])
+    assert derived.blob(KIND, NAME, 0) == b"one"
+
+
+def test_what_another_replica_has_swept_away_is_not_there(store: MemoryStore) -> None:
+    derived = DerivedBucket(Bucket(store), ROOM)
+    derived.save(KIND, NAME, FACTS, [b"one", b"two"])
+    assert derived.blob(KIND, NAME, 0) == b"one"
+    obstore.delete(store, KEY)
+    assert derived.blob(KIND, NAME, 1) is None
+    assert derived.load(KIND, NAME) is None
+
+
+def test_a_store_that_fails_only_warns(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("store") / "bucket"
+    derived = DerivedBucket(Bucket(LocalStore(folder, mkdir=True)), ROOM)
+    derived.save(KIND, NAME, FACTS, [b"one"])
+    folder.rename(folder.with_name("away"))
+    folder.write_bytes(b"")  # a file where the folder was
+    with capture_logs() as lines:
+        assert not derived.save(KIND, NAME, FACTS)
+        assert derived.load(KIND, NAME) is None
+        assert derived.blob(KIND, NAME, 0) is None
+        derived.sweep()
+        with pytest.raises(OSError, match="the store failed"):
+            derived.claim(NAME)
+    assert {line["log_level"] for line in lines} == {"warning"}
+    folder.unlink()
+    folder.with_name("away").rename(folder)
+    assert derived.blob(KIND, NAME, 0) == b"one"
+
+
+# What it costs
+
+
+def test_a_page_of_posters_costs_requests_once(bucket: Counted) -> None:
+    names = [name_of(KIND, str(number)) for number in range(50)]
+    one, other = DerivedBucket(bucket, ROOM), DerivedBucket(bucket, ROOM)
+    for name in names:
+        one.save(KIND, name, FACTS, [name.encode() * 1000])
+    bucket.asked.clear()
+    for _ in range(3):
+        for name in names:
+            assert other.load(KIND, name) == FACTS
+            assert other.blob(KIND, name, 0) == name.encode() * 1000
+    assert len(bucket.asked) == 2 * len(names)
+
+
+def test_a_start_asks_for_what_there_is_and_for_nothing_else(bucket: Counted) -> None:
+    names = [name_of("metadata", str(number)) for number in range(400)]
+    there = names[::4]
+    one, fresh = DerivedBucket(bucket, ROOM), DerivedBucket(bucket, ROOM)
+    for name in there:
+        one.save("metadata", name, name.encode())
+    bucket.asked.clear()
+    fresh.fetch([("metadata", name) for name in names])
+    found = {name for name in names if fresh.load("metadata", name) == name.encode()}
+    assert found == set(there)
+    assert bucket.asked.count("list metadata") == 1
+    assert sorted(bucket.asked)[:-1] == sorted(f"get metadata/{name}" for name in there)
+
+
+def test_what_was_not_there_at_a_start_is_seen_when_it_is(bucket: Counted) -> None:
+    names = [name_of(KIND, str(number)) for number in range(100)]
+    one, fresh = DerivedBucket(bucket, ROOM), DerivedBucket(bucket, ROOM)
+    fresh.fetch([(KIND, name) for name in names])
+    assert fresh.load(KIND, names[0]) is None
+    one.save(KIND, names[0], FACTS)
+    assert fresh.load(KIND, names[0]) == FACTS
+
+
+# The bound
+
+
+def test_those_that_were_not_used_for_longest_make_room(
+    bucket: Counted, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [name_of(KIND, str(number)) for number in range(12)]
+    one, other = (DerivedBucket(bucket, 10 * 100_000) for _ in range(2))
+    for number, name in enumerate(names):
+        one.save(KIND, name, FACTS, [bytes(99_000)])
+        bucket.ages[f"{KIND}/{name}"] = DAY * (20 - number)
+    assert one.size > 10 * 100_000
+    other.load(KIND, names[0])  # which makes the oldest one the latest
+    other.blob(KIND, names[2], 0)
+    monkeypatch.setattr(other, "_limit", ROOM)
+    other.sweep()  # it tells of it
+    assert other.size > 12 * 99_000
+    one.sweep([(KIND, names[4])])
+    kept = {name for name in names if f"{KIND}/{name}" in keys(store)}
+    # Nine of them are less than nine tenths of what there may be.
+    assert kept == {names[0], names[2], names[4], *names[6:]}
+    assert 0 < one.size <= 10 * 100_000
+    fresh = DerivedBucket(bucket, ROOM)
+    assert {name for name in names if fresh.load(KIND, name)} == kept
+
+
+def test_a_sweep_of_what_fits_drops_nothing_and_leaves_what_is_not_ours(
+    bucket: Counted, store: MemoryStore
+) -> None:
+    derived = DerivedBucket(bucket, ROOM)
+    derived.save(KIND, NAME, FACTS, BLOBS)
+    obstore.put(store, "thesis.doc", b"x")
+    bucket.ages = {KEY: 3650 * DAY, "thesis.doc": 3650 * DAY}
+    derived.sweep()
+    assert keys(store) == {KEY, "thesis.doc"}
+    assert derived.size == len(obstore.get(store, KEY).bytes())
+    assert DerivedBucket(bucket, 1).is_full is False
+    tight = DerivedBucket(bucket, 1)
+    tight.sweep()
+    assert keys(store) == {"thesis.doc"}
+
+
+def test_use_is_noted_once_a_day_and_for_a_month(bucket: Counted, store: MemoryStore) -> None:
+    derived = DerivedBucket(bucket, 1)
+    bucket.ages = {}
+    derived.save(KIND, NAME, FACTS)
+    derived.load(KIND, NAME)
+    derived.sweep()
+    notes = [key for key in keys(store) if key.startswith("used/")]
+    assert len(notes) == 1
+    assert obstore.get(store, notes[0]).bytes().to_bytes() == bytes.fromhex(NAME)
+    derived.save(KIND, NAME, FACTS)
+    derived.load(KIND, NAME)
+    derived.sweep()
+    assert [key for key in keys(store) if key.startswith("used/")] == notes
+    bucket.ages[notes[0]] = 31 * DAY
+    derived.save(KIND, NAME, FACTS)
+    derived.sweep()
+    assert keys(store) == set()
+
+
+def test_two_writers_and_a_reader_never_see_half_of_it(store: MemoryStore) -> None:
+    versions = [(b"%d" % number, [bytes([number]) * 100_000]) for number in (1, 2)]
+    DerivedBucket(Bucket(store), ROOM).save(KIND, NAME, *versions[0])
+    start = threading.Barrier(2)
+
+    def write(number: int) -> None:
+        derived = DerivedBucket(Bucket(store), ROOM)
+        start.wait(30)
+        for _ in range(30):
+            derived.save(KIND, NAME, *versions[number])
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in (0, 1)]
+    for writer in writers:
+        writer.start()
+    seen = set()
+    while any(writer.is_alive() for writer in writers):
+        seen.add(DerivedBucket(Bucket(store), ROOM).load(KIND, NAME))
+    for writer in writers:
+        writer.join()
+    assert seen <= {facts for facts, _ in versions}

@@ -1,0 +1,180 @@
+"""Objects that are read as files are: the same bytes, and no more of them than need be."""
+
+import io
+from pathlib import Path
+
+import obstore
+import pytest
+from films import AAC, H264, ffmpeg
+from hypothesis import given
+from hypothesis import strategies as st
+from obstore.store import LocalStore, MemoryStore
+
+from service.library.inspection import metadata_of
+from service.library.poster import poster
+from service.storage.bucket import Bucket, Part
+from service.storage.object_file import open_object
+from service.storage.stores import revision_of
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+KEY = "films/film.mp4"
+
+
+class Counted(Bucket):
+    """A bucket that notes what is asked of it."""
+
+    def __init__(self, store: LocalStore | MemoryStore) -> None:
+        super().__init__(store)
+        self.lengths: list[int] = []
+
+    def get(self, key: str, start: int, end: int, e_tag: str | None = None) -> Part:
+        part = super().get(key, start, end, e_tag)
+        self.lengths.append(len(part.data))
+        return part
+
+
+def held(data: bytes) -> tuple[Counted, str]:
+    """Give a bucket with an object, and its revision."""
+    store = MemoryStore()
+    revision = revision_of(len(data), obstore.put(store, KEY, data)["e_tag"])
+    assert revision
+    return Counted(store), revision
+
+
+def some(size: int) -> bytes:
+    return b"".join(number.to_bytes(8, "big") for number in range(size // 8 + 1))[:size]
+
+
+LARGE = some(20 * MIB + 5)
+
+
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.one_of(st.integers(0, len(LARGE) + 10), st.just(len(LARGE) - 3)),
+            st.integers(1, 6),
+            st.integers(1, 300_000),
+        ),
+        max_size=12,
+    )
+)
+def test_bytes_are_the_objects_wherever_they_are_read(steps: list[tuple[int, int, int]]) -> None:
+    bucket, revision = held(LARGE)
+    file, size = open_object(bucket, KEY, revision)
+    assert size == len(LARGE)
+    for position, times, length in steps:
+        assert file.seek(position) == position
+        for number in range(times):
+            expected = LARGE[position + number * length :][:length]
+            assert file.read(length) == expected
+
+
+def test_it_is_read_to_its_end_and_no_further() -> None:
+    for size in (1, 4096, 64 * KIB, 64 * KIB + 1, 3 * MIB):
+        bucket, revision = held(LARGE[:size])
+        file, told = open_object(bucket, KEY, revision)
+        assert told == size
+        assert file.read() == LARGE[:size]
+        assert file.read(1) == b""
+        assert file.seek(-1, io.SEEK_END) == size - 1
+        assert file.read(5) == LARGE[size - 1 : size]
+        assert sum(bucket.lengths) <= size + 4096
+
+
+def test_who_reads_on_asks_seldom_and_who_reads_here_and_there_gets_little() -> None:
+    bucket, revision = held(LARGE)
+    file, _ = open_object(bucket, KEY, revision)
+    while file.read(32 * KIB):
+        pass
+    # 64 KiB first, then twice as much each time, up to 1 MiB.
+    assert bucket.lengths[:6] == [64 * KIB, 128 * KIB, 256 * KIB, 512 * KIB, MIB, MIB]
+    assert sum(bucket.lengths) == len(LARGE)
+    bucket.lengths.clear()
+    for place in range(MIB, 11 * MIB, MIB):
+        file.seek(place + 1)
+        assert file.read(1000) == LARGE[place + 1 : place + 1001]
+    assert sum(bucket.lengths) <= 10 * 2 * 4096
+
+
+def test_what_was_read_just_now_is_not_asked_for_again() -> None:
+    bucket, revision = held(LARGE)
+    file, _ = open_object(bucket, KEY, revision)
+    file.seek(10 * MIB)
+    file.read(4 * MIB)
+    asked = len(bucket.lengths)
+    file.seek(10 * MIB)
+    assert file.read(4 * MIB) == LARGE[10 * MIB : 14 * MIB]
+    file.seek(0)
+    assert file.read(100) == LARGE[:100]
+    assert len(bucket.lengths) == asked
+
+
+def test_of_a_replaced_object_no_byte_is_given() -> None:
+    store = MemoryStore()
+    revision = revision_of(len(LARGE), obstore.put(store, KEY, LARGE)["e_tag"])
+    bucket = Bucket(store)
+    file, _ = open_object(bucket, KEY, revision)
+    obstore.put(store, KEY, LARGE[::-1])
+    file.seek(5 * MIB)
+    with pytest.raises(FileNotFoundError):
+        file.read(1)
+    with pytest.raises(FileNotFoundError):
+        open_object(bucket, KEY, revision)
+    with pytest.raises(FileNotFoundError) as gone:
+        open_object(bucket, "films/other.mp4", None)
+    assert gone.value.filename == "films/other.mp4"
+
+
+# What films cost
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=64x36:rate=25:duration=10")
+    sound = ("-f", "lavfi", "-i", "sine=duration=10")
+    return ffmpeg(tmp_path_factory.mktemp("films") / "once.mp4", *picture, *sound, *H264, *AAC)
+
+
+def two_hours(once: Path, target: Path, size: int, *options: str) -> int:
+    """Make a film of two hours that has `size` bytes, most of them a hole in its media data.
+
+    Gives the length of its index.
+    """
+    film = ffmpeg(
+        target.with_suffix(".mov.mp4"), "-stream_loop", "719", "-i", once, "-c", "copy", *options
+    )
+    data = film.read_bytes()
+    film.unlink()
+    media = data.index(b"mdat") - 4
+    assert data[media - 4 : media] == b"free"  # room for a length of 64 bits
+    start, end = media - 8, media + int.from_bytes(data[media : media + 4], "big")
+    behind = data[end:]
+    header = (1).to_bytes(4, "big") + b"mdat" + (size - len(behind) - start).to_bytes(8, "big")
+    with target.open("wb") as file:
+        file.write(data[:start] + header + data[media + 8 : end])
+        file.seek(size - len(behind))
+        file.write(behind)
+        file.truncate(size)
+    return len(data) - (end - start)
+
+
+@pytest.mark.parametrize("where", ["front", "end"])
+def test_of_a_film_of_4_gib_a_few_mb_are_read(once: Path, tmp_path: Path, where: str) -> None:
+    film, size = tmp_path / "film.mp4", 4 * GIB + 12_345
+    options = ("-movflags", "+faststart") if where == "front" else ()
+    index = two_hours(once, film, size, *options)
+    assert 4 * MIB < index < 8 * MIB  # longer than those of most such films
+    bucket = Counted(LocalStore(tmp_path))
+    file, told_size = open_object(bucket, "film.mp4", None)
+    assert told_size == size
+    told = metadata_of(file, told_size)
+    assert told["duration"] == pytest.approx(7200, abs=10)
+    assert told["index_at_front"] is (where == "front")
+    with film.open("rb") as same:
+        assert metadata_of(same, size) == told
+    # The index once, the last request for it perhaps too long, and the first frames.
+    assert sum(bucket.lengths) < index + 2 * MIB
+    assert len(bucket.lengths) < 30
+    bucket.lengths.clear()
+    assert poster(open_object(bucket, "film.mp4", None)[0])
+    assert sum(bucket.lengths) < index + 4 * MIB

@@ -1,0 +1,50 @@
+"""A way to a server on this machine that counts what comes back on it."""
+
+import socket
+import threading
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+
+class Way:
+    """Passes connections on, from a port of its own."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.received = 0
+        """Bytes that came back, headers and all."""
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._to))
+                for one, other, counts in ((client, server, False), (server, client, True)):
+                    threading.Thread(
+                        target=self._pass_on, args=(one, other, counts), daemon=True
+                    ).start()
+
+    def _pass_on(self, one: socket.socket, other: socket.socket, counts: bool) -> None:  # noqa: FBT001 # one of two threads
+        with one, suppress(OSError):
+            while data := one.recv(1 << 16):
+                self.received += len(data) if counts else 0
+                other.sendall(data)
+            other.shutdown(socket.SHUT_WR)
