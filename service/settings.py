@@ -37,6 +37,7 @@ COMPOSE_ONLY = frozenset(
         "REQUESTS_PER_CLIENT",
         "HSTS_MAX_AGE",
         "PROXY_PROTOCOL",
+        "SERVICE",
         "ACME_EMAIL",
         "ACME_SERVER",
         "ACME_CA",

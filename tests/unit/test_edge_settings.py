@@ -48,6 +48,10 @@ def run(**settings: str) -> tuple[int, dict[str, str], str]:
         ("TRUSTED_PROXIES", " ::1 ,\t::/0\n", {"TRUSTED_GEO": "::1 1; ::/0 1; "}),
         ("TRUSTED_PROXIES", "1:2:3:4:5:6:7:8", {"TRUSTED_GEO": "1:2:3:4:5:6:7:8 1; "}),
         ("TRUSTED_PROXIES", "FE80::/10", {"TRUSTED_REAL_IP": "set_real_ip_from FE80::/10; "}),
+        ("SERVICE", "", {"SERVICE": "service:8000"}),
+        ("SERVICE", "service.reelay.svc.cluster.local:80",
+         {"SERVICE": "service.reelay.svc.cluster.local:80"}),
+        ("SERVICE", "192.0.2.7:65535", {"SERVICE": "192.0.2.7:65535"}),
         ("PROXY_PROTOCOL", "", {"PROXY_PROTOCOL": "", "REAL_IP_HEADER": "X-Forwarded-For"}),
         ("PROXY_PROTOCOL", "off", {"PROXY_PROTOCOL": "", "REAL_IP_HEADER": "X-Forwarded-For"}),
     ],
@@ -78,6 +82,11 @@ def test_the_proxy_protocol_is_spoken_with_those_that_are_trusted() -> None:
             "1.2.3.4/", "/8", "1.2.3.4/8/8", "1.2.3.4/x", "1.2.3.4;", "10.0.0.0/8; deny all",
             ":::", "1::2::3", ":1", "1:", "12345::", "::g", "::1/129", "1:2:3:4:5:6:7",
             "1:2:3:4:5:6:7:8:9", "${HOME}", "192.0.2.7, 192.0.2.8x",
+        ]),
+        ("SERVICE", [
+            "service", ":8000", "service:", "service:0", "service:08000", "service:65536",
+            "service:99999999999999999999", "http://service:8000", "service:8000/", "a b:1",
+            "service:8000;", "a..b:1", ".a:1", "-a:1", "[::1]:8000", "$(id):1",
         ]),
         ("PROXY_PROTOCOL", ["yes", "On", "1", "on"]),  # the last names nobody whom to believe
     ],
