@@ -40,6 +40,7 @@ from service.views.media import Door, Media, MediaViews
 from service.views.oembed import OembedView
 from service.views.openapi import JSONRoutes
 from service.views.ops import OpsViews
+from service.views.origins import Origins
 from service.views.phrases import duration
 from service.views.player import written
 from service.views.playlists import PlaylistViews
@@ -87,10 +88,11 @@ def create_app(settings: Settings) -> Quart:
     """Build the application. Its parts start and stop with the server (ASGI lifespan)."""
     metrics = Metrics()
     storage = _storage(settings, metrics)
-    if isinstance(storage, LocalStorage):
-        place = Place(root=storage.root)
-    else:
-        place = Place(store=str(settings.media))
+    place = (
+        Place(root=storage.root)
+        if isinstance(storage, LocalStorage)
+        else Place(store=str(settings.media))
+    )
     derived = _derived(settings)
     pool = Pool(settings.workers, pictures=True)
     maker = Maker(place, derived, pool, metrics)
@@ -178,6 +180,7 @@ def create_app(settings: Settings) -> Quart:
     for rule, name, view in routes:
         app.add_url_rule(rule, name, view, methods=["GET"], provide_automatic_options=False)
 
+    app.before_request(Origins(settings.trusted_proxies).note)
     _handle_everything(app, listed=settings.search_engines == "on")
     behind: Any = app.asgi_app
     media_server = Media(behind, doors, viewers, metrics, settings.max_partial_size)

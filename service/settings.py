@@ -1,6 +1,7 @@
 """The environment, read once into a frozen value. What is wrong stops the start, named."""
 
 import difflib
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ from service.storage.stores import TIMEOUT, check_url, is_store
 
 PREFIX = "REELAY_"
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 # Read by docker-compose.yml and the edge: they may stand in the same environment.
 COMPOSE_ONLY = frozenset(
     PREFIX + name
@@ -35,10 +38,10 @@ COMPOSE_ONLY = frozenset(
         "CONNECTIONS_PER_CLIENT",
         "REQUESTS_PER_CLIENT",
         "HSTS_MAX_AGE",
-        "TRUSTED_PROXIES",
         "PROXY_PROTOCOL",
         "EDGES",
         "EDGE_NAME",
+        "SERVICE",
         "ACME_EMAIL",
         "ACME_SERVER",
         "ACME_CA",
@@ -60,6 +63,9 @@ _LAST_PORT = 65535
 _ORIGIN = re.compile(
     r"https?://(?:\*\.)?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::(?:[0-9]{1,5}|\*))?", re.ASCII
 )
+
+# An address, or a network by its prefix's length. 10-settings.envsh, too, takes no other spelling.
+_NETWORK = re.compile(r"[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?", re.ASCII)
 
 # The least keeps the cost of a request small beside its bytes; the most is what an edge may have to
 # hold for one viewer. nginx/docker-entrypoint.d/10-settings.envsh has the same two.
@@ -124,6 +130,16 @@ def _media(text: object) -> Path | str:
     return folder.resolve()
 
 
+def _networks(text: object) -> tuple[Network, ...]:
+    words = str(text).replace(",", " ").split()
+    try:
+        if all(_NETWORK.fullmatch(word) for word in words):
+            return tuple(ipaddress.ip_network(word, strict=False) for word in words)
+    except ValueError:
+        pass
+    raise ValueError("should be addresses and networks such as 10.0.0.0/8, 2001:db8::7")
+
+
 def _embed_origins(text: object) -> str:
     words = str(text).replace(",", " ").split()
     if words in (["*"], ["none"]):
@@ -186,6 +202,9 @@ class Settings(BaseModel):
     )
     embed_origins: Annotated[str, BeforeValidator(_embed_origins)] = Field(
         default="*", description="The origins whose pages may embed the player: *, none, or a list"
+    )
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
+        default=(), description="Whose word is taken for how a client asked: addresses, networks"
     )
     search_engines: Literal["off", "on"] = Field(
         default="off", description="Whether search engines may list the pages"

@@ -1,31 +1,20 @@
 """Our own URLs. Every character of a file's name that means something in a URL is escaped."""
 
-import re
 from urllib.parse import quote, urlencode
 
-from quart import request
+from quart import g
 
 from service.library.video import Video
 from service.storage.fast_start import laid_out_revision
-
-# RFC 9110 §7.2. What has another character in it is no host that anybody has.
-_HOST = re.compile(r"(?:[A-Za-z0-9._~-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII)
 
 
 def absolute(url: str) -> str:
     """Add scheme and host to one of these, as the client knows them: for what is read elsewhere.
 
-    Both are what the client says, by way of the edge, which lets nobody but trusted proxies say
-    `X-Forwarded-Proto`. Asked directly, the service cannot know who does: whoever lies gets wrong
-    addresses, and nobody else gets the answer. Where there is no host that could be one, the URL
-    stays as it is.
+    `service/views/origins.py` says which they are. Where there is no host that could be one, the
+    URL stays as it is.
     """
-    host = request.headers.get("Host", "")
-    if _HOST.fullmatch(host) is None:
-        return url
-    forwarded = request.headers.get("X-Forwarded-Proto")
-    scheme = forwarded if forwarded in ("http", "https") else request.scheme
-    return f"{scheme}://{host}{url}"
+    return f"{g.origin}{url}"
 
 
 def watch(path: str) -> str:

@@ -36,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     write(media, "Odd/odd.mp4", odd)
     write(media, "Odd/odd.chapters.vtt", b"WEBVTT\n\n00:02.500 --> 00:05.000\nThe end\n")
     write(media, "Odd/sound.m4a", ffmpeg(media.parent / "a.m4a", "-i", CLIP, "-vn").read_bytes())
-    with serve(media) as one:
+    with serve(media, TRUSTED_PROXIES="127.0.0.1") as one:
 
         def derived() -> Any:
             videos = json.loads(ask(one.base, "/api/videos").body)["videos"]
@@ -106,6 +106,18 @@ def test_a_host_that_no_name_can_be_is_refused(server: Server, host: str) -> Non
         answer = get(server, target, Host=host)
         assert (answer.status, answer.body) == (400, b"The Host header names no host.\n")
     assert not server.logged("unexpected error")
+
+
+def test_of_nobody_trusted_the_word_is_not_taken(tmp_path: Path) -> None:
+    write(tmp_path / "media", "film.mp4", SAMPLE)
+    lie = {"Host": "a.example", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "b.example"}
+    for trusted in ("", "10.0.0.0/8, ::1"):
+        with serve(tmp_path / "media", TRUSTED_PROXIES=trusted) as one:
+            until(lambda: json.loads(ask(one.base, "/api/videos").body)["videos"] or None, "listed")
+            page = f"/oembed?url={quote('http://a.example/watch/film.mp4', safe='')}"
+            assert ask(one.base, page, lie).status == 200  # that page is one of ours
+            ((_, address),) = entries(ask(one.base, "/playlists/film.mp4.m3u", lie))
+            assert address.startswith("http://a.example/media/film.mp4")
 
 
 def test_a_folders_playlist_is_not_sent_elsewhere(server: Server) -> None:

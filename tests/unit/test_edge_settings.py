@@ -49,6 +49,10 @@ def run(**settings: str) -> tuple[int, dict[str, str], str]:
         ("TRUSTED_PROXIES", "1:2:3:4:5:6:7:8", {"TRUSTED_GEO": "1:2:3:4:5:6:7:8 1; "}),
         ("TRUSTED_PROXIES", "FE80::/10", {"TRUSTED_REAL_IP": "set_real_ip_from FE80::/10; "}),
         ("EDGES", "", {"EDGES": "", "THIS_EDGE": "", "LENDERS": "", "EDGES_SNIPPET": "one-edge"}),
+        ("SERVICE", "", {"SERVICE": "service:8000"}),
+        ("SERVICE", "service.reelay.svc.cluster.local:80",
+         {"SERVICE": "service.reelay.svc.cluster.local:80"}),
+        ("SERVICE", "192.0.2.7:65535", {"SERVICE": "192.0.2.7:65535"}),
         ("PROXY_PROTOCOL", "", {"PROXY_PROTOCOL": "", "REAL_IP_HEADER": "X-Forwarded-For"}),
         ("PROXY_PROTOCOL", "off", {"PROXY_PROTOCOL": "", "REAL_IP_HEADER": "X-Forwarded-For"}),
     ],
@@ -122,6 +126,11 @@ def test_an_edge_that_is_none_of_them_does_not_start(name: str) -> None:
             "a,b",  # neither is this host
             "-a", ".a", "a..b", "a;b", "a:", "a:0", "a:65536", "a:x", ":9146", "http://a", "a/b",
             "[::1]:9146", "$(id)", "*", "a{", "a,a", "a,b,a:9146",
+        ]),
+        ("SERVICE", [
+            "service", ":8000", "service:", "service:0", "service:08000", "service:65536",
+            "service:99999999999999999999", "http://service:8000", "service:8000/", "a b:1",
+            "service:8000;", "a..b:1", ".a:1", "-a:1", "[::1]:8000", "$(id):1",
         ]),
         ("PROXY_PROTOCOL", ["yes", "On", "1", "on"]),  # the last names nobody whom to believe
     ],

@@ -1,6 +1,7 @@
 import os
 import pwd
 import subprocess
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,7 @@ def test_everything_has_a_default(media: Path, monkeypatch: pytest.MonkeyPatch) 
         "rescan_interval": 60,
         "settle_time": 3,
         "embed_origins": "*",
+        "trusted_proxies": (),
         "search_engines": "off",
         "block_cache": 64 * MIB,
         "store_timeout": 10,
@@ -164,6 +166,7 @@ TEXTS: list[tuple[str, str, Any]] = [
     ("RESCAN_INTERVAL", "3600", 3600),
     ("SETTLE_TIME", "0.25", 0.25),
     ("EMBED_ORIGINS", "https://a.example,http://b:81", "https://a.example http://b:81"),
+    ("TRUSTED_PROXIES", "192.0.2.7", (ip_network("192.0.2.7/32"),)),
     ("SEARCH_ENGINES", "on", "on"),
     ("BLOCK_CACHE", "0", 0),
     ("STORE_TIMEOUT", "2.5", 2.5),
@@ -357,6 +360,19 @@ def test_media_may_be_in_a_bucket(url: str) -> None:
     assert settings(MEDIA=f"{url}/").media == url
 
 
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("", []),
+        ("192.0.2.7,::7", ["192.0.2.7/32", "::7/128"]),
+        (" ::1 ,\t::/0\n", ["::1/128", "::/0"]),
+        ("10.1.2.3/8 FE80::/10", ["10.0.0.0/8", "fe80::/10"]),
+    ],
+)
+def test_proxies_are_separated_by_commas_or_blanks(text: str, meaning: list[str]) -> None:
+    assert settings(TRUSTED_PROXIES=text).trusted_proxies == tuple(map(ip_network, meaning))
+
+
 # What is wrong
 
 
@@ -395,6 +411,23 @@ def test_media_may_be_in_a_bucket(url: str) -> None:
         ("EMBED_ORIGINS", "* https://a.example", "origins"),
         ("EMBED_ORIGINS", "https://*", "origins"),
         ("EMBED_ORIGINS", "'self'", "origins"),
+        *(
+            ("TRUSTED_PROXIES", text, "addresses and networks such as 10.0.0.0/8")
+            for text in (
+                "example.com",
+                "*",
+                "1.2.3",
+                "1.2.3.256",
+                "1.2.3.4/33",
+                "1.2.3.4/",
+                "/8",
+                "10.0.0.0/255.0.0.0",
+                "::1/129",
+                "fe80::1%eth0",
+                "1::2::3",
+                "::1;",
+            )
+        ),
         ("SEARCH_ENGINES", "yes", "'off' or 'on'"),
         ("LOG_LEVEL", "verbose", "'debug', 'info', 'warning' or 'error'"),
         ("LOG_LEVEL", "", "'debug', 'info', 'warning' or 'error'"),

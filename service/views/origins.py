@@ -1,0 +1,46 @@
+"""Which scheme and host a client knows us by. Proxies in front may say so, where they are trusted;
+of others the connection and the Host header count."""
+
+import ipaddress
+import re
+from collections.abc import Sequence
+
+from quart import g, request
+
+# RFC 9110 §7.2. What has another character in it is no host that anybody has.
+_HOST = re.compile(r"(?:[A-Za-z0-9._~-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII)
+
+
+class Origins:
+    """Finds the origin of each request, for `links.absolute`."""
+
+    def __init__(self, trusted: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> None:
+        self._trusted = trusted
+
+    async def note(self) -> None:
+        """Keep the origin of the request that is being answered: `https://example.org`, or nothing
+        where there is no host that could be one.
+        """
+        host, scheme = request.headers.get("Host", ""), request.scheme
+        if self._believes(request.scope.get("client")):
+            said = _last("X-Forwarded-Proto")
+            scheme = said if said in ("http", "https") else scheme
+            said = _last("X-Forwarded-Host")
+            host = said if _HOST.fullmatch(said) else host
+        g.origin = f"{scheme}://{host}" if _HOST.fullmatch(host) else ""
+
+    def _believes(self, client: tuple[str, int] | None) -> bool:
+        if not self._trusted or client is None:
+            return False
+        try:
+            address = ipaddress.ip_address(client[0])
+        except ValueError:  # a socket of another kind
+            return False
+        # As a socket for both families has an IPv4 address (RFC 4291 §2.5.5.2).
+        address = getattr(address, "ipv4_mapped", None) or address
+        return any(address in network for network in self._trusted)
+
+
+def _last(name: str) -> str:
+    """Give the word of the proxy that asked: those before it are of whoever asked that one."""
+    return ",".join(request.headers.getlist(name)).rpartition(",")[2].strip()

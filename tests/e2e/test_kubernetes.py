@@ -1,0 +1,97 @@
+"""The images as the manifests have them run: user, read-only root, empty volumes, variables, ports,
+probes. The engine stands in for the kubelet."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+from manifests import Manifest, environment, pods, rendered, size
+from server import until
+from stack import Stack, container, docker
+from wire import ask
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture(scope="module")
+def manifests() -> list[Manifest]:
+    return rendered("one-node")
+
+
+def words(manifests: list[Manifest], name: str) -> list[str]:
+    """Give the words of `docker run` that come to what a pod says."""
+    pod = pods(manifests)[name]
+    context, (run,) = pod["securityContext"], pod["containers"]
+    told = ["--user", f"{context['runAsUser']}:{context['runAsGroup']}", "--read-only",
+            "--group-add", str(context["fsGroup"]), "--cap-drop", "ALL",
+            "--security-opt", "no-new-privileges",
+            "--memory", str(size(run["resources"]["limits"]["memory"]))]  # fmt: skip
+    for variable, value in environment(manifests, name).items():
+        told += ["--env", f"{variable}={value}"]
+    paths = {mount["name"]: mount["mountPath"] for mount in run["volumeMounts"]}
+    for volume in pod["volumes"]:
+        if volume["name"] != "media":
+            # It may write there: in a pod by its fsGroup, while the engine keeps the image's mode.
+            told += ["--tmpfs", f"{paths[volume['name']]}:uid={context['runAsUser']}"]
+    for port in run["ports"]:
+        protocol = port.get("protocol", "TCP").lower()
+        told += ["--publish", f"127.0.0.1::{port['containerPort']}/{protocol}"]
+    return told
+
+
+def base(name: str, pod: Manifest, port: str) -> str:
+    """Give where a container's named port is to be had."""
+    (number,) = [
+        one["containerPort"] for one in pod["containers"][0]["ports"] if one["name"] == port
+    ]
+    return f"http://{docker('port', name, f'{number}/tcp').splitlines()[0]}"
+
+
+@pytest.fixture(scope="module")
+def running(stack: Stack, manifests: list[Manifest]) -> Iterator[dict[str, str]]:
+    """Run both, on the network of a stack that has their images; give the containers' names."""
+    found: dict[str, str] = {}
+    with ExitStack() as until_then:
+        for name in pods(manifests):
+            more = {
+                "service": ["--volume", f"{stack.media}:/media:ro", "--network-alias",
+                            environment(manifests, "edge")["REELAY_SERVICE"].partition(":")[0]],
+                "edge": [],
+            }[name]  # fmt: skip
+            image = f"{stack.project}-{ {'edge': 'nginx'}.get(name, name) }"
+            found[name] = until_then.enter_context(
+                container(stack, *words(manifests, name), *more, image)
+            )
+        yield found
+
+
+@pytest.mark.parametrize("name", ["service", "edge"])
+def test_every_probe_comes_to_be_answered(
+    running: dict[str, str], manifests: list[Manifest], name: str
+) -> None:
+    pod = pods(manifests)[name]
+    for kind in ("startup", "liveness", "readiness"):
+        get = pod["containers"][0][f"{kind}Probe"]["httpGet"]
+
+        def answered(get: Manifest = get) -> bool | None:
+            try:
+                origin = base(running[name], pod, get["port"])
+                return ask(origin, get["path"]).status == 200 or None
+            except OSError:  # nobody listens yet
+                return None
+
+        until(answered, f"{name}: {kind}")
+
+
+def test_the_edge_finds_the_service_by_its_whole_name(
+    running: dict[str, str], manifests: list[Manifest]
+) -> None:
+    edge = pods(manifests)["edge"]
+    origin = base(running["edge"], edge, "https").replace("http:", "https:")
+    until(lambda: ask(origin, "/api/videos").status == 200 or None, "the edge answers")
+    answer = ask(origin, "/media/file.mp4", {"Range": "bytes=0-99"})
+    assert (answer.status, answer.headers["X-Cache"]) == (206, "MISS")
+    # Nothing but its own volumes can be written to, and there it has put its certificate.
+    assert docker("exec", running["edge"], "ls", "/etc/nginx/tls").split() == [
+        "fullchain.pem", "made-by-the-edge", "privkey.pem",
+    ]  # fmt: skip

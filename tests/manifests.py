@@ -1,0 +1,119 @@
+"""deploy/kubernetes as kubectl renders it, and what to ask of it."""
+
+import functools
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+from stack import ROOT, missing
+
+from service.settings import parse_size
+
+MANIFESTS = ROOT / "deploy" / "kubernetes"
+OVERLAYS = ("one-node", "objects")
+
+Manifest = dict[str, Any]
+
+
+def _kubectl() -> str:
+    """Find kubectl, which comes with the tests' dependencies."""
+    beside = Path(sys.executable).with_name("kubectl")
+    found = str(beside) if beside.exists() else shutil.which("kubectl")
+    return found or missing("needs kubectl")
+
+
+def build(kustomization: str) -> list[Manifest]:
+    """Render a kustomization that stands beside a folder `reelay` with ours."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(MANIFESTS, Path(folder, "reelay"))
+        own = Path(folder, "own")
+        own.mkdir()
+        (own / "kustomization.yaml").write_text(kustomization, encoding="utf-8")
+        done = subprocess.run(
+            [_kubectl(), "kustomize", own], capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr  # what is deprecated is told there
+    return list(yaml.safe_load_all(done.stdout))
+
+
+@functools.cache
+def _rendered(overlay: str, door: str) -> list[Manifest]:
+    components = [*door.split(), *(["service-monitor"] if door else [])]
+    listed = [f"../reelay/components/{name}" for name in components]
+    return build(
+        yaml.safe_dump(
+            {
+                "namespace": "reelay",
+                "resources": [f"../reelay/overlays/{overlay}"],
+                "components": listed,
+            }
+        )
+    )
+
+
+def rendered(overlay: str, door: str = "") -> list[Manifest]:
+    """Give what an overlay comes to, with a door and the ServiceMonitors if there is one."""
+    return _rendered(overlay, door)
+
+
+def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
+    return [manifest for manifest in manifests if manifest["kind"] in kinds]
+
+
+def workloads(manifests: list[Manifest]) -> dict[str, Manifest]:
+    """Give each workload by its name, `service` and `edge`."""
+    found = {
+        workload["metadata"]["name"]: workload
+        for workload in of_kind(manifests, "Deployment", "StatefulSet")
+    }
+    assert set(found) == {"service", "edge"}
+    return found
+
+
+def pods(manifests: list[Manifest]) -> dict[str, Manifest]:
+    """Give the pods' specifications, each of one container."""
+    found = {
+        name: workload["spec"]["template"]["spec"]
+        for name, workload in workloads(manifests).items()
+    }
+    assert all(len(pod["containers"]) == 1 for pod in found.values())
+    assert not any("initContainers" in pod for pod in found.values())
+    return found
+
+
+def environment(manifests: list[Manifest], name: str) -> dict[str, str]:
+    """Give what a workload's container has in its environment, but for secrets."""
+    maps = {one["metadata"]["name"]: one["data"] for one in of_kind(manifests, "ConfigMap")}
+    container = pods(manifests)[name]["containers"][0]
+    found: dict[str, str] = {}
+    for source in container.get("envFrom", []):
+        settings = maps[source["configMapRef"]["name"]]
+        assert not found.keys() & settings.keys()
+        found |= settings
+    for variable in container.get("env", []):
+        assert variable["name"] not in found
+        origin = variable.get("valueFrom", {})
+        if "secretKeyRef" in origin:
+            found[variable["name"]] = "secret"
+        elif "fieldRef" in origin:
+            path = origin["fieldRef"]["fieldPath"]
+            found[variable["name"]] = {
+                "metadata.namespace": "reelay",
+                "metadata.name": f"{name}-0",
+            }[path]
+        else:  # what came before it is known to it
+            found[variable["name"]] = re.sub(
+                r"\$\((\w+)\)", lambda match: found[match[1]], variable["value"]
+            )
+    return found
+
+
+def size(quantity: str) -> int:
+    """Read a number of bytes as Kubernetes writes it: 1Gi."""
+    return parse_size(f"{quantity}B")

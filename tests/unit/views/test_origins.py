@@ -1,0 +1,108 @@
+import ipaddress
+
+import pytest
+from quart import Quart
+
+from service.views import links
+from service.views.origins import Origins
+
+PROXY = ("10.1.2.3", 40_000)
+TRUSTED = [ipaddress.ip_network(text) for text in ("10.0.0.0/8", "192.0.2.7", "2001:db8::/64")]
+
+
+async def absolute(host: str | None, client: tuple[str, int] | None = PROXY, **headers: str) -> str:
+    app = Quart("service")
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with app.test_request_context("/", headers=named, scheme="http") as context:
+        context.request.headers.pop("Host", None)
+        if host is not None:
+            context.request.headers["Host"] = host
+        context.request.scope["client"] = client
+        await Origins(TRUSTED).note()
+        return links.absolute("/watch/film%201.mp4")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "example.org",
+        "localhost:8443",
+        "192.0.2.7:80",
+        "[2001:db8::7]",
+        "[::1]:8000",
+        "my_box.local",
+    ],
+)
+async def test_an_absolute_url_has_the_host_that_was_asked(host: str) -> None:
+    assert await absolute(host) == f"http://{host}/watch/film%201.mp4"
+    told = await absolute(host, X_Forwarded_Proto="https")
+    assert told == f"https://{host}/watch/film%201.mp4"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [None, "", "_/", 'a"b', "a<b>", "a b", "a/b", "user@host", "a?b", "a#b", "a:", "a:b", "[::1",
+     "a:123456", "ä.example", "%41", "a,b", "x" * 254],
+)  # fmt: skip
+async def test_what_is_no_host_makes_no_absolute_url(host: str | None) -> None:
+    assert await absolute(host) == "/watch/film%201.mp4"
+
+
+@pytest.mark.parametrize("said", ["", "ftp", "javascript", "https,", "HTTPS", '"'])
+async def test_of_schemes_only_two_are_believed(said: str) -> None:
+    assert await absolute("a.example", X_Forwarded_Proto=said) == (
+        "http://a.example/watch/film%201.mp4"
+    )
+
+
+async def test_a_trusted_proxy_may_name_the_host_that_was_asked() -> None:
+    told = await absolute(
+        "origin.internal:8000", X_Forwarded_Host="a.example:8443", X_Forwarded_Proto="https"
+    )
+    assert told == "https://a.example:8443/watch/film%201.mp4"
+
+
+@pytest.mark.parametrize("said", ["", "a b", "<script>", "a.example, "])
+async def test_where_it_names_none_the_host_is_the_one_that_it_asked(said: str) -> None:
+    assert await absolute("b.example", X_Forwarded_Host=said) == (
+        "http://b.example/watch/film%201.mp4"
+    )
+
+
+async def test_the_last_word_counts_which_is_that_of_the_proxy_that_asked() -> None:
+    told = await absolute(
+        "a.example", X_Forwarded_Host="evil.example, b.example", X_Forwarded_Proto="http,https"
+    )
+    assert told == "https://b.example/watch/film%201.mp4"
+
+
+async def test_other_headers_of_proxies_are_nobodys_word() -> None:
+    told = await absolute("a.example", Forwarded="host=b.example;proto=https", X_Real_IP="::1")
+    assert told == "http://a.example/watch/film%201.mp4"
+
+
+@pytest.mark.parametrize(
+    ("address", "believed"),
+    [
+        ("10.255.255.255", True),
+        ("11.0.0.0", False),
+        ("192.0.2.7", True),
+        ("192.0.2.8", False),
+        ("2001:db8::ffff", True),
+        ("2001:db8:0:1::", False),
+        ("::ffff:10.0.0.1", True),  # as a socket for both families has it
+        ("::ffff:11.0.0.1", False),
+        ("fe80::1%eth0", False),
+        ("", False),
+    ],
+)
+async def test_only_trusted_proxies_are_believed(address: str, believed: bool) -> None:  # noqa: FBT001
+    told = await absolute(
+        "a.example", (address, 1), X_Forwarded_Host="b.example", X_Forwarded_Proto="https"
+    )
+    origin = "https://b.example" if believed else "http://a.example"
+    assert told == f"{origin}/watch/film%201.mp4"
+
+
+async def test_a_client_without_an_address_is_not_believed() -> None:
+    assert (await absolute("a.example", None, X_Forwarded_Proto="https")).startswith("http:")
