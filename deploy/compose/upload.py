@@ -1,8 +1,10 @@
 """Copies the folder of videos into a bucket: what is not there yet, or is of another size."""
 
 import os
+import urllib.error
 import urllib.request
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 
 import obstore
@@ -17,7 +19,11 @@ def main() -> None:
     # The client makes no buckets, but signs the request that does.
     url = obstore.sign(store, "PUT", "", timedelta(minutes=5))
     request = urllib.request.Request(url, method="PUT")  # noqa: S310 # the operator's own store
-    urllib.request.urlopen(request, timeout=30).close()  # noqa: S310
+    try:
+        urllib.request.urlopen(request, timeout=30).close()  # noqa: S310
+    except urllib.error.HTTPError as error:
+        if error.code != HTTPStatus.CONFLICT:  # it is there, and ours
+            raise
     there = {known["path"]: known["size"] for page in store.list() for known in page}
     for file in sorted(FOLDER.rglob("*")):
         key = file.relative_to(FOLDER).as_posix()
