@@ -43,8 +43,9 @@ _CHUNK = 128 * 1024
 # Objects that a listing gives at a time: as many as S3 tells in one answer.
 _PAGE = 1000
 
-# How the client of the store calls what went wrong with a connection, in the text of its errors.
+# How the client of the store calls what went wrong, in the text of its errors alone.
 _KIND = re.compile(r"kind: (Connect|Request|Timeout|Interrupted|Decode)\b")
+_WRONG = re.compile(r"\b(NotPartial|UnexpectedRange|(No|Parse|Invalid)ContentRange)\b")
 _LATE = re.compile(r"TimedOut|timed out")
 
 
@@ -200,7 +201,7 @@ def _judge(error: Exception, missing: str | None) -> tuple[str, Exception, str]:
         return "denied", BadGatewayError("The object store refuses to give this."), detail
     if isinstance(error, TimeoutError) or kind == "Timeout" or _LATE.search(text):
         return "timeout", GatewayTimeoutError("The object store takes too long."), detail
-    if isinstance(error, _WrongSpanError):
+    if isinstance(error, _WrongSpanError) or _WRONG.search(text):
         told = "The object store gave other bytes than were asked for."
         return "wrong", BadGatewayError(told), detail
     if kind == "Connect":

@@ -1,0 +1,204 @@
+"""An object store that misbehaves: viewers get the right bytes or an error, never anything else."""
+
+import http.client
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from hashlib import md5
+
+import pytest
+from faulty_store import Fault, FaultyStore, faulty
+from object_store import Bucket, Swift
+from server import BLOCK, Server, content, serve, until
+from wire import Answer, ask, connect
+
+SIZE = 3 * BLOCK + 500
+DATA = content(SIZE)
+
+
+@dataclass
+class Film:
+    """A film in a store behind a proxy that misbehaves, and the service that serves it."""
+
+    name: str
+    bucket: Bucket
+    store: FaultyStore
+    server: Server
+
+    def get(self, first: int, last: int, pin: str = "") -> Answer:
+        target = f"/media/{self.name}{pin and f'?v={pin}'}"
+        return ask(self.server.base, target, {"Range": f"bytes={first}-{last}"})
+
+    def outcomes(self, outcome: str) -> float:
+        return self.server.metric(
+            f'reelay_store_requests_total{{outcome="{outcome}",request="get"}}'
+        )
+
+    def replace(self, data: bytes) -> None:
+        self.bucket.put(self.name, data, age=1800)
+
+
+@pytest.fixture(scope="module")
+def all_films(swift: Swift, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Film]:
+    """Serve a bucket by way of the proxy."""
+    swift.start()
+    bucket = swift.bucket()
+    media = tmp_path_factory.mktemp("faults") / "media"
+    with faulty(swift) as store:
+        environ = bucket.environ(store.endpoint)
+        with serve(media, MEDIA=bucket.url, STORE_TIMEOUT="2", environ=environ) as server:
+            yield Film("", bucket, store, server)
+            store.released.set()
+
+
+@pytest.fixture
+def film(all_films: Film, request: pytest.FixtureRequest) -> Iterator[Film]:
+    """Give a film of the test's own, none of which is held in memory."""
+    # No MP4: nothing of it is looked at beforehand.
+    name = f"{md5(request.node.name.encode(), usedforsecurity=False).hexdigest()}.ts"
+    all_films.bucket.put(name, DATA)
+    all_films.store.faults = []
+    all_films.store.released.clear()
+    yield replace(all_films, name=name)
+    all_films.store.faults = []
+    all_films.store.released.set()
+
+
+def rest(answer: http.client.HTTPResponse) -> bytes:
+    """Read to the end of a body that is cut off."""
+    with pytest.raises(http.client.IncompleteRead) as caught:
+        answer.read()
+    return caught.value.partial
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("status", 503, times=2),
+        Fault("status", 500, times=1),
+        Fault("refuse", times=2),
+        Fault("truncate", 1000, times=1),
+        Fault("truncate", 0, times=1),
+        Fault("truncate", BLOCK - 1, times=1),
+    ],
+    ids=lambda fault: f"{fault.kind} {fault.value}",
+)
+def test_what_passes_is_asked_for_again_and_nobody_notices(film: Film, fault: Fault) -> None:
+    before = film.outcomes("complete")
+    film.store.faults = [fault]
+    answer = film.get(0, BLOCK - 1)
+    assert answer.status == 206
+    assert answer.body == DATA[:BLOCK]
+    assert fault.times == 0
+    assert film.outcomes("complete") == before + 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "outcome"),
+    [
+        (Fault("status", 503), 502, "failed"),
+        (Fault("status", 403), 502, "denied"),
+        (Fault("status", 400), 502, "failed"),
+        (Fault("refuse"), 502, "failed"),
+        (Fault("hold"), 504, "timeout"),
+        (Fault("shift", 1), 502, "wrong"),
+        (Fault("shift", -100), 502, "wrong"),
+        (Fault("whole"), 502, "wrong"),
+    ],
+    ids=lambda value: f"{value.kind} {value.value}" if isinstance(value, Fault) else None,
+)
+def test_what_goes_wrong_before_the_first_byte_is_a_problem(
+    film: Film, fault: Fault, status: int, outcome: str
+) -> None:
+    before = film.outcomes(outcome)
+    film.store.faults = [fault]
+    answer = film.get(BLOCK + 1000, BLOCK + 1999)
+    assert answer.status == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert json.loads(answer.body)["status"] == status
+    assert film.outcomes(outcome) == before + 1
+    film.store.faults = []
+    film.store.released.set()
+    assert film.get(BLOCK + 1000, BLOCK + 1999).body == DATA[BLOCK + 1000 : BLOCK + 2000]
+
+
+def test_a_store_that_is_not_there_is_a_problem(film: Film) -> None:
+    film.get(0, 9)  # what the object is, is known for a second
+    film.bucket.swift.proxy.stop()
+    try:
+        answer = film.get(BLOCK, BLOCK + 9)
+        assert answer.status in {502, 504}
+        assert answer.headers["Content-Type"] == "application/problem+json"
+    finally:
+        film.bucket.swift.start()
+    recovered = until(
+        lambda: (found := film.get(BLOCK, BLOCK + 9)).status == 206 and found, "it recovers"
+    )
+    assert recovered.body == DATA[BLOCK : BLOCK + 10]
+
+
+@pytest.mark.parametrize("kind", ["truncate", "stall"])
+def test_what_goes_wrong_after_the_first_byte_ends_the_connection(film: Film, kind: str) -> None:
+    outcome = {"truncate": "failed", "stall": "timeout"}[kind]
+    before = film.outcomes(outcome)
+    film.store.faults = [Fault(kind, 200_000)]
+    connection = connect(film.server.base)
+    connection.request("GET", f"/media/{film.name}", headers={"Range": f"bytes=0-{BLOCK - 1}"})
+    answer = connection.getresponse()
+    assert answer.status == 206
+    assert answer.headers["Content-Length"] == str(BLOCK)
+    got = rest(answer)
+    connection.close()
+    assert got
+    assert got == DATA[: len(got)]
+    line = film.server.wait_for_log(path=f"/media/{film.name}", outcome="failed")
+    assert (line["status"], line["bytes"]) == (206, len(got))
+    assert film.outcomes(outcome) == before + 1
+    film.store.faults = []
+    film.store.released.set()
+    assert film.get(0, BLOCK - 1).body == DATA[:BLOCK]
+
+
+def test_a_store_that_knows_no_conditions_mixes_nothing(film: Film) -> None:
+    first = film.get(0, 9)
+    new = content(SIZE, 2)
+    film.replace(new)
+    film.store.faults = [Fault("unconditional")]
+    pin = first.headers["ETag"].strip('"')
+    gone = film.get(BLOCK, BLOCK + 9, pin)
+    assert gone.status == 410
+    assert film.get(BLOCK, BLOCK + 9).body == new[BLOCK : BLOCK + 10]
+
+
+def test_an_object_that_is_replaced_under_an_answer_ends_it(film: Film) -> None:
+    data = content(32 * BLOCK)  # more than the kernels take by themselves, and what is read ahead
+    film.bucket.put(film.name, data, age=2400)
+    connection = connect(film.server.base)
+    connection.request("GET", f"/download/{film.name}")
+    answer = connection.getresponse()
+    assert answer.status == 200
+    got = answer.read(1000)
+    film.replace(content(32 * BLOCK, 2))
+    got += rest(answer)
+    connection.close()
+    assert got == data[: len(got)]
+    film.server.wait_for_log(path=f"/download/{film.name}", status=200, outcome="changed")
+
+
+def test_an_object_replaced_is_gone_for_who_pins_it_and_new_for_others(film: Film) -> None:
+    first = film.get(0, 9)
+    assert first.status == 206
+    new = content(SIZE, 2)
+    film.replace(new)
+    # It was opened less than a second ago: what the store says of the block's request counts.
+    unpinned = film.get(2 * BLOCK, 2 * BLOCK + 9)
+    assert (unpinned.status, unpinned.body) == (206, new[2 * BLOCK : 2 * BLOCK + 10])
+    assert unpinned.headers["ETag"] != first.headers["ETag"]
+    assert film.get(0, 9, first.headers["ETag"].strip('"')).status == 410
+
+
+def test_an_object_removed_is_found_no_more(film: Film) -> None:
+    film.get(0, 9)
+    film.bucket.delete(film.name)
+    assert film.get(BLOCK, BLOCK + 9).status == 404

@@ -1,0 +1,214 @@
+"""What both storages do alike: a folder's and a bucket's."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from boxes import FTYP, box, moov, table, track
+from object_store import Bucket
+from server import content, write
+
+from service.errors import ChangedError, NotFoundError
+from service.metrics import Metrics
+from service.protocol.ranges import Span
+from service.storage.base import Source, Storage
+from service.storage.fast_start import FastStart, laid_out_revision
+from service.storage.local import LocalStorage
+from service.storage.objects import ObjectStorage
+from service.storage.pieces import Pieces
+from service.storage.stores import open_store
+
+BLOCK = 100_000
+SIZE = 5 * BLOCK + 777
+DATA = content(SIZE)
+
+
+@dataclass
+class Kept:
+    """A storage, and how something gets into it."""
+
+    storage: Storage
+    put: Callable[[str, bytes], object]
+
+
+@pytest.fixture(params=["folder", "bucket"])
+async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Kept]:
+    if request.param == "folder":
+        media = tmp_path / "media"
+        media.mkdir()
+        folder = LocalStorage(media)
+        yield Kept(folder, lambda name, data: write(media, name, data))
+        folder.close()
+    else:
+        bucket: Bucket = request.getfixturevalue("bucket")
+        storage = ObjectStorage(
+            open_store(bucket.url, bucket.environ()),
+            block=BLOCK,
+            most=10 * BLOCK,
+            timeout=30,
+            metrics=Metrics(),
+        )
+        yield Kept(storage, bucket.put)
+        storage.close()
+
+
+async def read(source: Source, span: Span) -> bytes:
+    return b"".join([piece async for piece in source.read(span, Pieces())])
+
+
+@pytest.mark.parametrize(
+    "span",
+    [
+        Span(0, SIZE),
+        Span(0, 1),
+        Span(SIZE - 1, 1),
+        Span(BLOCK, BLOCK),
+        Span(BLOCK - 1, 2),
+        Span(1, 3 * BLOCK),
+        Span(5 * BLOCK, 777),
+        Span(5, 0),
+    ],
+    ids=str,
+)
+async def test_a_span_is_read_byte_for_byte(kept: Kept, span: Span) -> None:
+    kept.put("film.mp4", DATA)
+    source = await kept.storage.open("film.mp4")
+    assert await read(source, span) == DATA[span.start : span.end]
+    source.close()
+
+
+async def test_several_readers_of_one_file_do_not_disturb_each_other(kept: Kept) -> None:
+    kept.put("film.mp4", DATA)
+    sources = [await kept.storage.open("film.mp4") for _ in range(8)]
+    spans = [Span(number * 1000, 2 * BLOCK) for number in range(8)]
+    found = await asyncio.gather(*map(read, sources, spans))
+    assert found == [DATA[span.start : span.end] for span in spans]
+    for source in sources:
+        source.close()
+        source.close()
+
+
+async def test_a_file_says_what_it_is(kept: Kept) -> None:
+    kept.put("sub/film.webm", DATA)
+    kept.put("empty.mp4", b"")
+    (entry,) = kept.storage.entries()
+    source = await kept.storage.open("sub/film.webm")
+    told = source.representation
+    assert (entry.path, entry.size) == ("sub/film.webm", SIZE)
+    assert (told.size, told.content_type) == (SIZE, "video/webm")
+    assert entry.revision == told.validators.revision
+    assert int(entry.modified) == told.validators.last_modified
+    assert told.validators.settled
+    empty = (await kept.storage.open("empty.mp4")).representation
+    assert empty.size == 0
+    assert empty.validators.revision.startswith("0-")
+
+
+async def test_another_version_has_another_revision(kept: Kept) -> None:
+    kept.put("film.mp4", DATA)
+    (before,) = kept.storage.entries()
+    kept.put("film.mp4", content(SIZE, 2))
+    (after,) = kept.storage.entries()
+    assert before.revision != after.revision
+    assert (await kept.storage.open("film.mp4")).representation.validators.revision in {
+        before.revision,
+        after.revision,
+    }
+
+
+async def test_a_file_replaced_while_it_is_read_is_never_mixed(kept: Kept) -> None:
+    kept.put("film.mp4", DATA)
+    source = await kept.storage.open("film.mp4")
+    got = b""
+    try:
+        async for piece in source.read(Span(0, SIZE), Pieces()):
+            if not got:
+                await asyncio.to_thread(kept.put, "film.mp4", content(SIZE, 2))
+            got += piece
+    except ChangedError:
+        assert len(got) < SIZE
+    assert got == DATA[: len(got)]
+    source.close()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "missing.mp4",
+        "missing/film.mp4",
+        "sub",
+        "sub/",
+        "film.mp4/",
+        "film.mp4/x.mp4",
+        "text.txt",
+        "../secret.mp4",
+        "sub/../film.mp4",
+        "./film.mp4",
+        "/film.mp4",
+        "sub//inside.mp4",
+        "x" * 300 + ".mp4",
+        "x" * 2000 + ".mp4",
+        "film.mp4\0",
+        "\0.mp4",
+        "a\\b.mp4",
+        "a\nb.mp4",
+        "a\x7fb.mp4",
+        "\udcff.mp4",
+        "",
+    ],
+)
+async def test_what_is_not_there_is_not_found(kept: Kept, path: str) -> None:
+    kept.put("film.mp4", b"film")
+    kept.put("sub/inside.mp4", b"film")
+    kept.put("text.txt", b"text")
+    with pytest.raises(NotFoundError):
+        await kept.storage.open(path)
+
+
+def test_hidden_empty_and_other_files_are_not_listed(kept: Kept) -> None:
+    listed = ["film.mp4", "film.en.srt", "film.jpg", "sub/deep/ünïcode 🎬.webm", "sub/film.mp4"]
+    for path in listed:
+        kept.put(path, b"x")
+    for path in (".hidden.mp4", ".hidden/film.mp4", "sub/.hidden/film.mp4", "text.txt", "film",
+                 "back\\slash.mp4"):  # fmt: skip
+        kept.put(path, b"x")
+    kept.put("empty.mp4", b"")
+    assert sorted(entry.path for entry in kept.storage.entries()) == sorted(listed)
+
+
+@pytest.mark.parametrize("media_size", [1000, 3 * BLOCK])
+async def test_players_get_the_index_in_front(kept: Kept, media_size: int) -> None:
+    media = box(b"mdat", content(media_size))
+    places = [len(FTYP) + 8, len(FTYP) + media_size // 2]
+    index = moov(track(table(places)))
+    kept.put("film.mp4", FTYP + media + index)
+    expected = FTYP + moov(track(table([place + len(index) for place in places]))) + media
+    source = await FastStart(kept.storage).open("film.mp4", None)
+    told = source.representation
+    assert told.size == len(expected)
+    assert await read(source, Span(0, told.size)) == expected
+    assert await read(source, Span(BLOCK, 10)) == expected[BLOCK : BLOCK + 10]
+    original = await kept.storage.open("film.mp4")
+    revision = original.representation.validators.revision
+    assert told.validators.revision == laid_out_revision(revision)
+    pinned = await FastStart(kept.storage).open("film.mp4", told.validators.revision)
+    assert pinned.representation == told
+
+
+def test_where_nothing_can_be_told_is_not_nothing(tmp_path: Path, bucket: Bucket) -> None:
+    media = tmp_path / "media"
+    media.mkdir()
+    folder = LocalStorage(media)
+    media.rmdir()
+    gone = open_store("s3://no-such-bucket", bucket.environ())
+    storages: list[Storage] = [
+        folder,
+        ObjectStorage(gone, block=BLOCK, most=0, timeout=30, metrics=Metrics()),
+    ]
+    for storage in storages:
+        with pytest.raises(OSError, match=os.strerror(2) if storage is folder else "cannot be"):
+            list(storage.entries())
+    folder.close()

@@ -1,0 +1,181 @@
+"""What is a bucket's own: looks, pages, keys that are no paths, how many requests there are."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from boxes import FTYP, box, moov, table, track
+from faulty_store import Fault, FaultyStore, faulty
+from object_store import Bucket
+from server import content
+
+from service.errors import ChangedError, GatewayTimeoutError, NotFoundError
+from service.metrics import Metrics
+from service.protocol.ranges import Span
+from service.storage import objects
+from service.storage.base import Source
+from service.storage.fast_start import FastStart
+from service.storage.objects import ObjectStorage
+from service.storage.pieces import Pieces
+from service.storage.stores import open_store
+
+BLOCK = 100_000
+SIZE = 5 * BLOCK + 777
+DATA = content(SIZE)
+
+
+@pytest.fixture
+def seen(bucket: Bucket) -> Iterator[FaultyStore]:
+    """Stand between, and count what is asked."""
+    with faulty(bucket.swift) as store:
+        yield store
+
+
+@pytest.fixture
+async def storage(bucket: Bucket, seen: FaultyStore) -> AsyncIterator[ObjectStorage]:
+    environ = bucket.environ(seen.endpoint)
+    storage = ObjectStorage(
+        open_store(bucket.url, environ),
+        block=BLOCK,
+        most=10 * BLOCK,
+        timeout=30,
+        metrics=Metrics(),
+    )
+    yield storage
+    seen.released.set()
+    storage.close()
+
+
+async def read(source: Source, span: Span) -> bytes:
+    return b"".join([piece async for piece in source.read(span, Pieces())])
+
+
+async def test_a_block_is_one_pinned_request(
+    storage: ObjectStorage, bucket: Bucket, seen: FaultyStore
+) -> None:
+    tag = bucket.put("film.mp4", DATA)
+    source = await storage.open("film.mp4")
+    spans = [Span(2 * BLOCK + number, 5000) for number in range(0, BLOCK // 2, 5000)]
+    await asyncio.gather(*(read(source, span) for span in spans))
+    (request,) = seen.got()
+    assert request.range == f"bytes={2 * BLOCK}-{3 * BLOCK - 1}"
+    assert request.condition == f'"{tag}"'
+
+
+async def test_a_crowd_costs_one_look(
+    storage: ObjectStorage, bucket: Bucket, seen: FaultyStore
+) -> None:
+    bucket.put("film.mp4", DATA)
+    await asyncio.gather(*(storage.open("film.mp4") for _ in range(20)))
+    assert len(seen.got("HEAD")) == 1
+
+
+async def test_an_expected_version_is_opened_without_a_look(
+    storage: ObjectStorage, bucket: Bucket, seen: FaultyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objects, "_RECENT", 0.0)
+    bucket.put("film.mp4", DATA)
+    revision = (await storage.open("film.mp4")).representation.validators.revision
+    await storage.open("film.mp4", revision)
+    assert len(seen.got("HEAD")) == 1
+    await storage.open("film.mp4", "f-0")
+    await storage.open("film.mp4")
+    assert len(seen.got("HEAD")) == 3
+
+
+async def test_a_version_that_is_no_more_is_looked_for_anew(
+    storage: ObjectStorage, bucket: Bucket
+) -> None:
+    bucket.put("film.mp4", DATA)
+    source = await storage.open("film.mp4")
+    revision = source.representation.validators.revision
+    bucket.put("film.mp4", content(SIZE, 2))
+    with pytest.raises(ChangedError):
+        await read(source, Span(0, 10))
+    now = await storage.open("film.mp4", revision)
+    assert now.representation.validators.revision != revision
+    bucket.delete("film.mp4")
+    with pytest.raises(ChangedError):
+        await read(now, Span(0, 10))
+    with pytest.raises(NotFoundError):
+        await storage.open("film.mp4", now.representation.validators.revision)
+
+
+async def test_a_listing_tells_of_versions_that_are_no_more(
+    storage: ObjectStorage, bucket: Bucket
+) -> None:
+    revisions = {}
+    for name in ("replaced.mp4", "removed.mp4", "same.mp4"):
+        bucket.put(name, DATA)
+        revisions[name] = (await storage.open(name)).representation.validators.revision
+    bucket.put("replaced.mp4", content(SIZE, 2))
+    bucket.delete("removed.mp4")
+    listed = {entry.path for entry in storage.entries()}
+    assert listed == {"replaced.mp4", "same.mp4"}
+    now = await storage.open("replaced.mp4", revisions["replaced.mp4"])
+    assert now.representation.validators.revision != revisions["replaced.mp4"]
+    with pytest.raises(NotFoundError):
+        await storage.open("removed.mp4", revisions["removed.mp4"])
+
+
+async def test_a_store_that_says_nothing_of_an_object_is_late(
+    bucket: Bucket, seen: FaultyStore
+) -> None:
+    seen.faults = [Fault("hold", when=lambda request: request.method == "HEAD")]
+    storage = ObjectStorage(
+        open_store(bucket.url, bucket.environ(seen.endpoint), timeout=1),
+        block=BLOCK,
+        most=BLOCK,
+        timeout=1,
+        metrics=Metrics(),
+    )
+    with pytest.raises(GatewayTimeoutError):
+        await storage.open("film.mp4")
+    seen.released.set()
+
+
+def test_a_long_listing_comes_whole(storage: ObjectStorage, bucket: Bucket) -> None:
+    # The store tells of 1,000 at most in one answer.
+    names = {f"{number % 7}/film {number:04}.mp4" for number in range(1100)}
+    client = bucket.swift.client(bucket.name)
+
+    async def fill() -> None:
+        some = asyncio.Semaphore(8)
+
+        async def put(name: str) -> None:
+            async with some:
+                await client.put_async(name, b"x", use_multipart=False)
+
+        await asyncio.gather(*map(put, names))
+
+    asyncio.run(fill())
+    listed = [entry.path for entry in storage.entries()]
+    assert len(listed) == len(names)
+    assert set(listed) == names
+
+
+def test_a_key_that_is_no_path_hides_its_own_folder_alone(
+    storage: ObjectStorage, bucket: Bucket
+) -> None:
+    for path in ("a/one.mp4", "a/sub/two.mp4", "b/bad/three.mp4", "b/four.mp4", "five.mp4"):
+        bucket.put(path, b"x")
+    bucket.put_key("b/bad//six.mp4", b"x")
+    listed = [entry.path for entry in storage.entries()]
+    assert sorted(listed) == ["a/one.mp4", "a/sub/two.mp4", "b/four.mp4", "five.mp4"]
+
+
+async def test_blocks_of_a_layout_are_one_request_each(
+    storage: ObjectStorage, bucket: Bucket, seen: FaultyStore
+) -> None:
+    media = box(b"mdat", content(5 * BLOCK))
+    index = moov(track(table([len(FTYP) + 8])))
+    bucket.put("film.mp4", FTYP + media + index)
+    source = await FastStart(storage).open("film.mp4", None)
+    before = len(seen.got())
+    for number in (3, 1, 4):  # not in sequence: nothing is read ahead
+        await read(source, Span(number * BLOCK, BLOCK))
+    asked = [request.range for request in seen.got()[before:]]
+    assert asked == [
+        f"bytes={number * BLOCK - len(index)}-{(number + 1) * BLOCK - len(index) - 1}"
+        for number in (3, 1, 4)
+    ]
