@@ -137,7 +137,10 @@ class Deriver:
         name = self._ready(path, kind)
         if name is None:
             return None
-        data = await asyncio.to_thread(self._derived.blob, kind, name, number)
+        try:
+            data = await asyncio.to_thread(self._derived.blob, kind, name, number)
+        except OSError:  # the next one who asks may be luckier
+            return None
         if data is None:
             self._make_anew(path, kind, name)
         return data
