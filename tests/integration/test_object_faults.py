@@ -172,14 +172,14 @@ def test_a_store_that_knows_no_conditions_mixes_nothing(film: Film) -> None:
 
 
 def test_an_object_that_is_replaced_under_an_answer_ends_it(film: Film) -> None:
-    data = content(32 * BLOCK)  # more than the kernels take by themselves, and what is read ahead
+    data = content(12 * BLOCK)  # more than the kernels take by themselves, and what is read ahead
     film.bucket.put(film.name, data, age=2400)
     connection = connect(film.server.base)
     connection.request("GET", f"/download/{film.name}")
     answer = connection.getresponse()
     assert answer.status == 200
     got = answer.read(1000)
-    film.replace(content(32 * BLOCK, 2))
+    film.replace(content(12 * BLOCK, 2))
     got += rest(answer)
     connection.close()
     assert got == data[: len(got)]
