@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from npm import FOLDER, clean, packages
+from server import until_ended
 from stack import missing
 
 
@@ -78,11 +79,7 @@ def tab(base: str, profile: Path) -> Iterator[Tab]:
         assert process.stdin
         process.stdin.close()
         try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
+            until_ended(process)
         finally:
             assert process.stdout
             process.stdout.close()

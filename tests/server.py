@@ -99,6 +99,18 @@ def until(ask: Any, what: str, timeout: float = 60, pause: float = 0.05) -> Any:
     raise AssertionError(f"not within {timeout} s: {what}")
 
 
+def until_ended(process: subprocess.Popen[str]) -> None:
+    """Wait for the end of a process that was asked to end: one that does not is an error, and is
+    killed.
+    """
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
+
+
 def free_port() -> int:
     """Find a port that nobody listens on."""
     with socket.socket() as probe:
@@ -148,12 +160,7 @@ def start(
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-                raise
+            until_ended(process)
         server._reader.join()  # noqa: SLF001
         if process.stdout:
             process.stdout.close()

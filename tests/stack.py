@@ -14,6 +14,7 @@ import pytest
 from server import BLOCK, free_port
 
 ROOT = Path(__file__).parent.parent
+EAGER = ROOT / "tests" / "e2e" / "eager.yml"
 
 
 def missing(reason: str) -> NoReturn:
@@ -56,11 +57,18 @@ class Stack:
     def operator(self) -> str:
         return f"http://127.0.0.1:{self.ports['OPERATOR']}"
 
+    def containers(self, service: str, *words: str) -> list[str]:
+        """Give the names of a service's containers that run, or of all with `--all`. The engine is
+        asked, here and below, as compose takes a second to read its files and look around.
+        """
+        labels = {"project": self.project, "service": service, "oneoff": "False"}
+        wanted = [f"label=com.docker.compose.{name}={value}" for name, value in labels.items()]
+        filters = [word for label in wanted for word in ("--filter", label)]
+        return docker("ps", "--quiet", *words, *filters).split()
+
     def container(self, service: str) -> dict[str, Any]:
         """Give what the engine tells of a service's first container."""
-        name = self.compose("ps", "--quiet", service).split()[0]
-        told = subprocess.run(["docker", "inspect", name], check=True, capture_output=True)
-        found: dict[str, Any] = json.loads(told.stdout)[0]
+        found: dict[str, Any] = json.loads(docker("inspect", self.containers(service)[0]))[0]
         return found
 
     def address(self, service: str) -> str:
@@ -118,19 +126,35 @@ class Stack:
         """Run Python within the service's container, which is another client than this machine;
         give what it prints.
         """
-        return self.compose("exec", "--no-TTY", "service", "python", "-c", source, *words)
+        return self.run("service", "python", "-c", source, *words)
 
-    def logged(self, service: str) -> list[dict[str, Any]]:
-        """Give the log lines of the requests that the edge (`nginx`) or the service had."""
-        lines = self.compose("logs", "--no-log-prefix", service).splitlines()
-        found = [json.loads(line) for line in lines if line.startswith("{")]
-        return [line for line in found if line["event"] == "request"]
+    def run(self, service: str, *words: str) -> str:
+        """Run a command within a service's first container; give what it prints."""
+        return docker("exec", self.containers(service)[0], *words)
+
+    def lines(self, service: str, *words: str) -> list[str]:
+        """Give what a service's containers have written, with the words of `docker logs`."""
+        told = b""
+        for name in self.containers(service, "--all"):
+            command = ["docker", "logs", *words, name]
+            told += subprocess.run(
+                command, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            ).stdout
+        return told.decode().splitlines()
+
+    def events(self, service: str, event: str = "request", *words: str) -> list[dict[str, Any]]:
+        """Give those of these lines that tell of an event, such as the requests that the edge
+        (`nginx`) or the service had.
+        """
+        objects = [json.loads(line) for line in self.lines(service, *words) if line[:1] == "{"]
+        return [line for line in objects if line["event"] == event]
 
 
 def docker(*words: str) -> str:
-    return subprocess.run(
-        ["docker", *words], check=True, capture_output=True, text=True
-    ).stdout.strip()
+    """Run a command of the engine's; give what it prints."""
+    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"docker {' '.join(words)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout.strip()
 
 
 @contextlib.contextmanager
@@ -169,7 +193,7 @@ def running(
     unlimited = {"CONNECTIONS_PER_CLIENT": "0", "REQUESTS_PER_CLIENT": "0"}  # all from one address
     timing = {"SETTLE_TIME": "0", "DRAIN_DELAY": "0"}
     defaults = {"MAX_PARTIAL_SIZE": str(BLOCK)} | unlimited | timing
-    stack = Stack(media, defaults | settings, files, dict(variables or {}))
+    stack = Stack(media, defaults | settings, (EAGER, *files), dict(variables or {}))
     try:
         stack.compose("build")
         stack.up()

@@ -95,7 +95,7 @@ def client_of(stack: Stack, target: str) -> str:
     """Give the client's address as the edge logged it."""
 
     def found() -> str | None:
-        lines = [line for line in stack.logged("nginx") if line["uri"] == target]
+        lines = [line for line in stack.events("nginx") if line["uri"] == target]
         return lines[-1]["client"] if lines else None
 
     address: str = until(found, f"{target} is logged")

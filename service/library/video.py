@@ -151,3 +151,9 @@ class Video(Value):
     state: State
     problem: str | None = Field(default=None, description="Why probing failed")
     metadata: Metadata | None = None
+
+    @property
+    def picture(self) -> Stream | None:
+        """What browsers show of it: the first picture."""
+        streams = self.metadata.streams if self.metadata else ()
+        return next((s for s in streams if s.kind == "video" and s.width and s.height), None)

@@ -7,7 +7,7 @@ from service.library.facts import Kind
 from service.library.folders import Folder, parent, parents
 from service.library.stand_ins import stand_ins
 from service.library.titles import folder_title
-from service.library.video import Stream, Video
+from service.library.video import Video
 from service.views import links
 from service.views.items import Items, Picture, VideoItem
 from service.views.phrases import size
@@ -99,8 +99,7 @@ def folder_card(folder: Folder, catalogue: Catalogue, items: Items) -> FolderCar
 
 def details(video: Video) -> str:
     """Say exactly how large a video is."""
-    stream = _picture(video)
-    pixels = [f"{stream.width}×{stream.height}"] if stream else []
+    pixels = [f"{video.picture.width}×{video.picture.height}"] if video.picture else []
     return " · ".join([*pixels, size(video.size)])
 
 
@@ -108,7 +107,7 @@ def resolution(video: Video) -> str | None:
     """Say how sharp a video is as people do: `1080p` is what fills a screen of 1920 by 1080, be it
     a wide film of fewer lines or one that stands upright.
     """
-    stream = _picture(video)
+    stream = video.picture
     if stream is None:
         return None
     sides = sorted((stream.width or 0, stream.height or 0))
@@ -119,8 +118,3 @@ def resolution(video: Video) -> str | None:
 
 def _is_whole(picture: Picture | None) -> bool:
     return picture is not None and picture.width < _TALL * picture.height
-
-
-def _picture(video: Video) -> Stream | None:
-    streams = video.metadata.streams if video.metadata else ()
-    return next((s for s in streams if s.kind == "video" and s.width and s.height), None)

@@ -3,14 +3,13 @@
 from service.library.video import Video
 
 
-def details(video: Video) -> str:
+def summary(video: Video) -> str:
     """Say the most interesting things of a video in one line."""
     parts = []
-    if video.metadata:
-        if video.metadata.duration is not None:
-            parts.append(duration(video.metadata.duration))
-        pictures = (s for s in video.metadata.streams if s.kind == "video" and s.width and s.height)
-        parts += [f"{stream.width}×{stream.height}" for stream in pictures][:1]
+    if video.metadata and video.metadata.duration is not None:
+        parts.append(duration(video.metadata.duration))
+    if video.picture:
+        parts.append(f"{video.picture.width}×{video.picture.height}")
     return " · ".join([*parts, size(video.size)])
 
 

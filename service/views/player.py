@@ -46,12 +46,6 @@ def written(seconds: float) -> str:
     return f"{math.ceil(max(seconds, 0) * 1000 - 1e-6) / 1000:.3f}".rstrip("0").rstrip(".")
 
 
-def picture_of(video: VideoItem) -> Stream | None:
-    """Give the picture that browsers show: the first one."""
-    streams = video.metadata.streams if video.metadata else ()
-    return next((s for s in streams if s.kind == "video" and s.width and s.height), None)
-
-
 def shown_size(picture: Stream) -> tuple[int, int]:
     """Give width and height as they are seen: pixels may be no squares, the picture turned."""
     width = round((picture.width or 0) * (picture.pixel_aspect or 1))
@@ -87,7 +81,7 @@ def to_judge(video: VideoItem) -> list[Judged]:
 
 def player(video: VideoItem, start: float | None) -> dict[str, Any]:
     """Give what `_player.html` needs; `start` in seconds."""
-    picture = picture_of(video)
+    picture = video.picture
     width, height = shown_size(picture) if picture else (0, 0)
     return {
         "video": video,

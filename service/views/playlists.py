@@ -34,7 +34,7 @@ class FolderQuery(BaseModel):
 
 
 class PlaylistViews:
-    """`/playlists/<path>.m3u` and `/playlists/?folder=…`."""
+    """`/playlists/<path>.m3u` and `/playlists?folder=…`."""
 
     def __init__(self, library: Library) -> None:
         self._library = library

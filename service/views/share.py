@@ -8,8 +8,8 @@ from typing import Any
 
 from service.views import links
 from service.views.items import Picture, VideoItem
-from service.views.phrases import details
-from service.views.player import picture_of, shown_size, written
+from service.views.phrases import summary
+from service.views.player import shown_size, written
 
 _LONGEST = 300  # characters of a description: unfurlers cut what is longer
 _MOST_PARTS = 100  # chapters: each names the page again, whose address may have 12 KB
@@ -64,7 +64,7 @@ class Share:
     @cached_property
     def size(self) -> tuple[int, int]:
         """Width and height at which it is shown; of sound alone, and where nobody knows: 16:9."""
-        picture = picture_of(self.video)
+        picture = self.video.picture
         return shown_size(picture) if picture else (1280, 720)
 
     @cached_property
@@ -77,7 +77,7 @@ class Share:
                 text = said[name]
                 return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1].rstrip()}…"
         folder = self.video.path.rpartition("/")[0].replace("/", " / ")
-        return " · ".join(filter(None, (details(self.video), folder)))
+        return " · ".join(filter(None, (summary(self.video), folder)))
 
     def data(self) -> dict[str, Any]:
         """Tell it as a schema.org VideoObject or AudioObject, with what is known of it."""

@@ -16,7 +16,7 @@ from service.views.api import find
 from service.views.filmstrip import Filmstrip, current, filmstrip
 from service.views.items import Items, VideoItem
 from service.views.particulars import particulars, technicalities
-from service.views.phrases import details
+from service.views.phrases import summary
 from service.views.player import moment, player
 
 SPEEDS = (0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3)
@@ -59,7 +59,7 @@ class WatchPage:
             **player(video, start),
             strip=await self._filmstrip(path, start),
             chapter=current(tuple(chapter.start for chapter in video.chapters), start),
-            details=details(video),
+            details=summary(video),
             particulars=particulars(video, captions(video)),
             technicalities=technicalities(video),
             crumbs=[(folder_title(folder), links.folder(folder)) for folder in parents(path)],

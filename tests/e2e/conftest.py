@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from chromium import flawless, launched, network_is_quiet
+from chromium import flawless, network_is_quiet
 from cinema import fill as fill_cinema
 from contract import Origin, fill
+from films import AAC, ffmpeg
 from playwright.sync_api import Browser, Page
 from server import until
 from stack import Stack, running
@@ -47,6 +49,22 @@ def balancer(behind_proxies: tuple[Stack, str]) -> str:
 
 
 @pytest.fixture(scope="session")
+def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a minute of about 60 MB, more than a browser takes ahead of what it shows; its index is
+    at the front.
+    """
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=60")
+    sound = ("-f", "lavfi", "-i", "sine=frequency=440:duration=60")
+    rate = ("-b:v", "8M", "-minrate", "8M", "-maxrate", "8M", "-bufsize", "4M")
+    codec = ("-c:v", "libx264", "-preset", "ultrafast", "-x264-params", "nal-hrd=cbr",
+             "-pix_fmt", "yuv420p", "-g", "50")  # fmt: skip
+    film = tmp_path_factory.mktemp("long") / "film.mp4"
+    ffmpeg(film, *picture, *sound, *codec, *rate, *AAC, "-movflags", "+faststart")
+    assert 50e6 < film.stat().st_size < 80e6
+    return film
+
+
+@pytest.fixture(scope="session")
 def cinema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Run a library as people have one (tests/cinema.py), all derived. Nobody changes it."""
     media = tmp_path_factory.mktemp("cinema") / "media"
@@ -65,13 +83,6 @@ def derived(base: str) -> bool:
         video["state"] != "pending" and all(video[kind]["state"] != "waiting" for kind in kinds)
         for video in videos
     )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Start one. Not for longer: Playwright's event loop would be in the way of other tests'."""
-    with launched() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import contextlib
 import http.client
-import json
 import socket
 import ssl
 import subprocess
@@ -56,8 +55,14 @@ def roots(stack: Stack) -> ssl.SSLContext:
         " context=ssl._create_unverified_context()).read().decode())"
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    command = ["exec", "--no-TTY", "pebble", "python3", "-c", read]
-    told = until(lambda: stack.compose(*command, check=False) or None, "pebble tells its root")
+
+    def root() -> str | None:
+        try:
+            return stack.run("pebble", "python3", "-c", read)
+        except AssertionError:
+            return None  # it does not listen yet
+
+    told = until(root, "pebble tells its root", pause=0.2)
     context.load_verify_locations(cadata=told)
     return context
 
@@ -68,7 +73,7 @@ def serial(stack: Stack) -> str:
     return subprocess.run(
         ["openssl", "x509", "-noout", "-serial"],
         input=shown, check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
+    ).stdout.strip()  # fmt: skip
 
 
 def verified(stack: Stack, context: ssl.SSLContext) -> bool | None:
@@ -143,13 +148,6 @@ class Visitors:
         self._thread.join()
 
 
-def logged(stack: Stack, service: str, event: str) -> list[dict[str, str]]:
-    """Give the lines of this event, oldest first."""
-    lines = stack.compose("logs", "--no-log-prefix", service).splitlines()
-    objects = [json.loads(line) for line in lines if line.startswith("{")]
-    return [line for line in objects if line["event"] == event]
-
-
 def test_a_certificate_is_got_and_renewed_and_nobody_who_watches_notices(stack: Stack) -> None:
     trust = roots(stack)
     assert verified(stack, trust) is None  # the edge has made its own
@@ -198,7 +196,7 @@ def test_a_certificate_is_got_and_renewed_and_nobody_who_watches_notices(stack: 
     stack.compose("restart", "nginx")
     stack.up("nginx")
     assert serial(stack) == last
-    folder = stack.compose("exec", "--no-TTY", "nginx", "ls", "/etc/nginx/tls").split()
+    folder = stack.run("nginx", "ls", "/etc/nginx/tls").split()
     assert "made-by-the-edge" not in folder
     assert len([name for name in folder if name.startswith("acme-")]) == 1
 
@@ -206,14 +204,12 @@ def test_a_certificate_is_got_and_renewed_and_nobody_who_watches_notices(stack: 
 def settled(stack: Stack) -> str | None:
     """Give the number of the certificate in the folder, once it is the one that is shown."""
     command = ["openssl", "x509", "-noout", "-serial", "-in", "/etc/nginx/tls/fullchain.pem"]
-    kept = stack.compose("exec", "--no-TTY", "nginx", *command)
+    kept = stack.run("nginx", *command)
     return kept if kept == serial(stack) else None
 
 
 def check_rights(stack: Stack) -> None:
-    name = stack.compose("ps", "--quiet", "acme").strip()
-    told = subprocess.run(["docker", "inspect", name], check=True, capture_output=True)
-    (container,) = json.loads(told.stdout)
+    container = stack.container("acme")
     host = container["HostConfig"]
     assert host["ReadonlyRootfs"]
     assert host["CapDrop"] == ["ALL"]

@@ -1,6 +1,5 @@
 """A certificate that was changed is taken while the edge runs, if it could be served."""
 
-import json
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -40,7 +39,7 @@ class Folder:
         self.stack = stack
 
     def run(self, script: str) -> str:
-        return self.stack.compose("exec", "--no-TTY", "nginx", "sh", "-c", script)
+        return self.stack.run("nginx", "sh", "-c", script)
 
     def put(self, chain: str | None, key: str | None) -> None:
         """Write those that are given, at once: what stands for seconds is looked at."""
@@ -51,9 +50,7 @@ class Folder:
         return ssl.get_server_certificate(("localhost", self.stack.ports["HTTPS"])).strip()
 
     def reasons(self) -> list[str]:
-        lines = self.stack.compose("logs", "--no-log-prefix", "nginx").splitlines()
-        objects = [json.loads(line) for line in lines if line.startswith("{")]
-        return [line["reason"] for line in objects if line["event"] == "certificate_refused"]
+        return [line["reason"] for line in self.stack.events("nginx", "certificate_refused")]
 
     def refused_since(self, count: int) -> str:
         until(lambda: len(self.reasons()) > count or None, "it is refused")

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from chromium import flawless, launched, network_is_quiet
+from chromium import flawless, network_is_quiet
 from films import ffmpeg
 from http2 import connection
 from PIL import Image
@@ -77,19 +77,11 @@ def stack(media: Path) -> Iterator[Stack]:
         yield stack
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
-
-
 @pytest.fixture
 def page(browser: Browser, stack: Stack) -> Iterator[Page]:
     until(network_is_quiet, "this machine's addresses are settled")
     with flawless(browser, stack.base) as page:
-        page.add_init_script(WATCH_POLICY)
         yield page
-        assert page.evaluate("violations") == []
 
 
 def listing(folder: Path) -> dict[str, tuple[int, int, int, int]]:
@@ -304,12 +296,6 @@ def claiming_all(stack: Stack) -> Iterator[None]:
 
 # In Chromium
 
-WATCH_POLICY = """
-    window.violations = [];
-    document.addEventListener("securitypolicyviolation", (event) =>
-        window.violations.push(`${event.violatedDirective}: ${event.blockedURI}`));
-"""
-
 # Browsers load a track when somebody switches it on.
 CUES = """async () => {
     const found = [];
@@ -411,7 +397,7 @@ def replicas(tmp_path: Path) -> Iterator[tuple[Stack, list[str]]]:
     media.mkdir()
     with running(media, RESCAN_INTERVAL="1") as stack:
         stack.up("--scale", "service=2")
-        yield stack, stack.compose("ps", "--quiet", "service").split()
+        yield stack, stack.containers("service")
 
 
 @pytest.fixture(scope="module")

@@ -273,8 +273,7 @@ def test_the_request_id_is_the_edges_all_the_way(origin: Origin, stack: Stack, v
     assert request_id != "from-the-client"
 
     def logged(service: str) -> dict[str, object] | None:
-        lines = stack.compose("logs", "--no-log-prefix", service).splitlines()
-        found = [line for line in lines if request_id in line]
+        found = [line for line in stack.lines(service) if request_id in line]
         line: dict[str, object] | None = json.loads(found[-1]) if found else None
         return line
 
@@ -293,18 +292,17 @@ def test_what_is_cached_outlives_the_service(origin: Origin, stack: Stack) -> No
         stale = origin.get(f"/media/{path}", Range="bytes=5-99")
         assert (stale.headers["X-Cache"], stale.body) == ("HIT", data[5:100])
         assert stale.headers["Cache-Control"] == "no-cache"
-        for target in (
-            "/",
-            f"/media/{path}",
-            f"/media/{pinned}",
-            f"/download/{pinned}",
-        ):
-            cold = origin.get(target, Range=f"bytes={2 * BLOCK}-")
+        # Each is held for a while in the hope of a service: so all at once, for a block each.
+        doors = [f"/media/{path}", f"/media/{pinned}", f"/download/{pinned}", "/"]
+        asked = [(door, {"Range": f"bytes={n * BLOCK}-"}) for n, door in enumerate(doors, start=1)]
+        asked += [("/", BROWSER), ("/media/never-asked-for.mp4", BROWSER)]
+        with ThreadPoolExecutor(len(asked)) as pool:
+            answers = list(pool.map(lambda one: ask(stack.base, *one), asked))
+        for cold in answers[: len(doors)]:
             assert cold.status == 503
             assert cold.headers["Content-Type"] == "application/problem+json"
             assert cold.headers["Retry-After"] == "2"
-        for target in ("/", "/media/never-asked-for.mp4"):
-            page = ask(stack.base, target, BROWSER)
+        for page in answers[len(doors) :]:
             assert check_own_page(page, 503) == "Back in a moment"
     finally:
         stack.up()
@@ -321,8 +319,7 @@ def test_replicas_come_and_go_and_answer_alike(origin: Origin, stack: Stack) -> 
         def replicas() -> set[str] | None:
             for _ in range(12):
                 origin.get("/media/file.mp4", Range="bytes=-9")
-            lines = stack.compose("logs", "--no-log-prefix", "--tail", "40", "nginx").splitlines()
-            asked = [json.loads(line) for line in lines if line.startswith("{")]
+            asked = stack.events("nginx", "request", "--tail", "40")
             found = {line["upstream"] for line in asked if line["range"] == "bytes=-9"}
             return found if len(found) == 3 else None
 

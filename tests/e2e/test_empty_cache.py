@@ -21,7 +21,7 @@ COMMAND = ("exec", "-T", "nginx", "empty-cache")  # as in the README; -T: there 
 def on_disk(stack: Stack) -> tuple[int, int]:
     """Count the cache's files and the bytes in them."""
     command = f"find {FOLDER} -type f -printf '%s\\n'"
-    sizes = stack.compose("exec", "-T", "nginx", "sh", "-c", command).split()
+    sizes = stack.run("nginx", "sh", "-c", command).split()
     return len(sizes), sum(map(int, sizes))
 
 
@@ -63,7 +63,7 @@ def test_no_viewer_notices(stack: Stack) -> None:
                 client.play(offset, 2 * BLOCK)
         client.close()
 
-    since = stack.compose("exec", "-T", "nginx", "date", "+%s").strip()
+    since = stack.run("nginx", "date", "+%s")
     with crowd([partial(view, number) for number in range(20)]):
         try:
             for _ in range(8):
@@ -71,5 +71,5 @@ def test_no_viewer_notices(stack: Stack) -> None:
         finally:
             over.set()
     account.assert_flawless()
-    lines = stack.compose("logs", "--no-log-prefix", "--since", since, "nginx").splitlines()
+    lines = stack.lines("nginx", "--since", since)
     assert [line for line in lines if "[crit]" in line or "[alert]" in line] == []

@@ -25,12 +25,13 @@ FOLDER = "/var/cache/nginx/blocks"
 
 @pytest.fixture(scope="module")
 def cramped(stack: Stack) -> Iterator[Stack]:
-    stack.files = (Path(__file__).parent / "small-disk.yml",)
+    before = stack.files
+    stack.files = (*before, Path(__file__).parent / "small-disk.yml")
     try:
         stack.up()
         yield stack
     finally:
-        stack.files = ()
+        stack.files = before
         stack.up()
 
 
@@ -44,7 +45,7 @@ def room(cramped: Stack, request: pytest.FixtureRequest) -> Iterator[Stack]:
 
 
 def inside(stack: Stack, command: str) -> str:
-    return stack.compose("exec", "-T", "nginx", "sh", "-c", command)
+    return stack.run("nginx", "sh", "-c", command)
 
 
 def fill_up(stack: Stack) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import flawless, launched, network_is_quiet
+from chromium import flawless, network_is_quiet
+from films import ffmpeg
 from playwright.sync_api import Browser, Page
 from server import until, write
 from stack import Stack, running
@@ -18,26 +19,12 @@ SAMPLE = Path(__file__).parents[2] / "media" / "sample.mp4"
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two films of a minute and about 60 MB: index at the end, and at the front."""
+def media(long_film: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a film twice, its index at the end and at the front, and a sample."""
     folder = tmp_path_factory.mktemp("films") / "media"
     folder.mkdir()
-    ffmpeg = ["ffmpeg", "-loglevel", "error", "-y"]
-    picture = ["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=60"]
-    sound = ["-f", "lavfi", "-i", "sine=frequency=440:duration=60"]
-    rate = ["-b:v", "8M", "-minrate", "8M", "-maxrate", "8M", "-bufsize", "4M"]
-    codec = ["-c:v", "libx264", "-preset", "ultrafast", "-x264-params", "nal-hrd=cbr",
-             "-pix_fmt", "yuv420p", "-g", "50", "-c:a", "aac"]  # fmt: skip
-    end, front = folder / "end.mp4", folder / "front.mp4"
-    subprocess.run([*ffmpeg, *picture, *sound, *codec, *rate, end], check=True)
-    subprocess.run([*ffmpeg, "-i", end, "-c", "copy", "-movflags", "+faststart", front], check=True)
-    assert 50e6 < end.stat().st_size < 80e6
+    ffmpeg(folder / "end.mp4", "-i", long_film, "-c", "copy")
+    (folder / "front.mp4").hardlink_to(long_film)
     write(folder, "sample.mp4", SAMPLE.read_bytes())
     write(folder, "ünï çödé/100% #1?.mp4", SAMPLE.read_bytes())
     return folder

@@ -112,7 +112,8 @@ class TestWhatTheServiceIsTold:
         for target in ("/page", "/media/body.mp4", "/download/body.mp4"):
             mark = secrets.token_hex(8)
             head = (
-                f"GET {target} HTTP/1.1\r\nHost: x\r\nX-Mark: {mark}\r\nContent-Length: 5\r\n\r\n"
+                f"GET {target} HTTP/1.1\r\nHost: x\r\nX-Mark: {mark}\r\nContent-Length: 5\r\n"
+                "Connection: close\r\n\r\n"
             )
             with open_socket(trusting.base) as client:
                 assert answers_to(client, f"{head}hello".encode()) == [200]

@@ -48,7 +48,7 @@ def test_the_client_is_the_one_that_it_names(
     base = proxied.base if port == "HTTPS" else proxied.unencrypted
     # What the client itself says is not the proxy's word.
     request = (f"GET {target} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 10.9.9.9\r\n"
-               "X-Forwarded-Proto: https\r\n\r\n")  # fmt: skip
+               "X-Forwarded-Proto: https\r\nConnection: close\r\n\r\n")  # fmt: skip
     with open_socket(base, hello=write(source)) as client:
         assert answers_to(client, request.encode()) == [status]
     assert client_of(proxied, target) == source
@@ -57,8 +57,9 @@ def test_the_client_is_the_one_that_it_names(
 @pytest.mark.parametrize("hello", [b"PROXY UNKNOWN\r\n", b"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"])
 def test_one_that_names_nobody_speaks_for_itself(proxied: Stack, hello: bytes) -> None:
     target = fresh()
+    request = f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     with open_socket(proxied.base, hello=hello) as client:
-        assert answers_to(client, f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode()) == [404]
+        assert answers_to(client, request.encode()) == [404]
     assert client_of(proxied, target) == proxied.gateway
 
 

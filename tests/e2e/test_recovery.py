@@ -3,20 +3,18 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 import pytest
-from chromium import launched, network_is_quiet, watched
-from films import AAC, ffmpeg
+from chromium import network_is_quiet
+from films import ffmpeg
 from firefox import Tab, tab
 from playwright.sync_api import Browser, Page
 from server import until
 from stack import Stack, running
+from viewing import LISTEN, patient, seek, start, state, until_playing
 
 pytestmark = pytest.mark.stack
 
-LENGTH = 60  # seconds
 NAMES = (
     "replaced in chromium.mp4", "replaced in firefox.mp4",
     "restarted in chromium.mp4", "restarted in firefox.mp4",
@@ -25,71 +23,22 @@ NAMES = (
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make about 60 MB: more than a browser takes ahead of what it shows."""
-    picture = ("-f", "lavfi", "-i", f"testsrc2=size=640x360:rate=25:duration={LENGTH}")
-    sound = ("-f", "lavfi", "-i", f"sine=frequency=440:duration={LENGTH}")
-    rate = ("-b:v", "8M", "-minrate", "8M", "-maxrate", "8M", "-bufsize", "4M")
-    codec = ("-c:v", "libx264", "-preset", "ultrafast", "-x264-params", "nal-hrd=cbr",
-             "-pix_fmt", "yuv420p", "-g", "50")  # fmt: skip
-    folder = tmp_path_factory.mktemp("film")
-    made = ffmpeg(
-        folder / "film.mp4", *picture, *sound, *codec, *rate, *AAC, "-movflags", "+faststart"
-    )
-    assert 50e6 < made.stat().st_size < 80e6
-    return made
-
-
-@pytest.fixture(scope="module")
-def films(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def films(long_film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Give every test a film of its own, so that nothing of it is cached."""
     media = tmp_path_factory.mktemp("films") / "media"
     media.mkdir()
     for name in NAMES:
-        (media / name).hardlink_to(film)
+        (media / name).hardlink_to(long_film)
     with running(media, RESCAN_INTERVAL="1") as stack:
         until(network_is_quiet, "this machine's addresses are settled")
         yield stack
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
-
-
-# What a viewer would notice: errors of the player or its source, pauses that nobody asked for.
-LISTEN = """
-    window.noticed = [];
-    for (const type of ["error", "pause", "ended"]) {
-        document.addEventListener(type, (event) => {
-            const video = document.querySelector("video");
-            if (event.target !== video && event.target.parentElement !== video) return;
-            window.noticed.push(`${type} of ${event.target.localName} at ${video.currentTime}`);
-        }, true);
-    }
-"""
-
-STATE = """() => {
-    const video = document.querySelector("video");
-    const alarm = document.querySelector(".alarm");
-    return {
-        at: video.currentTime, paused: video.paused, ready: video.readyState,
-        source: video.currentSrc, error: video.error?.code ?? null,
-        message: alarm.innerText.trim(), buttons: alarm.querySelectorAll("button").length,
-        noticed: window.noticed,
-    };
-}"""
-
-
 @pytest.fixture
 def viewer(browser: Browser, films: Stack) -> Iterator[Page]:
     """Open a page that may find the server away, and may do nothing else that is wrong."""
-    with watched(browser, films.base) as (page, complaints):
-        page.add_init_script(LISTEN)
+    with patient(browser, films.base) as page:
         yield page
-    rest = [line for line in complaints if not line.startswith("Failed to load resource: ")]
-    assert rest == [], rest
 
 
 @pytest.fixture
@@ -110,44 +59,15 @@ def anyone(request: pytest.FixtureRequest) -> tuple[Page | Tab, str]:
     return page, request.param
 
 
-def state(page: Page | Tab) -> Any:
-    page.wait_for_timeout(50)
-    return page.evaluate(STATE)
-
-
-def until_playing(page: Page | Tab, at: float) -> Any:
-    """Wait until it plays on from there by itself, and says nothing (any more)."""
-
-    def playing() -> Any:
-        told = state(page)
-        going = not told["paused"] and told["ready"] >= 3 and not told["message"]
-        return told if going and at + 0.5 < told["at"] < at + 15 else None
-
-    try:
-        return until(playing, f"plays on from {at} s")
-    except AssertionError as error:
-        raise AssertionError(f"{error}: {state(page)}") from None
-
-
-def start(page: Page | Tab, name: str) -> None:
-    page.goto(f"/watch/{quote(name)}")
-    page.evaluate("document.querySelector('video').play()")
-    until_playing(page, 0)
-
-
-def seek(page: Page | Tab, second: float) -> None:
-    page.evaluate("(second) => { document.querySelector('video').currentTime = second; }", second)
-
-
 def test_a_film_that_is_replaced_plays_on_at_the_same_second(
-    anyone: tuple[Page | Tab, str], films: Stack, film: Path
+    anyone: tuple[Page | Tab, str], films: Stack, long_film: Path
 ) -> None:
     viewer, browser_name = anyone
     name = f"replaced in {browser_name}.mp4"
     start(viewer, name)
     before = state(viewer)["source"]
-    other = ffmpeg(films.media / ".new.mp4", "-i", film, "-c", "copy", "-metadata", "title=New",
-                   "-movflags", "+faststart")  # fmt: skip
+    another = ("-c", "copy", "-metadata", "title=New", "-movflags", "+faststart")
+    other = ffmpeg(films.media / ".new.mp4", "-i", long_film, *another)
     other.replace(films.media / name)
     # Without a seek the viewer comes to what is not there any more a while later.
     seek(viewer, 40)

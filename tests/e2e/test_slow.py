@@ -2,7 +2,6 @@
 
 import resource
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -10,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 from contract import Origin
 from server import BLOCK, content, write
-from stack import Stack
+from stack import Stack, docker
 from wire import TRUSTING, ask
 
 pytestmark = pytest.mark.stack
@@ -41,11 +40,8 @@ def begin(address: str, clients: ExitStack, request: str) -> socket.socket:
 
 def memory(stack: Stack) -> int:
     """Give the bytes that the engine counts as the edge's."""
-    name = stack.compose("ps", "--quiet", "nginx").strip()
-    told = subprocess.run(
-        ["docker", "stats", "--no-stream", "--format", "{{.MemUsage}}", name],
-        check=True, capture_output=True, text=True,
-    ).stdout.split()[0]  # fmt: skip
+    (name,) = stack.containers("nginx")
+    told = docker("stats", "--no-stream", "--format", "{{.MemUsage}}", name).split()[0]
     unit = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[told[-3:]]
     return int(float(told[:-3]) * unit)
 

@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 
 import av
 import pytest
-from chromium import launched
 from playwright.sync_api import Browser
 from webvtt_rules import require_valid
 
@@ -258,12 +256,6 @@ def test_the_same_files_give_the_same_text(tmp_path: Path) -> None:
 
 
 # What a browser makes of it
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
 
 
 CUES = """([text]) => new Promise((resolve, reject) => {

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from itertools import pairwise
 from pathlib import Path
@@ -49,15 +50,28 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def media(tmp_path: Path, films: Path) -> Path:
-    """Give a library of those, one with captions beside it."""
-    folder = tmp_path / "media"
-    folder.mkdir()
+def fill(folder: Path, films: Path) -> None:
+    """Make a library of those, one with captions beside it."""
     for film in films.iterdir():
         write(folder, film.name, film.read_bytes(), 2 * HOUR)
     write(folder, "film.de.srt", SRT)
-    return folder
+
+
+@pytest.fixture
+def media(tmp_path: Path, films: Path) -> Path:
+    """Give such a library."""
+    fill(tmp_path / "media", films)
+    return tmp_path / "media"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, films: Path) -> Iterator[Server]:
+    """Run the service on one that nobody changes, with a file that is broken."""
+    folder = tmp_path_factory.mktemp("unchanged") / "media"
+    fill(folder, films)
+    write(folder, "broken.mp4", b"\0" * 100_000)
+    with serve(folder) as server:
+        yield server
 
 
 def kept(folder: Path) -> dict[str, bytes]:
@@ -73,93 +87,86 @@ def kept(folder: Path) -> dict[str, bytes]:
 # What there is to be had
 
 
-def test_a_video_has_posters_of_two_widths_that_browsers_may_keep(media: Path) -> None:
-    with serve(media) as server:
-        told = until_derived(server, "film.mp4")["film.mp4"]["poster"]
-        sizes = [(picture["width"], picture["height"]) for picture in told["pictures"]]
-        assert sizes == [(480, 270), (640, 360)]  # of 640 by 360: not enlarged to 1280
-        for picture in told["pictures"]:
-            answer = ask(server.base, picture["url"])
-            assert answer.status == 200
-            assert answer.headers["Content-Type"] == "image/webp"
-            assert "immutable" in answer.headers["Cache-Control"]
-            image = Image.open(io.BytesIO(answer.body))
-            assert (image.format, image.size) == ("WEBP", (picture["width"], picture["height"]))
-            tag = {"If-None-Match": answer.headers["ETag"]}
-            assert ask(server.base, picture["url"], headers=tag).status == 304
-        unpinned = ask(server.base, "/posters/film.mp4?w=500")
-        assert Image.open(io.BytesIO(unpinned.body)).width == 640  # the next wider one
-        assert unpinned.headers["Cache-Control"] == "no-cache"
-        for width in ("wide", "-1", "%C2%B2", "%D9%A3", "9" * 5000):
-            assert ask(server.base, f"/posters/film.mp4?w={width}").status == 400
-        widest = ask(server.base, "/posters/film.mp4?w=999999999")
-        assert Image.open(io.BytesIO(widest.body)).width == 640
-
-
-def test_a_storyboard_is_webvtt_whose_tiles_cover_the_film(media: Path) -> None:
-    with serve(media) as server:
-        told = until_derived(server, "film.mp4")["film.mp4"]["storyboard"]
-        answer = ask(server.base, told["url"])
-        assert answer.headers["Content-Type"] == "text/vtt; charset=utf-8"
+def test_a_video_has_posters_of_two_widths_that_browsers_may_keep(server: Server) -> None:
+    told = until_derived(server, "film.mp4")["film.mp4"]["poster"]
+    sizes = [(picture["width"], picture["height"]) for picture in told["pictures"]]
+    assert sizes == [(480, 270), (640, 360)]  # of 640 by 360: not enlarged to 1280
+    for picture in told["pictures"]:
+        answer = ask(server.base, picture["url"])
+        assert answer.status == 200
+        assert answer.headers["Content-Type"] == "image/webp"
         assert "immutable" in answer.headers["Cache-Control"]
-        text = answer.body.decode()
-        assert text.startswith("WEBVTT\n\n")
-        cues = CUE.findall(text)
-        assert cues[0][0] == "00:00:00.000"
-        assert cues[-1][1] == "00:00:20.000"
-        assert all(one[1] == following[0] for one, following in pairwise(cues))
-        for _, _, url, *place in cues:
-            sheet = ask(server.base, url)
-            assert "immutable" in sheet.headers["Cache-Control"]
-            image = Image.open(io.BytesIO(sheet.body))
-            x, y, width, height = map(int, place)
-            assert (width, height) == (160, 90)
-            assert x + width <= image.width
-            assert y + height <= image.height
+        image = Image.open(io.BytesIO(answer.body))
+        assert (image.format, image.size) == ("WEBP", (picture["width"], picture["height"]))
+        tag = {"If-None-Match": answer.headers["ETag"]}
+        assert ask(server.base, picture["url"], headers=tag).status == 304
+    unpinned = ask(server.base, "/posters/film.mp4?w=500")
+    assert Image.open(io.BytesIO(unpinned.body)).width == 640  # the next wider one
+    assert unpinned.headers["Cache-Control"] == "no-cache"
+    for width in ("wide", "-1", "%C2%B2", "%D9%A3", "9" * 5000):
+        assert ask(server.base, f"/posters/film.mp4?w={width}").status == 400
+    widest = ask(server.base, "/posters/film.mp4?w=999999999")
+    assert Image.open(io.BytesIO(widest.body)).width == 640
 
 
-def test_captions_come_from_beside_and_from_within(media: Path) -> None:
-    with serve(media) as server:
-        videos = until_derived(server, "film.mp4", "text.mp4")
-        (track,) = videos["film.mp4"]["captions"]["tracks"]
-        assert (track["language"], track["kind"], track["source"]) == ("de", "subtitles", "file")
-        assert track["label"] == "Deutsch"
-        answer = ask(server.base, track["url"])
-        assert answer.headers["Content-Type"] == "text/vtt; charset=utf-8"
-        assert answer.body.decode() == (
-            "WEBVTT\n\n00:00:01.000 --> 00:00:02.500\nGrüße <i>aus</i> Köln\n"
-        )
-        within, chapters = videos["text.mp4"]["captions"]["tracks"]
-        assert (within["language"], within["source"]) == ("en", "container")
-        assert "Within the film" in ask(server.base, within["url"]).body.decode()
-        assert (chapters["kind"], chapters["name"]) == ("chapters", "chapters")
-        assert (
-            "00:00:10.000 --> 00:00:20.000\nTwo" in ask(server.base, chapters["url"]).body.decode()
-        )
-        assert videos["text.mp4"]["chapters"] == [
-            {"start": 0.0, "end": 10.0, "title": "One"},
-            {"start": 10.0, "end": 20.0, "title": "Two"},
-        ]
-        assert ask(server.base, "/captions/film.mp4/fr.vtt").status == 404
+def test_a_storyboard_is_webvtt_whose_tiles_cover_the_film(server: Server) -> None:
+    told = until_derived(server, "film.mp4")["film.mp4"]["storyboard"]
+    answer = ask(server.base, told["url"])
+    assert answer.headers["Content-Type"] == "text/vtt; charset=utf-8"
+    assert "immutable" in answer.headers["Cache-Control"]
+    text = answer.body.decode()
+    assert text.startswith("WEBVTT\n\n")
+    cues = CUE.findall(text)
+    assert cues[0][0] == "00:00:00.000"
+    assert cues[-1][1] == "00:00:20.000"
+    assert all(one[1] == following[0] for one, following in pairwise(cues))
+    for _, _, url, *place in cues:
+        sheet = ask(server.base, url)
+        assert "immutable" in sheet.headers["Cache-Control"]
+        image = Image.open(io.BytesIO(sheet.body))
+        x, y, width, height = map(int, place)
+        assert (width, height) == (160, 90)
+        assert x + width <= image.width
+        assert y + height <= image.height
 
 
-def test_what_cannot_be_had_is_said_so_and_not_waited_for(media: Path) -> None:
-    write(media, "broken.mp4", b"\0" * 100_000)
-    with serve(media) as server:
-        videos = until_derived(server, "sound.m4a", "broken.mp4")
-        for told in videos.values():
-            assert {told[kind]["state"] for kind in KINDS} == {"none"}
-        for target in (
-            "/posters/sound.m4a",
-            "/storyboards/broken.mp4.vtt",
-            "/storyboards/sound.m4a/0.webp",
-            "/captions/sound.m4a/en.vtt",
-            "/posters/nothing.mp4",
-            "/posters/",
-        ):
-            answer = ask(server.base, target)
-            assert answer.status == 404, target
-            assert "Retry-After" not in answer.headers
+def test_captions_come_from_beside_and_from_within(server: Server) -> None:
+    videos = until_derived(server, "film.mp4", "text.mp4")
+    (track,) = videos["film.mp4"]["captions"]["tracks"]
+    assert (track["language"], track["kind"], track["source"]) == ("de", "subtitles", "file")
+    assert track["label"] == "Deutsch"
+    answer = ask(server.base, track["url"])
+    assert answer.headers["Content-Type"] == "text/vtt; charset=utf-8"
+    assert answer.body.decode() == (
+        "WEBVTT\n\n00:00:01.000 --> 00:00:02.500\nGrüße <i>aus</i> Köln\n"
+    )
+    within, chapters = videos["text.mp4"]["captions"]["tracks"]
+    assert (within["language"], within["source"]) == ("en", "container")
+    assert "Within the film" in ask(server.base, within["url"]).body.decode()
+    assert (chapters["kind"], chapters["name"]) == ("chapters", "chapters")
+    assert "00:00:10.000 --> 00:00:20.000\nTwo" in ask(server.base, chapters["url"]).body.decode()
+    assert videos["text.mp4"]["chapters"] == [
+        {"start": 0.0, "end": 10.0, "title": "One"},
+        {"start": 10.0, "end": 20.0, "title": "Two"},
+    ]
+    assert ask(server.base, "/captions/film.mp4/fr.vtt").status == 404
+
+
+def test_what_cannot_be_had_is_said_so_and_not_waited_for(server: Server) -> None:
+    videos = until_derived(server, "sound.m4a", "broken.mp4")
+    for told in videos.values():
+        assert {told[kind]["state"] for kind in KINDS} == {"none"}
+    for target in (
+        "/posters/sound.m4a",
+        "/storyboards/broken.mp4.vtt",
+        "/storyboards/sound.m4a/0.webp",
+        "/captions/sound.m4a/en.vtt",
+        "/posters/nothing.mp4",
+        "/posters/",
+    ):
+        answer = ask(server.base, target)
+        assert answer.status == 404, target
+        assert "Retry-After" not in answer.headers
 
 
 def test_an_image_or_a_caption_that_comes_changes_or_goes_is_noticed(media: Path) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from boxes import FTYP, box, boxes, index_of
 from cases import ConditionCase, condition_cases
-from chromium import launched
 from playwright.sync_api import Browser, Page, Route
 from server import BLOCK, Server, serve, until, write
 from wire import Answer, ask
@@ -344,12 +343,6 @@ def test_ffprobe_has_the_first_picture_after_one_request(
           "-show_entries", "frame=pict_type", "-read_intervals", "%+#1"]  # fmt: skip
     assert requests_for(server, target("media", name), of=of) == 1
     assert requests_for(server, target("media", name, revision(media, name)), of=of) == 3
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
 
 
 FIRST_PICTURE = """async () => {

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import flawless, launched
+from chromium import flawless
 from films import ffmpeg
 from playwright.sync_api import Browser, Page
 from server import Server, serve, until, write
@@ -43,12 +43,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             return item.get("captions", {}).get("tracks")
 
         until(captioned, "the captions are there")
-        yield one
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as one:
         yield one
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.library.video import Metadata, State, Stream, Video
-from service.views.phrases import details, duration, size
+from service.views.phrases import duration, size, summary
 
 
 @pytest.mark.parametrize(
@@ -120,4 +120,4 @@ def metadata(
     ],
 )
 def test_the_details_are_length_picture_and_size(known: Metadata | None, expected: str) -> None:
-    assert details(video(known)) == expected
+    assert summary(video(known)) == expected

@@ -1,0 +1,73 @@
+"""A player as its viewer sees it: what it does, what it says, what happens to it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote
+
+from chromium import watched
+from firefox import Tab
+from playwright.sync_api import Browser, Page
+from server import until
+
+# What a viewer would notice: errors of the player or its source, pauses that nobody asked for.
+LISTEN = """
+    window.noticed = [];
+    for (const type of ["error", "pause", "ended"]) {
+        document.addEventListener(type, (event) => {
+            const video = document.querySelector("video");
+            if (event.target !== video && event.target.parentElement !== video) return;
+            window.noticed.push(`${type} of ${event.target.localName} at ${video.currentTime}`);
+        }, true);
+    }
+"""
+
+STATE = """() => {
+    const video = document.querySelector("video");
+    const alarm = document.querySelector(".alarm");
+    return {
+        at: video.currentTime, paused: video.paused, ready: video.readyState,
+        source: video.currentSrc, error: video.error?.code ?? null,
+        message: alarm.innerText.trim(), buttons: alarm.querySelectorAll("button").length,
+        noticed: window.noticed,
+    };
+}"""
+
+
+@contextmanager
+def patient(browser: Browser, base: str) -> Iterator[Page]:
+    """Open a page that may find the server away, and may do nothing else that is wrong."""
+    with watched(browser, base) as (page, complaints):
+        page.add_init_script(LISTEN)
+        yield page
+    rest = [line for line in complaints if not line.startswith("Failed to load resource: ")]
+    assert rest == [], rest
+
+
+def state(page: Page | Tab) -> Any:
+    page.wait_for_timeout(50)
+    return page.evaluate(STATE)
+
+
+def until_playing(page: Page | Tab, at: float) -> Any:
+    """Wait until it plays on from there by itself, and says nothing (any more)."""
+
+    def playing() -> Any:
+        told = state(page)
+        going = not told["paused"] and told["ready"] >= 3 and not told["message"]
+        return told if going and at + 0.5 < told["at"] < at + 15 else None
+
+    try:
+        return until(playing, f"plays on from {at} s")
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {state(page)}") from None
+
+
+def start(page: Page | Tab, name: str) -> None:
+    page.goto(f"/watch/{quote(name)}")
+    page.evaluate("document.querySelector('video').play()")
+    until_playing(page, 0)
+
+
+def seek(page: Page | Tab, second: float) -> None:
+    page.evaluate("(second) => { document.querySelector('video').currentTime = second; }", second)
