@@ -77,7 +77,8 @@ class Derived(Protocol):
     def blob(self, kind: str, name: str, number: int) -> bytes | None:
         """Give the bytes of this number, counted from 0, if they are there and as they were.
 
-        What turns out to be damaged is dropped; what only cannot be read now is not.
+        What turns out to be damaged is dropped; what only cannot be read now is not. Raises
+        OSError where that may be otherwise in a moment.
         """
         ...
 

@@ -115,7 +115,7 @@ class DerivedBucket:
         except FileNotFoundError:
             self._layouts.drop((kind, name))  # another replica has made room
             return None
-        except (OSError, IndexError):
+        except IndexError:
             return None
         except ValueError:
             pass

@@ -4,9 +4,10 @@ Replicas that share the folder make each thing once; whoever dies over it leaves
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import structlog
 
@@ -23,7 +24,7 @@ from service.library.facts import (
     artefact,
 )
 from service.library.making import ClaimedError, Job, Maker, NotKeptError, NotMadeError
-from service.library.probed import metadata_name
+from service.library.probed import metadata_key
 from service.library.video import State as VideoState
 from service.library.viewers import Viewers
 from service.library.workers import Pool
@@ -42,6 +43,11 @@ _PAUSE = 60.0
 
 # Seconds between two looks at how much the folder holds.
 _SWEEP_INTERVAL = 3600.0
+
+# Threads that read what is ready. A disk or a store that hangs holds up these, and no other work.
+_READERS = 8
+
+_Read = TypeVar("_Read")
 
 
 class _Look(NamedTuple):
@@ -76,11 +82,11 @@ class Deriver:
         self._work = asyncio.Event()
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._readers = ThreadPoolExecutor(_READERS, "derived")
         metrics.derived_bytes.set_function(lambda: derived.size)
         for kind in Kind:
             for state in (State.READY, State.FAILED, State.WAITING):
-                series = metrics.derived.labels(kind, state)
-                series.set_function(partial(self._count, kind, state))
+                metrics.derived.labels(kind, state).set_function(partial(self._count, kind, state))
 
     def start(self) -> None:
         """Begin to look and to make."""
@@ -96,6 +102,7 @@ class Deriver:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._readers.shutdown(wait=False, cancel_futures=True)
         await self._pool.close()
 
     def follow(self, subjects: Mapping[str, Subject]) -> None:
@@ -137,7 +144,10 @@ class Deriver:
         name = self._ready(path, kind)
         if name is None:
             return None
-        data = await asyncio.to_thread(self._derived.blob, kind, name, number)
+        try:
+            data = await self._read(self._derived.blob, kind, name, number)
+        except OSError:  # the next one who asks may be luckier
+            return None
         if data is None:
             self._make_anew(path, kind, name)
         return data
@@ -147,10 +157,13 @@ class Deriver:
         name = self._ready(path, kind)
         if name is None:
             return None
-        kept = await asyncio.to_thread(self._maker.load, kind, name)
+        kept = await self._read(self._maker.load, kind, name)
         if kept is None:
             self._make_anew(path, kind, name)
         return kept[0] if kept else None
+
+    async def _read(self, read: Callable[..., _Read], *of: object) -> _Read:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, read, *of)
 
     def _name(self, path: str, kind: Kind) -> str | None:
         subject = self._subjects.get(path)
@@ -204,23 +217,18 @@ class Deriver:
 
     def _look(self, subjects: Mapping[str, Subject], looked_at: set[str]) -> _Look:
         """Look for what was kept of what is new. Blocks: for a thread."""
-        look, live = _Look([], [], set()), set()
-        unknown: list[Job] = []
+        jobs: dict[str, Job] = {}
         # The newest first: who has just added a film looks at that.
         for subject in sorted(subjects.values(), key=lambda subject: -subject.video.modified):
             for kind in Kind:
-                if (name := subject.name(kind)) is None:
-                    continue
-                live.add(name)
-                if name in looked_at:
-                    continue
-                unknown.append(Job(kind, subject, name))
-        for job, kept in self._maker.load_all(unknown):
+                if name := subject.name(kind):
+                    jobs[name] = Job(kind, subject, name)
+        look = _Look([], [], looked_at - jobs.keys())
+        for job, kept in self._maker.load_all([jobs[n] for n in jobs if n not in looked_at]):
             if kept:
                 look.found.append((job, kept[0]))
             else:
                 look.missing.append(job)
-        look.gone.update(looked_at - live)
         return look
 
     async def _make_always(self) -> None:
@@ -282,16 +290,11 @@ class Deriver:
         self._work.set()
 
     def _sweep(self) -> None:
-        self._derived.sweep(_metadata(self._subjects))
+        videos = (subject.video for subject in self._subjects.values())
+        self._derived.sweep([metadata_key(video.path, video.revision) for video in videos])
 
     async def _sweep_always(self) -> None:
         while True:
             await asyncio.to_thread(self._sweep)
             self._work.set()  # there may be room now
             await asyncio.sleep(_SWEEP_INTERVAL)
-
-
-def _metadata(subjects: Mapping[str, Subject]) -> list[tuple[str, str]]:
-    """Name the metadata of what is listed: read at a start only, but in use all the time."""
-    videos = (subject.video for subject in subjects.values())
-    return [("metadata", metadata_name(video.path, video.revision)) for video in videos]

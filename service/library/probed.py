@@ -24,6 +24,11 @@ def metadata_name(path: str, revision: str) -> str:
     return name_of("metadata", path, revision)
 
 
+def metadata_key(path: str, revision: str) -> tuple[str, str]:
+    """Give kind and name of those: read at a start only, but in use as long as it is listed."""
+    return "metadata", metadata_name(path, revision)
+
+
 class Probed:
     """Probe results by path and revision. Every method blocks: for a thread."""
 
@@ -33,7 +38,7 @@ class Probed:
 
     def load(self, path: str, revision: str) -> Metadata | ProbeProblem | None:
         """Give what was told; None where nothing is kept that counts."""
-        data = self._derived.load("metadata", metadata_name(path, revision))
+        data = self._derived.load(*metadata_key(path, revision))
         if data is None:
             return None
         try:
@@ -52,7 +57,7 @@ class Probed:
         """Load what was told of many, by path and revision."""
         for start in range(0, len(versions), _BATCH):
             batch = versions[start : start + _BATCH]
-            self._derived.fetch([("metadata", metadata_name(*of)) for of in batch])
+            self._derived.fetch([metadata_key(*of) for of in batch])
             for of in batch:
                 yield of, self.load(*of)
 
@@ -70,5 +75,4 @@ class Probed:
             kept = _Problem(problem=result.reason, outcome=result.outcome, decoder=self._decoder)
         else:
             return
-        name = metadata_name(path, revision)
-        self._derived.save("metadata", name, kept.model_dump_json().encode())
+        self._derived.save(*metadata_key(path, revision), kept.model_dump_json().encode())

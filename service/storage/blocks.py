@@ -44,9 +44,9 @@ _Key = tuple[str, str, Span]
 class _Block:
     """A block, or what has come of it yet."""
 
-    def __init__(self, span: Span) -> None:
+    def __init__(self, span: Span, data: bytearray) -> None:
         self.span = span
-        self.data = bytearray(span.length)
+        self.data = data
         self.received = 0
         self.error: Exception | None = None
         self.filling: asyncio.Task[None] | None = None
@@ -101,6 +101,7 @@ class Blocks:
         self._blocks: OrderedDict[_Key, _Block] = OrderedDict()
         """Last comes what was read last."""
         self._held = 0
+        self._spare = bytearray()
         self._ahead = 0
         self._ends: OrderedDict[tuple[str, str, int], None] = OrderedDict()
         self._count = metrics.blocks
@@ -131,9 +132,8 @@ class Blocks:
 
     def close(self) -> None:
         """Let go of everything."""
-        for key, block in list(self._blocks.items()):
-            self._drop(key)
-            block.fail(StorageError("The service is about to end."))
+        for key in list(self._blocks):
+            self._forget(key).fail(StorageError("The service is about to end."))
 
     def _block_at(self, version: Version, position: int, grid: int) -> Span:
         start = position - (position - grid) % self._block
@@ -180,7 +180,11 @@ class Blocks:
         if not self._make_room(span.length, ahead=ahead):
             return None
         key = (version.path, version.e_tag, span)
-        block = self._blocks[key] = _Block(span)
+        # To get pages anew takes as long as to fill them: a block that had to go leaves its own.
+        data, self._spare = self._spare, bytearray()
+        if len(data) != span.length:
+            data = bytearray(span.length)
+        block = self._blocks[key] = _Block(span, data)
         self._held += span.length
         block.filling = asyncio.create_task(self._fill(version, key, block))
         return block
@@ -193,7 +197,7 @@ class Blocks:
         except Exception as error:  # noqa: BLE001 # whoever waits for it is told
             block.fail(error)
             if self._blocks.get(key) is block:
-                self._drop(key)
+                self._forget(key)
         else:
             if block.next is not None:
                 self._read_ahead(version, block.next)
@@ -211,10 +215,16 @@ class Blocks:
         return self._held + length <= self._most
 
     def _drop(self, key: _Key) -> None:
+        """Let go of a block that nobody waits for."""
+        block = self._forget(key)
+        self._spare, block.data = block.data, bytearray()
+
+    def _forget(self, key: _Key) -> _Block:
         block = self._blocks.pop(key)
         self._held -= block.span.length
         if block.filling is not None:
             block.filling.cancel()
+        return block
 
     def _note_end(self, version: Version, position: int) -> None:
         self._ends[version.path, version.e_tag, position] = None
@@ -223,7 +233,8 @@ class Blocks:
 
     def _reads_on(self, version: Version, part: Span, until: int) -> bool:
         """Whether the reader goes on behind this part, or comes here from the block before it."""
-        return until > part.end or (version.path, version.e_tag, part.start) in self._ends
+        from_before = self._ends.pop((version.path, version.e_tag, part.start), True) is None
+        return from_before or until > part.end
 
     def _read_ahead_after(self, version: Version, block: _Block) -> None:
         if block.span.end == version.size:

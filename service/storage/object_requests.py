@@ -38,7 +38,7 @@ _log = structlog.get_logger()
 
 # Bytes that the client of the store gathers before it gives them: less and a block costs more
 # turns of the loop, more and its first bytes come later.
-_CHUNK = 128 * 1024
+_CHUNK = 256 * 1024
 
 # Objects that a listing gives at a time: as many as S3 tells in one answer.
 _PAGE = 1000

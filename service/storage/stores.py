@@ -1,5 +1,5 @@
 """Object stores, by a URL and the environment: S3 and what speaks like it, Google's, Azure's.
-Law: the client of a store is imported here alone, and only where there is a store to ask."""
+Law: the client of a store is an extra: without one to ask, nothing imports it."""
 
 import re
 from collections.abc import Mapping

@@ -8,9 +8,15 @@ import obstore
 import pytest
 from films import ffmpeg
 from object_store import Bucket as Made
+from object_store import Swift
 from server import Server, serve, until, write
 from told import KINDS, until_derived
 from wire import ask
+
+from service.library.derived import name_of
+from service.library.derived_bucket import DerivedBucket
+from service.storage.bucket import Bucket
+from service.storage.stores import open_store
 
 HOUR = 3600
 SRT = b"1\n00:00:01,000 --> 00:00:02,500\nGr\xfc\xdfe\n"
@@ -113,6 +119,31 @@ def test_what_a_killed_replica_had_claimed_is_made_by_the_next(media: Path, shar
         told = until_derived(server, PATHS[0])[PATHS[0]]
         assert {told[kind]["state"] for kind in KINDS} == {"ready", "none"}
     assert claimed() == set()
+
+
+def test_room_is_made_and_claims_are_had_once_in_a_prefix_of_its_own(swift: Swift) -> None:
+    made = swift.bucket()
+    made.put("poster/of somebody else", b"x")
+    url, environ = f"{made.url}/kept/here", made.environ()
+    one, other = (DerivedBucket(Bucket(open_store(url, environ)), 20_000) for _ in range(2))
+    names = [name_of("poster", str(number)) for number in range(30)]
+    for name in names:
+        assert one.save("poster", name, b"{}", [name.encode() * 30])  # of some 1,000 bytes
+    for name in names[:5]:
+        assert other.load("poster", name) == b"{}"
+    other.sweep()
+    assert other.size <= 18_000  # nine tenths of what there may be
+    left = [key.rpartition("/")[2] for key in keys(made) if key.startswith("kept/here/poster/")]
+    assert 15 <= len(left) < 20
+    assert set(names[:5]) <= set(left)  # they were used
+    assert "poster/of somebody else" in keys(made)
+    mine = one.claim(names[0])
+    assert mine is not None
+    assert other.claim(names[0]) is None
+    mine()
+    theirs = other.claim(names[0])
+    assert theirs is not None
+    theirs()
 
 
 @pytest.mark.parametrize("harm", ["damaged", "cut off", "lost"])

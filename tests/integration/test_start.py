@@ -178,6 +178,12 @@ def test_a_bucket_that_cannot_be_served_is_named(
     assert complaint(env).startswith(f"'{url}': {said}: ")
 
 
+def test_a_bucket_that_cannot_keep_what_is_derived_is_named(media: Path, bucket: Bucket) -> None:
+    url = "s3://no-such-bucket/derived"
+    env = environment(media, DERIVED=url) | bucket.environ()
+    assert complaint(env).startswith(f"'{url}': there is no such bucket: ")
+
+
 @pytest.fixture
 def taken() -> Iterator[int]:
     """Give a port that somebody listens on."""

@@ -373,6 +373,12 @@ def test_proxies_are_separated_by_commas_or_blanks(text: str, meaning: list[str]
     assert settings(TRUSTED_PROXIES=text).trusted_proxies == tuple(map(ip_network, meaning))
 
 
+@pytest.mark.parametrize("url", ["s3://bucket", "s3://bucket/derived", "gs://b1", "az://c1/x"])
+def test_what_is_derived_may_be_in_a_bucket(url: str) -> None:
+    assert settings(DERIVED=url).derived == url
+    assert settings(DERIVED=f"{url}/").derived == url
+
+
 # What is wrong
 
 
@@ -384,6 +390,8 @@ def test_proxies_are_separated_by_commas_or_blanks(text: str, meaning: list[str]
         ("MEDIA", "s3://", "a folder, or a bucket such as s3://bucket or s3://bucket/prefix"),
         ("MEDIA", "s3://key:secret@bucket", "a folder, or a bucket such as s3://bucket"),
         ("MEDIA", "ftp://host/videos", "a folder, or a bucket such as s3://bucket"),
+        ("DERIVED", "s3://", "a folder, or a bucket such as s3://bucket or s3://bucket/prefix"),
+        ("DERIVED", "s3://key:secret@bucket", "a folder, or a bucket such as s3://bucket"),
         ("BLOCK_CACHE", "64MB", "a number of bytes"),
         ("STORE_TIMEOUT", "0", "greater than 0"),
         ("STALL_TIMEOUT", "0", "greater than 0"),

@@ -133,7 +133,8 @@ def test_a_store_that_fails_only_warns(tmp_path_factory: pytest.TempPathFactory)
     with capture_logs() as lines:
         assert not derived.save(KIND, NAME, FACTS)
         assert derived.load(KIND, NAME) is None
-        assert derived.blob(KIND, NAME, 0) is None
+        with pytest.raises(OSError, match="the store failed"):
+            derived.blob(KIND, NAME, 0)
         derived.sweep()
         with pytest.raises(OSError, match="the store failed"):
             derived.claim(NAME)

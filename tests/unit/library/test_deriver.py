@@ -1,6 +1,8 @@
 import asyncio
+import errno
 import json
 import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,10 @@ for line in sys.stdin:
         time.sleep(0.01)
     exec((folder / "do").read_text())
     sys.stdout.flush()
+"""
+POSTER = """
+print(json.dumps({"facts": json.dumps({"source": "frame", "sizes": [[1, 1]]}), "bytes": [1]}))
+sys.stdout.write("x")
 """
 NOTHING = """print(json.dumps({"facts": "null"}))"""
 CRASH = """
@@ -357,6 +363,36 @@ async def test_an_answer_that_is_none_is_a_failure_of_the_files(
     await bench.until(lambda: done(again, "a.mp4"))
     assert again.of("a.mp4", Kind.POSTER) == deriver.of("a.mp4", Kind.POSTER)
     assert len(bench.asked()) == 2
+
+
+class Hanging(DerivedFolder):
+    """A folder whose disk, or a store that, gives no bytes for now; then it fails."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, 1 << 30)
+        self.gate = threading.Event()
+
+    def blob(self, *_: object) -> bytes | None:
+        assert self.gate.wait(PATIENCE)
+        raise OSError(errno.EIO, "the store failed")
+
+
+async def test_bytes_that_do_not_come_hold_up_nobody_and_are_not_made_anew(bench: Bench) -> None:
+    bench.do(POSTER)
+    hanging = bench.derived = Hanging(bench.folder / "derived")
+    deriver = bench.start()
+    deriver.follow(subjects(film("a.mp4")))
+    await bench.until(lambda: done(deriver, "a.mp4"))
+    asked = len(bench.asked())
+    waiting = [asyncio.create_task(deriver.blob("a.mp4", Kind.POSTER, 0)) for _ in range(100)]
+    await asyncio.sleep(0)  # they have all asked
+    async with asyncio.timeout(PATIENCE / 2):
+        assert await asyncio.to_thread(lambda: "other work") == "other work"
+    assert not any(task.done() for task in waiting)
+    hanging.gate.set()
+    assert await asyncio.gather(*waiting) == [None] * 100
+    assert deriver.of("a.mp4", Kind.POSTER).state is State.READY
+    assert len(bench.asked()) == asked
 
 
 async def test_nothing_is_made_by_two_at_a_time(bench: Bench) -> None:

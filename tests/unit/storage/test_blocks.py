@@ -248,6 +248,30 @@ async def test_what_had_come_before_it_went_wrong_is_given(blocks: Blocks, far: 
     assert got == DATA[: 3 * CHUNK]
 
 
+async def test_what_had_come_is_given_to_who_was_slower(blocks: Blocks, far: Far) -> None:
+    far.held_up[0] = 3 * CHUNK
+    slow = blocks.read(FILM, block(0), Pieces(), 0)
+    got = await anext(slow)
+    waiting = asyncio.create_task(read(blocks, Span(5 * CHUNK, CHUNK)))
+    await until(lambda: far.asked)
+    far.failing[0] = ChangedError("replaced")
+    del far.held_up[0]
+    await asyncio.wait([waiting])
+    assert isinstance(waiting.exception(), ChangedError)
+    del far.failing[0]
+    got += b"".join([piece async for piece in slow])  # by a request of his own
+    assert got == bytes_of(block(0))
+
+
+async def test_nobody_waits_when_all_is_let_go_of(blocks: Blocks, far: Far) -> None:
+    far.held_up[0] = CHUNK
+    waiting = asyncio.create_task(read(blocks, Span(CHUNK, 1)))
+    await until(lambda: far.asked)
+    blocks.close()
+    await asyncio.wait([waiting], timeout=PATIENCE)
+    assert "about to end" in str(waiting.exception())
+
+
 async def test_a_block_that_its_reader_left_is_there_for_the_next(
     blocks: Blocks, far: Far, metrics: Metrics
 ) -> None:

@@ -134,26 +134,6 @@ async def test_a_store_that_says_nothing_of_an_object_is_late(
     seen.released.set()
 
 
-def test_a_long_listing_comes_whole(storage: ObjectStorage, bucket: Bucket) -> None:
-    # The store tells of 1,000 at most in one answer.
-    names = {f"{number % 7}/film {number:04}.mp4" for number in range(1100)}
-    client = bucket.swift.client(bucket.name)
-
-    async def fill() -> None:
-        some = asyncio.Semaphore(8)
-
-        async def put(name: str) -> None:
-            async with some:
-                await client.put_async(name, b"x", use_multipart=False)
-
-        await asyncio.gather(*map(put, names))
-
-    asyncio.run(fill())
-    listed = [entry.path for entry in storage.entries()]
-    assert len(listed) == len(names)
-    assert set(listed) == names
-
-
 def test_a_key_that_is_no_path_hides_its_own_folder_alone(
     storage: ObjectStorage, bucket: Bucket
 ) -> None:
