@@ -56,7 +56,7 @@ def seen(stack: Stack, origin: Origin) -> Seen:
         with open_socket(stack.base) as client:
             return answers_to(client, shape.request(door, hidden(door, shape.name)))
 
-    with ThreadPoolExecutor(32) as pool:
+    with ThreadPoolExecutor(len(cases)) as pool:
         answers = list(pool.map(send, cases))
     names = [(door, shape.name) for door, shape in cases]
     targets = arrived(stack, "/api/videos/after-the-shapes.mp4")

@@ -31,7 +31,7 @@ def answers(server: Server) -> dict[str, list[int]]:
         with open_socket(server.base) as client:
             return answers_to(client, shape.request("/api/videos", hidden(shape)))
 
-    with ThreadPoolExecutor(32) as pool:
+    with ThreadPoolExecutor(len(SHAPES)) as pool:
         found = list(pool.map(send, SHAPES))
     ask(server.base, "/api/videos/after-the-shapes.mp4")
     server.wait_for_log(path="/api/videos/after-the-shapes.mp4")

@@ -335,7 +335,7 @@ def arrivals(
     media: Path = tmp_path_factory.mktemp("copies") / "media"
     media.mkdir()
 
-    def bring(way: Callable[[Path, bytes, str], None]) -> Arrival:
+    def bring(server: Server, way: Callable[[Path, bytes, str], None]) -> Arrival:
         path = f"{way.__name__}.mp4"
         with Looking(one, path) as seen:
             way(media, film, path)
@@ -344,7 +344,7 @@ def arrivals(
     with serve(media, SETTLE_TIME=DEFAULT_SETTLE, RESCAN_INTERVAL=NEVER) as one:
         until_watched(one, media)
         with ThreadPoolExecutor(len(WAYS)) as pool:
-            yield {way.__name__: pool.submit(bring, way) for way in WAYS}
+            yield {way.__name__: pool.submit(bring, one, way) for way in WAYS}
 
 
 @pytest.mark.parametrize("way", [way.__name__ for way in WAYS])
