@@ -322,6 +322,9 @@ def test_mounts_are_where_the_images_have_what_is_not_theirs(overlay: str) -> No
         else:
             wanted -= {"/srv/challenges"}  # certbot's; here cert-manager answers
         assert set(mounts) == wanted
+        for volume in pod["volumes"]:  # whose own it makes the fsGroup's
+            claim = volume.get("persistentVolumeClaim", {})
+            assert claim.get("readOnly", False) == (volume["name"] == "media")
         readonly = {path for path, mount in mounts.items() if mount.get("readOnly")}
         assert readonly == ({"/media"} & wanted if name == "service" else set())
 
