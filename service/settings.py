@@ -38,6 +38,8 @@ COMPOSE_ONLY = frozenset(
         "REQUESTS_PER_CLIENT",
         "HSTS_MAX_AGE",
         "PROXY_PROTOCOL",
+        "EDGES",
+        "EDGE_NAME",
         "ACME_EMAIL",
         "ACME_SERVER",
         "ACME_CA",
