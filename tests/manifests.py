@@ -15,7 +15,7 @@ from stack import ROOT, missing
 from service.settings import parse_size
 
 MANIFESTS = ROOT / "deploy" / "kubernetes"
-OVERLAYS = ("one-node", "objects")
+OVERLAYS = ("one-node", "objects", "edges")
 
 Manifest = dict[str, Any]
 

@@ -13,9 +13,15 @@ from wire import ask
 pytestmark = pytest.mark.stack
 
 
-@pytest.fixture(scope="module")
-def manifests() -> list[Manifest]:
-    return rendered("one-node")
+Overlays = dict[str, list[Manifest]]
+
+
+@pytest.fixture(scope="module", params=["one-node", "edges"])
+def manifests(request: pytest.FixtureRequest) -> Overlays:
+    """Give what the service is taken from, and what the edge. Of several edges one begins, when the
+    names of the others lead nowhere yet.
+    """
+    return {"service": rendered("one-node"), "edge": rendered(request.param)}
 
 
 def words(manifests: list[Manifest], name: str) -> list[str]:
@@ -28,11 +34,10 @@ def words(manifests: list[Manifest], name: str) -> list[str]:
             "--memory", str(size(run["resources"]["limits"]["memory"]))]  # fmt: skip
     for variable, value in environment(manifests, name).items():
         told += ["--env", f"{variable}={value}"]
-    paths = {mount["name"]: mount["mountPath"] for mount in run["volumeMounts"]}
-    for volume in pod["volumes"]:
-        if volume["name"] != "media":
+    for mount in run["volumeMounts"]:
+        if not mount.get("readOnly"):
             # It may write there: in a pod by its fsGroup, while the engine keeps the image's mode.
-            told += ["--tmpfs", f"{paths[volume['name']]}:uid={context['runAsUser']}"]
+            told += ["--tmpfs", f"{mount['mountPath']}:uid={context['runAsUser']}"]
     for port in run["ports"]:
         protocol = port.get("protocol", "TCP").lower()
         told += ["--publish", f"127.0.0.1::{port['containerPort']}/{protocol}"]
@@ -48,28 +53,28 @@ def base(name: str, pod: Manifest, port: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def running(stack: Stack, manifests: list[Manifest]) -> Iterator[dict[str, str]]:
+def running(stack: Stack, manifests: Overlays) -> Iterator[dict[str, str]]:
     """Run both, on the network of a stack that has their images; give the containers' names."""
+    whole_name = environment(manifests["edge"], "edge")["REELAY_SERVICE"].partition(":")[0]
     found: dict[str, str] = {}
     with ExitStack() as until_then:
-        for name in pods(manifests):
+        for name, all_of_it in manifests.items():
             more = {
-                "service": ["--volume", f"{stack.media}:/media:ro", "--network-alias",
-                            environment(manifests, "edge")["REELAY_SERVICE"].partition(":")[0]],
+                "service": ["--volume", f"{stack.media}:/media:ro", "--network-alias", whole_name],
                 "edge": [],
-            }[name]  # fmt: skip
+            }[name]
             image = f"{stack.project}-{ {'edge': 'nginx'}.get(name, name) }"
             found[name] = until_then.enter_context(
-                container(stack, *words(manifests, name), *more, image)
+                container(stack, *words(all_of_it, name), *more, image)
             )
         yield found
 
 
 @pytest.mark.parametrize("name", ["service", "edge"])
 def test_every_probe_comes_to_be_answered(
-    running: dict[str, str], manifests: list[Manifest], name: str
+    running: dict[str, str], manifests: Overlays, name: str
 ) -> None:
-    pod = pods(manifests)[name]
+    pod = pods(manifests[name])[name]
     for kind in ("startup", "liveness", "readiness"):
         get = pod["containers"][0][f"{kind}Probe"]["httpGet"]
 
@@ -84,9 +89,9 @@ def test_every_probe_comes_to_be_answered(
 
 
 def test_the_edge_finds_the_service_by_its_whole_name(
-    running: dict[str, str], manifests: list[Manifest]
+    running: dict[str, str], manifests: Overlays
 ) -> None:
-    edge = pods(manifests)["edge"]
+    edge = pods(manifests["edge"])["edge"]
     origin = base(running["edge"], edge, "https").replace("http:", "https:")
     until(lambda: ask(origin, "/api/videos").status == 200 or None, "the edge answers")
     answer = ask(origin, "/media/file.mp4", {"Range": "bytes=0-99"})

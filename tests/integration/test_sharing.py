@@ -99,6 +99,21 @@ def test_addresses_are_those_that_the_client_asked_for(server: Server) -> None:
         assert address.partition("/media/")[0] == origin
 
 
+def test_behind_a_proxy_that_asks_by_another_name_all_links_have_the_viewers(
+    server: Server,
+) -> None:
+    origin = "https://video.example.org"
+    asked = {"Host": "origin.internal", "X_Forwarded_Host": "video.example.org"}
+    secure = asked | {"X_Forwarded_Proto": "https"}
+    page = head(server, NAME, **secure)
+    assert page.links["canonical"] == page.told["og:url"] == f"{origin}/watch/{quote(NAME)}"
+    assert page.told["og:video"].startswith(f"{origin}/media/")
+    told = get(server, f"/oembed?url={quote(page.told['og:url'], safe='')}", **secure)
+    assert json.loads(told.body)["provider_url"] == f"{origin}/"
+    ((_, address),) = entries(get(server, PLAYLISTS[0], **secure))
+    assert address.startswith(f"{origin}/media/")
+
+
 @pytest.mark.parametrize("host", ["a" * 64, "video..example"])
 def test_a_host_that_no_name_can_be_is_refused(server: Server, host: str) -> None:
     """RFC 9112 §3.2; RFC 1034 §3.1 has labels of 1 to 63 characters."""

@@ -31,6 +31,11 @@ def run(**settings: str) -> tuple[int, dict[str, str], str]:
         ("MAX_PARTIAL_SIZE", "1 gib", {"BLOCK_SIZE": "1073741824"}),
         ("MAX_PARTIAL_SIZE", "0065536", {"BLOCK_SIZE": "65536"}),
         ("CACHE_SIZE", "", {"CACHE_SIZE": "10737418240"}),
+        ("SERVICE", "", {"SERVICE": "service:8000"}),
+        ("SERVICE", "a-b.example", {"SERVICE": "a-b.example:8000"}),
+        ("SERVICE", "service.reelay.svc.cluster.local:80",
+         {"SERVICE": "service.reelay.svc.cluster.local:80"}),
+        ("SERVICE", "192.0.2.7:65535", {"SERVICE": "192.0.2.7:65535"}),
         ("CONNECTIONS_PER_CLIENT", "", {"CLIENT_CONNECTIONS": "256", "CLIENT_ANSWERS": "256"}),
         ("CONNECTIONS_PER_CLIENT", "8", {"CLIENT_CONNECTIONS": "8", "CLIENT_ANSWERS": "8"}),
         # nginx has no limit of zero: the one that nobody reaches has to be at least one.
@@ -49,10 +54,6 @@ def run(**settings: str) -> tuple[int, dict[str, str], str]:
         ("TRUSTED_PROXIES", "1:2:3:4:5:6:7:8", {"TRUSTED_GEO": "1:2:3:4:5:6:7:8 1; "}),
         ("TRUSTED_PROXIES", "FE80::/10", {"TRUSTED_REAL_IP": "set_real_ip_from FE80::/10; "}),
         ("EDGES", "", {"EDGES": "", "THIS_EDGE": "", "LENDERS": "", "EDGES_SNIPPET": "one-edge"}),
-        ("SERVICE", "", {"SERVICE": "service:8000"}),
-        ("SERVICE", "service.reelay.svc.cluster.local:80",
-         {"SERVICE": "service.reelay.svc.cluster.local:80"}),
-        ("SERVICE", "192.0.2.7:65535", {"SERVICE": "192.0.2.7:65535"}),
         ("PROXY_PROTOCOL", "", {"PROXY_PROTOCOL": "", "REAL_IP_HEADER": "X-Forwarded-For"}),
         ("PROXY_PROTOCOL", "off", {"PROXY_PROTOCOL": "", "REAL_IP_HEADER": "X-Forwarded-For"}),
     ],
@@ -113,6 +114,11 @@ def test_an_edge_that_is_none_of_them_does_not_start(name: str) -> None:
     [
         ("MAX_PARTIAL_SIZE", ["65535", "2GiB", "-1", "4MB", "MiB", "1.5MiB", "4MiB;", "9" * 20]),
         ("CACHE_SIZE", ["1MiB", "2000000GiB", "lots", "$(id)"]),
+        ("SERVICE", [
+            ":8000", "service:", "service:0", "service:08000", "service:65536",
+            "service:99999999999999999999", "http://service:8000", "service:8000/", "a b:1",
+            "service:8000;", "a..b:1", ".a:1", "-a:1", "[::1]:8000", "$(id):1",
+        ]),
         ("CONNECTIONS_PER_CLIENT", ["-1", "65536", "many", "1.5", "4;", "9" * 20]),
         ("REQUESTS_PER_CLIENT", ["-1", "1000001", "10r/s", " 5"]),
         ("HSTS_MAX_AGE", ["-1", "315360001", "1y", "1; preload"]),
@@ -126,11 +132,6 @@ def test_an_edge_that_is_none_of_them_does_not_start(name: str) -> None:
             "a,b",  # neither is this host
             "-a", ".a", "a..b", "a;b", "a:", "a:0", "a:65536", "a:x", ":9146", "http://a", "a/b",
             "[::1]:9146", "$(id)", "*", "a{", "a,a", "a,b,a:9146",
-        ]),
-        ("SERVICE", [
-            "service", ":8000", "service:", "service:0", "service:08000", "service:65536",
-            "service:99999999999999999999", "http://service:8000", "service:8000/", "a b:1",
-            "service:8000;", "a..b:1", ".a:1", "-a:1", "[::1]:8000", "$(id):1",
         ]),
         ("PROXY_PROTOCOL", ["yes", "On", "1", "on"]),  # the last names nobody whom to believe
     ],

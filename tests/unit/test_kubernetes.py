@@ -239,7 +239,7 @@ def app(tmp_path: Path) -> Quart:
 
 
 def test_probes_and_scrapes_ask_for_what_there_is(app: Quart) -> None:
-    manifests = rendered("objects", "ingress")
+    manifests = rendered("edges", "ingress")
     routes = {rule.rule for rule in app.url_map.iter_rules()}
     template = (NGINX / "templates" / "edge.conf.template").read_text(encoding="utf-8")
     operators = template.partition("listen 9145;")[2]
@@ -322,6 +322,9 @@ def test_mounts_are_where_the_images_have_what_is_not_theirs(overlay: str) -> No
         else:
             wanted -= {"/srv/challenges"}  # certbot's; here cert-manager answers
         assert set(mounts) == wanted
+        for volume in pod["volumes"]:  # whose own it makes the fsGroup's
+            claim = volume.get("persistentVolumeClaim", {})
+            assert claim.get("readOnly", False) == (volume["name"] == "media")
         readonly = {path for path, mount in mounts.items() if mount.get("readOnly")}
         assert readonly == ({"/media"} & wanted if name == "service" else set())
 
@@ -452,8 +455,29 @@ def test_the_edge_asks_the_service_by_its_whole_name(overlay: str) -> None:
     )
 
 
+def test_each_of_several_edges_is_one_of_those_that_all_know() -> None:
+    manifests = rendered("edges")
+    edge = workloads(manifests)["edge"]
+    domain = f"{edge['spec']['serviceName']}.reelay.svc.cluster.local"
+    names = [f"edge-{number}.{domain}" for number in range(edge["spec"]["replicas"])]
+    given = environment(manifests, "edge")
+    assert given["REELAY_EDGES"].replace(",", " ").split() == names
+    assert given["REELAY_EDGE_NAME"] == names[0]
+    (named,) = [one for one in of_kind(manifests, "Service") if one["metadata"]["name"] == "edges"]
+    assert (named["spec"]["clusterIP"], named["spec"]["selector"]) == (
+        "None",
+        labels_of(manifests)["edge"],
+    )
+    (port,) = named["spec"]["ports"]
+    snippet = (NGINX / "snippets" / "several-edges.conf").read_text(encoding="utf-8")
+    assert f"listen {port['port']}" in snippet
+    # Each keeps its blocks through a restart.
+    (claim,) = edge["spec"]["volumeClaimTemplates"]
+    assert claim["metadata"]["name"] == "cache"
+
+
 def test_the_certificate_is_where_nginx_reads_it() -> None:
-    manifests = rendered("objects", "load-balancer certificate")
+    manifests = rendered("edges", "load-balancer certificate")
     (certificate,) = of_kind(manifests, "Certificate")
     (volume,) = [one for one in pods(manifests)["edge"]["volumes"] if one["name"] == "tls"]
     assert volume["secret"]["secretName"] == certificate["spec"]["secretName"]
