@@ -35,6 +35,8 @@ COMPOSE_ONLY = frozenset(
         "HSTS_MAX_AGE",
         "TRUSTED_PROXIES",
         "PROXY_PROTOCOL",
+        "EDGES",
+        "EDGE_NAME",
         "ACME_EMAIL",
         "ACME_SERVER",
         "ACME_CA",

@@ -2,6 +2,8 @@
 // Law: a request is taken apart here only if the answer can be exact; for anything else this says
 // "service", and the request is passed on as it is, but for the spelling of its path.
 
+import crypto from 'crypto';
+
 // One range, first byte given, at most 15 digits: 2^53 is the last number that is exact here.
 const RANGE = /^bytes=(\d{1,15})-(\d{0,15})$/;
 // Of the bytes behind each door: what players get may be a layout of its own
@@ -92,13 +94,14 @@ function plan(r, revision) {
     const first = Number(match[1]), open = match[2] === '';
     if (!open && Number(match[2]) < first) return null;
     if (r.uri.startsWith('/download/')) return { location: '@cut', span: range, long: true };
-    const block = Number(r.variables.block_size);
-    const end = (Math.floor(first / block) + 1) * block - 1;
+    const size = Number(r.variables.block_size), begin = Math.floor(first / size) * size;
+    const end = begin + size - 1;
     const last = open ? end : Math.min(Number(match[2]), end);
     const span = `bytes=${first}-${last}`;
-    if (first % block === 0 && last === end) return { location: '@block', span };
+    if (first === begin && last === end) return { location: '@block', span, block: span };
+    if (span !== range || conditional) return { location: '@cut', span };
     // The range as it came needs no cap, and nginx understands it as it is.
-    return { location: span === range && !conditional ? '@piece' : '@cut', span };
+    return { location: '@piece', span, block: `bytes=${begin}-${end}` };
 }
 
 // Where a request for bytes goes: the service, or one of the three ways to answer from blocks.
@@ -139,8 +142,57 @@ function send(r, path, revision, pin) {
         v.target = `${path}?v=${revision}`;
         v.span = answer.span;
         v.pin = pin ? '1' : '';
+        // What is cut asks for its blocks in the inner server, one after another: keepingSlice.
+        if (answer.block && v.edges) lookFor(v, `/media${v.target}|${answer.block}`);
     }
     r.internalRedirect(answer === null ? '@service' : answer.location);
+}
+
+// Which of several edges keeps a block: for each block the edges have an order of their own, by the
+// digests of their names with its name, and the first one that answers keeps it (rendezvous hashing:
+// Thaler and Ravishankar, 1998). All edges find the same one. Where one goes, its blocks alone get
+// another owner, all others in equal shares; where one comes, it takes its share from all alike.
+// Gives the owner's upstream; '' where it is this edge.
+function lenderOf(v, name) {
+    let highest = '', lender = '';
+    v.edges.split(',').forEach((edge, number) => {
+        const own = edge === v.this_edge;
+        if (!own && ngx.shared.silent.has(edge)) return;
+        const digest = crypto.createHash('md5').update(`${edge} ${name}`).digest('hex');
+        if (digest > highest) {
+            highest = digest;
+            lender = own ? '' : `edge_${number}`;
+        }
+    });
+    return lender;
+}
+
+// Says in variables where a block is looked for. What is borrowed has a small cache of its own: what a
+// crowd wants at this edge is asked for once, and nothing that this edge is to keep has to go for it.
+function lookFor(v, name) {
+    v.lender = lenderOf(v, name);
+    v.keeping = v.lender ? 'borrowed' : 'blocks';
+}
+
+// The cache to look into for a slice of what is cut.
+function keepingSlice(r) {
+    const v = r.variables;
+    lookFor(v, `${v.request_uri}|${v.slice_range}`);
+    return v.keeping;
+}
+
+// Looks which of the other edges are there: one that is not must not be waited for.
+async function lookAtOthers(periodic) {
+    const v = periodic.variables, silent = ngx.shared.silent;
+    await Promise.all(v.edges.split(',').filter((edge) => edge !== v.this_edge).map(async (edge) => {
+        try {
+            const reply = await ngx.fetch(`http://${edge}/healthz`);
+            if (reply.ok) silent.delete(edge);
+            else silent.set(edge, 'yes');
+        } catch (error) {
+            silent.set(edge, 'yes');
+        }
+    }));
 }
 
 // The revision now, of what is given of a file behind a door; where no replica answers, the last one
@@ -174,15 +226,22 @@ async function current(r, path) {
 // would, in an answer of several, be followed by the next block. The request is then the service's.
 // On a full disk, where all that would be waiting for nothing, it is so at once: after some tries that
 // were cut short, for a while.
+// Where another edge keeps the block, that one is asked first, and the service at once if it does not
+// give it: nobody waits for an edge as for a replica. Either way it is then in the cache of what is
+// borrowed, which is small and forgets within minutes, so that an owner who comes back has its blocks
+// to itself again.
 async function fill(r) {
-    const key = `${r.variables.request_uri}|${r.headersIn['Range']}`;
-    const flights = ngx.shared.flights, started = Date.now();
+    const v = r.variables, flights = ngx.shared.flights, started = Date.now();
+    v.lender = r.headersIn['X-Lender'] || '';
+    v.keeping = v.lender ? 'borrowed' : 'blocks';
+    const key = `${v.keeping} ${v.request_uri}|${r.headersIn['Range']}`;
     let cutShort = 0, incomplete = 0, queued = false;
     for (let tries = 0; ;) {
         const waited = Date.now() - started;
         const state = flights.get(key);
-        if (state === 'there') {
+        if (state === 'there' || state === 'lent') {
             if (queued) {
+                v.brought = state === 'lent' ? 'PEER' : '';
                 r.internalRedirect('@cached');
                 return;
             }
@@ -199,15 +258,23 @@ async function fill(r) {
         const reply = await r.subrequest('/_fetch', { method: 'HEAD' });
         flights.delete(key);
         const status = reply.headersOut['X-Status'];
+        if (v.lender && status !== '206') {
+            ngx.shared.counts.incr('refused', 1, 0);
+            if (status === '502') ngx.shared.silent.set(edgeOf(v), 'yes');
+            v.lender = '';
+            continue;
+        }
         if (status === undefined) { // the writer was ended: the replica died, or the disk is full
             cutShort += 1;
             if (cutShort > MOST_CUT_SHORT) flights.set(DISK_FULL, 'yes', DISK_REST);
         } else if (status === '206') {
             if (reply.headersOut['X-Cache'] === 'HIT') {
-                flights.set(key, 'there', KNOWN);
+                flights.set(key, v.brought ? 'lent' : 'there', KNOWN);
                 r.internalRedirect('@cached');
                 return;
             }
+            ngx.shared.counts.incr(v.lender ? 'edge' : 'service', 1, 0);
+            v.brought = v.lender && reply.headersOut['X-Lent'] === 'HIT' ? 'PEER' : '';
             // It came: it is there if the next try hits. Of a file that changed a moment ago nothing
             // is kept, and what will not stay is not fetched for ever.
             incomplete += 1;
@@ -229,13 +296,22 @@ async function fill(r) {
 // ends the request that the subrequest belongs to, whatever else it had to do. This one then gives no
 // answer.
 async function write(r) {
-    const reply = await r.subrequest('/_write', { method: 'HEAD' });
+    const lender = r.headersIn['X-Lender'] || '';
+    r.variables.lender = lender;
+    const reply = await r.subrequest(lender ? '/_borrow' : '/_write', { method: 'HEAD' });
     r.headersOut['X-Status'] = `${reply.status}`;
+    // Whether the other edge had it.
+    r.headersOut['X-Lent'] = lender ? reply.headersOut['X-Cache'] : '';
     // add_header leaves subrequests alone.
     r.headersOut['X-Cache'] = reply.variables.upstream_cache_status;
     // Of a file that was written to a moment ago: service/protocol/plan.py.
     r.headersOut['X-Kept'] = /immutable/.test(reply.headersOut['Cache-Control']) ? 'yes' : 'no';
     r.return(204);
+}
+
+// The name of the edge that is to be asked.
+function edgeOf(v) {
+    return v.edges.split(',')[Number(v.lender.slice('edge_'.length))];
 }
 
 // Content-Disposition of a download, in the service's words: service/protocol/disposition.py.
@@ -249,11 +325,17 @@ function disposition(r) {
     return `attachment; filename="${fallback}"; filename*=UTF-8''${encoded}`;
 }
 
+function counted(name) {
+    return ngx.shared.counts.get(name) || 0;
+}
+
 // The edge's own metrics in Prometheus' text format.
 async function metrics(r) {
     const status = await r.subrequest('/stub_status');
     const counts = status.responseText.match(/(\d+) (\d+) (\d+)/); // accepted, handled, requests
     const v = r.variables;
+    const others = v.edges ? v.edges.split(',').filter((edge) => edge !== v.this_edge) : [];
+    const silent = others.filter((edge) => ngx.shared.silent.has(edge)).length;
     r.headersOut['Content-Type'] = 'text/plain; version=0.0.4';
     r.return(200, [
         '# TYPE reelay_edge_connections_accepted_total counter',
@@ -267,8 +349,16 @@ async function metrics(r) {
         `reelay_edge_connections{state="reading"} ${v.connections_reading}`,
         `reelay_edge_connections{state="writing"} ${v.connections_writing}`,
         `reelay_edge_connections{state="waiting"} ${v.connections_waiting}`,
+        '# TYPE reelay_edge_blocks_total counter',
+        `reelay_edge_blocks_total{source="service"} ${counted('service')}`,
+        `reelay_edge_blocks_total{source="edge"} ${counted('edge')}`,
+        '# TYPE reelay_edge_refusals_total counter',
+        `reelay_edge_refusals_total ${counted('refused')}`,
+        '# TYPE reelay_edge_others gauge',
+        `reelay_edge_others{state="up"} ${others.length - silent}`,
+        `reelay_edge_others{state="silent"} ${silent}`,
         '',
     ].join('\n'));
 }
 
-export default { asAsked, dispatch, fill, write, metrics };
+export default { asAsked, dispatch, fill, keepingSlice, lookAtOthers, metrics, write };

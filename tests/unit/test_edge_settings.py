@@ -48,6 +48,7 @@ def run(**settings: str) -> tuple[int, dict[str, str], str]:
         ("TRUSTED_PROXIES", " ::1 ,\t::/0\n", {"TRUSTED_GEO": "::1 1; ::/0 1; "}),
         ("TRUSTED_PROXIES", "1:2:3:4:5:6:7:8", {"TRUSTED_GEO": "1:2:3:4:5:6:7:8 1; "}),
         ("TRUSTED_PROXIES", "FE80::/10", {"TRUSTED_REAL_IP": "set_real_ip_from FE80::/10; "}),
+        ("EDGES", "", {"EDGES": "", "THIS_EDGE": "", "LENDERS": "", "EDGES_SNIPPET": "one-edge"}),
         ("PROXY_PROTOCOL", "", {"PROXY_PROTOCOL": "", "REAL_IP_HEADER": "X-Forwarded-For"}),
         ("PROXY_PROTOCOL", "off", {"PROXY_PROTOCOL": "", "REAL_IP_HEADER": "X-Forwarded-For"}),
     ],
@@ -65,6 +66,44 @@ def test_the_proxy_protocol_is_spoken_with_those_that_are_trusted() -> None:
     assert environment["REAL_IP_HEADER"] == "proxy_protocol"
 
 
+def test_an_edge_knows_the_others_and_itself() -> None:
+    status, environment, errors = run(EDGES="e-1, 10.0.0.7:99 e_3.example", EDGE_NAME="e-1")
+    assert (status, errors) == (0, "")
+    assert environment["EDGES"] == "e-1:9146,10.0.0.7:99,e_3.example:9146"
+    assert environment["THIS_EDGE"] == "e-1:9146"
+    assert environment["EDGES_SNIPPET"] == "several-edges"
+    for number, edge in enumerate(environment["EDGES"].split(",")):
+        assert (
+            f"upstream edge_{number} {{ zone edge_{number} 64k; server {edge} resolve "
+            in (environment["LENDERS"])
+        )
+
+
+def test_an_edge_is_the_one_that_is_named_as_its_host() -> None:
+    host = os.uname().nodename
+    status, environment, _ = run(EDGES=f"other,{host}", EDGE_NAME="")
+    assert (status, environment["THIS_EDGE"]) == (0, f"{host}:9146")
+    assert run(EDGES=f"other,{host}:99", EDGE_NAME=f"{host}:99")[0] == 0
+
+
+def test_what_is_borrowed_is_within_the_caches_size() -> None:
+    _, environment, _ = run(EDGES="a,b", EDGE_NAME="a", CACHE_SIZE="8GiB")
+    assert environment["CACHE_SIZE"] == str(7 * 2**30)
+    assert f" max_size={2**30} " in environment["LENDERS"]
+    # Neither part is smaller than a block.
+    _, environment, _ = run(EDGES="a,b", EDGE_NAME="a", CACHE_SIZE="8MiB")
+    assert environment["CACHE_SIZE"] == str(4 * 2**20)
+    assert f" max_size={4 * 2**20} " in environment["LENDERS"]
+
+
+@pytest.mark.parametrize("name", ["c", "a:99", "-", "a b", "a,b", "a:x"])
+def test_an_edge_that_is_none_of_them_does_not_start(name: str) -> None:
+    status, _, errors = run(EDGES="a,b", EDGE_NAME=name)
+    assert status == 2
+    assert "REELAY_EDGE_NAME" in errors
+    assert "should" in errors
+
+
 @pytest.mark.parametrize(
     ("setting", "values"),
     [
@@ -78,6 +117,11 @@ def test_the_proxy_protocol_is_spoken_with_those_that_are_trusted() -> None:
             "1.2.3.4/", "/8", "1.2.3.4/8/8", "1.2.3.4/x", "1.2.3.4;", "10.0.0.0/8; deny all",
             ":::", "1::2::3", ":1", "1:", "12345::", "::g", "::1/129", "1:2:3:4:5:6:7",
             "1:2:3:4:5:6:7:8:9", "${HOME}", "192.0.2.7, 192.0.2.8x",
+        ]),
+        ("EDGES", [
+            "a,b",  # neither is this host
+            "-a", ".a", "a..b", "a;b", "a:", "a:0", "a:65536", "a:x", ":9146", "http://a", "a/b",
+            "[::1]:9146", "$(id)", "*", "a{", "a,a", "a,b,a:9146",
         ]),
         ("PROXY_PROTOCOL", ["yes", "On", "1", "on"]),  # the last names nobody whom to believe
     ],

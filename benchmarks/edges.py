@@ -1,0 +1,146 @@
+"""What three edges take from the service and from one another, beside what was predicted.
+
+    .venv/bin/python benchmarks/edges.py [--requests N] [--rate R]
+
+Needs a Docker engine. Runs three edges over two replicas (deploy/compose/edges.yml), lets viewers
+watch by all of them, and does the same in the simulation of benchmarks/scaling.py. First with
+caches that hold everything; then an edge is lost; then anew, with caches for a tenth of the
+catalogue each, at so many requests a second, as nginx makes room only every ten seconds.
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests"))
+
+from edges import Several, three  # noqa: E402
+from scaling import Audience, Block, Edges  # noqa: E402
+from server import until, write  # noqa: E402
+from wire import ask, connect  # noqa: E402
+
+BLOCK = 64 * 1024
+FILMS, LENGTH = 160, 20
+VIEWERS = 60
+ROOM = FILMS * LENGTH // 10
+"""Blocks that a small cache has room for."""
+SHOWN = {
+    "HIT": "the viewer's edge had it",
+    "PEER": "another edge had it",
+    "MISS": "from the service",
+    "moved": "from edge to edge",
+}
+TIDIES = 10
+"""Seconds between two moments at which nginx makes room."""
+
+
+class Run:
+    """One audience, by real edges and by simulated ones."""
+
+    def __init__(self, several: Several, room: float) -> None:
+        self._several = several
+        self._connections = {edge.name: connect(edge.base) for edge in several.edges}
+        self._targets = [self._target(number) for number in range(FILMS)]
+        self._audience = Audience(viewers=VIEWERS, films=FILMS, length=LENGTH)
+        names = [f"{edge.name}:9146" for edge in several.edges]
+        self.predicted = Edges(names, room, name_of=self._name, tidy_themselves=False)
+        self.measured: Counter[str] = Counter()
+
+    def _target(self, number: int) -> str:
+        head = ask(self._several.edges[0].base, f"/media/{number}.mp4", method="HEAD")
+        revision = head.headers["ETag"].strip('"')
+        return f"/media/{number}.mp4?v={revision}"
+
+    def _name(self, block: Block) -> str:
+        film, number = block
+        return f"{self._targets[film]}|bytes={number * BLOCK}-{(number + 1) * BLOCK - 1}"
+
+    def play(self, title: str, requests: int, rate: float | None = None) -> None:
+        """Let the audience ask; print what came of it, both ways."""
+        self.predicted.counted.clear()
+        self.measured.clear()
+        before, began = self._from_edges(), time.monotonic()
+        for count, (viewer, block) in enumerate(self._audience.asks(requests)):
+            name = self.predicted.names[viewer % len(self.predicted.names)]
+            self.predicted.ask(name, block)
+            self.measured[self._ask(name.partition(":")[0], block)] += 1
+            if rate:
+                time.sleep(max(0.0, began + count / rate - time.monotonic()))
+                if count % int(rate * TIDIES) == 0:
+                    self.predicted.tidy()
+        self.measured["moved"] = int(self._from_edges() - before)
+        if title:
+            self._print(title, requests)
+
+    def _ask(self, name: str, block: Block) -> str:
+        connection, (film, number) = self._connections[name], block
+        asked = {"Range": f"bytes={number * BLOCK}-"}
+        connection.request("GET", self._targets[film], headers=asked)
+        answer = connection.getresponse()
+        if len(answer.read()) != BLOCK:
+            raise SystemExit(f"{name} answers {answer.status}")
+        return str(answer.headers["X-Cache"])
+
+    def _from_edges(self) -> float:
+        series = 'reelay_edge_blocks_total{source="edge"}'
+        there = (
+            edge for edge in self._several.edges if f"{edge.name}:9146" in self.predicted.names
+        )
+        return sum(edge.metric(series) for edge in there)
+
+    def _print(self, title: str, requests: int) -> None:
+        print(f"\n{title}: {requests} requests\n\n| | predicted | measured |\n| --- | --- | --- |")
+        for word, told in SHOWN.items():
+            ways = (self.predicted.counted[word], self.measured[word])
+            print(f"| {told} | " + " | ".join(f"{100 * n / requests:.1f} %" for n in ways) + " |")
+
+    def lose(self, number: int) -> None:
+        """Stop an edge, and wait until the others know."""
+        edge = self._several.edges[number]
+        self._several.stack.compose("stop", edge.service)
+        self.predicted.lose(f"{edge.name}:9146")
+        rest = [other for other in self._several.edges if other != edge]
+        series = 'reelay_edge_others{state="silent"}'
+        until(lambda: all(other.metric(series) == 1 for other in rest) or None, "they know")
+
+
+@contextmanager
+def stack(**settings: str) -> Iterator[Several]:
+    """Run the edges over films that nobody has seen."""
+    chance = random.Random(3)  # noqa: S311 # the same films each time
+    with tempfile.TemporaryDirectory() as folder:
+        media = Path(folder)
+        media.chmod(0o755)
+        for number in range(FILMS):
+            write(media, f"{number}.mp4", chance.randbytes(LENGTH * BLOCK))
+        with three(media, MAX_PARTIAL_SIZE=str(BLOCK), **settings) as several:
+            yield several
+
+
+def main() -> int:
+    """Measure, and print what came out."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--requests", type=int, default=6000)
+    parser.add_argument("--rate", type=float, default=100, help="requests a second, small caches")
+    options = parser.parse_args()
+    with stack() as several:
+        run = Run(several, FILMS * LENGTH)
+        run.play("Caches that hold everything", options.requests)
+        run.lose(1)
+        run.play("One of the three is lost", options.requests // 2)
+    with stack(CACHE_SIZE=str(ROOM * BLOCK)) as several:
+        run = Run(several, ROOM)
+        run.play("", options.requests, options.rate)
+        run.play("Caches for a tenth of the catalogue each", options.requests, options.rate)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,341 @@
+"""How many edges, how large, and what is left for the store: a simulation, and a plan from it.
+
+    .venv/bin/python benchmarks/scaling.py
+    .venv/bin/python benchmarks/scaling.py --viewers 5000 --rate 6 --catalogue 20 --cache 2
+
+Without arguments, the tables of docs/scaling.md; with them, a plan for so many viewers at a time,
+of films of so many Mbit/s, from a catalogue of so many TB, by edges with so many TB of cache each.
+Takes nothing but the standard library; the same numbers come out each time.
+
+What is simulated: viewers, each of one edge, watch films from their beginning, a block a time step,
+and leave somewhere; then another viewer comes, and takes a film by Zipf's law. Edges keep blocks
+until they are full and forget what was unused for longest, as nginx does. Who owns a block is found
+as nginx/njs/edge.js finds it.
+"""
+
+import argparse
+import hashlib
+import itertools
+import math
+import random
+import sys
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+FILMS, LENGTH = 1_200, 25
+"""The catalogue: films, and blocks of each. Real ones have more; what counts is proportions."""
+VIEWERS = 240
+STEPS = 130_000
+"""Blocks asked for while the caches fill, and again while it is counted."""
+SKEW = 0.8
+"""Zipf's exponent: a tenth of the films gets half of all viewers."""
+FINISH = 0.4
+"""Of those who begin a film, so many see its end; the others leave anywhere."""
+BORROWED = 1 / 8
+"""Of a cache, for what other edges own: nginx/docker-entrypoint.d/10-settings.envsh."""
+
+Block = tuple[int, int]
+"""Number of the film, and of the block in it."""
+
+
+class Cache:
+    """Keeps so many blocks, and forgets what was unused for longest."""
+
+    def __init__(self, room: float, *, tidies_itself: bool = True) -> None:
+        self._room, self._tidies_itself = int(room), tidies_itself
+        self._kept: OrderedDict[Block, None] = OrderedDict()
+
+    def has(self, block: Block) -> bool:
+        """Say whether it is there; it then stays for longer."""
+        if block not in self._kept:
+            return False
+        self._kept.move_to_end(block)
+        return True
+
+    def keep(self, block: Block) -> None:
+        self._kept[block] = None
+        if self._tidies_itself:
+            self.tidy()
+
+    def tidy(self) -> None:
+        """Forget what there is no room for: nginx does so every ten seconds."""
+        while len(self._kept) > self._room:
+            self._kept.popitem(last=False)
+
+
+def owner_of(name: str, edges: Sequence[str]) -> str:
+    """Give the edge that owns what has this name: lenderOf in nginx/njs/edge.js."""
+    return max(edges, key=lambda edge: hashlib.md5(f"{edge} {name}".encode()).hexdigest())  # noqa: S324 # no secret
+
+
+@dataclass
+class Edges:
+    """Some edges, of which each has room for so many blocks."""
+
+    names: list[str]
+    room: float
+    borrowed: float | None = BORROWED
+    """The part of the room for what others own; None where each edge is alone."""
+    name_of: Callable[[Block], str] = lambda block: f"/media/{block[0]}.mp4|{block[1]}"
+    tidy_themselves: bool = True
+    """Whether caches forget as soon as they are full, and not when they are told to."""
+    counted: Counter[str] = field(default_factory=Counter)
+    """HIT, PEER and MISS, as X-Cache says them, and `moved`: from an edge to another."""
+
+    def __post_init__(self) -> None:
+        self._own: dict[str, Cache] = {}
+        self._lent: dict[str, Cache] = {}
+        self._owners: dict[Block, str] = {}
+        for name in self.names:
+            self._open(name)
+
+    def _open(self, name: str) -> None:
+        part = self.borrowed or 0
+        self._own[name] = Cache(self.room * (1 - part), tidies_itself=self.tidy_themselves)
+        self._lent[name] = Cache(self.room * part, tidies_itself=self.tidy_themselves)
+
+    def lose(self, name: str) -> None:
+        """Go on without one, and all that it kept."""
+        self.names.remove(name)
+        self._owners.clear()
+
+    def gain(self, name: str) -> None:
+        """Go on with one more, that keeps nothing yet."""
+        self.names.append(name)
+        self._open(name)
+        self._owners.clear()
+
+    def tidy(self) -> None:
+        for cache in (*self._own.values(), *self._lent.values()):
+            cache.tidy()
+
+    def owner(self, block: Block) -> str:
+        if block not in self._owners:
+            self._owners[block] = owner_of(self.name_of(block), self.names)
+        return self._owners[block]
+
+    def ask(self, edge: str, block: Block) -> str:
+        """Give the block to a viewer of this edge; say how it came."""
+        told = self._found(edge, block)
+        self.counted[told] += 1
+        return told
+
+    def _found(self, edge: str, block: Block) -> str:
+        owner = edge if self.borrowed is None else self.owner(block)
+        if owner != edge:
+            if self._lent[edge].has(block):
+                return "HIT"
+            self._lent[edge].keep(block)
+            self.counted["moved"] += 1
+        if self._own[owner].has(block):
+            return "HIT" if owner == edge else "PEER"
+        self._own[owner].keep(block)
+        return "MISS"
+
+    def share(self, *told: str) -> float:
+        """Give the part of what viewers asked for that came so."""
+        asked = sum(self.counted[word] for word in ("HIT", "PEER", "MISS"))
+        return sum(self.counted[word] for word in told) / asked
+
+
+class Audience:
+    """Viewers who watch one film after another. Each keeps to one edge, by its number."""
+
+    def __init__(self, *, viewers: int = VIEWERS, films: int = FILMS, length: int = LENGTH) -> None:
+        self._chance = random.Random(7)  # noqa: S311 # the same each time
+        self._films, self._length = films, length
+        self._weights = list(itertools.accumulate((rank + 1) ** -SKEW for rank in range(films)))
+        self._watching = [self._begin(middle=True) for _ in range(viewers)]
+
+    def _begin(self, *, middle: bool = False) -> tuple[int, int, int]:
+        (film,) = self._chance.choices(range(self._films), cum_weights=self._weights)
+        finishes = self._chance.random() < FINISH
+        end = self._length if finishes else self._chance.randint(1, self._length)
+        return film, self._chance.randrange(end) if middle else 0, end
+
+    def all_open(self, film: int, part: float) -> None:
+        """Let this part of all viewers begin one film now."""
+        for number in range(int(len(self._watching) * part)):
+            self._watching[number] = film, 0, self._length
+
+    def asks(self, steps: int) -> Iterator[tuple[int, Block]]:
+        """Give who asks for what, so many times: each viewer's next block in turns."""
+        for step in range(steps):
+            number = step % len(self._watching)
+            film, at, end = self._watching[number]
+            yield number, (film, at)
+            self._watching[number] = (film, at + 1, end) if at + 1 < end else self._begin()
+
+
+def play(edges: Edges, audience: Audience, steps: int) -> Edges:
+    """Let the audience watch by these edges, each viewer by one of them."""
+    edges.counted.clear()
+    for number, block in audience.asks(steps):
+        edges.ask(edges.names[number % len(edges.names)], block)
+    return edges
+
+
+def named(number: int) -> list[str]:
+    return [f"edge-{n + 1}:9146" for n in range(number)]
+
+
+def settled(number: int, part: float, borrowed: float | None = BORROWED) -> Edges:
+    """Simulate edges with room for this part of the catalogue each; count once they are warm."""
+    edges, audience = Edges(named(number), part * FILMS * LENGTH, borrowed), Audience()
+    play(edges, audience, STEPS)
+    return play(edges, audience, STEPS)
+
+
+def percent(part: float) -> str:
+    return f"{100 * part:.1f} %"
+
+
+def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print it as docs/scaling.md has it."""
+    print(f"\n{title}\n")
+    for row in (head, ["---"] * len(head), *rows):
+        print("| " + " | ".join(row) + " |")
+
+
+def by_room() -> None:
+    rows = []
+    for part in (0.01, 0.02, 0.05, 0.1, 0.2, 0.3):
+        alone, together = settled(3, part, None), settled(3, part)
+        saved = 1 - together.share("MISS") / alone.share("MISS")
+        rows.append([percent(part), percent(alone.share("MISS")), percent(together.share("MISS")),
+                     percent(saved), percent(together.share("moved"))])  # fmt: skip
+    table(
+        "Three edges, by the part of the catalogue that one of them has room for",
+        ["an edge's room", "store, each alone", "store, together", "saved", "from edge to edge"],
+        rows,
+    )
+
+
+def by_borrowed() -> None:
+    rows = []
+    for part in (0, 1 / 16, 1 / 8, 1 / 4, 1 / 2):
+        edges = settled(3, 0.1, part)
+        rows.append([f"{part:.3f}", percent(edges.share("MISS")), percent(edges.share("moved"))])
+    table(
+        "Three edges with room for a tenth of the catalogue each, by the part for what is borrowed",
+        ["for what is borrowed", "store", "from edge to edge"],
+        rows,
+    )
+
+
+def by_number() -> None:
+    rows = []
+    for number in (1, 2, 3, 5, 10):
+        alone, together = settled(number, 0.05, None), settled(number, 0.05)
+        rows.append([str(number), percent(alone.share("MISS")), percent(together.share("MISS")),
+                     percent(together.share("moved"))])  # fmt: skip
+    table(
+        "Edges with room for a twentieth of the catalogue each, by their number",
+        ["edges", "store, each alone", "store, together", "from edge to edge"],
+        rows,
+    )
+
+
+def flash_crowd() -> None:
+    """Half of all viewers open one film, which nobody has seen so far."""
+    rows = []
+    for name, borrowed in (("each alone", None), ("together", BORROWED), ("nothing kept", 0.0)):
+        edges, audience = Edges(named(3), 0.1 * FILMS * LENGTH, borrowed), Audience()
+        play(edges, audience, STEPS)
+        audience.all_open(FILMS, 0.5)  # its number is the next after the last
+        asked: Counter[str] = Counter()
+        for number, block in audience.asks(VIEWERS * LENGTH):
+            moved = edges.counted["moved"]
+            told = edges.ask(edges.names[number % 3], block)
+            if block[0] == FILMS:
+                asked[told] += 1
+                asked["moved"] += edges.counted["moved"] - moved
+        viewers = asked["HIT"] + asked["PEER"] + asked["MISS"]
+        rows.append([name, str(viewers // LENGTH), f"{asked['MISS'] / LENGTH:.2f}",
+                     f"{asked['moved'] / LENGTH:.2f}"])  # fmt: skip
+    table(
+        "A flash crowd on one film, by three edges: how often each of its blocks went",
+        ["", "to viewers", "from the store", "from edge to edge"],
+        rows,
+    )
+
+
+def lost_edge() -> None:
+    """One of three edges goes, and comes back with nothing."""
+    audience = Audience()
+    edges = Edges(named(3), 0.1 * FILMS * LENGTH)
+    play(edges, audience, STEPS)
+    window = STEPS // 5
+    rows = [["three edges", percent(play(edges, audience, window).share("MISS"))]]
+    blocks = [(film, number) for film in range(FILMS) for number in range(LENGTH)]
+    before = {block: edges.owner(block) for block in blocks}
+    lost = edges.names[1]
+    edges.lose(lost)
+    moved = [block for block in blocks if edges.owner(block) != before[block]]
+    needless = sum(before[block] != lost for block in moved)
+    by_rest = sum(hash(block) % 3 != hash(block) % 2 for block in blocks)  # of tuples of numbers
+    rows.extend(
+        [f"two, {when}", percent(play(edges, audience, window).share("MISS"))]
+        for when in ("at once", "then", "later")
+    )
+    edges.gain(lost)
+    back = sum(edges.owner(block) == before[block] for block in blocks)
+    rows.extend(
+        [f"three again, {when}", percent(play(edges, audience, window).share("MISS"))]
+        for when in ("at once", "then", "later")
+    )
+    table("One of three edges is lost, and comes back empty", ["", "store"], rows)
+    print(f"\nLost, it moves {percent(len(moved) / len(blocks))} of the blocks, of which"
+          f" {needless} were another's; by the rest of a division it would be"
+          f" {percent(by_rest / len(blocks))}. Back, {percent(back / len(blocks))} have their"
+          " owner of before.")  # fmt: skip
+
+
+def plan(options: argparse.Namespace) -> None:
+    """Print how many of each, and what flows between them."""
+    watched = options.viewers * options.rate * 1e6  # bits a second
+    most = options.edge_rate * 1e9 * 0.7  # an edge that is lost, and the evening's peak
+    edges = max(math.ceil(watched / most) + 1, 2)
+    part = min(options.cache / options.catalogue, 1.0)
+    simulated = settled(edges, part)
+    missed, moved = simulated.share("MISS"), simulated.share("moved")
+    store = watched / 8 * missed
+    replicas = math.ceil(store / (options.replica_rate * 1e6)) + 1
+    month = 30 * 86400 * options.busy
+    print(f"viewers {options.viewers}, {watched / 1e9:.1f} Gbit/s")
+    print(f"edges {edges}, replicas {replicas}: one of each may be lost")
+    print(f"from the store {percent(missed)}: {store / (options.block * 2**20):.1f} requests/s,"
+          f" {store / 1e6:.0f} MB/s")  # fmt: skip
+    print(f"from edge to edge {percent(moved)}: {watched / 8 * moved / 1e6:.0f} MB/s,"
+          f" {watched / 8 * moved / edges / 1e6:.0f} MB/s out of each")  # fmt: skip
+    print(f"a month, {percent(options.busy)} of the time so busy: to viewers"
+          f" {watched / 8 * month / 1e12:.1f} TB, from the store {store * month / 1e12:.1f} TB in"
+          f" {store * month / (options.block * 2**20) / 1e6:.1f} million requests,"
+          f" from edge to edge {watched / 8 * moved * month / 1e12:.1f} TB")  # fmt: skip
+
+
+def main() -> int:
+    """Print the tables, or a plan."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--viewers", type=int, help="at a time, at the busiest")
+    parser.add_argument("--rate", type=float, default=6, help="Mbit/s of a film")
+    parser.add_argument("--catalogue", type=float, default=10, help="TB of films")
+    parser.add_argument("--cache", type=float, default=1, help="TB of each edge")
+    parser.add_argument("--block", type=float, default=4, help="MiB: REELAY_MAX_PARTIAL_SIZE")
+    parser.add_argument("--edge-rate", type=float, default=8, help="Gbit/s that an edge can send")
+    parser.add_argument("--replica-rate", type=float, default=500, help="MB/s of a replica")
+    parser.add_argument("--busy", type=float, default=0.25, help="part of a month's hours")
+    options = parser.parse_args()
+    if options.viewers:
+        plan(options)
+        return 0
+    print(f"{FILMS} films of {LENGTH} blocks, {VIEWERS} viewers, Zipf {SKEW}. Parts of what viewers"
+          " ask for.")  # fmt: skip
+    for each in (by_room, by_borrowed, by_number, flash_crowd, lost_edge):
+        each()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

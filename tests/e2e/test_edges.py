@@ -1,0 +1,260 @@
+"""Several edges: each block is kept by one, whoever is asked, and losing one loses nobody else."""
+
+import random
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pytest
+from edges import Edge, Several, three
+from server import BLOCK, until, write
+from stack import docker
+from viewers import Account, Client, Film, crowd, seeks
+from wire import Answer, ask
+
+pytestmark = pytest.mark.stack
+
+BLOCKS = 30
+SIZE = (BLOCKS - 1) * BLOCK + 4321
+VIEWERS, SEEKS, DOWNLOADS = 30, 4, 9
+MOST = 1.1  # bytes from the service for each distinct byte that viewers got
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Several]:
+    media = tmp_path_factory.mktemp("several") / "media"
+    media.mkdir()
+    with three(media) as several:
+        yield several
+
+
+@pytest.fixture(autouse=True)
+def _all_there(several: Several) -> None:
+    until(lambda: others_up(several, several.edges) or None, "each edge sees the others")
+
+
+def others_up(several: Several, edges: tuple[Edge, ...]) -> bool:
+    """Whether these edges see no others than these."""
+    counts = [edge.metric('reelay_edge_others{state="up"}') for edge in edges]
+    return counts == [len(edges) - 1] * len(edges)
+
+
+def cold(several: Several, blocks: int = BLOCKS) -> Film:
+    """Write a film that no cache knows; it is asked for by revision."""
+    name, data = f"{secrets.token_hex(4)}.mp4", secrets.token_bytes(SIZE)[: blocks * BLOCK]
+    write(several.stack.media, name, data)
+    head = ask(several.edges[0].base, f"/media/{name}", method="HEAD")
+    revision = head.headers["ETag"].strip('"')
+    return Film(f"{name}?v={revision}", data)
+
+
+def block(edge: Edge, film: Film, number: int) -> Answer:
+    """Ask an edge for a block; it has to be right."""
+    first = number * BLOCK
+    answer = ask(edge.base, f"/media/{film.target}", {"Range": f"bytes={first}-"})
+    assert (answer.status, answer.body) == (206, film.data[first : first + BLOCK])
+    return answer
+
+
+def owners(several: Several, film: Film) -> list[Edge]:
+    """Give the edge that keeps each block."""
+    return [several.owner(film.target, first, BLOCK) for first in range(0, len(film.data), BLOCK)]
+
+
+def warm(several: Several, film: Film) -> None:
+    """Bring each block of a film to where it is kept, and nowhere else."""
+    for number, owner in enumerate(owners(several, film)):
+        block(owner, film, number)
+
+
+def test_each_block_is_fetched_by_one_edge_and_kept_there(several: Several) -> None:
+    film, fetched = cold(several, 6), several.fetched()
+    for number, owner in enumerate(owners(several, film)):
+        first, second = (edge for edge in several.edges if edge != owner)
+        # Whoever is asked, the owner fetches it; and whoever has asked once need not ask again.
+        told = [block(e, film, number).headers["X-Cache"] for e in (first, second, owner, first)]
+        assert told == ["MISS", "PEER", "HIT", "HIT"]
+    assert (fetched.media_requests, fetched.sent_bytes) == (6, 6 * BLOCK)
+
+
+def test_pieces_and_downloads_are_cut_from_the_same_blocks(several: Several) -> None:
+    film, fetched = cold(several, 6), several.fetched()
+    warm(several, film)
+    for edge in several.edges:
+        for door, value, body in [
+            ("media", "bytes=5-99", film.data[5:100]),
+            ("media", f"bytes={BLOCK + 1}-", film.data[BLOCK + 1 : 2 * BLOCK]),
+            ("download", f"bytes={BLOCK - 5}-{4 * BLOCK}", film.data[BLOCK - 5 : 4 * BLOCK + 1]),
+            ("download", "bytes=0-", film.data),
+        ]:
+            for target in (film.target, film.target.partition("?")[0]):
+                answer = ask(edge.base, f"/{door}/{target}", {"Range": value})
+                assert (answer.status, answer.body) == (206, body)
+    assert fetched.media_requests == 6
+
+
+def test_viewers_of_all_edges_cost_one_fetch_per_byte(
+    several: Several, record_property: Callable[[str, object], None]
+) -> None:
+    shown, account, fetched = cold(several), Account(), several.fetched()
+
+    def watch(seed: int) -> None:
+        chance = random.Random(seed)  # noqa: S311
+        client = Client(several.edges[seed % 3].base, shown, account)
+        for offset in seeks(shown, seed, 1 + SEEKS):
+            client.play(offset, 2 * BLOCK, leaves=lambda: chance.random() < 0.25)
+        client.close()
+
+    def resume(seed: int) -> None:
+        (offset,) = seeks(shown, seed, 1)
+        client = Client(several.edges[seed % 3].base, shown, account)
+        client.fetch("download", {"Range": f"bytes={offset}-"})
+        client.close()
+
+    works = [partial(watch, n) for n in range(VIEWERS)]
+    with crowd(works + [partial(resume, n) for n in range(DOWNLOADS)]):
+        pass
+    account.assert_flawless()
+    ratio = fetched.sent_bytes / account.distinct()
+    record_property("fetched per byte", ratio)
+    assert ratio <= MOST
+
+
+def test_a_crowd_at_all_edges_costs_one_fetch_per_block(several: Several) -> None:
+    film, account, fetched = cold(several), Account(), several.fetched()
+    together = threading.Barrier(VIEWERS)
+
+    def open_it(number: int) -> None:
+        client = Client(several.edges[number % 3].base, film, account)
+        together.wait()
+        client.play(0, 3 * BLOCK)
+        client.close()
+
+    with crowd([partial(open_it, number) for number in range(VIEWERS)]):
+        pass
+    account.assert_flawless()
+    assert account.received == VIEWERS * 3 * BLOCK
+    assert (fetched.media_requests, fetched.sent_bytes) == (3, 3 * BLOCK)
+
+
+def test_who_is_asked_by_an_edge_answers_itself_and_says_for_whom(several: Several) -> None:
+    film = cold(several, 6)
+    number, owner = next(
+        (n, owner) for n, owner in enumerate(owners(several, film)) if owner.name != "edge-1"
+    )
+    told = block(several.edges[0], film, number)
+    request_id = told.headers["X-Request-ID"]
+
+    def lent() -> str | None:
+        lines = several.stack.compose("logs", "--no-log-prefix", owner.service).splitlines()
+        return next((li for li in lines if '"event":"lent"' in li and request_id in li), None)
+
+    assert film.target.partition("?")[0] in until(lent, "the owner has logged what it lent")
+    # Another than the owner, asked as by an edge: it goes to the service, and to nobody else.
+    other = next(edge for edge in several.edges if edge != owner)
+    before = owner.metric('reelay_edge_blocks_total{source="service"}')
+    asked = {"Range": f"bytes={number * BLOCK}-{(number + 1) * BLOCK - 1}"}
+    lending = f"http://{several.stack.address(other.service)}:9146"
+    fetched = several.fetched()
+    assert ask(lending, f"/media/{film.target}", asked).body == told.body
+    assert fetched.media_requests == 1
+    assert owner.metric('reelay_edge_blocks_total{source="service"}') == before
+    for target in ("/", f"/download/{film.target}", "/metrics", "/api/videos", "/edge/metrics"):
+        assert ask(lending, target).status == 404
+
+
+@pytest.mark.parametrize("header", ["X-Lender", "X-Keeping"])
+def test_a_viewers_word_of_where_blocks_are_is_nothing(several: Several, header: str) -> None:
+    film, fetched = cold(several, 3), several.fetched()
+    for value in ("edge_0", "service", "borrowed", "x y"):
+        for edge in several.edges:
+            for span in (f"bytes={BLOCK}-", "bytes=7-"):
+                asked = {"Range": span, header: value}
+                first = int(span[6:-1])
+                body = film.data[first : (first // BLOCK + 1) * BLOCK]
+                assert ask(edge.base, f"/media/{film.target}", asked).body == body
+    assert fetched.media_requests == 2
+
+
+def test_what_one_edge_has_all_can_give_while_the_service_is_away(several: Several) -> None:
+    film = cold(several, 6)
+    warm(several, film)
+    several.stack.compose("stop", "--timeout", "5", "service")
+    try:
+        for edge in several.edges:
+            for number, owner in enumerate(owners(several, film)):
+                told = "HIT" if owner == edge else "PEER"
+                assert block(edge, film, number).headers["X-Cache"] == told
+    finally:
+        several.stack.up()
+
+
+def killed_under_load(several: Several, film: Film, lost: Edge) -> dict[str, Account]:
+    """Kill an edge while viewers of all edges watch; give what those of each met with."""
+    accounts = {edge.name: Account() for edge in several.edges}
+    rest = tuple(edge for edge in several.edges if edge != lost)
+    over = threading.Event()
+
+    def watch(number: int) -> None:
+        edge, chance = several.edges[number % 3], random.Random(number)  # noqa: S311
+        client = Client(edge.base, film, accounts[edge.name], rate=4 * BLOCK)
+        while not over.is_set():
+            client.play(chance.randrange(SIZE), 2 * BLOCK)
+        client.close()
+
+    with crowd([partial(watch, number) for number in range(VIEWERS)]):
+        try:
+            time.sleep(2)  # so that all are under way
+            docker("kill", "--signal", "KILL", several.stack.container(lost.service)["Id"])
+            until(lambda: others_up(several, rest) or None, "the others have seen it")
+            time.sleep(2)
+        finally:
+            over.set()
+    return accounts
+
+
+def test_killing_an_edge_costs_its_own_connections_and_moves_its_own_blocks(
+    several: Several,
+) -> None:
+    film = cold(several)
+    warm(several, film)
+    kept, fetched = owners(several, film), several.fetched()
+    *rest, lost = several.edges
+    accounts = killed_under_load(several, film, lost)
+    for edge in rest:
+        accounts[edge.name].assert_flawless()
+    assert accounts[lost.name].wrong == []
+    assert accounts[lost.name].broken != []  # or it was not killed under load
+    for edge in rest:
+        for number in range(BLOCKS):
+            block(edge, film, number)
+    # Only what the lost edge kept is fetched again: by who keeps it from now on, and while they did
+    # not know yet, by each for itself.
+    assert 0 < fetched.media_requests <= 3 * kept.count(lost)
+
+    several.stack.up()
+    until(lambda: others_up(several, several.edges) or None, "it is there again")
+    again = several.fetched()
+    for number, owner in enumerate(kept):
+        if owner == lost:  # whose disk has outlived it
+            assert block(lost, film, number).headers["X-Cache"] == "HIT"
+    for edge in several.edges:
+        for number in range(BLOCKS):
+            block(edge, film, number)
+    assert again.media_requests == 0
+
+
+def test_an_edge_that_says_nothing_holds_nobody_up_for_long(several: Several) -> None:
+    film = cold(several, 12)
+    frozen, *rest = several.edges
+    name = several.stack.container(frozen.service)["Id"]
+    docker("pause", name)
+    try:
+        for edge in rest:
+            for number in range(12):
+                block(edge, film, number)
+        assert others_up(several, tuple(rest))
+    finally:
+        docker("unpause", name)

@@ -1,0 +1,91 @@
+"""Three edges and two replicas in containers: deploy/compose/edges.yml."""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fetched import Fetched
+from server import free_port
+from stack import ROOT, Stack, docker, running
+from wire import ask
+
+COMPOSE = ROOT / "deploy" / "compose" / "edges.yml"
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One of the edges."""
+
+    name: str
+    """At which the others reach it."""
+    service: str
+    """As compose has it."""
+    base: str
+    operator: str
+
+    def metric(self, series: str) -> float:
+        """Read one of its own series, as it is written in the text format."""
+        text = ask(self.operator, "/edge/metrics").body.decode()
+        (value,) = (line.split()[1] for line in text.splitlines() if line.startswith(series))
+        return float(value)
+
+
+@dataclass(frozen=True)
+class Several:
+    """A stack with several edges."""
+
+    stack: Stack
+    edges: tuple[Edge, ...]
+
+    def owner(self, target: str, first: int, size: int) -> Edge:
+        """Give the edge that is to keep a block of `film.mp4?v=...`: the one with the highest
+        digest of its name with the block's (rendezvous hashing).
+        """
+        key = f"/media/{target}|bytes={first}-{first + size - 1}"
+        return max(
+            self.edges,
+            key=lambda edge: hashlib.md5(f"{edge.name}:9146 {key}".encode()).hexdigest(),  # noqa: S324 # no secret
+        )
+
+    def fetched(self) -> Fetched:
+        return FetchedFromAll(self.stack)
+
+
+class FetchedFromAll(Fetched):
+    """What all replicas together have been asked for."""
+
+    def _read(self) -> dict[str, float]:
+        total: dict[str, float] = {}
+        for replica in self._stack.compose("ps", "--quiet", "service").split():
+            told = docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", replica)
+            (network,) = json.loads(told).values()
+            text = ask(f"http://{network['IPAddress']}:8000", "/metrics").body.decode()
+            for line in text.splitlines():
+                if line[0] != "#":
+                    name, _, value = line.rpartition(" ")
+                    total[name] = total.get(name, 0) + float(value)
+        return total
+
+
+@contextlib.contextmanager
+def three(media: Path, **settings: str) -> Iterator[Several]:
+    """Run three edges and two replicas over a folder."""
+    ports = {
+        f"REELAY_{kind}_PORT_{number}": str(free_port())
+        for kind in ("HTTPS", "OPERATOR")
+        for number in (2, 3)
+    }
+    with running(media, COMPOSE, variables=ports, **settings) as stack:
+        others = (
+            Edge(
+                f"edge-{number}",
+                f"edge-{number}",
+                f"https://localhost:{ports[f'REELAY_HTTPS_PORT_{number}']}",
+                f"http://127.0.0.1:{ports[f'REELAY_OPERATOR_PORT_{number}']}",
+            )
+            for number in (2, 3)
+        )
+        yield Several(stack, (Edge("edge-1", "nginx", stack.base, stack.operator), *others))
