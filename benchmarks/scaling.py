@@ -35,6 +35,9 @@ FINISH = 0.4
 BORROWED = 1 / 8
 """Of a cache, for what other edges own: nginx/docker-entrypoint.d/10-settings.envsh."""
 
+FULL = 0.7
+"""How much of what an edge can send is planned for: the rest is the minute after a flash crowd."""
+
 Block = tuple[int, int]
 """Number of the film, and of the block in it."""
 
@@ -294,25 +297,29 @@ def lost_edge() -> None:
 
 def plan(options: argparse.Namespace) -> None:
     """Print how many of each, and what flows between them."""
-    watched = options.viewers * options.rate * 1e6  # bits a second
-    most = options.edge_rate * 1e9 * 0.7  # an edge that is lost, and the evening's peak
-    edges = max(math.ceil(watched / most) + 1, 2)
-    part = min(options.cache / options.catalogue, 1.0)
-    simulated = settled(edges, part)
-    missed, moved = simulated.share("MISS"), simulated.share("moved")
-    store = watched / 8 * missed
+    watched = options.viewers * options.rate * 1e6 / 8  # bytes a second
+    most = options.edge_rate * 1e9 / 8 * FULL
+    part, edges = min(options.cache / options.catalogue, 1.0), 2
+    while True:  # what edges lend one another they have to send, too
+        simulated = settled(edges, part)
+        missed, moved = simulated.share("MISS"), simulated.share("moved")
+        if watched * (1 + moved) <= most * (edges - 1):  # one may be lost
+            break
+        edges = max(edges + 1, math.ceil(watched / most) + 1)
+    store, lent, block = watched * missed, watched * moved, options.block * 2**20
     replicas = math.ceil(store / (options.replica_rate * 1e6)) + 1
     month = 30 * 86400 * options.busy
-    print(f"viewers {options.viewers}, {watched / 1e9:.1f} Gbit/s")
-    print(f"edges {edges}, replicas {replicas}: one of each may be lost")
-    print(f"from the store {percent(missed)}: {store / (options.block * 2**20):.1f} requests/s,"
-          f" {store / 1e6:.0f} MB/s")  # fmt: skip
-    print(f"from edge to edge {percent(moved)}: {watched / 8 * moved / 1e6:.0f} MB/s,"
-          f" {watched / 8 * moved / edges / 1e6:.0f} MB/s out of each")  # fmt: skip
-    print(f"a month, {percent(options.busy)} of the time so busy: to viewers"
-          f" {watched / 8 * month / 1e12:.1f} TB, from the store {store * month / 1e12:.1f} TB in"
-          f" {store * month / (options.block * 2**20) / 1e6:.1f} million requests,"
-          f" from edge to edge {watched / 8 * moved * month / 1e12:.1f} TB")  # fmt: skip
+    print(f"viewers           {options.viewers}: {watched / 1e6:,.0f} MB/s")
+    print(f"edges             {edges}, of which one may be lost")
+    print(f"replicas          {replicas}, of which one may be lost")
+    print(f"from the store    {percent(missed)}: {store / block:,.0f} requests/s,"
+          f" {store / 1e6:,.0f} MB/s")  # fmt: skip
+    print(f"from edge to edge {percent(moved)}: {lent / 1e6:,.0f} MB/s,"
+          f" {lent / edges / 1e6:,.0f} MB/s of each")  # fmt: skip
+    print(f"a month of {options.busy * 720:.0f} such hours: {watched * month / 1e12:,.0f} TB to"
+          f" viewers, {store * month / 1e12:,.0f} TB from the store in"
+          f" {store * month / block / 1e6:,.0f} million requests, {lent * month / 1e12:,.0f} TB"
+          " from edge to edge")  # fmt: skip
 
 
 def main() -> int:

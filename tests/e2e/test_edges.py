@@ -259,3 +259,23 @@ def test_an_edge_that_says_nothing_holds_nobody_up(several: Several) -> None:
     finally:
         docker("unpause", name)
     assert fetched.media_requests <= BLOCKS + 2 * owners(several, film).count(frozen)
+
+
+def test_limits_count_viewers_and_not_the_edges_that_ask_for_them(several: Several) -> None:
+    film = cold(several, 6)
+    warm(several, film)
+    edge, first = several.edges[0], {"Range": f"bytes=0-{BLOCK - 1}"}
+
+    def limit(requests: str) -> None:
+        several.stack.settings["REQUESTS_PER_CLIENT"] = requests
+        several.stack.up("--no-deps", edge.service)
+
+    limit("1")  # a second, and five seconds' worth at once
+    try:
+        viewer = [ask(edge.base, f"/media/{film.target}", first).status for _ in range(20)]
+        assert 429 in viewer
+        lending = f"http://{several.stack.address(edge.service)}:9146"
+        lent = [ask(lending, f"/media/{film.target}", first).status for _ in range(20)]
+        assert lent == [206] * 20
+    finally:
+        limit("0")
