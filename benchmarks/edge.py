@@ -31,7 +31,8 @@ BLOCK = 4 * 1024**2
 SIZE = 64 * BLOCK
 COLD = 32
 """Blocks whose first byte is timed, by each way."""
-KINDS = {"block": "whole blocks of 4 MiB", "seek": "arbitrary seeks", "span": "spans of 64 KiB"}
+SPAN = str(64 * 1024)
+KINDS = {str(BLOCK): "whole blocks of 4 MiB", "seek": "arbitrary seeks", SPAN: "spans of 64 KiB"}
 EDGE, STATIC = 8443, 8444
 """Ports of the container."""
 
@@ -136,7 +137,7 @@ def compare(load: Load, kind: str, rounds: int) -> None:
             run = load(port, kind, number)
             if number:  # the first warms up
                 pair[port].append(run)
-    small = kind == "span"
+    small = kind == SPAN
 
     def rate(run: Run) -> float:
         return run.requests if small else run.sent

@@ -95,6 +95,15 @@ def test_pieces_and_downloads_are_cut_from_the_same_blocks(several: Several) -> 
     assert fetched.media_requests == 6
 
 
+def test_emptying_a_cache_takes_what_is_borrowed_too(several: Several) -> None:
+    film = cold(several, 1)
+    (owner,) = owners(several, film)
+    asker = next(edge for edge in several.edges if edge != owner)
+    assert [block(asker, film, 0).headers["X-Cache"] for _ in range(2)] == ["MISS", "HIT"]
+    several.stack.compose("exec", "-T", asker.service, "empty-cache")
+    assert block(asker, film, 0).headers["X-Cache"] == "PEER"
+
+
 def test_viewers_of_all_edges_cost_one_fetch_per_byte(
     several: Several, record_property: Callable[[str, object], None]
 ) -> None:
