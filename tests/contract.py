@@ -5,6 +5,7 @@ import html
 import json
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
@@ -107,7 +108,11 @@ class Origin:
     def get(self, target: str, method: str = "GET", **headers: str) -> Answer:
         """Ask; underscores in header names stand for dashes."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return ask(self.base, target, named, method)
+        return self.ask(target, named, method)
+
+    def ask(self, target: str, headers: Mapping[str, str], method: str = "GET") -> Answer:
+        """Ask with these headers."""
+        return ask(self.base, target, headers, method)
 
 
 def fill(media: Path) -> None:
@@ -193,7 +198,7 @@ class Contract:
         self, origin: Origin, case: ConditionCase, query: str
     ) -> None:
         headers = {"Range": "bytes=0-9", **case.headers}
-        answer = ask(origin.base, f"/media/file.mp4{query}", headers)
+        answer = origin.ask(f"/media/file.mp4{query}", headers)
         assert answer.status == case.status
         if case.status == 206:
             check_partial(answer, [(0, 9)])
@@ -281,7 +286,7 @@ class Contract:
     )
     @pytest.mark.parametrize("headers", [{}, {"Range": "bytes=0-9"}, {"If-Match": '"x"'}])
     def test_another_pin_is_gone(self, origin: Origin, pin: str, headers: dict[str, str]) -> None:
-        answer = ask(origin.base, f"/media/file.mp4?v={pin}", headers)
+        answer = origin.ask(f"/media/file.mp4?v={pin}", headers)
         if pin.endswith("&v=1"):  # the first counts
             assert answer.status in {200, 206, 412}
             return
@@ -307,7 +312,7 @@ class Contract:
         for start, end in [*spans, *spans]:  # the edge knows them the second time
             asked = f"bytes={start}-{end - 1}"
             for headers in ({"Range": asked}, {"Range": asked, "If-Range": f'"{tag}"'}):
-                answer = ask(origin.base, target, headers)
+                answer = origin.ask(target, headers)
                 assert answer.status == 206
                 last = end
                 if target.startswith("/media/"):
@@ -325,7 +330,7 @@ class Contract:
     def test_the_layout_for_players_is_not_to_be_saved(self, origin: Origin) -> None:
         for pin in (f"{FILM_REVISION}-f1", f"{FILM_REVISION}-f2"):
             for headers in ({}, {"Range": "bytes=0-"}, {"Range": "bytes=5-9"}):
-                assert ask(origin.base, f"/download/film.mov?v={pin}", headers).status == 410
+                assert origin.ask(f"/download/film.mov?v={pin}", headers).status == 410
 
     @pytest.mark.parametrize("path", NAMES)
     def test_every_name_works_everywhere(self, origin: Origin, path: str) -> None:
