@@ -15,11 +15,12 @@ from typing import Any
 
 import structlog
 from hypercorn.asyncio import serve
-from hypercorn.config import Config
 from quart import Quart
 
 from service import __version__, doctor, logs
 from service.app import Services, create_app
+from service.http2.connection import ServerConfig
+from service.http2.protocols import speak_http_2
 from service.loop import Loop
 from service.settings import PREFIX, Settings, SettingsError, listen_source, load
 from service.storage.pieces import LARGE
@@ -195,6 +196,7 @@ async def run(app: Quart, settings: Settings, listener: socket.socket) -> None:
     """
     asyncio.get_running_loop().set_exception_handler(_on_loop_error)
     stopping = asyncio.Event()
+    speak_http_2()
     config = _server_config(settings, listener)
     serving = asyncio.create_task(serve(app, config, shutdown_trigger=stopping.wait))
     signalled = _first_signal()
@@ -234,8 +236,9 @@ def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> 
         loop.default_exception_handler(context)
 
 
-def _server_config(settings: Settings, listener: socket.socket) -> Config:
-    config = Config()
+def _server_config(settings: Settings, listener: socket.socket) -> ServerConfig:
+    config = ServerConfig()
+    config.stall_timeout = settings.stall_timeout
     config.bind = [f"fd://{os.dup(listener.fileno())}"]
     config.backlog = _BACKLOG
     config.keep_alive_timeout = _KEEP_ALIVE

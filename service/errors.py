@@ -51,7 +51,8 @@ class GatewayTimeoutError(StorageError):
 
 
 class BrokenResponseError(Exception):
-    """A response that has begun cannot be finished: the connection is to be closed.
+    """A response that has begun cannot be finished: the connection is to be closed, or of HTTP/2
+    the stream reset.
 
     `outcome` is one of a few words, for metrics and logs.
     """

@@ -32,10 +32,6 @@ ASGIApp = Callable[[Any, Receive, Send], Awaitable[None]]
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _LONGEST_FIELD = 256  # characters of what a client says that go into a log line
 
-# Hypercorn 0.18 buffers an HTTP/2 stream without bound while its window is closed: of a 400 MB file
-# asked for with a window of 0 it held 400 MB. So HTTP/2 is the edge's.
-_NOT_HERE = b"HTTP/2 is not spoken here: ask with HTTP/1.1, or by way of the edge.\n"
-
 # RFC 9112 §6.3: whoever sent both may be read differently by someone on the way, and what seems to
 # be the next request may be the rest of this one. h11 0.16 would read on.
 _TWO_ENDS = b"Content-Length and Transfer-Encoding exclude each other.\n"
@@ -114,7 +110,7 @@ class Exchanges:
         scope.setdefault("state", {})["exchange"] = exchange
         self._count(1)
         try:
-            await self._application(scope, exchange)(
+            await self._application(exchange)(
                 scope,
                 lambda: self._receive(exchange, receive),
                 lambda message: self._send(exchange, send, message),
@@ -122,7 +118,7 @@ class Exchanges:
         except Exception as error:  # noqa: BLE001 # the last one who can say what went wrong
             cause = _only_cause(error)
             if isinstance(cause, BrokenResponseError):
-                exchange.outcome = cause.outcome  # and Hypercorn closes the connection
+                exchange.outcome = cause.outcome  # and Hypercorn closes the connection, or stream
                 _forget_frames(cause)
             elif isinstance(cause, BadHost):  # Quart finds it before it handles errors
                 await _refuse_host(lambda message: self._send(exchange, send, message))
@@ -133,9 +129,7 @@ class Exchanges:
             self._count(-1)
             self._account(exchange)
 
-    def _application(self, scope: Any, exchange: Exchange) -> ASGIApp:
-        if scope["http_version"] == "2":
-            return _refuse_http_2
+    def _application(self, exchange: Exchange) -> ASGIApp:
         if exchange.body_signs == _BODY_SIGNS:
             return _refuse_two_ends
         return self._app
@@ -220,11 +214,6 @@ def _forget_frames(error: BaseException | None) -> None:
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__context__
-
-
-async def _refuse_http_2(_scope: Any, _receive: Receive, send: Send) -> None:
-    """Answer 505 (RFC 9110 §15.6.6)."""
-    await _refuse(send, 505, _NOT_HERE)
 
 
 async def _refuse_two_ends(_scope: Any, _receive: Receive, send: Send) -> None:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from server import BLOCK, Server, content, serve, until, write
 from wire import ask, connect
@@ -161,14 +160,6 @@ def test_a_connection_serves_many_requests(server: Server) -> None:
         response = connection.getresponse()
         assert response.read() == DATA[start : start + BLOCK]
     connection.close()
-
-
-async def test_http_2_is_refused_rather_than_buffered(server: Server) -> None:
-    async with httpx.AsyncClient(http1=False, http2=True, timeout=60) as client:
-        answer = await client.get(f"{server.base}/media/large.mp4")
-    assert answer.http_version == "HTTP/2"
-    assert answer.status_code == 505
-    assert "HTTP/1.1" in answer.text
 
 
 def test_a_websocket_is_refused_without_a_word(server: Server) -> None:
