@@ -55,7 +55,7 @@ class _Block:
         self.taken = False
         """Whether anybody has read of it."""
         self.next: Span | None = None
-        """What is to be read ahead when it is whole."""
+        """What is to be read ahead."""
         self._more = asyncio.Event()
 
     @property
@@ -194,13 +194,11 @@ class Blocks:
             async with aclosing(self._fetch(version, block.span)) as chunks:
                 async for chunk in chunks:
                     block.add(chunk)
+                    self._go_on(version, block)
         except Exception as error:  # noqa: BLE001 # whoever waits for it is told
             block.fail(error)
             if self._blocks.get(key) is block:
                 self._forget(key)
-        else:
-            if block.next is not None:
-                self._read_ahead(version, block.next)
 
     def _make_room(self, length: int, *, ahead: bool) -> bool:
         """Let go of what was read longest ago, but of nothing that somebody waits for."""
@@ -241,8 +239,13 @@ class Blocks:
             return
         length = min(self._block, version.size - block.span.end)
         block.next = Span(block.span.end, length)
-        if block.whole:
-            self._read_ahead(version, block.next)
+        self._go_on(version, block)
+
+    def _go_on(self, version: Version, block: _Block) -> None:
+        """Read ahead when half a block is there: what a store takes to begin is over by its end."""
+        if block.next is not None and 2 * block.received >= block.span.length:
+            span, block.next = block.next, None
+            self._read_ahead(version, span)
 
     def _read_ahead(self, version: Version, span: Span) -> None:
         key = (version.path, version.e_tag, span)
