@@ -4,6 +4,7 @@ bound, and where there is no room for a block, its bytes go past it."""
 
 import asyncio
 import time
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -44,9 +45,12 @@ _Key = tuple[str, str, Span]
 class _Block:
     """A block, or what has come of it yet."""
 
-    def __init__(self, span: Span, data: bytearray) -> None:
+    def __init__(self, span: Span) -> None:
         self.span = span
-        self.data = data
+        self.chunks: list[bytes] = []
+        """As they came; where they suit the client they are given so, without a copy."""
+        self.starts: list[int] = []
+        """Where each begins in the block."""
         self.received = 0
         self.error: Exception | None = None
         self.filling: asyncio.Task[None] | None = None
@@ -63,7 +67,8 @@ class _Block:
         return self.received == self.span.length
 
     def add(self, chunk: bytes) -> None:
-        self.data[self.received : self.received + len(chunk)] = chunk
+        self.chunks.append(chunk)
+        self.starts.append(self.received)
         self.received += len(chunk)
         self._wake()
 
@@ -83,7 +88,9 @@ class _Block:
             self.waiting -= 1
         if self.received <= offset and self.error is not None:
             raise self.error.with_traceback(None)  # it may be raised to several
-        return bytes(memoryview(self.data)[offset : min(self.received, offset + length)])
+        number = bisect_right(self.starts, offset) - 1
+        chunk, first = self.chunks[number], offset - self.starts[number]
+        return chunk[first : first + length]  # all of it is itself, and no copy
 
     def _wake(self) -> None:
         more, self._more = self._more, asyncio.Event()
@@ -101,7 +108,6 @@ class Blocks:
         self._blocks: OrderedDict[_Key, _Block] = OrderedDict()
         """Last comes what was read last."""
         self._held = 0
-        self._spare = bytearray()
         self._ahead = 0
         self._ends: OrderedDict[tuple[str, str, int], None] = OrderedDict()
         self._count = metrics.blocks
@@ -180,11 +186,7 @@ class Blocks:
         if not self._make_room(span.length, ahead=ahead):
             return None
         key = (version.path, version.e_tag, span)
-        # To get pages anew takes as long as to fill them: a block that had to go leaves its own.
-        data, self._spare = self._spare, bytearray()
-        if len(data) != span.length:
-            data = bytearray(span.length)
-        block = self._blocks[key] = _Block(span, data)
+        block = self._blocks[key] = _Block(span)
         self._held += span.length
         block.filling = asyncio.create_task(self._fill(version, key, block))
         return block
@@ -209,13 +211,8 @@ class Blocks:
                 break
             # What is read ahead must not push out what has been read ahead for another.
             if not block.waiting and (block.taken or not ahead):
-                self._drop(key)
+                self._forget(key)
         return self._held + length <= self._most
-
-    def _drop(self, key: _Key) -> None:
-        """Let go of a block that nobody waits for."""
-        block = self._forget(key)
-        self._spare, block.data = block.data, bytearray()
 
     def _forget(self, key: _Key) -> _Block:
         block = self._blocks.pop(key)
