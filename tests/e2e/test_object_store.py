@@ -76,6 +76,7 @@ def test_two_of_three_object_servers_may_die_under_a_viewer(store: Stack, viewer
         assert state(viewer)["noticed"] == []
     finally:
         store.compose("start", "swift-object1", "swift-object2")
+        until(network_is_quiet, "this machine's addresses are settled")
 
 
 def test_while_the_store_is_away_what_is_cached_plays_on_and_the_rest_errs_and_recovers(
@@ -95,6 +96,7 @@ def test_while_the_store_is_away_what_is_cached_plays_on_and_the_rest_errs_and_r
     finally:
         store.compose("start", "swift-proxy")
     until_playing(viewer, 50)
+    until(network_is_quiet, "this machine's addresses are settled")
 
 
 def test_an_object_that_is_replaced_plays_on_at_the_same_second(
