@@ -205,6 +205,8 @@ async function current(r, path) {
         const reply = await r.subrequest('/_ask_revision');
         if (reply.status === 204) {
             const revision = reply.headersOut['X-Revision'] || '';
+            // Of a storage that is away, what is cached is served.
+            if (reply.headersOut['X-Unavailable']) return known.get(path) || '';
             if (revision) known.set(path, revision);
             else known.delete(path);
             return revision;

@@ -226,7 +226,8 @@ class MediaViews:
         """Tell the edge the revision to cache the blocks of `?path=/media/...` under, if there is
         one; that of `/download/...` may be another.
 
-        Unknown, empty and just changed files have none: those requests come here themselves.
+        Unknown, empty and just changed files have none: those requests come here themselves. Where
+        the storage does not tell, the edge goes by what it knows.
         """
         route, _, path = request.args.get("path", "").removeprefix("/").partition("/")
         response = Response(status=204, headers={"Cache-Control": "no-store"})
@@ -234,6 +235,9 @@ class MediaViews:
             return response
         try:
             source = await self._doors[route](path, None)
+        except StorageError:
+            response.headers["X-Unavailable"] = "storage"
+            return response
         except ReelayError:
             return response
         representation = source.representation

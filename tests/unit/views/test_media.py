@@ -110,6 +110,13 @@ async def test_a_disk_that_fails_at_the_open_is_503(
     start, *body = await answer(media, scope("/media/film.mp4"))
     assert start["status"] == 503
     assert b"cannot be" in b"".join(message["body"] for message in body)
+    # The edge is told, so that it goes on with what it knows.
+    asked = scope("/_revision") | {"query_string": b"path=/media/film.mp4"}
+    start, *_ = await answer(media, asked)
+    assert start["status"] == 204
+    headers = dict(start["headers"])
+    assert headers[b"x-unavailable"] == b"storage"
+    assert b"x-revision" not in headers
 
 
 async def test_a_client_that_has_left_gets_no_further_piece_though_no_send_waits(
