@@ -53,6 +53,9 @@ COMPOSE_ONLY = frozenset(
 # What Kubernetes sets for a Service named reelay, unasked.
 _INJECTED = re.compile(PREFIX + r"(SERVICE_HOST|SERVICE_PORT\w*|PORT|PORT_[0-9]+_(TCP|UDP)\w*)")
 
+# What somebody may have written into the URL of a store, and is not to be told to logs.
+_CREDENTIALS = re.compile(r"(://)[^/]*@|(?<=[?&])[^=&]*=[^&]*")
+
 _UNITS = {"": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _SIZE = re.compile(r"([0-9]{1,12}) ?(|KiB|MiB|GiB)", re.ASCII | re.IGNORECASE)
 
@@ -239,7 +242,8 @@ def load(environment: Mapping[str, str]) -> Settings:
             if not any(
                 problem.startswith((variable + "=", variable + "_FILE")) for problem in problems
             ):
-                problems.append(f"{variable}={value!r}: {message[:1].lower()}{message[1:]}")
+                shown = _CREDENTIALS.sub(r"\1…", value)
+                problems.append(f"{variable}={shown!r}: {message[:1].lower()}{message[1:]}")
     if problems:
         raise SettingsError("\n".join(problems))
     return settings

@@ -242,7 +242,9 @@ class Blocks:
         """Read ahead when half a block is there: what a store takes to begin is over by its end."""
         if block.next is not None and 2 * block.received >= block.span.length:
             span, block.next = block.next, None
+            block.waiting += 1  # what is read ahead must not push out the one it is ahead of
             self._read_ahead(version, span)
+            block.waiting -= 1
 
     def _read_ahead(self, version: Version, span: Span) -> None:
         key = (version.path, version.e_tag, span)

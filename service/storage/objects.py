@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 # is seen so late at the most, and a crowd costs one look.
 _RECENT = 1.0
 
+# The same for who names another version: another replica may have seen a newer one.
+_RECENT_FOR_OTHERS = 0.05
+
 # Objects that are remembered: some 500 bytes each.
 _MOST_KNOWN = 10_000
 
@@ -93,7 +96,11 @@ class ObjectStorage:
             raise NotFoundError("There is no such file.")
         split_path(path)
         version, at = self._known.get(path, (None, 0.0))
-        if version is None or (version.revision != expected and time.monotonic() - at > _RECENT):
+        age = time.monotonic() - at
+        if version is None or (
+            version.revision != expected
+            and age > (_RECENT if expected is None else _RECENT_FOR_OTHERS)
+        ):
             version = await self._look(path)
         return ObjectSource(self, version, content_type)
 

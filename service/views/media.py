@@ -13,8 +13,10 @@ from quart import Response, request
 
 from service.errors import (
     AbortedError,
+    BadGatewayError,
     BrokenResponseError,
     ChangedError,
+    GatewayTimeoutError,
     ReelayError,
     RefusedError,
     StorageError,
@@ -43,6 +45,11 @@ _DECISIVE = {
         "if-unmodified-since",
     )
 }
+
+# Seconds for which the edge's question for a revision may take: the edge waits for five
+# (nginx/templates/edge.conf.template), and would then take this replica for dead.
+_LONGEST_LOOK = 3.0
+
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
@@ -234,8 +241,9 @@ class MediaViews:
         if route not in self._doors:
             return response
         try:
-            source = await self._doors[route](path, None)
-        except StorageError:
+            async with asyncio.timeout(_LONGEST_LOOK):
+                source = await self._doors[route](path, None)
+        except (BadGatewayError, GatewayTimeoutError, TimeoutError):
             response.headers["X-Unavailable"] = "storage"
             return response
         except ReelayError:

@@ -92,6 +92,8 @@ def test_while_the_store_is_away_what_is_cached_plays_on_and_the_rest_errs_and_r
         assert answer.status in {502, 504}
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert ask(store.base, f"/media/{NAMES[2]}", cached).status == 206
+        # No replica counts as lost for it: pages need none of the store.
+        assert [ask(store.base, "/").status for _ in range(10)] == [200] * 10
         seek(viewer, 50)
     finally:
         store.compose("start", "swift-proxy")

@@ -302,3 +302,22 @@ async def test_versions_of_a_file_are_kept_apart(blocks: Blocks, far: Far) -> No
     for version in (FILM, replaced, FILM):
         await read(blocks, block(0), version)
     assert far.versions == [FILM, replaced]
+
+
+async def test_what_is_read_ahead_does_not_push_out_the_block_it_is_ahead_of(
+    far: Far, metrics: Metrics
+) -> None:
+    blocks = Blocks(far.fetch, BLOCK, BLOCK, metrics)  # room for one
+    far.held_up[0] = 6 * CHUNK
+    # Somebody reads the first half, and leaves.
+    assert await read(blocks, Span(0, 5 * CHUNK)) == bytes_of(Span(0, 5 * CHUNK))
+    # Who comes to the rest of it, and wants to go on behind it, waits for what has yet to come.
+    rest = Span(7 * CHUNK, BLOCK)
+    reading = asyncio.create_task(read(blocks, rest))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    far.held_up.clear()
+    async with asyncio.timeout(PATIENCE):
+        assert await reading == bytes_of(rest)
+    assert far.called_off == []
+    blocks.close()

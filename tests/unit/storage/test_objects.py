@@ -73,7 +73,8 @@ async def test_a_crowd_costs_one_look(
 async def test_an_expected_version_is_opened_without_a_look(
     storage: ObjectStorage, bucket: Bucket, seen: FaultyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(objects, "_RECENT", 0.0)
+    for name in ("_RECENT", "_RECENT_FOR_OTHERS"):
+        monkeypatch.setattr(objects, name, 0.0)
     bucket.put("film.mp4", DATA)
     revision = (await storage.open("film.mp4")).representation.validators.revision
     await storage.open("film.mp4", revision)
@@ -81,6 +82,19 @@ async def test_an_expected_version_is_opened_without_a_look(
     await storage.open("film.mp4", "f-0")
     await storage.open("film.mp4")
     assert len(seen.got("HEAD")) == 3
+
+
+async def test_a_version_that_another_replica_has_seen_is_looked_for(
+    storage: ObjectStorage, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objects, "_RECENT", 3600.0)
+    bucket.put("film.mp4", DATA)
+    before = (await storage.open("film.mp4")).representation
+    bucket.put("film.mp4", content(SIZE + 1, 2))
+    assert (await storage.open("film.mp4")).representation == before
+    newer = f"{SIZE + 1:x}-0"  # whichever: it is not the one that is known
+    monkeypatch.setattr(objects, "_RECENT_FOR_OTHERS", 0.0)
+    assert (await storage.open("film.mp4", newer)).representation.size == SIZE + 1
 
 
 async def test_a_version_that_is_no_more_is_looked_for_anew(

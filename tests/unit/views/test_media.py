@@ -9,10 +9,13 @@ import pytest
 from server import content, write
 
 from service.app import create_app
+from service.errors import BadGatewayError
 from service.library.viewers import Viewers
 from service.settings import load
 from service.storage import at_once
+from service.storage.local import LocalStorage
 from service.storage.pieces import SMALL
+from service.views import media as media_views
 
 DATA = content(3 * SMALL)
 
@@ -110,13 +113,34 @@ async def test_a_disk_that_fails_at_the_open_is_503(
     start, *body = await answer(media, scope("/media/film.mp4"))
     assert start["status"] == 503
     assert b"cannot be" in b"".join(message["body"] for message in body)
-    # The edge is told, so that it goes on with what it knows.
+
+
+async def told_of_revision(media: Path) -> dict[bytes, bytes]:
     asked = scope("/_revision") | {"query_string": b"path=/media/film.mp4"}
     start, *_ = await answer(media, asked)
     assert start["status"] == 204
-    headers = dict(start["headers"])
-    assert headers[b"x-unavailable"] == b"storage"
-    assert b"x-revision" not in headers
+    return dict(start["headers"])
+
+
+async def test_the_edge_is_told_that_a_store_is_away_so_that_it_goes_on_with_what_it_knows(
+    media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = await told_of_revision(media)
+    assert b"x-revision" in told
+    assert b"x-unavailable" not in told
+
+    async def away(*_: object) -> None:
+        raise BadGatewayError("The object store cannot be reached.")
+
+    async def silent(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(media_views, "_LONGEST_LOOK", 0.01)
+    for failing in (away, silent):
+        monkeypatch.setattr(LocalStorage, "open", failing)
+        told = await told_of_revision(media)
+        assert told[b"x-unavailable"] == b"storage"
+        assert b"x-revision" not in told
 
 
 async def test_a_client_that_has_left_gets_no_further_piece_though_no_send_waits(
