@@ -40,17 +40,14 @@ from hypercorn.protocol.events import (
 from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.utils import filter_pseudo_headers
 
-from service.http2.frames import Frames
+from service.http2.frames import Frames, leaves_gently
+from service.http2.headers import bound_table
 from service.http2.parting import Parting
 from service.http2.streams import Stream, Windows
 
 # Seconds for which frames are read before others have a turn. The headers of one may take as long:
 # 30 bytes can stand for 64 KiB of them (RFC 7541), and 64 KiB hold 7,000 of the smallest frames.
 _TURN = 0.005
-
-# Bytes of headers that are remembered to compress the next, whatever the client offers: each is
-# compared with all of them. The initial value of RFC 9113 §6.5.2.
-_MOST_HEADER_TABLE = 4096
 
 # RFC 9110 §5.6.2; RFC 9113 §8.3.1, with the characters that h11 takes.
 _METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -82,7 +79,7 @@ class Http2(Parting):
         self.connection.local_settings = Settings(
             client=False, initial_values={SettingCodes.MAX_HEADER_LIST_SIZE: most}
         )
-        self._frames = Frames(self.connection.max_inbound_frame_size)
+        self._frames = Frames(self.connection.max_inbound_frame_size, most)
         self._running = 0  # requests that the application is at work on
         self._refused = 0  # streams, since one was not
         self._windows = Windows(self.connection, self._flush, self.config.stall_timeout)
@@ -120,6 +117,8 @@ class Http2(Parting):
         """Take what a frame says; tell whether there was one."""
         try:
             frame = self._frames.next()
+            if leaves_gently(frame):
+                return True  # what it has asked is answered; h2 would send nothing more
             events = self.connection.receive_data(frame)
         except FrameTooLargeError:
             self.connection.close_connection(ErrorCodes.FRAME_SIZE_ERROR)
@@ -157,8 +156,7 @@ class Http2(Parting):
             case WindowUpdated():
                 self._window_opened(event.stream_id)
             case RemoteSettingsChanged():
-                encoder = self.connection.encoder
-                encoder.header_table_size = min(encoder.header_table_size, _MOST_HEADER_TABLE)
+                bound_table(self.connection.encoder)
                 self._window_opened(0)
             case PingAckReceived():
                 await self._heard(event.ping_data)

@@ -22,6 +22,7 @@ class Parting(H2Protocol):
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
         self._sending = 0  # sends that Hypercorn has not come back from
+        self._turn = asyncio.Lock()
         self._leaving = False
         self._left = False  # what comes now is refused
         self._waiter: asyncio.Task[Any] | None = None
@@ -60,11 +61,17 @@ class Parting(H2Protocol):
     async def _say_goaway(self, last: int) -> None:
         """Say GOAWAY; h2 would send nothing more behind its own."""
         frame = GoAwayFrame(0, last_stream_id=last, error_code=ErrorCodes.NO_ERROR)
-        await self._put(self.connection.data_to_send() + frame.serialize())
+        async with self._turn:
+            await self._put(self.connection.data_to_send() + frame.serialize())
 
     async def _flush(self) -> None:
-        if data := self.connection.data_to_send():
-            await self._put(data)
+        # Who waits for others may be cancelled, and must have taken nothing by then: to h2, and to
+        # the table of headers that both sides keep, it counts as sent.
+        if not self.connection._data_to_send:  # noqa: SLF001 # told nowhere else
+            return
+        async with self._turn:
+            if data := self.connection.data_to_send():
+                await self._put(data)
 
     async def _put(self, data: bytes) -> None:
         self._sending += 1

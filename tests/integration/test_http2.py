@@ -306,6 +306,19 @@ def test_a_large_table_of_headers_is_not_made_use_of(server: Server) -> None:
         assert client.h2.decoder.header_table_size <= 4096
 
 
+@pytest.mark.parametrize("size", [0, 1, 1024])
+def test_a_client_with_a_small_table_of_headers_understands_every_answer(
+    server: Server, size: int
+) -> None:
+    """RFC 7541 §4.2: it is told that the table is smaller, or may not go on."""
+    with Client(server.base) as client:
+        client.h2.update_settings({1: size})  # SETTINGS_HEADER_TABLE_SIZE
+        for _ in range(5):
+            response = client.get("/healthz")
+            client.wait(response)
+            assert response.status == 200
+
+
 def test_what_is_behind_the_hundredth_stream_is_answered_while_nobody_could_know(
     server: Server,
 ) -> None:

@@ -226,6 +226,36 @@ class TestGone:
 
         until(closed, "the file is closed")
 
+    def test_a_stream_that_is_given_up_while_another_fills_the_connection_leaves_no_gap(
+        self, patient: Server
+    ) -> None:
+        """What it would have been sent is in the table of headers that both sides keep."""
+        with Client(patient.base, 2**31 - 1) as client:
+            large = client.get("/media/large.mp4")  # and nothing is read
+            until(lambda: in_progress(patient) == 1 or None, "it is under way")
+            time.sleep(0.5)  # until the kernel takes no more: else there is nothing to wait for
+            given_up = client.get("/media/large.mp4", range="bytes=0-999999")
+            until(lambda: in_progress(patient) == 2 or None, "it waits for its turn")
+            client.h2.reset_stream(client.number(given_up), CANCEL)
+            client.flush()
+            until(lambda: in_progress(patient) == 1 or None, "it has ended")
+            last = client.get("/media/large.mp4", range="bytes=7-16")
+            client.wait(large, last)
+            assert large.body == DATA
+            assert last.headers["content-range"] == [f"bytes 7-16/{LARGE}"]
+            assert last.body == DATA[7:17]
+
+    def test_a_client_that_says_goaway_gets_what_it_has_asked(self, patient: Server) -> None:
+        """RFC 9113 §6.8: it speaks of streams that we would open."""
+        with Client(patient.base, 10) as client:
+            response = client.get("/media/large.mp4", range="bytes=0-99999")
+            client.wait_for_body(response, 10)
+            client.socket.sendall(h2c.frame(7, struct.pack(">LL", 0, NO_ERROR)))
+            client.h2.increment_flow_control_window(100_000, client.number(response))
+            client.flush()
+            client.wait(response)
+            assert response.body == DATA[:100_000]
+
     def test_a_client_that_says_goaway_is_let_go(self, stalling: Server) -> None:
         with Client(stalling.base, 10) as client:
             response = client.get("/media/large.mp4")
