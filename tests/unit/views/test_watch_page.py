@@ -1,4 +1,6 @@
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from html.parser import HTMLParser
 from typing import Any
 
@@ -7,6 +9,7 @@ from quart import Quart
 from service.library.facts import State as Progress
 from service.library.video import Chapter, Metadata, State, Stream
 from service.views.items import CaptionsItem, PosterItem, StoryboardItem, TrackItem, VideoItem
+from service.views.origins import Origins
 from service.views.player import player, to_judge
 from service.views.share import share
 from service.views.watch_page import SHORTCUTS, captions, embed_code
@@ -50,8 +53,16 @@ class Elements(HTMLParser):
         self.found.append((tag, dict(attrs)))
 
 
-async def test_the_code_to_embed_holds_whatever_a_title_holds() -> None:
+@asynccontextmanager
+async def asked_of_films_example() -> AsyncIterator[None]:
+    """Answer a request."""
     async with Quart("service").test_request_context("/", headers={"Host": "films.example"}):
+        await Origins(()).note()
+        yield
+
+
+async def test_the_code_to_embed_holds_whatever_a_title_holds() -> None:
+    async with asked_of_films_example():
         code = embed_code(item())
     ((tag, attributes),) = Elements(code).found
     assert tag == "iframe"
@@ -63,7 +74,7 @@ async def test_the_code_to_embed_holds_whatever_a_title_holds() -> None:
 async def test_many_chapters_of_a_long_path_make_no_page_of_megabytes() -> None:
     """The longest path there is, of letters that are nine characters each in a URL."""
     chapters = tuple(Chapter(start=n, end=n + 1, title=f"{n}") for n in range(1000))
-    async with Quart("service").test_request_context("/", headers={"Host": "films.example"}):
+    async with asked_of_films_example():
         video = item(chapters=chapters, watch_url=f"/watch/{'%E5%AD%97' * 1365}")
         shared = share(video)
         assert shared is not None
