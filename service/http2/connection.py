@@ -79,7 +79,8 @@ class Http2(Parting):
         self.connection.local_settings = Settings(
             client=False, initial_values={SettingCodes.MAX_HEADER_LIST_SIZE: most}
         )
-        self._frames = Frames(self.connection.max_inbound_frame_size, most)
+        # A byte may take 30 bits on the way: RFC 7541, appendix B.
+        self._frames = Frames(self.connection.max_inbound_frame_size, 4 * most)
         self._running = 0  # requests that the application is at work on
         self._refused = 0  # streams, since one was not
         self._windows = Windows(self.connection, self._flush, self.config.stall_timeout)
