@@ -2,10 +2,10 @@
 Each object is on all three of them, so that any one is enough to read it."""
 
 import contextlib
-import getpass
 import hmac
 import http.client
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -30,96 +30,23 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 ACCESS_KEY, SECRET_KEY, REGION = "test:tester", "testing", "us-east-1"
-OBJECT_SERVERS = 3
-
-_PIPELINE = "catch_errors gatekeeper healthcheck s3api tempauth slo proxy-server"
-_STORAGE = """
-[DEFAULT]
-bind_ip = 127.0.0.1
-bind_port = {port}
-workers = 0
-user = {user}
-swift_dir = {folder}
-devices = {folder}/devices
-mount_check = false
-fallocate_reserve = 0
-
-[pipeline:main]
-pipeline = healthcheck {kind}-server
-
-[app:{kind}-server]
-use = egg:swift#{kind}
-
-[filter:healthcheck]
-use = egg:swift#healthcheck
-"""
-_PROXY = f"""
-[DEFAULT]
-bind_ip = 127.0.0.1
-bind_port = {{port}}
-workers = 0
-user = {{user}}
-swift_dir = {{folder}}
-
-[pipeline:main]
-pipeline = {_PIPELINE}
-
-[app:proxy-server]
-use = egg:swift#proxy
-account_autocreate = true
-allow_account_management = true
-node_timeout = 5
-conn_timeout = 0.5
-# An object server that was away is asked again at once when it is back.
-error_suppression_limit = 1000000
-
-[filter:catch_errors]
-use = egg:swift#catch_errors
-
-[filter:gatekeeper]
-use = egg:swift#gatekeeper
-# So that a test can say when an object was written.
-shunt_inbound_x_timestamp = false
-
-[filter:healthcheck]
-use = egg:swift#healthcheck
-
-[filter:s3api]
-use = egg:swift#s3api
-location = {REGION}
-s3_acl = false
-dns_compliant_bucket_names = false
-# An object of the year 1994 is asked for by a test of today.
-allowable_clock_skew = 900
-
-[filter:tempauth]
-use = egg:swift#tempauth
-user_test_tester = {SECRET_KEY} .admin
-
-[filter:slo]
-use = egg:swift#slo
-"""
+NODE = Path(__file__).parents[1] / "deploy/swift/swift_node.py"
+NAMES = ("proxy", "account", "container", "object1", "object2", "object3")
 
 
 class Node:
     """One process of the store, at a port that stays its own."""
 
-    def __init__(self, folder: Path, kind: str, port: int, name: str) -> None:
+    def __init__(self, description: Path, name: str, port: int) -> None:
         self.name = name
         self.port = port
-        self._folder = folder
-        self._kind = kind
+        self._description = description
         self._process: subprocess.Popen[bytes] | None = None
-        template = _PROXY if kind == "proxy" else _STORAGE
-        self._configuration = folder / f"{name}.conf"
-        self._configuration.write_text(
-            template.format(port=port, folder=folder, kind=kind, user=getpass.getuser())
-        )
 
     @property
     def log(self) -> Path:
         """What it has said."""
-        return self._folder / f"{self.name}.log"
+        return self._description.with_name(f"{self.name}.log")
 
     @property
     def pid(self) -> int:
@@ -132,7 +59,7 @@ class Node:
         if self._process is None:
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(
-                    _command(self._folder, self._kind, str(self._configuration)),
+                    [sys.executable, NODE, self.name, self._description],
                     stdout=log,
                     stderr=log,
                 )
@@ -175,18 +102,20 @@ class Swift:
     """The store: its processes, and how to ask it."""
 
     def __init__(self, folder: Path) -> None:
-        ports = [free_port() for _ in range(3 + OBJECT_SERVERS)]
-        self.proxy = Node(folder, "proxy", ports[0], "proxy")
-        self.account = Node(folder, "account", ports[1], "account")
-        self.container = Node(folder, "container", ports[2], "container")
-        self.objects = [
-            Node(folder, "object", port, f"object{number}") for number, port in enumerate(ports[3:])
-        ]
+        ports = {name: free_port() for name in NAMES}
+        description = folder / "store.json"
+        described = {
+            "folder": str(folder),
+            "devices": str(folder / "devices"),
+            "bind": "127.0.0.1",
+            "nodes": {name: ("127.0.0.1", port) for name, port in ports.items()},
+            "access_key": ACCESS_KEY,
+            "secret_key": SECRET_KEY,
+        }
+        description.write_text(json.dumps(described))
+        nodes = [Node(description, name, port) for name, port in ports.items()]
+        self.proxy, self.account, self.container, *self.objects = nodes
         self._numbers = itertools.count()
-        (folder / "swift.conf").write_text("[swift-hash]\nswift_hash_path_suffix = test\n")
-        for device in ("account0", "container0", *(node.name for node in self.objects)):
-            (folder / "devices" / device).mkdir(parents=True)
-        subprocess.run(_command(folder, "rings", *map(str, ports[1:])), check=True)
 
     @property
     def nodes(self) -> list[Node]:
@@ -307,15 +236,6 @@ class Bucket:
     def delete(self, key: str) -> None:
         """Remove an object."""
         self.store.delete(key)
-
-
-def _command(folder: Path, *arguments: str) -> list[str]:
-    return [
-        sys.executable,
-        str(Path(__file__).with_name("swift_process.py")),
-        str(folder),
-        *arguments,
-    ]
 
 
 def takes_attributes(folder: Path) -> bool:

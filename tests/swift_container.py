@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-warnings.simplefilter("ignore")  # as in swift_process.py
+warnings.simplefilter("ignore")  # as in deploy/swift/swift_node.py
 
 SIZE = 1000  # bytes, as the listing has it
 
@@ -26,10 +26,10 @@ def main() -> None:
     """Do what the arguments say."""
     folder, bucket, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
     utils: Any = import_module("swift.common.utils")
-    utils.SWIFT_CONF_FILE = f"{folder}/swift.conf"
+    utils.SWIFT_CONF_FILE = f"{folder}/container/swift.conf"
     backend: Any = import_module("swift.container.backend")
     now = utils.Timestamp(time.time() - 3600).internal
-    for file in Path(folder, "devices", "container0").rglob("*.db"):
+    for file in Path(folder, "devices", "container").rglob("*.db"):
         broker = backend.ContainerBroker(str(file))
         if broker.get_info()["container"] == bucket:
             broker.merge_items(

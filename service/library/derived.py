@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,13 @@ _FIRST_READ = 64 * 1024
 _USED_AGAIN = 3600.0
 
 # Of the bound: above, only what is asked for is made; room is made down to there.
-FULL, ROOMY = 0.95, 0.9
+_FULL, _ROOMY = 0.95, 0.9
+
+# As many are fetched at once: they are in memory until they are loaded.
+_BATCH = 500
+
+Key = tuple[str, str]
+"""Kind and name."""
 
 # Seconds after which a file half written was left by a process that has ended.
 _ABANDONED = 3600.0
@@ -66,7 +72,7 @@ class Derived(Protocol):
         """Whether others may have added something, and each look costs a request."""
         ...
 
-    def fetch(self, wanted: Sequence[tuple[str, str]]) -> None:
+    def fetch(self, wanted: Sequence[Key]) -> None:
         """Get ready to `load` these next, kinds and names: all at once where each is far away."""
         ...
 
@@ -96,7 +102,7 @@ class Derived(Protocol):
         """
         ...
 
-    def sweep(self, in_use: Sequence[tuple[str, str]] = ()) -> None:
+    def sweep(self, in_use: Sequence[Key] = ()) -> None:
         """Make room: those that were not used for longest go first.
 
         `in_use`, kinds and names, count as used now.
@@ -104,26 +110,42 @@ class Derived(Protocol):
         ...
 
 
-class DerivedFolder:
-    """What is derived, in a folder of this machine or of several."""
+def fetched(derived: Derived, wanted: Sequence[Key]) -> Iterator[Key]:
+    """Give what is wanted one by one, each ready to `load`. Blocks: for a thread."""
+    for start in range(0, len(wanted), _BATCH):
+        batch = wanted[start : start + _BATCH]
+        derived.fetch(batch)
+        yield from batch
 
-    is_far = False
 
-    def __init__(self, folder: Path, limit: int) -> None:
+class Bounded:
+    """How much is kept, and how much may be."""
+
+    def __init__(self, limit: int) -> None:
         """Keep at most `limit` bytes, but for what was added since the last `sweep`."""
-        self._folder = folder
         self._limit = limit
+        self._roomy = _ROOMY * limit
         self.size = 0
 
     @property
     def is_full(self) -> bool:
-        return self.size > FULL * self._limit
+        return self.size > _FULL * self._limit
 
     @property
     def is_over(self) -> bool:
         return self.size > self._limit
 
-    def fetch(self, wanted: Sequence[tuple[str, str]]) -> None:
+
+class DerivedFolder(Bounded):
+    """What is derived, in a folder of this machine or of several."""
+
+    is_far = False
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        super().__init__(limit)
+        self._folder = folder
+
+    def fetch(self, wanted: Sequence[Key]) -> None:
         """Do nothing: a file is near."""
 
     def load(self, kind: str, name: str) -> bytes | None:
@@ -193,7 +215,7 @@ class DerivedFolder:
             pass
         return partial(os.close, descriptor)
 
-    def sweep(self, in_use: Sequence[tuple[str, str]] = ()) -> None:
+    def sweep(self, in_use: Sequence[Key] = ()) -> None:
         for kind, name in in_use:
             with suppress(OSError), self._file(kind, name).open("rb") as used:
                 self._note_use(used.fileno())
@@ -212,7 +234,7 @@ class DerivedFolder:
         total = sum(size for _, size, _ in found)
         if total > self._limit:
             for _, size, file in sorted(found):
-                if total <= ROOMY * self._limit:
+                if total <= self._roomy:
                     break
                 with suppress(OSError):
                     file.unlink()

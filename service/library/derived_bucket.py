@@ -12,14 +12,12 @@ from contextlib import suppress
 import structlog
 
 from service.library.claims import Claims
-from service.library.derived import FULL, KINDS, ROOMY
+from service.library.derived import KINDS, Bounded, Key
 from service.library.packing import Layout, layout_of, packed
 from service.library.recent import Recent
 from service.storage.bucket import Bucket, Listed
 
 _log = structlog.get_logger()
-
-_Key = tuple[str, str]  # kind and name
 
 # Bytes that are asked for first. Facts of most kinds are shorter, and the pictures behind them are
 # for those who look at them.
@@ -45,36 +43,26 @@ _NOTES = "used"
 _NAME_BYTES = 16
 
 
-class DerivedBucket:
+class DerivedBucket(Bounded):
     """What is derived, in a bucket."""
 
     is_far = True
 
     def __init__(self, bucket: Bucket, limit: int) -> None:
-        """Keep at most `limit` bytes, but for what was added since the last `sweep`."""
+        super().__init__(limit)
         self._bucket = bucket
-        self._limit = limit
         self._claims = Claims(bucket)
-        self._layouts: Recent[_Key, Layout] = Recent(_HELD // 4)
+        self._layouts: Recent[Key, Layout] = Recent(_HELD // 4)
         self._blobs: Recent[tuple[str, str, int], bytes] = Recent(_HELD)
         self._listed: dict[str, tuple[float, set[str]]] = {}
-        self._absent: set[_Key] = set()
+        self._absent: set[Key] = set()
         """What `fetch` has seen not to be there, until it is loaded."""
         self._noted: dict[str, float] = {}
         self._used: set[str] = set()
         self._lock = threading.Lock()
-        self.size = 0
         self.claim: Callable[[str], Callable[[], None] | None] = self._claims.claim
 
-    @property
-    def is_full(self) -> bool:
-        return self.size > FULL * self._limit
-
-    @property
-    def is_over(self) -> bool:
-        return self.size > self._limit
-
-    def fetch(self, wanted: Sequence[_Key]) -> None:
+    def fetch(self, wanted: Sequence[Key]) -> None:
         """Ask for many at a time, and for none that a listing does not tell of."""
         unknown = [key for key in wanted if self._layouts.get(key) is None]
         if len(unknown) > _FEW:
@@ -134,7 +122,7 @@ class DerivedBucket:
             self.size += len(data)
         return True
 
-    def sweep(self, in_use: Sequence[_Key] = ()) -> None:
+    def sweep(self, in_use: Sequence[Key] = ()) -> None:
         """Look how much there is, note what was used, and make room where there is need.
 
         All replicas do: each deletes what others have deleted, or would.
@@ -158,7 +146,7 @@ class DerivedBucket:
         going = []
         found.sort(key=lambda one: max(one[1].modified, used.get(_name(one[1]), 0.0)))
         for kind, each in found:
-            if total <= ROOMY * self._limit:
+            if total <= self._roomy:
                 break
             going.append(each.key)
             self._layouts.drop((kind, _name(each)))
@@ -166,11 +154,11 @@ class DerivedBucket:
         self._bucket.delete(going)
         return total
 
-    def _fetch(self, key: _Key) -> None:
+    def _fetch(self, key: Key) -> None:
         with suppress(OSError, ValueError):
             self._layout(key)
 
-    def _layout(self, key: _Key) -> Layout:
+    def _layout(self, key: Key) -> Layout:
         """Give where everything is. Raises OSError, and ValueError for what is damaged."""
         held = self._layouts.get(key)
         if held is not None:
@@ -189,7 +177,7 @@ class DerivedBucket:
             self._listed[kind] = (time.monotonic(), names)
         return names
 
-    def _drop(self, key: _Key) -> None:
+    def _drop(self, key: Key) -> None:
         self._layouts.drop(key)
         with suppress(OSError):
             self._bucket.delete(["/".join(key)])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
-from service.library.derived import Derived
+from service.library.derived import Derived, fetched
 from service.library.facts import (
     Facts,
     Kind,
@@ -25,9 +25,6 @@ from service.storage.base import Entry
 # fault, nor are viewers, who come first.
 _CPU = {Kind.POSTER: 60, Kind.CAPTIONS: 120, Kind.STORYBOARD: 300}
 _WALL = 1800.0
-
-# As many are fetched at once: they are in memory until they are read.
-_BATCH = 500
 
 _NOT_KEPT = "It cannot be kept: see the server's log."
 
@@ -69,11 +66,9 @@ class Maker:
 
     def load_all(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, tuple[Facts] | None]]:
         """Read what was kept of many, as `load` does. Blocks: for a thread."""
-        for start in range(0, len(jobs), _BATCH):
-            batch = jobs[start : start + _BATCH]
-            self._derived.fetch([(job.kind, job.name) for job in batch])
-            for job in batch:
-                yield job, self.load(job.kind, job.name)
+        keys = fetched(self._derived, [job.key for job in jobs])
+        for job, _ in zip(jobs, keys, strict=True):
+            yield job, self.load(*job.key)
 
     def load(self, kind: Kind, name: str) -> tuple[Facts] | None:
         """Read what was kept; None: nothing that counts. Blocks: for a thread."""

@@ -5,12 +5,9 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import Literal
 
-from service.library.derived import Derived, name_of
+from service.library.derived import Derived, fetched, name_of
 from service.library.probe import ProbeProblem
 from service.library.video import Metadata, Value
-
-# As many are fetched at once: they are in memory until they are read.
-_BATCH = 500
 
 
 class _Problem(Value):
@@ -55,11 +52,9 @@ class Probed:
         self, versions: Sequence[tuple[str, str]]
     ) -> Iterator[tuple[tuple[str, str], Metadata | ProbeProblem | None]]:
         """Load what was told of many, by path and revision."""
-        for start in range(0, len(versions), _BATCH):
-            batch = versions[start : start + _BATCH]
-            self._derived.fetch([metadata_key(*of) for of in batch])
-            for of in batch:
-                yield of, self.load(*of)
+        keys = fetched(self._derived, [metadata_key(*of) for of in versions])
+        for of, _ in zip(versions, keys, strict=True):
+            yield of, self.load(*of)
 
     @property
     def is_far(self) -> bool:

@@ -3,7 +3,6 @@ Law: who waits for a block waits for the store alone, never for another viewer; 
 bound, and where there is no room for a block, its bytes go past it."""
 
 import asyncio
-import time
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
@@ -125,13 +124,8 @@ class Blocks:
             part = Span(position, min(span.end, block.end) - position)
             async with aclosing(self._read(version, block, part, pieces, span.end)) as found:
                 async for piece in found:
-                    given = time.monotonic()
-                    pieces.hold(len(piece))
-                    try:
+                    with pieces.giving(piece):
                         yield piece
-                    finally:  # also where the client has gone
-                        pieces.hold(-len(piece))
-                    pieces.taken(len(piece), time.monotonic() - given)
             position = part.end
             if position == block.end:
                 self._note_end(version, position)

@@ -3,7 +3,6 @@ Law: what was worked out of one version of a file is given with that version's b
 file itself is never touched."""
 
 import asyncio
-import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -178,10 +177,5 @@ async def _in_pieces(data: memoryview, pieces: Pieces) -> AsyncGenerator[bytes]:
     while position < len(data):
         piece = bytes(data[position : position + pieces.size])
         position += len(piece)
-        given = time.monotonic()
-        pieces.hold(len(piece))
-        try:
+        with pieces.giving(piece):
             yield piece
-        finally:  # also where the client has gone
-            pieces.hold(-len(piece))
-        pieces.taken(len(piece), time.monotonic() - given)

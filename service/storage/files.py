@@ -103,13 +103,8 @@ class LocalSource:
             except OSError as error:
                 raise StorageError(f"The file cannot be read: {error.strerror}.") from error
             position += len(data)
-            given = time.monotonic()
-            pieces.hold(len(data))
-            try:
+            with pieces.giving(data):
                 yield data
-            finally:  # also where the client has gone
-                pieces.hold(-len(data))
-            pieces.taken(len(data), time.monotonic() - given)
 
     def close(self) -> None:
         file, self._file = self._file, None

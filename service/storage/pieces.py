@@ -1,8 +1,10 @@
 """How much of a body is read and sent at a time.
 Law: what a client does not take is held in memory; so it is little, until the client takes it."""
 
+import time
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 
 # Bytes. Most of what a slow client costs is this one piece: 1,000 of them, with 256 KiB, 290 MB.
 SMALL = 64 * 1024
@@ -47,6 +49,17 @@ class Pieces:
         if self._taken_promptly >= _TRIAL and self._held.length < _MOST_LARGE:
             return LARGE
         return SMALL
+
+    @contextmanager
+    def giving(self, piece: bytes) -> Iterator[None]:
+        """Count a piece as held until the client has taken it, and learn how long that took."""
+        given = time.monotonic()
+        self.hold(len(piece))
+        try:
+            yield
+        finally:  # also where the client has gone
+            self.hold(-len(piece))
+        self.taken(len(piece), time.monotonic() - given)
 
     def hold(self, length: int) -> None:
         """Learn that a piece of this length waits to be taken; less than nothing: no longer."""

@@ -1,0 +1,197 @@
+"""One process of an OpenStack Swift with its S3 API: an object store to try Reelay with.
+
+    swift_node.py NAME [DESCRIPTION]
+
+NAME is proxy, account, container, object1, object2 or object3. DESCRIPTION is a JSON file with the
+fields of `Store`; without one the processes are in containers, as deploy/compose/objects.yml has
+them. Each makes its configuration here, and the same rings: every object is on all object servers,
+so that any one is enough to read it. Nothing is encrypted: it is for trying things out, on a
+network of its own.
+"""
+
+import getpass
+import json
+import os
+import sys
+import warnings
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+POWER = 4
+"""2**POWER parts: few, as there are few objects."""
+
+_STORAGE = """
+[DEFAULT]
+bind_ip = {bind}
+bind_port = {port}
+workers = 0
+user = {user}
+swift_dir = {folder}
+devices = {devices}
+mount_check = false
+fallocate_reserve = 1%
+
+[pipeline:main]
+pipeline = healthcheck {kind}-server
+
+[app:{kind}-server]
+use = egg:swift#{kind}
+
+[filter:healthcheck]
+use = egg:swift#healthcheck
+"""
+_PROXY = """
+[DEFAULT]
+bind_ip = {bind}
+bind_port = {port}
+workers = 0
+user = {user}
+swift_dir = {folder}
+
+[pipeline:main]
+pipeline = catch_errors gatekeeper healthcheck s3api tempauth slo proxy-server
+
+[app:proxy-server]
+use = egg:swift#proxy
+account_autocreate = true
+allow_account_management = true
+node_timeout = 5
+conn_timeout = 0.5
+# An object server that was away is asked again as soon as it is back.
+error_suppression_limit = 1000000
+
+[filter:catch_errors]
+use = egg:swift#catch_errors
+
+[filter:gatekeeper]
+use = egg:swift#gatekeeper
+# Who writes an object may say when it was written.
+shunt_inbound_x_timestamp = false
+
+[filter:healthcheck]
+use = egg:swift#healthcheck
+
+[filter:s3api]
+use = egg:swift#s3api
+location = us-east-1
+dns_compliant_bucket_names = false
+
+[filter:tempauth]
+use = egg:swift#tempauth
+user_{account}_{name} = {secret_key} .admin
+
+[filter:slo]
+use = egg:swift#slo
+"""
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where its processes are, and who may ask."""
+
+    folder: str
+    """What each process is made to know: a folder of its own in this one."""
+    devices: str
+    """What they keep."""
+    bind: str
+    """The address that they listen on."""
+    nodes: dict[str, tuple[str, int]]
+    """The host, as the others know it, and the port of each, by name."""
+    access_key: str
+    """An account and a name, with a colon between."""
+    secret_key: str
+
+    def of(self, kind: str) -> list[str]:
+        """Name the processes of a kind."""
+        return [name for name in self.nodes if kind_of(name) == kind]
+
+
+def kind_of(name: str) -> str:
+    """Give what a process does."""
+    return name.rstrip("0123456789")
+
+
+def in_containers() -> Store:
+    """Describe the one of deploy/compose/objects.yml."""
+    names = ("proxy", "account", "container", "object1", "object2", "object3")
+    return Store(
+        folder="/tmp/swift",  # noqa: S108 # the container's own
+        devices="/srv/node",
+        bind="0.0.0.0",  # noqa: S104
+        nodes={name: (f"swift-{name}", 8080) for name in names},
+        access_key=os.environ["AWS_ACCESS_KEY_ID"],
+        secret_key=os.environ["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+def main() -> None:
+    """Run the process that the first argument names, until a signal ends it."""
+    name, *described = sys.argv[1:]
+    text = Path(described[0]).read_text(encoding="utf-8") if described else None
+    store = Store(**json.loads(text)) if text else in_containers()
+    # Swift is what it is: its warnings, eventlet's of its own end among them, are not for here.
+    warnings.simplefilter("ignore")
+    kind, folder = kind_of(name), Path(store.folder, name)
+    folder.mkdir(parents=True, exist_ok=True)
+    use(folder)
+    build_rings(store, folder)
+    if kind != "proxy":
+        Path(store.devices, name).mkdir(parents=True, exist_ok=True)
+    configuration = folder / "server.conf"
+    configuration.write_text(configured(store, name, folder))
+    sys.argv = [name, str(configuration)]
+    package = "obj" if kind == "object" else kind
+    sys.exit(import_module(f"swift.{package}.server").main())
+
+
+def use(folder: Path) -> None:
+    """Have Swift find itself there. To be done before anything else of it is imported."""
+    (folder / "swift.conf").write_text("[swift-hash]\nswift_hash_path_suffix = reelay\n")
+    utils: Any = import_module("swift.common.utils")
+    utils.SWIFT_CONF_FILE = str(folder / "swift.conf")
+
+
+def configured(store: Store, name: str, folder: Path) -> str:
+    """Give a process's configuration."""
+    account, user = store.access_key.split(":")
+    kind = kind_of(name)
+    return (_PROXY if kind == "proxy" else _STORAGE).format(
+        bind=store.bind,
+        port=store.nodes[name][1],
+        user=getpass.getuser(),
+        folder=folder,
+        devices=store.devices,
+        kind=kind,
+        account=account,
+        name=user,
+        secret_key=store.secret_key,
+    )
+
+
+def build_rings(store: Store, folder: Path) -> None:
+    """Say where things are: the same for every process."""
+    rings = import_module("swift.common.ring")
+    for kind in ("account", "container", "object"):
+        names = store.of(kind)
+        builder = rings.RingBuilder(POWER, len(names), 0)
+        for number, name in enumerate(names):
+            host, port = store.nodes[name]
+            builder.add_dev(
+                {
+                    "id": number,
+                    "region": 1,
+                    "zone": number,
+                    "ip": host,
+                    "port": port,
+                    "device": name,
+                    "weight": 1.0,
+                }
+            )
+        builder.rebalance(seed=1)
+        builder.get_ring().save(str(folder / f"{kind}.ring.gz"))
+
+
+if __name__ == "__main__":
+    main()
