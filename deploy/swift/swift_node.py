@@ -100,7 +100,7 @@ class Store:
     nodes: dict[str, tuple[str, int]]
     """The host, as the others know it, and the port of each, by name."""
     access_key: str
-    """An account and a name, with a colon between."""
+    """An account and a name, with a colon between. Only the proxy has to know."""
     secret_key: str
 
     def of(self, kind: str) -> list[str]:
@@ -121,8 +121,8 @@ def in_containers() -> Store:
         devices="/srv/node",
         bind="0.0.0.0",  # noqa: S104
         nodes={name: (f"swift-{name}", 8080) for name in names},
-        access_key=os.environ["AWS_ACCESS_KEY_ID"],
-        secret_key=os.environ["AWS_SECRET_ACCESS_KEY"],
+        access_key=os.environ.get("AWS_ACCESS_KEY_ID", ""),
+        secret_key=os.environ.get("AWS_SECRET_ACCESS_KEY", ""),
     )
 
 
@@ -155,19 +155,18 @@ def use(folder: Path) -> None:
 
 def configured(store: Store, name: str, folder: Path) -> str:
     """Give a process's configuration."""
-    account, user = store.access_key.split(":")
-    kind = kind_of(name)
-    return (_PROXY if kind == "proxy" else _STORAGE).format(
-        bind=store.bind,
-        port=store.nodes[name][1],
-        user=getpass.getuser(),
-        folder=folder,
-        devices=store.devices,
-        kind=kind,
-        account=account,
-        name=user,
-        secret_key=store.secret_key,
-    )
+    shared = {
+        "bind": store.bind,
+        "port": store.nodes[name][1],
+        "user": getpass.getuser(),
+        "folder": folder,
+    }
+    if name != "proxy":
+        return _STORAGE.format(**shared, devices=store.devices, kind=kind_of(name))
+    account, colon, user = store.access_key.partition(":")
+    if not (account and colon and user and store.secret_key):
+        sys.exit("The access key must be ACCOUNT:NAME, and the secret key must not be empty.")
+    return _PROXY.format(**shared, account=account, name=user, secret_key=store.secret_key)
 
 
 def build_rings(store: Store, folder: Path) -> None:
