@@ -1,0 +1,46 @@
+"""How many bytes of a store's answer are gathered before they are given."""
+
+import pytest
+
+from service.storage.object_requests import Pace
+
+KIB, MIB = 1024, 1024**2
+
+
+@pytest.mark.parametrize(
+    ("rate", "answered", "gathered"),
+    [
+        # A quarter of what the store took to answer, as long as that is from 64 KiB to 1 MiB.
+        (100 * MIB, 0.020, 512 * KIB),
+        (40 * MIB, 0.040, 410 * KIB),
+        (1000 * MIB, 0.020, MIB),
+        (10 * MIB, 0.010, 64 * KIB),
+        (100 * MIB, 0.0, 64 * KIB),
+    ],
+)
+def test_the_first_bytes_come_a_quarter_later_at_most(
+    rate: int, answered: float, gathered: int
+) -> None:
+    pace = Pace()
+    for _ in range(40):
+        pace.learn(4 * MIB, 4 * MIB / rate)
+    assert pace.chunk(answered) == pytest.approx(gathered, rel=0.001)
+
+
+def test_little_is_gathered_until_the_pace_is_known_and_short_answers_do_not_tell_it() -> None:
+    pace = Pace()
+    for _ in range(40):
+        pace.learn(64 * KIB, 0.0001)
+        pace.learn(MIB, 0.0)
+    assert pace.chunk(10) == 64 * KIB
+
+
+def test_the_pace_follows_the_store() -> None:
+    pace = Pace()
+    for _ in range(40):
+        pace.learn(4 * MIB, 0.01)
+    fast = pace.chunk(0.020)
+    for _ in range(10):
+        pace.learn(4 * MIB, 4.0)
+    assert fast == MIB
+    assert pace.chunk(0.020) < MIB / 4
