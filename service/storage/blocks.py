@@ -124,8 +124,7 @@ class Blocks:
             part = Span(position, min(span.end, block.end) - position)
             async with aclosing(self._read(version, block, part, pieces, span.end)) as found:
                 async for piece in found:
-                    with pieces.giving(piece):
-                        yield piece
+                    yield piece
             position = part.end
             if position == block.end:
                 self._note_end(version, position)

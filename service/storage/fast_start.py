@@ -177,5 +177,4 @@ async def _in_pieces(data: memoryview, pieces: Pieces) -> AsyncGenerator[bytes]:
     while position < len(data):
         piece = bytes(data[position : position + pieces.size])
         position += len(piece)
-        with pieces.giving(piece):
-            yield piece
+        yield piece

@@ -103,8 +103,7 @@ class LocalSource:
             except OSError as error:
                 raise StorageError(f"The file cannot be read: {error.strerror}.") from error
             position += len(data)
-            with pieces.giving(data):
-                yield data
+            yield data
 
     def close(self) -> None:
         file, self._file = self._file, None

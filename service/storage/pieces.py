@@ -3,8 +3,7 @@ Law: what a client does not take is held in memory; so it is little, until the c
 
 import time
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Hashable
 
 # Bytes. Most of what a slow client costs is this one piece: 1,000 of them, with 256 KiB, 290 MB.
 SMALL = 64 * 1024
@@ -50,16 +49,15 @@ class Pieces:
             return LARGE
         return SMALL
 
-    @contextmanager
-    def giving(self, piece: bytes) -> Iterator[None]:
+    async def give(self, length: int, taken: Awaitable[None]) -> None:
         """Count a piece as held until the client has taken it, and learn how long that took."""
         given = time.monotonic()
-        self.hold(len(piece))
+        self.hold(length)
         try:
-            yield
+            await taken
         finally:  # also where the client has gone
-            self.hold(-len(piece))
-        self.taken(len(piece), time.monotonic() - given)
+            self.hold(-length)
+        self.taken(length, time.monotonic() - given)
 
     def hold(self, length: int) -> None:
         """Learn that a piece of this length waits to be taken; less than nothing: no longer."""

@@ -182,7 +182,10 @@ async def _carry_out(decision: Plan, source: Source, pieces: Pieces, send: Send)
                     await send(message)
                 due.clear()
                 left -= len(piece)
-                await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
+                await pieces.give(
+                    len(piece),
+                    send({"type": "http.response.body", "body": piece, "more_body": left > 0}),
+                )
     if not decision.parts:
         due.append({"type": "http.response.body", "body": b"", "more_body": False})
     for message in due:

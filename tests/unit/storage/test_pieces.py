@@ -1,6 +1,10 @@
 """How much is sent at a time, by what was taken before."""
 
-from service.storage.pieces import _MOST_CONNECTIONS, LARGE, SMALL, Paces, Pieces
+import asyncio
+
+import pytest
+
+from service.storage.pieces import _MOST_CONNECTIONS, _MOST_LARGE, LARGE, SMALL, Paces, Pieces
 
 AT_ONCE, IN_A_SECOND = 0.001, 1.0
 BOTH_KERNELS = 256 * 1024  # what they take for a client that reads nothing (pieces.py)
@@ -59,6 +63,34 @@ def test_large_pieces_that_nobody_takes_make_those_of_all_others_small() -> None
     assert prompt(paces, 2000).size == SMALL
     stopped[0].hold(-LARGE)
     assert prompt(paces, 2000).size == LARGE
+
+
+@pytest.mark.parametrize("end", [asyncio.CancelledError, ConnectionError])
+async def test_what_was_given_to_a_client_that_goes_is_not_held(end: type[BaseException]) -> None:
+    paces, given = Paces(), asyncio.Event()
+
+    async def taking() -> None:
+        given.set()
+        await left.wait()
+        raise end
+
+    left = asyncio.Event()
+    giving = asyncio.create_task(prompt(paces, 1).give(_MOST_LARGE, taking()))
+    await given.wait()
+    assert prompt(paces, 2).size == SMALL
+    left.set()
+    with pytest.raises(end):
+        await giving
+    assert prompt(paces, 2).size == LARGE
+
+
+async def test_what_a_client_took_promptly_counts_for_its_next_piece() -> None:
+    pieces = Pieces()
+    for _ in range(5):
+        await pieces.give(SMALL, asyncio.sleep(0))
+    assert pieces.size == LARGE
+    await pieces.give(LARGE, asyncio.sleep(0.3))
+    assert pieces.size == SMALL
 
 
 def test_a_connections_next_response_begins_as_its_last_one_ended_and_no_others() -> None:
