@@ -130,7 +130,7 @@ class Library:
             for title, target in LISTINGS.items():
                 times = ask_often(server, target or later_page(server), asked)
                 self.figures[title] = shown(times)
-            self.memory = resident(server)
+            self.memory = server.resident()
             with Watch(server) as watch:
                 scans = [self.scan(server) for _ in range(SCANS)]
             self.figures["a scan that finds nothing new"] = seconds(statistics.median(scans))
@@ -231,12 +231,6 @@ def later_page(server: Server) -> str:
 def pending(server: Server) -> float:
     """Count the videos yet to be probed."""
     return server.metric('reelay_videos{state="pending"}')
-
-
-def resident(server: Server) -> int:
-    """Give the resident memory of the service's own process, bytes."""
-    status = Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii")
-    return 1024 * int(status.partition("VmRSS:")[2].split()[0])
 
 
 def seconds(value: float) -> str:

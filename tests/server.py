@@ -87,6 +87,15 @@ class Server:
         values = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith(name)]
         return sum(float(value) for value in values)
 
+    def in_progress(self) -> int:
+        """Count the responses that are under way, but for the one that tells."""
+        return round(self.metric("reelay_responses_in_progress")) - 1
+
+    def resident(self) -> int:
+        """Give the bytes of memory that its own process has."""
+        pages = Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * os.sysconf("SC_PAGESIZE")
+
 
 def until(ask: Any, what: str, timeout: float = 60, pause: float = 0.05) -> Any:
     """Ask again and again until the answer is not None."""

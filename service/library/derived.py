@@ -52,7 +52,7 @@ def name_of(kind: str, *parts: str) -> str:
 
 
 class Derived(Protocol):
-    """Facts and bytes by kind and name. Every method blocks: for a thread."""
+    """Facts and bytes by kind and name. Every method but `held` blocks: for a thread."""
 
     size: int
     """Bytes that were kept when last looked at, and what was added since."""
@@ -78,6 +78,10 @@ class Derived(Protocol):
 
     def load(self, kind: str, name: str) -> bytes | None:
         """Give the facts, if they and all that belongs to them are there."""
+        ...
+
+    def held(self, kind: str, name: str, number: int) -> bytes | None:
+        """Give what `blob` would, if it is in memory."""
         ...
 
     def blob(self, kind: str, name: str, number: int) -> bytes | None:
@@ -156,6 +160,9 @@ class DerivedFolder(Bounded):
         except (OSError, ValueError):
             return None
         return layout.facts
+
+    def held(self, kind: str, name: str, number: int) -> None:
+        """Nothing is: the kernel has it."""
 
     def blob(self, kind: str, name: str, number: int) -> bytes | None:
         try:

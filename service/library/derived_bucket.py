@@ -85,10 +85,14 @@ class DerivedBucket(Bounded):
         self._note_use(name)
         return layout.facts
 
-    def blob(self, kind: str, name: str, number: int) -> bytes | None:
-        held = self._blobs.get((kind, name, number))
-        if held is not None:
+    def held(self, kind: str, name: str, number: int) -> bytes | None:
+        data = self._blobs.get((kind, name, number))
+        if data is not None:
             self._note_use(name)
+        return data
+
+    def blob(self, kind: str, name: str, number: int) -> bytes | None:
+        if (held := self.held(kind, name, number)) is not None:
             return held
         try:
             where = self._layout((kind, name)).blobs[number]

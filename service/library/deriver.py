@@ -141,11 +141,12 @@ class Deriver:
 
     async def blob(self, path: str, kind: Kind, number: int) -> bytes | None:
         """Give bytes of something that is ready. None where they are gone: it is made anew then."""
-        name = self._ready(path, kind)
-        if name is None:
+        if (name := self._ready(path, kind)) is None:
             return None
         try:
-            data = await self._read(self._derived.blob, kind, name, number)
+            data = self._derived.held(kind, name, number)
+            if data is None:
+                data = await self._read(self._derived.blob, kind, name, number)
         except OSError:  # the next one who asks may be luckier
             return None
         if data is None:
@@ -154,8 +155,7 @@ class Deriver:
 
     async def facts(self, path: str, kind: Kind) -> Facts:
         """Give the facts of something that is ready; None as `blob` does."""
-        name = self._ready(path, kind)
-        if name is None:
+        if (name := self._ready(path, kind)) is None:
             return None
         kept = await self._read(self._maker.load, kind, name)
         if kept is None:

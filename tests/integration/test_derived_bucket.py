@@ -1,12 +1,14 @@
 """What is derived, kept in a real object store that replicas share."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import obstore
 import pytest
+from faulty_store import Fault, faulty
 from films import ffmpeg
 from object_store import Bucket as Made
 from object_store import Swift
@@ -101,6 +103,29 @@ def test_a_new_replica_starts_warm(media: Path, shared: Made) -> None:
         assert pictures(server, before) == given
         assert server.metric("reelay_probes_total") == 0
         assert derivations(server) == 0
+
+
+def test_what_is_in_memory_does_not_wait_for_a_store_that_hangs(media: Path, shared: Made) -> None:
+    with serve(media, DERIVED=shared.url) as server:
+        until_derived(server, *PATHS)
+    with (
+        faulty(shared.swift) as store,
+        serve(media, DERIVED=shared.url, environ=shared.swift.environ(store.endpoint)) as server,
+    ):
+        told = until_derived(server, *PATHS)
+        urls = [picture["url"] for path in PATHS for picture in told[path]["poster"]["pictures"]]
+        seen = ask(server.base, urls[0])
+        hold = Fault("hold")
+        store.faults.append(hold)
+        with ThreadPoolExecutor(len(urls)) as threads:
+            others = [threads.submit(ask, server.base, url) for url in urls[1:]]
+            # As many as the service asks for at a time wait for the store.
+            until(lambda: hold.times <= 1_000_000 - 8 or None, "the others wait")
+            again = ask(server.base, urls[0])
+            assert not any(other.done() for other in others)
+            store.released.set()
+            assert {other.result().status for other in others} <= {200, 404, 503}
+        assert (again.status, again.body) == (200, seen.body)
 
 
 def test_what_a_killed_replica_had_claimed_is_made_by_the_next(media: Path, shared: Made) -> None:

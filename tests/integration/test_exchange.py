@@ -183,13 +183,7 @@ def test_connections_that_clients_close_are_let_go(media: Path) -> None:
 
 
 def test_a_body_that_nobody_wants_does_not_pile_up(server: Server) -> None:
-    def resident() -> int:
-        status = Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii")
-        match = re.search(r"VmRSS:\s+(\d+) kB", status)
-        assert match
-        return int(match[1]) * 1024
-
-    before = resident()
+    before = server.resident()
     host, port = server.base.removeprefix("http://").split(":")
     head = b"GET /media/large.mp4 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     with contextlib.ExitStack() as clients:
@@ -199,7 +193,7 @@ def test_a_body_that_nobody_wants_does_not_pile_up(server: Server) -> None:
                 client.sendall(head)
                 for _ in range(14):
                     client.sendall(b"100000\r\n" + bytes(0x100000) + b"\r\n")
-        assert resident() - before < 40 * BLOCK
+        assert server.resident() - before < 40 * BLOCK
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """HTTP/2 in clear text: readers that are slow, stalled or gone, floods, and the service's end."""
 
-import os
 import signal
 import struct
 import sys
@@ -53,18 +52,8 @@ def patient(media: Path) -> Iterator[Server]:
         assert not running.lines[1:]
 
 
-def resident(server: Server) -> int:
-    """Give the bytes of memory that the process has."""
-    pages = Path(f"/proc/{server.process.pid}/statm").read_text(encoding="ascii").split()[1]
-    return int(pages) * os.sysconf("SC_PAGESIZE")
-
-
-def in_progress(server: Server) -> int:
-    return round(server.metric("reelay_responses_in_progress")) - 1  # without the question itself
-
-
 def no_more(server: Server) -> None:
-    until(lambda: in_progress(server) == 0 or None, "no response is under way")
+    until(lambda: server.in_progress() == 0 or None, "no response is under way")
 
 
 class TestWindows:
@@ -86,13 +75,13 @@ class TestWindows:
             with ExitStack() as clients:  # what the first of all cost is not for each
                 begin(clients, 1)
             no_more(server)
-            before = resident(server)
+            before = server.resident()
             with ExitStack() as clients:
                 begin(clients, 8)
-                assert in_progress(server) == 800
+                assert server.in_progress() == 800
                 answer = ask(server.base, "/media/large.mp4", {"Range": f"bytes={BLOCK}-"})
                 assert answer.body == DATA[BLOCK : 2 * BLOCK]
-                growth = (resident(server) - before) / 800
+                growth = (server.resident() - before) / 800
             assert growth <= MOST_MEMORY
             no_more(server)
 
@@ -201,7 +190,7 @@ class TestGone:
             client.wait_for_body(given_up, 1000)
             client.h2.reset_stream(client.number(given_up), CANCEL)
             client.flush()
-            until(lambda: in_progress(stalling) == 1 or None, "it has ended")
+            until(lambda: stalling.in_progress() == 1 or None, "it has ended")
             client.h2.increment_flow_control_window(5000, client.number(other))
             client.flush()
             client.wait_for_body(other, 6000)
@@ -232,13 +221,13 @@ class TestGone:
         """What it would have been sent is in the table of headers that both sides keep."""
         with Client(patient.base, 2**31 - 1) as client:
             large = client.get("/media/large.mp4")  # and nothing is read
-            until(lambda: in_progress(patient) == 1 or None, "it is under way")
+            until(lambda: patient.in_progress() == 1 or None, "it is under way")
             time.sleep(0.5)  # until the kernel takes no more: else there is nothing to wait for
             given_up = client.get("/media/large.mp4", range="bytes=0-999999")
-            until(lambda: in_progress(patient) == 2 or None, "it waits for its turn")
+            until(lambda: patient.in_progress() == 2 or None, "it waits for its turn")
             client.h2.reset_stream(client.number(given_up), CANCEL)
             client.flush()
-            until(lambda: in_progress(patient) == 1 or None, "it has ended")
+            until(lambda: patient.in_progress() == 1 or None, "it has ended")
             last = client.get("/media/large.mp4", range="bytes=7-16")
             client.wait(large, last)
             assert large.body == DATA
@@ -303,7 +292,7 @@ class TestFloods:
             assert [response.reset for response in responses[200:]] == [REFUSED_STREAM] * 50
             while not all(response.status for response in responses[:200]):
                 client.read()
-            assert in_progress(patient) == 200
+            assert patient.in_progress() == 200
         no_more(patient)
         with Client(patient.base, 0) as client:
             for _ in range(302):
@@ -353,14 +342,14 @@ class TestFloods:
     def test_a_client_that_sends_and_does_not_read_is_not_listened_to(
         self, patient: Server, flood: bytes
     ) -> None:
-        before = resident(patient)
+        before = patient.resident()
         with Client(patient.base, 0) as client:
             client.send(request("/media/large.mp4"), ended=False)
             client.socket.settimeout(2)
             with pytest.raises(TimeoutError):
                 client.socket.sendall(flood * 1_000_000)
             assert ask(patient.base, "/healthz").status == 200
-            assert resident(patient) - before < 8 * 1024**2
+            assert patient.resident() - before < 8 * 1024**2
         no_more(patient)
 
 

@@ -1,7 +1,6 @@
 """Clients that hardly read, and clients that never finish asking: what they cost, and whom."""
 
 import contextlib
-import re
 import resource
 import selectors
 import socket
@@ -62,20 +61,8 @@ def begin(server: Server, clients: ExitStack, request: bytes, buffer: int | None
     return client
 
 
-def resident(server: Server) -> int:
-    """Give the bytes of memory that the process has."""
-    status = Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii")
-    match = re.search(r"VmRSS:\s+(\d+) kB", status)
-    assert match
-    return int(match[1]) * 1024
-
-
 def open_descriptors(server: Server) -> int:
     return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
-
-
-def in_progress(server: Server) -> int:
-    return round(server.metric("reelay_responses_in_progress")) - 1  # without the question itself
 
 
 def watch(server: Server, times: int) -> None:
@@ -97,8 +84,8 @@ def test_a_slow_client_costs_little_and_others_go_on(server: Server, buffer: int
         for _ in range(20):
             begin(server, stack, ASKED, buffer)
         watch(server, 20)
-    until(lambda: in_progress(server) == 0 or None, "they are gone")
-    before = resident(server)
+    until(lambda: server.in_progress() == 0 or None, "they are gone")
+    before = server.resident()
     with ExitStack() as stack:
         clients = [begin(server, stack, ASKED, buffer) for _ in range(SLOW)]
         for _ in range(5):
@@ -106,10 +93,10 @@ def test_a_slow_client_costs_little_and_others_go_on(server: Server, buffer: int
                 assert client.recv(1024)
             watch(server, 10)
             time.sleep(0.5)
-        assert in_progress(server) == SLOW
-        growth = (resident(server) - before) / SLOW
+        assert server.in_progress() == SLOW
+        growth = (server.resident() - before) / SLOW
     assert growth <= MOST_MEMORY
-    until(lambda: in_progress(server) == 0 or None, "they are gone")
+    until(lambda: server.in_progress() == 0 or None, "they are gone")
 
 
 def take(clients: dict[socket.socket, int], length: int) -> None:
@@ -135,7 +122,7 @@ def take(clients: dict[socket.socket, int], length: int) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_players_that_read_fast_and_then_pause_cost_little(server: Server) -> None:
     watch(server, 20)
-    before = resident(server)
+    before = server.resident()
     with ExitStack() as stack:
         clients = {}
         for _ in range(PAUSING):
@@ -145,28 +132,28 @@ def test_players_that_read_fast_and_then_pause_cost_little(server: Server) -> No
             clients[client] = 0
         take(clients, TAKEN)
         time.sleep(1)
-        growths = [resident(server) - before]
+        growths = [server.resident() - before]
         for _ in range(3):  # as players do whose buffer has room again
             take(clients, BLOCK // 4)
             time.sleep(1)
             watch(server, 10)
-            growths.append(resident(server) - before)
-        assert in_progress(server) == PAUSING
+            growths.append(server.resident() - before)
+        assert server.in_progress() == PAUSING
     assert max(growths) <= MOST_FOR_PAUSING
-    until(lambda: in_progress(server) == 0 or None, "they are gone")
+    until(lambda: server.in_progress() == 0 or None, "they are gone")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's, and so is the stall timeout")
 def test_clients_that_were_cut_leave_no_memory_taken(media: Path) -> None:
     with serve(media, LOG_LEVEL="warning", STALL_TIMEOUT="6") as server, ExitStack() as stack:
         watch(server, 20)
-        before, growths = resident(server), []
+        before, growths = server.resident(), []
         for _ in range(2):
             for _ in range(SLOW // 2):
                 begin(server, stack, ASKED, 4096)
-            until(lambda: in_progress(server) == SLOW // 2 or None, "all are answered")
-            growths.append((resident(server) - before) / (SLOW // 2))
-            until(lambda: in_progress(server) == 0 or None, "all are cut")
+            until(lambda: server.in_progress() == SLOW // 2 or None, "all are answered")
+            growths.append((server.resident() - before) / (SLOW // 2))
+            until(lambda: server.in_progress() == 0 or None, "all are cut")
     assert max(growths) <= MOST_MEMORY
 
 

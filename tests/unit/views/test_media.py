@@ -138,7 +138,8 @@ async def test_the_edge_is_told_that_a_store_is_away_so_that_it_goes_on_with_wha
     monkeypatch.setattr(media_views, "_LONGEST_LOOK", 0.01)
     for failing in (away, silent):
         monkeypatch.setattr(LocalStorage, "open", failing)
-        told = await told_of_revision(media)
+        async with asyncio.timeout(30):
+            told = await told_of_revision(media)
         assert told[b"x-unavailable"] == b"storage"
         assert b"x-revision" not in told
 
