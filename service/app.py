@@ -18,7 +18,7 @@ from service.library.derived import Derived, DerivedFolder
 from service.library.deriver import Deriver
 from service.library.library import Library, Timing
 from service.library.making import Maker
-from service.library.places import Place
+from service.library.places import Place, Store
 from service.library.probe import Prober
 from service.library.probed import Probed
 from service.library.viewers import Viewers
@@ -91,7 +91,7 @@ def create_app(settings: Settings) -> Quart:
     place = (
         Place(root=storage.root)
         if isinstance(storage, LocalStorage)
-        else Place(store=str(settings.media))
+        else Place(store=Store(str(settings.media), settings.store_timeout))
     )
     derived = _derived(settings)
     pool = Pool(settings.workers, pictures=True)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from service.library.places import Located
+from service.library.places import Located, Store
 from service.library.playability import findings
 from service.library.probe import ProbeProblem, Prober
 from service.library.video import Finding
@@ -105,7 +105,7 @@ def _objects(url: str, block: int) -> list[_File]:
     except (StoreError, OSError) as error:
         raise _NothingToExamineError(str(error)) from error
     found = [
-        _File(entry.path, Located(url, entry.path, entry.revision))
+        _File(entry.path, Located(Store(url, TIMEOUT), entry.path, entry.revision))
         for entry in entries
         if media_type(entry.path)
     ]

@@ -6,11 +6,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 
+class Store(NamedTuple):
+    """A bucket, or what of it is below a prefix."""
+
+    url: str
+    """Of the bucket and what all keys begin with."""
+    timeout: float
+    """Seconds that it may take."""
+
+
 class Located(NamedTuple):
     """A version of an object."""
 
-    store: str
-    """The URL of the bucket and of what all keys begin with."""
+    store: Store
     path: str
     """The rest of the key."""
     revision: str
@@ -22,8 +30,8 @@ class Place:
 
     root: Path | None = None
     """The folder, which can be watched."""
-    store: str | None = None
-    """The bucket's URL. Its objects are whole when they are listed."""
+    store: Store | None = None
+    """The bucket. Its objects are whole when they are listed."""
 
     def find(self, path: str, revision: str) -> Path | Located:
         """Say where a file of the library is, by its path there.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from service.library.places import Located
 from service.library.video import Metadata
@@ -53,7 +53,7 @@ class Prober:
             return ProbeProblem(str(error), error.outcome, error.lasting)
 
 
-def _request(file: Path | Located) -> dict[str, str]:
+def _request(file: Path | Located) -> dict[str, Any]:
     told = {"path": str(Path.cwd() / file)} if isinstance(file, Path) else file._asdict()
     return {"task": "probe", **told}
 

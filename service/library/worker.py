@@ -46,6 +46,7 @@ _M_ARENA_MAX = -8  # malloc.h
 
 _Told = dict[str, Any]
 _Named = tuple[str, str]  # path and revision
+_Store = tuple[str, float]  # as places.py has it
 _Task = Callable[..., tuple[_Told, Sequence[bytes]]]
 
 
@@ -133,7 +134,7 @@ def _problem(reason: str, *, lasting: bool = True) -> tuple[_Told, Sequence[byte
 
 
 @cache
-def _bucket(url: str) -> "Bucket":
+def _bucket(url: str, timeout: float) -> "Bucket":
     """Give what asks a store, by what the environment says of it. Raises OSError."""
     # Each thread would else take 64 MiB of the address space for what it allocates; and one is
     # enough, as nothing is asked for at the same time.
@@ -145,14 +146,14 @@ def _bucket(url: str) -> "Bucket":
     from service.storage.stores import StoreError, open_store  # noqa: PLC0415
 
     try:
-        return Bucket(open_store(url, os.environ))
+        return Bucket(open_store(url, os.environ, timeout=timeout))
     except StoreError as error:
         raise OSError(errno.EIO, "the store cannot be used") from error
 
 
 @contextmanager
 def _opened(
-    path: str, expected: str | None = None, store: str | None = None
+    path: str, expected: str | None = None, store: _Store | None = None
 ) -> Iterator[tuple[BinaryIO, int]]:
     """Open a file by number: neither its name nor its ending reaches FFmpeg, content decides.
 
@@ -161,7 +162,7 @@ def _opened(
     if store is not None:
         from service.storage.object_file import open_object  # noqa: PLC0415 # as above
 
-        stored, size = open_object(_bucket(store), path, expected)
+        stored, size = open_object(_bucket(*store), path, expected)
         with stored:
             yield stored, size
         return
@@ -179,7 +180,7 @@ def _opened(
 
 
 @contextmanager
-def _opened_beside(named: _Named | None, store: str | None) -> Iterator[BinaryIO | None]:
+def _opened_beside(named: _Named | None, store: _Store | None) -> Iterator[BinaryIO | None]:
     """Open a file beside a video, if there is one."""
     if named is None:
         yield None
@@ -189,14 +190,14 @@ def _opened_beside(named: _Named | None, store: str | None) -> Iterator[BinaryIO
 
 
 def _probe(
-    path: str, revision: str | None = None, store: str | None = None
+    path: str, revision: str | None = None, store: _Store | None = None
 ) -> tuple[_Told, Sequence[bytes]]:
     with _opened(path, revision, store) as (file, size):
         return {"metadata": metadata_of(file, size)}, ()
 
 
 def _poster(
-    path: str, revision: str, image: _Named | None, store: str | None = None
+    path: str, revision: str, image: _Named | None, store: _Store | None = None
 ) -> tuple[_Told, Sequence[bytes]]:
     with _opened(path, revision, store) as (file, _), _opened_beside(image, store) as picture:
         made = poster(file, picture)
@@ -208,7 +209,7 @@ def _poster(
 
 
 def _storyboard(
-    path: str, revision: str, store: str | None = None
+    path: str, revision: str, store: _Store | None = None
 ) -> tuple[_Told, Sequence[bytes]]:
     with _opened(path, revision, store) as (file, _):
         made = storyboard(file)
@@ -218,7 +219,7 @@ def _storyboard(
 
 
 def _captions(
-    path: str, revision: str, texts: Sequence[_Named], store: str | None = None
+    path: str, revision: str, texts: Sequence[_Named], store: _Store | None = None
 ) -> tuple[_Told, Sequence[bytes]]:
     with ExitStack() as stack:
         file, _ = stack.enter_context(_opened(path, revision, store))

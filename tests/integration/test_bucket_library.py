@@ -1,5 +1,6 @@
 """The library over a bucket of a real object store: listed, probed, things made of its films."""
 
+import asyncio
 import io
 import json
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from faulty_store import Fault, faulty
 from films import AAC, H264, ffmpeg
 from object_store import Bucket, Swift
 from PIL import Image
@@ -18,7 +20,7 @@ from told import KINDS, until_derived, video
 from way import Way
 from wire import ask
 
-from service.library.places import Located
+from service.library.places import Located, Store
 from service.library.probe import ProbeProblem, Prober
 from service.library.video import Metadata
 from service.storage.stores import revision_of
@@ -157,8 +159,9 @@ async def test_a_process_reads_of_a_film_what_it_needs(
     with Way(bucket.swift.proxy.port) as way:
         for name, value in bucket.environ(way.endpoint).items():
             monkeypatch.setenv(name, value)
-        told = await prober.probe(Located(bucket.url, "film.mp4", revision))
-        gone = await prober.probe(Located(bucket.url, "film.mp4", revision + "0"))
+        store = Store(bucket.url, 10)
+        told = await prober.probe(Located(store, "film.mp4", revision))
+        gone = await prober.probe(Located(store, "film.mp4", revision + "0"))
     await prober.close()
     assert isinstance(told, Metadata)
     assert told.index_at_front is False
@@ -166,6 +169,35 @@ async def test_a_process_reads_of_a_film_what_it_needs(
     assert 100_000 < way.received < 2 * MIB
     assert isinstance(gone, ProbeProblem)
     assert (gone.reason, gone.lasting) == ("The file is gone.", False)
+
+
+async def test_a_process_waits_for_the_store_as_long_as_it_is_told_to(
+    bucket: Bucket, film: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revision = revision_of(len(film), bucket.put("film.mp4", film))
+    assert revision
+    prober = Prober(workers=2)
+    with faulty(bucket.swift) as store:
+        store.faults.append(Fault("hold"))
+        for name, value in bucket.environ(store.endpoint).items():
+            monkeypatch.setenv(name, value)
+        patient, other = (
+            asyncio.create_task(
+                prober.probe(Located(Store(bucket.url, timeout), "film.mp4", revision))
+            )
+            for timeout in (60.0, 1.0)
+        )
+        failed = await other
+        assert not patient.done()
+        store.released.set()
+        told = await patient
+    await prober.close()
+    assert isinstance(failed, ProbeProblem)
+    assert (failed.reason, failed.lasting) == (
+        "The file could not be read: the store failed.",
+        False,
+    )
+    assert isinstance(told, Metadata)
 
 
 def test_replicas_share_what_one_of_them_has_learned(
