@@ -60,7 +60,6 @@ class DerivedBucket(Bounded):
         self._noted: dict[str, float] = {}
         self._used: set[str] = set()
         self._lock = threading.Lock()
-        self.claim: Callable[[str], Callable[[], None] | None] = self._claims.claim
 
     def fetch(self, wanted: Sequence[Key]) -> None:
         """Ask for many at a time, and for none that a listing does not tell of."""
@@ -125,6 +124,11 @@ class DerivedBucket(Bounded):
         with self._lock:
             self.size += len(data)
         return True
+
+    def claim(self, name: str) -> Callable[[], None] | None:
+        for kind in KINDS:
+            self._layouts.drop((kind, name))  # another replica may have made it anew by now
+        return self._claims.claim(name)
 
     def sweep(self, in_use: Sequence[Key] = ()) -> None:
         """Look how much there is, note what was used, and make room where there is need.

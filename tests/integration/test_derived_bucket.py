@@ -164,8 +164,11 @@ def test_room_is_made_and_claims_are_had_once_in_a_prefix_of_its_own(swift: Swif
     assert 15 <= len(left) < 20
     assert set(names[:5]) <= set(left)  # they were used
     assert "poster/of somebody else" in keys(made)
+    assert one.load("poster", names[0]) == b"{}"
+    other.save("poster", names[0], b'{"anew": 1}')
     mine = one.claim(names[0])
     assert mine is not None
+    assert one.load("poster", names[0]) == b'{"anew": 1}'
     assert other.claim(names[0]) is None
     mine()
     theirs = other.claim(names[0])
