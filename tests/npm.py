@@ -1,4 +1,4 @@
-"""What the tests of the pages need from npm: e2e/browser/package.json, as its lock file has it."""
+"""What the tests need from npm: e2e/browser/package.json, as its lock file has it."""
 
 import json
 import os

@@ -23,6 +23,7 @@ from manifests import (
     size,
     workloads,
 )
+from npm import clean, packages
 from quart import Quart
 
 from service.app import create_app
@@ -50,26 +51,16 @@ every_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
 # that kubernetes-validate knows.
 OLDEST, NEWEST = "1.30", kubernetes_validate.latest_version()
 
-# Of kinds that kubernetes-validate does not know, being no part of Kubernetes: the fields in use,
-# as cert-manager, the Gateway API and the Prometheus operator define them (August 2026).
+# Kinds that kubernetes-validate does not know, being no part of Kubernetes: their definitions by
+# cert-manager, the Gateway API and the Prometheus operator, as types of TypeScript, from npm.
 EXTENSIONS = {
-    "cert-manager.io/v1 Certificate": {
-        "secretName", "dnsNames", "issuerRef.kind", "issuerRef.name",
-        "privateKey.algorithm", "privateKey.size", "privateKey.rotationPolicy",
-    },
-    "gateway.networking.k8s.io/v1 Gateway": {
-        "gatewayClassName", "listeners.name", "listeners.hostname", "listeners.port",
-        "listeners.protocol", "listeners.tls.mode", "listeners.tls.certificateRefs.name",
-    },
-    "gateway.networking.k8s.io/v1 HTTPRoute": {
-        "parentRefs.name", "hostnames", "rules.backendRefs.name", "rules.backendRefs.port",
-    },
-    "monitoring.coreos.com/v1 ServiceMonitor": {
-        "selector.matchLabels.app.kubernetes.io/name",
-        "selector.matchLabels.app.kubernetes.io/component",
-        "endpoints.port", "endpoints.path",
-    },
-}  # fmt: skip
+    "cert-manager.io/v1 Certificate": "cert-manager/cert-manager.io/v1/Certificate",
+    "gateway.networking.k8s.io/v1 Gateway": "gateway-api/gateway.networking.k8s.io/v1/Gateway",
+    "gateway.networking.k8s.io/v1 HTTPRoute": "gateway-api/gateway.networking.k8s.io/v1/HTTPRoute",
+    "monitoring.coreos.com/v1 ServiceMonitor": (
+        "prometheus-operator/monitoring.coreos.com/v1/ServiceMonitor"
+    ),
+}
 
 
 def exposed(name: str) -> set[int]:
@@ -99,34 +90,26 @@ def test_every_overlay_and_every_component_is_rendered_here() -> None:
     assert {folder.name for folder in (MANIFESTS / "components").iterdir()} == components
 
 
-@pytest.mark.parametrize("version", [OLDEST, NEWEST])
-def test_everything_is_valid(version: str) -> None:
-    everything = {  # most of it is the same in several of them
+def everything() -> list[Manifest]:
+    """Give what is in any variant, once: most of it is the same in several of them."""
+    found = {
         json.dumps(manifest, sort_keys=True): manifest
         for overlay in OVERLAYS
         for door in DOORS
         for manifest in rendered(overlay, door)
     }
-    for manifest in everything.values():
-        extension = EXTENSIONS.get(f"{manifest['apiVersion']} {manifest['kind']}")
-        if extension is None:
+    return list(found.values())
+
+
+def named(manifest: Manifest) -> str:
+    return f"{manifest['apiVersion']} {manifest['kind']}"
+
+
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_everything_of_kubernetes_is_valid(version: str) -> None:
+    for manifest in everything():
+        if named(manifest) not in EXTENSIONS:
             kubernetes_validate.validate(manifest, version, strict=True)
-        else:
-            assert set(fields(manifest["spec"])) <= extension
-            assert manifest.keys() == {"apiVersion", "kind", "metadata", "spec"}
-
-
-def fields(node: Any) -> Iterator[str]:
-    """Give the path of every value; an element of a list is where its list is."""
-    if isinstance(node, dict):
-        for key, value in node.items():
-            for path in fields(value):
-                yield f"{key}.{path}".removesuffix(".")
-    elif isinstance(node, list):
-        for item in node:
-            yield from fields(item)
-    else:
-        yield ""
 
 
 def test_what_is_misspelt_would_be_found() -> None:
@@ -136,6 +119,68 @@ def test_what_is_misspelt_would_be_found() -> None:
         kubernetes_validate.validate(
             manifest | {"spec": {"clusterIp": "None"}}, NEWEST, strict=True
         )
+
+
+def complaints(extensions: list[Manifest], folder: Path) -> str:
+    """Say where manifests are not of the type that their kind has; unknown fields are not."""
+    lines = []
+    for number, manifest in enumerate(extensions):
+        module, kind = EXTENSIONS[named(manifest)], manifest["kind"]
+        lines += [
+            f'import type {{ I{kind} as Type{number} }} from "@kubernetes-models/{module}";',
+            f"export const manifest{number}: Type{number} = {json.dumps(manifest)};",
+        ]
+    (folder / "manifests.ts").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "node_modules").symlink_to(packages())
+    done = subprocess.run(
+        [
+            *("node", packages() / "typescript" / "bin" / "tsc", "--noEmit", "--strict"),
+            *("--skipLibCheck", "--module", "nodenext", "manifests.ts"),
+        ],
+        cwd=folder,
+        env=clean(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert bool(done.stdout) == (done.returncode != 0), done
+    return done.stdout
+
+
+def extensions() -> dict[str, Manifest]:
+    """Give one of each kind that is no part of Kubernetes."""
+    return {named(one): one for one in everything() if named(one) in EXTENSIONS}
+
+
+def test_what_is_no_part_of_kubernetes_is_as_it_is_defined(tmp_path: Path) -> None:
+    assert extensions().keys() == EXTENSIONS.keys()
+    used = [one for one in everything() if named(one) in EXTENSIONS]
+    assert complaints(used, tmp_path) == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "found"),
+    [
+        ("cert-manager.io/v1 Certificate", {"dnsName": ["a"]}, '"dnsName"'),
+        ("cert-manager.io/v1 Certificate", {"privateKey": {"algorithm": "DSA"}}, '"DSA"'),
+        ("gateway.networking.k8s.io/v1 Gateway", {"listeners": [{"name": "a"}]}, "port"),
+        (
+            "gateway.networking.k8s.io/v1 HTTPRoute",
+            {"rules": [{"backendRefs": [{"name": "a", "port": "http"}]}]},
+            "'string' is not assignable to type 'number'",
+        ),
+        (
+            "monitoring.coreos.com/v1 ServiceMonitor",
+            {"endpoints": [{"port": "http", "route": "/metrics"}]},
+            '"route"',
+        ),
+    ],
+)
+def test_what_is_not_as_it_is_defined_would_be_found(
+    kind: str, spec: Manifest, found: str, tmp_path: Path
+) -> None:
+    one = extensions()[kind]
+    assert found in complaints([one | {"spec": one["spec"] | spec}], tmp_path)
 
 
 @every_variant
