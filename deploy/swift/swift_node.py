@@ -164,8 +164,10 @@ def configured(store: Store, name: str, folder: Path) -> str:
     if name != "proxy":
         return _STORAGE.format(**shared, devices=store.devices, kind=kind_of(name))
     account, colon, user = store.access_key.partition(":")
-    if not (account and colon and user and store.secret_key):
-        sys.exit("The access key must be ACCOUNT:NAME, and the secret key must not be empty.")
+    if not (account and colon and user) or "_" in store.access_key:
+        sys.exit("The access key must be ACCOUNT:NAME, without underscores.")
+    if not store.secret_key or len(store.secret_key.split()) > 1:
+        sys.exit("The secret key must be one word.")
     return _PROXY.format(**shared, account=account, name=user, secret_key=store.secret_key)
 
 

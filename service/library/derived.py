@@ -77,7 +77,10 @@ class Derived(Protocol):
         ...
 
     def load(self, kind: str, name: str) -> bytes | None:
-        """Give the facts, if they and all that belongs to them are there."""
+        """Give the facts, if they and all that belongs to them are there.
+
+        Raises OSError where that may be otherwise in a moment.
+        """
         ...
 
     def held(self, kind: str, name: str, number: int) -> bytes | None:

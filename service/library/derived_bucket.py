@@ -70,8 +70,9 @@ class DerivedBucket(Bounded):
                 self._absent |= {key for key in unknown if key[1] not in listed[key[0]]}
         present = [key for key in unknown if key not in self._absent]
         if present:
+            failed = threading.Event()
             with ThreadPoolExecutor(_AT_A_TIME, "fetch") as threads:
-                list(threads.map(self._fetch, present))
+                list(threads.map(lambda key: self._fetch(key, failed), present))
 
     def load(self, kind: str, name: str) -> bytes | None:
         if (kind, name) in self._absent:
@@ -79,7 +80,7 @@ class DerivedBucket(Bounded):
             return None
         try:
             layout = self._layout((kind, name))
-        except (OSError, ValueError):
+        except (FileNotFoundError, ValueError):
             return None
         self._note_use(name)
         return layout.facts
@@ -94,24 +95,23 @@ class DerivedBucket(Bounded):
         if (held := self.held(kind, name, number)) is not None:
             return held
         try:
-            where = self._layout((kind, name)).blobs[number]
-            data = b""
-            if where.length:
-                end = where.start + where.length
-                data = self._bucket.get(f"{kind}/{name}", where.start, end).data
-            if where.is_whole(data):
-                self._blobs.put((kind, name, number), data, len(data))
-                self._note_use(name)
-                return data
-        except FileNotFoundError:
-            self._layouts.drop((kind, name))  # another replica has made room
-            return None
+            try:
+                data = self._blob((kind, name), number)
+            except ValueError:
+                # Another replica may have made it anew, with other libraries.
+                self._layouts.drop((kind, name))
+                data = self._blob((kind, name), number)
         except IndexError:
             return None
         except ValueError:
-            pass
-        self._drop((kind, name))
-        return None
+            self._drop((kind, name))
+            return None
+        except FileNotFoundError:
+            self._layouts.drop((kind, name))  # another replica has made room
+            return None
+        self._blobs.put((kind, name, number), data, len(data))
+        self._note_use(name)
+        return data
 
     def save(self, kind: str, name: str, facts: bytes, blobs: Sequence[bytes] = ()) -> bool:
         data = b"".join(packed(facts, blobs))
@@ -162,9 +162,29 @@ class DerivedBucket(Bounded):
         self._bucket.delete(going)
         return total
 
-    def _fetch(self, key: Key) -> None:
-        with suppress(OSError, ValueError):
+    def _fetch(self, key: Key, failed: threading.Event) -> None:
+        """Have a layout, or know that it is not there. A store that has failed is not asked on: of
+        many, each would take as long.
+        """
+        if failed.is_set():
+            self._absent.add(key)
+            return
+        try:
             self._layout(key)
+        except (FileNotFoundError, ValueError):
+            self._absent.add(key)
+        except OSError:
+            self._absent.add(key)
+            failed.set()
+
+    def _blob(self, key: Key, number: int) -> bytes:
+        """Read bytes. Raises OSError, IndexError, and ValueError for what is damaged."""
+        where = self._layout(key).blobs[number]
+        end = where.start + where.length
+        data = self._bucket.get("/".join(key), where.start, end).data if where.length else b""
+        if not where.is_whole(data):
+            raise ValueError("these are not the bytes that were kept")
+        return data
 
     def _layout(self, key: Key) -> Layout:
         """Give where everything is. Raises OSError, and ValueError for what is damaged."""
@@ -207,7 +227,12 @@ class DerivedBucket(Bounded):
             self._noted = {name: at for name, at in self._noted.items() if at > old}
         if used:
             data = b"".join(bytes.fromhex(name) for name in sorted(used))
-            self._bucket.put(f"{_NOTES}/{secrets.token_hex(8)}", data)
+            try:
+                self._bucket.put(f"{_NOTES}/{secrets.token_hex(8)}", data)
+            except OSError:
+                with self._lock:
+                    self._used |= used
+                raise
 
     def _last_uses(self) -> dict[str, float]:
         """Read who was used when; delete what is too old to be of use. Raises OSError."""

@@ -143,27 +143,27 @@ class Deriver:
         """Give bytes of something that is ready. None where they are gone: it is made anew then."""
         if (name := self._ready(path, kind)) is None:
             return None
-        try:
-            data = self._derived.held(kind, name, number)
-            if data is None:
-                data = await self._read(self._derived.blob, kind, name, number)
-        except OSError:  # the next one who asks may be luckier
-            return None
-        if data is None:
-            self._make_anew(path, kind, name)
-        return data
+        if (data := self._derived.held(kind, name, number)) is not None:
+            return data
+        return await self._read(self._derived.blob, path, kind, name, number)
 
     async def facts(self, path: str, kind: Kind) -> Facts:
         """Give the facts of something that is ready; None as `blob` does."""
         if (name := self._ready(path, kind)) is None:
             return None
-        kept = await self._read(self._maker.load, kind, name)
-        if kept is None:
-            self._make_anew(path, kind, name)
+        kept = await self._read(self._maker.load, path, kind, name)
         return kept[0] if kept else None
 
-    async def _read(self, read: Callable[..., _Read], *of: object) -> _Read:
-        return await asyncio.get_running_loop().run_in_executor(self._readers, read, *of)
+    async def _read(
+        self, read: Callable[..., _Read | None], path: str, kind: Kind, name: str, *which: int
+    ) -> _Read | None:
+        try:
+            found = await asyncio.wrap_future(self._readers.submit(read, kind, name, *which))
+        except OSError:  # the next one who asks may be luckier
+            return None
+        if found is None:
+            self._make_anew(path, kind, name)
+        return found
 
     def _name(self, path: str, kind: Kind) -> str | None:
         subject = self._subjects.get(path)

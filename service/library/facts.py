@@ -112,6 +112,8 @@ class Artefact:
     problem: str | None = None
     facts: PosterFacts | CaptionsFacts | None = None
     """What pages tell of it. Of a storyboard they do not: 10,000 of them would take 40 MB."""
+    sheets: int = 0
+    """Of a storyboard."""
 
     @property
     def sizes(self) -> tuple[tuple[int, int], ...]:
@@ -132,7 +134,7 @@ class Artefact:
         return self.facts.chapters if isinstance(self.facts, CaptionsFacts) else ()
 
 
-NONE, WAITING, READY = Artefact(State.NONE), Artefact(State.WAITING), Artefact(State.READY)
+NONE, WAITING = Artefact(State.NONE), Artefact(State.WAITING)
 
 
 @lru_cache(maxsize=1024)
@@ -144,7 +146,7 @@ def artefact(facts: Facts) -> Artefact:
         case Problem():
             return Artefact(State.FAILED, problem=facts.problem)
         case StoryboardFacts():
-            return READY
+            return Artefact(State.READY, sheets=facts.sheets)
         case _:
             return Artefact(State.READY, facts=facts)
 

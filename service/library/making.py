@@ -65,13 +65,16 @@ class Maker:
         self._decoder = version("av")
 
     def load_all(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, tuple[Facts] | None]]:
-        """Read what was kept of many, as `load` does. Blocks: for a thread."""
+        """Read what was kept of many, as far as it can be. Blocks: for a thread."""
         keys = fetched(self._derived, [job.key for job in jobs])
         for job, _ in zip(jobs, keys, strict=True):
-            yield job, self.load(*job.key)
+            yield job, self._find(job)
 
     def load(self, kind: Kind, name: str) -> tuple[Facts] | None:
-        """Read what was kept; None: nothing that counts. Blocks: for a thread."""
+        """Read what was kept; None: nothing that counts. Blocks: for a thread.
+
+        Raises OSError where that may be otherwise in a moment.
+        """
         data = self._derived.load(kind, name)
         if data is None:
             return None
@@ -85,7 +88,7 @@ class Maker:
 
     async def make(self, job: Job) -> Facts:
         """Make it, unless it is there by now. Raises NotMadeError, ClaimedError."""
-        if self._derived.is_far and (kept := await asyncio.to_thread(self.load, *job.key)):
+        if self._derived.is_far and (kept := await asyncio.to_thread(self._find, job)):
             return kept[0]  # by another replica, for which no claim is needed
         try:
             let_go = await asyncio.to_thread(self._derived.claim, job.name)
@@ -94,7 +97,7 @@ class Maker:
         if let_go is None:
             raise ClaimedError
         try:
-            kept = await asyncio.to_thread(self.load, *job.key)
+            kept = await asyncio.to_thread(self._find, job)
             if kept:
                 return kept[0]
             with self._metrics.derivation_seconds.labels(job.kind).time():
@@ -109,6 +112,13 @@ class Maker:
         if not isinstance(facts, Problem):
             self._count(job, outcome)
         return facts
+
+    def _find(self, job: Job) -> tuple[Facts] | None:
+        """Read as `load` does; what cannot be read now counts as not there."""
+        try:
+            return self.load(*job.key)
+        except OSError:
+            return None
 
     async def _ask(self, job: Job) -> tuple[Facts, tuple[bytes, ...]]:
         try:

@@ -34,8 +34,11 @@ class Probed:
         self._decoder = version("av")
 
     def load(self, path: str, revision: str) -> Metadata | ProbeProblem | None:
-        """Give what was told; None where nothing is kept that counts."""
-        data = self._derived.load(*metadata_key(path, revision))
+        """Give what was told; None where nothing is kept that counts, or it cannot be read now."""
+        try:
+            data = self._derived.load(*metadata_key(path, revision))
+        except OSError:
+            return None
         if data is None:
             return None
         try:

@@ -5,9 +5,9 @@ bound, and where there is no room for a block, its bytes go past it."""
 import asyncio
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from service.errors import StorageError
 from service.metrics import Metrics
@@ -35,8 +35,13 @@ class Version(NamedTuple):
     """Seconds since the epoch."""
 
 
-Fetch = Callable[[Version, Span], AsyncGenerator[bytes]]
-"""Gives the bytes of a span, exactly so many, as they come from the store."""
+class Fetch(Protocol):
+    """Gives the bytes of a span, exactly so many, as they come from the store."""
+
+    def __call__(self, version: Version, span: Span, *, held: bool) -> AsyncGenerator[bytes]:
+        """`held`: they are taken at once, and held. Otherwise a client takes them."""
+        ...
+
 
 _Key = tuple[str, str, Span]
 
@@ -163,7 +168,7 @@ class Blocks:
         if position == part.end:
             return
         rest = Span(position, part.end - position)
-        async with aclosing(self._fetch(version, rest)) as chunks:
+        async with aclosing(self._fetch(version, rest, held=False)) as chunks:
             async for chunk in chunks:
                 for start in range(0, len(chunk), size := pieces.size):
                     yield chunk[start : start + size]
@@ -186,7 +191,7 @@ class Blocks:
 
     async def _fill(self, version: Version, key: _Key, block: _Block) -> None:
         try:
-            async with aclosing(self._fetch(version, block.span)) as chunks:
+            async with aclosing(self._fetch(version, block.span, held=True)) as chunks:
                 async for chunk in chunks:
                     block.add(chunk)
                     self._go_on(version, block)

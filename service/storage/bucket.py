@@ -3,6 +3,7 @@ Law: what goes wrong is an OSError, as with files: whoever reads either need not
 
 import errno
 from collections.abc import Iterator, Sequence
+from http import HTTPStatus
 from typing import NamedTuple
 
 import obstore
@@ -16,10 +17,20 @@ from obstore.exceptions import (
 )
 from obstore.store import ObjectStore
 
+from service.storage.stores import status
+
 # Objects whose names one answer of a store tells at most (S3 API, ListObjectsV2).
 _PAGE = 1000
 
 _REPLACED = "the object was replaced"
+
+
+# How the client of a store says it, besides status 416.
+_BEHIND_END = "StartTooLarge"
+
+
+class BehindEndError(OSError, ValueError):
+    """An object is shorter than where its bytes were to be read."""
 
 
 class Part(NamedTuple):
@@ -50,8 +61,8 @@ class Bucket:
     def get(self, key: str, start: int, end: int, e_tag: str | None = None) -> Part:
         """Give the bytes from `start` to `end`, or to where the object ends before.
 
-        Raises FileNotFoundError where there is none, or none of that entity tag; OSError, also for
-        bytes other than were asked for.
+        Raises FileNotFoundError where there is none, or none of that entity tag; BehindEndError;
+        OSError, also for bytes other than were asked for.
         """
         try:
             options: obstore.GetOptions = {"range": (start, end)}
@@ -117,6 +128,8 @@ class Bucket:
 
 def _failure(error: BaseError, key: str | None = None) -> OSError:
     """Tell what went wrong in a few words: a store's own hold addresses and names."""
+    if status(error) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or _BEHIND_END in str(error):
+        return BehindEndError(errno.EIO, "the object is shorter", key)
     if isinstance(error, PreconditionError):
         return FileNotFoundError(errno.ENOENT, _REPLACED, key)
     if isinstance(error, (PermissionDeniedError, UnauthenticatedError)):

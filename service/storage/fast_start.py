@@ -5,6 +5,7 @@ file itself is never touched."""
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
 from service.errors import ChangedError, StorageError
@@ -44,6 +45,8 @@ class FastStart:
         self._as_they_are: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._under_way: dict[tuple[str, str], asyncio.Task[Layout | None]] = {}
         self._turn = asyncio.Lock()
+        # Its own: who waits for a disk or a store has no share in it.
+        self._thread = ThreadPoolExecutor(1, "index")
 
     async def open(self, path: str, pin: str | None) -> Source:
         """Open a media file by its path, in the layout that `pin` names, or else players' own.
@@ -79,7 +82,7 @@ class FastStart:
         source = await self._storage.open(path)  # who asked may close theirs
         try:
             current = source.representation.validators
-            layout = await _lay_out(source, self._turn)
+            layout = await self._lay_out(source)
         except ChangedError as error:  # no response has begun
             raise StorageError("The file is being changed.") from error
         finally:
@@ -89,6 +92,22 @@ class FastStart:
         if current.settled:
             self._remember((path, revision), layout)
         return layout
+
+    async def _lay_out(self, source: Source) -> Layout | None:
+        asking = lay_out(source.representation.size)
+        step = advance(asking, None)
+        loop = asyncio.get_running_loop()
+        while isinstance(step, Span):
+            if step.length <= _SHORT:
+                step = advance(asking, await _read(source, step))
+                continue
+            # First what the disk may take its time for, of which nothing is kept. So one at a time
+            # is in memory, and no disk holds up the files of another.
+            await _read(source, step, keep=False)
+            async with self._turn:
+                data = await _read(source, step)
+                step = await loop.run_in_executor(self._thread, advance, asking, data)
+        return step
 
     def _remember(self, name: tuple[str, str], layout: Layout | None) -> None:
         if layout is None:
@@ -101,21 +120,6 @@ class FastStart:
         while self._bytes > _MOST_BYTES or len(self._layouts) > _MOST_FILES:
             _, oldest = self._layouts.popitem(last=False)
             self._bytes -= len(oldest.index)
-
-
-async def _lay_out(source: Source, turn: asyncio.Lock) -> Layout | None:
-    asking = lay_out(source.representation.size)
-    step = advance(asking, None)
-    while isinstance(step, Span):
-        if step.length <= _SHORT:
-            step = advance(asking, await _read(source, step))
-            continue
-        # First what the disk may take its time for, of which nothing is kept. So one at a time is
-        # in memory, the loop waits for one other thread, and no disk holds up the files of another.
-        await _read(source, step, keep=False)
-        async with turn:
-            step = await asyncio.to_thread(advance, asking, await _read(source, step))
-    return step
 
 
 async def _read(source: Source, span: Span, *, keep: bool = True) -> bytes:

@@ -41,6 +41,7 @@ _log = structlog.get_logger()
 # bytes come later for it: by no more than this part of what the store took to answer.
 _LEAST_CHUNK, _MOST_CHUNK = 64 * 1024, 1024 * 1024
 _LATER = 1 / 4
+_TELLING = 256 * 1024  # bytes of an answer that tells how fast they come
 
 # Objects that a listing gives at a time: as many as S3 tells in one answer.
 _PAGE = 1000
@@ -67,11 +68,15 @@ class Pace:
         return int(min(max(_LEAST_CHUNK, self._rate * seconds * _LATER), _MOST_CHUNK))
 
     def learn(self, length: int, seconds: float) -> None:
-        """Learn that an answer's bytes came in so long. What comes of short ones is their first
-        bytes, which wait already when the answer begins.
+        """Learn that an answer's bytes came in so long. Short ones tell nothing: their bytes wait
+        already when they begin.
         """
-        if length > _MOST_CHUNK:
+        if length >= _TELLING:
             self._rate += (length / max(seconds, 0.001) - self._rate) / 4
+
+    def forget(self) -> None:
+        """Learn that the store is not what it was."""
+        self._rate = 0.0
 
 
 class Requests:
@@ -100,8 +105,11 @@ class Requests:
         self._outcomes.labels("head", "complete").inc()
         return version
 
-    async def fetch(self, version: Version, span: Span) -> AsyncGenerator[bytes]:
-        """Give a span of a version as its bytes come. Raises ChangedError, StorageError."""
+    async def fetch(self, version: Version, span: Span, *, held: bool) -> AsyncGenerator[bytes]:
+        """Give a span of a version as its bytes come. Raises ChangedError, StorageError.
+
+        `held`: they are taken at once, and held. Otherwise a client takes them, when it likes.
+        """
         started, received = time.monotonic(), 0
         try:
             async with asyncio.timeout(self._timeout):
@@ -112,7 +120,8 @@ class Requests:
             _check(answer.meta, tuple(answer.range), version, span)
             answered = time.monotonic()
             self._seconds.labels("get").observe(answered - started)
-            chunks = aiter(answer.stream(self._pace.chunk(answered - started)))
+            least = self._pace.chunk(answered - started) if held else _LEAST_CHUNK
+            chunks = aiter(answer.stream(least))
             while received < span.length:
                 async with asyncio.timeout(self._timeout):
                     chunk = await anext(chunks, b"")
@@ -123,9 +132,11 @@ class Requests:
             self._outcomes.labels("get", "left").inc()  # nobody wants the rest
             raise
         except Exception as error:
+            self._pace.forget()
             found = _judge(error, None)
             raise self._tell("get", version.path, *found) from error
-        self._pace.learn(received, time.monotonic() - answered)
+        if held:
+            self._pace.learn(received, time.monotonic() - answered)
         self._outcomes.labels("get", "complete").inc()
 
     def walk(self) -> Iterator[Version]:

@@ -63,12 +63,10 @@ class ArtefactViews:
     async def sheet(self, path: str, number: int) -> Response:
         """Send a storyboard's sheet of tiles."""
         subject = self._ready(path, Kind.STORYBOARD)
-        facts = await self._deriver.facts(path, Kind.STORYBOARD)
-        data = None
-        if isinstance(facts, StoryboardFacts):
-            if number >= facts.sheets:
-                raise NotFoundError(f"The storyboard has {facts.sheets} sheets, counted from 0.")
-            data = await self._deriver.blob(path, Kind.STORYBOARD, number)
+        sheets = self._deriver.of(path, Kind.STORYBOARD).sheets
+        if number >= sheets:
+            raise NotFoundError(f"The storyboard has {sheets} sheets, counted from 0.")
+        data = await self._deriver.blob(path, Kind.STORYBOARD, number)
         return self._answer(subject, Kind.STORYBOARD, data, "image/webp", f"-{number}")
 
     async def captions(self, path: str, track: str) -> Response:

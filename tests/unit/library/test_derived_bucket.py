@@ -1,5 +1,6 @@
 """What is kept in a bucket comes back as from a folder; and does so with few requests."""
 
+import errno
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -115,6 +116,20 @@ def test_what_is_damaged_is_dropped_and_made_anew(store: MemoryStore) -> None:
     assert derived.blob(KIND, NAME, 0) == b"one"
 
 
+def test_what_another_replica_has_made_anew_otherwise_is_not_damaged(store: MemoryStore) -> None:
+    one, other = DerivedBucket(Bucket(store), ROOM), DerivedBucket(Bucket(store), ROOM)
+    one.save(KIND, NAME, FACTS, [b"one", b"two"])
+    assert one.blob(KIND, NAME, 0) == b"one"
+    other.save(KIND, NAME, FACTS, [b"ONE", b"TWO"])
+    assert one.blob(KIND, NAME, 1) == b"TWO"
+    assert keys(store) == {KEY}
+    one = DerivedBucket(Bucket(store), ROOM)
+    one.save(KIND, NAME, FACTS, [b"0" * 9000, b"one"])
+    assert one.blob(KIND, NAME, 0) == b"0" * 9000
+    other.save(KIND, NAME, FACTS, [b"ONE", b"TWO"])  # ends before the place where one was
+    assert one.blob(KIND, NAME, 1) == b"TWO"
+
+
 def test_what_another_replica_has_swept_away_is_not_there(store: MemoryStore) -> None:
     derived = DerivedBucket(Bucket(store), ROOM)
     derived.save(KIND, NAME, FACTS, [b"one", b"two"])
@@ -132,7 +147,8 @@ def test_a_store_that_fails_only_warns(tmp_path_factory: pytest.TempPathFactory)
     folder.write_bytes(b"")  # a file where the folder was
     with capture_logs() as lines:
         assert not derived.save(KIND, NAME, FACTS)
-        assert derived.load(KIND, NAME) is None
+        with pytest.raises(OSError, match="the store failed"):
+            derived.load(KIND, NAME)
         with pytest.raises(OSError, match="the store failed"):
             derived.blob(KIND, NAME, 0)
         derived.sweep()
@@ -264,3 +280,43 @@ def test_two_writers_and_a_reader_never_see_half_of_it(store: MemoryStore) -> No
     for writer in writers:
         writer.join()
     assert seen <= {facts for facts, _ in versions}
+
+
+class Failing(Counted):
+    """Lists, but gives nothing."""
+
+    def get(self, key: str, *_: object) -> Part:
+        self.asked.append(f"get {key}")
+        raise OSError(errno.EIO, "the store failed")
+
+
+def test_a_store_that_lists_but_does_not_give_is_not_asked_for_each_of_many(
+    store: MemoryStore,
+) -> None:
+    names = [name_of(KIND, str(number)) for number in range(500)]
+    for name in names:
+        obstore.put(store, f"{KIND}/{name}", b"x")
+    failing = Failing(store)
+    derived = DerivedBucket(failing, ROOM)
+    derived.fetch([(KIND, name) for name in names])
+    assert [derived.load(KIND, name) for name in names] == [None] * 500
+    assert len(failing.asked) <= 20  # the listing, and those that were under way
+    with pytest.raises(OSError, match="the store failed"):  # it is asked anew the next time
+        derived.load(KIND, names[0])
+
+
+def test_a_note_that_could_not_be_written_is_written_the_next_time(
+    bucket: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    derived = DerivedBucket(bucket, ROOM)
+    derived.save(KIND, NAME, FACTS)
+    assert derived.load(KIND, NAME) == FACTS
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "the store failed")
+
+    with monkeypatch.context() as broken, capture_logs():
+        broken.setattr(bucket, "put", fail)
+        derived.sweep()
+    derived.sweep()
+    assert [asked for asked in bucket.asked if asked.startswith("put used/")]

@@ -376,6 +376,11 @@ class Hanging(DerivedFolder):
         assert self.gate.wait(PATIENCE)
         raise OSError(errno.EIO, "the store failed")
 
+    def load(self, kind: str, name: str) -> bytes | None:
+        if self.gate.is_set():
+            raise OSError(errno.EIO, "the store failed")
+        return super().load(kind, name)
+
 
 async def test_bytes_that_do_not_come_hold_up_nobody_and_are_not_made_anew(bench: Bench) -> None:
     bench.do(POSTER)
@@ -391,6 +396,7 @@ async def test_bytes_that_do_not_come_hold_up_nobody_and_are_not_made_anew(bench
     assert not any(task.done() for task in waiting)
     hanging.gate.set()
     assert await asyncio.gather(*waiting) == [None] * 100
+    assert await deriver.facts("a.mp4", Kind.POSTER) is None
     assert deriver.of("a.mp4", Kind.POSTER).state is State.READY
     assert len(bench.asked()) == asked
 

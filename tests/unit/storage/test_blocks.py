@@ -26,6 +26,8 @@ class Far:
 
     def __init__(self) -> None:
         self.asked: list[Span] = []
+        self.passed: list[Span] = []
+        """Of those, what is not held."""
         self.versions: list[Version] = []
         self.called_off: list[Span] = []
         self.held_up: dict[int, int] = {}
@@ -33,8 +35,10 @@ class Far:
         self.failing: dict[int, Exception] = {}
         """What goes wrong with what begins at a place."""
 
-    async def fetch(self, version: Version, span: Span) -> AsyncGenerator[bytes]:
+    async def fetch(self, version: Version, span: Span, *, held: bool) -> AsyncGenerator[bytes]:
         self.asked.append(span)
+        if not held:
+            self.passed.append(span)
         self.versions.append(version)
         try:
             for position in range(span.start, span.end, CHUNK):
@@ -200,6 +204,7 @@ async def test_where_there_is_no_room_bytes_pass_and_wait_for_nobody(
     span = Span(7 * BLOCK + 5, 50_000)
     assert await asyncio.wait_for(read(blocks, span), PATIENCE) == bytes_of(span)
     assert far.asked[-1] == span  # no more than was asked for
+    assert far.passed == [span]
     assert counted(metrics, "passed") == 1
     far.held_up.clear()
     assert await asyncio.gather(*waiting) == [bytes_of(block(number)) for number in range(4)]

@@ -31,7 +31,7 @@ def test_little_is_gathered_until_the_pace_is_known_and_short_answers_do_not_tel
     pace = Pace()
     for _ in range(40):
         pace.learn(64 * KIB, 0.0001)
-        pace.learn(MIB, 0.0)
+        pace.learn(255 * KIB, 0.0)
     assert pace.chunk(10) == 64 * KIB
 
 
@@ -44,3 +44,11 @@ def test_the_pace_follows_the_store() -> None:
         pace.learn(4 * MIB, 4.0)
     assert fast == MIB
     assert pace.chunk(0.020) < MIB / 4
+
+
+def test_a_store_that_has_failed_is_not_what_it_was() -> None:
+    pace = Pace()
+    for _ in range(40):
+        pace.learn(4 * MIB, 0.01)
+    pace.forget()
+    assert pace.chunk(10) == 64 * KIB
