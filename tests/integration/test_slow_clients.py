@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from object_store import Bucket
 from server import BLOCK, Server, content, serve, until, write
 from wire import ask
 
@@ -23,6 +24,9 @@ MOST_MEMORY = 128 * 1024  # bytes that the process may grow by for each slow cli
 PAUSING = 1000
 TAKEN = BLOCK  # bytes, promptly: as much as makes pieces large
 MOST_FOR_PAUSING = 200 * 1024**2  # bytes that the process may grow by for all of them: 150 seen
+
+FAR = 100
+MOST_FAR = 768 * 1024  # bytes: a chunk of 400 KiB at most, and the piece; 280 KiB seen
 
 ASKED = b"GET /media/large.mp4 HTTP/1.1\r\nHost: x\r\n\r\n"
 HALF_ASKED = b"GET /media/large.mp4 HTTP/1.1\r\nHost: x\r\nX-Endless: "
@@ -97,6 +101,32 @@ def test_a_slow_client_costs_little_and_others_go_on(server: Server, buffer: int
         growth = (server.resident() - before) / SLOW
     assert growth <= MOST_MEMORY
     until(lambda: server.in_progress() == 0 or None, "they are gone")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_a_slow_client_of_an_object_store_whose_block_had_to_go_costs_a_chunk(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    bucket.put("large.ts", content(FAR * BLOCK), age=3600)
+    held = str(2 * BLOCK)
+    with (
+        serve(tmp_path, environ=bucket.environ(), MEDIA=bucket.url, BLOCK_CACHE=held) as server,
+        ExitStack() as stack,
+    ):
+        asked = (
+            f"GET /media/large.ts HTTP/1.1\r\nHost: x\r\nRange: bytes={number * BLOCK}-\r\n\r\n"
+            for number in range(FAR)
+        )
+        for number in range(8):  # the store is fast, as the service has to learn
+            span = {"Range": f"bytes={number * BLOCK}-{(number + 1) * BLOCK - 1}"}
+            assert ask(server.base, "/media/large.ts", span).status == 206
+        before = server.resident()
+        clients = [begin(server, stack, request.encode(), 4096) for request in asked]
+        for client in clients:
+            assert client.recv(1024)
+        time.sleep(2)  # the service has read all that it reads ahead of them
+        growth = (server.resident() - before) / len(clients)
+    assert growth <= MOST_FAR
 
 
 def take(clients: dict[socket.socket, int], length: int) -> None:
