@@ -149,7 +149,8 @@ def create_app(settings: Settings) -> Quart:
 
     @app.after_serving
     async def stop() -> None:
-        watching.pop().cancel()
+        for task in watching:
+            task.cancel()
         await library.stop()
         await deriver.stop()
 

@@ -30,6 +30,11 @@ class Request:
     condition: str | None
     """If-Match."""
 
+    @property
+    def first(self) -> int:
+        """The first byte of the span; without one, before all."""
+        return int(re.findall("[0-9]+", self.range)[0]) if self.range else -1
+
 
 @dataclass
 class Fault:

@@ -51,7 +51,7 @@ class FastStart:
     async def open(self, path: str, pin: str | None) -> Source:
         """Open a media file by its path, in the layout that `pin` names, or else players' own.
 
-        Raises NotFoundError, StorageError.
+        Raises NotFoundError, ChangedError, StorageError.
         """
         source = await self._storage.open(path, pin and pin.removesuffix(SUFFIX))
         revision = source.representation.validators.revision
@@ -83,12 +83,10 @@ class FastStart:
         try:
             current = source.representation.validators
             layout = await self._lay_out(source)
-        except ChangedError as error:  # no response has begun
-            raise StorageError("The file is being changed.") from error
         finally:
             source.close()
         if current.revision != revision:
-            raise StorageError("The file was replaced just now.")
+            raise ChangedError("The file was replaced just now.")
         if current.settled:
             self._remember((path, revision), layout)
         return layout

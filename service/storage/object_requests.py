@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import structlog
@@ -230,7 +231,7 @@ def _judge(error: Exception, missing: str | None) -> tuple[str, Exception, str]:
         if missing is not None:
             return "missing", NotFoundError(missing), detail
         return "changed", ChangedError("The object is there no more."), detail
-    if isinstance(error, PreconditionError):
+    if isinstance(error, PreconditionError) or code == HTTPStatus.PRECONDITION_FAILED:
         return "changed", ChangedError("The object was replaced."), detail
     if isinstance(error, (PermissionDeniedError, UnauthenticatedError)) or code in {401, 403}:
         return "denied", BadGatewayError("The object store refuses to give this."), detail

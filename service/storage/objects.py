@@ -30,6 +30,9 @@ _RECENT = 1.0
 # The same for who names another version: another replica may have seen a newer one.
 _RECENT_FOR_OTHERS = 0.05
 
+# Bytes of an object's name: no store allows more (S3, "Object key names"). Its client would fail.
+_LONGEST_KEY = 1024
+
 # Objects that are remembered: some 500 bytes each.
 _MOST_KNOWN = 10_000
 
@@ -95,6 +98,8 @@ class ObjectStorage:
         if content_type is None:
             raise NotFoundError("There is no such file.")
         split_path(path)
+        if len(path.encode()) > _LONGEST_KEY:
+            raise NotFoundError("There is no such file.")
         version, at = self._known.get(path, (None, 0.0))
         age = time.monotonic() - at
         if version is None or (

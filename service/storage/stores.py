@@ -1,12 +1,14 @@
 """Object stores, by a URL and the environment: S3 and what speaks like it, Google's, Azure's.
 Law: the client of a store is an extra: without one to ask, nothing imports it."""
 
+import os
 import re
 from collections.abc import Mapping
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -68,7 +70,7 @@ def is_store(text: str) -> bool:
 
 def check_url(url: str) -> str:
     """Give the URL of a store, without a slash at its end. Raises ValueError."""
-    if _URL.fullmatch(url) is None:
+    if _URL.fullmatch(url) is None or not {".", ".."}.isdisjoint(url.split("/")):
         raise ValueError(
             "should be a folder, or a bucket such as s3://bucket or s3://bucket/prefix "
             "(gs:// and az:// likewise)"
@@ -95,8 +97,11 @@ def open_store(url: str, environ: Mapping[str, str], *, timeout: float = TIMEOUT
             f"{url!r}: needs the extra `objects`: pip install 'reelay[objects]'"
         ) from error
     config = _config(url.partition(":")[0], environ)
-    if not (endpoint := config.get("endpoint", "https://")).startswith(("http://", "https://")):
-        raise StoreError(f"AWS_ENDPOINT_URL={endpoint!r}: should begin with http:// or https://")
+    endpoint = config.get("endpoint", "https://aws")
+    if not _is_endpoint(endpoint):  # which may hold a password, and so is not told
+        raise StoreError(
+            "AWS_ENDPOINT_URL: should be http:// or https://, a host, and maybe a port and a path"
+        )
     try:
         return from_url(
             url,
@@ -167,16 +172,32 @@ def _config(scheme: str, environ: Mapping[str, str]) -> dict[str, str]:
     """Read what the environment says of a kind of store; the later of two of a kind counts."""
     found = {}
     for variable, key in _VARIABLES[scheme].items():
-        file = f"{variable}_FILE"
-        if variable in environ and file in environ:
+        file, value = f"{variable}_FILE", environ.get(variable, "").strip()
+        if os.environ.get(variable, "set").strip() == "":
+            del os.environ[variable]  # the client looks there, too, and takes nothing for a value
+        if value and file in environ:
             raise StoreError(f"{variable} and {file} are both set: only one may be")
         if file in environ:
             try:
-                found[key] = Path(environ[file]).read_text(encoding="utf-8").strip()
+                value = Path(environ[file]).read_text(encoding="utf-8").strip()
             except (OSError, ValueError) as error:
                 raise StoreError(
                     f"{file}={environ[file]!r}: the file cannot be read: {error}"
                 ) from error
-        elif environ.get(variable):
-            found[key] = environ[variable]
+        if not value.isprintable():
+            raise StoreError(f"{variable}: should be one line")
+        if value:
+            found[key] = value
     return found
+
+
+def _is_endpoint(text: str) -> bool:
+    """Whether it is the URL of a store, and no more than that."""
+    try:
+        url = urlsplit(text)
+        _ = url.port  # ValueError for what is none
+    except ValueError:
+        return False
+    plain = not (url.username or url.password or url.query or url.fragment)
+    right = url.scheme in {"http", "https"} and url.hostname and " " not in text
+    return bool(right and plain)

@@ -113,9 +113,11 @@ class Media:
                     raise
                 await self._give_again(route, path, scope, send)
         except asyncio.CancelledError:
-            if not exchange.gone:
-                raise  # it is the server that ends
-            raise AbortedError("The client has gone.") from None
+            if exchange.gone:
+                raise AbortedError("The client has gone.") from None
+            if exchange.status:
+                raise
+            raise StorageError("The service is about to end.") from None
         finally:
             listener.stop()
 
@@ -249,7 +251,7 @@ class MediaViews:
         except (BadGatewayError, GatewayTimeoutError, TimeoutError):
             response.headers["X-Unavailable"] = "storage"
             return response
-        except ReelayError:
+        except (ReelayError, ChangedError):
             return response
         representation = source.representation
         source.close()

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from hashlib import md5
 
 import pytest
-from faulty_store import Fault, FaultyStore, faulty
+from boxes import FTYP, box, moov, table, track
+from faulty_store import Fault, FaultyStore, Request, faulty
 from object_store import Bucket, Swift
 from server import BLOCK, Server, content, serve, until
 from wire import Answer, ask, connect
@@ -154,22 +155,21 @@ def test_two_of_three_object_servers_may_go(film: Film) -> None:
 def test_what_goes_wrong_after_the_first_byte_ends_the_connection(film: Film, kind: str) -> None:
     outcome = {"truncate": "failed", "stall": "timeout"}[kind]
     before = film.outcomes(outcome)
-    film.store.faults = [Fault(kind, 200_000)]
+    film.store.faults = [Fault(kind, 0, when=lambda request: request.first >= BLOCK)]
     connection = connect(film.server.base)
-    connection.request("GET", f"/media/{film.name}", headers={"Range": f"bytes=0-{BLOCK - 1}"})
+    connection.request("GET", f"/download/{film.name}")
     answer = connection.getresponse()
-    assert answer.status == 206
-    assert answer.headers["Content-Length"] == str(BLOCK)
-    got = rest(answer)
+    assert answer.status == 200
+    assert answer.headers["Content-Length"] == str(SIZE)
+    assert rest(answer) == DATA[:BLOCK]
     connection.close()
-    assert got
-    assert got == DATA[: len(got)]
-    line = film.server.wait_for_log(path=f"/media/{film.name}", outcome="failed")
-    assert (line["status"], line["bytes"]) == (206, len(got))
-    assert film.outcomes(outcome) == before + 1
+    line = film.server.wait_for_log(path=f"/download/{film.name}", outcome="failed")
+    assert (line["status"], line["bytes"]) == (200, BLOCK)
+    # What was read ahead, or that and what was asked for when it had failed.
+    assert film.outcomes(outcome) - before in {1, 2}
     film.store.faults = []
     film.store.released.set()
-    assert film.get(0, BLOCK - 1).body == DATA[:BLOCK]
+    assert film.get(BLOCK, 2 * BLOCK - 1).body == DATA[BLOCK : 2 * BLOCK]
 
 
 def test_a_store_that_knows_no_conditions_mixes_nothing(film: Film) -> None:
@@ -214,3 +214,42 @@ def test_an_object_removed_is_found_no_more(film: Film) -> None:
     film.get(0, 9)
     film.bucket.delete(film.name)
     assert film.get(BLOCK, BLOCK + 9).status == 404
+
+
+def test_an_object_replaced_before_its_bytes_came_again_is_new(film: Film) -> None:
+    new = content(SIZE, 2)
+
+    def replaced(request: Request) -> bool:
+        if request.method == "GET":
+            film.replace(new)
+        return False
+
+    # What was to come again is of the old version, and the store has it no more.
+    film.store.faults = [Fault("truncate", 0, times=1), Fault("refuse", times=1, when=replaced)]
+    changed = film.outcomes("changed")
+    answer = film.get(0, 9)
+    assert (answer.status, answer.body) == (206, new[:10])
+    assert film.outcomes("changed") == changed + 1
+
+
+def test_a_film_replaced_before_its_index_was_read_is_new_at_once(film: Film) -> None:
+    def indexed(seed: int) -> bytes:
+        media = box(b"mdat", content(BLOCK, seed))
+        return FTYP + media + moov(track(table([len(FTYP) + 8])))
+
+    film = replace(film, name=film.name.replace(".ts", ".mp4"))
+    film.replace(indexed(1))
+    old = ask(film.server.base, f"/download/{film.name}", method="HEAD")
+    film.replace(indexed(2))
+    answer = ask(film.server.base, f"/media/{film.name}")
+    index = len(moov(track(table([0]))))
+    assert answer.status == 200
+    assert answer.body[len(FTYP) + index :] == indexed(2)[len(FTYP) : -index]
+    assert film.get(0, 9, old.headers["ETag"].strip('"') + "-f1").status == 410
+
+
+@pytest.mark.parametrize("length", [1025, 8200, 22_500])
+def test_a_name_longer_than_any_key_is_nothing_that_failed(film: Film, length: int) -> None:
+    failed = film.server.metric("reelay_store_requests_total")
+    assert replace(film, name="!" * (length - 3) + ".ts").get(0, 9).status == 404
+    assert film.server.metric("reelay_store_requests_total") == failed

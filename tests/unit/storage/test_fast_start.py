@@ -11,7 +11,7 @@ import pytest
 from boxes import FTYP, box, moov, table, track
 from server import content, write
 
-from service.errors import NotFoundError, StorageError
+from service.errors import ChangedError, NotFoundError, StorageError
 from service.protocol.conditions import Validators
 from service.protocol.ranges import Span
 from service.storage import at_once, fast_start, index, layout
@@ -221,7 +221,7 @@ async def test_a_file_that_is_replaced_between_two_looks_is_asked_for_again_late
             return source
 
     files = FastStart(Replacing(media))
-    with pytest.raises(StorageError, match="replaced"):
+    with pytest.raises(ChangedError, match="replaced"):
         await files.open("film.mp4", None)
 
 
@@ -239,7 +239,7 @@ async def test_a_file_that_changes_while_it_is_read_is_asked_for_again_later(
         patch.setattr(at_once, "_NO_WAIT", None)
         patch.setattr(os, "pread", changing)
         files = FastStart(storage)
-        with pytest.raises(StorageError, match="changed"):
+        with pytest.raises(ChangedError, match="changed"):
             await files.open("film.mp4", None)
     assert await given(files) == fast()
 

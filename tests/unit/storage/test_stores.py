@@ -1,3 +1,4 @@
+import os
 import sys
 from hashlib import sha256
 from pathlib import Path
@@ -75,9 +76,49 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         open_store("s3://bucket", {"AWS_SECRET_ACCESS_KEY_FILE": missing})
 
 
-def test_an_endpoint_that_is_no_url_is_named() -> None:
-    with pytest.raises(StoreError, match="AWS_ENDPOINT_URL='localhost:9000': should begin with"):
-        open_store("s3://bucket", {"AWS_ENDPOINT_URL": "localhost:9000"})
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "localhost:9000",
+        "http://",
+        "http:///",
+        "http://127.0.0.1:99999",
+        "http://no such",
+        "http://[::1",
+        "ftp://host",
+        "http://host/?k=x",
+        "http://host/#x",
+        "http://user:only-for-me@host",
+    ],
+)
+def test_an_endpoint_that_is_none_is_refused_without_telling_it(endpoint: str) -> None:
+    with pytest.raises(StoreError, match=r"^AWS_ENDPOINT_URL: should be http:") as told:
+        open_store("s3://bucket", {"AWS_ENDPOINT_URL": endpoint})
+    assert "only-for-me" not in str(told.value)
+
+
+@pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"])
+def test_a_value_of_two_lines_is_refused(variable: str) -> None:
+    with pytest.raises(StoreError, match=f"^{variable}: should be one line$"):
+        open_store("s3://bucket", {variable: "one\ntwo"})
+
+
+def test_what_is_empty_or_ends_a_line_is_as_if_it_were_not(
+    bucket: "Bucket", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put("film.mp4", b"film")
+    for name, value in bucket.environ().items():
+        monkeypatch.setenv(name, f"{value}\n")
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, "")
+    store = open_store(bucket.url, os.environ)
+    assert store.get("film.mp4").bytes() == b"film"
+
+
+def test_a_prefix_has_no_dots_to_go_by() -> None:
+    for url in ("s3://bucket/../x", "s3://bucket/a/."):
+        with pytest.raises(StoreError, match="should be a folder, or a bucket"):
+            open_store(url, {})
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
