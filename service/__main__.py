@@ -231,8 +231,10 @@ async def run(app: Quart, settings: Settings, listener: socket.socket) -> None:
 
 
 def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Leave out what Hypercorn says of a connection that the kernel cut: the exchange is logged."""
-    if not isinstance(context.get("exception"), OSError):
+    """Leave out what Hypercorn says of a connection that the kernel cut, or that was cut at the
+    end: the exchange is logged.
+    """
+    if not isinstance(context.get("exception"), (OSError, asyncio.CancelledError)):
         loop.default_exception_handler(context)
 
 

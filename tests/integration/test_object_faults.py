@@ -2,9 +2,12 @@
 
 import http.client
 import json
+import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import md5
+from pathlib import Path
 
 import pytest
 from boxes import FTYP, box, moov, table, track
@@ -253,3 +256,31 @@ def test_a_name_longer_than_any_key_is_nothing_that_failed(film: Film, length: i
     failed = film.server.metric("reelay_store_requests_total")
     assert replace(film, name="!" * (length - 3) + ".ts").get(0, 9).status == 404
     assert film.server.metric("reelay_store_requests_total") == failed
+
+
+def test_a_service_that_ends_while_the_store_says_nothing_tells_who_waits(
+    swift: Swift, tmp_path: Path
+) -> None:
+    bucket = swift.bucket()
+    bucket.put("film.ts", DATA)
+    with (
+        faulty(swift) as store,
+        ThreadPoolExecutor(1) as viewer,
+        serve(
+            tmp_path / "media",
+            MEDIA=bucket.url,
+            STORE_TIMEOUT="60",
+            DRAIN_TIMEOUT="2",
+            environ=bucket.environ(store.endpoint),
+        ) as server,
+    ):
+        store.faults = [Fault("hold")]
+        waiting = viewer.submit(ask, server.base, "/media/film.ts", {"Range": "bytes=0-9"})
+        until(lambda: store.got() or None, "the store is asked")
+        server.process.send_signal(signal.SIGTERM)
+        assert server.ended() == 0
+        answer = waiting.result()
+        store.released.set()
+        assert answer.status == 503  # the edge asks another replica
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert not [line for line in server.lines if '"level": "error"' in line]
