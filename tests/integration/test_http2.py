@@ -205,7 +205,8 @@ def test_what_is_malformed_is_nobodys_request(server: Server, name: str) -> None
         response = client.send(MALFORMED[name])
         client.wait(response)
         if client.closed:
-            assert [error for _, error in client.goaways][:1] == [PROTOCOL_ERROR]
+            # §5.4.1: it may not be received, where the client still sends when it is sent.
+            assert {error for _, error in client.goaways} <= {PROTOCOL_ERROR}
         else:
             assert response.reset == PROTOCOL_ERROR
     assert response.status == 0
