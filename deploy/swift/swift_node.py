@@ -22,13 +22,18 @@ from typing import Any
 POWER = 4
 """2**POWER parts: few, as there are few objects."""
 
-_STORAGE = """
+_ANY = """
+[filter:healthcheck]
+use = egg:swift#healthcheck
+
 [DEFAULT]
 bind_ip = {bind}
 bind_port = {port}
 workers = 0
 user = {user}
 swift_dir = {folder}
+"""
+_STORAGE = """
 devices = {devices}
 mount_check = false
 fallocate_reserve = 1%
@@ -38,18 +43,8 @@ pipeline = healthcheck {kind}-server
 
 [app:{kind}-server]
 use = egg:swift#{kind}
-
-[filter:healthcheck]
-use = egg:swift#healthcheck
 """
 _PROXY = """
-[DEFAULT]
-bind_ip = {bind}
-bind_port = {port}
-workers = 0
-user = {user}
-swift_dir = {folder}
-
 [pipeline:main]
 pipeline = catch_errors gatekeeper healthcheck s3api tempauth slo proxy-server
 
@@ -69,9 +64,6 @@ use = egg:swift#catch_errors
 use = egg:swift#gatekeeper
 # Who writes an object may say when it was written.
 shunt_inbound_x_timestamp = false
-
-[filter:healthcheck]
-use = egg:swift#healthcheck
 
 [filter:s3api]
 use = egg:swift#s3api
@@ -155,20 +147,17 @@ def use(folder: Path) -> None:
 
 def configured(store: Store, name: str, folder: Path) -> str:
     """Give a process's configuration."""
-    shared = {
-        "bind": store.bind,
-        "port": store.nodes[name][1],
-        "user": getpass.getuser(),
-        "folder": folder,
-    }
+    of_any = _ANY.format(
+        bind=store.bind, port=store.nodes[name][1], user=getpass.getuser(), folder=folder
+    )
     if name != "proxy":
-        return _STORAGE.format(**shared, devices=store.devices, kind=kind_of(name))
+        return of_any + _STORAGE.format(devices=store.devices, kind=kind_of(name))
     account, colon, user = store.access_key.partition(":")
     if not (account and colon and user) or "_" in store.access_key:
         sys.exit("The access key must be ACCOUNT:NAME, without underscores.")
     if not store.secret_key or len(store.secret_key.split()) > 1:
         sys.exit("The secret key must be one word.")
-    return _PROXY.format(**shared, account=account, name=user, secret_key=store.secret_key)
+    return of_any + _PROXY.format(account=account, name=user, secret_key=store.secret_key)
 
 
 def build_rings(store: Store, folder: Path) -> None:

@@ -24,7 +24,6 @@ _PAGE = 1000
 
 _REPLACED = "the object was replaced"
 
-
 # How the client of a store says it, besides status 416.
 _BEHIND_END = "StartTooLarge"
 

@@ -133,7 +133,6 @@ class Requests:
             self._outcomes.labels("get", "left").inc()  # nobody wants the rest
             raise
         except Exception as error:
-            self._pace.forget()
             found = _judge(error, None)
             raise self._tell("get", version.path, *found) from error
         if held:
@@ -180,9 +179,10 @@ class Requests:
     def _tell(
         self, request: str, path: str, outcome: str, error: Exception, detail: str
     ) -> Exception:
-        """Count and log it; give what the client is told."""
+        """Count and log it, and learn of it; give what the client is told."""
         self._outcomes.labels(request, outcome).inc()
         if outcome not in {"missing", "changed"}:
+            self._pace.forget()
             _log.warning(
                 "the object store failed", request=request, path=path, cause=outcome, detail=detail
             )

@@ -30,7 +30,7 @@ _RECENT = 1.0
 # The same for who names another version: another replica may have seen a newer one.
 _RECENT_FOR_OTHERS = 0.05
 
-# Bytes of an object's name: no store allows more (S3, "Object key names"). Its client would fail.
+# Bytes of a key: no store allows more (S3, "Object key names"), and its client would fail.
 _LONGEST_KEY = 1024
 
 # Objects that are remembered: some 500 bytes each.
@@ -80,6 +80,8 @@ class ObjectStorage:
         """Take a store's client. `block` is the length of a block, and `most` that of all that are
         held, in bytes; `timeout` what the store may take, in seconds.
         """
+        prefix = getattr(store, "prefix", None)  # not all kinds of store have one
+        self._longest = _LONGEST_KEY - (len(f"{prefix}/".encode()) if prefix else 0)
         self._requests = Requests(store, timeout, metrics)
         self.blocks = Blocks(self._requests.fetch, block, most, metrics)
         self._known: OrderedDict[str, tuple[Version, float]] = OrderedDict()
@@ -98,7 +100,7 @@ class ObjectStorage:
         if content_type is None:
             raise NotFoundError("There is no such file.")
         split_path(path)
-        if len(path.encode()) > _LONGEST_KEY:
+        if len(path.encode()) > self._longest:
             raise NotFoundError("There is no such file.")
         version, at = self._known.get(path, (None, 0.0))
         age = time.monotonic() - at

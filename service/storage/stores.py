@@ -93,9 +93,7 @@ def open_store(url: str, environ: Mapping[str, str], *, timeout: float = TIMEOUT
         from obstore.exceptions import BaseError  # noqa: PLC0415 # an extra, which may be missing
         from obstore.store import from_url  # noqa: PLC0415
     except ImportError as error:
-        raise StoreError(
-            f"{url!r}: needs the extra `objects`: pip install 'reelay[objects]'"
-        ) from error
+        raise StoreError(f"{url!r}: needs the extra `objects`: pip install '.[objects]'") from error
     config = _config(url.partition(":")[0], environ)
     endpoint = config.get("endpoint", "https://aws")
     if not _is_endpoint(endpoint):  # which may hold a password, and so is not told

@@ -58,6 +58,23 @@ def test_every_replica_gives_the_same_revision_and_bytes(store: Stack) -> None:
     assert answer.headers["ETag"] in told.pop()
 
 
+def test_the_proxy_alone_speaks_to_the_storage_nodes(store: Stack) -> None:
+    source = (
+        "import socket\n"
+        "def there(name):\n"
+        "    try: socket.create_connection((f'swift-{name}', 8080), 5).close()\n"
+        "    except OSError: return False\n"
+        "    return True\n"
+        "print(*filter(there, ('proxy', 'account', 'container', 'object1')))\n"
+    )
+    for asking, reached in {
+        "service": "proxy",
+        "swift-proxy": "proxy account container object1",
+    }.items():
+        told = store.compose("exec", "--no-TTY", asking, "python", "-c", source)
+        assert told.split() == reached.split()
+
+
 def test_a_film_plays_and_is_sought_through(viewer: Page) -> None:
     start(viewer, NAMES[0])
     for second in (45, 15, 30):

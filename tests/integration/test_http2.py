@@ -202,11 +202,13 @@ MALFORMED: dict[str, list[Header]] = {
 def test_what_is_malformed_is_nobodys_request(server: Server, name: str) -> None:
     """RFC 9113 §8.1.1: an error of the stream, which may be taken for one of the connection."""
     with Client(server.base) as client:
+        # What the client still sent when the server closes, such as that it has the settings, would
+        # have the kernel throw away what the client has not read yet: §5.4.1.
+        client.wait(client.get("/healthz"))
         response = client.send(MALFORMED[name])
         client.wait(response)
         if client.closed:
-            # §5.4.1: it may not be received, where the client still sends when it is sent.
-            assert {error for _, error in client.goaways} <= {PROTOCOL_ERROR}
+            assert [error for _, error in client.goaways][:1] == [PROTOCOL_ERROR]
         else:
             assert response.reset == PROTOCOL_ERROR
     assert response.status == 0

@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,22 @@ async def test_one_works_it_out_for_all_who_ask_at_once_and_later(storage: Stora
     await asyncio.gather(*(given(files, "fast.mp4") for _ in range(50)))
     await given(files, "fast.mp4")
     assert storage.opened == 52 + 50 + 1 + 1
+
+
+async def test_threads_that_all_wait_for_something_else_hold_up_no_index(
+    media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast_start, "_SHORT", 100)  # in a thread
+    go_on = threading.Event()
+    with ThreadPoolExecutor(1) as others:
+        asyncio.get_running_loop().set_default_executor(others)
+        waiting = asyncio.create_task(asyncio.to_thread(go_on.wait))
+        try:
+            async with asyncio.timeout(30):
+                assert await given(FastStart(LocalStorage(media))) == fast()
+        finally:
+            go_on.set()
+        assert await waiting
 
 
 async def test_who_leaves_takes_nothing_from_those_who_wait(

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from boxes import FTYP, box, moov, table, track
 from faulty_store import Fault, FaultyStore, faulty
-from object_store import Bucket
+from object_store import Bucket, Swift
 from server import content
 
 from service.errors import ChangedError, GatewayTimeoutError, NotFoundError
@@ -146,6 +146,22 @@ async def test_a_store_that_says_nothing_of_an_object_is_late(
     with pytest.raises(GatewayTimeoutError):
         await storage.open("film.mp4")
     seen.released.set()
+
+
+async def test_a_name_that_makes_a_key_too_long_is_nobodys(swift: Swift, seen: FaultyStore) -> None:
+    bucket = swift.bucket("films/of/mine")
+    storage = ObjectStorage(
+        open_store(bucket.url, bucket.environ(seen.endpoint)),
+        block=BLOCK,
+        most=0,
+        timeout=30,
+        metrics=Metrics(),
+    )
+    longest = 1024 - len("films/of/mine/")  # bytes; the last of these takes two
+    for name, asked in (("a" * (longest - 3), 1), ("ä" + "a" * (longest - 4), 1)):
+        with pytest.raises(NotFoundError):
+            await storage.open(f"{name}.ts")
+        assert len(seen.got("HEAD")) == asked
 
 
 def test_a_key_that_is_no_path_hides_its_own_folder_alone(
