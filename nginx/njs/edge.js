@@ -88,20 +88,33 @@ function plan(r, revision) {
     const conditional = headers['If-Range'] !== undefined;
     if (conditional && headers['If-Range'] !== `"${revision}"`) return null;
     const range = headers['Range'];
-    if (range === undefined) return { location: '@cut', span: '', long: true };
+    if (range === undefined) return { location: '@cut', span: '', cutter: cutterOf(r, revision, 0, '') };
     const match = RANGE.exec(range);
     if (match === null) return null;
     const first = Number(match[1]), open = match[2] === '';
     if (!open && Number(match[2]) < first) return null;
-    if (r.uri.startsWith('/download/')) return { location: '@cut', span: range, long: true };
+    if (r.uri.startsWith('/download/')) {
+        return { location: '@cut', span: range, cutter: cutterOf(r, revision, first, match[2]) };
+    }
     const size = Number(r.variables.block_size), begin = Math.floor(first / size) * size;
     const end = begin + size - 1;
     const last = open ? end : Math.min(Number(match[2]), end);
     const span = `bytes=${first}-${last}`;
     if (first === begin && last === end) return { location: '@block', span, block: span };
-    if (span !== range || conditional) return { location: '@cut', span };
+    if (span !== range || conditional) return { location: '@cut', span, cutter: 'cutter' };
     // The range as it came needs no cap, and nginx understands it as it is.
     return { location: '@piece', span, block: `bytes=${begin}-${end}` };
+}
+
+// The inner server that gives a span: the cutter for one block, else the first joiner that has not too
+// much to ask for. A revision begins with the size, in hexadecimal digits; players' layout may be
+// longer, so that this is an estimate.
+function cutterOf(r, revision, first, last) {
+    const v = r.variables, size = Number(v.block_size);
+    const end = Math.min(last === '' ? Infinity : Number(last) + 1, parseInt(revision, 16));
+    if (end - first <= size && Math.floor(first / size) === Math.floor((end - 1) / size)) return 'cutter';
+    if (end - first <= Number(v.run_size)) return 'joiner1';
+    return end - first <= Number(v.long_run_size) ? 'joiner2' : 'joiner3';
 }
 
 // Where a request for bytes goes: the service, or one of the three ways to answer from blocks.
@@ -137,12 +150,14 @@ function send(r, path, revision, pin) {
         // A header that cannot even be read as text here: the service's.
     }
     // Of several blocks, which would be cut off at the first one that the disk has no room for.
-    if (answer !== null && answer.long && ngx.shared.flights.has(DISK_FULL)) answer = null;
+    const long = answer !== null && (answer.cutter || '').startsWith('joiner');
+    if (long && ngx.shared.flights.has(DISK_FULL)) answer = null;
     if (answer !== null) {
         v.target = `${path}?v=${revision}`;
         v.span = answer.span;
+        v.cutter = answer.cutter || '';
         v.pin = pin ? '1' : '';
-        // What is cut asks for its blocks in the inner server, one after another: keepingSlice.
+        // What is cut asks for its blocks in the inner servers: keepingPart.
         if (answer.block && v.edges) lookFor(v, `/media${v.target}|${answer.block}`);
     }
     r.internalRedirect(answer === null ? '@service' : answer.location);
@@ -174,11 +189,26 @@ function lookFor(v, name) {
     v.keeping = v.lender ? 'borrowed' : 'blocks';
 }
 
-// The cache to look into for a slice of what is cut.
-function keepingSlice(r) {
+// The cache to look into for the block that the cutter or the reader is to give.
+function keepingPart(r) {
     const v = r.variables;
-    lookFor(v, `${v.request_uri}|${v.slice_range}`);
+    lookFor(v, `${v.request_uri}|${v.slice_range || r.headersIn['Range']}`);
     return v.keeping;
+}
+
+// Whether a part of the answer that this request belongs to broke off.
+function answerIsBroken(r) {
+    return ngx.shared.broken.has(r.variables.exchange_id) ? '1' : '';
+}
+
+// Remembers a part that was not sent whole, at its end. Returns an empty string.
+function notePart(r) {
+    const v = r.variables, length = v.sent_http_content_length;
+    const begun = v.status === '200' || v.status === '206';
+    if (begun && (v.request_completion !== 'OK' || v.body_bytes_sent !== length)) {
+        ngx.shared.broken.set(v.exchange_id, 'yes');
+    }
+    return '';
 }
 
 // Looks which of the other edges are there: one that is not must not be waited for.
@@ -363,4 +393,6 @@ async function metrics(r) {
     ].join('\n'));
 }
 
-export default { asAsked, dispatch, fill, keepingSlice, lookAtOthers, metrics, write };
+export default {
+    answerIsBroken, asAsked, dispatch, fill, keepingPart, lookAtOthers, metrics, notePart, write,
+};

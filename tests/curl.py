@@ -1,0 +1,74 @@
+"""curl as the edge's image has it: new enough for HTTP/3, whatever this machine has."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from stack import Stack, missing
+
+VERSIONS = {"1.1": "--http1.1", "2": "--http2", "3": "--http3-only"}
+
+
+@dataclass(frozen=True)
+class Said:
+    """What curl prints of one answer."""
+
+    version: str
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Curl:
+    """curl, in a container on a network of the engine's."""
+
+    def __init__(self, stack: Stack, network: str, base: str) -> None:
+        # In a folder that the image's user may write to.
+        options = ["--rm", "--network", network, "--workdir", "/var/cache/nginx"]
+        self.name = docker(
+            "run", "--detach", *options, "--entrypoint", "sleep", f"{stack.project}-nginx", "3600"
+        ).decode().strip()  # fmt: skip
+        self.base = base
+
+    def has_http3(self) -> bool:
+        return b"HTTP3" in self("--version")
+
+    def __call__(self, *words: str) -> bytes:
+        return docker("exec", self.name, "curl", *words)
+
+    def shell(self, script: str) -> str:
+        """Run a script there; return what it prints."""
+        return docker("exec", self.name, "sh", "-c", script).decode()
+
+    def get(self, version: str, target: str, headers: dict[str, str]) -> Said:
+        named = [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
+        told = self("--silent", "--show-error", "--insecure", "--include", "--max-time", "60",
+                    VERSIONS[version], *named, self.base + target)  # fmt: skip
+        head, _, body = told.partition(b"\r\n\r\n")
+        first, *lines = head.decode().split("\r\n")
+        spoken, status = first.split()[:2]
+        fields = {name.lower(): value.strip() for name, _, value in
+                  (line.partition(":") for line in lines)}  # fmt: skip
+        return Said(spoken, int(status), fields, body)
+
+    def remove(self) -> None:
+        docker("rm", "--force", self.name)
+
+
+def docker(*words: str) -> bytes:
+    done = subprocess.run(["docker", *words], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+@contextmanager
+def curl_container(stack: Stack) -> Iterator[Curl]:
+    """Run a container with curl on the stack's own network, where the edge is `nginx`."""
+    client = Curl(stack, f"{stack.project}_default", "https://nginx:8443")
+    try:
+        if not client.has_http3():
+            missing("needs a curl with HTTP/3 in the edge's image: `curl --version` has no HTTP3")
+        yield client
+    finally:
+        client.remove()

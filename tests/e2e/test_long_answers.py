@@ -1,0 +1,172 @@
+"""What one answer costs the edge grows neither with its length nor with how slow its client is."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from curl import VERSIONS, Curl, curl_container
+from server import content, write
+from stack import Stack, running
+from wire import Answer, ask
+
+pytestmark = pytest.mark.stack
+
+BLOCK = 64 * 1024  # the smallest that may be set: an answer has as many parts as it can have
+RUN = 48 * BLOCK  # what the second joiner asks for at a time, and
+LONG_RUN = 48 * RUN  # the third: nginx/docker-entrypoint.d/10-settings.envsh
+SIZE = LONG_RUN + 2 * RUN + 3 * BLOCK + 4321
+DATA = content(SIZE, 5)
+
+MIB = 2**20
+MAX_MEMORY = 64 * MIB  # bytes, of all answers at once
+MAX_DESCRIPTORS = 16  # of one answer
+SLOW_CLIENTS = 50
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    media = tmp_path_factory.mktemp("long-answers") / "media"
+    write(media, "runs.mp4", DATA)
+    sparse(media, "long.mp4", 3200 * BLOCK)
+    for version in VERSIONS:
+        sparse(media, f"slow-{version}.mp4", 10 * 2**30)
+    with running(media, MAX_PARTIAL_SIZE=str(BLOCK)) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def curl(stack: Stack) -> Iterator[Curl]:
+    with curl_container(stack) as client:
+        yield client
+
+
+def sparse(folder: Path, name: str, size: int) -> None:
+    """Write a file of zeros that takes no room on the disk."""
+    file = write(folder, name, b"")
+    subprocess.run(["truncate", f"--size={size}", file], check=True)
+    subprocess.run(["touch", "--date=1 hour ago", file], check=True)
+
+
+def usage(stack: Stack) -> tuple[int, int]:
+    """Return the bytes of memory that belong to nginx's processes alone, and how many descriptors
+    they have open.
+    """
+    script = """
+        for process in /proc/[0-9]*; do
+            [ "$(cat $process/comm 2>/dev/null)" = nginx ] || continue
+            awk '/^RssAnon/ { print $2 }' $process/status
+            ls $process/fd | wc -l
+        done"""
+    numbers = [int(word) for word in stack.run("nginx", "sh", "-c", script).split()]
+    return sum(numbers[::2]) * 1024, sum(numbers[1::2])
+
+
+def growth(stack: Stack, work: Callable[[], object]) -> tuple[int, int]:
+    """Return by how much the usage was higher, at the most, while `work` ran than before it."""
+    before = usage(stack)
+    seen = [before]
+    with ThreadPoolExecutor(1) as threads:
+        under_way = threads.submit(work)
+        while not under_way.done():
+            seen.append(usage(stack))
+        under_way.result()
+    memory, descriptors = (max(column) for column in zip(*seen, strict=True))
+    return memory - before[0], descriptors - before[1]
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        (0, SIZE - 1),
+        (0, RUN - 1),
+        (1, RUN),
+        (RUN - 1, RUN),
+        (BLOCK - 1, 2 * RUN),
+        (RUN, 2 * RUN - 1),
+        (LONG_RUN - 1, LONG_RUN),
+        (LONG_RUN - RUN - 5, LONG_RUN + RUN + 5),
+        (7, SIZE - 1),
+        (SIZE - 1, SIZE + 5),
+    ],
+)
+def test_a_range_of_many_runs_is_exact(stack: Stack, first: int, last: int) -> None:
+    answer = ask(stack.base, "/download/runs.mp4", {"Range": f"bytes={first}-{last}"})
+    end = min(last, SIZE - 1)
+    assert (answer.status, answer.span()) == (206, (first, end))
+    assert answer.body == DATA[first : end + 1]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("route", ["media", "download"])
+def test_a_whole_file_of_many_runs_is_exact(curl: Curl, route: str, version: str) -> None:
+    answer = curl.get(version, f"/{route}/runs.mp4", {})
+    assert (answer.status, answer.headers["content-length"]) == (200, str(SIZE))
+    assert answer.body == DATA
+
+
+@pytest.mark.parametrize("temperature", ["cold", "warm"])
+def test_a_long_answer_takes_no_more_memory_than_a_short_one(
+    stack: Stack, temperature: str
+) -> None:
+    answers: list[Answer] = []
+    memory, descriptors = growth(
+        stack, lambda: answers.append(ask(stack.base, "/download/long.mp4"))
+    )
+    assert answers[0].body == bytes(3200 * BLOCK)
+    assert answers[0].headers["X-Cache"] == {"cold": "MISS", "warm": "HIT"}[temperature]
+    assert memory <= MAX_MEMORY / 4  # one request a block would take more than this
+    assert descriptors <= MAX_DESCRIPTORS
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("route", ["download", "media"])  # the second one finds a warm cache
+def test_slow_clients_of_long_answers_hold_little(
+    stack: Stack, curl: Curl, route: str, version: str
+) -> None:
+    command = (
+        f"curl --silent --insecure {VERSIONS[version]} --limit-rate 64k --max-time 4"
+        f" --output /dev/null --write-out '%{{http_code}} %{{size_download}}\\n'"
+        f" {curl.base}/{route}/slow-{version}.mp4"
+    )
+    crowd = f"for client in $(seq {SLOW_CLIENTS}); do {command} & done; wait"
+    told: list[str] = []
+    memory, descriptors = growth(
+        stack, lambda: told.extend(curl.shell(crowd).splitlines())
+    )
+    answers = [line.split() for line in told]
+    assert len(answers) == SLOW_CLIENTS
+    assert all(status == "200" and int(length) for status, length in answers)
+    assert memory <= MAX_MEMORY
+    assert descriptors <= SLOW_CLIENTS * MAX_DESCRIPTORS
+
+
+@pytest.mark.parametrize("run", [0, 1, 2])
+@pytest.mark.parametrize("version", ["1.1", "2"])
+def test_an_answer_whose_run_breaks_off_ends_there(
+    stack: Stack, version: str, run: int, tmp_path: Path
+) -> None:
+    """Some blocks of a replaced file are cached, and others are not: those after a gap must not
+    follow those before it.
+    """
+    name, blocks = f"replaced-{version}-{run}.mp4", 4 * 48
+    gap = range(48 * run + 10, 48 * (run + 1))
+    old = content(blocks * BLOCK, 6)
+    write(stack.media, name, old)
+    revision = ask(stack.base, f"/media/{name}", {"Range": "bytes=0-0"}).headers["ETag"].strip('"')
+    url = f"/download/{name}?v={revision}"
+    for block in range(blocks):
+        if block not in gap:
+            span = f"bytes={block * BLOCK}-{(block + 1) * BLOCK - 1}"
+            assert ask(stack.base, url, {"Range": span}).status == 206
+    write(stack.media, name, content(blocks * BLOCK, 7), age=1800)
+    output = tmp_path / "output"
+    done = subprocess.run(
+        ["curl", "--silent", "--insecure", VERSIONS[version], "--max-time", "60",
+         "--output", output, stack.base + url], check=False,
+    )  # fmt: skip
+    assert done.returncode in {18, 92}  # curl(1): a partial file; a stream error in HTTP/2
+    received = output.read_bytes()
+    assert received == old[: len(received)]
+    assert len(received) <= gap.start * BLOCK
