@@ -132,9 +132,7 @@ def test_slow_clients_of_long_answers_hold_little(
     )
     crowd = f"for client in $(seq {SLOW_CLIENTS}); do {command} & done; wait"
     told: list[str] = []
-    memory, descriptors = growth(
-        stack, lambda: told.extend(curl.shell(crowd).splitlines())
-    )
+    memory, descriptors = growth(stack, lambda: told.extend(curl.shell(crowd).splitlines()))
     answers = [line.split() for line in told]
     assert len(answers) == SLOW_CLIENTS
     assert all(status == "200" and int(length) for status, length in answers)
