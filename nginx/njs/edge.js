@@ -36,6 +36,13 @@ const MOST_CUT_SHORT = 4;
 // The name under which the flights' zone knows that no block can be written at all: the disk is full.
 const DISK_FULL = 'full';
 
+// What one address may have brought into the cache and not take: so many blocks at once, and then one
+// of a hundred requests that it may make (REELAY_REQUESTS_PER_CLIENT), by default one block a second.
+// A viewer who seeks leaves up to one block behind each time. One who asked for a byte of each block
+// had the edge write 4 MiB for each, and everybody else's blocks leave the cache for it.
+const MAX_BLOCKS_LEFT = 64;
+const REQUESTS_A_BLOCK_LEFT = 100;
+
 function sleep(milliseconds) {
     return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
@@ -88,22 +95,24 @@ function plan(r, revision) {
     const conditional = headers['If-Range'] !== undefined;
     if (conditional && headers['If-Range'] !== `"${revision}"`) return null;
     const range = headers['Range'];
-    if (range === undefined) return { location: '@cut', span: '', cutter: cutterOf(r, revision, 0, '') };
+    if (range === undefined) {
+        return { location: '@cut', span: '', begin: 0, cutter: cutterOf(r, revision, 0, '') };
+    }
     const match = RANGE.exec(range);
     if (match === null) return null;
     const first = Number(match[1]), open = match[2] === '';
     if (!open && Number(match[2]) < first) return null;
-    if (r.uri.startsWith('/download/')) {
-        return { location: '@cut', span: range, cutter: cutterOf(r, revision, first, match[2]) };
-    }
     const size = Number(r.variables.block_size), begin = Math.floor(first / size) * size;
+    if (r.uri.startsWith('/download/')) {
+        return { location: '@cut', span: range, begin, cutter: cutterOf(r, revision, first, match[2]) };
+    }
     const end = begin + size - 1;
     const last = open ? end : Math.min(Number(match[2]), end);
     const span = `bytes=${first}-${last}`;
-    if (first === begin && last === end) return { location: '@block', span, block: span };
-    if (span !== range || conditional) return { location: '@cut', span, cutter: 'cutter' };
+    if (first === begin && last === end) return { location: '@block', span, begin, block: span };
+    if (span !== range || conditional) return { location: '@cut', span, begin, cutter: 'cutter' };
     // The range as it came needs no cap, and nginx understands it as it is.
-    return { location: '@piece', span, block: `bytes=${begin}-${end}` };
+    return { location: '@piece', span, begin, block: `bytes=${begin}-${end}` };
 }
 
 // The inner server that gives a span: the cutter for one block, else the first joiner that has not too
@@ -156,9 +165,18 @@ function send(r, path, revision, pin) {
         v.target = `${path}?v=${revision}`;
         v.span = answer.span;
         v.cutter = answer.cutter || '';
+        // A joiner's parts are counted from the answer's first block, or it would fetch those before it.
+        if (long && answer.begin) {
+            v.base = String(answer.begin);
+            v.span = shifted(answer.span, -answer.begin);
+        }
         v.pin = pin ? '1' : '';
         // What is cut asks for its blocks in the inner servers: keepingPart.
         if (answer.block && v.edges) lookFor(v, `/media${v.target}|${answer.block}`);
+        if (v.fills_of) {
+            const length = Math.min(Number(v.block_size), parseInt(revision, 16) - answer.begin);
+            v.fill_charge = `${v.fills_of} ${answer.begin} ${length}`;
+        }
     }
     r.internalRedirect(answer === null ? '@service' : answer.location);
 }
@@ -192,8 +210,27 @@ function lookFor(v, name) {
 // The cache to look into for the block that the cutter or the reader is to give.
 function keepingPart(r) {
     const v = r.variables;
-    lookFor(v, `${v.request_uri}|${v.slice_range || r.headersIn['Range']}`);
+    lookFor(v, `${v.request_uri}|${v.slice_range || v.block_range}`);
     return v.keeping;
+}
+
+// A range, or a content range, counted from elsewhere: with all its positions moved by so many bytes.
+function shifted(text, by) {
+    return text.replace(/\d+/g, (position) => String(Number(position) + by));
+}
+
+// What the reader is asked for and answers, where it is not counted from the beginning of the file.
+function blockRange(r) {
+    return shifted(r.headersIn['Range'], Number(r.headersIn['X-Base']));
+}
+
+function contentRangeFromBase(r) {
+    return shifted(r.variables.upstream_http_content_range || '', -Number(r.headersIn['X-Base']));
+}
+
+// What the viewer is told of it again.
+function contentRangeOfFile(r) {
+    return shifted(r.variables.upstream_http_content_range || '', Number(r.variables.base));
 }
 
 // Whether a part of the answer that this request belongs to broke off.
@@ -207,6 +244,39 @@ function notePart(r) {
     const begun = v.status === '200' || v.status === '206';
     if (begun && (v.request_completion !== 'OK' || v.body_bytes_sent !== length)) {
         ngx.shared.broken.set(v.exchange_id, 'yes');
+    }
+    return '';
+}
+
+// Whom a block is charged to that is brought in for this answer, where it begins, and how many
+// milliseconds it takes until as many bytes are allowed again; null where there is no limit.
+function fillCharge(v, text) {
+    const parts = text.split(' ');
+    if (parts.length !== 3) return null;
+    const interval = 1000 * REQUESTS_A_BLOCK_LEFT / Number(v.client_rate);
+    return {
+        client: parts[0], begin: parts[1], length: Number(parts[2]),
+        perByte: interval / Number(v.block_size), most: MAX_BLOCKS_LEFT * interval,
+    };
+}
+
+// Whether a block may be brought in for the viewer of this request; it is then charged. Only the first
+// block of an answer is: an answer of several blocks is sent as fast as its viewer takes it. What is
+// kept of an address is the time at which all that it left would be allowed (GCRA, ITU-T I.371).
+function mayFill(r) {
+    const charge = fillCharge(r.variables, r.headersIn['X-Fill-Charge'] || '');
+    if (charge === null || !r.headersIn['Range'].startsWith(`bytes=${charge.begin}-`)) return true;
+    const now = Date.now(), due = Math.max(ngx.shared.left.get(charge.client) || 0, now);
+    if (due - now > charge.most) return false;
+    ngx.shared.left.set(charge.client, due + charge.length * charge.perByte);
+    return true;
+}
+
+// Takes back, at the end of an answer, what its viewer took of the block. Returns an empty string.
+function noteTaken(r) {
+    const v = r.variables, charge = fillCharge(v, v.fill_charge), left = ngx.shared.left;
+    if (charge !== null && left.has(charge.client)) {
+        left.incr(charge.client, -Math.min(Number(v.body_bytes_sent), charge.length) * charge.perByte);
     }
     return '';
 }
@@ -267,7 +337,7 @@ async function fill(r) {
     v.lender = r.headersIn['X-Lender'] || '';
     v.keeping = v.lender ? 'borrowed' : 'blocks';
     const key = `${v.keeping} ${v.request_uri}|${r.headersIn['Range']}`;
-    let cutShort = 0, incomplete = 0, queued = false;
+    let cutShort = 0, incomplete = 0, queued = false, charged = false;
     for (let tries = 0; ;) {
         const waited = Date.now() - started;
         const state = flights.get(key);
@@ -287,6 +357,11 @@ async function fill(r) {
             await sleep(Math.min(20 + waited / 10, 500));
             continue;
         }
+        if (!charged && !mayFill(r)) {
+            flights.delete(key);
+            break;
+        }
+        charged = true;
         const reply = await r.subrequest('/_fetch', { method: 'HEAD' });
         flights.delete(key);
         const status = reply.headersOut['X-Status'];
@@ -394,5 +469,6 @@ async function metrics(r) {
 }
 
 export default {
-    answerIsBroken, asAsked, dispatch, fill, keepingPart, lookAtOthers, metrics, notePart, write,
+    answerIsBroken, asAsked, blockRange, contentRangeFromBase, contentRangeOfFile, dispatch, fill, keepingPart, lookAtOthers, metrics, notePart, noteTaken,
+    write,
 };

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from curl import VERSIONS, Curl, curl_container
+from fetched import Fetched
 from server import content, write
 from stack import Stack, running
 from wire import Answer, ask
@@ -96,6 +97,18 @@ def test_a_range_of_many_runs_is_exact(stack: Stack, first: int, last: int) -> N
     end = min(last, SIZE - 1)
     assert (answer.status, answer.span()) == (206, (first, end))
     assert answer.body == DATA[first : end + 1]
+
+
+def test_a_download_that_is_resumed_fetches_no_block_before(stack: Stack) -> None:
+    """However long it is: here it begins in the last block but one of a long run."""
+    data = content(LONG_RUN + 2 * BLOCK, 8)
+    write(stack.media, "resumed.mp4", data)
+    fetched = Fetched(stack)
+    first = LONG_RUN - 2 * BLOCK + 5
+    answer = ask(stack.base, "/download/resumed.mp4", {"Range": f"bytes={first}-"})
+    assert (answer.status, answer.span()) == (206, (first, len(data) - 1))
+    assert answer.body == data[first:]
+    assert fetched.media_requests == 4
 
 
 @pytest.mark.parametrize("version", VERSIONS)

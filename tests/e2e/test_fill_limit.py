@@ -1,0 +1,125 @@
+"""What one address may have brought into the cache without taking it, and that others go on."""
+
+import ipaddress
+import itertools
+import math
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from server import BLOCK, content, write
+from stack import Stack, running
+from wire import TRUSTING, Answer, ask
+
+pytestmark = pytest.mark.stack
+
+MAX_BLOCKS_LEFT = 64  # nginx/njs/edge.js
+BLOCKS = 160
+REQUESTS_PER_CLIENT = 100  # the default; one block a second may then be left on top
+
+DATA = content(BLOCKS * BLOCK, 9)
+LAST_BLOCK = (BLOCKS - 1) * BLOCK  # where it begins
+
+_addresses = map(str, ipaddress.ip_network("203.0.113.0/24").hosts())  # RFC 5737: documentation
+_names = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Run a stack with the default limits, which believes this machine about who asks."""
+    media = tmp_path_factory.mktemp("fills") / "media"
+    media.mkdir()
+    with running(media, REQUESTS_PER_CLIENT=str(REQUESTS_PER_CLIENT)) as stack:
+        stack.configure(TRUSTED_PROXIES=stack.gateway)
+        yield stack
+
+
+@pytest.fixture
+def film(stack: Stack) -> str:
+    """Return the name of a file that no cache knows."""
+    name = f"film-{next(_names)}.mp4"
+    write(stack.media, name, DATA)
+    return name
+
+
+def fills(stack: Stack) -> int:
+    """Return how many blocks the edge has brought in."""
+    text = ask(stack.operator, "/edge/metrics").body.decode()
+    series = 'reelay_edge_blocks_total{source="service"} '
+    (line,) = (line for line in text.splitlines() if line.startswith(series))
+    return int(line.removeprefix(series))
+
+
+@contextmanager
+def few_fills(stack: Stack, taken: float = 0) -> Iterator[None]:
+    """Check that the edge brings in no more blocks than one address may leave, of which it takes
+    the part `taken` of each.
+    """
+    before, began = fills(stack), time.monotonic()
+    yield
+    seconds = math.ceil(time.monotonic() - began)
+    assert fills(stack) - before <= (MAX_BLOCKS_LEFT + 1 + seconds) / (1 - taken)
+
+
+def get(stack: Stack, client: str, target: str, span: str) -> Answer:
+    return ask(stack.base, target, {"Range": f"bytes={span}", "X-Forwarded-For": client})
+
+
+@pytest.mark.parametrize("route", ["media", "download"])
+def test_bytes_of_many_blocks_do_not_bring_them_all_in(stack: Stack, film: str, route: str) -> None:
+    client = next(_addresses)
+    told = []
+    with few_fills(stack):
+        for block in range(BLOCKS):
+            first = block * BLOCK + 7
+            answer = get(stack, client, f"/{route}/{film}", f"{first}-{first}")
+            assert (answer.status, answer.body) == (206, DATA[first : first + 1])
+            told.append(answer.headers["X-Cache"])
+    assert told[:MAX_BLOCKS_LEFT] == ["MISS"] * MAX_BLOCKS_LEFT
+    assert told[-1] == "BYPASS"
+    # Nobody else pays for it, and what is cached is there for all.
+    other = next(_addresses)
+    assert get(stack, other, f"/{route}/{film}", f"{LAST_BLOCK}-").headers["X-Cache"] == "MISS"
+    assert get(stack, client, f"/{route}/{film}", f"{LAST_BLOCK}-").headers["X-Cache"] == "HIT"
+    # An answer of several blocks is whole, wherever its first block comes from.
+    first = (BLOCKS - 3) * BLOCK + 5
+    answer = get(stack, client, f"/download/{film}", f"{first}-")
+    assert (answer.status, answer.body) == (206, DATA[first:])
+
+
+@pytest.mark.parametrize("route", ["media", "download"])
+def test_clients_that_leave_do_not_bring_them_all_in(stack: Stack, film: str, route: str) -> None:
+    # A published port has a proxy before it, which would take the bytes in the client's place.
+    client, address = next(_addresses), (stack.address("nginx"), 8443)
+    with few_fills(stack, taken=1 / 4):  # 256 KiB: what the kernels take on the way
+        for block in range(BLOCKS):
+            with socket.socket() as plain:
+                plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                plain.connect(address)
+                with TRUSTING.wrap_socket(plain, server_hostname="localhost") as connection:
+                    connection.sendall(
+                        f"GET /{route}/{film} HTTP/1.1\r\nHost: x\r\n"
+                        f"X-Forwarded-For: {client}\r\n"
+                        f"Range: bytes={block * BLOCK}-\r\n\r\n".encode()
+                    )
+                    connection.recv(1)
+
+
+def test_whoever_takes_what_is_brought_in_has_no_limit(stack: Stack, film: str) -> None:
+    client = next(_addresses)
+    for block in range(BLOCKS):
+        first = block * BLOCK
+        answer = get(stack, client, f"/media/{film}", f"{first}-{first + BLOCK - 1}")
+        assert answer.body == DATA[first : first + BLOCK]
+        assert answer.headers["X-Cache"] == "MISS"
+
+
+def test_small_files_count_for_what_they_are(stack: Stack) -> None:
+    client = next(_addresses)
+    for number in range(2 * MAX_BLOCKS_LEFT):
+        name = f"small-{number}.mp4"
+        write(stack.media, name, content(5000, number))
+        answer = get(stack, client, f"/media/{name}", "0-9")
+        assert (answer.body, answer.headers["X-Cache"]) == (content(10, number), "MISS")
