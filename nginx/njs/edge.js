@@ -359,6 +359,7 @@ async function fill(r) {
         }
         if (!charged && !mayFill(r)) {
             flights.delete(key);
+            ngx.shared.counts.incr('over_limit', 1, 0);
             break;
         }
         charged = true;
@@ -459,6 +460,8 @@ async function metrics(r) {
         '# TYPE reelay_edge_blocks_total counter',
         `reelay_edge_blocks_total{source="service"} ${counted('service')}`,
         `reelay_edge_blocks_total{source="edge"} ${counted('edge')}`,
+        '# TYPE reelay_edge_blocks_over_limit_total counter',
+        `reelay_edge_blocks_over_limit_total ${counted('over_limit')}`,
         '# TYPE reelay_edge_refusals_total counter',
         `reelay_edge_refusals_total ${counted('refused')}`,
         '# TYPE reelay_edge_others gauge',

@@ -44,12 +44,16 @@ def film(stack: Stack) -> str:
     return name
 
 
+def metric(stack: Stack, series: str) -> int:
+    """Read one of the edge's own counters."""
+    text = ask(stack.operator, "/edge/metrics").body.decode()
+    (line,) = (line for line in text.splitlines() if line.startswith(f"{series} "))
+    return int(line.removeprefix(series))
+
+
 def fills(stack: Stack) -> int:
     """Return how many blocks the edge has brought in."""
-    text = ask(stack.operator, "/edge/metrics").body.decode()
-    series = 'reelay_edge_blocks_total{source="service"} '
-    (line,) = (line for line in text.splitlines() if line.startswith(series))
-    return int(line.removeprefix(series))
+    return metric(stack, 'reelay_edge_blocks_total{source="service"}')
 
 
 @contextmanager
@@ -79,6 +83,7 @@ def test_bytes_of_many_blocks_do_not_bring_them_all_in(stack: Stack, film: str, 
             told.append(answer.headers["X-Cache"])
     assert told[:MAX_BLOCKS_LEFT] == ["MISS"] * MAX_BLOCKS_LEFT
     assert told[-1] == "BYPASS"
+    assert metric(stack, "reelay_edge_blocks_over_limit_total") >= told.count("BYPASS")
     # Nobody else pays for it, and what is cached is there for all.
     other = next(_addresses)
     assert get(stack, other, f"/{route}/{film}", f"{LAST_BLOCK}-").headers["X-Cache"] == "MISS"
