@@ -259,12 +259,19 @@ class Contract:
             n.lower(): v for n, v in whole.headers.items() if n.lower() not in varying
         }
 
-    @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "BREW"])
+    @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
     @pytest.mark.parametrize("target", TARGETS)
     def test_other_methods_are_405(self, origin: Origin, method: str, target: str) -> None:
         answer = origin.get(target, method)
         assert answer.status == 405
         assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
+
+    @pytest.mark.parametrize("method", ["BREW", "PROPFIND"])
+    @pytest.mark.parametrize("target", [*TARGETS, "/nothing"])
+    def test_methods_that_nobody_knows_here_are_501(
+        self, origin: Origin, method: str, target: str
+    ) -> None:
+        assert origin.get(target, method).status == 501  # RFC 9110 §9.1
 
     @pytest.mark.parametrize("target", TARGETS)
     def test_options_tells_the_methods(self, origin: Origin, target: str) -> None:

@@ -4,6 +4,7 @@ platforms do to a container (RFC 9113 §3.3)."""
 import h11
 import hypercorn.protocol
 from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.typing import ConnectionState
 
 from service.http2.connection import Http2
 
@@ -21,8 +22,17 @@ class Http1(H11Protocol):
 
     `Upgrade: h2c` is obsolete (RFC 9113 §3.1), and would be a tunnel past the rules of a proxy that
     passes it on. A server may ignore it (RFC 9110 §7.8).
+
+    It passes on the method as it was sent: names of methods are case-sensitive (RFC 9110 §9.1), and
+    Hypercorn writes them in upper case. The application finds it in the state of the request.
     """
 
     async def _check_protocol(self, event: h11.Request) -> None:
         if event.http_version == b"2.0" and not event.headers and not self.keep_alive_requests:
             await super()._check_protocol(event)
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        # A new one: what the server gave is one for all connections.
+        method = request.method.decode("ascii")
+        self.connection_state = ConnectionState({**self.connection_state, "method": method})
+        await super()._create_stream(request)

@@ -9,10 +9,10 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import unquote
 
 import structlog
 from quart import request
-from werkzeug.exceptions import BadHost
 
 from service.errors import (
     AbortedError,
@@ -23,6 +23,7 @@ from service.errors import (
 )
 from service.logs import RequestLog
 from service.metrics import Metrics, method_label
+from service.protocol.request_head import refusal
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -35,8 +36,6 @@ _LONGEST_FIELD = 256  # characters of what a client says that go into a log line
 # RFC 9112 §6.3: whoever sent both may be read differently by someone on the way, and what seems to
 # be the next request may be the rest of this one. h11 0.16 would read on.
 _TWO_ENDS = b"Content-Length and Transfer-Encoding exclude each other.\n"
-
-_NO_HOST = b"The Host header names no host.\n"
 
 # What makes a request's own identity: this process, and how many there were.
 _PROCESS = secrets.token_hex(8)
@@ -103,14 +102,14 @@ class Exchanges:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if scope.get("raw_path", b"").lower().startswith((b"http://", b"https://")):
-            # RFC 9112 §3.2.2: as proxies ask. The host is any.
-            scope["path"] = "/" + scope["path"].partition("://")[2].partition("/")[2]
+        state = scope.setdefault("state", {})
+        scope["method"] = state.get("method", scope["method"])  # service/http2/protocols.py
+        hosts = _take_hosts(scope)
         exchange = Exchange(scope)
-        scope.setdefault("state", {})["exchange"] = exchange
+        state["exchange"] = exchange
         self._count(1)
         try:
-            await self._application(exchange)(
+            await self._application(exchange, scope, hosts)(
                 scope,
                 lambda: self._receive(exchange, receive),
                 lambda message: self._send(exchange, send, message),
@@ -120,8 +119,6 @@ class Exchanges:
             if isinstance(cause, BrokenResponseError):
                 exchange.outcome = cause.outcome  # and Hypercorn closes the connection, or stream
                 _forget_frames(cause)
-            elif isinstance(cause, BadHost):  # Quart finds it before it handles errors
-                await _refuse_host(lambda message: self._send(exchange, send, message))
             else:
                 exchange.outcome = "failed"
                 _log.exception("unexpected error", request_id=exchange.request_id)
@@ -129,10 +126,19 @@ class Exchanges:
             self._count(-1)
             self._account(exchange)
 
-    def _application(self, exchange: Exchange) -> ASGIApp:
+    def _application(self, exchange: Exchange, scope: Any, hosts: list[bytes]) -> ASGIApp:
         if exchange.body_signs == _BODY_SIGNS:
             return _refuse_two_ends
-        return self._app
+        target = (scope["raw_path"], scope["query_string"])
+        refused = refusal(exchange.method, hosts, len(scope["headers"]), target)
+        if refused is None:
+            return self._app
+        status, reason = refused
+
+        async def refuse(_scope: Any, _receive: Receive, send: Send) -> None:
+            await _refuse(send, status, f"{reason}\n".encode())
+
+        return refuse
 
     def _count(self, change: int) -> None:
         self._in_progress += change
@@ -200,6 +206,24 @@ class Exchanges:
         )
 
 
+def _take_hosts(scope: Any) -> list[bytes]:
+    """Return the values of all Host fields, and the authority of a target in absolute form.
+
+    Such a target is what proxies send (RFC 9112 §3.2.2): its path becomes that of the scope, and its
+    authority the one Host field, as the others are to be ignored then.
+    """
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    scheme, _, rest = scope["raw_path"].partition(b"://")
+    if scheme.lower() in {b"http", b"https"}:
+        authority, slash, path = rest.partition(b"/")
+        hosts.append(authority)
+        scope["raw_path"] = (slash or b"/") + path
+        scope["path"] = unquote(scope["raw_path"].decode("latin-1"))
+        others = [field for field in scope["headers"] if field[0] != b"host"]
+        scope["headers"] = [(b"host", authority), *others]
+    return hosts
+
+
 def _only_cause(error: BaseException) -> BaseException:
     """Unpack what a task group has wrapped: Quart has one around each request since 0.23."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
@@ -221,16 +245,12 @@ async def _refuse_two_ends(_scope: Any, _receive: Receive, send: Send) -> None:
     await _refuse(send, 400, _TWO_ENDS, (b"connection", b"close"))
 
 
-async def _refuse_host(send: Send) -> None:
-    """Answer 400 (RFC 9112 §3.2): a label has more than 63 characters, or none."""
-    await _refuse(send, 400, _NO_HOST)
-
-
 async def _refuse(send: Send, status: int, reason: bytes, *more: tuple[bytes, bytes]) -> None:
     headers = [
         (b"content-type", b"text/plain"),
         (b"content-length", str(len(reason)).encode()),
         (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
         *more,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})

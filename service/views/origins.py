@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from quart import g, request
 
+from service.protocol.request_head import is_host
+
 # RFC 9110 §7.2. What has another character in it is no host that anybody has.
 _HOST = re.compile(r"(?:[A-Za-z0-9._~-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII)
 
@@ -26,8 +28,8 @@ class Origins:
             said = _last("X-Forwarded-Proto")
             scheme = said if said in ("http", "https") else scheme
             said = _last("X-Forwarded-Host")
-            host = said if _HOST.fullmatch(said) else host
-        g.origin = f"{scheme}://{host}" if _HOST.fullmatch(host) else ""
+            host = said if _can_be_linked(said) else host
+        g.origin = f"{scheme}://{host}" if _can_be_linked(host) else ""
 
     def _believes(self, client: tuple[str, int] | None) -> bool:
         if not self._trusted or client is None:
@@ -39,6 +41,10 @@ class Origins:
         # As a socket for both families has an IPv4 address (RFC 4291 §2.5.5.2).
         address = getattr(address, "ipv4_mapped", None) or address
         return any(address in network for network in self._trusted)
+
+
+def _can_be_linked(host: str) -> bool:
+    return _HOST.fullmatch(host) is not None and is_host(host)
 
 
 def _last(name: str) -> str:

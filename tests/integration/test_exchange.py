@@ -222,7 +222,7 @@ def test_made_up_methods_and_paths_make_no_new_series(server: Server) -> None:
     assert "MADEUP" not in text
     assert "nowhere" not in text
     assert ".mp4" not in text
-    assert 'reelay_requests_total{method="other",route="unmatched",status="404"} 5.0' in text
+    assert 'reelay_requests_total{method="other",route="unmatched",status="501"} 5.0' in text
 
 
 def test_metrics_tell_what_was_answered(media: Path) -> None:

@@ -280,12 +280,12 @@ def test_a_body_uses_up_no_window(server: Server) -> None:
 
 
 def test_an_odd_host_is_a_bad_request_as_in_http_1(server: Server) -> None:
-    for host in ("a..b", "x" * 64 + ".example", "a b", "ä"):
+    for host in ("a..b", "x" * 64 + ".example", "a b", "a@b", "a/b", ""):
         with Client(server.base) as client:
             fields = dict(request("/")) | {b":authority": host.encode("latin-1")}
             response = client.send(fields.items())
             client.wait(response)
-            assert response.status in {200, 400}
+            assert response.status == 400
 
 
 def test_trailers_are_taken_and_mean_nothing(server: Server) -> None:

@@ -1,0 +1,169 @@
+"""Methods and hosts that a server must not take, by HTTP/1.1 and HTTP/2, whatever is asked for."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from h2c import Client, request
+from server import Server, content, serve, write
+
+TARGETS = [
+    "/media/film.mp4",
+    "/download/film.mp4",
+    "/",
+    "/watch/film.mp4",
+    "/api/videos",
+    "/static/watch.js",
+    "/_revision?path=/media/film.mp4",
+    "/healthz",
+    "/openapi.json",
+    "/nothing",
+]
+BAD_HOSTS = [
+    "", "a b", "a\x01b", "a\x7f", "a\x1fb", "user@host", "a/b", "a?b", 'a"b', "a:b", "a:1:2", "::1",
+    "[::g]", ":80", "a..b", "x" * 64, "\xe4",
+]  # fmt: skip
+GOOD_HOSTS = ["x", "x:", "x:8000", "[::1]:8000", "192.0.2.7", "a!b", "%41", "x."]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    media: Path = tmp_path_factory.mktemp("heads") / "media"
+    write(media, "film.mp4", content(5000))
+    with serve(media) as one:
+        yield one
+
+
+def status(server: Server, head: str) -> int:
+    """Send a request's head as it is; give the status of the answer."""
+    address = urlsplit(server.base)
+    with socket.create_connection((address.hostname, address.port), timeout=60) as client:
+        client.sendall(head.encode("latin-1") + b"\r\nConnection: close\r\n\r\n")
+        answer = b""
+        while len(answer) < 12 and (piece := client.recv(4096)):
+            answer += piece
+    return int(answer.split()[1])
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_method_in_lower_case_is_another_method(server: Server, target: str) -> None:
+    """RFC 9110 §9.1."""
+    for method in ("get", "Get", "head", "options", "post", "BREW"):
+        assert status(server, f"{method} {target} HTTP/1.1\r\nHost: x") == 501, method
+        with Client(server.base) as client:
+            response = client.get(target, method)
+            client.wait(response)
+            assert response.status == 501, method
+    line = server.wait_for_log(status=501, method="head")
+    assert line["route"] == "unmatched"
+
+
+def test_a_connection_that_sent_one_goes_on(server: Server) -> None:
+    address = urlsplit(server.base)
+    with socket.create_connection((address.hostname, address.port), timeout=60) as client:
+        client.sendall(
+            b"get /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n"
+            b"Connection: close\r\n\r\n"
+        )
+        answers = b""
+        while piece := client.recv(4096):
+            answers += piece
+    assert answers.startswith(b"HTTP/1.1 501")
+    assert answers.count(b"HTTP/1.1 200") == 1
+
+
+def test_a_method_is_that_of_its_own_request_on_whichever_connection(server: Server) -> None:
+    with Client(server.base) as client:
+        for _ in range(3):
+            assert status(server, "get /healthz HTTP/1.1\r\nHost: x") == 501
+            response = client.get("/healthz")
+            client.wait(response)
+            assert response.status == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE"])
+def test_a_known_method_that_is_not_allowed_is_405(server: Server, method: str) -> None:
+    for target in TARGETS[:-1]:
+        with Client(server.base) as client:
+            response = client.get(target, method)
+            client.wait(response)
+            assert response.status == 405
+            assert response.headers["allow"] == ["GET, HEAD, OPTIONS"]  # RFC 9110 §15.5.6
+        assert status(server, f"{method} {target} HTTP/1.1\r\nHost: x") == 405
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_host_that_is_none_is_a_bad_request(server: Server, target: str) -> None:
+    """RFC 9112 §3.2."""
+    for host in BAD_HOSTS:
+        for version in ("1.1", "1.0"):
+            head = f"GET {target} HTTP/{version}\r\nHost: {host}"
+            assert status(server, head) == 400, (host, version)
+    two = f"GET {target} HTTP/1.1\r\nHost: x\r\nhost: x"
+    assert status(server, two) == 400
+    assert status(server, f"GET {target} HTTP/1.1") == 400
+    assert not server.logged("unexpected error")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_host_that_is_one_is_taken(server: Server, target: str) -> None:
+    expected = {"/nothing": 404, TARGETS[6]: 204}.get(target, 200)
+    for host in GOOD_HOSTS:
+        assert status(server, f"GET {target} HTTP/1.1\r\nHost: {host}") == expected, host
+    assert status(server, f"GET {target} HTTP/1.0") == expected
+
+
+@pytest.mark.parametrize("host", ["", "a b", "user@host", "a/b", "a:b", "[::g]", "a..b"])
+def test_a_host_that_is_none_is_a_bad_request_in_http_2(server: Server, host: str) -> None:
+    for target in TARGETS[:3]:
+        with Client(server.base) as client:
+            fields = dict(request(target)) | {b":authority": host.encode()}
+            response = client.send(fields.items())
+            client.wait(response)
+            assert response.status == 400
+
+
+def test_several_host_fields_are_an_error_in_http_2(server: Server) -> None:
+    with Client(server.base) as client:
+        response = client.send([*request("/"), (b"host", b"localhost"), (b"host", b"localhost")])
+        client.wait(response)
+        assert response.status in {0, 400}  # RFC 9113 §8.1.1: a stream or connection error, or 400
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("http://v.example/media/film.mp4", 200),
+        ("HTTP://v.example:8000/media/film.mp4?a=b", 200),
+        ("http://v.example", 200),
+        ("http://v.example/media%2Ffilm.mp4", 200),
+        ("http:///media/film.mp4", 400),
+        ("http://user@v.example/media/film.mp4", 400),
+        ("http://v.example:x/media/film.mp4", 400),
+        ("http://a..b/media/film.mp4", 400),
+        ("http://a%2f/media/film.mp4", 200),
+    ],
+)
+def test_the_host_in_an_absolute_target_is_held_to_the_same(
+    server: Server, target: str, expected: int
+) -> None:
+    """RFC 9112 §3.2.2, RFC 9110 §4.2.1 and §4.2.4."""
+    assert status(server, f"GET {target} HTTP/1.1\r\nHost: x") == expected
+    assert status(server, f"GET {target} HTTP/1.1\r\nHost: a b") == 400
+
+
+def test_links_name_the_host_of_an_absolute_target(server: Server) -> None:
+    """RFC 9112 §3.2.2: the Host field that came with it is ignored."""
+    address = urlsplit(server.base)
+    with socket.create_connection((address.hostname, address.port), timeout=60) as client:
+        client.sendall(
+            b"GET http://right.example/playlists/film.mp4.m3u HTTP/1.1\r\nHost: wrong.example\r\n"
+            b"Connection: close\r\n\r\n"
+        )
+        answer = b""
+        while piece := client.recv(4096):
+            answer += piece
+    assert b"http://right.example/media/film.mp4" in answer
+    assert b"wrong.example" not in answer
