@@ -14,6 +14,8 @@ from werkzeug.http import parse_date
 _LIST_GAP = re.compile(r"[ \t,]*")
 _ENTITY_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?:,|$)')
 
+_FIRST_DATE = -62_135_596_800  # 1 January of the year 1, in seconds since the epoch
+
 
 @dataclass(frozen=True, slots=True)
 class Validators:
@@ -24,11 +26,11 @@ class Validators:
     last_modified: int
     """Seconds since the epoch, as Last-Modified says it."""
     settled: bool
-    """Whether the last change lies back so far that the second of `last_modified` is over: only
-    then is the date a strong validator (RFC 9110 §8.8.2.2)."""
+    """Whether no later version can get the same revision: only then may answers be kept under it."""
     dated: bool = True
-    """Whether the date tells versions apart at all: not of bytes that are made of a file, as other
-    software makes others of the same file."""
+    """Whether the date is a strong validator, too (RFC 9110 §8.8.2.2): its second is over by this
+    server's clock, and the bytes are the file's own. Other software makes others of the same file.
+    """
 
     @property
     def entity_tag(self) -> str:
@@ -72,8 +74,8 @@ def range_applies(headers: Mapping[str, str], current: Validators) -> bool:
 
 @lru_cache(1024)
 def http_date(seconds: int) -> str:
-    """Write seconds since the epoch as an IMF-fixdate (RFC 9110 §5.6.7)."""
-    return formatdate(seconds, usegmt=True)
+    """Write seconds since the epoch as an IMF-fixdate (RFC 9110 §5.6.7), whose first year is 1."""
+    return formatdate(max(seconds, _FIRST_DATE), usegmt=True)
 
 
 def _matches(header: str, revision: str, *, weak: bool) -> bool:

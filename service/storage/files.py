@@ -30,6 +30,20 @@ def revision(status: os.stat_result) -> str:
     return f"{status.st_size:x}-{status.st_mtime_ns:x}"
 
 
+def _is_settled(status: os.stat_result, now: float) -> bool:
+    """Return whether every later change gives the file another revision.
+
+    A change is stamped with the time at which it happens, as mtime and ctime. So it gets a later
+    mtime than one that lies back. An mtime in the future was either chosen (utimensat), which leaves
+    the ctime at the time of that, or comes from a clock that is ahead, as a file server's may be:
+    then the ctime lies in the future, too, and another change in the same tick would share both.
+    """
+    age = now - status.st_mtime
+    if age >= 0:
+        return age >= SETTLED_AFTER
+    return age <= -SETTLED_AFTER and now - status.st_ctime >= SETTLED_AFTER
+
+
 class OpenFile:
     """An open regular file. It is closed with its last user."""
 
@@ -70,12 +84,12 @@ class LocalSource:
         self._reading: Future[bytes] | None = None
         status = file.status
         now = time.time()
-        age = now - status.st_mtime
         validators = Validators(
             revision=revision(status),
             # RFC 9110 §8.8.2.1: never later than the message itself.
             last_modified=min(status.st_mtime_ns // 1_000_000_000, int(now)),
-            settled=age >= SETTLED_AFTER or age < -SETTLED_AFTER,
+            settled=_is_settled(status, now),
+            dated=now - status.st_mtime >= SETTLED_AFTER,
         )
         self._representation = Representation(status.st_size, content_type, validators)
 

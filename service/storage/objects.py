@@ -2,6 +2,7 @@
 Law: a version is named by its entity tag, and every byte is of the version that was opened."""
 
 import asyncio
+import math
 import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Iterator
@@ -44,13 +45,14 @@ class ObjectSource:
         self._storage = storage
         self._version = version
         now = time.time()
-        age = now - version.modified
         validators = Validators(
             revision=version.revision,
             # RFC 9110 §8.8.2.1: never later than the message itself.
-            last_modified=min(int(version.modified), int(now)),
-            # The revision tells all versions apart, the date those of different seconds alone.
-            settled=age >= SETTLED_AFTER or age < -SETTLED_AFTER,
+            last_modified=min(math.floor(version.modified), int(now)),
+            # The revision holds the store's strong entity tag, which tells all versions apart,
+            # whatever the store's clock says; the date only those of different seconds.
+            settled=True,
+            dated=now - version.modified >= SETTLED_AFTER,
         )
         self._representation = Representation(version.size, content_type, validators)
 

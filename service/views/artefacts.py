@@ -1,7 +1,9 @@
 """What is derived from videos: posters, storyboards, captions. What is not there yet is made next,
 and meanwhile not found."""
 
+import math
 import re
+import time
 
 from quart import Response, request
 
@@ -103,7 +105,10 @@ class ArtefactViews:
         version, pin = subject.name(kind) or "", request.args.get("v")
         # To the client the tags of parts differ; all are pinned by the one name that they share.
         revision = version + part
-        validators = Validators(revision, int(subject.video.modified), settled=True)
+        # The date is the video's, which others made of it have, too; it is never later than the
+        # message (RFC 9110 §8.8.2.1).
+        date = min(math.floor(subject.video.modified), int(time.time()))
+        validators = Validators(revision, date, settled=True, dated=False)
         representation = Representation(len(data), content_type, validators)
         return answer(data, representation, revision if pin == version else pin)
 

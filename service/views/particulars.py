@@ -1,10 +1,8 @@
 """Everything about one video in words: for people first, and for those who look closer."""
 
-from datetime import UTC, datetime
-
 from service.library.browsers import is_matroska, is_mp4
 from service.library.video import Metadata, Stream, Video
-from service.views.phrases import duration, size
+from service.views.phrases import duration, moment_of, size
 
 # FFmpeg's names of codecs, as people call them.
 _CODECS = {
@@ -67,7 +65,7 @@ def particulars(video: Video, captions: tuple[str, ...] = ()) -> list[tuple[str,
         rows.append(("Subtitles", ", ".join(captions)))
     if video.metadata and video.metadata.bit_rate is not None:
         rows.append(("Bit rate", _rate(video.metadata.bit_rate)))
-    changed = datetime.fromtimestamp(video.modified, UTC)
+    changed = moment_of(video.modified)
     rows += [("Size", size(video.size)), ("Date", f"{changed.day} {changed:%B %Y}")]
     return [*rows, ("File", video.path)]
 

@@ -1,6 +1,12 @@
 """What pages say of a video, in words: times and sizes."""
 
+from datetime import UTC, datetime
+
 from service.library.video import Video
+
+# Seconds since the epoch. A file system may know dates before the year 1 and after 9999.
+_FIRST_MOMENT = datetime.min.replace(tzinfo=UTC).timestamp()
+_LAST_MOMENT = datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp()
 
 
 def summary(video: Video) -> str:
@@ -11,6 +17,11 @@ def summary(video: Video) -> str:
     if video.picture:
         parts.append(f"{video.picture.width}×{video.picture.height}")
     return " · ".join([*parts, size(video.size)])
+
+
+def moment_of(seconds: float) -> datetime:
+    """Return the moment of a time stamp, in seconds since the epoch: the nearest that can be told."""
+    return datetime.fromtimestamp(min(max(seconds, _FIRST_MOMENT), _LAST_MOMENT), UTC)
 
 
 def duration(seconds: float) -> str:

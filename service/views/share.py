@@ -2,13 +2,12 @@
 schema.org object. They read it elsewhere, so that every address is a whole one."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
 from service.views import links
 from service.views.items import Picture, VideoItem
-from service.views.phrases import summary
+from service.views.phrases import moment_of, summary
 from service.views.player import shown_size, written
 
 _LONGEST = 300  # characters of a description: unfurlers cut what is longer
@@ -88,7 +87,7 @@ class Share:
             "name": video.title,
             "description": self.description,
             "url": self.page,
-            "uploadDate": datetime.fromtimestamp(video.modified, UTC).isoformat(timespec="seconds"),
+            "uploadDate": moment_of(video.modified).isoformat(timespec="seconds"),
             "encodingFormat": video.content_type,
             "contentUrl": self.media,
             "embedUrl": self.embed,

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from cases import ConditionCase, condition_cases
 from hypothesis import given
@@ -53,6 +55,19 @@ def test_a_date_is_no_strong_validator_while_the_second_may_not_be_over() -> Non
     just_written = Validators("1f-a", EXAMPLE, settled=False)
     assert not range_applies({"if-range": http_date(EXAMPLE)}, just_written)
     assert range_applies({"if-range": '"1f-a"'}, just_written)
+
+
+def test_a_date_that_lies_ahead_is_no_strong_validator_while_the_revision_is_one() -> None:
+    """RFC 9110 §8.8.2.2: what is sent in its stead is the date of the message."""
+    from_the_future = Validators("1f-a", EXAMPLE, settled=True, dated=False)
+    assert not range_applies({"if-range": http_date(EXAMPLE)}, from_the_future)
+    assert range_applies({"if-range": '"1f-a"'}, from_the_future)
+
+
+@pytest.mark.parametrize("seconds", [-(10**12), -62135596801, -62135596800, -1, 0, 2**33])
+def test_every_time_stamp_can_be_written(seconds: int) -> None:
+    """RFC 9110 §5.6.7: a year has four digits."""
+    assert re.fullmatch(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT", http_date(seconds))
 
 
 NAMES = st.sampled_from(

@@ -858,6 +858,52 @@ async def test_a_file_is_settled_when_no_other_change_can_share_its_date(
     source.close()
 
 
+@pytest.mark.parametrize(
+    ("modified", "changed", "settled", "dated"),
+    [  # seconds before now, by the kernel's two stamps
+        (0, 0, False, False),
+        (1.5, 1.5, False, False),
+        (2.5, 2.5, True, True),  # the second of the date is over, and so is the kernel's tick
+        (3600, 3600, True, True),
+        (3600, 0, True, True),  # renamed just now, or copied with its times
+        (3600, -5, True, True),
+        (1, 3600, False, False),  # its date was chosen, and has come only now
+        # Ahead: chosen, by who copied it from a machine whose clock is ahead.
+        (-1, 3600, False, False),
+        (-3, 3600, True, False),
+        (-1e9, 2.5, True, False),
+        (-1e9, 1.5, False, False),  # it may be that it is being written right now
+        # By a file server whose clock is ahead: nobody knows when that was.
+        (-3, -3, False, False),
+        (-1e9, -1e9, False, False),
+        (-1e9, 0, False, False),
+    ],
+)
+async def test_what_may_change_unseen_is_not_settled_and_no_date_to_come_is_strong(
+    storage: LocalStorage,
+    media: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    modified: float,
+    changed: float,
+    settled: bool,  # noqa: FBT001 # the answer is the table
+    dated: bool,  # noqa: FBT001
+) -> None:
+    """RFC 9110 §8.8.1 and §8.8.2.2. The kernel alone sets a ctime: so the clock is moved."""
+    at = round(time.time() + changed - modified, 3)
+    os.utime(media / "film.mp4", ns=(0, round(at * 1000) * 10**6))
+    now = at + modified
+
+    class Clock:
+        time = staticmethod(lambda: now)
+
+    monkeypatch.setattr(files, "time", Clock)
+    source = await storage.open("film.mp4")
+    told = source.representation.validators
+    source.close()
+    assert (told.settled, told.dated) == (settled, dated)
+    assert told.last_modified <= now  # RFC 9110 §8.8.2.1
+
+
 async def test_a_source_tells_size_type_and_date(storage: LocalStorage, media: Path) -> None:
     os.utime(media / "film.mp4", ns=(0, 784111777_999_999_999))
     source = await storage.open("film.mp4")

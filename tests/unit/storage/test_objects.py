@@ -1,6 +1,7 @@
 """What is a bucket's own: looks, pages, keys that are no paths, how many requests there are."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -189,3 +190,27 @@ async def test_blocks_of_a_layout_are_one_request_each(
         f"bytes={number * BLOCK - len(index)}-{(number + 1) * BLOCK - len(index) - 1}"
         for number in (4, 1, 3)
     ]
+
+
+@pytest.mark.parametrize(
+    ("age", "dated"), [(3600, True), (2.5, True), (1, False), (0, False), (-2, False), (-60, False)]
+)
+async def test_a_date_is_strong_once_its_second_is_over_and_a_revision_always(
+    storage: ObjectStorage,
+    bucket: Bucket,
+    monkeypatch: pytest.MonkeyPatch,
+    age: float,
+    dated: bool,  # noqa: FBT001 # the answer is the table
+) -> None:
+    """RFC 9110 §8.8.2.2. The revision holds the store's entity tag, whatever the store's clock says."""
+    bucket.put("film.mp4", DATA)
+    (entry,) = storage.entries()
+
+    class Clock:
+        monotonic = staticmethod(time.monotonic)
+        time = staticmethod(lambda: entry.modified + age)
+
+    monkeypatch.setattr(objects, "time", Clock)
+    told = (await storage.open("film.mp4")).representation.validators
+    assert (told.settled, told.dated) == (True, dated)
+    assert told.last_modified <= entry.modified + age  # RFC 9110 §8.8.2.1

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.library.video import Metadata, State, Stream, Video
-from service.views.phrases import duration, size, summary
+from service.views.phrases import duration, moment_of, size, summary
 
 
 @pytest.mark.parametrize(
@@ -121,3 +121,11 @@ def metadata(
 )
 def test_the_details_are_length_picture_and_size(known: Metadata | None, expected: str) -> None:
     assert summary(video(known)) == expected
+
+
+@given(st.floats(-1e15, 1e15))
+def test_every_time_stamp_has_a_moment(seconds: float) -> None:
+    told = moment_of(seconds)
+    assert -62_135_596_800 <= told.timestamp() <= 253_402_300_799  # the years 1 to 9999
+    if abs(seconds) < 6e10:
+        assert told.timestamp() == pytest.approx(seconds, abs=0.001)
