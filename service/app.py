@@ -38,7 +38,7 @@ from service.views.items import Items
 from service.views.library_page import LibraryPage
 from service.views.media import Door, Media, MediaViews
 from service.views.oembed import OembedView
-from service.views.openapi import JSONRoutes
+from service.views.openapi import JSONRoutes, OpenapiView
 from service.views.ops import OpsViews
 from service.views.origins import Origins
 from service.views.phrases import duration
@@ -54,6 +54,10 @@ if TYPE_CHECKING:
     from service.storage.objects import ObjectStorage
 
 ALLOW = "GET, HEAD, OPTIONS"
+
+# Of what is wrong with a query so much is told: a query may be as long as a request.
+_MOST_NAMED = 10  # parameters
+_LONGEST_NAME = 100  # characters
 
 # The pages use nothing but this origin's own files. What the edge itself answers carries the same:
 # nginx/snippets/security-headers.conf.
@@ -129,10 +133,10 @@ def create_app(settings: Settings) -> Quart:
     app.jinja_env.filters["duration"] = duration
     app.jinja_env.filters["moment"] = written
     app.jinja_env.globals.update(url=_url_builder(static), share=share, version=__version__)
-    QuartSchema(
+    schema = QuartSchema(
         app,
         info={"title": "Reelay", "version": __version__},
-        openapi_path="/openapi.json",
+        openapi_path=None,  # it would be made anew for each request
         openapi_provider_class=JSONRoutes,
         swagger_ui_path=None,
         redoc_ui_path=None,
@@ -170,6 +174,7 @@ def create_app(settings: Settings) -> Quart:
         ("/captions/<path:path>/<track>.vtt", "captions", artefacts.captions),
         ("/playlists/<path:path>.m3u", "playlist", playlists.video),
         ("/playlists", "folder_playlist", playlists.folder),
+        ("/openapi.json", "openapi", OpenapiView(schema).show),
         ("/static/<name>", "static", static.static),
         ("/favicon.ico", "favicon", static.favicon),
         ("/robots.txt", "robots", robots.show),
@@ -279,5 +284,8 @@ async def _http_error(error: HTTPException) -> Response:
 async def _invalid_query(error: RequestSchemaValidationError) -> Response:
     cause: Any = error.validation_error
     details = cause.errors() if hasattr(cause, "errors") else [{"loc": (), "msg": str(cause)}]
-    sentences = [f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in details]
+    named = details[:_MOST_NAMED]
+    sentences = [
+        f"{'.'.join(map(str, detail['loc']))[:_LONGEST_NAME]}: {detail['msg']}" for detail in named
+    ]
     return await problem(400, "; ".join(sentences))

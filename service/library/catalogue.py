@@ -5,7 +5,6 @@ it, so that a page costs what it holds and only a search looks at every video.""
 import base64
 import binascii
 import json
-import math
 import sys
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
@@ -25,6 +24,7 @@ Sort = Literal["name", "-name", "date", "-date", "duration", "-duration", "size"
 SORTS: tuple[Sort, ...] = get_args(Sort)
 
 _LONGEST_CURSOR = 64 * 1024  # characters; a name of 255 bytes can unfold to eighteen times that
+_LARGEST_KEY = 2.0**63  # of sizes, dates and durations; what is larger, or no number, is none of ours
 _MOST_SEARCHED = 2000  # characters of a video's tags: more is no name of anything
 
 
@@ -68,6 +68,8 @@ class Catalogue:
         self._spans = _spans(self._by_folder["name"])
         direct = {folder: end - start for folder, (start, end) in self._spans.items()}
         self.folders: Folders = Folders(direct, before.folders if before else None)
+        self._latest: tuple[tuple[object, ...], _Run] | None = None
+        """The latest search, and what it found: a page may ask for several parts of that."""
 
     def get(self, path: str) -> Video | None:
         item = self._items.get(path)
@@ -134,13 +136,18 @@ class Catalogue:
 
     def _found(self, wanted: Iterable[str], sort: Sort, folder: str | None) -> "_Run":
         """Give what holds every one of these words, of all videos or of those below a folder."""
+        asked = (*wanted, sort.removeprefix("-"), folder)
+        if self._latest is not None and self._latest[0] == asked:
+            return self._latest[1]
         found = self._upwards[sort.removeprefix("-")]
         if folder:
             below = f"{folder}/"
             found = [item for item in found if item.video.path.startswith(below)]
         for word in wanted:
             found = [item for item in found if word in item.haystack]
-        return _Run(found, 0, len(found))
+        run = _Run(found, 0, len(found))
+        self._latest = (asked, run)
+        return run
 
     def _directly_in(self, folder: str, sort: Sort) -> "_Run":
         return _Run(self._by_folder[sort.removeprefix("-")], *self._spans.get(folder, (0, 0)))
@@ -275,6 +282,6 @@ def _read_cursor(cursor: str, sort: Sort) -> _Last:
         case [made_for, str(name), str(path)] if made_for == sort and by_name:
             return _Last([name, path], folder=False)
         case [made_for, int() | float() as number, str(path)] if made_for == sort and not by_name:
-            if math.isfinite(number):
+            if -_LARGEST_KEY < number < _LARGEST_KEY:
                 return _Last([number, path], folder=False)
     raise InvalidRequestError("The cursor is not one of this server's for this order.")

@@ -23,6 +23,9 @@ _PLAIN = str.maketrans(
 )
 _VOICED = "\u3099\u309a"  # kana's marks: a letter with one is another letter (ハン, パン)
 
+MOST_WORDS = 10
+"""Words of a query that are looked for."""
+
 _DIGITS = re.compile(r"[0-9]+")
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _LONGEST_NUMBER = 0xD7FF  # digits; the next characters are surrogates, which no cursor can hold
@@ -46,8 +49,16 @@ def fold(text: str) -> str:
 
 
 def words(query: str) -> list[str]:
-    """Give what each has to be found, folded."""
-    return fold(query).split()
+    """Give what each has to be found, folded: the longest first, which fewest texts hold.
+
+    What another word holds is left out, as it is found with that; and so are the shortest where
+    there are more than MOST_WORDS, since each is looked for in all texts.
+    """
+    needed: list[str] = []
+    for word in sorted(dict.fromkeys(fold(query).split()), key=len, reverse=True):
+        if not any(word in longer for longer in needed):
+            needed.append(word)
+    return needed[:MOST_WORDS]
 
 
 def natural(text: str) -> str:

@@ -14,6 +14,11 @@ from werkzeug.http import parse_date
 _LIST_GAP = re.compile(r"[ \t,]*")
 _ENTITY_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?:,|$)')
 
+# Longer headers and longer lists are not read to their end, so that the work is bounded.
+MAX_LIST_LENGTH = 8 * 1024  # characters; nginx's and Apache's bound on one header line
+MAX_TAGS = 100  # of a list; a client with more versions than that of one file has no use for them
+_MAX_DATE_LENGTH = 64  # characters; the longest form, RFC 850's, has 33
+
 _FIRST_DATE = -62_135_596_800  # 1 January of the year 1, in seconds since the epoch
 
 
@@ -81,12 +86,15 @@ def http_date(seconds: int) -> str:
 def _matches(header: str, revision: str, *, weak: bool) -> bool:
     """Look for a revision in an If-Match or If-None-Match list (RFC 9110 §8.8.3.2).
 
-    What follows a malformed member is not read: nothing matches it.
+    What follows a malformed member is not read, nor what is longer than the bounds: nothing matches
+    it.
     """
+    if len(header) > MAX_LIST_LENGTH:
+        return False
     if header.strip(" \t") == "*":
         return True
     position = 0
-    while True:
+    for _ in range(MAX_TAGS):
         position = _LIST_GAP.match(header, position).end()  # type: ignore[union-attr] # matches ""
         match = _ENTITY_TAG.match(header, position)
         if match is None:
@@ -94,11 +102,12 @@ def _matches(header: str, revision: str, *, weak: bool) -> bool:
         if match[2] == revision and (weak or not match[1]):
             return True
         position = match.end()
+    return False
 
 
 def _date(text: str | None) -> int | None:
     """Read an HTTP-date, in seconds since the epoch; None where it is absent or is not one."""
-    if not text:
+    if not text or len(text) > _MAX_DATE_LENGTH:
         return None
     try:
         date = parse_date(text)

@@ -3,11 +3,13 @@ Whatever a view does, here it is counted, logged, named, cut when it stalls, and
 
 import asyncio
 import itertools
+import json
 import re
 import secrets
 import time
 import traceback
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
@@ -35,7 +37,7 @@ _LONGEST_FIELD = 256  # characters of what a client says that go into a log line
 
 # RFC 9112 §6.3: whoever sent both may be read differently by someone on the way, and what seems to
 # be the next request may be the rest of this one. h11 0.16 would read on.
-_TWO_ENDS = b"Content-Length and Transfer-Encoding exclude each other.\n"
+_TWO_ENDS = "Content-Length and Transfer-Encoding exclude each other."
 
 # What makes a request's own identity: this process, and how many there were.
 _PROCESS = secrets.token_hex(8)
@@ -136,7 +138,7 @@ class Exchanges:
         status, reason = refused
 
         async def refuse(_scope: Any, _receive: Receive, send: Send) -> None:
-            await _refuse(send, status, f"{reason}\n".encode())
+            await _refuse(send, status, reason)
 
         return refuse
 
@@ -245,16 +247,19 @@ async def _refuse_two_ends(_scope: Any, _receive: Receive, send: Send) -> None:
     await _refuse(send, 400, _TWO_ENDS, (b"connection", b"close"))
 
 
-async def _refuse(send: Send, status: int, reason: bytes, *more: tuple[bytes, bytes]) -> None:
+async def _refuse(send: Send, status: int, detail: str, *more: tuple[bytes, bytes]) -> None:
+    """Send an error as views/problems.py does (RFC 9457), without the framework."""
+    problem = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    body = json.dumps(problem, separators=(",", ":")).encode()
     headers = [
-        (b"content-type", b"text/plain"),
-        (b"content-length", str(len(reason)).encode()),
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),
         *more,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": reason, "more_body": False})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def _body_length(exchange: Exchange, start: Message) -> int | None:

@@ -3,7 +3,7 @@ Law: an ASGI application in front of Quart's, as a viewer's seek need not pay fo
 and a task; whatever has no bytes to give is Quart's to answer, as any other page is."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 from urllib.parse import parse_qs
@@ -24,8 +24,9 @@ from service.errors import (
 from service.library.viewers import Viewers
 from service.metrics import Metrics
 from service.protocol.plan import Plan, Policy, RangeKind, plan
+from service.protocol.ranges import Span
 from service.storage.base import Source
-from service.storage.pieces import Paces, Pieces
+from service.storage.pieces import SMALL, Paces, Pieces
 from service.views.exchange import ASGIApp, Exchange, Receive, Send, current_exchange
 
 Door = Callable[[str, str | None], Awaitable[Source]]
@@ -173,25 +174,46 @@ async def _carry_out(decision: Plan, source: Source, pieces: Pieces, send: Send)
     headers.append(_NOSNIFF)
     due = [{"type": "http.response.start", "status": decision.status, "headers": headers}]
     left = decision.length
-    for part in decision.parts:
-        if isinstance(part, bytes):
-            left -= len(part)
-            due.append({"type": "http.response.body", "body": part, "more_body": left > 0})
-            continue
-        async with aclosing(source.read(part, pieces)) as bytes_of:
-            async for piece in bytes_of:
-                for message in due:
-                    await send(message)
-                due.clear()
-                left -= len(piece)
-                await pieces.give(
-                    len(piece),
-                    send({"type": "http.response.body", "body": piece, "more_body": left > 0}),
-                )
+    async with aclosing(_body_of(decision, source, pieces)) as body:
+        async for piece in body:
+            for message in due:
+                await send(message)
+            due.clear()
+            left -= len(piece)
+            await pieces.give(
+                len(piece),
+                send({"type": "http.response.body", "body": piece, "more_body": left > 0}),
+            )
     if not decision.parts:
         due.append({"type": "http.response.body", "body": b"", "more_body": False})
     for message in due:
         await send(message)
+
+
+def _body_of(decision: Plan, source: Source, pieces: Pieces) -> AsyncGenerator[bytes]:
+    if len(decision.parts) == 1 and isinstance(decision.parts[0], Span):
+        return source.read(decision.parts[0], pieces)
+    return _gather(decision, source, pieces)
+
+
+async def _gather(decision: Plan, source: Source, pieces: Pieces) -> AsyncGenerator[bytes]:
+    """Put what is short together, up to SMALL: of 200 ranges, each send costs more than its bytes."""
+    together = bytearray()
+    for part in decision.parts:
+        if isinstance(part, bytes):
+            together += part
+            continue
+        async with aclosing(source.read(part, pieces)) as bytes_of:
+            async for piece in bytes_of:
+                if len(together) + len(piece) <= SMALL:
+                    together += piece
+                    continue
+                if together:
+                    yield bytes(together)
+                    together.clear()
+                yield piece
+    if together:
+        yield bytes(together)
 
 
 class Listener:

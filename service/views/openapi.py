@@ -5,13 +5,16 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
-from quart_schema import OpenAPIProvider
+from quart import Response
+from quart.json import dumps
+from quart_schema import OpenAPIProvider, QuartSchema
 from werkzeug.routing import Rule
 
+from service.views.documents import Document
 from service.views.problems import Problem
 
 # What may go wrong with each. There is no 405: whoever may GET is not answered with it.
-_ERRORS = {"api_videos": (400, 404, 412), "api_video": (404, 412)}
+_ERRORS = {"api_videos": (400, 404, 412, 414), "api_video": (404, 412, 414)}
 
 _ENTITY_TAG = {
     "ETag": {
@@ -30,6 +33,20 @@ _CONDITIONS = [
     }
     for name, what in (("If-None-Match", "of the answers known, 304"), ("If-Match", "else 412"))
 ]
+
+
+class OpenapiView:
+    """`/openapi.json`: made when it is first asked for, as it stays the same from then on."""
+
+    def __init__(self, schema: QuartSchema) -> None:
+        self._schema = schema
+        self._document: Document | None = None
+
+    async def show(self) -> Response:
+        """Send the description."""
+        if self._document is None:
+            self._document = Document.of(dumps(self._schema.openapi_provider.schema()))
+        return self._document.answer()
 
 
 class JSONRoutes(OpenAPIProvider):

@@ -3,7 +3,7 @@ can be saved and opened elsewhere."""
 
 from collections.abc import Iterable
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
@@ -21,6 +21,7 @@ from service.views.documents import Document
 # Players expect this ending and type; what is in it is UTF-8, which all that matter guess.
 _CONTENT_TYPE = "audio/x-mpegurl; charset=utf-8"
 
+_MOST_REMEMBERED = 4000  # entries: some 400 bytes each
 _MOST = 1000  # entries: more is no evening's programme, and takes others' time to write
 
 
@@ -38,11 +39,13 @@ class PlaylistViews:
 
     def __init__(self, library: Library) -> None:
         self._library = library
+        self._entries: dict[str, _Entry] = {}
+        """By path: those of the latest playlists."""
 
     async def video(self, path: str) -> Response:
         """Give a playlist of one video."""
         video = find(self._library, path)
-        return _answer([video], video.title, PurePosixPath(path).stem)
+        return self._answer([video], video.title, PurePosixPath(path).stem)
 
     @validate_querystring(FolderQuery)
     async def folder(self, query_args: FolderQuery) -> Response:
@@ -50,18 +53,34 @@ class PlaylistViews:
         path = query_args.folder
         page = self._library.catalogue.page("", query_args.sort, _MOST, None, path)
         name = path.rpartition("/")[2] or "Library"
-        return _answer(page.videos, folder_title(path) if path else "Library", name)
+        return self._answer(page.videos, folder_title(path) if path else "Library", name)
+
+    def _answer(self, videos: Iterable[Video], title: str, name: str) -> Response:
+        lines = ["#EXTM3U", f"#PLAYLIST:{_line(title)}"]
+        for video in videos:
+            entry = self._entry(video)
+            lines += (entry.information, links.absolute(entry.link))
+        response = Document.of("\n".join([*lines, ""]), _CONTENT_TYPE).answer()
+        response.headers["Content-Disposition"] = attachment(f"{name}.m3u")
+        return response
+
+    def _entry(self, video: Video) -> "_Entry":
+        entry = self._entries.get(video.path)
+        if entry is None or entry.video is not video:
+            length = video.metadata.duration if video.metadata else None
+            information = f"#EXTINF:{-1 if length is None else round(length)},{_line(video.title)}"
+            if len(self._entries) >= _MOST_REMEMBERED:
+                self._entries.clear()
+            entry = self._entries[video.path] = _Entry(video, information, links.media(video))
+        return entry
 
 
-def _answer(videos: Iterable[Video], title: str, name: str) -> Response:
-    lines = ["#EXTM3U", f"#PLAYLIST:{_line(title)}"]
-    for video in videos:
-        length = video.metadata.duration if video.metadata else None
-        lines.append(f"#EXTINF:{-1 if length is None else round(length)},{_line(video.title)}")
-        lines.append(links.absolute(links.media(video)))
-    response = Document.of("\n".join([*lines, ""]), _CONTENT_TYPE).answer()
-    response.headers["Content-Disposition"] = attachment(f"{name}.m3u")
-    return response
+class _Entry(NamedTuple):
+    """A video in a playlist: written once, as a playlist has up to _MOST of them."""
+
+    video: Video
+    information: str
+    link: str
 
 
 def _line(text: str) -> str:

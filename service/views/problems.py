@@ -6,6 +6,8 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 from quart import Response, render_template, request
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from service.library.titles import video_title
 from service.views import links
@@ -20,6 +22,12 @@ _TITLES = {
     500: "Something went wrong here",
     503: "Not to be had right now",
 }
+# A browser's Accept has up to 150 characters and 10 members, and Office's of old 300 and 17.
+_LONGEST_ACCEPT = 500  # characters
+_MOST_ACCEPTED = 25  # members
+
+_LONGEST_ADDRESS = 1000  # characters that are shown
+_LONGEST_NAME = 300  # characters; file systems allow 255
 _FIRST_OF_OURS = 500  # statuses from here on are no fault of who asks (RFC 9110 §15.6)
 
 
@@ -36,8 +44,7 @@ class Problem(BaseModel):
 async def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
     """Render an error. Its `type` is about:blank: the status says its kind (RFC 9457 §4.2)."""
     title = HTTPStatus(status).phrase
-    accepted = request.accept_mimetypes
-    if accepted["text/html"] > accepted["application/problem+json"]:
+    if _prefers_page(request.headers.get("Accept", "")):
         page = await _page(status, detail, headers or {})
         response = Response(page, status, content_type="text/html; charset=utf-8")
     else:
@@ -49,20 +56,33 @@ async def problem(status: int, detail: str, headers: Mapping[str, str] | None = 
     return response
 
 
+def _prefers_page(accept: str) -> bool:
+    """Return whether HTML is preferred to JSON, by the value of an Accept header.
+
+    One that is longer than any browser's is disregarded, as RFC 9110 §12.5.1 allows: to parse it
+    takes longer than the answer.
+    """
+    if len(accept) > _LONGEST_ACCEPT or accept.count(",") >= _MOST_ACCEPTED:
+        return False
+    accepted = parse_accept_header(accept, MIMEAccept)
+    return accepted["text/html"] > accepted["application/problem+json"]
+
+
 async def _page(status: int, detail: str, headers: Mapping[str, str]) -> str:
     """Say it to people, and where to go from here."""
     phrase = HTTPStatus(status).phrase
     path = (request.view_args or {}).get("path")
     ours = status >= _FIRST_OF_OURS
     # A file that was moved has kept its name, or some of it.
-    sought = video_title(path, None) if path and status == HTTPStatus.NOT_FOUND else ""
+    name = path.rpartition("/")[2][:_LONGEST_NAME] if path else ""
+    sought = video_title(name, None) if name and status == HTTPStatus.NOT_FOUND else ""
     return await render_template(
         "error.html",
         status=status,
         phrase=phrase,
         title=_TITLES.get(status, phrase),
         detail=detail,
-        address=request.path,
+        address=request.path[:_LONGEST_ADDRESS],
         again=ours or "Retry-After" in headers,
         sought=sought[:LONGEST_QUERY],
         longest_query=LONGEST_QUERY,

@@ -13,7 +13,8 @@ from service.library.titles import folder_title
 from service.library.video import Video
 from service.views import links
 from service.views.api import find
-from service.views.filmstrip import Filmstrip, current, filmstrip
+from service.views.chapter_list import ChapterLists
+from service.views.filmstrip import Filmstrip, filmstrip
 from service.views.items import Items, VideoItem
 from service.views.particulars import particulars, technicalities
 from service.views.phrases import summary
@@ -47,6 +48,7 @@ class WatchPage:
         self._library = library
         self._items = items
         self._deriver = deriver
+        self._chapters = ChapterLists()
 
     async def show(self, path: str) -> str:
         """Play one video, from `?t=` on."""
@@ -58,7 +60,7 @@ class WatchPage:
             "watch.html",
             **player(video, start),
             strip=await self._filmstrip(path, start),
-            chapter=current(tuple(chapter.start for chapter in video.chapters), start),
+            chapters=self._chapters.of(video, start),
             details=summary(video),
             particulars=particulars(video, captions(video)),
             technicalities=technicalities(video),

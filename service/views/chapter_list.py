@@ -1,0 +1,47 @@
+"""The chapters of a video as a list of links. A video may have a thousand, so that their HTML is
+written once for each video, and not in the template."""
+
+from markupsafe import Markup, escape
+
+from service.library.video import Chapter
+from service.views.filmstrip import current
+from service.views.items import VideoItem
+from service.views.phrases import duration
+from service.views.player import written
+
+# Videos whose chapters are remembered; a thousand chapters take some 200 KB.
+_MOST_REMEMBERED = 50
+
+_HERE = ' aria-current="true"'
+
+
+class ChapterLists:
+    """The lists, and the HTML of the latest."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, tuple[VideoItem, list[str]]] = {}
+        """By path: what they were made of, and a row for each chapter."""
+
+    def of(self, video: VideoItem, at: float | None) -> Markup:
+        """Return the members of the list; the chapter that plays at this second is marked."""
+        if not video.chapters:
+            return Markup()
+        made_of, rows = self._rows.get(video.path, (None, []))
+        if made_of is not video:
+            rows = [_row(chapter) for chapter in video.chapters]
+            if len(self._rows) >= _MOST_REMEMBERED:
+                self._rows.clear()
+            self._rows[video.path] = (video, rows)
+        number = current(tuple(chapter.start for chapter in video.chapters), at)
+        if number is not None:
+            rows = rows.copy()
+            rows[number] = _row(video.chapters[number], _HERE)
+        return Markup("\n".join(rows))  # noqa: S704 # each row is escaped
+
+
+def _row(chapter: Chapter, attribute: str = "") -> str:
+    moment = written(chapter.start)
+    return (
+        f'<li><a href="?t={moment}" data-t="{moment}"{attribute}>'
+        f"<span>{duration(chapter.start)}</span> <bdi>{escape(chapter.title)}</bdi></a></li>"
+    )
