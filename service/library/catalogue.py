@@ -24,7 +24,9 @@ Sort = Literal["name", "-name", "date", "-date", "duration", "-duration", "size"
 SORTS: tuple[Sort, ...] = get_args(Sort)
 
 _LONGEST_CURSOR = 64 * 1024  # characters; a name of 255 bytes can unfold to eighteen times that
-_LARGEST_KEY = 2.0**63  # of sizes, dates and durations; what is larger, or no number, is none of ours
+_LARGEST_KEY = (
+    2.0**63
+)  # of sizes, dates and durations; what is larger, or no number, is none of ours
 _MOST_SEARCHED = 2000  # characters of a video's tags: more is no name of anything
 
 

@@ -31,7 +31,7 @@ class Validators:
     last_modified: int
     """Seconds since the epoch, as Last-Modified says it."""
     settled: bool
-    """Whether no later version can get the same revision: only then may answers be kept under it."""
+    """Whether no later version can get the same revision: then answers may be kept under it."""
     dated: bool = True
     """Whether the date is a strong validator, too (RFC 9110 §8.8.2.2): its second is over by this
     server's clock, and the bytes are the file's own. Other software makes others of the same file.

@@ -13,7 +13,9 @@ _METHODS = frozenset(
 
 # Parsing costs time for each of these, so their number is bounded before they are parsed.
 MAX_PARAMETERS = 100  # of a query; our own links have at most six, and people's add a few
-MAX_FIELDS = 200  # lines of the header section; Apache's LimitRequestFields is 100, browsers send 20
+MAX_FIELDS = (
+    200  # lines of the header section; Apache's LimitRequestFields is 100, browsers send 20
+)
 
 # Bytes of path and query together. The longest path of Linux has 4,096 bytes (PATH_MAX); the URL of
 # its page, as a parameter of /oembed, has five characters for each. nginx lets 16 KiB through.

@@ -34,9 +34,10 @@ def _is_settled(status: os.stat_result, now: float) -> bool:
     """Return whether every later change gives the file another revision.
 
     A change is stamped with the time at which it happens, as mtime and ctime. So it gets a later
-    mtime than one that lies back. An mtime in the future was either chosen (utimensat), which leaves
-    the ctime at the time of that, or comes from a clock that is ahead, as a file server's may be:
-    then the ctime lies in the future, too, and another change in the same tick would share both.
+    mtime than one that lies back. An mtime in the future was either chosen (utimensat), which
+    leaves the ctime at the time of that, or comes from a clock that is ahead, as a file server's
+    may be: then the ctime lies in the future, too, and another change in the same tick would share
+    both.
     """
     age = now - status.st_mtime
     if age >= 0:

@@ -28,7 +28,11 @@ class VideosQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     q: Annotated[
-        str, Field(max_length=LONGEST_QUERY, description="Words, each in title, path or tags; the longest ten")
+        str,
+        Field(
+            max_length=LONGEST_QUERY,
+            description="Words, each in title, path or tags; the longest ten",
+        ),
     ] = ""
     sort: Annotated[Sort, Field(description="What to sort by; a minus sign: downwards")] = "name"
     limit: Annotated[int, Field(ge=1, le=MOST_PER_PAGE, description="Entries on a page")] = 50

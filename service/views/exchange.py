@@ -211,8 +211,8 @@ class Exchanges:
 def _take_hosts(scope: Any) -> list[bytes]:
     """Return the values of all Host fields, and the authority of a target in absolute form.
 
-    Such a target is what proxies send (RFC 9112 §3.2.2): its path becomes that of the scope, and its
-    authority the one Host field, as the others are to be ignored then.
+    Such a target is what proxies send (RFC 9112 §3.2.2): its path becomes that of the scope, and
+    its authority the one Host field, as the others are to be ignored then.
     """
     hosts = [value for name, value in scope["headers"] if name == b"host"]
     scheme, _, rest = scope["raw_path"].partition(b"://")

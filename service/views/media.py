@@ -197,23 +197,29 @@ def _body_of(decision: Plan, source: Source, pieces: Pieces) -> AsyncGenerator[b
 
 
 async def _gather(decision: Plan, source: Source, pieces: Pieces) -> AsyncGenerator[bytes]:
-    """Put what is short together, up to SMALL: of 200 ranges, each send costs more than its bytes."""
+    """Put what is short together, up to SMALL: each send costs more than the bytes of a range."""
     together = bytearray()
-    for part in decision.parts:
-        if isinstance(part, bytes):
-            together += part
-            continue
-        async with aclosing(source.read(part, pieces)) as bytes_of:
-            async for piece in bytes_of:
-                if len(together) + len(piece) <= SMALL:
-                    together += piece
-                    continue
-                if together:
-                    yield bytes(together)
-                    together.clear()
+    async with aclosing(_in_order(decision, source, pieces)) as body:
+        async for piece in body:
+            if together and len(together) + len(piece) > SMALL:
+                yield bytes(together)
+                together.clear()
+            if len(piece) < SMALL:
+                together += piece
+            else:
                 yield piece
     if together:
         yield bytes(together)
+
+
+async def _in_order(decision: Plan, source: Source, pieces: Pieces) -> AsyncGenerator[bytes]:
+    for part in decision.parts:
+        if isinstance(part, bytes):
+            yield part
+            continue
+        async with aclosing(source.read(part, pieces)) as bytes_of:
+            async for piece in bytes_of:
+                yield piece
 
 
 class Listener:

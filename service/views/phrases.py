@@ -20,7 +20,7 @@ def summary(video: Video) -> str:
 
 
 def moment_of(seconds: float) -> datetime:
-    """Return the moment of a time stamp, in seconds since the epoch: the nearest that can be told."""
+    """Return the moment of a time stamp, in seconds since the epoch; or the nearest there is."""
     return datetime.fromtimestamp(min(max(seconds, _FIRST_MOMENT), _LAST_MOMENT), UTC)
 
 

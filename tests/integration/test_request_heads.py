@@ -2,12 +2,14 @@
 
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from h2c import Client, request
 from server import Server, content, serve, write
+from wire import answers_to, open_socket
+
+from service.protocol.request_head import MAX_FIELDS, MAX_PARAMETERS, MAX_TARGET
 
 TARGETS = [
     "/media/film.mp4",
@@ -30,7 +32,7 @@ GOOD_HOSTS = ["x", "x:", "x:8000", "[::1]:8000", "192.0.2.7", "a!b", "%41", "x."
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    media: Path = tmp_path_factory.mktemp("heads") / "media"
+    media = tmp_path_factory.mktemp("heads") / "media"
     write(media, "film.mp4", content(5000))
     with serve(media) as one:
         yield one
@@ -167,3 +169,37 @@ def test_links_name_the_host_of_an_absolute_target(server: Server) -> None:
             answer += piece
     assert b"http://right.example/media/film.mp4" in answer
     assert b"wrong.example" not in answer
+
+
+def test_what_would_take_long_to_parse_is_refused_before(server: Server) -> None:
+    many = "".join(f"a{number}: b\r\n" for number in range(MAX_FIELDS))
+    few = "".join(f"a{number}: b\r\n" for number in range(MAX_FIELDS - 3))
+    lines = "a:\r\n" * 14_000
+    long, wide = "x" * MAX_TARGET, "&a=b" * MAX_PARAMETERS
+    for target in TARGETS:
+        assert status(server, f"GET {target} HTTP/1.1\r\nHost: x\r\n{many}x: y") == 431
+        assert status(server, f"GET {target} HTTP/1.1\r\nHost: x\r\n{lines}x: y") == 431
+        assert status(server, f"GET {target} HTTP/1.1\r\nHost: x\r\n{few}x: y") < 431
+        mark = "&" if "?" in target else "?"
+        assert status(server, f"GET {target}{mark}{long} HTTP/1.1\r\nHost: x") == 414
+        assert status(server, f"GET {target}{mark}{wide} HTTP/1.1\r\nHost: x") == 400
+    assert status(server, f"GET /{long} HTTP/1.1\r\nHost: x") == 414
+
+
+def test_nor_are_the_requests_behind_one_on_its_connection(server: Server) -> None:
+    first = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    second = "GET /healthz HTTP/1.1\r\nHost: x\r\n" + "a:\r\n" * (MAX_FIELDS + 1) + "\r\n"
+    with open_socket(server.base) as client:
+        assert answers_to(client, (first + second).encode()) == [200, 431]
+
+
+def test_the_same_is_refused_in_http_2(server: Server) -> None:
+    for target, more, expected in (
+        ("/", [(f"a{number}".encode(), b"b") for number in range(MAX_FIELDS)], 431),
+        ("/?" + "&a=b" * MAX_PARAMETERS, [], 400),
+        ("/" + "x" * MAX_TARGET, [], 414),
+    ):
+        with Client(server.base) as client:
+            response = client.send([*request(target), *more])
+            client.wait(response)
+            assert response.status == expected

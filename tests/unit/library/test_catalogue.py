@@ -2,9 +2,12 @@ import base64
 import json
 import random
 import re
+import string
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
+from itertools import pairwise
 from types import FrameType
 from typing import Any
 
@@ -17,6 +20,7 @@ from service.errors import InvalidRequestError, NotFoundError
 from service.library import catalogue as module
 from service.library import collation
 from service.library.catalogue import SORTS, Catalogue, Page, Sort
+from service.library.collation import MOST_WORDS
 from service.library.video import Metadata, State, Tag, Video
 
 
@@ -507,6 +511,28 @@ def test_a_cursor_among_folders_is_refused_where_there_are_none(sort: Sort) -> N
             catalogue.page(query, sort, 1, cursor, folder)
 
 
+def test_a_search_looks_at_every_video_for_a_bounded_number_of_words() -> None:
+    looks: Counter[str] = Counter()
+
+    class Haystack(str):
+        __slots__ = ()
+
+        def __contains__(self, word: object) -> bool:
+            looks[str(word)] += 1
+            return super().__contains__(str(word))
+
+    catalogue = Catalogue(video(f"{n}", string.ascii_lowercase * 2) for n in range(50))
+    for items in catalogue._upwards.values():  # noqa: SLF001
+        for item in items:
+            object.__setattr__(item, "haystack", Haystack(item.haystack))
+    query = " ".join(a + b for a, b in pairwise(string.ascii_lowercase))
+    assert catalogue.page(query, "name", 5, None).total == 50
+    assert looks.total() <= MOST_WORDS * 50
+    # Several parts of one page ask the same.
+    assert catalogue.stretch(query, "-name", 10, 5, None).total == 50
+    assert looks.total() <= MOST_WORDS * 50
+
+
 # Cursors that are not ours
 
 
@@ -577,7 +603,38 @@ json_values = st.recursive(
 )
 
 
-@given(st.text() | json_values.map(cursor_of) | st.lists(json_values).map(cursor_of), sorts)
+@pytest.mark.parametrize("sort", ["date", "-date", "duration", "-duration", "size", "-size"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        "1e400",
+        "-1e400",
+        "1" + "0" * 400,
+        "-1" + "0" * 4000,
+        "9" * 5000,
+        "1e999999999",
+        "NaN",
+        "-Infinity",
+    ],
+)
+def test_a_number_that_no_key_can_be_is_refused(sort: Sort, number: str) -> None:
+    cursor = base64.urlsafe_b64encode(f'["{sort}",{number},"x"]'.encode()).decode()
+    for folder in (None, ""):
+        with pytest.raises(InvalidRequestError):
+            SOME.page("", sort, 3, cursor, folder)
+
+
+keys = json_values | st.integers(-(10**1000), 10**1000)
+
+
+@given(
+    st.text()
+    | json_values.map(cursor_of)
+    | st.lists(json_values).map(cursor_of)
+    | st.tuples(sorts, keys, json_values).map(cursor_of)
+    | st.tuples(sorts, st.tuples(keys), st.text()).map(cursor_of),
+    sorts,
+)
 @example(cursor_of([["film ", 5, ""], "x"]), "name")
 @example(cursor_of([["film ", ["1", 1], ""], "x"]), "name")
 def test_whatever_the_cursor_it_is_refused_or_it_gives_videos(cursor: str, sort: Sort) -> None:

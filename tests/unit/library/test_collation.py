@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.library.collation import fold, natural, words
+from service.library.collation import MOST_WORDS, fold, natural, words
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,33 @@ def test_roman_numerals_are_in_the_order_of_their_values(one: int, other: int) -
 
     assert (natural(f"Part {roman(one)}") < natural(f"Part {roman(other)}")) == (one < other)
     assert natural(f"Part {roman(one)}") == natural(f"part {one}")
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", []),
+        (" \N{COMBINING ACUTE ACCENT} ", []),
+        ("b a", ["b", "a"]),
+        ("the Film THE film", ["film", "the"]),
+        ("a film of ofilm", ["ofilm", "a"]),  # what holds "ofilm" holds "film" and "of"
+        (" ".join("x" * n + "y" for n in range(20)), ["x" * 19 + "y"]),
+        (" ".join(f"{n:02}" for n in range(40)), [f"{n:02}" for n in range(MOST_WORDS)]),
+        (
+            " ".join(f"{n:02}" for n in range(40)) + " long",
+            ["long", *(f"{n:02}" for n in range(9))],
+        ),
+    ],
+)
+def test_of_a_query_the_longest_words_are_looked_for(query: str, expected: list[str]) -> None:
+    assert words(query) == expected
+
+
+@given(st.text("ab ", max_size=30), st.text("ab ", max_size=30))
+def test_leaving_words_out_that_others_hold_changes_no_answer(query: str, text: str) -> None:
+    needed = words(query)
+    if len(needed) < MOST_WORDS:
+        assert all(word in text for word in needed) == all(word in text for word in query.split())
 
 
 @given(st.text())

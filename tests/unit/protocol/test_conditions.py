@@ -5,7 +5,15 @@ from cases import ConditionCase, condition_cases
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.protocol.conditions import Validators, Verdict, evaluate, http_date, range_applies
+from service.protocol.conditions import (
+    MAX_LIST_LENGTH,
+    MAX_TAGS,
+    Validators,
+    Verdict,
+    evaluate,
+    http_date,
+    range_applies,
+)
 
 # RFC 9110 §5.6.7's own example: Sun, 06 Nov 1994 08:49:37 GMT.
 EXAMPLE = 784111777
@@ -67,7 +75,33 @@ def test_a_date_that_lies_ahead_is_no_strong_validator_while_the_revision_is_one
 @pytest.mark.parametrize("seconds", [-(10**12), -62135596801, -62135596800, -1, 0, 2**33])
 def test_every_time_stamp_can_be_written(seconds: int) -> None:
     """RFC 9110 §5.6.7: a year has four digits."""
-    assert re.fullmatch(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT", http_date(seconds))
+    assert re.fullmatch(
+        r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT", http_date(seconds)
+    )
+
+
+def test_a_list_of_tags_is_read_as_far_as_its_bounds() -> None:
+    others = ['"x"'] * (MAX_TAGS - 1)
+    for tags, found in (
+        (", ".join([*others, '"1f-a"']), True),
+        (", ".join([*others, '"y"', '"1f-a"']), False),
+        ("*".rjust(MAX_LIST_LENGTH), True),
+        ("*".rjust(MAX_LIST_LENGTH + 1), False),
+        ('"1f-a"'.rjust(MAX_LIST_LENGTH, ","), True),
+        ('"1f-a"'.rjust(MAX_LIST_LENGTH + 1, ","), False),
+    ):
+        # What is not found changes nothing of the answer, or refuses it: both are safe.
+        expected = Verdict.NOT_MODIFIED if found else Verdict.PROCEED
+        assert evaluate({"if-none-match": tags}, CURRENT) is expected
+        expected = Verdict.PROCEED if found else Verdict.FAILED
+        assert evaluate({"if-match": tags}, CURRENT) is expected
+
+
+@pytest.mark.parametrize("name", ["if-modified-since", "if-unmodified-since", "if-range"])
+def test_what_is_longer_than_any_date_is_none(name: str) -> None:
+    text = f"{http_date(EXAMPLE - DAY)}{' ' * 60}"
+    assert evaluate({name: text}, CURRENT) is Verdict.PROCEED
+    assert range_applies({name: text}, CURRENT) is (name != "if-range")
 
 
 NAMES = st.sampled_from(

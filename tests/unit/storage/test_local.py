@@ -879,7 +879,7 @@ async def test_a_file_is_settled_when_no_other_change_can_share_its_date(
         (-1e9, 0, False, False),
     ],
 )
-async def test_what_may_change_unseen_is_not_settled_and_no_date_to_come_is_strong(
+async def test_what_may_change_unseen_is_not_settled_and_no_date_to_come_is_strong(  # noqa: PLR0913, PLR0917 # two fixtures and a table
     storage: LocalStorage,
     media: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -202,7 +202,7 @@ async def test_a_date_is_strong_once_its_second_is_over_and_a_revision_always(
     age: float,
     dated: bool,  # noqa: FBT001 # the answer is the table
 ) -> None:
-    """RFC 9110 §8.8.2.2. The revision holds the store's entity tag, whatever the store's clock says."""
+    """RFC 9110 §8.8.2.2. The revision holds the store's entity tag, whatever its clock says."""
     bucket.put("film.mp4", DATA)
     (entry,) = storage.entries()
 

@@ -115,6 +115,31 @@ async def test_a_disk_that_fails_at_the_open_is_503(
     assert b"cannot be" in b"".join(message["body"] for message in body)
 
 
+@pytest.mark.parametrize("target", ["/media/film.mp4", "/download/film.mp4"])
+async def test_many_short_ranges_go_out_together(media: Path, target: str) -> None:
+    spans = [(start, start + start % 7) for start in range(0, 2000, 10)]
+    value = "bytes=" + ",".join(f"{first}-{last}" for first, last in spans)
+    start, *body = await answer(media, scope(target, (b"range", value.encode())))
+    assert start["status"] == 206
+    assert len(body) == 1
+    headers = dict(start["headers"])
+    parts = body[0]["body"].split(b"--" + headers[b"content-type"].partition(b"=")[2])[1:-1]
+    found = [part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n") for part in parts]
+    assert found == [DATA[first : last + 1] for first, last in spans]
+    assert len(body[0]["body"]) == int(headers[b"content-length"])
+
+
+async def test_long_ranges_go_out_in_their_order_between_short_ones(media: Path) -> None:
+    value = f"bytes=5-9,{SMALL}-{3 * SMALL - 1},0-2"
+    start, *body = await answer(media, scope("/download/film.mp4", (b"range", value.encode())))
+    assert start["status"] == 206
+    whole = b"".join(message["body"] for message in body)
+    assert whole.index(DATA[5:10]) < whole.index(DATA[SMALL : 3 * SMALL])
+    assert max(len(message["body"]) for message in body) <= SMALL
+    assert len(whole) == int(dict(start["headers"])[b"content-length"])
+    assert [message["more_body"] for message in body] == [True] * (len(body) - 1) + [False]
+
+
 async def told_of_revision(media: Path) -> dict[bytes, bytes]:
     asked = scope("/_revision") | {"query_string": b"path=/media/film.mp4"}
     start, *_ = await answer(media, asked)

@@ -49,3 +49,42 @@ async def test_programs_get_a_problem_all_the_same(app: Quart) -> None:
     assert answer.content_type == "application/problem+json"
     told = await answer.get_json()
     assert (told["status"], told["title"]) == (500, "Internal Server Error")
+
+
+MEMBERS = ["a/b;q=0.1"] * 23
+
+
+@pytest.mark.parametrize(
+    ("accept", "page"),
+    [
+        ("text/html", True),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", True),
+        ("*/*", False),
+        ("application/problem+json, text/html;q=0.5", False),
+        (", ".join(["text/html", *MEMBERS]), True),
+        # RFC 9110 §12.5.1: a server may disregard it; these no browser sends.
+        (", ".join(["text/html", *MEMBERS, "c/d", "e/f"]), False),
+        ("text/html;x=" + "x" * 500, False),
+        ("text/html," * 1500, False),
+        ("", False),
+    ],
+)
+async def test_who_prefers_html_gets_a_page(app: Quart, accept: str, page: bool) -> None:  # noqa: FBT001 # the answer is the table
+    answer = await app.test_client().get("/nothing", headers={"Accept": accept})
+    assert answer.status_code == 404
+    assert (answer.mimetype == "text/html") is page
+
+
+async def test_a_page_shows_no_more_of_an_address_than_people_read(app: Quart) -> None:
+    answer = await app.test_client().get("/watch/" + "S01E02." * 3000, headers=BROWSER)
+    assert answer.status_code == 404
+    assert len(await answer.get_data()) < 10_000
+
+
+async def test_of_a_wrong_query_ten_parameters_are_named(app: Quart) -> None:
+    query = "&".join(f"{'x' * 200}{number}=1" for number in range(90))
+    answer = await app.test_client().get(f"/api/videos?{query}")
+    told = await answer.get_json()
+    assert told["status"] == 400
+    assert told["detail"].count("Extra inputs") == 10
+    assert len(told["detail"]) < 2000
