@@ -42,7 +42,6 @@ from service.views.openapi import JSONRoutes, OpenapiView
 from service.views.ops import OpsViews
 from service.views.origins import Origins
 from service.views.phrases import duration
-from service.views.player import written
 from service.views.playlists import PlaylistViews
 from service.views.problems import problem
 from service.views.robots import NOT_LISTED, RobotsView
@@ -131,7 +130,6 @@ def create_app(settings: Settings) -> Quart:
     app.config["RESPONSE_TIMEOUT"] = None  # `Exchanges` cuts stalled ones, not slow ones
     app.url_map.merge_slashes = False  # `//` in a path is a name that does not exist
     app.jinja_env.filters["duration"] = duration
-    app.jinja_env.filters["moment"] = written
     app.jinja_env.globals.update(url=_url_builder(static), share=share, version=__version__)
     schema = QuartSchema(
         app,
