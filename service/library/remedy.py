@@ -1,8 +1,7 @@
 """The FFmpeg command that makes a file play in browsers. Pure.
 Law: what can be copied is copied, the input is never overwritten, and what comes out holds nothing
-that no browser plays."""
+that no browser plays. The command reads no file but the one it names."""
 
-import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -53,7 +52,7 @@ def command(path: str, metadata: Metadata, encoding: Encoding = COPY) -> str:
     words = ["ffmpeg", "-n"]  # not to overwrite what is there
     if metadata.container == "avi":
         words += ["-fflags", "+genpts"]  # AVI has no times of presentation, MP4 needs them
-    words += ["-i", _as_file(path)]
+    words += [*_demuxer(metadata), "-i", _as_file(path)]
     for stream in kept:
         words += ["-map", f"0:{stream.index}"]
     words += ["-c", "copy", *_encoders(kept, encoding, webm=webm)]
@@ -144,9 +143,24 @@ def _needs_leave(kept: list[Stream]) -> bool:
     return any(stream.codec == "flac" for stream in kept)  # in MP4 an experiment before FFmpeg 6
 
 
+def _demuxer(metadata: Metadata) -> list[str]:
+    """Give the options that make FFmpeg read a file as it was probed, and nothing else.
+
+    Left to itself it would choose a demuxer by content and name, which may be that of a playlist
+    (HLS, DASH, concat) or of a series of pictures: those open the files that the input names. So
+    the demuxer is the one that the streams were found with; FFmpeg takes any of its names.
+    """
+    name = metadata.container.partition(",")[0]
+    return ["-f", name, "-protocol_whitelist", "file"]
+
+
 def _as_file(path: str) -> str:
-    """Keep FFmpeg from taking a name for an option, a protocol or standard input."""
-    return f"./{path}" if path.startswith("-") or re.match(r"[\w+.-]*:", path) else path
+    """Keep FFmpeg from taking a name for an option, a protocol or standard input.
+
+    A protocol is whatever stands before a colon and has no slash in it, and `subfile,` with its
+    options (libavformat/avio.c, url_find_protocol).
+    """
+    return path if path.startswith(("/", "./", "../")) else f"./{path}"
 
 
 def _beside(path: str, ending: str) -> str:
