@@ -83,15 +83,20 @@ def _files(path: Path) -> list[_File]:
         raise _NothingToExamineError(f"{path}: there is no such file or folder.")
     storage = LocalStorage(path)
     try:
-        entries = (entry for entry in storage.entries() if media_type(entry.path))
-        names = sorted(str(path / entry.path) for entry in entries)
+        root = str(storage.root)
+        # Whatever version is there when its turn comes is examined.
+        found = [
+            _File(str(path / entry.path), Located(root, entry.path, None))
+            for entry in storage.entries()
+            if media_type(entry.path)
+        ]
     except OSError as error:
         raise _NothingToExamineError(f"{path}: {error.strerror or error}.") from error
     finally:
         storage.close()
-    if not names:
+    if not found:
         raise _NothingToExamineError(f"{path}: there is no video in this folder.")
-    return [_File(name, Path(name)) for name in names]
+    return sorted(found, key=attrgetter("name"))
 
 
 def _objects(url: str, block: int) -> list[_File]:

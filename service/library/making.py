@@ -142,24 +142,21 @@ class Maker:
         video, companions = job.subject.video, job.subject.companions
         question: dict[str, Any] = {
             "task": job.kind,
-            "path": self._where(video.path),
+            "place": self._place.told,
+            "path": video.path,
             "revision": video.revision,
             "cpu": _CPU[job.kind],
         }
-        if self._place.store is not None:
-            question["store"] = self._place.store
         match job.kind:
             case Kind.POSTER:
-                question["image"] = self._named(companions.image)
+                question["image"] = _named(companions.image) if companions.image else None
             case Kind.CAPTIONS:
-                question["texts"] = [self._named(entry) for entry in companions.texts]
+                question["texts"] = [_named(entry) for entry in companions.texts]
         return question
 
-    def _named(self, entry: Entry | None) -> tuple[str, str] | None:
-        return (self._where(entry.path), entry.revision) if entry else None
 
-    def _where(self, path: str) -> str:
-        return str(self._place.root / path) if self._place.root else path
+def _named(entry: Entry) -> tuple[str, str]:
+    return entry.path, entry.revision
 
 
 class _Refusal(NamedTuple):

@@ -1,9 +1,10 @@
 """Where the library's files are, for processes that open them by themselves: in a folder, by their
-names there; or in a bucket, by its URL, their keys and their revisions."""
+paths there; or in a bucket, by its URL and their keys. Of either a certain revision is meant."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 
 class Store(NamedTuple):
@@ -16,12 +17,21 @@ class Store(NamedTuple):
 
 
 class Located(NamedTuple):
-    """A version of an object."""
+    """A version of a file of the library, or of any other file."""
 
-    store: Store
+    place: str | Store
+    """The folder that the file is not to be outside of, without symbolic links in its name; or the
+    bucket."""
     path: str
-    """The rest of the key."""
-    revision: str
+    """Relative to the folder; or the rest of the key."""
+    revision: str | None
+    """None: whichever there is."""
+
+    @classmethod
+    def at(cls, file: Path) -> Self:
+        """Locate a file that somebody named by its path, which may be a link. Blocks."""
+        folder, name = os.path.split(os.path.realpath(file))
+        return cls(folder, name, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +43,11 @@ class Place:
     store: Store | None = None
     """The bucket. Its objects are whole when they are listed."""
 
-    def find(self, path: str, revision: str) -> Path | Located:
-        """Say where a file of the library is, by its path there.
+    @property
+    def told(self) -> str | Store:
+        """What processes are told of it."""
+        return self.store if self.store is not None else str(self.root or Path.cwd())
 
-        In a folder there may be another version by that name by now.
-        """
-        if self.store is not None:
-            return Located(self.store, path, revision)
-        return Path(self.root or "", path)
+    def find(self, path: str, revision: str) -> Located:
+        """Say where a version of a file of the library is, by its path there."""
+        return Located(self.told, path, revision)

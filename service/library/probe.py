@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from service.library.places import Located
 from service.library.video import Metadata
@@ -46,16 +46,16 @@ class Prober:
         return self._pool.pids
 
     async def probe(self, file: Path | Located) -> Metadata | ProbeProblem:
-        """Probe a file. Raises RuntimeError when the prober is closed."""
+        """Probe a file. Raises RuntimeError when the prober is closed.
+
+        A Path is one that somebody named, wherever its links lead; one of the library is Located.
+        """
+        located = Located.at(file) if isinstance(file, Path) else file
+        request = {"task": "probe", **located._asdict()}
         try:
-            return await self._pool.ask(_request(file), _read, self._timeout)
+            return await self._pool.ask(request, _read, self._timeout)
         except WorkerError as error:
             return ProbeProblem(str(error), error.outcome, error.lasting)
-
-
-def _request(file: Path | Located) -> dict[str, Any]:
-    told = {"path": str(Path.cwd() / file)} if isinstance(file, Path) else file._asdict()
-    return {"task": "probe", **told}
 
 
 def _read(answer: Answer) -> Metadata | ProbeProblem:

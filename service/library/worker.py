@@ -9,7 +9,6 @@ import json
 import os
 import resource
 import signal
-import stat
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ from service.library.facts import CaptionsFacts, Facts, PosterFacts, StoryboardF
 from service.library.inspection import UnreadableError, metadata_of
 from service.library.poster import poster
 from service.library.storyboard import storyboard
+from service.storage.beneath import NotRegularError, open_file
 from service.storage.files import revision
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ _M_ARENA_MAX = -8  # malloc.h
 
 _Told = dict[str, Any]
 _Named = tuple[str, str]  # path and revision
-_Store = tuple[str, float]  # as places.py has it
+_Place = str | tuple[str, float]  # as places.py has it: a folder, or a store's URL and seconds
 _Task = Callable[..., tuple[_Told, Sequence[bytes]]]
 
 
@@ -153,53 +153,73 @@ def _bucket(url: str, timeout: float) -> "Bucket":
 
 @contextmanager
 def _opened(
-    path: str, expected: str | None = None, store: _Store | None = None
+    place: _Place, path: str, expected: str | None = None
 ) -> Iterator[tuple[BinaryIO, int]]:
-    """Open a file by number: neither its name nor its ending reaches FFmpeg, content decides.
+    """Open a file by number, and tell its size: FFmpeg sees neither its name nor its ending.
 
     What is made of it is of the revision expected, or is not given. Of a store `path` is a key.
     """
-    if store is not None:
-        from service.storage.object_file import open_object  # noqa: PLC0415 # as above
-
-        stored, size = open_object(_bucket(*store), path, expected)
-        with stored:
-            yield stored, size
+    if isinstance(place, str):
+        with _opened_in_folder(Path(place), path, expected) as opened:
+            yield opened
         return
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        raise UnreadableError("This is not a regular file.")
-    with os.fdopen(descriptor, "rb") as file:
-        if status.st_size == 0:
-            raise UnreadableError("The file is empty.")
-        yield file, status.st_size
-        if expected is not None and revision(os.fstat(descriptor)) != expected:
-            raise FileNotFoundError
+    from service.storage.object_file import open_object  # noqa: PLC0415 # as above
+
+    stored, size = open_object(_bucket(*place), path, expected)
+    with stored:
+        yield stored, size
 
 
 @contextmanager
-def _opened_beside(named: _Named | None, store: _Store | None) -> Iterator[BinaryIO | None]:
+def _opened_in_folder(
+    root: Path, path: str, expected: str | None
+) -> Iterator[tuple[BinaryIO, int]]:
+    """Open a regular file beneath a folder. Raises UnreadableError and OSError, also at the end."""
+    try:
+        descriptor, _ = open_file(root, path)
+    except NotRegularError as error:
+        if expected is not None:
+            raise _replaced(path) from error
+        raise UnreadableError("This is not a regular file.") from error
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if expected is not None and revision(status) != expected:
+            raise _replaced(path)
+        if status.st_size == 0:
+            raise UnreadableError("The file is empty.")
+        try:
+            yield file, status.st_size
+        finally:
+            # What seems damaged may have been half of one version and half of another.
+            if expected is not None and revision(os.fstat(descriptor)) != expected:
+                raise _replaced(path)
+
+
+def _replaced(path: str) -> FileNotFoundError:
+    return FileNotFoundError(errno.ENOENT, "the file was replaced", path)
+
+
+@contextmanager
+def _opened_beside(place: _Place, named: _Named | None) -> Iterator[BinaryIO | None]:
     """Open a file beside a video, if there is one."""
     if named is None:
         yield None
     else:
-        with _opened(*named, store) as (file, _):
+        with _opened(place, *named) as (file, _):
             yield file
 
 
 def _probe(
-    path: str, revision: str | None = None, store: _Store | None = None
+    place: _Place, path: str, revision: str | None = None
 ) -> tuple[_Told, Sequence[bytes]]:
-    with _opened(path, revision, store) as (file, size):
+    with _opened(place, path, revision) as (file, size):
         return {"metadata": metadata_of(file, size)}, ()
 
 
 def _poster(
-    path: str, revision: str, image: _Named | None, store: _Store | None = None
+    place: _Place, path: str, revision: str, image: _Named | None
 ) -> tuple[_Told, Sequence[bytes]]:
-    with _opened(path, revision, store) as (file, _), _opened_beside(image, store) as picture:
+    with _opened(place, path, revision) as (file, _), _opened_beside(place, image) as picture:
         made = poster(file, picture)
     if made is None:
         return _told(None), ()
@@ -208,10 +228,8 @@ def _poster(
     return _told(facts), [picture.data for picture in made.pictures]
 
 
-def _storyboard(
-    path: str, revision: str, store: _Store | None = None
-) -> tuple[_Told, Sequence[bytes]]:
-    with _opened(path, revision, store) as (file, _):
+def _storyboard(place: _Place, path: str, revision: str) -> tuple[_Told, Sequence[bytes]]:
+    with _opened(place, path, revision) as (file, _):
         made = storyboard(file)
     if made is None:
         return _told(None), ()
@@ -219,12 +237,12 @@ def _storyboard(
 
 
 def _captions(
-    path: str, revision: str, texts: Sequence[_Named], store: _Store | None = None
+    place: _Place, path: str, revision: str, texts: Sequence[_Named]
 ) -> tuple[_Told, Sequence[bytes]]:
     with ExitStack() as stack:
-        file, _ = stack.enter_context(_opened(path, revision, store))
+        file, _ = stack.enter_context(_opened(place, path, revision))
         beside = {
-            Path(text).name: stack.enter_context(_opened(text, at, store))[0] for text, at in texts
+            Path(text).name: stack.enter_context(_opened(place, text, at))[0] for text, at in texts
         }
         made = captions_of(Path(path).name, file, beside)
     facts = CaptionsFacts(

@@ -4,8 +4,10 @@ Law: nothing here waits, for a disk or a network. What would have to be waited f
 import ctypes
 import errno
 import os
+import stat
 from functools import cache
 
+from service.storage.beneath import READ
 from service.storage.pieces import LARGE
 
 # What `read` reads is copied: one buffer for all, as the loop alone calls it and nothing happens
@@ -18,7 +20,6 @@ _NO_SUCH_QUESTION = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 _OPENAT2 = 437
 _NO_FOLDER = -100  # AT_FDCWD: the path is absolute
 _NO_SYMLINKS, _CACHED = 0x04, 0x20
-_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class _How(ctypes.Structure):
@@ -31,7 +32,11 @@ class _How(ctypes.Structure):
     )
 
 
-_HOW = ctypes.byref(_How(_FILE, 0, _NO_SYMLINKS | _CACHED))
+# O_PATH finds a file without opening it.
+_TO_FIND = ctypes.byref(
+    _How(getattr(os, "O_PATH", 0) | os.O_CLOEXEC | os.O_NOFOLLOW, 0, _NO_SYMLINKS | _CACHED)
+)
+_TO_READ = ctypes.byref(_How(READ, 0, _NO_SYMLINKS | _CACHED))
 _SIZE_OF_HOW = ctypes.sizeof(_How)
 
 
@@ -67,13 +72,22 @@ def answers(descriptor: int) -> bool:
 
 
 def open_file(path: str) -> int | None:
-    """Open a file by names that the kernel knows, and that follow no link, wherever in the path.
+    """Open a regular file by names that the kernel knows, and that follow no link in the path.
 
     None also where there is no such file: only a disk knows that.
     """
     if (call := _syscall()) is None:
         return None
-    descriptor = call(_OPENAT2, _NO_FOLDER, os.fsencode(path), _HOW, _SIZE_OF_HOW)
+    name = os.fsencode(path)
+    found = call(_OPENAT2, _NO_FOLDER, name, _TO_FIND, _SIZE_OF_HOW)
+    if found < 0:
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(found).st_mode):
+            return None  # to open a device may do something
+    finally:
+        os.close(found)
+    descriptor = call(_OPENAT2, _NO_FOLDER, name, _TO_READ, _SIZE_OF_HOW)
     return descriptor if descriptor >= 0 else None
 
 

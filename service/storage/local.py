@@ -10,11 +10,12 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
 from service.errors import NotFoundError, StorageError
 from service.protocol.media_types import is_companion, media_type
-from service.storage import at_once
+from service.storage import at_once, beneath
 from service.storage.base import Entry
 from service.storage.files import LocalSource, OpenFile, revision
 from service.storage.turns import Threads
@@ -28,13 +29,14 @@ _MOST_RECENT = 64  # files: descriptors are few on some systems
 # Of folders that files are opened in at once; then all are learned anew.
 _MOST_FOLDERS = 10_000
 
+# Characters of a folder's path that is still listed: as many bytes as a path may have (PATH_MAX).
+# To open a folder takes as many steps as it lies deep.
+_LONGEST_PATH = 4096
+
 # What open says of names that lead nowhere.
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL,
-              errno.ENXIO, errno.EACCES, errno.EPERM}  # fmt: skip
-_A_LINK = {errno.ELOOP, errno.ENOTDIR, errno.EMLINK}
+              errno.ENXIO, errno.EACCES, errno.EPERM, errno.ELOOP, errno.EMLINK}  # fmt: skip
 _REFUSED = re.compile(r"[\\\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a FIFO must not hold us up
-_FOLDER = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECTORY
 
 
 def split_path(path: str) -> list[str]:
@@ -79,11 +81,11 @@ class LocalStorage:
         content_type = media_type(path)
         if content_type is None:
             raise NotFoundError("There is no such file.")
-        components = split_path(path)
+        split_path(path)
         file = self._open_at_once(path)
         turns = partial(self._threads.of, path)
         if file is None:
-            file = await asyncio.wrap_future(turns().submit(self._open, components))
+            file = await asyncio.wrap_future(turns().submit(self._open, path))
         return LocalSource(file, content_type, turns)
 
     def _open_at_once(self, path: str) -> "OpenFile | None":
@@ -119,71 +121,71 @@ class LocalStorage:
 
         Raises OSError where the root itself cannot be read: that is not an empty library.
         """
-        for folder, names, files in os.walk(self._root, onerror=self._unreadable):
-            names[:] = sorted(name for name in names if not name.startswith("."))
-            within = Path(folder).relative_to(self._root).as_posix()
-            for name in sorted(files):
-                if name.startswith(".") or not (media_type(name) or is_companion(name)):
-                    continue
-                path = name if within == "." else f"{within}/{name}"
-                with suppress(NotFoundError, OSError, RuntimeError):
-                    split_path(path)
-                    # No Path for each file: to make one costs more than to ask the kernel.
-                    status = os.lstat(f"{folder}/{name}")
-                    if stat.S_ISLNK(status.st_mode):
-                        status = self._status(Path(folder, name))
-                    if stat.S_ISREG(status.st_mode) and status.st_size:
-                        touched = max(status.st_mtime, status.st_ctime)
-                        yield Entry(
-                            path, status.st_size, revision(status), status.st_mtime, touched
-                        )
-
-    def _unreadable(self, error: OSError) -> None:
-        if Path(error.filename) == self._root:
-            raise error
-
-    def _status(self, file: Path) -> os.stat_result:
-        status = file.lstat()
-        if stat.S_ISLNK(status.st_mode):
-            target = file.resolve(strict=True)
-            if not target.is_relative_to(self._root):
-                raise NotFoundError("The link leaves the library.")
-            status = target.lstat()
-        return status
-
-    def _open(self, components: list[str]) -> "OpenFile":
-        try:
+        waiting = [""]
+        while waiting:
+            folder = waiting.pop()
             try:
-                return self._walk(components)
-            except OSError as error:
-                if error.errno not in _A_LINK:
+                at = beneath.open_folder(self._root, folder)
+            except OSError:
+                if not folder:
                     raise
-            # Some component is a symbolic link, or no folder. Links that stay inside are followed.
-            target = self._root.joinpath(*components).resolve(strict=True)
-            if not target.is_relative_to(self._root):
-                raise NotFoundError("There is no such file.")
-            return self._walk(target.relative_to(self._root).parts)
-        except (OSError, RuntimeError) as error:
-            # RuntimeError is what Path.resolve says of links in a circle, before Python 3.13.
-            if isinstance(error, RuntimeError) or error.errno in _NOT_THERE | _A_LINK:
+                continue
+            prefix = f"{folder}/" if folder else ""
+            try:
+                folders, files = _listed(at, strict=not folder)
+                for file in files:
+                    with suppress(NotFoundError, OSError):
+                        path = prefix + file.name
+                        split_path(path)
+                        status = file.stat(follow_symlinks=False)
+                        if stat.S_ISLNK(status.st_mode):
+                            status = beneath.status_of(self._root, path)
+                        if stat.S_ISREG(status.st_mode) and status.st_size:
+                            yield _entry(path, status)
+            finally:
+                os.close(at)
+            inner = [prefix + name for name in reversed(folders)]
+            waiting += [path for path in inner if len(path) < _LONGEST_PATH]
+
+    def _open(self, path: str) -> "OpenFile":
+        try:
+            descriptor, real = beneath.open_file(self._root, path)
+        except beneath.RootError as error:
+            raise StorageError("The library cannot be reached now.") from error
+        except OSError as error:
+            if error.errno in _NOT_THERE:
                 raise NotFoundError("There is no such file.") from error
             raise StorageError(f"The file cannot be opened now: {error.strerror}.") from error
-
-    def _walk(self, components: list[str] | tuple[str, ...]) -> "OpenFile":
-        """Open step by step from the root, following no link: there is no way out, and no race."""
-        *folders, name = components
-        try:
-            at = os.open(self._root, _FOLDER & ~os.O_NOFOLLOW)
-        except OSError as error:
-            raise StorageError("The library cannot be reached now.") from error
-        try:
-            for folder in folders:
-                inner = os.open(folder, _FOLDER, dir_fd=at)
-                os.close(at)
-                at = inner
-            descriptor = os.open(name, _FILE, dir_fd=at)
-        finally:
-            os.close(at)
         file = OpenFile(descriptor, at_once=at_once.answers(descriptor))
-        self._learn("/".join(folders), file)  # not a link's: it may be on another file system
+        # Of the folder that holds it: that of a link may be on another file system.
+        self._learn(real.rpartition("/")[0], file)
         return file
+
+
+def _listed(folder: int, *, strict: bool) -> tuple[list[str], list[os.DirEntry[str]]]:
+    """Give the names of the folders in a folder, and the files that may be listed, in order.
+
+    Raises OSError where it cannot be read and `strict` says so; else there is nothing in it.
+    """
+    try:
+        with os.scandir(folder) as found:
+            entries = [entry for entry in found if not entry.name.startswith(".")]
+    except OSError:
+        if strict:
+            raise
+        return [], []
+    entries.sort(key=attrgetter("name"))
+    folders = [entry.name for entry in entries if _is_folder(entry)]
+    return folders, [e for e in entries if media_type(e.name) or is_companion(e.name)]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+def _entry(path: str, status: os.stat_result) -> Entry:
+    touched = max(status.st_mtime, status.st_ctime)
+    return Entry(path, status.st_size, revision(status), status.st_mtime, touched)

@@ -28,14 +28,6 @@ WORKER = (sys.executable, "-m", "service.library.worker")
 
 
 @pytest.fixture
-def fifo(tmp_path: Path) -> Path:
-    """Make a file that blocks who opens it."""
-    path = tmp_path / "blocks.mp4"
-    os.mkfifo(path)
-    return path
-
-
-@pytest.fixture
 async def prober() -> AsyncIterator[Prober]:
     prober = Prober()
     yield prober
@@ -53,6 +45,14 @@ async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - processes set no asyncio.Event
             await asyncio.sleep(0.01)
+
+
+async def hang(prober: Prober) -> int:
+    """Stop the only process once there is one, as a disk that is away would; give its number."""
+    await until(lambda: prober.pids)
+    (pid,) = prober.pids
+    os.kill(pid, signal.SIGSTOP)
+    return pid
 
 
 async def metadata(prober: Prober, path: Path) -> Metadata:
@@ -279,12 +279,12 @@ async def test_what_cannot_be_opened_is_a_problem(prober: Prober, tmp_path: Path
     ],
 )
 async def test_a_killed_worker_costs_its_file_alone(
-    prober: Prober, tmp_path: Path, fifo: Path, cause: signal.Signals, told: tuple[str, str]
+    prober: Prober, tmp_path: Path, cause: signal.Signals, told: tuple[str, str]
 ) -> None:
-    probing = asyncio.create_task(prober.probe(fifo))
-    await until(lambda: prober.pids)
-    (pid,) = prober.pids
+    probing = asyncio.create_task(prober.probe(mp4(tmp_path / "b.mp4")))
+    pid = await hang(prober)
     os.kill(pid, cause)
+    os.kill(pid, signal.SIGCONT)
     answer = await probing
     assert isinstance(answer, ProbeProblem)
     assert (answer.outcome, "lasting" if answer.lasting else "passing") == told
@@ -302,14 +302,14 @@ async def test_a_worker_killed_between_files_costs_none(prober: Prober, tmp_path
     assert pid not in prober.pids
 
 
-async def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path, fifo: Path) -> None:
+async def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     path = mp4(tmp_path / "a.mp4")
     prober = Prober(timeout=2)
     try:
         await metadata(prober, path)
-        (pid,) = prober.pids
+        pid = await hang(prober)
         begun = time.monotonic()
-        told = await problem(prober, fifo)
+        told = await problem(prober, path)
         assert time.monotonic() - begun == pytest.approx(2, abs=1)
         assert (told.outcome, told.lasting) == ("timeout", False)
         await metadata(prober, path)
@@ -318,13 +318,12 @@ async def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path, fifo: Path
         await prober.close()
 
 
-async def test_a_cancelled_probe_leaves_no_answer_behind(
-    prober: Prober, tmp_path: Path, fifo: Path
-) -> None:
+async def test_a_cancelled_probe_leaves_no_answer_behind(prober: Prober, tmp_path: Path) -> None:
     path = mp4(tmp_path / "a.mp4")
     await metadata(prober, path)
-    (pid,) = prober.pids
-    probing = asyncio.create_task(prober.probe(fifo))
+    pid = await hang(prober)
+    other = mp4(tmp_path / "b.mp4", "-metadata", "title=Other")
+    probing = asyncio.create_task(prober.probe(other))
     await asyncio.sleep(0.1)
     probing.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -392,11 +391,14 @@ async def test_the_number_of_processes_is_bounded() -> None:
     assert max(seen) == 2
 
 
-async def test_close_ends_what_is_under_way(fifo: Path) -> None:
+async def test_close_ends_what_is_under_way(tmp_path: Path) -> None:
     prober = Prober(workers=2)
-    probing = [asyncio.create_task(prober.probe(fifo)) for _ in range(3)]
+    path = mp4(tmp_path / "a.mp4")
+    probing = [asyncio.create_task(prober.probe(path)) for _ in range(3)]
     await until(lambda: len(prober.pids) == 2)
     pids = prober.pids
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
     async with asyncio.timeout(10):
         await asyncio.gather(prober.close(), prober.close())
     assert not any(map(exists, pids))
@@ -404,7 +406,7 @@ async def test_close_ends_what_is_under_way(fifo: Path) -> None:
     for result in await asyncio.gather(*probing, return_exceptions=True):
         assert isinstance(result, RuntimeError)
     with pytest.raises(RuntimeError, match="closed"):
-        await prober.probe(fifo)
+        await prober.probe(path)
 
 
 # What a worker that went astray may say
@@ -522,7 +524,8 @@ def test_a_file_that_takes_too_much_memory_is_a_problem() -> None:
     result = run(
         "worker.limit_process();"
         "worker.metadata_of = lambda *_: bytearray(2 * worker.MEMORY);"
-        "print(worker.answer_to({'task': 'probe', 'path': sys.executable}))"
+        "place, path = os.path.split(os.path.realpath(sys.executable));"
+        "print(worker.answer_to({'task': 'probe', 'place': place, 'path': path}))"
     )
     assert b"memory" in result.stdout
 
@@ -537,8 +540,12 @@ def test_a_file_that_takes_too_much_memory_is_a_problem() -> None:
 def test_what_is_not_the_files_doing_may_pass(tmp_path: Path, hindrance: str, reason: str) -> None:
     path = mp4(tmp_path / "a.mp4")
     path.chmod(0)
-    request = json.dumps({"task": "probe", "path": str(path)})
-    source = f"import json; {hindrance}; print(json.dumps(worker.answer_to({request})[0]))"
+    tmp_path.chmod(0o755)
+    request = {"task": "probe", "place": ".", "path": "a.mp4"}
+    source = (
+        f"import json; os.chdir({str(tmp_path)!r}); {hindrance}; "
+        f"print(json.dumps(worker.answer_to({request})[0]))"
+    )
     told = json.loads(run(source).stdout)
     assert reason in told["problem"]
     assert told["lasting"] is False
@@ -558,8 +565,13 @@ def test_a_file_beside_the_video_is_blamed_by_its_name_alone(
     beside.write_text("1\n00:00:01,000 --> 00:00:02,000\nText\n")
     tmp_path.chmod(0o755)
     beside.chmod(0)
-    texts = [["./a.srt", revision(beside.stat())]]
-    request = {"task": "captions", "path": "a.mp4", "revision": revision(path.stat())}
+    texts = [["a.srt", revision(beside.stat())]]
+    request = {
+        "task": "captions",
+        "place": ".",
+        "path": "a.mp4",
+        "revision": revision(path.stat()),
+    }
     source = (
         f"import json; texts = {texts!r}; os.chdir({str(tmp_path)!r}); {hindrance}; "
         f"print(json.dumps(worker.answer_to({request!r} | {{'texts': texts}})[0]))"
@@ -600,9 +612,13 @@ def test_nothing_but_answers_reaches_standard_output() -> None:
     assert b"noise" in result.stderr
 
 
-def test_a_worker_that_hangs_ends_itself(fifo: Path) -> None:
-    request = json.dumps({"task": "probe", "path": str(fifo), "wall": 1}).encode() + b"\n"
-    result = subprocess.run(WORKER, check=False, input=request, timeout=30)
+def test_a_worker_that_hangs_ends_itself(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    asked = {"task": "probe", "place": str(tmp_path), "path": "a.mp4", "wall": 1}
+    result = run(
+        "import time; worker.metadata_of = lambda *_: time.sleep(60); worker.main()",
+        given=json.dumps(asked).encode() + b"\n",
+    )
     assert result.returncode == -signal.SIGALRM
 
 
@@ -653,17 +669,19 @@ async def test_a_worker_is_found_from_anywhere_and_ends_with_its_parent(tmp_path
     await until(lambda: not status.exists() or "\nState:\tZ" in status.read_text())
 
 
-def test_all_this_works_on_uvloop(tmp_path: Path, fifo: Path) -> None:
+def test_all_this_works_on_uvloop(tmp_path: Path) -> None:
     path = mp4(tmp_path / "a.mp4")
 
     async def main() -> None:
         prober = Prober(timeout=2)
         await metadata(prober, path)
         pids = prober.pids
-        assert (await problem(prober, fifo)).outcome == "timeout"
-        probing = asyncio.create_task(prober.probe(fifo))
-        await until(lambda: prober.pids - pids)
-        (pid,) = prober.pids - pids
+        await hang(prober)
+        assert (await problem(prober, path)).outcome == "timeout"
+        await metadata(prober, path)
+        pid = await hang(prober)
+        probing = asyncio.create_task(prober.probe(path))
+        await asyncio.sleep(0.1)
         os.kill(pid, signal.SIGKILL)
         answer = await probing
         assert isinstance(answer, ProbeProblem)

@@ -74,9 +74,8 @@ class Asked:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def probe(self, file: Path | Located) -> Metadata | ProbeProblem:
-        assert isinstance(file, Path)
-        self.paths.append(file.name)
+    async def probe(self, file: Located) -> Metadata | ProbeProblem:
+        self.paths.append(file.path)
         await self.gate.wait()
         return self.answer
 

@@ -18,7 +18,7 @@ from server import content
 
 from service.errors import ChangedError, NotFoundError, StorageError
 from service.protocol.ranges import Span
-from service.storage import at_once, files, local
+from service.storage import at_once, beneath, files, local
 from service.storage.files import LocalSource, OpenFile, revision
 from service.storage.local import LocalStorage, split_path
 from service.storage.pieces import LARGE, SMALL, Pieces
@@ -124,13 +124,13 @@ def slow_reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
 @pytest.fixture
 def slow_opens(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     with gate() as one:
-        walk = LocalStorage._walk  # noqa: SLF001
+        open_file = beneath.open_file
 
-        def slowly(self: LocalStorage, components: list[str]) -> OpenFile:
+        def slowly(root: Path, path: str) -> tuple[int, str]:
             one.hold()
-            return walk(self, components)
+            return open_file(root, path)
 
-        monkeypatch.setattr(LocalStorage, "_walk", slowly)
+        monkeypatch.setattr(beneath, "open_file", slowly)
         yield one
 
 
@@ -478,10 +478,10 @@ async def test_a_root_that_is_a_link_is_served(tmp_path: Path, media: Path) -> N
 async def test_having_no_descriptor_left_is_no_reason_to_say_that_a_file_is_gone(
     storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def walk(*_: object) -> OpenFile:
+    def open_file(*_: object) -> tuple[int, str]:
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(LocalStorage, "_walk", walk)
+    monkeypatch.setattr(beneath, "open_file", open_file)
     with pytest.raises(StorageError, match="Too many open files"):
         await storage.open("film.mp4")
 
@@ -625,6 +625,7 @@ async def test_nothing_of_a_file_system_that_cannot_be_asked_is_done_in_the_loop
     monkeypatch.setattr(local, "os", Watched())
     monkeypatch.setattr(files, "os", Watched())
     monkeypatch.setattr(at_once, "os", Watched())
+    monkeypatch.setattr(beneath, "os", Watched())
     for _ in range(2):
         source = await storage.open("film.mp4")
         await read(source, Span(0, SIZE))

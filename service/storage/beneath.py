@@ -1,0 +1,134 @@
+"""Opens what lies beneath a root folder, for the service and for its workers.
+Law: each component of a path is opened from the one before it, and no symbolic link is followed
+(openat(2), O_NOFOLLOW). So a folder that is swapped for a link meanwhile is an error, not a way out
+of the root. Only regular files are opened: to open a FIFO may wait, and to open a device may do
+something."""
+
+import errno
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+# O_NONBLOCK and O_NOCTTY matter where a FIFO or a terminal takes a file's place at the last moment.
+READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+"""The flags of open(2) for a file that nobody has vouched for."""
+
+_FOLDER = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECTORY
+
+# What open(2) says of a component that is a symbolic link.
+_A_LINK = {errno.ELOOP, errno.ENOTDIR, errno.EMLINK}
+_OUTSIDE = {"", ".", ".."}
+
+
+class RootError(OSError):
+    """The root folder itself cannot be opened."""
+
+
+class NotRegularError(OSError):
+    """A folder, a FIFO, a socket or a device."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(errno.ENXIO, "not a regular file", name)
+
+
+def open_file(root: Path, path: str) -> tuple[int, str]:
+    """Open a regular file for reading; return its descriptor and its real path beneath the root.
+
+    The real path differs from `path` where symbolic links lead to the file. Links that stay beneath
+    the root are followed. Raises OSError with `path` as its file name; RootError; NotRegularError.
+    """
+    try:
+        components = _components(path)
+        try:
+            return _open_regular(root, components), path
+        except OSError as error:
+            if error.errno not in _A_LINK or isinstance(error, RootError):
+                raise
+        components = _resolved(root, components)
+        return _open_regular(root, components), "/".join(components)
+    except RootError:
+        raise
+    except OSError as error:
+        error.filename = path
+        raise
+
+
+def open_folder(root: Path, path: str = "") -> int:
+    """Open a folder beneath the root, or the root; return its descriptor. Raises OSError."""
+    return _descend(_open_root(root), _components(path) if path else ())
+
+
+def status_of(root: Path, path: str) -> os.stat_result:
+    """Return the status of what `path` leads to, links beneath the root followed. Raises OSError."""
+    *folders, name = _resolved(root, _components(path))
+    at = _descend(_open_root(root), folders)
+    try:
+        return os.stat(name, dir_fd=at, follow_symlinks=False)
+    finally:
+        os.close(at)
+
+
+def _open_root(root: Path) -> int:
+    return os.open(root, _FOLDER & ~os.O_NOFOLLOW)
+
+
+def _descend(at: int, folders: Sequence[str]) -> int:
+    """Go from one folder to others in it, and close all but the last. Raises OSError."""
+    for folder in folders:
+        try:
+            inner = os.open(folder, _FOLDER, dir_fd=at)
+        finally:
+            os.close(at)
+        at = inner
+    return at
+
+
+def _components(path: str) -> tuple[str, ...]:
+    components = tuple(path.split("/"))
+    if not _OUTSIDE.isdisjoint(components):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    return components
+
+
+def _resolved(root: Path, components: Sequence[str]) -> tuple[str, ...]:
+    """Follow symbolic links by name alone. Raises OSError, also where they lead out of the root.
+
+    What is opened afterwards may have been swapped again, and then is not opened.
+    """
+    path = root.joinpath(*components)
+    try:
+        target = path.resolve(strict=True)
+    except RuntimeError as error:  # links in a circle, before Python 3.13
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from error
+    if target == root or not target.is_relative_to(root):
+        raise FileNotFoundError(errno.ENOENT, "the link leaves the library", str(path))
+    return target.relative_to(root).parts
+
+
+def _open_regular(root: Path, components: Sequence[str]) -> int:
+    *folders, name = components
+    try:
+        top = _open_root(root)
+    except OSError as error:
+        raise RootError(error.errno, error.strerror) from error
+    at = _descend(top, folders)
+    try:
+        status = os.stat(name, dir_fd=at, follow_symlinks=False)
+        if stat.S_ISLNK(status.st_mode):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
+        _require_regular(status, name)
+        descriptor = os.open(name, READ, dir_fd=at)
+    finally:
+        os.close(at)
+    try:
+        _require_regular(os.fstat(descriptor), name)  # it may have been swapped in between
+    except NotRegularError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _require_regular(status: os.stat_result, name: str) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise NotRegularError(name)
