@@ -4,6 +4,7 @@ Several replicas may share the folder: files are replaced whole, and who makes o
 
 import fcntl
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -17,6 +18,7 @@ from typing import Protocol
 import structlog
 
 from service.library.packing import Layout, layout_of, packed
+from service.storage.beneath import READ
 
 _log = structlog.get_logger()
 
@@ -157,7 +159,7 @@ class DerivedFolder(Bounded):
 
     def load(self, kind: str, name: str) -> bytes | None:
         try:
-            with self._file(kind, name).open("rb", buffering=0) as file:
+            with self._open(kind, name) as file:
                 layout = _layout(file.fileno())
                 self._note_use(file.fileno())
         except (OSError, ValueError):
@@ -169,7 +171,7 @@ class DerivedFolder(Bounded):
 
     def blob(self, kind: str, name: str, number: int) -> bytes | None:
         try:
-            with self._file(kind, name).open("rb", buffering=0) as file:
+            with self._open(kind, name) as file:
                 blob = _layout(file.fileno()).blobs[number]
                 data = os.pread(file.fileno(), blob.length, blob.start)
                 self._note_use(file.fileno())
@@ -213,7 +215,8 @@ class DerivedFolder(Bounded):
         folder = self._folder / "locks"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(folder / name[:2], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            descriptor = os.open(folder / name[:2], flags, 0o644)
         except OSError:
             return _let_go_of_nothing
         try:
@@ -227,7 +230,7 @@ class DerivedFolder(Bounded):
 
     def sweep(self, in_use: Sequence[Key] = ()) -> None:
         for kind, name in in_use:
-            with suppress(OSError), self._file(kind, name).open("rb") as used:
+            with suppress(OSError), self._open(kind, name) as used:
                 self._note_use(used.fileno())
         found: list[tuple[float, int, Path]] = []
         now = time.time()
@@ -236,7 +239,7 @@ class DerivedFolder(Bounded):
                 for name in names:
                     file = Path(folder, name)
                     with suppress(OSError):
-                        status = file.stat()
+                        status = file.lstat()
                         if name.startswith("tmp") and now - status.st_mtime > _ABANDONED:
                             file.unlink()
                         else:
@@ -256,6 +259,10 @@ class DerivedFolder(Bounded):
         if time.time() - os.fstat(descriptor).st_mtime > _USED_AGAIN:
             with suppress(OSError):
                 os.utime(descriptor)
+
+    def _open(self, kind: str, name: str) -> io.FileIO:
+        """Open for reading. Replicas share the folder: no link is followed, no FIFO waited for."""
+        return io.FileIO(os.open(self._file(kind, name), READ))
 
     def _file(self, kind: str, name: str) -> Path:
         return self._folder / kind / name[:2] / name

@@ -94,6 +94,40 @@ def test_what_is_damaged_is_dropped_and_what_cannot_be_read_now_is_not(
     assert files(folder) == []
 
 
+@pytest.mark.parametrize("place", ["link", "dangling", "fifo", "folder"])
+def test_what_has_taken_the_place_of_what_was_kept_is_none_and_holds_up_nobody(
+    folder: Path, place: str
+) -> None:
+    derived = DerivedFolder(folder, ROOM)
+    derived.save(KIND, NAME, FACTS, BLOBS)
+    (file,) = files(folder)
+    elsewhere = file.rename(folder.parent / "elsewhere")  # as whole as it was
+    match place:
+        case "link":
+            file.symlink_to(elsewhere)
+        case "dangling":
+            file.symlink_to("nothing")
+        case "fifo":
+            os.mkfifo(file)
+        case "folder":
+            file.mkdir()
+    assert derived.load(KIND, NAME) is None
+    assert derived.blob(KIND, NAME, 0) is None
+    derived.sweep([(KIND, NAME)])
+    assert elsewhere.exists()
+    if place != "folder":
+        assert derived.save(KIND, NAME, FACTS, BLOBS)
+        assert read(derived) == (FACTS, list(BLOBS))
+
+
+def test_a_claim_follows_no_link(folder: Path) -> None:
+    derived = DerivedFolder(folder, ROOM)
+    (folder / "locks").mkdir(parents=True)
+    (folder / "locks" / NAME[:2]).symlink_to(folder.parent / "elsewhere")
+    assert derived.claim(NAME) is not None
+    assert not (folder.parent / "elsewhere").exists()
+
+
 def test_the_last_one_kept_counts(folder: Path) -> None:
     derived = DerivedFolder(folder, ROOM)
     derived.save(KIND, NAME, b"first")

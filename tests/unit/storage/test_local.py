@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from opens import opens_in
 from server import content
 
 from service.errors import ChangedError, NotFoundError, StorageError
@@ -564,7 +565,7 @@ async def test_a_changed_file_is_another_version_at_once(told: LocalStorage, med
     source.close()
 
 
-@pytest.mark.parametrize("change", ["removed", "link", "fifo", "folder"])
+@pytest.mark.parametrize("change", ["removed", "link", "fifo", "folder", "device"])
 async def test_what_has_taken_a_films_place_is_not_opened_at_once(
     told: LocalStorage, media: Path, change: str
 ) -> None:
@@ -578,8 +579,14 @@ async def test_what_has_taken_a_films_place_is_not_opened_at_once(
             os.mkfifo(film)
         case "folder":
             film.mkdir()
-    with pytest.raises(NotFoundError):
+        case "device":
+            try:
+                os.mknod(film, 0o666 | stat.S_IFCHR, os.makedev(1, 3))  # /dev/null
+            except PermissionError:
+                pytest.skip("to make a device takes a right that is not given here")
+    with opens_in(media) as opened, pytest.raises(NotFoundError):
         await told.open("film.mp4")
+    assert not opened
 
 
 async def test_a_link_in_the_place_of_a_folder_leads_nowhere(
