@@ -37,6 +37,18 @@ _LEAST_SHOW_PAUSE, _MOST_SHOW_PAUSE = 1.0, 30.0
 _SHOW_PAUSE = 300  # times what building took
 
 
+def next_scan(took: float, wait: float) -> tuple[float, float]:
+    """Return when the next scan begins: seconds after the end of the last one, which `took` some.
+
+    The first is the earliest, whatever has changed; the second is the latest, where nothing has:
+    `wait`, or as long as the last scan took. So scans take at most half of the time of a thread and
+    of the storage, however large the library, and a change is listed after three times as long as a
+    scan takes, or sooner: the rest of the scan that missed it, the pause, and the next scan.
+    """
+    earliest = max(_LEAST_PAUSE, took)
+    return earliest, max(earliest, wait)
+
+
 class Prober(Protocol):
     """What looks into a file."""
 
@@ -141,10 +153,11 @@ class Library:
                 wait = min(wait, POLL_INTERVAL)
             took = time.monotonic() - started
             self._metrics.scan_seconds.observe(took)
+            earliest, latest = next_scan(took, wait)
+            await asyncio.sleep(earliest)
             with suppress(TimeoutError):
-                async with asyncio.timeout(wait):
+                async with asyncio.timeout(latest - earliest):
                     await self._changed.wait()
-            await asyncio.sleep(max(_LEAST_PAUSE, 10 * took))
 
     async def _scan(self) -> float | None:
         """Walk the storage; give the seconds after which a file left out may have settled."""

@@ -1,11 +1,14 @@
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.library import library as module
 from service.library import showing
@@ -141,6 +144,46 @@ async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     yield one
     one.probed.gate.set()
     await one.library.stop()
+
+
+@pytest.mark.parametrize(
+    ("took", "wait", "expected"),
+    [
+        (0.01, 60, (1, 60)),  # a small folder: what changes waits a second at the most
+        (0.01, 0.2, (1, 1)),  # a file may have settled: not at once, as many may
+        (5, 60, (5, 60)),
+        (60, 60, (60, 60)),  # a listing of a minute: not ten of staleness
+        (600, 60, (600, 600)),
+    ],
+)
+def test_the_next_scan_begins_after_the_time_that_the_last_one_took_or_the_interval(
+    took: float, wait: float, expected: tuple[float, float]
+) -> None:
+    assert module.next_scan(took, wait) == expected
+
+
+@given(took=st.floats(0, 1e6), wait=st.floats(0, 1e6))
+def test_scans_take_half_of_the_time_at_most_and_are_never_late(took: float, wait: float) -> None:
+    earliest, latest = module.next_scan(took, wait)
+    assert took <= earliest <= latest
+    assert latest <= max(took, wait, 1)
+
+
+async def test_a_slow_listing_is_soon_followed_by_the_next(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten times as long as it takes would be 30 seconds for these three."""
+    entries = running.folder.entries
+
+    def slowly() -> Iterator[Entry]:
+        time.sleep(1)
+        yield from entries()
+
+    monkeypatch.setattr(running.folder, "entries", slowly)
+    await running.scans()  # one may be under way
+    begun = time.monotonic()
+    await running.scans()
+    assert time.monotonic() - begun < 20
 
 
 async def test_while_somebody_watches_there_is_a_pause_after_each_probe(
