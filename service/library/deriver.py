@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -23,6 +23,7 @@ from service.library.facts import (
     Subject,
     artefact,
 )
+from service.library.looking import look_for
 from service.library.making import ClaimedError, Job, Maker, NotKeptError, NotMadeError
 from service.library.probed import metadata_key
 from service.library.video import State as VideoState
@@ -50,14 +51,6 @@ _READERS = 8
 _Read = TypeVar("_Read")
 
 
-class _Look(NamedTuple):
-    """What a look into the folder found."""
-
-    found: list[tuple[Job, Facts]]
-    missing: list[Job]
-    gone: set[str]
-
-
 class Deriver:
     """Keeps what is derived true to the library, from `start` to `stop`."""
 
@@ -77,6 +70,8 @@ class Deriver:
         """Made by this replica, or by another one."""
         self._failures: Counter[str] = Counter()
         """How often each failed for no fault of the file's."""
+        self._retries: dict[str, asyncio.TimerHandle] = {}
+        """By name: of what has failed, and of what another replica makes. See `_retry_later`."""
         self._pause: asyncio.TimerHandle | None = None
         self._counts: Counter[tuple[Kind, State]] = Counter()
         self._work = asyncio.Event()
@@ -98,10 +93,12 @@ class Deriver:
             self._tasks.append(asyncio.create_task(self._make_always(), name="make"))
 
     async def stop(self) -> None:
-        """End the tasks and the processes that `start` began."""
+        """End the tasks, the timers and the processes that `start` began."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for timer in filter(None, (*self._retries.values(), self._pause)):
+            timer.cancel()
         self._readers.shutdown(wait=False, cancel_futures=True)
         await self._pool.close()
 
@@ -157,12 +154,14 @@ class Deriver:
     async def _read(
         self, read: Callable[..., _Read | None], path: str, kind: Kind, name: str, *which: int
     ) -> _Read | None:
+        known = self._known.get(name)
         try:
             found = await asyncio.wrap_future(self._readers.submit(read, kind, name, *which))
         except OSError:  # the next one who asks may be luckier
             return None
-        if found is None:
-            self._make_anew(path, kind, name)
+        if found is None and self._known.get(name) is known:  # else it has been made anew by now
+            self._forget(name)
+            self.request(path, kind)
         return found
 
     def _name(self, path: str, kind: Kind) -> str | None:
@@ -187,13 +186,17 @@ class Deriver:
         self._counts[job.kind, known.state] += 1
 
     def _forget(self, name: str) -> None:
+        """Forget what is known of something, and call off another try at it."""
         known = self._known.pop(name, None)
         if known:
             self._counts[known[0], known[1].state] -= 1
+        if timer := self._retries.pop(name, None):
+            timer.cancel()
+            self._under_way.pop(name, None)  # if at all, another replica makes it
 
-    def _make_anew(self, path: str, kind: Kind, name: str) -> None:
-        self._forget(name)
-        self.request(path, kind)
+    def _is_wanted(self, job: Job) -> bool:
+        """Whether the library still holds what something is made of."""
+        return self._name(job.subject.video.path, job.kind) == job.name
 
     async def _look_always(self) -> None:
         while True:
@@ -201,35 +204,27 @@ class Deriver:
             self._changed.clear()
             looked_at = {*self._known, *self._requested, *self._under_way}
             looked_at.update(*self._waiting.values())
-            look = await asyncio.to_thread(self._look, self._subjects, looked_at)
-            for name in look.gone:
-                self._forget(name)
-                self._failures.pop(name, None)
-                self._requested.pop(name, None)
-                for waiting in self._waiting.values():
-                    waiting.pop(name, None)
+            subjects = self._subjects
+            look = await asyncio.to_thread(look_for, self._maker, subjects, looked_at)
+            if self._subjects is subjects:  # else the library may hold it again
+                self._drop(look.gone)
             for job, facts in look.found:
-                self._learn(job, facts)
+                if self._is_wanted(job):
+                    self._learn(job, facts)
+            busy = (self._known, self._requested, self._under_way)
             for job in look.missing:
-                if job.name not in self._requested and job.name not in self._under_way:
+                if self._is_wanted(job) and not any(job.name in names for names in busy):
                     self._waiting[job.kind][job.name] = job
             self._work.set()
 
-    def _look(self, subjects: Mapping[str, Subject], looked_at: set[str]) -> _Look:
-        """Look for what was kept of what is new. Blocks: for a thread."""
-        jobs: dict[str, Job] = {}
-        # The newest first: who has just added a film looks at that.
-        for subject in sorted(subjects.values(), key=lambda subject: -subject.video.modified):
-            for kind in Kind:
-                if name := subject.name(kind):
-                    jobs[name] = Job(kind, subject, name)
-        look = _Look([], [], looked_at - jobs.keys())
-        for job, kept in self._maker.load_all([jobs[n] for n in jobs if n not in looked_at]):
-            if kept:
-                look.found.append((job, kept[0]))
-            else:
-                look.missing.append(job)
-        return look
+    def _drop(self, gone: set[str]) -> None:
+        """Drop what the library does not hold any more, but for what is being made."""
+        for name in gone:
+            self._forget(name)
+            self._failures.pop(name, None)
+            self._requested.pop(name, None)
+            for waiting in self._waiting.values():
+                waiting.pop(name, None)
 
     async def _make_always(self) -> None:
         while True:
@@ -237,11 +232,11 @@ class Deriver:
             self._under_way[job.name] = job
             try:
                 facts = await self._maker.make(job)
-                self._under_way.pop(job.name)
+                self._under_way.pop(job.name, None)
                 self._failures.pop(job.name, None)
                 self._learn(job, facts)
             except ClaimedError:
-                asyncio.get_running_loop().call_later(_OTHERS_TURN, self._put_back, job)
+                self._retry_later(job, _OTHERS_TURN)
             except NotMadeError as error:
                 self._note_failure(job, str(error))
                 if isinstance(error, NotKeptError) and self._pause is None:
@@ -249,6 +244,8 @@ class Deriver:
             except Exception:  # noqa: BLE001 # the others are made all the same
                 _log.exception("deriving failed", path=job.subject.video.path, kind=job.kind)
                 self._note_failure(job, "The server failed over it: see its log.")
+            if not self._is_wanted(job):
+                self._drop({job.name})  # it has left the library meanwhile
             if self._derived.is_over:
                 await asyncio.to_thread(self._sweep)
             if not self._under_way and not self._has_work():
@@ -269,10 +266,20 @@ class Deriver:
         waiting = next(jobs for jobs in self._waiting.values() if jobs)
         return waiting.pop(next(iter(waiting)))
 
-    def _put_back(self, job: Job) -> None:
-        self._under_way.pop(job.name, None)
+    def _retry_later(self, job: Job, seconds: float) -> None:
+        """Try again to make something, unless something else becomes known of it before.
+
+        There is one timer for each name at the most, and `_forget` cancels it: a timer that acted
+        on what has been made since would throw that away.
+        """
+        if timer := self._retries.pop(job.name, None):
+            timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._retries[job.name] = loop.call_later(seconds, self._retry, job)
+
+    def _retry(self, job: Job) -> None:
         self._forget(job.name)
-        if self._name(job.subject.video.path, job.kind) == job.name:
+        if self._is_wanted(job):
             self._waiting[job.kind][job.name] = job
             self._work.set()
 
@@ -283,7 +290,7 @@ class Deriver:
         self._learn(job, Problem(problem=reason, decoder=""))
         seconds = min(_TRY_AGAIN * 2 ** self._failures[job.name], _TRY_AGAIN_AT_MOST)
         self._failures[job.name] = min(self._failures[job.name] + 1, 10)
-        asyncio.get_running_loop().call_later(seconds, self._put_back, job)
+        self._retry_later(job, seconds)
 
     def _resume(self) -> None:
         self._pause = None

@@ -209,9 +209,7 @@ def _opened_beside(place: _Place, named: _Named | None) -> Iterator[BinaryIO | N
             yield file
 
 
-def _probe(
-    place: _Place, path: str, revision: str | None = None
-) -> tuple[_Told, Sequence[bytes]]:
+def _probe(place: _Place, path: str, revision: str | None = None) -> tuple[_Told, Sequence[bytes]]:
     with _opened(place, path, revision) as (file, size):
         return {"metadata": metadata_of(file, size)}, ()
 

@@ -60,7 +60,7 @@ def open_folder(root: Path, path: str = "") -> int:
 
 
 def status_of(root: Path, path: str) -> os.stat_result:
-    """Return the status of what `path` leads to, links beneath the root followed. Raises OSError."""
+    """Return the status of what `path` leads to beneath the root. Raises OSError."""
     *folders, name = _resolved(root, _components(path))
     at = _descend(_open_root(root), folders)
     try:

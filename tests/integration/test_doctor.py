@@ -61,10 +61,14 @@ def test_a_folder_is_examined_and_findings_stand_below_their_file(made: Path, me
     lines = done.stdout.splitlines()
     assert lines[0] == "media/b/divx.mp4"
     assert lines[1].startswith("  unplayable: ")
-    assert lines[2].startswith("    ffmpeg -n -f mov -protocol_whitelist file -i ./media/b/divx.mp4 ")
+    assert lines[2].startswith(
+        "    ffmpeg -n -f mov -protocol_whitelist file -i ./media/b/divx.mp4 "
+    )
     assert lines[3] == "media/silent.mkv"
     assert lines[4].startswith("  warning: ")
-    assert lines[5].startswith("    ffmpeg -n -f matroska -protocol_whitelist file -i ./media/silent.mkv ")
+    assert lines[5].startswith(
+        "    ffmpeg -n -f matroska -protocol_whitelist file -i ./media/silent.mkv "
+    )
     assert lines[6:] == ["3 examined: 1 will not play, 1 could be better, 1 are fine."]
     assert done.returncode == 1
     assert done.stderr == ""  # no terminal, no progress bar

@@ -73,6 +73,10 @@ def polyglot(script: str, film: bytes) -> bytes:
     return lines + b"#" + b"x" * comment + b"\n" + film
 
 
+def names_in(folder: Path) -> set[str]:
+    return {file.name for file in folder.iterdir()}
+
+
 def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["sh", "-c", command],
@@ -131,7 +135,7 @@ async def test_a_command_for_a_film_that_is_a_script_as_well_opens_the_film_alon
         assert isinstance(known, Metadata), done.stderr
         assert [(s.width, s.height) for s in known.streams if s.kind == "video"] == [(320, 240)]
         fixed.unlink()
-    assert {file.name for file in tmp_path.iterdir()} == {"film.ts", "secret.ts"}
+    assert names_in(tmp_path) == {"film.ts", "secret.ts"}
 
 
 NAMES = [
@@ -154,7 +158,7 @@ NAMES = [
     "glob*?[a-z].mp4",
     "$(touch owned).mp4",
     "`touch owned`;touch owned&touch owned|touch owned>owned.mp4",
-    "it's \"quoted\" \\ ${HOME} !x #.mp4",
+    'it\'s "quoted" \\ ${HOME} !x #.mp4',
     "..mp4",
     "...ts",
     "~.mp4",
@@ -180,13 +184,13 @@ async def test_a_command_opens_the_file_of_that_name_and_its_output(
         (media / f"image{number}.mp4").write_bytes(b"not to be opened")
     made = await asyncio.to_thread(ffmpeg, tmp_path / "made.ts", *TRANSPORT_STREAM)
     source = made.rename(media / name)
-    before = {file.name for file in media.iterdir()}
+    before = names_in(media)
     (finding, *_) = await commands(prober, source, f"{folder}/{name}" if folder else name)
     assert finding.command
     with opens_in(media) as opened, opens_in(tmp_path) as opened_above:
         done = await asyncio.to_thread(run, finding.command, tmp_path)
     assert done.returncode == 0, done.stderr
-    (new,) = {file.name for file in media.iterdir()} - before
+    (new,) = names_in(media) - before
     assert opened == {name, new}
     assert opened_above <= {name, new}
     known = await prober.probe(media / new)

@@ -338,6 +338,184 @@ async def test_where_nothing_can_be_kept_nothing_is_made_unasked_for_a_while(
     assert len(bench.asked()) == 8 + 2
 
 
+# What comes late: a timer, a look or a read of something that has been replaced meanwhile
+
+
+class Timers:
+    """The timers that a test fires by hand, when it likes, unless they have been cancelled."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        loop = asyncio.get_running_loop()
+        self._call_later = loop.call_later
+        self._held: list[asyncio.TimerHandle] = []
+        monkeypatch.setattr(loop, "call_later", self._hold)
+
+    def _hold(self, delay: float, callback: Any, *given: Any, **options: Any) -> Any:
+        if getattr(callback, "__module__", "") != module.__name__:
+            return self._call_later(delay, callback, *given, **options)
+        handle = self._call_later(3600, callback, *given, **options)
+        self._held.append(handle)
+        return handle
+
+    def __len__(self) -> int:
+        return sum(not handle.cancelled() for handle in self._held)
+
+    def fire(self) -> None:
+        held, self._held = self._held, []
+        for handle in held:
+            if not handle.cancelled():
+                handle._run()  # noqa: SLF001 # as the loop does
+                handle.cancel()
+
+
+AWAY = 'print(json.dumps({"problem": "The disk is away.", "lasting": False}))'
+
+
+async def test_a_timer_set_for_what_failed_does_not_throw_away_what_has_been_made_since(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timers = Timers(monkeypatch)
+    bench.do(AWAY)
+    deriver = bench.start()
+    deriver.follow(subjects(film("a.mp4")))
+    await bench.until(lambda: done(deriver, "a.mp4"))
+    deriver.follow({})  # the folder is away for a moment
+    await bench.until(lambda: not deriver._known)  # noqa: SLF001
+    bench.do(POSTER)
+    deriver.follow(subjects(film("a.mp4")))
+    await bench.until(lambda: deriver.of("a.mp4", Kind.POSTER).state is State.READY)
+    timers.fire()
+    assert deriver.of("a.mp4", Kind.POSTER).state is State.READY
+    assert deriver.progress(Kind.POSTER) == (1, 1)
+
+
+async def test_what_fails_again_after_it_came_back_is_tried_again_at_one_time_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timers = Timers(monkeypatch)
+    bench.do(AWAY)
+    deriver = bench.start()
+    for _ in range(3):
+        deriver.follow({})
+        await bench.until(lambda: not deriver._known)  # noqa: SLF001
+        deriver.follow(subjects(film("a.mp4")))
+        await bench.until(lambda: done(deriver, "a.mp4"))
+    assert len(timers) == 2  # one for each of the two things that cannot be made
+    asked = len(bench.asked())
+    timers.fire()
+    await bench.until(lambda: done(deriver, "a.mp4"))
+    assert len(bench.asked()) == asked + 2
+
+
+async def test_what_another_makes_is_looked_for_again_though_the_film_was_away_meanwhile(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timers = Timers(monkeypatch)
+    one = subjects(film("a.mp4"))
+    bench.do(POSTER)
+    let_go = bench.derived.claim(one["a.mp4"].name(Kind.POSTER) or "")
+    assert let_go is not None
+    deriver = bench.start()
+    deriver.follow(one)
+    await bench.until(lambda: len(timers))
+    deriver.follow({})
+    await bench.until(lambda: not deriver._under_way)  # noqa: SLF001
+    let_go()
+    deriver.follow(one)
+    await bench.until(lambda: deriver.of("a.mp4", Kind.POSTER).state is State.READY)
+    timers.fire()
+    assert deriver.of("a.mp4", Kind.POSTER).state is State.READY
+
+
+async def test_what_is_made_of_a_film_that_is_gone_by_then_is_not_counted(bench: Bench) -> None:
+    bench.do(POSTER)
+    bench.hold()
+    deriver = bench.start()
+    deriver.follow(subjects(film("a.mp4")))
+    await bench.until(bench.asked)
+    deriver.follow({})
+    await bench.until(lambda: deriver.progress(Kind.STORYBOARD) == (0, 0))
+    bench.let_go()
+    await bench.until(lambda: not deriver._under_way)  # noqa: SLF001
+    assert deriver.progress(Kind.POSTER) == (0, 0)
+
+
+class Gated(DerivedFolder):
+    """A folder whose disk takes as long over some calls as the test likes."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, 1 << 30)
+        self.gates: list[threading.Event] = []
+        """Of the calls to come: each waits for its own; those after them for none."""
+        self.waiting = 0
+
+    def _pass(self) -> None:
+        if self.gates:
+            gate = self.gates.pop(0)
+            self.waiting += 1
+            assert gate.wait(PATIENCE)
+
+    def fetch(self, wanted: Any) -> None:
+        self._pass()
+        super().fetch(wanted)
+
+
+class Lossy(Gated):
+    """One that has lost all bytes."""
+
+    def blob(self, *_: object) -> bytes | None:
+        self._pass()
+        return None
+
+
+async def test_a_late_read_of_what_was_damaged_does_not_throw_away_what_was_made_anew(
+    bench: Bench,
+) -> None:
+    bench.do(POSTER)
+    lossy = bench.derived = Lossy(bench.folder / "derived")
+    deriver = bench.start()
+    deriver.follow(subjects(film("a.mp4")))
+    await bench.until(lambda: done(deriver, "a.mp4"))
+    early, late = threading.Event(), threading.Event()
+    lossy.gates = [early, late]
+    reads = [asyncio.create_task(deriver.blob("a.mp4", Kind.POSTER, 0)) for _ in range(2)]
+    await bench.until(lambda: lossy.waiting == 2)
+    early.set()
+    await asyncio.wait(reads, return_when=asyncio.FIRST_COMPLETED)
+    await bench.until(lambda: deriver.of("a.mp4", Kind.POSTER).state is State.READY)
+    late.set()
+    assert await asyncio.gather(*reads) == [None, None]
+    assert deriver.of("a.mp4", Kind.POSTER).state is State.READY
+
+
+async def test_a_late_look_does_not_throw_away_what_the_library_has_again(bench: Bench) -> None:
+    bench.do(POSTER)
+    gated = bench.derived = Gated(bench.folder / "derived")
+    deriver = bench.start()
+    deriver.follow(subjects(film("a.mp4")))
+    await bench.until(lambda: done(deriver, "a.mp4"))
+    name = subjects(film("a.mp4"))["a.mp4"].name(Kind.POSTER) or ""
+    before = deriver._known[name]  # noqa: SLF001
+    gate = threading.Event()
+    gated.gates = [gate]
+    deriver.follow(subjects(film("b.mp4")))
+    await bench.until(lambda: gated.waiting == 1)
+    deriver.follow(subjects(film("a.mp4"), film("b.mp4")))
+    gate.set()
+    await bench.until(lambda: done(deriver, "b.mp4"))
+    assert deriver._known[name] is before  # noqa: SLF001
+
+
+async def test_no_timer_outlives_the_deriver(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    timers = Timers(monkeypatch)
+    (bench.folder / "derived").write_text("a file where the folder goes")
+    deriver = bench.start()
+    deriver.follow(subjects(film("a.mp4")))
+    await bench.until(lambda: len(timers))
+    await deriver.stop()
+    assert len(timers) == 0
+
+
 @pytest.mark.parametrize(
     "answer",
     [
