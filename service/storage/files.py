@@ -150,8 +150,10 @@ def _read(file: OpenFile, position: int, length: int) -> bytes:
 def _require_same(file: OpenFile, data: bytes) -> None:
     """Raise ChangedError if what was read may be another version's.
 
-    A writer stamps the file before it changes its bytes: what was read before this comparison is of
-    the version that the headers named.
+    write(2) sets the time of change before it changes bytes: what was read before this comparison
+    is of the version that the headers named. That does not hold for a writer by mmap(2). Linux sets
+    the time at the first write to a page, but not at further ones until the page has been written
+    back (on tmpfs never again): such changes cannot be told here.
     """
     if not data or _version(os.fstat(file.descriptor)) != _version(file.status):
         raise ChangedError("The file changed while it was sent.")
