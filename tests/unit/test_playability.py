@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import PurePosixPath
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.library.playability import CODES, findings
@@ -176,18 +176,24 @@ def test_whatever_is_told_commands_read_the_file_and_write_another_beside_it(
             continue
         words = shlex.split(finding.command)
         assert words[:2] == ["ffmpeg", "-n"]
-        assert words[words.index("-i") + 1] == path
+        read = words.index("-i")
+        assert words[read + 1] == f"./{path}"
+        # What stands before the input is about how it is read: by one demuxer, from a file.
+        demuxer = told.container.partition(",")[0]
+        assert words[read - 4 : read] == ["-f", demuxer, "-protocol_whitelist", "file"]
         written = PurePosixPath(words[-1])
         assert written.parent == PurePosixPath("folder")
         assert str(written) != path
 
 
 @given(name=names.filter(lambda name: name not in {".", ".."}))
+@example(name="subfile,,start,0,end,0,,:x.mp4")
 def test_a_name_is_never_taken_for_an_option_or_a_protocol(name: str) -> None:
     (finding,) = findings(name, film(H264, index_at_front=False), BLOCK)
     words = shlex.split(finding.command or "")
     for word in (words[words.index("-i") + 1], words[-1]):
         assert not word.startswith("-")
-        # FFmpeg takes what stands before a colon for a protocol, if it is made of these alone
-        # (libavformat/avio.c, URL_SCHEME_CHARS).
+        # FFmpeg takes what stands before a colon for a protocol, if it is made of these alone, and
+        # so it does `subfile,` with what follows (libavformat/avio.c, url_find_protocol).
         assert not re.match(r"[A-Za-z0-9+.-]*:", word)
+        assert not re.match(r"subfile,.*:", word)
