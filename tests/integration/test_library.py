@@ -370,14 +370,14 @@ def test_metrics_count_videos_scans_and_probes(media: Path, clip: bytes) -> None
 
 SLOW_DISK = """
 import os, pathlib, time
-walk, gate = os.walk, pathlib.Path({gate!r})
+scandir, gate = os.scandir, pathlib.Path({gate!r})
 
-def slowly(*args, **named):
-    while not gate.exists():
+def slowly(folder="."):
+    while isinstance(folder, int) and not gate.exists():  # a descriptor, as a scan has it
         time.sleep(0.01)
-    yield from walk(*args, **named)
+    return scandir(folder)
 
-os.walk = slowly
+os.scandir = slowly
 """
 
 
