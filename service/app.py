@@ -16,6 +16,7 @@ from service import __version__
 from service.errors import NotFoundError, ReelayError
 from service.library.derived import Derived, DerivedFolder
 from service.library.deriver import Deriver
+from service.library.layouts import KeptLayouts
 from service.library.library import Library, Timing
 from service.library.making import Maker
 from service.library.places import Place, Store
@@ -112,7 +113,7 @@ def create_app(settings: Settings) -> Quart:
         timing=Timing(settings.rescan_interval, settings.settle_time),
         block=settings.max_partial_size,
     )
-    doors = _doors(storage)
+    doors = _doors(storage, derived)
     media = MediaViews(doors)
     items = Items(deriver, settings.max_partial_size)
     library_page = LibraryPage(library, items)
@@ -220,9 +221,9 @@ def _derived(settings: Settings) -> Derived:
     return DerivedBucket(Bucket(store), settings.derived_size)
 
 
-def _doors(storage: Storage) -> dict[str, Door]:
+def _doors(storage: Storage, derived: Derived) -> dict[str, Door]:
     """Give what opens a file by either route: as players get it, and as it is."""
-    return {"media": FastStart(storage).open, "download": storage.open}
+    return {"media": FastStart(storage, KeptLayouts(derived)).open, "download": storage.open}
 
 
 def _url_builder(static: StaticViews) -> Callable[..., str]:

@@ -22,7 +22,7 @@ from service.storage.beneath import READ
 
 _log = structlog.get_logger()
 
-KINDS = ("metadata", "poster", "captions", "storyboard")
+KINDS = ("metadata", "layout", "poster", "captions", "storyboard")
 
 # What becomes of a file when it is read, and when it is made, changes its kind's number: what an
 # earlier release has made is then not found any more, and dropped when there is need for room.

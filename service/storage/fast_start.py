@@ -1,33 +1,56 @@
 """Files as players get them: with the index in front, where it stands behind the media data.
 Law: what was worked out of one version of a file is given with that version's bytes alone; the
-file itself is never touched."""
+file itself is never touched. No index is held: it is rewritten as it is sent, a piece at a time."""
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from typing import Protocol
 
 from service.errors import ChangedError, StorageError
 from service.protocol.conditions import Validators
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
 from service.storage.base import Source, Storage
-from service.storage.layout import SUFFIX, Layout, advance, lay_out
+from service.storage.layout import SUFFIX, Layout, OfIndex, advance, lay_out, layout_from_json
 from service.storage.pieces import Pieces
+from service.storage.rewriting import Rewriter
 
 # Files of which it is remembered whether they are laid out anew: some 300 bytes each.
 _MOST_FILES = 10_000
 
-# Bytes of rewritten indexes that are remembered. A film's of two hours has 2 to 4 MB.
-_MOST_BYTES = 64 * 1024**2
+# Bytes of layouts that are remembered: a film's takes some 1,000, however long its index is.
+_MOST_BYTES = 16 * 1024**2
 
-# Bytes of an index that is rewritten without a thread: it takes less than 10 ms. Of longer ones one
-# is rewritten at a time: some four copies are held.
+# Bytes of an index that is looked into without a thread, and of which nothing is kept: it takes
+# less than 10 ms. Of longer ones one is looked into at a time.
 _SHORT = 64 * 1024
 
 # Seconds that a read may take: others wait for it, and a disk may hang.
 _LONGEST = 30.0
+
+# Seconds that what was kept may take to be found; then it is worked out anew, and nothing is looked
+# for there for some time: a disk or a store that is away takes longer for each.
+_LONGEST_LOOK = 1.0
+_AWAY_FOR = 30.0
+
+# What is kept of a file that is given as it is.
+_AS_IT_IS = b"null"
+
+
+class Kept(Protocol):
+    """Where layouts are kept, for the next start and other replicas. Blocks: for threads."""
+
+    def load(self, path: str, revision: str) -> bytes | None:
+        """Give what was kept of a version of a file, whole and as it was, if it can be read now."""
+        ...
+
+    def save(self, path: str, revision: str, data: bytes) -> None:
+        """Keep that, if it can be."""
+        ...
 
 
 def laid_out_revision(revision: str) -> str:
@@ -38,15 +61,19 @@ def laid_out_revision(revision: str) -> str:
 class FastStart:
     """The files of a storage as players get them."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, kept: Kept | None = None) -> None:
+        """Take the files, and what keeps what is worked out of them."""
         self._storage = storage
+        self._kept = kept
+        self._kept_is_away_until = 0.0
         self._layouts: OrderedDict[tuple[str, str], Layout] = OrderedDict()
         self._bytes = 0
         self._as_they_are: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._under_way: dict[tuple[str, str], asyncio.Task[Layout | None]] = {}
         self._turn = asyncio.Lock()
-        # Its own: who waits for a disk or a store has no share in it.
+        # Their own: who waits for a disk or a store has no share in them.
         self._thread = ThreadPoolExecutor(1, "index")
+        self._keeping = ThreadPoolExecutor(2, "layouts")
 
     async def open(self, path: str, pin: str | None) -> Source:
         """Open a media file by its path, in the layout that `pin` names, or else players' own.
@@ -82,7 +109,7 @@ class FastStart:
         source = await self._storage.open(path)  # who asked may close theirs
         try:
             current = source.representation.validators
-            layout = await self._lay_out(source)
+            layout = await self._lay_out(path, source)
         finally:
             source.close()
         if current.revision != revision:
@@ -91,21 +118,55 @@ class FastStart:
             self._remember((path, revision), layout)
         return layout
 
-    async def _lay_out(self, source: Source) -> Layout | None:
-        asking = lay_out(source.representation.size)
+    async def _lay_out(self, path: str, source: Source) -> Layout | None:
+        file = source.representation
+        asking = lay_out(file.size)
         step = advance(asking, None)
         loop = asyncio.get_running_loop()
+        long = False
         while isinstance(step, Span):
             if step.length <= _SHORT:
                 step = advance(asking, await _read(source, step))
                 continue
+            long = True
+            found = await self._find(path, source, step)
+            if found is not None:
+                return found[0]
             # First what the disk may take its time for, of which nothing is kept. So one at a time
             # is in memory, and no disk holds up the files of another.
             await _read(source, step, keep=False)
             async with self._turn:
                 data = await _read(source, step)
                 step = await loop.run_in_executor(self._thread, advance, asking, data)
+        kept = self._reachable()
+        if long and kept is not None and file.validators.settled:
+            told = _AS_IT_IS if step is None else step.to_json()
+            self._keeping.submit(kept.save, path, file.validators.revision, told)
         return step
+
+    def _reachable(self) -> Kept | None:
+        """Give what keeps layouts, unless it did not answer just now."""
+        return self._kept if time.monotonic() >= self._kept_is_away_until else None
+
+    async def _find(self, path: str, source: Source, index: Span) -> tuple[Layout | None] | None:
+        """Give what was kept of a file whose index lies there; None where there is nothing."""
+        file, kept = source.representation, self._reachable()
+        if kept is None:
+            return None
+        load = self._keeping.submit(kept.load, path, file.validators.revision)
+        try:
+            async with asyncio.timeout(_LONGEST_LOOK):
+                data = await asyncio.wrap_future(load)
+        except TimeoutError:
+            self._kept_is_away_until = time.monotonic() + _AWAY_FOR
+            return None
+        if data is None or data == _AS_IT_IS:
+            return None if data is None else (None,)
+        try:
+            layout = layout_from_json(data)
+        except ValueError:
+            return None
+        return (layout,) if (layout.old, layout.file_size) == (index, file.size) else None
 
     def _remember(self, name: tuple[str, str], layout: Layout | None) -> None:
         if layout is None:
@@ -114,10 +175,10 @@ class FastStart:
                 self._as_they_are.popitem(last=False)
             return
         self._layouts[name] = layout
-        self._bytes += len(layout.index)
+        self._bytes += layout.rewriting.weight
         while self._bytes > _MOST_BYTES or len(self._layouts) > _MOST_FILES:
             _, oldest = self._layouts.popitem(last=False)
-            self._bytes -= len(oldest.index)
+            self._bytes -= oldest.rewriting.weight
 
 
 async def _read(source: Source, span: Span, *, keep: bool = True) -> bytes:
@@ -151,7 +212,7 @@ class LaidOutSource:
     def read(self, span: Span, pieces: Pieces, *, grid: int = 0) -> AsyncGenerator[bytes]:
         """Read a span in pieces that suit the client. Raises ChangedError, StorageError."""
         # What is in front of the index comes before all else, and most of the media data behind it.
-        grid -= len(self._layout.index)
+        grid -= self._layout.rewriting.length
         parts = self._layout.parts(span)
         if len(parts) == 1 and isinstance(parts[0], Span):
             return self._source.read(parts[0], pieces, grid=grid)
@@ -161,22 +222,31 @@ class LaidOutSource:
         self._source.close()
 
     async def _read(
-        self, parts: list[Span | memoryview], pieces: Pieces, grid: int
+        self, parts: list[Span | OfIndex], pieces: Pieces, grid: int
     ) -> AsyncGenerator[bytes]:
         for part in parts:
             bytes_of = (
-                self._source.read(part, pieces, grid=grid)
-                if isinstance(part, Span)
-                else _in_pieces(part, pieces)
+                self._rewritten(part.span, pieces)
+                if isinstance(part, OfIndex)
+                else self._source.read(part, pieces, grid=grid)
             )
             async with aclosing(bytes_of):
                 async for piece in bytes_of:
                     yield piece
 
-
-async def _in_pieces(data: memoryview, pieces: Pieces) -> AsyncGenerator[bytes]:
-    position = 0
-    while position < len(data):
-        piece = bytes(data[position : position + pieces.size])
-        position += len(piece)
-        yield piece
+    async def _rewritten(self, span: Span, pieces: Pieces) -> AsyncGenerator[bytes]:
+        """Read a span of the rewritten index."""
+        rewriting = self._layout.rewriting
+        rewriter = Rewriter(rewriting, span)
+        # Small ones: the loop rewrites them.
+        async with aclosing(self._source.read(rewriting.source(span), Pieces())) as old:
+            async for data in old:
+                try:
+                    new = rewriter.feed(data)
+                except ValueError as error:
+                    raise ChangedError("The file changed while it was sent.") from error
+                position = 0
+                while position < len(new):  # offsets of 64 bits take twice as much
+                    piece = new[position : position + pieces.size]
+                    position += len(piece)
+                    yield piece

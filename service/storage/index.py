@@ -1,22 +1,19 @@
-"""An MP4's index (moov), moved: its tables of chunk offsets (stco, co64) rewritten.
+"""An MP4's index (moov), moved: how its tables of chunk offsets (stco, co64) are rewritten.
 Law: what is not known to stay right elsewhere is left alone, and so is what is damaged."""
 
 import struct
-import sys
-from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from service.protocol.ranges import Span
 from service.storage.boxes import LONGEST_HEADER, Box, box_at
+from service.storage.rewriting import Header, Rewriting, Table, entries
 
 LARGEST_INDEX = 64 * 1024**2
 """Bytes. Ten hours of 60 pictures a second with sound have some 35 MB: 4 or 12 for each sample."""
 
 _MOST_BOXES = 10_000  # of an index; a track has about 25
 _LAST_OF_32_BITS = 2**32 - 1
-
-# Entries of a table that are looked at in one go: no other thread of Python runs for their maximum.
-_AT_A_TIME = 16_384
 
 # What each box is looked into for. Whatever else it has says nothing of places in the file.
 _LOOKED_FOR = {
@@ -88,8 +85,8 @@ class _Table:
         return 4 * self.count
 
 
-def rewrite(moov: bytes, places: Places) -> bytes:
-    """Give the index as it has to be in front of the media data.
+def rewrite(moov: bytes, places: Places) -> Rewriting:
+    """Give how the index has to be in front of the media data.
 
     `moov` is the whole box. Offsets that do not fit 32 bits any more get 64, and all boxes around
     them their lengths. Raises LeftAloneError.
@@ -99,23 +96,23 @@ def rewrite(moov: bytes, places: Places) -> bytes:
     wide, length = _widened(tables, places)
     if length > LARGEST_INDEX:
         raise LeftAloneError
-    patched = bytearray(moov)
+    headers = []
     growth = {root: 0}  # it may have claimed no length
     for table in wide:
-        patched[table.box.start + 4 : table.box.start + 8] = b"co64"
+        headers.append(Header(table.box.start + 4, 4, int.from_bytes(b"co64", "big")))
         for box in (*table.parents, table.box):
             growth[box] = growth.get(box, 0) + table.growth
-    for box, more in growth.items():
-        _write_length(patched, box, more)
-    pieces: list[memoryview | array[int]] = []
-    position, view = 0, memoryview(patched)
-    for table in tables:
-        pieces.append(view[position : table.entries])
-        width = 8 if table in wide else table.width
-        pieces.extend(_moved_entries(moov, table, places, length, width))
-        position = table.box.end
-    pieces.append(view[position:])
-    return b"".join(pieces)
+    headers += [_length(box, more) for box, more in growth.items()]
+    return Rewriting(
+        media=places.media,
+        old=Span(places.index.start, places.length),
+        length=length,
+        tables=tuple(
+            Table(table.entries, table.box.end, table.width, 8 if table in wide else table.width)
+            for table in tables
+        ),
+        headers=tuple(sorted(headers)),
+    )
 
 
 def _header_length(box: Box) -> int:
@@ -166,31 +163,20 @@ def _require_self_contained(moov: bytes, entry: Box) -> None:
 
 def _table(moov: bytes, box: Box, parents: tuple[Box, ...], places: Places) -> _Table:
     """Read a table of chunk offsets (§8.7.5)."""
-    entries, width = box.content + 8, _TABLES[box.kind]
-    if entries > box.end:
+    start, width = box.content + 8, _TABLES[box.kind]
+    if start > box.end:
         raise LeftAloneError
     (count,) = struct.unpack_from(">I", moov, box.content + 4)
-    if entries + count * width != box.end:
+    if start + count * width != box.end:
         raise LeftAloneError
     highest, old = 0, places.index
-    for offsets in _offsets(moov, entries, box.end, width):
+    for offsets in entries(memoryview(moov)[start : box.end], width):
         highest = max(highest, max(offsets))  # noqa: PLW3301 # nested: no tuple of them all
         if any(old.start <= offset < old.end for offset in offsets):
             raise LeftAloneError
     if highest >= places.size:
         raise LeftAloneError
-    return _Table(box, parents, entries, count, width, highest)
-
-
-def _offsets(moov: bytes, start: int, end: int, width: int) -> "Iterator[array[int]]":
-    """Give a table's entries, some at a time."""
-    view = memoryview(moov)
-    for position in range(start, end, _AT_A_TIME * width):
-        offsets = array("I" if width == 4 else "Q")  # noqa: PLR2004 # bytes
-        offsets.frombytes(view[position : min(position + _AT_A_TIME * width, end)])
-        if sys.byteorder == "little":
-            offsets.byteswap()
-        yield offsets
+    return _Table(box, parents, start, count, width, highest)
 
 
 def _widened(tables: list[_Table], places: Places) -> tuple[set[_Table], int]:
@@ -208,28 +194,9 @@ def _widened(tables: list[_Table], places: Places) -> tuple[set[_Table], int]:
     return wide, length
 
 
-def _moved_entries(
-    moov: bytes, table: _Table, places: Places, length: int, width: int
-) -> "Iterator[array[int]]":
-    media, old = places.media, places.index.start
-    between, behind = length, length - places.length
-    for offsets in _offsets(moov, table.entries, table.box.end, table.width):
-        # As Places.moved has it, but without a call for each of what may be millions.
-        moved = array(
-            "I" if width == 4 else "Q",  # noqa: PLR2004 # bytes
-            [
-                offset if offset < media else offset + (between if offset < old else behind)
-                for offset in offsets
-            ],
-        )
-        if sys.byteorder == "little":
-            moved.byteswap()
-        yield moved
-
-
-def _write_length(moov: bytearray, box: Box, more: int) -> None:
+def _length(box: Box, more: int) -> Header:
+    """Give a box's length anew, in the place where it has said it before."""
     length = box.end - box.start + more
     if _header_length(box) == LONGEST_HEADER:
-        struct.pack_into(">Q", moov, box.start + 8, length)
-    else:
-        struct.pack_into(">I", moov, box.start, length)
+        return Header(box.start + 8, 8, length)
+    return Header(box.start, 4, length)

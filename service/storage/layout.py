@@ -1,13 +1,15 @@
 """An MP4 or MOV laid out anew: its index (moov) before its media data (mdat), all else in order.
 Law: no I/O. What is to be read is asked for, so that files and object stores are read alike."""
 
+import json
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from service.protocol.ranges import Span
 from service.storage.boxes import FIRST_KINDS, LONGEST_HEADER, MOST_BOXES, Box, box_at
 from service.storage.index import LARGEST_INDEX, LeftAloneError, Places, rewrite
+from service.storage.rewriting import Header, Rewriting, Table
 
 SUFFIX = "-f1"
 """What the layout's revision has more than the file's: the first of its kind. Whatever changes the
@@ -18,23 +20,25 @@ bytes that are made of a file has to change this, too, on all replicas."""
 _LEFT_ALONE = frozenset({b"moof", b"mfra", b"sidx", b"ssix", b"styp", b"meta", b"cmov", b"rmra"})
 
 
+class OfIndex(NamedTuple):
+    """A part of a layout that lies in the rewritten index."""
+
+    span: Span
+    """From the index's beginning."""
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the bytes that players get are made of a file's."""
+    """How the bytes that players get are made of a file's. Small, however long the index is."""
 
-    before: int
-    """The bytes of the file that stay in front of the index."""
-    index: bytes
-    """The index, rewritten."""
-    old: Span
-    """The index in the file."""
+    rewriting: Rewriting
     file_size: int
 
     pieces: tuple[tuple[int, int, int | None], ...] = field(init=False, repr=False)
     """Where each begins and ends in the layout, and where in the file: None: the index."""
 
     def __post_init__(self) -> None:
-        length = len(self.index)
+        length = self.rewriting.length
         front, back = self.before + length, self.old.start + length
         pieces = (
             (0, self.before, 0),
@@ -45,22 +49,61 @@ class Layout:
         object.__setattr__(self, "pieces", pieces)
 
     @property
+    def before(self) -> int:
+        """The bytes of the file that stay in front of the index."""
+        return self.rewriting.media
+
+    @property
+    def old(self) -> Span:
+        """The index in the file."""
+        return self.rewriting.old
+
+    @property
     def size(self) -> int:
         """The bytes of the whole."""
-        return self.file_size - self.old.length + len(self.index)
+        return self.file_size - self.old.length + self.rewriting.length
 
-    def parts(self, span: Span) -> list[Span | memoryview]:
-        """Give a span's bytes in order: spans of the file, and of the index what lies in it."""
-        found: list[Span | memoryview] = []
+    def parts(self, span: Span) -> list[Span | OfIndex]:
+        """Give a span's bytes in order: spans of the file, and those of the rewritten index."""
+        found: list[Span | OfIndex] = []
         for start, end, place in self.pieces:
             first, last = max(span.start, start), min(span.end, end)
             if first >= last:
                 continue
             if place is None:
-                found.append(memoryview(self.index)[first - start : last - start])
+                found.append(OfIndex(Span(first - start, last - first)))
             else:
                 found.append(Span(place + first - start, last - first))
         return found
+
+    def to_json(self) -> bytes:
+        """Give what `layout_from_json` reads."""
+        made = self.rewriting
+        told = {
+            "file_size": self.file_size,
+            "media": made.media,
+            "old": [made.old.start, made.old.length],
+            "length": made.length,
+            "tables": made.tables,
+            "headers": made.headers,
+        }
+        return json.dumps(told, separators=(",", ":")).encode()
+
+
+def layout_from_json(data: bytes) -> Layout:
+    """Read what `Layout.to_json` wrote. Raises ValueError for anything else."""
+    try:
+        told = json.loads(data)
+        rewriting = Rewriting(
+            media=told["media"],
+            old=Span(*told["old"]),
+            length=told["length"],
+            tables=tuple(Table(*table) for table in told["tables"]),
+            headers=tuple(Header(*header) for header in told["headers"]),
+        )
+        return Layout(rewriting, told["file_size"])
+    except (KeyError, TypeError) as error:
+        raise ValueError("this is no layout") from error
 
 
 Asking = Generator[Span, bytes, Layout | None]
@@ -81,7 +124,7 @@ def lay_out(size: int) -> Asking:
         moov = yield old
         if len(moov) != old.length:
             return None
-        return Layout(places.media, rewrite(moov, places), old, size)
+        return Layout(rewrite(moov, places), size)
     except LeftAloneError:
         return None
 

@@ -1,9 +1,11 @@
 """Files as players get them: worked out once, given with their own bytes alone, never for ever."""
 
 import asyncio
+import io
 import os
 import threading
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from boxes import FTYP, box, moov, table, track
 from server import content, write
 
 from service.errors import ChangedError, NotFoundError, StorageError
+from service.library.derived import DerivedFolder
+from service.library.layouts import KeptLayouts
 from service.protocol.conditions import Validators
 from service.protocol.ranges import Span
 from service.storage import at_once, fast_start, index, layout
@@ -295,13 +299,14 @@ async def test_a_file_just_written_is_laid_out_and_not_remembered(media: Path) -
     assert not validators(await files.open("film.mp4", None)).settled
 
 
-async def test_the_indexes_that_were_asked_for_longest_ago_are_forgotten(
+async def test_the_layouts_that_were_asked_for_longest_ago_are_forgotten(
     media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(4):
         write(media, f"{number}.mp4", film(content(1000, number)))
-    length = len(film()) - len(FTYP) - 8 - len(MEDIA)
-    monkeypatch.setattr(fast_start, "_MOST_BYTES", 3 * length)
+    one = layout.layout_of(io.BytesIO(film()), len(film()))
+    assert one
+    monkeypatch.setattr(fast_start, "_MOST_BYTES", 3 * one.rewriting.weight)
     storage = Storage(media)
     files = FastStart(storage)
     for number in (0, 1, 2, 0, 3):  # the last one pushes 1 out
@@ -338,7 +343,7 @@ async def test_an_index_of_some_length_holds_up_nobody(
     turned = asyncio.Event()
     loop, rewrite = asyncio.get_running_loop(), index.rewrite
 
-    def waiting(*given: Any) -> bytes:
+    def waiting(*given: Any) -> Any:
         assert threading.current_thread() is not threading.main_thread()
         asyncio.run_coroutine_threadsafe(turned.wait(), loop).result(60)
         return rewrite(*given)
@@ -349,3 +354,182 @@ async def test_an_index_of_some_length_holds_up_nobody(
     await asyncio.sleep(0)
     turned.set()
     assert await opening == fast(chunks=100_000)
+
+
+# Many films whose indexes are long
+
+
+class Work:
+    """Counts the indexes that are worked out."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.done = 0
+        self._rewrite = index.rewrite
+        monkeypatch.setattr("service.storage.layout.rewrite", self._count)
+
+    def _count(self, *given: Any) -> Any:
+        self.done += 1
+        return self._rewrite(*given)
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Work:
+    return Work(monkeypatch)
+
+
+VERY_LONG = 3 * 1024**2 // 4  # chunks, of a byte each: an index of 3 MiB
+LONG = 20_000  # chunks: an index of 80 KB, more than is looked into without a thread
+
+
+async def kept_by(files: FastStart) -> None:
+    """Wait until what was worked out is kept."""
+    await asyncio.to_thread(files._keeping.shutdown, wait=True)  # noqa: SLF001
+
+
+async def test_films_whose_indexes_are_long_do_not_push_each_other_out(
+    media: Path, work: Work
+) -> None:
+    films = 30  # 90 MiB of indexes, together
+    long = film(content(VERY_LONG), VERY_LONG)
+    for number in range(films):
+        write(media, f"{number}.mp4", long, age=3600 + number)
+    files = FastStart(LocalStorage(media))
+    for _ in range(3):
+        for number in range(films):
+            (await files.open(f"{number}.mp4", None)).close()
+    assert work.done == films
+    assert await given(files, "7.mp4") == fast(content(VERY_LONG), VERY_LONG)
+    assert work.done == films  # nor does it take another rewriting to send an index
+
+
+async def test_what_the_index_is_not_asked_of_is_not_read_for_it(
+    media: Path, storage: Storage
+) -> None:
+    class Noting(Storage):
+        async def open(self, path: str, expected: str | None = None) -> Any:
+            source = await super().open(path, expected)
+            read = source.read
+
+            def noted(span: Span, *given: Any, **more: Any) -> Any:
+                spans.append(span)
+                return read(span, *given, **more)
+
+            source.read = noted
+            return source
+
+    spans: list[Span] = []
+    write(media, "long.mp4", film(chunks=LONG))
+    files = FastStart(Noting(media))
+    (await files.open("long.mp4", None)).close()
+    spans.clear()
+    source = await files.open("long.mp4", None)
+    assert spans == []
+    size = source.representation.size
+    await read(source, Span(0, 10))
+    await read(source, Span(size - 10, 10))
+    assert sum(span.length for span in spans) == 20
+    await read(source, Span(100_000, 10))  # in the index: an entry is read to its end
+    assert sum(span.length for span in spans) < 20 + 10 + 8
+
+
+async def test_a_layout_is_kept_for_the_next_start_and_other_replicas(
+    media: Path, tmp_path: Path, work: Work
+) -> None:
+    write(media, "long.mp4", film(chunks=LONG))
+    fragments = FTYP + box(b"mdat", MEDIA) + moov(track(table([AT] * LONG)), box(b"mvex"))
+    write(media, "left alone.mp4", fragments)
+    derived = DerivedFolder(tmp_path / "derived", 1 << 30)
+    for round_ in range(3):
+        files = FastStart(LocalStorage(media), KeptLayouts(derived))
+        assert await given(files, "long.mp4") == fast(chunks=LONG)
+        assert await given(files, "left alone.mp4") == fragments
+        await kept_by(files)
+        assert work.done == 2, round_
+    write(media, "long.mp4", film(content(300_000, 2), LONG), age=60)
+    files = FastStart(LocalStorage(media), KeptLayouts(derived))
+    assert await given(files, "long.mp4") == fast(content(300_000, 2), LONG)
+    await kept_by(files)
+    assert work.done == 3
+
+
+async def test_what_is_kept_is_checked_and_worked_out_again_where_it_is_damaged(
+    media: Path, tmp_path: Path, work: Work
+) -> None:
+    write(media, "long.mp4", film(chunks=LONG))
+    derived = DerivedFolder(tmp_path / "derived", 1 << 30)
+
+    async def give() -> None:
+        files = FastStart(LocalStorage(media), KeptLayouts(derived))
+        assert await given(files, "long.mp4") == fast(chunks=LONG)
+        await kept_by(files)
+
+    await give()
+    (file,) = (tmp_path / "derived" / "layout").rglob("?" * 32)
+    whole = file.read_bytes()
+    for number, damaged in enumerate((b"", whole[:-1], whole[:-9] + b"0" + whole[-8:], b"x" * 99)):
+        file.write_bytes(damaged)
+        await give()
+        assert work.done == number + 2
+        assert file.read_bytes() == whole
+    for other in (b"{}", b"[1]", whole[whole.index(b"{") :].replace(b'"old":[', b'"old":[1')):
+        before = work.done
+        derived.save("layout", file.name, other)  # whole, but no layout of this file
+        await give()
+        assert work.done == before + 1
+        assert file.read_bytes() == whole
+
+
+async def test_where_nothing_can_be_kept_or_found_it_is_worked_out(
+    media: Path, tmp_path: Path, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(media, "long.mp4", film(chunks=LONG))
+    write(media, "another.mp4", film(content(LONG), LONG))
+    (tmp_path / "derived").write_bytes(b"")  # no folder
+    files = FastStart(
+        LocalStorage(media), KeptLayouts(DerivedFolder(tmp_path / "derived", 1 << 30))
+    )
+    for _ in range(2):
+        assert await given(files, "long.mp4") == fast(chunks=LONG)
+    assert work.done == 1
+
+    asked = 0
+    go_on = threading.Event()
+
+    class Hanging:
+        def load(self, *_: str) -> None:
+            nonlocal asked
+            asked += 1
+            go_on.wait()
+
+        def save(self, *_: str | bytes) -> None:
+            go_on.wait()
+
+    monkeypatch.setattr(fast_start, "_LONGEST_LOOK", 0.01)
+    files = FastStart(LocalStorage(media), Hanging())
+    try:
+        assert await given(files, "long.mp4") == fast(chunks=LONG)
+        assert await given(files, "another.mp4") == fast(content(LONG), LONG)
+        assert (work.done, asked) == (3, 1)  # what is away is not asked for the next one
+    finally:
+        go_on.set()
+
+
+async def test_a_slow_reader_of_an_index_holds_a_piece_of_it(media: Path) -> None:
+    write(media, "long.mp4", film(content(VERY_LONG), VERY_LONG))
+    files = FastStart(LocalStorage(media))
+    (await files.open("long.mp4", None)).close()
+    readers = []
+    tracemalloc.start()
+    try:
+        for _ in range(20):
+            source = await files.open("long.mp4", None)
+            reading = source.read(Span(0, source.representation.size), Pieces())
+            for _ in range(3):  # into the index
+                await anext(reading)
+            readers.append((source, reading))
+        assert tracemalloc.get_traced_memory()[0] < 20 * 4 * 64 * 1024
+    finally:
+        tracemalloc.stop()
+        for source, reading in readers:
+            await reading.aclose()
+            source.close()

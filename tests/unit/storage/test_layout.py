@@ -13,14 +13,50 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.protocol.ranges import Span
+from service.storage import layout as module
 from service.storage.boxes import MOST_BOXES
 from service.storage.index import LARGEST_INDEX
-from service.storage.layout import Layout, layout_of
+from service.storage.layout import OfIndex, layout_from_json
+from service.storage.rewriting import Rewriter
 
 MEDIA = bytes(range(64))
 MDAT = box(b"mdat", MEDIA)
 AT = len(FTYP) + 8  # where the media data's content begins
 MOOV = moov(track(table([AT, AT + 32])))
+
+
+class Layout:
+    """A layout, and the rewritten index as it is made of the file's."""
+
+    def __init__(self, layout: module.Layout, file: BinaryIO) -> None:
+        self.small = layout
+        self.before, self.old, self.size = layout.before, layout.old, layout.size
+        self._file = file
+        self.index = self.rewritten(Span(0, layout.rewriting.length))
+
+    def rewritten(self, span: Span, pieces: int = 1 << 30) -> bytes:
+        """Give a span of the index, made of pieces of the file's of so many bytes."""
+        source = self.small.rewriting.source(span)
+        assert self.old.start <= source.start < source.end <= self.old.end
+        rewriter, made = Rewriter(self.small.rewriting, span), []
+        for start in range(source.start, source.end, pieces):
+            self._file.seek(start)
+            made.append(rewriter.feed(self._file.read(min(pieces, source.end - start))))
+        return b"".join(made)
+
+    def parts(self, span: Span) -> list[Span | memoryview]:
+        return [
+            memoryview(self.rewritten(part.span)) if isinstance(part, OfIndex) else part
+            for part in self.small.parts(span)
+        ]
+
+
+def layout_of(file: BinaryIO, size: int) -> Layout | None:
+    found = module.layout_of(file, size)
+    if found is None:
+        return None
+    assert layout_from_json(found.to_json()) == found
+    return Layout(found, file)
 
 
 def lay_out(data: bytes) -> Layout | None:
@@ -415,6 +451,57 @@ def test_a_span_of_the_layout_is_a_slice_of_it(data: st.DataObject) -> None:
         whole(io.BytesIO(content), layout, Span(start, length))
         == (everything[start : start + length])
     )
+
+
+@given(st.data())
+@settings(deadline=None)
+def test_a_span_of_the_index_is_a_slice_of_it_whatever_the_pieces(data: st.DataObject) -> None:
+    """Offsets of 32 bits that stay so, of 64 bits, and such as get them."""
+    near = [AT, AT + 3, 5, 2**32 - 400, 2**32 - 1]
+    offsets = st.lists(st.sampled_from(near), max_size=30)
+    tables = [
+        table(data.draw(offsets), data.draw(st.sampled_from([4, 8])))
+        for _ in range(data.draw(st.integers(0, 3)))
+    ]
+    file, size = far(*tables, media=2**32)
+    with file:
+        layout = layout_of(file, size)
+        assert layout
+        length = len(layout.index)
+        start = data.draw(st.integers(0, length - 1))
+        span = Span(start, data.draw(st.integers(1, length - start)))
+        pieces = data.draw(st.integers(1, 40))
+        assert layout.rewritten(span, pieces) == layout.index[span.start : span.end]
+
+
+def test_a_layout_is_small_however_long_the_index_is() -> None:
+    many = FTYP + box(b"mdat", bytes(100)) + moov(track(table([AT] * 200_000)))
+    found = module.layout_of(io.BytesIO(many), len(many))
+    assert found
+    assert len(found.to_json()) < 300
+    assert found.rewriting.weight < 2000
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"null", b"[]", b"{}", b'{"media":1}', b'{"old":[1,2,3]}', b"\xff"]
+)
+def test_what_is_no_layout_is_not_taken_for_one(data: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 # of several kinds
+        layout_from_json(data)
+
+
+def test_an_offset_that_the_file_did_not_have_is_noticed() -> None:
+    file, size = far(table([100]), media=2**32)
+    with file:
+        layout = layout_of(file, size)
+        assert layout
+        file.seek(layout.old.start)
+        index = file.read()
+    other = index.replace(table([100]), table([2**32 - 1]))
+    assert other != index
+    rewriter = Rewriter(layout.small.rewriting, Span(0, len(index)))
+    with pytest.raises(ValueError, match="offset"):
+        rewriter.feed(other)
 
 
 WORDS = [b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stco", b"co64", b"udta", b"meta", b"dref"]

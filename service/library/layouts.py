@@ -1,0 +1,29 @@
+"""How films whose index stands at their end are laid out for players, kept for the next start and
+for other replicas: some hundred bytes of each (service/storage/layout.py)."""
+
+from service.library.derived import Derived, name_of
+from service.storage.layout import SUFFIX
+
+_KIND = "layout"
+
+
+class KeptLayouts:
+    """Layouts by path and revision, among what is derived. Every method blocks: for a thread."""
+
+    def __init__(self, derived: Derived) -> None:
+        self._derived = derived
+
+    def load(self, path: str, revision: str) -> bytes | None:
+        """Give what was kept; None where nothing is, it is damaged or cannot be read now."""
+        try:
+            return self._derived.load(_KIND, _name(path, revision))
+        except OSError:
+            return None
+
+    def save(self, path: str, revision: str, data: bytes) -> None:
+        """Keep that, if it can be."""
+        self._derived.save(_KIND, _name(path, revision), data)
+
+
+def _name(path: str, revision: str) -> str:
+    return name_of(_KIND, path, revision, SUFFIX)
