@@ -6,12 +6,13 @@ import random
 import shutil
 import struct
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
-from boxes import FTYP, box, boxes, index_of
+from boxes import FTYP, box, boxes, dref, index_of, moov, table
 from cases import ConditionCase, condition_cases
 from playwright.sync_api import Browser, Page, Route
 from server import BLOCK, Server, serve, until, write
@@ -322,6 +323,59 @@ def test_pages_and_json_lead_players_to_the_layout(server: Server, media: Path) 
         assert video["download_url"] == target("download", name, plain)
         assert get(server, video["media_url"], Range="bytes=0-9").status == 206
         assert f'src="{video["media_url"]}"' in get(server, video["watch_url"]).body.decode()
+
+
+# Many films whose indexes are long: 90 MiB together, most of it sizes of samples.
+
+LONG_FILMS = 30
+
+
+def bytes_read(server: Server) -> int:
+    told = Path(f"/proc/{server.process.pid}/io").read_text(encoding="ascii").splitlines()
+    return int(dict(line.split(": ") for line in told)["rchar"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_many_films_with_long_indexes_are_opened_without_reading_these_again(
+    tmp_path: Path,
+) -> None:
+    sizes = box(b"stsz", bytes(3 * 1024**2))
+    chunk = len(FTYP) + 8
+
+    def index(offset: int) -> bytes:
+        tables = box(b"stbl", box(b"stsd", bytes(8)), sizes, table([offset] * 1000))
+        return moov(box(b"trak", box(b"mdia", box(b"minf", box(b"dinf", dref()), tables))))
+
+    film = FTYP + box(b"mdat", b"media data") + index(chunk)
+    whole = FTYP + index(chunk + len(index(0))) + box(b"mdat", b"media data")
+    media = tmp_path / "media"
+    for number in range(LONG_FILMS):
+        write(media, f"{number}.mp4", film, age=100 + number)
+
+    def open_all(server: Server) -> int:
+        before = bytes_read(server)
+        for number in range(LONG_FILMS):
+            answer = ask(server.base, f"/media/{number}.mp4", {"Range": "bytes=-10"})
+            assert answer.status == 206
+            assert answer.headers["ETag"].endswith('-f1"')
+            assert answer.body == b"media data"
+        return bytes_read(server) - before
+
+    with serve(media, SETTLE_TIME="3600", LOG_LEVEL="warning") as server:  # nothing is probed
+        assert open_all(server) > LONG_FILMS * len(sizes)
+        before = server.resident()
+        assert open_all(server) < LONG_FILMS * 64 * 1024
+        assert server.resident() - before < 16 * 1024**2
+        assert get(server, "/media/7.mp4").body == whole
+        until(
+            lambda: (
+                len(list((tmp_path / "derived" / "layout").rglob("?" * 32))) == LONG_FILMS or None
+            ),
+            "all layouts are kept",
+        )
+    with serve(media, SETTLE_TIME="3600", LOG_LEVEL="warning") as server:
+        assert open_all(server) < LONG_FILMS * 64 * 1024
+        assert get(server, "/media/8.mp4").body == whole
 
 
 # How many requests a player needs before it has the first picture.
