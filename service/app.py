@@ -16,6 +16,7 @@ from service import __version__
 from service.errors import NotFoundError, ReelayError
 from service.library.derived import Derived, DerivedFolder
 from service.library.deriver import Deriver
+from service.library.jpeg import Jpegs
 from service.library.layouts import KeptLayouts
 from service.library.library import Library, Timing
 from service.library.making import Maker
@@ -121,7 +122,7 @@ def create_app(settings: Settings) -> Quart:
     embed_page = EmbedPage(library, items, embed_policy(settings.embed_origins))
     oembed = OembedView(library, items)
     api = ApiViews(library, items)
-    artefacts = ArtefactViews(deriver)
+    artefacts = ArtefactViews(deriver, Jpegs(derived))
     playlists = PlaylistViews(library)
     ops = OpsViews(metrics, lambda: library.scanned)
     static = StaticViews(int(time.time()))

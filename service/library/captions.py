@@ -22,6 +22,11 @@ LARGEST: Final = 10 << 20
 """Bytes of a file beside a video; the text of a long film is 100 kB."""
 LARGEST_TOGETHER: Final = 16 << 20
 """Bytes of all files beside one video."""
+LONGEST_TRACK: Final = 2 << 20
+"""Bytes of a track as it is given: twenty times the text of a long film. What is escaped is up to
+five times as long as what was read."""
+LONGEST_TRACKS: Final = 16 << 20
+"""Bytes of all tracks of a video as they are given."""
 LONGEST_LABEL: Final = 100
 LONGEST_NAME: Final = 60
 
@@ -43,6 +48,33 @@ class Captions:
     chapters: tuple[Chapter, ...]
     problems: tuple[str, ...]
     """Sentences, each of a file or of the video itself, that say why something is not shown."""
+
+
+class _Room:
+    """Bounds what is given of a video, whatever was read for it, and notes what is left out."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self._problems = problems
+        self._left = LONGEST_TRACKS
+
+    def fit(self, name: str, text: str) -> str | None:
+        """Give a track's text as far as it fits, or None; `name` is what people know it by."""
+        try:
+            text, end = webvtt.shortened(text, LONGEST_TRACK)
+        except CaptionsError as error:
+            self._problems.append(f"{name}: {error}")
+            return None
+        length = len(text.encode())
+        if length > self._left:
+            most = f"{LONGEST_TRACKS >> 20} MiB"
+            self._problems.append(f"{name}: With it, the texts would be longer than {most}.")
+            return None
+        self._left -= length
+        if end is not None:
+            most = f"{LONGEST_TRACK >> 20} MiB"
+            reason = f"As WebVTT it is longer than {most}: what comes from {end} on is left out."
+            self._problems.append(f"{name}: {reason}")
+        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +125,15 @@ def captions_of(name: str, video: BinaryIO, sidecars: Mapping[str, BinaryIO]) ->
     texts = _texts(name, sidecars, problems)
     named = (chapters.chapters_from(text) for at, text in texts.items() if is_chapters(name, at))
     from_file = next(filter(None, named), ())
-    found = list(_beside(name, texts, problems))
-    inside, from_container = _inside(video, problems)
+    room = _Room(problems)
+    found = list(_beside(name, texts, room, problems))
+    inside, from_container = _inside(video, room, problems)
     found += inside
     if listed := from_file or from_container:
         source: Literal["file", "container"] = "file" if from_file else "container"
         track = Track(name="chapters", kind="chapters", label="Chapters", source=source)
-        found.append((track, chapters.webvtt_of(listed)))
+        if text := room.fit("The chapters", chapters.webvtt_of(listed)):
+            found.append((track, text))
     return Captions(tuple(_told_apart(found)), listed, tuple(problems))
 
 
@@ -126,7 +160,7 @@ def _is_vtt(sidecar: str) -> bool:
 
 
 def _beside(
-    name: str, texts: Mapping[str, str], problems: list[str]
+    name: str, texts: Mapping[str, str], room: _Room, problems: list[str]
 ) -> Iterator[tuple[Track, str]]:
     known: set[_Told] = set()  # by WebVTT files
     for sidecar, text in texts.items():
@@ -138,9 +172,11 @@ def _beside(
         except CaptionsError as error:
             problems.append(f"{sidecar}: {error}")
             continue
+        if (fitting := room.fit(sidecar, converted)) is None:
+            continue
         if _is_vtt(sidecar):
             known.add(told)
-        yield _track(told, told.name(), "file", default=default), converted
+        yield _track(told, told.name(), "file", default=default), fitting
 
 
 def _track(told: _Told, name: str, source: Literal["file", "container"], *, default: bool) -> Track:
@@ -156,7 +192,7 @@ def _track(told: _Told, name: str, source: Literal["file", "container"], *, defa
 
 
 def _inside(
-    video: BinaryIO, problems: list[str]
+    video: BinaryIO, room: _Room, problems: list[str]
 ) -> tuple[list[tuple[Track, str]], tuple[Chapter, ...]]:
     try:
         with av.open(embedded.Reader(video), options=OPTIONS, **ESCAPED) as container:
@@ -177,7 +213,9 @@ def _inside(
             text = webvtt.written(of_stream)
         except CaptionsError:
             continue  # muxers add empty tracks, which nobody misses
-        tracks.append((_track(what, f"embedded-{index}", "container", default=default), text))
+        track = _track(what, f"embedded-{index}", "container", default=default)
+        if (fitting := room.fit(f"{track.label}, inside the video", text)) is not None:
+            tracks.append((track, fitting))
     return tracks, named
 
 

@@ -13,20 +13,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 
-from service.library.packing import Layout, layout_of, packed
+from service.library.blobs import FileBlob, OpenBlob
+from service.library.packing import Blob, Layout, layout_of, packed
 from service.storage.beneath import READ
 
 _log = structlog.get_logger()
 
-KINDS = ("metadata", "layout", "poster", "captions", "storyboard")
+KINDS = ("metadata", "layout", "poster", "jpeg", "captions", "storyboard")
 
 # What becomes of a file when it is read, and when it is made, changes its kind's number: what an
 # earlier release has made is then not found any more, and dropped when there is need for room.
 _FORMAT = "2"
+_FORMATS = {"captions": "3"}
 
 # Bytes that are read at once: what is known of most videos, and all of their captions.
 _FIRST_READ = 64 * 1024
@@ -43,18 +45,20 @@ _BATCH = 500
 Key = tuple[str, str]
 """Kind and name."""
 
+_Taken = TypeVar("_Taken")
+
 # Seconds after which a file half written was left by a process that has ended.
 _ABANDONED = 3600.0
 
 
 def name_of(kind: str, *parts: str) -> str:
     """Name what is derived from something: 32 hexadecimal digits, the same on every replica."""
-    text = json.dumps([_FORMAT, kind, *parts])
+    text = json.dumps([_FORMATS.get(kind, _FORMAT), kind, *parts])
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 class Derived(Protocol):
-    """Facts and bytes by kind and name. Every method but `held` blocks: for a thread."""
+    """Facts and bytes by kind and name. Every method blocks: for a thread."""
 
     size: int
     """Bytes that were kept when last looked at, and what was added since."""
@@ -85,16 +89,16 @@ class Derived(Protocol):
         """
         ...
 
-    def held(self, kind: str, name: str, number: int) -> bytes | None:
-        """Give what `blob` would, if it is in memory."""
-        ...
-
     def blob(self, kind: str, name: str, number: int) -> bytes | None:
         """Give the bytes of this number, counted from 0, if they are there and as they were.
 
         What turns out to be damaged is dropped; what only cannot be read now is not. Raises
         OSError where that may be otherwise in a moment.
         """
+        ...
+
+    def open(self, kind: str, name: str, number: int) -> OpenBlob | None:
+        """Open the bytes that `blob` would give, and check them, without holding them in memory."""
         ...
 
     def save(self, kind: str, name: str, facts: bytes, blobs: Sequence[bytes] = ()) -> bool:
@@ -166,23 +170,29 @@ class DerivedFolder(Bounded):
             return None
         return layout.facts
 
-    def held(self, kind: str, name: str, number: int) -> None:
-        """Nothing is: the kernel has it."""
-
     def blob(self, kind: str, name: str, number: int) -> bytes | None:
+        return self._take(kind, name, number, _whole)
+
+    def open(self, kind: str, name: str, number: int) -> OpenBlob | None:
+        return self._take(kind, name, number, FileBlob.checked)
+
+    def _take(
+        self, kind: str, name: str, number: int, take: Callable[[int, Blob], _Taken]
+    ) -> _Taken | None:
+        """Give what `take` makes of an open file, and of where in it the bytes are.
+
+        It raises ValueError where they are damaged.
+        """
         try:
             with self._open(kind, name) as file:
-                blob = _layout(file.fileno()).blobs[number]
-                data = os.pread(file.fileno(), blob.length, blob.start)
+                taken = take(file.fileno(), _layout(file.fileno()).blobs[number])
                 self._note_use(file.fileno())
-            if blob.is_whole(data):
-                return data
+                return taken
         except (OSError, IndexError):
             return None
         except ValueError:
-            pass
-        self._drop(kind, name)
-        return None
+            self._drop(kind, name)
+            return None
 
     def save(self, kind: str, name: str, facts: bytes, blobs: Sequence[bytes] = ()) -> bool:
         """Write atomically, so that a reader or a second writer never sees half a file."""
@@ -273,6 +283,13 @@ def _layout(descriptor: int) -> Layout:
     first = os.pread(descriptor, _FIRST_READ, 0)
     size = os.fstat(descriptor).st_size
     return layout_of(first, size, lambda length: os.pread(descriptor, length, 0))
+
+
+def _whole(descriptor: int, blob: Blob) -> bytes:
+    data = os.pread(descriptor, blob.length, blob.start)
+    if not blob.is_whole(data):
+        raise ValueError("damaged")
+    return data
 
 
 def _let_go_of_nothing() -> None:

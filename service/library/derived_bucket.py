@@ -2,18 +2,22 @@
 Law: as of the folder (derived.py): a cache, and no more. An object is replaced whole or not at all,
 and what is kept under a name is the same whoever made it; so two that make it harm nobody."""
 
+import errno
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
+from typing import NamedTuple
 
 import structlog
 
+from service.library.blobs import FarBlob, OpenBlob
 from service.library.claims import Claims
 from service.library.derived import KINDS, Bounded, Key
-from service.library.packing import Layout, layout_of, packed
+from service.library.packing import Blob, Layout, layout_of, packed
 from service.library.recent import Recent
 from service.storage.bucket import Bucket, Listed
 
@@ -43,6 +47,15 @@ _NOTES = "used"
 _NAME_BYTES = 16
 
 
+class _Held(NamedTuple):
+    """Bytes in memory."""
+
+    data: bytes
+    where: Blob
+    e_tag: str | None
+    """Of the object that they are in."""
+
+
 class DerivedBucket(Bounded):
     """What is derived, in a bucket."""
 
@@ -52,8 +65,8 @@ class DerivedBucket(Bounded):
         super().__init__(limit)
         self._bucket = bucket
         self._claims = Claims(bucket)
-        self._layouts: Recent[Key, Layout] = Recent(_HELD // 4)
-        self._blobs: Recent[tuple[str, str, int], bytes] = Recent(_HELD)
+        self._layouts: Recent[Key, tuple[Layout, str | None]] = Recent(_HELD // 4)
+        self._blobs: Recent[tuple[str, str, int], _Held] = Recent(_HELD)
         self._listed: dict[str, tuple[float, set[str]]] = {}
         self._absent: set[Key] = set()
         """What `fetch` has seen not to be there, until it is loaded."""
@@ -79,39 +92,64 @@ class DerivedBucket(Bounded):
             self._absent.discard((kind, name))
             return None
         try:
-            layout = self._layout((kind, name))
+            layout, _ = self._layout((kind, name))
         except (FileNotFoundError, ValueError):
             return None
         self._note_use(name)
         return layout.facts
 
-    def held(self, kind: str, name: str, number: int) -> bytes | None:
-        data = self._blobs.get((kind, name, number))
-        if data is not None:
-            self._note_use(name)
-        return data
-
     def blob(self, kind: str, name: str, number: int) -> bytes | None:
-        if (held := self.held(kind, name, number)) is not None:
-            return held
-        try:
+        found = self._whole(kind, name, number)
+        return found and found.data
+
+    def open(self, kind: str, name: str, number: int) -> OpenBlob | None:
+        """Have them in memory once; of what had to make room there, pieces are asked for."""
+        found = self._whole(kind, name, number)
+        if found is None:
+            return None
+        return FarBlob(
+            found.where.length,
+            partial(self._held, (kind, name, number), found.where),
+            partial(self._piece, (kind, name), found.where, found.e_tag),
+        )
+
+    def _whole(self, kind: str, name: str, number: int) -> "_Held | None":
+        at = kind, name, number
+        found = self._blobs.get(at)
+        if found is None:
             try:
-                data = self._blob((kind, name), number)
+                try:
+                    found = self._blob((kind, name), number)
+                except ValueError:
+                    # Another replica may have made it anew, with other libraries.
+                    self._layouts.drop((kind, name))
+                    found = self._blob((kind, name), number)
+            except IndexError:
+                return None
             except ValueError:
-                # Another replica may have made it anew, with other libraries.
-                self._layouts.drop((kind, name))
-                data = self._blob((kind, name), number)
-        except IndexError:
-            return None
-        except ValueError:
-            self._drop((kind, name))
-            return None
-        except FileNotFoundError:
-            self._layouts.drop((kind, name))  # another replica has made room
-            return None
-        self._blobs.put((kind, name, number), data, len(data))
+                self._drop((kind, name))
+                return None
+            except FileNotFoundError:
+                self._layouts.drop((kind, name))  # another replica has made room
+                return None
+            self._blobs.put(at, found, len(found.data))
         self._note_use(name)
-        return data
+        return found
+
+    def _held(self, at: tuple[str, str, int], where: Blob) -> bytes | None:
+        """Give bytes that are in memory, if they are those that were opened."""
+        found = self._blobs.get(at)
+        return found.data if found is not None and found.where.digest == where.digest else None
+
+    def _piece(self, key: Key, where: Blob, e_tag: str | None, start: int, end: int) -> bytes:
+        """Read some of the bytes that were opened. Raises OSError where they are there no more."""
+        name = "/".join(key)
+        if e_tag is not None:
+            return self._bucket.get(name, where.start + start, where.start + end, e_tag).data
+        data = self._bucket.get(name, where.start, where.start + where.length).data
+        if not where.is_whole(data):
+            raise OSError(errno.EIO, "the object was replaced", name)
+        return data[start:end]
 
     def save(self, kind: str, name: str, facts: bytes, blobs: Sequence[bytes] = ()) -> bool:
         data = b"".join(packed(facts, blobs))
@@ -177,25 +215,29 @@ class DerivedBucket(Bounded):
             self._absent.add(key)
             failed.set()
 
-    def _blob(self, key: Key, number: int) -> bytes:
+    def _blob(self, key: Key, number: int) -> "_Held":
         """Read bytes. Raises OSError, IndexError, and ValueError for what is damaged."""
-        where = self._layout(key).blobs[number]
+        layout, e_tag = self._layout(key)
+        where = layout.blobs[number]
         end = where.start + where.length
         data = self._bucket.get("/".join(key), where.start, end).data if where.length else b""
         if not where.is_whole(data):
             raise ValueError("these are not the bytes that were kept")
-        return data
+        return _Held(data, where, e_tag)
 
-    def _layout(self, key: Key) -> Layout:
-        """Give where everything is. Raises OSError, and ValueError for what is damaged."""
+    def _layout(self, key: Key) -> tuple[Layout, str | None]:
+        """Give where everything is, and in which version of the object.
+
+        Raises OSError, and ValueError for what is damaged.
+        """
         held = self._layouts.get(key)
         if held is not None:
             return held
         at = "/".join(key)
-        data, size, _ = self._bucket.get(at, 0, _FIRST_READ)
+        data, size, e_tag = self._bucket.get(at, 0, _FIRST_READ)
         layout = layout_of(data, size, lambda length: self._bucket.get(at, 0, length).data)
-        self._layouts.put(key, layout, len(layout.facts) + 100 * len(layout.blobs))
-        return layout
+        self._layouts.put(key, (layout, e_tag), len(layout.facts) + 100 * len(layout.blobs))
+        return layout, e_tag
 
     def _names(self, kind: str) -> set[str]:
         """List what is kept of a kind, if that was not done just now. Raises OSError."""

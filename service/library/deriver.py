@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import structlog
 
+from service.library.blobs import Opened
 from service.library.derived import Derived
 from service.library.facts import (
     NONE,
@@ -140,9 +141,14 @@ class Deriver:
         """Give bytes of something that is ready. None where they are gone: it is made anew then."""
         if (name := self._ready(path, kind)) is None:
             return None
-        if (data := self._derived.held(kind, name, number)) is not None:
-            return data
         return await self._read(self._derived.blob, path, kind, name, number)
+
+    async def open(self, path: str, kind: Kind, number: int) -> Opened | None:
+        """Open bytes of something that is ready. None as `blob` does."""
+        if (name := self._ready(path, kind)) is None:
+            return None
+        blob = await self._read(self._derived.open, path, kind, name, number)
+        return None if blob is None else Opened(blob, self._readers)
 
     async def facts(self, path: str, kind: Kind) -> Facts:
         """Give the facts of something that is ready; None as `blob` does."""

@@ -1,30 +1,59 @@
 """Posters as JPEG: of those who show links to pages, some know nothing newer (LinkedIn, Telegram).
-Law: few ask, so that none is kept but the latest, and two are never made at the same moment."""
+Law: one is made at a time, and kept among what is derived; two are never made of the same poster at
+the same moment."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from io import BytesIO
 
-_KEPT = 16  # pictures of some 100 KB
+from service.library.blobs import MemoryBlob, OpenBlob, Opened
+from service.library.derived import Derived, name_of
+
+_KIND = "jpeg"
 _QUALITY = 85  # above 80 nobody sees a difference in a preview's size
 
 
 class Jpegs:
-    """Makes JPEGs of WebP pictures, and keeps the latest."""
+    """Makes JPEGs of WebP pictures, and keeps them."""
 
-    def __init__(self) -> None:
-        self._made: dict[str, bytes] = {}
+    def __init__(self, derived: Derived) -> None:
+        self._derived = derived
         self._turn = asyncio.Lock()
+        self._threads = ThreadPoolExecutor(2, "jpeg")
 
-    async def of(self, name: str, picture: bytes) -> bytes:
-        """Give a picture as JPEG; `name` tells it from all others."""
-        async with self._turn:
-            made = self._made.pop(name, None)
-            if made is None:
-                made = await asyncio.to_thread(_jpeg, picture)
-            self._made[name] = made
-            if len(self._made) > _KEPT:
-                del self._made[next(iter(self._made))]
-        return made
+    async def open(
+        self, name: str, picture: Callable[[], Awaitable[bytes | None]]
+    ) -> Opened | None:
+        """Open a picture as JPEG. `name` tells it from all others; None where there is none."""
+        key = name_of(_KIND, name)
+        made = await self._wait(self._find, key)
+        if made is None:
+            async with self._turn:
+                made = await self._wait(self._find, key)
+                if made is None:
+                    data = await picture()
+                    if data is None:
+                        return None
+                    made = await self._wait(self._make, key, data)
+        return None if made is None else Opened(made, self._threads)
+
+    async def _wait(
+        self, work: Callable[..., OpenBlob | None], *given: str | bytes
+    ) -> OpenBlob | None:
+        return await asyncio.wrap_future(self._threads.submit(work, *given))
+
+    def _find(self, key: str) -> OpenBlob | None:
+        with suppress(OSError):
+            return self._derived.open(_KIND, key, 0)
+        return None
+
+    def _make(self, key: str, picture: bytes) -> OpenBlob:
+        data = _jpeg(picture)
+        if self._derived.save(_KIND, key, b"null", [data]) and (kept := self._find(key)):
+            return kept
+        return MemoryBlob(data)
 
 
 def _jpeg(picture: bytes) -> bytes:

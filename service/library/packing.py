@@ -14,6 +14,15 @@ _COUNTS = struct.Struct(">QI")
 _BLOB = struct.Struct(f">Q{_DIGEST}s")
 
 
+class Digest:
+    """The digest of bytes that come one after the other."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.blake2b(digest_size=_DIGEST)
+        self.update = self._hash.update
+        self.digest = self._hash.digest
+
+
 class Blob(NamedTuple):
     """Where bytes are, and what they were."""
 
@@ -67,4 +76,6 @@ def layout_of(first: bytes, size: int, read: Callable[[int], bytes]) -> Layout:
 
 
 def _digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=_DIGEST).digest()
+    digest = Digest()
+    digest.update(data)
+    return digest.digest()

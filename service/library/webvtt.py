@@ -11,6 +11,8 @@ MOST_CUES = 100_000
 MOST_LINES = 10 * MOST_CUES
 LONGEST_CUE = 10_000
 """Characters of one cue: more than a screen shows."""
+LONGEST_IDENTIFIER = 200
+"""Characters; a cue with a longer one has none."""
 
 _SECOND = 1000
 _MINUTE = 60 * _SECOND
@@ -107,6 +109,25 @@ def written(cues: Iterable[Cue], head: Iterable[str] = ()) -> str:
     return "\n".join(blocks)
 
 
+def shortened(text: str, most: int) -> tuple[str, str | None]:
+    """Give what `written` gave, or those of its first cues that take `most` bytes as UTF-8.
+
+    And the time, as hours, minutes and seconds, at which the first cue begins that is left out;
+    None: all are there. Raises CaptionsError where not even one cue fits.
+    """
+    data = text.encode()
+    if len(data) <= most:
+        return text, None
+    end = data.rfind(b"\n\n", 0, most) + 1  # an empty line ends each block, and is in none
+    kept = data[:end].decode()
+    if "-->" not in kept:
+        raise CaptionsError("What stands before its first cue is too long.")
+    # The first cue that is left out begins with its identifier, if it has one, and its times.
+    lines = data[end + 1 :].split(b"\n", 2)[:2]
+    start = next(told[0] for line in lines if (told := timing(line.decode())))
+    return kept, _timestamp(start).partition(".")[0]
+
+
 def require_few(cues: int) -> None:
     """Raise CaptionsError for more cues than are borne."""
     if cues > MOST_CUES:
@@ -136,7 +157,8 @@ def rewritten(text: str) -> str:
     identifiers: set[str] = set()
     for block in _blocks(text):
         if cue := _cue(block):
-            if cue.identifier in identifiers:  # §4.1: unique
+            if cue.identifier in identifiers or len(cue.identifier) > LONGEST_IDENTIFIER:
+                # §4.1: unique
                 cue = Cue(cue.start, cue.end, cue.payload, cue.settings)
             identifiers.add(cue.identifier)
             cues.append(cue)

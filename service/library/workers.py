@@ -16,12 +16,13 @@ from typing import Any, Literal, Self, TypeVar
 
 import service
 
-LONGEST_ANSWER = 1 << 23
-"""Bytes. The longest are 1000 chapters with titles of 500 characters, of which JSON makes twelve
+LONGEST_ANSWER = 1 << 22
+"""Bytes. The longest are 1000 chapters with titles of 200 characters, of which JSON makes twelve
 bytes each."""
 
-MOST_BYTES = 1 << 26
-"""Bytes that may follow an answer, in all."""
+MOST_BYTES = 1 << 24
+"""Bytes that may follow an answer, in all: the longest are the captions of a video
+(LONGEST_TRACKS of captions.py)."""
 
 REAPING = 5.0
 """Seconds that close() waits for processes already killed; one in uninterruptible sleep on a dead

@@ -8,13 +8,14 @@ import time
 from quart import Response, request
 
 from service.errors import InvalidRequestError, NotFoundError, RefusedError
+from service.library.blobs import Opened
 from service.library.deriver import Deriver
 from service.library.facts import Kind, State, StoryboardFacts, Subject
 from service.library.jpeg import Jpegs
 from service.library.stills import webvtt
 from service.protocol.conditions import Validators
 from service.protocol.plan import Representation
-from service.views import links
+from service.views import links, opened
 from service.views.in_memory import answer
 
 _RETRY_AFTER = "5"  # seconds
@@ -25,9 +26,9 @@ _VTT = "text/vtt; charset=utf-8"
 class ArtefactViews:
     """`/posters/<path>`, `/storyboards/<path>.vtt` and sheets, `/captions/<path>/<track>.vtt`."""
 
-    def __init__(self, deriver: Deriver) -> None:
+    def __init__(self, deriver: Deriver, jpegs: Jpegs) -> None:
         self._deriver = deriver
-        self._jpegs = Jpegs()
+        self._jpegs = jpegs
 
     async def poster(self, path: str) -> Response:
         """Send a poster as wide as `?w=` says, or the next wider one, or the widest."""
@@ -44,23 +45,25 @@ class ArtefactViews:
         if not _WIDTH.fullmatch(wanted):
             raise InvalidRequestError("w: should be a number of pixels.")
         number = next((n for n, width in enumerate(widths) if width >= int(wanted)), -1)
-        data = await self._deriver.blob(path, Kind.POSTER, number % len(widths))
-        if not jpeg:
-            return self._answer(subject, Kind.POSTER, data, "image/webp", f"-{widths[number]}")
-        part = f"-{widths[number]}-jpeg"
-        if data is not None:
-            data = await self._jpegs.of(f"{subject.poster}{part}", data)
-        return self._answer(subject, Kind.POSTER, data, "image/jpeg", part)
+        number %= len(widths)
+        part = f"-{widths[number]}"
+        if jpeg:
+            kept = await self._jpegs.open(
+                f"{subject.poster}{part}", lambda: self._deriver.blob(path, Kind.POSTER, number)
+            )
+            return await self._send(subject, Kind.POSTER, kept, "image/jpeg", f"{part}-jpeg")
+        kept = await self._deriver.open(path, Kind.POSTER, number)
+        return await self._send(subject, Kind.POSTER, kept, "image/webp", part)
 
     async def storyboard(self, path: str) -> Response:
         """Tell the tiles of a storyboard, as WebVTT with `#xywh=` (Media Fragments URI 1.0)."""
         subject = self._ready(path, Kind.STORYBOARD)
         version = subject.storyboard or ""
         facts = await self._deriver.facts(path, Kind.STORYBOARD)
-        data = None
-        if isinstance(facts, StoryboardFacts):
-            data = webvtt(facts.layout, lambda n: links.sheet(path, n, version)).encode()
-        return self._answer(subject, Kind.STORYBOARD, data, _VTT)
+        if not isinstance(facts, StoryboardFacts):
+            raise _later()
+        data = webvtt(facts.layout, lambda n: links.sheet(path, n, version)).encode()
+        return answer(data, *_told(subject, Kind.STORYBOARD, len(data), _VTT))
 
     async def sheet(self, path: str, number: int) -> Response:
         """Send a storyboard's sheet of tiles."""
@@ -68,8 +71,8 @@ class ArtefactViews:
         sheets = self._deriver.of(path, Kind.STORYBOARD).sheets
         if number >= sheets:
             raise NotFoundError(f"The storyboard has {sheets} sheets, counted from 0.")
-        data = await self._deriver.blob(path, Kind.STORYBOARD, number)
-        return self._answer(subject, Kind.STORYBOARD, data, "image/webp", f"-{number}")
+        kept = await self._deriver.open(path, Kind.STORYBOARD, number)
+        return await self._send(subject, Kind.STORYBOARD, kept, "image/webp", f"-{number}")
 
     async def captions(self, path: str, track: str) -> Response:
         """Send a track of captions, or the chapters."""
@@ -77,8 +80,8 @@ class ArtefactViews:
         names = [known.name for known in self._deriver.of(path, Kind.CAPTIONS).tracks]
         if track not in names:
             raise NotFoundError("There is no such track.")
-        data = await self._deriver.blob(path, Kind.CAPTIONS, names.index(track))
-        return self._answer(subject, Kind.CAPTIONS, data, _VTT, f"-{track}")
+        kept = await self._deriver.open(path, Kind.CAPTIONS, names.index(track))
+        return await self._send(subject, Kind.CAPTIONS, kept, _VTT, f"-{track}")
 
     def _ready(self, path: str, kind: Kind) -> Subject:
         """Give what is derived from, where that is there. Raises NotFoundError, RefusedError."""
@@ -96,21 +99,31 @@ class ArtefactViews:
                 raise NotFoundError(f"It could not be made: {artefact.problem}")
         raise NotFoundError("There is nothing of the kind to be had from this video.")
 
-    def _answer(
-        self, subject: Subject, kind: Kind, data: bytes | None, content_type: str, part: str = ""
+    async def _send(
+        self, subject: Subject, kind: Kind, kept: Opened | None, content_type: str, part: str
     ) -> Response:
         """Send `part` of what is kept. Raises RefusedError."""
-        if data is None:
+        if kept is None:
             raise _later()
-        version, pin = subject.name(kind) or "", request.args.get("v")
-        # To the client the tags of parts differ; all are pinned by the one name that they share.
-        revision = version + part
-        # The date is the video's, which others made of it have, too; it is never later than the
-        # message (RFC 9110 §8.8.2.1).
-        date = min(math.floor(subject.video.modified), int(time.time()))
-        validators = Validators(revision, date, settled=True, dated=False)
-        representation = Representation(len(data), content_type, validators)
-        return answer(data, representation, revision if pin == version else pin)
+        try:
+            return await opened.answer(kept, *_told(subject, kind, kept.length, content_type, part))
+        except OSError as error:  # the next one who asks may be luckier
+            raise _later() from error
+
+
+def _told(
+    subject: Subject, kind: Kind, length: int, content_type: str, part: str = ""
+) -> tuple[Representation, str | None]:
+    """Say what is sent, and give the version that the query asks for, in the same words."""
+    version, pin = subject.name(kind) or "", request.args.get("v")
+    # To the client the tags of parts differ; all are pinned by the one name that they share.
+    revision = version + part
+    # The date is the video's, which others made of it have, too; it is never later than the
+    # message (RFC 9110 §8.8.2.1).
+    date = min(math.floor(subject.video.modified), int(time.time()))
+    validators = Validators(revision, date, settled=True, dated=False)
+    representation = Representation(length, content_type, validators)
+    return representation, revision if pin == version else pin
 
 
 def _later() -> RefusedError:
