@@ -60,9 +60,11 @@ class FileBlob:
     def at_hand(self, start: int, length: int) -> bytes | None:
         if not self._at_once:
             return None
+        length = min(length, self.length - start)  # what follows is another one's
         return at_once.read(self._descriptor, self._start + start, length)
 
     def read(self, start: int, length: int) -> bytes:
+        length = min(length, self.length - start)
         data = os.pread(self._descriptor, length, self._start + start)
         if not data:
             raise OSError(errno.EIO, "the file was cut off")
@@ -93,7 +95,7 @@ class FarBlob:
         return None if data is None else data[start : start + length]
 
     def read(self, start: int, length: int) -> bytes:
-        return self._fetch(start, start + length)
+        return self._fetch(start, min(start + length, self.length))
 
 
 class MemoryBlob:

@@ -250,6 +250,26 @@ def test_too_much_text_is_refused_and_chapters_are_told(
     assert [track.name for track, _ in told.tracks] == ["chapters"]
 
 
+@pytest.mark.parametrize("codec", ["srt", "ass"])
+def test_text_inside_a_video_that_is_longer_than_a_track_may_be_ends_there(
+    tmp_path: Path, codec: str
+) -> None:
+    tenths = (f"00:00:{tenth // 10:02},{tenth % 10}" for tenth in range(600))
+    cues = "\n\n".join(
+        f"{number}\n{tenth}00 --> {tenth}90\n{'&' * 900}"
+        for number, tenth in enumerate(tenths, start=1)
+    )
+    told = told_of(make(tmp_path, "a.mkv", "-c:s", codec, english=f"{cues}\n"))
+    text = next(text for track, text in told.tracks if track.language == "en")
+    assert len(text.encode()) <= 2 << 20
+    left = require_valid(text)
+    assert 400 < len(left) < 600
+    (problem,) = told.problems
+    assert "inside the video: As WebVTT it is longer than 2 MiB: what comes from" in problem
+    assert f"00:00:{len(left) // 10}" in problem
+    assert [track.language for track, _ in told.tracks[:2]] == ["en", "de"]
+
+
 def test_the_same_files_give_the_same_text(tmp_path: Path) -> None:
     path = make(tmp_path, "a.mkv", "-c:s", "srt")
     assert told_of(path) == told_of(path)

@@ -11,8 +11,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from films import mp4
 from object_store import Bucket
 from server import BLOCK, Server, content, serve, until, write
+from told import until_derived
 from wire import ask
 
 DATA = content(8 * BLOCK)  # more than the kernels take for a client that reads nothing
@@ -205,3 +207,83 @@ def test_a_client_that_takes_all_its_headers_time_is_cut_and_others_go_on(server
         assert time.monotonic() - started < 3 * KEEP_ALIVE
         until(lambda: open_descriptors(server) < before + 10 or None, "descriptors are returned")
     watch(server, 10)
+
+
+# What is derived
+
+
+CUE = b"\n\n%d\n00:%02d:%02d,000 --> 01:00:00,000\n" + b"&" * 10_000
+LONGEST_CAPTIONS = b"".join(CUE % (n, n // 60, n % 60) for n in range(1040))
+"""10 MiB that become 52 as WebVTT."""
+
+
+def write_films(media: Path, *texts: dict[str, bytes]) -> list[str]:
+    """Write films with texts beside them, by the endings of these; give where the films are."""
+    film = mp4(media.parent / "film.mp4").read_bytes()
+    for number, beside in enumerate(texts):
+        write(media, f"{number}.mp4", film)
+        for ending, text in beside.items():
+            write(media, f"{number}.{ending}", text)
+    return [f"{number}.mp4" for number in range(len(texts))]
+
+
+def begin_slowly(server: Server, clients: ExitStack, urls: list[str]) -> list[socket.socket]:
+    requests = (f"GET {url} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for url in urls)
+    return [begin(server, clients, request, 4096) for request in requests]
+
+
+def growth_for(server: Server, urls: list[str]) -> float:
+    """Have slow readers, who read a little; give the bytes that the process grows by for each."""
+    with ExitStack() as stack:  # what the first of all cost is not for each
+        begin_slowly(server, stack, urls[:20])
+        time.sleep(0.5)
+    until(lambda: server.in_progress() == 0 or None, "they are gone")
+    before = server.resident()
+    with ExitStack() as stack:
+        clients = begin_slowly(server, stack, urls)
+        for _ in range(3):
+            for client in clients:
+                assert client.recv(1024)
+            time.sleep(0.5)
+        assert server.in_progress() == len(urls)
+        growth = (server.resident() - before) / len(urls)
+    until(lambda: server.in_progress() == 0 or None, "they are gone")
+    return growth
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_a_slow_reader_of_the_longest_captions_costs_little(tmp_path: Path) -> None:
+    media = tmp_path / "media"
+    assert 10_000_000 < len(LONGEST_CAPTIONS) < 10 << 20
+    paths = write_films(media, {"srt": LONGEST_CAPTIONS}, {"srt": LONGEST_CAPTIONS})
+    with serve(media, LOG_LEVEL="warning") as server:
+        told = until_derived(server, *paths)
+        urls = [track["url"] for path in paths for track in told[path]["captions"]["tracks"]]
+        assert len(urls) == 2
+        assert "2 MiB" in told["0.mp4"]["captions"]["problems"][0]
+        whole = ask(server.base, urls[0])
+        assert (2 << 20) - 60_000 < len(whole.body) <= 2 << 20
+        middle = ask(server.base, urls[0], {"Range": "bytes=1000000-1200000"})
+        assert middle.status == 206
+        assert middle.body == whole.body[1_000_000:1_200_001]
+        assert growth_for(server, urls * 200) <= MOST_MEMORY
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_slow_readers_of_many_captions_in_a_bucket_cost_what_may_be_held_and_little_more(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    media = tmp_path / "media"
+    text = b"".join(CUE % (n, n // 60, n % 60) for n in range(41))  # 2 MB as WebVTT
+    languages = ("de", "en", "fr", "it", "nl", "pl", "pt")
+    tracks = {f"{language}.srt": text for language in languages}
+    paths = write_films(media, *[tracks] * 6)  # 84 MB in all
+    with serve(media, environ=bucket.environ(), DERIVED=bucket.url, LOG_LEVEL="warning") as server:
+        told = until_derived(server, *paths)
+        urls = [track["url"] for path in paths for track in told[path]["captions"]["tracks"]]
+        assert len(urls) == 42
+        first = ask(server.base, urls[0]).body
+        for url in urls:  # what may be held is full then
+            assert len(ask(server.base, url).body) > 2_000_000
+        assert growth_for(server, urls) <= MOST_FAR
+        assert ask(server.base, urls[0]).body == first

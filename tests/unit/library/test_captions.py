@@ -2,6 +2,7 @@
 # ruff: noqa: E501 - a row of the table stays one
 
 from io import BytesIO
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,9 @@ from webvtt_rules import require_valid
 
 from service.library import captions
 from service.library.captions import Captions, captions_of
+from service.library.chapters import LONGEST_TITLE, MOST
 from service.library.video import Chapter, Track
+from service.library.workers import MOST_BYTES
 
 NO_VIDEO = b"no video"
 CUE = b"WEBVTT\n\n00:01.000 --> 00:02.000\nHi\n"
@@ -129,6 +132,85 @@ def test_large_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     told = found(**{f"film.{language}.srt": SUBRIP for language in ("de", "en", "fr", "it")})
     assert [track.name for track, _ in told.tracks] == ["de", "en"]
     assert len(told.problems) == 1
+
+
+def subrip(*cues: str) -> bytes:
+    """Make a SubRip file whose cues begin after as many seconds as there are before them."""
+    times = (f"{s // 3600:02}:{s // 60 % 60:02}:{s % 60:02},000" for s in range(len(cues) + 1))
+    blocks = (
+        f"{start} --> {end}\n{text}\n\n"
+        for (start, end), text in zip(pairwise(times), cues, strict=True)
+    )
+    return "".join(blocks).encode()
+
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    "character",
+    [
+        "&",  # five bytes of WebVTT each
+        "<",
+        "\N{CLAPPER BOARD}",
+        "a",
+    ],
+)
+def test_what_is_given_of_a_file_is_bounded_and_told_of(character: str) -> None:
+    cue = character * 10_000
+    count = (10 * MIB - 1000) // (len(cue.encode()) + 40)
+    ((_, text),) = (told := found(**{"film.srt": subrip(*[cue] * count)})).tracks
+    assert len(text.encode()) <= 2 * MIB
+    cues = require_valid(text)
+    assert 20 < len(cues) < count
+    assert len(text.encode()) > 2 * MIB - 60_000  # there is no room for another
+    assert [start for start, *_ in cues] == list(range(len(cues)))
+    end = f"{len(cues) // 3600:02}:{len(cues) // 60 % 60:02}:{len(cues) % 60:02}"
+    assert told.problems == (
+        f"film.srt: As WebVTT it is longer than 2 MiB: what comes from {end} on is left out.",
+    )
+
+
+def test_what_is_not_too_long_is_whole_and_not_told_of() -> None:
+    text = subrip(*["&" * 10_000] * 40)
+    told = found(**{"film.srt": text})
+    assert told.problems == ()
+    assert len(require_valid(told.tracks[0][1])) == 40
+
+
+def test_what_is_given_of_all_files_is_bounded_and_told_of() -> None:
+    text = subrip(*["&" * 10_000] * 40)  # 2 MB
+    names = [f"film.{language}.srt" for language in ("de", "en", "fr", "it", "nl", "pl", "pt")]
+    names += [f"film.{language}.vtt" for language in ("cs", "da", "fi", "hu", "sv", "tr")]
+    told = found(**dict.fromkeys(names, text))
+    assert sum(len(text.encode()) for _, text in told.tracks) <= 16 * MIB
+    assert len(told.tracks) == 8
+    assert len(told.problems) == len(names) - 8
+    assert told.problems[0] == "film.fr.srt: With it, the texts would be longer than 16 MiB."
+    assert captions.LONGEST_TRACKS <= MOST_BYTES
+
+
+@pytest.mark.parametrize("head", ["STYLE\n" + "x" * 3 * MIB, "REGION\n" + "id:a\n" * (MIB // 2)])
+def test_a_track_with_more_before_its_cues_than_a_track_may_have_is_not_shown(head: str) -> None:
+    told = found(**{"film.vtt": f"WEBVTT\n\n{head}\n\n00:01.000 --> 00:02.000\nHi\n".encode()})
+    assert told.tracks == ()
+    assert told.problems == ("film.vtt: What stands before its first cue is too long.",)
+
+
+def test_a_long_identifier_takes_nothing_from_its_track() -> None:
+    text = "WEBVTT\n\n" + "x" * 3 * MIB + "\n00:01.000 --> 00:02.000\nHi\n"
+    told = found(**{"film.vtt": text.encode()})
+    assert require_valid(told.tracks[0][1]) == [(1.0, 2.0, "", "Hi")]
+    assert told.problems == ()
+
+
+def test_the_most_chapters_with_the_longest_titles_are_a_track() -> None:
+    for character in ("&", "\N{CLAPPER BOARD}"):
+        text = subrip(*[character * LONGEST_TITLE] * MOST)
+        told = found(**{"film.chapters.srt": text})
+        assert len(told.chapters) == MOST
+        assert len(require_valid(told.tracks[0][1])) == MOST
+        assert told.problems == ()
 
 
 @given(

@@ -188,6 +188,53 @@ def test_whatever_bytes_are_there_they_are_none(
     assert read(derived) == (None, [None] * len(BLOBS))
 
 
+def test_what_is_opened_is_read_in_pieces_and_is_the_same_to_the_end(folder: Path) -> None:
+    derived = DerivedFolder(folder, ROOM)
+    derived.save(KIND, NAME, FACTS, BLOBS)
+    opened = derived.open(KIND, NAME, 0)
+    assert opened is not None
+    assert opened.length == len(BLOBS[0])
+    derived.save(KIND, NAME, FACTS, [b"another release's"])  # in its place
+    pieces = [opened.read(start, 3000) for start in range(0, opened.length, 3000)]
+    assert b"".join(pieces) == BLOBS[0]
+    assert opened.at_hand(10, 5) in {None, BLOBS[0][10:15]}
+    assert derived.open(KIND, NAME, 1) is None
+    (file,) = files(folder)
+    file.unlink()
+    assert opened.read(9_990, 10) == BLOBS[0][9_990:]
+    assert derived.open(KIND, NAME, 0) is None
+
+
+def test_what_is_opened_is_closed_with_the_last_who_has_it(folder: Path) -> None:
+    derived = DerivedFolder(folder, ROOM)
+    derived.save(KIND, NAME, FACTS, BLOBS)
+
+    def descriptors() -> int:
+        return len(list(Path("/dev/fd").iterdir()))
+
+    before = descriptors()
+    opened = [derived.open(KIND, NAME, 0) for _ in range(10)]
+    assert descriptors() == before + 10
+    opened.clear()
+    assert descriptors() == before
+
+
+def test_damage_is_noticed_before_a_byte_of_what_is_opened_is_given(folder: Path) -> None:
+    derived = DerivedFolder(folder, ROOM)
+    large = bytes(200_000)
+    for at in (1, 70_000, 199_999):
+        derived.save(KIND, NAME, FACTS, [b"one", large])
+        (file,) = files(folder)
+        whole = file.read_bytes()
+        start = len(whole) - len(large)
+        file.write_bytes(whole[: start + at] + b"?" + whole[start + at + 1 :])
+        first = derived.open(KIND, NAME, 0)
+        assert first is not None
+        assert first.read(0, 3) == b"one"
+        assert derived.open(KIND, NAME, 1) is None
+        assert files(folder) == []  # it is made anew
+
+
 def unwritable(tmp_path: Path, how: str) -> Path:
     """Give a folder that cannot be written, not even by root."""
     folder = tmp_path / "derived"

@@ -9,6 +9,7 @@ import pytest
 from obstore.store import LocalStore, MemoryStore
 from structlog.testing import capture_logs
 
+from service.library import derived_bucket
 from service.library.derived import name_of
 from service.library.derived_bucket import DerivedBucket
 from service.storage.bucket import Bucket, Listed, Part
@@ -73,6 +74,46 @@ def test_what_is_kept_comes_back_as_it_was_to_every_replica(bucket: Counted) -> 
     assert read(one) == (FACTS, list(BLOBS))
     assert read(other) == (FACTS, list(BLOBS))
     assert other.blob(KIND, NAME, 3) is None
+
+
+def test_what_is_opened_is_held_once_and_asked_for_in_pieces_where_it_is_not(
+    bucket: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(derived_bucket, "_HELD", 40_000)
+    blobs = [bytes([number]) * 30_000 for number in range(2)]
+    derived = DerivedBucket(bucket, ROOM)
+    derived.save(KIND, NAME, FACTS, blobs)
+    first = derived.open(KIND, NAME, 0)
+    again = derived.open(KIND, NAME, 0)
+    assert first is not None
+    assert again is not None
+    assert first.length == 30_000
+    assert first.at_hand(29_990, 100) == again.at_hand(29_990, 100) == blobs[0][29_990:]
+    second = derived.open(KIND, NAME, 1)  # for which the first has to make room
+    assert second is not None
+    assert second.at_hand(0, 30_000) == blobs[1]
+    assert first.at_hand(0, 10) is None
+    bucket.asked.clear()
+    assert first.read(10_000, 500) == blobs[0][10_000:10_500]
+    assert bucket.asked == [f"get {KEY}"]
+
+
+def test_what_was_opened_is_not_mixed_with_what_took_its_place(
+    bucket: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(derived_bucket, "_HELD", 40_000)
+    one, other = DerivedBucket(bucket, ROOM), DerivedBucket(bucket, ROOM)
+    one.save(KIND, NAME, FACTS, [b"a" * 30_000, b"x" * 30_000])
+    opened = one.open(KIND, NAME, 0)
+    assert opened is not None
+    other.save(KIND, NAME, FACTS, [b"b" * 30_000, b"y" * 30_000])
+    assert opened.at_hand(0, 5) == b"aaaaa"
+    one.open(KIND, NAME, 1)  # of the other, as the layout is no longer right
+    assert opened.at_hand(0, 5) is None
+    with pytest.raises(OSError, match="replaced"):
+        opened.read(0, 5)
+    assert one.blob(KIND, NAME, 0) == b"b" * 30_000
+    assert opened.at_hand(0, 5) is None
 
 
 def test_facts_and_tables_may_be_longer_than_what_is_read_first(bucket: Counted) -> None:

@@ -7,7 +7,14 @@ from webvtt_rules import require_valid
 
 from service.library.encodings import decoded
 from service.library.subrip import webvtt_of
-from service.library.webvtt import CaptionsError, Cue, checked_settings, rewritten, written
+from service.library.webvtt import (
+    CaptionsError,
+    Cue,
+    checked_settings,
+    rewritten,
+    shortened,
+    written,
+)
 
 # Sections of the specification: https://www.w3.org/TR/webvtt1/
 FILES = [
@@ -159,3 +166,41 @@ def test_any_bytes_behind_a_cues_times_are_valid_webvtt(data: bytes, srt: bool) 
     head = b"" if srt else b"WEBVTT\n\n"
     clean = decoded(head + b"00:00:01,000 --> 00:00:02,000\nHi\n" + data)
     require_valid(webvtt_of(clean), strict=srt)
+
+
+CUES = st.builds(
+    Cue,
+    st.integers(0, 10**7),
+    st.integers(10**7 + 1, 2 * 10**7),
+    st.sampled_from(["a", "ä\nb", "\N{CLAPPER BOARD}", "x" * 50, "1", "00:00"]),
+    st.sampled_from(["", "line:0"]),
+    st.sampled_from(["", "id"]),
+)
+
+
+@given(st.lists(CUES, min_size=1, max_size=8), st.sampled_from([(), ("STYLE\na",)]), st.data())
+def test_what_is_shortened_has_the_first_cues_and_says_where_it_ends(
+    cues: list[Cue], head: tuple[str, ...], data: st.DataObject
+) -> None:
+    whole = written(cues, head)
+    most = data.draw(st.integers(0, len(whole.encode()) + 5))
+    starts = [start for start, *_ in require_valid_but_for_identifiers(whole)]
+    try:
+        kept, end = shortened(whole, most)
+    except CaptionsError:
+        first = whole.index("-->")
+        assert len(whole[: whole.find("\n\n", first)].encode()) >= most  # not even one fits
+        return
+    assert len(kept.encode()) <= most
+    assert whole.startswith(kept)
+    left = require_valid_but_for_identifiers(kept)
+    assert [start for start, *_ in left] == starts[: len(left)]
+    if end is None:
+        assert kept == whole
+    else:
+        hours, minutes, seconds = map(int, end.split(":"))
+        assert hours * 3600 + minutes * 60 + seconds == int(starts[len(left)])
+
+
+def require_valid_but_for_identifiers(text: str) -> list[tuple[float, float, str, str]]:
+    return require_valid("\n".join(line for line in text.split("\n") if line != "id"))
