@@ -34,6 +34,7 @@ from service.storage.local import LocalStorage
 from service.storage.stores import open_store
 from service.views.api import ApiViews
 from service.views.artefacts import ArtefactViews
+from service.views.bodies import Bodies
 from service.views.embed import EmbedPage
 from service.views.exchange import Exchanges, current_exchange
 from service.views.items import Items
@@ -56,9 +57,11 @@ if TYPE_CHECKING:
 
 ALLOW = "GET, HEAD, OPTIONS"
 
-# Of what is wrong with a query so much is told: a query may be as long as a request.
-_MOST_NAMED = 10  # parameters
-_LONGEST_NAME = 100  # characters
+_BUSY_FOR = "5"  # seconds after which one may ask again
+
+# Of what is wrong with a query: a client may get thousands of things wrong in one.
+_MOST_REASONS = 5
+_LONGEST_REASON = 200  # characters
 
 # The pages use nothing but this origin's own files. What the edge itself answers carries the same:
 # nginx/snippets/security-headers.conf.
@@ -236,6 +239,7 @@ def _url_builder(static: StaticViews) -> Callable[..., str]:
 
 def _handle_everything(app: Quart, *, listed: bool) -> None:
     """Wire what holds for every route."""
+    bodies = Bodies()
 
     @app.before_request
     async def name_route() -> Response | None:
@@ -251,6 +255,7 @@ def _handle_everything(app: Quart, *, listed: bool) -> None:
 
     @app.after_request
     async def add_headers(response: Response) -> Response:
+        response = await _in_pieces(response, bodies)
         if response.status_code == 204:  # noqa: PLR2004 # there is nothing for it to describe
             response.headers.pop("Content-Type", None)
         headers = response.headers
@@ -269,6 +274,14 @@ def _handle_everything(app: Quart, *, listed: bool) -> None:
     app.register_error_handler(HTTPException, _http_error)
 
 
+async def _in_pieces(response: Response, bodies: Bodies) -> Response:
+    """Have a long response sent a piece at a time, where there is room for it."""
+    if bodies.in_pieces(response):
+        return response
+    reason = "Too many long answers are on their way just now."
+    return await problem(503, reason, {"Retry-After": _BUSY_FOR})
+
+
 async def _domain_error(error: ReelayError) -> Response:
     return await problem(error.status, str(error), error.headers)
 
@@ -284,8 +297,8 @@ async def _http_error(error: HTTPException) -> Response:
 async def _invalid_query(error: RequestSchemaValidationError) -> Response:
     cause: Any = error.validation_error
     details = cause.errors() if hasattr(cause, "errors") else [{"loc": (), "msg": str(cause)}]
-    named = details[:_MOST_NAMED]
     sentences = [
-        f"{'.'.join(map(str, detail['loc']))[:_LONGEST_NAME]}: {detail['msg']}" for detail in named
+        f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}"[:_LONGEST_REASON]
+        for detail in details[:_MOST_REASONS]
     ]
     return await problem(400, "; ".join(sentences))

@@ -1,5 +1,6 @@
 """The library as JSON. Its models are the schema: `/openapi.json` is made from them."""
 
+from collections.abc import Iterator
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -11,6 +12,7 @@ from service.errors import NotFoundError
 from service.library.catalogue import Page, Sort
 from service.library.folders import Folder
 from service.library.library import Library
+from service.library.recent import Recent
 from service.library.video import Value, Video
 from service.views import links
 from service.views.documents import Document
@@ -19,7 +21,12 @@ from service.views.items import Items, VideoItem
 MOST_PER_PAGE = 200
 LONGEST_FOLDER = 4096  # characters; Linux takes no longer path (PATH_MAX)
 LONGEST_QUERY = 200  # characters
-_MOST_RENDERED = 1000  # answers; each has some 3,000 characters
+
+# Bytes of JSON, about: a page of a listing that would be longer ends before, and names the next. Of
+# films as most are, MOST_PER_PAGE take 1 MB.
+_LONGEST_PAGE = 2 * 1024**2
+
+_MOST_RENDERED = 4 * 1024**2  # bytes of answers that are kept; a film's has some 3,000
 
 
 class VideosQuery(BaseModel):
@@ -35,7 +42,9 @@ class VideosQuery(BaseModel):
         ),
     ] = ""
     sort: Annotated[Sort, Field(description="What to sort by; a minus sign: downwards")] = "name"
-    limit: Annotated[int, Field(ge=1, le=MOST_PER_PAGE, description="Entries on a page")] = 50
+    limit: Annotated[
+        int, Field(ge=1, le=MOST_PER_PAGE, description="Entries on a page, at most")
+    ] = 50
     folder: Annotated[
         str | None,
         Field(
@@ -79,7 +88,7 @@ class ApiViews:
     def __init__(self, library: Library, items: Items) -> None:
         self._library = library
         self._items = items
-        self._rendered: dict[str, tuple[VideoItem, Document]] = {}
+        self._rendered: Recent[str, tuple[VideoItem, Document]] = Recent(_MOST_RENDERED)
         """The latest answers to `video`, and of what they tell: the same as long as that is."""
 
     @validate_querystring(VideosQuery)
@@ -88,9 +97,13 @@ class ApiViews:
         """List videos: searched, sorted, a page at a time."""
         asked = query_args
         page = look_up(self._library, asked)
+        items = list(self._fitting(page))
+        if len(items) < len(page.videos):
+            limit = len(page.folders) + len(items)
+            page = look_up(self._library, asked.model_copy(update={"limit": limit}))
         listing = VideosPage(
             folders=tuple(FolderItem.of(folder) for folder in page.folders),
-            videos=tuple(self._items.of(video) for video in page.videos),
+            videos=tuple(items),
             total=page.total,
             next_url=next_page("/api/videos", asked, page),
         )
@@ -100,13 +113,21 @@ class ApiViews:
     async def video(self, path: str) -> Response:
         """Describe one video."""
         item = self._items.of(find(self._library, path))
-        described, document = self._rendered.get(path, (None, None))
+        described, document = self._rendered.get(path) or (None, None)
         if described is not item or document is None:
             document = Document.of(item.model_dump_json())
-            if len(self._rendered) >= _MOST_RENDERED:
-                self._rendered.clear()
-            self._rendered[path] = (item, document)
+            self._rendered.put(path, (item, document), len(document.body))
         return document.answer()
+
+    def _fitting(self, page: Page) -> Iterator[VideoItem]:
+        """Give the items of a page that fit one answer: the first of them in any case."""
+        left = _LONGEST_PAGE
+        for number, video in enumerate(page.videos):
+            item, weight = self._items.weighed(video)
+            left -= weight
+            if left < 0 and number:
+                return
+            yield item
 
 
 def look_up(library: Library, asked: VideosQuery) -> Page:

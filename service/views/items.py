@@ -10,6 +10,7 @@ from pydantic import Field
 from service.library.deriver import Deriver
 from service.library.facts import Artefact, Kind, State
 from service.library.playability import findings
+from service.library.recent import Recent
 from service.library.video import Chapter, Finding, Track, Value, Video
 from service.views import links
 
@@ -69,7 +70,12 @@ class VideoItem(Video):
     findings: tuple[Finding, ...] = Field(description="What viewers may notice of the file")
 
 
-_MOST_MADE = 1000
+# Bytes of items that are kept, by what they take as JSON: most take some 5 KB.
+_MOST_MADE = 8 * 1024**2
+
+# Bytes of JSON that an item takes besides its parts; and a chapter, and another part, besides its
+# words, at most.
+_OF_ITEM, _OF_CHAPTER, _OF_PART = 2000, 80, 400
 
 
 class _Known(NamedTuple):
@@ -92,18 +98,21 @@ class Items:
         """Take what knows what was derived, and the bytes of a block."""
         self._deriver = deriver
         self._block = block
-        self._made: dict[str, tuple[_Known, VideoItem]] = {}
+        self._made: Recent[str, tuple[_Known, VideoItem, int]] = Recent(_MOST_MADE)
 
     def of(self, video: Video) -> VideoItem:
         """Add what was derived, what is to be said of it, and the links to a video."""
+        return self.weighed(video)[0]
+
+    def weighed(self, video: Video) -> tuple[VideoItem, int]:
+        """Do so, and tell how many bytes of JSON that may be: some more than it is."""
         known = _Known(video, *(self._deriver.of(video.path, kind) for kind in Kind))
-        before, item = self._made.get(video.path, (None, None))
+        before, item, weight = self._made.get(video.path) or (None, None, 0)
         if item is None or before is None or not before.is_still(known):
-            if len(self._made) >= _MOST_MADE:
-                self._made.clear()
             item = self._make(video)
-            self._made[video.path] = (known, item)
-        return item
+            weight = _weight(item)
+            self._made.put(video.path, (known, item, weight), weight)
+        return item, weight
 
     def look_at(self, paths: Iterable[str], kinds: Iterable[Kind] = Kind) -> None:
         """Have what somebody looks at made before everything else: the first of it first."""
@@ -163,3 +172,24 @@ class Items:
     def _version(self, path: str, kind: Kind) -> str:
         subject = self._deriver.subject(path)
         return (subject and subject.name(kind)) or ""
+
+
+def _weight(item: VideoItem) -> int:
+    """Give how many bytes of JSON an item may be, about."""
+    known = item.metadata
+    chapters = (*item.chapters, *(known.chapters if known else ()))
+    texts = (
+        *(tag.text for tag in (known.tags if known else ())),
+        *(track.label + track.url for track in item.captions.tracks),
+        *(picture.url for picture in item.poster.pictures),
+        *(finding.command or "" for finding in item.findings),
+        *item.captions.problems,
+        *(4 * [item.watch_url]),
+    )
+    words = sum(map(_length, texts)) + sum(_length(chapter.title) for chapter in chapters)
+    parts = len(texts) + len(known.streams if known else ())
+    return _OF_ITEM + words + _OF_CHAPTER * len(chapters) + _OF_PART * parts
+
+
+def _length(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())

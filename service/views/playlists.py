@@ -23,6 +23,7 @@ _CONTENT_TYPE = "audio/x-mpegurl; charset=utf-8"
 
 _MOST_REMEMBERED = 4000  # entries: some 400 bytes each
 _MOST = 1000  # entries: more is no evening's programme, and takes others' time to write
+_LONGEST = 1024**2  # characters: as many entries with names as films have take 200,000
 
 
 class FolderQuery(BaseModel):
@@ -57,9 +58,14 @@ class PlaylistViews:
 
     def _answer(self, videos: Iterable[Video], title: str, name: str) -> Response:
         lines = ["#EXTM3U", f"#PLAYLIST:{_line(title)}"]
+        left = _LONGEST
         for video in videos:
             entry = self._entry(video)
-            lines += (entry.information, links.absolute(entry.link))
+            url = links.absolute(entry.link)
+            left -= len(entry.information) + len(url)
+            if left < 0:
+                break
+            lines += (entry.information, url)
         response = Document.of("\n".join([*lines, ""]), _CONTENT_TYPE).answer()
         response.headers["Content-Disposition"] = attachment(f"{name}.m3u")
         return response

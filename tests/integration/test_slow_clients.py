@@ -1,6 +1,7 @@
 """Clients that hardly read, and clients that never finish asking: what they cost, and whom."""
 
 import contextlib
+import json
 import resource
 import selectors
 import socket
@@ -287,3 +288,72 @@ def test_slow_readers_of_many_captions_in_a_bucket_cost_what_may_be_held_and_lit
             assert len(ask(server.base, url).body) > 2_000_000
         assert growth_for(server, urls) <= MOST_FAR
         assert ask(server.base, urls[0]).body == first
+
+
+# What is made for an answer: pages, JSON
+
+
+LONGEST_TITLES = b"WEBVTT\n" + b"".join(
+    b"\n%02d:%02d.000 --> %02d:%02d.000\n%b\n"
+    % (*divmod(n, 60), *divmod(n + 1, 60), b"\xf0\x9f\x8e\xac" * 200)
+    for n in range(1000)
+)
+MADE = 150
+MOST_MADE = 100 * 1024**2  # bytes for all: 64 MiB of answers, and what a slow client costs
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_slow_readers_of_long_pages_cost_what_may_be_held_and_others_are_answered(
+    tmp_path: Path,
+) -> None:
+    media = tmp_path / "media"
+    paths = write_films(media, *[{"chapters.vtt": LONGEST_TITLES}] * 2)
+    write(media, "large.mp4", DATA)
+    with serve(media, LOG_LEVEL="warning") as server:
+        until_derived(server, *paths)
+        assert 1_000_000 < len(ask(server.base, "/watch/0.mp4").body) < 2_000_000
+        with ExitStack() as stack:
+            begin_slowly(server, stack, ["/watch/0.mp4"] * 5)
+        before = server.resident()
+        with ExitStack() as stack:
+            clients = begin_slowly(server, stack, ["/watch/0.mp4", "/watch/1.mp4"] * (MADE // 2))
+            answers = [client.recv(12) for client in clients]
+            assert set(answers) == {b"HTTP/1.1 200", b"HTTP/1.1 503"}
+            assert answers.count(b"HTTP/1.1 200") > 20
+            assert server.resident() - before < MOST_MADE
+            watch(server, 10)
+            for small in ("/", "/api/videos?limit=1&sort=-size", "/watch/large.mp4", "/metrics"):
+                assert ask(server.base, small).status == 200
+        until(lambda: server.in_progress() == 0 or None, "they are gone")
+        assert ask(server.base, "/watch/0.mp4").status == 200
+
+
+def test_a_listing_of_long_entries_ends_before_its_limit_and_goes_on(tmp_path: Path) -> None:
+    media = tmp_path / "media"
+    paths = write_films(media, *[{"chapters.vtt": LONGEST_TITLES}] * 5)
+    with serve(media, LOG_LEVEL="warning") as server:
+        until_derived(server, *paths)
+        for sort in ("name", "-name", "size", "-date"):
+            for folder in ("", "&folder="):
+                url, seen = f"/api/videos?limit=200&sort={sort}{folder}", []
+                while url:
+                    answer = ask(server.base, url)
+                    assert len(answer.body) < 2 * 1024**2
+                    page = json.loads(answer.body)
+                    assert 1 <= len(page["videos"]) < 5
+                    assert page["total"] == 5
+                    seen += [video["path"] for video in page["videos"]]
+                    url = page["next_url"]
+                assert sorted(seen) == paths
+                assert len(seen) == 5
+
+
+def test_a_query_with_everything_wrong_gets_a_short_answer(server: Server) -> None:
+    for wrong in (
+        "&".join(f"a{n}=" for n in range(1500)),
+        f"{'x' * 15_000}=",
+        f"limit={'x' * 9000}",
+    ):
+        answer = ask(server.base, f"/api/videos?{wrong}")
+        assert answer.status == 400
+        assert len(answer.body) < 2000

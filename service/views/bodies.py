@@ -1,0 +1,74 @@
+"""Answers that are made whole in memory: pages, JSON, playlists. They are sent a piece at a time,
+and what is held of them for all clients together has a bound."""
+
+from collections.abc import AsyncIterator
+
+from quart import Response
+from quart.wrappers.response import DataBody
+
+from service.storage.pieces import SMALL
+
+MOST_HELD = 64 * 1024**2
+"""Bytes of long answers that are under way. Many clients that take nothing come near to it, others
+do not: an answer is some 100 KB, and gone at once."""
+
+_SHARE = 8
+"""One answer may take this part of the room that is left, so that where there is little the longest
+are refused, and others are not."""
+
+
+class Bodies:
+    """Counts the bytes of answers of more than a piece, for as long as these are sent; what several
+    are sent is counted once.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[int, tuple[bytes, int]] = {}
+        """Bytes by their identity, and how many answers they are in."""
+        self._size = 0
+
+    def in_pieces(self, response: Response) -> bool:
+        """Have a response sent a piece at a time; tell whether there is room for it."""
+        body = response.response
+        if not isinstance(body, DataBody) or len(body.data) <= SMALL:
+            return True
+        data = body.data
+        if id(data) not in self._held and len(data) * _SHARE > MOST_HELD - self._size:
+            return False
+        response.response = _Body(data, self)
+        return True
+
+    def hold(self, data: bytes) -> None:
+        """Count bytes as held."""
+        _, count = self._held.get(id(data), (data, 0))
+        if not count:
+            self._size += len(data)
+        self._held[id(data)] = data, count + 1
+
+    def drop(self, data: bytes) -> None:
+        """Count them as held by one answer less."""
+        _, count = self._held[id(data)]
+        if count > 1:
+            self._held[id(data)] = data, count - 1
+        else:
+            del self._held[id(data)]
+            self._size -= len(data)
+
+
+class _Body(DataBody):
+    """A body that is sent a piece at a time: the server holds a copy of what it was given."""
+
+    def __init__(self, data: bytes, bodies: Bodies) -> None:
+        super().__init__(data)
+        self._bodies = bodies
+        bodies.hold(data)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._pieces()
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        for start in range(self.begin, self.end, SMALL):
+            yield self.data[start : min(start + SMALL, self.end)]
+
+    def __del__(self) -> None:  # however the answer ended, and also where it never began
+        self._bodies.drop(self.data)
