@@ -8,10 +8,12 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from email.utils import formatdate, parsedate_to_datetime
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from cases import UNSATISFIABLE, WHOLE, condition_cases, range_cases
 from films import ffmpeg
 from PIL import Image
 from server import Server, serve, until, write
@@ -204,6 +206,62 @@ def test_an_image_or_a_caption_that_comes_changes_or_goes_is_noticed(media: Path
             lambda: video(server, "film.mp4")["captions"]["state"] == "none" or None,
             "there are no captions",
         )
+
+
+# Ranges and conditions
+
+
+def a_part_of_each(server: Server) -> dict[str, str]:
+    """Give where a picture in either format, a sheet, the storyboard's text and a track are."""
+    told = until_derived(server, "film.mp4")["film.mp4"]
+    picture = told["poster"]["pictures"][-1]["url"]
+    tiles = told["storyboard"]["url"]
+    return {
+        "image/webp": picture,
+        "image/jpeg": picture.replace("/film.mp4?", "/film.mp4.jpg?"),
+        "a sheet": tiles.replace(".vtt?", "/0.webp?"),
+        "tiles": tiles,
+        "captions": told["captions"]["tracks"][0]["url"].partition("?")[0],
+    }
+
+
+def test_ranges_of_what_is_derived_mean_what_the_rfc_says(server: Server) -> None:
+    for name, url in a_part_of_each(server).items():
+        whole = ask(server.base, url)
+        assert whole.status == 200
+        size = len(whole.body)
+        assert whole.headers["Content-Length"] == str(size)
+        assert ask(server.base, url, method="HEAD").headers["Content-Length"] == str(size)
+        for case in range_cases(size) if size >= 1000 else []:
+            answer = ask(server.base, url, {"Range": case.header})
+            if case.expected == WHOLE:
+                assert (answer.status, answer.body) == (200, whole.body), (name, case.name)
+            elif case.expected == UNSATISFIABLE:
+                assert answer.status == 416, (name, case.name)
+                assert answer.headers["Content-Range"] == f"bytes */{size}"
+            else:
+                assert answer.status == 206, (name, case.name)
+                one = len(case.expected) == 1
+                parts = [(answer.span(), answer.body)] if one else answer.parts()
+                assert [span for span, _ in parts] == case.expected, (name, case.name)
+                for (first, last), data in parts:
+                    assert data == whole.body[first : last + 1], (name, case.name)
+
+
+def test_conditions_of_what_is_derived_are_looked_at_in_the_rfcs_order(server: Server) -> None:
+    for name, url in a_part_of_each(server).items():
+        whole = ask(server.base, url)
+        modified = parsedate_to_datetime(whole.headers["Last-Modified"]).timestamp()
+        dates = [formatdate(modified + days * 86400, usegmt=True) for days in (0, -1, 1)]
+        for case in condition_cases(whole.headers["ETag"], *dates):
+            answer = ask(server.base, url, {"Range": "bytes=0-9", **case.headers})
+            assert answer.status == case.status, (name, case.name)
+            if case.status in {200, 206, 304}:
+                assert answer.headers["ETag"] == whole.headers["ETag"]
+                expected = {206: whole.body[:10], 200: whole.body, 304: b""}[case.status]
+                assert answer.body == expected, (name, case.name)
+        other = f"{url.partition('?')[0]}?v={'0' * 32}"
+        assert ask(server.base, other).status == 410
 
 
 # Once, and safely
