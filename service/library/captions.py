@@ -14,6 +14,7 @@ from service.library import chapters, embedded, subrip, webvtt
 from service.library.encodings import decoded
 from service.library.inspection import ESCAPED, OPTIONS
 from service.library.languages import english_name_of, is_no_language, language_of, name_of
+from service.library.room import Room
 from service.library.sidecars import is_chapters, words
 from service.library.video import Chapter, Track
 from service.library.webvtt import CaptionsError
@@ -22,11 +23,6 @@ LARGEST: Final = 10 << 20
 """Bytes of a file beside a video; the text of a long film is 100 kB."""
 LARGEST_TOGETHER: Final = 16 << 20
 """Bytes of all files beside one video."""
-LONGEST_TRACK: Final = 2 << 20
-"""Bytes of a track as it is given: twenty times the text of a long film. What is escaped is up to
-five times as long as what was read."""
-LONGEST_TRACKS: Final = 16 << 20
-"""Bytes of all tracks of a video as they are given."""
 LONGEST_LABEL: Final = 100
 LONGEST_NAME: Final = 60
 
@@ -48,33 +44,6 @@ class Captions:
     chapters: tuple[Chapter, ...]
     problems: tuple[str, ...]
     """Sentences, each of a file or of the video itself, that say why something is not shown."""
-
-
-class _Room:
-    """Bounds what is given of a video, whatever was read for it, and notes what is left out."""
-
-    def __init__(self, problems: list[str]) -> None:
-        self._problems = problems
-        self._left = LONGEST_TRACKS
-
-    def fit(self, name: str, text: str) -> str | None:
-        """Give a track's text as far as it fits, or None; `name` is what people know it by."""
-        try:
-            text, end = webvtt.shortened(text, LONGEST_TRACK)
-        except CaptionsError as error:
-            self._problems.append(f"{name}: {error}")
-            return None
-        length = len(text.encode())
-        if length > self._left:
-            most = f"{LONGEST_TRACKS >> 20} MiB"
-            self._problems.append(f"{name}: With it, the texts would be longer than {most}.")
-            return None
-        self._left -= length
-        if end is not None:
-            most = f"{LONGEST_TRACK >> 20} MiB"
-            reason = f"As WebVTT it is longer than {most}: what comes from {end} on is left out."
-            self._problems.append(f"{name}: {reason}")
-        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +94,7 @@ def captions_of(name: str, video: BinaryIO, sidecars: Mapping[str, BinaryIO]) ->
     texts = _texts(name, sidecars, problems)
     named = (chapters.chapters_from(text) for at, text in texts.items() if is_chapters(name, at))
     from_file = next(filter(None, named), ())
-    room = _Room(problems)
+    room = Room(problems)
     found = list(_beside(name, texts, room, problems))
     inside, from_container = _inside(video, room, problems)
     found += inside
@@ -160,7 +129,7 @@ def _is_vtt(sidecar: str) -> bool:
 
 
 def _beside(
-    name: str, texts: Mapping[str, str], room: _Room, problems: list[str]
+    name: str, texts: Mapping[str, str], room: Room, problems: list[str]
 ) -> Iterator[tuple[Track, str]]:
     known: set[_Told] = set()  # by WebVTT files
     for sidecar, text in texts.items():
@@ -192,7 +161,7 @@ def _track(told: _Told, name: str, source: Literal["file", "container"], *, defa
 
 
 def _inside(
-    video: BinaryIO, room: _Room, problems: list[str]
+    video: BinaryIO, room: Room, problems: list[str]
 ) -> tuple[list[tuple[Track, str]], tuple[Chapter, ...]]:
     try:
         with av.open(embedded.Reader(video), options=OPTIONS, **ESCAPED) as container:

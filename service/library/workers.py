@@ -22,7 +22,7 @@ bytes each."""
 
 MOST_BYTES = 1 << 24
 """Bytes that may follow an answer, in all: the longest are the captions of a video
-(LONGEST_TRACKS of captions.py)."""
+(LONGEST_TRACKS of room.py)."""
 
 REAPING = 5.0
 """Seconds that close() waits for processes already killed; one in uninterruptible sleep on a dead

@@ -140,8 +140,7 @@ class FastStart:
                 step = await loop.run_in_executor(self._thread, advance, asking, data)
         kept = self._reachable()
         if long and kept is not None and file.validators.settled:
-            told = _AS_IT_IS if step is None else step.to_json()
-            self._keeping.submit(kept.save, path, file.validators.revision, told)
+            self._keeping.submit(_keep, kept, path, file.validators.revision, step)
         return step
 
     def _reachable(self) -> Kept | None:
@@ -153,20 +152,17 @@ class FastStart:
         file, kept = source.representation, self._reachable()
         if kept is None:
             return None
-        load = self._keeping.submit(kept.load, path, file.validators.revision)
+        looking = self._keeping.submit(_look, kept, path, file.validators.revision)
         try:
             async with asyncio.timeout(_LONGEST_LOOK):
-                data = await asyncio.wrap_future(load)
+                found = await asyncio.wrap_future(looking)
         except TimeoutError:
             self._kept_is_away_until = time.monotonic() + _AWAY_FOR
             return None
-        if data is None or data == _AS_IT_IS:
-            return None if data is None else (None,)
-        try:
-            layout = layout_from_json(data)
-        except ValueError:
+        layout = found and found[0]
+        if layout and (layout.old, layout.file_size) != (index, file.size):
             return None
-        return (layout,) if (layout.old, layout.file_size) == (index, file.size) else None
+        return found
 
     def _remember(self, name: tuple[str, str], layout: Layout | None) -> None:
         if layout is None:
@@ -179,6 +175,21 @@ class FastStart:
         while self._bytes > _MOST_BYTES or len(self._layouts) > _MOST_FILES:
             _, oldest = self._layouts.popitem(last=False)
             self._bytes -= oldest.rewriting.weight
+
+
+def _keep(kept: Kept, path: str, revision: str, layout: Layout | None) -> None:
+    kept.save(path, revision, _AS_IT_IS if layout is None else layout.to_json())
+
+
+def _look(kept: Kept, path: str, revision: str) -> tuple[Layout | None] | None:
+    """Give what was kept of a file, if it is of this release."""
+    data = kept.load(path, revision)
+    if data is None:
+        return None
+    try:
+        return (None if data == _AS_IT_IS else layout_from_json(data),)
+    except ValueError:
+        return None
 
 
 async def _read(source: Source, span: Span, *, keep: bool = True) -> bytes:

@@ -13,6 +13,7 @@ LARGEST_INDEX = 64 * 1024**2
 """Bytes. Ten hours of 60 pictures a second with sound have some 35 MB: 4 or 12 for each sample."""
 
 _MOST_BOXES = 10_000  # of an index; a track has about 25
+_MOST_TABLES = 1000  # of chunk offsets; a track has one
 _LAST_OF_32_BITS = 2**32 - 1
 
 # What each box is looked into for. Whatever else it has says nothing of places in the file.
@@ -93,6 +94,8 @@ def rewrite(moov: bytes, places: Places) -> Rewriting:
     """
     root = replace(places.index, start=0, content=_header_length(places.index), end=len(moov))
     tables = list(_tables(moov, root, (), iter(range(_MOST_BOXES)), places))
+    if len(tables) > _MOST_TABLES:
+        raise LeftAloneError
     wide, length = _widened(tables, places)
     if length > LARGEST_INDEX:
         raise LeftAloneError

@@ -13,7 +13,8 @@ from service.storage.rewriting import Header, Rewriting, Table
 
 SUFFIX = "-f1"
 """What the layout's revision has more than the file's: the first of its kind. Whatever changes the
-bytes that are made of a file has to change this, too, on all replicas."""
+bytes that are made of a file, or of which files they are made, has to change this, too, on all
+replicas: layouts are kept under it."""
 
 # At the top level: fragments and their tables (§8.8, §8.16), items, which are found by places in
 # the file (§8.11), and movies without an index of their own.

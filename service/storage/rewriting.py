@@ -115,6 +115,10 @@ class Rewriter:
         self._skip = span.start - first.new_position(self._position)
         self._left = span.length
         self._pending = b""
+        self._headers = [
+            header for header in rewriting.headers if header.start + header.width > self._position
+        ]
+        self._headers.reverse()  # so that the next one is the last
 
     def feed(self, data: bytes) -> bytes:
         """Give what comes of the next bytes. Raises ValueError where they are another index's."""
@@ -145,14 +149,19 @@ class Rewriter:
     def _with_headers(self, data: bytes) -> bytes:
         """Give bytes that lie between tables with what boxes' headers say anew."""
         start, end = self._position, self._position + len(data)
+        if not self._headers or self._headers[-1].start >= end:
+            return data
         patched = bytearray(data)
-        for header in self._rewriting.headers:
+        while self._headers and self._headers[-1].start < end:
+            header = self._headers[-1]
             first, last = max(header.start, start), min(header.start + header.width, end)
-            if first < last:
-                value = header.value.to_bytes(header.width, "big")
-                patched[first - start : last - start] = value[
-                    first - header.start : last - header.start
-                ]
+            value = header.value.to_bytes(header.width, "big")
+            patched[first - start : last - start] = value[
+                first - header.start : last - header.start
+            ]
+            if header.start + header.width > end:
+                break  # cut in two: the rest comes with the next bytes
+            self._headers.pop()
         return bytes(patched)
 
     def _moved(self, data: bytes, table: Table) -> bytes:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from films import mp4
@@ -346,6 +347,20 @@ def test_a_listing_of_long_entries_ends_before_its_limit_and_goes_on(tmp_path: P
                     url = page["next_url"]
                 assert sorted(seen) == paths
                 assert len(seen) == 5
+
+
+def test_a_playlist_of_long_names_is_bounded(tmp_path: Path) -> None:
+    folder = "/".join(["\N{CLAPPER BOARD}" * 60] * 6)  # 1,440 bytes, three times as many in a URL
+    for number in range(400):
+        write(tmp_path / "media", f"{folder}/{number:03}.mp4", b"no film")
+    with serve(tmp_path / "media", LOG_LEVEL="warning") as server:
+        answer = ask(server.base, f"/playlists?folder={quote(folder)}")
+        assert answer.status == 200
+        assert 900_000 < len(answer.body) < 1_200_000
+        lines = answer.body.decode().splitlines()
+        assert lines[-1].partition("?")[0] == (
+            f"{server.base}/media/{quote(folder)}/{len(lines) // 2 - 2:03}.mp4"
+        )
 
 
 def test_a_query_with_everything_wrong_gets_a_short_answer(server: Server) -> None:

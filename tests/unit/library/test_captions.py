@@ -12,6 +12,7 @@ from webvtt_rules import require_valid
 from service.library import captions
 from service.library.captions import Captions, captions_of
 from service.library.chapters import LONGEST_TITLE, MOST
+from service.library.room import LONGEST_TRACKS
 from service.library.video import Chapter, Track
 from service.library.workers import MOST_BYTES
 
@@ -187,7 +188,7 @@ def test_what_is_given_of_all_files_is_bounded_and_told_of() -> None:
     assert len(told.tracks) == 8
     assert len(told.problems) == len(names) - 8
     assert told.problems[0] == "film.fr.srt: With it, the texts would be longer than 16 MiB."
-    assert captions.LONGEST_TRACKS <= MOST_BYTES
+    assert LONGEST_TRACKS <= MOST_BYTES
 
 
 @pytest.mark.parametrize("head", ["STYLE\n" + "x" * 3 * MIB, "REGION\n" + "id:a\n" * (MIB // 2)])

@@ -194,6 +194,7 @@ LEFT_ALONE = {
     # Bounds.
     "more boxes than are read": FTYP + box(b"free") * MOST_BOXES + MDAT + MOOV,
     "more boxes in the index than are read": FTYP + MDAT + moov(box(b"free") * 10_000),
+    "more tables than are remembered": stbl(*[table([AT])] * 1001),
 }
 
 
@@ -209,6 +210,7 @@ def test_the_tables_cases_differ_from_ones_that_are_laid_out_by_what_they_name()
     assert lay_out(stbl(table([last])) + box(b"free", b"x"))
     assert lay_out(FTYP + box(b"free") * (MOST_BOXES - 3) + MDAT + MOOV)
     assert lay_out(FTYP + MDAT + moov(box(b"free") * 9_999))
+    assert lay_out(stbl(*[table([AT])] * 1000))
 
 
 class Counting(io.BytesIO):
