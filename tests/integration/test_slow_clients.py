@@ -240,7 +240,7 @@ def growth_for(server: Server, urls: list[str]) -> float:
         begin_slowly(server, stack, urls[:20])
         time.sleep(0.5)
     until(lambda: server.in_progress() == 0 or None, "they are gone")
-    before = server.resident()
+    before, open_before = server.resident(), open_descriptors(server)
     with ExitStack() as stack:
         clients = begin_slowly(server, stack, urls)
         for _ in range(3):
@@ -249,7 +249,9 @@ def growth_for(server: Server, urls: list[str]) -> float:
             time.sleep(0.5)
         assert server.in_progress() == len(urls)
         growth = (server.resident() - before) / len(urls)
+        assert open_descriptors(server) <= open_before + 2 * len(urls) + 10
     until(lambda: server.in_progress() == 0 or None, "they are gone")
+    until(lambda: open_descriptors(server) <= open_before + 10 or None, "nothing is left open")
     return growth
 
 
