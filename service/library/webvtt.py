@@ -118,7 +118,7 @@ def shortened(text: str, most: int) -> tuple[str, str | None]:
     data = text.encode()
     if len(data) <= most:
         return text, None
-    end = data.rfind(b"\n\n", 0, most) + 1  # an empty line ends each block, and is in none
+    end = data.rfind(b"\n\n", 0, most + 1) + 1  # an empty line ends each block, and is in none
     kept = data[:end].decode()
     if "-->" not in kept:
         raise CaptionsError("What stands before its first cue is too long.")
