@@ -204,3 +204,14 @@ def test_what_is_shortened_has_the_first_cues_and_says_where_it_ends(
 
 def require_valid_but_for_identifiers(text: str) -> list[tuple[float, float, str, str]]:
     return require_valid("\n".join(line for line in text.split("\n") if line != "id"))
+
+
+def test_a_track_may_take_every_byte_that_it_has() -> None:
+    first = "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\nä\n"
+    whole = f"{first}\n00:01:02.000 --> 00:01:03.000\nB\n"
+    length = len(first.encode())
+    assert shortened(whole, len(whole.encode())) == (whole, None)
+    assert shortened(whole, len(whole.encode()) - 1) == (first, "00:01:02")
+    assert shortened(whole, length) == (first, "00:01:02")
+    with pytest.raises(CaptionsError, match="too long"):
+        shortened(whole, length - 1)
