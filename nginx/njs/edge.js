@@ -4,13 +4,15 @@
 
 import crypto from 'crypto';
 
+// In all expressions here: njs matches by PCRE, whose $ is also before a line feed at the end of a text.
+
 // One range, first byte given, at most 15 digits: 2^53 is the last number that is exact here.
-const RANGE = /^bytes=(\d{1,15})-(\d{0,15})$/;
-// Of the bytes behind each door: what players get may be a layout of its own
-// (service/storage/layout.py), which nobody is to save as the file.
+const RANGE = /^bytes=(\d{1,15})-(\d{0,15})(?!\n)$/;
+// The grammar of service/protocol/revisions.py. Of the bytes behind each door: what players get may be
+// a layout of its own (service/storage/layout.py), which nobody is to save as the file.
 const REVISION = {
-    '/media': /^[0-9a-f]+-[0-9a-f]+(?:-f[0-9]+)?$/,
-    '/download': /^[0-9a-f]+-[0-9a-f]+$/,
+    '/media': /^[0-9a-f]{1,16}-[0-9a-f]{1,64}(?:-f[0-9]{1,3})?(?!\n)$/,
+    '/download': /^[0-9a-f]{1,16}-[0-9a-f]{1,64}(?!\n)$/,
 };
 const SAFE_IN_FALLBACK = /^[A-Za-z0-9 !#$&'()+,;=@^_`{}~.[\]-]$/;
 const UNESCAPED = /^[A-Za-z0-9/._~-]*$/;

@@ -19,7 +19,10 @@ MAX_LIST_LENGTH = 8 * 1024  # characters; nginx's and Apache's bound on one head
 MAX_TAGS = 100  # of a list; a client with more versions than that of one file has no use for them
 _MAX_DATE_LENGTH = 64  # characters; the longest form, RFC 850's, has 33
 
-_FIRST_DATE = -62_135_596_800  # 1 January of the year 1, in seconds since the epoch
+
+EARLIEST, LATEST = -62_135_596_800, 253_402_300_799
+"""The first and the last second of the years 1 to 9999, which are those that an HTTP-date and
+`datetime` can tell, in seconds since 1970. File systems have times outside of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,8 @@ def range_applies(headers: Mapping[str, str], current: Validators) -> bool:
 
 @lru_cache(1024)
 def http_date(seconds: int) -> str:
-    """Write seconds since the epoch as an IMF-fixdate (RFC 9110 §5.6.7), whose first year is 1."""
-    return formatdate(max(seconds, _FIRST_DATE), usegmt=True)
+    """Write seconds since the epoch as an IMF-fixdate (RFC 9110 §5.6.7); the nearest one."""
+    return formatdate(min(max(seconds, EARLIEST), LATEST), usegmt=True)
 
 
 def _matches(header: str, revision: str, *, weak: bool) -> bool:

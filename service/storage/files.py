@@ -10,9 +10,10 @@ from concurrent.futures import Executor, Future
 from contextlib import suppress
 
 from service.errors import ChangedError, NotFoundError, StorageError
-from service.protocol.conditions import Validators
+from service.protocol.conditions import EARLIEST, LATEST, Validators
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
+from service.protocol.revisions import file_revision
 from service.storage import at_once
 from service.storage.pieces import Pieces
 
@@ -27,7 +28,12 @@ def revision(status: os.stat_result) -> str:
     The same on every replica that sees the same file or a copy that kept its times. An empty file's
     begins with "0-": the edge relies on that.
     """
-    return f"{status.st_size:x}-{status.st_mtime_ns:x}"
+    return file_revision(status.st_size, status.st_mtime_ns)
+
+
+def modified(status: os.stat_result) -> float:
+    """Return when a file was last modified, or the nearest date: in seconds since 1970."""
+    return min(max(status.st_mtime, EARLIEST), LATEST)
 
 
 def _is_settled(status: os.stat_result, now: float) -> bool:

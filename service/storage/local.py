@@ -17,7 +17,7 @@ from service.errors import NotFoundError, StorageError
 from service.protocol.media_types import is_companion, media_type
 from service.storage import at_once, beneath
 from service.storage.base import Entry
-from service.storage.files import LocalSource, OpenFile, revision
+from service.storage.files import LocalSource, OpenFile, modified, revision
 from service.storage.turns import Threads
 
 # Seconds for which an open file serves other requests, too, if its name still leads to it. The
@@ -188,4 +188,4 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _entry(path: str, status: os.stat_result) -> Entry:
     touched = max(status.st_mtime, status.st_ctime)
-    return Entry(path, status.st_size, revision(status), status.st_mtime, touched)
+    return Entry(path, status.st_size, revision(status), modified(status), touched)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+from service.protocol.revisions import tagged_revision
+
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
@@ -149,7 +151,7 @@ def revision_of(size: int, e_tag: str | None) -> str | None:
     if match is None:
         return None
     tag = match[1] if _HEXADECIMAL.fullmatch(match[1]) else sha256(match[1].encode()).hexdigest()
-    return f"{size:x}-{tag}"
+    return tagged_revision(size, tag)
 
 
 def status(error: BaseException) -> int:

@@ -4,11 +4,15 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from service.protocol.revisions import FILE_REVISION, REVISION, file_revision
 from service.storage.fast_start import laid_out_revision
 
 NGINX = Path(__file__).parents[2] / "nginx"
-FILE = f"{5_000_000_000:x}-{1_700_000_000_123_456_789:x}"  # size and time: storage/files.py
+FILE = file_revision(5_000_000_000, 1_700_000_000_123_456_789)
+OLD = file_revision(5_000_000_000, -3_600_000_000_000)  # before 1970
 LAID_OUT = laid_out_revision(FILE)
 
 
@@ -19,33 +23,61 @@ def pattern(door: str) -> re.Pattern[str]:
     return re.compile(found)
 
 
+def cached() -> re.Pattern[str]:
+    """Give what nginx matches an answer by that it may cache, in Python's spelling."""
+    snippet = (NGINX / "snippets" / "blocks.conf").read_text(encoding="utf-8")
+    (found,) = re.findall(r"'~(\(\?:\^\| \)206 .+)' 0;", snippet)
+    return re.compile(
+        found.replace("(?<", "(?P<")
+        .replace("\\k<tag>", "(?P=tag)")
+        .replace("\\k<begin>", "(?P=begin)")
+    )
+
+
 @pytest.mark.parametrize(
     ("door", "pin", "known"),
     [
         ("media", FILE, True),
+        ("media", OLD, True),
         ("media", LAID_OUT, True),
+        ("media", laid_out_revision(OLD), True),
         ("media", f"{LAID_OUT}0", True),  # of a later version
         ("media", f"{FILE}-f", False),
         ("media", f"{LAID_OUT}-f1", False),
         ("media", f"{LAID_OUT}x", False),
+        ("media", f"{FILE}\n", False),  # where PCRE's $ matches, and JavaScript's does not
+        ("media", FILE.replace("-", "--"), False),
         ("download", FILE, True),
+        ("download", OLD, True),
         ("download", LAID_OUT, False),
+        ("download", f"{FILE}\n", False),
     ],
 )
 def test_a_pin_is_known_behind_its_door(door: str, pin: str, known: bool) -> None:  # noqa: FBT001 # as the table has it
     assert bool(pattern(door).search(pin)) is known
 
 
-@pytest.mark.parametrize("revision", [FILE, LAID_OUT])
+def test_the_edge_has_the_grammar_of_the_service() -> None:
+    whole = r"^{}(?!\n)$"
+    assert pattern("media").pattern == whole.format(REVISION)
+    assert pattern("download").pattern == whole.format(FILE_REVISION)
+    assert f'"(?P<tag>{REVISION})"' in cached().pattern
+
+
+@given(st.integers(1, 2**63 - 1), st.integers(-(2**63) * 10**9, 2**63 * 10**9))
+def test_whatever_a_files_time_its_blocks_may_be_cached(size: int, modified: int) -> None:
+    file, may_cache = file_revision(size, modified), cached()
+    for revision in (file, laid_out_revision(file)):
+        assert pattern("media").search(revision)
+        target, rest = f"/media/film.mp4?v={revision}", f"bytes=0-4194303 bytes 0-0/{size}"
+        assert may_cache.search(f'206 "{revision}" {target} {rest}')
+    assert pattern("download").search(file)
+
+
+@pytest.mark.parametrize("revision", [FILE, OLD, LAID_OUT])
 def test_a_block_of_either_layout_may_be_cached_under_its_name_alone(revision: str) -> None:
-    snippet = (NGINX / "snippets" / "blocks.conf").read_text(encoding="utf-8")
-    (found,) = re.findall(r"'~(\(\?:\^\| \)206 .+)' 0;", snippet)
-    may_cache = re.compile(
-        found.replace("(?<", "(?P<")
-        .replace("\\k<tag>", "(?P=tag)")
-        .replace("\\k<begin>", "(?P=begin)")
-    )
-    other = {FILE: LAID_OUT, LAID_OUT: FILE}[revision]
+    may_cache = cached()
+    other = {FILE: LAID_OUT, LAID_OUT: FILE, OLD: FILE}[revision]
     target, rest = f"/media/film.mp4?v={revision}", "bytes=0-4194303 bytes 0-4194303/5000000000"
     assert may_cache.search(f'206 "{revision}" {target} {rest}')
     assert not may_cache.search(f'206 "{other}" {target} {rest}')

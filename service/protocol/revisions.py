@@ -1,0 +1,28 @@
+"""Revisions: the names of versions of files, by one grammar for the service and the edge.
+
+revision = size "-" version [ layout ]
+size     = 1*16 lower-case hexadecimal digits: the bytes of the file
+version  = 1*64 lower-case hexadecimal digits: its modification time, or a digest
+layout   = "-f" 1*3 decimal digits: bytes that are made of the file (`storage/layout.py`)
+"""
+
+FILE_REVISION = "[0-9a-f]{1,16}-[0-9a-f]{1,64}"
+"""The revision of a file's own bytes, as a regular expression. `nginx/njs/edge.js` has it, too."""
+
+REVISION = FILE_REVISION + "(?:-f[0-9]{1,3})?"
+"""The revision of any bytes. `nginx/njs/edge.js` and `nginx/snippets/blocks.conf` have it, too."""
+
+
+def file_revision(size: int, modified: int) -> str:
+    """Return the revision of a file of `size` bytes that was last modified at `modified`.
+
+    `modified` is in nanoseconds since 1970; a time before that is negative. It is written as its
+    absolute value with a leading zero, which no positive number has. So different times have
+    different revisions, whatever range of times a file system has.
+    """
+    return f"{size:x}-{'0' if modified < 0 else ''}{abs(modified):x}"
+
+
+def tagged_revision(size: int, digest: str) -> str:
+    """Return the revision of `size` bytes with this digest: 1 to 64 hexadecimal digits."""
+    return f"{size:x}-{digest}"

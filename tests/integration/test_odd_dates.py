@@ -1,0 +1,70 @@
+"""Files whose time stamps are nobody's: each is served and listed as any other."""
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import pytest
+from server import Server, content, serve, until, write
+from wire import ask, url_of
+
+from service.protocol.revisions import FILE_REVISION
+
+DATA = content(5000)
+
+# Nanoseconds since 1970; the last ones are no dates of any calendar.
+TIMES = [
+    *(-(10**27), -62_135_596_800_000_000_001, -11_644_473_600 * 10**9, -3_600 * 10**9, -1, 0, 1),
+    *(2**31 * 10**9, 2**32 * 10**9, 15_032_385_535 * 10**9, 253_402_300_800 * 10**9, 10**27),
+]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """Serve files from memory, where Linux has such a folder: there every time is kept as it is."""
+    memory = Path("/dev/shm")  # noqa: S108 # a file system, not a file's name
+    folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
+    try:
+        for time in TIMES:
+            file = write(folder / "media", f"{time}.mp4", DATA)
+            os.utime(file, ns=(time, time))
+        with serve(folder / "media") as server:
+            yield server
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("time", TIMES)
+def test_a_file_of_any_date_is_served_by_a_revision_of_its_own(server: Server, time: int) -> None:
+    target = url_of("media", f"{time}.mp4")
+    answer = ask(server.base, target)
+    assert (answer.status, answer.body) == (200, DATA)
+    revision = answer.headers["ETag"].strip('"')
+    assert re.fullmatch(FILE_REVISION, revision)
+    pinned = ask(server.base, f"{target}?v={revision}", {"Range": "bytes=5-9"})
+    assert (pinned.status, pinned.body) == (206, DATA[5:10])
+    # RFC 9110 §8.8.2.1: a date, and none that is still to come.
+    modified = parsedate_to_datetime(answer.headers["Last-Modified"])
+    assert modified <= parsedate_to_datetime(answer.headers["Date"])
+    again = ask(server.base, target, {"If-Modified-Since": answer.headers["Last-Modified"]})
+    assert again.status == 304
+
+
+@pytest.mark.parametrize("time", TIMES)
+def test_a_file_of_any_date_has_its_page(server: Server, time: int) -> None:
+    path = f"{time}.mp4"
+    until(lambda: ask(server.base, f"/api/videos/{path}").status == 200 or None, "it is listed")
+    assert ask(server.base, f"/watch/{path}", {"Accept": "text/html"}).status == 200
+    assert isinstance(json.loads(ask(server.base, f"/api/videos/{path}").body)["modified"], float)
+
+
+def test_files_of_all_dates_are_sorted_by_them(server: Server) -> None:
+    listing = json.loads(ask(server.base, "/api/videos?sort=date&limit=200").body)["videos"]
+    times = [video["modified"] for video in listing]
+    assert len(times) == len(TIMES)
+    assert times in (sorted(times), sorted(times, reverse=True))

@@ -1,0 +1,66 @@
+"""Every version of every file has a revision of its own, and all are of one grammar."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.protocol.revisions import FILE_REVISION, REVISION, file_revision, tagged_revision
+from service.storage.fast_start import laid_out_revision
+
+# Nanoseconds that file systems have: int64, and whole seconds of 64 bits with a fraction.
+TIMES = st.one_of(
+    st.integers(-(2**63), 2**63 - 1),
+    st.integers(-(2**63) * 10**9, 2**63 * 10**9 - 1),
+    st.sampled_from([-(2**64), -(2**63), -1, 0, 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64]),
+)
+SIZES = st.integers(0, 2**63 - 1)
+FILES = st.tuples(SIZES, TIMES)
+
+
+@given(FILES)
+def test_every_size_and_time_make_a_revision_of_the_grammar(file: tuple[int, int]) -> None:
+    revision = file_revision(*file)
+    assert re.fullmatch(FILE_REVISION, revision)
+    assert not re.fullmatch(FILE_REVISION, laid_out_revision(revision))
+    assert re.fullmatch(REVISION, laid_out_revision(revision))
+
+
+@given(FILES, FILES)
+def test_two_files_have_the_same_revision_only_if_size_and_time_are_the_same(
+    one: tuple[int, int], two: tuple[int, int]
+) -> None:
+    assert (file_revision(*one) == file_revision(*two)) == (one == two)
+
+
+@given(SIZES, st.integers(1, 2**63 * 10**9))
+def test_times_before_and_after_1970_are_told_apart(size: int, distance: int) -> None:
+    assert file_revision(size, -distance) != file_revision(size, distance)
+
+
+@given(SIZES, st.integers(0, 2**63 - 1))
+def test_a_time_since_1970_is_written_as_it_always_was(size: int, modified: int) -> None:
+    assert file_revision(size, modified) == f"{size:x}-{modified:x}"
+
+
+@pytest.mark.parametrize(
+    ("modified", "revision"),
+    [(0, "5-0"), (1, "5-1"), (-1, "5-01"), (-255, "5-0ff"), (10**18, "5-de0b6b3a7640000")],
+)
+def test_what_a_revision_looks_like(modified: int, revision: str) -> None:
+    assert file_revision(5, modified) == revision
+
+
+@given(SIZES, st.text("0123456789abcdef", min_size=8, max_size=64))
+def test_a_digest_makes_a_revision_of_the_same_grammar(size: int, digest: str) -> None:
+    assert re.fullmatch(FILE_REVISION, tagged_revision(size, digest))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "-", "5-", "-5", "5--5", "5-A", "5-5-", "5-5-f", "5-5-f1-f1", "5-5\n", "5 -5", "5-5-f1234",
+     f"{'1' * 17}-5", f"5-{'1' * 65}", "5-5-g1", "\N{ARABIC-INDIC DIGIT FIVE}-5"],
+)  # fmt: skip
+def test_anything_else_is_no_revision(text: str) -> None:
+    assert not re.fullmatch(REVISION, text)
