@@ -15,7 +15,11 @@ const REVISION = {
     '/download': /^[0-9a-f]{1,16}-[0-9a-f]{1,64}(?!\n)$/,
 };
 const SAFE_IN_FALLBACK = /^[A-Za-z0-9 !#$&'()+,;=@^_`{}~.[\]-]$/;
-const UNESCAPED = /^[A-Za-z0-9/._~-]*$/;
+const TO_ESCAPE = /[^A-Za-z0-9/._~-]/;
+
+// Characters of an escaped path: a path of Linux has at most 4,096 bytes (PATH_MAX), each of which may be
+// escaped by three. With a longer one, the inner servers could not be asked (large_client_header_buffers).
+const LONGEST_PATH = 3 * 4096;
 
 // Milliseconds for which a block is asked for again while no replica gives it whole: longer than
 // one that restarts is away.
@@ -63,7 +67,7 @@ function doorOf(r) {
 // one name in the cache and in the request to the service.
 function escapedPath(r) {
     const path = r.uri.slice(r.uri.indexOf('/', 1));
-    return UNESCAPED.test(path) ? path : path.split('/').map(encodeURIComponent).join('/');
+    return TO_ESCAPE.test(path) ? path.split('/').map(encodeURIComponent).join('/') : path;
 }
 
 // The request's target as the service gets it where it answers itself: bytes by their one spelling.
@@ -140,10 +144,10 @@ function dispatch(r) {
         r.internalRedirect('@service'); // what cannot even be read as text here
         return;
     }
-    if (pin) {
-        send(r, path, pin, true);
-    } else if (pin === null) {
+    if (pin === null || path.length > LONGEST_PATH) {
         r.internalRedirect('@service');
+    } else if (pin) {
+        send(r, path, pin, true);
     } else {
         current(r, doorOf(r) + path).then((revision) => send(r, path, revision, false)).catch((error) => {
             r.error(`${error}`);
@@ -313,6 +317,9 @@ async function current(r, path) {
             else known.delete(path);
             return revision;
         }
+        // Any status below 500 is an answer, and the same the next time: what is wrong with the
+        // request, the service tells who asked.
+        if (reply.status < 500) return '';
         await sleep(pauseAfter(tries));
     }
     if (!known.has(path)) throw new Error(`no replica tells the revision of ${path}`);
@@ -375,6 +382,7 @@ async function fill(r) {
             continue;
         }
         if (status === undefined) { // the writer was ended: the replica died, or the disk is full
+            if (reply.status < 500) break; // refused by the writer's nginx: no such request
             cutShort += 1;
             if (cutShort > MOST_CUT_SHORT) flights.set(DISK_FULL, 'yes', DISK_REST);
         } else if (status === '206') {
