@@ -107,6 +107,10 @@ function plan(r, revision) {
     const match = RANGE.exec(range);
     if (match === null) return null;
     const first = Number(match[1]), open = match[2] === '';
+    // RFC 9110 15.5.17: what begins behind the end gets the service's 416. A layout may be longer than
+    // its file (service/storage/layout.py), so that its end is known to the blocks alone.
+    const behind = first >= parseInt(revision, 16), laidOut = revision.includes('-f');
+    if (behind && !laidOut) return null;
     if (!open && Number(match[2]) < first) return null;
     const size = Number(r.variables.block_size), begin = Math.floor(first / size) * size;
     if (r.uri.startsWith('/download/')) {
@@ -116,7 +120,9 @@ function plan(r, revision) {
     const last = open ? end : Math.min(Number(match[2]), end);
     const span = `bytes=${first}-${last}`;
     if (first === begin && last === end) return { location: '@block', span, begin, block: span };
-    if (span !== range || conditional) return { location: '@cut', span, begin, cutter: 'cutter' };
+    // Where nginx itself finds a range to be behind the end, it keeps the headers of what it has found
+    // for whatever is answered instead: no such range may get to @piece.
+    if (span !== range || conditional || behind) return { location: '@cut', span, begin, cutter: 'cutter' };
     // The range as it came needs no cap, and nginx understands it as it is.
     return { location: '@piece', span, begin, block: `bytes=${begin}-${end}` };
 }
@@ -180,7 +186,8 @@ function send(r, path, revision, pin) {
         // What is cut asks for its blocks in the inner servers: keepingPart.
         if (answer.block && v.edges) lookFor(v, `/media${v.target}|${answer.block}`);
         if (v.fills_of) {
-            const length = Math.min(Number(v.block_size), parseInt(revision, 16) - answer.begin);
+            const left = Math.max(parseInt(revision, 16) - answer.begin, 0); // a layout may be longer
+            const length = Math.min(Number(v.block_size), left);
             v.fill_charge = `${v.fills_of} ${answer.begin} ${length}`;
         }
     }

@@ -1,0 +1,216 @@
+"""What is wrong with a request is answered at once, through the edge as by the service itself."""
+
+import contextlib
+import os
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from contract import LAID_OUT, ORIGINAL, Origin
+from server import BLOCK, content, write
+from stack import Stack
+from wire import Answer, ask, connect, open_socket
+
+from service.protocol.revisions import file_revision
+from service.storage.fast_start import laid_out_revision
+
+pytestmark = pytest.mark.stack
+
+# Seconds: for a replica that does not answer, the edge waits for ten.
+AT_ONCE = 5
+
+# Each byte that is a control character, a part of no character, or has a meaning in a URL.
+BYTES = [*range(0x21), *b'"#%&+/:;<=>?@[\\]^`{|}', 0x7F, 0x80, 0x9F, 0xA0, 0xC3, 0xFE, 0xFF]
+ESCAPED = [f"%{byte:02x}" for byte in BYTES]
+PATHS = [
+    *ESCAPED,
+    *(f"{escaped}file.mp4" for escaped in ESCAPED),
+    *(f"file{escaped}.mp4" for escaped in ESCAPED),
+    *(f"file.mp4{escaped}" for escaped in ESCAPED),
+    *("file.mp4%0d%0aX:%20y", "file.mp4%0a%0a", "%0a%0a%0a", "%0d%0a", "sub/%0a", "%0a/file.mp4"),
+    *("%c3%28.mp4", "%ed%a0%80.mp4", "%f4%90%80%80.mp4", "%c0%ae.mp4", "%e2%80%a8.mp4"),
+    *("", "/", "//", ".", "..", "./missing.mp4", "%2e%2e/file.mp4", "..%2ffile.mp4"),
+    *("%", "%4", "%zz.mp4", "%u0041.mp4", "%25", "%2525.mp4", "%252e%252e%252ffile.mp4"),
+    *(
+        "x" * length + ".mp4"
+        for length in (251, 252, 300, 4092, 4093, 8000, 12_284, 12_285, 16_000)
+    ),
+    *("%c3%a9" * count + ".mp4" for count in (125, 126, 1000, 2040, 2600)),
+    *("a/" * count + "file.mp4" for count in (500, 2043, 6000)),
+]
+
+# What differs for a good reason: who says it, and how.
+OWN_HEADERS = {"Alt-Svc", "Connection", "Date", "Server", "Transfer-Encoding", "X-Cache",
+               "X-Request-Id"}  # fmt: skip
+
+
+@dataclass
+class Client:
+    """A client with one connection, which it opens again when the server closes it."""
+
+    base: str
+
+    def __post_init__(self) -> None:
+        self.connection = connect(self.base, AT_ONCE)
+
+    def ask(self, target: str, headers: dict[str, str] | None = None) -> Answer:
+        self.connection.request("GET", target, headers=headers or {})
+        response = self.connection.getresponse()
+        return Answer(response.status, response.headers, response.read())
+
+
+@dataclass
+class Both:
+    """The same questions to the edge and to the service."""
+
+    edge: Client
+    service: Client
+    differences: list[object] = field(default_factory=list)
+
+    def compare(self, target: str, headers: dict[str, str] | None = None) -> tuple[Answer, Answer]:
+        """Ask both, and note where the edge's answer is another than the service's."""
+        mine, own = self.edge.ask(target, headers), self.service.ask(target, headers)
+        if (mine.status, mine.body, fields(mine)) != (own.status, own.body, fields(own)):
+            more, less = fields(mine) - fields(own), fields(own) - fields(mine)
+            self.differences.append((target, headers, mine.status, own.status, more, less))
+        return mine, own
+
+
+def fields(answer: Answer) -> Counter[tuple[str, str]]:
+    """Count the header fields that both should have."""
+    named = Counter((name.title(), value) for name, value in answer.headers.items())
+    return Counter({one: count for one, count in named.items() if one[0] not in OWN_HEADERS})
+
+
+@pytest.fixture
+def both(stack: Stack) -> Iterator[Both]:
+    clients = Client(stack.base), Client(f"http://{stack.address('service')}:8000")
+    with contextlib.ExitStack() as closing:
+        for client in clients:
+            closing.callback(client.connection.close)
+        yield Both(*clients)
+
+
+def new(origin: Origin, data: bytes, ending: str = "mp4", modified: int = 10**18) -> str:
+    """Write a file that no cache knows, with a time in nanoseconds; give its name."""
+    name = f"{secrets.token_hex(4)}.{ending}"
+    file = write(origin.media, name, data)
+    os.utime(file, ns=(modified, modified))
+    return name
+
+
+@pytest.mark.parametrize("pin", ["", "?v=5-5", "?v=5-5%0d%0aX:y"])
+@pytest.mark.parametrize("door", ["media", "download", "watch"])
+def test_a_path_that_leads_nowhere_is_answered_at_once(both: Both, door: str, pin: str) -> None:
+    wrong = []
+    for path in PATHS:
+        mine, own = both.edge.ask(f"/{door}/{path}{pin}"), both.service.ask(f"/{door}/{path}{pin}")
+        # nginx itself refuses what is no URL, or leads out of all folders: RFC 9110 §15.5.1.
+        if mine.status not in {400, own.status}:
+            wrong.append((path, mine.status, own.status))
+    assert wrong == []
+
+
+def test_a_request_line_that_is_too_long_is_told_so(origin: Origin) -> None:
+    for door in ("media", "download", "watch"):
+        assert ask(origin.base, f"/{door}/{'x' * 17_000}.mp4").status == 414
+
+
+def spans_of(size: int) -> list[str]:
+    """Give ranges around each boundary of a file of `size` bytes, and behind its end."""
+    last = size // BLOCK * BLOCK  # where the last block begins
+    after = last + BLOCK
+    within = [(0, 0), (5, 99), (BLOCK - 5, BLOCK + 5), (last, size + 9), (last + 5, size + 9)]
+    at_the_end = [(size - 1, size - 1), (size - 1, size), (size, size), (size, size + 9)]
+    behind = [(size + 1, size + 9), (size, after - 1), (after, after + BLOCK - 1),
+              (10**15 - 2, 10**15 - 1)]  # fmt: skip
+    closed = [f"{first}-{end}" for first, end in (*within, *at_the_end, *behind)]
+    starts = [0, 7, last, size - 1, size, after, after + 9 * BLOCK + 1, 10**15 - 1, 10**15]
+    return [*closed, *(f"{start}-" for start in starts), "-5", "-0", "5-4", "0-0,9-9"]
+
+
+@pytest.mark.parametrize("file", ["index in front", "index at the end"])
+@pytest.mark.parametrize("door", ["media", "download"])
+def test_whoever_answers_the_headers_are_the_same(
+    both: Both, origin: Origin, door: str, file: str
+) -> None:
+    data, ending = (LAID_OUT, "mp4") if file == "index in front" else (ORIGINAL, "mov")
+    size = len(data)
+    own = file_revision(size, 10**18)
+    pins = [own, laid_out_revision(own), "5-5", "5-5-f1", f"{own}0", "no-revision", ""]
+    for temperature in ("cold", "warm"):
+        target = f"/{door}/{new(origin, data, ending)}"
+        if temperature == "warm":
+            for first in range(0, size, BLOCK):
+                both.edge.ask(target, {"Range": f"bytes={first}-"})
+        for query in ["", *(f"?v={pin}" for pin in pins)]:
+            for span in (None, *spans_of(size)):
+                headers = {} if span is None else {"Range": f"bytes={span}"}
+                mine, _ = both.compare(target + query, headers)
+                told = mine.headers.get_all("X-Cache") or []
+                assert len(told) == 1, (query, span)
+                assert mine.status < 400 or told == ["BYPASS"], (query, span)
+    assert both.differences == []
+
+
+@pytest.mark.parametrize("modified", [-(2**31), -3600, -1, 0, 1, 2**32])
+def test_blocks_are_cached_whatever_the_date_of_their_file(origin: Origin, modified: int) -> None:
+    data = content(BLOCK + 99, abs(modified) % 1000)
+    name = new(origin, data, modified=modified * 10**9)
+    revision = file_revision(len(data), modified * 10**9)
+    for target in (f"/media/{name}?v={revision}", f"/media/{name}", f"/download/{name}"):
+        answers = [origin.get(target, Range=f"bytes={BLOCK}-") for _ in range(2)]
+        assert [answer.body for answer in answers] == [data[BLOCK:]] * 2
+        assert answers[0].headers["ETag"] == f'"{revision}"'
+        assert answers[1].headers["X-Cache"] == "HIT"
+
+
+def first_line(base: str, request: bytes) -> tuple[int, list[str]]:
+    """Send a request as it is; give the status, and what Allow says."""
+    with open_socket(base) as client:
+        client.settimeout(AT_ONCE)
+        client.sendall(request)
+        head = b""
+        while b"\r\n\r\n" not in head and (piece := client.recv(65_536)):
+            head += piece
+    lines = head.decode("latin-1").partition("\r\n\r\n")[0].split("\r\n")
+    allowed = [
+        line.partition(":")[2].strip() for line in lines if line.lower().startswith("allow:")
+    ]
+    return int(lines[0].split()[1]), allowed
+
+
+@pytest.mark.parametrize("target", ["/media/file.mp4", "/download/file.mp4", "/", "/missing"])
+@pytest.mark.parametrize(
+    "method", ["get", "Get", "gET", "head", "GETS", "FOO", "PRI", "POST", "PUT", "DELETE", "TRACE"]
+)
+def test_only_methods_there_are_give_an_answer_to_them(
+    origin: Origin, method: str, target: str
+) -> None:
+    """RFC 9110 §9.1: methods are case-sensitive, and §15.5.6: a 405 names those there are."""
+    request = f"{method} {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    status, allowed = first_line(origin.base, request.encode())
+    if status == 405:
+        assert allowed == ["GET, HEAD, OPTIONS"]
+    else:
+        assert status in ({400, 501} if method.upper() != method else {404, 501})
+
+
+def test_what_only_files_are_there_for_names_their_methods(origin: Origin) -> None:
+    challenge = "/.well-known/acme-challenge/token"
+    request = f"PUT {challenge} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    assert first_line(origin.base, request.encode()) == (405, ["GET, HEAD"])
+
+
+@pytest.mark.parametrize("target", ["/media/file.mp4", "/"])
+@pytest.mark.parametrize(
+    "host",
+    [b"a b", b"a\tb", b"a\x01b", b"a\x0bb", b"a\x1fb", b"a\x7fb", b"a/b", b"a\\b", b"a@b", b"a?b",
+     b"a#b", b"a\x00b", b"[::1", b"a:b", b""],
+)  # fmt: skip
+def test_a_host_that_is_none_is_refused(origin: Origin, host: bytes, target: str) -> None:
+    """RFC 9112 §3.2."""
+    request = b"GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n" % (target.encode(), host)
+    assert first_line(origin.base, request)[0] == 400
