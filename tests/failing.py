@@ -1,5 +1,7 @@
 """Between the edge and a replica: the first answer with a span is cut off in its midst, the next is
-whole. Run within a container, by its source alone: `failing.py ADDRESS-OF-THE-REPLICA`.
+whole. Names tell of more: `damaged` is cut off each time, and of `unanswered` the first request
+on a new connection ends without an answer. Run within a container, by its source alone: `failing.py
+ADDRESS-OF-THE-REPLICA`.
 """
 
 import http.client
@@ -7,12 +9,20 @@ import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 CUT: set[tuple[str, str]] = set()
+UNANSWERED: set[str] = set()
 
 
 class Failing(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    used = False  # whether the connection has been asked before: nginx then asks again by itself
 
     def do_GET(self) -> None:  # the framework's name
+        used, self.used = self.used, True
+        if "/unanswered" in self.path and self.path not in UNANSWERED:
+            if not used:
+                UNANSWERED.add(self.path)
+            self.close_connection = True
+            return
         replica = http.client.HTTPConnection(sys.argv[1], 8000, timeout=30)
         replica.request("GET", self.path, headers=dict(self.headers.items()))
         answer = replica.getresponse()
@@ -24,7 +34,7 @@ class Failing(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.end_headers()
         asked = (self.path, self.headers.get("Range", ""))
-        if answer.status == 206 and asked not in CUT:
+        if answer.status == 206 and (asked not in CUT or "/damaged" in self.path):
             CUT.add(asked)
             print("cut", *asked, flush=True)  # noqa: T201 # what the test looks for
             body = body[: len(body) // 2]

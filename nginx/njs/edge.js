@@ -3,6 +3,7 @@
 // "service", and the request is passed on as it is, but for the spelling of its path.
 
 import crypto from 'crypto';
+import fs from 'fs';
 
 // In all expressions here: njs matches by PCRE, whose $ is also before a line feed at the end of a text.
 
@@ -37,10 +38,16 @@ const BLOCK_REST = 5000;
 const KNOWN = 1000;
 // A block that arrives so often without being in the cache afterwards does not stay there.
 const MOST_INCOMPLETE = 5;
-// So many tries in a row that are cut short are not the replicas' doing: the disk is full.
+// A block of which so many tries in a row are cut short is not brought into the cache for BLOCK_REST.
 const MOST_CUT_SHORT = 4;
-// The name under which the flights' zone knows that no block can be written at all: the disk is full.
-const DISK_FULL = 'full';
+
+// The folder of the caches, each of which may be a disk of its own.
+const CACHES = '/var/cache/nginx';
+// The room on the disk of a cache is tested at most once in so many milliseconds.
+const ROOM_KNOWN = 1000;
+// Bytes of a test that are written at a time, and after how many others have a turn.
+const CHUNK = 65536;
+const CHUNKS_AT_ONCE = 16;
 
 // What one address may have brought into the cache and not take: so many blocks at once, and then one
 // of a hundred requests that it may make (REELAY_REQUESTS_PER_CLIENT), by default one block a second.
@@ -172,7 +179,7 @@ function send(r, path, revision, pin) {
     }
     // Of several blocks, which would be cut off at the first one that the disk has no room for.
     const long = answer !== null && (answer.cutter || '').startsWith('joiner');
-    if (long && ngx.shared.flights.has(DISK_FULL)) answer = null;
+    if (long && (isFull('blocks') || isFull('borrowed'))) answer = null;
     if (answer !== null) {
         v.target = `${path}?v=${revision}`;
         v.span = answer.span;
@@ -342,8 +349,8 @@ async function current(r, path) {
 // What it costs: the first byte of a cold block waits for its last.
 // What cannot be given from the cache is refused: a stream that broke off in the midst of a block
 // would, in an answer of several, be followed by the next block. The request is then the service's.
-// On a full disk, where all that would be waiting for nothing, it is so at once: after some tries that
-// were cut short, for a while.
+// On a full disk, where all that would be waiting for nothing, it is so at once, and for a while. That the
+// disk is full is never concluded from blocks that break off, as one file may be the reason: hasRoom.
 // Where another edge keeps the block, that one is asked first, and the service at once if it does not
 // give it: nobody waits for an edge as for a replica. Either way it is then in the cache of what is
 // borrowed, which is small and forgets within minutes, so that an owner who comes back has its blocks
@@ -366,7 +373,7 @@ async function fill(r) {
             flights.delete(key); // who comes now has missed it: it has gone again
             continue;
         }
-        if (state === 'uncached' || flights.has(DISK_FULL) || waited > LONGEST_FLIGHT) break;
+        if (state === 'uncached' || isFull(v.keeping) || waited > LONGEST_FLIGHT) break;
         if (state === 'failed' && waited > PATIENCE) break;
         if (state !== undefined || !flights.add(key, 'under way')) {
             queued = true;
@@ -388,10 +395,12 @@ async function fill(r) {
             v.lender = '';
             continue;
         }
-        if (status === undefined) { // the writer was ended: the replica died, or the disk is full
+        if (status === undefined) {
             if (reply.status < 500) break; // refused by the writer's nginx: no such request
+            // The writer was ended: the replica died, the file changed or cannot be read, or the disk is full.
             cutShort += 1;
-            if (cutShort > MOST_CUT_SHORT) flights.set(DISK_FULL, 'yes', DISK_REST);
+            if (!await hasRoom(v)) flights.set(`full ${v.keeping}`, 'yes', DISK_REST);
+            else if (cutShort > MOST_CUT_SHORT) flights.set(key, 'uncached', BLOCK_REST);
         } else if (status === '206') {
             if (reply.headersOut['X-Cache'] === 'HIT') {
                 flights.set(key, v.brought ? 'lent' : 'there', KNOWN);
@@ -415,6 +424,36 @@ async function fill(r) {
         }
     }
     r.return(503);
+}
+
+// Whether the disk of a cache was found full a moment ago.
+function isFull(keeping) {
+    return ngx.shared.flights.has(`full ${keeping}`);
+}
+
+// Test whether the disk of the cache has room for one more block, by writing a file as long as a block with
+// its header, and removing it. What is written is random, as file systems may compress it. Also true
+// where that was tested within ROOM_KNOWN, and nothing was found wrong.
+async function hasRoom(v) {
+    if (!ngx.shared.flights.add(`room ${v.keeping}`, 'tested', ROOM_KNOWN)) return true;
+    const name = `${CACHES}/${v.keeping}/room.${ngx.worker_id}`;
+    const chunk = globalThis.crypto.getRandomValues(new Uint8Array(CHUNK));
+    let file;
+    try {
+        file = await fs.promises.open(name, 'w');
+        for (let left = Number(v.block_size) + CHUNK, chunks = 1; left > 0; chunks++) {
+            left -= (await file.write(chunk)).bytesWritten;
+            if (chunks % CHUNKS_AT_ONCE === 0) await sleep(0);
+        }
+        await file.close();
+        return true;
+    } catch (error) {
+        ngx.log(ngx.WARN, `no room for a block in ${name}: ${error}`);
+        if (file) await file.close().catch(() => undefined);
+        return false;
+    } finally {
+        await fs.promises.unlink(name).catch(() => undefined);
+    }
 }
 
 // Fetches a block for fill, in a request of its own: when a block ends early or cannot be written, nginx

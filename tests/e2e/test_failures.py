@@ -1,7 +1,12 @@
 """Nothing dropped: replicas die, stop and restart under a crowd, and no client notices."""
 
+import fcntl
+import http.client
 import secrets
+import signal
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -154,6 +159,79 @@ def test_a_block_that_breaks_off_is_fetched_again_before_anyone_sees_it(
     account.assert_flawless()
     cut = [line for line in docker("logs", failing).splitlines() if line.startswith("cut")]
     assert len(cut) == len(range(0, SIZE, BLOCK))
+
+
+def cold_blocks(stack: Stack, film: Film, numbers: range) -> list[str]:
+    """Ask for blocks of a film; give what X-Cache says, once the bytes are right."""
+    told = []
+    for number in numbers:
+        answer = ask(stack.base, f"/media/{film.target}", {"Range": f"bytes={number * BLOCK}-"})
+        assert answer.body == film.data[number * BLOCK :][:BLOCK]
+        told.append(answer.headers["X-Cache"])
+    return told
+
+
+def test_files_that_are_cut_short_cost_others_nothing(replicated: Stack, failing: str) -> None:
+    """As when files are being rewritten, or lie on bad sectors: no disk is full for that."""
+    sound, *damaged = films(replicated)[:4]
+    for film in damaged:
+        (replicated.media / film.target).rename(replicated.media / f"damaged-{film.target}")
+        film.target = f"damaged-{film.target}"
+    until(lambda: ask(replicated.base, "/").status == 200 or None, "it is asked")
+    broken = 0
+    for film in damaged:
+        for number in range(3):
+            asked = {"Range": f"bytes={number * BLOCK}-"}
+            with pytest.raises(http.client.IncompleteRead):
+                ask(replicated.base, f"/media/{film.target}", asked)
+            broken += 1
+        assert set(cold_blocks(replicated, sound, range(broken - 3, broken))) == {"MISS"}
+    assert cold_blocks(replicated, sound, range(broken)) == ["HIT"] * broken
+    rest = ask(replicated.base, f"/download/{sound.target}", {"Range": f"bytes={broken * BLOCK}-"})
+    assert (rest.headers["X-Cache"], rest.body) == ("MISS", sound.data[broken * BLOCK :])
+    cut = [line for line in docker("logs", failing).splitlines() if "/damaged" in line]
+    assert len(cut) <= broken * 7  # tried five times, or six, and once for the viewer
+
+
+def test_what_is_asked_once_more_says_whose_answer_it_is(replicated: Stack, failing: str) -> None:
+    film = films(replicated)[0]
+    (replicated.media / film.target).rename(replicated.media / f"unanswered-{film.target}")
+    until(lambda: ask(replicated.base, "/").status == 200 or None, "it is asked")
+    # RFC 9110 §14.1.1: a range that is none is as good as no range.
+    answer = ask(replicated.base, f"/media/unanswered-{film.target}", {"Range": "bytes=5-4"})
+    assert (answer.status, answer.body) == (200, film.data)
+    assert answer.headers.get_all("X-Cache") == ["BYPASS"]
+
+
+def test_a_file_that_cannot_be_opened_costs_others_nothing(replicated: Stack) -> None:
+    """All replicas say 503 of it. None of them is to be taken for dead because of that."""
+    replicated.up("--scale", f"service={REPLICAS}")
+    film, other = films(replicated)[:2]
+    target, over = f"/media/{film.target}", threading.Event()
+    # While one has a lease of a file, who opens it is told to come again (fcntl(2)).
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)
+    try:
+        with (replicated.media / film.target).open("r+b") as leased:
+            fcntl.fcntl(leased, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+
+            def insist() -> Counter[int]:
+                statuses: Counter[int] = Counter()
+                while not over.is_set():
+                    statuses[ask(replicated.base, target, {"Range": "bytes=-9"}).status] += 1
+                return statuses
+
+            with ThreadPoolExecutor(2) as pool:
+                insisting = [pool.submit(insist) for _ in range(2)]
+                try:
+                    pages = Counter(ask(replicated.base, "/").status for _ in range(100))
+                    told = cold_blocks(replicated, other, range(6))
+                finally:
+                    over.set()
+            assert set(sum((each.result() for each in insisting), Counter())) == {503}
+    finally:
+        signal.signal(signal.SIGIO, before)
+    assert pages == {200: 100}
+    assert told == ["MISS"] * 6
 
 
 def test_a_replica_that_says_nothing_is_replaced_by_the_next(replicated: Stack) -> None:
