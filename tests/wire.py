@@ -72,14 +72,15 @@ def ask(
 def open_socket(base: str, protocol: str = "http/1.1", hello: bytes = b"") -> socket.socket:
     """Connect, say `hello` as it is, and speak TLS from there on where `base` is HTTPS."""
     parts = urlsplit(base)
+    # Before it connects, as that takes its time where many do so at once, and the server waits.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols([protocol])
     plain = socket.create_connection((parts.hostname, parts.port), timeout=60)
     plain.sendall(hello)
     if parts.scheme == "http":
         return plain
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols([protocol])
     try:
         return context.wrap_socket(plain, server_hostname=parts.hostname)
     except BaseException:

@@ -42,7 +42,17 @@ def run(**settings: str) -> tuple[int, dict[str, str], str]:
         ("CONNECTIONS_PER_CLIENT", "0", {"CLIENT_CONNECTIONS": "0", "CLIENT_ANSWERS": "1"}),
         ("CONNECTIONS_PER_CLIENT", "000", {"CLIENT_CONNECTIONS": "0", "CLIENT_ANSWERS": "1"}),
         ("CONNECTIONS_PER_CLIENT", "010", {"CLIENT_CONNECTIONS": "10"}),
+        # Whole connections: four for each answer.
+        ("CONNECTIONS_PER_CLIENT", "", {"CLIENT_SOCKETS": "1024"}),
+        ("CONNECTIONS_PER_CLIENT", "0", {"CLIENT_SOCKETS": "4"}),
         ("REQUESTS_PER_CLIENT", "", {"CLIENT_REQUESTS": "100", "CLIENT_BURST": "500"}),
+        # Pages: a tenth, but ten.
+        ("REQUESTS_PER_CLIENT", "", {
+            "CLIENT_PAGES": "10", "CLIENT_PAGES_BURST": "100", "CLIENT_PAGES_AT_ONCE": "20",
+        }),
+        ("REQUESTS_PER_CLIENT", "11", {"CLIENT_PAGES": "10"}),
+        ("REQUESTS_PER_CLIENT", "50", {"CLIENT_PAGES": "10"}),
+        ("REQUESTS_PER_CLIENT", "2000", {"CLIENT_PAGES": "200", "CLIENT_PAGES_BURST": "2000"}),
         ("REQUESTS_PER_CLIENT", "2", {"CLIENT_REQUESTS": "2", "CLIENT_RATE": "2"}),
         ("REQUESTS_PER_CLIENT", "0", {"CLIENT_REQUESTS": "0", "CLIENT_RATE": "1"}),
         ("HSTS_MAX_AGE", "", {"HSTS_MAX_AGE": "0"}),
@@ -53,6 +63,15 @@ def run(**settings: str) -> tuple[int, dict[str, str], str]:
         ("TRUSTED_PROXIES", " ::1 ,\t::/0\n", {"TRUSTED_GEO": "::1 1; ::/0 1; "}),
         ("TRUSTED_PROXIES", "1:2:3:4:5:6:7:8", {"TRUSTED_GEO": "1:2:3:4:5:6:7:8 1; "}),
         ("TRUSTED_PROXIES", "FE80::/10", {"TRUSTED_REAL_IP": "set_real_ip_from FE80::/10; "}),
+        ("HOSTS", "", {"KNOWN_HOSTS": "", "ANY_HOST": "1", "ANY_OPERATORS_HOST": "1"}),
+        ("HOSTS", "a.example, B.Lan a.example", {
+            "KNOWN_HOSTS": "a.example 1; b.lan 1; ", "ANY_HOST": "", "ANY_OPERATORS_HOST": "",
+        }),
+        # The public ports go on to answer for any name: the name in the certificate is no promise.
+        ("HOSTNAME", "Video.example.org", {
+            "KNOWN_HOSTS": "video.example.org 1; ", "ANY_HOST": "1", "ANY_OPERATORS_HOST": "",
+        }),
+        ("HOSTNAME", "localhost", {"KNOWN_HOSTS": "", "ANY_OPERATORS_HOST": "1"}),
         ("EDGES", "", {"EDGES": "", "THIS_EDGE": "", "LENDERS": "", "EDGES_SNIPPET": "one-edge"}),
         ("PROXY_PROTOCOL", "", {"PROXY_PROTOCOL": "", "REAL_IP_HEADER": "X-Forwarded-For"}),
         ("PROXY_PROTOCOL", "off", {"PROXY_PROTOCOL": "", "REAL_IP_HEADER": "X-Forwarded-For"}),
@@ -121,6 +140,11 @@ def test_an_edge_that_is_none_of_them_does_not_start(name: str) -> None:
         ]),
         ("CONNECTIONS_PER_CLIENT", ["-1", "65536", "many", "1.5", "4;", "9" * 20]),
         ("REQUESTS_PER_CLIENT", ["-1", "1000001", "10r/s", " 5"]),
+        ("HOSTS", [
+            "a;", "a b.example;", "*.example.org", "https://a", "a:80", "a..b", ".a", "-a", "a.",
+            "[::1]", "${HOME}", "a.example, b{",
+        ]),
+        ("HOSTNAME", ["a;", "a b", "*.example.org", "a..b", ".a", "$(id)"]),
         ("HSTS_MAX_AGE", ["-1", "315360001", "1y", "1; preload"]),
         ("TRUSTED_PROXIES", [
             "example.com", "abc", "*", "unix:", "1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.4/33",
@@ -143,3 +167,42 @@ def test_what_is_wrong_stops_the_start_and_is_named(setting: str, values: list[s
         (line,) = errors.splitlines()
         assert line.startswith(f"REELAY_{setting}='"), value
         assert "should" in line or "needs" in line
+
+
+@pytest.mark.parametrize(
+    ("memory", "processors", "workers", "connections"),
+    [
+        # 128 KiB of memory for a connection, and 128 MiB for a worker.
+        ("1073741824", "2", "2", "4096"),
+        ("1073741824", "1", "1", "8192"),
+        ("1073741824", "64", "8", "1024"),
+        ("268435456", "4", "2", "1024"),
+        ("67108864", "4", "1", "512"),
+        # More than the machine has, here 2 GiB, or no limit, which cgroup v1 writes as a number.
+        ("1099511627776", "4", "4", "4096"),
+        ("max", "2", "2", "8192"),
+        ("9223372036854771712", "2", "2", "8192"),
+    ],
+)
+def test_connections_are_as_many_as_there_is_memory_for(
+    tmp_path: Path, memory: str, processors: str, workers: str, connections: str
+) -> None:
+    (tmp_path / "memory.max").write_text(f"{memory}\n", encoding="ascii")
+    (tmp_path / "meminfo").write_text("MemTotal:        2097152 kB\n", encoding="ascii")
+    getconf = tmp_path / "getconf"
+    getconf.write_text(f"#!/bin/sh\necho {processors}\n", encoding="ascii")
+    getconf.chmod(0o755)
+    text = SCRIPT.read_text(encoding="utf-8")
+    for path in ("/sys/fs/cgroup/memory.max", "/proc/meminfo"):
+        assert path in text
+        text = text.replace(path, str(tmp_path / Path(path).name))
+    script = tmp_path / "settings.sh"
+    script.write_text(text.replace("/sys/fs/cgroup/memory/", f"{tmp_path}/none/"), encoding="utf-8")
+    done = subprocess.run(
+        ["sh", "-euc", f'. "{script}"; echo "$WORKERS $WORKER_CONNECTIONS $OPEN_FILES"'],
+        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [workers, connections, str(2 * int(connections))]

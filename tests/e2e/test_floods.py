@@ -1,0 +1,291 @@
+"""What one address can do to others, and to a disk, with the limits that are set by default."""
+
+import contextlib
+import http.client
+import math
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import http2
+import pytest
+from contract import fill
+from server import until
+from stack import Stack, container, docker, running
+from wire import TRUSTING, ask, connect, open_socket
+
+pytestmark = pytest.mark.stack
+
+HALF_OPEN = 10_000
+MOST_CONNECTIONS = 1024  # of one address: four for each of 256 answers
+WINDOWS = 3
+ASKED = 100  # requests in a window
+TRIES = 4  # of a comparison: the machine may have other work at the moment
+
+MOST_LOGGED = 200 * 1024  # bytes a second, of one address that asks as fast as it can
+HEAD = "Host: x\r\nUser-Agent: " + "a" * 5000
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    media = tmp_path_factory.mktemp("floods") / "media"
+    fill(media)
+    with running(media, CONNECTIONS_PER_CLIENT="256", REQUESTS_PER_CLIENT="100") as stack:
+        yield stack
+
+
+def connections(stack: Stack) -> int:
+    """Give how many the edge has open."""
+    text = ask(stack.operator, "/edge/metrics").body.decode()
+    name = 'reelay_edge_connections{state="active"}'
+    (value,) = (line.split()[1] for line in text.splitlines() if line.startswith(name))
+    return int(value)
+
+
+@contextlib.contextmanager
+def half_open(stack: Stack) -> Iterator[None]:
+    """Have another container hold that many."""
+    source = (Path(__file__).parents[1] / "half_open.py").read_text(encoding="utf-8")
+    with container(
+        stack, "--entrypoint", "python", "--ulimit", "nofile=20000:20000",
+        f"{stack.project}-service", "-c", source, "nginx", str(HALF_OPEN),
+    ) as name:  # fmt: skip
+        until(lambda: "held" in docker("logs", name) or None, "all were opened", 180, 0.5)
+        yield
+    # Those of before are closed, so that what comes next begins as this did.
+    until(lambda: connections(stack) < MOST_CONNECTIONS / 2 or None, "they are gone", pause=0.5)
+
+
+def quantile(ask_once: Callable[[], None], of: float, asked: int = ASKED) -> float:
+    """Give a quantile of the seconds that the requests of a window take."""
+    took = []
+    for _ in range(asked):
+        began = time.monotonic()
+        ask_once()
+        took.append(time.monotonic() - began)
+        time.sleep(0.01)
+    return sorted(took)[math.ceil(asked * of) - 1]
+
+
+class TestHalfOpen:
+    def test_ten_thousand_from_one_address_leave_the_others_alone(self, limited: Stack) -> None:
+        base = f"https://{limited.address('nginx')}:8443"
+
+        def ask_once() -> None:
+            answer = ask(base, "/media/file.mp4", {"Range": "bytes=0-999"})
+            assert (answer.status, len(answer.body)) == (206, 1000)
+            plain = ask(base.replace("https:", "http:").replace("8443", "8080"), "/")
+            assert plain.status == 308
+
+        ask_once()
+        found = []
+        for _ in range(TRIES):
+            quiet = [quantile(ask_once, 0.99) for _ in range(WINDOWS)]
+            with half_open(limited):
+                assert connections(limited) <= MOST_CONNECTIONS + 50  # and a few of ours
+                loaded = [quantile(ask_once, 0.99) for _ in range(WINDOWS)]
+            quiet += [quantile(ask_once, 0.99) for _ in range(WINDOWS)]
+            found.append((statistics.median(quiet), statistics.median(loaded)))
+            if found[-1][1] <= 2 * found[-1][0]:
+                return
+        raise AssertionError(f"p99 in seconds, without and with them: {found}")
+
+
+# Each is sent on one connection again and again; or, with False, each time on a new one.
+FLOODS: dict[str, tuple[str, str, bool]] = {
+    "more requests than are permitted": ("https", f"GET / HTTP/1.1\r\n{HEAD}\r\n\r\n", True),
+    "long targets": ("https", f"GET /{'b' * 8000} HTTP/1.1\r\n{HEAD}\r\n\r\n", True),
+    "redirects": ("http", f"GET /{'b' * 3000} HTTP/1.1\r\n{HEAD}\r\n\r\n", True),
+    "what operators may ask": ("https", f"GET /metrics HTTP/1.1\r\n{HEAD}\r\n\r\n", True),
+    "challenges that nobody waits for": (
+        "http", f"GET /.well-known/acme-challenge/x HTTP/1.1\r\n{HEAD}\r\n\r\n", True,
+    ),
+    "bytes that are not there": ("https", f"GET /media/no.mp4 HTTP/1.1\r\n{HEAD}\r\n\r\n", True),
+    "names that are none": ("https", f"GET /media/%ff%fe HTTP/1.1\r\n{HEAD}\r\n\r\n", True),
+    "no request": ("http", "BAD\r\n\r\n", False),
+    "no host": ("https", "GET / HTTP/1.1\r\n\r\n", False),
+    "bodies": ("https", f"POST / HTTP/1.1\r\nContent-Length: 9999\r\n{HEAD}\r\n\r\n", False),
+    "no TLS": ("plain", f"GET / HTTP/1.1\r\n{HEAD}\r\n\r\n", False),
+    # A ClientHello without the compression method that must be in it (RFC 8446 §4.1.2).
+    "handshakes that OpenSSL takes for an attack": (
+        "plain",
+        "\x16\x03\x01\x00\x2f\x01\x00\x00\x2b\x03\x03" + "r" * 32
+        + "\x00\x00\x02\x13\x01\x01\x01\x00\x00",
+        False,
+    ),
+}  # fmt: skip
+SECONDS = 2.5
+
+
+def flood(base: str, data: bytes, until_then: float, *, kept: bool) -> int:
+    """Send the same as fast as it is answered; give how often."""
+    count = 0
+    while time.monotonic() < until_then:
+        with contextlib.suppress(OSError), open_socket(base) as client:
+            client.settimeout(1)
+            while time.monotonic() < until_then:
+                client.sendall(data)
+                count += 1
+                if not client.recv(65536) or not kept:
+                    break
+    return count
+
+
+class TestLogs:
+    @pytest.mark.parametrize("kind", FLOODS)
+    def test_one_address_cannot_fill_a_disk(self, limited: Stack, kind: str) -> None:
+        scheme, request, kept = FLOODS[kind]
+        port = 8080 if scheme == "http" else 8443
+        base = f"{'https' if scheme == 'https' else 'http'}://{limited.address('nginx')}:{port}"
+        since = docker("exec", limited.containers("nginx")[0], "date", "-u", "+%FT%T.%NZ")
+        began = time.monotonic()
+        threads = [
+            threading.Thread(
+                target=flood,
+                args=(base, request.encode("latin-1"), began + SECONDS),
+                kwargs={"kept": kept},
+            )
+            for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        took = time.monotonic() - began
+        logs = [limited.lines(name, "--since", since) for name in ("nginx", "service")]
+        logged = sum(len(line) for lines in logs for line in lines)
+        # The burst of five seconds' requests that may be asked at once comes on top.
+        assert logged <= MOST_LOGGED * (took + 5), logged
+
+    def test_what_is_refused_is_told_of_in_one_log_a_few_times(self, limited: Stack) -> None:
+        base = f"http://{limited.address('nginx')}:8080"
+        since = docker("exec", limited.containers("nginx")[0], "date", "-u", "+%FT%T.%NZ")
+        began = time.monotonic()
+        connection = connect(base)
+        for _ in range(300):
+            connection.request("GET", "/told-of")
+            connection.getresponse().read()
+        connection.close()
+        lines = [line for line in limited.lines("nginx", "--since", since) if "/told-of" in line]
+        assert all(line.startswith("{") for line in lines)
+        # Ten in each second of the clock that was begun.
+        assert 10 <= len(lines) <= 10 * (time.monotonic() - began + 2)
+
+    def test_what_is_answered_is_told_of_every_time(self, limited: Stack) -> None:
+        base = f"https://{limited.address('nginx')}:8443"
+        target = "/media/file.mp4?v=1-1"  # 410: the service's answer
+        before = len([one for one in limited.events("nginx") if one["uri"] == target])
+        for _ in range(30):
+            assert ask(base, target, {"Range": "bytes=0-9"}).status == 410
+        after = [one for one in limited.events("nginx") if one["uri"] == target]
+        assert len(after) - before == 30
+
+
+class TestPages:
+    """Their own limit: 10 a second, 20 at once, and 80 more that wait for their turn."""
+
+    @pytest.mark.parametrize("target", ["/", "/watch/file.mp4", "/api/videos", "/openapi.json"])
+    def test_at_the_permitted_rate_others_wait_at_most_twice_as_long(
+        self, limited: Stack, target: str
+    ) -> None:
+        """The one asks from the container of the service, the others from this machine."""
+        base = f"http://{limited.address('service')}:8000"
+        asking = (
+            "import http.client, ssl, sys, threading\n"
+            "def ask():\n"
+            "    while True:\n"
+            "        context = ssl._create_unverified_context()\n"
+            "        one = http.client.HTTPSConnection('nginx', 8443, context=context)\n"
+            "        one.request('GET', sys.argv[1]); one.getresponse().read(); one.close()\n"
+            "for _ in range(8): threading.Thread(target=ask).start()\n"
+        )
+
+        def ask_once() -> None:
+            assert ask(base, "/api/videos/file.mp4").status == 200
+
+        image = f"{limited.project}-service"
+        with container(limited, "--entrypoint", "python", image, "-c", asking, target) as greedy:
+            time.sleep(3)  # the 20 at once are over
+            found = []
+            for _ in range(TRIES):
+                quiet, loaded = [], []
+                for _ in range(WINDOWS):
+                    loaded.append(quantile(ask_once, 0.5, 40))
+                    docker("pause", greedy)
+                    quiet.append(quantile(ask_once, 0.5, 40))
+                    docker("unpause", greedy)
+                found.append((statistics.median(quiet), statistics.median(loaded)))
+                if found[-1][1] <= 2 * found[-1][0]:
+                    return
+        raise AssertionError(f"p50 in seconds, without and with it: {found}")
+
+    def test_bytes_pictures_and_static_files_are_not_among_them(self, limited: Stack) -> None:
+        """Three hundred at once are within the limit of all requests, and none waits."""
+        base = f"https://{limited.address('nginx')}:8443"
+        time.sleep(5)  # what was asked before is forgotten
+        connection = http.client.HTTPSConnection(
+            limited.address("nginx"), 8443, context=TRUSTING, timeout=60
+        )
+        began = time.monotonic()
+        for number in range(100):
+            for target in ("/static/style.css", "/posters/no.mp4", "/media/file.mp4"):
+                connection.request("GET", f"{target}?n={number}", headers={"Range": "bytes=0-9"})
+                answer = connection.getresponse()
+                answer.read()
+                assert answer.status in {200, 206, 404}, (target, number)
+        connection.close()
+        took = time.monotonic() - began
+        # A hundred pages wait for (100 - 20) / 10 s at the least.
+        began = time.monotonic()
+        with http2.connection(base) as client:
+            streams = [client.get("/robots.txt") for _ in range(30)]
+            assert client.wait(*streams) == [200] * 30
+        paced = time.monotonic() - began
+        assert paced > 0.8, (took, paced)
+
+    def test_a_hundred_at_once_wait_for_their_turn_and_more_are_refused(
+        self, limited: Stack
+    ) -> None:
+        base = f"https://{limited.address('nginx')}:8443"
+        time.sleep(10)  # what was asked before is forgotten
+        with contextlib.ExitStack() as clients:
+            several = [clients.enter_context(http2.connection(base)) for _ in range(5)]
+            streams = [(client, client.get("/robots.txt")) for client in several for _ in range(30)]
+            statuses = [client.wait(stream)[0] for client, stream in streams]
+        # One goes, and a hundred more; while these wait, some ten a second have room again.
+        assert 101 <= statuses.count(200) <= 125
+        assert statuses.count(429) == 150 - statuses.count(200)
+
+
+class TestHosts:
+    def test_a_strangers_name_is_misdirected(self, limited: Stack) -> None:
+        limited.configure(HOSTS="video.example.test")
+        try:
+            for base in (limited.base, limited.unencrypted, limited.operator):
+                for target in ("/", "/media/file.mp4", "/metrics", "/edge/metrics"):
+                    assert ask(base, target, {"Host": "evil.example"}).status == 421
+            ours = {"Host": "video.example.test"}
+            assert ask(limited.base, "/", ours).status == 200
+            assert ask(limited.unencrypted, "/", ours).status == 308
+            for host in ("video.example.test", "127.0.0.1:9145", "localhost", "nginx", "[::1]"):
+                for target in ("/edge/healthz", "/edge/metrics", "/readyz", "/metrics"):
+                    assert ask(limited.operator, target, {"Host": host}).status == 200
+        finally:
+            limited.configure(HOSTS="")
+
+    def test_the_name_in_the_certificate_is_one_for_the_operators_port(
+        self, limited: Stack
+    ) -> None:
+        limited.configure(HOSTNAME="video.example.test")
+        try:
+            assert ask(limited.operator, "/metrics", {"Host": "evil.example"}).status == 421
+            assert ask(limited.operator, "/metrics", {"Host": "video.example.test"}).status == 200
+            assert ask(limited.base, "/", {"Host": "evil.example"}).status == 200
+        finally:
+            limited.configure(HOSTNAME="localhost")
+
+    def test_where_none_is_set_any_is_answered(self, limited: Stack) -> None:
+        assert ask(limited.operator, "/metrics", {"Host": "evil.example"}).status == 200
+        assert ask(limited.base, "/", {"Host": "evil.example"}).status == 200

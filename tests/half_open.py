@@ -1,0 +1,59 @@
+"""Open connections that never come to an end of what they begin, and hold them: run in a container.
+
+python half_open.py HOST COUNT
+"""
+
+import asyncio
+import contextlib
+import resource
+import sys
+
+# A record's head and the beginning of a ClientHello (RFC 8446 §5.1, §4.1.2), of 512 bytes.
+HALF_A_HANDSHAKE = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(20)
+
+BEGINNINGS = [(8080, b"GET / HT"), (8443, HALF_A_HANDSHAKE), (8080, b""), (8443, b"")]
+PAUSE = 20  # seconds until one that was closed is opened anew
+AT_ONCE = 200  # connections that are being opened: more would overrun the listener's queue
+
+
+async def hold(
+    host: str, port: int, beginning: bytes, turn: asyncio.Semaphore, opened: asyncio.Semaphore
+) -> None:
+    """Open a connection, if that is possible, begin something on it, and wait for its end."""
+    async with turn:
+        try:
+            reader, writer = await asyncio.open_connection(host, port)
+        except OSError:
+            return
+    opened.release()
+    with contextlib.suppress(OSError):
+        writer.write(beginning)
+        await reader.read(1)
+    writer.close()
+
+
+async def hold_again_and_again(
+    host: str, number: int, turn: asyncio.Semaphore, opened: asyncio.Semaphore
+) -> None:
+    """Have one open at all times but for the pause."""
+    while True:
+        await hold(host, *BEGINNINGS[number % len(BEGINNINGS)], turn, opened)
+        await asyncio.sleep(PAUSE)
+
+
+async def main(host: str, count: int) -> None:
+    """Say "held" once so many have been opened."""
+    turn, opened = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(0)
+    async with asyncio.TaskGroup() as group:
+        for number in range(count):
+            group.create_task(hold_again_and_again(host, number, turn, opened))
+        for _ in range(count):
+            await opened.acquire()
+        sys.stdout.write("held\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
