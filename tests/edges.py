@@ -2,14 +2,13 @@
 
 import contextlib
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from fetched import Fetched
 from server import free_port
-from stack import ROOT, Stack, docker, running
+from stack import ROOT, Stack, address_of, running
 from wire import ask
 
 COMPOSE = ROOT / "deploy" / "compose" / "edges.yml"
@@ -60,9 +59,7 @@ class FetchedFromAll(Fetched):
     def _read(self) -> dict[str, float]:
         total: dict[str, float] = {}
         for replica in self._stack.compose("ps", "--quiet", "service").split():
-            told = docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", replica)
-            (network,) = json.loads(told).values()
-            text = ask(f"http://{network['IPAddress']}:8000", "/metrics").body.decode()
+            text = ask(f"http://{address_of(replica)}:8000", "/metrics").body.decode()
             for line in text.splitlines():
                 if line[0] != "#":
                     name, _, value = line.rpartition(" ")

@@ -73,8 +73,7 @@ class Stack:
 
     def address(self, service: str) -> str:
         """Give a container's own address: before a published port the engine has a proxy."""
-        (network,) = self.container(service)["NetworkSettings"]["Networks"].values()
-        return str(network["IPAddress"])
+        return address_of(self.containers(service)[0])
 
     @property
     def unencrypted(self) -> str:
@@ -83,8 +82,8 @@ class Stack:
     @property
     def gateway(self) -> str:
         """The address that this machine has for the containers."""
-        (network,) = self.container("nginx")["NetworkSettings"]["Networks"].values()
-        return str(network["Gateway"])
+        networks = self.container("nginx")["NetworkSettings"]["Networks"]
+        return str(networks[f"{self.project}_default"]["Gateway"])
 
     def environment(self) -> dict[str, str]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("REELAY_", "COMPOSE_"))}
@@ -157,10 +156,23 @@ def docker(*words: str) -> str:
     return done.stdout.strip()
 
 
+def address_of(container: str, network: str = "") -> str:
+    """Give a container's address on the network with this name within its project; without a name
+    on the one that it shares with this machine's clients, if it is on that, else on the edge's and
+    the service's.
+    """
+    told = docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", container)
+    networks = {name.rpartition("_")[2]: value for name, value in json.loads(told).items()}
+    wanted = network or next(name for name in ("default", "backend") if name in networks)
+    return str(networks[wanted]["IPAddress"])
+
+
 @contextlib.contextmanager
-def container(stack: Stack, *words: str) -> Iterator[str]:
-    """Run one more container on the stack's network; give its name."""
-    name = docker("run", "--detach", "--network", f"{stack.project}_default", *words)
+def container(stack: Stack, *words: str, network: str = "default") -> Iterator[str]:
+    """Run one more container on one of the stack's networks: `default`, where clients are, or
+    `backend`, where the service is. Give its name.
+    """
+    name = docker("run", "--detach", "--network", f"{stack.project}_{network}", *words)
     try:
         yield name
     finally:
@@ -172,12 +184,11 @@ def failing_replica(stack: Stack) -> Iterator[str]:
     """Put a replica in the place of all that fails once in the midst of each span: failing.py."""
     source = (ROOT / "tests" / "failing.py").read_text(encoding="utf-8")
     image = f"{stack.project}-service"
-    with container(stack, "--volume", f"{stack.media}:/media:ro", image) as replica:
-        told = docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", replica)
-        (network,) = json.loads(told).values()
+    media = f"{stack.media}:/media:ro"
+    with container(stack, "--volume", media, image, network="backend") as replica:
         with container(
             stack, "--network-alias", "service", "--entrypoint", "python",
-            image, "-c", source, network["IPAddress"],
+            image, "-c", source, address_of(replica), network="backend",
         ) as name:  # fmt: skip
             stack.compose("stop", "service")
             yield name

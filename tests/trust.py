@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator
 
 from server import until
-from stack import Stack, container, docker
+from stack import Stack, address_of, container
 
 VIEWER = "203.0.113.7"  # RFC 5737: addresses that nobody has
 PROXIES = "192.0.2.0/24"
@@ -72,9 +72,7 @@ def in_front(stack: Stack) -> Iterator[str]:
 
 def trust(stack: Stack, balancer: str) -> None:
     """Have the stack believe whom it should."""
-    networks = json.loads(docker("inspect", balancer))[0]["NetworkSettings"]["Networks"]
-    (network,) = networks.values()
-    stack.configure(TRUSTED_PROXIES=f"{stack.gateway}, {PROXIES} {network['IPAddress']}")
+    stack.configure(TRUSTED_PROXIES=f"{stack.gateway}, {PROXIES} {address_of(balancer)}")
 
 
 def ask_inside(

@@ -16,7 +16,7 @@ from http2 import connection
 from PIL import Image
 from playwright.sync_api import Browser, Page
 from server import until, write
-from stack import Stack, docker, running
+from stack import Stack, address_of, docker, running
 from wire import Answer, ask
 
 pytestmark = pytest.mark.stack
@@ -418,8 +418,7 @@ def add_films(media: Path, film: bytes, folder: str) -> list[str]:
 
 
 def address(container: str) -> str:
-    template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
-    return f"http://{docker('inspect', '--format', template, container)}:8000"
+    return f"http://{address_of(container)}:8000"
 
 
 def made(base: str) -> float:

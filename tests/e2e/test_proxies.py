@@ -21,7 +21,7 @@ def recorder(trusting: Stack) -> Iterator[str]:
     source = (Path(__file__).parents[1] / "recorder.py").read_text(encoding="utf-8")
     with container(
         trusting, "--network-alias", "service", "--entrypoint", "python",
-        f"{trusting.project}-service", "-c", source,
+        f"{trusting.project}-service", "-c", source, network="backend",
     ) as name:  # fmt: skip
         trusting.compose("stop", "service")
         ready = {"X-Forwarded-Proto": "https"}
