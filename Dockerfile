@@ -6,12 +6,19 @@ WORKDIR /build
 RUN python3 -m venv /opt/reelay
 COPY requirements.txt .
 RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/reelay/bin/pip install --require-hashes --only-binary=:all: -r requirements.txt
+    /opt/reelay/bin/pip install --require-hashes --only-binary=:all: -r requirements.txt \
+ && /opt/reelay/bin/pip uninstall --yes pip
 COPY service /opt/reelay/app/service
 RUN /opt/reelay/bin/python -m compileall -q /opt/reelay/app
 
 # hadolint ignore=DL3006 # the same one
 FROM ${PYTHON_IMAGE}
+# Nothing of the base that installs software, nor that gives its user another's rights. Removed by
+# path, as Python's own images and Debian's packages have it in different places.
+RUN find / -xdev \( -path '*/python3*/ensurepip' -o -path '*-packages/pip' -o -path '*-packages/pip-*' \
+        -o -path '*-packages/setuptools*' -o -path '*-packages/wheel*' -o -path '*/share/python-wheels' \
+        -o -path '*/bin/pip' -o -path '*/bin/pip[0-9]*' \) -prune -exec rm -rf {} + \
+ && find / -xdev -perm /6000 -exec chmod a-s {} +
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Reelay" \

@@ -1,0 +1,69 @@
+"""What is in the images that compose builds, and what their containers can reach."""
+
+from collections.abc import Iterator
+
+import pytest
+from stack import Stack, docker
+
+pytestmark = pytest.mark.stack
+
+# By every Python that is there: the base's, and the one of the environment.
+INSTALLERS = """
+for python in python python3 /usr/bin/python3 /usr/local/bin/python3; do
+    command -v "$python" >/dev/null || continue
+    "$python" -c '
+import importlib.util
+for name in ("pip", "ensurepip", "setuptools", "wheel"):
+    if importlib.util.find_spec(name):
+        print(name)
+'
+done
+for name in pip pip3; do command -v "$name"; done
+find / -xdev -name "pip-*.whl" -o -xdev -name "setuptools-*.whl"
+"""
+
+REACH = """
+import socket, sys
+socket.setdefaulttimeout(3)
+for place in (("192.0.2.1", 443), ("1.1.1.1", 443), (sys.argv[1], 80)):
+    try:
+        socket.create_connection(place).close()
+        print("reached", place)
+    except OSError as error:
+        print("not", type(error).__name__, error.errno)
+"""
+
+
+@pytest.fixture(scope="module")
+def images(stack: Stack) -> Iterator[dict[str, str]]:
+    """Give the images' names. The one that gets certificates is not built with the others."""
+    stack.compose("--profile", "acme", "build", "acme")
+    yield {name: f"{stack.project}-{name}" for name in ("service", "nginx", "acme")}
+    docker("rmi", f"{stack.project}-acme")
+
+
+def run(image: str, *words: str) -> str:
+    return docker("run", "--rm", "--user", "0", "--entrypoint", words[0], image, *words[1:])
+
+
+@pytest.mark.parametrize("name", ["service", "nginx", "acme"])
+def test_no_program_gives_its_user_anothers_rights(images: dict[str, str], name: str) -> None:
+    assert run(images[name], "find", "/", "-xdev", "-perm", "/6000") == ""
+
+
+@pytest.mark.parametrize("name", ["service", "nginx", "acme"])
+def test_none_installs_software_for_python(images: dict[str, str], name: str) -> None:
+    assert run(images[name], "sh", "-c", f"{INSTALLERS} true") == ""
+
+
+def test_the_service_cannot_leave_its_network_and_nobody_but_the_edge_is_on_it(
+    stack: Stack,
+) -> None:
+    networks = stack.container("service")["NetworkSettings"]["Networks"]
+    (name,) = networks
+    told = docker("network", "inspect", "--format", "{{.Internal}} {{len .Containers}}", name)
+    assert told == "true 2"
+    # Nowhere is a route to be found: that is an error at once (ENETUNREACH), no silence.
+    lines = stack.inside(REACH, "example.org").splitlines()
+    assert [line.split()[0] for line in lines] == ["not"] * 3
+    assert lines[:2] == ["not OSError 101"] * 2
