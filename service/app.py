@@ -37,6 +37,7 @@ from service.views.artefacts import ArtefactViews
 from service.views.bodies import Bodies
 from service.views.embed import EmbedPage
 from service.views.exchange import Exchanges, current_exchange
+from service.views.hosts import KnownHosts
 from service.views.items import Items
 from service.views.library_page import LibraryPage
 from service.views.media import Door, Media, MediaViews
@@ -193,7 +194,8 @@ def create_app(settings: Settings) -> Quart:
     _handle_everything(app, listed=settings.search_engines == "on")
     behind: Any = app.asgi_app
     media_server = Media(behind, doors, viewers, metrics, settings.max_partial_size)
-    exchanges = Exchanges(media_server, metrics)
+    answering = KnownHosts(media_server, settings.hosts) if settings.hosts else media_server
+    exchanges = Exchanges(answering, metrics)
     app.extensions["reelay"] = Services(ops, exchanges)
     app.asgi_app = exchanges  # type: ignore[method-assign, assignment]
     return app

@@ -67,6 +67,8 @@ _ORIGIN = re.compile(
     r"https?://(?:\*\.)?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::(?:[0-9]{1,5}|\*))?", re.ASCII
 )
 
+_HOST_NAME = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*", re.ASCII)
+
 # An address, or a network by its prefix's length. 10-settings.envsh, too, takes no other spelling.
 _NETWORK = re.compile(r"[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?", re.ASCII)
 
@@ -143,6 +145,13 @@ def _networks(text: object) -> tuple[Network, ...]:
     raise ValueError("should be addresses and networks such as 10.0.0.0/8, 2001:db8::7")
 
 
+def _hosts(text: object) -> tuple[str, ...]:
+    names = str(text).lower().replace(",", " ").split()
+    if not all(_HOST_NAME.fullmatch(name) for name in names):
+        raise ValueError("should be host names such as video.example.org, video.lan")
+    return tuple(names)
+
+
 def _embed_origins(text: object) -> str:
     words = str(text).replace(",", " ").split()
     if words in (["*"], ["none"]):
@@ -205,6 +214,9 @@ class Settings(BaseModel):
     )
     embed_origins: Annotated[str, BeforeValidator(_embed_origins)] = Field(
         default="*", description="The origins whose pages may embed the player: *, none, or a list"
+    )
+    hosts: Annotated[tuple[str, ...], BeforeValidator(_hosts)] = Field(
+        default=(), description="The host names that are answered for; none: all of them"
     )
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
         default=(), description="Whose word is taken for how a client asked: addresses, networks"

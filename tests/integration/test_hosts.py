@@ -1,0 +1,56 @@
+"""The service under the names of REELAY_HOSTS, and under any where there are none."""
+
+from collections.abc import Iterator
+
+import h2c
+import pytest
+from server import BLOCK, Server, content, serve, write
+from wire import ask
+
+TARGETS = ("/", "/api/videos", "/media/film.mp4", "/download/film.mp4", "/static/style.css",
+           "/metrics", "/_revision?path=/media/film.mp4", "/nothing")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    media = tmp_path_factory.mktemp("hosts") / "media"
+    write(media, "film.mp4", content(BLOCK))
+    with serve(media, HOSTS="video.example.org, Video.LAN") as running:
+        yield running
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_strangers_name_is_misdirected(server: Server, target: str) -> None:
+    """RFC 9110 §15.5.20."""
+    port = server.base.rpartition(":")[2]
+    for host in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example"):
+        answer = ask(server.base, target, {"Host": host})
+        assert answer.status == 421
+        assert answer.headers["Cache-Control"] == "no-store"
+    status = {"/nothing": 404, "/_revision?path=/media/film.mp4": 204}.get(target, 200)
+    for host in ("video.example.org", f"video.lan:{port}", f"127.0.0.1:{port}", "localhost"):
+        assert ask(server.base, target, {"Host": host}).status == status
+
+
+def test_probes_are_answered_whatever_they_have_for_a_host(server: Server) -> None:
+    for target in ("/healthz", "/readyz"):
+        assert ask(server.base, target, {"Host": "10.1.2.3:8000"}).status == 200
+        assert ask(server.base, target, {"Host": "probe.internal.example"}).status == 200
+
+
+def test_in_http_2_it_is_the_authority_that_counts(server: Server) -> None:
+    statuses = {}
+    with h2c.Client(server.base) as client:
+        for authority in (b"evil.example", b"video.example.org"):
+            names = [(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/")]
+            response = client.send([*names, (b":authority", authority)])
+            client.wait(response)
+            statuses[authority] = response.status
+    assert statuses == {b"evil.example": 421, b"video.example.org": 200}
+
+
+def test_where_none_is_configured_any_is_answered(tmp_path_factory: pytest.TempPathFactory) -> None:
+    media = tmp_path_factory.mktemp("any") / "media"
+    media.mkdir()
+    with serve(media) as running:
+        assert ask(running.base, "/", {"Host": "evil.example"}).status == 200

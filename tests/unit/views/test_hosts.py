@@ -1,0 +1,52 @@
+"""Which values of a Host header are answered, where names are configured."""
+
+import pytest
+
+from service.views.hosts import is_known
+
+NAMES = ("video.example.org", "video.lan")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "video.example.org",
+        "video.example.org:8443",
+        "VIDEO.Example.ORG",
+        "video.example.org.",  # the same name, written as absolute (RFC 3986 §3.2.2)
+        "video.lan",
+        # No name that a stranger could have lead here.
+        "192.0.2.7",
+        "127.0.0.1:8000",
+        "[::1]",
+        "[2001:db8::7]:8000",
+        "[::ffff:192.0.2.7]",
+        "localhost",
+        "localhost:8000",
+        "service",
+        "",
+    ],
+)
+def test_configured_names_addresses_and_names_without_a_dot_are_known(host: str) -> None:
+    assert is_known(host, NAMES)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:8000",
+        "video.example.org.evil.example",
+        "sub.video.example.org",
+        "evil.example.",
+        "127.0.0.1.evil.example",
+        "127.0.0.1.nip.io",
+        "localhost.evil.example",
+        "1.2.3",
+        "1.2.3.4.5",
+        "192.0.2.256",
+        "example.org",
+    ],
+)
+def test_no_other_name_is(host: str) -> None:
+    assert not is_known(host, NAMES)
