@@ -61,8 +61,8 @@ ALLOW = "GET, HEAD, OPTIONS"
 _BUSY_FOR = "5"  # seconds after which one may ask again
 
 # Of what is wrong with a query: a client may get thousands of things wrong in one.
-_MOST_REASONS = 5
-_LONGEST_REASON = 200  # characters
+_MOST_REASONS = 10
+_LONGEST_REASON = 100  # characters, and as many of the parameter's name
 
 # The pages use nothing but this origin's own files. What the edge itself answers carries the same:
 # nginx/snippets/security-headers.conf.
@@ -300,7 +300,7 @@ async def _invalid_query(error: RequestSchemaValidationError) -> Response:
     cause: Any = error.validation_error
     details = cause.errors() if hasattr(cause, "errors") else [{"loc": (), "msg": str(cause)}]
     sentences = [
-        f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}"[:_LONGEST_REASON]
+        f"{'.'.join(map(str, detail['loc']))[:_LONGEST_REASON]}: {detail['msg'][:_LONGEST_REASON]}"
         for detail in details[:_MOST_REASONS]
     ]
     return await problem(400, "; ".join(sentences))
