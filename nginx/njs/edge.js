@@ -56,6 +56,11 @@ const CHUNKS_AT_ONCE = 16;
 const MAX_BLOCKS_LEFT = 64;
 const REQUESTS_A_BLOCK_LEFT = 100;
 
+// The next part of an answer waits for so long until it is known how the one before ended, and one that
+// broke off is known for so long: a slow client takes minutes to get to its end.
+const PART_PATIENCE = 2000;
+const BROKEN_KNOWN = 600000;
+
 function sleep(milliseconds) {
     return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
@@ -109,7 +114,7 @@ function plan(r, revision) {
     if (conditional && headers['If-Range'] !== `"${revision}"`) return null;
     const range = headers['Range'];
     if (range === undefined) {
-        return { location: '@cut', span: '', begin: 0, cutter: cutterOf(r, revision, 0, '') };
+        return { location: '@cut', span: '', begin: 0, first: 0, cutter: cutterOf(r, revision, 0, '') };
     }
     const match = RANGE.exec(range);
     if (match === null) return null;
@@ -121,17 +126,20 @@ function plan(r, revision) {
     if (!open && Number(match[2]) < first) return null;
     const size = Number(r.variables.block_size), begin = Math.floor(first / size) * size;
     if (r.uri.startsWith('/download/')) {
-        return { location: '@cut', span: range, begin, cutter: cutterOf(r, revision, first, match[2]) };
+        const cutter = cutterOf(r, revision, first, match[2]);
+        return { location: '@cut', span: range, begin, first, cutter };
     }
     const end = begin + size - 1;
     const last = open ? end : Math.min(Number(match[2]), end);
     const span = `bytes=${first}-${last}`;
-    if (first === begin && last === end) return { location: '@block', span, begin, block: span };
+    if (first === begin && last === end) return { location: '@block', span, begin, first, block: span };
     // Where nginx itself finds a range to be behind the end, it keeps the headers of what it has found
     // for whatever is answered instead: no such range may get to @piece.
-    if (span !== range || conditional || behind) return { location: '@cut', span, begin, cutter: 'cutter' };
+    if (span !== range || conditional || behind) {
+        return { location: '@cut', span, begin, first, cutter: 'cutter' };
+    }
     // The range as it came needs no cap, and nginx understands it as it is.
-    return { location: '@piece', span, begin, block: `bytes=${begin}-${end}` };
+    return { location: '@piece', span, begin, first, block: `bytes=${begin}-${end}` };
 }
 
 // The inner server that gives a span: the cutter for one block, else the first joiner that has not too
@@ -180,6 +188,7 @@ function send(r, path, revision, pin) {
     // Of several blocks, which would be cut off at the first one that the disk has no room for.
     const long = answer !== null && (answer.cutter || '').startsWith('joiner');
     if (long && (isFull('blocks') || isFull('borrowed'))) answer = null;
+    if (long && v.fills_of && hasLeftTooMuch(v, v.fills_of)) answer = null;
     if (answer !== null) {
         v.target = `${path}?v=${revision}`;
         v.span = answer.span;
@@ -192,10 +201,10 @@ function send(r, path, revision, pin) {
         v.pin = pin ? '1' : '';
         // What is cut asks for its blocks in the inner servers: keepingPart.
         if (answer.block && v.edges) lookFor(v, `/media${v.target}|${answer.block}`);
+        if (long) v.answer_of = `whole ${v.connections_of}`;
         if (v.fills_of) {
-            const left = Math.max(parseInt(revision, 16) - answer.begin, 0); // a layout may be longer
-            const length = Math.min(Number(v.block_size), left);
-            v.fill_charge = `${v.fills_of} ${answer.begin} ${length}`;
+            v.fill_charge = `${v.fills_of} ${answer.begin} ${parseInt(revision, 16)}`;
+            v.first_byte = String(answer.first);
         }
     }
     r.internalRedirect(answer === null ? '@service' : answer.location);
@@ -253,51 +262,87 @@ function contentRangeOfFile(r) {
     return shifted(r.variables.upstream_http_content_range || '', Number(r.variables.base));
 }
 
-// Whether a part of the answer that this request belongs to broke off.
-function answerIsBroken(r) {
-    return ngx.shared.broken.has(r.variables.exchange_id) ? '1' : '';
+// The name under which it is known that a server is sending a part of an answer.
+function partName(v) {
+    return `${v.exchange_id} ${v.server_addr}`;
 }
 
-// Remembers a part that was not sent whole, at its end. Returns an empty string.
+// Whether it is not known that the part before this one has been sent whole. Notes that this one begins.
+function partIsPending(r) {
+    return ngx.shared.parts.add(partName(r.variables), 'under way') ? '' : '1';
+}
+
+// Waits until it is: another worker may be about to note it. If it broke off, or its worker has died,
+// the answer has to end.
+async function waitForPart(r) {
+    const parts = ngx.shared.parts, name = partName(r.variables), started = Date.now();
+    while (parts.get(name) !== 'broken' && Date.now() - started < PART_PATIENCE) {
+        await sleep(20);
+        if (parts.add(name, 'under way')) {
+            r.internalRedirect('@part');
+            return;
+        }
+    }
+    r.return(500);
+}
+
+// Notes how a part ended. Returns an empty string.
 function notePart(r) {
-    const v = r.variables, length = v.sent_http_content_length;
+    const v = r.variables, parts = ngx.shared.parts, length = v.sent_http_content_length;
     const begun = v.status === '200' || v.status === '206';
     if (begun && (v.request_completion !== 'OK' || v.body_bytes_sent !== length)) {
-        ngx.shared.broken.set(v.exchange_id, 'yes');
+        parts.set(partName(v), 'broken', BROKEN_KNOWN);
+    } else {
+        parts.delete(partName(v));
     }
     return '';
 }
 
-// Whom a block is charged to that is brought in for this answer, where it begins, and how many
-// milliseconds it takes until as many bytes are allowed again; null where there is no limit.
-function fillCharge(v, text) {
-    const parts = text.split(' ');
-    if (parts.length !== 3) return null;
-    const interval = 1000 * REQUESTS_A_BLOCK_LEFT / Number(v.client_rate);
-    return {
-        client: parts[0], begin: parts[1], length: Number(parts[2]),
-        perByte: interval / Number(v.block_size), most: MAX_BLOCKS_LEFT * interval,
-    };
+// Milliseconds until so many bytes more may be brought in for an address and not be taken.
+function timeOf(v, bytes) {
+    return bytes / Number(v.block_size) * 1000 * REQUESTS_A_BLOCK_LEFT / Number(v.client_rate);
 }
 
-// Whether a block may be brought in for the viewer of this request; it is then charged. Only the first
-// block of an answer is: an answer of several blocks is sent as fast as its viewer takes it. What is
-// kept of an address is the time at which all that it left would be allowed (GCRA, ITU-T I.371).
+// The time at which all that an address has left would be allowed (GCRA, ITU-T I.371), and whether it
+// has left too much.
+function due(client) {
+    return Math.max(ngx.shared.left.get(client) || 0, Date.now());
+}
+
+function hasLeftTooMuch(v, client) {
+    return due(client) - Date.now() > timeOf(v, MAX_BLOCKS_LEFT * Number(v.block_size));
+}
+
+function takeBack(v, client, bytes) {
+    if (ngx.shared.left.has(client)) ngx.shared.left.incr(client, -timeOf(v, bytes));
+}
+
+// Whether a block may be brought in for the viewer of this request. If so, it is charged to the viewer's
+// address, and the block charged before for the same answer is not any more: it has been sent. An answer
+// that has begun is not ended by this: only its first block can be refused.
 function mayFill(r) {
-    const charge = fillCharge(r.variables, r.headersIn['X-Fill-Charge'] || '');
-    if (charge === null || !r.headersIn['Range'].startsWith(`bytes=${charge.begin}-`)) return true;
-    const now = Date.now(), due = Math.max(ngx.shared.left.get(charge.client) || 0, now);
-    if (due - now > charge.most) return false;
-    ngx.shared.left.set(charge.client, due + charge.length * charge.perByte);
+    const v = r.variables, answers = ngx.shared.charged, id = v.exchange_id;
+    const charge = (r.headersIn['X-Fill-Charge'] || '').split(' '), client = charge[0];
+    const range = RANGE.exec(r.headersIn['Range'] || '');
+    if (!client || range === null) return true;
+    const begin = Number(range[1]), end = Math.min(begin + Number(v.block_size), Number(charge[2]));
+    if (begin === Number(charge[1]) && hasLeftTooMuch(v, client)) return false;
+    const before = answers.get(id);
+    if (before) takeBack(v, client, Number(before.split(' ')[1]) - Number(before.split(' ')[0]));
+    ngx.shared.left.set(client, due(client) + timeOf(v, Math.max(end - begin, 0)));
+    answers.set(id, `${begin} ${end}`);
     return true;
 }
 
-// Takes back, at the end of an answer, what its viewer took of the block. Returns an empty string.
+// Takes back, at the end of an answer, what its viewer took of the last block that was charged. Returns
+// an empty string.
 function noteTaken(r) {
-    const v = r.variables, charge = fillCharge(v, v.fill_charge), left = ngx.shared.left;
-    if (charge !== null && left.has(charge.client)) {
-        left.incr(charge.client, -Math.min(Number(v.body_bytes_sent), charge.length) * charge.perByte);
-    }
+    const v = r.variables, charged = ngx.shared.charged.get(v.request_id);
+    if (!charged) return '';
+    ngx.shared.charged.delete(v.request_id);
+    const block = charged.split(' ').map(Number), first = Number(v.first_byte);
+    const end = Math.min(first + Number(v.body_bytes_sent), block[1]);
+    takeBack(v, v.fills_of, Math.max(end - Math.max(first, block[0]), 0));
     return '';
 }
 
@@ -528,6 +573,6 @@ async function metrics(r) {
 }
 
 export default {
-    answerIsBroken, asAsked, blockRange, contentRangeFromBase, contentRangeOfFile, dispatch, fill, keepingPart, lookAtOthers, metrics, notePart, noteTaken,
-    write,
+    asAsked, blockRange, contentRangeFromBase, contentRangeOfFile, dispatch, fill, keepingPart, lookAtOthers, metrics, notePart,
+    noteTaken, partIsPending, waitForPart, write,
 };

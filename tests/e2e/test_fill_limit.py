@@ -112,6 +112,31 @@ def test_clients_that_leave_do_not_bring_them_all_in(stack: Stack, film: str, ro
                     connection.recv(1)
 
 
+@pytest.mark.parametrize("end", ["{}", ""], ids=["bounded", "open"])
+def test_ranges_across_borders_do_not_bring_them_all_in(stack: Stack, film: str, end: str) -> None:
+    """The first block of each is cached already; the second one is what is brought in."""
+    client, address = next(_addresses), (stack.address("nginx"), 8443)
+    with few_fills(stack, taken=1 / 4):
+        for block in range(1, BLOCKS):
+            border = block * BLOCK
+            with socket.socket() as plain:
+                plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                plain.connect(address)
+                with TRUSTING.wrap_socket(plain, server_hostname="localhost") as connection:
+                    connection.sendall(
+                        f"GET /download/{film} HTTP/1.1\r\nHost: x\r\n"
+                        f"X-Forwarded-For: {client}\r\nConnection: close\r\n"
+                        f"Range: bytes={border - 1}-{end.format(border)}\r\n\r\n".encode()
+                    )
+                    received = b""
+                    while len(received.partition(b"\r\n\r\n")[2]) < 2:
+                        data = connection.recv(4096)
+                        assert data
+                        received += data
+                    body = received.partition(b"\r\n\r\n")[2]
+                    assert body[:2] == DATA[border - 1 : border + 1]
+
+
 def test_whoever_takes_what_is_brought_in_has_no_limit(stack: Stack, film: str) -> None:
     client = next(_addresses)
     for block in range(BLOCKS):
@@ -128,3 +153,13 @@ def test_small_files_count_for_what_they_are(stack: Stack) -> None:
         write(stack.media, name, content(5000, number))
         answer = get(stack, client, f"/media/{name}", "0-9")
         assert (answer.body, answer.headers["X-Cache"]) == (content(10, number), "MISS")
+
+
+def test_a_long_answer_counts_for_what_is_left_of_it_alone(stack: Stack, film: str) -> None:
+    client = next(_addresses)
+    headers = {"X-Forwarded-For": client}
+    for _ in range(2):  # together more blocks than may be left
+        name = f"long-{next(_names)}.mp4"
+        write(stack.media, name, DATA)
+        assert ask(stack.base, f"/download/{name}", headers).body == DATA
+    assert get(stack, client, f"/media/{film}", "0-9").headers["X-Cache"] == "MISS"

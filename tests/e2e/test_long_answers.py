@@ -1,6 +1,8 @@
 """What one answer costs the edge grows neither with its length nor with how slow its client is."""
 
+import hashlib
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -181,3 +183,33 @@ def test_an_answer_whose_run_breaks_off_ends_there(
     received = output.read_bytes()
     assert received == old[: len(received)]
     assert len(received) <= gap.start * BLOCK
+
+
+KILL_A_WORKER = """
+    for process in /proc/[0-9]*; do
+        [ "$(cat $process/comm 2>/dev/null)" = nginx ] || continue
+        [ ${process#/proc/} = $(cat /run/nginx/nginx.pid) ] && continue
+        kill -KILL ${process#/proc/} && exit
+    done"""
+
+
+def test_when_a_worker_dies_no_answer_holds_bytes_of_another_place(
+    stack: Stack, curl: Curl
+) -> None:
+    """Answers that the dead worker had a part in end early: none of them goes on behind the gap."""
+    ask(stack.base, "/download/runs.mp4")
+    script = f"""
+        for client in $(seq 40); do
+            curl --silent --insecure --limit-rate 3M --max-time 20 --output worker-$client \\
+                {curl.base}/download/runs.mp4 &
+        done; wait; cat worker-* | wc -c; for file in worker-*; do
+            size=$(stat -c %s $file); echo $size $(sha256sum <$file | cut -c1-64)
+        done; rm worker-*"""
+    with ThreadPoolExecutor(1) as threads:
+        crowd = threads.submit(curl.shell, script)
+        time.sleep(6)
+        stack.run("nginx", "sh", "-c", KILL_A_WORKER)
+        total, *told = crowd.result().splitlines()
+    assert int(total)
+    for size, digest in (line.split() for line in told):
+        assert digest == hashlib.sha256(DATA[: int(size)]).hexdigest()
