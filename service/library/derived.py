@@ -272,7 +272,12 @@ class DerivedFolder(Bounded):
 
     def _open(self, kind: str, name: str) -> io.FileIO:
         """Open for reading. Replicas share the folder: no link is followed, no FIFO waited for."""
-        return io.FileIO(os.open(self._file(kind, name), READ))
+        descriptor = os.open(self._file(kind, name), READ)
+        try:
+            return io.FileIO(descriptor)
+        except BaseException:  # a folder: who raises does not close what it was given
+            os.close(descriptor)
+            raise
 
     def _file(self, kind: str, name: str) -> Path:
         return self._folder / kind / name[:2] / name

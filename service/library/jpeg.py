@@ -10,9 +10,13 @@ from io import BytesIO
 
 from service.library.blobs import MemoryBlob, OpenBlob, Opened
 from service.library.derived import Derived, name_of
+from service.library.recent import Recent
 
 _KIND = "jpeg"
 _QUALITY = 85  # above 80 nobody sees a difference in a preview's size
+
+# Bytes of pictures that could not be kept, some 20: else each request would make its own anew.
+_MAX_UNKEPT = 4 << 20
 
 
 class Jpegs:
@@ -21,6 +25,7 @@ class Jpegs:
     def __init__(self, derived: Derived) -> None:
         self._derived = derived
         self._turn = asyncio.Lock()
+        self._unkept: Recent[str, MemoryBlob] = Recent(_MAX_UNKEPT)
         self._threads = ThreadPoolExecutor(2, "jpeg")
 
     async def open(
@@ -45,6 +50,8 @@ class Jpegs:
         return await asyncio.wrap_future(self._threads.submit(work, *given))
 
     def _find(self, key: str) -> OpenBlob | None:
+        if (unkept := self._unkept.get(key)) is not None:
+            return unkept
         with suppress(OSError):
             return self._derived.open(_KIND, key, 0)
         return None
@@ -53,7 +60,9 @@ class Jpegs:
         data = _jpeg(picture)
         if self._derived.save(_KIND, key, b"null", [data]) and (kept := self._find(key)):
             return kept
-        return MemoryBlob(data)
+        unkept = MemoryBlob(data)
+        self._unkept.put(key, unkept, len(data))
+        return unkept
 
 
 def _jpeg(picture: bytes) -> bytes:

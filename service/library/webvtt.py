@@ -124,7 +124,9 @@ def shortened(text: str, most: int) -> tuple[str, str | None]:
         raise CaptionsError("What stands before its first cue is too long.")
     # The first cue that is left out begins with its identifier, if it has one, and its times.
     lines = data[end + 1 :].split(b"\n", 2)[:2]
-    start = next(told[0] for line in lines if (told := timing(line.decode())))
+    start = next((told[0] for line in lines if (told := timing(line.decode()))), None)
+    if start is None:  # the arrow that was found is none of a cue's
+        raise CaptionsError("What stands before its first cue is too long.")
     return kept, _timestamp(start).partition(".")[0]
 
 
@@ -164,7 +166,8 @@ def rewritten(text: str) -> str:
             cues.append(cue)
             require_few(len(cues))
         elif not cues and block[0].rstrip() in {"STYLE", "REGION"}:  # §4.1: before the cues
-            head.append("\n".join(block))
+            if not any("-->" in line for line in block):  # §4.1: it holds none
+                head.append("\n".join(block))
     return written(cues, head)
 
 

@@ -3,8 +3,9 @@ Law: no I/O. What is remembered of an index is where its tables are, and no byte
 
 import sys
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from service.protocol.ranges import Span
@@ -46,22 +47,29 @@ class Rewriting:
     """In their order."""
     headers: tuple[Header, ...]
     """In their order; none of them lies in a table."""
+    segments: "tuple[Segment, ...]" = field(init=False, repr=False, compare=False)
+    """The entries of the tables, and what is between them, in order. They are kept, and searched by
+    bisection, because a request may ask for 200 short spans."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "segments", tuple(self._segments()))
 
     @property
     def weight(self) -> int:
         """The bytes of memory that it takes, about."""
-        return 300 + 250 * (len(self.tables) + len(self.headers))
+        return 300 + 250 * (len(self.tables) + len(self.headers) + len(self.segments))
 
     def source(self, span: Span) -> Span:
         """Give the bytes of the file of which `Rewriter` makes a span of the rewritten index."""
-        segments = [part for part in self.segments() if part.new_start < span.end]
-        first = next(part for part in segments if part.new_end > span.start)
-        start = first.old_position(span.start)
-        end = segments[-1].old_position(span.end, up=True)
-        return Span(self.old.start + start, end - start)
+        start = self.segments[self.segment_at(span.start)].old_position(span.start)
+        last = self.segments[self.segment_at(span.end - 1)]
+        return Span(self.old.start + start, last.old_position(span.end, up=True) - start)
 
-    def segments(self) -> Iterator["Segment"]:
-        """Part the index into the entries of its tables, and what is between them."""
+    def segment_at(self, position: int) -> int:
+        """Return the number of the segment that holds a position of the rewritten index."""
+        return bisect_right(self.segments, position, key=_new_start) - 1
+
+    def _segments(self) -> Iterator["Segment"]:
         position = new_position = 0
         for table in (*self.tables, None):
             end = self.old.length if table is None else table.start
@@ -104,28 +112,34 @@ class Segment(NamedTuple):
         return self.new_start + within // self.table.width * self.table.new_width
 
 
+def _new_start(segment: Segment) -> int:
+    return segment.new_start
+
+
+def _header_end(header: Header) -> int:
+    return header.start + header.width
+
+
 class Rewriter:
     """Makes a span of the rewritten index of the bytes of `Rewriting.source`, in their order."""
 
     def __init__(self, rewriting: Rewriting, span: Span) -> None:
         self._rewriting = rewriting
-        self._segments = [part for part in rewriting.segments() if part.new_end > span.start]
-        first = self._segments[0]
+        self._number = rewriting.segment_at(span.start)
+        first = rewriting.segments[self._number]
         self._position = first.old_position(span.start)
         self._skip = span.start - first.new_position(self._position)
         self._left = span.length
         self._pending = b""
-        self._headers = [
-            header for header in rewriting.headers if header.start + header.width > self._position
-        ]
-        self._headers.reverse()  # so that the next one is the last
+        self._header = bisect_right(rewriting.headers, self._position, key=_header_end)
 
     def feed(self, data: bytes) -> bytes:
         """Give what comes of the next bytes. Raises ValueError where they are another index's."""
         data, position = self._pending + data, 0
         made = []
-        while self._segments and position < len(data):
-            segment = self._segments[0]
+        segments = self._rewriting.segments
+        while self._number < len(segments) and position < len(data):
+            segment = segments[self._number]
             length = min(len(data) - position, segment.end - self._position)
             if segment.table is not None:
                 length -= length % segment.table.width
@@ -137,7 +151,7 @@ class Rewriter:
             position += length
             self._position += length
             if self._position == segment.end:
-                del self._segments[0]
+                self._number += 1
         self._pending = data[position:]
         new = b"".join(made)
         skipped = min(self._skip, len(new))
@@ -149,11 +163,12 @@ class Rewriter:
     def _with_headers(self, data: bytes) -> bytes:
         """Give bytes that lie between tables with what boxes' headers say anew."""
         start, end = self._position, self._position + len(data)
-        if not self._headers or self._headers[-1].start >= end:
+        headers = self._rewriting.headers
+        if self._header == len(headers) or headers[self._header].start >= end:
             return data
         patched = bytearray(data)
-        while self._headers and self._headers[-1].start < end:
-            header = self._headers[-1]
+        while self._header < len(headers) and headers[self._header].start < end:
+            header = headers[self._header]
             first, last = max(header.start, start), min(header.start + header.width, end)
             value = header.value.to_bytes(header.width, "big")
             patched[first - start : last - start] = value[
@@ -161,7 +176,7 @@ class Rewriter:
             ]
             if header.start + header.width > end:
                 break  # cut in two: the rest comes with the next bytes
-            self._headers.pop()
+            self._header += 1
         return bytes(patched)
 
     def _moved(self, data: bytes, table: Table) -> bytes:

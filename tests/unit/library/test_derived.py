@@ -111,8 +111,10 @@ def test_what_has_taken_the_place_of_what_was_kept_is_none_and_holds_up_nobody(
             os.mkfifo(file)
         case "folder":
             file.mkdir()
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
     assert derived.load(KIND, NAME) is None
     assert derived.blob(KIND, NAME, 0) is None
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
     derived.sweep([(KIND, NAME)])
     assert elsewhere.exists()
     if place != "folder":

@@ -70,5 +70,6 @@ async def test_where_none_can_be_kept_it_is_made_and_given(tmp_path: Path, made:
     (tmp_path / "derived").write_bytes(b"")
     jpegs = Jpegs(DerivedFolder(tmp_path / "derived", 1 << 30))
     with capture_logs():
-        assert await shown(await jpegs.open("a", picture("red"))) == ("JPEG", "red")
+        for _ in range(2):
+            assert await shown(await jpegs.open("a", picture("red"))) == ("JPEG", "red")
     assert len(made) == 1

@@ -215,3 +215,14 @@ def test_a_track_may_take_every_byte_that_it_has() -> None:
     assert shortened(whole, length) == (first, "00:01:02")
     with pytest.raises(CaptionsError, match="too long"):
         shortened(whole, length - 1)
+
+
+def test_an_arrow_in_a_style_is_no_cue() -> None:
+    """WebVTT §4.1: a style block holds none. Here the style sheets are longer than a track."""
+    styles = "STYLE\na --> b\n\n" + ("STYLE\n" + "::cue{color:red}\n" * 100 + "\n") * 20
+    text = rewritten(f"WEBVTT\n\n{styles}00:01.000 --> 00:02.000\nhi\n")
+    assert text.count("-->") == 1
+    with pytest.raises(CaptionsError, match="too long"):
+        shortened(text, 10_000)
+    with pytest.raises(CaptionsError, match="too long"):
+        shortened(f"WEBVTT\n\n{styles}", 10_000)
