@@ -190,11 +190,14 @@ def create_app(settings: Settings) -> Quart:
     for rule, name, view in routes:
         app.add_url_rule(rule, name, view, methods=["GET"], provide_automatic_options=False)
 
-    app.before_request(Origins(settings.trusted_proxies).note)
+    origins = Origins(settings.trusted_proxies)
+    app.before_request(origins.note)
     _handle_everything(app, listed=settings.search_engines == "on")
     behind: Any = app.asgi_app
     media_server = Media(behind, doors, viewers, metrics, settings.max_partial_size)
-    answering = KnownHosts(media_server, settings.hosts) if settings.hosts else media_server
+    answering = (
+        KnownHosts(media_server, settings.hosts, origins) if settings.hosts else media_server
+    )
     exchanges = Exchanges(answering, metrics)
     app.extensions["reelay"] = Services(ops, exchanges)
     app.asgi_app = exchanges  # type: ignore[method-assign, assignment]

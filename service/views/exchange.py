@@ -137,10 +137,10 @@ class Exchanges:
             return self._app
         status, reason = refused
 
-        async def refuse(_scope: Any, _receive: Receive, send: Send) -> None:
-            await _refuse(send, status, reason)
+        async def refusing(_scope: Any, _receive: Receive, send: Send) -> None:
+            await refuse(send, status, reason)
 
-        return refuse
+        return refusing
 
     def _count(self, change: int) -> None:
         self._in_progress += change
@@ -244,10 +244,10 @@ def _forget_frames(error: BaseException | None) -> None:
 
 async def _refuse_two_ends(_scope: Any, _receive: Receive, send: Send) -> None:
     """Answer 400, and close: RFC 9112 §6.3."""
-    await _refuse(send, 400, _TWO_ENDS, (b"connection", b"close"))
+    await refuse(send, 400, _TWO_ENDS, (b"connection", b"close"))
 
 
-async def _refuse(send: Send, status: int, detail: str, *more: tuple[bytes, bytes]) -> None:
+async def refuse(send: Send, status: int, detail: str, *more: tuple[bytes, bytes]) -> None:
     """Send an error as views/problems.py does (RFC 9457), without the framework."""
     problem = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     body = json.dumps(problem, separators=(",", ":")).encode()

@@ -8,12 +8,13 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
-from service.views.exchange import ASGIApp, Receive, Send
+from service.views.exchange import ASGIApp, Receive, Send, refuse
+from service.views.origins import Origins
 
 # Probes of platforms, whatever they have in Host. They tell nobody anything.
 _PROBES = frozenset({"/healthz", "/readyz"})
 
-_MISDIRECTED = b"This host is not answered for here: REELAY_HOSTS.\n"
+_MISDIRECTED = "This server does not answer for this host name."
 
 
 def is_known(host: str, names: Sequence[str]) -> bool:
@@ -35,25 +36,18 @@ def is_known(host: str, names: Sequence[str]) -> bool:
 
 
 class KnownHosts:
-    """The ASGI application behind a check of the Host header."""
+    """The ASGI application behind a check of the host that was asked for."""
 
-    def __init__(self, app: ASGIApp, names: Sequence[str]) -> None:
+    def __init__(self, app: ASGIApp, names: Sequence[str], origins: Origins) -> None:
         self._app = app
         self._names = names
+        self._origins = origins
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in _PROBES or self._knows(scope):
-            await self._app(scope, receive, send)
-            return
-        headers = [
-            (b"content-type", b"text/plain"),
-            (b"content-length", str(len(_MISDIRECTED)).encode()),
-            (b"cache-control", b"no-store"),
-        ]
-        # RFC 9110 §15.5.20: the server does not answer for this origin.
-        await send({"type": "http.response.start", "status": 421, "headers": headers})
-        await send({"type": "http.response.body", "body": _MISDIRECTED, "more_body": False})
-
-    def _knows(self, scope: Any) -> bool:
-        hosts = [value for name, value in scope["headers"] if name == b"host"]
-        return all(is_known(host.decode("latin-1"), self._names) for host in hosts)
+        if scope["type"] == "http" and scope["path"] not in _PROBES:
+            host = self._origins.host_of(scope)
+            if host and not is_known(host, self._names):
+                # RFC 9110 §15.5.20: the server does not answer for this origin.
+                await refuse(send, 421, _MISDIRECTED)
+                return
+        await self._app(scope, receive, send)

@@ -13,8 +13,10 @@ from werkzeug.routing import Rule
 from service.views.documents import Document
 from service.views.problems import Problem
 
-# What may go wrong with each. There is no 405: whoever may GET is not answered with it.
-_ERRORS = {"api_videos": (400, 404, 412, 414), "api_video": (404, 412, 414)}
+# What may go wrong: a request that is wrong or too large, a host that is not answered for, and too
+# much under way. There is no 405: whoever may GET is not answered with it.
+_ERRORS_OF_ALL = (400, 404, 412, 414, 421, 431, 503)
+_ERRORS = {"api_videos": _ERRORS_OF_ALL, "api_video": _ERRORS_OF_ALL}
 
 _ENTITY_TAG = {
     "ETag": {

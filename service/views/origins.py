@@ -4,6 +4,7 @@ of others the connection and the Host header count."""
 import ipaddress
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from quart import g, request
 
@@ -23,13 +24,19 @@ class Origins:
         """Keep the origin of the request that is being answered: `https://example.org`, or nothing
         where there is no host that could be one.
         """
-        host, scheme = request.headers.get("Host", ""), request.scheme
+        host, scheme = self.host_of(request.scope), request.scheme
         if self._believes(request.scope.get("client")):
-            said = _last("X-Forwarded-Proto")
+            said = _last(request.scope, b"x-forwarded-proto")
             scheme = said if said in ("http", "https") else scheme
-            said = _last("X-Forwarded-Host")
-            host = said if _can_be_linked(said) else host
         g.origin = f"{scheme}://{host}" if _can_be_linked(host) else ""
+
+    def host_of(self, scope: Any) -> str:
+        """Return the host, with its port, that the client asked: empty where it named none."""
+        if self._believes(scope.get("client")):
+            said = _last(scope, b"x-forwarded-host")
+            if _can_be_linked(said):
+                return said
+        return (_values(scope, b"host") or [""])[-1]
 
     def _believes(self, client: tuple[str, int] | None) -> bool:
         if not self._trusted or client is None:
@@ -47,6 +54,10 @@ def _can_be_linked(host: str) -> bool:
     return _HOST.fullmatch(host) is not None and is_host(host)
 
 
-def _last(name: str) -> str:
+def _values(scope: Any, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for field, value in scope["headers"] if field.lower() == name]
+
+
+def _last(scope: Any, name: bytes) -> str:
     """Give the word of the proxy that asked: those before it are of whoever asked that one."""
-    return ",".join(request.headers.getlist(name)).rpartition(",")[2].strip()
+    return ",".join(_values(scope, name)).rpartition(",")[2].strip()

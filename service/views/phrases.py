@@ -3,10 +3,7 @@
 from datetime import UTC, datetime
 
 from service.library.video import Video
-
-# Seconds since the epoch. A file system may know dates before the year 1 and after 9999.
-_FIRST_MOMENT = datetime.min.replace(tzinfo=UTC).timestamp()
-_LAST_MOMENT = datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp()
+from service.protocol.conditions import EARLIEST, LATEST
 
 
 def summary(video: Video) -> str:
@@ -21,7 +18,7 @@ def summary(video: Video) -> str:
 
 def moment_of(seconds: float) -> datetime:
     """Return the moment of a time stamp, in seconds since the epoch; or the nearest there is."""
-    return datetime.fromtimestamp(min(max(seconds, _FIRST_MOMENT), _LAST_MOMENT), UTC)
+    return datetime.fromtimestamp(min(max(seconds, EARLIEST), LATEST), UTC)
 
 
 def duration(seconds: float) -> str:

@@ -27,6 +27,7 @@ def test_a_strangers_name_is_misdirected(server: Server, target: str) -> None:
         answer = ask(server.base, target, {"Host": host})
         assert answer.status == 421
         assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["Content-Type"] == "application/problem+json"
     status = {"/nothing": 404, "/_revision?path=/media/film.mp4": 204}.get(target, 200)
     for host in ("video.example.org", f"video.lan:{port}", f"127.0.0.1:{port}", "localhost"):
         assert ask(server.base, target, {"Host": host}).status == status
@@ -47,6 +48,28 @@ def test_in_http_2_it_is_the_authority_that_counts(server: Server) -> None:
             client.wait(response)
             statuses[authority] = response.status
     assert statuses == {b"evil.example": 421, b"video.example.org": 200}
+
+
+def test_of_a_trusted_proxy_the_host_counts_that_it_was_asked_for(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """A proxy may ask by another name than its client did."""
+    media = tmp_path_factory.mktemp("proxied") / "media"
+    media.mkdir()
+    inner = "reelay.internal.example:8000"
+    with serve(media, HOSTS="video.example.org", TRUSTED_PROXIES="127.0.0.1") as running:
+        for host, forwarded, status in (
+            (inner, "video.example.org", 200),
+            (inner, "evil.example, video.example.org", 200),  # the last word is the proxy's own
+            (inner, "evil.example", 421),
+            ("service:8000", "evil.example", 421),
+            (inner, "", 421),
+        ):
+            said = {"Host": host} | ({"X-Forwarded-Host": forwarded} if forwarded else {})
+            assert ask(running.base, "/", said).status == status
+    with serve(media, HOSTS="video.example.org") as running:  # which believes nobody
+        said = {"Host": "evil.example", "X-Forwarded-Host": "video.example.org"}
+        assert ask(running.base, "/", said).status == 421
 
 
 def test_where_none_is_configured_any_is_answered(tmp_path_factory: pytest.TempPathFactory) -> None:

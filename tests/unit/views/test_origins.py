@@ -14,9 +14,10 @@ async def absolute(host: str | None, client: tuple[str, int] | None = PROXY, **h
     app = Quart("service")
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     async with app.test_request_context("/", headers=named, scheme="http") as context:
-        context.request.headers.pop("Host", None)
         if host is not None:
-            context.request.headers["Host"] = host
+            named["Host"] = host
+        fields = [(k.lower().encode(), v.encode("latin-1")) for k, v in named.items()]
+        context.request.scope["headers"] = fields
         context.request.scope["client"] = client
         await Origins(TRUSTED).note()
         return links.absolute("/watch/film%201.mp4")
