@@ -255,10 +255,13 @@ def test_conditions_of_what_is_derived_are_looked_at_in_the_rfcs_order(server: S
         dates = [formatdate(modified + days * 86400, usegmt=True) for days in (0, -1, 1)]
         for case in condition_cases(whole.headers["ETag"], *dates):
             answer = ask(server.base, url, {"Range": "bytes=0-9", **case.headers})
-            assert answer.status == case.status, (name, case.name)
-            if case.status in {200, 206, 304}:
+            # The date is the video's, which others made of it have, too: it is no strong validator
+            # (RFC 9110 §8.8.2.2), and an If-Range by date is never fulfilled (§13.1.5).
+            status = 200 if case.headers.get("If-Range") in dates else case.status
+            assert answer.status == status, (name, case.name)
+            if status in {200, 206, 304}:
                 assert answer.headers["ETag"] == whole.headers["ETag"]
-                expected = {206: whole.body[:10], 200: whole.body, 304: b""}[case.status]
+                expected = {206: whole.body[:10], 200: whole.body, 304: b""}[status]
                 assert answer.body == expected, (name, case.name)
         other = f"{url.partition('?')[0]}?v={'0' * 32}"
         assert ask(server.base, other).status == 410
