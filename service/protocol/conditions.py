@@ -1,6 +1,7 @@
 """Preconditions (RFC 9110 §13): entity tags, dates, and the order they are looked at.
 Law: header text and the current validators in, a verdict out. Nothing here raises."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,19 @@ _MAX_DATE_LENGTH = 64  # characters; the longest form, RFC 850's, has 33
 EARLIEST, LATEST = -62_135_596_800, 253_402_300_799
 """The first and the last second of the years 1 to 9999, which are those that an HTTP-date and
 `datetime` can tell, in seconds since 1970. File systems have times outside of them."""
+
+
+def nearest_date(seconds: float) -> float:
+    """Return a time stamp, or the nearest one that a date can tell, in seconds since 1970."""
+    return min(max(seconds, EARLIEST), LATEST)
+
+
+def last_modified_of(modified: float, now: float) -> int:
+    """Return the whole second for Last-Modified, from two time stamps in seconds since 1970.
+
+    It is rounded down, and never later than the message itself (RFC 9110 §8.8.2.1).
+    """
+    return math.floor(min(modified, now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +97,7 @@ def range_applies(headers: Mapping[str, str], current: Validators) -> bool:
 @lru_cache(1024)
 def http_date(seconds: int) -> str:
     """Write seconds since the epoch as an IMF-fixdate (RFC 9110 §5.6.7); the nearest one."""
-    return formatdate(min(max(seconds, EARLIEST), LATEST), usegmt=True)
+    return formatdate(nearest_date(seconds), usegmt=True)
 
 
 def _matches(header: str, revision: str, *, weak: bool) -> bool:

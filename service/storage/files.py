@@ -10,7 +10,7 @@ from concurrent.futures import Executor, Future
 from contextlib import suppress
 
 from service.errors import ChangedError, NotFoundError, StorageError
-from service.protocol.conditions import EARLIEST, LATEST, Validators
+from service.protocol.conditions import Validators, last_modified_of, nearest_date
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
 from service.protocol.revisions import file_revision
@@ -33,7 +33,7 @@ def revision(status: os.stat_result) -> str:
 
 def modified(status: os.stat_result) -> float:
     """Return when a file was last modified, or the nearest date: in seconds since 1970."""
-    return min(max(status.st_mtime, EARLIEST), LATEST)
+    return nearest_date(status.st_mtime)
 
 
 def _is_settled(status: os.stat_result, now: float) -> bool:
@@ -93,8 +93,8 @@ class LocalSource:
         now = time.time()
         validators = Validators(
             revision=revision(status),
-            # RFC 9110 §8.8.2.1: never later than the message itself.
-            last_modified=min(status.st_mtime_ns // 1_000_000_000, int(now)),
+            # By the nanosecond: `st_mtime` may be rounded up to the next second.
+            last_modified=last_modified_of(status.st_mtime_ns // 1_000_000_000, now),
             settled=_is_settled(status, now),
             dated=now - status.st_mtime >= SETTLED_AFTER,
         )

@@ -2,7 +2,6 @@
 Law: a version is named by its entity tag, and every byte is of the version that was opened."""
 
 import asyncio
-import math
 import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Iterator
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from service.errors import ChangedError, NotFoundError
 from service.metrics import Metrics
-from service.protocol.conditions import Validators
+from service.protocol.conditions import Validators, last_modified_of
 from service.protocol.media_types import is_companion, media_type
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
@@ -47,8 +46,7 @@ class ObjectSource:
         now = time.time()
         validators = Validators(
             revision=version.revision,
-            # RFC 9110 §8.8.2.1: never later than the message itself.
-            last_modified=min(math.floor(version.modified), int(now)),
+            last_modified=last_modified_of(version.modified, now),
             # The revision holds the store's strong entity tag, which tells all versions apart,
             # whatever the store's clock says; the date only those of different seconds.
             settled=True,

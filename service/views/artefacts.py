@@ -1,7 +1,6 @@
 """What is derived from videos: posters, storyboards, captions. What is not there yet is made next,
 and meanwhile not found."""
 
-import math
 import re
 import time
 
@@ -13,7 +12,7 @@ from service.library.deriver import Deriver
 from service.library.facts import Kind, State, StoryboardFacts, Subject
 from service.library.jpeg import Jpegs
 from service.library.stills import webvtt
-from service.protocol.conditions import Validators
+from service.protocol.conditions import Validators, last_modified_of
 from service.protocol.plan import Representation
 from service.views import links, opened
 from service.views.in_memory import answer
@@ -118,9 +117,8 @@ def _told(
     version, pin = subject.name(kind) or "", request.args.get("v")
     # To the client the tags of parts differ; all are pinned by the one name that they share.
     revision = version + part
-    # The date is the video's, which others made of it have, too; it is never later than the
-    # message (RFC 9110 §8.8.2.1).
-    date = min(math.floor(subject.video.modified), int(time.time()))
+    # The date is the video's, which others made of it have, too.
+    date = last_modified_of(subject.video.modified, time.time())
     validators = Validators(revision, date, settled=True, dated=False)
     representation = Representation(length, content_type, validators)
     return representation, revision if pin == version else pin

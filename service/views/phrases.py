@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from service.library.video import Video
-from service.protocol.conditions import EARLIEST, LATEST
+from service.protocol.conditions import nearest_date
 
 
 def summary(video: Video) -> str:
@@ -18,7 +18,7 @@ def summary(video: Video) -> str:
 
 def moment_of(seconds: float) -> datetime:
     """Return the moment of a time stamp, in seconds since the epoch; or the nearest there is."""
-    return datetime.fromtimestamp(min(max(seconds, EARLIEST), LATEST), UTC)
+    return datetime.fromtimestamp(nearest_date(seconds), UTC)
 
 
 def duration(seconds: float) -> str:

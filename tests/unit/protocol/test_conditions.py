@@ -12,6 +12,8 @@ from service.protocol.conditions import (
     Verdict,
     evaluate,
     http_date,
+    last_modified_of,
+    nearest_date,
     range_applies,
 )
 
@@ -78,6 +80,40 @@ def test_every_time_stamp_can_be_written(seconds: int) -> None:
     assert re.fullmatch(
         r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT", http_date(seconds)
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nearest"),
+    [
+        # The first second of year 1 and the last of year 9999; beyond them, the nearest of both.
+        (-62_135_596_801, -62_135_596_800),
+        (-62_135_596_800, -62_135_596_800),
+        (-0.5, -0.5),
+        (EXAMPLE, EXAMPLE),
+        (253_402_300_799, 253_402_300_799),
+        (253_402_300_799.5, 253_402_300_799),
+        (float("inf"), 253_402_300_799),
+    ],
+)
+def test_a_date_is_one_of_the_years_with_four_digits(seconds: float, nearest: float) -> None:
+    assert nearest_date(seconds) == nearest
+
+
+@pytest.mark.parametrize(
+    ("modified", "now", "told"),
+    [
+        (EXAMPLE, EXAMPLE + 0.5, EXAMPLE),
+        (EXAMPLE + 0.9, EXAMPLE + 5, EXAMPLE),  # rounded down
+        (-0.5, EXAMPLE, -1),  # before 1970 as well
+        (EXAMPLE, EXAMPLE, EXAMPLE),
+        (EXAMPLE + 0.9, EXAMPLE + 0.5, EXAMPLE),
+        (EXAMPLE + 1, EXAMPLE + 0.9, EXAMPLE),
+        (EXAMPLE + DAY, EXAMPLE + 0.9, EXAMPLE),
+    ],
+)
+def test_no_modification_is_later_than_the_message(modified: float, now: float, told: int) -> None:
+    """RFC 9110 §8.8.2.1."""
+    assert last_modified_of(modified, now) == told
 
 
 def test_a_list_of_tags_is_read_as_far_as_its_bounds() -> None:
