@@ -13,10 +13,11 @@ from werkzeug.routing import Rule
 from service.views.documents import Document
 from service.views.problems import Problem
 
-# What may go wrong: a request that is wrong or too large, a host that is not answered for, and too
-# much under way. There is no 405: whoever may GET is not answered with it.
-_ERRORS_OF_ALL = (400, 404, 412, 414, 421, 431, 503)
-_ERRORS = {"api_videos": _ERRORS_OF_ALL, "api_video": _ERRORS_OF_ALL}
+_ROUTES = frozenset({"api_videos", "api_video"})
+
+# What may go wrong with any of them: a request that is wrong or too large, a host that is not
+# answered for, and too many long answers under way. There is no 405, as each of them takes GET.
+_ERRORS = (400, 404, 412, 414, 421, 431, 503)
 
 _ENTITY_TAG = {
     "ETag": {
@@ -56,7 +57,7 @@ class JSONRoutes(OpenAPIProvider):
 
     def generate_rules(self) -> Iterable[Rule]:
         """Leave the pages out."""
-        return [rule for rule in super().generate_rules() if rule.endpoint in _ERRORS]
+        return [rule for rule in super().generate_rules() if rule.endpoint in _ROUTES]
 
     def build_paths(self, rule: Rule) -> tuple[dict[str, Any], dict[str, Any]]:
         """Add what no view says of itself."""
@@ -71,7 +72,7 @@ class JSONRoutes(OpenAPIProvider):
                     "description": "The client has the answer",
                     "headers": _ENTITY_TAG,
                 }
-                answers |= {status: _error(status) for status in _ERRORS[rule.endpoint]}
+                answers |= {status: _error(status) for status in _ERRORS}
         return paths, components
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import h2c
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -29,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     media: Path = tmp_path_factory.mktemp("library") / "media"
     write(media, "sample.mp4", (ROOT / "media/sample.mp4").read_bytes())
     write(media, "series/s1/The.Pilot.mp4", b"no video")
-    with serve(media) as one:
+    with serve(media, HOSTS="video.example.org") as one:
 
         def probed() -> Any:
             videos = json.loads(ask(one.base, "/api/videos").body)["videos"]
@@ -56,6 +57,34 @@ def test_the_json_interface_and_nothing_else_is_described(description: Any) -> N
         "/api/videos": {"200", "304", "400", "404", "412", "414", "421", "431", "503"},
         "/api/videos/{path}": {"200", "304", "400", "404", "412", "414", "421", "431", "503"},
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [("/api/videos", "/api/videos"), ("/api/videos/{path}", "/api/videos/sample.mp4")],
+)
+def test_what_any_operation_may_refuse_is_described(
+    server: Server, description: Any, path: str, target: str
+) -> None:
+    """In HTTP/2, as the parser of HTTP/1.1 itself refuses some of these."""
+    host = (b":authority", b"video.example.org")
+    requests = {
+        400: (target + "?" + "&a=b" * 100, [host]),
+        412: (target, [host, (b"if-match", b'"other"')]),
+        414: (target + "?" + "x" * 24 * 1024, [host]),
+        421: (target, [(b":authority", b"evil.example")]),
+        431: (target, [host, *((f"a{number}".encode(), b"b") for number in range(200))]),
+    }
+    described = description["paths"][path]["get"]["responses"]
+    with h2c.Client(server.base) as client:
+        for status, (asked, fields) in requests.items():
+            names = [(b":method", b"GET"), (b":scheme", b"http"), (b":path", asked.encode())]
+            response = client.send([*names, *fields])
+            client.wait(response)
+            assert response.status == status
+            (content_type,) = response.headers["content-type"]
+            assert content_type in described[str(status)]["content"]
+            assert json.loads(response.body)["status"] == status
 
 
 @pytest.mark.parametrize(
