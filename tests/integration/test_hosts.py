@@ -1,5 +1,6 @@
 """The service under the names of REELAY_HOSTS, and under any where there are none."""
 
+import json
 from collections.abc import Iterator
 
 import h2c
@@ -27,7 +28,14 @@ def test_a_strangers_name_is_misdirected(server: Server, target: str) -> None:
         answer = ask(server.base, target, {"Host": host})
         assert answer.status == 421
         assert answer.headers["Cache-Control"] == "no-store"
+        # As every other error (RFC 9457), and without a word of how the server is configured.
         assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert json.loads(answer.body) == {
+            "title": "Misdirected Request",
+            "status": 421,
+            "detail": "This server does not answer for this host name.",
+        }
     status = {"/nothing": 404, "/_revision?path=/media/film.mp4": 204}.get(target, 200)
     for host in ("video.example.org", f"video.lan:{port}", f"127.0.0.1:{port}", "localhost"):
         assert ask(server.base, target, {"Host": host}).status == status
