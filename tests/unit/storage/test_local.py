@@ -267,14 +267,15 @@ async def test_closing_while_a_thread_reads_leaves_it_its_descriptor(
     storage: LocalStorage, media: Path, slow_reads: Gate
 ) -> None:
     source = await storage.open("film.mp4")
-    (descriptor,) = [number for number, name in descriptors().items() if name.endswith("film.mp4")]
+    film = str(media / "film.mp4")
+    (descriptor,) = [number for number, name in descriptors().items() if name == film]
     reading = asyncio.create_task(read(source, Span(0, 10)))
     await until(slow_reads.reached.is_set)
     reading.cancel()
     await asyncio.wait([reading])
     source.close()
     # Were it closed, the next file opened would have its number, and the thread would read that.
-    assert descriptors()[descriptor] == str(media / "film.mp4")
+    assert descriptors()[descriptor] == film
     slow_reads.opened.set()
     await until(lambda: not open_below(media))
 
