@@ -573,6 +573,6 @@ async function metrics(r) {
 }
 
 export default {
-    asAsked, blockRange, contentRangeFromBase, contentRangeOfFile, dispatch, fill, keepingPart, lookAtOthers, metrics, notePart,
-    noteTaken, partIsPending, waitForPart, write,
+    asAsked, blockRange, contentRangeFromBase, contentRangeOfFile, dispatch, fill, keepingPart,
+    lookAtOthers, metrics, notePart, noteTaken, partIsPending, waitForPart, write,
 };
