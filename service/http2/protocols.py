@@ -25,7 +25,7 @@ class _BoundedLines(ReceiveBuffer):
     """What h11 has not parsed yet. It parses each line by itself, 60 KiB of short ones in 20 ms."""
 
     def maybe_extract_lines(self) -> Any:
-        """Give the lines of a whole head. Raises RemoteProtocolError for too many (RFC 6585 §5)."""
+        """Return the lines of a head. Raises RemoteProtocolError for too many (RFC 6585 §5)."""
         lines = super().maybe_extract_lines()
         if lines is not None and len(lines) > MAX_FIELDS + 1:  # and the request's own line
             raise h11.RemoteProtocolError("too many header fields", error_status_hint=431)

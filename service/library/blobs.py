@@ -1,5 +1,5 @@
 """Bytes that are kept of something derived, open to be read a piece at a time.
-Law: they were checked when they were opened, and are the same ones to the end."""
+Their digest is checked when they are opened."""
 
 import asyncio
 import errno
@@ -24,7 +24,7 @@ class OpenBlob(Protocol):
         ...
 
     def at_hand(self, start: int, length: int) -> bytes | None:
-        """Give some of them, or the first of these, if nobody waits for that. Raises OSError."""
+        """Return a span, or its beginning, if it can be read without waiting. Raises OSError."""
         ...
 
     def read(self, start: int, length: int) -> bytes:
@@ -125,7 +125,7 @@ class Opened:
         return self._blob.length
 
     async def read(self, start: int, length: int) -> bytes:
-        """Give some of them, or the first of these. Raises OSError."""
+        """Return a span, or its beginning. Raises OSError."""
         data = self._blob.at_hand(start, length)
         if data is None:
             read = self._threads.submit(self._blob.read, start, length)

@@ -49,7 +49,7 @@ def fold(text: str) -> str:
 
 
 def words(query: str) -> list[str]:
-    """Give what each has to be found, folded: the longest first, which fewest texts hold.
+    """Return the folded search words, the longest first, because the fewest texts contain them.
 
     What another word holds is left out, as it is found with that; and so are the shortest where
     there are more than MOST_WORDS, since each is looked for in all texts.

@@ -179,7 +179,7 @@ class DerivedFolder(Bounded):
     def _take(
         self, kind: str, name: str, number: int, take: Callable[[int, Blob], _Taken]
     ) -> _Taken | None:
-        """Give what `take` makes of an open file, and of where in it the bytes are.
+        """Return the result of `take`, called with the open file and the position of the bytes.
 
         It raises ValueError where they are damaged.
         """

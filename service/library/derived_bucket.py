@@ -137,7 +137,7 @@ class DerivedBucket(Bounded):
         return found
 
     def _held(self, at: tuple[str, str, int], where: Blob) -> bytes | None:
-        """Give bytes that are in memory, if they are those that were opened."""
+        """Return bytes from memory; only those of the version that was opened."""
         found = self._blobs.get(at)
         return found.data if found is not None and found.where.digest == where.digest else None
 
@@ -226,7 +226,7 @@ class DerivedBucket(Bounded):
         return _Held(data, where, e_tag)
 
     def _layout(self, key: Key) -> tuple[Layout, str | None]:
-        """Give where everything is, and in which version of the object.
+        """Return the positions of the parts, and the version of the object.
 
         Raises OSError, and ValueError for what is damaged.
         """

@@ -14,7 +14,7 @@ class KeptLayouts:
         self._derived = derived
 
     def load(self, path: str, revision: str) -> bytes | None:
-        """Give what was kept; None where nothing is, it is damaged or cannot be read now."""
+        """Return the kept facts; None if there are none, or they are damaged or unreadable."""
         try:
             return self._derived.load(_KIND, _name(path, revision))
         except OSError:

@@ -49,5 +49,5 @@ class Place:
         return self.store if self.store is not None else str(self.root or Path.cwd())
 
     def find(self, path: str, revision: str) -> Located:
-        """Say where a version of a file of the library is, by its path there."""
+        """Return the location of a version of a library file, by its path."""
         return Located(self.told, path, revision)
