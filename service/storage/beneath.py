@@ -36,7 +36,8 @@ def open_file(root: Path, path: str) -> tuple[int, str]:
     """Open a regular file for reading; return its descriptor and its real path beneath the root.
 
     The real path differs from `path` where symbolic links lead to the file. Links that stay beneath
-    the root are followed. Raises OSError with `path` as its file name; RootError; NotRegularError.
+    the root are followed. Raises FileNotFoundError where `path` leads to no file beneath the root;
+    other OSErrors, all with `path` as their file name; RootError; NotRegularError.
     """
     try:
         components = _components(path)
@@ -50,6 +51,8 @@ def open_file(root: Path, path: str) -> tuple[int, str]:
     except RootError:
         raise
     except OSError as error:
+        if error.errno in _A_LINK:  # a file among the folders, a circle of links, a swap meanwhile
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from error
         error.filename = path
         raise
 

@@ -162,6 +162,14 @@ def test_a_path_that_goes_up_leads_nowhere(media: Path, path: str) -> None:
     assert told == GONE
 
 
+@pytest.mark.parametrize("path", ["sub/film.mp4/film.mp4", "one.mp4", "one.mp4/film.mp4"])
+def test_a_path_through_a_file_or_a_circle_of_links_leads_nowhere(media: Path, path: str) -> None:
+    (media / "one.mp4").symlink_to("two.mp4")
+    (media / "two.mp4").symlink_to("one.mp4")
+    told, _ = ask(media, "probe", path)
+    assert told == GONE
+
+
 async def test_links_within_the_library_are_followed(prober: Prober, media: Path) -> None:
     (media / "link.mp4").symlink_to("sub/film.mp4")
     (media / "folder").symlink_to(media / "sub")
