@@ -20,9 +20,9 @@ from tqdm import tqdm
 from service.library.places import Located, Store
 from service.library.playability import findings
 from service.library.probe import ProbeProblem, Prober
-from service.library.video import Finding
 from service.loop import Loop
 from service.metrics import Metrics
+from service.models import Finding
 from service.protocol.media_types import media_type
 from service.storage.local import LocalStorage
 from service.storage.stores import TIMEOUT, StoreError, open_store

@@ -9,7 +9,7 @@ was tried with version 156 on Debian, without hardware decoders, 2026-11-21."""
 from dataclasses import dataclass
 from typing import Literal
 
-from service.library.video import Metadata, Stream
+from service.models import Metadata, Stream
 
 Severity = Literal["unplayable", "warning", "hint"]
 

@@ -16,8 +16,8 @@ from service.library.inspection import ESCAPED, OPTIONS
 from service.library.languages import english_name_of, is_no_language, language_of, name_of
 from service.library.room import Room
 from service.library.sidecars import is_chapters, words
-from service.library.video import Chapter, Track
 from service.library.webvtt import CaptionsError
+from service.models import Chapter, Track
 
 LARGEST: Final = 10 << 20
 """Bytes of a file beside a video; the text of a long film is 100 kB."""

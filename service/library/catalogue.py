@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 from service.errors import InvalidRequestError, NotFoundError
 from service.library.collation import fold, natural, words
 from service.library.folders import Folder, Folders, parent
-from service.library.video import Video
+from service.models import Video
 
 Sort = Literal["name", "-name", "date", "-date", "duration", "-duration", "size", "-size"]
 SORTS: tuple[Sort, ...] = get_args(Sort)

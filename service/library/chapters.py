@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from service.library import subrip, webvtt
-from service.library.video import Chapter
 from service.library.webvtt import Cue
+from service.models import Chapter
 
 MOST: Final = 1000
 LONGEST_TITLE: Final = 200

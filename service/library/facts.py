@@ -8,7 +8,7 @@ from typing import Literal
 
 from service.library.derived import name_of
 from service.library.stills import Layout
-from service.library.video import Chapter, Track, Value, Video
+from service.models import Chapter, Track, Value, Video
 from service.storage.base import Entry
 
 # FFmpeg's names of subtitles that are text; others are pictures.

@@ -87,7 +87,7 @@ class UnreadableError(Exception):
 
 
 def metadata_of(file: BinaryIO, size: int) -> dict[str, Any]:
-    """Give what `file` tells of itself, in the fields of `service.library.video.Metadata`.
+    """Give what `file` tells of itself, in the fields of `service.models.Metadata`.
 
     Raises UnreadableError, MemoryError and OSError.
     """

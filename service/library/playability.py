@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from service.library import browsers, remedy
 from service.library.remedy import Encoding
-from service.library.video import Finding, Metadata, Stream
+from service.models import Finding, Metadata, Stream
 
 CODES = (
     "unreadable",

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from service.library.places import Located
-from service.library.video import Metadata
 from service.library.workers import Answer, Pool, WorkerError
+from service.models import Metadata
 
 
 @dataclass(frozen=True, slots=True)

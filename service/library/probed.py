@@ -7,7 +7,7 @@ from typing import Literal
 
 from service.library.derived import Derived, fetched, name_of
 from service.library.probe import ProbeProblem
-from service.library.video import Metadata, Value
+from service.models import Metadata, Value
 
 
 class _Problem(Value):

@@ -11,7 +11,7 @@ from service.library.facts import NO_COMPANIONS, Companions
 from service.library.probe import ProbeProblem
 from service.library.probed import Probed
 from service.library.sidecars import Folder
-from service.library.video import Metadata
+from service.models import Metadata
 from service.protocol.media_types import media_type
 from service.storage.base import Entry, Storage
 

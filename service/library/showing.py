@@ -12,7 +12,7 @@ from service.library.playability import findings
 from service.library.probe import ProbeProblem
 from service.library.scan import File, Key, Known, Result
 from service.library.titles import video_title
-from service.library.video import Metadata, State, Video
+from service.models import Metadata, State, Video
 from service.protocol.media_types import media_type
 from service.storage.base import Entry
 

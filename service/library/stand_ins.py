@@ -2,7 +2,7 @@
 room for. Law: a function of the catalogue; it costs what it gives, however much a folder holds."""
 
 from service.library.catalogue import Catalogue
-from service.library.video import Video
+from service.models import Video
 
 
 def stand_ins(catalogue: Catalogue, folder: str, most: int) -> list[Video]:

@@ -13,7 +13,7 @@ from service.library.catalogue import Page, Sort
 from service.library.folders import Folder
 from service.library.library import Library
 from service.library.recent import Recent
-from service.library.video import Value, Video
+from service.models import Value, Video
 from service.views import links
 from service.views.documents import Document
 from service.views.items import Items, VideoItem

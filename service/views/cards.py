@@ -7,7 +7,7 @@ from service.library.facts import Kind
 from service.library.folders import Folder, parent, parents
 from service.library.stand_ins import stand_ins
 from service.library.titles import folder_title
-from service.library.video import Video
+from service.models import Video
 from service.views import links
 from service.views.items import Items, Picture, VideoItem
 from service.views.phrases import size

@@ -3,7 +3,7 @@ written once for each video, and not in the template."""
 
 from markupsafe import Markup, escape
 
-from service.library.video import Chapter
+from service.models import Chapter
 from service.views.filmstrip import current
 from service.views.items import VideoItem
 from service.views.phrases import duration

@@ -11,7 +11,7 @@ from service.library.deriver import Deriver
 from service.library.facts import Artefact, Kind, State
 from service.library.playability import findings
 from service.library.recent import Recent
-from service.library.video import Chapter, Finding, Track, Value, Video
+from service.models import Chapter, Finding, Track, Value, Video
 from service.views import links
 
 

@@ -4,7 +4,7 @@ from urllib.parse import quote, urlencode
 
 from quart import g
 
-from service.library.video import Video
+from service.models import Video
 from service.storage.fast_start import laid_out_revision
 
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from service.library.video import Video
+from service.models import Video
 from service.protocol.conditions import nearest_date
 
 

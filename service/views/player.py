@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from service.library.folders import parent
-from service.library.video import Stream
+from service.models import Stream
 from service.views import links
 from service.views.items import VideoItem
 from service.views.particulars import codec_name

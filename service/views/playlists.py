@@ -12,7 +12,7 @@ from quart_schema import validate_querystring
 from service.library.catalogue import Sort
 from service.library.library import Library
 from service.library.titles import folder_title
-from service.library.video import Video
+from service.models import Video
 from service.protocol.disposition import attachment
 from service.views import links
 from service.views.api import LONGEST_FOLDER, find

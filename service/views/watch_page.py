@@ -10,7 +10,7 @@ from service.library.facts import Kind, StoryboardFacts
 from service.library.folders import parents
 from service.library.library import Library
 from service.library.titles import folder_title
-from service.library.video import Video
+from service.models import Video
 from service.views import links
 from service.views.api import find
 from service.views.chapter_list import ChapterLists

@@ -21,7 +21,7 @@ from PIL import Image
 
 from service.library.places import Located
 from service.library.probe import ProbeProblem, Prober
-from service.library.video import Metadata
+from service.models import Metadata
 from service.storage.files import revision
 from service.storage.local import LocalStorage
 

@@ -22,7 +22,7 @@ from wire import ask
 
 from service.library.places import Located, Store
 from service.library.probe import ProbeProblem, Prober
-from service.library.video import Metadata
+from service.models import Metadata
 from service.storage.stores import revision_of
 
 MIB = 1 << 20

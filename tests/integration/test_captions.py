@@ -20,8 +20,8 @@ from service.library.embedded import Reader
 from service.library.facts import CaptionsFacts, write_facts
 from service.library.sidecars import MOST as MOST_SIDECARS
 from service.library.subrip import webvtt_of
-from service.library.video import Chapter, Track
 from service.library.workers import LONGEST_ANSWER
+from service.models import Chapter, Track
 
 ENGLISH = """1
 00:00:00,500 --> 00:00:02,000

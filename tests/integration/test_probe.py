@@ -20,8 +20,8 @@ from films import AAC, H264, PICTURE, SOUND, ffmpeg, mp4
 
 from service.library.inspection import metadata_of
 from service.library.probe import ProbeProblem, Prober
-from service.library.video import Metadata, Stream
 from service.library.workers import LONGEST_ANSWER, MOST_BYTES
+from service.models import Metadata, Stream
 from service.storage.files import revision
 
 WORKER = (sys.executable, "-m", "service.library.worker")

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.library.playability import CODES, findings
-from service.library.video import Metadata, Stream
+from service.models import Metadata, Stream
 
 MIB = 1 << 20
 BLOCK = 4 * MIB

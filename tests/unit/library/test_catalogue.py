@@ -21,7 +21,7 @@ from service.library import catalogue as module
 from service.library import collation
 from service.library.catalogue import SORTS, Catalogue, Page, Sort
 from service.library.collation import MOST_WORDS
-from service.library.video import Metadata, State, Tag, Video
+from service.models import Metadata, State, Tag, Video
 
 
 def video(

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from webvtt_rules import require_valid
 
 from service.library.chapters import LONGEST_TITLE, MOST, chapters_from, chapters_of, webvtt_of
-from service.library.video import Chapter
 from service.library.webvtt import CaptionsError
+from service.models import Chapter
 
 
 class Container:

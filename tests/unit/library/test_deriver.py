@@ -16,11 +16,11 @@ from service.library.deriver import Deriver
 from service.library.facts import Companions, Kind, State, Subject
 from service.library.making import Job, Maker
 from service.library.places import Place
-from service.library.video import Chapter, Metadata, Stream, Video
-from service.library.video import State as VideoState
 from service.library.viewers import Viewers
 from service.library.workers import Pool
 from service.metrics import Metrics
+from service.models import Chapter, Metadata, Stream, Video
+from service.models import State as VideoState
 from service.storage.base import Entry
 
 PATIENCE = 30  # seconds, after which a test that waits for something fails

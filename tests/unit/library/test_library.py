@@ -20,9 +20,9 @@ from service.library.library import Library, Timing
 from service.library.places import Located, Place
 from service.library.probe import ProbeProblem
 from service.library.probed import Probed
-from service.library.video import Metadata, State
 from service.library.viewers import Viewers
 from service.metrics import Metrics
+from service.models import Metadata, State
 from service.storage.base import Entry, Source
 
 KNOWN = Metadata(container="mp4", duration=1.0, bit_rate=None, streams=())

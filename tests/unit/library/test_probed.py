@@ -6,7 +6,7 @@ import pytest
 from service.library.derived import DerivedFolder
 from service.library.probe import ProbeProblem
 from service.library.probed import Probed, metadata_name
-from service.library.video import Chapter, Metadata, Stream, Tag
+from service.models import Chapter, Metadata, Stream, Tag
 
 PATH, REVISION = "sub/film.mp4", "3039-18ae2d7f2c3a4b00"
 FULL = Metadata(

@@ -2,7 +2,7 @@ import pytest
 
 from service.library.catalogue import Catalogue
 from service.library.stand_ins import stand_ins
-from service.library.video import State, Video
+from service.models import State, Video
 
 
 def catalogue(*paths: str) -> Catalogue:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from service.app import create_app
 from service.library import facts
-from service.library.video import Finding, Metadata, State, Stream, Video
+from service.models import Finding, Metadata, State, Stream, Video
 from service.settings import load
 from service.views.cards import card, details, resolution
 from service.views.items import CaptionsItem, Picture, PosterItem, StoryboardItem, VideoItem

@@ -1,6 +1,6 @@
 import pytest
 
-from service.library.video import Metadata, State, Stream, Video
+from service.models import Metadata, State, Stream, Video
 from service.views.particulars import (
     codec_name,
     container_name,

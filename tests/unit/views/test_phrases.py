@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.library.video import Metadata, State, Stream, Video
+from service.models import Metadata, State, Stream, Video
 from service.views.phrases import duration, moment_of, size, summary
 
 

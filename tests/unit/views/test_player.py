@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.library.video import Stream
+from service.models import Stream
 from service.views.player import moment, shown_size, written
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from quart import Quart
 
 from service.library.facts import State as Progress
-from service.library.video import Chapter, Metadata, State, Stream
+from service.models import Chapter, Metadata, State, Stream
 from service.views.items import CaptionsItem, PosterItem, StoryboardItem, TrackItem, VideoItem
 from service.views.origins import Origins
 from service.views.player import player, to_judge
