@@ -15,9 +15,9 @@ from service.library.encodings import decoded
 from service.library.inspection import ESCAPED, OPTIONS
 from service.library.languages import english_name_of, is_no_language, language_of, name_of
 from service.library.room import Room
-from service.library.sidecars import is_chapters, words
 from service.library.webvtt import CaptionsError
 from service.models import Chapter, Track
+from service.sidecars import is_chapters, words
 
 LARGEST: Final = 10 << 20
 """Bytes of a file beside a video; the text of a long film is 100 kB."""
@@ -87,7 +87,7 @@ class _Told:
 def captions_of(name: str, video: BinaryIO, sidecars: Mapping[str, BinaryIO]) -> Captions:
     """Give all that is shown with the video of the file name `name`.
 
-    `sidecars` are the files beside it by name, as service.library.sidecars chose them. Damaged ones
+    `sidecars` are the files beside it by name, as service.sidecars chose them. Damaged ones
     are left out, and told of. Raises OSError and MemoryError.
     """
     problems: list[str] = []

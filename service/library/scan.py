@@ -10,9 +10,9 @@ from typing import NamedTuple
 from service.library.facts import NO_COMPANIONS, Companions
 from service.library.probe import ProbeProblem
 from service.library.probed import Probed
-from service.library.sidecars import Folder
 from service.models import Metadata
 from service.protocol.media_types import media_type
+from service.sidecars import Folder
 from service.storage.base import Entry, Storage
 
 # Seconds after which a file is tried again that could not be read, for no fault of its own; and an

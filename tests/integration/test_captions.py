@@ -18,10 +18,10 @@ from service.library.captions import Captions, captions_of
 from service.library.chapters import LONGEST_TITLE, MOST
 from service.library.embedded import Reader
 from service.library.facts import CaptionsFacts, write_facts
-from service.library.sidecars import MOST as MOST_SIDECARS
 from service.library.subrip import webvtt_of
 from service.library.workers import LONGEST_ANSWER
 from service.models import Chapter, Track
+from service.sidecars import MOST as MOST_SIDECARS
 
 ENGLISH = """1
 00:00:00,500 --> 00:00:02,000

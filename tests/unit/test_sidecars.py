@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.library.sidecars import MOST, Folder, Sidecars, is_chapters, words
+from service.sidecars import MOST, Folder, Sidecars, is_chapters, words
 
 TEXTS = [
     # names in the folder, the video, its captions
