@@ -10,7 +10,7 @@ import fs from 'fs';
 // One range, first byte given, at most 15 digits: 2^53 is the last number that is exact here.
 const RANGE = /^bytes=(\d{1,15})-(\d{0,15})(?!\n)$/;
 // The grammar of service/protocol/revisions.py. Of the bytes behind each door: what players get may be
-// a layout of its own (service/storage/layout.py), which nobody is to save as the file.
+// a layout of its own (service/mp4/fast_start_layout.py), which nobody is to save as the file.
 const REVISION = {
     '/media': /^[0-9a-f]{1,16}-[0-9a-f]{1,64}(?:-f[0-9]{1,3})?(?!\n)$/,
     '/download': /^[0-9a-f]{1,16}-[0-9a-f]{1,64}(?!\n)$/,
@@ -120,7 +120,7 @@ function plan(r, revision) {
     if (match === null) return null;
     const first = Number(match[1]), open = match[2] === '';
     // RFC 9110 15.5.17: what begins behind the end gets the service's 416. A layout may be longer than
-    // its file (service/storage/layout.py), so that its end is known to the blocks alone.
+    // its file (service/mp4/fast_start_layout.py), so that its end is known to the blocks alone.
     const behind = first >= parseInt(revision, 16), laidOut = revision.includes('-f');
     if (behind && !laidOut) return null;
     if (!open && Number(match[2]) < first) return null;

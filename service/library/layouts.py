@@ -2,7 +2,7 @@
 for other replicas: some hundred bytes of each (service/storage/layout.py)."""
 
 from service.library.derived import Derived, name_of
-from service.storage.layout import SUFFIX
+from service.mp4.fast_start_layout import SUFFIX
 
 _KIND = "layout"
 

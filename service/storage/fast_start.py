@@ -11,13 +11,20 @@ from contextlib import aclosing
 from typing import Protocol
 
 from service.errors import ChangedError, StorageError
+from service.mp4.fast_start_layout import (
+    SUFFIX,
+    Layout,
+    OfIndex,
+    advance,
+    lay_out,
+    layout_from_json,
+)
+from service.mp4.sample_tables import Rewriter
 from service.protocol.conditions import Validators
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
 from service.storage.base import Source, Storage
-from service.storage.layout import SUFFIX, Layout, OfIndex, advance, lay_out, layout_from_json
 from service.storage.pieces import Pieces
-from service.storage.rewriting import Rewriter
 
 # Files of which it is remembered whether they are laid out anew: some 300 bytes each.
 _MOST_FILES = 10_000

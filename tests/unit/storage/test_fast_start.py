@@ -17,9 +17,11 @@ from server import content, write
 from service.errors import ChangedError, NotFoundError, StorageError
 from service.library.derived import DerivedFolder
 from service.library.layouts import KeptLayouts
+from service.mp4 import fast_start_layout as layout
+from service.mp4 import moov as index
 from service.protocol.conditions import Validators
 from service.protocol.ranges import Span
-from service.storage import at_once, fast_start, index, layout
+from service.storage import at_once, fast_start
 from service.storage.base import Source
 from service.storage.fast_start import FastStart, laid_out_revision
 from service.storage.local import LocalStorage
@@ -348,7 +350,7 @@ async def test_an_index_of_some_length_holds_up_nobody(
         asyncio.run_coroutine_threadsafe(turned.wait(), loop).result(60)
         return rewrite(*given)
 
-    monkeypatch.setattr("service.storage.layout.rewrite", waiting)
+    monkeypatch.setattr("service.mp4.fast_start_layout.rewrite", waiting)
     write(media, "long.mp4", film(chunks=100_000))
     opening = asyncio.create_task(given(FastStart(LocalStorage(media)), "long.mp4"))
     await asyncio.sleep(0)
@@ -365,7 +367,7 @@ class Work:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.done = 0
         self._rewrite = index.rewrite
-        monkeypatch.setattr("service.storage.layout.rewrite", self._count)
+        monkeypatch.setattr("service.mp4.fast_start_layout.rewrite", self._count)
 
     def _count(self, *given: Any) -> Any:
         self.done += 1

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.storage.boxes import MOST_BOXES, index_at_front
+from service.mp4.boxes import MOST_BOXES, index_at_front
 
 
 def box(kind: bytes, content: bytes = b"") -> bytes:

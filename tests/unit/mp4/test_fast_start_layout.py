@@ -12,12 +12,12 @@ from boxes import FTYP, box, dref, index_of, large, moov, table, track
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from service.mp4 import fast_start_layout as module
+from service.mp4.boxes import MOST_BOXES
+from service.mp4.fast_start_layout import OfIndex, layout_from_json
+from service.mp4.moov import LARGEST_INDEX
+from service.mp4.sample_tables import Rewriter
 from service.protocol.ranges import Span
-from service.storage import layout as module
-from service.storage.boxes import MOST_BOXES
-from service.storage.index import LARGEST_INDEX
-from service.storage.layout import OfIndex, layout_from_json
-from service.storage.rewriting import Rewriter
 
 MEDIA = bytes(range(64))
 MDAT = box(b"mdat", MEDIA)

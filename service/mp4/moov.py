@@ -5,9 +5,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from service.mp4.boxes import LONGEST_HEADER, Box, box_at
+from service.mp4.sample_tables import Header, Rewriting, Table, entries
 from service.protocol.ranges import Span
-from service.storage.boxes import LONGEST_HEADER, Box, box_at
-from service.storage.rewriting import Header, Rewriting, Table, entries
 
 LARGEST_INDEX = 64 * 1024**2
 """Bytes. Ten hours of 60 pictures a second with sound have some 35 MB: 4 or 12 for each sample."""

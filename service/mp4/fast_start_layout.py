@@ -6,10 +6,10 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
+from service.mp4.boxes import FIRST_KINDS, LONGEST_HEADER, MOST_BOXES, Box, box_at
+from service.mp4.moov import LARGEST_INDEX, LeftAloneError, Places, rewrite
+from service.mp4.sample_tables import Header, Rewriting, Table
 from service.protocol.ranges import Span
-from service.storage.boxes import FIRST_KINDS, LONGEST_HEADER, MOST_BOXES, Box, box_at
-from service.storage.index import LARGEST_INDEX, LeftAloneError, Places, rewrite
-from service.storage.rewriting import Header, Rewriting, Table
 
 SUFFIX = "-f1"
 """What the layout's revision has more than the file's: the first of its kind. Whatever changes the
