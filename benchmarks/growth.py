@@ -32,7 +32,7 @@ from server import Server, start, until  # noqa: E402
 
 from service.library.derived import DerivedFolder  # noqa: E402
 from service.library.probed import Probed  # noqa: E402
-from service.storage.local import LocalStorage  # noqa: E402
+from service.storage.local.folder import LocalStorage  # noqa: E402
 
 A_FOLDER = 100
 """Videos in one."""

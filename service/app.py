@@ -30,7 +30,7 @@ from service.metrics import Metrics
 from service.settings import Settings
 from service.storage.base import Storage
 from service.storage.fast_start import FastStart
-from service.storage.local import LocalStorage
+from service.storage.local.folder import LocalStorage
 from service.storage.stores import open_store
 from service.views.api import ApiViews
 from service.views.artefacts import ArtefactViews

@@ -24,7 +24,7 @@ from service.loop import Loop
 from service.metrics import Metrics
 from service.models import Finding
 from service.protocol.media_types import media_type
-from service.storage.local import LocalStorage
+from service.storage.local.folder import LocalStorage
 from service.storage.stores import TIMEOUT, StoreError, open_store
 
 MOST_WORKERS = 8

@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from typing import Protocol, Self
 
 from service.library.packing import Blob, Digest
-from service.storage import at_once
+from service.storage.local.folder import nonblocking as at_once
 
 # Bytes that are checked at a time.
 _CHECKED_AT_A_TIME = 64 * 1024

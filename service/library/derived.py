@@ -19,7 +19,7 @@ import structlog
 
 from service.library.blobs import FileBlob, OpenBlob
 from service.library.packing import Blob, Layout, layout_of, packed
-from service.storage.beneath import READ
+from service.storage.local.folder.beneath import READ
 
 _log = structlog.get_logger()
 

@@ -24,8 +24,8 @@ from service.library.facts import CaptionsFacts, Facts, PosterFacts, StoryboardF
 from service.library.inspection import UnreadableError, metadata_of
 from service.library.poster import poster
 from service.library.storyboard import storyboard
-from service.storage.beneath import NotRegularError, open_file
-from service.storage.files import revision
+from service.storage.local.files import revision
+from service.storage.local.folder.beneath import NotRegularError, open_file
 
 if TYPE_CHECKING:
     from service.storage.bucket import Bucket

@@ -15,8 +15,8 @@ from service.protocol.plan import Representation
 from service.protocol.ranges import Span
 from service.storage.base import Entry
 from service.storage.blocks import Blocks, Version
-from service.storage.files import SETTLED_AFTER
-from service.storage.local import split_path
+from service.storage.local.files import SETTLED_AFTER
+from service.storage.local.folder import split_path
 from service.storage.object_requests import Requests
 from service.storage.pieces import Pieces
 

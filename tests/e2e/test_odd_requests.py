@@ -16,7 +16,7 @@ from wire import Answer, ask, connect, open_socket
 
 from service.protocol.revisions import file_revision
 from service.storage.fast_start import laid_out_revision
-from service.storage.files import SETTLED_AFTER
+from service.storage.local.files import SETTLED_AFTER
 
 pytestmark = pytest.mark.stack
 

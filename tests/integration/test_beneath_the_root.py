@@ -22,8 +22,8 @@ from PIL import Image
 from service.library.places import Located
 from service.library.probe import ProbeProblem, Prober
 from service.models import Metadata
-from service.storage.files import revision
-from service.storage.local import LocalStorage
+from service.storage.local.files import revision
+from service.storage.local.folder import LocalStorage
 
 INSIDE, OUTSIDE = "Public!", "Private"  # as long as each other: so are the files
 AT = 1_700_000_000  # seconds: the time of change of all files

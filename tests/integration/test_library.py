@@ -16,7 +16,7 @@ from wire import ask
 
 from service.library.derived import DerivedFolder
 from service.library.probed import Probed
-from service.storage.local import LocalStorage
+from service.storage.local.folder import LocalStorage
 
 OFTEN = "1"  # seconds between scans, for tests that are not about how changes are noticed
 NEVER = "86400"

@@ -22,7 +22,7 @@ from service.library.inspection import metadata_of
 from service.library.probe import ProbeProblem, Prober
 from service.library.workers import LONGEST_ANSWER, MOST_BYTES
 from service.models import Metadata, Stream
-from service.storage.files import revision
+from service.storage.local.files import revision
 
 WORKER = (sys.executable, "-m", "service.library.worker")
 

@@ -16,7 +16,7 @@ from service.metrics import Metrics
 from service.protocol.ranges import Span
 from service.storage.base import Source, Storage
 from service.storage.fast_start import FastStart, laid_out_revision
-from service.storage.local import LocalStorage
+from service.storage.local.folder import LocalStorage
 from service.storage.objects import ObjectStorage
 from service.storage.pieces import Pieces
 from service.storage.stores import open_store

@@ -21,10 +21,11 @@ from service.mp4 import fast_start_layout as layout
 from service.mp4 import moov as index
 from service.protocol.conditions import Validators
 from service.protocol.ranges import Span
-from service.storage import at_once, fast_start
+from service.storage import fast_start
 from service.storage.base import Source
 from service.storage.fast_start import FastStart, laid_out_revision
-from service.storage.local import LocalStorage
+from service.storage.local.folder import LocalStorage
+from service.storage.local.folder import nonblocking as at_once
 from service.storage.pieces import Pieces
 
 MEDIA = content(300_000)

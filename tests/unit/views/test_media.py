@@ -12,8 +12,8 @@ from service.app import create_app
 from service.errors import BadGatewayError
 from service.library.viewers import Viewers
 from service.settings import load
-from service.storage import at_once
-from service.storage.local import LocalStorage
+from service.storage.local.folder import LocalStorage
+from service.storage.local.folder import nonblocking as at_once
 from service.storage.pieces import SMALL
 from service.views import media as media_views
 

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from service.errors import NotFoundError, StorageError
 from service.protocol.media_types import is_companion, media_type
-from service.storage import at_once, beneath
 from service.storage.base import Entry
-from service.storage.files import LocalSource, OpenFile, modified, revision
-from service.storage.turns import Threads
+from service.storage.local.executors import Threads
+from service.storage.local.files import LocalSource, OpenFile, modified, revision
+from service.storage.local.folder import beneath
+from service.storage.local.folder import nonblocking as at_once
 
 # Seconds for which an open file serves other requests, too, if its name still leads to it. The
 # kernel has just had that name in memory, so that to look costs no disk; and an open file hinders

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from service.storage import at_once
+from service.storage.local.folder import nonblocking as at_once
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "RWF_NOWAIT"), reason="Linux alone has it")
 

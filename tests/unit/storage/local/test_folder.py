@@ -19,9 +19,10 @@ from server import content
 
 from service.errors import ChangedError, NotFoundError, StorageError
 from service.protocol.ranges import Span
-from service.storage import at_once, beneath, files, local
-from service.storage.files import LocalSource, OpenFile, revision
-from service.storage.local import LocalStorage, split_path
+from service.storage.local.files import LocalSource, OpenFile, revision
+from service.storage.local.folder import LocalStorage, beneath, files, split_path
+from service.storage.local.folder import folder as local
+from service.storage.local.folder import nonblocking as at_once
 from service.storage.pieces import LARGE, SMALL, Pieces
 
 SIZE = 3 * LARGE + 777

@@ -14,7 +14,7 @@ from service.protocol.conditions import Validators, last_modified_of, nearest_da
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
 from service.protocol.revisions import file_revision
-from service.storage import at_once
+from service.storage.local.folder import nonblocking as at_once
 from service.storage.pieces import Pieces
 
 # Seconds after which a change of a file can no longer share its time stamp with another: HTTP dates

@@ -4,7 +4,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 
 import pytest
 
-from service.storage.turns import THREADS, Threads, Turns
+from service.storage.local.executors import THREADS, Threads, Turns
 
 PATIENCE = 30  # seconds, after which a test that waits for something fails
 
