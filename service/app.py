@@ -31,7 +31,7 @@ from service.settings import Settings
 from service.storage.base import Storage
 from service.storage.fast_start import FastStart
 from service.storage.local.folder import LocalStorage
-from service.storage.stores import open_store
+from service.storage.object_store.config import open_store
 from service.views.api import ApiViews
 from service.views.artefacts import ArtefactViews
 from service.views.bodies import Bodies
@@ -54,7 +54,7 @@ from service.views.static import StaticViews
 from service.views.watch_page import WatchPage
 
 if TYPE_CHECKING:
-    from service.storage.objects import ObjectStorage
+    from service.storage.object_store.storage import ObjectStorage
 
 ALLOW = "GET, HEAD, OPTIONS"
 
@@ -208,7 +208,7 @@ def _storage(settings: Settings, metrics: Metrics) -> "LocalStorage | ObjectStor
     """Give where the files are: a folder, or an object store as the environment has it."""
     if isinstance(settings.media, Path):
         return LocalStorage(settings.media)
-    from service.storage.objects import ObjectStorage  # noqa: PLC0415 # needs an extra
+    from service.storage.object_store.storage import ObjectStorage  # noqa: PLC0415 # needs an extra
 
     return ObjectStorage(
         open_store(settings.media, os.environ, timeout=settings.store_timeout),
@@ -224,7 +224,7 @@ def _derived(settings: Settings) -> Derived:
     if isinstance(settings.derived, Path):
         return DerivedFolder(settings.derived, settings.derived_size)
     from service.library.derived_bucket import DerivedBucket  # noqa: PLC0415 # as above
-    from service.storage.bucket import Bucket  # noqa: PLC0415
+    from service.storage.object_store.sync_client import Bucket  # noqa: PLC0415
 
     store = open_store(settings.derived, os.environ, timeout=settings.store_timeout)
     return DerivedBucket(Bucket(store), settings.derived_size)

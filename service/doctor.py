@@ -25,7 +25,7 @@ from service.metrics import Metrics
 from service.models import Finding
 from service.protocol.media_types import media_type
 from service.storage.local.folder import LocalStorage
-from service.storage.stores import TIMEOUT, StoreError, open_store
+from service.storage.object_store.config import TIMEOUT, StoreError, open_store
 
 MOST_WORKERS = 8
 """Processes that open files at once, if there are as many processors: a disk has them all wait."""
@@ -103,7 +103,7 @@ def _objects(url: str, block: int) -> list[_File]:
     """List the objects to examine, by their keys. Raises _NothingToExamineError."""
     try:
         store = open_store(url, os.environ)
-        from service.storage.objects import ObjectStorage  # noqa: PLC0415 # needs an extra
+        from service.storage.object_store.storage import ObjectStorage  # noqa: PLC0415 # needs an extra
 
         storage = ObjectStorage(store, block=block, most=0, timeout=TIMEOUT, metrics=Metrics())
         entries = sorted(storage.entries(), key=attrgetter("path"))

@@ -17,7 +17,7 @@ from pydantic import (
     ValidationError,
 )
 
-from service.storage.stores import TIMEOUT, check_url, is_store
+from service.storage.object_store.config import TIMEOUT, check_url, is_store
 
 PREFIX = "REELAY_"
 

@@ -24,7 +24,7 @@ from obstore.store import S3Store
 from server import free_port, until
 from wire import ask
 
-from service.storage.stores import open_store
+from service.storage.object_store.config import open_store
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from service.storage.bucket import Bucket
+from service.storage.object_store.sync_client import Bucket
 
 _PREFIX = "claims"
 

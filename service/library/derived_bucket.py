@@ -19,7 +19,7 @@ from service.library.claims import Claims
 from service.library.derived import KINDS, Bounded, Key
 from service.library.packing import Blob, Layout, layout_of, packed
 from service.library.recent import Recent
-from service.storage.bucket import Bucket, Listed
+from service.storage.object_store.sync_client import Bucket, Listed
 
 _log = structlog.get_logger()
 

@@ -28,7 +28,7 @@ from service.storage.local.files import revision
 from service.storage.local.folder.beneath import NotRegularError, open_file
 
 if TYPE_CHECKING:
-    from service.storage.bucket import Bucket
+    from service.storage.object_store.sync_client import Bucket
 
 MEMORY = 1 << 29
 """Bytes of address space a file may cost beyond what the process has after its imports. Pictures
@@ -142,8 +142,8 @@ def _bucket(url: str, timeout: float) -> "Bucket":
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(_M_ARENA_MAX, 1)
-    from service.storage.bucket import Bucket  # noqa: PLC0415 # its client is an extra
-    from service.storage.stores import StoreError, open_store  # noqa: PLC0415
+    from service.storage.object_store.config import StoreError, open_store  # noqa: PLC0415
+    from service.storage.object_store.sync_client import Bucket  # noqa: PLC0415 # its client is an extra
 
     try:
         return Bucket(open_store(url, os.environ, timeout=timeout))
@@ -163,7 +163,7 @@ def _opened(
         with _opened_in_folder(Path(place), path, expected) as opened:
             yield opened
         return
-    from service.storage.object_file import open_object  # noqa: PLC0415 # as above
+    from service.storage.object_store.object_file import open_object  # noqa: PLC0415 # as above
 
     stored, size = open_object(_bucket(*place), path, expected)
     with stored:

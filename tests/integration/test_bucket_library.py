@@ -23,7 +23,7 @@ from wire import ask
 from service.library.places import Located, Store
 from service.library.probe import ProbeProblem, Prober
 from service.models import Metadata
-from service.storage.stores import revision_of
+from service.storage.object_store.config import revision_of
 
 MIB = 1 << 20
 SRT = b"1\n00:00:01,000 --> 00:00:02,500\nGr\xfc\xdfe\n"

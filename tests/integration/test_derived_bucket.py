@@ -18,8 +18,8 @@ from wire import ask
 
 from service.library.derived import name_of
 from service.library.derived_bucket import DerivedBucket
-from service.storage.bucket import Bucket
-from service.storage.stores import open_store
+from service.storage.object_store.config import open_store
+from service.storage.object_store.sync_client import Bucket
 
 HOUR = 3600
 SRT = b"1\n00:00:01,000 --> 00:00:02,500\nGr\xfc\xdfe\n"

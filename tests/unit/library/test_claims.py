@@ -10,7 +10,7 @@ from obstore.store import MemoryStore
 
 from service.library import claims as module
 from service.library.claims import Claims
-from service.storage.bucket import Bucket
+from service.storage.object_store.sync_client import Bucket
 
 NAME = "0" * 32
 KEY = f"claims/{NAME}"

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from service.library import derived_bucket
 from service.library.derived import name_of
 from service.library.derived_bucket import DerivedBucket
-from service.storage.bucket import Bucket, Listed, Part
+from service.storage.object_store.sync_client import Bucket, Listed, Part
 
 ROOM = 1 << 30
 DAY = 86_400.0

@@ -17,9 +17,9 @@ from service.protocol.ranges import Span
 from service.storage.base import Source, Storage
 from service.storage.fast_start import FastStart, laid_out_revision
 from service.storage.local.folder import LocalStorage
-from service.storage.objects import ObjectStorage
+from service.storage.object_store.config import open_store
+from service.storage.object_store.storage import ObjectStorage
 from service.storage.pieces import Pieces
-from service.storage.stores import open_store
 
 BLOCK = 100_000
 SIZE = 5 * BLOCK + 777

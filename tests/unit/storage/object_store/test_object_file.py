@@ -12,9 +12,9 @@ from obstore.store import LocalStore, MemoryStore
 
 from service.library.inspection import metadata_of
 from service.library.poster import poster
-from service.storage.bucket import Bucket, Part
-from service.storage.object_file import open_object
-from service.storage.stores import revision_of
+from service.storage.object_store.config import revision_of
+from service.storage.object_store.object_file import open_object
+from service.storage.object_store.sync_client import Bucket, Part
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 KEY = "films/film.mp4"

@@ -28,8 +28,8 @@ from service.errors import (
 )
 from service.metrics import Metrics
 from service.protocol.ranges import Span
-from service.storage.blocks import Version
-from service.storage.stores import reason, revision_of, status
+from service.storage.object_store.block_cache import Version
+from service.storage.object_store.config import reason, revision_of, status
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta

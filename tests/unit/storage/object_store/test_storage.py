@@ -13,12 +13,12 @@ from server import content
 from service.errors import ChangedError, GatewayTimeoutError, NotFoundError
 from service.metrics import Metrics
 from service.protocol.ranges import Span
-from service.storage import objects
 from service.storage.base import Source
 from service.storage.fast_start import FastStart
-from service.storage.objects import ObjectStorage
+from service.storage.object_store import storage as objects
+from service.storage.object_store.config import open_store
+from service.storage.object_store.storage import ObjectStorage
 from service.storage.pieces import Pieces
-from service.storage.stores import open_store
 
 BLOCK = 100_000
 SIZE = 5 * BLOCK + 777

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from server import free_port
 
-from service.storage.stores import (
+from service.storage.object_store.config import (
     StoreError,
     check_store,
     check_url,

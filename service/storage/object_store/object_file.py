@@ -5,8 +5,8 @@ import errno
 import io
 from collections import OrderedDict
 
-from service.storage.bucket import Bucket
-from service.storage.stores import revision_of
+from service.storage.object_store.config import revision_of
+from service.storage.object_store.sync_client import Bucket
 
 # Bytes of the first request, which also tells the size: what programs look at first of a file, all
 # of most companions.

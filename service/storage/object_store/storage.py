@@ -14,10 +14,10 @@ from service.protocol.media_types import is_companion, media_type
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
 from service.storage.base import Entry
-from service.storage.blocks import Blocks, Version
 from service.storage.local.files import SETTLED_AFTER
 from service.storage.local.folder import split_path
-from service.storage.object_requests import Requests
+from service.storage.object_store.block_cache import Blocks, Version
+from service.storage.object_store.client import Requests
 from service.storage.pieces import Pieces
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from server import content
 from service.errors import BadGatewayError, ChangedError
 from service.metrics import Metrics
 from service.protocol.ranges import Span
-from service.storage.blocks import Blocks, Version
+from service.storage.object_store.block_cache import Blocks, Version
 from service.storage.pieces import SMALL, Pieces
 
 BLOCK = 100_000

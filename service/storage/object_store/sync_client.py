@@ -17,7 +17,7 @@ from obstore.exceptions import (
 )
 from obstore.store import ObjectStore
 
-from service.storage.stores import status
+from service.storage.object_store.config import status
 
 # Objects whose names one answer of a store tells at most (S3 API, ListObjectsV2).
 _PAGE = 1000

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.storage.object_requests import Pace
+from service.storage.object_store.client import Pace
 
 KIB, MIB = 1024, 1024**2
 
