@@ -24,7 +24,7 @@ from service.http2.protocols import speak_http_2
 from service.loop import Loop
 from service.settings import PREFIX, Settings, SettingsError, listen_source, load
 from service.storage.object_store.config import StoreError, check_store
-from service.storage.pieces import LARGE
+from service.storage.send_pacing import LARGE
 
 _log = structlog.get_logger()
 

@@ -20,7 +20,6 @@ from service.library.jpeg import Jpegs
 from service.library.layouts import KeptLayouts
 from service.library.library import Library, Timing
 from service.library.making import Maker
-from service.library.places import Place, Store
 from service.library.probe import Prober
 from service.library.probed import Probed
 from service.library.viewers import Viewers
@@ -31,6 +30,7 @@ from service.settings import Settings
 from service.storage.base import Storage
 from service.storage.fast_start import FastStart
 from service.storage.local.folder import LocalStorage
+from service.storage.media_root import Place, Store
 from service.storage.object_store.config import open_store
 from service.views.api import ApiViews
 from service.views.artefacts import ArtefactViews

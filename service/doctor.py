@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from service.library.places import Located, Store
 from service.library.playability import findings
 from service.library.probe import ProbeProblem, Prober
 from service.loop import Loop
@@ -25,6 +24,7 @@ from service.metrics import Metrics
 from service.models import Finding
 from service.protocol.media_types import media_type
 from service.storage.local.folder import LocalStorage
+from service.storage.media_root import Located, Store
 from service.storage.object_store.config import TIMEOUT, StoreError, open_store
 
 MOST_WORKERS = 8

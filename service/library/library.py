@@ -15,7 +15,6 @@ import structlog
 
 from service.library.catalogue import Catalogue
 from service.library.facts import Subject
-from service.library.places import Located, Place
 from service.library.playability import CODES
 from service.library.probe import ProbeProblem
 from service.library.probed import Probed
@@ -26,6 +25,7 @@ from service.library.watching import POLL_INTERVAL, changes, events_tell_all
 from service.metrics import Metrics
 from service.models import Metadata, State
 from service.storage.base import Entry, Storage
+from service.storage.media_root import Located, Place
 
 _log = structlog.get_logger()
 

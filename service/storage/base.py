@@ -6,7 +6,7 @@ from typing import Protocol
 
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
-from service.storage.pieces import Pieces
+from service.storage.send_pacing import Pieces
 
 
 @dataclass(frozen=True, slots=True)

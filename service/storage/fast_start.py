@@ -24,7 +24,7 @@ from service.protocol.conditions import Validators
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
 from service.storage.base import Source, Storage
-from service.storage.pieces import Pieces
+from service.storage.send_pacing import Pieces
 
 # Files of which it is remembered whether they are laid out anew: some 300 bytes each.
 _MOST_FILES = 10_000

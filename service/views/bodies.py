@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from quart import Response
 from quart.wrappers.response import DataBody
 
-from service.storage.pieces import SMALL
+from service.storage.send_pacing import SMALL
 
 MOST_HELD = 64 * 1024**2
 """Bytes of long answers that are under way. Many clients that take nothing come near to it, others

@@ -26,7 +26,7 @@ from service.metrics import Metrics
 from service.protocol.plan import Plan, Policy, RangeKind, plan
 from service.protocol.ranges import Span
 from service.storage.base import Source
-from service.storage.pieces import SMALL, Paces, Pieces
+from service.storage.send_pacing import SMALL, Paces, Pieces
 from service.views.exchange import ASGIApp, Exchange, Receive, Send, current_exchange
 
 Door = Callable[[str, str | None], Awaitable[Source]]

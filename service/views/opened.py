@@ -11,7 +11,7 @@ from service.errors import BrokenResponseError, RefusedError
 from service.library.blobs import Opened
 from service.protocol.plan import Policy, Representation, plan
 from service.protocol.ranges import Span
-from service.storage.pieces import SMALL
+from service.storage.send_pacing import SMALL
 from service.views.media import decisive_headers
 
 

@@ -19,11 +19,11 @@ from films import ffmpeg, mp4
 from opens import opens_in
 from PIL import Image
 
-from service.library.places import Located
 from service.library.probe import ProbeProblem, Prober
 from service.models import Metadata
 from service.storage.local.files import revision
 from service.storage.local.folder import LocalStorage
+from service.storage.media_root import Located
 
 INSIDE, OUTSIDE = "Public!", "Private"  # as long as each other: so are the files
 AT = 1_700_000_000  # seconds: the time of change of all files

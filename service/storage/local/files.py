@@ -15,7 +15,7 @@ from service.protocol.plan import Representation
 from service.protocol.ranges import Span
 from service.protocol.revisions import file_revision
 from service.storage.local.folder import nonblocking as at_once
-from service.storage.pieces import Pieces
+from service.storage.send_pacing import Pieces
 
 # Seconds after which a change of a file can no longer share its time stamp with another: HTTP dates
 # count whole seconds, and kernels stamp files by a clock that ticks every few milliseconds.

@@ -8,7 +8,7 @@ import stat
 from functools import cache
 
 from service.storage.local.folder.beneath import READ
-from service.storage.pieces import LARGE
+from service.storage.send_pacing import LARGE
 
 # What `read` reads is copied: one buffer for all, as the loop alone calls it and nothing happens
 # in between. Threads must keep off it.

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from service.errors import StorageError
 from service.metrics import Metrics
 from service.protocol.ranges import Span
-from service.storage.pieces import Pieces
+from service.storage.send_pacing import Pieces
 
 # Blocks that are read ahead at a time: they share the way to the store with those that viewers wait
 # for.

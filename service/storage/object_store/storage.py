@@ -18,7 +18,7 @@ from service.storage.local.files import SETTLED_AFTER
 from service.storage.local.folder import split_path
 from service.storage.object_store.block_cache import Blocks, Version
 from service.storage.object_store.client import Requests
-from service.storage.pieces import Pieces
+from service.storage.send_pacing import Pieces
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore

@@ -17,13 +17,13 @@ from service.library.catalogue import Catalogue
 from service.library.derived import DerivedFolder
 from service.library.facts import NO_COMPANIONS, Companions, Subject
 from service.library.library import Library, Timing
-from service.library.places import Located, Place
 from service.library.probe import ProbeProblem
 from service.library.probed import Probed
 from service.library.viewers import Viewers
 from service.metrics import Metrics
 from service.models import Metadata, State
 from service.storage.base import Entry, Source
+from service.storage.media_root import Located, Place
 
 KNOWN = Metadata(container="mp4", duration=1.0, bit_rate=None, streams=())
 PATIENCE = 30  # seconds, after which a test that waits for something fails

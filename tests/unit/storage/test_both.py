@@ -19,7 +19,7 @@ from service.storage.fast_start import FastStart, laid_out_revision
 from service.storage.local.folder import LocalStorage
 from service.storage.object_store.config import open_store
 from service.storage.object_store.storage import ObjectStorage
-from service.storage.pieces import Pieces
+from service.storage.send_pacing import Pieces
 
 BLOCK = 100_000
 SIZE = 5 * BLOCK + 777

@@ -26,7 +26,7 @@ from service.storage.base import Source
 from service.storage.fast_start import FastStart, laid_out_revision
 from service.storage.local.folder import LocalStorage
 from service.storage.local.folder import nonblocking as at_once
-from service.storage.pieces import Pieces
+from service.storage.send_pacing import Pieces
 
 MEDIA = content(300_000)
 AT = len(FTYP) + 8

@@ -2,7 +2,7 @@ import gc
 
 from quart import Response
 
-from service.storage.pieces import SMALL
+from service.storage.send_pacing import SMALL
 from service.views import bodies as module
 from service.views.bodies import Bodies
 

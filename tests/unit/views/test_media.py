@@ -14,7 +14,7 @@ from service.library.viewers import Viewers
 from service.settings import load
 from service.storage.local.folder import LocalStorage
 from service.storage.local.folder import nonblocking as at_once
-from service.storage.pieces import SMALL
+from service.storage.send_pacing import SMALL
 from service.views import media as media_views
 
 DATA = content(3 * SMALL)

@@ -23,7 +23,7 @@ from service.storage.local.files import LocalSource, OpenFile, revision
 from service.storage.local.folder import LocalStorage, beneath, files, split_path
 from service.storage.local.folder import folder as local
 from service.storage.local.folder import nonblocking as at_once
-from service.storage.pieces import LARGE, SMALL, Pieces
+from service.storage.send_pacing import LARGE, SMALL, Pieces
 
 SIZE = 3 * LARGE + 777
 DATA = content(SIZE)

@@ -10,7 +10,7 @@ from service.errors import BadGatewayError, ChangedError
 from service.metrics import Metrics
 from service.protocol.ranges import Span
 from service.storage.object_store.block_cache import Blocks, Version
-from service.storage.pieces import SMALL, Pieces
+from service.storage.send_pacing import SMALL, Pieces
 
 BLOCK = 100_000
 CHUNK = 10_000

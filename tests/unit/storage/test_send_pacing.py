@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.storage.pieces import _MOST_CONNECTIONS, _MOST_LARGE, LARGE, SMALL, Paces, Pieces
+from service.storage.send_pacing import _MOST_CONNECTIONS, _MOST_LARGE, LARGE, SMALL, Paces, Pieces
 
 AT_ONCE, IN_A_SECOND = 0.001, 1.0
 BOTH_KERNELS = 256 * 1024  # what they take for a client that reads nothing (pieces.py)
