@@ -26,9 +26,9 @@ from service.library.viewers import Viewers
 from service.library.workers import Pool
 from service.loop import watch_lag
 from service.metrics import Metrics
+from service.representations.fast_start import FastStart
 from service.settings import Settings
 from service.storage.base import Storage
-from service.storage.fast_start import FastStart
 from service.storage.local.folder import LocalStorage
 from service.storage.media_root import Place, Store
 from service.storage.object_store.config import open_store

@@ -5,7 +5,7 @@ from urllib.parse import quote, urlencode
 from quart import g
 
 from service.models import Video
-from service.storage.fast_start import laid_out_revision
+from service.representations.fast_start import laid_out_revision
 
 
 def absolute(url: str) -> str:

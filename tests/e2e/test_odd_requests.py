@@ -15,7 +15,7 @@ from stack import Stack
 from wire import Answer, ask, connect, open_socket
 
 from service.protocol.revisions import file_revision
-from service.storage.fast_start import laid_out_revision
+from service.representations.fast_start import laid_out_revision
 from service.storage.local.files import SETTLED_AFTER
 
 pytestmark = pytest.mark.stack

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.protocol.revisions import FILE_REVISION, REVISION, file_revision
-from service.storage.fast_start import laid_out_revision
+from service.representations.fast_start import laid_out_revision
 
 NGINX = Path(__file__).parents[2] / "nginx"
 FILE = file_revision(5_000_000_000, 1_700_000_000_123_456_789)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.protocol.revisions import FILE_REVISION, REVISION, file_revision, tagged_revision
-from service.storage.fast_start import laid_out_revision
+from service.representations.fast_start import laid_out_revision
 
 # Nanoseconds that file systems have: int64, and whole seconds of 64 bits with a fraction.
 TIMES = st.one_of(

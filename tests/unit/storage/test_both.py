@@ -14,8 +14,8 @@ from server import content, write
 from service.errors import ChangedError, NotFoundError
 from service.metrics import Metrics
 from service.protocol.ranges import Span
+from service.representations.fast_start import FastStart, laid_out_revision
 from service.storage.base import Source, Storage
-from service.storage.fast_start import FastStart, laid_out_revision
 from service.storage.local.folder import LocalStorage
 from service.storage.object_store.config import open_store
 from service.storage.object_store.storage import ObjectStorage

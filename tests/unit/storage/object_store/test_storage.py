@@ -13,8 +13,8 @@ from server import content
 from service.errors import ChangedError, GatewayTimeoutError, NotFoundError
 from service.metrics import Metrics
 from service.protocol.ranges import Span
+from service.representations.fast_start import FastStart
 from service.storage.base import Source
-from service.storage.fast_start import FastStart
 from service.storage.object_store import storage as objects
 from service.storage.object_store.config import open_store
 from service.storage.object_store.storage import ObjectStorage

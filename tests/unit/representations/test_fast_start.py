@@ -21,9 +21,9 @@ from service.mp4 import fast_start_layout as layout
 from service.mp4 import moov as index
 from service.protocol.conditions import Validators
 from service.protocol.ranges import Span
-from service.storage import fast_start
+from service.representations import fast_start
+from service.representations.fast_start import FastStart, laid_out_revision
 from service.storage.base import Source
-from service.storage.fast_start import FastStart, laid_out_revision
 from service.storage.local.folder import LocalStorage
 from service.storage.local.folder import nonblocking as at_once
 from service.storage.send_pacing import Pieces
