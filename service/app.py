@@ -22,8 +22,6 @@ from service.library.library import Library, Timing
 from service.library.making import Maker
 from service.library.probe import Prober
 from service.library.probed import Probed
-from service.library.viewers import Viewers
-from service.library.workers import Pool
 from service.loop import watch_lag
 from service.metrics import Metrics
 from service.representations.fast_start import FastStart
@@ -52,6 +50,8 @@ from service.views.robots import NOT_LISTED, RobotsView
 from service.views.share import share
 from service.views.static import StaticViews
 from service.views.watch_page import WatchPage
+from service.workers.playback_activity import Viewers
+from service.workers.pool import Pool
 
 if TYPE_CHECKING:
     from service.storage.object_store.storage import ObjectStorage

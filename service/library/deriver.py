@@ -27,10 +27,10 @@ from service.library.facts import (
 from service.library.looking import look_for
 from service.library.making import ClaimedError, Job, Maker, NotKeptError, NotMadeError
 from service.library.probed import metadata_key
-from service.library.viewers import Viewers
-from service.library.workers import Pool
 from service.metrics import Metrics
 from service.models import State as VideoState
+from service.workers.playback_activity import Viewers
+from service.workers.pool import Pool
 
 _log = structlog.get_logger()
 

@@ -16,10 +16,10 @@ from service.library.facts import (
     read_facts,
     write_facts,
 )
-from service.library.workers import Answer, Pool, WorkerError
 from service.metrics import Metrics
 from service.storage.base import Entry
 from service.storage.media_root import Place
+from service.workers.pool import Answer, Pool, WorkerError
 
 # Seconds of the processor's time that one may take, and of the clock: a slow disk is not the file's
 # fault, nor are viewers, who come first.

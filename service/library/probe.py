@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from service.library.workers import Answer, Pool, WorkerError
 from service.models import Metadata
 from service.storage.media_root import Located
+from service.workers.pool import Answer, Pool, WorkerError
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ def ask(media: Path, task: str, path: str, **more: Any) -> tuple[dict[str, Any],
     """Ask a worker of its own; give what it says and the bytes that follow."""
     request = {"task": task, "place": str(media), "path": path, **more}
     done = subprocess.run(
-        [sys.executable, "-m", "service.library.worker"],
+        [sys.executable, "-m", "service.worker"],
         check=True,
         input=json.dumps(request).encode() + b"\n",
         capture_output=True,
@@ -277,7 +277,7 @@ def test_what_changes_while_it_is_read_is_not_answered_for(media: Path, outcome:
     request = {"task": "probe", "place": str(media), **asked_for(media, "probe")}
     source = f"""
 import json, os
-from service.library import worker
+from service import worker
 
 def metadata_of(file, size):
     os.utime({str(media / "sub/film.mp4")!r})

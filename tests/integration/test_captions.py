@@ -19,9 +19,9 @@ from service.library.chapters import LONGEST_TITLE, MOST
 from service.library.embedded import Reader
 from service.library.facts import CaptionsFacts, write_facts
 from service.library.subrip import webvtt_of
-from service.library.workers import LONGEST_ANSWER
 from service.models import Chapter, Track
 from service.sidecars import MOST as MOST_SIDECARS
+from service.workers.pool import LONGEST_ANSWER
 
 ENGLISH = """1
 00:00:00,500 --> 00:00:02,000

@@ -15,8 +15,8 @@ from service.library.inspection import (
     metadata_of,
 )
 from service.library.timing import MOST_BYTES, MOST_INDEX_BYTES
-from service.library.workers import LONGEST_ANSWER
 from service.models import Chapter, Metadata, Tag
+from service.workers.pool import LONGEST_ANSWER
 
 
 class Counted:

@@ -20,11 +20,11 @@ from films import AAC, H264, PICTURE, SOUND, ffmpeg, mp4
 
 from service.library.inspection import metadata_of
 from service.library.probe import ProbeProblem, Prober
-from service.library.workers import LONGEST_ANSWER, MOST_BYTES
 from service.models import Metadata, Stream
 from service.storage.local.files import revision
+from service.workers.pool import LONGEST_ANSWER, MOST_BYTES
 
-WORKER = (sys.executable, "-m", "service.library.worker")
+WORKER = (sys.executable, "-m", "service.worker")
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from service.library import captions
 from service.library.captions import Captions, captions_of
 from service.library.chapters import LONGEST_TITLE, MOST
 from service.library.room import LONGEST_TRACKS
-from service.library.workers import MOST_BYTES
 from service.models import Chapter, Track
+from service.workers.pool import MOST_BYTES
 
 NO_VIDEO = b"no video"
 CUE = b"WEBVTT\n\n00:01.000 --> 00:02.000\nHi\n"

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 
 from service.library import deriver as module
-from service.library import viewers as viewers_module
 from service.library.derived import DerivedFolder
 from service.library.deriver import Deriver
 from service.library.facts import Companions, Kind, State, Subject
 from service.library.making import Job, Maker
-from service.library.viewers import Viewers
-from service.library.workers import Pool
 from service.metrics import Metrics
 from service.models import Chapter, Metadata, Stream, Video
 from service.models import State as VideoState
 from service.storage.base import Entry
 from service.storage.media_root import Place
+from service.workers import playback_activity as viewers_module
+from service.workers.playback_activity import Viewers
+from service.workers.pool import Pool
 
 PATIENCE = 30  # seconds, after which a test that waits for something fails
 FILM = (Stream(kind="video", codec="h264"), Stream(kind="audio", codec="aac"))

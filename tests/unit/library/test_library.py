@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 
 from service.library import library as module
 from service.library import showing
-from service.library import viewers as viewers_module
 from service.library.catalogue import Catalogue
 from service.library.derived import DerivedFolder
 from service.library.facts import NO_COMPANIONS, Companions, Subject
 from service.library.library import Library, Timing
 from service.library.probe import ProbeProblem
 from service.library.probed import Probed
-from service.library.viewers import Viewers
 from service.metrics import Metrics
 from service.models import Metadata, State
 from service.storage.base import Entry, Source
 from service.storage.media_root import Located, Place
+from service.workers import playback_activity as viewers_module
+from service.workers.playback_activity import Viewers
 
 KNOWN = Metadata(container="mp4", duration=1.0, bit_rate=None, streams=())
 PATIENCE = 30  # seconds, after which a test that waits for something fails

@@ -71,7 +71,7 @@ class Pool:
         """Let `workers` run at a time, with the memory that `pictures` take."""
         if workers < 1 or files_per_worker < 1:
             raise ValueError("workers and files_per_worker must be positive")
-        program = (sys.executable, "-m", "service.library.worker")
+        program = (sys.executable, "-m", "service.worker")
         self._command = command or (*program, *(["pictures"] if pictures else []))
         self.workers = workers
         """How many may run at a time."""

@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from service.library import viewers as module
-from service.library.viewers import Viewers
+from service.workers import playback_activity as module
+from service.workers.playback_activity import Viewers
 
 PATIENCE = 30  # seconds, after which a test that waits for something fails
 
