@@ -20,10 +20,10 @@ from service.library.jpeg import Jpegs
 from service.library.layouts import KeptLayouts
 from service.library.library import Library, Timing
 from service.library.making import Maker
-from service.library.probe import Prober
 from service.library.probed import Probed
 from service.loop import watch_lag
 from service.metrics import Metrics
+from service.probing.prober import Prober
 from service.representations.fast_start import FastStart
 from service.settings import Settings
 from service.storage.base import Storage

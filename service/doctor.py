@@ -18,10 +18,10 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from service.library.playability import findings
-from service.library.probe import ProbeProblem, Prober
 from service.loop import Loop
 from service.metrics import Metrics
 from service.models import Finding
+from service.probing.prober import ProbeProblem, Prober
 from service.protocol.media_types import media_type
 from service.storage.local.folder import LocalStorage
 from service.storage.media_root import Located, Store

@@ -9,8 +9,8 @@ from typing import Any, BinaryIO, Self
 
 import av
 
-from service.library.bounded import BoundedFile
-from service.library.inspection import ESCAPED, OPTIONS, UnreadableError
+from service.probing.metadata import ESCAPED, OPTIONS, UnreadableError
+from service.probing.read_limited_file import BoundedFile
 
 MOST_READ = 1 << 31
 """Bytes read of one file. 150 key frames of a 2160p film take some 300 MB. A Matroska file without

@@ -8,10 +8,10 @@ from typing import Any, BinaryIO, Literal
 
 from PIL import Image
 
-from service.library.inspection import UnreadableError
 from service.library.key_frames import Film
 from service.library.pictures import fitted, picture_of_file, picture_of_frame, webp
 from service.library.stills import Picture, Poster
+from service.probing.metadata import UnreadableError
 
 WIDTHS = (480, 1280)
 """Pixels, at most: for a card in the library's page, and for the player, both on fine screens."""

@@ -6,8 +6,8 @@ from importlib.metadata import version
 from typing import Literal
 
 from service.library.derived import Derived, fetched, name_of
-from service.library.probe import ProbeProblem
 from service.models import Metadata, Value
+from service.probing.prober import ProbeProblem
 
 
 class _Problem(Value):

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from service.library.facts import NO_COMPANIONS, Companions
-from service.library.probe import ProbeProblem
 from service.library.probed import Probed
 from service.models import Metadata
+from service.probing.prober import ProbeProblem
 from service.protocol.media_types import media_type
 from service.sidecars import Folder
 from service.storage.base import Entry, Storage

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from service.library.catalogue import Catalogue
 from service.library.facts import Subject
 from service.library.playability import findings
-from service.library.probe import ProbeProblem
 from service.library.scan import File, Key, Known, Result
 from service.library.titles import video_title
 from service.models import Metadata, State, Video
+from service.probing.prober import ProbeProblem
 from service.protocol.media_types import media_type
 from service.storage.base import Entry
 

@@ -6,10 +6,10 @@ from typing import BinaryIO
 
 from PIL import Image, ImageOps
 
-from service.library.inspection import UnreadableError
 from service.library.key_frames import Film
 from service.library.pictures import picture_of_frame, webp
 from service.library.stills import Layout, Storyboard
+from service.probing.metadata import UnreadableError
 
 LONGEST_SIDE = 160
 """Pixels of a tile's longer side."""

@@ -19,8 +19,8 @@ from films import ffmpeg, mp4
 from opens import opens_in
 from PIL import Image
 
-from service.library.probe import ProbeProblem, Prober
 from service.models import Metadata
+from service.probing.prober import ProbeProblem, Prober
 from service.storage.local.files import revision
 from service.storage.local.folder import LocalStorage
 from service.storage.media_root import Located

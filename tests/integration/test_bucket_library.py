@@ -20,8 +20,8 @@ from told import KINDS, until_derived, video
 from way import Way
 from wire import ask
 
-from service.library.probe import ProbeProblem, Prober
 from service.models import Metadata
+from service.probing.prober import ProbeProblem, Prober
 from service.storage.media_root import Located, Store
 from service.storage.object_store.config import revision_of
 

@@ -11,8 +11,8 @@ from films import AAC, H264, PICTURE, SOUND, ffmpeg
 from opens import opens_in
 
 from service.library.playability import findings
-from service.library.probe import ProbeProblem, Prober
 from service.models import Finding, Metadata
+from service.probing.prober import ProbeProblem, Prober
 
 BLOCK = 4 * 1024 * 1024
 PACKET = 188  # bytes of a packet of an MPEG transport stream (ISO/IEC 13818-1 §2.4.3.2)

@@ -7,15 +7,15 @@ from typing import BinaryIO, cast
 import pytest
 from films import AAC, H264, PICTURE, SOUND, ffmpeg
 
-from service.library.inspection import (
+from service.models import Chapter, Metadata, Tag
+from service.probing.frame_timing import MOST_BYTES, MOST_INDEX_BYTES
+from service.probing.metadata import (
     LONGEST_TAG,
     MOST_CHAPTERS,
     MOST_STREAMS,
     MOST_TAGS,
     metadata_of,
 )
-from service.library.timing import MOST_BYTES, MOST_INDEX_BYTES
-from service.models import Chapter, Metadata, Tag
 from service.workers.pool import LONGEST_ANSWER
 
 

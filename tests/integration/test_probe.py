@@ -18,9 +18,9 @@ import pytest
 import uvloop
 from films import AAC, H264, PICTURE, SOUND, ffmpeg, mp4
 
-from service.library.inspection import metadata_of
-from service.library.probe import ProbeProblem, Prober
 from service.models import Metadata, Stream
+from service.probing.metadata import metadata_of
+from service.probing.prober import ProbeProblem, Prober
 from service.storage.local.files import revision
 from service.workers.pool import LONGEST_ANSWER, MOST_BYTES
 
@@ -639,7 +639,7 @@ async def test_a_worker_gives_way_to_the_server_and_dumps_no_core(
 PARENT = """
 import asyncio, os, sys
 from pathlib import Path
-from service.library.probe import Prober
+from service.probing.prober import Prober
 
 async def main():
     prober = Prober()

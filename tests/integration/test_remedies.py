@@ -12,8 +12,8 @@ import pytest
 from films import AAC, H264, PICTURE, SOUND, ffmpeg
 
 from service.library.playability import CODES, findings
-from service.library.probe import Prober
 from service.models import Finding, Metadata
+from service.probing.prober import Prober
 
 BLOCK = 4 * 1024 * 1024
 HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p")

@@ -15,10 +15,10 @@ import pytest
 from PIL import Image, ImageDraw
 
 from service.library import key_frames
-from service.library.inspection import UnreadableError
 from service.library.poster import poster
 from service.library.stills import Poster, Storyboard
 from service.library.storyboard import MOST_BYTES, MOST_TILES, storyboard
+from service.probing.metadata import UnreadableError
 
 Colour = tuple[int, int, int]
 

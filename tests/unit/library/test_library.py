@@ -16,10 +16,10 @@ from service.library.catalogue import Catalogue
 from service.library.derived import DerivedFolder
 from service.library.facts import NO_COMPANIONS, Companions, Subject
 from service.library.library import Library, Timing
-from service.library.probe import ProbeProblem
 from service.library.probed import Probed
 from service.metrics import Metrics
 from service.models import Metadata, State
+from service.probing.prober import ProbeProblem
 from service.storage.base import Entry, Source
 from service.storage.media_root import Located, Place
 from service.workers import playback_activity as viewers_module

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from service.library.derived import DerivedFolder
-from service.library.probe import ProbeProblem
 from service.library.probed import Probed, metadata_name
 from service.models import Chapter, Metadata, Stream, Tag
+from service.probing.prober import ProbeProblem
 
 PATH, REVISION = "sub/film.mp4", "3039-18ae2d7f2c3a4b00"
 FULL = Metadata(

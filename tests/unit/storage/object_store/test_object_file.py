@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from obstore.store import LocalStore, MemoryStore
 
-from service.library.inspection import metadata_of
 from service.library.poster import poster
+from service.probing.metadata import metadata_of
 from service.storage.object_store.config import revision_of
 from service.storage.object_store.object_file import open_object
 from service.storage.object_store.sync_client import Bucket, Part

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.library.codecs import SampleEntry, codec_string
+from service.probing.codecs import SampleEntry, codec_string
 
 
 def entry(width: int, height: int, frame_rate: float) -> SampleEntry:

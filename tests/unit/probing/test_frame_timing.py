@@ -5,8 +5,8 @@ from fractions import Fraction
 
 import pytest
 
-from service.library.bounded import BoundedFile
-from service.library.timing import Sample, key_frame_interval, varies
+from service.probing.frame_timing import Sample, key_frame_interval, varies
+from service.probing.read_limited_file import BoundedFile
 
 MS = Fraction(1, 1000)
 

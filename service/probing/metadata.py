@@ -8,12 +8,12 @@ from typing import Any, BinaryIO
 
 import av
 
-from service.library.bounded import BoundedFile
 from service.library.chapters import chapters_of
-from service.library.codecs import SampleEntry, codec_string
-from service.library.timing import Sample, key_frame_interval, sample, varies
 from service.mp4.boxes import index_at_front
 from service.mp4.fast_start_layout import layout_of
+from service.probing.codecs import SampleEntry, codec_string
+from service.probing.frame_timing import Sample, key_frame_interval, sample, varies
+from service.probing.read_limited_file import BoundedFile
 
 # What is told at most, so that the longest answer stays below LONGEST_ANSWER of workers.py, even if
 # each character is of the kind that JSON writes as twelve. Blu-rays have some 60 streams.

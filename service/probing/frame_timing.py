@@ -11,7 +11,7 @@ from typing import Any
 
 import av
 
-from service.library.bounded import BoundedFile
+from service.probing.read_limited_file import BoundedFile
 
 MOST_PACKETS = 1000
 """Packets of a sample: some 40 seconds of most films."""
