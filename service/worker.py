@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import av.logging
 
+from service.images.poster import poster
+from service.images.storyboard import storyboard
 from service.library.captions import captions_of
 from service.library.facts import CaptionsFacts, Facts, PosterFacts, StoryboardFacts, write_facts
-from service.library.poster import poster
-from service.library.storyboard import storyboard
 from service.probing.metadata import UnreadableError, metadata_of
 from service.storage.local.files import revision
 from service.storage.local.folder.beneath import NotRegularError, open_file

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from service.library.stills import Layout
+from service.images.models import Layout
 from service.views.player import written
 
 

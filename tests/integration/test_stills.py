@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
-from service.library import key_frames
-from service.library.poster import poster
-from service.library.stills import Poster, Storyboard
-from service.library.storyboard import MOST_BYTES, MOST_TILES, storyboard
+from service.images import video_reader as key_frames
+from service.images.models import Poster, Storyboard
+from service.images.poster import poster
+from service.images.storyboard import MOST_BYTES, MOST_TILES, storyboard
 from service.probing.metadata import UnreadableError
 
 Colour = tuple[int, int, int]

@@ -1,6 +1,6 @@
 import pytest
 
-from service.library.stills import Layout
+from service.images.models import Layout
 from service.views.filmstrip import current, filmstrip
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from obstore.store import LocalStore, MemoryStore
 
-from service.library.poster import poster
+from service.images.poster import poster
 from service.probing.metadata import metadata_of
 from service.storage.object_store.config import revision_of
 from service.storage.object_store.object_file import open_object

@@ -8,9 +8,9 @@ from typing import Any, BinaryIO, Literal
 
 from PIL import Image
 
-from service.library.key_frames import Film
-from service.library.pictures import fitted, picture_of_file, picture_of_frame, webp
-from service.library.stills import Picture, Poster
+from service.images.models import Picture, Poster
+from service.images.pictures import fitted, picture_of_file, picture_of_frame, webp
+from service.images.video_reader import Film
 from service.probing.metadata import UnreadableError
 
 WIDTHS = (480, 1280)

@@ -11,7 +11,7 @@ from av.filter import Graph
 from av.sidedata.sidedata import Type as SideDataType
 from PIL import Image
 
-from service.library import tone
+from service.images import tone_mapping as tone
 
 MOST_PIXELS = 40_000_000
 """Of a picture's file: above 8K (33 million). Decoded and made smaller it takes some 500 MB."""

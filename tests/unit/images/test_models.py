@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.library.stills import Layout, webvtt
-from service.library.storyboard import MOST_TILES, times
+from service.images.models import Layout, webvtt
+from service.images.storyboard import MOST_TILES, times
 
 CUE = re.compile(r"(\d{2,}:\d\d:\d\d\.\d{3}) --> (\d{2,}:\d\d:\d\d\.\d{3})\n(\S+)\n")
 

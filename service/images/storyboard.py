@@ -6,9 +6,9 @@ from typing import BinaryIO
 
 from PIL import Image, ImageOps
 
-from service.library.key_frames import Film
-from service.library.pictures import picture_of_frame, webp
-from service.library.stills import Layout, Storyboard
+from service.images.models import Layout, Storyboard
+from service.images.pictures import picture_of_frame, webp
+from service.images.video_reader import Film
 from service.probing.metadata import UnreadableError
 
 LONGEST_SIDE = 160

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from service.library.pictures import GROUND, MOST_PIXELS, fitted, picture_of_file
+from service.images.pictures import GROUND, MOST_PIXELS, fitted, picture_of_file
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
