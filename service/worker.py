@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import av.logging
 
+from service.captions.extract import captions_of
 from service.images.poster import poster
 from service.images.storyboard import storyboard
-from service.library.captions import captions_of
 from service.library.facts import CaptionsFacts, Facts, PosterFacts, StoryboardFacts, write_facts
 from service.probing.metadata import UnreadableError, metadata_of
 from service.storage.local.files import revision

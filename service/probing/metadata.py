@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import av
 
-from service.library.chapters import chapters_of
+from service.captions.chapters import chapters_of
 from service.mp4.boxes import index_at_front
 from service.mp4.fast_start_layout import layout_of
 from service.probing.codecs import SampleEntry, codec_string

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from webvtt_rules import require_valid
 
-from service.library.encodings import decoded
-from service.library.subrip import webvtt_of
-from service.library.webvtt import (
+from service.captions.encodings import decoded
+from service.captions.subrip import webvtt_of
+from service.captions.webvtt import (
     CaptionsError,
     Cue,
     checked_settings,

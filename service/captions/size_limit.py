@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from service.library.webvtt import CaptionsError, shortened
+from service.captions.webvtt import CaptionsError, shortened
 
 LONGEST_TRACK: Final = 2 << 20
 """Bytes of a track as it is given: twenty times the text of a long film. What is escaped is up to

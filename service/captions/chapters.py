@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-from service.library import subrip, webvtt
-from service.library.webvtt import Cue
+from service.captions import subrip, webvtt
+from service.captions.webvtt import Cue
 from service.models import Chapter
 
 MOST: Final = 1000

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from webvtt_rules import require_valid
 
-from service.library import captions
-from service.library.captions import Captions, captions_of
-from service.library.chapters import LONGEST_TITLE, MOST
-from service.library.room import LONGEST_TRACKS
+from service.captions import extract as captions
+from service.captions.chapters import LONGEST_TITLE, MOST
+from service.captions.extract import Captions, captions_of
+from service.captions.size_limit import LONGEST_TRACKS
 from service.models import Chapter, Track
 from service.workers.pool import MOST_BYTES
 

@@ -5,7 +5,7 @@ stands, and ends at 100 hours."""
 import re
 from typing import Final
 
-from service.library.webvtt import (
+from service.captions.webvtt import (
     LONGEST_CUE,
     MOST_LINES,
     CaptionsError,

@@ -13,10 +13,10 @@ from typing import Any, BinaryIO, Final
 import av
 from av.stream import Discard
 
-from service.library.chapters import beginning
-from service.library.encodings import cleaned
-from service.library.subrip import marked_up, plain
-from service.library.webvtt import (
+from service.captions.chapters import beginning
+from service.captions.encodings import cleaned
+from service.captions.subrip import marked_up, plain
+from service.captions.webvtt import (
     MOST_CUES,
     Cue,
     checked_settings,

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from webvtt_rules import require_valid
 
-from service.library.chapters import LONGEST_TITLE, MOST, chapters_from, chapters_of, webvtt_of
-from service.library.webvtt import CaptionsError
+from service.captions.chapters import LONGEST_TITLE, MOST, chapters_from, chapters_of, webvtt_of
+from service.captions.webvtt import CaptionsError
 from service.models import Chapter
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.library.encodings import decoded
+from service.captions.encodings import decoded
 
 # Sentences as people say them in films, each with the encodings that subtitles in them are met in.
 FRENCH = "Où est-ce que tu étais hier soir ? Je t'ai attendu toute la soirée.\nÀ bientôt, ça va."

@@ -10,11 +10,11 @@ from typing import Any, BinaryIO, Final, Literal
 import av
 from av.stream import Disposition
 
-from service.library import chapters, embedded, subrip, webvtt
-from service.library.encodings import decoded
-from service.library.languages import english_name_of, is_no_language, language_of, name_of
-from service.library.room import Room
-from service.library.webvtt import CaptionsError
+from service.captions import chapters, embedded, subrip, webvtt
+from service.captions.encodings import decoded
+from service.captions.languages import english_name_of, is_no_language, language_of, name_of
+from service.captions.size_limit import Room
+from service.captions.webvtt import CaptionsError
 from service.models import Chapter, Track
 from service.probing.metadata import ESCAPED, OPTIONS
 from service.sidecars import is_chapters, words

@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.library.subrip import marked_up, plain, webvtt_of
-from service.library.webvtt import CaptionsError
+from service.captions.subrip import marked_up, plain, webvtt_of
+from service.captions.webvtt import CaptionsError
 
 
 def vtt(*cues: str) -> str:

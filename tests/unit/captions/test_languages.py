@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.library.languages import english_name_of, is_no_language, language_of, name_of
+from service.captions.languages import english_name_of, is_no_language, language_of, name_of
 
 # Names: CLDR's. Codes: ISO 639-1, 639-2/T and /B, 639-3; subtags: the IANA registry.
 LANGUAGES = [
