@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from service.library.playability import findings
 from service.loop import Loop
 from service.metrics import Metrics
 from service.models import Finding
+from service.playability.findings import findings
 from service.probing.prober import ProbeProblem, Prober
 from service.protocol.media_types import media_type
 from service.storage.local.folder import LocalStorage

@@ -15,13 +15,13 @@ import structlog
 
 from service.library.catalogue import Catalogue
 from service.library.facts import Subject
-from service.library.playability import CODES
 from service.library.probed import Probed
 from service.library.scan import TRY_OBJECT_AGAIN, File, Key, Known, Sighting, scan
 from service.library.showing import NOTHING, show
 from service.library.watching import POLL_INTERVAL, changes, events_tell_all
 from service.metrics import Metrics
 from service.models import Metadata, State
+from service.playability.findings import CODES
 from service.probing.prober import ProbeProblem
 from service.storage.base import Entry, Storage
 from service.storage.media_root import Located, Place

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from service.library.catalogue import Catalogue
 from service.library.facts import Subject
-from service.library.playability import findings
 from service.library.scan import File, Key, Known, Result
 from service.library.titles import video_title
 from service.models import Metadata, State, Video
+from service.playability.findings import findings
 from service.probing.prober import ProbeProblem
 from service.protocol.media_types import media_type
 from service.storage.base import Entry

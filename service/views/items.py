@@ -9,9 +9,9 @@ from pydantic import Field
 
 from service.library.deriver import Deriver
 from service.library.facts import Artefact, Kind, State
-from service.library.playability import findings
 from service.library.recent import Recent
 from service.models import Chapter, Finding, Track, Value, Video
+from service.playability.findings import findings
 from service.views import links
 
 

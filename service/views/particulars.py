@@ -1,7 +1,7 @@
 """Everything about one video in words: for people first, and for those who look closer."""
 
-from service.library.browsers import is_matroska, is_mp4
 from service.models import Metadata, Stream, Video
+from service.playability.browsers import is_matroska, is_mp4
 from service.views.phrases import duration, moment_of, size
 
 # FFmpeg's names of codecs, as people call them.

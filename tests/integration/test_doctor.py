@@ -14,7 +14,7 @@ import pytest
 from films import AAC, H264, PICTURE, SOUND, ffmpeg
 from server import environment, until
 
-from service.library.playability import findings
+from service.playability.findings import findings
 
 ROOT = Path(__file__).parents[2]
 DOCTOR = (sys.executable, "-m", "service", "doctor")

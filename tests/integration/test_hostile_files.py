@@ -10,8 +10,8 @@ import pytest
 from films import AAC, H264, PICTURE, SOUND, ffmpeg
 from opens import opens_in
 
-from service.library.playability import findings
 from service.models import Finding, Metadata
+from service.playability.findings import findings
 from service.probing.prober import ProbeProblem, Prober
 
 BLOCK = 4 * 1024 * 1024

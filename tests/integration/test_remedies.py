@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from films import AAC, H264, PICTURE, SOUND, ffmpeg
 
-from service.library.playability import CODES, findings
 from service.models import Finding, Metadata
+from service.playability.findings import CODES, findings
 from service.probing.prober import Prober
 
 BLOCK = 4 * 1024 * 1024

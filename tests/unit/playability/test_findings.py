@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.library.playability import CODES, findings
 from service.models import Metadata, Stream
+from service.playability.findings import CODES, findings
 
 MIB = 1 << 20
 BLOCK = 4 * MIB

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from service.library.browsers import WEBM, is_matroska
 from service.models import Metadata, Stream
+from service.playability.browsers import WEBM, is_matroska
 
 # What goes into an MP4 as it is, because browsers play it there, if not all of them.
 _MP4 = frozenset({"h264", "hevc", "av1", "vp9", "aac", "mp3", "opus", "flac", "ac3", "eac3"})

@@ -3,9 +3,10 @@ command that would fix it. What browsers play is in browsers.py, commands are in
 
 from collections.abc import Iterator
 
-from service.library import browsers, remedy
-from service.library.remedy import Encoding
 from service.models import Finding, Metadata, Stream
+from service.playability import browsers
+from service.playability import ffmpeg_fix as remedy
+from service.playability.ffmpeg_fix import Encoding
 
 CODES = (
     "unreadable",
