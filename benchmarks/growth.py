@@ -30,7 +30,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
 
 from server import Server, start, until  # noqa: E402
 
-from service.library.derived import DerivedFolder  # noqa: E402
+from service.artefact_store.folder import DerivedFolder  # noqa: E402
 from service.library.probed import Probed  # noqa: E402
 from service.storage.local.folder import LocalStorage  # noqa: E402
 

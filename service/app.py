@@ -13,8 +13,8 @@ from quart_schema import QuartSchema, RequestSchemaValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from service import __version__
+from service.artefact_store.folder import Derived, DerivedFolder
 from service.errors import NotFoundError, ReelayError
-from service.library.derived import Derived, DerivedFolder
 from service.library.deriver import Deriver
 from service.library.jpeg import Jpegs
 from service.library.layouts import KeptLayouts
@@ -223,7 +223,7 @@ def _derived(settings: Settings) -> Derived:
     """Give what keeps what is derived, in a folder or an object store."""
     if isinstance(settings.derived, Path):
         return DerivedFolder(settings.derived, settings.derived_size)
-    from service.library.derived_bucket import DerivedBucket  # noqa: PLC0415 # as above
+    from service.artefact_store.bucket import DerivedBucket  # noqa: PLC0415 # as above
     from service.storage.object_store.sync_client import Bucket  # noqa: PLC0415
 
     store = open_store(settings.derived, os.environ, timeout=settings.store_timeout)

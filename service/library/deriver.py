@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import structlog
 
-from service.library.blobs import Opened
-from service.library.derived import Derived
+from service.artefact_store.blobs import Opened
+from service.artefact_store.folder import Derived
 from service.library.facts import (
     NONE,
     WAITING,

@@ -6,8 +6,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Literal
 
+from service.artefact_store.folder import name_of
 from service.images.models import Layout
-from service.library.derived import name_of
 from service.models import Chapter, Track, Value, Video
 from service.storage.base import Entry
 

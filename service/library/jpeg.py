@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import BytesIO
 
-from service.library.blobs import MemoryBlob, OpenBlob, Opened
-from service.library.derived import Derived, name_of
-from service.library.recent import Recent
+from service.artefact_store.blobs import MemoryBlob, OpenBlob, Opened
+from service.artefact_store.folder import Derived, name_of
+from service.artefact_store.recent import Recent
 
 _KIND = "jpeg"
 _QUALITY = 85  # above 80 nobody sees a difference in a preview's size

@@ -1,7 +1,7 @@
 """How films whose index stands at their end are laid out for players, kept for the next start and
 for other replicas: some hundred bytes of each (service/storage/layout.py)."""
 
-from service.library.derived import Derived, name_of
+from service.artefact_store.folder import Derived, name_of
 from service.mp4.fast_start_layout import SUFFIX
 
 _KIND = "layout"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
-from service.library.derived import Derived, fetched
+from service.artefact_store.folder import Derived, fetched
 from service.library.facts import (
     Facts,
     Kind,

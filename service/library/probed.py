@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import Literal
 
-from service.library.derived import Derived, fetched, name_of
+from service.artefact_store.folder import Derived, fetched, name_of
 from service.models import Metadata, Value
 from service.probing.prober import ProbeProblem
 

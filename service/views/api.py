@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 from quart_schema import document_response, validate_querystring
 
+from service.artefact_store.recent import Recent
 from service.errors import NotFoundError
 from service.library.catalogue import Page, Sort
 from service.library.folders import Folder
 from service.library.library import Library
-from service.library.recent import Recent
 from service.models import Value, Video
 from service.views import links
 from service.views.documents import Document

@@ -6,9 +6,9 @@ import time
 
 from quart import Response, request
 
+from service.artefact_store.blobs import Opened
 from service.errors import InvalidRequestError, NotFoundError, RefusedError
 from service.images.models import webvtt
-from service.library.blobs import Opened
 from service.library.deriver import Deriver
 from service.library.facts import Kind, State, StoryboardFacts, Subject
 from service.library.jpeg import Jpegs

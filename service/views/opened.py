@@ -7,8 +7,8 @@ from contextlib import aclosing
 from quart import Response, request
 from werkzeug.datastructures import Headers
 
+from service.artefact_store.blobs import Opened
 from service.errors import BrokenResponseError, RefusedError
-from service.library.blobs import Opened
 from service.protocol.plan import Policy, Representation, plan
 from service.protocol.ranges import Span
 from service.storage.send_pacing import SMALL

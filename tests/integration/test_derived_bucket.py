@@ -16,8 +16,8 @@ from server import Server, serve, until, write
 from told import KINDS, until_derived
 from wire import ask
 
-from service.library.derived import name_of
-from service.library.derived_bucket import DerivedBucket
+from service.artefact_store.bucket import DerivedBucket
+from service.artefact_store.folder import name_of
 from service.storage.object_store.config import open_store
 from service.storage.object_store.sync_client import Bucket
 

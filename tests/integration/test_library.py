@@ -14,7 +14,7 @@ from films import ffmpeg
 from server import Server, content, serve, until, write
 from wire import ask
 
-from service.library.derived import DerivedFolder
+from service.artefact_store.folder import DerivedFolder
 from service.library.probed import Probed
 from service.storage.local.folder import LocalStorage
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from service.artefact_store.folder import DerivedFolder
 from service.library import deriver as module
-from service.library.derived import DerivedFolder
 from service.library.deriver import Deriver
 from service.library.facts import Companions, Kind, State, Subject
 from service.library.making import Job, Maker

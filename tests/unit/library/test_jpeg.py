@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from structlog.testing import capture_logs
 
+from service.artefact_store.blobs import Opened
+from service.artefact_store.folder import DerivedFolder
 from service.library import jpeg
-from service.library.blobs import Opened
-from service.library.derived import DerivedFolder
 from service.library.jpeg import Jpegs
 
 

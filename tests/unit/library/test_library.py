@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.artefact_store.folder import DerivedFolder
 from service.library import library as module
 from service.library import showing
 from service.library.catalogue import Catalogue
-from service.library.derived import DerivedFolder
 from service.library.facts import NO_COMPANIONS, Companions, Subject
 from service.library.library import Library, Timing
 from service.library.probed import Probed

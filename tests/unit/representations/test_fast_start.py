@@ -14,8 +14,8 @@ import pytest
 from boxes import FTYP, box, moov, table, track
 from server import content, write
 
+from service.artefact_store.folder import DerivedFolder
 from service.errors import ChangedError, NotFoundError, StorageError
-from service.library.derived import DerivedFolder
 from service.library.layouts import KeptLayouts
 from service.mp4 import fast_start_layout as layout
 from service.mp4 import moov as index

@@ -17,8 +17,8 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from service.library.blobs import FileBlob, OpenBlob
-from service.library.packing import Blob, Layout, layout_of, packed
+from service.artefact_store.blobs import FileBlob, OpenBlob
+from service.artefact_store.record import Blob, Layout, layout_of, packed
 from service.storage.local.folder.beneath import READ
 
 _log = structlog.get_logger()

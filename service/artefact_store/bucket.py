@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import structlog
 
-from service.library.blobs import FarBlob, OpenBlob
-from service.library.claims import Claims
-from service.library.derived import KINDS, Bounded, Key
-from service.library.packing import Blob, Layout, layout_of, packed
-from service.library.recent import Recent
+from service.artefact_store.blobs import FarBlob, OpenBlob
+from service.artefact_store.folder import KINDS, Bounded, Key
+from service.artefact_store.leases import Claims
+from service.artefact_store.recent import Recent
+from service.artefact_store.record import Blob, Layout, layout_of, packed
 from service.storage.object_store.sync_client import Bucket, Listed
 
 _log = structlog.get_logger()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from service.library.derived import DerivedFolder, name_of
+from service.artefact_store.folder import DerivedFolder, name_of
 
 ROOM = 1 << 30
 KIND = "poster"
@@ -387,7 +387,7 @@ def test_what_a_killed_process_had_claimed_is_free(folder: Path) -> None:
     derived = DerivedFolder(folder, ROOM)
     claim = (
         "import sys, time; from pathlib import Path;"
-        "from service.library.derived import DerivedFolder;"
+        "from service.artefact_store.folder import DerivedFolder;"
         f"DerivedFolder(Path(sys.argv[1]), 1).claim({NAME!r}); print(flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", claim, str(folder)], stdout=subprocess.PIPE)

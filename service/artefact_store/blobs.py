@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Protocol, Self
 
-from service.library.packing import Blob, Digest
+from service.artefact_store.record import Blob, Digest
 from service.storage.local.folder import nonblocking as at_once
 
 # Bytes that are checked at a time.

@@ -9,9 +9,9 @@ import pytest
 from obstore.store import LocalStore, MemoryStore
 from structlog.testing import capture_logs
 
-from service.library import derived_bucket
-from service.library.derived import name_of
-from service.library.derived_bucket import DerivedBucket
+from service.artefact_store import bucket as derived_bucket
+from service.artefact_store.bucket import DerivedBucket
+from service.artefact_store.folder import name_of
 from service.storage.object_store.sync_client import Bucket, Listed, Part
 
 ROOM = 1 << 30

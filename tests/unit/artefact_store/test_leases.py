@@ -8,8 +8,8 @@ import obstore
 import pytest
 from obstore.store import MemoryStore
 
-from service.library import claims as module
-from service.library.claims import Claims
+from service.artefact_store import leases as module
+from service.artefact_store.leases import Claims
 from service.storage.object_store.sync_client import Bucket
 
 NAME = "0" * 32

@@ -1,6 +1,6 @@
 """What is held in memory, and for how long."""
 
-from service.library.recent import Recent
+from service.artefact_store.recent import Recent
 
 
 def test_what_was_not_used_for_longest_makes_room() -> None:
