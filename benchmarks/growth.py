@@ -31,7 +31,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
 from server import Server, start, until  # noqa: E402
 
 from service.artefact_store.folder import DerivedFolder  # noqa: E402
-from service.library.probed import Probed  # noqa: E402
+from service.artefacts.probe_cache import Probed  # noqa: E402
 from service.storage.local.folder import LocalStorage  # noqa: E402
 
 A_FOLDER = 100

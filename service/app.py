@@ -14,13 +14,13 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from service import __version__
 from service.artefact_store.folder import Derived, DerivedFolder
+from service.artefacts.builder import Maker
+from service.artefacts.fast_start_layouts import KeptLayouts
+from service.artefacts.jpeg import Jpegs
+from service.artefacts.probe_cache import Probed
+from service.artefacts.scheduler import Deriver
 from service.errors import NotFoundError, ReelayError
-from service.library.deriver import Deriver
-from service.library.jpeg import Jpegs
-from service.library.layouts import KeptLayouts
 from service.library.library import Library, Timing
-from service.library.making import Maker
-from service.library.probed import Probed
 from service.loop import watch_lag
 from service.metrics import Metrics
 from service.probing.prober import Prober

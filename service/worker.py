@@ -19,10 +19,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import av.logging
 
+from service.artefacts.metadata import (
+    CaptionsFacts,
+    Facts,
+    PosterFacts,
+    StoryboardFacts,
+    write_facts,
+)
 from service.captions.extract import captions_of
 from service.images.poster import poster
 from service.images.storyboard import storyboard
-from service.library.facts import CaptionsFacts, Facts, PosterFacts, StoryboardFacts, write_facts
 from service.probing.metadata import UnreadableError, metadata_of
 from service.storage.local.files import revision
 from service.storage.local.folder.beneath import NotRegularError, open_file

@@ -13,9 +13,9 @@ from typing import Protocol
 
 import structlog
 
+from service.artefacts.metadata import Subject
+from service.artefacts.probe_cache import Probed
 from service.library.catalogue import Catalogue
-from service.library.facts import Subject
-from service.library.probed import Probed
 from service.library.scan import TRY_OBJECT_AGAIN, File, Key, Known, Sighting, scan
 from service.library.showing import NOTHING, show
 from service.library.watching import POLL_INTERVAL, changes, events_tell_all

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from service.library.facts import NO_COMPANIONS, Companions
-from service.library.probed import Probed
+from service.artefacts.metadata import NO_COMPANIONS, Companions
+from service.artefacts.probe_cache import Probed
 from service.models import Metadata
 from service.probing.prober import ProbeProblem
 from service.protocol.media_types import media_type

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from service.artefacts.metadata import Subject
 from service.library.catalogue import Catalogue
-from service.library.facts import Subject
 from service.library.scan import File, Key, Known, Result
 from service.library.titles import video_title
 from service.models import Metadata, State, Video

@@ -7,11 +7,11 @@ import time
 from quart import Response, request
 
 from service.artefact_store.blobs import Opened
+from service.artefacts.jpeg import Jpegs
+from service.artefacts.metadata import Kind, State, StoryboardFacts, Subject
+from service.artefacts.scheduler import Deriver
 from service.errors import InvalidRequestError, NotFoundError, RefusedError
 from service.images.models import webvtt
-from service.library.deriver import Deriver
-from service.library.facts import Kind, State, StoryboardFacts, Subject
-from service.library.jpeg import Jpegs
 from service.protocol.conditions import Validators, last_modified_of
 from service.protocol.plan import Representation
 from service.views import links, opened

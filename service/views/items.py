@@ -8,8 +8,8 @@ from typing import NamedTuple
 from pydantic import Field
 
 from service.artefact_store.recent import Recent
-from service.library.deriver import Deriver
-from service.library.facts import Artefact, Kind, State
+from service.artefacts.metadata import Artefact, Kind, State
+from service.artefacts.scheduler import Deriver
 from service.models import Chapter, Finding, Track, Value, Video
 from service.playability.findings import findings
 from service.views import links

@@ -9,9 +9,9 @@ from pydantic import ConfigDict, Field
 from quart import render_template
 from quart_schema import validate_querystring
 
+from service.artefacts.metadata import Kind
 from service.library.catalogue import SORTS
 from service.library.collation import words
-from service.library.facts import Kind
 from service.library.folders import Folder, parents
 from service.library.library import Library
 from service.library.titles import folder_title

@@ -5,8 +5,8 @@ from functools import partial
 from markupsafe import escape
 from quart import render_template, request
 
-from service.library.deriver import Deriver
-from service.library.facts import Kind, StoryboardFacts
+from service.artefacts.metadata import Kind, StoryboardFacts
+from service.artefacts.scheduler import Deriver
 from service.library.folders import parents
 from service.library.library import Library
 from service.library.titles import folder_title

@@ -13,12 +13,12 @@ import pytest
 from playwright.sync_api import Browser
 from webvtt_rules import require_valid
 
+from service.artefacts.metadata import CaptionsFacts, write_facts
 from service.captions import embedded
 from service.captions.chapters import LONGEST_TITLE, MOST
 from service.captions.embedded import Reader
 from service.captions.extract import Captions, captions_of
 from service.captions.subrip import webvtt_of
-from service.library.facts import CaptionsFacts, write_facts
 from service.models import Chapter, Track
 from service.sidecars import MOST as MOST_SIDECARS
 from service.workers.pool import LONGEST_ANSWER

@@ -15,7 +15,7 @@ from server import Server, content, serve, until, write
 from wire import ask
 
 from service.artefact_store.folder import DerivedFolder
-from service.library.probed import Probed
+from service.artefacts.probe_cache import Probed
 from service.storage.local.folder import LocalStorage
 
 OFTEN = "1"  # seconds between scans, for tests that are not about how changes are noticed

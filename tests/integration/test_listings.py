@@ -12,7 +12,7 @@ from films import ffmpeg
 from server import Server, serve, until, write
 from wire import Answer, ask
 
-from service.library.facts import Kind
+from service.artefacts.metadata import Kind
 
 FILES = [
     "The.Big.Film.2019.mp4",

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.artefact_store.folder import DerivedFolder
+from service.artefacts.metadata import NO_COMPANIONS, Companions, Subject
+from service.artefacts.probe_cache import Probed
 from service.library import library as module
 from service.library import showing
 from service.library.catalogue import Catalogue
-from service.library.facts import NO_COMPANIONS, Companions, Subject
 from service.library.library import Library, Timing
-from service.library.probed import Probed
 from service.metrics import Metrics
 from service.models import Metadata, State
 from service.probing.prober import ProbeProblem

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.artefact_store.folder import DerivedFolder
-from service.library.probed import Probed
+from service.artefacts.probe_cache import Probed
 from service.library.scan import Scan, scan
 from service.storage.base import Entry, Source
 

@@ -15,8 +15,8 @@ from boxes import FTYP, box, moov, table, track
 from server import content, write
 
 from service.artefact_store.folder import DerivedFolder
+from service.artefacts.fast_start_layouts import KeptLayouts
 from service.errors import ChangedError, NotFoundError, StorageError
-from service.library.layouts import KeptLayouts
 from service.mp4 import fast_start_layout as layout
 from service.mp4 import moov as index
 from service.protocol.conditions import Validators

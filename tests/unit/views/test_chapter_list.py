@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from service.library.facts import State as Derivation
+from service.artefacts.metadata import State as Derivation
 from service.models import Chapter, State
 from service.views.chapter_list import ChapterLists
 from service.views.items import CaptionsItem, PosterItem, StoryboardItem, VideoItem

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.app import create_app
-from service.library import facts
+from service.artefacts import metadata as facts
 from service.models import Finding, Metadata, State, Stream, Video
 from service.settings import load
 from service.views.cards import card, details, resolution

@@ -6,7 +6,7 @@ from typing import Any
 
 from quart import Quart
 
-from service.library.facts import State as Progress
+from service.artefacts.metadata import State as Progress
 from service.models import Chapter, Metadata, State, Stream
 from service.views.items import CaptionsItem, PosterItem, StoryboardItem, TrackItem, VideoItem
 from service.views.origins import Origins

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from service.artefact_store.folder import DerivedFolder
-from service.library import deriver as module
-from service.library.deriver import Deriver
-from service.library.facts import Companions, Kind, State, Subject
-from service.library.making import Job, Maker
+from service.artefacts import scheduler as module
+from service.artefacts.builder import Job, Maker
+from service.artefacts.metadata import Companions, Kind, State, Subject
+from service.artefacts.scheduler import Deriver
 from service.metrics import Metrics
 from service.models import Chapter, Metadata, Stream, Video
 from service.models import State as VideoState

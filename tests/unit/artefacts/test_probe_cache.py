@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from service.artefact_store.folder import DerivedFolder
-from service.library.probed import Probed, metadata_name
+from service.artefacts.probe_cache import Probed, metadata_name
 from service.models import Chapter, Metadata, Stream, Tag
 from service.probing.prober import ProbeProblem
 

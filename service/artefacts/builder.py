@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any, NamedTuple
 
 from service.artefact_store.folder import Derived, fetched
-from service.library.facts import (
+from service.artefacts.metadata import (
     Facts,
     Kind,
     Problem,

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from service.library.facts import Facts, Kind, Subject
-from service.library.making import Job, Maker
+from service.artefacts.builder import Job, Maker
+from service.artefacts.metadata import Facts, Kind, Subject
 
 
 class Look(NamedTuple):

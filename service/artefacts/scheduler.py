@@ -13,7 +13,9 @@ import structlog
 
 from service.artefact_store.blobs import Opened
 from service.artefact_store.folder import Derived
-from service.library.facts import (
+from service.artefacts.builder import ClaimedError, Job, Maker, NotKeptError, NotMadeError
+from service.artefacts.inventory import look_for
+from service.artefacts.metadata import (
     NONE,
     WAITING,
     Artefact,
@@ -24,9 +26,7 @@ from service.library.facts import (
     Subject,
     artefact,
 )
-from service.library.looking import look_for
-from service.library.making import ClaimedError, Job, Maker, NotKeptError, NotMadeError
-from service.library.probed import metadata_key
+from service.artefacts.probe_cache import metadata_key
 from service.metrics import Metrics
 from service.models import State as VideoState
 from service.workers.playback_activity import Viewers

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from service.artefact_store.blobs import Opened
 from service.artefact_store.folder import DerivedFolder
-from service.library import jpeg
-from service.library.jpeg import Jpegs
+from service.artefacts import jpeg
+from service.artefacts.jpeg import Jpegs
 
 
 def webp(colour: str) -> bytes:
