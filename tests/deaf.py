@@ -12,7 +12,7 @@ from pathlib import Path
 
 from service.__main__ import main
 from service.library import library
-from service.library.watching import events_tell_all
+from service.library.watcher import events_tell_all
 
 MEDIA = Path(os.environ["REELAY_MEDIA"]).resolve()
 MOUNTS = f"20 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 20 0:5 / {MEDIA} rw - nfs4 there:/ rw\n"

@@ -17,8 +17,8 @@ from service.artefacts.metadata import Subject
 from service.artefacts.probe_cache import Probed
 from service.library.catalogue import Catalogue
 from service.library.scan import TRY_OBJECT_AGAIN, File, Key, Known, Sighting, scan
-from service.library.showing import NOTHING, show
-from service.library.watching import POLL_INTERVAL, changes, events_tell_all
+from service.library.snapshot import NOTHING, show
+from service.library.watcher import POLL_INTERVAL, changes, events_tell_all
 from service.metrics import Metrics
 from service.models import Metadata, State
 from service.playability.findings import CODES

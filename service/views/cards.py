@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from service.artefacts.metadata import Kind
 from service.library.catalogue import Catalogue
+from service.library.folder_samples import stand_ins
 from service.library.folders import Folder, parent, parents
-from service.library.stand_ins import stand_ins
 from service.library.titles import folder_title
 from service.models import Video
 from service.views import links

@@ -14,7 +14,7 @@ from service.artefact_store.folder import DerivedFolder
 from service.artefacts.metadata import NO_COMPANIONS, Companions, Subject
 from service.artefacts.probe_cache import Probed
 from service.library import library as module
-from service.library import showing
+from service.library import snapshot as showing
 from service.library.catalogue import Catalogue
 from service.library.library import Library, Timing
 from service.metrics import Metrics

@@ -1,7 +1,7 @@
 import pytest
 
 from service.library.catalogue import Catalogue
-from service.library.stand_ins import stand_ins
+from service.library.folder_samples import stand_ins
 from service.models import State, Video
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.library.watching import changes, events_tell_all
+from service.library.watcher import changes, events_tell_all
 
 MEDIA = Path("/srv/media")
 
