@@ -20,6 +20,12 @@ from service.artefacts.jpeg import Jpegs
 from service.artefacts.probe_cache import Probed
 from service.artefacts.scheduler import Deriver
 from service.errors import NotFoundError, ReelayError
+from service.http.bodies import Bodies
+from service.http.exchange import Exchanges, current_exchange
+from service.http.hosts import KnownHosts
+from service.http.media import Door, Media, MediaViews
+from service.http.origins import Origins
+from service.http.static import StaticViews
 from service.library.library import Library, Timing
 from service.loop import watch_lag
 from service.metrics import Metrics
@@ -32,23 +38,17 @@ from service.storage.media_root import Place, Store
 from service.storage.object_store.config import open_store
 from service.views.api import ApiViews
 from service.views.artefacts import ArtefactViews
-from service.views.bodies import Bodies
 from service.views.embed import EmbedPage
-from service.views.exchange import Exchanges, current_exchange
-from service.views.hosts import KnownHosts
 from service.views.items import Items
 from service.views.library_page import LibraryPage
-from service.views.media import Door, Media, MediaViews
 from service.views.oembed import OembedView
 from service.views.openapi import JSONRoutes, OpenapiView
 from service.views.ops import OpsViews
-from service.views.origins import Origins
 from service.views.phrases import duration
 from service.views.playlists import PlaylistViews
 from service.views.problems import problem
 from service.views.robots import NOT_LISTED, RobotsView
 from service.views.share import share
-from service.views.static import StaticViews
 from service.views.watch_page import WatchPage
 from service.workers.playback_activity import Viewers
 from service.workers.pool import Pool

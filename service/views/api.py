@@ -10,12 +10,12 @@ from quart_schema import document_response, validate_querystring
 
 from service.artefact_store.recent import Recent
 from service.errors import NotFoundError
+from service.http.documents import Document
 from service.library.catalogue import Page, Sort
 from service.library.folders import Folder
 from service.library.library import Library
 from service.models import Value, Video
 from service.views import links
-from service.views.documents import Document
 from service.views.items import Items, VideoItem
 
 MOST_PER_PAGE = 200

@@ -11,11 +11,12 @@ from service.artefacts.jpeg import Jpegs
 from service.artefacts.metadata import Kind, State, StoryboardFacts, Subject
 from service.artefacts.scheduler import Deriver
 from service.errors import InvalidRequestError, NotFoundError, RefusedError
+from service.http import opened
+from service.http.in_memory import answer
 from service.images.models import webvtt
 from service.protocol.conditions import Validators, last_modified_of
 from service.protocol.plan import Representation
-from service.views import links, opened
-from service.views.in_memory import answer
+from service.views import links
 
 _RETRY_AFTER = "5"  # seconds
 _WIDTH = re.compile("[0-9]{1,9}")  # pixels; Python refuses to read numbers of thousands of digits

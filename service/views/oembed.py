@@ -9,10 +9,10 @@ from quart import Response
 from quart_schema import validate_querystring
 
 from service.errors import NotFoundError, RefusedError
+from service.http.documents import Document
 from service.library.library import Library
 from service.views import links
 from service.views.api import find
-from service.views.documents import Document
 from service.views.items import Items
 from service.views.share import Share, share
 

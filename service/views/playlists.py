@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 from quart_schema import validate_querystring
 
+from service.http.documents import Document
 from service.library.catalogue import Sort
 from service.library.library import Library
 from service.library.titles import folder_title
@@ -16,7 +17,6 @@ from service.models import Video
 from service.protocol.disposition import attachment
 from service.views import links
 from service.views.api import LONGEST_FOLDER, find
-from service.views.documents import Document
 
 # Players expect this ending and type; what is in it is UTF-8, which all that matter guess.
 _CONTENT_TYPE = "audio/x-mpegurl; charset=utf-8"

@@ -9,10 +9,10 @@ from quart import Response, render_template, request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
+from service.http.exchange import current_exchange
 from service.library.titles import video_title
 from service.views import links
 from service.views.api import LONGEST_QUERY
-from service.views.exchange import current_exchange
 
 # For people; of the others HTTP's own phrase.
 _TITLES = {

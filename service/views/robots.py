@@ -2,7 +2,7 @@
 
 from quart import Response
 
-from service.views.documents import Document
+from service.http.documents import Document
 
 NOT_LISTED = "noindex, nofollow"
 """X-Robots-Tag of all that search engines are not to list."""

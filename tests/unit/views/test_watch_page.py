@@ -7,9 +7,9 @@ from typing import Any
 from quart import Quart
 
 from service.artefacts.metadata import State as Progress
+from service.http.origins import Origins
 from service.models import Chapter, Metadata, State, Stream
 from service.views.items import CaptionsItem, PosterItem, StoryboardItem, TrackItem, VideoItem
-from service.views.origins import Origins
 from service.views.player import player, to_judge
 from service.views.share import share
 from service.views.watch_page import SHORTCUTS, captions, embed_code

@@ -8,9 +8,9 @@ from importlib.resources import files
 from quart import Response, request
 
 from service.errors import NotFoundError
+from service.http.in_memory import answer
 from service.protocol.conditions import Validators
 from service.protocol.plan import Representation
-from service.views.in_memory import answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from quart import Response, request
 from werkzeug.datastructures import Headers
 
 from service.errors import RefusedError
+from service.http.media import decisive_headers
 from service.protocol.plan import Policy, Representation, plan
 from service.protocol.ranges import Span
-from service.views.media import decisive_headers
 
 
 def answer(data: bytes, representation: Representation, pin: str | None) -> Response:

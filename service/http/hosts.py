@@ -8,8 +8,8 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
-from service.views.exchange import ASGIApp, Receive, Send, refuse
-from service.views.origins import Origins
+from service.http.exchange import ASGIApp, Receive, Send, refuse
+from service.http.origins import Origins
 
 # Probes of platforms, whatever they have in Host. They tell nobody anything.
 _PROBES = frozenset({"/healthz", "/readyz"})

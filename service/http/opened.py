@@ -9,10 +9,10 @@ from werkzeug.datastructures import Headers
 
 from service.artefact_store.blobs import Opened
 from service.errors import BrokenResponseError, RefusedError
+from service.http.media import decisive_headers
 from service.protocol.plan import Policy, Representation, plan
 from service.protocol.ranges import Span
 from service.storage.send_pacing import SMALL
-from service.views.media import decisive_headers
 
 
 async def answer(opened: Opened, representation: Representation, pin: str | None) -> Response:

@@ -21,12 +21,12 @@ from service.errors import (
     RefusedError,
     StorageError,
 )
+from service.http.exchange import ASGIApp, Exchange, Receive, Send, current_exchange
 from service.metrics import Metrics
 from service.protocol.plan import Plan, Policy, RangeKind, plan
 from service.protocol.ranges import Span
 from service.storage.base import Source
 from service.storage.send_pacing import SMALL, Paces, Pieces
-from service.views.exchange import ASGIApp, Exchange, Receive, Send, current_exchange
 from service.workers.playback_activity import Viewers
 
 Door = Callable[[str, str | None], Awaitable[Source]]

@@ -2,9 +2,9 @@ import gc
 
 from quart import Response
 
+from service.http import bodies as module
+from service.http.bodies import Bodies
 from service.storage.send_pacing import SMALL
-from service.views import bodies as module
-from service.views.bodies import Bodies
 
 
 async def sent(response: Response) -> list[bytes]:

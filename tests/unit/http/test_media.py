@@ -10,11 +10,11 @@ from server import content, write
 
 from service.app import create_app
 from service.errors import BadGatewayError
+from service.http import media as media_views
 from service.settings import load
 from service.storage.local.folder import LocalStorage
 from service.storage.local.folder import nonblocking as at_once
 from service.storage.send_pacing import SMALL
-from service.views import media as media_views
 from service.workers.playback_activity import Viewers
 
 DATA = content(3 * SMALL)

@@ -8,8 +8,8 @@ from typing import Self
 from quart import Response, request
 
 from service.errors import RefusedError
+from service.http.media import decisive_headers
 from service.protocol.conditions import Validators, Verdict, evaluate
-from service.views.media import decisive_headers
 
 CONTENT_TYPE = "application/json"
 

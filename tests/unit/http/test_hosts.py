@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.views.hosts import is_known
+from service.http.hosts import is_known
 
 NAMES = ("video.example.org", "video.lan")
 
