@@ -13,6 +13,14 @@ from quart_schema import QuartSchema, RequestSchemaValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from service import __version__
+from service.api.artefacts import ArtefactViews
+from service.api.openapi import JSONRoutes, OpenapiView
+from service.api.ops import OpsViews
+from service.api.playlists import PlaylistViews
+from service.api.problems import problem
+from service.api.resources import Items
+from service.api.robots import NOT_LISTED, RobotsView
+from service.api.videos import ApiViews
 from service.artefact_store.folder import Derived, DerivedFolder
 from service.artefacts.builder import Maker
 from service.artefacts.fast_start_layouts import KeptLayouts
@@ -36,18 +44,10 @@ from service.storage.base import Storage
 from service.storage.local.folder import LocalStorage
 from service.storage.media_root import Place, Store
 from service.storage.object_store.config import open_store
-from service.views.api import ApiViews
-from service.views.artefacts import ArtefactViews
 from service.views.embed import EmbedPage
-from service.views.items import Items
 from service.views.library_page import LibraryPage
 from service.views.oembed import OembedView
-from service.views.openapi import JSONRoutes, OpenapiView
-from service.views.ops import OpsViews
 from service.views.phrases import duration
-from service.views.playlists import PlaylistViews
-from service.views.problems import problem
-from service.views.robots import NOT_LISTED, RobotsView
 from service.views.share import share
 from service.views.watch_page import WatchPage
 from service.workers.playback_activity import Viewers

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
+from service.api import links
+from service.api.resources import Items, Picture, VideoItem
 from service.artefacts.metadata import Kind
 from service.library.catalogue import Catalogue
 from service.library.folder_samples import stand_ins
 from service.library.folders import Folder, parent, parents
 from service.library.titles import folder_title
 from service.models import Video
-from service.views import links
-from service.views.items import Items, Picture, VideoItem
 from service.views.phrases import size
 
 # Lines of a picture, and what that is called.

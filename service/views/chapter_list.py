@@ -3,9 +3,9 @@ written once for each video, and not in the template."""
 
 from markupsafe import Markup, escape
 
+from service.api.resources import VideoItem
 from service.models import Chapter
 from service.views.filmstrip import current
-from service.views.items import VideoItem
 from service.views.phrases import duration
 from service.views.player import written
 

@@ -2,9 +2,9 @@
 
 from quart import Response, render_template, request
 
+from service.api.resources import Items
+from service.api.videos import find
 from service.library.library import Library
-from service.views.api import find
-from service.views.items import Items
 from service.views.player import moment, player
 
 

@@ -9,6 +9,9 @@ from pydantic import ConfigDict, Field
 from quart import render_template
 from quart_schema import validate_querystring
 
+from service.api import links
+from service.api.resources import Items
+from service.api.videos import LONGEST_QUERY, MOST_PER_PAGE, VideosQuery
 from service.artefacts.metadata import Kind
 from service.library.catalogue import SORTS
 from service.library.collation import words
@@ -16,10 +19,7 @@ from service.library.folders import Folder, parents
 from service.library.library import Library
 from service.library.titles import folder_title
 from service.protocol.media_types import ENDINGS
-from service.views import links
-from service.views.api import LONGEST_QUERY, MOST_PER_PAGE, VideosQuery
 from service.views.cards import FolderCard, card, folder_card
-from service.views.items import Items
 
 _SORT_LABELS = {
     "name": "Name",

@@ -8,12 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 from quart_schema import validate_querystring
 
+from service.api import links
+from service.api.resources import Items
+from service.api.videos import find
 from service.errors import NotFoundError, RefusedError
 from service.http.documents import Document
 from service.library.library import Library
-from service.views import links
-from service.views.api import find
-from service.views.items import Items
 from service.views.share import Share, share
 
 _MOST = 10_000  # pixels a side

@@ -5,10 +5,10 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from service.api import links
+from service.api.resources import VideoItem
 from service.library.folders import parent
 from service.models import Stream
-from service.views import links
-from service.views.items import VideoItem
 from service.views.particulars import codec_name
 
 # 90, 90.5, 90s, 1m30s, 1h2m3s; as many digits as Python reads fast.

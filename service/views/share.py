@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from service.views import links
-from service.views.items import Picture, VideoItem
+from service.api import links
+from service.api.resources import Picture, VideoItem
 from service.views.phrases import moment_of, summary
 from service.views.player import shown_size, written
 

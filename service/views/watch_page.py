@@ -5,17 +5,17 @@ from functools import partial
 from markupsafe import escape
 from quart import render_template, request
 
+from service.api import links
+from service.api.resources import Items, VideoItem
+from service.api.videos import find
 from service.artefacts.metadata import Kind, StoryboardFacts
 from service.artefacts.scheduler import Deriver
 from service.library.folders import parents
 from service.library.library import Library
 from service.library.titles import folder_title
 from service.models import Video
-from service.views import links
-from service.views.api import find
 from service.views.chapter_list import ChapterLists
 from service.views.filmstrip import Filmstrip, filmstrip
-from service.views.items import Items, VideoItem
 from service.views.particulars import particulars, technicalities
 from service.views.phrases import summary
 from service.views.player import moment, player

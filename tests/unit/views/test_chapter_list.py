@@ -4,10 +4,10 @@ import math
 
 import pytest
 
+from service.api.resources import CaptionsItem, PosterItem, StoryboardItem, VideoItem
 from service.artefacts.metadata import State as Derivation
 from service.models import Chapter, State
 from service.views.chapter_list import ChapterLists
-from service.views.items import CaptionsItem, PosterItem, StoryboardItem, VideoItem
 
 NONE = Derivation.NONE
 

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.api.resources import CaptionsItem, Picture, PosterItem, StoryboardItem, VideoItem
 from service.app import create_app
 from service.artefacts import metadata as facts
 from service.models import Finding, Metadata, State, Stream, Video
 from service.settings import load
 from service.views.cards import card, details, resolution
-from service.views.items import CaptionsItem, Picture, PosterItem, StoryboardItem, VideoItem
 from service.views.library_page import LibraryQuery, crumbs, pager
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from quart import Quart
 
+from service.api.resources import CaptionsItem, PosterItem, StoryboardItem, TrackItem, VideoItem
 from service.artefacts.metadata import State as Progress
 from service.http.origins import Origins
 from service.models import Chapter, Metadata, State, Stream
-from service.views.items import CaptionsItem, PosterItem, StoryboardItem, TrackItem, VideoItem
 from service.views.player import player, to_judge
 from service.views.share import share
 from service.views.watch_page import SHORTCUTS, captions, embed_code

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 from quart_schema import document_response, validate_querystring
 
+from service.api import links
+from service.api.resources import Items, VideoItem
 from service.artefact_store.recent import Recent
 from service.errors import NotFoundError
 from service.http.documents import Document
@@ -15,8 +17,6 @@ from service.library.catalogue import Page, Sort
 from service.library.folders import Folder
 from service.library.library import Library
 from service.models import Value, Video
-from service.views import links
-from service.views.items import Items, VideoItem
 
 MOST_PER_PAGE = 200
 LONGEST_FOLDER = 4096  # characters; Linux takes no longer path (PATH_MAX)

@@ -10,8 +10,8 @@ from quart.json import dumps
 from quart_schema import OpenAPIProvider, QuartSchema
 from werkzeug.routing import Rule
 
+from service.api.problems import Problem
 from service.http.documents import Document
-from service.views.problems import Problem
 
 _ROUTES = frozenset({"api_videos", "api_video"})
 

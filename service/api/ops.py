@@ -5,8 +5,8 @@ from collections.abc import Callable
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from quart import Response
 
+from service.api.problems import problem
 from service.metrics import Metrics
-from service.views.problems import problem
 
 
 class OpsViews:

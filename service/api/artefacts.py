@@ -6,6 +6,7 @@ import time
 
 from quart import Response, request
 
+from service.api import links
 from service.artefact_store.blobs import Opened
 from service.artefacts.jpeg import Jpegs
 from service.artefacts.metadata import Kind, State, StoryboardFacts, Subject
@@ -16,7 +17,6 @@ from service.http.in_memory import answer
 from service.images.models import webvtt
 from service.protocol.conditions import Validators, last_modified_of
 from service.protocol.plan import Representation
-from service.views import links
 
 _RETRY_AFTER = "5"  # seconds
 _WIDTH = re.compile("[0-9]{1,9}")  # pixels; Python refuses to read numbers of thousands of digits

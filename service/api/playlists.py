@@ -9,14 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 from quart_schema import validate_querystring
 
+from service.api import links
+from service.api.videos import LONGEST_FOLDER, find
 from service.http.documents import Document
 from service.library.catalogue import Sort
 from service.library.library import Library
 from service.library.titles import folder_title
 from service.models import Video
 from service.protocol.disposition import attachment
-from service.views import links
-from service.views.api import LONGEST_FOLDER, find
 
 # Players expect this ending and type; what is in it is UTF-8, which all that matter guess.
 _CONTENT_TYPE = "audio/x-mpegurl; charset=utf-8"

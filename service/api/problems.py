@@ -9,10 +9,10 @@ from quart import Response, render_template, request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
+from service.api import links
+from service.api.videos import LONGEST_QUERY
 from service.http.exchange import current_exchange
 from service.library.titles import video_title
-from service.views import links
-from service.views.api import LONGEST_QUERY
 
 # For people; of the others HTTP's own phrase.
 _TITLES = {

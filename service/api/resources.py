@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from pydantic import Field
 
+from service.api import links
 from service.artefact_store.recent import Recent
 from service.artefacts.metadata import Artefact, Kind, State
 from service.artefacts.scheduler import Deriver
 from service.models import Chapter, Finding, Track, Value, Video
 from service.playability.findings import findings
-from service.views import links
 
 
 class Picture(Value):
