@@ -37,6 +37,12 @@ from service.http.static import StaticViews
 from service.library.library import Library, Timing
 from service.loop import watch_lag
 from service.metrics import Metrics
+from service.pages.embed import EmbedPage
+from service.pages.formatting import duration
+from service.pages.library_page import LibraryPage
+from service.pages.oembed import OembedView
+from service.pages.share import share
+from service.pages.watch_page import WatchPage
 from service.probing.prober import Prober
 from service.representations.fast_start import FastStart
 from service.settings import Settings
@@ -44,12 +50,6 @@ from service.storage.base import Storage
 from service.storage.local.folder import LocalStorage
 from service.storage.media_root import Place, Store
 from service.storage.object_store.config import open_store
-from service.views.embed import EmbedPage
-from service.views.library_page import LibraryPage
-from service.views.oembed import OembedView
-from service.views.phrases import duration
-from service.views.share import share
-from service.views.watch_page import WatchPage
 from service.workers.playback_activity import Viewers
 from service.workers.pool import Pool
 

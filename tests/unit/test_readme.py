@@ -9,9 +9,9 @@ from quart import Quart
 from service.app import create_app
 from service.library.catalogue import SORTS
 from service.metrics import Metrics
+from service.pages import library_page
 from service.protocol import media_types
 from service.settings import COMPOSE_ONLY, PREFIX, Settings, load
-from service.views import library_page
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from service.api import links
 from service.api.resources import VideoItem
 from service.library.folders import parent
 from service.models import Stream
-from service.views.particulars import codec_name
+from service.pages.video_details import codec_name
 
 # 90, 90.5, 90s, 1m30s, 1h2m3s; as many digits as Python reads fast.
 _MOMENT = re.compile(

@@ -1,8 +1,8 @@
 """Everything about one video in words: for people first, and for those who look closer."""
 
 from service.models import Metadata, Stream, Video
+from service.pages.formatting import duration, moment_of, size
 from service.playability.browsers import is_matroska, is_mp4
-from service.views.phrases import duration, moment_of, size
 
 # FFmpeg's names of codecs, as people call them.
 _CODECS = {

@@ -1,7 +1,7 @@
 import pytest
 
 from service.models import Metadata, State, Stream, Video
-from service.views.particulars import (
+from service.pages.video_details import (
     codec_name,
     container_name,
     describe_stream,

@@ -8,9 +8,9 @@ from service.api.resources import CaptionsItem, Picture, PosterItem, StoryboardI
 from service.app import create_app
 from service.artefacts import metadata as facts
 from service.models import Finding, Metadata, State, Stream, Video
+from service.pages.cards import card, details, resolution
+from service.pages.library_page import LibraryQuery, crumbs, pager
 from service.settings import load
-from service.views.cards import card, details, resolution
-from service.views.library_page import LibraryQuery, crumbs, pager
 
 
 def film(width: int | None = None, height: int | None = None, kind: str = "video") -> Video:

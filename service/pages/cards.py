@@ -10,7 +10,7 @@ from service.library.folder_samples import stand_ins
 from service.library.folders import Folder, parent, parents
 from service.library.titles import folder_title
 from service.models import Video
-from service.views.phrases import size
+from service.pages.formatting import size
 
 # Lines of a picture, and what that is called.
 _NAMES = {4320: "8K", 2160: "4K"}

@@ -10,9 +10,9 @@ from service.api.resources import CaptionsItem, PosterItem, StoryboardItem, Trac
 from service.artefacts.metadata import State as Progress
 from service.http.origins import Origins
 from service.models import Chapter, Metadata, State, Stream
-from service.views.player import player, to_judge
-from service.views.share import share
-from service.views.watch_page import SHORTCUTS, captions, embed_code
+from service.pages.player import player, to_judge
+from service.pages.share import share
+from service.pages.watch_page import SHORTCUTS, captions, embed_code
 
 H264 = Stream(kind="video", codec="h264", codec_string="avc1.64001F", width=640, height=360)
 AAC = Stream(kind="audio", codec="aac", codec_string="mp4a.40.2")

@@ -5,9 +5,9 @@ from markupsafe import Markup, escape
 
 from service.api.resources import VideoItem
 from service.models import Chapter
-from service.views.filmstrip import current
-from service.views.phrases import duration
-from service.views.player import written
+from service.pages.filmstrip import current
+from service.pages.formatting import duration
+from service.pages.player import written
 
 # Videos whose chapters are remembered; a thousand chapters take some 200 KB.
 _MOST_REMEMBERED = 50

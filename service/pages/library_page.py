@@ -18,8 +18,8 @@ from service.library.collation import words
 from service.library.folders import Folder, parents
 from service.library.library import Library
 from service.library.titles import folder_title
+from service.pages.cards import FolderCard, card, folder_card
 from service.protocol.media_types import ENDINGS
-from service.views.cards import FolderCard, card, folder_card
 
 _SORT_LABELS = {
     "name": "Name",

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.models import Stream
-from service.views.player import moment, shown_size, written
+from service.pages.player import moment, shown_size, written
 
 
 @pytest.mark.parametrize(

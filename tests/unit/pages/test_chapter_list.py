@@ -7,7 +7,7 @@ import pytest
 from service.api.resources import CaptionsItem, PosterItem, StoryboardItem, VideoItem
 from service.artefacts.metadata import State as Derivation
 from service.models import Chapter, State
-from service.views.chapter_list import ChapterLists
+from service.pages.chapter_list import ChapterLists
 
 NONE = Derivation.NONE
 

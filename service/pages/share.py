@@ -7,8 +7,8 @@ from typing import Any
 
 from service.api import links
 from service.api.resources import Picture, VideoItem
-from service.views.phrases import moment_of, summary
-from service.views.player import shown_size, written
+from service.pages.formatting import moment_of, summary
+from service.pages.player import shown_size, written
 
 _LONGEST = 300  # characters of a description: unfurlers cut what is longer
 _MOST_PARTS = 100  # chapters: each names the page again, whose address may have 12 KB

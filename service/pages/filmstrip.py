@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.images.models import Layout
-from service.views.player import written
+from service.pages.player import written
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from service.api.videos import find
 from service.errors import NotFoundError, RefusedError
 from service.http.documents import Document
 from service.library.library import Library
-from service.views.share import Share, share
+from service.pages.share import Share, share
 
 _MOST = 10_000  # pixels a side
 _LONGEST = 16_384  # characters of a URL: each byte of the longest path may be escaped

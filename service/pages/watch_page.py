@@ -14,11 +14,11 @@ from service.library.folders import parents
 from service.library.library import Library
 from service.library.titles import folder_title
 from service.models import Video
-from service.views.chapter_list import ChapterLists
-from service.views.filmstrip import Filmstrip, filmstrip
-from service.views.particulars import particulars, technicalities
-from service.views.phrases import summary
-from service.views.player import moment, player
+from service.pages.chapter_list import ChapterLists
+from service.pages.filmstrip import Filmstrip, filmstrip
+from service.pages.formatting import summary
+from service.pages.player import moment, player
+from service.pages.video_details import particulars, technicalities
 
 SPEEDS = (0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3)
 

@@ -1,7 +1,7 @@
 import pytest
 
 from service.images.models import Layout
-from service.views.filmstrip import current, filmstrip
+from service.pages.filmstrip import current, filmstrip
 
 
 def of(count: int, at: float | None = None) -> Layout:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.models import Metadata, State, Stream, Video
-from service.views.phrases import duration, moment_of, size, summary
+from service.pages.formatting import duration, moment_of, size, summary
 
 
 @pytest.mark.parametrize(

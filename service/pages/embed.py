@@ -5,7 +5,7 @@ from quart import Response, render_template, request
 from service.api.resources import Items
 from service.api.videos import find
 from service.library.library import Library
-from service.views.player import moment, player
+from service.pages.player import moment, player
 
 
 class EmbedPage:
