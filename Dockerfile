@@ -48,5 +48,5 @@ WORKDIR /opt/reelay/app
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --start-interval=1s \
-    CMD ["python", "-m", "service.healthcheck"]
+    CMD ["python", "-m", "service.cli.healthcheck"]
 CMD ["python", "-m", "service"]

@@ -17,8 +17,9 @@ import structlog
 from hypercorn.asyncio import serve
 from quart import Quart
 
-from service import __version__, doctor, logs
+from service import __version__, logs
 from service.app import Services, create_app
+from service.cli import doctor
 from service.http2.connection import ServerConfig
 from service.http2.protocols import speak_http_2
 from service.loop import Loop

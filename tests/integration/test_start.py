@@ -284,7 +284,7 @@ def test_the_log_level_leaves_out_what_is_less_severe(media: Path) -> None:
 
 def healthcheck(env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "service.healthcheck"],
+        [sys.executable, "-m", "service.cli.healthcheck"],
         env=env,
         cwd=ROOT,
         capture_output=True,
@@ -323,7 +323,7 @@ def test_the_health_check_fails_quietly_where_another_answer_comes(
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with subprocess.Popen(
-            [sys.executable, "-m", "service.healthcheck"],
+            [sys.executable, "-m", "service.cli.healthcheck"],
             env=environment(media, LISTEN=f"127.0.0.1:{port}"),
             cwd=ROOT,
             stderr=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""`python -m service.healthcheck`: ask the service of this environment whether it is ready."""
+"""`python -m service.cli.healthcheck`: ask the service of this environment whether it is ready."""
 
 import http.client
 import os
