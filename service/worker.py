@@ -30,8 +30,8 @@ from service.captions.extract import captions_of
 from service.images.poster import poster
 from service.images.storyboard import storyboard
 from service.probing.metadata import UnreadableError, metadata_of
+from service.storage.local.beneath import NotRegularError, open_file
 from service.storage.local.files import revision
-from service.storage.local.folder.beneath import NotRegularError, open_file
 
 if TYPE_CHECKING:
     from service.storage.object_store.sync_client import Bucket

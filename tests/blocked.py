@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from service.__main__ import main
-from service.storage.local.folder import nonblocking as at_once
+from service.storage.local import nonblocking
 
 CALLS = ("open", "stat", "lstat", "fstat", "preadv", "pread", "close")
 MEDIA = Path(os.environ["REELAY_MEDIA"]).resolve()
@@ -61,8 +61,8 @@ def hold_up(call: str, real: Callable[..., Any]) -> Callable[..., Any]:
     return slow
 
 
-def open_file(path: str, real: Callable[[str], int | None] = at_once.open_file) -> int | None:
-    """Do as at_once.open_file, whose system call is none of os."""
+def open_file(path: str, real: Callable[[str], int | None] = nonblocking.open_file) -> int | None:
+    """Do as nonblocking.open_file, whose system call is none of os."""
     wait("open", path_of(path))
     return real(path)
 
@@ -70,5 +70,5 @@ def open_file(path: str, real: Callable[[str], int | None] = at_once.open_file) 
 if __name__ == "__main__":
     for name in CALLS:
         setattr(os, name, hold_up(name, getattr(os, name)))
-    at_once.open_file = open_file
+    nonblocking.open_file = open_file
     sys.exit(main())

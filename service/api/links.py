@@ -11,7 +11,7 @@ from service.representations.fast_start import laid_out_revision
 def absolute(url: str) -> str:
     """Add scheme and host to one of these, as the client knows them: for what is read elsewhere.
 
-    `service/views/origins.py` says which they are. Where there is no host that could be one, the
+    `service/http/origins.py` says which they are. Where there is no host that could be one, the
     URL stays as it is.
     """
     return f"{g.origin}{url}"

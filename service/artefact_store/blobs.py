@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from typing import Protocol, Self
 
 from service.artefact_store.record import Blob, Digest
-from service.storage.local.folder import nonblocking as at_once
+from service.storage.local import nonblocking
 
 # Bytes that are checked at a time.
 _CHECKED_AT_A_TIME = 64 * 1024
@@ -40,7 +40,7 @@ class FileBlob:
         self._descriptor = descriptor
         self._start = blob.start
         self.length = blob.length
-        self._at_once = at_once.answers(descriptor)
+        self._at_once = nonblocking.answers(descriptor)
 
     @classmethod
     def checked(cls, descriptor: int, blob: Blob) -> Self:
@@ -61,7 +61,7 @@ class FileBlob:
         if not self._at_once:
             return None
         length = min(length, self.length - start)  # what follows is another one's
-        return at_once.read(self._descriptor, self._start + start, length)
+        return nonblocking.read(self._descriptor, self._start + start, length)
 
     def read(self, start: int, length: int) -> bytes:
         length = min(length, self.length - start)

@@ -19,7 +19,7 @@ import structlog
 
 from service.artefact_store.blobs import FileBlob, OpenBlob
 from service.artefact_store.record import Blob, Layout, layout_of, packed
-from service.storage.local.folder.beneath import READ
+from service.storage.local.beneath import READ
 
 _log = structlog.get_logger()
 

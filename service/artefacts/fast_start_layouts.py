@@ -1,5 +1,5 @@
 """How films whose index stands at their end are laid out for players, kept for the next start and
-for other replicas: some hundred bytes of each (service/storage/layout.py)."""
+for other replicas: some hundred bytes of each (service/mp4/fast_start_layout.py)."""
 
 from service.artefact_store.folder import Derived, name_of
 from service.mp4.fast_start_layout import SUFFIX

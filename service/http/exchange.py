@@ -248,7 +248,7 @@ async def _refuse_two_ends(_scope: Any, _receive: Receive, send: Send) -> None:
 
 
 async def refuse(send: Send, status: int, detail: str, *more: tuple[bytes, bytes]) -> None:
-    """Send an error as views/problems.py does (RFC 9457), without the framework."""
+    """Send an error as api/problems.py does (RFC 9457), without the framework."""
     problem = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     body = json.dumps(problem, separators=(",", ":")).encode()
     headers = [

@@ -1,5 +1,5 @@
 """What a request for a media file gets: status, headers, and which bytes in which order.
-Law: a value, worked out without I/O, clock or framework; `views/media.py` carries it out."""
+Law: a value, worked out without I/O, clock or framework; `http/media.py` carries it out."""
 
 import hashlib
 from collections.abc import Mapping

@@ -3,7 +3,7 @@
 revision = size "-" version [ layout ]
 size     = 1*16 lower-case hexadecimal digits: the bytes of the file
 version  = 1*64 lower-case hexadecimal digits: its modification time, or a digest
-layout   = "-f" 1*3 decimal digits: bytes that are made of the file (`storage/layout.py`)
+layout   = "-f" 1*3 decimal digits: bytes that are made of the file (`mp4/fast_start_layout.py`)
 """
 
 FILE_REVISION = "[0-9a-f]{1,16}-[0-9a-f]{1,64}"

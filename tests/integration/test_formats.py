@@ -21,7 +21,7 @@ AV1 = ("-c:v", "libaom-av1", "-cpu-used", "8", "-pix_fmt", "yuv420p")
 VP9 = ("-c:v", "libvpx-vp9", "-pix_fmt", "yuv420p", "-c:a", "libopus")
 FRONT = ("-movflags", "+faststart")
 
-# RFC 6381 and the codecs' own mappings (service/library/codecs.py cites them): what x264 and x265
+# RFC 6381 and the codecs' own mappings (service/probing/codecs.py cites them): what x264 and x265
 # are told to make, and the least levels for 320x240 at 25 frames a second.
 AVC_HIGH = "avc1.64001E"
 MAIN, MAIN_10 = "1.6.L60.90", "2.4.L60.90"

@@ -504,7 +504,7 @@ async def test_a_worker_that_cannot_work_counts_as_a_crash(command: tuple[str, .
 
 
 def run(source: str, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    source = f"import os, sys; from service.library import worker; {source}"
+    source = f"import os, sys; from service import worker; {source}"
     return subprocess.run(
         [sys.executable, "-c", source, *arguments],
         check=False,

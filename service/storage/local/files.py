@@ -14,7 +14,7 @@ from service.protocol.conditions import Validators, last_modified_of, nearest_da
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
 from service.protocol.revisions import file_revision
-from service.storage.local.folder import nonblocking as at_once
+from service.storage.local import nonblocking
 from service.storage.send_pacing import Pieces
 
 # Seconds after which a change of a file can no longer share its time stamp with another: HTTP dates
@@ -116,7 +116,7 @@ class LocalSource:
         while file is not None and position < span.end:
             length = min(pieces.size, span.end - position)
             try:
-                data = at_once.read(file.descriptor, position, length) if file.at_once else None
+                data = nonblocking.read(file.descriptor, position, length) if file.at_once else None
                 if data is None:
                     data = await self._read_in_thread(file, position, length)
                 else:

@@ -16,10 +16,9 @@ from pathlib import Path
 from service.errors import NotFoundError, StorageError
 from service.protocol.media_types import is_companion, media_type
 from service.storage.base import Entry
+from service.storage.local import beneath, nonblocking
 from service.storage.local.executors import Threads
 from service.storage.local.files import LocalSource, OpenFile, modified, revision
-from service.storage.local.folder import beneath
-from service.storage.local.folder import nonblocking as at_once
 
 # Seconds for which an open file serves other requests, too, if its name still leads to it. The
 # kernel has just had that name in memory, so that to look costs no disk; and an open file hinders
@@ -99,7 +98,7 @@ class LocalStorage:
             with suppress(OSError):
                 if file.is_the_one_at(full):
                     return file
-        descriptor = at_once.open_file(full)
+        descriptor = nonblocking.open_file(full)
         if descriptor is None:
             return None
         if len(self._recent) >= _MOST_RECENT:
@@ -157,7 +156,7 @@ class LocalStorage:
             if error.errno in _NOT_THERE:
                 raise NotFoundError("There is no such file.") from error
             raise StorageError(f"The file cannot be opened now: {error.strerror}.") from error
-        file = OpenFile(descriptor, at_once=at_once.answers(descriptor))
+        file = OpenFile(descriptor, at_once=nonblocking.answers(descriptor))
         # Of the folder that holds it: that of a link may be on another file system.
         self._learn(real.rpartition("/")[0], file)
         return file

@@ -7,7 +7,7 @@ import os
 import stat
 from functools import cache
 
-from service.storage.local.folder.beneath import READ
+from service.storage.local.beneath import READ
 from service.storage.send_pacing import LARGE
 
 # What `read` reads is copied: one buffer for all, as the loop alone calls it and nothing happens

@@ -18,7 +18,7 @@ _FIRST = 64 * 1024
 _LONGEST = 1024 * 1024
 
 # Bytes that are held. FFmpeg reads picture and sound in turns, at places that lie apart; and an
-# MP4's index is read twice, by it and by service/storage/layout.py.
+# MP4's index is read twice, by it and by service/mp4/fast_start_layout.py.
 _HELD = 8 * 1024 * 1024
 
 # Bytes that are asked for at the least.

@@ -12,8 +12,8 @@ from service.app import create_app
 from service.errors import BadGatewayError
 from service.http import media as media_views
 from service.settings import load
+from service.storage.local import nonblocking
 from service.storage.local.folder import LocalStorage
-from service.storage.local.folder import nonblocking as at_once
 from service.storage.send_pacing import SMALL
 from service.workers.playback_activity import Viewers
 
@@ -92,7 +92,7 @@ async def test_a_disk_that_fails_in_the_midst_ends_the_body_and_begins_no_other(
             raise OSError(5, "Input/output error")
         return pread(descriptor, length, position)
 
-    monkeypatch.setattr(at_once, "_NO_WAIT", None)
+    monkeypatch.setattr(nonblocking, "_NO_WAIT", None)
     monkeypatch.setattr(os, "pread", failing)
     start, *body = await answer(media, scope("/media/film.mp4"))
     assert start["status"] == 200

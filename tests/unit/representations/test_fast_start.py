@@ -24,8 +24,8 @@ from service.protocol.ranges import Span
 from service.representations import fast_start
 from service.representations.fast_start import FastStart, laid_out_revision
 from service.storage.base import Source
+from service.storage.local import nonblocking
 from service.storage.local.folder import LocalStorage
-from service.storage.local.folder import nonblocking as at_once
 from service.storage.send_pacing import Pieces
 
 MEDIA = content(300_000)
@@ -260,7 +260,7 @@ async def test_a_file_that_changes_while_it_is_read_is_asked_for_again_later(
         return pread(descriptor, length, position)
 
     with monkeypatch.context() as patch:
-        patch.setattr(at_once, "_NO_WAIT", None)
+        patch.setattr(nonblocking, "_NO_WAIT", None)
         patch.setattr(os, "pread", changing)
         files = FastStart(storage)
         with pytest.raises(ChangedError, match="changed"):
@@ -280,7 +280,7 @@ async def test_a_disk_that_takes_too_long_is_given_up(
 
     files = FastStart(storage)
     with monkeypatch.context() as patch:
-        patch.setattr(at_once, "_NO_WAIT", None)
+        patch.setattr(nonblocking, "_NO_WAIT", None)
         patch.setattr(os, "pread", hanging)
         patch.setattr(fast_start, "_LONGEST", 0.01)
         try:

@@ -19,10 +19,10 @@ from server import content
 
 from service.errors import ChangedError, NotFoundError, StorageError
 from service.protocol.ranges import Span
+from service.storage.local import beneath, files, nonblocking
+from service.storage.local import folder as local
 from service.storage.local.files import LocalSource, OpenFile, revision
-from service.storage.local.folder import LocalStorage, beneath, files, split_path
-from service.storage.local.folder import folder as local
-from service.storage.local.folder import nonblocking as at_once
+from service.storage.local.folder import LocalStorage, split_path
 from service.storage.send_pacing import LARGE, SMALL, Pieces
 
 SIZE = 3 * LARGE + 777
@@ -50,7 +50,7 @@ async def storage(media: Path) -> AsyncIterator[LocalStorage]:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Read at once where that can be, and again as where there is no RWF_NOWAIT."""
     if request.param == "threads":
-        monkeypatch.setattr(at_once, "_NO_WAIT", None)
+        monkeypatch.setattr(nonblocking, "_NO_WAIT", None)
     return str(request.param)
 
 
@@ -118,7 +118,7 @@ def slow_reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
             def __getattr__(self, name: str) -> Any:
                 return pread if name == "pread" else getattr(os, name)
 
-        monkeypatch.setattr(at_once, "_NO_WAIT", None)
+        monkeypatch.setattr(nonblocking, "_NO_WAIT", None)
         monkeypatch.setattr(files, "os", Slow())
         yield one
 
@@ -176,7 +176,7 @@ async def test_several_readers_of_one_file_do_not_disturb_each_other(storage: Lo
     assert found == [DATA[span.start : span.end] for span in spans]
 
 
-@pytest.mark.skipif(at_once._NO_WAIT is None, reason="needs RWF_NOWAIT, which is Linux's")  # noqa: SLF001
+@pytest.mark.skipif(nonblocking._NO_WAIT is None, reason="needs RWF_NOWAIT, which is Linux's")  # noqa: SLF001
 async def test_what_the_page_cache_holds_is_read_without_a_thread(
     storage: LocalStorage, media: Path
 ) -> None:
@@ -253,7 +253,7 @@ async def test_a_disk_that_fails_is_the_storages_error(
     def pread(*_: object) -> bytes:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(at_once, "_NO_WAIT", None)
+    monkeypatch.setattr(nonblocking, "_NO_WAIT", None)
     monkeypatch.setattr(os, "pread", pread)
     source = await storage.open("film.mp4")
     with pytest.raises(StorageError, match="Input/output error"):
@@ -620,7 +620,7 @@ async def test_nothing_of_a_file_system_that_cannot_be_asked_is_done_in_the_loop
     storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """NFS, SMB and FUSE make whoever looks at an open file wait for a network or a process."""
-    monkeypatch.setattr(at_once, "_NO_WAIT", None)
+    monkeypatch.setattr(nonblocking, "_NO_WAIT", None)
     loops, threads = threading.get_ident(), set()
 
     class Watched:
@@ -633,7 +633,7 @@ async def test_nothing_of_a_file_system_that_cannot_be_asked_is_done_in_the_loop
 
     monkeypatch.setattr(local, "os", Watched())
     monkeypatch.setattr(files, "os", Watched())
-    monkeypatch.setattr(at_once, "os", Watched())
+    monkeypatch.setattr(nonblocking, "os", Watched())
     monkeypatch.setattr(beneath, "os", Watched())
     for _ in range(2):
         source = await storage.open("film.mp4")
@@ -651,9 +651,9 @@ async def test_a_link_says_nothing_of_the_file_system_that_it_is_on(
     (media / "mount").mkdir()
     (media / "mount/link.mp4").symlink_to("../film.mp4")
     (media / "mount/film.mp4").write_bytes(DATA)
-    monkeypatch.setattr(at_once, "answers", lambda _: True)
+    monkeypatch.setattr(nonblocking, "answers", lambda _: True)
     opened: list[str] = []
-    monkeypatch.setattr(at_once, "open_file", opened.append)
+    monkeypatch.setattr(nonblocking, "open_file", opened.append)
     (await storage.open("mount/link.mp4")).close()
     (await storage.open("mount/film.mp4")).close()
     assert not opened
