@@ -13,7 +13,6 @@ from typing import Any, BinaryIO, Final
 import av
 from av.stream import Discard
 
-from service.captions.chapters import beginning
 from service.captions.encodings import cleaned
 from service.captions.subrip import marked_up, plain
 from service.captions.webvtt import (
@@ -23,6 +22,7 @@ from service.captions.webvtt import (
     escaped,
     without_empty_lines,
 )
+from service.probing.chapters import start_offset
 
 MOST_TRACKS: Final = 64
 LARGEST: Final = 32 << 20
@@ -95,7 +95,7 @@ def cues_of(container: Any, streams: list[Any]) -> dict[int, list[Cue]]:
         stream.discard = Discard.default if stream in streams else Discard.all
     cues: dict[int, list[Cue]] = {stream.index: [] for stream in streams}
     size = 0
-    zero = round(beginning(container) * 1000)
+    zero = round(start_offset(container) * 1000)
     for packet in _packets(container, streams):
         of_stream = cues[packet.stream_index]
         size += packet.size + _OVERHEAD

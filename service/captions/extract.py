@@ -16,6 +16,7 @@ from service.captions.languages import english_name_of, is_no_language, language
 from service.captions.size_limit import Room
 from service.captions.webvtt import CaptionsError
 from service.models import Chapter, Track
+from service.probing.chapters import read_chapters
 from service.probing.metadata import ESCAPED, OPTIONS
 from service.sidecars import is_chapters, words
 
@@ -92,7 +93,7 @@ def captions_of(name: str, video: BinaryIO, sidecars: Mapping[str, BinaryIO]) ->
     """
     problems: list[str] = []
     texts = _texts(name, sidecars, problems)
-    named = (chapters.chapters_from(text) for at, text in texts.items() if is_chapters(name, at))
+    named = (chapters.parse_chapters(text) for at, text in texts.items() if is_chapters(name, at))
     from_file = next(filter(None, named), ())
     room = Room(problems)
     found = list(_beside(name, texts, room, problems))
@@ -101,7 +102,7 @@ def captions_of(name: str, video: BinaryIO, sidecars: Mapping[str, BinaryIO]) ->
     if listed := from_file or from_container:
         source: Literal["file", "container"] = "file" if from_file else "container"
         track = Track(name="chapters", kind="chapters", label="Chapters", source=source)
-        if text := room.fit("The chapters", chapters.webvtt_of(listed)):
+        if text := room.fit("The chapters", chapters.to_webvtt(listed)):
             found.append((track, text))
     return Captions(tuple(_told_apart(found)), listed, tuple(problems))
 
@@ -165,7 +166,7 @@ def _inside(
 ) -> tuple[list[tuple[Track, str]], tuple[Chapter, ...]]:
     try:
         with av.open(embedded.Reader(video), options=OPTIONS, **ESCAPED) as container:
-            named = chapters.chapters_of(container)
+            named = read_chapters(container)
             streams = embedded.streams_of(container)
             told = [_told_of(stream) for stream in streams]
             cues = embedded.cues_of(container, streams) if streams else {}

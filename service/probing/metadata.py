@@ -8,9 +8,9 @@ from typing import Any, BinaryIO
 
 import av
 
-from service.captions.chapters import chapters_of
 from service.mp4.boxes import index_at_front
 from service.mp4.fast_start_layout import layout_of
+from service.probing.chapters import read_chapters
 from service.probing.codecs import SampleEntry, codec_string
 from service.probing.frame_timing import Sample, key_frame_interval, sample, varies
 from service.probing.read_limited_file import BoundedFile
@@ -139,7 +139,7 @@ def _container(container: Any, size: int) -> dict[str, Any]:
         "tags": _tags(container.metadata),
         "chapters": [
             {**dict(chapter), "title": chapter.title[:LONGEST_CHAPTER_TITLE]}
-            for chapter in chapters_of(container)[:MOST_CHAPTERS]
+            for chapter in read_chapters(container)[:MOST_CHAPTERS]
         ],
         "streams": [_stream(stream) for stream in list(container.streams)[:MOST_STREAMS]],
     }

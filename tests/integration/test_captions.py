@@ -15,11 +15,11 @@ from webvtt_rules import require_valid
 
 from service.artefacts.metadata import CaptionsFacts, write_facts
 from service.captions import embedded
-from service.captions.chapters import LONGEST_TITLE, MOST
 from service.captions.embedded import Reader
 from service.captions.extract import Captions, captions_of
 from service.captions.subrip import webvtt_of
 from service.models import Chapter, Track
+from service.probing.chapters import MAX_CHAPTERS, MAX_TITLE_LENGTH
 from service.sidecars import MOST as MOST_SIDECARS
 from service.workers.pool import LONGEST_ANSWER
 
@@ -304,16 +304,16 @@ def in_browser(browser: Browser, text: str) -> list[dict[str, Any]]:
 
 def test_the_most_that_can_be_told_of_captions_is_an_answer() -> None:
     clapper = "\N{CLAPPER BOARD}"  # JSON makes twelve bytes of it
-    times = (f"{second // 60:02}:{second % 60:02}" for second in range(MOST + 1))
+    times = (f"{second // 60:02}:{second % 60:02}" for second in range(MAX_CHAPTERS + 1))
     chapters = "\n\n".join(
-        f"{start}.000 --> {end}.000\n{clapper * LONGEST_TITLE}" for start, end in pairwise(times)
+        f"{start}.000 --> {end}.000\n{clapper * MAX_TITLE_LENGTH}" for start, end in pairwise(times)
     )
     beside = {"a.chapters.vtt": BytesIO(f"WEBVTT\n\n{chapters}".encode())}
     for number in range(MOST_SIDECARS):  # a name has 255 bytes
         beside[f"a.{number}.{clapper * 61}.srt"] = BytesIO(GERMAN.encode())
         beside[f"a.{number}.{clapper * 60}x.srt"] = BytesIO(b"neither of the two")
     told = captions_of("a.mp4", BytesIO(b"no video"), beside)
-    assert len(told.chapters) == MOST
+    assert len(told.chapters) == MAX_CHAPTERS
     assert (len(told.tracks), len(told.problems)) == (MOST_SIDECARS + 1, MOST_SIDECARS)
     facts = CaptionsFacts(
         tracks=tuple(track for track, _ in told.tracks),

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from webvtt_rules import require_valid
 
-from service.captions.chapters import LONGEST_TITLE, MOST, chapters_from, chapters_of, webvtt_of
+from service.captions.chapters import parse_chapters, to_webvtt
 from service.captions.webvtt import CaptionsError
 from service.models import Chapter
+from service.probing.chapters import MAX_CHAPTERS, MAX_TITLE_LENGTH, read_chapters
 
 
 class Container:
@@ -29,7 +30,7 @@ class Container:
 
 def test_chapters_are_told_in_their_order_with_their_titles() -> None:
     container = Container((1500, 3000, {"TITLE": " B\n b "}), (0, 1500, {"title": "A"}))
-    assert chapters_of(container) == (
+    assert read_chapters(container) == (
         Chapter(start=0.0, end=1.5, title="A"),
         Chapter(start=1.5, end=3.0, title="B b"),
     )
@@ -37,34 +38,36 @@ def test_chapters_are_told_in_their_order_with_their_titles() -> None:
 
 def test_a_chapter_without_a_title_has_its_number() -> None:
     assert [
-        chapter.title for chapter in chapters_of(Container((0, 1, {}), (1, 2, {"title": "\0"})))
+        chapter.title for chapter in read_chapters(Container((0, 1, {}), (1, 2, {"title": "\0"})))
     ] == ["1", "2"]
 
 
 def test_a_chapter_without_an_end_lasts_until_the_next() -> None:
-    found = chapters_of(Container((0, 0, {}), (2000, 2000, {})))
+    found = read_chapters(Container((0, 0, {}), (2000, 2000, {})))
     assert [(chapter.start, chapter.end) for chapter in found] == [(0.0, 2.0)]
 
 
 def test_times_count_from_the_first_picture() -> None:
-    found = chapters_of(Container((1000, 3000, {}), (3000, 4000, {}), start_time=1_500_000))
+    found = read_chapters(Container((1000, 3000, {}), (3000, 4000, {}), start_time=1_500_000))
     assert [(chapter.start, chapter.end) for chapter in found] == [(0.0, 1.5), (1.5, 2.5)]
 
 
 @given(st.lists(st.tuples(*[st.integers(-(2**63), 2**63 - 1)] * 2, st.text()), max_size=5))
 def test_any_numbers_are_chapters_in_order_or_none(told: list[tuple[int, int, str]]) -> None:
-    found = chapters_of(Container(*((start, end, {"title": title}) for start, end, title in told)))
+    found = read_chapters(
+        Container(*((start, end, {"title": title}) for start, end, title in told))
+    )
     assert all(0 <= chapter.start < chapter.end < 4e7 and chapter.title for chapter in found)
     assert [chapter.start for chapter in found] == sorted(chapter.start for chapter in found)
     if found:
-        assert len(require_valid(webvtt_of(found))) == len(found)
+        assert len(require_valid(to_webvtt(found))) == len(found)
 
 
 def test_chapters_are_bounded_in_number_and_length() -> None:
-    many = Container(*((at, at + 1, {"title": "x" * 10_000}) for at in range(2 * MOST)))
-    found = chapters_of(many)
-    assert len(found) == MOST
-    assert {len(chapter.title) for chapter in found} == {LONGEST_TITLE}
+    many = Container(*((at, at + 1, {"title": "x" * 10_000}) for at in range(2 * MAX_CHAPTERS)))
+    found = read_chapters(many)
+    assert len(found) == MAX_CHAPTERS
+    assert {len(chapter.title) for chapter in found} == {MAX_TITLE_LENGTH}
 
 
 def test_a_file_tells_chapters() -> None:
@@ -72,7 +75,7 @@ def test_a_file_tells_chapters() -> None:
         "WEBVTT\n\n1\n00:10.000 --> 00:20.000\n<c>Tom</c> &amp; <i>J</i>\n\n"
         "00:00.000 --> 00:10.000\nIn"
     )
-    assert chapters_from(text) == (
+    assert parse_chapters(text) == (
         Chapter(start=0.0, end=10.0, title="In"),
         Chapter(start=10.0, end=20.0, title="Tom & J"),
     )
@@ -80,7 +83,7 @@ def test_a_file_tells_chapters() -> None:
 
 @pytest.mark.parametrize("text", ["", "WEBVTT", "hello", "WEBVTT\n\n00:02.000 --> 00:01.000\nA"])
 def test_a_damaged_file_tells_none(text: str) -> None:
-    assert chapters_from(text) == ()
+    assert parse_chapters(text) == ()
 
 
 def test_chapters_are_written_as_webvtt() -> None:
@@ -88,11 +91,11 @@ def test_chapters_are_written_as_webvtt() -> None:
         Chapter(start=0.0, end=1.5, title="A <&> B"),
         Chapter(start=1.5, end=3.0, title="C"),
     ]
-    text = webvtt_of(chapters)
+    text = to_webvtt(chapters)
     assert [(cue[0], cue[1], cue[3]) for cue in require_valid(text)] == [
         (0.0, 1.5, "A &lt;&amp;&gt; B"),
         (1.5, 3.0, "C"),
     ]
-    assert chapters_from(text) == tuple(chapters)
+    assert parse_chapters(text) == tuple(chapters)
     with pytest.raises(CaptionsError):
-        webvtt_of([])
+        to_webvtt([])

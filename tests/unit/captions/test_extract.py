@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from webvtt_rules import require_valid
 
 from service.captions import extract as captions
-from service.captions.chapters import LONGEST_TITLE, MOST
 from service.captions.extract import Captions, captions_of
 from service.captions.size_limit import LONGEST_TRACKS
 from service.models import Chapter, Track
+from service.probing.chapters import MAX_CHAPTERS, MAX_TITLE_LENGTH
 from service.workers.pool import MOST_BYTES
 
 NO_VIDEO = b"no video"
@@ -207,10 +207,10 @@ def test_a_long_identifier_takes_nothing_from_its_track() -> None:
 
 def test_the_most_chapters_with_the_longest_titles_are_a_track() -> None:
     for character in ("&", "\N{CLAPPER BOARD}"):
-        text = subrip(*[character * LONGEST_TITLE] * MOST)
+        text = subrip(*[character * MAX_TITLE_LENGTH] * MAX_CHAPTERS)
         told = found(**{"film.chapters.srt": text})
-        assert len(told.chapters) == MOST
-        assert len(require_valid(told.tracks[0][1])) == MOST
+        assert len(told.chapters) == MAX_CHAPTERS
+        assert len(require_valid(told.tracks[0][1])) == MAX_CHAPTERS
         assert told.problems == ()
 
 

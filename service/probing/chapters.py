@@ -1,0 +1,63 @@
+"""Chapters of a container, and the rules that all chapters keep: in order, bounded, with titles."""
+
+import math
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from service.models import Chapter
+
+MAX_CHAPTERS: Final = 1000
+MAX_TITLE_LENGTH: Final = 200
+"""Characters: a thousand such titles have at most 800 KB."""
+
+_LATEST: Final = 10_000 * 3600.0  # seconds; what is later is a damaged number
+_CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufeff]+")
+
+
+def read_chapters(container: Any) -> tuple[Chapter, ...]:
+    """Return the chapters of a container that PyAV has opened."""
+    raw = []
+    for chapter in container.chapters():
+        base = chapter["time_base"]
+        if base is None:
+            continue
+        titles = (text for key, text in chapter["metadata"].items() if key.lower() == "title")
+        raw.append((float(chapter["start"] * base), float(chapter["end"] * base), next(titles, "")))
+    return normalize_chapters(raw, start_offset(container))
+
+
+def start_offset(container: Any) -> float:
+    """Return the time of a container's first picture or sound, in seconds: players show it as 0.
+
+    Chromium's FFmpegDemuxer and Firefox's MediaDecoderStateMachine both count from there.
+    """
+    # AV_TIME_BASE is a microsecond
+    return max(0.0, (container.start_time or 0) / 1_000_000)
+
+
+def normalize_chapters(
+    raw: Iterable[tuple[float, float, str]], origin: float
+) -> tuple[Chapter, ...]:
+    """Return chapters in order, bounded in number and length, with titles; leave out damaged ones.
+
+    `origin` is the time in seconds that players show as 0.
+    """
+    right = sorted(
+        (max(0.0, start - origin), end - origin, title)
+        for start, end, title in raw
+        if math.isfinite(start) and math.isfinite(end) and start <= _LATEST
+    )[:MAX_CHAPTERS]
+    chapters = []
+    for index, (start, end, title) in enumerate(right):
+        if end <= start and index + 1 < len(right):
+            end = right[index + 1][0]  # noqa: PLW2901 # one without an end lasts until the next
+        if start < end <= _LATEST:
+            chapters.append(Chapter(start=start, end=end, title=_readable(title) or f"{index + 1}"))
+    return tuple(chapters)
+
+
+def _readable(title: str) -> str:
+    """Return a title in one line, without the bytes that FFmpeg could not decode."""
+    text = title.encode(errors="surrogateescape").decode(errors="replace")
+    return " ".join(_CONTROLS.sub(" ", text).split())[:MAX_TITLE_LENGTH].strip()
