@@ -38,7 +38,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
 from film import write_film  # noqa: E402
-from server import Server, start, until  # noqa: E402
+from support.server import Server, start, until  # noqa: E402
 
 BLOCK = 4 * 1024**2
 SPAN = 64 * 1024

@@ -24,8 +24,8 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
 from film import write_film  # noqa: E402
-from stack import Stack, running  # noqa: E402
-from wire import ask, connect  # noqa: E402
+from support.raw_http import ask, connect  # noqa: E402
+from support.stack import Stack, running  # noqa: E402
 
 BLOCK = 4 * 1024**2
 SIZE = 64 * BLOCK

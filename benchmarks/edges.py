@@ -21,10 +21,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
-from edges import Several, three  # noqa: E402
 from scaling import Audience, Block, Edges  # noqa: E402
-from server import until, write  # noqa: E402
-from wire import ask, connect  # noqa: E402
+from support.edges import Several, three  # noqa: E402
+from support.raw_http import ask, connect  # noqa: E402
+from support.server import until, write  # noqa: E402
 
 BLOCK = 64 * 1024
 FILMS, LENGTH = 160, 20

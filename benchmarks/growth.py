@@ -28,7 +28,7 @@ from typing import Self
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
 
-from server import Server, start, until  # noqa: E402
+from support.server import Server, start, until  # noqa: E402
 
 from service.artefact_store.folder import DerivedFolder  # noqa: E402
 from service.artefacts.probe_cache import Probed  # noqa: E402

@@ -2,12 +2,12 @@
 
     .venv/bin/python benchmarks/objects.py [--rounds N] [--blocks N]
 
-Starts OpenStack Swift (tests/object_store.py) and a service over it, and reads a film by its blocks
-in turns: by obstore itself, as fast as it goes, and by HTTP from the service, which has none of the
-blocks. Every other block, in a random order, so that nothing is read ahead, and all in order; by
-one reader and by four. Prints the median of the rounds' ratios, service to bare, with their spread,
-and the processor time that a block takes the service and the bare loop; then a cold block's first
-byte, and how many bytes the service asked the store for, for each that it gave.
+Starts OpenStack Swift (tests/support/object_store.py) and a service over it, and reads a film by
+its blocks in turns: by obstore itself, as fast as it goes, and by HTTP from the service, which has
+none of the blocks. Every other block, in a random order, so that nothing is read ahead, and all in
+order; by one reader and by four. Prints the median of the rounds' ratios, service to bare, with
+their spread, and the processor time that a block takes the service and the bare loop; then a cold
+block's first byte, and how many bytes the service asked the store for, for each that it gave.
 
 The store gets a processor of its own, as it has one on another machine, and what reads from it the
 others; with --shared, all share all of them.
@@ -32,8 +32,8 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 sys.path.insert(0, str(HERE.parent / "tests"))
 
-from object_store import Bucket, Swift  # noqa: E402
-from server import Server, serve  # noqa: E402
+from support.object_store import Bucket, Swift  # noqa: E402
+from support.server import Server, serve  # noqa: E402
 
 BLOCK = 4 * 1024**2
 BLOCKS = 64

@@ -32,7 +32,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
 from film import write_film  # noqa: E402
-from server import free_port, serve, until  # noqa: E402
+from support.server import free_port, serve, until  # noqa: E402
 
 BLOCK = 4 * 1024**2
 SIZE = 256 * BLOCK

@@ -33,8 +33,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from film import write_film
-from server import serve
 from slow_clients import Seen, be_slow, be_viewers
+from support.server import serve
 
 SIZE = 256 * 1024**2
 

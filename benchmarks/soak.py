@@ -29,7 +29,7 @@ import uvloop
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from server import serve, write
+from support.server import serve, write
 
 BLOCK = 4 * 1024**2
 SIZE = 4 * BLOCK + 4321

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from chromium import launched
 from hypothesis import settings
-from object_store import bucket, swift
 from playwright.sync_api import Browser
+from support.chromium import launched
+from support.object_store import bucket, swift
 
 __all__ = ["bucket", "swift"]  # fixtures for all
 

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import flawless, network_is_quiet
-from cinema import fill as fill_cinema
-from contract import Origin, fill
-from films import AAC, ffmpeg
 from playwright.sync_api import Browser, Page
-from server import until
-from stack import Stack, running
-from trust import YEAR, in_front, trust
-from wire import ask
+from support.chromium import flawless, network_is_quiet
+from support.ffmpeg_fixtures import AAC, ffmpeg
+from support.http_contract import Origin, fill
+from support.raw_http import ask
+from support.sample_library import fill as fill_cinema
+from support.server import until
+from support.stack import Stack, running
+from support.trusted_proxies import YEAR, in_front, trust
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +66,7 @@ def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def cinema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Run a library as people have one (tests/cinema.py), all derived. Nobody changes it."""
+    """Run the sample library with everything derived. No test changes it."""
     media = tmp_path_factory.mktemp("cinema") / "media"
     fill_cinema(media)
     with running(media) as stack:

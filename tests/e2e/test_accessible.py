@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 import pytest
-from chromium import flawless
-from cinema import PAGES
-from npm import packages
 from playwright.sync_api import Browser, CDPSession, Page
-from server import serve
+from support.chromium import flawless
+from support.npm import packages
+from support.sample_library import PAGES
+from support.server import serve
 
 pytestmark = pytest.mark.stack
 

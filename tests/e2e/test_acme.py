@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from server import content, until, write
-from stack import Stack, running
-from wire import TRUSTING, ask
+from support.raw_http import TRUSTING, ask
+from support.server import content, until, write
+from support.stack import Stack, running
 
 pytestmark = pytest.mark.stack
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from contract import Origin
-from server import until
-from stack import Stack
-from wire import ask
+from support.http_contract import Origin
+from support.raw_http import ask
+from support.server import until
+from support.stack import Stack
 
 pytestmark = pytest.mark.stack
 

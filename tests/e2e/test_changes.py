@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from contract import Origin
-from server import BLOCK, until, write
-from viewers import crowd
-from wire import connect
+from support.http_contract import Origin
+from support.load_clients import crowd
+from support.raw_http import connect
+from support.server import BLOCK, until, write
 
 pytestmark = pytest.mark.stack
 

@@ -1,5 +1,5 @@
 import pytest
-from contract import Contract
+from support.http_contract import Contract
 
 pytestmark = pytest.mark.stack
 

@@ -10,14 +10,14 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from chromium import flawless, network_is_quiet
-from films import ffmpeg
-from http2 import connection
 from PIL import Image
 from playwright.sync_api import Browser, Page
-from server import until, write
-from stack import Stack, address_of, docker, running
-from wire import Answer, ask
+from support.chromium import flawless, network_is_quiet
+from support.ffmpeg_fixtures import ffmpeg
+from support.http2_frames import connection
+from support.raw_http import Answer, ask
+from support.server import until, write
+from support.stack import Stack, address_of, docker, running
 
 pytestmark = pytest.mark.stack
 

@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from contract import DATA, REVISION, TAG, Origin
-from fetched import Fetched
-from own_pages import BROWSER, check_own_page
-from server import BLOCK, SIZE, content, until, write
-from stack import Stack
-from wire import ask, connect
+from support.edge_pages import BROWSER, check_own_page
+from support.http_contract import DATA, REVISION, TAG, Origin
+from support.raw_http import ask, connect
+from support.server import BLOCK, SIZE, content, until, write
+from support.service_counters import Fetched
+from support.stack import Stack
 
 pytestmark = pytest.mark.stack
 

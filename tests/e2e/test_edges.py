@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
-from edges import Edge, Several, three
-from server import BLOCK, until, write
-from stack import docker
-from viewers import Account, Client, Film, crowd, seeks
-from wire import Answer, ask
+from support.edges import Edge, Several, three
+from support.load_clients import Account, Client, Film, crowd, seeks
+from support.raw_http import Answer, ask
+from support.server import BLOCK, until, write
+from support.stack import docker
 
 pytestmark = pytest.mark.stack
 

@@ -5,11 +5,11 @@ import threading
 from functools import partial
 
 import pytest
-from contract import Origin
-from fetched import Fetched
-from server import BLOCK, write
-from stack import Stack
-from viewers import Account, Client, Film, crowd, seeks
+from support.http_contract import Origin
+from support.load_clients import Account, Client, Film, crowd, seeks
+from support.server import BLOCK, write
+from support.service_counters import Fetched
+from support.stack import Stack
 
 pytestmark = pytest.mark.stack
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 
 import pytest
-from server import BLOCK, until, write
-from stack import Stack, docker, failing_replica, running
-from viewers import Account, Client, Film, crowd, seeks
-from wire import ask
+from support.load_clients import Account, Client, Film, crowd, seeks
+from support.raw_http import ask
+from support.server import BLOCK, until, write
+from support.stack import Stack, docker, failing_replica, running
 
 pytestmark = pytest.mark.stack
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import flawless, launched, network_is_quiet
-from server import BLOCK, until, write
-from stack import Stack, running
-from wire import ask
+from support.chromium import flawless, launched, network_is_quiet
+from support.raw_http import ask
+from support.server import BLOCK, until, write
+from support.stack import Stack, running
 
 pytestmark = pytest.mark.stack
 

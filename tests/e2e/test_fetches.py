@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
-from fetched import Fetched
-from server import until, write
-from stack import Stack, running
-from viewers import Account, Client, Film, crowd, seeks
+from support.load_clients import Account, Client, Film, crowd, seeks
+from support.server import until, write
+from support.service_counters import Fetched
+from support.stack import Stack, running
 
 pytestmark = pytest.mark.stack
 

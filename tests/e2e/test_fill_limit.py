@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from server import BLOCK, content, write
-from stack import Stack, running
-from wire import TRUSTING, Answer, ask
+from support.raw_http import TRUSTING, Answer, ask
+from support.server import BLOCK, content, write
+from support.stack import Stack, running
 
 pytestmark = pytest.mark.stack
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from cinema import CAPTIONED, HEVC, LONG, watch
-from firefox import executable
-from npm import node
-from stack import Stack
+from support.firefox import executable
+from support.npm import node
+from support.sample_library import CAPTIONED, HEVC, LONG, watch
+from support.stack import Stack
 
 pytestmark = pytest.mark.stack
 

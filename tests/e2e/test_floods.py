@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import http2
 import pytest
-from contract import fill
-from server import until
-from stack import Stack, container, docker, running
-from wire import TRUSTING, ask, connect, open_socket
+from support import http2_frames as http2
+from support.http_contract import fill
+from support.raw_http import TRUSTING, ask, connect, open_socket
+from support.server import until
+from support.stack import Stack, container, docker, running
 
 pytestmark = pytest.mark.stack
 
@@ -47,7 +47,7 @@ def connections(stack: Stack) -> int:
 @contextlib.contextmanager
 def half_open(stack: Stack) -> Iterator[None]:
     """Have another container hold that many."""
-    source = (Path(__file__).parents[1] / "half_open.py").read_text(encoding="utf-8")
+    source = (Path(__file__).parents[1] / "support/half_open.py").read_text(encoding="utf-8")
     with container(
         stack, "--entrypoint", "python", "--ulimit", "nofile=20000:20000",
         f"{stack.project}-service", "-c", source, "nginx", str(HALF_OPEN),

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from fetched import Fetched
-from server import BLOCK, until, write
-from stack import Stack, failing_replica
-from viewers import Account, Client, Film, crowd, seeks
-from wire import ask
+from support.load_clients import Account, Client, Film, crowd, seeks
+from support.raw_http import ask
+from support.server import BLOCK, until, write
+from support.service_counters import Fetched
+from support.stack import Stack, failing_replica
 
 pytestmark = pytest.mark.stack
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from contract import DATA, REVISION, TAG
-from curl import VERSIONS, Curl, curl_container
-from server import BLOCK, SIZE
-from stack import Stack
+from support.curl import VERSIONS, Curl, curl_container
+from support.http_contract import DATA, REVISION, TAG
+from support.server import BLOCK, SIZE
+from support.stack import Stack
 
 pytestmark = pytest.mark.stack
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from stack import Stack, docker
+from support.stack import Stack, docker
 
 pytestmark = pytest.mark.stack
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from manifests import Manifest, environment, pods, rendered, size
-from server import until
-from stack import Stack, container, docker
-from wire import ask
+from support.kubernetes_manifests import Manifest, environment, pods, rendered, size
+from support.raw_http import ask
+from support.server import until
+from support.stack import Stack, container, docker
 
 pytestmark = pytest.mark.stack
 

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from cinema import ARABIC, AUDIO, CAPTIONED, EPISODES, PLAIN, PORTRAIT, SERIES
 from playwright.sync_api import Browser, Page, Route, expect
-from stack import Stack
+from support.sample_library import ARABIC, AUDIO, CAPTIONED, EPISODES, PLAIN, PORTRAIT, SERIES
+from support.stack import Stack
 
 pytestmark = pytest.mark.stack
 

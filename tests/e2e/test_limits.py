@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import http2
 import pytest
-from contract import Origin
-from own_pages import BROWSER, check_own_page
-from server import BLOCK, content, until, write
-from stack import Stack, running
-from wire import Answer, answers_to, ask, connect, open_socket
+from support import http2_frames as http2
+from support.edge_pages import BROWSER, check_own_page
+from support.http_contract import Origin
+from support.raw_http import Answer, answers_to, ask, connect, open_socket
+from support.server import BLOCK, content, until, write
+from support.stack import Stack, running
 
 pytestmark = pytest.mark.stack
 

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from curl import VERSIONS, Curl, curl_container
-from fetched import Fetched
-from server import content, write
-from stack import Stack, running
-from wire import Answer, ask
+from support.curl import VERSIONS, Curl, curl_container
+from support.raw_http import Answer, ask
+from support.server import content, write
+from support.service_counters import Fetched
+from support.stack import Stack, running
 
 pytestmark = pytest.mark.stack
 

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import network_is_quiet
-from films import ffmpeg
 from playwright.sync_api import Browser, Page
-from server import BLOCK, until
-from stack import ROOT, Stack, running
-from viewing import patient, seek, start, state, until_playing
-from wire import ask
+from support.chromium import network_is_quiet
+from support.ffmpeg_fixtures import ffmpeg
+from support.player_page import patient, seek, start, state, until_playing
+from support.raw_http import ask
+from support.server import BLOCK, until
+from support.stack import ROOT, Stack, running
 
 pytestmark = pytest.mark.stack
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from contract import LAID_OUT, ORIGINAL, Origin
-from server import BLOCK, content, write
-from stack import Stack
-from wire import Answer, ask, connect, open_socket
+from support.http_contract import LAID_OUT, ORIGINAL, Origin
+from support.raw_http import Answer, ask, connect, open_socket
+from support.server import BLOCK, content, write
+from support.stack import Stack
 
 from service.protocol.revisions import file_revision
 from service.representations.fast_start import laid_out_revision

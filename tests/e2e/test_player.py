@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import flawless, network_is_quiet
-from films import ffmpeg
 from playwright.sync_api import Browser, Page
-from server import until, write
-from stack import Stack, running
-from wire import ask
+from support.chromium import flawless, network_is_quiet
+from support.ffmpeg_fixtures import ffmpeg
+from support.raw_http import ask
+from support.server import until, write
+from support.stack import Stack, running
 
 pytestmark = pytest.mark.stack
 

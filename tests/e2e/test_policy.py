@@ -1,12 +1,12 @@
 """The content security policy of the pages: what it says, that it holds, that it is enough."""
 
 import pytest
-from chromium import watched
-from cinema import CAPTIONED, PAGES, watch
 from playwright.sync_api import Browser, Page
-from server import until
-from stack import Stack
-from wire import ask
+from support.chromium import watched
+from support.raw_http import ask
+from support.sample_library import CAPTIONED, PAGES, watch
+from support.server import until
+from support.stack import Stack
 
 pytestmark = pytest.mark.stack
 

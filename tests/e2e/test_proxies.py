@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from server import until
-from stack import Stack, container, docker
-from trust import VIEWER, YEAR, client_of, fresh
-from wire import Answer, answers_to, ask, open_socket
+from support.raw_http import Answer, answers_to, ask, open_socket
+from support.server import until
+from support.stack import Stack, container, docker
+from support.trusted_proxies import VIEWER, YEAR, client_of, fresh
 
 pytestmark = pytest.mark.stack
 
@@ -18,7 +18,9 @@ pytestmark = pytest.mark.stack
 @pytest.fixture(scope="module")
 def recorder(trusting: Stack) -> Iterator[str]:
     """Put a recorder in the place of the service, under its name."""
-    source = (Path(__file__).parents[1] / "recorder.py").read_text(encoding="utf-8")
+    source = (Path(__file__).parents[1] / "support/recording_backend.py").read_text(
+        encoding="utf-8"
+    )
     with container(
         trusting, "--network-alias", "service", "--entrypoint", "python",
         f"{trusting.project}-service", "-c", source, network="backend",

@@ -6,9 +6,9 @@ import socket
 from collections.abc import Callable, Iterator
 
 import pytest
-from stack import Stack
-from trust import OWN_ADDRESS, VIEWER, client_of, fresh
-from wire import answers_to, ask, open_socket
+from support.raw_http import answers_to, ask, open_socket
+from support.stack import Stack
+from support.trusted_proxies import OWN_ADDRESS, VIEWER, client_of, fresh
 
 pytestmark = pytest.mark.stack
 

@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from chromium import network_is_quiet
-from films import ffmpeg
-from firefox import Tab, tab
 from playwright.sync_api import Browser, Page
-from server import until
-from stack import Stack, running
-from viewing import LISTEN, patient, seek, start, state, until_playing
+from support.chromium import network_is_quiet
+from support.ffmpeg_fixtures import ffmpeg
+from support.firefox import Tab, tab
+from support.player_page import LISTEN, patient, seek, start, state, until_playing
+from support.server import until
+from support.stack import Stack, running
 
 pytestmark = pytest.mark.stack
 

@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
-from chromium import flawless
-from cinema import PAGES
 from PIL import Image, ImageStat
 from playwright.sync_api import Browser, Page
-from server import serve
+from support.chromium import flawless
+from support.sample_library import PAGES
+from support.server import serve
 
 pytestmark = pytest.mark.stack
 

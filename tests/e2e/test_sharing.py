@@ -13,12 +13,12 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from chromium import flawless, watched
-from cinema import AUDIO, CAPTIONED, PAGES, PLAIN
-from npm import packages
 from playwright.sync_api import Browser, Frame, Page
-from stack import Stack
-from wire import ask
+from support.chromium import flawless, watched
+from support.npm import packages
+from support.raw_http import ask
+from support.sample_library import AUDIO, CAPTIONED, PAGES, PLAIN
+from support.stack import Stack
 
 pytestmark = pytest.mark.stack
 

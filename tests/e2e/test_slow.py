@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from contract import Origin
-from server import BLOCK, content, write
-from stack import Stack, docker
-from wire import TRUSTING, ask
+from support.http_contract import Origin
+from support.raw_http import TRUSTING, ask
+from support.server import BLOCK, content, write
+from support.stack import Stack, docker
 
 pytestmark = pytest.mark.stack
 

@@ -3,13 +3,13 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import http2
 import pytest
-from contract import Origin
-from server import until
-from smuggling import Shape, shapes
-from stack import Stack
-from wire import answers_to, ask, open_socket
+from support import http2_frames as http2
+from support.http_contract import Origin
+from support.raw_http import answers_to, ask, open_socket
+from support.server import until
+from support.smuggling_cases import Shape, shapes
+from support.stack import Stack
 
 pytestmark = pytest.mark.stack
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from contract import Origin
-from stack import Stack, missing
-from wire import ask
+from support.http_contract import Origin
+from support.raw_http import ask
+from support.stack import Stack, missing
 
 pytestmark = pytest.mark.stack
 

@@ -1,9 +1,9 @@
 """Who is believed about the viewer: proxies that the operator names, and nobody else."""
 
 import pytest
-from stack import Stack
-from trust import OWN_ADDRESS, VIEWER, YEAR, ask_inside, client_of, fresh
-from wire import ask
+from support.raw_http import ask
+from support.stack import Stack
+from support.trusted_proxies import OWN_ADDRESS, VIEWER, YEAR, ask_inside, client_of, fresh
 
 pytestmark = pytest.mark.stack
 

@@ -1,8 +1,8 @@
 from pathlib import Path
 
 import pytest
-from contract import Origin
-from server import write
+from support.http_contract import Origin
+from support.server import write
 
 pytestmark = pytest.mark.stack
 SAMPLE = (Path(__file__).parents[2] / "media" / "sample.mp4").read_bytes()

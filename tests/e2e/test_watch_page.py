@@ -6,10 +6,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from chromium import flawless
-from cinema import ARABIC, AUDIO, BROKEN, CAPTIONED, EPISODES, HEVC, PLAIN, PORTRAIT
 from playwright.sync_api import Browser, Page, Route, expect
-from stack import Stack
+from support.chromium import flawless
+from support.sample_library import ARABIC, AUDIO, BROKEN, CAPTIONED, EPISODES, HEVC, PLAIN, PORTRAIT
+from support.stack import Stack
 
 pytestmark = pytest.mark.stack
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from films import ffmpeg, mp4
-from opens import opens_in
 from PIL import Image
+from support.ffmpeg_fixtures import ffmpeg, mp4
+from support.file_opens import opens_in
 
 from service.models import Metadata
 from service.probing.prober import ProbeProblem, Prober

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from server import Server, content, serve, until, write
-from wire import ask
+from support.raw_http import ask
+from support.server import Server, content, serve, until, write
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 
@@ -40,7 +40,7 @@ def media(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(media: Path) -> Iterator[Server]:
-    with serve(media, module="tests.blocked") as running:
+    with serve(media, module="tests.support.hung_mount") as running:
         for name in OPENED:
             assert ask(running.base, f"/media/{name}").body == FILMS[name]
         yield running

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faulty_store import Fault, faulty
-from films import AAC, H264, ffmpeg
-from object_store import Bucket, Swift
 from PIL import Image
-from server import Server, environment, serve, until
-from swift_container import path_of
-from told import KINDS, until_derived, video
-from way import Way
-from wire import ask
+from support.api_client import KINDS, until_derived, video
+from support.counting_proxy import Way
+from support.faulty_store import Fault, faulty
+from support.ffmpeg_fixtures import AAC, H264, ffmpeg
+from support.object_store import Bucket, Swift
+from support.raw_http import ask
+from support.server import Server, environment, serve, until
+from support.swift_container import path_of
 
 from service.models import Metadata
 from service.probing.prober import ProbeProblem, Prober
@@ -66,7 +66,7 @@ def listed(server: Server) -> dict[str, Any]:
 def fill(bucket: Bucket, count: int) -> None:
     """Have the bucket list so many objects more."""
     folder = bucket.swift.container.log.parent
-    script = Path(__file__).parents[1] / "swift_container.py"
+    script = Path(__file__).parents[1] / "support/swift_container.py"
     subprocess.run([sys.executable, script, folder, bucket.name, str(count)], check=True)
 
 

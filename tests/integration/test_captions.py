@@ -11,7 +11,7 @@ from typing import Any
 import av
 import pytest
 from playwright.sync_api import Browser
-from webvtt_rules import require_valid
+from support.webvtt_validator import require_valid
 
 from service.artefacts.metadata import CaptionsFacts, write_facts
 from service.captions import embedded

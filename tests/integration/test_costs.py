@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from server import Server, serve, until, write
-from wire import ask
+from support.raw_http import ask
+from support.server import Server, serve, until, write
 
 CLIP = (Path(__file__).parents[2] / "media/sample.mp4").read_bytes()
 CHAPTERS = 1000  # as many as are kept of a video

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from films import AAC, SOUND, ffmpeg
-from server import BLOCK, SIZE, Server, content, serve, until, write
-from wire import ask, connect, url_of
+from support.ffmpeg_fixtures import AAC, SOUND, ffmpeg
+from support.raw_http import ask, connect, url_of
+from support.server import BLOCK, SIZE, Server, content, serve, until, write
 
 CROWD = 1000
 SEEN = 150  # probed while viewers are there, for whom the service takes its time

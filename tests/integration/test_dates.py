@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from server import Server, content, serve, until, write
-from wire import Answer, ask
+from support.raw_http import Answer, ask
+from support.server import Server, content, serve, until, write
 
 CLIP = (Path(__file__).parents[2] / "media/sample.mp4").read_bytes()
 SIZE = 5000

@@ -8,13 +8,13 @@ from typing import Any
 
 import obstore
 import pytest
-from faulty_store import Fault, faulty
-from films import ffmpeg
-from object_store import Bucket as Made
-from object_store import Swift
-from server import Server, serve, until, write
-from told import KINDS, until_derived
-from wire import ask
+from support.api_client import KINDS, until_derived
+from support.faulty_store import Fault, faulty
+from support.ffmpeg_fixtures import ffmpeg
+from support.object_store import Bucket as Made
+from support.object_store import Swift
+from support.raw_http import ask
+from support.server import Server, serve, until, write
 
 from service.artefact_store.bucket import DerivedBucket
 from service.artefact_store.folder import name_of

@@ -13,12 +13,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from cases import UNSATISFIABLE, WHOLE, condition_cases, range_cases
-from films import ffmpeg
 from PIL import Image
-from server import Server, serve, until, write
-from told import KINDS, until_derived, video
-from wire import ask
+from support.api_client import KINDS, until_derived, video
+from support.ffmpeg_fixtures import ffmpeg
+from support.range_cases import UNSATISFIABLE, WHOLE, condition_cases, range_cases
+from support.raw_http import ask
+from support.server import Server, serve, until, write
 
 HOUR = 3600
 SRT = b"1\r\n00:00:01,000 --> 00:00:02,500\r\nGr\xfc\xdfe <i>aus</i> K\xf6ln\r\n"

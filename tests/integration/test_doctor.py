@@ -11,8 +11,8 @@ import termios
 from pathlib import Path
 
 import pytest
-from films import AAC, H264, PICTURE, SOUND, ffmpeg
-from server import environment, until
+from support.ffmpeg_fixtures import AAC, H264, PICTURE, SOUND, ffmpeg
+from support.server import environment, until
 
 from service.playability.findings import findings
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from server import BLOCK, Server, content, serve, until, write
-from wire import ask, connect
+from support.raw_http import ask, connect
+from support.server import BLOCK, Server, content, serve, until, write
 
 LARGE = 48 * BLOCK  # more than the kernel buffers between two sockets
 DATA = content(LARGE)

@@ -12,11 +12,11 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
-from boxes import FTYP, box, boxes, dref, index_of, moov, table
-from cases import ConditionCase, condition_cases
 from playwright.sync_api import Browser, Page, Route
-from server import BLOCK, Server, serve, until, write
-from wire import Answer, ask
+from support.mp4_boxes import FTYP, box, boxes, dref, index_of, moov, table
+from support.range_cases import ConditionCase, condition_cases
+from support.raw_http import Answer, ask
+from support.server import BLOCK, Server, serve, until, write
 
 MODIFIED = 784111777  # RFC 9110 §5.6.7: Sun, 06 Nov 1994 08:49:37 GMT
 DATES = [formatdate(MODIFIED + days * 86400, usegmt=True) for days in (0, -1, 1)]

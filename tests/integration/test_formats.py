@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from films import AAC, H264, PICTURE, SOUND, ffmpeg
-from server import Server, serve, until
-from wire import ask
+from support.ffmpeg_fixtures import AAC, H264, PICTURE, SOUND, ffmpeg
+from support.raw_http import ask
+from support.server import Server, serve, until
 
 HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none")
 AV1 = ("-c:v", "libaom-av1", "-cpu-used", "8", "-pix_fmt", "yuv420p")

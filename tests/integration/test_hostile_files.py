@@ -7,8 +7,8 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from films import AAC, H264, PICTURE, SOUND, ffmpeg
-from opens import opens_in
+from support.ffmpeg_fixtures import AAC, H264, PICTURE, SOUND, ffmpeg
+from support.file_opens import opens_in
 
 from service.models import Finding, Metadata
 from service.playability.findings import findings

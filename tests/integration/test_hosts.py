@@ -3,10 +3,10 @@
 import json
 from collections.abc import Iterator
 
-import h2c
 import pytest
-from server import BLOCK, Server, content, serve, write
-from wire import ask
+from support import h2c
+from support.raw_http import ask
+from support.server import BLOCK, Server, content, serve, write
 
 TARGETS = ("/", "/api/videos", "/media/film.mp4", "/download/film.mp4", "/static/style.css",
            "/metrics", "/_revision?path=/media/film.mp4", "/nothing")  # fmt: skip

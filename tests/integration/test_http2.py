@@ -6,14 +6,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import h2c
 import httpx
 import pytest
-from contract import DATA, Contract, Origin, fill
 from h2.settings import SettingCodes
-from h2c import ANY_STREAM, PREFACE, Client, Header, request
-from server import BLOCK, SIZE, Server, content, serve
-from wire import Answer, answers_to, open_socket
+from support import h2c
+from support.h2c import ANY_STREAM, PREFACE, Client, Header, request
+from support.http_contract import DATA, Contract, Origin, fill
+from support.raw_http import Answer, answers_to, open_socket
+from support.server import BLOCK, SIZE, Server, content, serve
 
 # RFC 9113 §7.
 NO_ERROR, PROTOCOL_ERROR, FRAME_SIZE_ERROR = 0, 1, 6

@@ -9,11 +9,11 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import h2.settings
-import h2c
 import pytest
-from h2c import ANY_STREAM, Client, request
-from server import BLOCK, Server, content, serve, until, write
-from wire import ask
+from support import h2c
+from support.h2c import ANY_STREAM, Client, request
+from support.raw_http import ask
+from support.server import BLOCK, Server, content, serve, until, write
 
 LARGE = 48 * BLOCK  # more than the kernel buffers between two sockets
 DATA = content(LARGE)

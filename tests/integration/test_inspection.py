@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import pytest
-from films import AAC, H264, PICTURE, SOUND, ffmpeg
+from support.ffmpeg_fixtures import AAC, H264, PICTURE, SOUND, ffmpeg
 
 from service.models import Chapter, Metadata, Tag
 from service.probing.frame_timing import MOST_BYTES, MOST_INDEX_BYTES

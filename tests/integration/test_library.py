@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from films import ffmpeg
-from server import Server, content, serve, until, write
-from wire import ask
+from support.ffmpeg_fixtures import ffmpeg
+from support.raw_http import ask
+from support.server import Server, content, serve, until, write
 
 from service.artefact_store.folder import DerivedFolder
 from service.artefacts.probe_cache import Probed

@@ -8,10 +8,10 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from chromium import flawless, launched
 from PIL import Image
-from server import Server, serve, until, write
-from wire import ask
+from support.chromium import flawless, launched
+from support.raw_http import ask
+from support.server import Server, serve, until, write
 
 from service.protocol.media_types import ENDINGS
 

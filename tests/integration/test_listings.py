@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
-from films import ffmpeg
-from server import Server, serve, until, write
-from wire import Answer, ask
+from support.ffmpeg_fixtures import ffmpeg
+from support.raw_http import Answer, ask
+from support.server import Server, serve, until, write
 
 from service.artefacts.metadata import Kind
 

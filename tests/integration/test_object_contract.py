@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from hashlib import md5
 
 import pytest
-from contract import DATA, FILM_REVISION, ORIGINAL, REVISION, Contract, Origin, fill
-from object_store import Bucket, Swift
-from server import serve
+from support.http_contract import DATA, FILM_REVISION, ORIGINAL, REVISION, Contract, Origin, fill
+from support.object_store import Bucket, Swift
+from support.server import serve
 
 SEEN_AFTER = 1.1  # seconds: what is known of an object holds for one
 

@@ -10,11 +10,11 @@ from hashlib import md5
 from pathlib import Path
 
 import pytest
-from boxes import FTYP, box, moov, table, track
-from faulty_store import Fault, FaultyStore, Request, faulty
-from object_store import Bucket, Swift
-from server import BLOCK, Server, content, serve, until
-from wire import Answer, ask, connect
+from support.faulty_store import Fault, FaultyStore, Request, faulty
+from support.mp4_boxes import FTYP, box, moov, table, track
+from support.object_store import Bucket, Swift
+from support.raw_http import Answer, ask, connect
+from support.server import BLOCK, Server, content, serve, until
 
 SIZE = 3 * BLOCK + 500
 DATA = content(SIZE)

@@ -10,8 +10,8 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
-from server import Server, content, serve, until, write
-from wire import ask, url_of
+from support.raw_http import ask, url_of
+from support.server import Server, content, serve, until, write
 
 from service.protocol.revisions import FILE_REVISION
 

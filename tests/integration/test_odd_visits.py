@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import flawless
-from films import ffmpeg
 from playwright.sync_api import Browser, Page
-from server import Server, serve, until, write
-from wire import ask, url_of
+from support.chromium import flawless
+from support.ffmpeg_fixtures import ffmpeg
+from support.raw_http import ask, url_of
+from support.server import Server, serve, until, write
 
 CLIP = Path(__file__).parents[2] / "media/sample.mp4"  # of 8 seconds
 LABEL = """$& $' "><b>English</b>"""

@@ -12,8 +12,8 @@ from pathlib import Path
 from urllib.parse import quote, quote_from_bytes, urlsplit
 
 import pytest
-from server import Server, content, serve, until, write
-from wire import ask
+from support.raw_http import ask
+from support.server import Server, content, serve, until, write
 
 CLIP = (Path(__file__).parents[2] / "media/sample.mp4").read_bytes()
 

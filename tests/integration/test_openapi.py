@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import h2c
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
-from server import Server, serve, until, write
-from wire import ask
+from support import h2c
+from support.raw_http import ask
+from support.server import Server, serve, until, write
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = ["/api/videos", "/api/videos/{path}"]

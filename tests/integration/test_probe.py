@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import uvloop
-from films import AAC, H264, PICTURE, SOUND, ffmpeg, mp4
+from support.ffmpeg_fixtures import AAC, H264, PICTURE, SOUND, ffmpeg, mp4
 
 from service.models import Metadata, Stream
 from service.probing.metadata import metadata_of

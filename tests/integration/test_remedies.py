@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from films import AAC, H264, PICTURE, SOUND, ffmpeg
+from support.ffmpeg_fixtures import AAC, H264, PICTURE, SOUND, ffmpeg
 
 from service.models import Finding, Metadata
 from service.playability.findings import CODES, findings

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from h2c import Client, request
-from server import Server, content, serve, write
-from wire import answers_to, open_socket
+from support.h2c import Client, request
+from support.raw_http import answers_to, open_socket
+from support.server import Server, content, serve, write
 
 from service.protocol.request_head import MAX_FIELDS, MAX_PARAMETERS, MAX_TARGET
 

@@ -1,8 +1,8 @@
 from collections.abc import Iterator
 
 import pytest
-from contract import Contract, Origin, fill
-from server import serve
+from support.http_contract import Contract, Origin, fill
+from support.server import serve
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from films import ffmpeg
 from PIL import Image
-from server import Server, serve, until, write
-from wire import Answer, ask
+from support.ffmpeg_fixtures import ffmpeg
+from support.raw_http import Answer, ask
+from support.server import Server, serve, until, write
 
 CLIP = Path(__file__).parents[2] / "media/sample.mp4"
 SAMPLE = CLIP.read_bytes()

@@ -13,11 +13,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from films import mp4
-from object_store import Bucket
-from server import BLOCK, Server, content, serve, until, write
-from told import until_derived
-from wire import ask
+from support.api_client import until_derived
+from support.ffmpeg_fixtures import mp4
+from support.object_store import Bucket
+from support.raw_http import ask
+from support.server import BLOCK, Server, content, serve, until, write
 
 DATA = content(8 * BLOCK)  # more than the kernels take for a client that reads nothing
 

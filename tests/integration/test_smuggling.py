@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from server import Server, serve
-from smuggling import Shape, shapes
-from wire import answers_to, ask, open_socket
+from support.raw_http import answers_to, ask, open_socket
+from support.server import Server, serve
+from support.smuggling_cases import Shape, shapes
 
 SHAPES = shapes()
 

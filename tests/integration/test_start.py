@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from object_store import Bucket
-from server import content, environment, free_port, serve, until, write
-from wire import ask
+from support.object_store import Bucket
+from support.raw_http import ask
+from support.server import content, environment, free_port, serve, until, write
 
 import service
 from service.settings import Settings

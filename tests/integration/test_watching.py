@@ -15,10 +15,10 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import pytest
-from films import mp4
 from PIL import Image
-from server import Server, serve, until, write
-from wire import ask
+from support.ffmpeg_fixtures import mp4
+from support.raw_http import ask
+from support.server import Server, serve, until, write
 
 NEVER = "86400"
 SETTLE = "1"  # seconds: nearly all that there is to wait for
@@ -384,7 +384,9 @@ def deaf(tmp_path: Path) -> Path:
 
 
 def test_a_folder_without_events_is_looked_at_every_few_seconds(deaf: Path, film: bytes) -> None:
-    with serve(deaf, module="tests.deaf", SETTLE_TIME=SETTLE, RESCAN_INTERVAL=NEVER) as server:
+    with serve(
+        deaf, module="tests.support.unwatched_service", SETTLE_TIME=SETTLE, RESCAN_INTERVAL=NEVER
+    ) as server:
         file = write(deaf, "new/film.mp4", film)
         assert wait_for(server, "new/film.mp4")["state"] == "probed"
         file.rename(deaf / "a/film.mp4")
@@ -401,7 +403,9 @@ def test_where_the_kernel_watches_no_more_folders_they_are_looked_at(
     if shutil.which("unshare") is None or subprocess.run(allowed, check=False).returncode:
         pytest.skip("no user namespace can be made here, and the limit holds for all others")
     monkeypatch.setenv("LIMIT", f"/proc/sys/user/max_inotify_{limit}={least}")
-    with serve(deaf, module="tests.limited", SETTLE_TIME=SETTLE, RESCAN_INTERVAL=NEVER) as server:
+    with serve(
+        deaf, module="tests.support.user_namespace", SETTLE_TIME=SETTLE, RESCAN_INTERVAL=NEVER
+    ) as server:
         line = server.wait_for_log(
             "the folder cannot be watched; it is scanned every few seconds instead"
         )

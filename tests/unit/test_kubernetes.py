@@ -11,7 +11,8 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from manifests import (
+from quart import Quart
+from support.kubernetes_manifests import (
     MANIFESTS,
     OVERLAYS,
     Manifest,
@@ -23,8 +24,7 @@ from manifests import (
     size,
     workloads,
 )
-from npm import clean, packages
-from quart import Quart
+from support.npm import clean, packages
 
 from service.app import create_app
 from service.settings import PREFIX, Settings, load, parse_size

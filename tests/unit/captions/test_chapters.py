@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from webvtt_rules import require_valid
+from support.webvtt_validator import require_valid
 
 from service.captions.chapters import parse_chapters, to_webvtt
 from service.captions.webvtt import CaptionsError

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from webvtt_rules import require_valid
+from support.webvtt_validator import require_valid
 
 from service.captions import extract as captions
 from service.captions.extract import Captions, captions_of

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from webvtt_rules import require_valid
+from support.webvtt_validator import require_valid
 
 from service.captions.encodings import decoded
 from service.captions.subrip import webvtt_of

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from server import content, write
+from support.server import content, write
 
 from service.app import create_app
 from service.errors import BadGatewayError

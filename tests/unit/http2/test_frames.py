@@ -1,8 +1,8 @@
 import pytest
 from h2.exceptions import FrameTooLargeError
-from h2c import CONTINUATION, DATA, HEADERS, PING, PREFACE, SETTINGS, frame
 from hypothesis import given
 from hypothesis import strategies as st
+from support.h2c import CONTINUATION, DATA, HEADERS, PING, PREFACE, SETTINGS, frame
 
 from service.http2.frames import Frames
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import pytest
-from boxes import FTYP, box, dref, index_of, large, moov, table, track
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.mp4_boxes import FTYP, box, dref, index_of, large, moov, table, track
 
 from service.mp4 import fast_start_layout as module
 from service.mp4.boxes import MOST_BOXES

@@ -1,9 +1,9 @@
 import re
 
 import pytest
-from cases import ConditionCase, condition_cases
 from hypothesis import given
 from hypothesis import strategies as st
+from support.range_cases import ConditionCase, condition_cases
 
 from service.protocol.conditions import (
     MAX_LIST_LENGTH,

@@ -2,9 +2,9 @@ import email
 import email.message
 
 import pytest
-from cases import UNSATISFIABLE, WHOLE, CapCase, RangeCase, cap_cases, range_cases
 from hypothesis import given
 from hypothesis import strategies as st
+from support.range_cases import UNSATISFIABLE, WHOLE, CapCase, RangeCase, cap_cases, range_cases
 
 from service.protocol.conditions import Validators
 from service.protocol.plan import Plan, Policy, RangeKind, Representation, plan

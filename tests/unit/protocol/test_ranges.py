@@ -2,9 +2,9 @@ import re
 from itertools import pairwise
 
 import pytest
-from cases import UNSATISFIABLE, WHOLE, CapCase, RangeCase, cap_cases, range_cases
 from hypothesis import given
 from hypothesis import strategies as st
+from support.range_cases import UNSATISFIABLE, WHOLE, CapCase, RangeCase, cap_cases, range_cases
 
 from service.protocol.ranges import MAX_RANGES, Span, cap, merge, parse_range
 

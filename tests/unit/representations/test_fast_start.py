@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boxes import FTYP, box, moov, table, track
-from server import content, write
+from support.mp4_boxes import FTYP, box, moov, table, track
+from support.server import content, write
 
 from service.artefact_store.folder import DerivedFolder
 from service.artefacts.fast_start_layouts import KeptLayouts

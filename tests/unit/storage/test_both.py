@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from boxes import FTYP, box, moov, table, track
-from object_store import Bucket
-from server import content, write
+from support.mp4_boxes import FTYP, box, moov, table, track
+from support.object_store import Bucket
+from support.server import content, write
 
 from service.errors import ChangedError, NotFoundError
 from service.metrics import Metrics

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from opens import opens_in
-from server import content
+from support.file_opens import opens_in
+from support.server import content
 
 from service.errors import ChangedError, NotFoundError, StorageError
 from service.protocol.ranges import Span

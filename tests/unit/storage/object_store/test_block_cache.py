@@ -4,7 +4,7 @@ from contextlib import aclosing
 from functools import partial
 
 import pytest
-from server import content
+from support.server import content
 
 from service.errors import BadGatewayError, ChangedError
 from service.metrics import Metrics

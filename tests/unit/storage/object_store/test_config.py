@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from server import free_port
+from support.server import free_port
 
 from service.storage.object_store.config import (
     StoreError,
@@ -17,7 +17,7 @@ from service.storage.object_store.config import (
 )
 
 if TYPE_CHECKING:
-    from object_store import Bucket
+    from support.object_store import Bucket
 
 
 @pytest.mark.parametrize(

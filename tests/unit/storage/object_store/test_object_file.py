@@ -5,10 +5,10 @@ from pathlib import Path
 
 import obstore
 import pytest
-from films import AAC, H264, ffmpeg
 from hypothesis import given
 from hypothesis import strategies as st
 from obstore.store import LocalStore, MemoryStore
+from support.ffmpeg_fixtures import AAC, H264, ffmpeg
 
 from service.images.poster import poster
 from service.probing.metadata import metadata_of

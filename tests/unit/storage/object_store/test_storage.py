@@ -5,10 +5,10 @@ import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from boxes import FTYP, box, moov, table, track
-from faulty_store import Fault, FaultyStore, faulty
-from object_store import Bucket, Swift
-from server import content
+from support.faulty_store import Fault, FaultyStore, faulty
+from support.mp4_boxes import FTYP, box, moov, table, track
+from support.object_store import Bucket, Swift
+from support.server import content
 
 from service.errors import ChangedError, GatewayTimeoutError, NotFoundError
 from service.metrics import Metrics

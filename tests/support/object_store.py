@@ -21,16 +21,16 @@ from urllib.parse import quote
 import obstore
 import pytest
 from obstore.store import S3Store
-from server import free_port, until
-from wire import ask
 
 from service.storage.object_store.config import open_store
+from support.raw_http import ask
+from support.server import free_port, until
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 ACCESS_KEY, SECRET_KEY, REGION = "test:tester", "testing", "us-east-1"
-NODE = Path(__file__).parents[1] / "deploy/swift/swift_node.py"
+NODE = Path(__file__).parents[2] / "deploy/swift/swift_node.py"
 NAMES = ("proxy", "account", "container", "object1", "object2", "object3")
 
 

@@ -1,7 +1,10 @@
-"""Between the edge and a replica: the first answer with a span is cut off in its midst, the next is
-whole. Names tell of more: `damaged` is cut off each time, and of `unanswered` the first request
-on a new connection ends without an answer. Run within a container, by its source alone: `failing.py
-ADDRESS-OF-THE-REPLICA`.
+"""A proxy in front of a replica that fails; it runs in a container from its source alone.
+
+It cuts the first answer with a span off in the middle; the next one is whole. It cuts every answer
+for a path with `damaged` in it. For a path with `unanswered` in it, it ends the first request on a
+new connection without an answer.
+
+    failing_replica.py ADDRESS-OF-THE-REPLICA
 """
 
 import http.client

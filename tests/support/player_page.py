@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
-from chromium import watched
-from firefox import Tab
 from playwright.sync_api import Browser, Page
-from server import until
+
+from support.chromium import watched
+from support.firefox import Tab
+from support.server import until
 
 # What a viewer would notice: errors of the player or its source, pauses that nobody asked for.
 LISTEN = """

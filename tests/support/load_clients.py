@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from wire import connect
+from support.raw_http import connect
 
 CHUNK = 64 * 1024
 

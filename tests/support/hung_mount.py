@@ -1,7 +1,7 @@
 """The service on a folder `hung` that is like a mount over a network or of a process: it cannot
 tell what it has in memory, and system calls on its files take as long as the test likes.
 
-    python -m tests.blocked
+    python -m tests.support.hung_mount
 
 Beside the library lies a file `held`, which the test writes: in each line a call and a file, as
 patterns (`pread hung/slow.mp4`, `* hung/*`). Such calls wait until the line is gone.

@@ -12,8 +12,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from boxes import FTYP, box, moov, table, track
-from cases import (
+
+from support.mp4_boxes import FTYP, box, moov, table, track
+from support.range_cases import (
     UNSATISFIABLE,
     WHOLE,
     CapCase,
@@ -23,8 +24,8 @@ from cases import (
     condition_cases,
     range_cases,
 )
-from server import BLOCK, SIZE, content, until, write
-from wire import Answer, ask, connect, url_of
+from support.raw_http import Answer, ask, connect, url_of
+from support.server import BLOCK, SIZE, content, until, write
 
 DATA = content()
 MODIFIED = 784111777  # RFC 9110 §5.6.7: Sun, 06 Nov 1994 08:49:37 GMT

@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from object_store import Swift
+
+from support.object_store import Swift
 
 _PIECE = 16 * 1024
 

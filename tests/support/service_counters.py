@@ -1,7 +1,7 @@
 """What the service was asked for, by its own count."""
 
-from stack import Stack
-from wire import ask
+from support.raw_http import ask
+from support.stack import Stack
 
 
 class Fetched:

@@ -4,8 +4,8 @@ import json
 from typing import Any
 from urllib.parse import quote
 
-from server import Server, until
-from wire import ask
+from support.raw_http import ask
+from support.server import Server, until
 
 KINDS = ("poster", "captions", "storyboard")
 

@@ -9,7 +9,8 @@ import h2.connection
 import h2.events
 import h2.exceptions
 import h2.settings
-from wire import open_socket
+
+from support.raw_http import open_socket
 
 Header = tuple[str, str]
 

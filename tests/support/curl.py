@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from stack import Stack, missing
+from support.stack import Stack, missing
 
 VERSIONS = {"1.1": "--http1.1", "2": "--http2", "3": "--http3-only"}
 

@@ -158,7 +158,7 @@ def start(
     process = subprocess.Popen(
         [sys.executable, "-m", module],
         env=environment(media, **(defaults | settings)) | dict(environ or {}),
-        cwd=Path(__file__).parent.parent,
+        cwd=Path(__file__).parents[2],
         stdout=log,
         stderr=subprocess.STDOUT if log == subprocess.PIPE else None,
         text=True,

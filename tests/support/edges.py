@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fetched import Fetched
-from server import free_port
-from stack import ROOT, Stack, address_of, running
-from wire import ask
+from support.raw_http import ask
+from support.server import free_port
+from support.service_counters import Fetched
+from support.stack import ROOT, Stack, address_of, running
 
 COMPOSE = ROOT / "deploy" / "compose" / "edges.yml"
 

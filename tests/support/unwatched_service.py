@@ -1,6 +1,6 @@
 """The service on a folder that is like a mount over a network: nothing tells of its changes.
 
-python -m tests.deaf
+python -m tests.support.unwatched_service
 """
 
 import asyncio

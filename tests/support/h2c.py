@@ -17,7 +17,8 @@ import h2.connection
 import h2.events
 import h2.exceptions
 import h2.settings
-from wire import Answer
+
+from support.raw_http import Answer
 
 Header = tuple[bytes, bytes]
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 §3.4

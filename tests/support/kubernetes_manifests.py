@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from stack import ROOT, missing
 
 from service.settings import parse_size
+from support.stack import ROOT, missing
 
 MANIFESTS = ROOT / "deploy" / "kubernetes"
 OVERLAYS = ("one-node", "objects", "edges")

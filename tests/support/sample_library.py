@@ -4,8 +4,8 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
-from films import AAC, ffmpeg
-from server import write
+from support.ffmpeg_fixtures import AAC, ffmpeg
+from support.server import write
 
 LONG, SHORT = 60, 20  # seconds
 SERIES = "Series/The Lighthouse/Season 1"

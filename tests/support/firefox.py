@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from npm import FOLDER, clean, packages
-from server import until_ended
-from stack import missing
+from support.npm import FOLDER, clean, packages
+from support.server import until_ended
+from support.stack import missing
 
 
 def executable() -> str:

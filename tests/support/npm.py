@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from stack import missing
+from support.stack import missing
 
-FOLDER = Path(__file__).parent / "e2e" / "browser"
+FOLDER = Path(__file__).parents[1] / "e2e" / "browser"
 
 
 def packages() -> Path:

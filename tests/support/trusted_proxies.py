@@ -7,8 +7,8 @@ import json
 import secrets
 from collections.abc import Iterator
 
-from server import until
-from stack import Stack, address_of, container
+from support.server import until
+from support.stack import Stack, address_of, container
 
 VIEWER = "203.0.113.7"  # RFC 5737: addresses that nobody has
 PROXIES = "192.0.2.0/24"

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import re
 
-from wire import Answer
+from support.raw_http import Answer
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 

@@ -1,6 +1,6 @@
 """The service in a user namespace of its own, in which a limit of the kernel is lower.
 
-LIMIT=/proc/sys/user/max_inotify_watches=4 python -m tests.limited
+LIMIT=/proc/sys/user/max_inotify_watches=4 python -m tests.support.user_namespace
 """
 
 import os

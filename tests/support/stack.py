@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from server import BLOCK, free_port
 
-ROOT = Path(__file__).parent.parent
+from support.server import BLOCK, free_port
+
+ROOT = Path(__file__).parents[2]
 EAGER = ROOT / "tests" / "e2e" / "eager.yml"
 
 
@@ -181,8 +182,8 @@ def container(stack: Stack, *words: str, network: str = "default") -> Iterator[s
 
 @contextlib.contextmanager
 def failing_replica(stack: Stack) -> Iterator[str]:
-    """Put a replica in the place of all that fails once in the midst of each span: failing.py."""
-    source = (ROOT / "tests" / "failing.py").read_text(encoding="utf-8")
+    """Replace all replicas by one that fails once in the middle of each span."""
+    source = (ROOT / "tests" / "support" / "failing_replica.py").read_text(encoding="utf-8")
     image = f"{stack.project}-service"
     media = f"{stack.media}:/media:ro"
     with container(stack, "--volume", media, image, network="backend") as replica:
