@@ -1,0 +1,1 @@
+"""JSON, OpenAPI, playlists, artefacts over HTTP, errors and operators' routes."""

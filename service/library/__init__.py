@@ -1,0 +1,1 @@
+"""The catalogue of videos: scanning, watching, search, folders and titles."""

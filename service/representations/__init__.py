@@ -1,0 +1,1 @@
+"""What `/media/` sends of a file: as it is, or with its index in front."""

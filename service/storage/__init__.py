@@ -1,0 +1,1 @@
+"""Where the files are, and how their bytes are read."""

@@ -1,4 +1,4 @@
-"""The README is held to the code: what it lists is there, and what is there it lists."""
+"""README and docs name every setting, route, metric and format of the code, and no others."""
 
 import re
 from pathlib import Path
@@ -15,16 +15,13 @@ from service.settings import COMPOSE_ONLY, PREFIX, Settings, load
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
 
 
-def section(title: str) -> str:
-    """Give the text under a heading."""
-    return README.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
-
-
-def rows(title: str) -> dict[str, list[str]]:
-    """Give a section's tables: the name in the first cell, without its quotes, and the others."""
-    lines = [line for line in section(title).splitlines() if line.startswith("|")]
+def rows(page: str) -> dict[str, list[str]]:
+    """Return the rows of a page's tables by their first cell, without backquotes."""
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
     return {row[0].strip("`"): row[1:] for row in cells}
 
@@ -37,7 +34,7 @@ def app(tmp_path: Path) -> Quart:
 
 
 def test_every_setting_is_listed_and_every_listed_one_exists() -> None:
-    listed = {name for name in rows("Settings") if name.startswith(PREFIX)}
+    listed = {name for name in rows("settings") if name.startswith(PREFIX)}
     compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     in_compose = set(re.findall(r"\$\{(REELAY_[A-Z_]+)", compose))
     ours = {PREFIX + name.upper() for name in Settings.model_fields}
@@ -46,7 +43,7 @@ def test_every_setting_is_listed_and_every_listed_one_exists() -> None:
 
 
 def test_every_default_is_the_one_listed() -> None:
-    listed = rows("Settings")
+    listed = rows("settings")
     compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     for name, default in re.findall(r"\$\{(REELAY_[A-Z_]+):-([^}]*)\}", compose):
         if name != "REELAY_TLS_DIR":  # the default is a volume, which has no value to set
@@ -64,7 +61,7 @@ def test_every_default_is_the_one_listed() -> None:
 
 def test_every_route_is_listed_and_every_listed_one_exists(app: Quart) -> None:
     routes = {re.sub(r"<\w+:(\w+)>", r"<\1>", rule.rule) for rule in app.url_map.iter_rules()}
-    assert set(rows("Routes")) - {"route", "---"} == routes
+    assert {name for name in rows("http-api") if name.startswith("/")} == routes
 
 
 def test_every_metric_is_listed_with_its_labels() -> None:
@@ -72,7 +69,11 @@ def test_every_metric_is_listed_with_its_labels() -> None:
     for family in Metrics().registry.collect():
         if family.name.startswith("reelay_"):
             metrics[family.name + ("_total" if family.type == "counter" else "")] = family
-    listed = {name: row for name, row in rows("Metrics").items() if name.startswith("reelay_")}
+    listed = {
+        name: row
+        for name, row in rows("metrics").items()
+        if name.startswith("reelay_") and "edge" not in name
+    }
     assert set(listed) == set(metrics)
     for name, instrument in vars(Metrics()).items():
         if name != "registry":
@@ -103,6 +104,25 @@ def test_the_commands_are_the_promised_ones() -> None:
         assert f"```sh\n{command}```" in README
 
 
-def test_every_file_that_is_linked_exists() -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_and_heading_that_is_linked_exists(page: Path) -> None:
+    for target, heading in re.findall(
+        r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text(encoding="utf-8")
+    ):
+        file = page.parent / target if target else page
+        assert file.exists(), target
+        if heading:
+            headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+            assert heading in {title.lower().replace(" ", "-") for title in headings}, heading
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_path_that_is_named_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"\b(?:service|nginx|tests|benchmarks|deploy|docs)/[\w./-]*\w", text)
+    for path in named:
+        assert (ROOT / path).exists(), path
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 150
