@@ -1,1 +1,1 @@
-"""Posters, captions and storyboards: what exists, what is missing, and in which order it is made."""
+"""Posters, captions and storyboards: what exists, what is missing, in which order it is made."""
