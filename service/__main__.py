@@ -15,13 +15,13 @@ from typing import Any
 
 import structlog
 from hypercorn.asyncio import serve
+from hypercorn.config import Config
 from quart import Quart
 
 from service import __version__, logs
 from service.app import Services, create_app
 from service.cli import doctor
-from service.http2.connection import ServerConfig
-from service.http2.protocols import speak_http_2
+from service.http.http1 import install_protocol
 from service.loop import Loop
 from service.settings import PREFIX, Settings, SettingsError, listen_source, load
 from service.storage.object_store.config import StoreError, check_store
@@ -197,7 +197,7 @@ async def run(app: Quart, settings: Settings, listener: socket.socket) -> None:
     """
     asyncio.get_running_loop().set_exception_handler(_on_loop_error)
     stopping = asyncio.Event()
-    speak_http_2()
+    install_protocol()
     config = _server_config(settings, listener)
     serving = asyncio.create_task(serve(app, config, shutdown_trigger=stopping.wait))
     signalled = _first_signal()
@@ -239,14 +239,12 @@ def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> 
         loop.default_exception_handler(context)
 
 
-def _server_config(settings: Settings, listener: socket.socket) -> ServerConfig:
-    config = ServerConfig()
-    config.stall_timeout = settings.stall_timeout
+def _server_config(settings: Settings, listener: socket.socket) -> Config:
+    config = Config()
     config.bind = [f"fd://{os.dup(listener.fileno())}"]
     config.backlog = _BACKLOG
     config.keep_alive_timeout = _KEEP_ALIVE
     config.h11_max_incomplete_size = _MOST_HEADER_BYTES
-    config.h2_max_header_list_size = _MOST_HEADER_BYTES
     config.graceful_timeout = settings.drain_timeout  # at the most: `run` sees to the bound
     config.include_server_header = False
     config.errorlog = None

@@ -51,8 +51,7 @@ class GatewayTimeoutError(StorageError):
 
 
 class BrokenResponseError(Exception):
-    """A response that has begun cannot be finished: the connection is to be closed, or of HTTP/2
-    the stream reset.
+    """A response that has begun cannot be finished: the connection is to be closed.
 
     `outcome` is one of a few words, for metrics and logs.
     """

@@ -105,7 +105,7 @@ class Exchanges:
             await self._app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
-        scope["method"] = state.get("method", scope["method"])  # service/http2/protocols.py
+        scope["method"] = state.get("method", scope["method"])  # http1.py
         hosts = _take_hosts(scope)
         exchange = Exchange(scope)
         state["exchange"] = exchange
@@ -119,7 +119,7 @@ class Exchanges:
         except Exception as error:  # noqa: BLE001 # the last one who can say what went wrong
             cause = _only_cause(error)
             if isinstance(cause, BrokenResponseError):
-                exchange.outcome = cause.outcome  # and Hypercorn closes the connection, or stream
+                exchange.outcome = cause.outcome  # and Hypercorn closes the connection
                 _forget_frames(cause)
             else:
                 exchange.outcome = "failed"

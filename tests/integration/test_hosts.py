@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from support import h2c
 from support.raw_http import ask
 from support.server import BLOCK, Server, content, serve, write
 
@@ -45,17 +44,6 @@ def test_probes_are_answered_whatever_they_have_for_a_host(server: Server) -> No
     for target in ("/healthz", "/readyz"):
         assert ask(server.base, target, {"Host": "10.1.2.3:8000"}).status == 200
         assert ask(server.base, target, {"Host": "probe.internal.example"}).status == 200
-
-
-def test_in_http_2_it_is_the_authority_that_counts(server: Server) -> None:
-    statuses = {}
-    with h2c.Client(server.base) as client:
-        for authority in (b"evil.example", b"video.example.org"):
-            names = [(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/")]
-            response = client.send([*names, (b":authority", authority)])
-            client.wait(response)
-            statuses[authority] = response.status
-    assert statuses == {b"evil.example": 421, b"video.example.org": 200}
 
 
 def test_of_a_trusted_proxy_the_host_counts_that_it_was_asked_for(
