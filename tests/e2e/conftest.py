@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
-from support.chromium import flawless, network_is_quiet
+from support.chromium import flawless, network_is_settled
 from support.ffmpeg_fixtures import AAC, ffmpeg
 from support.http_contract import Origin, fill
 from support.raw_http import ask
-from support.sample_library import fill as fill_cinema
+from support.sample_library import fill as fill_library
 from support.server import until
 from support.stack import Stack, running
 from support.trusted_proxies import YEAR, in_front, trust
@@ -68,9 +68,9 @@ def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cinema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Run the sample library with everything derived. No test changes it."""
     media = tmp_path_factory.mktemp("cinema") / "media"
-    fill_cinema(media)
+    fill_library(media)
     with running(media) as stack:
-        until(network_is_quiet, "this machine's addresses are settled")
+        until(network_is_settled, "this machine's addresses are settled")
         until(lambda: derived(stack.base) or None, "all is derived", timeout=120, pause=0.5)
         yield stack
 

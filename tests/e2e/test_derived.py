@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page
-from support.chromium import flawless, network_is_quiet
+from support.chromium import flawless, network_is_settled
 from support.ffmpeg_fixtures import ffmpeg
 from support.http2_frames import connection
 from support.raw_http import Answer, ask
@@ -72,14 +72,14 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stack(media: Path) -> Iterator[Stack]:
     before = listing(media)
     with running(media, RESCAN_INTERVAL="1") as stack:
-        until_derived(stack.base, *FILMS)
+        wait_until_derived(stack.base, *FILMS)
         assert listing(media) == before
         yield stack
 
 
 @pytest.fixture
 def page(browser: Browser, stack: Stack) -> Iterator[Page]:
-    until(network_is_quiet, "this machine's addresses are settled")
+    until(network_is_settled, "this machine's addresses are settled")
     with flawless(browser, stack.base) as page:
         yield page
 
@@ -109,7 +109,7 @@ def waiting(base: str, *paths: str) -> list[tuple[str, str]]:
     ]
 
 
-def until_derived(base: str, *paths: str) -> dict[str, Any]:
+def wait_until_derived(base: str, *paths: str) -> dict[str, Any]:
     until(lambda: not waiting(base, *paths) or None, f"{paths} are derived", pause=0.2)
     return {path: video(base, path) for path in paths}
 
@@ -139,7 +139,7 @@ def test_the_container_may_write_nowhere_but_into_its_volume(stack: Stack) -> No
 
 
 def test_what_is_derived_is_what_the_files_hold(stack: Stack) -> None:
-    told = until_derived(stack.base, *FILMS)
+    told = wait_until_derived(stack.base, *FILMS)
     (beside,) = told[BESIDE]["captions"]["tracks"]
     assert (beside["kind"], beside["language"], beside["label"]) == ("subtitles", "de", "Deutsch")
     assert WHAT_IT_SAYS in ask(stack.base, beside["url"]).body.decode()
@@ -155,7 +155,7 @@ def test_what_is_derived_is_what_the_files_hold(stack: Stack) -> None:
 
 def test_the_edge_passes_it_on_as_the_service_says_it(stack: Stack) -> None:
     service = f"http://{stack.address('service')}:8000"
-    for path, told in until_derived(stack.base, *FILMS).items():
+    for path, told in wait_until_derived(stack.base, *FILMS).items():
         found = links(told)
         assert len(found) >= 3, path
         for url, content_type in found.items():
@@ -179,14 +179,14 @@ def test_the_edge_passes_it_on_as_the_service_says_it(stack: Stack) -> None:
 
 
 def test_http2_gives_all_of_it_on_one_connection(stack: Stack) -> None:
-    told = until_derived(stack.base, *FILMS)
+    told = wait_until_derived(stack.base, *FILMS)
     urls = [url for item in told.values() for url in links(item)]
     with connection(stack.base, window=1 << 20) as client:
         assert client.wait(*[client.get(url) for url in urls]) == [200] * len(urls)
 
 
 def test_there_is_no_more_than_there_is(stack: Stack) -> None:
-    told = until_derived(stack.base, BESIDE)[BESIDE]
+    told = wait_until_derived(stack.base, BESIDE)[BESIDE]
     for target in (
         "/posters/none.mp4",
         "/captions/film.mp4/fr.vtt",
@@ -203,13 +203,13 @@ def test_there_is_no_more_than_there_is(stack: Stack) -> None:
 
 
 def test_a_poster_that_was_superseded_is_gone(stack: Stack, media: Path) -> None:
-    url = until_derived(stack.base, LATE)[LATE]["poster"]["pictures"][0]["url"]
+    url = wait_until_derived(stack.base, LATE)[LATE]["poster"]["pictures"][0]["url"]
     image = write(media, "late.jpg", (media / "covered/poster.jpg").read_bytes())
     try:
         gone = until(lambda: refused(stack.base, url, 410), "the image beside is the poster")
         assert gone.headers["Cache-Control"] == "no-store"
         protected(gone)
-        (picture,) = until_derived(stack.base, LATE)[LATE]["poster"]["pictures"]
+        (picture,) = wait_until_derived(stack.base, LATE)[LATE]["poster"]["pictures"]
         assert picture["width"] == 300
     finally:
         image.unlink()
@@ -237,13 +237,13 @@ def test_what_another_replica_makes_is_asked_for_again_later(stack: Stack, media
         except BaseException:
             file.unlink()
             raise
-    until_derived(stack.base, "new.mp4")
+    wait_until_derived(stack.base, "new.mp4")
     assert ask(stack.base, "/posters/new.mp4").status == 200
     file.unlink()
 
 
 def test_what_was_lost_is_made_again_as_it_was(stack: Stack) -> None:
-    told = until_derived(stack.base, *FILMS)
+    told = wait_until_derived(stack.base, *FILMS)
     before = {url: ask(stack.base, url).body for item in told.values() for url in links(item)}
     stack.inside(
         "import pathlib, shutil\n"
@@ -334,7 +334,7 @@ POSTERS = """async () => {
 
 
 def test_the_watch_page_has_poster_captions_and_chapters(page: Page, stack: Stack) -> None:
-    until_derived(stack.base, *FILMS)
+    wait_until_derived(stack.base, *FILMS)
     failed: list[str] = []
     page.on("response", lambda r: failed.append(r.url) if r.status >= 400 else None)
     page.goto(f"/watch/{BESIDE}")
@@ -356,7 +356,7 @@ def test_the_watch_page_has_poster_captions_and_chapters(page: Page, stack: Stac
 
 
 def test_the_library_shows_posters(page: Page, stack: Stack) -> None:
-    until_derived(stack.base, *FILMS)
+    wait_until_derived(stack.base, *FILMS)
     page.goto("/")
     widths = page.evaluate(POSTERS)
     assert len(widths) == len(FILMS)
@@ -454,7 +454,7 @@ def test_two_replicas_make_each_thing_once(replicas: tuple[Stack, list[str]], fi
     stack, names = replicas
     paths = add_films(stack.media, film, "films")
     bases = [address(name) for name in names]
-    one, other = (until_derived(base, *paths) for base in bases)
+    one, other = (wait_until_derived(base, *paths) for base in bases)
     assert one == other
     counts = [made(base) for base in bases]
     assert sum(counts) == MANY * len(KINDS)
@@ -483,7 +483,7 @@ def test_what_a_killed_replica_was_making_the_other_one_makes(
     kept = until(caught, "it is making something")
     docker("kill", "--signal", "KILL", victim)
     docker("unpause", heir)
-    told = until_derived(address(heir), *paths)
+    told = wait_until_derived(address(heir), *paths)
     assert 0 < kept < MANY * len(KINDS)
     assert made(address(heir)) == MANY * len(KINDS) - kept
     for item in told.values():

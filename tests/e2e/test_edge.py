@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support.edge_pages import BROWSER, check_own_page
+from support.edge_pages import BROWSER, check_edge_page
 from support.http_contract import DATA, REVISION, TAG, Origin
 from support.raw_http import ask, connect
 from support.server import BLOCK, SIZE, content, until, write
@@ -303,7 +303,7 @@ def test_what_is_cached_outlives_the_service(origin: Origin, stack: Stack) -> No
             assert cold.headers["Content-Type"] == "application/problem+json"
             assert cold.headers["Retry-After"] == "2"
         for page in answers[len(doors) :]:
-            assert check_own_page(page, 503) == "Back in a moment"
+            assert check_edge_page(page, 503) == "Back in a moment"
     finally:
         stack.up()
     until(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.chromium import flawless, launched, network_is_quiet
+from support.chromium import flawless, launched, network_is_settled
 from support.raw_http import ask
 from support.server import BLOCK, until, write
 from support.stack import Stack, running
@@ -66,7 +66,7 @@ def test_either_door_gives_its_own_bytes_whether_there_is_a_service_or_not(
 
 
 def test_chromium_plays_it_to_its_end(stack: Stack) -> None:
-    until(network_is_quiet, "this machine's addresses are settled")
+    until(network_is_settled, "this machine's addresses are settled")
     with launched() as browser, flawless(browser, stack.base) as page:
         asked: list[str] = []
         page.on("request", lambda r: asked.append(r.url) if "/media/" in r.url else None)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support import http2_frames as http2
-from support.edge_pages import BROWSER, check_own_page
+from support.edge_pages import BROWSER, check_edge_page
 from support.http_contract import Origin
 from support.raw_http import Answer, answers_to, ask, connect, open_socket
 from support.server import BLOCK, content, until, write
@@ -127,7 +127,7 @@ class TestConnections:
                 assert is_refusal(ask(stack.base, target)), target
             assert is_refusal(ask(stack.base, "/media/large.mp4", {"Range": "bytes=0-9"}))
             page = ask(stack.base, "/", BROWSER)
-            assert check_own_page(page, 429) == "One moment, please"
+            assert check_edge_page(page, 429) == "One moment, please"
             for target in DOORS:
                 assert stack.inside(STATUS_FROM_INSIDE, target).strip() == "200", target
         assert recovers(stack)

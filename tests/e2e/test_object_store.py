@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
-from support.chromium import network_is_quiet
+from support.chromium import network_is_settled
 from support.ffmpeg_fixtures import ffmpeg
 from support.player_page import patient, seek, start, state, until_playing
 from support.raw_http import ask
@@ -30,7 +30,7 @@ def store(long_film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     objects = ROOT / "deploy/compose/objects.yml"
     with running(media, objects, RESCAN_INTERVAL="1") as stack:
         stack.up("--scale", f"service={REPLICAS}")
-        until(network_is_quiet, "this machine's addresses are settled")
+        until(network_is_settled, "this machine's addresses are settled")
         yield stack
 
 
@@ -93,7 +93,7 @@ def test_two_of_three_object_servers_may_die_under_a_viewer(store: Stack, viewer
         assert state(viewer)["noticed"] == []
     finally:
         store.compose("start", "swift-object1", "swift-object2")
-        until(network_is_quiet, "this machine's addresses are settled")
+        until(network_is_settled, "this machine's addresses are settled")
 
 
 def test_while_the_store_is_away_what_is_cached_plays_on_and_the_rest_errs_and_recovers(
@@ -115,7 +115,7 @@ def test_while_the_store_is_away_what_is_cached_plays_on_and_the_rest_errs_and_r
     finally:
         store.compose("start", "swift-proxy")
     until_playing(viewer, 50)
-    until(network_is_quiet, "this machine's addresses are settled")
+    until(network_is_settled, "this machine's addresses are settled")
 
 
 def test_an_object_that_is_replaced_plays_on_at_the_same_second(

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from support.api_client import KINDS, until_derived, video
-from support.counting_proxy import Way
+from support.api_client import KINDS, video, wait_until_derived
+from support.counting_proxy import CountingProxy
 from support.faulty_store import Fault, faulty
 from support.ffmpeg_fixtures import AAC, H264, ffmpeg
 from support.object_store import Bucket, Swift
@@ -99,12 +99,12 @@ def test_films_are_probed_and_things_made_of_them_and_of_what_lies_beside(
     local.mkdir()
     (local / "Grüße.mp4").write_bytes(film)
     with on(bucket, tmp_path) as server, serve(local) as reference:
-        told = until_derived(server, "a b/Grüße.mp4", "broken.mp4")
+        told = wait_until_derived(server, "a b/Grüße.mp4", "broken.mp4")
         assert set(listed(server)) == {"a b/Grüße.mp4", "broken.mp4"}
         assert told["broken.mp4"]["state"] == "failed"
         assert "zeros" in told["broken.mp4"]["problem"]
         one = told["a b/Grüße.mp4"]
-        same = until_derived(reference, "Grüße.mp4")["Grüße.mp4"]
+        same = wait_until_derived(reference, "Grüße.mp4")["Grüße.mp4"]
         assert one["metadata"] == same["metadata"]
         assert {one[kind]["state"] for kind in KINDS} == {"ready"}
         (track,) = one["captions"]["tracks"]
@@ -121,19 +121,19 @@ def test_what_is_replaced_comes_or_goes_is_seen(
 ) -> None:
     bucket.put("film.mp4", film, age=3600)
     with on(bucket, tmp_path) as server:
-        before = until_derived(server, "film.mp4")["film.mp4"]
+        before = wait_until_derived(server, "film.mp4")["film.mp4"]
         bucket.put("film.mp4", film + bytes(8), age=1800)
         until(
             lambda: video(server, "film.mp4")["revision"] != before["revision"] or None,
             "the new version is listed",
         )
-        after = until_derived(server, "film.mp4")["film.mp4"]
+        after = wait_until_derived(server, "film.mp4")["film.mp4"]
         assert after["metadata"]["duration"] == before["metadata"]["duration"]
         assert after["poster"]["pictures"][0]["url"] != before["poster"]["pictures"][0]["url"]
         bucket.put("film.png", png("blue"))
         until(
             lambda: (
-                until_derived(server, "film.mp4")["film.mp4"]["poster"]["pictures"][0]["width"]
+                wait_until_derived(server, "film.mp4")["film.mp4"]["poster"]["pictures"][0]["width"]
                 == 300
                 or None
             ),
@@ -156,7 +156,7 @@ async def test_a_process_reads_of_a_film_what_it_needs(
     revision = revision_of(len(data), bucket.put("film.mp4", data))
     assert revision
     prober = Prober()
-    with Way(bucket.swift.proxy.port) as way:
+    with CountingProxy(bucket.swift.proxy.port) as way:
         for name, value in bucket.environ(way.endpoint).items():
             monkeypatch.setenv(name, value)
         store = Store(bucket.url, 10)
@@ -209,12 +209,12 @@ def test_replicas_share_what_one_of_them_has_learned(
     shared = swift.bucket("derived").url
     with ExitStack() as stack:
         replicas = [stack.enter_context(on(bucket, tmp_path, shared)) for _ in range(2)]
-        one, other = (until_derived(replica, *paths) for replica in replicas)
+        one, other = (wait_until_derived(replica, *paths) for replica in replicas)
         assert one == other
         made = sum(replica.metric("reelay_derivations_total") for replica in replicas)
         assert 8 <= made <= 10  # Swift looks before it writes: two may claim at once
     with on(bucket, tmp_path, shared) as server:
-        assert until_derived(server, *paths) == one
+        assert wait_until_derived(server, *paths) == one
         assert server.metric("reelay_probes_total") == 0
         assert server.metric("reelay_derivations_total") == 0
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import obstore
 import pytest
-from support.api_client import KINDS, until_derived
+from support.api_client import KINDS, wait_until_derived
 from support.faulty_store import Fault, faulty
 from support.ffmpeg_fixtures import ffmpeg
 from support.object_store import Bucket as Made
@@ -80,7 +80,7 @@ def test_two_replicas_make_each_thing_once_and_give_the_same_bytes(
 ) -> None:
     with ExitStack() as stack:
         replicas = [stack.enter_context(serve(media, DERIVED=shared.url)) for _ in range(2)]
-        one, other = (until_derived(replica, *PATHS) for replica in replicas)
+        one, other = (wait_until_derived(replica, *PATHS) for replica in replicas)
         assert one == other
         given = [pictures(replica, one) for replica in replicas]
         assert given[0] == given[1]
@@ -96,10 +96,10 @@ def test_two_replicas_make_each_thing_once_and_give_the_same_bytes(
 
 def test_a_new_replica_starts_warm(media: Path, shared: Made) -> None:
     with serve(media, DERIVED=shared.url) as server:
-        before = until_derived(server, *PATHS)
+        before = wait_until_derived(server, *PATHS)
         given = pictures(server, before)
     with serve(media, DERIVED=shared.url) as server:
-        assert until_derived(server, *PATHS) == before
+        assert wait_until_derived(server, *PATHS) == before
         assert pictures(server, before) == given
         assert server.metric("reelay_probes_total") == 0
         assert derivations(server) == 0
@@ -107,12 +107,12 @@ def test_a_new_replica_starts_warm(media: Path, shared: Made) -> None:
 
 def test_what_is_in_memory_does_not_wait_for_a_store_that_hangs(media: Path, shared: Made) -> None:
     with serve(media, DERIVED=shared.url) as server:
-        until_derived(server, *PATHS)
+        wait_until_derived(server, *PATHS)
     with (
         faulty(shared.swift) as store,
         serve(media, DERIVED=shared.url, environ=shared.swift.environ(store.endpoint)) as server,
     ):
-        told = until_derived(server, *PATHS)
+        told = wait_until_derived(server, *PATHS)
         urls = [picture["url"] for path in PATHS for picture in told[path]["poster"]["pictures"]]
         sheet = told["0.mp4"]["storyboard"]["url"].replace(".vtt", "/0.webp")
         seen = [ask(server.base, url) for url in (urls[0], sheet)]
@@ -146,7 +146,7 @@ def test_what_a_killed_replica_had_claimed_is_made_by_the_next(media: Path, shar
         server.process.wait()
     assert len(claimed()) == 1
     with serve(media, DERIVED=shared.url) as server:
-        told = until_derived(server, PATHS[0])[PATHS[0]]
+        told = wait_until_derived(server, PATHS[0])[PATHS[0]]
         assert {told[kind]["state"] for kind in KINDS} == {"ready", "none"}
     assert claimed() == set()
 
@@ -183,7 +183,7 @@ def test_room_is_made_and_claims_are_had_once_in_a_prefix_of_its_own(swift: Swif
 @pytest.mark.parametrize("harm", ["damaged", "cut off", "lost"])
 def test_what_was_harmed_is_made_again_as_it_was(media: Path, shared: Made, harm: str) -> None:
     with serve(media, DERIVED=shared.url) as server:
-        url = until_derived(server, *PATHS)[PATHS[0]]["poster"]["pictures"][0]["url"]
+        url = wait_until_derived(server, *PATHS)[PATHS[0]]["poster"]["pictures"][0]["url"]
         good = ask(server.base, url).body
         key = f"poster/{url.partition('?v=')[2].partition('&')[0]}"
         whole = bytes(obstore.get(shared.store, key).bytes())

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from support.api_client import KINDS, until_derived, video
+from support.api_client import KINDS, video, wait_until_derived
 from support.ffmpeg_fixtures import ffmpeg
 from support.range_cases import UNSATISFIABLE, WHOLE, condition_cases, range_cases
 from support.raw_http import ask
@@ -90,7 +90,7 @@ def kept(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_video_has_posters_of_two_widths_that_browsers_may_keep(server: Server) -> None:
-    told = until_derived(server, "film.mp4")["film.mp4"]["poster"]
+    told = wait_until_derived(server, "film.mp4")["film.mp4"]["poster"]
     sizes = [(picture["width"], picture["height"]) for picture in told["pictures"]]
     assert sizes == [(480, 270), (640, 360)]  # of 640 by 360: not enlarged to 1280
     for picture in told["pictures"]:
@@ -112,7 +112,7 @@ def test_a_video_has_posters_of_two_widths_that_browsers_may_keep(server: Server
 
 
 def test_a_storyboard_is_webvtt_whose_tiles_cover_the_film(server: Server) -> None:
-    told = until_derived(server, "film.mp4")["film.mp4"]["storyboard"]
+    told = wait_until_derived(server, "film.mp4")["film.mp4"]["storyboard"]
     answer = ask(server.base, told["url"])
     assert answer.headers["Content-Type"] == "text/vtt; charset=utf-8"
     assert "immutable" in answer.headers["Cache-Control"]
@@ -133,7 +133,7 @@ def test_a_storyboard_is_webvtt_whose_tiles_cover_the_film(server: Server) -> No
 
 
 def test_captions_come_from_beside_and_from_within(server: Server) -> None:
-    videos = until_derived(server, "film.mp4", "text.mp4")
+    videos = wait_until_derived(server, "film.mp4", "text.mp4")
     (track,) = videos["film.mp4"]["captions"]["tracks"]
     assert (track["language"], track["kind"], track["source"]) == ("de", "subtitles", "file")
     assert track["label"] == "Deutsch"
@@ -155,7 +155,7 @@ def test_captions_come_from_beside_and_from_within(server: Server) -> None:
 
 
 def test_what_cannot_be_had_is_said_so_and_not_waited_for(server: Server) -> None:
-    videos = until_derived(server, "sound.m4a", "broken.mp4")
+    videos = wait_until_derived(server, "sound.m4a", "broken.mp4")
     for told in videos.values():
         assert {told[kind]["state"] for kind in KINDS} == {"none"}
     for target in (
@@ -178,7 +178,7 @@ def test_an_image_or_a_caption_that_comes_changes_or_goes_is_noticed(media: Path
         return data.getvalue()
 
     def shown(server: Server) -> tuple[int, ...] | None:
-        told = until_derived(server, "film.mp4")["film.mp4"]
+        told = wait_until_derived(server, "film.mp4")["film.mp4"]
         url = told["poster"]["pictures"][0]["url"]
         answer = ask(server.base, url)
         if answer.status != 200:
@@ -189,7 +189,7 @@ def test_an_image_or_a_caption_that_comes_changes_or_goes_is_noticed(media: Path
         return tuple(round(part / 255) for part in pixel) if image.width == 300 else None
 
     with serve(media, RESCAN_INTERVAL="1") as server:
-        before = until_derived(server, "film.mp4")["film.mp4"]
+        before = wait_until_derived(server, "film.mp4")["film.mp4"]
         write(media, "film.png", poster_of("red"))
         until(lambda: shown(server) == (1, 0, 0) or None, "the red image is the poster")
         superseded = ask(server.base, before["poster"]["pictures"][0]["url"])
@@ -213,7 +213,7 @@ def test_an_image_or_a_caption_that_comes_changes_or_goes_is_noticed(media: Path
 
 def a_part_of_each(server: Server) -> dict[str, str]:
     """Give where a picture in either format, a sheet, the storyboard's text and a track are."""
-    told = until_derived(server, "film.mp4")["film.mp4"]
+    told = wait_until_derived(server, "film.mp4")["film.mp4"]
     picture = told["poster"]["pictures"][-1]["url"]
     tiles = told["storyboard"]["url"]
     return {
@@ -274,10 +274,10 @@ def test_a_restart_makes_nothing_again(media: Path) -> None:
     write(media, "broken.mp4", b"\0" * 100_000)
     paths = ("film.mp4", "text.mp4", "sound.m4a", "broken.mp4")
     with serve(media) as server:
-        before = until_derived(server, *paths)
+        before = wait_until_derived(server, *paths)
         assert server.metric("reelay_probes_total") == len(paths)
     with serve(media) as server:
-        assert until_derived(server, *paths) == before
+        assert wait_until_derived(server, *paths) == before
         assert server.metric("reelay_probes_total") == 0
         assert server.metric("reelay_derivations_total") == 0
         for told in before.values():
@@ -287,7 +287,7 @@ def test_a_restart_makes_nothing_again(media: Path) -> None:
 
 def test_what_was_damaged_or_lost_is_made_again_as_it_was(media: Path) -> None:
     with serve(media) as server:
-        told = until_derived(server, "film.mp4", "text.mp4", "sound.m4a")["film.mp4"]
+        told = wait_until_derived(server, "film.mp4", "text.mp4", "sound.m4a")["film.mp4"]
         url = told["poster"]["pictures"][0]["url"]
         good = ask(server.base, url).body
         folder = media.parent / "derived"
@@ -313,7 +313,7 @@ def test_whenever_the_service_is_killed_the_end_is_the_same(media: Path, films: 
         paths.append(f"more/{number}.mp4")
         write(media, paths[-1], (films / "film.mp4").read_bytes(), HOUR + number)
     with serve(media, DERIVED=str(media.parent / "whole")) as server:
-        expected = until_derived(server, *paths)
+        expected = wait_until_derived(server, *paths)
     whole = kept(media.parent / "whole")
     assert len(whole) == len(paths) + 6 + 6 + 2
     kills = 0
@@ -324,7 +324,7 @@ def test_whenever_the_service_is_killed_the_end_is_the_same(media: Path, films: 
                     break
                 time.sleep(0.05)
             if kills and len(kept(media.parent / "derived")) == len(whole):
-                assert until_derived(server, *paths) == expected
+                assert wait_until_derived(server, *paths) == expected
                 break
             children = children_of(server.process.pid)
             server.process.kill()
@@ -369,7 +369,7 @@ def test_two_replicas_that_share_the_folder_make_each_thing_once(media: Path, fi
     paths = ("film.mp4", *(f"more/{number}.mp4" for number in range(8)))
     with ExitStack() as stack:
         replicas = [stack.enter_context(serve(media)) for _ in range(2)]
-        one, other = (until_derived(replica, *paths) for replica in replicas)
+        one, other = (wait_until_derived(replica, *paths) for replica in replicas)
         assert one == other
         made = [replica.metric("reelay_derivations_total") for replica in replicas]
     assert sum(made) == 2 * 10 + 2  # posters and storyboards of ten with a picture; two captions
@@ -391,7 +391,7 @@ def test_what_somebody_looks_at_is_made_first(media: Path, films: Path) -> None:
             assert ask(server.base, "/watch/more/7.mp4").status == 200
         finally:
             os.kill(pid, signal.SIGCONT)
-        until_derived(server, "film.mp4", *(f"more/{number}.mp4" for number in range(8)))
+        wait_until_derived(server, "film.mp4", *(f"more/{number}.mp4" for number in range(8)))
     at = {
         kind: sorted(file.stat().st_mtime for file in (media.parent / "derived" / kind).glob("*/*"))
         for kind in ("poster", "storyboard")
@@ -409,6 +409,8 @@ def test_derivation_is_done_when_nobody_else_wants_the_processor(media: Path, fi
         address_space = next(line for line in limits.splitlines() if "address space" in line)
         assert int(address_space.split()[3]) < 8 << 30
         os.kill(pid, signal.SIGKILL)  # as the kernel does where memory runs out
-        told = until_derived(server, "film.mp4", *(f"more/{number}.mp4" for number in range(6)))
+        told = wait_until_derived(
+            server, "film.mp4", *(f"more/{number}.mp4" for number in range(6))
+        )
         states = [told[path][kind]["state"] for path in told for kind in KINDS]
         assert states.count("failed") <= 1

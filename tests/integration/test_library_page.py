@@ -42,7 +42,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         inside = f"Films of the {1900 + 10 * folder}s"
         write(media, f"{inside}/poster.jpg", picture.read_bytes())
         for film in range(IN_EACH):
-            write(media, f"{inside}/The Long Way Home {film} (1957).mp4", b"no video")
+            write(media, f"{inside}/The Long CountingProxy Home {film} (1957).mp4", b"no video")
     with serve(media) as server:
 
         def shown() -> bool | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from support.api_client import until_derived
+from support.api_client import wait_until_derived
 from support.ffmpeg_fixtures import mp4
 from support.object_store import Bucket
 from support.raw_http import ask
@@ -261,7 +261,7 @@ def test_a_slow_reader_of_the_longest_captions_costs_little(tmp_path: Path) -> N
     assert 10_000_000 < len(LONGEST_CAPTIONS) < 10 << 20
     paths = write_films(media, {"srt": LONGEST_CAPTIONS}, {"srt": LONGEST_CAPTIONS})
     with serve(media, LOG_LEVEL="warning") as server:
-        told = until_derived(server, *paths)
+        told = wait_until_derived(server, *paths)
         urls = [track["url"] for path in paths for track in told[path]["captions"]["tracks"]]
         assert len(urls) == 2
         assert "2 MiB" in told["0.mp4"]["captions"]["problems"][0]
@@ -283,7 +283,7 @@ def test_slow_readers_of_many_captions_in_a_bucket_cost_what_may_be_held_and_lit
     tracks = {f"{language}.srt": text for language in languages}
     paths = write_films(media, *[tracks] * 6)  # 84 MB in all
     with serve(media, environ=bucket.environ(), DERIVED=bucket.url, LOG_LEVEL="warning") as server:
-        told = until_derived(server, *paths)
+        told = wait_until_derived(server, *paths)
         urls = [track["url"] for path in paths for track in told[path]["captions"]["tracks"]]
         assert len(urls) == 42
         first = ask(server.base, urls[0]).body
@@ -313,7 +313,7 @@ def test_slow_readers_of_long_pages_cost_what_may_be_held_and_others_are_answere
     paths = write_films(media, *[{"chapters.vtt": LONGEST_TITLES}] * 2)
     write(media, "large.mp4", DATA)
     with serve(media, LOG_LEVEL="warning") as server:
-        until_derived(server, *paths)
+        wait_until_derived(server, *paths)
         assert 1_000_000 < len(ask(server.base, "/watch/0.mp4").body) < 2_000_000
         with ExitStack() as stack:
             begin_slowly(server, stack, ["/watch/0.mp4"] * 5)
@@ -335,7 +335,7 @@ def test_a_listing_of_long_entries_ends_before_its_limit_and_goes_on(tmp_path: P
     media = tmp_path / "media"
     paths = write_films(media, *[{"chapters.vtt": LONGEST_TITLES}] * 5)
     with serve(media, LOG_LEVEL="warning") as server:
-        until_derived(server, *paths)
+        wait_until_derived(server, *paths)
         for sort in ("name", "-name", "size", "-date"):
             for folder in ("", "&folder="):
                 url, seen = f"/api/videos?limit=200&sort={sort}{folder}", []

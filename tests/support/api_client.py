@@ -1,4 +1,4 @@
-"""What a service tells of its videos, asked for as a client does."""
+"""Read the service's JSON as a client does."""
 
 import json
 from typing import Any
@@ -11,14 +11,14 @@ KINDS = ("poster", "captions", "storyboard")
 
 
 def video(server: Server, path: str) -> Any:
-    """Give what is told of one."""
+    """Return the JSON of one video."""
     answer = ask(server.base, f"/api/videos/{quote(path)}")
     assert answer.status == 200, answer.body
     return json.loads(answer.body)
 
 
-def until_derived(server: Server, *paths: str) -> dict[str, Any]:
-    """Wait until nothing waits any more for these videos; give what is told of them."""
+def wait_until_derived(server: Server, *paths: str) -> dict[str, Any]:
+    """Wait until no artefact of these videos is waiting; return their JSON."""
 
     def look() -> dict[str, Any] | None:
         videos = {path: video(server, path) for path in paths}

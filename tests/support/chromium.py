@@ -1,4 +1,4 @@
-"""A browser that knows H.264, which the one that Playwright brings does not."""
+"""Chromium from the system, which plays H.264; Playwright's own does not."""
 
 import os
 import shutil
@@ -24,8 +24,10 @@ ARGUMENTS = [
 
 @contextmanager
 def launched() -> Iterator[Browser]:
-    """Start it; it ends with the block. Where there is none, the test is skipped, or fails where
-    nothing may be skipped."""
+    """Start Chromium for the block.
+
+    Without one, skip the test, or fail where skipping is not allowed.
+    """
     names = ("chromium", "google-chrome", "chrome")
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
@@ -44,8 +46,10 @@ VIOLATION = """document.addEventListener("securitypolicyviolation", (event) =>
 
 @contextmanager
 def watched(browser: Browser, base: str, **options: Any) -> Iterator[tuple[Page, list[str]]]:
-    """Open a page, and list what goes wrong on it: errors in the console and those that nobody
-    caught, violations of the policy, requests to other servers.
+    """Open a page; return it with a list of its faults.
+
+    Faults are console errors, uncaught exceptions, violations of the content security policy, and
+    requests to other hosts.
     """
     context = browser.new_context(ignore_https_errors=True, base_url=base, **options)
     complaints: list[str] = []
@@ -76,16 +80,16 @@ def watched(browser: Browser, base: str, **options: Any) -> Iterator[tuple[Page,
 
 @contextmanager
 def flawless(browser: Browser, base: str, **options: Any) -> Iterator[Page]:
-    """Open a page on which nothing may go wrong."""
+    """Open a page on which any fault fails the test."""
     with watched(browser, base, **options) as (page, complaints):
         yield page
     assert complaints == [], complaints
 
 
-def network_is_quiet() -> bool | None:
-    """Say whether the new containers' links have got their addresses (Linux' IFA_F_TENTATIVE).
+def network_is_settled() -> bool | None:
+    """Return whether the links of new containers have their addresses (IFA_F_TENTATIVE on Linux).
 
-    A browser on the machine drops its connections when they do: net::ERR_NETWORK_CHANGED.
+    A browser on the same machine drops its connections when they get them (ERR_NETWORK_CHANGED).
     """
     table = Path("/proc/net/if_inet6")
     lines = table.read_text(encoding="ascii").splitlines() if table.exists() else []

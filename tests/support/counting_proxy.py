@@ -1,4 +1,4 @@
-"""A way to a server on this machine that counts what comes back on it."""
+"""A TCP proxy on loopback that counts the bytes that come back."""
 
 import socket
 import threading
@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import Self
 
 
-class Way:
-    """Passes connections on, from a port of its own."""
+class CountingProxy:
+    """Pass connections on, from a port of its own."""
 
     def __init__(self, port: int) -> None:
         self._to = port

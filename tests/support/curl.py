@@ -1,4 +1,4 @@
-"""curl as the edge's image has it: new enough for HTTP/3, whatever this machine has."""
+"""The curl of the edge's image, which speaks HTTP/3 on any machine."""
 
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ VERSIONS = {"1.1": "--http1.1", "2": "--http2", "3": "--http3-only"}
 
 @dataclass(frozen=True)
 class Said:
-    """What curl prints of one answer."""
+    """What curl prints about one response."""
 
     version: str
     status: int
@@ -21,7 +21,7 @@ class Said:
 
 
 class Curl:
-    """curl, in a container on a network of the engine's."""
+    """Curl in a container on one of the engine's networks."""
 
     def __init__(self, stack: Stack, network: str, base: str) -> None:
         # In a folder that the image's user may write to.
@@ -38,7 +38,7 @@ class Curl:
         return docker("exec", self.name, "curl", *words)
 
     def shell(self, script: str) -> str:
-        """Run a script there; return what it prints."""
+        """Run a shell script in the container; return what it prints."""
         return docker("exec", self.name, "sh", "-c", script).decode()
 
     def get(self, version: str, target: str, headers: dict[str, str]) -> Said:
@@ -64,7 +64,7 @@ def docker(*words: str) -> bytes:
 
 @contextmanager
 def curl_container(stack: Stack) -> Iterator[Curl]:
-    """Run a container with curl on the stack's own network, where the edge is `nginx`."""
+    """Run a container with curl on the stack's network, where the edge is `nginx`."""
     client = Curl(stack, f"{stack.project}_default", "https://nginx:8443")
     try:
         if not client.has_http3():

@@ -1,4 +1,4 @@
-"""What the edge itself says to people, who have the service or the limits against them."""
+"""Checks of the error pages that the edge makes itself."""
 
 import base64
 import hashlib
@@ -9,8 +9,8 @@ from support.raw_http import Answer
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
 
-def check_own_page(answer: Answer, status: int) -> str:
-    """Hold an answer to be a page that its own policy lets look as it should; give its heading."""
+def check_edge_page(answer: Answer, status: int) -> str:
+    """Check that a page looks as intended under its own policy; return its heading."""
     assert answer.status == status
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     assert answer.headers["Cache-Control"] == "no-store"

@@ -1,4 +1,4 @@
-"""Three edges and two replicas in containers: deploy/compose/edges.yml."""
+"""Three edges and two replicas in containers (deploy/compose/edges.yml)."""
 
 import contextlib
 import hashlib
@@ -26,7 +26,7 @@ class Edge:
     operator: str
 
     def metric(self, series: str) -> float:
-        """Read one of its own series, as it is written in the text format."""
+        """Return the value of one series, named as in the text format."""
         text = ask(self.operator, "/edge/metrics").body.decode()
         (value,) = (line.split()[1] for line in text.splitlines() if line.startswith(series))
         return float(value)
@@ -54,7 +54,7 @@ class Several:
 
 
 class FetchedFromAll(Fetched):
-    """What all replicas together have been asked for."""
+    """What all replicas together were asked for."""
 
     def _read(self) -> dict[str, float]:
         total: dict[str, float] = {}

@@ -1,5 +1,4 @@
-"""Between a client and a real object store: passes requests on, counts them, and misbehaves as the
-test has it."""
+"""A proxy in front of a real object store that counts requests and fails as a test says."""
 
 import contextlib
 import http.client
@@ -22,7 +21,7 @@ _PIECE = 16 * 1024
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked."""
+    """A request that the proxy received."""
 
     method: str
     key: str
@@ -33,13 +32,13 @@ class Request:
 
     @property
     def first(self) -> int:
-        """The first byte of the span; without one, before all."""
+        """The first byte of the span; 0 without a span."""
         return int(re.findall("[0-9]+", self.range)[0]) if self.range else -1
 
 
 @dataclass
 class Fault:
-    """What goes wrong, and with which requests: those for which `when` holds, so many times."""
+    """What goes wrong, for which requests (`when`), and how many times."""
 
     kind: str
     """refuse: no answer; status: this one; hold: an answer after `released`; truncate: so many
@@ -51,7 +50,7 @@ class Fault:
 
 
 class FaultyStore:
-    """The proxy, in threads of the test's own process."""
+    """The proxy; it runs in threads of the test's process."""
 
     def __init__(self, swift: Swift) -> None:
         self.swift = swift
@@ -72,12 +71,12 @@ class FaultyStore:
         self._thread.start()
 
     def got(self, method: str = "GET") -> list[Request]:
-        """Give the requests for objects so far."""
+        """Return the requests for objects so far."""
         with self._lock:
             return [one for one in self.requests if one.method == method and one.key]
 
     def note(self, request: Request) -> Fault | None:
-        """Remember a request; give what is to go wrong with it."""
+        """Record a request; return the fault that applies to it."""
         with self._lock:
             self.requests.append(request)
             for fault in self.faults:
@@ -87,7 +86,7 @@ class FaultyStore:
         return None
 
     def signed(self, path: str) -> str:
-        """Sign a request of the proxy's own: a client's holds for its headers alone."""
+        """Sign a request of the proxy: a client's signature holds for its own headers only."""
         bucket, _, key = unquote(path).lstrip("/").partition("/")
         url = obstore.sign(self.swift.client(bucket), "GET", key, timedelta(minutes=5))
         return url.removeprefix(self.swift.endpoint)
@@ -108,7 +107,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: whoever asks may go at any time."""
+        """Ignore the error: clients may disconnect at any time."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -117,7 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
     proxy: FaultyStore
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 # the framework's name
-        """Say nothing."""
+        """Print nothing."""
 
     def _pass_on(self) -> None:
         parts = urlsplit(self.path)

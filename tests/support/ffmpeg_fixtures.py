@@ -1,4 +1,4 @@
-"""Films made by FFmpeg's program for a test: of one second, small."""
+"""Small videos of one second, made by FFmpeg."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""Which files of a folder are opened, by whatever process: told by inotify(7)."""
+"""Record which files of a folder any process opens, by inotify(7)."""
 
 import ctypes
 import os
@@ -13,7 +13,7 @@ _EVENT = struct.Struct("iIII")  # struct inotify_event, without the name
 
 @contextmanager
 def opens_in(folder: Path) -> Iterator[set[str]]:
-    """Watch a folder; give the names of the files in it that were opened, complete at the end."""
+    """Watch a folder; yield the names of opened files, which are complete after the block."""
     libc = ctypes.CDLL(None, use_errno=True)
     watch = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
     assert watch >= 0

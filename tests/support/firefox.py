@@ -1,4 +1,4 @@
-"""Debian's Firefox, over WebDriver BiDi: what of Playwright's page the tests need."""
+"""Debian's Firefox over WebDriver BiDi, with the page methods that tests use."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ from support.stack import missing
 
 
 def executable() -> str:
-    """Find it. Where there is none, the test is skipped, or fails where nothing may be skipped."""
+    """Return Firefox's path. Without one, skip the test, or fail where skipping is not allowed."""
     found = shutil.which("firefox-esr") or shutil.which("firefox")
     if found is None:
         missing("needs Firefox")
@@ -23,7 +23,7 @@ def executable() -> str:
 
 
 class Tab:
-    """A page; browser/remote.js has it."""
+    """A page, driven by browser/remote.js."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -38,32 +38,32 @@ class Tab:
         return json.loads(line)
 
     def add_init_script(self, script: str) -> None:
-        """Run this before the scripts of every page."""
+        """Run a script before the scripts of every page."""
         self._do("prepare", script)
 
     def goto(self, path: str) -> None:
-        """Open a page of the server's."""
+        """Open a page of the server."""
         self._do("goto", path)
 
     def evaluate(self, expression: str, *values: object) -> Any:
-        """Give the value of an expression, or of the function that it is, of these."""
+        """Return the value of an expression, or of a function called with these arguments."""
         if "=>" in expression.partition("\n")[0]:
             expression = f"({expression})({', '.join(map(json.dumps, values))})"
         return self._do("evaluate", expression)
 
     def wait_for_timeout(self, milliseconds: float) -> None:
-        """Wait."""
+        """Wait for some milliseconds."""
         time.sleep(milliseconds / 1000)
 
     def complaints(self) -> list[str]:
-        """Give what has gone wrong so far, as browser/launch.js lists it."""
+        """Return the faults so far, as browser/launch.js lists them."""
         found: list[str] = self._do("complaints")
         return found
 
 
 @contextmanager
 def tab(base: str, profile: Path) -> Iterator[Tab]:
-    """Start Firefox, with a page of that server; it ends with the block."""
+    """Start Firefox with a page of that server, for the block."""
     firefox = executable()
     packages()
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Open connections that never come to an end of what they begin, and hold them: run in a container.
+"""Open connections that never finish what they begin, and hold them; it runs in a container.
 
 python half_open.py HOST COUNT
 """
@@ -19,7 +19,7 @@ AT_ONCE = 200  # connections that are being opened: more would overrun the liste
 async def hold(
     host: str, port: int, beginning: bytes, turn: asyncio.Semaphore, opened: asyncio.Semaphore
 ) -> None:
-    """Open a connection, if that is possible, begin something on it, and wait for its end."""
+    """Open a connection, begin a request or a handshake on it, and wait until it closes."""
     async with turn:
         try:
             reader, writer = await asyncio.open_connection(host, port)
@@ -35,14 +35,14 @@ async def hold(
 async def hold_again_and_again(
     host: str, number: int, turn: asyncio.Semaphore, opened: asyncio.Semaphore
 ) -> None:
-    """Have one open at all times but for the pause."""
+    """Keep one connection open, with a pause before each new attempt."""
     while True:
         await hold(host, *BEGINNINGS[number % len(BEGINNINGS)], turn, opened)
         await asyncio.sleep(PAUSE)
 
 
 async def main(host: str, count: int) -> None:
-    """Say "held" once so many have been opened."""
+    """Print "held" once COUNT connections have been opened."""
     turn, opened = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(0)
     async with asyncio.TaskGroup() as group:
         for number in range(count):

@@ -1,5 +1,4 @@
-"""What the service alone and the stack as a whole must do alike. The tests that run these give an
-`origin`: where to ask, and the folder that is served."""
+"""Tests that the service alone and the whole stack must pass alike, through an `origin` fixture."""
 
 import html
 import json
@@ -101,7 +100,7 @@ ESCAPES = [
 
 @dataclass(frozen=True)
 class Origin:
-    """Where to ask, and the folder that is served there."""
+    """A base URL, and the folder that is served there."""
 
     base: str
     media: Path
@@ -109,27 +108,27 @@ class Origin:
     """What is served under another revision than it has in the folder."""
 
     def own(self, text: str) -> str:
-        """Give a text with the revisions of this origin."""
+        """Return a text with the revisions of this origin filled in."""
         for in_folder, here in self.revisions.items():
             text = text.replace(in_folder, here)
         return text
 
     def replace(self, name: str, data: bytes, age: float = 3600) -> None:
-        """Write a file, at once and whole, and come back when that is to be seen."""
+        """Replace a file atomically, and return when the origin shows the new one."""
         write(self.media, "new-one", data, age=age).rename(self.media / name)
 
     def get(self, target: str, method: str = "GET", **headers: str) -> Answer:
-        """Ask; underscores in header names stand for dashes."""
+        """Send a GET; underscores in the names of header fields become hyphens."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.ask(target, named, method)
 
     def ask(self, target: str, headers: Mapping[str, str], method: str = "GET") -> Answer:
-        """Ask with these headers."""
+        """Send a GET with these header fields."""
         return ask(self.base, target, headers, method)
 
 
 def fill(media: Path) -> None:
-    """Write what the contract's tests ask for."""
+    """Write the files that these tests request."""
     media.mkdir(parents=True, exist_ok=True)
     media.chmod(0o755)
     write(media, "file.mp4", DATA)
@@ -169,7 +168,7 @@ def check_partial(answer: Answer, expected: list[tuple[int, int]], origin: Origi
 
 
 def check_validators(answer: Answer, origin: Origin) -> None:
-    """Every 200, 206 and 304 of the file carries these, each once."""
+    """Check that an answer has each validator of the file once (for 200, 206 and 304)."""
     expected = {
         "ETag": origin.own(TAG),
         "Last-Modified": "Sun, 06 Nov 1994 08:49:37 GMT",
@@ -182,7 +181,7 @@ def check_validators(answer: Answer, origin: Origin) -> None:
 
 
 class Contract:
-    """Ranges, conditions, names: byte for byte."""
+    """Ranges, preconditions and names, byte for byte."""
 
     @pytest.mark.parametrize("case", range_cases(SIZE), ids=lambda case: case.name)
     def test_a_download_means_what_the_rfc_says(self, origin: Origin, case: RangeCase) -> None:

@@ -1,10 +1,10 @@
-"""The service on a folder `hung` that is like a mount over a network or of a process: it cannot
-tell what it has in memory, and system calls on its files take as long as the test likes.
+"""The service over a folder `hung` that behaves like a network or FUSE mount.
 
     python -m tests.support.hung_mount
 
-Beside the library lies a file `held`, which the test writes: in each line a call and a file, as
-patterns (`pread hung/slow.mp4`, `* hung/*`). Such calls wait until the line is gone.
+Files in it cannot be read without blocking, and system calls on them take as long as the test
+says: the test writes lines into a file `held` beside the library, each a call and a file as
+patterns (`pread hung/slow.mp4`, `* hung/*`). Such calls wait until the line is removed.
 """
 
 import errno
@@ -26,7 +26,7 @@ DESCRIPTORS = Path("/proc/self/fd")
 
 
 def path_of(target: Any, folder: int | None = None) -> str:
-    """Give the path, below the library, of what a call is about; what is not below has none."""
+    """Return the path below the library that a call is about, or None."""
     if isinstance(target, int):
         target = DESCRIPTORS.joinpath(str(target)).readlink()
     elif folder is not None:
@@ -36,7 +36,7 @@ def path_of(target: Any, folder: int | None = None) -> str:
 
 
 def wait(call: str, path: str) -> None:
-    """Wait as long as this is held up."""
+    """Wait while a line of `held` matches this call."""
     while path.startswith("hung/") and any(fnmatch(f"{call} {path}", line) for line in held()):
         time.sleep(0.02)
 
@@ -49,7 +49,7 @@ def held() -> list[str]:
 
 
 def hold_up(call: str, real: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a call that waits first."""
+    """Return a function that waits before each call."""
 
     def slow(target: Any, *args: Any, **options: Any) -> Any:
         path = path_of(target, options.get("dir_fd"))
@@ -62,7 +62,7 @@ def hold_up(call: str, real: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def open_file(path: str, real: Callable[[str], int | None] = nonblocking.open_file) -> int | None:
-    """Do as nonblocking.open_file, whose system call is none of os."""
+    """Replace nonblocking.open_file, whose system call is not in `os`."""
     wait("open", path_of(path))
     return real(path)
 

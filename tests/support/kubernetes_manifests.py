@@ -1,4 +1,4 @@
-"""deploy/kubernetes as kubectl renders it, and what to ask of it."""
+"""The manifests of deploy/kubernetes as kubectl renders them."""
 
 import functools
 import re
@@ -21,14 +21,14 @@ Manifest = dict[str, Any]
 
 
 def _kubectl() -> str:
-    """Find kubectl, which comes with the tests' dependencies."""
+    """Return the path of kubectl, which is one of the test dependencies."""
     beside = Path(sys.executable).with_name("kubectl")
     found = str(beside) if beside.exists() else shutil.which("kubectl")
     return found or missing("needs kubectl")
 
 
 def build(kustomization: str) -> list[Manifest]:
-    """Render a kustomization that stands beside a folder `reelay` with ours."""
+    """Render a kustomization that lies beside a folder `reelay` with the manifests."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(MANIFESTS, Path(folder, "reelay"))
         own = Path(folder, "own")
@@ -58,7 +58,7 @@ def _rendered(overlay: str, door: str) -> list[Manifest]:
 
 
 def rendered(overlay: str, door: str = "") -> list[Manifest]:
-    """Give what an overlay comes to, with a door and the ServiceMonitors if there is one."""
+    """Return the resources of an overlay, with an entry point and any ServiceMonitors."""
     return _rendered(overlay, door)
 
 
@@ -67,7 +67,7 @@ def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
 
 
 def workloads(manifests: list[Manifest]) -> dict[str, Manifest]:
-    """Give each workload by its name, `service` and `edge`."""
+    """Return each workload by its name, `service` and `edge`."""
     found = {
         workload["metadata"]["name"]: workload
         for workload in of_kind(manifests, "Deployment", "StatefulSet")
@@ -77,7 +77,7 @@ def workloads(manifests: list[Manifest]) -> dict[str, Manifest]:
 
 
 def pods(manifests: list[Manifest]) -> dict[str, Manifest]:
-    """Give the pods' specifications, each of one container."""
+    """Return the pod specifications; each has one container."""
     found = {
         name: workload["spec"]["template"]["spec"]
         for name, workload in workloads(manifests).items()
@@ -88,7 +88,7 @@ def pods(manifests: list[Manifest]) -> dict[str, Manifest]:
 
 
 def environment(manifests: list[Manifest], name: str) -> dict[str, str]:
-    """Give what a workload's container has in its environment, but for secrets."""
+    """Return the environment of a workload's container, without secrets."""
     maps = {one["metadata"]["name"]: one["data"] for one in of_kind(manifests, "ConfigMap")}
     container = pods(manifests)[name]["containers"][0]
     found: dict[str, str] = {}
@@ -115,5 +115,5 @@ def environment(manifests: list[Manifest], name: str) -> dict[str, str]:
 
 
 def size(quantity: str) -> int:
-    """Read a number of bytes as Kubernetes writes it: 1Gi."""
+    """Parse a number of bytes as Kubernetes writes it, such as 1Gi."""
     return parse_size(f"{quantity}B")

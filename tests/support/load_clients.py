@@ -1,4 +1,4 @@
-"""Many clients at once, that behave as players and download managers do and check every byte."""
+"""Many clients at once that behave like players and download managers and check every byte."""
 
 import contextlib
 import http.client
@@ -16,7 +16,7 @@ CHUNK = 64 * 1024
 
 @dataclass
 class Film:
-    """What clients ask for, and what they must get."""
+    """What clients request, and the bytes that they must get."""
 
     target: str
     """Behind the door: `film.mp4`, with `?v=` or without."""
@@ -25,7 +25,7 @@ class Film:
 
 @dataclass
 class Account:
-    """What a crowd met with, kept by all of it together."""
+    """What all clients of a crowd count together."""
 
     answers: int = 0
     received: int = 0
@@ -41,7 +41,7 @@ class Account:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def distinct(self) -> int:
-        """Count the bytes that at least one client got."""
+        """Return how many bytes at least one client got."""
         total = reached = 0
         for first, end in sorted(self.spans):
             total += max(0, end - max(first, reached))
@@ -62,7 +62,7 @@ class Client:
         self._etag = ""
 
     def fetch(self, door: str, headers: dict[str, str], most: int | None = None) -> int:
-        """Ask once and read the answer, or `most` bytes of it; give where it ended in the film."""
+        """Send one request, read at most `most` bytes, and return the offset where they ended."""
         if self._connection is None:
             self._connection = connect(self._base)
         position = _first(headers.get("Range"))
@@ -111,7 +111,7 @@ class Client:
         return taken
 
     def download(self) -> None:
-        """Fetch the whole film; what breaks is resumed, as `curl -C -` does."""
+        """Fetch the whole film, and resume after breaks as `curl -C -` does."""
         position = self.fetch("download", {})
         for _ in range(200):
             if position >= len(self._film.data):
@@ -120,7 +120,7 @@ class Client:
         self._fail("never came to the end")
 
     def play(self, start: int, amount: int, leaves: Callable[[], bool] = lambda: False) -> None:
-        """Watch from an offset: `bytes=N-`, then `bytes=N-LAST` with If-Range, in turns."""
+        """Watch from an offset: `bytes=N-` and `bytes=N-LAST` with If-Range, alternately."""
         position, end = start, min(start + amount, len(self._film.data))
         closed = False
         for _ in range(2000):
@@ -144,7 +144,7 @@ class Client:
             self._connection = None
 
     def _note_wrong(self, place: int, piece: bytes, response: http.client.HTTPResponse) -> None:
-        """Keep what may tell where such bytes come from."""
+        """Record what may tell where wrong bytes come from."""
         wanted = self._film.data[place : place + len(piece)]
         first = next(
             at for at, pair in enumerate(zip(piece, wanted, strict=False)) if len({*pair}) > 1
@@ -170,7 +170,7 @@ def _first(value: str | None) -> int:
 
 @contextlib.contextmanager
 def crowd(works: Sequence[Callable[[], None]]) -> Iterator[Callable[[], int]]:
-    """Run all at once; give how many are not yet done. Afterwards all are."""
+    """Run all clients at once; return how many did not finish in time."""
     with ThreadPoolExecutor(len(works)) as pool:
         futures = [pool.submit(work) for work in works]
         yield lambda: sum(not future.done() for future in futures)
@@ -179,6 +179,6 @@ def crowd(works: Sequence[Callable[[], None]]) -> Iterator[Callable[[], int]]:
 
 
 def seeks(film: Film, seed: int, number: int) -> list[int]:
-    """Give offsets to watch from: the first is where a viewer starts."""
+    """Return offsets to watch from; the first is where a viewer starts."""
     chance = random.Random(seed)  # noqa: S311
     return [chance.randrange(len(film.data)) for _ in range(number)]

@@ -1,4 +1,4 @@
-"""What the tests need from npm: e2e/browser/package.json, as its lock file has it."""
+"""The npm packages of e2e/browser/package.json, as its lock file names them."""
 
 import json
 import os
@@ -13,8 +13,9 @@ FOLDER = Path(__file__).parents[1] / "e2e" / "browser"
 
 
 def packages() -> Path:
-    """Give the folder of the packages, installed if need be. Where there is no npm, the test is
-    skipped, or fails where nothing may be skipped.
+    """Return the folder of the packages; install them if needed.
+
+    Without npm, skip the test, or fail where skipping is not allowed.
     """
     modules, lock = FOLDER / "node_modules", FOLDER / "package-lock.json"
     # npm leaves this file last, as a note of what it has installed.
@@ -28,13 +29,13 @@ def packages() -> Path:
 
 
 def clean() -> dict[str, str]:
-    """Give an environment in which Node.js does as it does by itself."""
+    """Return an environment without settings of Node.js."""
     others = {"FORCE_COLOR", "NODE_OPTIONS"}
     return {name: value for name, value in os.environ.items() if name not in others}
 
 
 def node(script: str, *words: str, timeout: float = 240) -> Any:
-    """Run a script of that folder; give what it prints, which is JSON."""
+    """Run a script of that folder; return the JSON that it prints."""
     packages()
     done = subprocess.run(
         ["node", FOLDER / script, *words],

@@ -1,5 +1,7 @@
-"""A real object store: OpenStack Swift with its S3 API, three object servers on loopback.
-Each object is on all three of them, so that any one is enough to read it."""
+"""A real object store: OpenStack Swift with its S3 API, on loopback.
+
+Each object is on all three object servers, so any one of them is enough to read it.
+"""
 
 import contextlib
 import hmac
@@ -35,7 +37,7 @@ NAMES = ("proxy", "account", "container", "object1", "object2", "object3")
 
 
 class Node:
-    """One process of the store, at a port that stays its own."""
+    """One process of the store, on a port that stays the same."""
 
     def __init__(self, description: Path, name: str, port: int) -> None:
         self.name = name
@@ -45,17 +47,17 @@ class Node:
 
     @property
     def log(self) -> Path:
-        """What it has said."""
+        """The process's log."""
         return self._description.with_name(f"{self.name}.log")
 
     @property
     def pid(self) -> int:
-        """Its process's. It must run."""
+        """The process id. The process must run."""
         assert self._process, f"{self.name} does not run"
         return self._process.pid
 
     def start(self) -> None:
-        """Run it, if it does not run."""
+        """Start the process unless it runs."""
         if self._process is None:
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(
@@ -69,7 +71,7 @@ class Node:
         until(self._answers, f"{self.name} answers")
 
     def stop(self) -> None:
-        """Kill it, as a machine that loses its power goes."""
+        """Kill the process, as a power failure does."""
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(signal.SIGCONT)
@@ -78,7 +80,7 @@ class Node:
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Let it do nothing, without its connections being closed."""
+        """Stop the process for the block, with its connections left open."""
         os.kill(self.pid, signal.SIGSTOP)
         try:
             yield
@@ -99,7 +101,7 @@ class Node:
 
 
 class Swift:
-    """The store: its processes, and how to ask it."""
+    """The store's processes, and how to reach it."""
 
     def __init__(self, folder: Path) -> None:
         ports = {name: free_port() for name in NAMES}
@@ -124,11 +126,11 @@ class Swift:
 
     @property
     def endpoint(self) -> str:
-        """Where its S3 API is."""
+        """The URL of its S3 API."""
         return f"http://127.0.0.1:{self.proxy.port}"
 
     def environ(self, endpoint: str | None = None) -> dict[str, str]:
-        """Give what an environment says of it, or of it behind another endpoint."""
+        """Return the environment variables for the store, or for an endpoint in front of it."""
         return {
             "AWS_ENDPOINT_URL": endpoint or self.endpoint,
             "AWS_REGION": REGION,
@@ -137,19 +139,19 @@ class Swift:
         }
 
     def start(self) -> None:
-        """Run what does not run, and wait for it."""
+        """Start the processes that do not run, and wait for them."""
         for node in self.nodes:
             node.start()
         for node in self.nodes:
             node.wait()
 
     def stop(self) -> None:
-        """End every process."""
+        """Stop every process."""
         for node in reversed(self.nodes):
             node.stop()
 
     def client(self, bucket: str, prefix: str = "", **headers: str) -> S3Store:
-        """Give a client that sends these headers, too; underscores in them stand for dashes."""
+        """Return a client that adds these header fields; underscores in names become hyphens."""
         return S3Store(
             bucket,
             prefix=prefix or None,
@@ -166,7 +168,7 @@ class Swift:
         )
 
     def bucket(self, prefix: str = "") -> "Bucket":
-        """Make a bucket that nothing else uses."""
+        """Create a bucket of a unique name."""
         name = f"bucket{next(self._numbers)}"
         # The client makes no buckets, but signs the request that does.
         url = obstore.sign(self.client(name), "PUT", "", timedelta(minutes=5))
@@ -176,7 +178,7 @@ class Swift:
 
 
 class Bucket:
-    """A bucket of the store, or what has a prefix in it."""
+    """A bucket of the store, or the keys below a prefix in it."""
 
     def __init__(self, swift: Swift, name: str, prefix: str = "") -> None:
         self.swift = swift
@@ -185,17 +187,19 @@ class Bucket:
         self.url = f"s3://{name}/{prefix}".rstrip("/")
 
     def environ(self, endpoint: str | None = None) -> dict[str, str]:
-        """Give what an environment says of the store it is in."""
+        """Return the environment variables for its store."""
         return self.swift.environ(endpoint)
 
     @property
     def store(self) -> "ObjectStore":
-        """A client of it."""
+        """Return a client of the bucket."""
         return open_store(self.url, self.environ())
 
     def put(self, key: str, data: bytes, *, age: float = 3600, at: float | None = None) -> str:
-        """Write an object that was last changed `age` seconds ago, or at a time; give its entity
-        tag, without quotes. The latest of those of a name stays, whenever it comes.
+        """Write an object; return its entity tag without quotes.
+
+        It was last changed `age` seconds ago, or at a time. Of one name, the latest object stays,
+        in whichever order they are written.
         """
         written = time.time() - age if at is None else at
         client = self.swift.client(self.name, self.prefix, X_Timestamp=f"{written:.5f}")
@@ -204,7 +208,7 @@ class Bucket:
         return tag.strip('"')
 
     def put_key(self, key: str, data: bytes) -> None:
-        """Write an object whose key is no path, which the client does not let pass."""
+        """Write an object whose key is not a path, which the client refuses."""
         path = f"/{self.name}/{quote(key)}"
         now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         scope = [now[:8], REGION, "s3", "aws4_request"]
@@ -234,14 +238,12 @@ class Bucket:
         connection.close()
 
     def delete(self, key: str) -> None:
-        """Remove an object."""
+        """Delete an object."""
         self.store.delete(key)
 
 
 def takes_attributes(folder: Path) -> bool:
-    """Whether files there can have user attributes as long as Swift's, which keeps all that it
-    knows of an object in them.
-    """
+    """Return whether files there can have user attributes as long as Swift's metadata."""
     probe = folder / "attributes"
     probe.touch()
     try:
@@ -256,7 +258,7 @@ def takes_attributes(folder: Path) -> bool:
 
 @pytest.fixture(scope="session")
 def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swift]:
-    """Run a store of its own for the tests of a session."""
+    """Run a store for the tests of a session."""
     folder = tmp_path_factory.mktemp("swift")
     if not takes_attributes(folder):
         said = f"Swift needs a file system with user extended attributes: {folder} has none"
@@ -271,6 +273,6 @@ def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swift]:
 
 @pytest.fixture
 def bucket(swift: Swift) -> Bucket:
-    """Give a bucket of the test's own."""
+    """Return a bucket for one test."""
     swift.start()  # another test may have killed some of it
     return swift.bucket()

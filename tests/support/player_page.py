@@ -1,4 +1,4 @@
-"""A player as its viewer sees it: what it does, what it says, what happens to it."""
+"""Observe a player as its viewer does: what it plays, what it says."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,7 +37,7 @@ STATE = """() => {
 
 @contextmanager
 def patient(browser: Browser, base: str) -> Iterator[Page]:
-    """Open a page that may find the server away, and may do nothing else that is wrong."""
+    """Open a page on which requests to the server may fail, and nothing else."""
     with watched(browser, base) as (page, complaints):
         page.add_init_script(LISTEN)
         yield page
@@ -51,7 +51,7 @@ def state(page: Page | Tab) -> Any:
 
 
 def until_playing(page: Page | Tab, at: float) -> Any:
-    """Wait until it plays on from there by itself, and says nothing (any more)."""
+    """Wait until it plays from there by itself without a message."""
 
     def playing() -> Any:
         told = state(page)

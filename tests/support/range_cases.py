@@ -1,5 +1,7 @@
 """Requests and their answers, for the pure functions, the service and the stack alike.
-Expected values are RFC 9110's, worked out by hand; pairs are inclusive, as on the wire."""
+
+Expected values are worked out by hand from RFC 9110. Pairs are inclusive, as in Content-Range.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +12,7 @@ UNSATISFIABLE = "no satisfiable range"
 
 @dataclass(frozen=True)
 class RangeCase:
-    """A Range header, and what it means for a file of `size` bytes without a cap."""
+    """A Range header field, and its meaning for a file of `size` bytes without a cap."""
 
     name: str
     header: str
@@ -18,7 +20,7 @@ class RangeCase:
 
 
 def range_cases(size: int) -> list[RangeCase]:
-    """Give the table for a file of `size` bytes, at least 1,000."""
+    """Return the table for a file of `size` bytes, at least 1,000."""
     last = size - 1
     digits = "9" * 5000  # more than int() takes
     case = RangeCase
@@ -105,7 +107,7 @@ def range_cases(size: int) -> list[RangeCase]:
 
 @dataclass(frozen=True)
 class CapCase:
-    """A Range header, and what is sent under a cap."""
+    """A Range header field, and the span that is sent under a cap."""
 
     name: str
     header: str
@@ -113,7 +115,7 @@ class CapCase:
 
 
 def cap_cases(size: int, block: int) -> list[CapCase]:
-    """Give the table for a file of `size` bytes, three blocks and a bit, in blocks of `block`."""
+    """Return the table for a file of `size` bytes: three blocks of `block` bytes and a rest."""
     b, last, case = block, size - 1, CapCase
     return [
         case("from the start", "bytes=0-", [(0, b - 1)]),
@@ -135,7 +137,7 @@ def cap_cases(size: int, block: int) -> list[CapCase]:
 
 @dataclass(frozen=True)
 class ConditionCase:
-    """Preconditions and a Range of 0-9, and the status they give."""
+    """Preconditions with `Range: bytes=0-9`, and the expected status."""
 
     name: str
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -145,10 +147,10 @@ class ConditionCase:
 def condition_cases(
     tag: str, modified: str, before: str, after: str, *, dated: bool = True
 ) -> list[ConditionCase]:
-    """Give the table for a file with the entity tag `tag` (in quotes) modified at `modified`.
+    """Return the table for a file with entity tag `tag` (in quotes), last modified at `modified`.
 
-    `before` and `after` are HTTP-dates a day off; `dated` says whether the date is a strong
-    validator. Each case also sends `Range: bytes=0-9`.
+    `before` and `after` are HTTP-dates a day earlier and later; `dated` says whether the date is a
+    strong validator. Each case also sends `Range: bytes=0-9`.
     """
     case = ConditionCase
     return [

@@ -1,4 +1,4 @@
-"""Requests exactly as written: no target is tidied up, no header added, no redirect followed."""
+"""Send requests exactly as written: no normalised target, no added header field, no redirect."""
 
 import email
 import email.message
@@ -24,13 +24,13 @@ class Answer:
     body: bytes
 
     def span(self) -> tuple[int, int]:
-        """Give the first and last byte that Content-Range names."""
+        """Return the first and last byte that Content-Range names."""
         match = re.fullmatch(r"bytes (\d+)-(\d+)/\d+", self.headers["Content-Range"])
         assert match, self.headers["Content-Range"]
         return int(match[1]), int(match[2])
 
     def parts(self) -> list[tuple[tuple[int, int], bytes]]:
-        """Take a multipart/byteranges body apart: spans as on the wire, and their bytes."""
+        """Parse a multipart/byteranges body: inclusive spans and their bytes."""
         boundary = self.headers["Content-Type"].partition("boundary=")[2].encode()
         found = []
         for piece in self.body.split(b"\r\n--" + boundary)[1:-1]:
@@ -55,7 +55,7 @@ def connect(base: str, timeout: float = 60) -> http.client.HTTPConnection:
 def ask(
     base: str, target: str, headers: Mapping[str, str] | None = None, method: str = "GET"
 ) -> Answer:
-    """Send one request on a connection of its own and read the response to its end."""
+    """Send one request on a connection of its own; return the whole response."""
     connection = connect(base)
     try:
         own_host = any(name.lower() == "host" for name in headers or {})
@@ -70,7 +70,7 @@ def ask(
 
 
 def open_socket(base: str, protocol: str = "http/1.1", hello: bytes = b"") -> socket.socket:
-    """Connect, say `hello` as it is, and speak TLS from there on where `base` is HTTPS."""
+    """Connect, send `hello` in clear text, then speak TLS if `base` is HTTPS."""
     parts = urlsplit(base)
     # Before it connects, as that takes its time where many do so at once, and the server waits.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -89,8 +89,9 @@ def open_socket(base: str, protocol: str = "http/1.1", hello: bytes = b"") -> so
 
 
 def answers_to(client: socket.socket, data: bytes, silence: float = 2) -> list[int]:
-    """Send bytes; give the status of each answer, but for interim ones, until the server closes or
-    says nothing for so many seconds.
+    """Send bytes; return the status of each final response.
+
+    Read until the server closes or sends nothing for so many seconds.
     """
     received = bytearray()
     client.sendall(data)
@@ -105,5 +106,5 @@ def answers_to(client: socket.socket, data: bytes, silence: float = 2) -> list[i
 
 
 def url_of(door: str, path: str) -> str:
-    """Give the target of a file behind `/media/`, `/download/` or `/watch/`."""
+    """Return the target of a file behind `/media/`, `/download/` or `/watch/`."""
     return f"/{door}/{quote(path)}"

@@ -1,5 +1,6 @@
-"""In the place of the service: prints what it is sent, one JSON object a request. Its files have
-ten bytes. Run within a container, by its source alone.
+"""A server in place of the service that prints each request as a JSON object.
+
+Its files have ten bytes. It runs in a container from its source alone.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A library as people have one, of films made by FFmpeg: what the tests of the pages look at."""
+"""A realistic library of videos made by FFmpeg, for the tests of the pages."""
 
 from itertools import count
 from pathlib import Path
@@ -22,7 +22,7 @@ PLAYABLE = [CAPTIONED, PLAIN, PORTRAIT, ARABIC, AUDIO, *EPISODES]
 
 
 def watch(path: str) -> str:
-    """Give the target of a video's page."""
+    """Return the target of a video's page."""
     return f"/watch/{quote(path)}"
 
 
@@ -79,7 +79,7 @@ _look = count()
 
 
 def _moving(seconds: int, size: str = "640x360") -> tuple[str, ...]:
-    """Give a picture that moves all the time, each in colours of its own, with a clock in it."""
+    """Return an FFmpeg source of moving pictures in colours of their own, with a clock."""
     number = next(_look)
     first, second, third = _COLOURS[number % len(_COLOURS)]
     source = (

@@ -1,4 +1,4 @@
-"""The real service: a process of its own on a free port, on a folder of the test's."""
+"""The real service as a process on a free port, over a folder of the test."""
 
 import contextlib
 import http.client
@@ -19,12 +19,12 @@ SIZE = 3 * BLOCK + 12_345
 
 
 def content(size: int = SIZE, seed: int = 1) -> bytes:
-    """Make bytes of which no two short runs within a file, or at one place of two, are alike."""
+    """Return bytes in which no two short runs are alike, in one file or at one offset of two."""
     return b"".join(((seed << 48) + i).to_bytes(8, "big") for i in range(size // 8 + 1))[:size]
 
 
 def write(folder: Path, name: str, data: bytes, age: float = 3600) -> Path:
-    """Write a file whose last change lies `age` seconds back."""
+    """Write a file whose last change is `age` seconds ago."""
     file = folder / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(data)
@@ -48,7 +48,7 @@ class Server:
             self.lines.append(line.rstrip("\n"))
 
     def answers(self, target: str) -> bool:
-        """Whether it says 200. It must not have ended."""
+        """Return whether it answers 200. Its process must be running."""
         assert self.process.poll() is None, self.lines
         connection = http.client.HTTPConnection(self.base.removeprefix("http://"), timeout=5)
         try:
@@ -60,26 +60,26 @@ class Server:
             connection.close()
 
     def ended(self, timeout: float = 60) -> int:
-        """Wait for its end; give its exit status."""
+        """Wait for its end; return the exit status."""
         status = self.process.wait(timeout)
         self._reader.join(timeout)
         return status
 
     def logged(self, event: str = "request", **fields: Any) -> list[dict[str, Any]]:
-        """Give the log lines of an event whose fields have these values."""
+        """Return the log lines of an event with these field values."""
         found = [json.loads(line) for line in self.lines if line.startswith("{")]
         wanted = {"event": event, **fields}.items()
         return [line for line in found if wanted <= line.items()]
 
     def wait_for_log(self, event: str = "request", **fields: Any) -> dict[str, Any]:
-        """Wait until such a line has been written."""
+        """Wait until such a line is written."""
         lines: list[dict[str, Any]] = until(
             lambda: self.logged(event, **fields) or None, f"{event} {fields}"
         )
         return lines[-1]
 
     def metric(self, name: str) -> float:
-        """Read one series, as it is written in the text format; 0 where it is not there yet."""
+        """Return the value of a series, named as in the text format; 0 if there is none yet."""
         connection = http.client.HTTPConnection(self.base.removeprefix("http://"), timeout=30)
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
@@ -88,17 +88,17 @@ class Server:
         return sum(float(value) for value in values)
 
     def in_progress(self) -> int:
-        """Count the responses that are under way, but for the one that tells."""
+        """Return the number of responses in progress, without the one that answers this."""
         return round(self.metric("reelay_responses_in_progress")) - 1
 
     def resident(self) -> int:
-        """Give the bytes of memory that its own process has."""
+        """Return the resident memory of its process in bytes."""
         pages = Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii").split()[1]
         return int(pages) * os.sysconf("SC_PAGESIZE")
 
 
 def until(ask: Any, what: str, timeout: float = 60, pause: float = 0.05) -> Any:
-    """Ask again and again until the answer is not None."""
+    """Ask repeatedly until the answer is not None."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         answer = ask()
@@ -109,9 +109,7 @@ def until(ask: Any, what: str, timeout: float = 60, pause: float = 0.05) -> Any:
 
 
 def until_ended(process: subprocess.Popen[str]) -> None:
-    """Wait for the end of a process that was asked to end: one that does not is an error, and is
-    killed.
-    """
+    """Wait for a process that was asked to stop; kill it and fail if it does not end."""
     try:
         process.wait(60)
     except subprocess.TimeoutExpired:
@@ -121,14 +119,14 @@ def until_ended(process: subprocess.Popen[str]) -> None:
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
+    """Return a port that is free."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def environment(media: Path, **settings: str) -> dict[str, str]:
-    """Give an environment with these settings and no other of ours."""
+    """Return an environment with these settings and no others of Reelay."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("REELAY_") and k != "PORT"}
     ours = {"MEDIA": str(media), "DERIVED": str(media.parent / "derived"), **settings}
     return clean | {f"REELAY_{name}": value for name, value in ours.items()}
@@ -143,10 +141,10 @@ def start(
     environ: Mapping[str, str] | None = None,
     **settings: str,
 ) -> Iterator[Server]:
-    """Run the service until the block ends; then it must still end by itself when asked to.
+    """Run the service for the block; afterwards it must stop when asked to.
 
-    Another module may start it, in a way of its own. `log` is PIPE, or DEVNULL for no
-    `lines`: then errors alone are shown. `environ` is what its environment has besides settings.
+    `module` starts the service in a way of its own. `log` is PIPE, or DEVNULL for no `lines`, where
+    only errors are shown. `environ` adds variables that are not settings.
     """
     port = free_port()
     defaults = {
@@ -185,7 +183,7 @@ def serve(
     environ: Mapping[str, str] | None = None,
     **settings: str,
 ) -> Iterator[Server]:
-    """Run the service as `start` does, and wait until it is ready, or at least lives."""
+    """Run the service as `start` does, and wait until it is ready, or at least alive."""
     with start(media, module=module, log=log, environ=environ, **settings) as server:
         target = "/readyz" if ready else "/healthz"
         until(lambda: server.answers(target) or None, "the service is ready")

@@ -1,11 +1,11 @@
-"""What the service was asked for, by its own count."""
+"""What the service was asked for, by its own metrics."""
 
 from support.raw_http import ask
 from support.stack import Stack
 
 
 class Fetched:
-    """What the service has been asked for since this was made, by its own count."""
+    """What the service was asked for since this object was made."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack

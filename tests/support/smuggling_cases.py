@@ -1,5 +1,8 @@
-"""Requests whose end two parsers might see at two places, each with a second request where one of
-them might look for it. Whoever reads them as RFC 9112 has it finds one request, or refuses it."""
+"""Requests whose end two parsers might see at different places (RFC 9112 §11.2).
+
+Each has a second request hidden where a parser might look for it. A parser that follows RFC 9112
+finds one request, or refuses it.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,8 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Shape:
-    """Bytes to send: `request(first, hidden)` with the targets of the one that is seen and of the
-    one that must not be."""
+    """Bytes to send: `request(first, hidden)` with the visible and the hidden target."""
 
     name: str
     head: str
@@ -38,7 +40,7 @@ IN_A_CHUNK = "{hidden_size}\r\n{hidden}\r\n0\r\n\r\n"
 
 
 def shapes() -> list[Shape]:
-    """Give the table; names are of ASCII letters and spaces, and each is there once."""
+    """Return the table. Names are unique, of ASCII letters and spaces."""
     return [*_lengths(), *_codings(), *_chunks(), *_lines(), *_others()]
 
 

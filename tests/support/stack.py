@@ -1,4 +1,4 @@
-"""The real stack: `docker compose up` under a project name, ports and volumes of its own."""
+"""The real stack: `docker compose up` with a project name, ports and volumes of its own."""
 
 import contextlib
 import json
@@ -19,14 +19,14 @@ EAGER = ROOT / "tests" / "e2e" / "eager.yml"
 
 
 def missing(reason: str) -> NoReturn:
-    """Skip for want of something; fail instead where REELAY_REQUIRE_STACK says so."""
+    """Skip the test for want of something; fail where REELAY_REQUIRE_STACK is set."""
     if os.environ.get("REELAY_REQUIRE_STACK") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
 
 
 def require_engine() -> None:
-    """Go on only where there is a Docker engine."""
+    """Skip the test without a Docker engine."""
     for command in (["docker", "info"], ["docker", "compose", "version"]):
         try:
             done = subprocess.run(command, capture_output=True, check=False).returncode == 0
@@ -59,8 +59,9 @@ class Stack:
         return f"http://127.0.0.1:{self.ports['OPERATOR']}"
 
     def containers(self, service: str, *words: str) -> list[str]:
-        """Give the names of a service's containers that run, or of all with `--all`. The engine is
-        asked, here and below, as compose takes a second to read its files and look around.
+        """Return the names of a service's running containers, or of all with `--all`.
+
+        This asks the engine, as compose takes a second to read its files.
         """
         labels = {"project": self.project, "service": service, "oneoff": "False"}
         wanted = [f"label=com.docker.compose.{name}={value}" for name, value in labels.items()]
@@ -68,12 +69,12 @@ class Stack:
         return docker("ps", "--quiet", *words, *filters).split()
 
     def container(self, service: str) -> dict[str, Any]:
-        """Give what the engine tells of a service's first container."""
+        """Return what the engine knows of a service's first container."""
         found: dict[str, Any] = json.loads(docker("inspect", self.containers(service)[0]))[0]
         return found
 
     def address(self, service: str) -> str:
-        """Give a container's own address: before a published port the engine has a proxy."""
+        """Return a container's own address: a published port has a proxy of the engine in front."""
         return address_of(self.containers(service)[0])
 
     @property
@@ -82,7 +83,7 @@ class Stack:
 
     @property
     def gateway(self) -> str:
-        """The address that this machine has for the containers."""
+        """Return this machine's address as the containers see it."""
         networks = self.container("nginx")["NetworkSettings"]["Networks"]
         return str(networks[f"{self.project}_default"]["Gateway"])
 
@@ -94,7 +95,7 @@ class Stack:
         return clean | folder | ports | own | self.variables
 
     def compose(self, *words: str, check: bool = True) -> str:
-        """Run a compose command on this stack; give what it prints."""
+        """Run a compose command on this stack; return what it prints."""
         files = [
             word for f in (ROOT / "docker-compose.yml", *self.files) for word in ("-f", str(f))
         ]
@@ -111,56 +112,52 @@ class Stack:
         return done.stdout
 
     def up(self, *words: str) -> None:
-        """Start what is not running as the settings say, and wait until it is healthy."""
+        """Start the containers as the settings say, and wait until they are healthy."""
         try:
             self.compose("up", "--detach", "--wait", *words)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.compose('logs', check=False)}") from None
 
     def configure(self, **settings: str) -> None:
-        """Go on with these settings changed: what they concern is started anew."""
+        """Change settings for the block; the containers that they concern start anew."""
         self.settings.update(settings)
         self.up()
 
     def inside(self, source: str, *words: str) -> str:
-        """Run Python within the service's container, which is another client than this machine;
-        give what it prints.
-        """
+        """Run Python in the service's container, a client of its own address; return its output."""
         return self.run("service", "python", "-c", source, *words)
 
     def run(self, service: str, *words: str) -> str:
-        """Run a command within a service's first container; give what it prints."""
+        """Run a command in a service's first container; return what it prints."""
         return docker("exec", self.containers(service)[0], *words)
 
-    def lines(self, service: str, *words: str) -> list[str]:
-        """Give what a service's containers have written, with the words of `docker logs`."""
+    def lines(self, service: str, *options: str) -> list[str]:
+        """Return the log lines of a service's containers; `options` are those of `docker logs`."""
         told = b""
         for name in self.containers(service, "--all"):
-            command = ["docker", "logs", *words, name]
+            command = ["docker", "logs", *options, name]
             told += subprocess.run(
                 command, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
             ).stdout
         return told.decode().splitlines()
 
     def events(self, service: str, event: str = "request", *words: str) -> list[dict[str, Any]]:
-        """Give those of these lines that tell of an event, such as the requests that the edge
-        (`nginx`) or the service had.
-        """
+        """Return the log lines with an `event`, such as the requests of `nginx` or the service."""
         objects = [json.loads(line) for line in self.lines(service, *words) if line[:1] == "{"]
         return [line for line in objects if line["event"] == event]
 
 
 def docker(*words: str) -> str:
-    """Run a command of the engine's; give what it prints."""
+    """Run a command of the engine; return what it prints."""
     done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"docker {' '.join(words)}\n{done.stdout}\n{done.stderr}"
     return done.stdout.strip()
 
 
 def address_of(container: str, network: str = "") -> str:
-    """Give a container's address on the network with this name within its project; without a name
-    on the one that it shares with this machine's clients, if it is on that, else on the edge's and
-    the service's.
+    """Return a container's address on the network of this name within its project.
+
+    Without a name: the network of this machine's clients, else that of the edge and the service.
     """
     told = docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", container)
     networks = {name.rpartition("_")[2]: value for name, value in json.loads(told).items()}
@@ -170,8 +167,9 @@ def address_of(container: str, network: str = "") -> str:
 
 @contextlib.contextmanager
 def container(stack: Stack, *words: str, network: str = "default") -> Iterator[str]:
-    """Run one more container on one of the stack's networks: `default`, where clients are, or
-    `backend`, where the service is. Give its name.
+    """Run another container on one of the stack's networks; return its name.
+
+    The networks are `default`, where clients are, and `backend`, where the service is.
     """
     name = docker("run", "--detach", "--network", f"{stack.project}_{network}", *words)
     try:
@@ -200,7 +198,7 @@ def failing_replica(stack: Stack) -> Iterator[str]:
 def running(
     media: Path, *files: Path, variables: Mapping[str, str] | None = None, **settings: str
 ) -> Iterator[Stack]:
-    """Build and start a stack; afterwards nothing of it is left."""
+    """Build and start a stack for the block; remove all of it afterwards."""
     require_engine()
     unlimited = {"CONNECTIONS_PER_CLIENT": "0", "REQUESTS_PER_CLIENT": "0"}  # all from one address
     timing = {"SETTLE_TIME": "0", "DRAIN_DELAY": "0"}

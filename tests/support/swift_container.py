@@ -1,7 +1,8 @@
-"""Writes thousands of objects into the listing of a bucket of Swift's, which has them nowhere else.
-To write each of them through the store would take minutes.
+"""Write thousands of objects into the listing of a Swift bucket, and nowhere else.
 
-python swift_container.py FOLDER BUCKET COUNT
+    python swift_container.py FOLDER BUCKET COUNT
+
+Writing each of them through the store would take minutes.
 """
 
 import hashlib
@@ -18,12 +19,12 @@ SIZE = 1000  # bytes, as the listing has it
 
 
 def path_of(number: int) -> str:
-    """Name an object, a hundred in each folder."""
+    """Return the name of an object; each folder has a hundred."""
     return f"{number // 100:03}/{number:05}.mp4"
 
 
 def main() -> None:
-    """Do what the arguments say."""
+    """Write the listing that the arguments describe."""
     folder, bucket, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
     utils: Any = import_module("swift.common.utils")
     utils.SWIFT_CONF_FILE = f"{folder}/container/swift.conf"

@@ -1,6 +1,4 @@
-"""A stack that believes this machine, a network that nobody has and a balancer of its own about who
-asks, but not the service's container; and what the tests of that share.
-"""
+"""A stack that trusts this machine, an unused network and a balancer, not the service."""
 
 import contextlib
 import json
@@ -58,7 +56,7 @@ http {
 
 @contextlib.contextmanager
 def in_front(stack: Stack) -> Iterator[str]:
-    """Run a balancer; give its container's name."""
+    """Run a balancer; return its container's name."""
     script = (
         f"printf '%s' '{BALANCER}' >/tmp/own.conf; exec nginx -c /tmp/own.conf -g 'daemon off;'"
     )
@@ -71,26 +69,26 @@ def in_front(stack: Stack) -> Iterator[str]:
 
 
 def trust(stack: Stack, balancer: str) -> None:
-    """Have the stack believe whom it should."""
+    """Configure the stack's trusted proxies."""
     stack.configure(TRUSTED_PROXIES=f"{stack.gateway}, {PROXIES} {address_of(balancer)}")
 
 
 def ask_inside(
     stack: Stack, port: int, target: str, headers: dict[str, str] | None = None
 ) -> tuple[int, dict[str, str]]:
-    """Ask as a client that nobody trusts; give status and headers."""
+    """Send a request from an untrusted client; return status and header fields."""
     told = stack.inside(ASK_FROM_INSIDE, json.dumps([port, target, headers or {}]))
     status, fields = json.loads(told)
     return status, fields
 
 
 def fresh() -> str:
-    """Make a target that no other request has."""
+    """Return a target that no other request has."""
     return f"/api/videos/{secrets.token_hex(8)}.mp4"
 
 
 def client_of(stack: Stack, target: str) -> str:
-    """Give the client's address as the edge logged it."""
+    """Return the client's address as the edge logged it."""
 
     def found() -> str | None:
         lines = [line for line in stack.events("nginx") if line["uri"] == target]

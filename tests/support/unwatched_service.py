@@ -1,4 +1,4 @@
-"""The service on a folder that is like a mount over a network: nothing tells of its changes.
+"""The service over a folder that reports no changes, as a network mount does.
 
 python -m tests.support.unwatched_service
 """
@@ -19,7 +19,7 @@ MOUNTS = f"20 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 20 0:5 / {MEDIA} rw - nfs4 th
 
 
 async def changes(root: Path) -> AsyncGenerator[None]:
-    """Give no sign of a folder, ever."""
+    """Report no change of a folder, ever."""
     await asyncio.Event().wait()
     yield
 

@@ -1,4 +1,4 @@
-"""The service in a user namespace of its own, in which a limit of the kernel is lower.
+"""The service in a user namespace of its own, in which a kernel limit is lower.
 
 LIMIT=/proc/sys/user/max_inotify_watches=4 python -m tests.support.user_namespace
 """

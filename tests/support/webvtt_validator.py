@@ -1,5 +1,4 @@
-"""What makes a WebVTT file valid, by the grammar of the specification (§4.1 to §4.4): written
-anew, so that it can judge what the service writes."""
+"""Validate WebVTT by its grammar (§4.1 to §4.4), independently of the service."""
 
 import re
 
@@ -11,7 +10,7 @@ NAMES = {"vertical", "line", "position", "size", "align", "region"}
 
 
 def seconds(time: str) -> float:
-    """Give the seconds of a timestamp."""
+    """Return the seconds of a timestamp."""
     total = 0.0
     for part in time.split(":"):
         total = total * 60 + float(part)
@@ -19,7 +18,10 @@ def seconds(time: str) -> float:
 
 
 def require_valid(text: str, *, strict: bool = True) -> list[tuple[float, float, str, str]]:
-    """Give the cues: start, end, settings, payload. `strict` holds payloads to cue text, too."""
+    """Return the cues: start, end, settings, payload.
+
+    `strict` also checks that payloads are cue text.
+    """
     text.encode()
     assert "\r" not in text
     assert "\0" not in text
@@ -55,7 +57,7 @@ def require_valid(text: str, *, strict: bool = True) -> list[tuple[float, float,
 
 
 def require_cue_text(payload: str) -> None:
-    """Hold a payload to tags that nest, and to text without bare ampersands and angles."""
+    """Check that tags nest and that text has no bare ampersands or angle brackets."""
     assert ">" not in re.sub(r"</?[ibu]>", "", payload)
     at = 0
     tags: list[str] = []
