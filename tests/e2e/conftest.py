@@ -1,4 +1,4 @@
-"""One stack for all tests here that do not need one of their own, and one behind proxies."""
+"""Fixtures of the stack tests: one stack that most of them share, and one behind proxies."""
 
 import json
 from collections.abc import Iterator
@@ -50,9 +50,7 @@ def balancer(behind_proxies: tuple[Stack, str]) -> str:
 
 @pytest.fixture(scope="session")
 def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a minute of about 60 MB, more than a browser takes ahead of what it shows; its index is
-    at the front.
-    """
+    """Make a video of a minute and about 60 MB, more than a browser buffers, index in front."""
     picture = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=60")
     sound = ("-f", "lavfi", "-i", "sine=frequency=440:duration=60")
     rate = ("-b:v", "8M", "-minrate", "8M", "-maxrate", "8M", "-bufsize", "4M")
@@ -76,7 +74,7 @@ def cinema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def derived(base: str) -> bool:
-    """Whether nothing of the library waits to be made."""
+    """Return whether nothing of the library waits to be made."""
     videos = json.loads(ask(base, "/api/videos?limit=100").body)["videos"]
     kinds = ("poster", "captions", "storyboard")
     return bool(videos) and all(
@@ -87,6 +85,6 @@ def derived(base: str) -> bool:
 
 @pytest.fixture
 def page(browser: Browser, cinema: Stack) -> Iterator[Page]:
-    """Open a page of the cinema on which nothing may go wrong."""
+    """Open a page of the sample library on which any fault fails the test."""
     with flawless(browser, cinema.base) as page:
         yield page

@@ -1,4 +1,4 @@
-"""Every page for everyone: WCAG 2.2 AA as far as machines can tell, by keyboard, and narrow."""
+"""Accessibility of every page: WCAG 2.2 AA as far as axe can tell, keyboard, narrow windows."""
 
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -41,8 +41,10 @@ AXE = """async () => {
 
 
 def violations(page: Page, axe: str, what: str) -> list[str]:
-    """Ask axe in both themes, wide and narrow: contrast is of the theme, and the sizes of targets
-    are of the width. The policy has no say in what DevTools run.
+    """Run axe in both themes, in a wide and a narrow window.
+
+    Contrast depends on the theme, the sizes of targets on the width. The content security policy
+    does not apply to DevTools.
     """
     page.evaluate(f"() => {{ {axe}; }}")
     found = []
@@ -105,7 +107,7 @@ FOCUSED = """() => {
 
 
 def name_of_focused(cdp: CDPSession) -> str:
-    """Give the name that assistive technology is told, as the browser works it out."""
+    """Return the accessible name of the focused element, as the browser computes it."""
     element = cdp.send("Runtime.evaluate", {"expression": "document.activeElement"})["result"]
     asked = {"objectId": element["objectId"], "fetchRelatives": False}
     (node,) = cdp.send("Accessibility.getPartialAXTree", asked)["nodes"]
@@ -113,7 +115,7 @@ def name_of_focused(cdp: CDPSession) -> str:
 
 
 def walk(page: Page, cdp: CDPSession) -> Iterator[dict[str, Any]]:
-    """Press Tab until the page has been left or is begun anew; a player has stops of its own."""
+    """Press Tab until the focus leaves the page or starts again; a player has stops of its own."""
     first = last = None
     for _ in range(150):
         page.keyboard.press("Tab")

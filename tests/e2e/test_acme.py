@@ -1,4 +1,4 @@
-"""A certificate by ACME, from Debian's pebble, which validates the edge's name like any other."""
+"""A certificate by ACME from Debian's pebble, which validates the edge's name."""
 
 import contextlib
 import http.client
@@ -24,7 +24,7 @@ FILM = content(64 * 2**20)
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    """Run a stack with pebble in its network, its profile not switched on yet."""
+    """Run a stack with pebble in its network and the profile not yet enabled."""
     listener = tmp_path / "listener"
     listener.mkdir()
     subprocess.run(
@@ -49,7 +49,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 
 def roots(stack: Stack) -> ssl.SSLContext:
-    """Trust what pebble signs with, and nothing else."""
+    """Return a TLS context that trusts only pebble's root."""
     read = (
         "import ssl, urllib.request as u; print(u.urlopen('https://localhost:15000/roots/0',"
         " context=ssl._create_unverified_context()).read().decode())"
@@ -68,7 +68,7 @@ def roots(stack: Stack) -> ssl.SSLContext:
 
 
 def serial(stack: Stack) -> str:
-    """Give the number of the certificate that a new connection is shown."""
+    """Return the serial number of the certificate that a new connection gets."""
     shown = ssl.get_server_certificate(("localhost", stack.ports["HTTPS"]))
     return subprocess.run(
         ["openssl", "x509", "-noout", "-serial"],
@@ -77,7 +77,7 @@ def serial(stack: Stack) -> str:
 
 
 def verified(stack: Stack, context: ssl.SSLContext) -> bool | None:
-    """Whether a new connection is shown a chain from pebble's root to the name."""
+    """Return whether a new connection gets a chain from pebble's root to the name."""
     try:
         with socket.create_connection(("localhost", stack.ports["HTTPS"]), timeout=60) as plain:
             with context.wrap_socket(plain, server_hostname=NAME):
@@ -87,7 +87,7 @@ def verified(stack: Stack, context: ssl.SSLContext) -> bool | None:
 
 
 class SlowDownload:
-    """A viewer that took some of a film and then nothing for a while."""
+    """A viewer that reads some of a film and then nothing for a while."""
 
     def __init__(self, stack: Stack, target: str) -> None:
         plain = socket.socket()
@@ -100,16 +100,17 @@ class SlowDownload:
         self._head = self._response.read(100_000)
 
     def rest(self) -> bytes:
-        """Take all the rest; give the whole."""
+        """Read the rest; return the whole."""
         with self._connection.sock, self._response:
             return self._head + self._response.read()
 
 
 @contextlib.contextmanager
 def over_http2(stack: Stack, target: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Have curl write a file to a pipe, which takes no more than is read from it.
+    """Let curl write a file to a pipe, and read it slowly.
 
-    Not httpx: it ends with the first GOAWAY, even one that lets its stream go on (RFC 9113 6.8).
+    httpx cannot be used: it ends with the first GOAWAY, even with one that lets its stream go on
+    (RFC 9113 §6.8).
     """
     command = ["curl", "--http2", "--insecure", "--silent", "--fail", "--write-out",
                "%{stderr}%{http_version}", f"{stack.base}{target}"]  # fmt: skip
@@ -121,7 +122,7 @@ def over_http2(stack: Stack, target: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 class Visitors:
-    """Others who come all the time, each on a connection of their own."""
+    """Clients that connect all the time, each on a new connection."""
 
     def __init__(self, stack: Stack) -> None:
         self.served = 0
@@ -202,7 +203,7 @@ def test_a_certificate_is_got_and_renewed_and_nobody_who_watches_notices(stack: 
 
 
 def settled(stack: Stack) -> str | None:
-    """Give the number of the certificate in the folder, once it is the one that is shown."""
+    """Return the serial number of the certificate in the folder once it is the served one."""
     command = ["openssl", "x509", "-noout", "-serial", "-in", "/etc/nginx/tls/fullchain.pem"]
     kept = stack.run("nginx", *command)
     return kept if kept == serial(stack) else None

@@ -1,4 +1,4 @@
-"""A certificate that was changed is taken while the edge runs, if it could be served."""
+"""A changed certificate is used without a restart, if it can be served."""
 
 import ssl
 import subprocess
@@ -33,7 +33,7 @@ def pair(folder: Path, name: str, days: int = 10) -> tuple[str, str]:
 
 
 class Folder:
-    """What the edge is given, and what it says and shows of it."""
+    """The folder that the edge reads certificates from, and what the edge logs and serves."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -42,7 +42,7 @@ class Folder:
         return self.stack.run("nginx", "sh", "-c", script)
 
     def put(self, chain: str | None, key: str | None) -> None:
-        """Write those that are given, at once: what stands for seconds is looked at."""
+        """Write the given files at once, as the edge waits until they stay unchanged."""
         files = (("fullchain.pem", chain), ("privkey.pem", key))
         self.run(" && ".join(f"printf '%s' '{text}' >{FOLDER}/{n}" for n, text in files if text))
 

@@ -1,4 +1,4 @@
-"""Nothing mixed: a file changes under clients, and no answer holds bytes of two versions."""
+"""A file changes while clients read it, and no answer mixes bytes of two versions."""
 
 import http.client
 import os
@@ -33,7 +33,7 @@ def truncate(file: Path, new: bytes) -> None:
 
 
 def rewrite(file: Path, new: bytes) -> None:
-    """Write over it piece by piece, as a program does that knows no better."""
+    """Overwrite the file in place, chunk by chunk, as a careless program does."""
     with file.open("r+b") as stream:
         for start in range(0, len(new), BLOCK // 2):
             stream.write(new[start : start + BLOCK // 2])
@@ -42,7 +42,7 @@ def rewrite(file: Path, new: bytes) -> None:
 
 
 class Bytes:
-    """What clients were given under each entity tag."""
+    """The bytes that clients got for each entity tag."""
 
     def __init__(self, versions: dict[str, bytes]) -> None:
         self.versions = versions

@@ -5,7 +5,7 @@ pytestmark = pytest.mark.stack
 
 
 class TestStack(Contract):
-    """The same through TLS, the edge and its cache, with all of its state from test to test."""
+    """The HTTP contract through TLS, the edge and its cache, whose state lasts between tests."""
 
     # nginx itself refuses what would lead above the root, or holds a NUL.
     refusals = frozenset({400, 404})

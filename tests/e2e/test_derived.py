@@ -1,5 +1,4 @@
-"""Posters, storyboards, captions and chapters through the stack: from a folder that the service
-cannot write to, through the edge, into Chromium."""
+"""Posters, storyboards, captions and chapters through the stack, up to Chromium."""
 
 import contextlib
 import json
@@ -85,7 +84,7 @@ def page(browser: Browser, stack: Stack) -> Iterator[Page]:
 
 
 def listing(folder: Path) -> dict[str, tuple[int, int, int, int]]:
-    """Give what is there, and what would tell that it was touched."""
+    """Return the files of a folder with all that would show a change of them."""
     found = {}
     for file in (folder, *folder.rglob("*")):
         status = file.stat()
@@ -99,7 +98,7 @@ def video(base: str, path: str) -> Any:
 
 
 def waiting(base: str, *paths: str) -> list[tuple[str, str]]:
-    """Give what is still to be made."""
+    """Return what is still to be made."""
     told = {path: video(base, path) for path in paths}
     return [
         (path, kind)
@@ -115,7 +114,7 @@ def wait_until_derived(base: str, *paths: str) -> dict[str, Any]:
 
 
 def links(told: dict[str, Any]) -> dict[str, str]:
-    """Give the URLs of all that was derived from a video, each with its media type."""
+    """Return the URLs of all artefacts of a video, each with its media type."""
     found = {picture["url"]: "image/webp" for picture in told["poster"]["pictures"]}
     for track in told["captions"]["tracks"]:
         found[track["url"]] = "text/vtt; charset=utf-8"
@@ -217,7 +216,7 @@ def test_a_poster_that_was_superseded_is_gone(stack: Stack, media: Path) -> None
 
 
 def test_what_another_replica_makes_is_asked_for_again_later(stack: Stack, media: Path) -> None:
-    """Another process has said of everything that it makes it, and then ends."""
+    """Another process holds the leases of everything, and then ends."""
     with claiming_all(stack):
         file = write(media, "new.mp4", (media / BESIDE).read_bytes())
         try:
@@ -259,7 +258,7 @@ def test_what_was_lost_is_made_again_as_it_was(stack: Stack) -> None:
 
 
 def protected(answer: Answer) -> None:
-    """Hold an answer to the headers that each has that is no page."""
+    """Check that an answer has the header fields of every answer that is not a page."""
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["X-Request-ID"]
 
@@ -271,7 +270,7 @@ def refused(base: str, url: str, status: int) -> Answer | None:
 
 @contextlib.contextmanager
 def claiming_all(stack: Stack) -> Iterator[None]:
-    """Hold every lock below the folder of what is derived, as a replica does."""
+    """Hold every lock below the folder of derived data, as a replica does."""
     source = (
         "import fcntl, pathlib, sys\n"
         "folder = pathlib.Path('/var/cache/reelay/locks')\n"
@@ -392,7 +391,7 @@ MANY = 8
 
 @pytest.fixture
 def replicas(tmp_path: Path) -> Iterator[tuple[Stack, list[str]]]:
-    """Give a stack of two, and their containers' names; there is no video yet."""
+    """Run a stack with two replicas and no video; yield it and their containers' names."""
     media = tmp_path / "media"
     media.mkdir()
     with running(media, RESCAN_INTERVAL="1") as stack:
@@ -402,14 +401,14 @@ def replicas(tmp_path: Path) -> Iterator[tuple[Stack, list[str]]]:
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Make a film whose storyboard takes a while: of 120 key frames."""
+    """Make a film whose storyboard takes a while: 120 key frames."""
     picture = ("-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=5:duration=120")
     codec = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "5")
     return ffmpeg(tmp_path_factory.mktemp("long") / "film.mp4", *picture, *codec).read_bytes()
 
 
 def add_films(media: Path, film: bytes, folder: str) -> list[str]:
-    """Add films all at once, whole; give their paths."""
+    """Add films all at once; return their paths."""
     for number in range(MANY):
         write(media.parent, f"{folder}/{number}.mp4", film, 3600 + number)
         write(media.parent, f"{folder}/{number}.en.srt", CP1252)
@@ -422,7 +421,7 @@ def address(container: str) -> str:
 
 
 def made(base: str) -> float:
-    """Give how many things a replica has made, of whatever kind and outcome."""
+    """Return how many artefacts a replica has made, of any kind and outcome."""
     lines = ask(base, "/metrics").body.decode().splitlines()
     wanted = [line for line in lines if line.startswith("reelay_derivations_total{")]
     return sum(float(line.rpartition(" ")[2]) for line in wanted)
@@ -444,7 +443,7 @@ for lock in (folder / "locks").iterdir():
 
 
 def look(stack: Stack) -> tuple[int, list[str]]:
-    """Look into the volume from a container of its own; give what `LOOK` prints."""
+    """Run `LOOK` in a container with the volume; return what it prints."""
     volume, image = f"{stack.project}_derived:/var/cache/reelay", f"{stack.project}-service"
     kept, *locked = docker("run", "--rm", "--volume", volume, image, "python", "-c", LOOK).split()
     return int(kept), locked

@@ -1,4 +1,4 @@
-"""What the edge adds: the cache, and what happens when the service is away."""
+"""What the edge adds: the cache, and answers while the service is away."""
 
 import gzip
 import http.client
@@ -27,7 +27,7 @@ def fetched(stack: Stack) -> Fetched:
 
 
 def fresh(origin: Origin, name: str, size: int = SIZE) -> tuple[str, bytes]:
-    """Write a file that no cache knows; give its path as pinned, and its bytes."""
+    """Write a file that no cache knows; return its pinned path and its bytes."""
     data = content(size, hash(name) % 1000 + 100)
     write(origin.media, f"{name}.mp4", data)
     etag = origin.get(f"/media/{name}.mp4", "HEAD").headers["ETag"].strip('"')

@@ -1,4 +1,4 @@
-"""Several edges: each block is kept by one, whoever is asked, and losing one loses nobody else."""
+"""Several edges: each block is kept by one of them, and the loss of one costs no other viewer."""
 
 import random
 import secrets
@@ -36,13 +36,13 @@ def _all_there(several: Several) -> None:
 
 
 def others_up(several: Several, edges: tuple[Edge, ...]) -> bool:
-    """Whether these edges see no others than these."""
+    """Return whether each of these edges sees the others as up."""
     counts = [edge.metric('reelay_edge_others{state="up"}') for edge in edges]
     return counts == [len(edges) - 1] * len(edges)
 
 
 def cold(several: Several, blocks: int = BLOCKS) -> Film:
-    """Write a film that no cache knows; it is asked for by revision."""
+    """Write a film that no cache knows; return its path with its revision."""
     name, data = f"{secrets.token_hex(4)}.mp4", secrets.token_bytes(SIZE)[: blocks * BLOCK]
     write(several.stack.media, name, data)
     head = ask(several.edges[0].base, f"/media/{name}", method="HEAD")
@@ -51,7 +51,7 @@ def cold(several: Several, blocks: int = BLOCKS) -> Film:
 
 
 def block(edge: Edge, film: Film, number: int) -> Answer:
-    """Ask an edge for a block; it has to be right."""
+    """Request a block from an edge, and check its bytes."""
     first = number * BLOCK
     answer = ask(edge.base, f"/media/{film.target}", {"Range": f"bytes={first}-"})
     assert (answer.status, answer.body) == (206, film.data[first : first + BLOCK])
@@ -59,12 +59,12 @@ def block(edge: Edge, film: Film, number: int) -> Answer:
 
 
 def owners(several: Several, film: Film) -> list[Edge]:
-    """Give the edge that keeps each block."""
+    """Return the edge that keeps each block."""
     return [several.owner(film.target, first, BLOCK) for first in range(0, len(film.data), BLOCK)]
 
 
 def warm(several: Several, film: Film) -> None:
-    """Bring each block of a film to where it is kept, and nowhere else."""
+    """Bring each block of a film into its owner's cache, and into no other."""
     for number, owner in enumerate(owners(several, film)):
         block(owner, film, number)
 
@@ -201,7 +201,7 @@ def test_what_one_edge_has_all_can_give_while_the_service_is_away(several: Sever
 
 
 def killed_under_load(several: Several, film: Film, lost: Edge) -> dict[str, Account]:
-    """Kill an edge while viewers of all edges watch; give what those of each met with."""
+    """Kill an edge while viewers of all edges watch; return what the viewers of each met."""
     accounts = {edge.name: Account() for edge in several.edges}
     rest = tuple(edge for edge in several.edges if edge != lost)
     over = threading.Event()

@@ -1,4 +1,4 @@
-"""The cache is emptied by one command while nginx runs, and no viewer notices."""
+"""One command empties the cache while nginx runs, and no viewer notices."""
 
 import secrets
 import threading
@@ -19,7 +19,7 @@ COMMAND = ("exec", "-T", "nginx", "empty-cache")  # as in the README; -T: there 
 
 
 def on_disk(stack: Stack) -> tuple[int, int]:
-    """Count the cache's files and the bytes in them."""
+    """Return the number of files in the cache, and their bytes."""
     command = f"find {FOLDER} -type f -printf '%s\\n'"
     sizes = stack.run("nginx", "sh", "-c", command).split()
     return len(sizes), sum(map(int, sizes))

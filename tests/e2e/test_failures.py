@@ -1,4 +1,4 @@
-"""Nothing dropped: replicas die, stop and restart under a crowd, and no client notices."""
+"""Replicas die, stop and restart while many clients read, and no client notices."""
 
 import fcntl
 import http.client
@@ -40,7 +40,7 @@ def kill(stack: Stack) -> None:
 
 
 def freeze_and_kill(stack: Stack) -> None:
-    """Kill a replica in the middle of what it sends: frozen, it has begun and cannot go on."""
+    """Kill a replica in the middle of its answers: it is frozen first, so none can finish."""
     name = stack.containers("service")[0]
     docker("pause", name)
     time.sleep(2)
@@ -145,7 +145,7 @@ def failing(replicated: Stack) -> Iterator[str]:
 def test_a_block_that_breaks_off_is_fetched_again_before_anyone_sees_it(
     replicated: Stack, failing: str
 ) -> None:
-    """As when replicas die in the midst of every block, one after another."""
+    """As if replicas died in the middle of every block, one after another."""
     film = films(replicated)[0]
     until(lambda: ask(replicated.base, f"/media/{film.target}").status < 500 or None, "it is asked")
     account = Account()
@@ -162,7 +162,7 @@ def test_a_block_that_breaks_off_is_fetched_again_before_anyone_sees_it(
 
 
 def cold_blocks(stack: Stack, film: Film, numbers: range) -> list[str]:
-    """Ask for blocks of a film; give what X-Cache says, once the bytes are right."""
+    """Request blocks of a film, check their bytes, and return their X-Cache."""
     told = []
     for number in numbers:
         answer = ask(stack.base, f"/media/{film.target}", {"Range": f"bytes={number * BLOCK}-"})
@@ -172,7 +172,7 @@ def cold_blocks(stack: Stack, film: Film, numbers: range) -> list[str]:
 
 
 def test_files_that_are_cut_short_cost_others_nothing(replicated: Stack, failing: str) -> None:
-    """As when files are being rewritten, or lie on bad sectors: no disk is full for that."""
+    """As with files that are being rewritten: the disk must not count as full."""
     sound, *damaged = films(replicated)[:4]
     for film in damaged:
         (replicated.media / film.target).rename(replicated.media / f"damaged-{film.target}")
@@ -204,7 +204,7 @@ def test_what_is_asked_once_more_says_whose_answer_it_is(replicated: Stack, fail
 
 
 def test_a_file_that_cannot_be_opened_costs_others_nothing(replicated: Stack) -> None:
-    """All replicas say 503 of it. None of them is to be taken for dead because of that."""
+    """All replicas answer 503 for it. None of them may be taken for dead."""
     replicated.up("--scale", f"service={REPLICAS}")
     film, other = films(replicated)[:2]
     target, over = f"/media/{film.target}", threading.Event()

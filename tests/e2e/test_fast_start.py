@@ -1,4 +1,4 @@
-"""A film whose index stands at its end, through the edge and its cache."""
+"""A film with its index at the end, through the edge and its cache."""
 
 import subprocess
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a film of ten seconds and some 5 MB, its index behind the media data."""
+    """Make a film of ten seconds and about 5 MB with its index at the end."""
     folder = tmp_path_factory.mktemp("fast") / "media"
     folder.mkdir()
     picture = ["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=10"]

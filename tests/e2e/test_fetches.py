@@ -1,4 +1,4 @@
-"""One fetch per byte: however many watch, seek, leave and resume, the service sends a byte once."""
+"""The service sends each byte once, however many clients watch, seek, leave and resume."""
 
 import random
 import secrets
@@ -37,7 +37,7 @@ def cold(stack: Stack) -> Film:
 
 
 def watch(stack: Stack, shown: Film, account: Account, seed: int) -> None:
-    """Start somewhere and seek five times; one answer in four is left in its midst."""
+    """Start somewhere and seek five times; leave one answer in four in the middle."""
     chance = random.Random(seed)  # noqa: S311
     client = Client(stack.base, shown, account)
     for offset in seeks(shown, seed, 1 + SEEKS):

@@ -1,4 +1,4 @@
-"""What one address may have brought into the cache without taking it, and that others go on."""
+"""The limit of blocks that one address may have cached without reading them."""
 
 import ipaddress
 import itertools
@@ -28,7 +28,7 @@ _names = itertools.count()
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Run a stack with the default limits, which believes this machine about who asks."""
+    """Run a stack with the default limits that trusts this machine as a proxy."""
     media = tmp_path_factory.mktemp("fills") / "media"
     media.mkdir()
     with running(media, REQUESTS_PER_CLIENT=str(REQUESTS_PER_CLIENT)) as stack:
@@ -45,21 +45,22 @@ def film(stack: Stack) -> str:
 
 
 def metric(stack: Stack, series: str) -> int:
-    """Read one of the edge's own counters."""
+    """Return one of the edge's counters."""
     text = ask(stack.operator, "/edge/metrics").body.decode()
     (line,) = (line for line in text.splitlines() if line.startswith(f"{series} "))
     return int(line.removeprefix(series))
 
 
 def fills(stack: Stack) -> int:
-    """Return how many blocks the edge has brought in."""
+    """Return how many blocks the edge has fetched."""
     return metric(stack, 'reelay_edge_blocks_total{source="service"}')
 
 
 @contextmanager
 def few_fills(stack: Stack, taken: float = 0) -> Iterator[None]:
-    """Check that the edge brings in no more blocks than one address may leave, of which it takes
-    the part `taken` of each.
+    """Check that the edge fetches no more blocks than one address may leave unread.
+
+    The address reads the part `taken` of each of them.
     """
     before, began = fills(stack), time.monotonic()
     yield
@@ -114,7 +115,7 @@ def test_clients_that_leave_do_not_bring_them_all_in(stack: Stack, film: str, ro
 
 @pytest.mark.parametrize("end", ["{}", ""], ids=["bounded", "open"])
 def test_ranges_across_borders_do_not_bring_them_all_in(stack: Stack, film: str, end: str) -> None:
-    """The first block of each is cached already; the second one is what is brought in."""
+    """The first block of each is cached already; the second one must not be fetched."""
     client, address = next(_addresses), (stack.address("nginx"), 8443)
     with few_fills(stack, taken=1 / 4):
         for block in range(1, BLOCKS):

@@ -1,4 +1,4 @@
-"""The same in Debian's Firefox, over WebDriver BiDi: browser/firefox.js does what a viewer does."""
+"""The pages in Debian's Firefox over WebDriver BiDi; browser/firefox.js acts as the viewer."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What one address can do to others, and to a disk, with the limits that are set by default."""
+"""What one address can do to others and to the disk under the default limits."""
 
 import contextlib
 import http.client
@@ -37,7 +37,7 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def connections(stack: Stack) -> int:
-    """Give how many the edge has open."""
+    """Return how many connections the edge has open."""
     text = ask(stack.operator, "/edge/metrics").body.decode()
     name = 'reelay_edge_connections{state="active"}'
     (value,) = (line.split()[1] for line in text.splitlines() if line.startswith(name))
@@ -46,7 +46,7 @@ def connections(stack: Stack) -> int:
 
 @contextlib.contextmanager
 def half_open(stack: Stack) -> Iterator[None]:
-    """Have another container hold that many."""
+    """Hold COUNT half-open connections from another container."""
     source = (Path(__file__).parents[1] / "support/half_open.py").read_text(encoding="utf-8")
     with container(
         stack, "--entrypoint", "python", "--ulimit", "nofile=20000:20000",
@@ -59,7 +59,7 @@ def half_open(stack: Stack) -> Iterator[None]:
 
 
 def quantile(ask_once: Callable[[], None], of: float, asked: int = ASKED) -> float:
-    """Give a quantile of the seconds that the requests of a window take."""
+    """Return a quantile of the seconds that the requests of a window take."""
     took = []
     for _ in range(asked):
         began = time.monotonic()
@@ -120,7 +120,7 @@ SECONDS = 2.5
 
 
 def flood(base: str, data: bytes, until_then: float, *, kept: bool) -> int:
-    """Send the same as fast as it is answered; give how often."""
+    """Send the same request as fast as it is answered; return how many were answered."""
     count = 0
     while time.monotonic() < until_then:
         with contextlib.suppress(OSError), open_socket(base) as client:
@@ -184,13 +184,13 @@ class TestLogs:
 
 
 class TestPages:
-    """Their own limit: 10 a second, 20 at once, and 80 more that wait for their turn."""
+    """The limit of pages: 10 a second, a burst of 20, and 80 more that wait."""
 
     @pytest.mark.parametrize("target", ["/", "/watch/file.mp4", "/api/videos", "/openapi.json"])
     def test_at_the_permitted_rate_others_wait_at_most_twice_as_long(
         self, limited: Stack, target: str
     ) -> None:
-        """The one asks from the container of the service, the others from this machine."""
+        """One client asks from the service's container, the others from this machine."""
         base = f"http://{limited.address('service')}:8000"
         asking = (
             "import http.client, ssl, sys, threading\n"
@@ -222,7 +222,7 @@ class TestPages:
         raise AssertionError(f"p50 in seconds, without and with it: {found}")
 
     def test_bytes_pictures_and_static_files_are_not_among_them(self, limited: Stack) -> None:
-        """Three hundred at once are within the limit of all requests, and none waits."""
+        """300 at once are within the limit of all requests, and none waits."""
         base = f"https://{limited.address('nginx')}:8443"
         time.sleep(5)  # what was asked before is forgotten
         connection = http.client.HTTPSConnection(

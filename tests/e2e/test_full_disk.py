@@ -1,4 +1,4 @@
-"""What happens when the cache's disk is full: all is served as before, only not from the cache."""
+"""With a full disk the edge serves everything as before, uncached."""
 
 import secrets
 import subprocess
@@ -37,7 +37,7 @@ def cramped(stack: Stack) -> Iterator[Stack]:
 
 @pytest.fixture(params=["three blocks", "none"])
 def room(cramped: Stack, request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """Leave room for a quarter of a film, or for nothing."""
+    """Leave space for a quarter of a film, or for nothing."""
     if request.param == "none":
         fill_up(cramped)
     yield cramped
@@ -49,7 +49,7 @@ def inside(stack: Stack, command: str) -> str:
 
 
 def fill_up(stack: Stack) -> None:
-    """Leave no byte to the cache."""
+    """Leave the cache no byte of space."""
     inside(stack, f"empty-cache; head -c {DISK} /dev/zero 2>/dev/null >{FOLDER}/other || true")
     assert int(inside(stack, f"df --output=avail {FOLDER} | tail -n 1")) == 0
 
@@ -81,7 +81,7 @@ def test_one_viewer_gets_every_byte_and_waits_for_nothing(room: Stack, door: str
 
 
 def test_many_viewers_get_every_byte(room: Stack) -> None:
-    """A download of which some blocks are cached ends where one cannot be: it is resumed."""
+    """A download with some cached blocks ends at one that cannot be cached: it is resumed."""
     films, account = [new_film(room) for _ in range(2)], Account()
 
     def view(number: int) -> None:
@@ -118,7 +118,7 @@ def test_the_cache_works_again_when_there_is_room(cramped: Stack) -> None:
 def test_an_answer_that_breaks_all_the_same_is_resumed(
     cramped: Stack, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """Passed on uncached, an answer breaks with its replica: players and curl ask for the rest."""
+    """An uncached answer breaks off with its replica: players and curl ask for the rest."""
     film, account = new_film(cramped), Account()
     saved = tmp_path / "film.mp4"
     with failing_replica(cramped):

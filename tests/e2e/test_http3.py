@@ -1,5 +1,4 @@
-"""The same answers in HTTP/1.1, HTTP/2 and HTTP/3, as curl sees them from a container of the edge's
-image: what it has is new enough, whatever the machine has."""
+"""The same answers over HTTP/1.1, HTTP/2 and HTTP/3, with the curl of the edge's image."""
 
 import hashlib
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ DATE = "Sun, 06 Nov 1994 08:49:37 GMT"  # contract.MODIFIED, RFC 9110 §5.6.7
 
 @dataclass(frozen=True)
 class Case:
-    """What is asked for, and the span that comes: None for the whole file."""
+    """A request, and the expected span: None for the whole file."""
 
     name: str
     headers: dict[str, str]
@@ -90,7 +89,7 @@ def test_every_answer_offers_http3_at_the_published_port(
 
 
 def test_the_published_port_speaks_http3(stack: Stack, curl: Curl) -> None:
-    """From the machine's own network, as a browser on it would."""
+    """From the machine's own network, as a browser on it does."""
     outside = Curl(stack, "host", stack.base)
     try:
         answer = outside.get("3", "/media/file.mp4", {"Range": "bytes=5-9"})

@@ -1,4 +1,4 @@
-"""What is in the images that compose builds, and what their containers can reach."""
+"""The contents of the images that compose builds, and what their containers can reach."""
 
 from collections.abc import Iterator
 
@@ -36,7 +36,7 @@ for place in (("192.0.2.1", 443), ("1.1.1.1", 443), (sys.argv[1], 80)):
 
 @pytest.fixture(scope="module")
 def images(stack: Stack) -> Iterator[dict[str, str]]:
-    """Give the images' names. The one that gets certificates is not built with the others."""
+    """Return the names of the images. That of the ACME client is built separately."""
     stack.compose("--profile", "acme", "build", "acme")
     yield {name: f"{stack.project}-{name}" for name in ("service", "nginx", "acme")}
     docker("rmi", f"{stack.project}-acme")

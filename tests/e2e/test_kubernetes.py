@@ -1,5 +1,7 @@
-"""The images as the manifests have them run: user, read-only root, empty volumes, variables, ports,
-probes. The engine stands in for the kubelet."""
+"""The images run as the manifests say: user, read-only root, volumes, variables, ports, probes.
+
+Docker stands in for the kubelet.
+"""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,14 +20,15 @@ Overlays = dict[str, list[Manifest]]
 
 @pytest.fixture(scope="module", params=["one-node", "edges"])
 def manifests(request: pytest.FixtureRequest) -> Overlays:
-    """Give what the service is taken from, and what the edge. Of several edges one begins, when the
-    names of the others lead nowhere yet.
+    """Return the pod specifications of the service and of the edge.
+
+    With several edges, one starts while the names of the others do not resolve yet.
     """
     return {"service": rendered("one-node"), "edge": rendered(request.param)}
 
 
 def words(manifests: list[Manifest], name: str) -> list[str]:
-    """Give the words of `docker run` that come to what a pod says."""
+    """Return the options of `docker run` that correspond to a pod specification."""
     pod = pods(manifests)[name]
     context, (run,) = pod["securityContext"], pod["containers"]
     told = ["--user", f"{context['runAsUser']}:{context['runAsGroup']}", "--read-only",
@@ -45,7 +48,7 @@ def words(manifests: list[Manifest], name: str) -> list[str]:
 
 
 def base(name: str, pod: Manifest, port: str) -> str:
-    """Give where a container's named port is to be had."""
+    """Return the URL of a container's named port."""
     (number,) = [
         one["containerPort"] for one in pod["containers"][0]["ports"] if one["name"] == port
     ]
@@ -54,7 +57,7 @@ def base(name: str, pod: Manifest, port: str) -> str:
 
 @pytest.fixture(scope="module")
 def running(stack: Stack, manifests: Overlays) -> Iterator[dict[str, str]]:
-    """Run both, on the network of a stack that has their images; give the containers' names."""
+    """Run both on the network of a stack that has their images; yield the containers' names."""
     whole_name = environment(manifests["edge"], "edge")["REELAY_SERVICE"].partition(":")[0]
     found: dict[str, str] = {}
     with ExitStack() as until_then:

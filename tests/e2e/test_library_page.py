@@ -1,4 +1,4 @@
-"""The library page in Chromium: with and without JavaScript, by keyboard, on a phone, on paper."""
+"""The library page in Chromium: with and without JavaScript, by keyboard, on a phone, printed."""
 
 import json
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ WIDER_THAN_THE_WINDOW = """() => {
 
 
 def seed(page: Page, begun: dict[str, Any]) -> None:
-    """Have it begun before the first page is opened; what pages change afterwards stays."""
+    """Set what the viewer has begun before the first page opens; later changes of pages stay."""
     text = json.dumps(json.dumps(begun))
     page.add_init_script(
         f"""if (!localStorage.getItem("seeded")) {{
@@ -78,7 +78,7 @@ def titles(page: Page, within: str = "[data-results] .shelf:last-of-type") -> li
 
 @contextmanager
 def opened(browser: Browser, cinema: Stack, **how: Any) -> Iterator[Page]:
-    """Open a page of a browser of another kind."""
+    """Open a page in a browser context of another kind."""
     context = browser.new_context(ignore_https_errors=True, base_url=cinema.base, **how)
     yield context.new_page()
     context.close()
@@ -271,7 +271,7 @@ def test_by_keyboard_one_comes_everywhere_and_sees_where_one_is(page: Page) -> N
 
 
 def stops(page: Page) -> list[str]:
-    """Go through a page by the Tab key, and see each time where one is."""
+    """Walk through a page by the Tab key; return each focused element."""
     found: list[str] = []
     page.locator("body").press("Tab")
     while page.evaluate("document.activeElement !== document.body") and len(found) < 100:

@@ -1,4 +1,4 @@
-"""What one client may take, and that others do not notice who takes more."""
+"""The limits of one client, and that other clients do not notice one that reaches them."""
 
 import contextlib
 import http.client
@@ -68,7 +68,7 @@ for _ in range(100):
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Give a stack with small limits, which believes this machine about who asks."""
+    """Run a stack with small limits that trusts this machine as a proxy."""
     media = tmp_path_factory.mktemp("limits") / "media"
     write(media, "large.mp4", content(48 * BLOCK))  # more than is buffered on the way
     with running(media) as stack:
@@ -89,7 +89,7 @@ def few_requests(small: Stack) -> Stack:
 
 
 def is_refusal(answer: Answer) -> bool:
-    """Whether it is a 429; then it must be the right one (RFC 6585 §4, RFC 9457)."""
+    """Return whether this is a 429; check that it is well formed (RFC 6585 §4, RFC 9457)."""
     if answer.status != 429:
         return False
     assert answer.headers["Retry-After"] == "1"
@@ -102,7 +102,7 @@ def is_refusal(answer: Answer) -> bool:
 
 @contextlib.contextmanager
 def taking(stack: Stack, count: int, **headers: str) -> Iterator[None]:
-    """Have so many answers under way, each on a connection of its own, and take none of them."""
+    """Keep so many answers in progress, each on a connection of its own, and read none."""
     fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     request = f"GET /download/large.mp4 HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode()
     with contextlib.ExitStack() as clients:
@@ -164,7 +164,7 @@ class TestConnections:
 
 
 class TestWholeConnections:
-    """Four for each answer that an address may have under way, whatever is asked on them."""
+    """Four connections for each answer that an address may have in progress."""
 
     def test_one_more_is_closed_however_little_the_others_have_said(
         self, few_connections: Stack
@@ -206,7 +206,7 @@ class TestWholeConnections:
 
 
 def named(viewer: str) -> bytes:
-    """Write the header of the PROXY protocol §2.1 for a viewer."""
+    """Return the PROXY protocol header (§2.1) for a viewer."""
     family, here = ("TCP6", "2001:db8::1") if ":" in viewer else ("TCP4", "198.51.100.1")
     return f"PROXY {family} {viewer} {here} 50000 443\r\n".encode()
 
@@ -262,7 +262,7 @@ def test_zero_limits_nothing(stack: Stack) -> None:
 
 
 def test_a_connection_has_32_streams_at_once(stack: Stack) -> None:
-    """RFC 9113 §5.1.2: said in SETTINGS; what is over it is refused, and the others go on."""
+    """RFC 9113 §5.1.2: SETTINGS announces it; more streams are refused, the others go on."""
     with http2.connection(stack.base, window=0) as client:
         streams = [client.get("/download/file.mp4") for _ in range(40)]
         assert client.wait(*streams) == [200] * 32 + [None] * 8
@@ -270,7 +270,7 @@ def test_a_connection_has_32_streams_at_once(stack: Stack) -> None:
 
 
 def cut_after(client: socket.socket) -> float:
-    """Send a byte every second until the server has closed; give the seconds that it took."""
+    """Send a byte every second until the server closes; return the seconds that it took."""
     started = time.monotonic()
     client.settimeout(1)
     while time.monotonic() - started < 120:
@@ -287,7 +287,7 @@ def cut_after(client: socket.socket) -> float:
 
 
 def status_without_body(stack: Stack) -> int | None:
-    """Announce a body and send none; give what is said of it, None where nothing is."""
+    """Announce a body and send none; return the status, or None without an answer."""
     connection = connect(stack.base, timeout=120)
     try:
         connection.putrequest("POST", "/")
@@ -303,7 +303,7 @@ def status_without_body(stack: Stack) -> int | None:
 def test_who_does_not_come_to_the_end_of_a_request_or_its_body_is_cut(
     origin: Origin, stack: Stack
 ) -> None:
-    """However they trickle: the time is that of the whole head, not between two bytes."""
+    """The timeout is that of the whole head, not between two bytes."""
     with contextlib.ExitStack() as clients:
         slow = []
         for base, said in [

@@ -1,4 +1,4 @@
-"""What one answer costs the edge grows neither with its length nor with how slow its client is."""
+"""The edge's cost of one answer depends neither on its length nor on how slow its client is."""
 
 import hashlib
 import subprocess
@@ -46,16 +46,14 @@ def curl(stack: Stack) -> Iterator[Curl]:
 
 
 def sparse(folder: Path, name: str, size: int) -> None:
-    """Write a file of zeros that takes no room on the disk."""
+    """Write a sparse file of zeros."""
     file = write(folder, name, b"")
     subprocess.run(["truncate", f"--size={size}", file], check=True)
     subprocess.run(["touch", "--date=1 hour ago", file], check=True)
 
 
 def usage(stack: Stack) -> tuple[int, int]:
-    """Return the bytes of memory that belong to nginx's processes alone, and how many descriptors
-    they have open.
-    """
+    """Return the private memory of nginx's processes in bytes, and their open descriptors."""
     script = """
         for process in /proc/[0-9]*; do
             [ "$(cat $process/comm 2>/dev/null)" = nginx ] || continue
@@ -67,7 +65,7 @@ def usage(stack: Stack) -> tuple[int, int]:
 
 
 def growth(stack: Stack, work: Callable[[], object]) -> tuple[int, int]:
-    """Return by how much the usage was higher, at the most, while `work` ran than before it."""
+    """Return by how much usage rose at most while `work` ran."""
     before = usage(stack)
     seen = [before]
     with ThreadPoolExecutor(1) as threads:
@@ -102,7 +100,7 @@ def test_a_range_of_many_runs_is_exact(stack: Stack, first: int, last: int) -> N
 
 
 def test_a_download_that_is_resumed_fetches_no_block_before(stack: Stack) -> None:
-    """However long it is: here it begins in the last block but one of a long run."""
+    """The download starts in the last block but one of a long run."""
     data = content(LONG_RUN + 2 * BLOCK, 8)
     write(stack.media, "resumed.mp4", data)
     fetched = Fetched(stack)
@@ -160,8 +158,9 @@ def test_slow_clients_of_long_answers_hold_little(
 def test_an_answer_whose_run_breaks_off_ends_there(
     stack: Stack, version: str, run: int, tmp_path: Path
 ) -> None:
-    """Some blocks of a replaced file are cached, and others are not: those after a gap must not
-    follow those before it.
+    """Some blocks of a replaced file are cached and others are not.
+
+    Those after a gap must not follow those before it.
     """
     name, blocks = f"replaced-{version}-{run}.mp4", 4 * 48
     gap = range(48 * run + 10, 48 * (run + 1))
@@ -196,7 +195,7 @@ KILL_A_WORKER = """
 def test_when_a_worker_dies_no_answer_holds_bytes_of_another_place(
     stack: Stack, curl: Curl
 ) -> None:
-    """Answers that the dead worker had a part in end early: none of them goes on behind the gap."""
+    """Answers that the dead worker took part in end early: none continues after the gap."""
     ask(stack.base, "/download/runs.mp4")
     script = f"""
         for client in $(seq 40); do

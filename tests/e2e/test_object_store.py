@@ -1,4 +1,4 @@
-"""The stack over an object store, and what happens when parts of that are away."""
+"""The stack over an object store, and failures of its parts."""
 
 import secrets
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ REPLICAS = 3
 
 @pytest.fixture(scope="module")
 def store(long_film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Run three replicas over a store of three object servers, with a film for every test."""
+    """Run three replicas over a store of three object servers, with a film for each test."""
     media = tmp_path_factory.mktemp("store") / "media"
     (media / "films").mkdir(parents=True)
     for name in NAMES:

@@ -1,4 +1,4 @@
-"""What is wrong with a request is answered at once, through the edge as by the service itself."""
+"""Wrong requests are answered at once, by the edge as by the service."""
 
 import contextlib
 import os
@@ -65,14 +65,14 @@ class Client:
 
 @dataclass
 class Both:
-    """The same questions to the edge and to the service."""
+    """The same requests to the edge and to the service."""
 
     edge: Client
     service: Client
     differences: list[object] = field(default_factory=list)
 
     def compare(self, target: str, headers: dict[str, str] | None = None) -> tuple[Answer, Answer]:
-        """Ask both, and note where the edge's answer is another than the service's."""
+        """Send a request to both, and record where their answers differ."""
         mine, own = self.edge.ask(target, headers), self.service.ask(target, headers)
         if (mine.status, mine.body, fields(mine)) != (own.status, own.body, fields(own)):
             more, less = fields(mine) - fields(own), fields(own) - fields(mine)
@@ -81,7 +81,7 @@ class Both:
 
 
 def fields(answer: Answer) -> Counter[tuple[str, str]]:
-    """Count the header fields that both should have."""
+    """Return the header fields that both should have."""
     named = Counter((name.title(), value) for name, value in answer.headers.items())
     return Counter({one: count for one, count in named.items() if one[0] not in OWN_HEADERS})
 
@@ -96,7 +96,7 @@ def both(stack: Stack) -> Iterator[Both]:
 
 
 def new(origin: Origin, data: bytes, ending: str = "mp4", modified: int = 10**18) -> str:
-    """Write a file that no cache knows, with a time in nanoseconds; give its name."""
+    """Write a file that no cache knows, with a time in nanoseconds; return its name."""
     name = f"{secrets.token_hex(4)}.{ending}"
     file = write(origin.media, name, data)
     os.utime(file, ns=(modified, modified))
@@ -121,7 +121,7 @@ def test_a_request_line_that_is_too_long_is_told_so(origin: Origin) -> None:
 
 
 def spans_of(size: int) -> list[str]:
-    """Give ranges around each boundary of a file of `size` bytes, and behind its end."""
+    """Return ranges around each block boundary of a file of `size` bytes, and beyond its end."""
     last = size // BLOCK * BLOCK  # where the last block begins
     after = last + BLOCK
     within = [(0, 0), (5, 99), (BLOCK - 5, BLOCK + 5), (last, size + 9), (last + 5, size + 9)]
@@ -173,7 +173,7 @@ def test_blocks_are_cached_whatever_the_date_of_their_file(origin: Origin, modif
 
 
 def first_line(base: str, request: bytes) -> tuple[int, list[str]]:
-    """Send a request as it is; give the status, and what Allow says."""
+    """Send a request as it is; return the status and the Allow field."""
     with open_socket(base) as client:
         client.settimeout(AT_ONCE)
         client.sendall(request)
@@ -194,7 +194,7 @@ def first_line(base: str, request: bytes) -> tuple[int, list[str]]:
 def test_only_methods_there_are_give_an_answer_to_them(
     origin: Origin, method: str, target: str
 ) -> None:
-    """RFC 9110 §9.1: methods are case-sensitive, and §15.5.6: a 405 names those there are."""
+    """Methods are case-sensitive (RFC 9110 §9.1), and a 405 lists those allowed (§15.5.6)."""
     request = f"{method} {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
     status, allowed = first_line(origin.base, request.encode())
     if status == 405:

@@ -1,4 +1,4 @@
-"""Chromium, in front of the stack, with the cap and the index wherever they may be."""
+"""Chromium plays through the stack, with the cap and with the index in front or at the end."""
 
 import subprocess
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ SAMPLE = Path(__file__).parents[2] / "media" / "sample.mp4"
 
 @pytest.fixture(scope="module")
 def media(long_film: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a film twice, its index at the end and at the front, and a sample."""
+    """Make a film twice, with its index at the end and in front, and copy the sample."""
     folder = tmp_path_factory.mktemp("films") / "media"
     folder.mkdir()
     ffmpeg(folder / "end.mp4", "-i", long_film, "-c", "copy")
@@ -80,7 +80,7 @@ PLAY_ON = """async ([seconds, timeout]) => {
 
 
 def run(page: Page, script: str, *values: float) -> Any:
-    """Run one of the scripts above, which give up by themselves after a minute."""
+    """Run one of the scripts above; each gives up after a minute."""
     return page.evaluate(script, [*values, 60_000])
 
 
@@ -128,9 +128,9 @@ def test_a_viewer_finds_and_plays_the_sample_to_its_end(page: Page, path: str) -
 
 
 def test_curl_gets_exactly_the_first_block(films: Stack, media: Path) -> None:
-    """`curl -k -r 0-`, `bytes=B-1-B` and the rest of the issue's list, on a real film.
+    """Fetch ranges of a real film with curl, as a user does.
 
-    Its index is in front, so that players are given the file as it is.
+    Its index is in front, so that players get the file as it is.
     """
     block = {"1MiB": 2**20, "4MiB": 2**22}[films.settings["MAX_PARTIAL_SIZE"]]
     data = (media / "front.mp4").read_bytes()

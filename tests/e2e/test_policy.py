@@ -1,4 +1,4 @@
-"""The content security policy of the pages: what it says, that it holds, that it is enough."""
+"""The content security policy: its text, that it blocks, and that pages stay within it."""
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -116,7 +116,7 @@ FORBIDDEN = {
 def test_the_policy_stops_what_no_page_of_ours_does_and_that_is_seen(
     browser: Browser, cinema: Stack
 ) -> None:
-    """Which also shows that the tests of the pages, which look for complaints, would see any."""
+    """It also shows that the tests of the pages would see a violation."""
     with watched(browser, cinema.base) as (page, complaints):
         for what, (directive, script) in FORBIDDEN.items():
             page.goto(PAGES["error-404"])
@@ -134,7 +134,7 @@ def test_the_policy_stops_what_no_page_of_ours_does_and_that_is_seen(
 
 
 def test_no_page_asks_for_more_than_the_policy_permits(page: Page) -> None:
-    """The fixture looks, as for all tests of the pages: for violations, errors, other servers."""
+    """The fixture checks each page for violations, errors and other hosts."""
     for target in PAGES.values():
         page.goto(target)
 

@@ -1,4 +1,4 @@
-"""Proxies in front: a balancer that ends TLS, and what the service is told of its viewers."""
+"""Proxies in front of the edge, and what the service is told about viewers."""
 
 import json
 import secrets
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture(scope="module")
 def recorder(trusting: Stack) -> Iterator[str]:
-    """Put a recorder in the place of the service, under its name."""
+    """Replace the service by a recording backend, under the same name."""
     source = (Path(__file__).parents[1] / "support/recording_backend.py").read_text(
         encoding="utf-8"
     )
@@ -33,7 +33,7 @@ def recorder(trusting: Stack) -> Iterator[str]:
 
 
 def told_of(recorder: str, mark: str) -> list[dict[str, Any]]:
-    """Give the requests that the recorder had with a mark, as soon as the engine has its lines."""
+    """Return the requests with a mark that the backend received."""
 
     def found() -> list[dict[str, Any]] | None:
         seen = [json.loads(line) for line in docker("logs", recorder).splitlines()]
@@ -44,7 +44,7 @@ def told_of(recorder: str, mark: str) -> list[dict[str, Any]]:
 
 
 class TestBalancer:
-    """A real one in front: viewer, TLS, balancer, edge."""
+    """A real balancer in front: viewer, TLS, balancer, edge."""
 
     def published(self, balancer: str, port: int) -> str:
         return docker("port", balancer, str(port)).rpartition(":")[2]

@@ -1,5 +1,6 @@
-"""Balancers that pass connections on, and say whose they are before the first byte:
-https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt.
+"""Balancers that pass connections on and send the client's address by the PROXY protocol.
+
+https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt
 """
 
 import socket
@@ -15,20 +16,20 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture(scope="module")
 def proxied(trusting: Stack) -> Iterator[Stack]:
-    """Have that stack speak the PROXY protocol."""
+    """Configure the stack for the PROXY protocol."""
     trusting.configure(PROXY_PROTOCOL="on")
     yield trusting
     trusting.configure(PROXY_PROTOCOL="off")
 
 
 def version_1(source: str) -> bytes:
-    """Write the header of the PROXY protocol §2.1."""
+    """Return a header of version 1 (§2.1)."""
     family, here = ("TCP6", "2001:db8::1") if ":" in source else ("TCP4", "198.51.100.1")
     return f"PROXY {family} {source} {here} 50000 443\r\n".encode()
 
 
 def version_2(source: str) -> bytes:
-    """Write the header of the PROXY protocol §2.2."""
+    """Return a header of version 2 (§2.2)."""
     kind = socket.AF_INET6 if ":" in source else socket.AF_INET
     here = "2001:db8::1" if ":" in source else "198.51.100.1"
     addresses = socket.inet_pton(kind, source) + socket.inet_pton(kind, here)

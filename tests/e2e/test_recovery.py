@@ -1,4 +1,4 @@
-"""A viewer watches while things happen that no viewer should have to know of."""
+"""A viewer watches through failures that no viewer should notice."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,7 @@ NAMES = (
 
 @pytest.fixture(scope="module")
 def films(long_film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Give every test a film of its own, so that nothing of it is cached."""
+    """Return a film for each test, so that nothing of it is cached."""
     media = tmp_path_factory.mktemp("films") / "media"
     media.mkdir()
     for name in NAMES:
@@ -36,7 +36,7 @@ def films(long_film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 def viewer(browser: Browser, films: Stack) -> Iterator[Page]:
-    """Open a page that may find the server away, and may do nothing else that is wrong."""
+    """Open a page on which requests may fail and nothing else."""
     with patient(browser, films.base) as page:
         yield page
 
@@ -52,7 +52,7 @@ def firefox(films: Stack, tmp_path: Path) -> Iterator[Tab]:
 
 @pytest.fixture(params=["chromium", "firefox"])
 def anyone(request: pytest.FixtureRequest) -> tuple[Page | Tab, str]:
-    """Give a viewer's page, and what the viewer's browser is called."""
+    """Yield a viewer's page and the name of its browser."""
     page: Page | Tab = request.getfixturevalue(
         {"chromium": "viewer", "firefox": "firefox"}[request.param]
     )

@@ -1,6 +1,6 @@
-"""Pictures of every page, for people to look at: in build/screens, or where REELAY_SCREENS says.
+"""Screenshots of every page, for people to look at, in build/screens or REELAY_SCREENS.
 
-What a test can say of a picture is said here: that something is on it.
+The tests check what can be checked of a picture: that something is on it.
 """
 
 import os
@@ -44,7 +44,7 @@ PLAY_A_MOMENT = """async () => {
 
 
 def screen(page: Page, name: str, size: tuple[int, int], *, whole: bool = True) -> Path:
-    """Take a picture of the page as it is, of all of it or of what is in the window."""
+    """Take a screenshot of the whole page or of the window."""
     page.set_viewport_size({"width": size[0], "height": size[1]})
     page.evaluate(PICTURES)
     FOLDER.mkdir(parents=True, exist_ok=True)

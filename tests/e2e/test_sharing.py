@@ -1,4 +1,4 @@
-"""What surrounds the pages, in Chromium and over TLS: others' pages, installing, paper."""
+"""Embedding in other sites, installing and printing, in Chromium and over TLS."""
 
 import json
 import re
@@ -37,7 +37,7 @@ PLAYS_UP_TO = """async ([second, press]) => {
 
 @pytest.fixture(scope="module")
 def elsewhere(cinema: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Serve somebody else's page over TLS, which frames what its query names; give its origin."""
+    """Serve another site's page over TLS that frames what its query names; yield its origin."""
     folder = tmp_path_factory.mktemp("elsewhere")
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
@@ -62,7 +62,7 @@ def elsewhere(cinema: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Print nothing."""
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
@@ -78,7 +78,7 @@ def elsewhere(cinema: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def outside(browser: Browser, cinema: Stack, elsewhere: str) -> Iterator[Page]:
-    """Open a page for somebody else's, on which nothing of ours may go wrong."""
+    """Open a page for another site, on which any fault of ours fails the test."""
     with watched(browser, cinema.base) as (page, complaints):
         yield page
     theirs = {line for line in complaints if line.startswith(f"elsewhere: {elsewhere}/?embed/")}
@@ -86,7 +86,7 @@ def outside(browser: Browser, cinema: Stack, elsewhere: str) -> Iterator[Page]:
 
 
 def framed(page: Page, url: str) -> Frame:
-    """Open somebody else's page; give the frame in it."""
+    """Open another site's page; return the frame in it."""
     page.goto(url)
     (frame,) = page.main_frame.child_frames
     return frame
@@ -203,7 +203,7 @@ list without markers unless it is named."""
 
 
 def filled_in(page: str) -> str:
-    """Give pictures in templates what a module gives them before anybody has them."""
+    """Fill in the pictures of templates that a script would fill in."""
     return re.sub(
         r"<template.*?</template>",
         lambda template: template[0].replace("<img ", "<img src='/picture' "),

@@ -1,4 +1,4 @@
-"""Nobody blocks others: clients that hardly read or never finish asking, in front of the edge."""
+"""Clients that hardly read or never finish their requests do not block others."""
 
 import resource
 import socket
@@ -24,7 +24,7 @@ DATA = content(8 * BLOCK, 77)
 
 @pytest.fixture(autouse=True)
 def descriptors() -> Iterator[None]:
-    """Let this process have as many connections as it may."""
+    """Raise this process's limit of open connections."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
     yield
@@ -39,7 +39,7 @@ def begin(address: str, clients: ExitStack, request: str) -> socket.socket:
 
 
 def memory(stack: Stack) -> int:
-    """Give the bytes that the engine counts as the edge's."""
+    """Return the bytes of memory that the engine counts for the edge."""
     (name,) = stack.containers("nginx")
     told = docker("stats", "--no-stream", "--format", "{{.MemUsage}}", name).split()[0]
     unit = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[told[-3:]]

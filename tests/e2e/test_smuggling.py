@@ -1,4 +1,4 @@
-"""What looks like a request, but is part of another, never reaches the service as one."""
+"""Bytes that look like a request but are part of another never reach the service as a request."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,13 +19,14 @@ REQUEST = "GET {hidden} HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def hidden(door: str, name: str) -> str:
-    """Give the target of a request that must not be one: unlike any other."""
+    """Return a unique target of a request that must not be seen."""
     return f"{door.rpartition('/')[0]}/hidden-{name.replace(' ', '-').replace('/', '-')}.mp4"
 
 
 def arrived(stack: Stack, after: str) -> set[str]:
-    """Give the targets that the edge and the service took for a request's. What follows `after`,
-    which is asked for now, may be missing.
+    """Return the targets that the edge and the service logged as requests.
+
+    Requests after `after`, which is sent now, may be missing.
     """
     ask(stack.base, after)
 
@@ -48,7 +49,7 @@ class Seen:
 
 @pytest.fixture(scope="module")
 def seen(stack: Stack, origin: Origin) -> Seen:
-    """Send every shape to every door; for most, that the server says no more has to be awaited."""
+    """Send every shape to every listener."""
     cases = [(door, shape) for door in DOORS for shape in SHAPES]
 
     def send(case: tuple[str, Shape]) -> list[int]:
@@ -74,7 +75,7 @@ def test_a_hidden_request_is_none(seen: Seen, door: str, shape: Shape) -> None:
 
 
 def test_two_requests_in_one_piece_are_two(stack: Stack) -> None:
-    """As RFC 9112 §9.3.2 has it; and what is hidden would be seen by the means used here."""
+    """RFC 9112 §9.3.2. This also shows that the test would see a hidden request."""
     first, second = "/api/videos/pipelined-1.mp4", "/api/videos/pipelined-2.mp4"
     with open_socket(stack.base) as client:
         data = (REQUEST.format(hidden=first) + REQUEST.format(hidden=second)).encode()
@@ -99,7 +100,7 @@ def test_two_requests_in_one_piece_are_two(stack: Stack) -> None:
     ],
 )
 def test_a_target_with_a_host_leads_nowhere_else(origin: Origin, target: str) -> None:
-    """RFC 9112 §3.2.2: the host is that of the target; there is one here, whatever its name."""
+    """RFC 9112 §3.2.2: the target's host counts; there is one host here, whatever its name."""
     answer = origin.get(target)
     assert answer.status in {400, 404}
     assert b"reelay_" not in answer.body
@@ -138,7 +139,7 @@ def within_http_2(name: str) -> str:
 
 @dataclass
 class SeenInHttp2:
-    """What came of all those."""
+    """What came of all HTTP/2 requests."""
 
     statuses: dict[str, int | None]
     targets: set[str]
@@ -160,7 +161,7 @@ def seen_in_http_2(stack: Stack) -> SeenInHttp2:
 
 @pytest.mark.parametrize("name", [name for name, _, _ in MALFORMED])
 def test_http_2_brings_no_request_within_a_request(seen_in_http_2: SeenInHttp2, name: str) -> None:
-    """RFC 9113 §8.2.1 and §8.1.1: malformed, so reset or refused, or one request and no more."""
+    """Malformed (RFC 9113 §8.2.1, §8.1.1): reset, refused, or one request and no more."""
     legitimate = {200} if name in {"body", "coding", "name with a colon"} else set()
     assert seen_in_http_2.statuses[name] in {None, 400} | legitimate
     assert within_http_2(name) not in seen_in_http_2.targets

@@ -62,7 +62,7 @@ def test_testssl_finds_nothing_above_low_and_hsts_is_said(strict: Stack, tmp_pat
 
 
 def above_low(findings: list[dict[str, str]]) -> dict[str, str]:
-    """Give what should not be there, by its name."""
+    """Return the names of findings that should not be there."""
     graded = {"MEDIUM", "HIGH", "CRITICAL", "WARN", "FATAL"}
     above = {f["id"]: f["finding"] for f in findings if f["severity"] in graded}
     # One by one where there are several certificates: "cert_revocation <cert#1>".
@@ -74,8 +74,10 @@ def above_low(findings: list[dict[str, str]]) -> dict[str, str]:
 
 
 def tried(stack: Stack, report: Path) -> list[dict[str, str]]:
-    """Let testssl.sh look at protocols, ciphers, key exchange, certificate, headers and every
-    vulnerability that it knows; without what it knows of single clients, it takes half a minute."""
+    """Run testssl.sh for protocols, ciphers, key exchange, certificate, headers, vulnerabilities.
+
+    Without its simulation of single clients it takes half a minute.
+    """
     program = shutil.which("testssl") or shutil.which("testssl.sh")
     if program is None:
         missing("needs testssl.sh: apt-get install testssl.sh")

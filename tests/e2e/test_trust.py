@@ -1,4 +1,4 @@
-"""Who is believed about the viewer: proxies that the operator names, and nobody else."""
+"""Only proxies that the operator names are trusted about the viewer's address and scheme."""
 
 import pytest
 from support.raw_http import ask
@@ -102,7 +102,7 @@ class TestScheme:
 
 
 class TestInsistence:
-    """Strict-Transport-Security: RFC 6797 §7.2 forbids it where there is no TLS."""
+    """Strict-Transport-Security: RFC 6797 §7.2 forbids it without TLS."""
 
     @pytest.mark.parametrize("target", ["/", "/media/file.mp4", "/metrics", "/media/none.mp4"])
     def test_it_is_on_every_answer_by_https(self, trusting: Stack, target: str) -> None:
@@ -116,7 +116,7 @@ class TestInsistence:
 
 
 def test_a_wrong_setting_stops_the_start_and_is_named(stack: Stack) -> None:
-    """The table of them is in tests/unit/test_edge_settings.py."""
+    """The table of wrong settings is in tests/unit/test_edge_settings.py."""
     for setting in ("REELAY_TRUSTED_PROXIES=example.com", "REELAY_PROXY_PROTOCOL=on"):
         with pytest.raises(AssertionError, match=setting.partition("=")[0]):
             stack.compose("run", "--rm", "--no-deps", "--env", setting, "nginx")

@@ -1,4 +1,4 @@
-"""The watch page in Chromium, in front of the stack: what viewers see and do there."""
+"""The watch page in Chromium: what viewers see and do there."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ PROGRESS = "JSON.parse(localStorage.getItem('reelay.progress') ?? '{}')"
 
 
 def watch(page: Page, path: str, query: str = "") -> None:
-    """Open the page of a video, and wait until it can be played."""
+    """Open the page of a video, and wait until it can play."""
     page.goto(f"/watch/{quote(path)}{query}")
     until(page, "document.querySelector('[data-player]').readyState > 0")
 
