@@ -1,10 +1,11 @@
 """The one place that builds and wires, and the one list of routes. Nothing is built at import."""
 
-import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ from service.errors import NotFoundError, ReelayError
 from service.http.bodies import Bodies
 from service.http.exchange import Exchanges, current_exchange
 from service.http.hosts import KnownHosts
-from service.http.media import Door, Media, MediaViews
+from service.http.media import Media, MediaViews
 from service.http.origins import Origins
 from service.http.static import StaticViews
 from service.library.library import Library, Timing
@@ -46,10 +47,10 @@ from service.pages.watch_page import WatchPage
 from service.probing.prober import Prober
 from service.representations.fast_start import FastStart
 from service.settings import Settings
-from service.storage.base import Storage
 from service.storage.local.folder import LocalStorage
 from service.storage.media_root import Place, Store
 from service.storage.object_store.config import open_store
+from service.supervisor import Supervisor
 from service.workers.playback_activity import Viewers
 from service.workers.pool import Pool
 
@@ -96,6 +97,7 @@ class Services:
 def create_app(settings: Settings) -> Quart:
     """Build the application. Its parts start and stop with the server (ASGI lifespan)."""
     metrics = Metrics()
+    supervisor = Supervisor(metrics.background_failures)
     storage = _storage(settings, metrics)
     place = (
         Place(root=storage.root)
@@ -107,10 +109,11 @@ def create_app(settings: Settings) -> Quart:
     maker = Maker(place, derived, pool, metrics)
     viewers = Viewers()
     deriver = Deriver(maker, derived, pool, viewers, metrics)
+    prober = Prober()
     library = Library(
         storage=storage,
         place=place,
-        prober=Prober(),
+        prober=prober,
         probed=Probed(derived),
         follower=deriver,
         viewers=viewers,
@@ -118,7 +121,8 @@ def create_app(settings: Settings) -> Quart:
         timing=Timing(settings.rescan_interval, settings.settle_time),
         block=settings.max_partial_size,
     )
-    doors = _doors(storage, derived)
+    fast_start = FastStart(storage, KeptLayouts(derived))
+    doors = {"media": fast_start.open, "download": storage.open}
     media = MediaViews(doors)
     items = Items(deriver, settings.max_partial_size)
     library_page = LibraryPage(library, items)
@@ -126,41 +130,27 @@ def create_app(settings: Settings) -> Quart:
     embed_page = EmbedPage(library, items, embed_policy(settings.embed_origins))
     oembed = OembedView(library, items)
     api = ApiViews(library, items)
-    artefacts = ArtefactViews(deriver, Jpegs(derived))
+    jpegs = Jpegs(derived)
+    artefacts = ArtefactViews(deriver, jpegs)
     playlists = PlaylistViews(library)
-    ops = OpsViews(metrics, lambda: library.scanned)
+    ops = OpsViews(metrics, lambda: library.scanned, supervisor)
     static = StaticViews(int(time.time()))
     robots = RobotsView(listed=settings.search_engines == "on")
 
-    app = Quart("service", static_folder=None)
-    app.config["RESPONSE_TIMEOUT"] = None  # `Exchanges` cuts stalled ones, not slow ones
-    app.url_map.merge_slashes = False  # `//` in a path is a name that does not exist
-    app.jinja_env.filters["duration"] = duration
-    app.jinja_env.globals.update(url=_url_builder(static), share=share, version=__version__)
-    schema = QuartSchema(
-        app,
-        info={"title": "Reelay", "version": __version__},
-        openapi_path=None,  # it would be made anew for each request
-        openapi_provider_class=JSONRoutes,
-        swagger_ui_path=None,
-        redoc_ui_path=None,
-        scalar_ui_path=None,
-    )
+    app, schema = _quart(static)
 
-    watching: list[asyncio.Task[None]] = []
-
-    @app.before_serving
-    async def start() -> None:
-        watching.append(asyncio.create_task(watch_lag(metrics.loop_lag.observe), name="lag"))
-        library.start()
-        deriver.start()
-
-    @app.after_serving
-    async def stop() -> None:
-        for task in watching:
-            task.cancel()
-        await library.stop()
-        await deriver.stop()
+    @app.while_serving
+    async def work_in_background() -> AsyncGenerator[None]:
+        async with AsyncExitStack() as opened:  # closed in reverse, also if a start fails
+            for threads in (storage, fast_start, jpegs, deriver):
+                opened.callback(threads.close)
+            for processes in (pool, prober):
+                opened.push_async_callback(processes.close)
+            opened.push_async_callback(supervisor.stop)
+            supervisor.start("measuring loop lag", partial(watch_lag, metrics.loop_lag.observe))
+            library.start(supervisor)
+            deriver.start(supervisor)
+            yield
 
     routes: list[tuple[str, str, Callable[..., Awaitable[Any]]]] = [
         ("/", "library", library_page.show),
@@ -230,9 +220,23 @@ def _derived(settings: Settings) -> Derived:
     return DerivedBucket(Bucket(store), settings.derived_size)
 
 
-def _doors(storage: Storage, derived: Derived) -> dict[str, Door]:
-    """Give what opens a file by either route: as players get it, and as it is."""
-    return {"media": FastStart(storage, KeptLayouts(derived)).open, "download": storage.open}
+def _quart(static: StaticViews) -> tuple[Quart, QuartSchema]:
+    """Return an application without routes, and what describes it."""
+    app = Quart("service", static_folder=None)
+    app.config["RESPONSE_TIMEOUT"] = None  # `Exchanges` cuts stalled ones, not slow ones
+    app.url_map.merge_slashes = False  # `//` in a path is a name that does not exist
+    app.jinja_env.filters["duration"] = duration
+    app.jinja_env.globals.update(url=_url_builder(static), share=share, version=__version__)
+    schema = QuartSchema(
+        app,
+        info={"title": "Reelay", "version": __version__},
+        openapi_path=None,  # it would be made anew for each request
+        openapi_provider_class=JSONRoutes,
+        swagger_ui_path=None,
+        redoc_ui_path=None,
+        scalar_ui_path=None,
+    )
+    return app, schema
 
 
 def _url_builder(static: StaticViews) -> Callable[..., str]:

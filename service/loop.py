@@ -3,7 +3,7 @@ measure of whether it turns.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import uvloop
@@ -40,7 +40,7 @@ class Loop(uvloop.Loop):
 _LOOK = 0.25
 
 
-async def watch_lag(observe: Callable[[float], None]) -> None:
+async def watch_lag(observe: Callable[[float], None]) -> AsyncGenerator[None]:
     """Tell, for as long as this runs, the seconds by which the loop comes late to what is due.
 
     All viewers wait meanwhile. A blocked loop is one late look, as late as it was blocked.
@@ -50,3 +50,4 @@ async def watch_lag(observe: Callable[[float], None]) -> None:
         due = loop.time() + _LOOK
         await asyncio.sleep(_LOOK)
         observe(max(0.0, loop.time() - due))
+        yield

@@ -112,6 +112,10 @@ class Metrics:
         self.probe_seconds = Histogram(
             "reelay_probe_seconds", "Time of a probe", buckets=_WORK_BUCKETS, registry=registry
         )
+        self.background_failures = Counter(
+            "reelay_background_failures_total", "Failures of background work, which was restarted",
+            ["task"], registry=registry,
+        )  # fmt: skip
         self.store_requests = Counter(
             "reelay_store_requests_total", "Requests to the object store", ["request", "outcome"],
             registry=registry,

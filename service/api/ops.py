@@ -7,14 +7,18 @@ from quart import Response
 
 from service.api.problems import problem
 from service.metrics import Metrics
+from service.supervisor import Supervisor
 
 
 class OpsViews:
     """`/healthz`, `/readyz`, `/metrics`."""
 
-    def __init__(self, metrics: Metrics, scanned: Callable[[], bool]) -> None:
+    def __init__(
+        self, metrics: Metrics, scanned: Callable[[], bool], supervisor: Supervisor
+    ) -> None:
         self._metrics = metrics
         self._scanned = scanned
+        self._supervisor = supervisor
         self.draining = False
         """Set when a stop has begun: from then on new work should go elsewhere."""
 
@@ -23,9 +27,14 @@ class OpsViews:
         return _ok()
 
     async def readyz(self) -> Response:
-        """Say whether requests should come here: after the first scan, until a stop begins."""
+        """Return whether requests should come here: after the first scan, until a stop begins, and
+        unless background work keeps failing.
+        """
         if self.draining:
             return await problem(503, "This replica is stopping.", {"Retry-After": "1"})
+        if failing := self._supervisor.failing:
+            reason = f"Background work keeps failing: {', '.join(failing)}."
+            return await problem(503, reason, {"Retry-After": "1"})
         if not self._scanned():
             return await problem(503, "The first scan is under way.", {"Retry-After": "1"})
         return _ok()

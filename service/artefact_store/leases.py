@@ -8,7 +8,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+import structlog
+
 from service.storage.object_store.sync_client import Bucket
+
+_log = structlog.get_logger()
 
 _PREFIX = "claims"
 
@@ -93,7 +97,11 @@ class _Held:
         count = 0
         while not self._done.wait(_RENEWAL):
             count += 1
-            with suppress(OSError):
+            try:
                 self._bucket.put(self._key, self._mine + count.to_bytes(8, "big"))
+            except OSError:
+                pass  # the store may be away for a while
+            except Exception:  # noqa: BLE001 # the next one may succeed
+                _log.exception("a claim could not be renewed", key=self._key)
         with suppress(OSError):
             self._bucket.delete([self._key])

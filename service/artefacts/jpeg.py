@@ -28,6 +28,10 @@ class Jpegs:
         self._unkept: Recent[str, MemoryBlob] = Recent(_MAX_UNKEPT)
         self._threads = ThreadPoolExecutor(2, "jpeg")
 
+    def close(self) -> None:
+        """Release the threads without waiting for what they wait for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
     async def open(
         self, name: str, picture: Callable[[], Awaitable[bytes | None]]
     ) -> Opened | None:

@@ -4,8 +4,9 @@ Replicas that share the folder make each thing once; whoever dies over it leaves
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -29,6 +30,7 @@ from service.artefacts.metadata import (
 from service.artefacts.probe_cache import metadata_key
 from service.metrics import Metrics
 from service.models import State as VideoState
+from service.supervisor import Supervisor
 from service.workers.playback_activity import Viewers
 from service.workers.pool import Pool
 
@@ -77,31 +79,25 @@ class Deriver:
         self._counts: Counter[tuple[Kind, State]] = Counter()
         self._work = asyncio.Event()
         self._changed = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._is_over = asyncio.Event()
         self._readers = ThreadPoolExecutor(_READERS, "derived")
         metrics.derived_bytes.set_function(lambda: derived.size)
         for kind in Kind:
             for state in (State.READY, State.FAILED, State.WAITING):
                 metrics.derived.labels(kind, state).set_function(partial(self._count, kind, state))
 
-    def start(self) -> None:
+    def start(self, supervisor: Supervisor) -> None:
         """Begin to look and to make."""
-        self._tasks = [
-            asyncio.create_task(self._look_always(), name="look"),
-            asyncio.create_task(self._sweep_always(), name="sweep"),
-        ]
+        supervisor.start("looking up artefacts", self._look_always)
+        supervisor.start("evicting artefacts", self._sweep_always)
         for _ in range(self._pool.workers):
-            self._tasks.append(asyncio.create_task(self._make_always(), name="make"))
+            supervisor.start("building artefacts", self._make_always)
 
-    async def stop(self) -> None:
-        """End the tasks, the timers and the processes that `start` began."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+    def close(self) -> None:
+        """Cancel the timers and release the threads."""
         for timer in filter(None, (*self._retries.values(), self._pause)):
             timer.cancel()
         self._readers.shutdown(wait=False, cancel_futures=True)
-        await self._pool.close()
 
     def follow(self, subjects: Mapping[str, Subject]) -> None:
         """Learn what the library holds now."""
@@ -204,9 +200,8 @@ class Deriver:
         """Whether the library still holds what something is made of."""
         return self._name(job.subject.video.path, job.kind) == job.name
 
-    async def _look_always(self) -> None:
+    async def _look_always(self) -> AsyncGenerator[None]:
         while True:
-            await self._changed.wait()
             self._changed.clear()
             looked_at = {*self._known, *self._requested, *self._under_way}
             looked_at.update(*self._waiting.values())
@@ -222,6 +217,8 @@ class Deriver:
                 if self._is_wanted(job) and not any(job.name in names for names in busy):
                     self._waiting[job.kind][job.name] = job
             self._work.set()
+            yield
+            await self._changed.wait()
 
     def _drop(self, gone: set[str]) -> None:
         """Drop what the library does not hold any more, but for what is being made."""
@@ -232,41 +229,45 @@ class Deriver:
             for waiting in self._waiting.values():
                 waiting.pop(name, None)
 
-    async def _make_always(self) -> None:
+    async def _make_always(self) -> AsyncGenerator[None]:
         while True:
-            job = await self._next()
-            self._under_way[job.name] = job
-            try:
-                facts = await self._maker.make(job)
-                self._under_way.pop(job.name, None)
-                self._failures.pop(job.name, None)
-                self._learn(job, facts)
-            except ClaimedError:
-                self._retry_later(job, _OTHERS_TURN)
-            except NotMadeError as error:
-                self._note_failure(job, str(error))
-                if isinstance(error, NotKeptError) and self._pause is None:
-                    self._pause = asyncio.get_running_loop().call_later(_PAUSE, self._resume)
-            except Exception:  # noqa: BLE001 # the others are made all the same
-                _log.exception("deriving failed", path=job.subject.video.path, kind=job.kind)
-                self._note_failure(job, "The server failed over it: see its log.")
-            if not self._is_wanted(job):
-                self._drop({job.name})  # it has left the library meanwhile
+            while not self._has_work():
+                yield
+                self._work.clear()
+                await self._work.wait()
+            await self._make(self._next())
             if self._derived.is_over:
-                await asyncio.to_thread(self._sweep)
+                self._is_over.set()
             if not self._under_way and not self._has_work():
                 self._pool.rest()
+            yield
             if not self._requested:
                 await self._viewers.make_way()
+
+    async def _make(self, job: Job) -> None:
+        self._under_way[job.name] = job
+        try:
+            facts = await self._maker.make(job)
+            self._under_way.pop(job.name, None)
+            self._failures.pop(job.name, None)
+            self._learn(job, facts)
+        except ClaimedError:
+            self._retry_later(job, _OTHERS_TURN)
+        except NotMadeError as error:
+            self._note_failure(job, str(error))
+            if isinstance(error, NotKeptError) and self._pause is None:
+                self._pause = asyncio.get_running_loop().call_later(_PAUSE, self._resume)
+        except Exception:  # noqa: BLE001 # the others are made all the same
+            _log.exception("deriving failed", path=job.subject.video.path, kind=job.kind)
+            self._note_failure(job, "The server failed over it: see its log.")
+        if not self._is_wanted(job):
+            self._drop({job.name})  # it has left the library meanwhile
 
     def _has_work(self) -> bool:
         in_background = self._pause is None and not self._derived.is_full
         return bool(self._requested) or (in_background and any(self._waiting.values()))
 
-    async def _next(self) -> Job:
-        while not self._has_work():
-            self._work.clear()
-            await self._work.wait()
+    def _next(self) -> Job:
         if self._requested:
             return self._requested.popitem()[1]  # the last one
         waiting = next(jobs for jobs in self._waiting.values() if jobs)
@@ -306,8 +307,12 @@ class Deriver:
         videos = (subject.video for subject in self._subjects.values())
         self._derived.sweep([metadata_key(video.path, video.revision) for video in videos])
 
-    async def _sweep_always(self) -> None:
+    async def _sweep_always(self) -> AsyncGenerator[None]:
         while True:
+            self._is_over.clear()
             await asyncio.to_thread(self._sweep)
             self._work.set()  # there may be room now
-            await asyncio.sleep(_SWEEP_INTERVAL)
+            yield
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SWEEP_INTERVAL):
+                    await self._is_over.wait()

@@ -4,9 +4,10 @@ takes longer with more videos is done in threads."""
 
 import asyncio
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import shuffle
 from typing import Protocol
@@ -25,6 +26,7 @@ from service.playability.findings import CODES
 from service.probing.prober import ProbeProblem
 from service.storage.base import Entry, Storage
 from service.storage.media_root import Located, Place
+from service.supervisor import Supervisor
 from service.workers.playback_activity import Viewers
 
 _log = structlog.get_logger()
@@ -55,8 +57,6 @@ class Prober(Protocol):
     async def probe(self, file: Located) -> Metadata | ProbeProblem: ...
 
     def rest(self) -> None: ...
-
-    async def close(self) -> None: ...
 
 
 class Follower(Protocol):
@@ -110,30 +110,21 @@ class Library:
         self._watched = True
         self._changed = asyncio.Event()
         self._unprobed = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def catalogue(self) -> Catalogue:
         """What is listed now."""
         return self._shown.catalogue
 
-    def start(self) -> None:
+    def start(self, supervisor: Supervisor) -> None:
         """Begin to scan, to probe and to watch."""
-        self._tasks = [
+        if self._place.root is not None:  # nothing reports changes in a bucket
             # First, so that what changes while the first scan walks is not missed.
-            asyncio.create_task(self._watch(self._place.root), name="watch"),
-            asyncio.create_task(self._scan_always(), name="scan"),
-            asyncio.create_task(self._probe_always(), name="probe"),
-        ]
+            supervisor.start("watching the folder", partial(self._watch, self._place.root))
+        supervisor.start("scanning the library", self._scan_always)
+        supervisor.start("probing videos", self._probe_always)
 
-    async def stop(self) -> None:
-        """End the tasks and the processes that `start` began."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._prober.close()
-
-    async def _scan_always(self) -> None:
+    async def _scan_always(self) -> AsyncGenerator[None]:
         while True:
             self._changed.clear()
             wait = self._timing.rescan_interval
@@ -147,10 +138,13 @@ class Library:
                 self._metrics.scans.labels("complete").inc()
                 if unsettled is not None:
                     wait = min(wait, unsettled)
-            except Exception:  # noqa: BLE001 # the library outlives whatever a folder may hold
+            except Exception as error:
                 self._metrics.scans.labels("failed").inc()
+                if not isinstance(error, OSError):  # of the storage, which may be away for a while
+                    raise
                 _log.exception("the library cannot be scanned")
                 wait = min(wait, POLL_INTERVAL)
+            yield
             took = time.monotonic() - started
             self._metrics.scan_seconds.observe(took)
             earliest, latest = next_scan(took, wait)
@@ -170,32 +164,33 @@ class Library:
         self._seen = found.seen
         if self.scanned and found.files is self._files:
             return found.unsettled
-        self._files, self._missing = found.files, found.missing
         if self._probed.is_far:
-            shuffle(self._missing)  # so that replicas do not meet at the same file
+            shuffle(found.missing)  # so that replicas do not meet at the same file
         self._known.update(found.loaded)
         for key in found.gone:
             self._known.pop(key, None)
-        await self._show()
+        await self._show(found.files)
+        self._missing = found.missing
         self._unprobed.set()
         self.scanned = True
         return found.unsettled
 
-    async def _show(self) -> None:
-        """Swap in a catalogue of what is known now."""
+    async def _show(self, files: dict[str, File] | None = None) -> None:
+        """Swap in a catalogue of what is known now: of `files`, or the files shown before."""
         async with self._showing:  # scanning and probing both come here: the last one knows most
+            files = self._files if files is None else files
             self._shown = shown = await asyncio.to_thread(
-                show, self._files.values(), self._known.copy(), self._shown, self._block
+                show, files.values(), self._known.copy(), self._shown, self._block
             )
             self._follower.follow(shown.subjects)
             for state in State:
                 self._metrics.videos.labels(state).set(shown.states[state])
             for code in CODES:
                 self._metrics.findings.labels(code).set(shown.findings[code])
+            self._files = files  # only now: a scan after a failure here finds them anew
 
-    async def _probe_always(self) -> None:
+    async def _probe_always(self) -> AsyncGenerator[None]:
         while True:
-            await self._unprobed.wait()
             self._unprobed.clear()
             missing, next_show = self._missing, time.monotonic() + _LEAST_SHOW_PAUSE
             for entry in missing:
@@ -206,11 +201,13 @@ class Library:
                     await self._probe(entry)
                 except Exception:  # noqa: BLE001 # the others are probed all the same
                     _log.exception("a probe failed", path=entry.path)
+                    self._note_failure(entry)
                 await self._viewers.make_way()
                 if self._missing is not missing:
                     break  # a newer scan knows better what is missing, and has set the event
                 if (started := time.monotonic()) > next_show:
                     await self._show()
+                    yield
                     ended = time.monotonic()
                     pause = max(_LEAST_SHOW_PAUSE, _SHOW_PAUSE * (ended - started))
                     next_show = ended + min(pause, _MOST_SHOW_PAUSE)
@@ -218,6 +215,17 @@ class Library:
                 self._prober.rest()
             if missing:
                 await self._show()
+            yield
+            await self._unprobed.wait()
+
+    def _note_failure(self, entry: Entry) -> None:
+        """Have a file probed again later, unless its result was kept before something failed."""
+        key = (entry.path, entry.revision)
+        if (known := self._known.get(key)) is None or not known.counts(entry):
+            problem = ProbeProblem(
+                "The server failed over it: see its log.", "failed", lasting=False
+            )
+            self._known[key] = Known(problem, entry.touched, time.monotonic())
 
     async def _probe(self, entry: Entry) -> None:
         key = (entry.path, entry.revision)
@@ -239,19 +247,19 @@ class Library:
             self._metrics.probes.labels("complete").inc()
         await asyncio.to_thread(self._probed.save, *key, result)
 
-    async def _watch(self, root: Path | None) -> None:
-        """Scan soon after something changed; where the kernel does not tell, every few seconds.
-
-        Nothing tells of changes in a bucket.
-        """
-        if root is None:
-            return
+    async def _watch(self, root: Path) -> AsyncGenerator[None]:
+        """Scan soon after something changed; where the kernel does not tell, every few seconds."""
         try:
-            async for _ in changes(root):
-                self._changed.set()
+            async with aclosing(changes(root)) as signs:
+                async for changed in signs:
+                    if changed or not self._watched:  # while it was not watched, anything may have
+                        self._watched = True
+                        self._changed.set()
+                    yield
         except (OSError, RuntimeError) as error:
-            self._watched = False
-            self._changed.set()
             _log.warning("the folder cannot be watched; it is scanned every few seconds instead",
                          seconds=min(self._timing.rescan_interval, POLL_INTERVAL),
                          error=str(error))  # fmt: skip
+        finally:
+            self._watched = False
+            self._changed.set()

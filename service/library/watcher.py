@@ -27,6 +27,10 @@ _FIELDS = 5  # before the optional ones, as far as they are read here
 POLL_INTERVAL = 5.0
 
 
+# Milliseconds without a change after which the watch says that it goes on.
+_QUIET_INTERVAL = 5_000
+
+
 class _Mount(NamedTuple):
     number: str
     parent: str
@@ -34,8 +38,9 @@ class _Mount(NamedTuple):
     kind: str
 
 
-async def changes(root: Path) -> AsyncGenerator[None]:
-    """Give a sign soon after something below `root` changed; many changes may give one.
+async def changes(root: Path) -> AsyncGenerator[bool]:
+    """Yield True soon after something below `root` changed, once for many changes; and False
+    after every five seconds in which nothing did.
 
     Raises OSError and RuntimeError where the kernel cannot tell of all of it, be it of one folder:
     the first that cannot be watched ends the search for further ones.
@@ -53,11 +58,14 @@ async def changes(root: Path) -> AsyncGenerator[None]:
         stop_event=stopped,
         force_polling=False,
         ignore_permission_denied=False,
+        rust_timeout=_QUIET_INTERVAL,
+        yield_on_timeout=True,
     )
     thread = ThreadPoolExecutor(1, "watch")
     try:
-        while await asyncio.get_running_loop().run_in_executor(thread, next, seen, None):
-            yield
+        loop = asyncio.get_running_loop()
+        while (changed := await loop.run_in_executor(thread, next, seen, None)) is not None:
+            yield bool(changed)
     finally:
         stopped.set()
         thread.shutdown(wait=False)

@@ -82,6 +82,11 @@ class FastStart:
         self._thread = ThreadPoolExecutor(1, "index")
         self._keeping = ThreadPoolExecutor(2, "layouts")
 
+    def close(self) -> None:
+        """Release the threads without waiting for what they wait for."""
+        for threads in (self._thread, self._keeping):
+            threads.shutdown(wait=False, cancel_futures=True)
+
     async def open(self, path: str, pin: str | None) -> Source:
         """Open a media file by its path, in the layout that `pin` names, or else players' own.
 

@@ -18,10 +18,10 @@ MEDIA = Path(os.environ["REELAY_MEDIA"]).resolve()
 MOUNTS = f"20 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 20 0:5 / {MEDIA} rw - nfs4 there:/ rw\n"
 
 
-async def changes(root: Path) -> AsyncGenerator[None]:
+async def changes(root: Path) -> AsyncGenerator[bool]:
     """Report no change of a folder, ever."""
     await asyncio.Event().wait()
-    yield
+    yield False
 
 
 if __name__ == "__main__":

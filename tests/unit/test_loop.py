@@ -29,7 +29,12 @@ def test_a_writer_waits_until_the_kernel_has_all() -> None:
 
 async def test_what_holds_the_loop_up_is_told_as_late_as_it_was() -> None:
     lags: list[float] = []
-    watching = asyncio.create_task(loop.watch_lag(lags.append))
+
+    async def watch() -> None:
+        async for _ in loop.watch_lag(lags.append):
+            pass
+
+    watching = asyncio.create_task(watch())
     await asyncio.sleep(0.01)
     time.sleep(1)  # noqa: ASYNC251 # as whoever blocks the loop does
     while not lags:  # noqa: ASYNC110 # a list sets no event

@@ -9,10 +9,14 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import NamedTuple, Protocol
 
-from service.errors import StorageError
+import structlog
+
+from service.errors import BrokenResponseError, ReelayError, StorageError
 from service.metrics import Metrics
 from service.protocol.ranges import Span
 from service.storage.send_pacing import Pieces
+
+_log = structlog.get_logger()
 
 # Blocks that are read ahead at a time: they share the way to the store with those that viewers wait
 # for.
@@ -196,6 +200,8 @@ class Blocks:
                     block.add(chunk)
                     self._go_on(version, block)
         except Exception as error:  # noqa: BLE001 # whoever waits for it is told
+            if not isinstance(error, (ReelayError, BrokenResponseError)):
+                _log.exception("a block could not be fetched", path=version.path)
             block.fail(error)
             if self._blocks.get(key) is block:
                 self._forget(key)

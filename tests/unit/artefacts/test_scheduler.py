@@ -19,6 +19,7 @@ from service.models import Chapter, Metadata, Stream, Video
 from service.models import State as VideoState
 from service.storage.base import Entry
 from service.storage.media_root import Place
+from service.supervisor import Supervisor
 from service.workers import playback_activity as viewers_module
 from service.workers.playback_activity import Viewers
 from service.workers.pool import Pool
@@ -73,16 +74,25 @@ class Bench:
         self.metrics = Metrics()
         self.derived = DerivedFolder(folder / "derived", 1 << 30)
         self.viewers = Viewers()
-        self.running: list[Deriver] = []
+        self.running: list[tuple[Supervisor, Deriver, Pool]] = []
 
     def start(self) -> Deriver:
         """Start a deriver as a start of the service does."""
         pool = Pool(command=(sys.executable, "-c", WORKER, str(self.folder)))
         maker = Maker(Place(self.folder), self.derived, pool, self.metrics)
         deriver = Deriver(maker, self.derived, pool, self.viewers, self.metrics)
-        deriver.start()
-        self.running.append(deriver)
+        supervisor = Supervisor(self.metrics.background_failures)
+        deriver.start(supervisor)
+        self.running.append((supervisor, deriver, pool))
         return deriver
+
+    async def stop(self) -> None:
+        """Stop those that were started."""
+        for supervisor, deriver, pool in self.running:
+            await supervisor.stop()
+            deriver.close()
+            await pool.close()
+        self.running.clear()
 
     def do(self, source: str) -> None:
         new = self.folder / "do.new"  # a worker may be about to read it
@@ -110,8 +120,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     bench = Bench(tmp_path)
     yield bench
     (tmp_path / "hold").unlink(missing_ok=True)
-    for deriver in bench.running:
-        await deriver.stop()
+    await bench.stop()
 
 
 def subjects(*videos: Video) -> dict[str, Subject]:
@@ -512,7 +521,7 @@ async def test_no_timer_outlives_the_deriver(bench: Bench, monkeypatch: pytest.M
     deriver = bench.start()
     deriver.follow(subjects(film("a.mp4")))
     await bench.until(lambda: len(timers))
-    await deriver.stop()
+    await bench.stop()
     assert len(timers) == 0
 
 

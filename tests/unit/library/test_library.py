@@ -22,6 +22,7 @@ from service.models import Metadata, State
 from service.probing.prober import ProbeProblem
 from service.storage.base import Entry, Source
 from service.storage.media_root import Located, Place
+from service.supervisor import Supervisor
 from service.workers import playback_activity as viewers_module
 from service.workers.playback_activity import Viewers
 
@@ -85,9 +86,6 @@ class Asked:
     def rest(self) -> None:
         pass
 
-    async def close(self) -> None:
-        pass
-
 
 class Running:
     """A library that scans without a pause, and all that it works with."""
@@ -98,6 +96,8 @@ class Running:
         self.prober = Asked()
         self.viewers = Viewers()
         self.subjects: Mapping[str, Subject] = {}
+        self.metrics = Metrics()
+        self.supervisor = Supervisor(self.metrics.background_failures)
         (root / "media").mkdir()
         self.library = Library(
             storage=self.folder,
@@ -106,7 +106,7 @@ class Running:
             probed=self.probed,
             follower=self,
             viewers=self.viewers,
-            metrics=Metrics(),
+            metrics=self.metrics,
             timing=Timing(rescan_interval=0.01, settle_time=0),
             block=4 << 20,
         )
@@ -140,10 +140,10 @@ async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     """Start a library of a hundred videos."""
     monkeypatch.setattr(module, "_LEAST_PAUSE", 0)
     one = Running(tmp_path, 100)
-    one.library.start()
+    one.library.start(one.supervisor)
     yield one
     one.probed.gate.set()
-    await one.library.stop()
+    await one.supervisor.stop()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from service.library import watcher
 from service.library.watcher import changes, events_tell_all
 
 MEDIA = Path("/srv/media")
@@ -177,8 +178,9 @@ async def watched(root: Path) -> AsyncIterator[asyncio.Queue[None]]:
 
     async def follow() -> None:
         async with aclosing(changes(root)) as seen:
-            async for _ in seen:
-                signs.put_nowait(None)
+            async for changed in seen:
+                if changed:
+                    signs.put_nowait(None)
 
     task = asyncio.create_task(follow())
     try:
@@ -210,6 +212,14 @@ async def test_a_change_is_told_whatever_the_name(tmp_path: Path, name: str) -> 
             signs.get_nowait()
         file.write_bytes(b"x")
         await next_sign(signs)
+
+
+async def test_a_watch_says_that_it_goes_on_where_nothing_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher, "_QUIET_INTERVAL", 10)
+    async with asyncio.timeout(60), aclosing(changes(tmp_path)) as seen:
+        assert [await anext(seen), await anext(seen)] == [False, False]
 
 
 async def test_a_folder_that_is_not_there_cannot_be_watched(tmp_path: Path) -> None:

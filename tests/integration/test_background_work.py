@@ -1,0 +1,312 @@
+"""Background work of the whole application: it goes on after an error that no code expected."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from quart import Quart
+from support.ffmpeg_fixtures import ffmpeg
+from support.server import write
+
+from service import supervisor
+from service.app import create_app
+from service.artefact_store.folder import DerivedFolder
+from service.artefacts.scheduler import Deriver
+from service.library import library, snapshot, watcher
+from service.library.library import Library
+from service.settings import load
+from service.storage.local.folder import LocalStorage
+
+PATIENCE = 60  # seconds, after which a test that waits for something fails
+NEVER = 86_400
+THREADS = ("derived", "disk", "index", "jpeg", "layouts", "watch")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Make a real video of one second."""
+    file = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    source = ("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=1")
+    return ffmpeg(file, *source, "-c:v", "mpeg4", "-movflags", "+faststart").read_bytes()
+
+
+@pytest.fixture
+def media(tmp_path: Path, clip: bytes) -> Path:
+    """Make a folder with one video."""
+    write(tmp_path / "media", "clip.mp4", clip)
+    return tmp_path / "media"
+
+
+@pytest.fixture
+def app(media: Path, monkeypatch: pytest.MonkeyPatch) -> Quart:
+    """Build an application that soon begins again what failed, and scans after changes alone."""
+    monkeypatch.setattr(supervisor, "_MIN_DELAY", 0.01)
+    monkeypatch.setattr(supervisor, "_MAX_DELAY", 0.01)
+    settings = {"MEDIA": str(media), "DERIVED": str(media.parent / "derived")}
+    settings |= {"RESCAN_INTERVAL": str(NEVER), "SETTLE_TIME": "0"}
+    return create_app(load({f"REELAY_{name}": value for name, value in settings.items()}))
+
+
+class Faulty:
+    """A function or a method of which some calls, counted from 0, raise."""
+
+    def __init__(
+        self, function: Callable[..., Any], calls: range, error: type[Exception] = RuntimeError
+    ) -> None:
+        self._function = function
+        self.calls = calls
+        self._error = error
+        self.count = 0
+
+    def __call__(self, *args: Any) -> Any:
+        self.count += 1
+        if self.count - 1 in self.calls:
+            raise self._error("what no code expects")
+        return self._function(*args)
+
+    def __get__(self, owner: object, _: type) -> Callable[..., Any]:
+        return lambda *args: self(owner, *args)
+
+
+FIRST, SECOND, ALL, NONE = range(1), range(1, 2), range(10**9), range(0)
+
+
+async def until(ask: Callable[[], Awaitable[Any]], what: str) -> None:
+    """Ask again and again until the answer is true."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while not await ask():  # noqa: ASYNC110 # threads and processes set no event
+                await asyncio.sleep(0.02)
+    except TimeoutError as error:
+        raise AssertionError(f"not within {PATIENCE} s: {what}") from error
+
+
+async def metric(app: Quart, series: str) -> float:
+    text = await (await app.test_client().get("/metrics")).get_data(as_text=True)
+    values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    return float(values[series])
+
+
+async def failures(app: Quart, task: str) -> float:
+    return await metric(app, f'reelay_background_failures_total{{task="{task}"}}')
+
+
+async def video(app: Quart, path: str = "clip.mp4") -> Any:
+    return await (await app.test_client().get(f"/api/videos/{path}")).get_json()
+
+
+async def until_listed(app: Quart, path: str) -> None:
+    async def is_listed() -> bool:
+        return bool((await video(app, path)).get("path") == path)
+
+    await until(is_listed, f"{path} is listed")
+
+
+async def until_poster_is_ready(app: Quart) -> None:
+    async def is_ready() -> bool:
+        return bool((await video(app)).get("poster", {}).get("state") == "ready")
+
+    await until(is_ready, "the poster is ready")
+
+
+async def until_failures(app: Quart, task: str, count: int) -> None:
+    async def have_failed() -> bool:
+        return await failures(app, task) >= count
+
+    await until(have_failed, f"{task} has failed {count} times")
+
+
+async def readiness(app: Quart) -> int:
+    return (await app.test_client().get("/readyz")).status_code
+
+
+async def until_readiness(app: Quart, status: int) -> None:
+    async def is_answered() -> bool:
+        return await readiness(app) == status
+
+    await until(is_answered, f"/readyz answers {status}")
+
+
+# One error
+
+
+async def test_scanning_goes_on(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LocalStorage, "entries", Faulty(LocalStorage.entries, FIRST))
+    async with app.test_app():
+        await until_listed(app, "clip.mp4")
+        assert await failures(app, "scanning the library") == 1
+        assert await metric(app, 'reelay_scans_total{outcome="failed"}') == 1
+        assert await readiness(app) == 200
+
+
+@pytest.mark.parametrize(
+    ("calls", "task"), [(FIRST, "scanning the library"), (SECOND, "probing videos")]
+)
+async def test_what_could_not_be_listed_is_listed_later(
+    app: Quart, monkeypatch: pytest.MonkeyPatch, calls: range, task: str
+) -> None:
+    """The first listing is of what a scan found; the second, of what probing learned."""
+    monkeypatch.setattr(library, "show", Faulty(snapshot.show, calls))
+    async with app.test_app():
+        await until_poster_is_ready(app)
+        assert await failures(app, task) == 1
+        assert await readiness(app) == 200
+
+
+async def test_a_file_over_which_the_server_fails_is_told_of_and_the_others_are_probed(
+    app: Quart, monkeypatch: pytest.MonkeyPatch, media: Path, clip: bytes
+) -> None:
+    write(media, "other.mp4", clip)
+    monkeypatch.setattr(Library, "_probe", Faulty(Library._probe, FIRST))  # noqa: SLF001
+    async with app.test_app():
+        both: list[Any] = []
+
+        async def are_probed() -> bool:
+            both[:] = [await video(app, path) for path in ("clip.mp4", "other.mp4")]
+            return all(each.get("state", "pending") != "pending" for each in both)
+
+        await until(are_probed, "both have been probed")
+        assert sorted(each["state"] for each in both) == ["failed", "probed"]
+        assert "The server failed over it: see its log." in [each["problem"] for each in both]
+
+
+async def test_watching_goes_on(
+    app: Quart, monkeypatch: pytest.MonkeyPatch, media: Path, clip: bytes
+) -> None:
+    # ValueError: of others it is known that the folder cannot be watched.
+    monkeypatch.setattr(library, "changes", Faulty(watcher.changes, FIRST, ValueError))
+    monkeypatch.setattr(library, "POLL_INTERVAL", NEVER)  # so that events alone lead to scans
+    monkeypatch.setattr(watcher, "_QUIET_INTERVAL", 20)
+    async with app.test_app():
+        await until_failures(app, "watching the folder", 1)
+        for name in ("one.mp4", "two.mp4"):
+            write(media, name, clip)
+            await until_listed(app, name)
+        assert await failures(app, "watching the folder") == 1
+
+
+async def test_looking_up_artefacts_goes_on(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+    load_record = DerivedFolder.load
+    failed: list[str] = []
+
+    def load_poster_later(store: DerivedFolder, kind: str, name: str) -> bytes | None:
+        if kind == "poster" and not failed:
+            failed.append(name)
+            raise RuntimeError("what no code expects")
+        return load_record(store, kind, name)
+
+    monkeypatch.setattr(DerivedFolder, "load", load_poster_later)
+    async with app.test_app():
+        await until_poster_is_ready(app)
+        assert await failures(app, "looking up artefacts") == 1
+
+
+async def test_evicting_artefacts_goes_on(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep = Faulty(DerivedFolder.sweep, FIRST)
+    monkeypatch.setattr(DerivedFolder, "sweep", sweep)
+    async with app.test_app():
+
+        async def has_been_swept_again() -> bool:
+            return sweep.count > 1
+
+        await until(has_been_swept_again, "it is swept again")
+        assert await failures(app, "evicting artefacts") == 1
+        assert await readiness(app) in {200, 503}  # by whether the first scan has ended
+        await until_readiness(app, 200)
+
+
+# Errors without end
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "task"),
+    [
+        (LocalStorage, "entries", "scanning the library"),
+        (library, "show", "scanning the library"),
+        (library, "changes", "watching the folder"),
+        (DerivedFolder, "sweep", "evicting artefacts"),
+    ],
+)
+async def test_it_is_not_ready_while_work_keeps_failing(
+    app: Quart, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, task: str
+) -> None:
+    faulty = Faulty(getattr(owner, name), ALL, ValueError)
+    monkeypatch.setattr(owner, name, faulty)
+    monkeypatch.setattr(watcher, "_QUIET_INTERVAL", 20)
+    async with app.test_app():
+        await until_failures(app, task, 5)
+        answer = await app.test_client().get("/readyz")
+        assert answer.status_code == 503
+        assert answer.content_type == "application/problem+json"
+        assert answer.headers["Retry-After"] == "1"
+        assert (await answer.get_json())["detail"] == f"Background work keeps failing: {task}."
+        assert (await app.test_client().get("/healthz")).status_code == 200
+        assert (await app.test_client().get("/media/clip.mp4")).status_code == 200
+        faulty.calls = NONE
+        await until_readiness(app, 200)
+        await until_listed(app, "clip.mp4")
+
+
+async def test_it_stays_ready_while_the_storage_cannot_be_listed(
+    app: Quart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The storage may be away for a while, which scans expect; what it serves does not wait."""
+    later = range(1, 10**9)
+    monkeypatch.setattr(LocalStorage, "entries", Faulty(LocalStorage.entries, later, OSError))
+    monkeypatch.setattr(library, "events_tell_all", lambda _: False)
+    monkeypatch.setattr(library, "POLL_INTERVAL", 0.01)
+    monkeypatch.setattr(library, "_LEAST_PAUSE", 0.01)
+    async with app.test_app():
+
+        async def have_failed() -> bool:
+            return await metric(app, 'reelay_scans_total{outcome="failed"}') >= 10
+
+        await until_readiness(app, 200)
+        await until(have_failed, "ten scans have failed")
+        assert await readiness(app) == 200
+        assert await failures(app, "scanning the library") == 0
+
+
+# The end
+
+
+def threads() -> set[str]:
+    names = {thread.name.partition("_")[0] for thread in threading.enumerate()}
+    return names.intersection(THREADS)
+
+
+def processes() -> str:
+    return "".join((task / "children").read_text() for task in Path("/proc/self/task").iterdir())
+
+
+async def nothing_is_left() -> bool:
+    return not threads() and not processes()
+
+
+async def test_what_was_opened_is_closed_at_the_end(app: Quart) -> None:
+    await until(nothing_is_left, "what other tests began has ended")
+    tasks = asyncio.all_tasks()
+    async with app.test_app():
+        await until_poster_is_ready(app)
+        for target in ("/download/clip.mp4", "/media/clip.mp4", "/posters/clip.mp4.jpg"):
+            assert (await app.test_client().get(target)).status_code == 200
+        assert threads() >= {"derived", "disk", "jpeg", "watch"}
+    assert asyncio.all_tasks() == tasks
+    await until(nothing_is_left, "threads and processes have ended")
+
+
+async def test_what_was_opened_is_closed_where_starting_fails_half_way(
+    app: Quart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await until(nothing_is_left, "what other tests began has ended")
+    tasks = asyncio.all_tasks()
+    monkeypatch.setattr(Deriver, "start", Faulty(Deriver.start, ALL))
+    await app.test_client().get("/download/clip.mp4")
+    assert threads() == {"disk"}
+    with pytest.raises(RuntimeError, match="what no code expects"):
+        await app.startup()
+    assert asyncio.all_tasks() == tasks
+    await until(nothing_is_left, "threads and processes have ended")
