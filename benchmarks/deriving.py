@@ -163,7 +163,7 @@ class Pairs:
 
 
 def percentile(values: list[float], which: int) -> float:
-    """Give the least value that so many percent do not exceed."""
+    """Return the least value that so many percent do not exceed."""
     return sorted(values)[max(0, -(-len(values) * which // 100) - 1)]
 
 
@@ -202,7 +202,7 @@ class Bench:
 
     @contextmanager
     def started(self, derived: str) -> Iterator[tuple[Server, float]]:
-        """Run the service; give it, and when it was started."""
+        """Run the service; return it, and when it was started."""
         before = time.monotonic()
         settings = {
             "DERIVED": str(self.root / derived),
@@ -282,7 +282,7 @@ class Bench:
         found.show(title)
 
     def watch(self, server: Server) -> list[float]:
-        """Let viewers ask for a window's time; give the seconds that each span took."""
+        """Let viewers ask for a window's time; return the seconds that each span took."""
         taken: list[float] = []
         begin = time.perf_counter() + 0.1
         viewers = [

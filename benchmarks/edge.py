@@ -104,7 +104,7 @@ class Load:
         return Run(requests / seconds, sent / seconds, (self._processor() - before) / requests)
 
     def _processor(self) -> float:
-        """Give the seconds of processor time that the edge's processes have taken."""
+        """Return the seconds of processor time that the edge's processes have taken."""
         total = 0
         for process in Path("/proc").glob("[0-9]*"):
             try:
@@ -117,7 +117,7 @@ class Load:
 
 
 def warm(stack: Stack) -> str:
-    """Bring every block of the film into the cache; give its revision."""
+    """Bring every block of the film into the cache; return its revision."""
     target = "/media/film.mp4"
     revision = ask(stack.base, target, {"Range": "bytes=0-0"}).headers["ETag"].strip('"')
     for wanted in ("MISS", "HIT"):

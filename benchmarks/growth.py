@@ -152,7 +152,7 @@ class Library:
                 probed.save(entry.path, entry.revision, known)
 
     def scan(self, server: Server) -> float:
-        """Let a change that concerns no video set off a scan; give its seconds."""
+        """Let a change that concerns no video set off a scan; return its seconds."""
         count, before = (server.metric(f"reelay_scan_seconds_{of}") for of in ("count", "sum"))
         (self.root / "media/notes.txt").write_text(str(count))
         until(
@@ -163,7 +163,7 @@ class Library:
 
 @contextmanager
 def started(root: Path) -> Iterator[tuple[Server, float]]:
-    """Run the service; give it, and the seconds until it was ready."""
+    """Run the service; return it, and the seconds until it was ready."""
     before = time.monotonic()
     with start(root / "media", RESCAN_INTERVAL="86400", LOG_LEVEL="warning") as server:
         until(lambda: server.answers("/readyz") or None, "it is ready", PATIENCE, pause=0.005)
@@ -171,7 +171,7 @@ def started(root: Path) -> Iterator[tuple[Server, float]]:
 
 
 class Watch:
-    """Asks /healthz again and again: it needs nothing but the event loop."""
+    """Request /healthz continually: it needs only the event loop."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -197,7 +197,7 @@ class Watch:
 
 
 def ask_often(server: Server, target: str, times: int, pause: float = 0) -> list[float]:
-    """Ask one time after another; give the seconds that each took."""
+    """Ask one time after another; return the seconds that each took."""
     connection = http.client.HTTPConnection(server.base.removeprefix("http://"), timeout=60)
     connection.connect()
     taken = []
@@ -215,7 +215,7 @@ def ask_often(server: Server, target: str, times: int, pause: float = 0) -> list
 
 
 def later_page(server: Server) -> str:
-    """Give the URL of the page after half of the videos, or of the last one before."""
+    """Return the URL of the page after half of the videos, or of the last one before."""
     connection = http.client.HTTPConnection(server.base.removeprefix("http://"), timeout=60)
     target, seen = PAGE, 0
     while True:

@@ -76,7 +76,7 @@ def main() -> int:
 
 
 class Bare:
-    """Ranged GETs by the client of the store, and nothing else."""
+    """Ranged GETs by the store's client, and nothing else."""
 
     def __init__(self, bucket: Bucket, tag: str) -> None:
         self._store = bucket.store
@@ -84,7 +84,7 @@ class Bare:
         self._runner = asyncio.Runner()
 
     def read(self, numbers: list[int], readers: int) -> float:
-        """Read these blocks; give the seconds that it took."""
+        """Read these blocks; return the seconds that it took."""
 
         async def read_some(own: list[int]) -> None:
             for number in own:
@@ -99,7 +99,7 @@ class Bare:
         return time.perf_counter() - started
 
     def first_byte(self, number: int) -> float:
-        """Give the seconds to the first bytes of a block; then take the others."""
+        """Return the seconds to the first bytes of a block; then take the others."""
 
         async def read() -> float:
             started = time.perf_counter()
@@ -118,7 +118,7 @@ class Bare:
 
 
 class Served:
-    """The same by way of the service."""
+    """The same reads through the service."""
 
     def __init__(self, server: Server) -> None:
         self._address = (urlsplit(server.base).hostname, urlsplit(server.base).port)
@@ -129,7 +129,7 @@ class Served:
         self._target = f"/media/{FILM}?v={tag}"
 
     def read(self, numbers: list[int], readers: int) -> float:
-        """Read these blocks; give the seconds that it took."""
+        """Read these blocks; return the seconds that it took."""
 
         def read_some(own: list[int]) -> None:
             room = bytearray(BLOCK)
@@ -144,7 +144,7 @@ class Served:
         return time.perf_counter() - started
 
     def first_byte(self, number: int) -> float:
-        """Give the seconds to the first bytes of a block; then take the others."""
+        """Return the seconds to the first bytes of a block; then take the others."""
         with socket.create_connection(self._address) as connection:
             started = time.perf_counter()
             self._ask(connection, number)
@@ -167,7 +167,7 @@ class Served:
 
 
 def _take(connection: socket.socket, room: bytearray) -> int:
-    """Fill this, as cheaply as a client can; give how many bytes there were."""
+    """Fill this, as cheaply as a client can; return how many bytes there were."""
     return connection.recv_into(room, len(room), socket.MSG_WAITALL)
 
 
@@ -178,7 +178,7 @@ def check(right: bool) -> None:  # noqa: FBT001 # as assert has it
 
 
 def processor_time(pid: int) -> float:
-    """Give the seconds of a process's, so far."""
+    """Return the seconds of a process's, so far."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

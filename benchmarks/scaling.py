@@ -43,14 +43,14 @@ Block = tuple[int, int]
 
 
 class Cache:
-    """Keeps so many blocks, and forgets what was unused for longest."""
+    """A cache of so many blocks that evicts the least recently used one."""
 
     def __init__(self, room: float, *, tidies_itself: bool = True) -> None:
         self._room, self._tidies_itself = int(room), tidies_itself
         self._kept: OrderedDict[Block, None] = OrderedDict()
 
     def has(self, block: Block) -> bool:
-        """Say whether it is there; it then stays for longer."""
+        """Return whether the block is in the cache, and mark it as used."""
         if block not in self._kept:
             return False
         self._kept.move_to_end(block)
@@ -62,19 +62,19 @@ class Cache:
             self.tidy()
 
     def tidy(self) -> None:
-        """Forget what there is no room for: nginx does so every ten seconds."""
+        """Evict the least recently used blocks above the limit, as nginx does every ten seconds."""
         while len(self._kept) > self._room:
             self._kept.popitem(last=False)
 
 
 def owner_of(name: str, edges: Sequence[str]) -> str:
-    """Give the edge that owns what has this name: lenderOf in nginx/njs/edge.js."""
+    """Return the edge that owns what has this name: lenderOf in nginx/njs/edge.js."""
     return max(edges, key=lambda edge: hashlib.md5(f"{edge} {name}".encode()).hexdigest())  # noqa: S324 # no secret
 
 
 @dataclass
 class Edges:
-    """Some edges, of which each has room for so many blocks."""
+    """Edges with room for so many blocks each."""
 
     names: list[str]
     room: float
@@ -99,12 +99,12 @@ class Edges:
         self._lent[name] = Cache(self.room * part, tidies_itself=self.tidy_themselves)
 
     def lose(self, name: str) -> None:
-        """Go on without one, and all that it kept."""
+        """Remove an edge, and all that it kept."""
         self.names.remove(name)
         self._owners.clear()
 
     def gain(self, name: str) -> None:
-        """Go on with one more, that keeps nothing yet."""
+        """Add an edge with an empty cache."""
         self.names.append(name)
         self._open(name)
         self._owners.clear()
@@ -119,7 +119,7 @@ class Edges:
         return self._owners[block]
 
     def ask(self, edge: str, block: Block) -> str:
-        """Give the block to a viewer of this edge; say how it came."""
+        """Send the block to a viewer of this edge; return where it came from."""
         told = self._found(edge, block)
         self.counted[told] += 1
         return told
@@ -137,13 +137,13 @@ class Edges:
         return "MISS"
 
     def share(self, *told: str) -> float:
-        """Give the part of what viewers asked for that came so."""
+        """Return the part of the requested blocks that came from there."""
         asked = sum(self.counted[word] for word in ("HIT", "PEER", "MISS"))
         return sum(self.counted[word] for word in told) / asked
 
 
 class Audience:
-    """Viewers who watch one film after another. Each keeps to one edge, by its number."""
+    """Viewers who watch one film after another. Each keeps to one edge."""
 
     def __init__(self, *, viewers: int = VIEWERS, films: int = FILMS, length: int = LENGTH) -> None:
         self._chance = random.Random(7)  # noqa: S311 # the same each time
@@ -163,7 +163,7 @@ class Audience:
             self._watching[number] = film, 0, self._length
 
     def asks(self, steps: int) -> Iterator[tuple[int, Block]]:
-        """Give who asks for what, so many times: each viewer's next block in turns."""
+        """Yield so many requests: each viewer's next block in turn."""
         for step in range(steps):
             number = step % len(self._watching)
             film, at, end = self._watching[number]
@@ -172,7 +172,7 @@ class Audience:
 
 
 def play(edges: Edges, audience: Audience, steps: int) -> Edges:
-    """Let the audience watch by these edges, each viewer by one of them."""
+    """Let the audience watch through these edges."""
     edges.counted.clear()
     for number, block in audience.asks(steps):
         edges.ask(edges.names[number % len(edges.names)], block)
@@ -195,7 +195,7 @@ def percent(part: float) -> str:
 
 
 def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print it as docs/scaling.md has it."""
+    """Print a table as docs/scaling.md has it."""
     print(f"\n{title}\n")
     for row in (head, ["---"] * len(head), *rows):
         print("| " + " | ".join(row) + " |")
@@ -265,7 +265,7 @@ def flash_crowd() -> None:
 
 
 def lost_edge() -> None:
-    """One of three edges goes, and comes back with nothing."""
+    """One of three edges goes, and comes back empty."""
     audience = Audience()
     edges = Edges(named(3), 0.1 * FILMS * LENGTH)
     play(edges, audience, STEPS)

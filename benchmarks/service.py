@@ -43,7 +43,7 @@ FILE_PEERS = ("tutorial", "starlette", "aiohttp", "nginx")
 
 @dataclass(frozen=True)
 class Work:
-    """What is asked of a server and of its peers."""
+    """What is requested from a server and from its peers."""
 
     title: str
     kind: str
@@ -76,13 +76,13 @@ class Run:
     seconds: float
 
     def rate(self, work: Work) -> float:
-        """Give what is compared: of films bytes, as not all answers are ended in time."""
+        """Return the figure to compare: of films the bytes, as not all answers finish in time."""
         return self.sent if work.target == FILM else self.requests
 
 
 @dataclass
 class Server:
-    """One of those compared."""
+    """A server to compare."""
 
     name: str
     port: int
@@ -106,7 +106,7 @@ class Server:
                     yield process
 
     def processor(self) -> float:
-        """Give the seconds of processor time that its processes have taken."""
+        """Return the seconds of processor time that its processes have taken."""
         total = 0
         for process in self.processes():
             with suppress(OSError):
@@ -218,7 +218,7 @@ def nginx(name: str, media: Path) -> Iterator[Server]:
 
 
 def wait_for(port: int) -> None:
-    """Wait until somebody listens there."""
+    """Wait until a process listens there."""
 
     def listens() -> bool | None:
         try:

@@ -116,7 +116,7 @@ def in_viewers(context: "multiprocessing.context.SpawnContext", options: argpars
 
 
 def memory(options: argparse.Namespace) -> int:
-    """Bytes; 0 where nobody was named."""
+    """Return the memory in bytes; 0 without a process or a container."""
     if options.container:
         return of_container(options.container)
     if options.pid:
@@ -140,7 +140,7 @@ def of_container(name: str) -> int:
 
 
 def private(pid: int) -> int:
-    """Give the bytes that would be free without this process."""
+    """Return the bytes that would be free without this process."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:

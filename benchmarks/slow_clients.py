@@ -1,4 +1,4 @@
-"""The clients of slow.py: viewers whose answers are timed, and clients that hardly do anything."""
+"""The clients of slow.py: viewers whose answers are timed, and clients that hardly read."""
 
 import argparse
 import asyncio
@@ -81,7 +81,7 @@ async def view_all(options: argparse.Namespace, seconds: float) -> Seen:
 
 
 class Viewer:
-    """Asks for random spans on one connection, each when it is due."""
+    """Request random spans on one connection, each when it is due."""
 
     def __init__(self, options: argparse.Namespace, number: int) -> None:
         self.times: list[float] = []
@@ -135,7 +135,7 @@ class Viewer:
 
 
 class Client:
-    """One connection that hardly does anything, made anew when it is cut."""
+    """One connection that hardly reads, made anew when it is cut."""
 
     def __init__(self, target: Target, request: bytes, trickle: bytes) -> None:
         self._target = target
@@ -163,7 +163,7 @@ class Client:
             self._cut()
 
     def turn(self) -> None:
-        """Read a second's worth, or send another byte of the headers."""
+        """Read a second's worth, or send another byte of the header section."""
         if self._socket is None:
             self.connect()
             return
@@ -187,7 +187,7 @@ class Client:
 
 
 def be_slow(options: argparse.Namespace, pipe: Connection) -> None:
-    """Be all slow clients, each of which has a turn every second, until told to end."""
+    """Run all slow clients, each with a turn every second, until told to end."""
     target = Target(options.url)
     asked = target.request("" if options.whole else "Range: bytes=0-\r\n")
     half = target.request("X-Endless: ")[:-2]

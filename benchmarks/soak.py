@@ -1,13 +1,13 @@
-"""Whether the service grows: many requests of every kind, a fifth of whose clients leave midway.
+"""Does the service grow? Many requests of every kind; a fifth of the clients leave midway.
 
     .venv/bin/python benchmarks/soak.py [--requests 200000] [--warm-up 5000] [--every 20000]
                                         [--clients 32] [--seed 1]
 
-Starts a service of its own on loopback, without an edge. Every answer is checked: its status, and
-of media each byte. After the warm-up and then every so many requests all clients leave, and what
-the process holds when it has come to rest is printed: open descriptors, threads, resident memory,
-and responses in progress. Exits with 1 if any of them is more than it was after the warm-up, beyond
-the margins below, or if an answer was wrong.
+Starts a service on loopback, without an edge, and checks every answer: its status, and of media
+each byte. After the warm-up and then every so many requests, all clients leave, and it prints what
+the process holds when idle: descriptors, threads, resident memory, responses in progress. It exits
+with 1 if an answer was wrong, or if any of these exceeds its value after the warm-up by more than
+the margins below.
 """
 
 import argparse
@@ -95,14 +95,14 @@ class Crowd:
     wrong: list[str] = field(default_factory=list)
 
     async def ask(self, requests: int, clients: int) -> None:
-        """Ask so many times, so many at once; when this returns all clients have left."""
+        """Send so many requests, some at a time; all clients have left afterwards."""
         left = iter(range(requests))
         async with asyncio.TaskGroup() as group:
             for _ in range(clients):
                 group.create_task(self._be_client(left))
 
     async def _be_client(self, left: Iterator[int]) -> None:
-        """Ask on one connection until it is left, then on the next."""
+        """Send requests on one connection until it closes, then on the next."""
         writer = None
         for _ in left:
             kind = self.random.choices(KINDS, [kind.share for kind in KINDS])[0]
@@ -133,7 +133,7 @@ class Crowd:
         return f"{kind.method} {kind.target} HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode()
 
     async def _leave(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Go, at once or in the midst of the answer, with a word or without one."""
+        """Disconnect, at once or in the middle of the answer, with or without a goodbye."""
         if enough := self.random.choice((0, 0, 1, 2_000, 100_000)):
             self.sent += len(await reader.read(enough))
         if self.random.random() < 0.5:  # noqa: PLR2004 # a FIN as often as a RST
@@ -171,7 +171,7 @@ class Held:
     in_progress: int
 
     def grown(self, before: "Held") -> list[str]:
-        """Name what is more than it was, beyond its margin."""
+        """Return the names of what exceeds its margin."""
         bounds = {
             "descriptors": MOST_DESCRIPTORS,
             "threads": MOST_THREADS,
@@ -187,13 +187,13 @@ class Held:
 
 
 async def at_rest(process: int, port: int) -> Held:
-    """Give what is held when connections that clients have closed are let go of."""
+    """Return what is held when connections that clients have closed are let go of."""
     await asyncio.sleep(REST)
     return await held(process, port)
 
 
 async def held(process: int, port: int) -> Held:
-    """Look into /proc, and ask the service."""
+    """Read /proc, and ask the service."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     metrics = (await reader.read()).decode()
@@ -211,7 +211,7 @@ async def held(process: int, port: int) -> Held:
 
 
 async def soak(options: argparse.Namespace, process: int, port: int, film: bytes) -> int:
-    """Ask and look by turns; give the exit status."""
+    """Send requests and measure by turns; return the exit status."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}{FILM}") as answer:  # noqa: ASYNC210 # alone
         revision = answer.headers["ETag"]
     choices = random.Random(options.seed)  # noqa: S311 # no secrets
@@ -244,7 +244,7 @@ def show(crowd: Crowd, held: Held, asked: int, rate: float) -> None:
 
 
 def main() -> int:
-    """Run it all."""
+    """Run everything."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--requests", type=int, default=200_000)
     parser.add_argument("--warm-up", type=int, default=5_000)

@@ -1,7 +1,7 @@
-"""Gets a certificate and renews it in time, with certbot, for as long as it runs.
+"""Get a certificate and renew it in time with certbot, for as long as the program runs.
 
-Law: the edge reads a key and its certificate through one symbolic link, so that both change in one
-step; and no certificate is replaced but this program's own and those that the edge made for itself.
+The edge reads a key and its certificate through one symbolic link, so that both change in one
+step. Only certificates of this program and of the edge itself are ever replaced.
 """
 
 import json
@@ -38,12 +38,12 @@ _NAME = re.compile(rf"(?=.{{1,253}}$)(?:{_LABEL}\.)+(?!\d+$){_LABEL}")
 
 
 class Problem(Exception):  # noqa: N818 # most are no errors of this program
-    """What is in the way, in words for the log."""
+    """What prevents a certificate, as a sentence for the log."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the environment says, and the places of the image."""
+    """The environment's settings, and the paths of the image."""
 
     name: str
     server: str
@@ -58,7 +58,7 @@ class Settings:
 
     @property
     def account(self) -> Path:
-        """Where certbot keeps what it has from this server: what another one gave is no answer."""
+        """Return the folder of certbot's data from this server; each server has its own."""
         return self.state / quote(self.server, safe="")
 
     @property
@@ -86,13 +86,13 @@ def load(environment: Mapping[str, str]) -> Settings:
 
 
 def log(event: str, **fields: object) -> None:
-    """Write one JSON object on a line, like the service and the edge."""
+    """Write one JSON object on a line, as the service and the edge do."""
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     print(json.dumps({"timestamp": at, "event": event, **fields}), flush=True)
 
 
 def run_certbot(settings: Settings) -> None:
-    """Have certbot see to it that its own folder holds a certificate that is not due."""
+    """Let certbot make sure that its own folder holds a certificate that is not due."""
     contact = ["--register-unsafely-without-email"]
     if settings.email:
         contact = ["--email", settings.email]
@@ -127,20 +127,20 @@ def run_certbot(settings: Settings) -> None:
 
 
 def made_by_the_edge(certificate: Path) -> bool:
-    """Whether this is the self-signed one of 30-certificate.sh."""
+    """Return whether this is the self-signed one of 30-certificate.sh."""
     command = ["openssl", "x509", "-noout", "-issuer", "-nameopt", "RFC2253", "-in"]
     told = subprocess.run([*command, str(certificate)], capture_output=True, text=True, check=False)
     return told.stdout.strip() == "issuer=CN=Reelay"
 
 
 def published(settings: Settings, name: str) -> bool:
-    """Whether the edge reads this file through the link."""
+    """Return whether the edge reads this file through the link."""
     file = settings.tls / name
     return file.is_symlink() and file.readlink() == Path(CURRENT, name)
 
 
 def require_right_to_replace(settings: Settings) -> None:
-    """Raise Problem if the edge's folder holds an operator's certificate, or is read-only."""
+    """Raise Problem if the folder holds an operator's certificate, or is read-only."""
     if not os.access(settings.tls, os.W_OK):
         raise Problem(f"the folder of certificates cannot be written by user {os.getuid()}")
     chain = settings.tls / CHAIN
@@ -149,7 +149,7 @@ def require_right_to_replace(settings: Settings) -> None:
 
 
 def publish(settings: Settings) -> bool:
-    """Give the edge the pair that certbot has, unless it has that one; tell whether it was new."""
+    """Publish certbot's pair, unless the edge has it already; return whether it was new."""
     pair = {name: (settings.lineage / name).read_bytes() for name in (CHAIN, KEY)}
     if all(
         published(settings, name) and (settings.tls / name).exists()
@@ -178,7 +178,7 @@ def publish(settings: Settings) -> bool:
 
 
 def _folder(settings: Settings, files: Mapping[str, bytes]) -> Path:
-    """Write files into a new folder that only this user, which is the edge's, can read."""
+    """Write files into a new folder that only this user, which is also the edge's, can read."""
     folder = Path(tempfile.mkdtemp(prefix=f"{CURRENT}-", dir=settings.tls))
     for name, data in files.items():
         with (folder / name).open("xb") as file:
@@ -189,7 +189,7 @@ def _folder(settings: Settings, files: Mapping[str, bytes]) -> Path:
 
 
 def _link(settings: Settings, name: str, target: str) -> None:
-    """Make a symbolic link, in the place of whatever had its name, in one step."""
+    """Make a symbolic link in one step, and replace what had its name."""
     new = settings.tls / f"{name}.new"
     new.unlink(missing_ok=True)
     new.symlink_to(target)
@@ -197,7 +197,7 @@ def _link(settings: Settings, name: str, target: str) -> None:
 
 
 def check(settings: Settings) -> bool:
-    """Get or renew where it is time to, and say what came of it."""
+    """Get or renew the certificate if it is due, and log the result."""
     try:
         require_right_to_replace(settings)
         run_certbot(settings)
@@ -212,12 +212,12 @@ def check(settings: Settings) -> bool:
 
 
 def stop(*_: object) -> None:
-    """End soon; what is half done is done by the next start."""
+    """Stop soon; the next start finishes what is incomplete."""
     stopping.set()
 
 
 def main() -> int:
-    """Run until told to stop."""
+    """Run until a signal."""
     signal.signal(signal.SIGTERM, stop)
     os.umask(0o077)
     try:

@@ -1,4 +1,4 @@
-"""Copies the folder of videos into a bucket: what is not there yet, or is of another size."""
+"""Copy the folder of videos into a bucket: what is missing there or has another size."""
 
 import os
 import urllib.error
@@ -14,7 +14,7 @@ FOLDER = Path("/media")
 
 
 def main() -> None:
-    """Make the bucket, and copy."""
+    """Create the bucket, and copy."""
     store = S3Store(os.environ["BUCKET"], client_options={"allow_http": True})
     # The client makes no buckets, but signs the request that does.
     url = obstore.sign(store, "PUT", "", timedelta(minutes=5))

@@ -81,7 +81,7 @@ use = egg:swift#slo
 
 @dataclass(frozen=True)
 class Store:
-    """Where its processes are, and who may ask."""
+    """The addresses of a store's processes, and its credentials."""
 
     folder: str
     """What each process is made to know: a folder of its own in this one."""
@@ -101,12 +101,12 @@ class Store:
 
 
 def kind_of(name: str) -> str:
-    """Give what a process does."""
+    """Return what a process does."""
     return name.rstrip("0123456789")
 
 
 def in_containers() -> Store:
-    """Describe the one of deploy/compose/objects.yml."""
+    """Return the description of the store of deploy/compose/objects.yml."""
     names = ("proxy", "account", "container", "object1", "object2", "object3")
     return Store(
         folder="/tmp/swift",  # noqa: S108 # the container's own
@@ -146,7 +146,7 @@ def use(folder: Path) -> None:
 
 
 def configured(store: Store, name: str, folder: Path) -> str:
-    """Give a process's configuration."""
+    """Return a process's configuration."""
     of_any = _ANY.format(
         bind=store.bind, port=store.nodes[name][1], user=getpass.getuser(), folder=folder
     )
@@ -161,7 +161,7 @@ def configured(store: Store, name: str, folder: Path) -> str:
 
 
 def build_rings(store: Store, folder: Path) -> None:
-    """Say where things are: the same for every process."""
+    """Build the rings, which are the same for every process."""
     rings = import_module("swift.common.ring")
     for kind in ("account", "container", "object"):
         names = store.of(kind)
