@@ -11,7 +11,7 @@ class ReelayError(Exception):
     """What the response has to say besides."""
 
 
-class RefusedError(ReelayError):
+class HTTPError(ReelayError):
     """The request is understood, and its answer is an error: a plan says which."""
 
     def __init__(self, status: int, reason: str, headers: Mapping[str, str]) -> None:
@@ -50,7 +50,7 @@ class GatewayTimeoutError(StorageError):
     status = 504
 
 
-class BrokenResponseError(Exception):
+class IncompleteResponseError(Exception):
     """A response that has begun cannot be finished: the connection is to be closed.
 
     `outcome` is one of a few words, for metrics and logs.
@@ -59,19 +59,19 @@ class BrokenResponseError(Exception):
     outcome = "failed"
 
 
-class AbortedError(BrokenResponseError):
+class ClientDisconnectedError(IncompleteResponseError):
     """The client has gone."""
 
     outcome = "aborted"
 
 
-class ChangedError(BrokenResponseError):
+class ChangedError(IncompleteResponseError):
     """The bytes changed, or became fewer, under a response: it must not go on with others."""
 
     outcome = "changed"
 
 
-class StalledError(BrokenResponseError):
+class StalledError(IncompleteResponseError):
     """The client took nothing for too long."""
 
     outcome = "stalled"

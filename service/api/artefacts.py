@@ -11,7 +11,7 @@ from service.artefact_store.blobs import Opened
 from service.artefacts.jpeg import Jpegs
 from service.artefacts.metadata import Kind, State, StoryboardFacts, Subject
 from service.artefacts.scheduler import Deriver
-from service.errors import InvalidRequestError, NotFoundError, RefusedError
+from service.errors import HTTPError, InvalidRequestError, NotFoundError
 from service.http import opened
 from service.http.in_memory import answer
 from service.images.models import webvtt
@@ -84,7 +84,7 @@ class ArtefactViews:
         return await self._send(subject, Kind.CAPTIONS, kept, _VTT, f"-{track}")
 
     def _ready(self, path: str, kind: Kind) -> Subject:
-        """Give what is derived from, where that is there. Raises NotFoundError, RefusedError."""
+        """Give what is derived from, where that is there. Raises NotFoundError, HTTPError."""
         subject = self._deriver.subject(path)
         if subject is None:
             raise NotFoundError("There is no such video in the library.")
@@ -102,7 +102,7 @@ class ArtefactViews:
     async def _send(
         self, subject: Subject, kind: Kind, kept: Opened | None, content_type: str, part: str
     ) -> Response:
-        """Send `part` of what is kept. Raises RefusedError."""
+        """Send `part` of what is kept. Raises HTTPError."""
         if kept is None:
             raise _later()
         try:
@@ -125,6 +125,6 @@ def _told(
     return representation, revision if pin == version else pin
 
 
-def _later() -> RefusedError:
+def _later() -> HTTPError:
     headers = {"Retry-After": _RETRY_AFTER, "Cache-Control": "no-store"}
-    return RefusedError(404, "It is not there yet: it is being made.", headers)
+    return HTTPError(404, "It is not there yet: it is being made.", headers)

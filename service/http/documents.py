@@ -7,7 +7,7 @@ from typing import Self
 
 from quart import Response, request
 
-from service.errors import RefusedError
+from service.errors import HTTPError
 from service.http.media import decisive_headers
 from service.protocol.conditions import Validators, Verdict, evaluate
 
@@ -35,13 +35,13 @@ class Document:
         return cls(body, Validators(revision, last_modified=0, settled=False), content_type)
 
     def answer(self) -> Response:
-        """Answer the request: 200, or 304 where the client has it. Raises RefusedError for 412."""
+        """Answer the request: 200, or 304 where the client has it. Raises HTTPError for 412."""
         found = decisive_headers(request.scope)
         headers = {name: found[name] for name in _DATELESS if name in found}
         verdict = evaluate(headers, self.validators)
         if verdict is Verdict.FAILED:
             reason = "The answer is not, or no longer, the one that the request expects."
-            raise RefusedError(412, reason, {"Cache-Control": "no-store"})
+            raise HTTPError(412, reason, {"Cache-Control": "no-store"})
         if verdict is Verdict.NOT_MODIFIED:
             response = Response(b"", 304, content_type=self.content_type)
             del response.headers["Content-Length"]  # RFC 9110 §8.6: it would be that of a 200

@@ -17,8 +17,8 @@ import structlog
 from quart import request
 
 from service.errors import (
-    AbortedError,
-    BrokenResponseError,
+    ClientDisconnectedError,
+    IncompleteResponseError,
     NotFoundError,
     ReelayError,
     StalledError,
@@ -118,7 +118,7 @@ class Exchanges:
             )
         except Exception as error:  # noqa: BLE001 # the last one who can say what went wrong
             cause = _only_cause(error)
-            if isinstance(cause, BrokenResponseError):
+            if isinstance(cause, IncompleteResponseError):
                 exchange.outcome = cause.outcome  # and Hypercorn closes the connection
                 _forget_frames(cause)
             else:
@@ -172,7 +172,7 @@ class Exchanges:
         except TimeoutError as error:  # the kernel's ETIMEDOUT: `listen` in __main__.py
             raise StalledError("The client takes nothing.") from error
         except OSError as error:
-            raise AbortedError("The client cannot be reached.") from error
+            raise ClientDisconnectedError("The client cannot be reached.") from error
         exchange.sent += len(body)
         # A client that has its last byte may go before the server has said that it was the last.
         if ended or exchange.sent == exchange.length:

@@ -12,13 +12,13 @@ import structlog
 from quart import Response, request
 
 from service.errors import (
-    AbortedError,
     BadGatewayError,
-    BrokenResponseError,
     ChangedError,
+    ClientDisconnectedError,
     GatewayTimeoutError,
+    HTTPError,
+    IncompleteResponseError,
     ReelayError,
-    RefusedError,
     StorageError,
 )
 from service.http.exchange import ASGIApp, Exchange, Receive, Send, current_exchange
@@ -95,7 +95,7 @@ class Media:
                     exchange: Exchange = scope["state"]["exchange"]
                     if exchange.status:  # the response has begun, and cannot be another one
                         _log.warning("a response was cut short", path=path, reason=str(error))
-                        raise BrokenResponseError(str(error)) from error
+                        raise IncompleteResponseError(str(error)) from error
                     exchange.refusal = error
                 else:
                     return
@@ -115,7 +115,7 @@ class Media:
                 await self._give_again(route, path, scope, send)
         except asyncio.CancelledError:
             if exchange.gone:
-                raise AbortedError("The client has gone.") from None
+                raise ClientDisconnectedError("The client has gone.") from None
             if exchange.status:
                 raise
             raise StorageError("The service is about to end.") from None
@@ -144,7 +144,7 @@ class Media:
             raise StorageError("The file is being changed.") from error
 
     def _decide(self, scope: Any, route: str, path: str, pin: str | None, source: Source) -> Plan:
-        """Give the plan, where it is one to send bytes by. Raises RefusedError."""
+        """Give the plan, where it is one to send bytes by. Raises HTTPError."""
         policy = Policy(
             block=self._block if route == "media" else None,
             pin=pin,
@@ -155,7 +155,7 @@ class Media:
         if decision.capped:
             self._capped.inc()
         if decision.problem is not None:
-            raise RefusedError(decision.status, decision.problem, decision.headers)
+            raise HTTPError(decision.status, decision.problem, decision.headers)
         return decision
 
 

@@ -8,7 +8,7 @@ from quart import Response, request
 from werkzeug.datastructures import Headers
 
 from service.artefact_store.blobs import Opened
-from service.errors import BrokenResponseError, RefusedError
+from service.errors import HTTPError, IncompleteResponseError
 from service.http.media import decisive_headers
 from service.protocol.plan import Policy, Representation, plan
 from service.protocol.ranges import Span
@@ -16,11 +16,11 @@ from service.storage.send_pacing import SMALL
 
 
 async def answer(opened: Opened, representation: Representation, pin: str | None) -> Response:
-    """Send bytes, or some of them. Raises RefusedError, and OSError where they cannot be read."""
+    """Send bytes, or some of them. Raises HTTPError, and OSError where they cannot be read."""
     headers = decisive_headers(request.scope)
     decision = plan(request.method, headers, representation, Policy(pin=pin))
     if decision.problem is not None:
-        raise RefusedError(decision.status, decision.problem, decision.headers)
+        raise HTTPError(decision.status, decision.problem, decision.headers)
     response = Response(await _begun(decision.parts, opened), decision.status)
     response.headers = Headers(list(decision.headers.items()))
     return response
@@ -41,7 +41,7 @@ async def _body(first: list[bytes], rest: AsyncGenerator[bytes]) -> AsyncGenerat
             async for piece in rest:
                 yield piece
     except OSError as error:
-        raise BrokenResponseError("What was kept cannot be read any more.") from error
+        raise IncompleteResponseError("What was kept cannot be read any more.") from error
 
 
 async def _pieces(parts: Sequence[bytes | Span], opened: Opened) -> AsyncGenerator[bytes]:

@@ -11,7 +11,7 @@ from quart_schema import validate_querystring
 from service.api import links
 from service.api.resources import Items
 from service.api.videos import find
-from service.errors import NotFoundError, RefusedError
+from service.errors import HTTPError, NotFoundError
 from service.http.documents import Document
 from service.library.library import Library
 from service.pages.share import Share, share
@@ -59,7 +59,7 @@ class OembedView:
         """Give the frame that shows the video whose page is `url`."""
         asked = query_args
         if asked.format != "json":
-            raise RefusedError(501, "Only format=json is spoken here.", {})  # oEmbed §2.3.4.4
+            raise HTTPError(501, "Only format=json is spoken here.", {})  # oEmbed §2.3.4.4
         video = find(self._library, _path(asked.url))
         shared = share(self._items.of(video))
         if shared is None:

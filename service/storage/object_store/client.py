@@ -20,9 +20,9 @@ from obstore.exceptions import (
 
 from service.errors import (
     BadGatewayError,
-    BrokenResponseError,
     ChangedError,
     GatewayTimeoutError,
+    IncompleteResponseError,
     NotFoundError,
     ReelayError,
 )
@@ -224,7 +224,7 @@ def _judge(error: Exception, missing: str | None) -> tuple[str, Exception, str]:
     kind = match[1] if (match := _KIND.search(text)) else None
     code = status(error)
     detail = reason(error) or type(error).__name__
-    if isinstance(error, (ReelayError, BrokenResponseError)):
+    if isinstance(error, (ReelayError, IncompleteResponseError)):
         outcome = "changed" if isinstance(error, ChangedError) else "unpinned"
         return outcome, error, detail
     if isinstance(error, (FileNotFoundError, ValueError)):  # ValueError: not even the name of one
