@@ -30,7 +30,7 @@ from service.artefacts.probe_cache import Probed
 from service.artefacts.scheduler import Deriver
 from service.errors import NotFoundError, ReelayError
 from service.http.bodies import Bodies
-from service.http.exchange import Exchanges, current_exchange
+from service.http.instrumentation import Exchanges, current_exchange
 from service.http.hosts import KnownHosts
 from service.http.media import Media, MediaViews
 from service.http.origins import Origins

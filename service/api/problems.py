@@ -11,7 +11,7 @@ from werkzeug.http import parse_accept_header
 
 from service.api import links
 from service.api.videos import LONGEST_QUERY
-from service.http.exchange import current_exchange
+from service.http.instrumentation import current_exchange
 from service.library.titles import video_title
 
 # For people; of the others HTTP's own phrase.

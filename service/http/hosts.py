@@ -8,7 +8,7 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
-from service.http.exchange import ASGIApp, Receive, Send, refuse
+from service.http.instrumentation import ASGIApp, Receive, Send, refuse
 from service.http.origins import Origins
 
 # Probes of platforms, whatever they have in Host. They tell nobody anything.

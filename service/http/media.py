@@ -21,7 +21,7 @@ from service.errors import (
     ReelayError,
     StorageError,
 )
-from service.http.exchange import ASGIApp, Exchange, Receive, Send, current_exchange
+from service.http.instrumentation import ASGIApp, Exchange, Receive, Send, current_exchange
 from service.metrics import Metrics
 from service.protocol.plan import Plan, Policy, RangeKind, plan
 from service.protocol.ranges import Span
