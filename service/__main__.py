@@ -218,11 +218,11 @@ async def run(app: Quart, settings: Settings, listener: socket.socket) -> None:
     with suppress(OSError):
         listener.shutdown(socket.SHUT_RDWR)
     # Nor does Hypercorn bound the end itself: it waits for every connection to be closed, and for
-    # none any more once one has failed. What counts is that no exchange is under way.
+    # none any more once one has failed. What counts is that no request is in progress.
     try:
         async with asyncio.timeout(settings.drain_timeout - delay):
             await asyncio.wait({serving})
-            await services.exchanges.idle.wait()
+            await services.instrumentation.idle.wait()
     except TimeoutError:
         _log.warning("cut what had not ended", seconds=settings.drain_timeout)
     if not serving.done():
@@ -233,7 +233,7 @@ async def run(app: Quart, settings: Settings, listener: socket.socket) -> None:
 
 def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Leave out what Hypercorn says of a connection that the kernel cut, or that was cut at the
-    end: the exchange is logged.
+    end: the request is logged.
     """
     if not isinstance(context.get("exception"), (OSError, asyncio.CancelledError)):
         loop.default_exception_handler(context)

@@ -11,7 +11,7 @@ from werkzeug.http import parse_accept_header
 
 from service.api import links
 from service.api.videos import LONGEST_QUERY
-from service.http.instrumentation import current_exchange
+from service.http.instrumentation import current_request_context
 from service.library.titles import video_title
 
 # For people; of the others HTTP's own phrase.
@@ -88,5 +88,5 @@ async def _page(status: int, detail: str, headers: Mapping[str, str]) -> str:
         longest_query=LONGEST_QUERY,
         watch_url=links.watch(path) if path and status == HTTPStatus.GONE else None,
         current_url=quote(request.path) if status == HTTPStatus.GONE else None,
-        request_id=current_exchange().request_id if ours else None,
+        request_id=current_request_context().request_id if ours else None,
     )

@@ -8,7 +8,7 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
-from service.http.instrumentation import ASGIApp, Receive, Send, refuse
+from service.http.instrumentation import ASGIApp, Receive, Send, send_error
 from service.http.origins import Origins
 
 # Probes of platforms, whatever they have in Host. They tell nobody anything.
@@ -48,6 +48,6 @@ class KnownHosts:
             host = self._origins.host_of(scope)
             if host and not is_known(host, self._names):
                 # RFC 9110 §15.5.20: the server does not answer for this origin.
-                await refuse(send, 421, _MISDIRECTED)
+                await send_error(send, 421, _MISDIRECTED)
                 return
         await self._app(scope, receive, send)

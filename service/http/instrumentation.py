@@ -33,34 +33,34 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Any, Receive, Send], Awaitable[None]]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-_LONGEST_FIELD = 256  # characters of what a client says that go into a log line
+_MAX_LOGGED_LENGTH = 256  # characters of what a client says that go into a log line
 
 # RFC 9112 §6.3: whoever sent both may be read differently by someone on the way, and what seems to
 # be the next request may be the rest of this one. h11 0.16 would read on.
-_TWO_ENDS = "Content-Length and Transfer-Encoding exclude each other."
+_CONFLICTING_LENGTH = "Content-Length and Transfer-Encoding exclude each other."
 
 # What makes a request's own identity: this process, and how many there were.
-_PROCESS = secrets.token_hex(8)
-_number = itertools.count()
+_PROCESS_ID = secrets.token_hex(8)
+_request_numbers = itertools.count()
 
-_BODY_SIGNS = frozenset({b"content-length", b"transfer-encoding"})
+_BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 
 _log = structlog.get_logger()
 
 
-class Exchange:
+class RequestContext:
     """What is known of one request and its response."""
 
     def __init__(self, scope: Any) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"").decode("latin-1")
         self.request_id = (
-            given if _REQUEST_ID.fullmatch(given) else f"{_PROCESS}{next(_number):016x}"
+            given if _REQUEST_ID.fullmatch(given) else f"{_PROCESS_ID}{next(_request_numbers):016x}"
         )
         self.method = str(scope["method"])
         self.path = str(scope["path"])
         self.range = headers.get(b"range", b"").decode("latin-1")
-        self.body_signs = _BODY_SIGNS & headers.keys()
+        self.body_headers = _BODY_HEADERS & headers.keys()
         """The headers that say that the request has a body."""
         self.route = "unmatched"
         self.status = 0
@@ -70,26 +70,26 @@ class Exchange:
         self.outcome = "aborted"  # until the last byte has been handed over
         self.started = time.perf_counter()
         self.first_byte: float | None = None
-        self.ending = False
+        self.sending_final_chunk = False
         """Whether the last of the response has been given to the server."""
-        self.gone = False
+        self.disconnected = False
         """Whether the client has left."""
-        self.refusal: ReelayError = NotFoundError("There is nothing of that name here.")
+        self.error: ReelayError = NotFoundError("There is nothing of that name here.")
         """Why there are no bytes for it: what Quart is to say in their stead."""
 
 
-def current_exchange() -> Exchange:
-    """Give the exchange of the request that is being answered."""
-    exchange: Exchange = request.scope["state"]["exchange"]
-    return exchange
+def current_request_context() -> RequestContext:
+    """Give the context of the request that is being answered."""
+    context: RequestContext = request.scope["state"]["request_context"]
+    return context
 
 
-class Exchanges:
+class InstrumentationMiddleware:
     """The ASGI application around the framework's."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.idle = asyncio.Event()
-        """Set while no exchange is under way."""
+        """Set while no request is in progress."""
         self.idle.set()
         self._in_progress = 0
         metrics.in_progress.set_function(lambda: self._in_progress)
@@ -106,109 +106,109 @@ class Exchanges:
             return
         state = scope.setdefault("state", {})
         scope["method"] = state.get("method", scope["method"])  # http1.py
-        hosts = _take_hosts(scope)
-        exchange = Exchange(scope)
-        state["exchange"] = exchange
-        self._count(1)
+        hosts = _extract_hosts(scope)
+        context = RequestContext(scope)
+        state["request_context"] = context
+        self._change_in_progress(1)
         try:
-            await self._application(exchange, scope, hosts)(
+            await self._select_app(context, scope, hosts)(
                 scope,
-                lambda: self._receive(exchange, receive),
-                lambda message: self._send(exchange, send, message),
+                lambda: self._receive(context, receive),
+                lambda message: self._send(context, send, message),
             )
         except Exception as error:  # noqa: BLE001 # the last one who can say what went wrong
-            cause = _only_cause(error)
+            cause = _unwrap_group(error)
             if isinstance(cause, IncompleteResponseError):
-                exchange.outcome = cause.outcome  # and Hypercorn closes the connection
-                _forget_frames(cause)
+                context.outcome = cause.outcome  # and Hypercorn closes the connection
+                _clear_tracebacks(cause)
             else:
-                exchange.outcome = "failed"
-                _log.exception("unexpected error", request_id=exchange.request_id)
+                context.outcome = "failed"
+                _log.exception("unexpected error", request_id=context.request_id)
         finally:
-            self._count(-1)
-            self._account(exchange)
+            self._change_in_progress(-1)
+            self._record(context)
 
-    def _application(self, exchange: Exchange, scope: Any, hosts: list[bytes]) -> ASGIApp:
-        if exchange.body_signs == _BODY_SIGNS:
-            return _refuse_two_ends
+    def _select_app(self, context: RequestContext, scope: Any, hosts: list[bytes]) -> ASGIApp:
+        if context.body_headers == _BODY_HEADERS:
+            return _reject_conflicting_length
         target = (scope["raw_path"], scope["query_string"])
-        refused = refusal(exchange.method, hosts, len(scope["headers"]), target)
+        refused = refusal(context.method, hosts, len(scope["headers"]), target)
         if refused is None:
             return self._app
         status, reason = refused
 
         async def refusing(_scope: Any, _receive: Receive, send: Send) -> None:
-            await refuse(send, status, reason)
+            await send_error(send, status, reason)
 
         return refusing
 
-    def _count(self, change: int) -> None:
+    def _change_in_progress(self, change: int) -> None:
         self._in_progress += change
         if self._in_progress:
             self.idle.clear()
         else:
             self.idle.set()
 
-    async def _receive(self, exchange: Exchange, receive: Receive) -> Message:
+    async def _receive(self, context: RequestContext, receive: Receive) -> Message:
         message = await receive()
         if message["type"] == "http.disconnect":
-            exchange.gone = True
+            context.disconnected = True
         elif message.get("body"):
             return {**message, "body": b""}  # nothing here takes a body: it must not pile up
         return message
 
-    async def _send(self, exchange: Exchange, send: Send, message: Message) -> None:
+    async def _send(self, context: RequestContext, send: Send, message: Message) -> None:
         if message["type"] == "http.response.start":
-            exchange.status = message["status"]
-            exchange.first_byte = time.perf_counter() - exchange.started
-            exchange.length = _body_length(exchange, message)
-            request_id = (b"x-request-id", exchange.request_id.encode())
+            context.status = message["status"]
+            context.first_byte = time.perf_counter() - context.started
+            context.length = _body_length(context, message)
+            request_id = (b"x-request-id", context.request_id.encode())
             message = {**message, "headers": [*message["headers"], request_id]}
         body = message.get("body", b"")
         ended = message["type"] == "http.response.body" and not message.get("more_body", False)
-        exchange.ending = ended
+        context.sending_final_chunk = ended
         try:
             await send(message)
         except TimeoutError as error:  # the kernel's ETIMEDOUT: `listen` in __main__.py
             raise StalledError("The client takes nothing.") from error
         except OSError as error:
             raise ClientDisconnectedError("The client cannot be reached.") from error
-        exchange.sent += len(body)
+        context.sent += len(body)
         # A client that has its last byte may go before the server has said that it was the last.
-        if ended or exchange.sent == exchange.length:
-            exchange.outcome = "complete"
+        if ended or context.sent == context.length:
+            context.outcome = "complete"
         elif body:
             # A send that need not wait gives nobody else a turn: not other viewers, and not the
             # task that learns that this client has gone, and cancels this one.
             await asyncio.sleep(0)
 
-    def _account(self, exchange: Exchange) -> None:
+    def _record(self, context: RequestContext) -> None:
         metrics = self._metrics
         requests, sent_bytes, first_byte = metrics.of(
-            exchange.route, method_label(exchange.method), exchange.status
+            context.route, method_label(context.method), context.status
         )
         requests.inc()
-        sent_bytes.inc(exchange.sent)
-        if exchange.first_byte is not None:
-            first_byte.observe(exchange.first_byte)
-        if exchange.outcome != "complete":
-            metrics.broken.labels(exchange.outcome).inc()
+        sent_bytes.inc(context.sent)
+        if context.first_byte is not None:
+            first_byte.observe(context.first_byte)
+        if context.outcome != "complete":
+            metrics.broken.labels(context.outcome).inc()
         self._log.write(
             {
-                "request_id": exchange.request_id,
-                "method": exchange.method[:16],
-                "route": exchange.route,
-                "path": exchange.path[:_LONGEST_FIELD],
-                "range": exchange.range[:_LONGEST_FIELD],
-                "status": exchange.status,
-                "bytes": exchange.sent,
-                "seconds": round(time.perf_counter() - exchange.started, 4),
-                "outcome": exchange.outcome,
+                "request_id": context.request_id,
+                "method": context.method[:16],
+                "route": context.route,
+                "path": context.path[:_MAX_LOGGED_LENGTH],
+                "range": context.range[:_MAX_LOGGED_LENGTH],
+                "status": context.status,
+                "bytes": context.sent,
+                "seconds": round(time.perf_counter() - context.started, 4),
+                "outcome": context.outcome,
             }
         )
 
 
-def _take_hosts(scope: Any) -> list[bytes]:
+def _extract_hosts(scope: Any) -> list[bytes]:
     """Return the values of all Host fields, and the authority of a target in absolute form.
 
     Such a target is what proxies send (RFC 9112 §3.2.2): its path becomes that of the scope, and
@@ -226,14 +226,14 @@ def _take_hosts(scope: Any) -> list[bytes]:
     return hosts
 
 
-def _only_cause(error: BaseException) -> BaseException:
+def _unwrap_group(error: BaseException) -> BaseException:
     """Unpack what a task group has wrapped: Quart has one around each request since 0.23."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
 
 
-def _forget_frames(error: BaseException | None) -> None:
+def _clear_tracebacks(error: BaseException | None) -> None:
     """Let go of what was not sent: it would stay, by way of the frames that an error remembers and
     the tasks that these know, until a full garbage collection.
     """
@@ -242,12 +242,12 @@ def _forget_frames(error: BaseException | None) -> None:
         error = error.__context__
 
 
-async def _refuse_two_ends(_scope: Any, _receive: Receive, send: Send) -> None:
+async def _reject_conflicting_length(_scope: Any, _receive: Receive, send: Send) -> None:
     """Answer 400, and close: RFC 9112 §6.3."""
-    await refuse(send, 400, _TWO_ENDS, (b"connection", b"close"))
+    await send_error(send, 400, _CONFLICTING_LENGTH, (b"connection", b"close"))
 
 
-async def refuse(send: Send, status: int, detail: str, *more: tuple[bytes, bytes]) -> None:
+async def send_error(send: Send, status: int, detail: str, *more: tuple[bytes, bytes]) -> None:
     """Send an error as api/problems.py does (RFC 9457), without the framework."""
     problem = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     body = json.dumps(problem, separators=(",", ":")).encode()
@@ -262,8 +262,8 @@ async def refuse(send: Send, status: int, detail: str, *more: tuple[bytes, bytes
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def _body_length(exchange: Exchange, start: Message) -> int | None:
-    if exchange.method == "HEAD" or start["status"] in (204, 304):  # RFC 9110 §6.4.1
+def _body_length(context: RequestContext, start: Message) -> int | None:
+    if context.method == "HEAD" or start["status"] in (204, 304):  # RFC 9110 §6.4.1
         return 0
     lengths = [value for name, value in start["headers"] if name == b"content-length"]
     return int(lengths[0]) if lengths else None

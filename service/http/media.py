@@ -21,7 +21,13 @@ from service.errors import (
     ReelayError,
     StorageError,
 )
-from service.http.instrumentation import ASGIApp, Exchange, Receive, Send, current_exchange
+from service.http.instrumentation import (
+    ASGIApp,
+    Receive,
+    RequestContext,
+    Send,
+    current_request_context,
+)
 from service.metrics import Metrics
 from service.protocol.plan import Plan, Policy, RangeKind, plan
 from service.protocol.ranges import Span
@@ -92,11 +98,11 @@ class Media:
                 try:
                     await self._answer(route, path, scope, receive, send)
                 except ReelayError as error:
-                    exchange: Exchange = scope["state"]["exchange"]
-                    if exchange.status:  # the response has begun, and cannot be another one
+                    context: RequestContext = scope["state"]["request_context"]
+                    if context.status:  # the response has begun, and cannot be another one
                         _log.warning("a response was cut short", path=path, reason=str(error))
                         raise IncompleteResponseError(str(error)) from error
-                    exchange.refusal = error
+                    context.error = error
                 else:
                     return
         await self._behind(scope, receive, send)
@@ -104,19 +110,19 @@ class Media:
     async def _answer(
         self, route: str, path: str, scope: Any, receive: Receive, send: Send
     ) -> None:
-        exchange: Exchange = scope["state"]["exchange"]
-        listener = Listener(exchange, receive)
+        context: RequestContext = scope["state"]["request_context"]
+        listener = Listener(context, receive)
         try:
             try:
                 await self._give(route, path, scope, send)
             except ChangedError:
-                if exchange.status:
+                if context.status:
                     raise
                 await self._give_again(route, path, scope, send)
         except asyncio.CancelledError:
-            if exchange.gone:
+            if context.disconnected:
                 raise ClientDisconnectedError("The client has gone.") from None
-            if exchange.status:
+            if context.status:
                 raise
             raise StorageError("The service is about to end.") from None
         finally:
@@ -128,7 +134,7 @@ class Media:
         source = await self._doors[route](path, pin)
         try:
             decision = self._decide(scope, route, path, pin, source)
-            scope["state"]["exchange"].route = route
+            scope["state"]["request_context"].route = route
             self._viewers.note()
             await _carry_out(decision, source, self._paces.of(scope.get("client")), send)
         finally:
@@ -139,7 +145,7 @@ class Media:
         try:
             await self._give(route, path, scope, send)
         except ChangedError as error:
-            if scope["state"]["exchange"].status:
+            if scope["state"]["request_context"].status:
                 raise
             raise StorageError("The file is being changed.") from error
 
@@ -223,16 +229,16 @@ async def _in_order(decision: Plan, source: Source, pieces: Pieces) -> AsyncGene
 
 
 class Listener:
-    """Takes away what a client sends, and ends its exchange when it has gone, whatever that waits
-    for. An exchange that never waits, as most do for small spans, pays for no task.
+    """Takes away what a client sends, and ends its context when it has gone, whatever that waits
+    for. A request that never waits, as most do for small spans, pays for no task.
     """
 
-    def __init__(self, exchange: Exchange, receive: Receive) -> None:
-        self._exchange = exchange
+    def __init__(self, context: RequestContext, receive: Receive) -> None:
+        self._context = context
         self._receive = receive
         self._answering = asyncio.current_task()
         self._task: asyncio.Task[None] | None = None
-        # The loop comes to it when the exchange waits for the first time.
+        # The loop comes to it when the context waits for the first time.
         self._start = asyncio.get_running_loop().call_soon(self._listen_from_now)
 
     def stop(self) -> None:
@@ -248,7 +254,7 @@ class Listener:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         # Servers say the same of a connection when all has been sent.
-        if self._answering is not None and not self._exchange.ending:
+        if self._answering is not None and not self._context.ending:
             self._answering.cancel()
 
 
@@ -260,7 +266,7 @@ class MediaViews:
 
     async def refused(self, path: str) -> Response:  # noqa: ARG002 # Quart gives it
         """Say why there are no bytes."""
-        raise current_exchange().refusal
+        raise current_request_context().error
 
     async def revision(self) -> Response:
         """Tell the edge the revision to cache the blocks of `?path=/media/...` under, if there is
