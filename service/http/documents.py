@@ -8,7 +8,7 @@ from typing import Self
 from quart import Response, request
 
 from service.errors import HTTPError
-from service.http.media import decisive_headers
+from service.http.media import conditional_headers
 from service.protocol.conditions import Validators, Verdict, evaluate
 
 CONTENT_TYPE = "application/json"
@@ -36,7 +36,7 @@ class Document:
 
     def answer(self) -> Response:
         """Answer the request: 200, or 304 where the client has it. Raises HTTPError for 412."""
-        found = decisive_headers(request.scope)
+        found = conditional_headers(request.scope)
         headers = {name: found[name] for name in _DATELESS if name in found}
         verdict = evaluate(headers, self.validators)
         if verdict is Verdict.FAILED:

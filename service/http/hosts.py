@@ -17,7 +17,7 @@ _PROBES = frozenset({"/healthz", "/readyz"})
 _MISDIRECTED = "This server does not answer for this host name."
 
 
-def is_known(host: str, names: Sequence[str]) -> bool:
+def is_allowed(host: str, names: Sequence[str]) -> bool:
     """Return whether the value of a Host header is to be answered.
 
     `names` are host names in lower case. An IP address is known, as rebinding takes a name; so is a
@@ -35,7 +35,7 @@ def is_known(host: str, names: Sequence[str]) -> bool:
     return True
 
 
-class KnownHosts:
+class HostCheckMiddleware:
     """The ASGI application behind a check of the host that was asked for."""
 
     def __init__(self, app: ASGIApp, names: Sequence[str], origins: Origins) -> None:
@@ -46,7 +46,7 @@ class KnownHosts:
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in _PROBES:
             host = self._origins.host_of(scope)
-            if host and not is_known(host, self._names):
+            if host and not is_allowed(host, self._names):
                 # RFC 9110 §15.5.20: the server does not answer for this origin.
                 await send_error(send, 421, _MISDIRECTED)
                 return

@@ -4,14 +4,14 @@ from quart import Response, request
 from werkzeug.datastructures import Headers
 
 from service.errors import HTTPError
-from service.http.media import decisive_headers
+from service.http.media import conditional_headers
 from service.protocol.plan import Policy, Representation, plan
 from service.protocol.ranges import Span
 
 
 def answer(data: bytes, representation: Representation, pin: str | None) -> Response:
     """Send bytes, or some of them. Raises HTTPError."""
-    headers = decisive_headers(request.scope)
+    headers = conditional_headers(request.scope)
     decision = plan(request.method, headers, representation, Policy(pin=pin))
     if decision.problem is not None:
         raise HTTPError(decision.status, decision.problem, decision.headers)

@@ -9,7 +9,7 @@ from werkzeug.datastructures import Headers
 
 from service.artefact_store.blobs import Opened
 from service.errors import HTTPError, IncompleteResponseError
-from service.http.media import decisive_headers
+from service.http.media import conditional_headers
 from service.protocol.plan import Policy, Representation, plan
 from service.protocol.ranges import Span
 from service.storage.send_pacing import SMALL
@@ -17,7 +17,7 @@ from service.storage.send_pacing import SMALL
 
 async def answer(opened: Opened, representation: Representation, pin: str | None) -> Response:
     """Send bytes, or some of them. Raises HTTPError, and OSError where they cannot be read."""
-    headers = decisive_headers(request.scope)
+    headers = conditional_headers(request.scope)
     decision = plan(request.method, headers, representation, Policy(pin=pin))
     if decision.problem is not None:
         raise HTTPError(decision.status, decision.problem, decision.headers)

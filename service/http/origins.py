@@ -20,25 +20,25 @@ class Origins:
     def __init__(self, trusted: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> None:
         self._trusted = trusted
 
-    async def note(self) -> None:
+    async def set_origin(self) -> None:
         """Keep the origin of the request that is being answered: `https://example.org`, or nothing
         where there is no host that could be one.
         """
         host, scheme = self.host_of(request.scope), request.scheme
-        if self._believes(request.scope.get("client")):
-            said = _last(request.scope, b"x-forwarded-proto")
-            scheme = said if said in ("http", "https") else scheme
-        g.origin = f"{scheme}://{host}" if _can_be_linked(host) else ""
+        if self._is_trusted(request.scope.get("client")):
+            forwarded = _last_value(request.scope, b"x-forwarded-proto")
+            scheme = forwarded if forwarded in ("http", "https") else scheme
+        g.origin = f"{scheme}://{host}" if _is_valid_host(host) else ""
 
     def host_of(self, scope: Any) -> str:
         """Return the host, with its port, that the client asked: empty where it named none."""
-        if self._believes(scope.get("client")):
-            said = _last(scope, b"x-forwarded-host")
-            if _can_be_linked(said):
-                return said
+        if self._is_trusted(scope.get("client")):
+            forwarded = _last_value(scope, b"x-forwarded-host")
+            if _is_valid_host(forwarded):
+                return forwarded
         return (_values(scope, b"host") or [""])[-1]
 
-    def _believes(self, client: tuple[str, int] | None) -> bool:
+    def _is_trusted(self, client: tuple[str, int] | None) -> bool:
         if not self._trusted or client is None:
             return False
         try:
@@ -50,7 +50,7 @@ class Origins:
         return any(address in network for network in self._trusted)
 
 
-def _can_be_linked(host: str) -> bool:
+def _is_valid_host(host: str) -> bool:
     return _HOST.fullmatch(host) is not None and is_host(host)
 
 
@@ -58,6 +58,6 @@ def _values(scope: Any, name: bytes) -> list[str]:
     return [value.decode("latin-1") for field, value in scope["headers"] if field.lower() == name]
 
 
-def _last(scope: Any, name: bytes) -> str:
+def _last_value(scope: Any, name: bytes) -> str:
     """Give the word of the proxy that asked: those before it are of whoever asked that one."""
     return ",".join(_values(scope, name)).rpartition(",")[2].strip()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.http.hosts import is_known
+from service.http.hosts import is_allowed
 
 NAMES = ("video.example.org", "video.lan")
 
@@ -28,7 +28,7 @@ NAMES = ("video.example.org", "video.lan")
     ],
 )
 def test_configured_names_addresses_and_names_without_a_dot_are_known(host: str) -> None:
-    assert is_known(host, NAMES)
+    assert is_allowed(host, NAMES)
 
 
 @pytest.mark.parametrize(
@@ -49,4 +49,4 @@ def test_configured_names_addresses_and_names_without_a_dot_are_known(host: str)
     ],
 )
 def test_no_other_name_is(host: str) -> None:
-    assert not is_known(host, NAMES)
+    assert not is_allowed(host, NAMES)

@@ -49,11 +49,11 @@ async def answer(
     settings = load({"REELAY_MEDIA": str(folder), "REELAY_DERIVED": str(folder.parent / "derived")})
     app: Any = create_app(settings)
     messages: list[dict[str, Any]] = []
-    said, left = asyncio.Event(), asyncio.Event()
+    forwarded, left = asyncio.Event(), asyncio.Event()
 
     async def receive() -> dict[str, Any]:
-        if not said.is_set():
-            said.set()
+        if not forwarded.is_set():
+            forwarded.set()
             return {"type": "http.request", "body": b"", "more_body": False}
         await left.wait()
         return {"type": "http.disconnect"}
@@ -160,7 +160,7 @@ async def test_the_edge_is_told_that_a_store_is_away_so_that_it_goes_on_with_wha
     async def silent(*_: object) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(media_views, "_LONGEST_LOOK", 0.01)
+    monkeypatch.setattr(media_views, "_REVISION_TIMEOUT", 0.01)
     for failing in (away, silent):
         monkeypatch.setattr(LocalStorage, "open", failing)
         async with asyncio.timeout(30):

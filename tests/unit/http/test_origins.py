@@ -49,9 +49,9 @@ async def test_what_is_no_host_makes_no_absolute_url(host: str | None) -> None:
     assert await absolute(host) == "/watch/film%201.mp4"
 
 
-@pytest.mark.parametrize("said", ["", "ftp", "javascript", "https,", "HTTPS", '"'])
-async def test_of_schemes_only_two_are_believed(said: str) -> None:
-    assert await absolute("a.example", X_Forwarded_Proto=said) == (
+@pytest.mark.parametrize("forwarded", ["", "ftp", "javascript", "https,", "HTTPS", '"'])
+async def test_of_schemes_only_two_are_believed(forwarded: str) -> None:
+    assert await absolute("a.example", X_Forwarded_Proto=forwarded) == (
         "http://a.example/watch/film%201.mp4"
     )
 
@@ -63,9 +63,9 @@ async def test_a_trusted_proxy_may_name_the_host_that_was_asked() -> None:
     assert told == "https://a.example:8443/watch/film%201.mp4"
 
 
-@pytest.mark.parametrize("said", ["", "a b", "<script>", "a.example, "])
-async def test_where_it_names_none_the_host_is_the_one_that_it_asked(said: str) -> None:
-    assert await absolute("b.example", X_Forwarded_Host=said) == (
+@pytest.mark.parametrize("forwarded", ["", "a b", "<script>", "a.example, "])
+async def test_where_it_names_none_the_host_is_the_one_that_it_asked(forwarded: str) -> None:
+    assert await absolute("b.example", X_Forwarded_Host=forwarded) == (
         "http://b.example/watch/film%201.mp4"
     )
 
