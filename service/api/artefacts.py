@@ -12,8 +12,7 @@ from service.artefacts.jpeg import Jpegs
 from service.artefacts.metadata import Kind, State, StoryboardFacts, Subject
 from service.artefacts.scheduler import Deriver
 from service.errors import HTTPError, InvalidRequestError, NotFoundError
-from service.http import opened
-from service.http.in_memory import answer
+from service.http.responses import blob_response, bytes_response
 from service.images.models import webvtt
 from service.protocol.conditions import Validators, last_modified_of
 from service.protocol.plan import Representation
@@ -63,7 +62,7 @@ class ArtefactViews:
         if not isinstance(facts, StoryboardFacts):
             raise _later()
         data = webvtt(facts.layout, lambda n: links.sheet(path, n, version)).encode()
-        return answer(data, *_told(subject, Kind.STORYBOARD, len(data), _VTT))
+        return bytes_response(data, *_told(subject, Kind.STORYBOARD, len(data), _VTT))
 
     async def sheet(self, path: str, number: int) -> Response:
         """Send a storyboard's sheet of tiles."""
@@ -106,7 +105,7 @@ class ArtefactViews:
         if kept is None:
             raise _later()
         try:
-            return await opened.answer(kept, *_told(subject, kind, kept.length, content_type, part))
+            return await blob_response(kept, *_told(subject, kind, kept.length, content_type, part))
         except OSError as error:  # the next one who asks may be luckier
             raise _later() from error
 

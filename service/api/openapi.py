@@ -48,7 +48,7 @@ class OpenapiView:
     async def show(self) -> Response:
         """Send the description."""
         if self._document is None:
-            self._document = Document.of(dumps(self._schema.openapi_provider.schema()))
+            self._document = Document.from_text(dumps(self._schema.openapi_provider.schema()))
         return self._document.answer()
 
 

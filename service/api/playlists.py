@@ -66,7 +66,7 @@ class PlaylistViews:
             if left < 0:
                 break
             lines += (entry.information, url)
-        response = Document.of("\n".join([*lines, ""]), _CONTENT_TYPE).answer()
+        response = Document.from_text("\n".join([*lines, ""]), _CONTENT_TYPE).to_response()
         response.headers["Content-Disposition"] = attachment(f"{name}.m3u")
         return response
 

@@ -18,7 +18,7 @@ class RobotsView:
 
     def __init__(self, *, listed: bool) -> None:
         """Take whether search engines may list the pages."""
-        self._document = Document.of(
+        self._document = Document.from_text(
             _RULES if listed else _RULES + _NO_BYTES, "text/plain; charset=utf-8"
         )
 

@@ -107,7 +107,7 @@ class ApiViews:
             total=page.total,
             next_url=next_page("/api/videos", asked, page),
         )
-        return Document.of(listing.model_dump_json()).answer()
+        return Document.from_text(listing.model_dump_json()).to_response()
 
     @document_response(VideoItem)
     async def video(self, path: str) -> Response:
@@ -115,7 +115,7 @@ class ApiViews:
         item = self._items.of(find(self._library, path))
         described, document = self._rendered.get(path) or (None, None)
         if described is not item or document is None:
-            document = Document.of(item.model_dump_json())
+            document = Document.from_text(item.model_dump_json())
             self._rendered.put(path, (item, document), len(document.body))
         return document.answer()
 

@@ -14,7 +14,7 @@ from service.protocol.conditions import Validators, Verdict, evaluate
 CONTENT_TYPE = "application/json"
 
 # There is no date of the last change: conditions that name one are ignored (RFC 9110 §13.1.3).
-_DATELESS = ("if-match", "if-none-match")
+_ETAG_HEADERS = ("if-match", "if-none-match")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +28,16 @@ class Document:
     content_type: str = CONTENT_TYPE
 
     @classmethod
-    def of(cls, text: str, content_type: str = CONTENT_TYPE) -> Self:
+    def from_text(cls, text: str, content_type: str = CONTENT_TYPE) -> Self:
         """Make it of what a model was rendered to: it was checked when it was made."""
         body = text.encode()
         revision = hashlib.sha256(body).hexdigest()[:32]
         return cls(body, Validators(revision, last_modified=0, settled=False), content_type)
 
-    def answer(self) -> Response:
+    def to_response(self) -> Response:
         """Answer the request: 200, or 304 where the client has it. Raises HTTPError for 412."""
         found = conditional_headers(request.scope)
-        headers = {name: found[name] for name in _DATELESS if name in found}
+        headers = {name: found[name] for name in _ETAG_HEADERS if name in found}
         verdict = evaluate(headers, self.validators)
         if verdict is Verdict.FAILED:
             reason = "The answer is not, or no longer, the one that the request expects."

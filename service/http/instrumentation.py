@@ -174,7 +174,7 @@ class InstrumentationMiddleware:
         except OSError as error:
             raise ClientDisconnectedError("The client cannot be reached.") from error
         context.sent += len(body)
-        # A client that has its last byte may go before the server has forwarded that it was the last.
+        # A client that has its last byte may go before the server has said that it was the last.
         if ended or context.sent == context.length:
             context.outcome = "complete"
         elif body:

@@ -8,7 +8,7 @@ from importlib.resources import files
 from quart import Response, request
 
 from service.errors import NotFoundError
-from service.http.in_memory import answer
+from service.http.responses import bytes_response
 from service.protocol.conditions import Validators
 from service.protocol.plan import Representation
 
@@ -46,7 +46,7 @@ class StaticViews:
         file = self._files.get(name)
         if file is None:
             raise NotFoundError("There is no such file.")
-        return answer(file.data, file.representation, request.args.get("v"))
+        return bytes_response(file.data, file.representation, request.args.get("v"))
 
     async def favicon(self) -> Response:
         """Send the icon to those who ask for it without having read a page."""

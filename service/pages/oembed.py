@@ -64,7 +64,9 @@ class OembedView:
         shared = share(self._items.of(video))
         if shared is None:
             raise NotFoundError("It is not known under which address this library is.")
-        return Document.of(_answer(shared, asked).model_dump_json(exclude_none=True)).answer()
+        return Document.from_text(
+            _answer(shared, asked).model_dump_json(exclude_none=True)
+        ).to_response()
 
 
 def _path(url: str) -> str:

@@ -8,7 +8,7 @@ from quart.wrappers.response import DataBody
 
 from service.storage.send_pacing import SMALL
 
-MOST_HELD = 64 * 1024**2
+MAX_HELD_BYTES = 64 * 1024**2
 """Bytes of long answers that are under way. Many clients that take nothing come near to it, others
 do not: an answer is some 100 KB, and gone at once."""
 
@@ -17,7 +17,7 @@ _SHARE = 8
 are refused, and others are not."""
 
 
-class Bodies:
+class ResponseMemory:
     """Counts the bytes of answers of more than a piece, for as long as these are sent; what several
     are sent is counted once.
     """
@@ -27,25 +27,25 @@ class Bodies:
         """Bytes by their identity, and how many answers they are in."""
         self._size = 0
 
-    def in_pieces(self, response: Response) -> bool:
+    def admit(self, response: Response) -> bool:
         """Have a response sent a piece at a time; tell whether there is room for it."""
         body = response.response
         if not isinstance(body, DataBody) or len(body.data) <= SMALL:
             return True
         data = body.data
-        if id(data) not in self._held and len(data) * _SHARE > MOST_HELD - self._size:
+        if id(data) not in self._held and len(data) * _SHARE > MAX_HELD_BYTES - self._size:
             return False
-        response.response = _Body(data, self)
+        response.response = _ChunkedBody(data, self)
         return True
 
-    def hold(self, data: bytes) -> None:
+    def acquire(self, data: bytes) -> None:
         """Count bytes as held."""
         _, count = self._held.get(id(data), (data, 0))
         if not count:
             self._size += len(data)
         self._held[id(data)] = data, count + 1
 
-    def drop(self, data: bytes) -> None:
+    def release(self, data: bytes) -> None:
         """Count them as held by one answer less."""
         _, count = self._held[id(data)]
         if count > 1:
@@ -55,13 +55,13 @@ class Bodies:
             self._size -= len(data)
 
 
-class _Body(DataBody):
+class _ChunkedBody(DataBody):
     """A body that is sent a piece at a time: the server holds a copy of what it was given."""
 
-    def __init__(self, data: bytes, bodies: Bodies) -> None:
+    def __init__(self, data: bytes, memory: ResponseMemory) -> None:
         super().__init__(data)
-        self._bodies = bodies
-        bodies.hold(data)
+        self._memory = memory
+        memory.acquire(data)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._pieces()
@@ -71,4 +71,4 @@ class _Body(DataBody):
             yield self.data[start : min(start + SMALL, self.end)]
 
     def __del__(self) -> None:  # however the answer ended, and also where it never began
-        self._bodies.drop(self.data)
+        self._memory.release(self.data)

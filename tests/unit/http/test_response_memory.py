@@ -2,8 +2,8 @@ import gc
 
 from quart import Response
 
-from service.http import bodies as module
-from service.http.bodies import Bodies
+from service.http import response_memory as module
+from service.http.response_memory import ResponseMemory
 from service.storage.send_pacing import SMALL
 
 
@@ -17,7 +17,7 @@ async def test_a_long_answer_is_sent_a_piece_at_a_time() -> None:
         data = bytes(range(256)) * (length // 256 + 1)
         data = data[:length]
         response = Response(data)
-        assert Bodies().in_pieces(response)
+        assert ResponseMemory().admit(response)
         pieces = await sent(response)
         assert b"".join(pieces) == data
         assert all(len(piece) <= SMALL for piece in pieces)
@@ -25,41 +25,41 @@ async def test_a_long_answer_is_sent_a_piece_at_a_time() -> None:
 
 
 def test_where_little_room_is_left_the_longest_are_refused() -> None:
-    bodies = Bodies()
+    memory = ResponseMemory()
     held = []
-    size = module.MOST_HELD // 10
-    assert not bodies.in_pieces(Response(bytes(module.MOST_HELD // 8 + 1)))
-    while bodies.in_pieces(response := Response(bytes(size // 2))):
+    size = module.MAX_HELD_BYTES // 10
+    assert not memory.admit(Response(bytes(module.MAX_HELD_BYTES // 8 + 1)))
+    while memory.admit(response := Response(bytes(size // 2))):
         held.append(response)
-    assert size // 2 * len(held) <= module.MOST_HELD * 2 // 3
-    assert bodies.in_pieces(Response(bytes(100_000)))  # as most are, or shorter
+    assert size // 2 * len(held) <= module.MAX_HELD_BYTES * 2 // 3
+    assert memory.admit(Response(bytes(100_000)))  # as most are, or shorter
     held.clear()
     gc.collect()
-    assert bodies.in_pieces(Response(bytes(module.MOST_HELD // 8)))
+    assert memory.admit(Response(bytes(module.MAX_HELD_BYTES // 8)))
 
 
 def test_however_many_are_held_the_bound_holds() -> None:
-    bodies, held, total = Bodies(), [], 0
-    length = module.MOST_HELD // 9
+    memory, held, total = ResponseMemory(), [], 0
+    length = module.MAX_HELD_BYTES // 9
     while length > SMALL:
         response = Response(bytes(length))
-        if bodies.in_pieces(response):
+        if memory.admit(response):
             held.append(response)
             total += length
         else:
             length //= 2
-    assert module.MOST_HELD * 3 // 4 < total <= module.MOST_HELD
+    assert module.MAX_HELD_BYTES * 3 // 4 < total <= module.MAX_HELD_BYTES
 
 
 def test_what_several_are_sent_is_counted_once_and_until_the_last_has_it() -> None:
-    bodies = Bodies()
-    data = bytes(module.MOST_HELD // 8)
+    memory = ResponseMemory()
+    data = bytes(module.MAX_HELD_BYTES // 8)
     held = [Response(data) for _ in range(100)]
-    assert all(bodies.in_pieces(response) for response in held)
-    other = Response(bytes(module.MOST_HELD // 8))
-    assert not bodies.in_pieces(other)
+    assert all(memory.admit(response) for response in held)
+    other = Response(bytes(module.MAX_HELD_BYTES // 8))
+    assert not memory.admit(other)
     del held[1:]
-    assert not bodies.in_pieces(other)
+    assert not memory.admit(other)
     held.clear()
     gc.collect()
-    assert bodies.in_pieces(other)
+    assert memory.admit(other)
