@@ -49,7 +49,7 @@ class OpenapiView:
         """Send the description."""
         if self._document is None:
             self._document = Document.from_text(dumps(self._schema.openapi_provider.schema()))
-        return self._document.answer()
+        return self._document.to_response()
 
 
 class JSONRoutes(OpenAPIProvider):

@@ -24,4 +24,4 @@ class RobotsView:
 
     async def show(self) -> Response:
         """Say what is to be left alone."""
-        return self._document.answer()
+        return self._document.to_response()

@@ -117,7 +117,7 @@ class ApiViews:
         if described is not item or document is None:
             document = Document.from_text(item.model_dump_json())
             self._rendered.put(path, (item, document), len(document.body))
-        return document.answer()
+        return document.to_response()
 
     def _fitting(self, page: Page) -> Iterator[VideoItem]:
         """Give the items of a page that fit one answer: the first of them in any case."""

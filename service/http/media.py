@@ -254,7 +254,7 @@ class DisconnectWatcher:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         # Servers say the same of a connection when all has been sent.
-        if self._answering is not None and not self._context.ending:
+        if self._answering is not None and not self._context.sending_final_chunk:
             self._answering.cancel()
 
 

@@ -1,4 +1,4 @@
-"""Responses with the bytes of a representation other than a media file, as `protocol.plan` decides."""
+"""Responses with bytes of a representation that is no media file, as `protocol.plan` decides."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing

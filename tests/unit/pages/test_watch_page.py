@@ -57,7 +57,7 @@ class Elements(HTMLParser):
 async def asked_of_films_example() -> AsyncIterator[None]:
     """Answer a request."""
     async with Quart("service").test_request_context("/", headers={"Host": "films.example"}):
-        await Origins(()).note()
+        await Origins(()).set_origin()
         yield
 
 
