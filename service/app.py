@@ -29,11 +29,11 @@ from service.artefacts.jpeg import Jpegs
 from service.artefacts.probe_cache import Probed
 from service.artefacts.scheduler import Deriver
 from service.errors import NotFoundError, ReelayError
-from service.http.bodies import Bodies
-from service.http.instrumentation import Exchanges, current_exchange
-from service.http.hosts import KnownHosts
-from service.http.media import Media, MediaViews
+from service.http.hosts import HostCheckMiddleware
+from service.http.instrumentation import InstrumentationMiddleware, current_request_context
+from service.http.media import MediaMiddleware, MediaViews
 from service.http.origins import Origins
+from service.http.response_memory import ResponseMemory
 from service.http.static import StaticViews
 from service.library.library import Library, Timing
 from service.loop import watch_lag
@@ -91,7 +91,7 @@ class Services:
     """What `__main__` needs of an application."""
 
     ops: OpsViews
-    exchanges: Exchanges
+    instrumentation: InstrumentationMiddleware
 
 
 def create_app(settings: Settings) -> Quart:
@@ -122,8 +122,8 @@ def create_app(settings: Settings) -> Quart:
         block=settings.max_partial_size,
     )
     fast_start = FastStart(storage, KeptLayouts(derived))
-    doors = {"media": fast_start.open, "download": storage.open}
-    media = MediaViews(doors)
+    openers = {"media": fast_start.open, "download": storage.open}
+    media = MediaViews(openers)
     items = Items(deriver, settings.max_partial_size)
     library_page = LibraryPage(library, items)
     watch_page = WatchPage(library, items, deriver)
@@ -157,8 +157,8 @@ def create_app(settings: Settings) -> Quart:
         ("/watch/<path:path>", "watch", watch_page.show),
         ("/embed/<path:path>", "embed", embed_page.show),
         ("/oembed", "oembed", oembed.show),
-        ("/media/<path:path>", "media", media.refused),
-        ("/download/<path:path>", "download", media.refused),
+        ("/media/<path:path>", "media", media.error),
+        ("/download/<path:path>", "download", media.error),
         ("/api/videos", "api_videos", api.videos),
         ("/api/videos/<path:path>", "api_video", api.video),
         ("/posters/<path:path>", "poster", artefacts.poster),
@@ -181,16 +181,16 @@ def create_app(settings: Settings) -> Quart:
         app.add_url_rule(rule, name, view, methods=["GET"], provide_automatic_options=False)
 
     origins = Origins(settings.trusted_proxies)
-    app.before_request(origins.note)
+    app.before_request(origins.set_origin)
     _handle_everything(app, listed=settings.search_engines == "on")
-    behind: Any = app.asgi_app
-    media_server = Media(behind, doors, viewers, metrics, settings.max_partial_size)
-    answering = (
-        KnownHosts(media_server, settings.hosts, origins) if settings.hosts else media_server
+    quart_app: Any = app.asgi_app
+    media_app = MediaMiddleware(quart_app, openers, viewers, metrics, settings.max_partial_size)
+    checked_app = (
+        HostCheckMiddleware(media_app, settings.hosts, origins) if settings.hosts else media_app
     )
-    exchanges = Exchanges(answering, metrics)
-    app.extensions["reelay"] = Services(ops, exchanges)
-    app.asgi_app = exchanges  # type: ignore[method-assign, assignment]
+    instrumentation = InstrumentationMiddleware(checked_app, metrics)
+    app.extensions["reelay"] = Services(ops, instrumentation)
+    app.asgi_app = instrumentation  # type: ignore[method-assign, assignment]
     return app
 
 
@@ -223,7 +223,7 @@ def _derived(settings: Settings) -> Derived:
 def _quart(static: StaticViews) -> tuple[Quart, QuartSchema]:
     """Return an application without routes, and what describes it."""
     app = Quart("service", static_folder=None)
-    app.config["RESPONSE_TIMEOUT"] = None  # `Exchanges` cuts stalled ones, not slow ones
+    app.config["RESPONSE_TIMEOUT"] = None  # the kernel ends stalled ones, `listen` in __main__.py
     app.url_map.merge_slashes = False  # `//` in a path is a name that does not exist
     app.jinja_env.filters["duration"] = duration
     app.jinja_env.globals.update(url=_url_builder(static), share=share, version=__version__)
@@ -248,14 +248,14 @@ def _url_builder(static: StaticViews) -> Callable[..., str]:
 
 def _handle_everything(app: Quart, *, listed: bool) -> None:
     """Wire what holds for every route."""
-    bodies = Bodies()
+    memory = ResponseMemory()
 
     @app.before_request
     async def name_route() -> Response | None:
         if request.scope["path"].startswith("//"):
             raise NotFoundError("There is nothing of that name here.")  # Werkzeug would strip them
         if request.url_rule is not None:
-            current_exchange().route = request.url_rule.endpoint
+            current_request_context().route = request.url_rule.endpoint
         elif request.method == "OPTIONS" and isinstance(
             request.routing_exception, MethodNotAllowed
         ):
@@ -264,7 +264,7 @@ def _handle_everything(app: Quart, *, listed: bool) -> None:
 
     @app.after_request
     async def add_headers(response: Response) -> Response:
-        response = await _in_pieces(response, bodies)
+        response = await _limit_memory(response, memory)
         if response.status_code == 204:  # noqa: PLR2004 # there is nothing for it to describe
             response.headers.pop("Content-Type", None)
         headers = response.headers
@@ -283,9 +283,9 @@ def _handle_everything(app: Quart, *, listed: bool) -> None:
     app.register_error_handler(HTTPException, _http_error)
 
 
-async def _in_pieces(response: Response, bodies: Bodies) -> Response:
+async def _limit_memory(response: Response, memory: ResponseMemory) -> Response:
     """Have a long response sent a piece at a time, where there is room for it."""
-    if bodies.in_pieces(response):
+    if memory.admit(response):
         return response
     reason = "Too many long answers are on their way just now."
     return await problem(503, reason, {"Retry-After": _BUSY_FOR})
