@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
-from service.errors import BrokenResponseError, ReelayError, StorageError
+from service.errors import IncompleteResponseError, ReelayError, StorageError
 from service.metrics import Metrics
 from service.protocol.ranges import Span
 from service.storage.send_pacing import Pieces
@@ -200,7 +200,7 @@ class Blocks:
                     block.add(chunk)
                     self._go_on(version, block)
         except Exception as error:  # noqa: BLE001 # whoever waits for it is told
-            if not isinstance(error, (ReelayError, BrokenResponseError)):
+            if not isinstance(error, (ReelayError, IncompleteResponseError)):
                 _log.exception("a block could not be fetched", path=version.path)
             block.fail(error)
             if self._blocks.get(key) is block:
