@@ -21,8 +21,8 @@ from quart import Quart
 from service import __version__, logs
 from service.app import Services, create_app
 from service.cli import doctor
+from service.event_loop import LowBufferLoop
 from service.http.http1 import install_protocol
-from service.loop import Loop
 from service.settings import PREFIX, Settings, SettingsError, listen_source, load
 from service.storage.object_store.config import StoreError, check_store
 from service.storage.send_pacing import LARGE
@@ -31,39 +31,39 @@ _log = structlog.get_logger()
 
 # A Range header of more than 8 KiB is to be answered, not refused with its connection; nginx's
 # large_client_header_buffers (nginx/nginx.conf) let no more through.
-_MOST_HEADER_BYTES = 64 * 1024
+_MAX_HEADER_BYTES = 64 * 1024
 
 # Connections that wait to be accepted. The kernel's own bound (net.core.somaxconn) is 4,096.
 _BACKLOG = 4096
 
 # Bytes; no network's segments are larger, but those of the loopback are (64 KiB): there the window
 # of a slow reader never opens by a whole one, so that it would look stalled.
-_MOST_SEGMENT = 8960
+_MAX_MSS = 8960
 
 # Bytes that the kernel takes ahead of what it may send: a fast client is kept busy meanwhile, and a
 # stalled one costs no more; without this the kernel took 2 MiB for it. What is on its way is not
 # counted, so that long links are as fast as ever.
-_AHEAD = 128 * 1024
+_NOTSENT_LOWAT = 128 * 1024
 
 # Seconds for which an idle connection is kept, and the most that a request's headers may take.
 # Hypercorn 0.18 lets go of a connection that its client has closed only then, so not for long.
 # uvicorn's default is the same; the edge's own limit is a second less.
-_KEEP_ALIVE = 5
+_KEEP_ALIVE_TIMEOUT = 5
 
 # Bytes of freed memory that are kept, at the heap's end.
-_MOST_FREE = 16 * 1024**2
+_MAX_FREE_BYTES = 16 * 1024**2
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 # Seconds for which a thread that computes may keep the others waiting; CPython's default is ten
 # times that, which the loop waits anew for each of the few steps of a request.
-_TURN = 0.0005
+_SWITCH_INTERVAL = 0.0005
 
 
 def main() -> int:
     """Run the service until a signal ends it. Gives the exit status where it could not start."""
     if sys.argv[1:2] == ["doctor"]:
-        examination = _parse_examination(sys.argv[2:])
-        return _examine(examination.path, as_json=examination.json)
+        doctor_arguments = _parse_doctor_arguments(sys.argv[2:])
+        return _run_doctor(doctor_arguments.path, as_json=doctor_arguments.json)
     _parse_arguments()
     try:
         settings = load(os.environ)
@@ -75,21 +75,21 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     logs.configure(settings.log_level)
-    _allow_many_descriptors()
-    _keep_freed_memory()
+    _raise_nofile_limit()
+    _tune_malloc()
     shown = _address(*listener.getsockname()[:2])
     print(f"Reelay {__version__} serves {settings.media} on http://{shown}/", flush=True)
-    with asyncio.Runner(loop_factory=Loop) as runner:
+    with asyncio.Runner(loop_factory=LowBufferLoop) as runner:
         app = create_app(settings)
         gc.collect()
-        sys.setswitchinterval(_TURN)
+        sys.setswitchinterval(_SWITCH_INTERVAL)
         gc.freeze()  # not to go through what stays: at times that held everyone up for 85 ms
         runner.run(run(app, settings, listener))
         sys.stdout.flush()
         os._exit(0)  # threads that wait for a disk must not hold up the end
 
 
-def _examine(path: Path | None, *, as_json: bool) -> int:
+def _run_doctor(path: Path | None, *, as_json: bool) -> int:
     """Examine files instead of serving them: those at `path`, else the library."""
     environment = dict(os.environ)
     if path is not None:  # then it does not matter whether there is a library
@@ -99,7 +99,7 @@ def _examine(path: Path | None, *, as_json: bool) -> int:
         settings = load(environment)
     except SettingsError as error:
         print(error, file=sys.stderr)
-        return doctor.USAGE
+        return doctor.EXIT_USAGE
     return doctor.run(path or settings.media, settings.max_partial_size, as_json=as_json)
 
 
@@ -120,7 +120,7 @@ def _parse_arguments() -> None:
     parser.parse_args()
 
 
-def _parse_examination(arguments: list[str]) -> argparse.Namespace:
+def _parse_doctor_arguments(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m service doctor",
         description="Examine videos as the service does: will browsers play them, and well? "
@@ -150,9 +150,9 @@ def listen(settings: Settings) -> socket.socket:
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         milliseconds = int(settings.stall_timeout * 1000)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _MOST_SEGMENT)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _MAX_MSS)
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _AHEAD)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _NOTSENT_LOWAT)
     try:
         listener.bind((host, port))
         listener.listen(_BACKLOG)
@@ -162,14 +162,14 @@ def listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def _allow_many_descriptors() -> None:
+def _raise_nofile_limit() -> None:
     """Raise the bound on open files and connections, often 1,024, as far as this user may."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
 
 
-def _keep_freed_memory() -> None:
+def _tune_malloc() -> None:
     """Have glibc keep freed pieces for the next ones, instead of giving each back to the system.
 
     To get a piece's pages anew took longer than to read it: spans of 1 MiB are 1.25 times as fast.
@@ -178,7 +178,7 @@ def _keep_freed_memory() -> None:
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(_M_MMAP_THRESHOLD, 4 * LARGE)
-        libc.mallopt(_M_TRIM_THRESHOLD, _MOST_FREE)
+        libc.mallopt(_M_TRIM_THRESHOLD, _MAX_FREE_BYTES)
 
 
 def _address(host: str, port: int) -> str:
@@ -243,8 +243,8 @@ def _server_config(settings: Settings, listener: socket.socket) -> Config:
     config = Config()
     config.bind = [f"fd://{os.dup(listener.fileno())}"]
     config.backlog = _BACKLOG
-    config.keep_alive_timeout = _KEEP_ALIVE
-    config.h11_max_incomplete_size = _MOST_HEADER_BYTES
+    config.keep_alive_timeout = _KEEP_ALIVE_TIMEOUT
+    config.h11_max_incomplete_size = _MAX_HEADER_BYTES
     config.graceful_timeout = settings.drain_timeout  # at the most: `run` sees to the bound
     config.include_server_header = False
     config.errorlog = None

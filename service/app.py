@@ -29,6 +29,7 @@ from service.artefacts.jpeg import Jpegs
 from service.artefacts.probe_cache import Probed
 from service.artefacts.scheduler import Deriver
 from service.errors import NotFoundError, ReelayError
+from service.event_loop import monitor_lag
 from service.http.hosts import HostCheckMiddleware
 from service.http.instrumentation import InstrumentationMiddleware, current_request_context
 from service.http.media import MediaMiddleware, MediaViews
@@ -36,7 +37,6 @@ from service.http.origins import Origins
 from service.http.response_memory import ResponseMemory
 from service.http.static import StaticViews
 from service.library.library import Library, Timing
-from service.loop import watch_lag
 from service.metrics import Metrics
 from service.pages.embed import EmbedPage
 from service.pages.formatting import duration
@@ -59,11 +59,11 @@ if TYPE_CHECKING:
 
 ALLOW = "GET, HEAD, OPTIONS"
 
-_BUSY_FOR = "5"  # seconds after which one may ask again
+_BUSY_RETRY_SECONDS = "5"  # seconds after which one may ask again
 
 # Of what is wrong with a query: a client may get thousands of things wrong in one.
-_MOST_REASONS = 10
-_LONGEST_REASON = 100  # characters, and as many of the parameter's name
+_MAX_REASONS = 10
+_MAX_LENGTH = 100  # characters, and as many of the parameter's name
 
 # The pages use nothing but this origin's own files. What the edge itself answers carries the same:
 # nginx/snippets/security-headers.conf.
@@ -147,7 +147,7 @@ def create_app(settings: Settings) -> Quart:
             for processes in (pool, prober):
                 opened.push_async_callback(processes.close)
             opened.push_async_callback(supervisor.stop)
-            supervisor.start("measuring loop lag", partial(watch_lag, metrics.loop_lag.observe))
+            supervisor.start("measuring loop lag", partial(monitor_lag, metrics.loop_lag.observe))
             library.start(supervisor)
             deriver.start(supervisor)
             yield
@@ -182,7 +182,7 @@ def create_app(settings: Settings) -> Quart:
 
     origins = Origins(settings.trusted_proxies)
     app.before_request(origins.set_origin)
-    _handle_everything(app, listed=settings.search_engines == "on")
+    _register_handlers(app, listed=settings.search_engines == "on")
     quart_app: Any = app.asgi_app
     media_app = MediaMiddleware(quart_app, openers, viewers, metrics, settings.max_partial_size)
     checked_app = (
@@ -246,7 +246,7 @@ def _url_builder(static: StaticViews) -> Callable[..., str]:
     return url
 
 
-def _handle_everything(app: Quart, *, listed: bool) -> None:
+def _register_handlers(app: Quart, *, listed: bool) -> None:
     """Wire what holds for every route."""
     memory = ResponseMemory()
 
@@ -278,7 +278,7 @@ def _handle_everything(app: Quart, *, listed: bool) -> None:
             headers.setdefault("X-Robots-Tag", NOT_LISTED)
         return response
 
-    app.register_error_handler(ReelayError, _domain_error)
+    app.register_error_handler(ReelayError, _reelay_error)
     app.register_error_handler(RequestSchemaValidationError, _invalid_query)
     app.register_error_handler(HTTPException, _http_error)
 
@@ -288,10 +288,10 @@ async def _limit_memory(response: Response, memory: ResponseMemory) -> Response:
     if memory.admit(response):
         return response
     reason = "Too many long answers are on their way just now."
-    return await problem(503, reason, {"Retry-After": _BUSY_FOR})
+    return await problem(503, reason, {"Retry-After": _BUSY_RETRY_SECONDS})
 
 
-async def _domain_error(error: ReelayError) -> Response:
+async def _reelay_error(error: ReelayError) -> Response:
     return await problem(error.status, str(error), error.headers)
 
 
@@ -307,7 +307,7 @@ async def _invalid_query(error: RequestSchemaValidationError) -> Response:
     cause: Any = error.validation_error
     details = cause.errors() if hasattr(cause, "errors") else [{"loc": (), "msg": str(cause)}]
     sentences = [
-        f"{'.'.join(map(str, detail['loc']))[:_LONGEST_REASON]}: {detail['msg'][:_LONGEST_REASON]}"
-        for detail in details[:_MOST_REASONS]
+        f"{'.'.join(map(str, detail['loc']))[:_MAX_LENGTH]}: {detail['msg'][:_MAX_LENGTH]}"
+        for detail in details[:_MAX_REASONS]
     ]
     return await problem(400, "; ".join(sentences))

@@ -10,30 +10,35 @@ from functools import lru_cache
 
 import structlog
 
-_DELAY = 0.1  # seconds
+_FLUSH_DELAY = 0.1  # seconds
 
-_encode = json.JSONEncoder(default=repr).encode
+_to_json = json.JSONEncoder(default=repr).encode
 
 
-def _stamp(_logger: object, level: str, event: structlog.typing.EventDict) -> dict[str, object]:
-    return {**event, "timestamp": _now(), "level": level}
+def _add_timestamp(
+    _logger: object, level: str, event: structlog.typing.EventDict
+) -> dict[str, object]:
+    return {**event, "timestamp": _timestamp(), "level": level}
 
 
 def _render(_logger: object, _level: str, event: structlog.typing.EventDict) -> str:
-    return _encode(event)
+    return _to_json(event)
 
 
-def _now() -> str:
+def _timestamp() -> str:
     seconds, rest = divmod(time.time_ns(), 1_000_000_000)
-    return f"{_second(seconds)}.{rest // 1000:06}Z"
+    return f"{_format_second(seconds)}.{rest // 1000:06}Z"
 
 
 @lru_cache(1)
-def _second(seconds: int) -> str:
+def _format_second(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
-_SHARED: tuple[structlog.typing.Processor, ...] = (_stamp, structlog.processors.format_exc_info)
+_SHARED: tuple[structlog.typing.Processor, ...] = (
+    _add_timestamp,
+    structlog.processors.format_exc_info,
+)
 
 
 def configure(level: str) -> None:
@@ -67,13 +72,13 @@ class RequestLog:
         self._flush: asyncio.TimerHandle | None = None
 
     def write(self, fields: Mapping[str, object]) -> None:
-        """Write a line. It is on its way within _DELAY, and at once to a terminal."""
+        """Write a line. It is on its way within _FLUSH_DELAY, and at once to a terminal."""
         if not logging.root.isEnabledFor(logging.INFO):
             return
-        line = {"event": "request", **fields, "timestamp": _now(), "level": "info"}
-        sys.stdout.write(f"{_encode(line)}\n")
+        line = {"event": "request", **fields, "timestamp": _timestamp(), "level": "info"}
+        sys.stdout.write(f"{_to_json(line)}\n")
         if self._flush is None:
-            self._flush = asyncio.get_running_loop().call_later(_DELAY, self._flush_now)
+            self._flush = asyncio.get_running_loop().call_later(_FLUSH_DELAY, self._flush_now)
 
     def _flush_now(self) -> None:
         self._flush = None

@@ -151,7 +151,9 @@ class Metrics:
         )  # fmt: skip
 
     @cache  # noqa: B019 # as many as there are series, and a registry lives as long as its process
-    def of(self, route: str, method: str, status: int) -> tuple[Counter, Counter, Histogram]:
+    def for_request(
+        self, route: str, method: str, status: int
+    ) -> tuple[Counter, Counter, Histogram]:
         """Give the series of a response: looking them up by their labels costs more than all else
         that is done with them.
         """

@@ -24,7 +24,7 @@ PREFIX = "REELAY_"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # Read by docker-compose.yml and the edge: they may stand in the same environment.
-COMPOSE_ONLY = frozenset(
+EDGE_VARIABLES = frozenset(
     PREFIX + name
     for name in (
         "MEDIA_DIR",
@@ -51,7 +51,9 @@ COMPOSE_ONLY = frozenset(
 )
 
 # What Kubernetes sets for a Service named reelay, unasked.
-_INJECTED = re.compile(PREFIX + r"(SERVICE_HOST|SERVICE_PORT\w*|PORT|PORT_[0-9]+_(TCP|UDP)\w*)")
+_KUBERNETES_VARIABLE = re.compile(
+    PREFIX + r"(SERVICE_HOST|SERVICE_PORT\w*|PORT|PORT_[0-9]+_(TCP|UDP)\w*)"
+)
 
 # What somebody may have written into the URL of a store, and is not to be told to logs.
 _CREDENTIALS = re.compile(r"(://)[^/]*@|(?<=[?&])[^=&]*=[^&]*")
@@ -60,7 +62,7 @@ _UNITS = {"": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _SIZE = re.compile(r"([0-9]{1,12}) ?(|KiB|MiB|GiB)", re.ASCII | re.IGNORECASE)
 
 _LISTEN = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%\w+)?)\]|([^\[\]:\s]+)):([0-9]{1,5})", re.ASCII)
-_LAST_PORT = 65535
+_MAX_PORT = 65535
 
 # An origin as a Content-Security-Policy names it (CSP3 §2.3.1, host-source), without a path.
 _ORIGIN = re.compile(
@@ -74,10 +76,10 @@ _NETWORK = re.compile(r"[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?", re.ASCII)
 
 # The least keeps the cost of a request small beside its bytes; the most is what an edge may have to
 # hold for one viewer. nginx/docker-entrypoint.d/10-settings.envsh has the same two.
-_LEAST_BLOCK, _MOST_BLOCK = 64 * 2**10, 2**30
+_MIN_BLOCK, _MAX_BLOCK = 64 * 2**10, 2**30
 
 # Less would not even hold what one film has and what is known of some thousands.
-_LEAST_DERIVED = 16 * 2**20
+_MIN_DERIVED = 16 * 2**20
 
 
 class SettingsError(Exception):
@@ -93,20 +95,20 @@ def parse_size(text: object) -> int:
 
 
 def _block_size(size: int) -> int:
-    if not _LEAST_BLOCK <= size <= _MOST_BLOCK:
+    if not _MIN_BLOCK <= size <= _MAX_BLOCK:
         raise ValueError("should lie between 64KiB and 1GiB")
     return size
 
 
 def _derived_size(size: int) -> int:
-    if size < _LEAST_DERIVED:
+    if size < _MIN_DERIVED:
         raise ValueError("should be 16MiB or more")
     return size
 
 
 def _listen(text: object) -> tuple[str, int]:
     match = _LISTEN.fullmatch(str(text))
-    if match is None or int(match[3]) > _LAST_PORT:
+    if match is None or int(match[3]) > _MAX_PORT:
         raise ValueError("should be ADDRESS:PORT, such as 127.0.0.1:8000 or [::]:8000")
     return match[1] or match[2], int(match[3])
 
@@ -237,13 +239,13 @@ class Settings(BaseModel):
 
 def load(environment: Mapping[str, str]) -> Settings:
     """Read the settings. Raises SettingsError, a line for each variable that is wrong."""
-    values, problems = _read(environment)
+    values, problems = _read_values(environment)
     if "PORT" in environment and "listen" not in values:
         port = environment["PORT"]
-        if re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) and int(port) <= _LAST_PORT:
+        if re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) and int(port) <= _MAX_PORT:
             values["listen"] = f"0.0.0.0:{port}"
         else:
-            problems.append(f"PORT={port!r}: should be a port, 0 to {_LAST_PORT}")
+            problems.append(f"PORT={port!r}: should be a port, 0 to {_MAX_PORT}")
     try:
         settings = Settings(**values)
     except ValidationError as error:
@@ -270,11 +272,11 @@ def listen_source(environment: Mapping[str, str]) -> str:
     return f"{listen}={Settings.model_fields['listen'].default!r}"
 
 
-def _is_anothers(variable: str) -> bool:
-    return variable in COMPOSE_ONLY or _INJECTED.fullmatch(variable) is not None
+def _is_foreign_variable(variable: str) -> bool:
+    return variable in EDGE_VARIABLES or _KUBERNETES_VARIABLE.fullmatch(variable) is not None
 
 
-def _read(environment: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+def _read_values(environment: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     """Find each setting's text, in its variable or in the file that its _FILE variable names."""
     values: dict[str, Any] = {}
     problems: list[str] = []
@@ -290,7 +292,7 @@ def _read(environment: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
                 values[known[target]] = Path(value).read_text(encoding="utf-8").strip()
             except (OSError, ValueError) as error:
                 problems.append(f"{variable}={value!r}: the file cannot be read: {error}")
-        elif variable.startswith(PREFIX) and not _is_anothers(variable):
+        elif variable.startswith(PREFIX) and not _is_foreign_variable(variable):
             bare = [name.removeprefix(PREFIX) for name in known]
             close = difflib.get_close_matches(variable.removeprefix(PREFIX), bare, 1)
             hint = f"; did you mean {PREFIX}{close[0]}?" if close else ""

@@ -184,7 +184,7 @@ class InstrumentationMiddleware:
 
     def _record(self, context: RequestContext) -> None:
         metrics = self._metrics
-        requests, sent_bytes, first_byte = metrics.of(
+        requests, sent_bytes, first_byte = metrics.for_request(
             context.route, method_label(context.method), context.status
         )
         requests.inc()

@@ -13,7 +13,7 @@ SMALL = 64 * 1024
 LARGE = 384 * 1024
 
 # Bytes that a client is to take promptly before its pieces are large: more than the kernels take by
-# themselves for one that reads nothing, 128 KiB here (`_AHEAD` in __main__.py) and as many there.
+# themselves for one that reads nothing, 128 KiB here (`_NOTSENT_LOWAT` in __main__.py) and as many there.
 _TRIAL = 320 * 1024
 
 # Seconds in which a piece is taken promptly; the turns of all other viewers fit in it.
@@ -44,7 +44,7 @@ class Pieces:
 
     @property
     def size(self) -> int:
-        """The most bytes that the next piece may have."""
+        """The hard_limit bytes that the next piece may have."""
         if self._taken_promptly >= _TRIAL and self._held.length < _MOST_LARGE:
             return LARGE
         return SMALL

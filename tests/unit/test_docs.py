@@ -11,7 +11,7 @@ from service.library.catalogue import SORTS
 from service.metrics import Metrics
 from service.pages import library_page
 from service.protocol import media_types
-from service.settings import COMPOSE_ONLY, PREFIX, Settings, load
+from service.settings import EDGE_VARIABLES, PREFIX, Settings, load
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -39,7 +39,7 @@ def test_every_setting_is_listed_and_every_listed_one_exists() -> None:
     in_compose = set(re.findall(r"\$\{(REELAY_[A-Z_]+)", compose))
     ours = {PREFIX + name.upper() for name in Settings.model_fields}
     assert listed == ours | in_compose
-    assert in_compose - ours == COMPOSE_ONLY - {"REELAY_REQUIRE_STACK"}
+    assert in_compose - ours == EDGE_VARIABLES - {"REELAY_REQUIRE_STACK"}
 
 
 def test_every_default_is_the_one_listed() -> None:

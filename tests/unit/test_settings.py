@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service.settings import COMPOSE_ONLY, PREFIX, Settings, SettingsError, load, parse_size
+from service.settings import EDGE_VARIABLES, PREFIX, Settings, SettingsError, load, parse_size
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 EDGE = Path(__file__).parents[2] / "nginx/docker-entrypoint.d/10-settings.envsh"
@@ -550,8 +550,8 @@ def test_what_only_the_stack_reads_may_stand_beside() -> None:
     # docker-compose.yml's own, which one .env holds together with the service's.
     wanted = {"MEDIA_DIR", "BIND", "HTTP_PORT", "HTTPS_PORT", "OPERATOR_PORT", "HOSTNAME",
               "TLS_DIR", "CACHE_SIZE"}  # fmt: skip
-    assert {PREFIX + name for name in wanted} <= COMPOSE_ONLY
-    assert load(dict.fromkeys(COMPOSE_ONLY, "x")) == load({})
+    assert {PREFIX + name for name in wanted} <= EDGE_VARIABLES
+    assert load(dict.fromkeys(EDGE_VARIABLES, "x")) == load({})
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import uvloop
 
 
-class Loop(uvloop.Loop):
+class LowBufferLoop(uvloop.Loop):
     """Lets a writer go on only when the kernel has taken all that it wrote.
 
     A transport takes 64 KiB that it cannot send before it tells its writer to wait, so that a slow
@@ -37,17 +37,17 @@ class Loop(uvloop.Loop):
 
 
 # Seconds between two looks. Whatever holds the loop up for longer is seen.
-_LOOK = 0.25
+_LAG_INTERVAL = 0.25
 
 
-async def watch_lag(observe: Callable[[float], None]) -> AsyncGenerator[None]:
+async def monitor_lag(observe: Callable[[float], None]) -> AsyncGenerator[None]:
     """Tell, for as long as this runs, the seconds by which the loop comes late to what is due.
 
     All viewers wait meanwhile. A blocked loop is one late look, as late as it was blocked.
     """
     loop = asyncio.get_running_loop()
     while True:
-        due = loop.time() + _LOOK
-        await asyncio.sleep(_LOOK)
+        due = loop.time() + _LAG_INTERVAL
+        await asyncio.sleep(_LAG_INTERVAL)
         observe(max(0.0, loop.time() - due))
         yield

@@ -3,8 +3,8 @@
 import asyncio
 import time
 
-from service import loop
-from service.loop import Loop
+from service import event_loop
+from service.event_loop import LowBufferLoop
 
 
 async def _limits() -> tuple[int, int]:
@@ -23,7 +23,7 @@ async def _limits() -> tuple[int, int]:
 
 
 def test_a_writer_waits_until_the_kernel_has_all() -> None:
-    with asyncio.Runner(loop_factory=Loop) as runner:
+    with asyncio.Runner(loop_factory=LowBufferLoop) as runner:
         assert runner.run(_limits()) == (0, 0)
 
 
@@ -31,7 +31,7 @@ async def test_what_holds_the_loop_up_is_told_as_late_as_it_was() -> None:
     lags: list[float] = []
 
     async def watch() -> None:
-        async for _ in loop.watch_lag(lags.append):
+        async for _ in event_loop.monitor_lag(lags.append):
             pass
 
     watching = asyncio.create_task(watch())
