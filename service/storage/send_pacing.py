@@ -12,8 +12,8 @@ SMALL = 64 * 1024
 # under Hypercorn: 77 MB/s in pieces of 8 KiB, 900 of 64 KiB, 1,600 of 256 KiB, 1,700 of 384 KiB.
 LARGE = 384 * 1024
 
-# Bytes that a client is to take promptly before its pieces are large: more than the kernels take by
-# themselves for one that reads nothing, 128 KiB here (`_NOTSENT_LOWAT` in __main__.py) and as many there.
+# Bytes that a client is to take promptly before its pieces are large: more than the kernels take
+# for one that reads nothing, 128 KiB here (`_NOTSENT_LOWAT` in __main__.py) and as many there.
 _TRIAL = 320 * 1024
 
 # Seconds in which a piece is taken promptly; the turns of all other viewers fit in it.
