@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Annotated, NamedTuple
 
+from cachetools import LRUCache
 from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 from quart_schema import validate_querystring
@@ -40,7 +41,7 @@ class PlaylistViews:
 
     def __init__(self, library: Library) -> None:
         self._library = library
-        self._entries: dict[str, _Entry] = {}
+        self._entries: LRUCache[str, _Entry] = LRUCache(_MOST_REMEMBERED)
         """By path: those of the latest playlists."""
 
     async def video(self, path: str) -> Response:
@@ -75,8 +76,6 @@ class PlaylistViews:
         if entry is None or entry.video is not video:
             length = video.metadata.duration if video.metadata else None
             information = f"#EXTINF:{-1 if length is None else round(length)},{_line(video.title)}"
-            if len(self._entries) >= _MOST_REMEMBERED:
-                self._entries.clear()
             entry = self._entries[video.path] = _Entry(video, information, links.media(video))
         return entry
 

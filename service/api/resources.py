@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from service.api import links
-from service.artefact_store.recent import Recent
+from service.artefact_store.sized_lru_cache import SizedLRUCache
 from service.artefacts.metadata import Artefact, Kind, State
 from service.artefacts.scheduler import Deriver
 from service.models import Chapter, Finding, Track, Value, Video
@@ -98,7 +98,7 @@ class Items:
         """Take what knows what was derived, and the bytes of a block."""
         self._deriver = deriver
         self._block = block
-        self._made: Recent[str, tuple[_Known, VideoItem, int]] = Recent(_MOST_MADE)
+        self._made: SizedLRUCache[str, tuple[_Known, VideoItem, int]] = SizedLRUCache(_MOST_MADE)
 
     def of(self, video: Video) -> VideoItem:
         """Add what was derived, what is to be said of it, and the links to a video."""

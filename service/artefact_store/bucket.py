@@ -3,6 +3,7 @@ Law: as of the folder (derived.py): a cache, and no more. An object is replaced 
 and what is kept under a name is the same whoever made it; so two that make it harm nobody."""
 
 import errno
+import math
 import secrets
 import threading
 import time
@@ -13,12 +14,13 @@ from functools import partial
 from typing import NamedTuple
 
 import structlog
+from cachetools import TTLCache
 
 from service.artefact_store.blobs import FarBlob, OpenBlob
 from service.artefact_store.folder import KINDS, Bounded, Key
 from service.artefact_store.leases import Claims
-from service.artefact_store.recent import Recent
 from service.artefact_store.record import Blob, Layout, layout_of, packed
+from service.artefact_store.sized_lru_cache import SizedLRUCache
 from service.storage.object_store.sync_client import Bucket, Listed
 
 _log = structlog.get_logger()
@@ -65,12 +67,12 @@ class DerivedBucket(Bounded):
         super().__init__(limit)
         self._bucket = bucket
         self._claims = Claims(bucket)
-        self._layouts: Recent[Key, tuple[Layout, str | None]] = Recent(_HELD // 4)
-        self._blobs: Recent[tuple[str, str, int], _Held] = Recent(_HELD)
+        self._layouts: SizedLRUCache[Key, tuple[Layout, str | None]] = SizedLRUCache(_HELD // 4)
+        self._blobs: SizedLRUCache[tuple[str, str, int], _Held] = SizedLRUCache(_HELD)
         self._listed: dict[str, tuple[float, set[str]]] = {}
         self._absent: set[Key] = set()
         """What `fetch` has seen not to be there, until it is loaded."""
-        self._noted: dict[str, float] = {}
+        self._noted: TTLCache[str, None] = TTLCache(math.inf, _USED_AGAIN)
         self._used: set[str] = set()
         self._lock = threading.Lock()
 
@@ -256,17 +258,14 @@ class DerivedBucket(Bounded):
     # it has given, all in one object.
 
     def _note_use(self, name: str) -> None:
-        now = time.time()
         with self._lock:
-            if now - self._noted.get(name, 0.0) > _USED_AGAIN:
-                self._noted[name] = now
+            if name not in self._noted:
+                self._noted[name] = None
                 self._used.add(name)
 
     def _write_note(self) -> None:
-        old = time.time() - _USED_AGAIN
         with self._lock:
             used, self._used = self._used, set()
-            self._noted = {name: at for name, at in self._noted.items() if at > old}
         if used:
             data = b"".join(bytes.fromhex(name) for name in sorted(used))
             try:

@@ -10,7 +10,7 @@ from io import BytesIO
 
 from service.artefact_store.blobs import MemoryBlob, OpenBlob, Opened
 from service.artefact_store.folder import Derived, name_of
-from service.artefact_store.recent import Recent
+from service.artefact_store.sized_lru_cache import SizedLRUCache
 
 _KIND = "jpeg"
 _QUALITY = 85  # above 80 nobody sees a difference in a preview's size
@@ -25,7 +25,7 @@ class Jpegs:
     def __init__(self, derived: Derived) -> None:
         self._derived = derived
         self._turn = asyncio.Lock()
-        self._unkept: Recent[str, MemoryBlob] = Recent(_MAX_UNKEPT)
+        self._unkept: SizedLRUCache[str, MemoryBlob] = SizedLRUCache(_MAX_UNKEPT)
         self._threads = ThreadPoolExecutor(2, "jpeg")
 
     def close(self) -> None:

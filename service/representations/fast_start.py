@@ -4,11 +4,12 @@ file itself is never touched. No index is held: it is rewritten as it is sent, a
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Protocol
+
+from cachetools import LRUCache
 
 from service.errors import ChangedError, StorageError
 from service.mp4.fast_start_layout import (
@@ -26,11 +27,10 @@ from service.protocol.ranges import Span
 from service.storage.base import Source, Storage
 from service.storage.send_pacing import Pieces
 
-# Files of which it is remembered whether they are laid out anew: some 300 bytes each.
-_MOST_FILES = 10_000
-
-# Bytes of layouts that are remembered: a film's takes some 1,000, however long its index is.
-_MOST_BYTES = 16 * 1024**2
+# Bytes of layouts that are remembered. A film's takes some 1,000, however long its index is; that a
+# file is left as it is takes 300.
+_MAX_BYTES = 16 * 1024**2
+_BYTES_OF_NONE = 300
 
 # Bytes of an index that is looked into without a thread, and of which nothing is kept: it takes
 # less than 10 ms. Of longer ones one is looked into at a time.
@@ -73,9 +73,9 @@ class FastStart:
         self._storage = storage
         self._kept = kept
         self._kept_is_away_until = 0.0
-        self._layouts: OrderedDict[tuple[str, str], Layout] = OrderedDict()
-        self._bytes = 0
-        self._as_they_are: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._layouts: LRUCache[tuple[str, str], Layout | None] = LRUCache(
+            _MAX_BYTES, lambda layout: layout.rewriting.weight if layout else _BYTES_OF_NONE
+        )
         self._under_way: dict[tuple[str, str], asyncio.Task[Layout | None]] = {}
         self._turn = asyncio.Lock()
         # Their own: who waits for a disk or a store has no share in them.
@@ -105,12 +105,8 @@ class FastStart:
 
     async def _layout(self, path: str, revision: str) -> Layout | None:
         name = path, revision
-        if name in self._as_they_are:
-            return None
-        layout = self._layouts.get(name)
-        if layout is not None:
-            self._layouts.move_to_end(name)
-            return layout
+        if name in self._layouts:
+            return self._layouts[name]
         task = self._under_way.get(name)
         if task is None:
             task = self._under_way[name] = asyncio.create_task(self._work_out(path, revision))
@@ -127,7 +123,8 @@ class FastStart:
         if current.revision != revision:
             raise ChangedError("The file was replaced just now.")
         if current.settled:
-            self._remember((path, revision), layout)
+            with suppress(ValueError):  # one may be larger than all that is remembered
+                self._layouts[path, revision] = layout
         return layout
 
     async def _lay_out(self, path: str, source: Source) -> Layout | None:
@@ -175,18 +172,6 @@ class FastStart:
         if layout and (layout.old, layout.file_size) != (index, file.size):
             return None
         return found
-
-    def _remember(self, name: tuple[str, str], layout: Layout | None) -> None:
-        if layout is None:
-            self._as_they_are[name] = None
-            if len(self._as_they_are) > _MOST_FILES:
-                self._as_they_are.popitem(last=False)
-            return
-        self._layouts[name] = layout
-        self._bytes += layout.rewriting.weight
-        while self._bytes > _MOST_BYTES or len(self._layouts) > _MOST_FILES:
-            _, oldest = self._layouts.popitem(last=False)
-            self._bytes -= oldest.rewriting.weight
 
 
 def _keep(kept: Kept, path: str, revision: str, layout: Layout | None) -> None:

@@ -2,8 +2,9 @@
 Law: what a client does not take is held in memory; so it is little, until the client takes it."""
 
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Hashable
+
+from cachetools import LRUCache
 
 # Bytes. Most of what a slow client costs is this one piece: 1,000 of them, with 256 KiB, 290 MB.
 SMALL = 64 * 1024
@@ -73,7 +74,7 @@ class Paces:
     """The pieces of each connection, so that its next response begins as the last one ended."""
 
     def __init__(self) -> None:
-        self._pieces: OrderedDict[Hashable, Pieces] = OrderedDict()
+        self._pieces: LRUCache[Hashable, Pieces] = LRUCache(_MOST_CONNECTIONS)
         self._held = Held()
 
     def of(self, client: Hashable) -> Pieces:
@@ -81,8 +82,4 @@ class Paces:
         pieces = self._pieces.get(client)
         if pieces is None:
             pieces = self._pieces[client] = Pieces(self._held)
-            if len(self._pieces) > _MOST_CONNECTIONS:
-                self._pieces.popitem(last=False)
-        else:
-            self._pieces.move_to_end(client)
         return pieces

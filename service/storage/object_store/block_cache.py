@@ -10,6 +10,7 @@ from contextlib import aclosing
 from typing import NamedTuple, Protocol
 
 import structlog
+from cachetools import LRUCache
 
 from service.errors import IncompleteResponseError, ReelayError, StorageError
 from service.metrics import Metrics
@@ -114,10 +115,10 @@ class Blocks:
         self._block = block
         self._most = most
         self._blocks: OrderedDict[_Key, _Block] = OrderedDict()
-        """Last comes what was read last."""
+        """Last comes what was read last. No LRUCache: a block that is waited for is not evicted."""
         self._held = 0
         self._ahead = 0
-        self._ends: OrderedDict[tuple[str, str, int], None] = OrderedDict()
+        self._ends: LRUCache[tuple[str, str, int], None] = LRUCache(_MOST_ENDS)
         self._count = metrics.blocks
         metrics.block_cache_bytes.set_function(lambda: self._held)
 
@@ -227,8 +228,6 @@ class Blocks:
 
     def _note_end(self, version: Version, position: int) -> None:
         self._ends[version.path, version.e_tag, position] = None
-        if len(self._ends) > _MOST_ENDS:
-            self._ends.popitem(last=False)
 
     def _reads_on(self, version: Version, part: Span, until: int) -> bool:
         """Whether the reader goes on behind this part, or comes here from the block before it."""

@@ -34,7 +34,8 @@ class ObjectReader(io.RawIOBase):
         self._key = key
         self._position = 0
         self._runs: OrderedDict[int, bytes] = OrderedDict()
-        """What is held, by where it begins; that which was read last comes last."""
+        """What is held, by where it begins; that which was read last comes last. No LRUCache, where
+        looking through all of them would count as use."""
         first = bucket.get(key, 0, _FIRST)
         if revision not in {None, revision_of(first.size, first.e_tag)}:
             raise FileNotFoundError(errno.ENOENT, "the object was replaced", key)

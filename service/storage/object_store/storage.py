@@ -85,7 +85,8 @@ class ObjectStorage:
         self._requests = Requests(store, timeout, metrics)
         self.blocks = Blocks(self._requests.fetch, block, most, metrics)
         self._known: OrderedDict[str, tuple[Version, float]] = OrderedDict()
-        """What was seen last, and when, on the monotonic clock."""
+        """What was seen last, and when, on the monotonic clock. No TTLCache: how old it may be
+        depends on the request, and scans read it in a thread of theirs."""
         self._looking: dict[str, asyncio.Task[Version]] = {}
 
     def close(self) -> None:

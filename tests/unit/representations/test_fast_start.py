@@ -309,7 +309,7 @@ async def test_the_layouts_that_were_asked_for_longest_ago_are_forgotten(
         write(media, f"{number}.mp4", film(content(1000, number)))
     one = layout.layout_of(io.BytesIO(film()), len(film()))
     assert one
-    monkeypatch.setattr(fast_start, "_MOST_BYTES", 3 * one.rewriting.weight)
+    monkeypatch.setattr(fast_start, "_MAX_BYTES", 3 * one.rewriting.weight)
     storage = Storage(media)
     files = FastStart(storage)
     for number in (0, 1, 2, 0, 3):  # the last one pushes 1 out
@@ -325,7 +325,7 @@ async def test_the_layouts_that_were_asked_for_longest_ago_are_forgotten(
 async def test_of_a_number_of_files_it_is_remembered_that_they_are_left_alone(
     media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fast_start, "_MOST_FILES", 2)
+    monkeypatch.setattr(fast_start, "_MAX_BYTES", 2 * fast_start._BYTES_OF_NONE)  # noqa: SLF001
     storage = Storage(media)
     files = FastStart(storage)
     for number in range(3):
