@@ -20,6 +20,9 @@ MAX_LIST_LENGTH = 8 * 1024  # characters; nginx's and Apache's bound on one head
 MAX_TAGS = 100  # of a list; a client with more versions than that of one file has no use for them
 _MAX_DATE_LENGTH = 64  # characters; the longest form, RFC 850's, has 33
 
+SETTLED_AFTER = 2.0
+"""Seconds after which a later change of a file gets another time stamp. HTTP dates count whole
+seconds, and kernels stamp files by a clock that ticks every few milliseconds."""
 
 EARLIEST, LATEST = -62_135_596_800, 253_402_300_799
 """The first and the last second of the years 1 to 9999, which are those that an HTTP-date and

@@ -14,9 +14,9 @@ from support.raw_http import Answer, ask, connect, open_socket
 from support.server import BLOCK, content, write
 from support.stack import Stack
 
+from service.protocol.conditions import SETTLED_AFTER
 from service.protocol.revisions import file_revision
 from service.representations.fast_start import laid_out_revision
-from service.storage.local.files import SETTLED_AFTER
 
 pytestmark = pytest.mark.stack
 

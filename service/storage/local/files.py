@@ -10,16 +10,12 @@ from concurrent.futures import Executor, Future
 from contextlib import suppress
 
 from service.errors import ChangedError, NotFoundError, StorageError
-from service.protocol.conditions import Validators, last_modified_of, nearest_date
+from service.protocol.conditions import SETTLED_AFTER, Validators, last_modified_of, nearest_date
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
 from service.protocol.revisions import file_revision
 from service.storage.local import nonblocking
 from service.storage.send_pacing import Pieces
-
-# Seconds after which a change of a file can no longer share its time stamp with another: HTTP dates
-# count whole seconds, and kernels stamp files by a clock that ticks every few milliseconds.
-SETTLED_AFTER = 2.0
 
 
 def revision(status: os.stat_result) -> str:

@@ -5,7 +5,6 @@ What the kernel has in memory is given at once; whatever else may wait is done i
 import asyncio
 import errno
 import os
-import re
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,6 +18,7 @@ from service.storage.base import Entry
 from service.storage.local import beneath, nonblocking
 from service.storage.local.executors import Threads
 from service.storage.local.files import LocalSource, OpenFile, modified, revision
+from service.storage.paths import validate_path
 
 # Seconds for which an open file serves other requests, too, if its name still leads to it. The
 # kernel has just had that name in memory, so that to look costs no disk; and an open file hinders
@@ -36,19 +36,6 @@ _LONGEST_PATH = 4096
 # What open says of names that lead nowhere.
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL,
               errno.ENXIO, errno.EACCES, errno.EPERM, errno.ELOOP, errno.EMLINK}  # fmt: skip
-_REFUSED = re.compile(r"[\\\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-
-
-def split_path(path: str) -> list[str]:
-    """Give a path's components. Raises NotFoundError for what can name no file of the library.
-
-    Backslashes and control characters are refused in names: the former are separators elsewhere,
-    the latter have no place in a header or a log. So are names that are not UTF-8.
-    """
-    components = path.split("/")
-    if _REFUSED.search(path) or any(name in ("", ".", "..") for name in components):
-        raise NotFoundError("There is no such file.")
-    return components
 
 
 class LocalStorage:
@@ -81,7 +68,7 @@ class LocalStorage:
         content_type = media_type(path)
         if content_type is None:
             raise NotFoundError("There is no such file.")
-        split_path(path)
+        validate_path(path)
         file = self._open_at_once(path)
         turns = partial(self._threads.of, path)
         if file is None:
@@ -136,7 +123,7 @@ class LocalStorage:
                 for file in files:
                     with suppress(NotFoundError, OSError):
                         path = prefix + file.name
-                        split_path(path)
+                        validate_path(path)
                         status = file.stat(follow_symlinks=False)
                         if stat.S_ISLNK(status.st_mode):
                             status = beneath.status_of(self._root, path)

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 
 from service.errors import ChangedError, NotFoundError
 from service.metrics import Metrics
-from service.protocol.conditions import Validators, last_modified_of
+from service.protocol.conditions import SETTLED_AFTER, Validators, last_modified_of
 from service.protocol.media_types import is_companion, media_type
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
 from service.storage.base import Entry
-from service.storage.local.files import SETTLED_AFTER
-from service.storage.local.folder import split_path
 from service.storage.object_store.block_cache import Blocks, Version
 from service.storage.object_store.client import Requests
+from service.storage.paths import validate_path
 from service.storage.send_pacing import Pieces
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ class ObjectStorage:
         content_type = media_type(path)
         if content_type is None:
             raise NotFoundError("There is no such file.")
-        split_path(path)
+        validate_path(path)
         if len(path.encode()) > self._longest:
             raise NotFoundError("There is no such file.")
         version, at = self._known.get(path, (None, 0.0))
@@ -159,7 +158,7 @@ class ObjectStorage:
 
 def _is_listed(path: str) -> bool:
     try:
-        components = split_path(path)
+        components = validate_path(path)
     except NotFoundError:
         return False
     if any(name.startswith(".") for name in components):

@@ -22,7 +22,8 @@ from service.protocol.ranges import Span
 from service.storage.local import beneath, files, nonblocking
 from service.storage.local import folder as local
 from service.storage.local.files import LocalSource, OpenFile, revision
-from service.storage.local.folder import LocalStorage, split_path
+from service.storage.local.folder import LocalStorage
+from service.storage.paths import validate_path
 from service.storage.send_pacing import LARGE, SMALL, Pieces
 
 SIZE = 3 * LARGE + 777
@@ -768,7 +769,7 @@ REFUSED = [
 @pytest.mark.parametrize("path", REFUSED, ids=ascii)
 def test_a_path_that_can_name_nothing_is_refused(path: str) -> None:
     with pytest.raises(NotFoundError):
-        split_path(path)
+        validate_path(path)
 
 
 @pytest.mark.parametrize(
@@ -786,14 +787,14 @@ def test_a_path_that_can_name_nothing_is_refused(path: str) -> None:
     ],
 )
 def test_a_path_is_its_components(path: str, components: list[str]) -> None:
-    assert split_path(path) == components
+    assert validate_path(path) == components
 
 
 @given(st.text() | st.lists(st.text("./\\a\0", max_size=3)).map("/".join))
 @example("a/b")
 def test_whatever_the_path_its_components_are_safe_or_it_names_nothing(path: str) -> None:
     try:
-        components = split_path(path)
+        components = validate_path(path)
     except NotFoundError:
         return
     assert "/".join(components) == path
