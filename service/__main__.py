@@ -25,7 +25,7 @@ from service.event_loop import LowBufferLoop
 from service.http.http1 import install_protocol
 from service.settings import PREFIX, Settings, SettingsError, listen_source, load
 from service.storage.object_store.config import StoreError, check_store
-from service.storage.send_pacing import LARGE
+from service.storage.send_pacing import MAX_CHUNK
 
 _log = structlog.get_logger()
 
@@ -177,7 +177,7 @@ def _tune_malloc() -> None:
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
-        libc.mallopt(_M_MMAP_THRESHOLD, 4 * LARGE)
+        libc.mallopt(_M_MMAP_THRESHOLD, 4 * MAX_CHUNK)
         libc.mallopt(_M_TRIM_THRESHOLD, _MAX_FREE_BYTES)
 
 

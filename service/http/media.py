@@ -32,7 +32,7 @@ from service.metrics import Metrics
 from service.protocol.plan import Plan, Policy, RangeKind, plan
 from service.protocol.ranges import Span
 from service.storage.base import Source
-from service.storage.send_pacing import SMALL, Paces, Pieces
+from service.storage.send_pacing import MIN_CHUNK, ChunkSizer, ChunkSizerRegistry
 from service.workers.playback_activity import Viewers
 
 SourceOpener = Callable[[str, str | None], Awaitable[Source]]
@@ -89,7 +89,7 @@ class MediaMiddleware:
         self._ranges = {kind: metrics.ranges.labels(kind) for kind in RangeKind}
         self._capped = metrics.capped
         self._block = block
-        self._paces = Paces()
+        self._sizers = ChunkSizerRegistry()
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
@@ -136,7 +136,7 @@ class MediaMiddleware:
             decision = self._plan(scope, route, path, pin, source)
             scope["state"]["request_context"].route = route
             self._viewers.note()
-            await _send_plan(decision, source, self._paces.of(scope.get("client")), send)
+            await _send_plan(decision, source, self._sizers.of(scope.get("client")), send)
         finally:
             source.close()
 
@@ -171,7 +171,7 @@ def _pinned_revision(scope: Any) -> str | None:
     return pins[0] if pins else None
 
 
-async def _send_plan(decision: Plan, source: Source, pieces: Pieces, send: Send) -> None:
+async def _send_plan(decision: Plan, source: Source, sizer: ChunkSizer, send: Send) -> None:
     """Send what was planned, piece by piece as the client takes it.
 
     The head waits for the first bytes of the file: until then the answer can be an error.
@@ -180,13 +180,13 @@ async def _send_plan(decision: Plan, source: Source, pieces: Pieces, send: Send)
     headers.append(_NOSNIFF)
     pending = [{"type": "http.response.start", "status": decision.status, "headers": headers}]
     left = decision.length
-    async with aclosing(_body_of(decision, source, pieces)) as body:
+    async with aclosing(_body_of(decision, source, sizer)) as body:
         async for piece in body:
             for message in pending:
                 await send(message)
             pending.clear()
             left -= len(piece)
-            await pieces.give(
+            await sizer.track_send(
                 len(piece),
                 send({"type": "http.response.body", "body": piece, "more_body": left > 0}),
             )
@@ -196,21 +196,21 @@ async def _send_plan(decision: Plan, source: Source, pieces: Pieces, send: Send)
         await send(message)
 
 
-def _body_of(decision: Plan, source: Source, pieces: Pieces) -> AsyncGenerator[bytes]:
+def _body_of(decision: Plan, source: Source, sizer: ChunkSizer) -> AsyncGenerator[bytes]:
     if len(decision.parts) == 1 and isinstance(decision.parts[0], Span):
-        return source.read(decision.parts[0], pieces)
-    return _coalesce(decision, source, pieces)
+        return source.read(decision.parts[0], sizer)
+    return _coalesce(decision, source, sizer)
 
 
-async def _coalesce(decision: Plan, source: Source, pieces: Pieces) -> AsyncGenerator[bytes]:
+async def _coalesce(decision: Plan, source: Source, sizer: ChunkSizer) -> AsyncGenerator[bytes]:
     """Join short chunks, up to SMALL bytes: each send costs more than the bytes of a range."""
     buffer = bytearray()
-    async with aclosing(_iter_parts(decision, source, pieces)) as body:
+    async with aclosing(_iter_parts(decision, source, sizer)) as body:
         async for piece in body:
-            if buffer and len(buffer) + len(piece) > SMALL:
+            if buffer and len(buffer) + len(piece) > MIN_CHUNK:
                 yield bytes(buffer)
                 buffer.clear()
-            if len(piece) < SMALL:
+            if len(piece) < MIN_CHUNK:
                 buffer += piece
             else:
                 yield piece
@@ -218,12 +218,12 @@ async def _coalesce(decision: Plan, source: Source, pieces: Pieces) -> AsyncGene
         yield bytes(buffer)
 
 
-async def _iter_parts(decision: Plan, source: Source, pieces: Pieces) -> AsyncGenerator[bytes]:
+async def _iter_parts(decision: Plan, source: Source, sizer: ChunkSizer) -> AsyncGenerator[bytes]:
     for part in decision.parts:
         if isinstance(part, bytes):
             yield part
             continue
-        async with aclosing(source.read(part, pieces)) as body:
+        async with aclosing(source.read(part, sizer)) as body:
             async for piece in body:
                 yield piece
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from quart import Response
 from quart.wrappers.response import DataBody
 
-from service.storage.send_pacing import SMALL
+from service.storage.send_pacing import MIN_CHUNK
 
 MAX_HELD_BYTES = 64 * 1024**2
 """Bytes of long answers that are under way. Many clients that take nothing come near to it, others
@@ -30,7 +30,7 @@ class ResponseMemory:
     def admit(self, response: Response) -> bool:
         """Have a response sent a piece at a time; tell whether there is room for it."""
         body = response.response
-        if not isinstance(body, DataBody) or len(body.data) <= SMALL:
+        if not isinstance(body, DataBody) or len(body.data) <= MIN_CHUNK:
             return True
         data = body.data
         if id(data) not in self._held and len(data) * _SHARE > MAX_HELD_BYTES - self._size:
@@ -67,8 +67,8 @@ class _ChunkedBody(DataBody):
         return self._pieces()
 
     async def _pieces(self) -> AsyncIterator[bytes]:
-        for start in range(self.begin, self.end, SMALL):
-            yield self.data[start : min(start + SMALL, self.end)]
+        for start in range(self.begin, self.end, MIN_CHUNK):
+            yield self.data[start : min(start + MIN_CHUNK, self.end)]
 
     def __del__(self) -> None:  # however the answer ended, and also where it never began
         self._memory.release(self.data)

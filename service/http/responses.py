@@ -11,7 +11,7 @@ from service.errors import HTTPError, IncompleteResponseError
 from service.http.media import conditional_headers
 from service.protocol.plan import Plan, Policy, Representation, plan
 from service.protocol.ranges import Span
-from service.storage.send_pacing import SMALL
+from service.storage.send_pacing import MIN_CHUNK
 
 
 def bytes_response(data: bytes, representation: Representation, pin: str | None) -> Response:
@@ -71,6 +71,6 @@ async def _chunks(parts: Sequence[bytes | Span], blob: Opened) -> AsyncGenerator
             continue
         position = part.start
         while position < part.end:
-            chunk = await blob.read(position, min(SMALL, part.end - position))
+            chunk = await blob.read(position, min(MIN_CHUNK, part.end - position))
             position += len(chunk)
             yield chunk

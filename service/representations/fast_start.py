@@ -25,7 +25,7 @@ from service.protocol.conditions import Validators
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
 from service.storage.base import Source, Storage
-from service.storage.send_pacing import Pieces
+from service.storage.send_pacing import ChunkSizer
 
 # Bytes of layouts that are remembered. A film's takes some 1,000, however long its index is; that a
 # file is left as it is takes 300.
@@ -192,8 +192,8 @@ def _look(kept: Kept, path: str, revision: str) -> tuple[Layout | None] | None:
 async def _read(source: Source, span: Span, *, keep: bool = True) -> bytes:
     """Read what was asked for, and keep it or not. Raises ChangedError, StorageError."""
     try:
-        async with asyncio.timeout(_LONGEST), aclosing(source.read(span, Pieces())) as pieces:
-            return b"".join([piece async for piece in pieces if keep])
+        async with asyncio.timeout(_LONGEST), aclosing(source.read(span, ChunkSizer())) as chunks:
+            return b"".join([piece async for piece in chunks if keep])
     except TimeoutError as error:
         raise StorageError("The file takes too long to be read.") from error
 
@@ -217,37 +217,37 @@ class LaidOutSource:
     def representation(self) -> Representation:
         return self._representation
 
-    def read(self, span: Span, pieces: Pieces, *, grid: int = 0) -> AsyncGenerator[bytes]:
+    def read(self, span: Span, sizer: ChunkSizer, *, grid: int = 0) -> AsyncGenerator[bytes]:
         """Read a span in pieces that suit the client. Raises ChangedError, StorageError."""
         # What is in front of the index comes before all else, and most of the media data behind it.
         grid -= self._layout.rewriting.length
         parts = self._layout.parts(span)
         if len(parts) == 1 and isinstance(parts[0], Span):
-            return self._source.read(parts[0], pieces, grid=grid)
-        return self._read(parts, pieces, grid)
+            return self._source.read(parts[0], sizer, grid=grid)
+        return self._read(parts, sizer, grid)
 
     def close(self) -> None:
         self._source.close()
 
     async def _read(
-        self, parts: list[Span | OfIndex], pieces: Pieces, grid: int
+        self, parts: list[Span | OfIndex], sizer: ChunkSizer, grid: int
     ) -> AsyncGenerator[bytes]:
         for part in parts:
             bytes_of = (
-                self._rewritten(part.span, pieces)
+                self._rewritten(part.span, sizer)
                 if isinstance(part, OfIndex)
-                else self._source.read(part, pieces, grid=grid)
+                else self._source.read(part, sizer, grid=grid)
             )
             async with aclosing(bytes_of):
                 async for piece in bytes_of:
                     yield piece
 
-    async def _rewritten(self, span: Span, pieces: Pieces) -> AsyncGenerator[bytes]:
+    async def _rewritten(self, span: Span, sizer: ChunkSizer) -> AsyncGenerator[bytes]:
         """Read a span of the rewritten index."""
         rewriting = self._layout.rewriting
         rewriter = Rewriter(rewriting, span)
         # Small ones: the loop rewrites them.
-        async with aclosing(self._source.read(rewriting.source(span), Pieces())) as old:
+        async with aclosing(self._source.read(rewriting.source(span), ChunkSizer())) as old:
             async for data in old:
                 try:
                     new = rewriter.feed(data)
@@ -255,6 +255,6 @@ class LaidOutSource:
                     raise ChangedError("The file changed while it was sent.") from error
                 position = 0
                 while position < len(new):  # offsets of 64 bits take twice as much
-                    piece = new[position : position + pieces.size]
+                    piece = new[position : position + sizer.size]
                     position += len(piece)
                     yield piece

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
-from service.storage.send_pacing import Pieces
+from service.storage.send_pacing import ChunkSizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Source(Protocol):
     @property
     def representation(self) -> Representation: ...
 
-    def read(self, span: Span, pieces: Pieces, *, grid: int = 0) -> AsyncGenerator[bytes]:
+    def read(self, span: Span, sizer: ChunkSizer, *, grid: int = 0) -> AsyncGenerator[bytes]:
         """Read a span, a piece at a time as the client takes them.
 
         `grid` is where in the file the blocks begin that clients ask for, for who reads by blocks.

@@ -15,7 +15,7 @@ from service.protocol.plan import Representation
 from service.protocol.ranges import Span
 from service.protocol.revisions import file_revision
 from service.storage.local import nonblocking
-from service.storage.send_pacing import Pieces
+from service.storage.send_pacing import ChunkSizer
 
 
 def revision(status: os.stat_result) -> str:
@@ -103,14 +103,14 @@ class LocalSource:
     async def read(
         self,
         span: Span,
-        pieces: Pieces,
+        sizer: ChunkSizer,
         *,
         grid: int = 0,  # noqa: ARG002 # the kernel reads by pages
     ) -> AsyncGenerator[bytes]:
         """Read a span in pieces that suit the client. Raises ChangedError, StorageError."""
         file, position = self._file, span.start
         while file is not None and position < span.end:
-            length = min(pieces.size, span.end - position)
+            length = min(sizer.size, span.end - position)
             try:
                 data = nonblocking.read(file.descriptor, position, length) if file.at_once else None
                 if data is None:

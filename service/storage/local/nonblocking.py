@@ -8,11 +8,11 @@ import stat
 from functools import cache
 
 from service.storage.local.beneath import READ
-from service.storage.send_pacing import LARGE
+from service.storage.send_pacing import MAX_CHUNK
 
 # What `read` reads is copied: one buffer for all, as the loop alone calls it and nothing happens
 # in between. Threads must keep off it.
-_BUFFER = memoryview(bytearray(LARGE))
+_BUFFER = memoryview(bytearray(MAX_CHUNK))
 _NO_WAIT: int | None = getattr(os, "RWF_NOWAIT", None)
 _NO_SUCH_QUESTION = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 

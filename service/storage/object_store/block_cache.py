@@ -15,7 +15,7 @@ from cachetools import LRUCache
 from service.errors import IncompleteResponseError, ReelayError, StorageError
 from service.metrics import Metrics
 from service.protocol.ranges import Span
-from service.storage.send_pacing import Pieces
+from service.storage.send_pacing import ChunkSizer
 
 _log = structlog.get_logger()
 
@@ -123,7 +123,7 @@ class Blocks:
         metrics.block_cache_bytes.set_function(lambda: self._held)
 
     async def read(
-        self, version: Version, span: Span, pieces: Pieces, grid: int
+        self, version: Version, span: Span, sizer: ChunkSizer, grid: int
     ) -> AsyncGenerator[bytes]:
         """Give a span in pieces that suit the client. Blocks begin at `grid`, and each where the
         one before ends. Raises what fetching raises.
@@ -132,7 +132,7 @@ class Blocks:
         while position < span.end:
             block = self._block_at(version, position, grid)
             part = Span(position, min(span.end, block.end) - position)
-            async with aclosing(self._read(version, block, part, pieces, span.end)) as found:
+            async with aclosing(self._read(version, block, part, sizer, span.end)) as found:
                 async for piece in found:
                     yield piece
             position = part.end
@@ -151,7 +151,7 @@ class Blocks:
         return Span(start, end - start)
 
     async def _read(
-        self, version: Version, span: Span, part: Span, pieces: Pieces, until: int
+        self, version: Version, span: Span, part: Span, sizer: ChunkSizer, until: int
     ) -> AsyncGenerator[bytes]:
         """Give a part of a block. `until` is where the reader wants to get to."""
         key = (version.path, version.e_tag, span)
@@ -165,7 +165,7 @@ class Blocks:
             self._read_ahead_after(version, block)
         position = part.start
         while block is not None and position < part.end:
-            piece = await block.piece(position, min(pieces.size, part.end - position))
+            piece = await block.piece(position, min(sizer.size, part.end - position))
             position += len(piece)
             block = None  # it may have to go while the client takes its time
             yield piece
@@ -175,7 +175,7 @@ class Blocks:
         rest = Span(position, part.end - position)
         async with aclosing(self._fetch(version, rest, held=False)) as chunks:
             async for chunk in chunks:
-                for start in range(0, len(chunk), size := pieces.size):
+                for start in range(0, len(chunk), size := sizer.size):
                     yield chunk[start : start + size]
 
     def _find(self, key: _Key) -> _Block | None:

@@ -17,7 +17,7 @@ from service.storage.base import Entry
 from service.storage.object_store.block_cache import Blocks, Version
 from service.storage.object_store.client import Requests
 from service.storage.paths import validate_path
-from service.storage.send_pacing import Pieces
+from service.storage.send_pacing import ChunkSizer
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -57,10 +57,10 @@ class ObjectSource:
     def representation(self) -> Representation:
         return self._representation
 
-    async def read(self, span: Span, pieces: Pieces, *, grid: int = 0) -> AsyncGenerator[bytes]:
+    async def read(self, span: Span, sizer: ChunkSizer, *, grid: int = 0) -> AsyncGenerator[bytes]:
         """Read a span in pieces that suit the client. Raises ChangedError, StorageError."""
         try:
-            async for piece in self._storage.blocks.read(self._version, span, pieces, grid):
+            async for piece in self._storage.blocks.read(self._version, span, sizer, grid):
                 yield piece
         except ChangedError:
             self._storage.forget(self._version)

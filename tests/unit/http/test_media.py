@@ -14,10 +14,10 @@ from service.http import media as media_views
 from service.settings import load
 from service.storage.local import nonblocking
 from service.storage.local.folder import LocalStorage
-from service.storage.send_pacing import SMALL
+from service.storage.send_pacing import MIN_CHUNK
 from service.workers.playback_activity import Viewers
 
-DATA = content(3 * SMALL)
+DATA = content(3 * MIN_CHUNK)
 
 
 def scope(path: str, *headers: tuple[bytes, bytes]) -> dict[str, Any]:
@@ -88,7 +88,7 @@ async def test_a_disk_that_fails_in_the_midst_ends_the_body_and_begins_no_other(
     pread = os.pread
 
     def failing(descriptor: int, length: int, position: int) -> bytes:
-        if position >= SMALL:
+        if position >= MIN_CHUNK:
             raise OSError(5, "Input/output error")
         return pread(descriptor, length, position)
 
@@ -98,7 +98,7 @@ async def test_a_disk_that_fails_in_the_midst_ends_the_body_and_begins_no_other(
     assert start["status"] == 200
     assert dict(start["headers"])[b"content-length"] == str(len(DATA)).encode()
     assert [message["type"] for message in body] == ["http.response.body"]
-    assert body[0]["body"] == DATA[:SMALL]
+    assert body[0]["body"] == DATA[:MIN_CHUNK]
     assert body[0]["more_body"]  # so that the server closes the connection
     assert "Input/output error" in capsys.readouterr().out
 
@@ -130,12 +130,12 @@ async def test_many_short_ranges_go_out_together(media: Path, target: str) -> No
 
 
 async def test_long_ranges_go_out_in_their_order_between_short_ones(media: Path) -> None:
-    value = f"bytes=5-9,{SMALL}-{3 * SMALL - 1},0-2"
+    value = f"bytes=5-9,{MIN_CHUNK}-{3 * MIN_CHUNK - 1},0-2"
     start, *body = await answer(media, scope("/download/film.mp4", (b"range", value.encode())))
     assert start["status"] == 206
     whole = b"".join(message["body"] for message in body)
-    assert whole.index(DATA[5:10]) < whole.index(DATA[SMALL : 3 * SMALL])
-    assert max(len(message["body"]) for message in body) <= SMALL
+    assert whole.index(DATA[5:10]) < whole.index(DATA[MIN_CHUNK : 3 * MIN_CHUNK])
+    assert max(len(message["body"]) for message in body) <= MIN_CHUNK
     assert len(whole) == int(dict(start["headers"])[b"content-length"])
     assert [message["more_body"] for message in body] == [True] * (len(body) - 1) + [False]
 
@@ -172,10 +172,10 @@ async def test_the_edge_is_told_that_a_store_is_away_so_that_it_goes_on_with_wha
 async def test_a_client_that_has_left_gets_no_further_piece_though_no_send_waits(
     media: Path,
 ) -> None:
-    write(media, "film.mp4", content(9 * SMALL))
+    write(media, "film.mp4", content(9 * MIN_CHUNK))
     start, *body = await answer(media, scope("/media/film.mp4"), leaving_after=4)
     assert start["status"] == 200
-    assert [len(message["body"]) for message in body] == [SMALL] * 3
+    assert [len(message["body"]) for message in body] == [MIN_CHUNK] * 3
     assert body[-1]["more_body"]
 
 

@@ -4,7 +4,7 @@ from quart import Response
 
 from service.http import response_memory as module
 from service.http.response_memory import ResponseMemory
-from service.storage.send_pacing import SMALL
+from service.storage.send_pacing import MIN_CHUNK
 
 
 async def sent(response: Response) -> list[bytes]:
@@ -13,14 +13,14 @@ async def sent(response: Response) -> list[bytes]:
 
 
 async def test_a_long_answer_is_sent_a_piece_at_a_time() -> None:
-    for length in (0, 1, SMALL, SMALL + 1, 5 * SMALL, 5 * SMALL + 7):
+    for length in (0, 1, MIN_CHUNK, MIN_CHUNK + 1, 5 * MIN_CHUNK, 5 * MIN_CHUNK + 7):
         data = bytes(range(256)) * (length // 256 + 1)
         data = data[:length]
         response = Response(data)
         assert ResponseMemory().admit(response)
         pieces = await sent(response)
         assert b"".join(pieces) == data
-        assert all(len(piece) <= SMALL for piece in pieces)
+        assert all(len(piece) <= MIN_CHUNK for piece in pieces)
         assert response.content_length == length
 
 
@@ -41,7 +41,7 @@ def test_where_little_room_is_left_the_longest_are_refused() -> None:
 def test_however_many_are_held_the_bound_holds() -> None:
     memory, held, total = ResponseMemory(), [], 0
     length = module.MAX_HELD_BYTES // 9
-    while length > SMALL:
+    while length > MIN_CHUNK:
         response = Response(bytes(length))
         if memory.admit(response):
             held.append(response)

@@ -26,7 +26,7 @@ from service.representations.fast_start import FastStart, laid_out_revision
 from service.storage.base import Source
 from service.storage.local import nonblocking
 from service.storage.local.folder import LocalStorage
-from service.storage.send_pacing import Pieces
+from service.storage.send_pacing import ChunkSizer
 
 MEDIA = content(300_000)
 AT = len(FTYP) + 8
@@ -69,7 +69,7 @@ def storage(media: Path) -> Storage:
 
 async def read(source: Source, span: Span | None = None) -> bytes:
     span = span or Span(0, source.representation.size)
-    return b"".join([piece async for piece in source.read(span, Pieces())])
+    return b"".join([piece async for piece in source.read(span, ChunkSizer())])
 
 
 async def given(files: FastStart, path: str = "film.mp4", pin: str | None = None) -> bytes:
@@ -133,9 +133,9 @@ async def test_no_piece_is_larger_than_its_client_takes(media: Path) -> None:
     many = 200_000
     write(media, "long.mp4", film(chunks=many))
     source = await FastStart(LocalStorage(media)).open("long.mp4", None)
-    pieces, got = Pieces(), []
-    async for piece in source.read(Span(0, source.representation.size), pieces):
-        assert len(piece) <= pieces.size
+    sizer, got = ChunkSizer(), []
+    async for piece in source.read(Span(0, source.representation.size), sizer):
+        assert len(piece) <= sizer.size
         got.append(piece)
     assert b"".join(got) == fast(chunks=many)
 
@@ -526,7 +526,7 @@ async def test_a_slow_reader_of_an_index_holds_a_piece_of_it(media: Path) -> Non
     try:
         for _ in range(20):
             source = await files.open("long.mp4", None)
-            reading = source.read(Span(0, source.representation.size), Pieces())
+            reading = source.read(Span(0, source.representation.size), ChunkSizer())
             for _ in range(3):  # into the index
                 await anext(reading)
             readers.append((source, reading))

@@ -19,7 +19,7 @@ from service.storage.base import Source, Storage
 from service.storage.local.folder import LocalStorage
 from service.storage.object_store.config import open_store
 from service.storage.object_store.storage import ObjectStorage
-from service.storage.send_pacing import Pieces
+from service.storage.send_pacing import ChunkSizer
 
 BLOCK = 100_000
 SIZE = 5 * BLOCK + 777
@@ -56,7 +56,7 @@ async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 
 
 async def read(source: Source, span: Span) -> bytes:
-    return b"".join([piece async for piece in source.read(span, Pieces())])
+    return b"".join([chunk async for chunk in source.read(span, ChunkSizer())])
 
 
 @pytest.mark.parametrize(
@@ -124,10 +124,10 @@ async def test_a_file_replaced_while_it_is_read_is_never_mixed(kept: Kept) -> No
     source = await kept.storage.open("film.mp4")
     got = b""
     try:
-        async for piece in source.read(Span(0, SIZE), Pieces()):
+        async for chunk in source.read(Span(0, SIZE), ChunkSizer()):
             if not got:
                 await asyncio.to_thread(kept.put, "film.mp4", content(SIZE, 2))
-            got += piece
+            got += chunk
     except ChangedError:
         assert len(got) < SIZE
     assert got == DATA[: len(got)]

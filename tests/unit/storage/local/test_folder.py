@@ -24,9 +24,9 @@ from service.storage.local import folder as local
 from service.storage.local.files import LocalSource, OpenFile, revision
 from service.storage.local.folder import LocalStorage
 from service.storage.paths import validate_path
-from service.storage.send_pacing import LARGE, SMALL, Pieces
+from service.storage.send_pacing import MAX_CHUNK, MIN_CHUNK, ChunkSizer
 
-SIZE = 3 * LARGE + 777
+SIZE = 3 * MAX_CHUNK + 777
 DATA = content(SIZE)
 PATIENCE = 30  # seconds, after which a test that waits for something fails
 
@@ -56,7 +56,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 async def read(source: LocalSource, span: Span) -> bytes:
-    return b"".join([piece async for piece in source.read(span, Pieces())])
+    return b"".join([chunk async for chunk in source.read(span, ChunkSizer())])
 
 
 def descriptors() -> dict[str, str]:
@@ -146,14 +146,14 @@ def slow_opens(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
         Span(0, SIZE),
         Span(0, 1),
         Span(SIZE - 1, 1),
-        Span(0, LARGE),
-        Span(LARGE, LARGE),
-        Span(LARGE - 1, 1),
-        Span(LARGE - 1, 2),
-        Span(LARGE - 1, LARGE + 2),
-        Span(1, 2 * LARGE),
-        Span(3 * LARGE, 777),
-        Span(3 * LARGE - 1, 778),
+        Span(0, MAX_CHUNK),
+        Span(MAX_CHUNK, MAX_CHUNK),
+        Span(MAX_CHUNK - 1, 1),
+        Span(MAX_CHUNK - 1, 2),
+        Span(MAX_CHUNK - 1, MAX_CHUNK + 2),
+        Span(1, 2 * MAX_CHUNK),
+        Span(3 * MAX_CHUNK, 777),
+        Span(3 * MAX_CHUNK - 1, 778),
         Span(5, 0),
     ],
     ids=str,
@@ -161,16 +161,16 @@ def slow_opens(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
 @pytest.mark.usefixtures("way")
 async def test_a_span_is_read_byte_for_byte(storage: LocalStorage, span: Span) -> None:
     source = await storage.open("film.mp4")
-    pieces = [piece async for piece in source.read(span, Pieces())]
+    chunks = [chunk async for chunk in source.read(span, ChunkSizer())]
     source.close()
-    assert b"".join(pieces) == DATA[span.start : span.end]
-    assert all(0 < len(piece) <= LARGE for piece in pieces)
+    assert b"".join(chunks) == DATA[span.start : span.end]
+    assert all(0 < len(chunk) <= MAX_CHUNK for chunk in chunks)
 
 
 @pytest.mark.usefixtures("way")
 async def test_several_readers_of_one_file_do_not_disturb_each_other(storage: LocalStorage) -> None:
     sources = [await storage.open("film.mp4") for _ in range(8)]
-    spans = [Span(seed * 1000, 2 * LARGE) for seed in range(8)]
+    spans = [Span(seed * 1000, 2 * MAX_CHUNK) for seed in range(8)]
     found = await asyncio.gather(*map(read, sources, spans))
     for source in sources:
         source.close()
@@ -199,10 +199,10 @@ async def test_a_file_that_shrinks_ends_the_read_without_a_wrong_byte(
     source = await storage.open("film.mp4")
     got = b""
     with pytest.raises(ChangedError):  # noqa: PT012 # changed between two pieces
-        async for piece in source.read(Span(0, SIZE), Pieces()):
-            got += piece
-            os.truncate(media / "film.mp4", LARGE + 10)
-    assert got == DATA[:SMALL]
+        async for chunk in source.read(Span(0, SIZE), ChunkSizer()):
+            got += chunk
+            os.truncate(media / "film.mp4", MAX_CHUNK + 10)
+    assert got == DATA[:MIN_CHUNK]
     source.close()
 
 
@@ -214,10 +214,10 @@ async def test_a_file_rewritten_in_place_ends_the_read_without_a_wrong_byte(
     source = await storage.open("film.mp4")
     got = b""
     with pytest.raises(ChangedError):  # noqa: PT012 # changed between two pieces
-        async for piece in source.read(Span(0, SIZE), Pieces()):
-            got += piece
+        async for chunk in source.read(Span(0, SIZE), ChunkSizer()):
+            got += chunk
             (media / "film.mp4").write_bytes(content(SIZE, 2))  # the size stays
-    assert got == DATA[:SMALL]
+    assert got == DATA[:MIN_CHUNK]
     source.close()
 
 
@@ -226,11 +226,11 @@ async def test_a_file_that_grows_is_another_version(storage: LocalStorage, media
     source = await storage.open("film.mp4")
     got = b""
     with pytest.raises(ChangedError):  # noqa: PT012 # changed between two pieces
-        async for piece in source.read(Span(0, SIZE), Pieces()):
-            got += piece
+        async for chunk in source.read(Span(0, SIZE), ChunkSizer()):
+            got += chunk
             with (media / "film.mp4").open("ab") as file:
                 file.write(b"more")
-    assert got == DATA[:SMALL]
+    assert got == DATA[:MIN_CHUNK]
     source.close()
 
 
@@ -243,7 +243,7 @@ async def test_a_file_replaced_or_removed_is_read_to_its_end(
     (media / "new").rename(media / "film.mp4")
     assert await read(replaced, Span(0, SIZE)) == DATA
     (media / "film.mp4").unlink()
-    assert await read(removed, Span(LARGE, LARGE)) == DATA[LARGE : 2 * LARGE]
+    assert await read(removed, Span(MAX_CHUNK, MAX_CHUNK)) == DATA[MAX_CHUNK : 2 * MAX_CHUNK]
     replaced.close()
     removed.close()
 

@@ -10,7 +10,7 @@ from service.errors import BadGatewayError, ChangedError
 from service.metrics import Metrics
 from service.protocol.ranges import Span
 from service.storage.object_store.block_cache import Blocks, Version
-from service.storage.send_pacing import SMALL, Pieces
+from service.storage.send_pacing import MIN_CHUNK, ChunkSizer
 
 BLOCK = 100_000
 CHUNK = 10_000
@@ -84,8 +84,8 @@ def block(number: int) -> Span:
 
 
 async def read(blocks: Blocks, span: Span, version: Version = FILM, grid: int = 0) -> bytes:
-    pieces = [piece async for piece in blocks.read(version, span, Pieces(), grid)]
-    return b"".join(pieces)
+    chunks = [chunk async for chunk in blocks.read(version, span, ChunkSizer(), grid)]
+    return b"".join(chunks)
 
 
 def bytes_of(span: Span) -> bytes:
@@ -125,8 +125,8 @@ async def test_a_span_is_read_byte_for_byte(blocks: Blocks, span: Span, grid: in
 
 
 async def test_a_piece_is_no_longer_than_suits_the_client(blocks: Blocks) -> None:
-    lengths = [len(piece) async for piece in blocks.read(FILM, block(0), Pieces(), 0)]
-    assert max(lengths) <= SMALL
+    lengths = [len(chunk) async for chunk in blocks.read(FILM, block(0), ChunkSizer(), 0)]
+    assert max(lengths) <= MIN_CHUNK
     assert sum(lengths) == BLOCK
 
 
@@ -145,8 +145,8 @@ async def test_blocks_begin_where_the_grid_has_them(blocks: Blocks, far: Far) ->
 
 async def test_the_first_bytes_do_not_wait_for_the_last(blocks: Blocks, far: Far) -> None:
     far.held_up[0] = CHUNK  # one chunk comes, and no other
-    async with aclosing(blocks.read(FILM, block(0), Pieces(), 0)) as pieces:
-        assert await asyncio.wait_for(anext(pieces), PATIENCE) == DATA[:CHUNK]
+    async with aclosing(blocks.read(FILM, block(0), ChunkSizer(), 0)) as chunks:
+        assert await asyncio.wait_for(anext(chunks), PATIENCE) == DATA[:CHUNK]
 
 
 async def test_who_reads_on_finds_the_next_block_there(
@@ -186,7 +186,7 @@ async def test_what_is_read_ahead_holds_up_nobody(blocks: Blocks, far: Far) -> N
 
 async def test_no_more_is_held_than_there_is_room_for(blocks: Blocks, metrics: Metrics) -> None:
     async def reads_and_looks(version: Version) -> None:
-        async for _ in blocks.read(version, Span(0, SIZE), Pieces(), 0):
+        async for _ in blocks.read(version, Span(0, SIZE), ChunkSizer(), 0):
             assert held(metrics) <= 4 * BLOCK
 
     await asyncio.gather(*(reads_and_looks(FILM._replace(path=str(n))) for n in range(7)))
@@ -217,12 +217,12 @@ async def test_without_room_for_a_block_everything_passes(far: Far, metrics: Met
 
 
 async def test_a_slow_client_goes_on_when_its_block_had_to_go(blocks: Blocks, far: Far) -> None:
-    async with aclosing(blocks.read(FILM, block(0), Pieces(), 0)) as pieces:
-        got = await anext(pieces)
+    async with aclosing(blocks.read(FILM, block(0), ChunkSizer(), 0)) as chunks:
+        got = await anext(chunks)
         for number in range(5):
             await read(blocks, block(number), OTHER)
-        async for piece in pieces:
-            got += piece
+        async for chunk in chunks:
+            got += chunk
     assert got == bytes_of(block(0))
     assert far.asked.count(block(0)) == 2  # his and OTHER's: the rest is no block
     assert any(span.end == BLOCK and span.start > 0 for span in far.asked)
@@ -245,8 +245,8 @@ async def test_what_had_come_before_it_went_wrong_is_given(blocks: Blocks, far: 
     far.held_up[0] = 3 * CHUNK
     got = b""
     with pytest.raises(ChangedError):  # noqa: PT012 # between two pieces
-        async for piece in blocks.read(FILM, block(0), Pieces(), 0):
-            got += piece
+        async for chunk in blocks.read(FILM, block(0), ChunkSizer(), 0):
+            got += chunk
             if len(got) == 3 * CHUNK:
                 far.failing[0] = ChangedError("replaced")
                 del far.held_up[0]
@@ -255,7 +255,7 @@ async def test_what_had_come_before_it_went_wrong_is_given(blocks: Blocks, far: 
 
 async def test_what_had_come_is_given_to_who_was_slower(blocks: Blocks, far: Far) -> None:
     far.held_up[0] = 3 * CHUNK
-    slow = blocks.read(FILM, block(0), Pieces(), 0)
+    slow = blocks.read(FILM, block(0), ChunkSizer(), 0)
     got = await anext(slow)
     waiting = asyncio.create_task(read(blocks, Span(5 * CHUNK, CHUNK)))
     await until(lambda: far.asked)
@@ -264,7 +264,7 @@ async def test_what_had_come_is_given_to_who_was_slower(blocks: Blocks, far: Far
     await asyncio.wait([waiting])
     assert isinstance(waiting.exception(), ChangedError)
     del far.failing[0]
-    got += b"".join([piece async for piece in slow])  # by a request of his own
+    got += b"".join([chunk async for chunk in slow])  # by a request of his own
     assert got == bytes_of(block(0))
 
 

@@ -18,7 +18,7 @@ from service.storage.base import Source
 from service.storage.object_store import storage as objects
 from service.storage.object_store.config import open_store
 from service.storage.object_store.storage import ObjectStorage
-from service.storage.send_pacing import Pieces
+from service.storage.send_pacing import ChunkSizer
 
 BLOCK = 100_000
 SIZE = 5 * BLOCK + 777
@@ -48,7 +48,7 @@ async def storage(bucket: Bucket, seen: FaultyStore) -> AsyncIterator[ObjectStor
 
 
 async def read(source: Source, span: Span) -> bytes:
-    return b"".join([piece async for piece in source.read(span, Pieces())])
+    return b"".join([chunk async for chunk in source.read(span, ChunkSizer())])
 
 
 async def test_a_block_is_one_pinned_request(
