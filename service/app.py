@@ -19,7 +19,7 @@ from service.api.openapi import JSONRoutes, OpenapiView
 from service.api.ops import OpsViews
 from service.api.playlists import PlaylistViews
 from service.api.problems import problem
-from service.api.resources import Items
+from service.api.video_items import Items
 from service.api.robots import NOT_LISTED, RobotsView
 from service.api.videos import ApiViews
 from service.artefact_store.folder import Derived, DerivedFolder

@@ -9,8 +9,8 @@ from quart import Response
 from quart_schema import document_response, validate_querystring
 
 from service.api import links
-from service.api.resources import Items, VideoItem
-from service.artefact_store.sized_lru_cache import SizedLRUCache
+from service.api.video_items import Items, VideoItem
+from service.artefact_store.recent import Recent
 from service.errors import NotFoundError
 from service.http.documents import Document
 from service.library.catalogue import Page, Sort
@@ -88,9 +88,7 @@ class ApiViews:
     def __init__(self, library: Library, items: Items) -> None:
         self._library = library
         self._items = items
-        self._rendered: SizedLRUCache[str, tuple[VideoItem, Document]] = SizedLRUCache(
-            _MOST_RENDERED
-        )
+        self._rendered: Recent[str, tuple[VideoItem, Document]] = Recent(_MOST_RENDERED)
         """The latest answers to `video`, and of what they tell: the same as long as that is."""
 
     @validate_querystring(VideosQuery)

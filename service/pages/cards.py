@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from service.api import links
-from service.api.resources import Items, Picture, VideoItem
+from service.api.video_items import Items, Picture, VideoItem
 from service.artefacts.metadata import Kind
 from service.library.catalogue import Catalogue
 from service.library.folder_samples import stand_ins

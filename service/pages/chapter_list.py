@@ -4,7 +4,7 @@ written once for each video, and not in the template."""
 from cachetools import LRUCache
 from markupsafe import Markup, escape
 
-from service.api.resources import VideoItem
+from service.api.video_items import VideoItem
 from service.models import Chapter
 from service.pages.filmstrip import current
 from service.pages.formatting import duration

@@ -2,7 +2,7 @@
 
 from quart import Response, render_template, request
 
-from service.api.resources import Items
+from service.api.video_items import Items
 from service.api.videos import find
 from service.library.library import Library
 from service.pages.player import moment, player

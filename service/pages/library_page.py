@@ -10,7 +10,7 @@ from quart import render_template
 from quart_schema import validate_querystring
 
 from service.api import links
-from service.api.resources import Items
+from service.api.video_items import Items
 from service.api.videos import LONGEST_QUERY, MOST_PER_PAGE, VideosQuery
 from service.artefacts.metadata import Kind
 from service.library.catalogue import SORTS

@@ -9,7 +9,7 @@ from quart import Response
 from quart_schema import validate_querystring
 
 from service.api import links
-from service.api.resources import Items
+from service.api.video_items import Items
 from service.api.videos import find
 from service.errors import HTTPError, NotFoundError
 from service.http.documents import Document

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from service.api import links
-from service.api.resources import VideoItem
+from service.api.video_items import VideoItem
 from service.library.folders import parent
 from service.models import Stream
 from service.pages.video_details import codec_name

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from service.api import links
-from service.api.resources import Picture, VideoItem
+from service.api.video_items import Picture, VideoItem
 from service.pages.formatting import moment_of, summary
 from service.pages.player import shown_size, written
 

@@ -6,7 +6,7 @@ from markupsafe import escape
 from quart import render_template, request
 
 from service.api import links
-from service.api.resources import Items, VideoItem
+from service.api.video_items import Items, VideoItem
 from service.api.videos import find
 from service.artefacts.metadata import Kind, StoryboardFacts
 from service.artefacts.scheduler import Deriver

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from service.api.resources import CaptionsItem, PosterItem, StoryboardItem, VideoItem
+from service.api.video_items import CaptionsItem, PosterItem, StoryboardItem, VideoItem
 from service.artefacts.metadata import State as Derivation
 from service.models import Chapter, State
 from service.pages.chapter_list import ChapterLists

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.resources import CaptionsItem, Picture, PosterItem, StoryboardItem, VideoItem
+from service.api.video_items import CaptionsItem, Picture, PosterItem, StoryboardItem, VideoItem
 from service.app import create_app
 from service.artefacts import metadata as facts
 from service.models import Finding, Metadata, State, Stream, Video

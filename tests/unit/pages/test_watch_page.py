@@ -6,7 +6,7 @@ from typing import Any
 
 from quart import Quart
 
-from service.api.resources import CaptionsItem, PosterItem, StoryboardItem, TrackItem, VideoItem
+from service.api.video_items import CaptionsItem, PosterItem, StoryboardItem, TrackItem, VideoItem
 from service.artefacts.metadata import State as Progress
 from service.http.origins import Origins
 from service.models import Chapter, Metadata, State, Stream
