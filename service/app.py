@@ -19,8 +19,8 @@ from service.api.openapi import JSONRoutes, OpenapiView
 from service.api.ops import OpsViews
 from service.api.playlists import PlaylistViews
 from service.api.problems import problem
-from service.api.video_items import Items
-from service.api.robots import NOT_LISTED, RobotsView
+from service.api.robots import NOINDEX, RobotsView
+from service.api.video_items import VideoItems
 from service.api.videos import ApiViews
 from service.artefact_store.folder import Derived, DerivedFolder
 from service.artefacts.builder import Maker
@@ -124,7 +124,7 @@ def create_app(settings: Settings) -> Quart:
     fast_start = FastStart(storage, KeptLayouts(derived))
     openers = {"media": fast_start.open, "download": storage.open}
     media = MediaViews(openers)
-    items = Items(deriver, settings.max_partial_size)
+    items = VideoItems(deriver, settings.max_partial_size)
     library_page = LibraryPage(library, items)
     watch_page = WatchPage(library, items, deriver)
     embed_page = EmbedPage(library, items, embed_policy(settings.embed_origins))
@@ -135,7 +135,7 @@ def create_app(settings: Settings) -> Quart:
     playlists = PlaylistViews(library)
     ops = OpsViews(metrics, lambda: library.scanned, supervisor)
     static = StaticViews(int(time.time()))
-    robots = RobotsView(listed=settings.search_engines == "on")
+    robots = RobotsView(indexable=settings.search_engines == "on")
 
     app, schema = _quart(static)
 
@@ -182,7 +182,7 @@ def create_app(settings: Settings) -> Quart:
 
     origins = Origins(settings.trusted_proxies)
     app.before_request(origins.set_origin)
-    _register_handlers(app, listed=settings.search_engines == "on")
+    _register_handlers(app, indexable=settings.search_engines == "on")
     quart_app: Any = app.asgi_app
     media_app = MediaMiddleware(quart_app, openers, viewers, metrics, settings.max_partial_size)
     checked_app = (
@@ -246,7 +246,7 @@ def _url_builder(static: StaticViews) -> Callable[..., str]:
     return url
 
 
-def _register_handlers(app: Quart, *, listed: bool) -> None:
+def _register_handlers(app: Quart, *, indexable: bool) -> None:
     """Wire what holds for every route."""
     memory = ResponseMemory()
 
@@ -274,8 +274,8 @@ def _register_handlers(app: Quart, *, listed: bool) -> None:
         else:
             headers.setdefault("X-Content-Type-Options", "nosniff")
         headers.setdefault("Cache-Control", "no-cache")
-        if not listed:
-            headers.setdefault("X-Robots-Tag", NOT_LISTED)
+        if not indexable:
+            headers.setdefault("X-Robots-Tag", NOINDEX)
         return response
 
     app.register_error_handler(ReelayError, _reelay_error)

@@ -11,7 +11,7 @@ from quart import Response
 from quart_schema import validate_querystring
 
 from service.api import links
-from service.api.videos import LONGEST_FOLDER, find
+from service.api.videos import MAX_FOLDER_LENGTH, get_video
 from service.http.documents import Document
 from service.library.catalogue import Sort
 from service.library.library import Library
@@ -32,7 +32,7 @@ class FolderQuery(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    folder: Annotated[str, Field(max_length=LONGEST_FOLDER)] = ""
+    folder: Annotated[str, Field(max_length=MAX_FOLDER_LENGTH)] = ""
     sort: Sort = "name"
 
 
@@ -46,7 +46,7 @@ class PlaylistViews:
 
     async def video(self, path: str) -> Response:
         """Give a playlist of one video."""
-        video = find(self._library, path)
+        video = get_video(self._library, path)
         return self._answer([video], video.title, PurePosixPath(path).stem)
 
     @validate_querystring(FolderQuery)

@@ -10,7 +10,7 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from service.api import links
-from service.api.videos import LONGEST_QUERY
+from service.api.videos import MAX_QUERY_LENGTH
 from service.http.instrumentation import current_request_context
 from service.library.titles import video_title
 
@@ -84,8 +84,8 @@ async def _page(status: int, detail: str, headers: Mapping[str, str]) -> str:
         detail=detail,
         address=request.path[:_LONGEST_ADDRESS],
         again=ours or "Retry-After" in headers,
-        sought=sought[:LONGEST_QUERY],
-        longest_query=LONGEST_QUERY,
+        sought=sought[:MAX_QUERY_LENGTH],
+        longest_query=MAX_QUERY_LENGTH,
         watch_url=links.watch(path) if path and status == HTTPStatus.GONE else None,
         current_url=quote(request.path) if status == HTTPStatus.GONE else None,
         request_id=current_request_context().request_id if ours else None,

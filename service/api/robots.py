@@ -4,7 +4,7 @@ from quart import Response
 
 from service.http.documents import Document
 
-NOT_LISTED = "noindex, nofollow"
+NOINDEX = "noindex, nofollow"
 """X-Robots-Tag of all that search engines are not to list."""
 
 # Bytes and answers for programs are nobody's search result. Pages may be read even where none are
@@ -16,10 +16,10 @@ _NO_BYTES = "Disallow: /captions/\nDisallow: /media/\nDisallow: /storyboards/\n"
 class RobotsView:
     """`/robots.txt`."""
 
-    def __init__(self, *, listed: bool) -> None:
+    def __init__(self, *, indexable: bool) -> None:
         """Take whether search engines may list the pages."""
         self._document = Document.from_text(
-            _RULES if listed else _RULES + _NO_BYTES, "text/plain; charset=utf-8"
+            _RULES if indexable else _RULES + _NO_BYTES, "text/plain; charset=utf-8"
         )
 
     async def show(self) -> Response:

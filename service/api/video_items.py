@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from service.api import links
-from service.artefact_store.sized_lru_cache import SizedLRUCache
+from service.artefact_store.recent import Recent
 from service.artefacts.metadata import Artefact, Kind, State
 from service.artefacts.scheduler import Deriver
 from service.models import Chapter, Finding, Track, Value, Video
@@ -23,20 +23,20 @@ class Picture(Value):
     height: int = Field(description="Pixels")
 
 
-class Derived(Value):
+class ArtefactStatusItem(Value):
     """How far something has come that is derived from the video."""
 
     state: State = Field(description="none: there is nothing of the kind to be had from this video")
     problem: str | None = Field(default=None, description="Why it could not be made")
 
 
-class PosterItem(Derived):
+class PosterItem(ArtefactStatusItem):
     """A picture that stands for the video."""
 
     pictures: tuple[Picture, ...] = Field(default=(), description="The same, the narrowest first")
 
 
-class StoryboardItem(Derived):
+class StoryboardItem(ArtefactStatusItem):
     """Small pictures from the video."""
 
     url: str | None = Field(
@@ -50,7 +50,7 @@ class TrackItem(Track):
     url: str
 
 
-class CaptionsItem(Derived):
+class CaptionsItem(ArtefactStatusItem):
     """Texts that are shown with the video."""
 
     problems: tuple[str, ...] = Field(default=(), description="Which are not shown, and why")
@@ -71,14 +71,14 @@ class VideoItem(Video):
 
 
 # Bytes of items that are kept, by what they take as JSON: most take some 5 KB.
-_MOST_MADE = 8 * 1024**2
+_MAX_CACHED_BYTES = 8 * 1024**2
 
 # Bytes of JSON that an item takes besides its parts; and a chapter, and another part, besides its
 # words, at most.
-_OF_ITEM, _OF_CHAPTER, _OF_PART = 2000, 80, 400
+_ITEM_BYTES, _CHAPTER_BYTES, _PART_BYTES = 2000, 80, 400
 
 
-class _Known(NamedTuple):
+class _Inputs(NamedTuple):
     """What an item is made of."""
 
     video: Video
@@ -86,35 +86,35 @@ class _Known(NamedTuple):
     captions: Artefact
     storyboard: Artefact
 
-    def is_still(self, other: "_Known") -> bool:
+    def same_as(self, other: "_Inputs") -> bool:
         """Whether all of it is the very same: what has not changed is not made anew."""
-        return all(mine is theirs for mine, theirs in zip(self, other, strict=True))
+        return all(one is another for one, another in zip(self, other, strict=True))
 
 
-class Items:
+class VideoItems:
     """Makes items of videos, and keeps the latest: one is the same for as long as it is true."""
 
     def __init__(self, deriver: Deriver, block: int) -> None:
         """Take what knows what was derived, and the bytes of a block."""
         self._deriver = deriver
         self._block = block
-        self._made: SizedLRUCache[str, tuple[_Known, VideoItem, int]] = SizedLRUCache(_MOST_MADE)
+        self._cache: Recent[str, tuple[_Inputs, VideoItem, int]] = Recent(_MAX_CACHED_BYTES)
 
-    def of(self, video: Video) -> VideoItem:
+    def get(self, video: Video) -> VideoItem:
         """Add what was derived, what is to be said of it, and the links to a video."""
-        return self.weighed(video)[0]
+        return self.get_with_size(video)[0]
 
-    def weighed(self, video: Video) -> tuple[VideoItem, int]:
+    def get_with_size(self, video: Video) -> tuple[VideoItem, int]:
         """Do so, and tell how many bytes of JSON that may be: some more than it is."""
-        known = _Known(video, *(self._deriver.of(video.path, kind) for kind in Kind))
-        before, item, weight = self._made.get(video.path) or (None, None, 0)
-        if item is None or before is None or not before.is_still(known):
-            item = self._make(video)
-            weight = _weight(item)
-            self._made.put(video.path, (known, item, weight), weight)
-        return item, weight
+        inputs = _Inputs(video, *(self._deriver.of(video.path, kind) for kind in Kind))
+        cached_inputs, item, size = self._cache.get(video.path) or (None, None, 0)
+        if item is None or cached_inputs is None or not cached_inputs.same_as(inputs):
+            item = self._build(video)
+            size = _estimate_size(item)
+            self._cache.put(video.path, (inputs, item, size), size)
+        return item, size
 
-    def look_at(self, paths: Iterable[str], kinds: Iterable[Kind] = Kind) -> None:
+    def prioritise(self, paths: Iterable[str], kinds: Iterable[Kind] = Kind) -> None:
         """Have what somebody looks at made before everything else: the first of it first."""
         for path, kind in reversed(list(product(paths, kinds))):
             if self._deriver.of(path, kind).state is State.WAITING:
@@ -122,10 +122,10 @@ class Items:
 
     def progress(self) -> dict[str, tuple[int, int]]:
         """Give of each kind that is being made how many are, and how many there will be."""
-        told = {kind.value: self._deriver.progress(kind) for kind in Kind}
-        return {kind: (made, all_) for kind, (made, all_) in told.items() if made < all_}
+        counts = {kind.value: self._deriver.progress(kind) for kind in Kind}
+        return {kind: (done, total) for kind, (done, total) in counts.items() if done < total}
 
-    def _make(self, video: Video) -> VideoItem:
+    def _build(self, video: Video) -> VideoItem:
         captions = self._captions(video.path)
         in_file = video.metadata.chapters if video.metadata else ()
         return VideoItem(
@@ -174,22 +174,22 @@ class Items:
         return (subject and subject.name(kind)) or ""
 
 
-def _weight(item: VideoItem) -> int:
+def _estimate_size(item: VideoItem) -> int:
     """Give how many bytes of JSON an item may be, about."""
-    known = item.metadata
-    chapters = (*item.chapters, *(known.chapters if known else ()))
+    metadata = item.metadata
+    chapters = (*item.chapters, *(metadata.chapters if metadata else ()))
     texts = (
-        *(tag.text for tag in (known.tags if known else ())),
+        *(tag.text for tag in (metadata.tags if metadata else ())),
         *(track.label + track.url for track in item.captions.tracks),
         *(picture.url for picture in item.poster.pictures),
         *(finding.command or "" for finding in item.findings),
         *item.captions.problems,
         *(4 * [item.watch_url]),
     )
-    words = sum(map(_length, texts)) + sum(_length(chapter.title) for chapter in chapters)
-    parts = len(texts) + len(known.streams if known else ())
-    return _OF_ITEM + words + _OF_CHAPTER * len(chapters) + _OF_PART * parts
+    words = sum(map(_utf8_length, texts)) + sum(_utf8_length(chapter.title) for chapter in chapters)
+    parts = len(texts) + len(metadata.streams if metadata else ())
+    return _ITEM_BYTES + words + _CHAPTER_BYTES * len(chapters) + _PART_BYTES * parts
 
 
-def _length(text: str) -> int:
+def _utf8_length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())

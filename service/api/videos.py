@@ -9,7 +9,7 @@ from quart import Response
 from quart_schema import document_response, validate_querystring
 
 from service.api import links
-from service.api.video_items import Items, VideoItem
+from service.api.video_items import VideoItem, VideoItems
 from service.artefact_store.recent import Recent
 from service.errors import NotFoundError
 from service.http.documents import Document
@@ -18,15 +18,15 @@ from service.library.folders import Folder
 from service.library.library import Library
 from service.models import Value, Video
 
-MOST_PER_PAGE = 200
-LONGEST_FOLDER = 4096  # characters; Linux takes no longer path (PATH_MAX)
-LONGEST_QUERY = 200  # characters
+MAX_PER_PAGE = 200
+MAX_FOLDER_LENGTH = 4096  # characters; Linux takes no longer path (PATH_MAX)
+MAX_QUERY_LENGTH = 200  # characters
 
 # Bytes of JSON, about: a page of a listing that would be longer ends before, and names the next. Of
 # films as most are, MOST_PER_PAGE take 1 MB.
-_LONGEST_PAGE = 2 * 1024**2
+_MAX_PAGE_BYTES = 2 * 1024**2
 
-_MOST_RENDERED = 4 * 1024**2  # bytes of answers that are kept; a film's has some 3,000
+_MAX_RENDERED_BYTES = 4 * 1024**2  # bytes of answers that are kept; a film's has some 3,000
 
 
 class VideosQuery(BaseModel):
@@ -37,18 +37,18 @@ class VideosQuery(BaseModel):
     q: Annotated[
         str,
         Field(
-            max_length=LONGEST_QUERY,
+            max_length=MAX_QUERY_LENGTH,
             description="Words, each in title, path or tags; the longest ten",
         ),
     ] = ""
     sort: Annotated[Sort, Field(description="What to sort by; a minus sign: downwards")] = "name"
     limit: Annotated[
-        int, Field(ge=1, le=MOST_PER_PAGE, description="Entries on a page, at most")
+        int, Field(ge=1, le=MAX_PER_PAGE, description="Entries on a page, at most")
     ] = 50
     folder: Annotated[
         str | None,
         Field(
-            max_length=LONGEST_FOLDER,
+            max_length=MAX_FOLDER_LENGTH,
             description="What is in this folder (empty: the root), of a search also what is below; "
             "without it: all videos",
         ),
@@ -65,7 +65,7 @@ class FolderItem(Value):
     url: str = Field(description="Its page")
 
     @classmethod
-    def of(cls, folder: Folder) -> "FolderItem":
+    def from_folder(cls, folder: Folder) -> "FolderItem":
         """Add the link to a folder."""
         url = links.folder(folder.path)
         return cls(path=folder.path, title=folder.title, count=folder.videos, url=url)
@@ -85,65 +85,65 @@ class VideosPage(Value):
 class ApiViews:
     """`/api/videos` and `/api/videos/<path>`."""
 
-    def __init__(self, library: Library, items: Items) -> None:
+    def __init__(self, library: Library, items: VideoItems) -> None:
         self._library = library
         self._items = items
-        self._rendered: Recent[str, tuple[VideoItem, Document]] = Recent(_MOST_RENDERED)
+        self._rendered: Recent[str, tuple[VideoItem, Document]] = Recent(_MAX_RENDERED_BYTES)
         """The latest answers to `video`, and of what they tell: the same as long as that is."""
 
     @validate_querystring(VideosQuery)
     @document_response(VideosPage)
     async def videos(self, query_args: VideosQuery) -> Response:
         """List videos: searched, sorted, a page at a time."""
-        asked = query_args
-        page = look_up(self._library, asked)
-        items = list(self._fitting(page))
+        query = query_args
+        page = list_videos(self._library, query)
+        items = list(self._items_within_limit(page))
         if len(items) < len(page.videos):
             limit = len(page.folders) + len(items)
-            page = look_up(self._library, asked.model_copy(update={"limit": limit}))
+            page = list_videos(self._library, query.model_copy(update={"limit": limit}))
         listing = VideosPage(
-            folders=tuple(FolderItem.of(folder) for folder in page.folders),
+            folders=tuple(FolderItem.from_folder(folder) for folder in page.folders),
             videos=tuple(items),
             total=page.total,
-            next_url=next_page("/api/videos", asked, page),
+            next_url=next_page_url("/api/videos", query, page),
         )
         return Document.from_text(listing.model_dump_json()).to_response()
 
     @document_response(VideoItem)
     async def video(self, path: str) -> Response:
         """Describe one video."""
-        item = self._items.of(find(self._library, path))
-        described, document = self._rendered.get(path) or (None, None)
-        if described is not item or document is None:
+        item = self._items.get(get_video(self._library, path))
+        cached_item, document = self._rendered.get(path) or (None, None)
+        if cached_item is not item or document is None:
             document = Document.from_text(item.model_dump_json())
             self._rendered.put(path, (item, document), len(document.body))
         return document.to_response()
 
-    def _fitting(self, page: Page) -> Iterator[VideoItem]:
+    def _items_within_limit(self, page: Page) -> Iterator[VideoItem]:
         """Give the items of a page that fit one answer: the first of them in any case."""
-        left = _LONGEST_PAGE
+        bytes_left = _MAX_PAGE_BYTES
         for number, video in enumerate(page.videos):
-            item, weight = self._items.weighed(video)
-            left -= weight
-            if left < 0 and number:
+            item, size = self._items.get_with_size(video)
+            bytes_left -= size
+            if bytes_left < 0 and number:
                 return
             yield item
 
 
-def look_up(library: Library, asked: VideosQuery) -> Page:
+def list_videos(library: Library, query: VideosQuery) -> Page:
     """Give the page that was asked for. Raises InvalidRequestError and NotFoundError."""
-    return library.catalogue.page(asked.q, asked.sort, asked.limit, asked.cursor, asked.folder)
+    return library.catalogue.page(query.q, query.sort, query.limit, query.cursor, query.folder)
 
 
-def next_page(base: str, asked: VideosQuery, page: Page) -> str | None:
+def next_page_url(base: str, query: VideosQuery, page: Page) -> str | None:
     """Give the URL on which a listing goes on, if it does."""
     if page.next_cursor is None:
         return None
-    following = asked.model_copy(update={"cursor": page.next_cursor})
+    following = query.model_copy(update={"cursor": page.next_cursor})
     return f"{base}?{urlencode(following.model_dump(exclude_defaults=True))}"
 
 
-def find(library: Library, path: str) -> Video:
+def get_video(library: Library, path: str) -> Video:
     """Look a video up in the library. Raises NotFoundError."""
     video = library.catalogue.get(path)
     if video is None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from service.api import links
-from service.api.video_items import Items, Picture, VideoItem
+from service.api.video_items import Picture, VideoItem, VideoItems
 from service.artefacts.metadata import Kind
 from service.library.catalogue import Catalogue
 from service.library.folder_samples import stand_ins
@@ -80,11 +80,11 @@ def card(video: VideoItem) -> Card:
     )
 
 
-def folder_card(folder: Folder, catalogue: Catalogue, items: Items) -> FolderCard:
+def folder_card(folder: Folder, catalogue: Catalogue, items: VideoItems) -> FolderCard:
     """Show a folder by the first poster of what is in it."""
     videos = stand_ins(catalogue, folder.path, _CANDIDATES)
-    items.look_at((video.path for video in videos[:1]), [Kind.POSTER])
-    posters = (items.of(video).poster.pictures for video in videos)
+    items.prioritise((video.path for video in videos[:1]), [Kind.POSTER])
+    posters = (items.get(video).poster.pictures for video in videos)
     picture = next((pictures[0] for pictures in posters if pictures), None)
     return FolderCard(
         path=folder.path,

@@ -2,8 +2,8 @@
 
 from quart import Response, render_template, request
 
-from service.api.video_items import Items
-from service.api.videos import find
+from service.api.video_items import VideoItems
+from service.api.videos import get_video
 from service.library.library import Library
 from service.pages.player import moment, player
 
@@ -11,7 +11,7 @@ from service.pages.player import moment, player
 class EmbedPage:
     """`/embed/<path>`."""
 
-    def __init__(self, library: Library, items: Items, policy: str) -> None:
+    def __init__(self, library: Library, items: VideoItems, policy: str) -> None:
         """Take the page's own Content-Security-Policy: it says who may frame it."""
         self._library = library
         self._items = items
@@ -19,8 +19,8 @@ class EmbedPage:
 
     async def show(self, path: str) -> Response:
         """Play one video: from `?t=`, and with `?autoplay=1` at once, without sound."""
-        video = self._items.of(find(self._library, path))
-        self._items.look_at([path])
+        video = self._items.get(get_video(self._library, path))
+        self._items.prioritise([path])
         page = await render_template(
             "embed.html",
             **player(video, moment(request.args.get("t"))),

@@ -10,8 +10,8 @@ from quart import render_template
 from quart_schema import validate_querystring
 
 from service.api import links
-from service.api.video_items import Items
-from service.api.videos import LONGEST_QUERY, MOST_PER_PAGE, VideosQuery
+from service.api.video_items import VideoItems
+from service.api.videos import MAX_PER_PAGE, MAX_QUERY_LENGTH, VideosQuery
 from service.artefacts.metadata import Kind
 from service.library.catalogue import SORTS
 from service.library.collation import words
@@ -49,7 +49,7 @@ class LibraryQuery(VideosQuery):
 
     model_config = ConfigDict(extra="ignore")
 
-    limit: Annotated[int, Field(ge=1, le=MOST_PER_PAGE, description="Entries on a page")] = _CARDS
+    limit: Annotated[int, Field(ge=1, le=MAX_PER_PAGE, description="Entries on a page")] = _CARDS
     page: Annotated[int, Field(ge=1, le=1_000_000, description="Which page, from 1")] = 1
 
     def url(self, **changes: object) -> str:
@@ -95,7 +95,7 @@ def pager(number: int, limit: int, entries: int) -> Pager:
 class LibraryPage:
     """`/`: collections first, then all videos. `/?folder=`: what is in one collection."""
 
-    def __init__(self, library: Library, items: Items) -> None:
+    def __init__(self, library: Library, items: VideoItems) -> None:
         self._library = library
         self._items = items
 
@@ -111,7 +111,7 @@ class LibraryPage:
         at = pager(asked.page, asked.limit, len(inner) + found.total)
         if at.number < asked.page:
             found = catalogue.stretch(query, asked.sort, at.first - 1, asked.limit, folder)
-        self._items.look_at((video.path for video in found.videos), [Kind.POSTER])
+        self._items.prioritise((video.path for video in found.videos), [Kind.POSTER])
         home = folder is None and at.number == 1
         top = catalogue.folders.directly_in("") if home and not query else ()
         elsewhere = 0
@@ -121,10 +121,10 @@ class LibraryPage:
             "library.html",
             asked=asked,
             query=query,
-            longest_query=LONGEST_QUERY,
+            longest_query=MAX_QUERY_LENGTH,
             folder=folder,
             at=at,
-            cards=[card(self._items.of(video)) for video in found.videos],
+            cards=[card(self._items.get(video)) for video in found.videos],
             collections=self._collections(found.folders or top[:_COLLECTIONS]),
             all_collections=len(top) if len(top) > _COLLECTIONS else 0,
             home=home,

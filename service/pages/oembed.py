@@ -9,8 +9,8 @@ from quart import Response
 from quart_schema import validate_querystring
 
 from service.api import links
-from service.api.video_items import Items
-from service.api.videos import find
+from service.api.video_items import VideoItems
+from service.api.videos import get_video
 from service.errors import HTTPError, NotFoundError
 from service.http.documents import Document
 from service.library.library import Library
@@ -50,7 +50,7 @@ class Oembed(BaseModel):
 class OembedView:
     """`/oembed`."""
 
-    def __init__(self, library: Library, items: Items) -> None:
+    def __init__(self, library: Library, items: VideoItems) -> None:
         self._library = library
         self._items = items
 
@@ -60,8 +60,8 @@ class OembedView:
         asked = query_args
         if asked.format != "json":
             raise HTTPError(501, "Only format=json is spoken here.", {})  # oEmbed §2.3.4.4
-        video = find(self._library, _path(asked.url))
-        shared = share(self._items.of(video))
+        video = get_video(self._library, _path(asked.url))
+        shared = share(self._items.get(video))
         if shared is None:
             raise NotFoundError("It is not known under which address this library is.")
         return Document.from_text(

@@ -6,8 +6,8 @@ from markupsafe import escape
 from quart import render_template, request
 
 from service.api import links
-from service.api.video_items import Items, VideoItem
-from service.api.videos import find
+from service.api.video_items import VideoItem, VideoItems
+from service.api.videos import get_video
 from service.artefacts.metadata import Kind, StoryboardFacts
 from service.artefacts.scheduler import Deriver
 from service.library.folders import parents
@@ -44,7 +44,7 @@ SHORTCUTS = (
 class WatchPage:
     """`/watch/<path>`."""
 
-    def __init__(self, library: Library, items: Items, deriver: Deriver) -> None:
+    def __init__(self, library: Library, items: VideoItems, deriver: Deriver) -> None:
         self._library = library
         self._items = items
         self._deriver = deriver
@@ -52,8 +52,8 @@ class WatchPage:
 
     async def show(self, path: str) -> str:
         """Play one video, from `?t=` on."""
-        video = self._items.of(find(self._library, path))
-        self._items.look_at([path])
+        video = self._items.get(get_video(self._library, path))
+        self._items.prioritise([path])
         start = moment(request.args.get("t"))
         before, following = map(self._item, self._library.catalogue.neighbours(path))
         return await render_template(
@@ -73,7 +73,7 @@ class WatchPage:
         )
 
     def _item(self, video: Video | None) -> VideoItem | None:
-        return self._items.of(video) if video else None
+        return self._items.get(video) if video else None
 
     async def _filmstrip(self, path: str, start: float | None) -> Filmstrip | None:
         subject = self._deriver.subject(path)
