@@ -18,7 +18,7 @@ from service.api.artefacts import ArtefactViews
 from service.api.openapi import JSONRoutes, OpenapiView
 from service.api.ops import OpsViews
 from service.api.playlists import PlaylistViews
-from service.api.problems import problem
+from service.api.problems import problem_response
 from service.api.robots import NOINDEX, RobotsView
 from service.api.video_items import VideoItems
 from service.api.videos import ApiViews
@@ -288,19 +288,19 @@ async def _limit_memory(response: Response, memory: ResponseMemory) -> Response:
     if memory.admit(response):
         return response
     reason = "Too many long answers are on their way just now."
-    return await problem(503, reason, {"Retry-After": _BUSY_RETRY_SECONDS})
+    return await problem_response(503, reason, {"Retry-After": _BUSY_RETRY_SECONDS})
 
 
 async def _reelay_error(error: ReelayError) -> Response:
-    return await problem(error.status, str(error), error.headers)
+    return await problem_response(error.status, str(error), error.headers)
 
 
 async def _http_error(error: HTTPException) -> Response:
     if isinstance(error, NotFound):
-        return await problem(404, "There is nothing of that name here.")
+        return await problem_response(404, "There is nothing of that name here.")
     if isinstance(error, MethodNotAllowed):
-        return await problem(405, f"Only {ALLOW} are answered here.", {"Allow": ALLOW})
-    return await problem(error.code or 500, error.description or "Something went wrong.")
+        return await problem_response(405, f"Only {ALLOW} are answered here.", {"Allow": ALLOW})
+    return await problem_response(error.code or 500, error.description or "Something went wrong.")
 
 
 async def _invalid_query(error: RequestSchemaValidationError) -> Response:
@@ -310,4 +310,4 @@ async def _invalid_query(error: RequestSchemaValidationError) -> Response:
         f"{'.'.join(map(str, detail['loc']))[:_MAX_LENGTH]}: {detail['msg'][:_MAX_LENGTH]}"
         for detail in details[:_MAX_REASONS]
     ]
-    return await problem(400, "; ".join(sentences))
+    return await problem_response(400, "; ".join(sentences))

@@ -38,51 +38,51 @@ class ArtefactViews:
         return await self._poster(path, jpeg=True)
 
     async def _poster(self, path: str, *, jpeg: bool = False) -> Response:
-        subject = self._ready(path, Kind.POSTER)
+        subject = self._require_ready(path, Kind.POSTER)
         widths = [width for width, _ in self._deriver.of(path, Kind.POSTER).sizes]
-        wanted = request.args.get("w", "0")
-        if not _WIDTH.fullmatch(wanted):
+        min_width = request.args.get("w", "0")
+        if not _WIDTH.fullmatch(min_width):
             raise InvalidRequestError("w: should be a number of pixels.")
-        number = next((n for n, width in enumerate(widths) if width >= int(wanted)), -1)
-        number %= len(widths)
-        part = f"-{widths[number]}"
+        index = next((n for n, width in enumerate(widths) if width >= int(min_width)), -1)
+        index %= len(widths)
+        variant = f"-{widths[number]}"
         if jpeg:
-            kept = await self._jpegs.open(
-                f"{subject.poster}{part}", lambda: self._deriver.blob(path, Kind.POSTER, number)
+            blob = await self._jpegs.open(
+                f"{subject.poster}{variant}", lambda: self._deriver.blob(path, Kind.POSTER, index)
             )
-            return await self._send(subject, Kind.POSTER, kept, "image/jpeg", f"{part}-jpeg")
-        kept = await self._deriver.open(path, Kind.POSTER, number)
-        return await self._send(subject, Kind.POSTER, kept, "image/webp", part)
+            return await self._send(subject, Kind.POSTER, blob, "image/jpeg", f"{variant}-jpeg")
+        blob = await self._deriver.open(path, Kind.POSTER, index)
+        return await self._send(subject, Kind.POSTER, blob, "image/webp", variant)
 
     async def storyboard(self, path: str) -> Response:
         """Tell the tiles of a storyboard, as WebVTT with `#xywh=` (Media Fragments URI 1.0)."""
-        subject = self._ready(path, Kind.STORYBOARD)
+        subject = self._require_ready(path, Kind.STORYBOARD)
         version = subject.storyboard or ""
         facts = await self._deriver.facts(path, Kind.STORYBOARD)
         if not isinstance(facts, StoryboardFacts):
-            raise _later()
+            raise _not_ready_error()
         data = webvtt(facts.layout, lambda n: links.sheet(path, n, version)).encode()
-        return bytes_response(data, *_told(subject, Kind.STORYBOARD, len(data), _VTT))
+        return bytes_response(data, *_representation(subject, Kind.STORYBOARD, len(data), _VTT))
 
     async def sheet(self, path: str, number: int) -> Response:
         """Send a storyboard's sheet of tiles."""
-        subject = self._ready(path, Kind.STORYBOARD)
+        subject = self._require_ready(path, Kind.STORYBOARD)
         sheets = self._deriver.of(path, Kind.STORYBOARD).sheets
         if number >= sheets:
             raise NotFoundError(f"The storyboard has {sheets} sheets, counted from 0.")
-        kept = await self._deriver.open(path, Kind.STORYBOARD, number)
-        return await self._send(subject, Kind.STORYBOARD, kept, "image/webp", f"-{number}")
+        blob = await self._deriver.open(path, Kind.STORYBOARD, number)
+        return await self._send(subject, Kind.STORYBOARD, blob, "image/webp", f"-{number}")
 
     async def captions(self, path: str, track: str) -> Response:
         """Send a track of captions, or the chapters."""
-        subject = self._ready(path, Kind.CAPTIONS)
-        names = [known.name for known in self._deriver.of(path, Kind.CAPTIONS).tracks]
+        subject = self._require_ready(path, Kind.CAPTIONS)
+        names = [one.name for one in self._deriver.of(path, Kind.CAPTIONS).tracks]
         if track not in names:
             raise NotFoundError("There is no such track.")
-        kept = await self._deriver.open(path, Kind.CAPTIONS, names.index(track))
-        return await self._send(subject, Kind.CAPTIONS, kept, _VTT, f"-{track}")
+        blob = await self._deriver.open(path, Kind.CAPTIONS, names.index(track))
+        return await self._send(subject, Kind.CAPTIONS, blob, _VTT, f"-{track}")
 
-    def _ready(self, path: str, kind: Kind) -> Subject:
+    def _require_ready(self, path: str, kind: Kind) -> Subject:
         """Give what is derived from, where that is there. Raises NotFoundError, HTTPError."""
         subject = self._deriver.subject(path)
         if subject is None:
@@ -93,30 +93,32 @@ class ArtefactViews:
                 return subject
             case State.WAITING:
                 self._deriver.request(path, kind)
-                raise _later()
+                raise _not_ready_error()
             case State.FAILED:
                 raise NotFoundError(f"It could not be made: {artefact.problem}")
         raise NotFoundError("There is nothing of the kind to be had from this video.")
 
     async def _send(
-        self, subject: Subject, kind: Kind, kept: Opened | None, content_type: str, part: str
+        self, subject: Subject, kind: Kind, blob: Opened | None, content_type: str, variant: str
     ) -> Response:
-        """Send `part` of what is kept. Raises HTTPError."""
-        if kept is None:
-            raise _later()
+        """Send `variant` of what is kept. Raises HTTPError."""
+        if blob is None:
+            raise _not_ready_error()
         try:
-            return await blob_response(kept, *_told(subject, kind, kept.length, content_type, part))
+            return await blob_response(
+                blob, *_representation(subject, kind, blob.length, content_type, variant)
+            )
         except OSError as error:  # the next one who asks may be luckier
-            raise _later() from error
+            raise _not_ready_error() from error
 
 
-def _told(
-    subject: Subject, kind: Kind, length: int, content_type: str, part: str = ""
+def _representation(
+    subject: Subject, kind: Kind, length: int, content_type: str, variant: str = ""
 ) -> tuple[Representation, str | None]:
     """Say what is sent, and give the version that the query asks for, in the same words."""
     version, pin = subject.name(kind) or "", request.args.get("v")
     # To the client the tags of parts differ; all are pinned by the one name that they share.
-    revision = version + part
+    revision = version + variant
     # The date is the video's, which others made of it have, too.
     date = last_modified_of(subject.video.modified, time.time())
     validators = Validators(revision, date, settled=True, dated=False)
@@ -124,6 +126,6 @@ def _told(
     return representation, revision if pin == version else pin
 
 
-def _later() -> HTTPError:
+def _not_ready_error() -> HTTPError:
     headers = {"Retry-After": _RETRY_AFTER, "Cache-Control": "no-store"}
     return HTTPError(404, "It is not there yet: it is being made.", headers)

@@ -10,7 +10,7 @@ from quart.json import dumps
 from quart_schema import OpenAPIProvider, QuartSchema
 from werkzeug.routing import Rule
 
-from service.api.problems import Problem
+from service.api.problems import ProblemDetails
 from service.http.documents import Document
 
 _ROUTES = frozenset({"api_videos", "api_video"})
@@ -62,7 +62,7 @@ class JSONRoutes(OpenAPIProvider):
     def build_paths(self, rule: Rule) -> tuple[dict[str, Any], dict[str, Any]]:
         """Add what no view says of itself."""
         paths, components = super().build_paths(rule)
-        components["Problem"] = Problem.model_json_schema(mode="serialization")
+        components["Problem"] = ProblemDetails.model_json_schema(mode="serialization")
         for path in paths.values():
             for operation in path.values():
                 operation["parameters"] = [*operation["parameters"], *_CONDITIONS]

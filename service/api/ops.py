@@ -5,7 +5,7 @@ from collections.abc import Callable
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from quart import Response
 
-from service.api.problems import problem
+from service.api.problems import problem_response
 from service.metrics import Metrics
 from service.supervisor import Supervisor
 
@@ -31,12 +31,12 @@ class OpsViews:
         unless background work keeps failing.
         """
         if self.draining:
-            return await problem(503, "This replica is stopping.", {"Retry-After": "1"})
+            return await problem_response(503, "This replica is stopping.", {"Retry-After": "1"})
         if failing := self._supervisor.failing:
             reason = f"Background work keeps failing: {', '.join(failing)}."
-            return await problem(503, reason, {"Retry-After": "1"})
+            return await problem_response(503, reason, {"Retry-After": "1"})
         if not self._scanned():
-            return await problem(503, "The first scan is under way.", {"Retry-After": "1"})
+            return await problem_response(503, "The first scan is under way.", {"Retry-After": "1"})
         return _ok()
 
     async def metrics(self) -> Response:

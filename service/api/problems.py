@@ -23,32 +23,34 @@ _TITLES = {
     503: "Not to be had right now",
 }
 # A browser's Accept has up to 150 characters and 10 members, and Office's of old 300 and 17.
-_LONGEST_ACCEPT = 500  # characters
-_MOST_ACCEPTED = 25  # members
+_MAX_ACCEPT_LENGTH = 500  # characters
+_MAX_ACCEPT_MEMBERS = 25  # members
 
-_LONGEST_ADDRESS = 1000  # characters that are shown
-_LONGEST_NAME = 300  # characters; file systems allow 255
-_FIRST_OF_OURS = 500  # statuses from here on are no fault of who asks (RFC 9110 §15.6)
+_MAX_ADDRESS_LENGTH = 1000  # characters that are shown
+_MAX_NAME_LENGTH = 300  # characters; file systems allow 255
+_FIRST_SERVER_ERROR = 500  # statuses from here on are no fault of who asks (RFC 9110 §15.6)
 
 
-class Problem(BaseModel):
+class ProblemDetails(BaseModel):
     """Why there is no other answer (RFC 9457)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", title="Problem")
 
     title: str = Field(description="The status in words")
     status: int = Field(ge=400, le=599)
     detail: str = Field(description="A sentence for people")
 
 
-async def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+async def problem_response(
+    status: int, detail: str, headers: Mapping[str, str] | None = None
+) -> Response:
     """Render an error. Its `type` is about:blank: the status says its kind (RFC 9457 §4.2)."""
     title = HTTPStatus(status).phrase
-    if _prefers_page(request.headers.get("Accept", "")):
+    if _prefers_html(request.headers.get("Accept", "")):
         page = await _page(status, detail, headers or {})
         response = Response(page, status, content_type="text/html; charset=utf-8")
     else:
-        body = Problem(title=title, status=status, detail=detail).model_dump_json()
+        body = ProblemDetails(title=title, status=status, detail=detail).model_dump_json()
         response = Response(body, status, content_type="application/problem+json")
     response.headers["Cache-Control"] = "no-store"
     for name, value in (headers or {}).items():
@@ -56,13 +58,13 @@ async def problem(status: int, detail: str, headers: Mapping[str, str] | None = 
     return response
 
 
-def _prefers_page(accept: str) -> bool:
+def _prefers_html(accept: str) -> bool:
     """Return whether HTML is preferred to JSON, by the value of an Accept header.
 
     One that is longer than any browser's is disregarded, as RFC 9110 §12.5.1 allows: to parse it
     takes longer than the answer.
     """
-    if len(accept) > _LONGEST_ACCEPT or accept.count(",") >= _MOST_ACCEPTED:
+    if len(accept) > _MAX_ACCEPT_LENGTH or accept.count(",") >= _MAX_ACCEPT_MEMBERS:
         return False
     accepted = parse_accept_header(accept, MIMEAccept)
     return accepted["text/html"] > accepted["application/problem+json"]
@@ -72,21 +74,21 @@ async def _page(status: int, detail: str, headers: Mapping[str, str]) -> str:
     """Say it to people, and where to go from here."""
     phrase = HTTPStatus(status).phrase
     path = (request.view_args or {}).get("path")
-    ours = status >= _FIRST_OF_OURS
+    is_server_error = status >= _FIRST_SERVER_ERROR
     # A file that was moved has kept its name, or some of it.
-    name = path.rpartition("/")[2][:_LONGEST_NAME] if path else ""
-    sought = video_title(name, None) if name and status == HTTPStatus.NOT_FOUND else ""
+    name = path.rpartition("/")[2][:_MAX_NAME_LENGTH] if path else ""
+    search_for = video_title(name, None) if name and status == HTTPStatus.NOT_FOUND else ""
     return await render_template(
         "error.html",
         status=status,
         phrase=phrase,
         title=_TITLES.get(status, phrase),
         detail=detail,
-        address=request.path[:_LONGEST_ADDRESS],
-        again=ours or "Retry-After" in headers,
-        sought=sought[:MAX_QUERY_LENGTH],
-        longest_query=MAX_QUERY_LENGTH,
+        address=request.path[:_MAX_ADDRESS_LENGTH],
+        can_retry=is_server_error or "Retry-After" in headers,
+        search_for=search_for[:MAX_QUERY_LENGTH],
+        max_query_length=MAX_QUERY_LENGTH,
         watch_url=links.watch(path) if path and status == HTTPStatus.GONE else None,
         current_url=quote(request.path) if status == HTTPStatus.GONE else None,
-        request_id=current_request_context().request_id if ours else None,
+        request_id=current_request_context().request_id if is_server_error else None,
     )

@@ -121,7 +121,7 @@ class LibraryPage:
             "library.html",
             asked=asked,
             query=query,
-            longest_query=MAX_QUERY_LENGTH,
+            max_query_length=MAX_QUERY_LENGTH,
             folder=folder,
             at=at,
             cards=[card(self._items.get(video)) for video in found.videos],
