@@ -39,7 +39,7 @@ from service.http.static import StaticViews
 from service.library.library import Library, Timing
 from service.metrics import Metrics
 from service.pages.embed import EmbedPage
-from service.pages.formatting import duration
+from service.pages.formatting import format_duration
 from service.pages.library_page import LibraryPage
 from service.pages.oembed import OembedView
 from service.pages.share import share
@@ -225,7 +225,7 @@ def _quart(static: StaticViews) -> tuple[Quart, QuartSchema]:
     app = Quart("service", static_folder=None)
     app.config["RESPONSE_TIMEOUT"] = None  # the kernel ends stalled ones, `listen` in __main__.py
     app.url_map.merge_slashes = False  # `//` in a path is a name that does not exist
-    app.jinja_env.filters["duration"] = duration
+    app.jinja_env.filters["duration"] = format_duration
     app.jinja_env.globals.update(url=_url_builder(static), share=share, version=__version__)
     schema = QuartSchema(
         app,

@@ -45,7 +45,7 @@ class ArtefactViews:
             raise InvalidRequestError("w: should be a number of pixels.")
         index = next((n for n, width in enumerate(widths) if width >= int(min_width)), -1)
         index %= len(widths)
-        variant = f"-{widths[number]}"
+        variant = f"-{widths[index]}"
         if jpeg:
             blob = await self._jpegs.open(
                 f"{subject.poster}{variant}", lambda: self._deriver.blob(path, Kind.POSTER, index)

@@ -57,7 +57,7 @@ class PlaylistViews:
         return self._response(page.videos, folder_title(path) if path else "Library", name)
 
     def _response(self, videos: Iterable[Video], title: str, name: str) -> Response:
-        lines = ["#EXTM3U", f"#PLAYLIST:{_line(title)}"]
+        lines = ["#EXTM3U", f"#PLAYLIST:{_single_line(title)}"]
         characters_left = _MAX_LENGTH
         for video in videos:
             entry = self._entry(video)
@@ -74,7 +74,9 @@ class PlaylistViews:
         entry = self._entries.get(video.path)
         if entry is None or entry.video is not video:
             length = video.metadata.duration if video.metadata else None
-            information = f"#EXTINF:{-1 if length is None else round(length)},{_line(video.title)}"
+            information = (
+                f"#EXTINF:{-1 if length is None else round(length)},{_single_line(video.title)}"
+            )
             if len(self._entries) >= _MAX_CACHED_ENTRIES:
                 self._entries.clear()
             entry = self._entries[video.path] = _Entry(video, information, links.media(video))

@@ -10,19 +10,21 @@ from service.library.folder_samples import stand_ins
 from service.library.folders import Folder, parent, parents
 from service.library.titles import folder_title
 from service.models import Video
-from service.pages.formatting import size
+from service.pages.formatting import format_size
 
 # Lines of a picture, and what that is called.
 _NAMES = {4320: "8K", 2160: "4K"}
 _LINES = (4320, 2160, 1440, 1080, 720, 576, 480, 360, 240, 144)
-_NEARLY = 0.97  # of these: encoders crop a few lines, and round to multiples of 16
-_WIDE = 9 / 16
-_TALL = 1.2  # a picture less wide than this for its height is shown whole, not cut to 16:9
+_TOLERANCE = 0.97  # of these: encoders crop a few lines, and round to multiples of 16
+_ASPECT_9_16 = 9 / 16
+_MIN_CROPPED_ASPECT = (
+    1.2  # a picture less wide than this for its height is shown whole, not cut to 16:9
+)
 
-_CANDIDATES = 4  # to show a folder by: of some there is no picture
+_SAMPLE_VIDEOS = 4  # to show a folder by: of some there is no picture
 
 # Whether a browser knows a codec it says itself, on the page that plays the video.
-_FOR_BROWSERS_TO_SAY = frozenset({"video_codec", "audio_codec"})
+_BROWSER_DEPENDENT = frozenset({"video_codec", "audio_codec"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +34,17 @@ class Card:
     video: VideoItem
     folder: str
     """Its path; "" for the root."""
-    place: str
+    folder_label: str
     """What people call that: the titles of the folder and of the one that it is in."""
     details: str
     resolution: str | None
     picture: Picture | None
     """The narrowest of the poster's, which is wider than any card."""
-    whole: bool
+    letterboxed: bool
     """Whether the poster is shown whole, for it is not of a screen's shape."""
     unplayable: str | None
     """Why browsers do not play it, where that is sure."""
-    doubtful: bool
+    may_not_play: bool
     """Whether it depends on the browser, which is likely not to play it."""
 
 
@@ -55,34 +57,34 @@ class FolderCard:
     count: int
     url: str
     picture: Picture | None
-    whole: bool
-    look: int
+    letterboxed: bool
+    placeholder_style: int
     """One of six, where there is no picture."""
 
 
 def card(video: VideoItem) -> Card:
     """Say of a video what a card shows."""
     picture = video.poster.pictures[0] if video.poster.pictures else None
-    amiss = [finding for finding in video.findings if finding.severity == "unplayable"]
-    sure = [finding for finding in amiss if finding.code not in _FOR_BROWSERS_TO_SAY]
+    issues = [finding for finding in video.findings if finding.severity == "unplayable"]
+    certain = [finding for finding in issues if finding.code not in _BROWSER_DEPENDENT]
     failed = video.state == "failed"
     folder = parent(video.path)
     return Card(
         video=video,
         folder=folder,
-        place=" / ".join(folder_title(path) for path in [*parents(folder), folder][-2:]),
+        folder_label=" / ".join(folder_title(path) for path in [*parents(folder), folder][-2:]),
         details=details(video),
         resolution=resolution(video),
         picture=picture,
-        whole=_is_whole(picture),
-        unplayable=sure[0].sentence if sure and not failed else None,
-        doubtful=bool(amiss) and not sure,
+        letterboxed=_is_letterboxed(picture),
+        unplayable=certain[0].sentence if certain and not failed else None,
+        may_not_play=bool(issues) and not certain,
     )
 
 
 def folder_card(folder: Folder, catalogue: Catalogue, items: VideoItems) -> FolderCard:
     """Show a folder by the first poster of what is in it."""
-    videos = stand_ins(catalogue, folder.path, _CANDIDATES)
+    videos = stand_ins(catalogue, folder.path, _SAMPLE_VIDEOS)
     items.prioritise((video.path for video in videos[:1]), [Kind.POSTER])
     posters = (items.get(video).poster.pictures for video in videos)
     picture = next((pictures[0] for pictures in posters if pictures), None)
@@ -92,15 +94,15 @@ def folder_card(folder: Folder, catalogue: Catalogue, items: VideoItems) -> Fold
         count=folder.videos,
         url=links.folder(folder.path),
         picture=picture,
-        whole=_is_whole(picture),
-        look=len(folder.path) % 6,
+        letterboxed=_is_letterboxed(picture),
+        placeholder_style=len(folder.path) % 6,
     )
 
 
 def details(video: Video) -> str:
     """Say exactly how large a video is."""
     pixels = [f"{video.picture.width}×{video.picture.height}"] if video.picture else []
-    return " · ".join([*pixels, size(video.size)])
+    return " · ".join([*pixels, format_size(video.size)])
 
 
 def resolution(video: Video) -> str | None:
@@ -111,10 +113,10 @@ def resolution(video: Video) -> str | None:
     if stream is None:
         return None
     sides = sorted((stream.width or 0, stream.height or 0))
-    lines = max(sides[0], sides[1] * _WIDE)
-    name = next((known for known in _LINES if lines >= known * _NEARLY), None)
+    lines = max(sides[0], sides[1] * _ASPECT_9_16)
+    name = next((known for known in _LINES if lines >= known * _TOLERANCE), None)
     return _NAMES.get(name, f"{name}p") if name else None
 
 
-def _is_whole(picture: Picture | None) -> bool:
-    return picture is not None and picture.width < _TALL * picture.height
+def _is_letterboxed(picture: Picture | None) -> bool:
+    return picture is not None and picture.width < _MIN_CROPPED_ASPECT * picture.height

@@ -6,9 +6,9 @@ from markupsafe import Markup, escape
 
 from service.api.video_items import VideoItem
 from service.models import Chapter
-from service.pages.filmstrip import current
-from service.pages.formatting import duration
-from service.pages.player import written
+from service.pages.filmstrip import current_index
+from service.pages.formatting import format_duration
+from service.pages.player import format_timestamp
 
 # Videos whose chapters are remembered; a thousand chapters take some 200 KB.
 _MOST_REMEMBERED = 50
@@ -31,7 +31,7 @@ class ChapterLists:
         if made_of is not video:
             rows = [_row(chapter) for chapter in video.chapters]
             self._rows[video.path] = (video, rows)
-        number = current(tuple(chapter.start for chapter in video.chapters), at)
+        number = current_index(tuple(chapter.start for chapter in video.chapters), at)
         if number is not None:
             rows = rows.copy()
             rows[number] = _row(video.chapters[number], _HERE)
@@ -39,8 +39,8 @@ class ChapterLists:
 
 
 def _row(chapter: Chapter, attribute: str = "") -> str:
-    moment = written(chapter.start)
+    timestamp = format_timestamp(chapter.start)
     return (
-        f'<li><a href="?t={moment}" data-t="{moment}"{attribute}>'
-        f"<span>{duration(chapter.start)}</span> <bdi>{escape(chapter.title)}</bdi></a></li>"
+        f'<li><a href="?t={timestamp}" data-t="{timestamp}"{attribute}>'
+        f"<span>{format_duration(chapter.start)}</span> <bdi>{escape(chapter.title)}</bdi></a></li>"
     )

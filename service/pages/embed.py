@@ -5,7 +5,7 @@ from quart import Response, render_template, request
 from service.api.video_items import VideoItems
 from service.api.videos import get_video
 from service.library.library import Library
-from service.pages.player import moment, player
+from service.pages.player import parse_timestamp, player_context
 
 
 class EmbedPage:
@@ -23,7 +23,7 @@ class EmbedPage:
         self._items.prioritise([path])
         page = await render_template(
             "embed.html",
-            **player(video, moment(request.args.get("t"))),
+            **player_context(video, parse_timestamp(request.args.get("t"))),
             autoplay=request.args.get("autoplay") == "1",
         )
         response = Response(page, content_type="text/html; charset=utf-8")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.images.models import Layout
-from service.pages.player import written
+from service.pages.player import format_timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +52,20 @@ def filmstrip(layout: Layout, sheet_url: Callable[[int], str], at: float | None)
         )
         for first in range(0, count, per_sheet)
     )
-    shown = current(layout.starts, at)
+    shown = current_index(layout.starts, at)
     frames = []
     for number, start in enumerate(layout.starts):
         sheet, place = divmod(number, per_sheet)
         row, column = divmod(place, layout.columns)
         x, y = column * layout.width, row * layout.height
-        frames.append(Frame(start, written(start), sheet, x, y, number == shown))
+        frames.append(Frame(start, format_timestamp(start), sheet, x, y, number == shown))
     return Filmstrip(layout.width, layout.height, sheets, tuple(frames))
 
 
-def current(starts: tuple[float, ...], at: float | None) -> int | None:
+def current_index(starts: tuple[float, ...], at: float | None) -> int | None:
     """Give the last that has begun, of what begins at these times; None where nothing plays yet."""
     if at is None:
         return None
-    # `written` is up to a millisecond late.
+    # `format_timestamp` is up to a millisecond late.
     begun = [number for number, start in enumerate(starts) if start <= at]
     return begun[-1] if begun else None

@@ -10,25 +10,25 @@ def summary(video: Video) -> str:
     """Say the most interesting things of a video in one line."""
     parts = []
     if video.metadata and video.metadata.duration is not None:
-        parts.append(duration(video.metadata.duration))
+        parts.append(format_duration(video.metadata.duration))
     if video.picture:
         parts.append(f"{video.picture.width}×{video.picture.height}")
-    return " · ".join([*parts, size(video.size)])
+    return " · ".join([*parts, format_size(video.size)])
 
 
-def moment_of(seconds: float) -> datetime:
+def to_datetime(seconds: float) -> datetime:
     """Return the moment of a time stamp, in seconds since the epoch; or the nearest there is."""
     return datetime.fromtimestamp(nearest_date(seconds), UTC)
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Write a time as 1:02:03 or 2:03."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def size(count: float) -> str:
+def format_size(count: float) -> str:
     """Write a number of bytes in decimal units, as file managers do."""
     units = iter(("B", "kB", "MB"))
     unit = next(units)

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlencode
 
 from pydantic import ConfigDict, Field
@@ -33,8 +33,8 @@ _SORT_LABELS = {
 }
 
 # Rows of two, four and five come out even, and the page's text stays below 50 KB.
-_CARDS = 20
-_COLLECTIONS = 8  # on the first page; the others are a link away
+_CARDS_PER_PAGE = 20
+_MAX_COLLECTIONS = 8  # on the first page; the others are a link away
 
 # Each means no more than a space, and together they would be a third of the page: templates are
 # indented, and nothing on this page keeps its spaces.
@@ -49,7 +49,9 @@ class LibraryQuery(VideosQuery):
 
     model_config = ConfigDict(extra="ignore")
 
-    limit: Annotated[int, Field(ge=1, le=MAX_PER_PAGE, description="Entries on a page")] = _CARDS
+    limit: Annotated[int, Field(ge=1, le=MAX_PER_PAGE, description="Entries on a page")] = (
+        _CARDS_PER_PAGE
+    )
     page: Annotated[int, Field(ge=1, le=1_000_000, description="Which page, from 1")] = 1
 
     def url(self, **changes: object) -> str:
@@ -71,25 +73,25 @@ class Pager:
     entries: int
     """On all pages: folders, then videos."""
 
+    @classmethod
+    def of(cls, number: int, limit: int, entries: int) -> Self:
+        """Return the place of a page. A number after the last page, as in an old link, is the last."""
+        pages = max(1, -(-entries // limit))
+        number = min(number, pages)
+        first = (number - 1) * limit
+        return cls(number, pages, first + 1, min(first + limit, entries), entries)
+
     @property
-    def near(self) -> list[int]:
+    def page_numbers(self) -> list[int]:
         """The pages to offer: the first, the last, and those around this one; 0 for a gap."""
         around = range(max(1, self.number - 1), min(self.pages, self.number + 1) + 1)
         numbers = sorted({1, self.pages, *around})
-        near = numbers[:1]
+        page_numbers = numbers[:1]
         for number in numbers[1:]:
             # A gap of one page is that page.
-            near += {1: [], 2: [number - 1]}.get(number - near[-1], [0])
-            near.append(number)
-        return near
-
-
-def pager(number: int, limit: int, entries: int) -> Pager:
-    """Say where a page is. One behind the last, as of an old link, is the last."""
-    pages = max(1, -(-entries // limit))
-    number = min(number, pages)
-    first = (number - 1) * limit
-    return Pager(number, pages, first + 1, min(first + limit, entries), entries)
+            page_numbers += {1: [], 2: [number - 1]}.get(number - page_numbers[-1], [0])
+            page_numbers.append(number)
+        return page_numbers
 
 
 class LibraryPage:
@@ -102,35 +104,36 @@ class LibraryPage:
     @validate_querystring(LibraryQuery)
     async def show(self, query_args: LibraryQuery) -> str:
         """List the library."""
-        asked, catalogue = query_args, self._library.catalogue
+        catalogue = self._library.catalogue
         # An accent alone is no word: nothing is searched for then.
-        query, folder = asked.q.strip() if words(asked.q) else "", asked.folder
+        query = query_args.q.strip() if words(query_args.q) else ""
+        folder, sort, limit = query_args.folder, query_args.sort, query_args.limit
         inner = catalogue.folders.directly_in(folder) if folder is not None and not query else ()
-        start = (asked.page - 1) * asked.limit
-        found = catalogue.stretch(query, asked.sort, start, asked.limit, folder)
-        at = pager(asked.page, asked.limit, len(inner) + found.total)
-        if at.number < asked.page:
-            found = catalogue.stretch(query, asked.sort, at.first - 1, asked.limit, folder)
-        self._items.prioritise((video.path for video in found.videos), [Kind.POSTER])
-        home = folder is None and at.number == 1
+        start = (query_args.page - 1) * limit
+        result = catalogue.stretch(query, sort, start, limit, folder)
+        pager = Pager.of(query_args.page, limit, len(inner) + result.total)
+        if pager.number < query_args.page:
+            result = catalogue.stretch(query, sort, pager.first - 1, limit, folder)
+        self._items.prioritise((video.path for video in result.videos), [Kind.POSTER])
+        home = folder is None and pager.number == 1
         top = catalogue.folders.directly_in("") if home and not query else ()
         elsewhere = 0
-        if query and folder and not found.total:
-            elsewhere = catalogue.stretch(query, asked.sort, 0, 0, None).total
+        if query and folder and not result.total:
+            elsewhere = catalogue.stretch(query, sort, 0, 0, None).total
         page = await render_template(
             "library.html",
-            asked=asked,
+            query_args=query_args,
             query=query,
             max_query_length=MAX_QUERY_LENGTH,
             folder=folder,
-            at=at,
-            cards=[card(self._items.get(video)) for video in found.videos],
-            collections=self._collections(found.folders or top[:_COLLECTIONS]),
-            all_collections=len(top) if len(top) > _COLLECTIONS else 0,
+            pager=pager,
+            cards=[card(self._items.get(video)) for video in result.videos],
+            collections=self._collections(result.folders or top[:_MAX_COLLECTIONS]),
+            all_collections=len(top) if len(top) > _MAX_COLLECTIONS else 0,
             home=home,
-            crumbs=crumbs(folder),
+            breadcrumbs=breadcrumbs(folder),
             elsewhere=elsewhere,
-            videos=found.total,
+            videos=result.total,
             sorts=[(sort, _SORT_LABELS[sort]) for sort in SORTS],
             progress=self._items.progress(),
             scanned=self._library.scanned,
@@ -142,11 +145,11 @@ class LibraryPage:
         return [folder_card(folder, self._library.catalogue, self._items) for folder in folders]
 
 
-def crumbs(folder: str | None) -> list[tuple[str, str]]:
+def breadcrumbs(folder: str | None) -> list[tuple[str, str]]:
     """Give titles and pages of the folders that lead from the root to this one, and of this one."""
     if folder is None:
         return []
-    way = [*parents(folder), folder] if folder else []
-    return [(folder_title(path), links.folder(path)) for path in way] or [
+    chain = [*parents(folder), folder] if folder else []
+    return [(folder_title(path), links.folder(path)) for path in chain] or [
         ("Folders", links.folder(""))
     ]

@@ -7,8 +7,8 @@ from typing import Any
 
 from service.api import links
 from service.api.video_items import Picture, VideoItem
-from service.pages.formatting import moment_of, summary
-from service.pages.player import shown_size, written
+from service.pages.formatting import summary, to_datetime
+from service.pages.player import display_size, format_timestamp
 
 _LONGEST = 300  # characters of a description: unfurlers cut what is longer
 _MOST_PARTS = 100  # chapters: each names the page again, whose address may have 12 KB
@@ -64,7 +64,7 @@ class Share:
     def size(self) -> tuple[int, int]:
         """Width and height at which it is shown; of sound alone, and where nobody knows: 16:9."""
         picture = self.video.picture
-        return shown_size(picture) if picture else (1280, 720)
+        return display_size(picture) if picture else (1280, 720)
 
     @cached_property
     def description(self) -> str:
@@ -87,7 +87,7 @@ class Share:
             "name": video.title,
             "description": self.description,
             "url": self.page,
-            "uploadDate": moment_of(video.modified).isoformat(timespec="seconds"),
+            "uploadDate": to_datetime(video.modified).isoformat(timespec="seconds"),
             "encodingFormat": video.content_type,
             "contentUrl": self.media,
             "embedUrl": self.embed,
@@ -105,7 +105,7 @@ class Share:
                     "name": chapter.title,
                     "startOffset": chapter.start,
                     "endOffset": chapter.end,
-                    "url": f"{self.page}?t={written(chapter.start)}",
+                    "url": f"{self.page}?t={format_timestamp(chapter.start)}",
                 }
                 for chapter in video.chapters[:_MOST_PARTS]
             ]

@@ -1,7 +1,7 @@
 """Everything about one video in words: for people first, and for those who look closer."""
 
 from service.models import Metadata, Stream, Video
-from service.pages.formatting import duration, moment_of, size
+from service.pages.formatting import format_duration, format_size, to_datetime
 from service.playability.browsers import is_matroska, is_mp4
 
 # FFmpeg's names of codecs, as people call them.
@@ -55,31 +55,31 @@ def codec_name(codec: str) -> str:
     return "PCM" if codec.startswith("pcm_") else _CODECS.get(codec, codec)
 
 
-def particulars(video: Video, captions: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+def detail_rows(video: Video, captions: tuple[str, ...] = ()) -> list[tuple[str, str]]:
     """Say what people want to know of a video, as labels and values.
 
     `captions` are the languages of its subtitles, in words.
     """
-    rows = _of_content(video.metadata) if video.metadata else []
+    rows = _content_rows(video.metadata) if video.metadata else []
     if captions:
         rows.append(("Subtitles", ", ".join(captions)))
     if video.metadata and video.metadata.bit_rate is not None:
-        rows.append(("Bit rate", _rate(video.metadata.bit_rate)))
-    changed = moment_of(video.modified)
-    rows += [("Size", size(video.size)), ("Date", f"{changed.day} {changed:%B %Y}")]
+        rows.append(("Bit rate", _format_bit_rate(video.metadata.bit_rate)))
+    changed = to_datetime(video.modified)
+    rows += [("Size", format_size(video.size)), ("Date", f"{changed.day} {changed:%B %Y}")]
     return [*rows, ("File", video.path)]
 
 
-def technicalities(video: Video) -> list[tuple[str, str]]:
+def technical_rows(video: Video) -> list[tuple[str, str]]:
     """Say what only those want to know who look closer."""
     rows = [("Type", video.content_type)]
     if video.metadata:
-        known = video.metadata
-        rows.append(("Container", container_name(video.content_type, known)))
-        if known.index_at_front is not None:
-            behind = "at the end; players get it in front" if known.fast_start else "at the end"
-            rows.append(("Index", "at the front" if known.index_at_front else behind))
-        rows += [(f"Stream {stream.index}", describe_stream(stream)) for stream in known.streams]
+        metadata = video.metadata
+        rows.append(("Container", container_name(video.content_type, metadata)))
+        if metadata.index_at_front is not None:
+            behind = "at the end; players get it in front" if metadata.fast_start else "at the end"
+            rows.append(("Index", "at the front" if metadata.index_at_front else behind))
+        rows += [(f"Stream {stream.index}", describe_stream(stream)) for stream in metadata.streams]
     return [*rows, ("Revision", video.revision)]
 
 
@@ -92,29 +92,31 @@ def container_name(content_type: str, metadata: Metadata) -> str:
     return _CONTAINERS.get(metadata.container, metadata.container)
 
 
-def _of_content(metadata: Metadata) -> list[tuple[str, str]]:
+def _content_rows(metadata: Metadata) -> list[tuple[str, str]]:
     rows = []
     if metadata.duration is not None:
-        rows.append(("Length", duration(metadata.duration)))
-    picture = next((stream for stream in metadata.streams if stream.kind == "video"), None)
-    if picture:
-        if picture.width and picture.height:
-            rows.append(("Resolution", f"{picture.width}×{picture.height}"))
-        rows.append(("Video", _picture(picture)))
-        if picture.frame_rate:
-            rows.append(("Frame rate", f"{picture.frame_rate:.4g} per second"))
-    sounds = [_sound(stream) for stream in metadata.streams if stream.kind == "audio"]
-    if sounds:
-        rows.append(("Audio", "; ".join(sounds)))
+        rows.append(("Length", format_duration(metadata.duration)))
+    video_stream = next((stream for stream in metadata.streams if stream.kind == "video"), None)
+    if video_stream:
+        if video_stream.width and video_stream.height:
+            rows.append(("Resolution", f"{video_stream.width}×{video_stream.height}"))
+        rows.append(("Video", _describe_video(video_stream)))
+        if video_stream.frame_rate:
+            rows.append(("Frame rate", f"{video_stream.frame_rate:.4g} per second"))
+    audio_descriptions = [
+        _describe_audio(stream) for stream in metadata.streams if stream.kind == "audio"
+    ]
+    if audio_descriptions:
+        rows.append(("Audio", "; ".join(audio_descriptions)))
     return rows
 
 
-def _rate(bits: int) -> str:
+def _format_bit_rate(bits: int) -> str:
     """Write bits per second: those of sound in thousands, as people do."""
     return f"{bits / 1e6:.2f} Mbit/s" if bits >= _MEGABIT else f"{bits / 1000:.0f} kbit/s"
 
 
-def _picture(stream: Stream) -> str:
+def _describe_video(stream: Stream) -> str:
     parts = [codec_name(stream.codec)]
     if stream.bit_depth and stream.bit_depth > _EIGHT_BITS:
         parts.append(f"{stream.bit_depth} bits")
@@ -125,7 +127,7 @@ def _picture(stream: Stream) -> str:
     return ", ".join(parts)
 
 
-def _sound(stream: Stream) -> str:
+def _describe_audio(stream: Stream) -> str:
     parts = [codec_name(stream.codec)]
     if stream.channels:
         parts.append(_CHANNELS.get(stream.channels, f"{stream.channels} channels"))

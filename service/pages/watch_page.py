@@ -17,8 +17,8 @@ from service.models import Video
 from service.pages.chapter_list import ChapterLists
 from service.pages.filmstrip import Filmstrip, filmstrip
 from service.pages.formatting import summary
-from service.pages.player import moment, player
-from service.pages.video_details import particulars, technicalities
+from service.pages.player import parse_timestamp, player_context
+from service.pages.video_details import detail_rows, technical_rows
 
 SPEEDS = (0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3)
 
@@ -54,17 +54,17 @@ class WatchPage:
         """Play one video, from `?t=` on."""
         video = self._items.get(get_video(self._library, path))
         self._items.prioritise([path])
-        start = moment(request.args.get("t"))
+        start = parse_timestamp(request.args.get("t"))
         before, following = map(self._item, self._library.catalogue.neighbours(path))
         return await render_template(
             "watch.html",
-            **player(video, start),
+            **player_context(video, start),
             strip=await self._filmstrip(path, start),
             chapters=self._chapters.of(video, start),
             details=summary(video),
-            particulars=particulars(video, captions(video)),
-            technicalities=technicalities(video),
-            crumbs=[(folder_title(folder), links.folder(folder)) for folder in parents(path)],
+            detail_rows=detail_rows(video, captions(video)),
+            technical_rows=technical_rows(video),
+            breadcrumbs=[(folder_title(folder), links.folder(folder)) for folder in parents(path)],
             before=before,
             following=following,
             embed_code=embed_code(video),

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.models import Metadata, State, Stream, Video
-from service.pages.formatting import duration, moment_of, size, summary
+from service.pages.formatting import format_duration, format_size, summary, to_datetime
 
 
 @pytest.mark.parametrize(
@@ -29,13 +29,13 @@ from service.pages.formatting import duration, moment_of, size, summary
     ],
 )
 def test_a_duration_is_written_as_clocks_write_it(seconds: float, expected: str) -> None:
-    assert duration(seconds) == expected
+    assert format_duration(seconds) == expected
 
 
 @given(st.floats(0, 1e9))
 def test_a_duration_read_back_is_the_nearest_second(seconds: float) -> None:
     total = 0
-    for part in duration(seconds).split(":"):
+    for part in format_duration(seconds).split(":"):
         total = total * 60 + int(part)
     assert abs(total - seconds) <= 0.5
 
@@ -62,12 +62,12 @@ def test_a_duration_read_back_is_the_nearest_second(seconds: float) -> None:
     ],
 )
 def test_a_size_is_written_in_decimal_units(count: int, expected: str) -> None:
-    assert size(count) == expected
+    assert format_size(count) == expected
 
 
 @given(st.integers(0, 2**63))
 def test_a_size_read_back_is_within_a_twentieth(count: int) -> None:
-    number, unit = size(count).split(" ")
+    number, unit = format_size(count).split(" ")
     factor = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}[unit]
     # Half of the last digit written: of 1.0 that is a twentieth.
     assert math.isclose(float(number) * factor, count, rel_tol=0.051)
@@ -125,7 +125,7 @@ def test_the_details_are_length_picture_and_size(known: Metadata | None, expecte
 
 @given(st.floats(-1e15, 1e15))
 def test_every_time_stamp_has_a_moment(seconds: float) -> None:
-    told = moment_of(seconds)
+    told = to_datetime(seconds)
     assert -62_135_596_800 <= told.timestamp() <= 253_402_300_799  # the years 1 to 9999
     if abs(seconds) < 6e10:
         assert told.timestamp() == pytest.approx(seconds, abs=0.001)

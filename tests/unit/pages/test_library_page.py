@@ -9,7 +9,7 @@ from service.app import create_app
 from service.artefacts import metadata as facts
 from service.models import Finding, Metadata, State, Stream, Video
 from service.pages.cards import card, details, resolution
-from service.pages.library_page import LibraryQuery, crumbs, pager
+from service.pages.library_page import LibraryQuery, Pager, breadcrumbs
 from service.settings import load
 
 
@@ -93,11 +93,11 @@ def test_details_are_exact() -> None:
 def test_a_card_names_the_two_innermost_folders_as_people_read_them() -> None:
     shown = card(item())
     assert shown.folder == "Series/The_Lighthouse/Season 1"
-    assert shown.place == "The Lighthouse / Season 1"
+    assert shown.folder_label == "The Lighthouse / Season 1"
 
 
 @pytest.mark.parametrize(
-    ("codes", "sure", "doubtful"),
+    ("codes", "certain", "may_not_play"),
     [
         ((), False, False),
         (("container",), True, False),
@@ -106,14 +106,16 @@ def test_a_card_names_the_two_innermost_folders_as_people_read_them() -> None:
         (("video_codec", "container"), True, False),
     ],
 )
-def test_of_codecs_a_card_only_doubts(codes: tuple[str, ...], sure: bool, doubtful: bool) -> None:  # noqa: FBT001
+def test_of_codecs_a_card_only_doubts(
+    codes: tuple[str, ...], certain: bool, may_not_play: bool
+) -> None:  # noqa: FBT001
     shown = card(item(*map(finding, codes)))
-    assert (shown.unplayable is not None, shown.doubtful) == (sure, doubtful)
+    assert (shown.unplayable is not None, shown.may_not_play) == (certain, may_not_play)
 
 
 def test_a_card_is_silent_about_what_is_no_more_than_a_warning() -> None:
     shown = card(item(finding("container", "warning"), finding("video_codec", "warning")))
-    assert (shown.unplayable, shown.doubtful) == (None, False)
+    assert (shown.unplayable, shown.may_not_play) == (None, False)
 
 
 def test_what_cannot_be_read_is_not_said_twice() -> None:
@@ -121,11 +123,13 @@ def test_what_cannot_be_read_is_not_said_twice() -> None:
 
 
 @pytest.mark.parametrize(
-    ("poster", "whole"),
+    ("poster", "letterboxed"),
     [((1280, 720), False), ((1280, 536), False), ((720, 720), True), ((360, 640), True)],
 )
-def test_a_poster_that_is_not_wide_is_shown_whole(poster: tuple[int, int], whole: bool) -> None:  # noqa: FBT001
-    assert card(item(poster=poster)).whole is whole
+def test_a_poster_that_is_not_wide_is_shown_whole(
+    poster: tuple[int, int], letterboxed: bool
+) -> None:  # noqa: FBT001
+    assert card(item(poster=poster)).letterboxed is letterboxed
 
 
 # Pages
@@ -142,13 +146,13 @@ def test_a_poster_that_is_not_wide_is_shown_whole(poster: tuple[int, int], whole
     ],
 )
 def test_a_page_tells_where_it_is(number: int, entries: int, place: tuple[int, int, int]) -> None:
-    at = pager(number, 24, entries)
-    assert (at.number, at.first, at.last) == place
-    assert at.entries == entries
+    pager = Pager.of(number, 24, entries)
+    assert (pager.number, pager.first, pager.last) == place
+    assert pager.entries == entries
 
 
 @pytest.mark.parametrize(
-    ("number", "pages", "near"),
+    ("number", "pages", "expected"),
     [
         (1, 1, [1]),
         (1, 2, [1, 2]),
@@ -158,18 +162,18 @@ def test_a_page_tells_where_it_is(number: int, entries: int, place: tuple[int, i
         (417, 417, [1, 0, 416, 417]),
     ],
 )
-def test_pages_are_offered_around_this_one(number: int, pages: int, near: list[int]) -> None:
-    assert pager(number, 24, 24 * pages).near == near
+def test_pages_are_offered_around_this_one(number: int, pages: int, expected: list[int]) -> None:
+    assert Pager.of(number, 24, 24 * pages).page_numbers == expected
 
 
 @given(st.integers(1, 500), st.integers(0, 20_000))
 def test_the_offered_pages_lead_on_and_back_without_end(number: int, entries: int) -> None:
-    at = pager(number, 24, entries)
-    assert {1, at.number, at.pages} <= set(at.near)
-    assert {at.number - 1, at.number + 1} - {0, at.pages + 1} <= set(at.near)
-    numbers = [page for page in at.near if page]
+    pager = Pager.of(number, 24, entries)
+    assert {1, pager.number, pager.pages} <= set(pager.page_numbers)
+    assert {pager.number - 1, pager.number + 1} - {0, pager.pages + 1} <= set(pager.page_numbers)
+    numbers = [page for page in pager.page_numbers if page]
     assert numbers == sorted(set(numbers))
-    assert len(at.near) <= 7
+    assert len(pager.page_numbers) <= 7
 
 
 def test_a_page_keeps_what_was_asked_and_drops_what_goes_without_saying() -> None:
@@ -181,9 +185,9 @@ def test_a_page_keeps_what_was_asked_and_drops_what_goes_without_saying() -> Non
 
 
 def test_crumbs_lead_from_the_library_to_the_folder() -> None:
-    assert crumbs(None) == []
-    assert crumbs("") == [("Folders", "/?folder=")]
-    assert crumbs("a b/c_d") == [("a b", "/?folder=a%20b"), ("c d", "/?folder=a%20b/c_d")]
+    assert breadcrumbs(None) == []
+    assert breadcrumbs("") == [("Folders", "/?folder=")]
+    assert breadcrumbs("a b/c_d") == [("a b", "/?folder=a%20b"), ("c d", "/?folder=a%20b/c_d")]
 
 
 # What is shown where there is nothing to show

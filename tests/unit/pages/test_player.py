@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.models import Stream
-from service.pages.player import moment, shown_size, written
+from service.pages.player import display_size, format_timestamp, parse_timestamp
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from service.pages.player import moment, shown_size, written
     ],
 )
 def test_a_moment_is_read_as_people_write_it(text: str, expected: float) -> None:
-    assert moment(text) == expected
+    assert parse_timestamp(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -36,12 +36,12 @@ def test_a_moment_is_read_as_people_write_it(text: str, expected: float) -> None
      "inf", "٣", "9" * 10, "9" * 5000, "1\n", "0x10"],
 )  # fmt: skip
 def test_what_is_no_moment_is_none(text: str | None) -> None:
-    assert not moment(text)
+    assert not parse_timestamp(text)
 
 
 @given(st.floats(0, 1e8))
 def test_a_moment_written_and_read_back_is_the_same_millisecond_or_the_next(seconds: float) -> None:
-    read = moment(written(seconds))
+    read = parse_timestamp(format_timestamp(seconds))
     assert read is not None
     assert -1e-6 <= read - seconds <= 0.001 + 1e-6
 
@@ -60,7 +60,7 @@ def test_a_moment_written_and_read_back_is_the_same_millisecond_or_the_next(seco
     ],
 )
 def test_a_moment_is_written_without_what_says_nothing(seconds: float, expected: str) -> None:
-    assert written(seconds) == expected
+    assert format_timestamp(seconds) == expected
 
 
 @pytest.mark.parametrize(
@@ -75,4 +75,4 @@ def test_a_moment_is_written_without_what_says_nothing(seconds: float, expected:
     ],
 )  # fmt: skip
 def test_a_picture_has_the_size_that_is_seen(stream: Stream, expected: tuple[int, int]) -> None:
-    assert shown_size(stream) == expected
+    assert display_size(stream) == expected

@@ -5,8 +5,8 @@ from service.pages.video_details import (
     codec_name,
     container_name,
     describe_stream,
-    particulars,
-    technicalities,
+    detail_rows,
+    technical_rows,
 )
 
 CROSS = "\N{MULTIPLICATION SIGN}"
@@ -85,7 +85,7 @@ def metadata(
 
 
 def test_people_are_told_what_they_want_to_know_and_in_their_words() -> None:
-    assert particulars(video(metadata(PICTURE, SOUND)), ("English", "Deutsch")) == [
+    assert detail_rows(video(metadata(PICTURE, SOUND)), ("English", "Deutsch")) == [
         ("Length", "1:01"),
         ("Resolution", f"1920{CROSS}1080"),
         ("Video", "H.264"),
@@ -100,14 +100,14 @@ def test_people_are_told_what_they_want_to_know_and_in_their_words() -> None:
 
 
 def test_of_a_video_not_probed_only_the_file_is_known() -> None:
-    assert [label for label, _ in particulars(video(None))] == ["Size", "Date", "File"]
-    assert [label for label, _ in technicalities(video(None))] == ["Type", "Revision"]
+    assert [label for label, _ in detail_rows(video(None))] == ["Size", "Date", "File"]
+    assert [label for label, _ in technical_rows(video(None))] == ["Type", "Revision"]
 
 
 def test_what_is_not_known_is_left_out() -> None:
     bare = metadata(Stream(kind="video", codec="vp9"), duration=None, bit_rate=None)
-    assert particulars(video(bare))[0] == ("Video", "VP9")
-    assert not dict(particulars(video(bare))).keys() & {
+    assert detail_rows(video(bare))[0] == ("Video", "VP9")
+    assert not dict(detail_rows(video(bare))).keys() & {
         "Length", "Resolution", "Frame rate", "Audio", "Subtitles", "Bit rate",
     }  # fmt: skip
 
@@ -118,7 +118,7 @@ def test_what_is_out_of_the_ordinary_is_told() -> None:
     )
     surround = SOUND.model_copy(update={"codec": "ac3", "channels": 6, "language": "deu"})
     odd = SOUND.model_copy(update={"channels": 3, "sample_rate": None, "title": "Commentary"})
-    told = dict(particulars(video(metadata(picture, surround, odd))))
+    told = dict(detail_rows(video(metadata(picture, surround, odd))))
     assert told["Video"] == "HEVC, 10 bits, HDR (PQ), interlaced"
     assert told["Audio"] == "AC-3, 5.1, 44.1 kHz, deu; AAC, 3 channels, Commentary"
 
@@ -128,12 +128,12 @@ def test_what_is_out_of_the_ordinary_is_told() -> None:
     [(999_400, "999 kbit/s"), (1_000_000, "1.00 Mbit/s"), (128_000, "128 kbit/s")],
 )
 def test_a_bit_rate_is_told_in_the_usual_unit(bits: int, expected: str) -> None:
-    assert dict(particulars(video(metadata(bit_rate=bits))))["Bit rate"] == expected
+    assert dict(detail_rows(video(metadata(bit_rate=bits))))["Bit rate"] == expected
 
 
 def test_those_who_look_closer_are_told_the_rest() -> None:
     late = metadata(PICTURE, SOUND, index_at_front=False, fast_start=True)
-    assert technicalities(video(late)) == [
+    assert technical_rows(video(late)) == [
         ("Type", "video/mp4"),
         ("Container", "MP4"),
         ("Index", "at the end; players get it in front"),
@@ -142,7 +142,7 @@ def test_those_who_look_closer_are_told_the_rest() -> None:
         ("Revision", "16e360-1"),
     ]
     for index, expected in ((True, "at the front"), (False, "at the end"), (None, None)):
-        told = dict(technicalities(video(metadata(index_at_front=index))))
+        told = dict(technical_rows(video(metadata(index_at_front=index))))
         assert told.get("Index") == expected
 
 

@@ -10,7 +10,7 @@ from service.api.video_items import CaptionsItem, PosterItem, StoryboardItem, Tr
 from service.artefacts.metadata import State as Progress
 from service.http.origins import Origins
 from service.models import Chapter, Metadata, State, Stream
-from service.pages.player import player, to_judge
+from service.pages.player import codec_queries, player_context
 from service.pages.share import share
 from service.pages.watch_page import SHORTCUTS, captions, embed_code
 
@@ -99,7 +99,7 @@ def test_no_key_does_two_things() -> None:
 
 
 def judged(*streams: Stream) -> list[tuple[str, str]]:
-    return [(one.name, one.content_type) for one in to_judge(item(*streams))]
+    return [(one.name, one.content_type) for one in codec_queries(item(*streams))]
 
 
 def test_a_browser_is_asked_of_its_first_picture_and_its_first_sound() -> None:
@@ -134,7 +134,7 @@ def test_the_player_is_told_the_shape_and_the_kind_of_what_it_plays() -> None:
         ((AAC,), "audio/mp4", (True, False)),
         ((), "video/mp4", (False, False)),
     ):
-        told = player(item(*streams, content_type=content_type), None)
-        assert (told["audio_only"], told["tall"]) == expected
-    assert player(item(), None)["start"] is None
-    assert player(item(), 90.5)["start"] == "90.5"
+        told = player_context(item(*streams, content_type=content_type), None)
+        assert (told["audio_only"], told["portrait"]) == expected
+    assert player_context(item(), None)["start"] is None
+    assert player_context(item(), 90.5)["start"] == "90.5"
