@@ -41,8 +41,8 @@ from service.metrics import Metrics
 from service.pages.embed import EmbedPage
 from service.pages.formatting import format_duration
 from service.pages.library_page import LibraryPage
+from service.pages.link_preview import link_preview
 from service.pages.oembed import OembedView
-from service.pages.share import share
 from service.pages.watch_page import WatchPage
 from service.probing.prober import Prober
 from service.representations.fast_start import FastStart
@@ -226,7 +226,9 @@ def _quart(static: StaticViews) -> tuple[Quart, QuartSchema]:
     app.config["RESPONSE_TIMEOUT"] = None  # the kernel ends stalled ones, `listen` in __main__.py
     app.url_map.merge_slashes = False  # `//` in a path is a name that does not exist
     app.jinja_env.filters["duration"] = format_duration
-    app.jinja_env.globals.update(url=_url_builder(static), share=share, version=__version__)
+    app.jinja_env.globals.update(
+        url=_url_builder(static), link_preview=link_preview, version=__version__
+    )
     schema = QuartSchema(
         app,
         info={"title": "Reelay", "version": __version__},

@@ -39,8 +39,8 @@ class Filmstrip:
     frames: tuple[Frame, ...]
 
 
-def filmstrip(layout: Layout, sheet_url: Callable[[int], str], at: float | None) -> Filmstrip:
-    """Make it of a storyboard's layout; `at`, in seconds, is where the video begins to play."""
+def filmstrip(layout: Layout, sheet_url: Callable[[int], str], position: float | None) -> Filmstrip:
+    """Make it of a storyboard's layout; `position`, in seconds, is where the video begins to play."""
     per_sheet = layout.columns * layout.rows
     count = len(layout.starts)
     sheets = tuple(
@@ -52,20 +52,20 @@ def filmstrip(layout: Layout, sheet_url: Callable[[int], str], at: float | None)
         )
         for first in range(0, count, per_sheet)
     )
-    shown = current_index(layout.starts, at)
+    current = current_index(layout.starts, position)
     frames = []
     for number, start in enumerate(layout.starts):
-        sheet, place = divmod(number, per_sheet)
-        row, column = divmod(place, layout.columns)
+        sheet, index = divmod(number, per_sheet)
+        row, column = divmod(index, layout.columns)
         x, y = column * layout.width, row * layout.height
-        frames.append(Frame(start, format_timestamp(start), sheet, x, y, number == shown))
+        frames.append(Frame(start, format_timestamp(start), sheet, x, y, number == current))
     return Filmstrip(layout.width, layout.height, sheets, tuple(frames))
 
 
-def current_index(starts: tuple[float, ...], at: float | None) -> int | None:
+def current_index(starts: tuple[float, ...], position: float | None) -> int | None:
     """Give the last that has begun, of what begins at these times; None where nothing plays yet."""
-    if at is None:
+    if position is None:
         return None
     # `format_timestamp` is up to a millisecond late.
-    begun = [number for number, start in enumerate(starts) if start <= at]
+    begun = [number for number, start in enumerate(starts) if start <= position]
     return begun[-1] if begun else None

@@ -14,10 +14,10 @@ from service.api.videos import get_video
 from service.errors import HTTPError, NotFoundError
 from service.http.documents import Document
 from service.library.library import Library
-from service.pages.share import Share, share
+from service.pages.link_preview import LinkPreview, link_preview
 
-_MOST = 10_000  # pixels a side
-_LONGEST = 16_384  # characters of a URL: each byte of the longest path may be escaped
+_MAX_SIDE = 10_000  # pixels a side
+_MAX_URL_LENGTH = 16_384  # characters of a URL: each byte of the longest path may be escaped
 
 
 class OembedQuery(BaseModel):
@@ -25,9 +25,9 @@ class OembedQuery(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    url: Annotated[str, Field(max_length=_LONGEST)]
-    maxwidth: Annotated[int, Field(ge=1)] = _MOST
-    maxheight: Annotated[int, Field(ge=1)] = _MOST
+    url: Annotated[str, Field(max_length=_MAX_URL_LENGTH)]
+    maxwidth: Annotated[int, Field(ge=1)] = _MAX_SIDE
+    maxheight: Annotated[int, Field(ge=1)] = _MAX_SIDE
     format: str = "json"
 
 
@@ -57,15 +57,15 @@ class OembedView:
     @validate_querystring(OembedQuery)
     async def show(self, query_args: OembedQuery) -> Response:
         """Give the frame that shows the video whose page is `url`."""
-        asked = query_args
-        if asked.format != "json":
+        query = query_args
+        if query.format != "json":
             raise HTTPError(501, "Only format=json is spoken here.", {})  # oEmbed §2.3.4.4
-        video = get_video(self._library, _path(asked.url))
-        shared = share(self._items.get(video))
-        if shared is None:
+        video = get_video(self._library, _path(query.url))
+        preview = link_preview(self._items.get(video))
+        if preview is None:
             raise NotFoundError("It is not known under which address this library is.")
         return Document.from_text(
-            _answer(shared, asked).model_dump_json(exclude_none=True)
+            _to_oembed(preview, query).model_dump_json(exclude_none=True)
         ).to_response()
 
 
@@ -73,29 +73,29 @@ def _path(url: str) -> str:
     """Give the path of the video that a page of ours plays. Raises NotFoundError."""
     try:
         parts = urlsplit(url)
-        ours = f"{parts.scheme}://{parts.netloc}" == links.absolute("")
+        is_own = f"{parts.scheme}://{parts.netloc}" == links.absolute("")
     except ValueError:  # no URL at all
-        ours = False
-    for door in ("/watch/", "/embed/"):
-        if ours and parts.path.startswith(door):
-            return unquote(parts.path.removeprefix(door))
+        is_own = False
+    for prefix in ("/watch/", "/embed/"):
+        if is_own and parts.path.startswith(prefix):
+            return unquote(parts.path.removeprefix(prefix))
     raise NotFoundError("This is no page of a video of this library.")
 
 
-def _answer(shared: Share, asked: OembedQuery) -> Oembed:
-    width, height = shared.size
+def _to_oembed(preview: LinkPreview, query: OembedQuery) -> Oembed:
+    width, height = preview.size
     # Whole numbers are compared as they are: as floats those of 400 digits are none.
-    scale = min(1, min(asked.maxwidth, width) / width, min(asked.maxheight, height) / height)
+    scale = min(1, min(query.maxwidth, width) / width, min(query.maxheight, height) / height)
     width, height = max(1, int(width * scale)), max(1, int(height * scale))
-    image = shared.image
+    image = preview.image
     return Oembed(
-        type="rich" if shared.audio_only else "video",
-        title=shared.video.title,
+        type="rich" if preview.audio_only else "video",
+        title=preview.video.title,
         provider_url=links.absolute("/"),
         html=Markup(
             '<iframe src="{}" title="{}" width="{}" height="{}" '
             'allow="autoplay; fullscreen; picture-in-picture" allowfullscreen></iframe>'
-        ).format(shared.embed, shared.video.title, width, height),
+        ).format(preview.embed, preview.video.title, width, height),
         width=width,
         height=height,
         thumbnail_url=image.url if image else None,

@@ -55,17 +55,17 @@ class WatchPage:
         video = self._items.get(get_video(self._library, path))
         self._items.prioritise([path])
         start = parse_timestamp(request.args.get("t"))
-        before, following = map(self._item, self._library.catalogue.neighbours(path))
+        previous, following = map(self._item, self._library.catalogue.neighbours(path))
         return await render_template(
             "watch.html",
             **player_context(video, start),
-            strip=await self._filmstrip(path, start),
-            chapters=self._chapters.of(video, start),
+            filmstrip=await self._filmstrip(path, start),
+            chapters=self._chapters.rows(video, start),
             details=summary(video),
-            detail_rows=detail_rows(video, captions(video)),
+            detail_rows=detail_rows(video, caption_labels(video)),
             technical_rows=technical_rows(video),
             breadcrumbs=[(folder_title(folder), links.folder(folder)) for folder in parents(path)],
-            before=before,
+            previous=previous,
             following=following,
             embed_code=embed_code(video),
             speeds=SPEEDS,
@@ -86,7 +86,7 @@ class WatchPage:
         return filmstrip(facts.layout, sheet_url, start)
 
 
-def captions(video: VideoItem) -> tuple[str, ...]:
+def caption_labels(video: VideoItem) -> tuple[str, ...]:
     """Give what the texts that are shown with a video are called."""
     return tuple(track.label for track in video.captions.tracks if track.kind != "chapters")
 

@@ -30,7 +30,7 @@ FILM = film(
 
 def test_each_chapter_is_a_link_to_its_moment() -> None:
     two = "&lt;b&gt;&#34;Two&#34;&lt;/b&gt; &amp; more"
-    rows = str(ChapterLists().of(FILM, None)).split("\n")
+    rows = str(ChapterLists().rows(FILM, None)).split("\n")
     assert rows == [
         '<li><a href="?t=0" data-t="0"><span>0:00</span> <bdi>One</bdi></a></li>',
         f'<li><a href="?t=1.5" data-t="1.5"><span>0:02</span> <bdi>{two}</bdi></a></li>',
@@ -40,22 +40,22 @@ def test_each_chapter_is_a_link_to_its_moment() -> None:
 
 @pytest.mark.parametrize(("at", "marked"), [(None, None), (0.0, 0), (1.4, 0), (1.5, 1), (9e9, 2)])
 def test_the_one_that_plays_is_marked_and_none_of_before(
-    at: float | None, marked: int | None
+    position: float | None, marked: int | None
 ) -> None:
     lists = ChapterLists()
     for before in (0.0, 2.0, math.inf):
-        lists.of(FILM, before)
-        rows = str(lists.of(FILM, at)).split("\n")
+        lists.rows(FILM, before)
+        rows = str(lists.rows(FILM, position)).split("\n")
         here = [number for number, row in enumerate(rows) if 'aria-current="true"' in row]
         assert here == ([] if marked is None else [marked])
 
 
 def test_the_chapters_are_those_of_the_video_as_it_is_now() -> None:
     lists = ChapterLists()
-    assert lists.of(film(), None) == ""
-    assert "One" in lists.of(FILM, None)
-    assert "Other" in lists.of(film(Chapter(start=0, end=1, title="Other")), None)
-    assert lists.of(film(), None) == ""
+    assert lists.rows(film(), None) == ""
+    assert "One" in lists.rows(FILM, None)
+    assert "Other" in lists.rows(film(Chapter(start=0, end=1, title="Other")), None)
+    assert lists.rows(film(), None) == ""
 
 
 def test_those_of_many_videos_are_not_all_remembered() -> None:
@@ -63,5 +63,5 @@ def test_those_of_many_videos_are_not_all_remembered() -> None:
     for number in range(500):
         path = f"{number}.mp4"
         chapter = Chapter(start=0, end=1, title=path)
-        assert path in lists.of(film(chapter, path=path), None)
+        assert path in lists.rows(film(chapter, path=path), None)
     assert len(lists._rows) <= 50  # noqa: SLF001

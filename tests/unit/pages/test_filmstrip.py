@@ -4,7 +4,7 @@ from service.images.models import Layout
 from service.pages.filmstrip import current_index, filmstrip
 
 
-def of(count: int, at: float | None = None) -> Layout:
+def of(count: int, position: float | None = None) -> Layout:
     return Layout(160, 90, 3, 2, tuple(float(2 * number) for number in range(count)), 2.0 * count)
 
 
@@ -33,8 +33,10 @@ def test_the_last_sheet_ends_with_the_row_of_its_last_tile(tiles: int, heights: 
     ("at", "expected"),
     [(None, None), (0, 0), (1.999, 0), (2, 1), (3, 1), (4, 2), (1e6, 2), (-1, None)],
 )
-def test_the_current_one_is_the_last_that_has_begun(at: float | None, expected: int | None) -> None:
-    assert current_index((0.0, 2.0, 4.0), at) == expected
+def test_the_current_one_is_the_last_that_has_begun(
+    position: float | None, expected: int | None
+) -> None:
+    assert current_index((0.0, 2.0, 4.0), position) == expected
 
 
 def test_one_frame_is_marked_where_a_moment_was_asked_for() -> None:

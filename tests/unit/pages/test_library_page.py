@@ -108,7 +108,7 @@ def test_a_card_names_the_two_innermost_folders_as_people_read_them() -> None:
 )
 def test_of_codecs_a_card_only_doubts(
     codes: tuple[str, ...], certain: bool, may_not_play: bool
-) -> None:  # noqa: FBT001
+) -> None:
     shown = card(item(*map(finding, codes)))
     assert (shown.unplayable is not None, shown.may_not_play) == (certain, may_not_play)
 
@@ -128,7 +128,7 @@ def test_what_cannot_be_read_is_not_said_twice() -> None:
 )
 def test_a_poster_that_is_not_wide_is_shown_whole(
     poster: tuple[int, int], letterboxed: bool
-) -> None:  # noqa: FBT001
+) -> None:
     assert card(item(poster=poster)).letterboxed is letterboxed
 
 

@@ -10,8 +10,8 @@ from service.api.video_items import CaptionsItem, PosterItem, StoryboardItem, Tr
 from service.artefacts.metadata import State as Progress
 from service.http.origins import Origins
 from service.models import Chapter, Metadata, State, Stream
+from service.pages.link_preview import link_preview
 from service.pages.player import codec_queries, player_context
-from service.pages.share import share
 from service.pages.watch_page import SHORTCUTS, captions, embed_code
 
 H264 = Stream(kind="video", codec="h264", codec_string="avc1.64001F", width=640, height=360)
@@ -76,11 +76,11 @@ async def test_many_chapters_of_a_long_path_make_no_page_of_megabytes() -> None:
     chapters = tuple(Chapter(start=n, end=n + 1, title=f"{n}") for n in range(1000))
     async with asked_of_films_example():
         video = item(chapters=chapters, watch_url=f"/watch/{'%E5%AD%97' * 1365}")
-        shared = share(video)
-        assert shared is not None
-        told = shared.data()
-    assert len(json.dumps(told)) < 2_000_000
-    assert [part["startOffset"] for part in told["hasPart"][:2]] == [0, 1]
+        preview = link_preview(video)
+        assert preview is not None
+        data = preview.data()
+    assert len(json.dumps(data)) < 2_000_000
+    assert [part["startOffset"] for part in data["hasPart"][:2]] == [0, 1]
 
 
 def test_the_texts_of_a_video_are_its_captions_without_its_chapters() -> None:
@@ -134,7 +134,7 @@ def test_the_player_is_told_the_shape_and_the_kind_of_what_it_plays() -> None:
         ((AAC,), "audio/mp4", (True, False)),
         ((), "video/mp4", (False, False)),
     ):
-        told = player_context(item(*streams, content_type=content_type), None)
-        assert (told["audio_only"], told["portrait"]) == expected
+        data = player_context(item(*streams, content_type=content_type), None)
+        assert (data["audio_only"], data["portrait"]) == expected
     assert player_context(item(), None)["start"] is None
     assert player_context(item(), 90.5)["start"] == "90.5"

@@ -10,13 +10,13 @@ from service.api.video_items import Picture, VideoItem
 from service.pages.formatting import summary, to_datetime
 from service.pages.player import display_size, format_timestamp
 
-_LONGEST = 300  # characters of a description: unfurlers cut what is longer
-_MOST_PARTS = 100  # chapters: each names the page again, whose address may have 12 KB
+_MAX_DESCRIPTION_LENGTH = 300  # characters of a description: unfurlers cut what is longer
+_MAX_CLIPS = 100  # chapters: each names the page again, whose address may have 12 KB
 _DESCRIPTIONS = ("description", "synopsis", "comment")  # tags, the most telling first
 
 
 @dataclass(frozen=True)
-class Share:
+class LinkPreview:
     """A video, as those tell it who link to it."""
 
     video: VideoItem
@@ -32,7 +32,7 @@ class Share:
         return self.video.content_type.startswith("audio/")
 
     @property
-    def plays(self) -> bool:
+    def is_playable(self) -> bool:
         """Whether there is a point in offering its bytes to browsers."""
         return self.video.state != "failed" and not any(
             finding.severity == "unplayable" for finding in self.video.findings
@@ -70,18 +70,22 @@ class Share:
     def description(self) -> str:
         """What its maker says of it, else its length, shape and folder."""
         tags = self.video.metadata.tags if self.video.metadata else ()
-        said = {tag.name: " ".join(tag.text.split()) for tag in tags}
+        texts = {tag.name: " ".join(tag.text.split()) for tag in tags}
         for name in _DESCRIPTIONS:
-            if said.get(name):
-                text = said[name]
-                return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1].rstrip()}…"
+            if texts.get(name):
+                text = texts[name]
+                return (
+                    text
+                    if len(text) <= _MAX_DESCRIPTION_LENGTH
+                    else f"{text[: _MAX_DESCRIPTION_LENGTH - 1].rstrip()}…"
+                )
         folder = self.video.path.rpartition("/")[0].replace("/", " / ")
         return " · ".join(filter(None, (summary(self.video), folder)))
 
     def data(self) -> dict[str, Any]:
         """Tell it as a schema.org VideoObject or AudioObject, with what is known of it."""
         video, metadata = self.video, self.video.metadata
-        told: dict[str, Any] = {
+        data: dict[str, Any] = {
             "@context": "https://schema.org",
             "@type": "AudioObject" if self.audio_only else "VideoObject",
             "name": video.title,
@@ -93,13 +97,13 @@ class Share:
             "embedUrl": self.embed,
         }
         if self.image is not None:
-            told["thumbnailUrl"] = self.image.url
+            data["thumbnailUrl"] = self.image.url
         if metadata is not None and metadata.duration is not None:
-            told["duration"] = iso_duration(metadata.duration)
+            data["duration"] = iso_duration(metadata.duration)
         if not self.audio_only:
-            told["width"], told["height"] = self.size
+            data["width"], data["height"] = self.size
         if video.chapters:
-            told["hasPart"] = [
+            data["hasPart"] = [
                 {
                     "@type": "Clip",
                     "name": chapter.title,
@@ -107,15 +111,15 @@ class Share:
                     "endOffset": chapter.end,
                     "url": f"{self.page}?t={format_timestamp(chapter.start)}",
                 }
-                for chapter in video.chapters[:_MOST_PARTS]
+                for chapter in video.chapters[:_MAX_CLIPS]
             ]
-        return told
+        return data
 
 
-def share(video: VideoItem) -> Share | None:
+def link_preview(video: VideoItem) -> LinkPreview | None:
     """Say how a video is shown where it is linked to; None where its address is not known."""
     page = links.absolute(video.watch_url)
-    return None if page == video.watch_url else Share(video, page)
+    return None if page == video.watch_url else LinkPreview(video, page)
 
 
 def iso_duration(seconds: float) -> str:
