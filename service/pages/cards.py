@@ -16,10 +16,8 @@ from service.pages.formatting import format_size
 _NAMES = {4320: "8K", 2160: "4K"}
 _LINES = (4320, 2160, 1440, 1080, 720, 576, 480, 360, 240, 144)
 _TOLERANCE = 0.97  # of these: encoders crop a few lines, and round to multiples of 16
-_ASPECT_9_16 = 9 / 16
-_MIN_CROPPED_ASPECT = (
-    1.2  # a picture less wide than this for its height is shown whole, not cut to 16:9
-)
+_ASPECT_16_9 = 16 / 9
+_MIN_CROPPED_ASPECT = 1.2  # narrower pictures are shown whole instead of cropped to 16:9
 
 _SAMPLE_VIDEOS = 4  # to show a folder by: of some there is no picture
 
@@ -113,7 +111,7 @@ def resolution(video: Video) -> str | None:
     if stream is None:
         return None
     sides = sorted((stream.width or 0, stream.height or 0))
-    lines = max(sides[0], sides[1] * _ASPECT_9_16)
+    lines = max(sides[0], sides[1] / _ASPECT_16_9)
     name = next((known for known in _LINES if lines >= known * _TOLERANCE), None)
     return _NAMES.get(name, f"{name}p") if name else None
 

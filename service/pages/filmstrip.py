@@ -40,7 +40,7 @@ class Filmstrip:
 
 
 def filmstrip(layout: Layout, sheet_url: Callable[[int], str], position: float | None) -> Filmstrip:
-    """Make it of a storyboard's layout; `position`, in seconds, is where the video begins to play."""
+    """Return the tiles of a storyboard. `position` is where the video starts, in seconds."""
     per_sheet = layout.columns * layout.rows
     count = len(layout.starts)
     sheets = tuple(

@@ -75,7 +75,7 @@ class Pager:
 
     @classmethod
     def of(cls, number: int, limit: int, entries: int) -> Self:
-        """Return the place of a page. A number after the last page, as in an old link, is the last."""
+        """Return where a page is. A number past the last page, as in an old link, is the last."""
         pages = max(1, -(-entries // limit))
         number = min(number, pages)
         first = (number - 1) * limit

@@ -10,7 +10,7 @@ from service.api.video_items import Picture, VideoItem
 from service.pages.formatting import summary, to_datetime
 from service.pages.player import display_size, format_timestamp
 
-_MAX_DESCRIPTION_LENGTH = 300  # characters of a description: unfurlers cut what is longer
+_MAX_LENGTH = 300  # characters of a description: unfurlers cut what is longer
 _MAX_CLIPS = 100  # chapters: each names the page again, whose address may have 12 KB
 _DESCRIPTIONS = ("description", "synopsis", "comment")  # tags, the most telling first
 
@@ -74,11 +74,7 @@ class LinkPreview:
         for name in _DESCRIPTIONS:
             if texts.get(name):
                 text = texts[name]
-                return (
-                    text
-                    if len(text) <= _MAX_DESCRIPTION_LENGTH
-                    else f"{text[: _MAX_DESCRIPTION_LENGTH - 1].rstrip()}…"
-                )
+                return text if len(text) <= _MAX_LENGTH else f"{text[: _MAX_LENGTH - 1].rstrip()}…"
         folder = self.video.path.rpartition("/")[0].replace("/", " / ")
         return " · ".join(filter(None, (summary(self.video), folder)))
 

@@ -103,11 +103,9 @@ def _content_rows(metadata: Metadata) -> list[tuple[str, str]]:
         rows.append(("Video", _describe_video(video_stream)))
         if video_stream.frame_rate:
             rows.append(("Frame rate", f"{video_stream.frame_rate:.4g} per second"))
-    audio_descriptions = [
-        _describe_audio(stream) for stream in metadata.streams if stream.kind == "audio"
-    ]
-    if audio_descriptions:
-        rows.append(("Audio", "; ".join(audio_descriptions)))
+    audio = [_describe_audio(stream) for stream in metadata.streams if stream.kind == "audio"]
+    if audio:
+        rows.append(("Audio", "; ".join(audio)))
     return rows
 
 

@@ -33,10 +33,8 @@ def test_the_last_sheet_ends_with_the_row_of_its_last_tile(tiles: int, heights: 
     ("at", "expected"),
     [(None, None), (0, 0), (1.999, 0), (2, 1), (3, 1), (4, 2), (1e6, 2), (-1, None)],
 )
-def test_the_current_one_is_the_last_that_has_begun(
-    position: float | None, expected: int | None
-) -> None:
-    assert current_index((0.0, 2.0, 4.0), position) == expected
+def test_the_current_one_is_the_last_that_has_begun(at: float | None, expected: int | None) -> None:
+    assert current_index((0.0, 2.0, 4.0), at) == expected
 
 
 def test_one_frame_is_marked_where_a_moment_was_asked_for() -> None:

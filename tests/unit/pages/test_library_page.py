@@ -107,7 +107,9 @@ def test_a_card_names_the_two_innermost_folders_as_people_read_them() -> None:
     ],
 )
 def test_of_codecs_a_card_only_doubts(
-    codes: tuple[str, ...], certain: bool, may_not_play: bool
+    codes: tuple[str, ...],
+    certain: bool,
+    may_not_play: bool,  # noqa: FBT001
 ) -> None:
     shown = card(item(*map(finding, codes)))
     assert (shown.unplayable is not None, shown.may_not_play) == (certain, may_not_play)
@@ -127,7 +129,8 @@ def test_what_cannot_be_read_is_not_said_twice() -> None:
     [((1280, 720), False), ((1280, 536), False), ((720, 720), True), ((360, 640), True)],
 )
 def test_a_poster_that_is_not_wide_is_shown_whole(
-    poster: tuple[int, int], letterboxed: bool
+    poster: tuple[int, int],
+    letterboxed: bool,  # noqa: FBT001
 ) -> None:
     assert card(item(poster=poster)).letterboxed is letterboxed
 

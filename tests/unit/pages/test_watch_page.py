@@ -12,7 +12,7 @@ from service.http.origins import Origins
 from service.models import Chapter, Metadata, State, Stream
 from service.pages.link_preview import link_preview
 from service.pages.player import codec_queries, player_context
-from service.pages.watch_page import SHORTCUTS, captions, embed_code
+from service.pages.watch_page import SHORTCUTS, caption_labels, embed_code
 
 H264 = Stream(kind="video", codec="h264", codec_string="avc1.64001F", width=640, height=360)
 AAC = Stream(kind="audio", codec="aac", codec_string="mp4a.40.2")
@@ -90,7 +90,7 @@ def test_the_texts_of_a_video_are_its_captions_without_its_chapters() -> None:
         TrackItem(name="en", kind="captions", label="English (SDH)", source="file", url="/3"),
     )
     video = item(captions=CaptionsItem(state=Progress.READY, tracks=tracks))
-    assert captions(video) == ("Deutsch", "English (SDH)")
+    assert caption_labels(video) == ("Deutsch", "English (SDH)")
 
 
 def test_no_key_does_two_things() -> None:
