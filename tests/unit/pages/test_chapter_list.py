@@ -40,12 +40,12 @@ def test_each_chapter_is_a_link_to_its_moment() -> None:
 
 @pytest.mark.parametrize(("at", "marked"), [(None, None), (0.0, 0), (1.4, 0), (1.5, 1), (9e9, 2)])
 def test_the_one_that_plays_is_marked_and_none_of_before(
-    position: float | None, marked: int | None
+    at: float | None, marked: int | None
 ) -> None:
     lists = ChapterLists()
     for before in (0.0, 2.0, math.inf):
         lists.rows(FILM, before)
-        rows = str(lists.rows(FILM, position)).split("\n")
+        rows = str(lists.rows(FILM, at)).split("\n")
         here = [number for number, row in enumerate(rows) if 'aria-current="true"' in row]
         assert here == ([] if marked is None else [marked])
 

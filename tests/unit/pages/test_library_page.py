@@ -108,7 +108,7 @@ def test_a_card_names_the_two_innermost_folders_as_people_read_them() -> None:
 )
 def test_of_codecs_a_card_only_doubts(
     codes: tuple[str, ...],
-    certain: bool,
+    certain: bool,  # noqa: FBT001
     may_not_play: bool,  # noqa: FBT001
 ) -> None:
     shown = card(item(*map(finding, codes)))
