@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Annotated, NamedTuple
 
+from cachetools import LRUCache
 from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 from quart_schema import validate_querystring
@@ -40,7 +41,7 @@ class PlaylistViews:
 
     def __init__(self, library: Library) -> None:
         self._library = library
-        self._entries: dict[str, _Entry] = {}
+        self._entries: LRUCache[str, _Entry] = LRUCache(_MAX_CACHED_ENTRIES)
         """By path: those of the latest playlists."""
 
     async def video(self, path: str) -> Response:
@@ -77,8 +78,6 @@ class PlaylistViews:
             information = (
                 f"#EXTINF:{-1 if length is None else round(length)},{_single_line(video.title)}"
             )
-            if len(self._entries) >= _MAX_CACHED_ENTRIES:
-                self._entries.clear()
             entry = self._entries[video.path] = _Entry(video, information, links.media(video))
         return entry
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from service.api import links
-from service.artefact_store.recent import Recent
+from service.artefact_store.sized_lru_cache import SizedLRUCache
 from service.artefacts.metadata import Artefact, Kind, State
 from service.artefacts.scheduler import Deriver
 from service.models import Chapter, Finding, Track, Value, Video
@@ -98,7 +98,9 @@ class VideoItems:
         """Take what knows what was derived, and the bytes of a block."""
         self._deriver = deriver
         self._block = block
-        self._cache: Recent[str, tuple[_Inputs, VideoItem, int]] = Recent(_MAX_CACHED_BYTES)
+        self._cache: SizedLRUCache[str, tuple[_Inputs, VideoItem, int]] = SizedLRUCache(
+            _MAX_CACHED_BYTES
+        )
 
     def get(self, video: Video) -> VideoItem:
         """Add what was derived, what is to be said of it, and the links to a video."""

@@ -10,7 +10,7 @@ from quart_schema import document_response, validate_querystring
 
 from service.api import links
 from service.api.video_items import VideoItem, VideoItems
-from service.artefact_store.recent import Recent
+from service.artefact_store.sized_lru_cache import SizedLRUCache
 from service.errors import NotFoundError
 from service.http.documents import Document
 from service.library.catalogue import Page, Sort
@@ -88,7 +88,9 @@ class ApiViews:
     def __init__(self, library: Library, items: VideoItems) -> None:
         self._library = library
         self._items = items
-        self._rendered: Recent[str, tuple[VideoItem, Document]] = Recent(_MAX_RENDERED_BYTES)
+        self._rendered: SizedLRUCache[str, tuple[VideoItem, Document]] = SizedLRUCache(
+            _MAX_RENDERED_BYTES
+        )
         """The latest answers to `video`, and of what they tell: the same as long as that is."""
 
     @validate_querystring(VideosQuery)

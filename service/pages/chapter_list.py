@@ -1,6 +1,7 @@
 """The chapters of a video as a list of links. A video may have a thousand, so that their HTML is
 written once for each video, and not in the template."""
 
+from cachetools import LRUCache
 from markupsafe import Markup, escape
 
 from service.api.video_items import VideoItem
@@ -19,7 +20,7 @@ class ChapterLists:
     """The lists, and the HTML of the latest."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, tuple[VideoItem, list[str]]] = {}
+        self._rows: LRUCache[str, tuple[VideoItem, list[str]]] = LRUCache(_MAX_CACHED_VIDEOS)
         """By path: what they were made of, and a row for each chapter."""
 
     def rows(self, video: VideoItem, position: float | None) -> Markup:
@@ -29,8 +30,6 @@ class ChapterLists:
         cached_video, rows = self._rows.get(video.path, (None, []))
         if cached_video is not video:
             rows = [_row(chapter) for chapter in video.chapters]
-            if len(self._rows) >= _MAX_CACHED_VIDEOS:
-                self._rows.clear()
             self._rows[video.path] = (video, rows)
         number = current_index(tuple(chapter.start for chapter in video.chapters), position)
         if number is not None:
