@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ from service.artefact_store.folder import DerivedFolder
 from service.artefacts.scheduler import Deriver
 from service.library import library, snapshot, watcher
 from service.library.library import Library
+from service.representations import fast_start
 from service.settings import load
 from service.storage.local.folder import LocalStorage
+from service.workers.pool import Pool
 
 PATIENCE = 60  # seconds, after which a test that waits for something fails
 NEVER = 86_400
@@ -30,7 +32,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Make a real video of one second."""
     file = tmp_path_factory.mktemp("clip") / "clip.mp4"
     source = ("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=1")
-    return ffmpeg(file, *source, "-c:v", "mpeg4", "-movflags", "+faststart").read_bytes()
+    return ffmpeg(file, *source, "-c:v", "mpeg4").read_bytes()
 
 
 @pytest.fixture
@@ -188,20 +190,25 @@ async def test_watching_goes_on(
         assert await failures(app, "watching the folder") == 1
 
 
-async def test_looking_up_artefacts_goes_on(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
-    load_record = DerivedFolder.load
-    failed: list[str] = []
+async def test_what_changed_while_the_folder_was_not_watched_is_found(
+    app: Quart, monkeypatch: pytest.MonkeyPatch, media: Path, clip: bytes
+) -> None:
+    may_begin = asyncio.Event()
 
-    def load_poster_later(store: DerivedFolder, kind: str, name: str) -> bytes | None:
-        if kind == "poster" and not failed:
-            failed.append(name)
-            raise RuntimeError("what no code expects")
-        return load_record(store, kind, name)
+    async def begin_later(root: Path) -> AsyncGenerator[bool]:
+        await may_begin.wait()
+        async for changed in watcher.changes(root):
+            yield changed
 
-    monkeypatch.setattr(DerivedFolder, "load", load_poster_later)
+    monkeypatch.setattr(library, "changes", Faulty(begin_later, FIRST, ValueError))
+    monkeypatch.setattr(library, "POLL_INTERVAL", NEVER)
+    monkeypatch.setattr(watcher, "_QUIET_INTERVAL", 20)
     async with app.test_app():
-        await until_poster_is_ready(app)
-        assert await failures(app, "looking up artefacts") == 1
+        await until_failures(app, "watching the folder", 1)
+        await until_listed(app, "clip.mp4")
+        write(media, "one.mp4", clip)
+        may_begin.set()
+        await until_listed(app, "one.mp4")
 
 
 async def test_evicting_artefacts_goes_on(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,14 +293,25 @@ async def nothing_is_left() -> bool:
     return not threads() and not processes()
 
 
-async def test_what_was_opened_is_closed_at_the_end(app: Quart) -> None:
+@pytest.fixture
+def _idle_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have worker processes wait for work that may come."""
+    monkeypatch.setattr(Pool, "rest", lambda _: None)
+
+
+@pytest.mark.usefixtures("_idle_processes")
+async def test_what_was_opened_is_closed_at_the_end(
+    app: Quart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast_start, "_SHORT", 0)  # as if the clip's index were a long one
     await until(nothing_is_left, "what other tests began has ended")
     tasks = asyncio.all_tasks()
     async with app.test_app():
         await until_poster_is_ready(app)
         for target in ("/download/clip.mp4", "/media/clip.mp4", "/posters/clip.mp4.jpg"):
             assert (await app.test_client().get(target)).status_code == 200
-        assert threads() >= {"derived", "disk", "jpeg", "watch"}
+        assert threads() == set(THREADS)
+        assert len(processes().split()) == 2  # one probes, the other builds
     assert asyncio.all_tasks() == tasks
     await until(nothing_is_left, "threads and processes have ended")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import obstore
 import pytest
 from obstore.store import MemoryStore
+from structlog.testing import capture_logs
 
 from service.artefact_store import leases as module
 from service.artefact_store.leases import Claims
@@ -78,6 +79,37 @@ def test_a_claim_that_is_renewed_does_not_lapse(
         assert other.claim(NAME) is None
     mine()
     assert other.claim(NAME) is not None
+
+
+def test_an_error_that_no_code_expected_does_not_end_the_renewals(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Faulty(Bucket):
+        """A store whose first renewal fails."""
+
+        puts = 0
+
+        def put(self, key: str, data: bytes) -> None:
+            self.puts += 1
+            if self.puts == 1:
+                raise RuntimeError("what no code expects")
+            super().put(key, data)
+
+    monkeypatch.setattr(module, "_RENEWAL", 0.01)
+    bucket = Faulty(store)
+    with capture_logs() as lines:
+        mine = Claims(bucket).claim(NAME)
+        assert mine is not None
+        before = obstore.get(store, KEY).bytes().to_bytes()
+        deadline = time.monotonic() + PATIENCE
+        while obstore.get(store, KEY).bytes().to_bytes() == before:
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.01)
+        mine()
+    assert [(line["event"], line["key"]) for line in lines] == [
+        ("a claim could not be renewed", KEY)
+    ]
+    assert lines[0]["exc_info"]
 
 
 def test_one_of_many_that_come_at_once_has_it(store: MemoryStore) -> None:

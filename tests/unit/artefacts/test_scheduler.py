@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from service import supervisor as supervisor_module
 from service.artefact_store.folder import DerivedFolder
 from service.artefacts import scheduler as module
 from service.artefacts.builder import Job, Maker
@@ -513,6 +514,30 @@ async def test_a_late_look_does_not_throw_away_what_the_library_has_again(bench:
     gate.set()
     await bench.until(lambda: done(deriver, "b.mp4"))
     assert deriver._known[name] is before  # noqa: SLF001
+
+
+async def test_looking_up_artefacts_goes_on_after_an_error_that_no_code_expected(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Faulty(DerivedFolder):
+        """A store that cannot be read at first."""
+
+        loads = 0
+
+        def load(self, kind: str, name: str) -> bytes | None:
+            self.loads += 1
+            if self.loads == 1:
+                raise RuntimeError("what no code expects")
+            return super().load(kind, name)
+
+    monkeypatch.setattr(supervisor_module, "_MIN_DELAY", 0.01)
+    bench.derived = Faulty(bench.folder / "derived", 1 << 30)
+    deriver = bench.start()
+    deriver.follow(subjects(film("a.mp4")))  # once: no other change leads to another look
+    await bench.until(lambda: done(deriver, "a.mp4"))
+    series = "reelay_background_failures_total"
+    labels = {"task": "looking up artefacts"}
+    assert bench.metrics.registry.get_sample_value(series, labels) == 1
 
 
 async def test_no_timer_outlives_the_deriver(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from contextlib import aclosing
 from functools import partial
 
 import pytest
+from structlog.testing import capture_logs
 from support.server import content
 
 from service.errors import BadGatewayError, ChangedError
@@ -173,6 +174,24 @@ async def test_behind_the_last_block_there_is_none(blocks: Blocks, far: Far) -> 
     await read(blocks, Span(8 * BLOCK, SIZE - 8 * BLOCK))
     await asyncio.sleep(0.02)
     assert far.asked == [block(8), block(9), block(10)]
+
+
+async def test_an_error_that_no_code_expected_of_what_is_read_ahead_is_logged(
+    blocks: Blocks, far: Far
+) -> None:
+    far.failing[BLOCK] = RuntimeError("what no code expects")
+    with capture_logs() as lines:
+        async with aclosing(blocks.read(FILM, Span(0, SIZE), ChunkSizer(), 0)) as pieces:
+            await anext(pieces)
+            await until(lambda: lines)
+    (line,) = lines
+    assert (line["event"], line["path"]) == ("a block could not be fetched", FILM.path)
+    assert line["exc_info"]
+    far.failing[BLOCK] = BadGatewayError("The object store failed.")  # its client has logged it
+    with capture_logs() as lines:
+        with pytest.raises(BadGatewayError):
+            await read(blocks, block(1))
+    assert lines == []
 
 
 async def test_what_is_read_ahead_holds_up_nobody(blocks: Blocks, far: Far) -> None:
