@@ -40,7 +40,7 @@ class FileBlob:
         self._descriptor = descriptor
         self._start = blob.start
         self.length = blob.length
-        self._at_once = nonblocking.answers(descriptor)
+        self._nowait = nonblocking.supports_nowait(descriptor)
 
     @classmethod
     def checked(cls, descriptor: int, blob: Blob) -> Self:
@@ -58,10 +58,10 @@ class FileBlob:
         return cls(os.dup(descriptor), blob)
 
     def at_hand(self, start: int, length: int) -> bytes | None:
-        if not self._at_once:
+        if not self._nowait:
             return None
         length = min(length, self.length - start)  # what follows is another one's
-        return nonblocking.read(self._descriptor, self._start + start, length)
+        return nonblocking.read_cached(self._descriptor, self._start + start, length)
 
     def read(self, start: int, length: int) -> bytes:
         length = min(length, self.length - start)

@@ -19,7 +19,7 @@ import structlog
 
 from service.artefact_store.blobs import FileBlob, OpenBlob
 from service.artefact_store.record import Blob, Layout, layout_of, packed
-from service.storage.local.beneath import READ
+from service.storage.local.beneath import READ_FLAGS
 
 _log = structlog.get_logger()
 
@@ -272,7 +272,7 @@ class DerivedFolder(Bounded):
 
     def _open(self, kind: str, name: str) -> io.FileIO:
         """Open for reading. Replicas share the folder: no link is followed, no FIFO waited for."""
-        descriptor = os.open(self._file(kind, name), READ)
+        descriptor = os.open(self._file(kind, name), READ_FLAGS)
         try:
             return io.FileIO(descriptor)
         except BaseException:  # a folder: who raises does not close what it was given

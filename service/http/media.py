@@ -31,11 +31,11 @@ from service.http.instrumentation import (
 from service.metrics import Metrics
 from service.protocol.plan import Plan, Policy, RangeKind, plan
 from service.protocol.ranges import Span
-from service.storage.base import Source
+from service.storage.base import OpenRepresentation
 from service.storage.send_pacing import MIN_CHUNK, ChunkSizer, ChunkSizerRegistry
 from service.workers.playback_activity import Viewers
 
-SourceOpener = Callable[[str, str | None], Awaitable[Source]]
+SourceOpener = Callable[[str, str | None], Awaitable[OpenRepresentation]]
 """Opens a file by its path, and the revision that the query names: what a route gives of it."""
 
 _log = structlog.get_logger()
@@ -149,7 +149,9 @@ class MediaMiddleware:
                 raise
             raise StorageError("The file is being changed.") from error
 
-    def _plan(self, scope: Any, route: str, path: str, pin: str | None, source: Source) -> Plan:
+    def _plan(
+        self, scope: Any, route: str, path: str, pin: str | None, source: OpenRepresentation
+    ) -> Plan:
         """Give the plan, where it is one to send bytes by. Raises HTTPError."""
         policy = Policy(
             block=self._block if route == "media" else None,
@@ -171,7 +173,9 @@ def _pinned_revision(scope: Any) -> str | None:
     return pins[0] if pins else None
 
 
-async def _send_plan(decision: Plan, source: Source, sizer: ChunkSizer, send: Send) -> None:
+async def _send_plan(
+    decision: Plan, source: OpenRepresentation, sizer: ChunkSizer, send: Send
+) -> None:
     """Send what was planned, piece by piece as the client takes it.
 
     The head waits for the first bytes of the file: until then the answer can be an error.
@@ -196,13 +200,17 @@ async def _send_plan(decision: Plan, source: Source, sizer: ChunkSizer, send: Se
         await send(message)
 
 
-def _body_of(decision: Plan, source: Source, sizer: ChunkSizer) -> AsyncGenerator[bytes]:
+def _body_of(
+    decision: Plan, source: OpenRepresentation, sizer: ChunkSizer
+) -> AsyncGenerator[bytes]:
     if len(decision.parts) == 1 and isinstance(decision.parts[0], Span):
         return source.read(decision.parts[0], sizer)
     return _coalesce(decision, source, sizer)
 
 
-async def _coalesce(decision: Plan, source: Source, sizer: ChunkSizer) -> AsyncGenerator[bytes]:
+async def _coalesce(
+    decision: Plan, source: OpenRepresentation, sizer: ChunkSizer
+) -> AsyncGenerator[bytes]:
     """Join short chunks, up to SMALL bytes: each send costs more than the bytes of a range."""
     buffer = bytearray()
     async with aclosing(_iter_parts(decision, source, sizer)) as body:
@@ -218,7 +226,9 @@ async def _coalesce(decision: Plan, source: Source, sizer: ChunkSizer) -> AsyncG
         yield bytes(buffer)
 
 
-async def _iter_parts(decision: Plan, source: Source, sizer: ChunkSizer) -> AsyncGenerator[bytes]:
+async def _iter_parts(
+    decision: Plan, source: OpenRepresentation, sizer: ChunkSizer
+) -> AsyncGenerator[bytes]:
     for part in decision.parts:
         if isinstance(part, bytes):
             yield part

@@ -24,7 +24,7 @@ from service.mp4.sample_tables import Rewriter
 from service.protocol.conditions import Validators
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
-from service.storage.base import Source, Storage
+from service.storage.base import OpenRepresentation, Storage
 from service.storage.send_pacing import ChunkSizer
 
 # Bytes of layouts that are remembered. A film's takes some 1,000, however long its index is; that a
@@ -87,7 +87,7 @@ class FastStart:
         for threads in (self._thread, self._keeping):
             threads.shutdown(wait=False, cancel_futures=True)
 
-    async def open(self, path: str, pin: str | None) -> Source:
+    async def open(self, path: str, pin: str | None) -> OpenRepresentation:
         """Open a media file by its path, in the layout that `pin` names, or else players' own.
 
         Raises NotFoundError, ChangedError, StorageError.
@@ -101,7 +101,7 @@ class FastStart:
         except BaseException:
             source.close()
             raise
-        return source if layout is None else LaidOutSource(source, layout)
+        return source if layout is None else FastStartRepresentation(source, layout)
 
     async def _layout(self, path: str, revision: str) -> Layout | None:
         name = path, revision
@@ -127,7 +127,7 @@ class FastStart:
                 self._layouts[path, revision] = layout
         return layout
 
-    async def _lay_out(self, path: str, source: Source) -> Layout | None:
+    async def _lay_out(self, path: str, source: OpenRepresentation) -> Layout | None:
         file = source.representation
         asking = lay_out(file.size)
         step = advance(asking, None)
@@ -156,7 +156,9 @@ class FastStart:
         """Give what keeps layouts, unless it did not answer just now."""
         return self._kept if time.monotonic() >= self._kept_is_away_until else None
 
-    async def _find(self, path: str, source: Source, index: Span) -> tuple[Layout | None] | None:
+    async def _find(
+        self, path: str, source: OpenRepresentation, index: Span
+    ) -> tuple[Layout | None] | None:
         """Give what was kept of a file whose index lies there; None where there is nothing."""
         file, kept = source.representation, self._reachable()
         if kept is None:
@@ -189,7 +191,7 @@ def _look(kept: Kept, path: str, revision: str) -> tuple[Layout | None] | None:
         return None
 
 
-async def _read(source: Source, span: Span, *, keep: bool = True) -> bytes:
+async def _read(source: OpenRepresentation, span: Span, *, keep: bool = True) -> bytes:
     """Read what was asked for, and keep it or not. Raises ChangedError, StorageError."""
     try:
         async with asyncio.timeout(_LONGEST), aclosing(source.read(span, ChunkSizer())) as chunks:
@@ -198,10 +200,10 @@ async def _read(source: Source, span: Span, *, keep: bool = True) -> bytes:
         raise StorageError("The file takes too long to be read.") from error
 
 
-class LaidOutSource:
+class FastStartRepresentation:
     """One version of one file, open, in a layout of its own."""
 
-    def __init__(self, source: Source, layout: Layout) -> None:
+    def __init__(self, source: OpenRepresentation, layout: Layout) -> None:
         self._source = source
         self._layout = layout
         file = source.representation

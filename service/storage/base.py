@@ -24,7 +24,7 @@ class Entry:
     """When the file, its name or its rights last changed: seconds since the epoch."""
 
 
-class Source(Protocol):
+class OpenRepresentation(Protocol):
     """One version of one file, open: what it says of itself and what it reads belong together."""
 
     @property
@@ -53,7 +53,7 @@ class Storage(Protocol):
         """
         ...
 
-    async def open(self, path: str, expected: str | None = None) -> Source:
+    async def open(self, path: str, expected: str | None = None) -> OpenRepresentation:
         """Open a media file by its path.
 
         `expected` is the revision that the client asks for: where it costs something to look, that

@@ -61,8 +61,8 @@ def hold_up(call: str, real: Callable[..., Any]) -> Callable[..., Any]:
     return slow
 
 
-def open_file(path: str, real: Callable[[str], int | None] = nonblocking.open_file) -> int | None:
-    """Replace nonblocking.open_file, whose system call is not in `os`."""
+def open_file(path: str, real: Callable[[str], int | None] = nonblocking.open_cached) -> int | None:
+    """Replace nonblocking.open_cached, whose system call is not in `os`."""
     wait("open", path_of(path))
     return real(path)
 
@@ -70,5 +70,5 @@ def open_file(path: str, real: Callable[[str], int | None] = nonblocking.open_fi
 if __name__ == "__main__":
     for name in CALLS:
         setattr(os, name, hold_up(name, getattr(os, name)))
-    nonblocking.open_file = open_file
+    nonblocking.open_cached = open_file
     sys.exit(main())

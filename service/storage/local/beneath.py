@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 # O_NONBLOCK and O_NOCTTY matter where a FIFO or a terminal takes a file's place at the last moment.
-READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+READ_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 """The flags of open(2) for a file that nobody has vouched for."""
 
-_FOLDER = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECTORY
+_FOLDER_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECTORY
 
 # What open(2) says of a component that is a symbolic link.
-_A_LINK = {errno.ELOOP, errno.ENOTDIR, errno.EMLINK}
-_OUTSIDE = {"", ".", ".."}
+_LINK_ERRNOS = {errno.ELOOP, errno.ENOTDIR, errno.EMLINK}
+_INVALID_COMPONENTS = {"", ".", ".."}
 
 
 class RootError(OSError):
@@ -44,14 +44,14 @@ def open_file(root: Path, path: str) -> tuple[int, str]:
         try:
             return _open_regular(root, components), path
         except OSError as error:
-            if error.errno not in _A_LINK or isinstance(error, RootError):
+            if error.errno not in _LINK_ERRNOS or isinstance(error, RootError):
                 raise
         components = _resolved(root, components)
         return _open_regular(root, components), "/".join(components)
     except RootError:
         raise
     except OSError as error:
-        if error.errno in _A_LINK:  # a file among the folders, a circle of links, a swap meanwhile
+        if error.errno in _LINK_ERRNOS:  # a file among the folders, a circle of links, a swap
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from error
         error.filename = path
         raise
@@ -65,31 +65,31 @@ def open_folder(root: Path, path: str = "") -> int:
 def status_of(root: Path, path: str) -> os.stat_result:
     """Return the status of what `path` leads to beneath the root. Raises OSError."""
     *folders, name = _resolved(root, _components(path))
-    at = _descend(_open_root(root), folders)
+    parent = _descend(_open_root(root), folders)
     try:
-        return os.stat(name, dir_fd=at, follow_symlinks=False)
+        return os.stat(name, dir_fd=parent, follow_symlinks=False)
     finally:
-        os.close(at)
+        os.close(parent)
 
 
 def _open_root(root: Path) -> int:
-    return os.open(root, _FOLDER & ~os.O_NOFOLLOW)
+    return os.open(root, _FOLDER_FLAGS & ~os.O_NOFOLLOW)
 
 
-def _descend(at: int, folders: Sequence[str]) -> int:
+def _descend(parent: int, folders: Sequence[str]) -> int:
     """Go from one folder to others in it, and close all but the last. Raises OSError."""
     for folder in folders:
         try:
-            inner = os.open(folder, _FOLDER, dir_fd=at)
+            inner = os.open(folder, _FOLDER_FLAGS, dir_fd=parent)
         finally:
-            os.close(at)
-        at = inner
-    return at
+            os.close(parent)
+        parent = inner
+    return parent
 
 
 def _components(path: str) -> tuple[str, ...]:
     components = tuple(path.split("/"))
-    if not _OUTSIDE.isdisjoint(components):
+    if not _INVALID_COMPONENTS.isdisjoint(components):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     return components
 
@@ -115,15 +115,15 @@ def _open_regular(root: Path, components: Sequence[str]) -> int:
         top = _open_root(root)
     except OSError as error:
         raise RootError(error.errno, error.strerror) from error
-    at = _descend(top, folders)
+    parent = _descend(top, folders)
     try:
-        status = os.stat(name, dir_fd=at, follow_symlinks=False)
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
         if stat.S_ISLNK(status.st_mode):
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
         _require_regular(status, name)
-        descriptor = os.open(name, READ, dir_fd=at)
+        descriptor = os.open(name, READ_FLAGS, dir_fd=parent)
     finally:
-        os.close(at)
+        os.close(parent)
     try:
         _require_regular(os.fstat(descriptor), name)  # it may have been swapped in between
     except NotRegularError:

@@ -27,12 +27,12 @@ def revision(status: os.stat_result) -> str:
     return file_revision(status.st_size, status.st_mtime_ns)
 
 
-def modified(status: os.stat_result) -> float:
+def modified_time(status: os.stat_result) -> float:
     """Return when a file was last modified, or the nearest date: in seconds since 1970."""
     return nearest_date(status.st_mtime)
 
 
-def _is_settled(status: os.stat_result, now: float) -> bool:
+def _is_stable(status: os.stat_result, now: float) -> bool:
     """Return whether every later change gives the file another revision.
 
     A change is stamped with the time at which it happens, as mtime and ctime. So it gets a later
@@ -50,12 +50,12 @@ def _is_settled(status: os.stat_result, now: float) -> bool:
 class OpenFile:
     """An open regular file. It is closed with its last user."""
 
-    __slots__ = ("at_once", "descriptor", "status")
+    __slots__ = ("descriptor", "nowait", "status")
 
-    def __init__(self, descriptor: int, *, at_once: bool) -> None:
+    def __init__(self, descriptor: int, *, nowait: bool) -> None:
         """Take charge of a descriptor. Raises NotFoundError where it is not a regular file's."""
         self.descriptor = descriptor
-        self.at_once = at_once
+        self.nowait = nowait
         """Whether its file system lets nobody wait but for a disk, and says when it would."""
         self.status = os.fstat(descriptor)
         """What it was like when it was opened."""
@@ -63,7 +63,7 @@ class OpenFile:
             self.close()
             raise NotFoundError("There is no such file.")
 
-    def is_the_one_at(self, path: str) -> bool:
+    def still_at(self, path: str) -> bool:
         """Whether a path names it, and nothing of it has changed. Raises OSError."""
         status = os.lstat(path)
         return _identity(status) == _identity(self.status)
@@ -77,13 +77,15 @@ class OpenFile:
     __del__ = close
 
 
-class LocalSource:
+class LocalRepresentation:
     """An open file and its version at that moment."""
 
-    def __init__(self, file: OpenFile, content_type: str, turns: Callable[[], Executor]) -> None:
-        """Take an open file. `turns` are what is asked for threads, where something may wait."""
+    def __init__(
+        self, file: OpenFile, content_type: str, executor_factory: Callable[[], Executor]
+    ) -> None:
+        """Take an open file. `executor_factory` returns the threads for what may wait."""
         self._file: OpenFile | None = file
-        self._turns = turns
+        self._executor_factory = executor_factory
         self._reading: Future[bytes] | None = None
         status = file.status
         now = time.time()
@@ -91,7 +93,7 @@ class LocalSource:
             revision=revision(status),
             # By the nanosecond: `st_mtime` may be rounded up to the next second.
             last_modified=last_modified_of(status.st_mtime_ns // 1_000_000_000, now),
-            settled=_is_settled(status, now),
+            settled=_is_stable(status, now),
             dated=now - status.st_mtime >= SETTLED_AFTER,
         )
         self._representation = Representation(status.st_size, content_type, validators)
@@ -112,11 +114,15 @@ class LocalSource:
         while file is not None and position < span.end:
             length = min(sizer.size, span.end - position)
             try:
-                data = nonblocking.read(file.descriptor, position, length) if file.at_once else None
+                data = (
+                    nonblocking.read_cached(file.descriptor, position, length)
+                    if file.nowait
+                    else None
+                )
                 if data is None:
                     data = await self._read_in_thread(file, position, length)
                 else:
-                    _require_same(file, data)
+                    _check_unchanged(file, data)
             except OSError as error:
                 raise StorageError(f"The file cannot be read: {error.strerror}.") from error
             position += len(data)
@@ -125,17 +131,17 @@ class LocalSource:
     def close(self) -> None:
         file, self._file = self._file, None
         reading = self._reading is not None and not self._reading.cancel()
-        if file is None or file.at_once:
+        if file is None or file.nowait:
             return  # others may have it, too
         if reading and self._reading is not None:
             # A thread still reads from the descriptor, whose number must not be given away.
             self._reading.add_done_callback(lambda _: file.close())
         else:
             with suppress(RuntimeError):  # the threads have been let go of
-                self._turns().submit(file.close)
+                self._executor_factory().submit(file.close)
 
     async def _read_in_thread(self, file: OpenFile, position: int, length: int) -> bytes:
-        self._reading = self._turns().submit(_read, file, position, length)
+        self._reading = self._executor_factory().submit(_read, file, position, length)
         try:
             return await asyncio.wrap_future(self._reading)
         finally:
@@ -145,11 +151,11 @@ class LocalSource:
 
 def _read(file: OpenFile, position: int, length: int) -> bytes:
     data = os.pread(file.descriptor, length, position)
-    _require_same(file, data)
+    _check_unchanged(file, data)
     return data
 
 
-def _require_same(file: OpenFile, data: bytes) -> None:
+def _check_unchanged(file: OpenFile, data: bytes) -> None:
     """Raise ChangedError if what was read may be another version's.
 
     write(2) sets the time of change before it changes bytes: what was read before this comparison

@@ -16,25 +16,25 @@ from service.errors import NotFoundError, StorageError
 from service.protocol.media_types import is_companion, media_type
 from service.storage.base import Entry
 from service.storage.local import beneath, nonblocking
-from service.storage.local.executors import Threads
-from service.storage.local.files import LocalSource, OpenFile, modified, revision
+from service.storage.local.executors import FairThreadPool
+from service.storage.local.files import LocalRepresentation, OpenFile, modified_time, revision
 from service.storage.paths import validate_path
 
 # Seconds for which an open file serves other requests, too, if its name still leads to it. The
 # kernel has just had that name in memory, so that to look costs no disk; and an open file hinders
 # nobody who wants to unmount its disk for longer than that.
-_RECENT = 1.0
-_MOST_RECENT = 64  # files: descriptors are few on some systems
+_HANDLE_TTL = 1.0
+_MAX_HANDLES = 64  # files: descriptors are few on some systems
 
 # Of folders that files are opened in at once; then all are learned anew.
-_MOST_FOLDERS = 10_000
+_MAX_NOWAIT_FOLDERS = 10_000
 
 # Characters of a folder's path that is still listed: as many bytes as a path may have (PATH_MAX).
 # To open a folder takes as many steps as it lies deep.
-_LONGEST_PATH = 4096
+_MAX_PATH_LENGTH = 4096
 
 # What open says of names that lead nowhere.
-_NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL,
+_NOT_FOUND_ERRNOS = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL,
               errno.ENXIO, errno.EACCES, errno.EPERM, errno.ELOOP, errno.EMLINK}  # fmt: skip
 
 
@@ -43,11 +43,11 @@ class LocalStorage:
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve(strict=True)
-        self._threads = Threads()
-        self._at_once: set[str] = set()
+        self._threads = FairThreadPool()
+        self._nowait_folders: set[str] = set()
         """The folders seen to be on a file system that tells what it has in memory."""
-        self._recent: dict[str, OpenFile] = {}
-        """What was opened at once less than _RECENT ago."""
+        self._handles: dict[str, OpenFile] = {}
+        """Files opened without waiting less than _HANDLE_TTL ago."""
 
     @property
     def root(self) -> Path:
@@ -56,52 +56,52 @@ class LocalStorage:
 
     def close(self) -> None:
         """Let go of the threads without waiting for what they wait for."""
-        self._recent.clear()
+        self._handles.clear()
         self._threads.close()
 
     async def open(
         self,
         path: str,
         expected: str | None = None,  # noqa: ARG002 # to look costs nothing
-    ) -> "LocalSource":
+    ) -> LocalRepresentation:
         """Open a media file by its path. Raises NotFoundError, StorageError."""
         content_type = media_type(path)
         if content_type is None:
             raise NotFoundError("There is no such file.")
         validate_path(path)
-        file = self._open_at_once(path)
-        turns = partial(self._threads.of, path)
+        file = self._open_cached(path)
+        executor_factory = partial(self._threads.executor_for, path)
         if file is None:
-            file = await asyncio.wrap_future(turns().submit(self._open, path))
-        return LocalSource(file, content_type, turns)
+            file = await asyncio.wrap_future(executor_factory().submit(self._open, path))
+        return LocalRepresentation(file, content_type, executor_factory)
 
-    def _open_at_once(self, path: str) -> "OpenFile | None":
+    def _open_cached(self, path: str) -> "OpenFile | None":
         """Open what the kernel has in memory, where it is known to say so."""
-        if path.rpartition("/")[0] not in self._at_once:
+        if path.rpartition("/")[0] not in self._nowait_folders:
             return None
         full = f"{self._root}/{path}"
-        file = self._recent.get(path)
+        file = self._handles.get(path)
         if file is not None:
             with suppress(OSError):
-                if file.is_the_one_at(full):
+                if file.still_at(full):
                     return file
-        descriptor = nonblocking.open_file(full)
+        descriptor = nonblocking.open_cached(full)
         if descriptor is None:
             return None
-        if len(self._recent) >= _MOST_RECENT:
-            self._recent.clear()
-        if not self._recent:
-            asyncio.get_running_loop().call_later(_RECENT, self._recent.clear)
-        file = self._recent[path] = OpenFile(descriptor, at_once=True)
+        if len(self._handles) >= _MAX_HANDLES:
+            self._handles.clear()
+        if not self._handles:
+            asyncio.get_running_loop().call_later(_HANDLE_TTL, self._handles.clear)
+        file = self._handles[path] = OpenFile(descriptor, nowait=True)
         return file
 
-    def _learn(self, folder: str, file: "OpenFile") -> None:
-        if not file.at_once:
-            self._at_once.discard(folder)
+    def _remember_nowait(self, folder: str, file: "OpenFile") -> None:
+        if not file.nowait:
+            self._nowait_folders.discard(folder)
         else:
-            if len(self._at_once) >= _MOST_FOLDERS:
-                self._at_once.clear()
-            self._at_once.add(folder)
+            if len(self._nowait_folders) >= _MAX_NOWAIT_FOLDERS:
+                self._nowait_folders.clear()
+            self._nowait_folders.add(folder)
 
     def entries(self) -> Iterator[Entry]:
         """Walk the listed files. Folders reached by a link are left out: they would come twice.
@@ -132,7 +132,7 @@ class LocalStorage:
             finally:
                 os.close(at)
             inner = [prefix + name for name in reversed(folders)]
-            waiting += [path for path in inner if len(path) < _LONGEST_PATH]
+            waiting += [path for path in inner if len(path) < _MAX_PATH_LENGTH]
 
     def _open(self, path: str) -> "OpenFile":
         try:
@@ -140,12 +140,12 @@ class LocalStorage:
         except beneath.RootError as error:
             raise StorageError("The library cannot be reached now.") from error
         except OSError as error:
-            if error.errno in _NOT_THERE:
+            if error.errno in _NOT_FOUND_ERRNOS:
                 raise NotFoundError("There is no such file.") from error
             raise StorageError(f"The file cannot be opened now: {error.strerror}.") from error
-        file = OpenFile(descriptor, at_once=nonblocking.answers(descriptor))
+        file = OpenFile(descriptor, nowait=nonblocking.supports_nowait(descriptor))
         # Of the folder that holds it: that of a link may be on another file system.
-        self._learn(real.rpartition("/")[0], file)
+        self._remember_nowait(real.rpartition("/")[0], file)
         return file
 
 
@@ -175,4 +175,4 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _entry(path: str, status: os.stat_result) -> Entry:
     touched = max(status.st_mtime, status.st_ctime)
-    return Entry(path, status.st_size, revision(status), modified(status), touched)
+    return Entry(path, status.st_size, revision(status), modified_time(status), touched)

@@ -7,22 +7,22 @@ import os
 import stat
 from functools import cache
 
-from service.storage.local.beneath import READ
+from service.storage.local.beneath import READ_FLAGS
 from service.storage.send_pacing import MAX_CHUNK
 
-# What `read` reads is copied: one buffer for all, as the loop alone calls it and nothing happens
-# in between. Threads must keep off it.
+# `read_cached` copies from one buffer, as only the event loop calls it and nothing runs
+# in between. Threads must not use it.
 _BUFFER = memoryview(bytearray(MAX_CHUNK))
 _NO_WAIT: int | None = getattr(os, "RWF_NOWAIT", None)
-_NO_SUCH_QUESTION = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
+_UNSUPPORTED_ERRNOS = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 
 # openat2(2); RESOLVE_CACHED is of Linux 5.12. Its number is the same wherever Python runs.
 _OPENAT2 = 437
-_NO_FOLDER = -100  # AT_FDCWD: the path is absolute
-_NO_SYMLINKS, _CACHED = 0x04, 0x20
+_AT_FDCWD = -100  # the path is absolute
+_RESOLVE_NO_SYMLINKS, _RESOLVE_CACHED = 0x04, 0x20
 
 
-class _How(ctypes.Structure):
+class _OpenHow(ctypes.Structure):
     """`struct open_how`."""
 
     _fields_ = (
@@ -33,11 +33,15 @@ class _How(ctypes.Structure):
 
 
 # O_PATH finds a file without opening it.
-_TO_FIND = ctypes.byref(
-    _How(getattr(os, "O_PATH", 0) | os.O_CLOEXEC | os.O_NOFOLLOW, 0, _NO_SYMLINKS | _CACHED)
+_HOW_TO_FIND = ctypes.byref(
+    _OpenHow(
+        getattr(os, "O_PATH", 0) | os.O_CLOEXEC | os.O_NOFOLLOW,
+        0,
+        _RESOLVE_NO_SYMLINKS | _RESOLVE_CACHED,
+    )
 )
-_TO_READ = ctypes.byref(_How(READ, 0, _NO_SYMLINKS | _CACHED))
-_SIZE_OF_HOW = ctypes.sizeof(_How)
+_HOW_TO_READ = ctypes.byref(_OpenHow(READ_FLAGS, 0, _RESOLVE_NO_SYMLINKS | _RESOLVE_CACHED))
+_OPEN_HOW_SIZE = ctypes.sizeof(_OpenHow)
 
 
 @cache
@@ -50,13 +54,13 @@ def _syscall() -> "ctypes._NamedFuncPointer | None":
         ctypes.c_long,
         ctypes.c_int,
         ctypes.c_char_p,
-        ctypes.POINTER(_How),
+        ctypes.POINTER(_OpenHow),
         ctypes.c_size_t,
     )
     return call
 
 
-def answers(descriptor: int) -> bool:
+def supports_nowait(descriptor: int) -> bool:
     """Whether an open file's system can tell what it has in memory.
 
     Disks' file systems can. Those that ask a network or a process (NFS, SMB, FUSE) cannot, and may
@@ -67,11 +71,11 @@ def answers(descriptor: int) -> bool:
     try:
         os.preadv(descriptor, [bytearray(1)], 0, _NO_WAIT)
     except OSError as error:
-        return error.errno not in _NO_SUCH_QUESTION
+        return error.errno not in _UNSUPPORTED_ERRNOS
     return True
 
 
-def open_file(path: str) -> int | None:
+def open_cached(path: str) -> int | None:
     """Open a regular file by names that the kernel knows, and that follow no link in the path.
 
     None also where there is no such file: only a disk knows that.
@@ -79,26 +83,26 @@ def open_file(path: str) -> int | None:
     if (call := _syscall()) is None:
         return None
     name = os.fsencode(path)
-    found = call(_OPENAT2, _NO_FOLDER, name, _TO_FIND, _SIZE_OF_HOW)
-    if found < 0:
+    path_descriptor = call(_OPENAT2, _AT_FDCWD, name, _HOW_TO_FIND, _OPEN_HOW_SIZE)
+    if path_descriptor < 0:
         return None
     try:
-        if not stat.S_ISREG(os.fstat(found).st_mode):
+        if not stat.S_ISREG(os.fstat(path_descriptor).st_mode):
             return None  # to open a device may do something
     finally:
-        os.close(found)
-    descriptor = call(_OPENAT2, _NO_FOLDER, name, _TO_READ, _SIZE_OF_HOW)
+        os.close(path_descriptor)
+    descriptor = call(_OPENAT2, _AT_FDCWD, name, _HOW_TO_READ, _OPEN_HOW_SIZE)
     return descriptor if descriptor >= 0 else None
 
 
-def read(descriptor: int, position: int, length: int) -> bytes | None:
+def read_cached(descriptor: int, position: int, length: int) -> bytes | None:
     """Read at most LARGE bytes, for the loop. Raises OSError for what is wrong with the file."""
     if _NO_WAIT is None:
         return None
     try:
         count = os.preadv(descriptor, [_BUFFER[:length]], position, _NO_WAIT)
     except OSError as error:
-        if error.errno == errno.EAGAIN or error.errno in _NO_SUCH_QUESTION:
+        if error.errno == errno.EAGAIN or error.errno in _UNSUPPORTED_ERRNOS:
             return None
         raise
     # Zero means the file's end, or on some file systems nothing in memory: the thread will tell.

@@ -36,7 +36,7 @@ _LONGEST_KEY = 1024
 _MOST_KNOWN = 10_000
 
 
-class ObjectSource:
+class ObjectRepresentation:
     """A version of an object."""
 
     def __init__(self, storage: "ObjectStorage", version: Version, content_type: str) -> None:
@@ -94,7 +94,7 @@ class ObjectStorage:
         for task in self._looking.values():
             task.cancel()
 
-    async def open(self, path: str, expected: str | None = None) -> ObjectSource:
+    async def open(self, path: str, expected: str | None = None) -> ObjectRepresentation:
         """Open a media file by its path. Raises NotFoundError, StorageError."""
         content_type = media_type(path)
         if content_type is None:
@@ -109,7 +109,7 @@ class ObjectStorage:
             and age > (_RECENT if expected is None else _RECENT_FOR_OTHERS)
         ):
             version = await self._look(path)
-        return ObjectSource(self, version, content_type)
+        return ObjectRepresentation(self, version, content_type)
 
     def forget(self, version: Version) -> None:
         """Learn that this is not the present version of an object."""

@@ -20,7 +20,7 @@ from service.library.library import Library, Timing
 from service.metrics import Metrics
 from service.models import Metadata, State
 from service.probing.prober import ProbeProblem
-from service.storage.base import Entry, Source
+from service.storage.base import Entry, OpenRepresentation
 from service.storage.media_root import Located, Place
 from service.supervisor import Supervisor
 from service.workers import playback_activity as viewers_module
@@ -47,7 +47,7 @@ class Folder:
         yield from list(self.files)
         self.walks += 1
 
-    async def open(self, path: str, expected: str | None = None) -> Source:
+    async def open(self, path: str, expected: str | None = None) -> OpenRepresentation:
         raise NotImplementedError
 
 

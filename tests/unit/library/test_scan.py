@@ -10,7 +10,7 @@ import pytest
 from service.artefact_store.folder import DerivedFolder
 from service.artefacts.probe_cache import Probed
 from service.library.scan import Scan, scan
-from service.storage.base import Entry, Source
+from service.storage.base import Entry, OpenRepresentation
 
 SETTLE = 1000.0  # seconds: no test takes so long
 HOUR = 3600.0
@@ -25,7 +25,7 @@ class Folder:
     def entries(self) -> Iterator[Entry]:
         yield self.entry
 
-    async def open(self, path: str, expected: str | None = None) -> Source:
+    async def open(self, path: str, expected: str | None = None) -> OpenRepresentation:
         raise NotImplementedError
 
 

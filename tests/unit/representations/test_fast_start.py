@@ -23,7 +23,7 @@ from service.protocol.conditions import Validators
 from service.protocol.ranges import Span
 from service.representations import fast_start
 from service.representations.fast_start import FastStart, laid_out_revision
-from service.storage.base import Source
+from service.storage.base import OpenRepresentation
 from service.storage.local import nonblocking
 from service.storage.local.folder import LocalStorage
 from service.storage.send_pacing import ChunkSizer
@@ -67,7 +67,7 @@ def storage(media: Path) -> Storage:
     return Storage(media)
 
 
-async def read(source: Source, span: Span | None = None) -> bytes:
+async def read(source: OpenRepresentation, span: Span | None = None) -> bytes:
     span = span or Span(0, source.representation.size)
     return b"".join([piece async for piece in source.read(span, ChunkSizer())])
 
@@ -80,7 +80,7 @@ async def given(files: FastStart, path: str = "film.mp4", pin: str | None = None
         source.close()
 
 
-def validators(source: Source) -> Validators:
+def validators(source: OpenRepresentation) -> Validators:
     return source.representation.validators
 
 

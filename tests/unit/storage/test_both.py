@@ -15,7 +15,7 @@ from service.errors import ChangedError, NotFoundError
 from service.metrics import Metrics
 from service.protocol.ranges import Span
 from service.representations.fast_start import FastStart, laid_out_revision
-from service.storage.base import Source, Storage
+from service.storage.base import OpenRepresentation, Storage
 from service.storage.local.folder import LocalStorage
 from service.storage.object_store.config import open_store
 from service.storage.object_store.storage import ObjectStorage
@@ -55,7 +55,7 @@ async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         storage.close()
 
 
-async def read(source: Source, span: Span) -> bytes:
+async def read(source: OpenRepresentation, span: Span) -> bytes:
     return b"".join([chunk async for chunk in source.read(span, ChunkSizer())])
 
 

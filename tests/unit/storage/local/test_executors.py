@@ -4,7 +4,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 
 import pytest
 
-from service.storage.local.executors import THREADS, Threads, Turns
+from service.storage.local.executors import MAX_THREADS, FairThreadPool, LimitedExecutor
 
 PATIENCE = 30  # seconds, after which a test that waits for something fails
 
@@ -18,72 +18,72 @@ def gate() -> Iterator[threading.Event]:
 
 
 @pytest.fixture
-def threads() -> Iterator[Threads]:
-    threads = Threads()
-    yield threads
-    threads.close()
+def pool() -> Iterator[FairThreadPool]:
+    pool = FairThreadPool()
+    yield pool
+    pool.close()
 
 
-def crowd(threads: Threads, paths: list[str], gate: threading.Event) -> list[Future[bool]]:
+def crowd(pool: FairThreadPool, paths: list[str], gate: threading.Event) -> list[Future[bool]]:
     """Have each path's threads wait at the gate."""
-    return [threads.of(path).submit(gate.wait, PATIENCE) for path in paths]
+    return [pool.executor_for(path).submit(gate.wait, PATIENCE) for path in paths]
 
 
-def test_jobs_give_what_they_give_and_raise_what_they_raise(threads: Threads) -> None:
-    turns = threads.of("film.mp4")
-    assert turns.submit(divmod, 7, 2).result(PATIENCE) == (3, 1)
+def test_jobs_give_what_they_give_and_raise_what_they_raise(pool: FairThreadPool) -> None:
+    executor = pool.executor_for("film.mp4")
+    assert executor.submit(divmod, 7, 2).result(PATIENCE) == (3, 1)
     with pytest.raises(ZeroDivisionError):
-        turns.submit(divmod, 7, 0).result(PATIENCE)
+        executor.submit(divmod, 7, 0).result(PATIENCE)
 
 
-def test_jobs_of_one_file_begin_in_order_and_all_are_done(threads: Threads) -> None:
+def test_jobs_of_one_file_begin_in_order_and_all_are_done(pool: FairThreadPool) -> None:
     begun: list[int] = []
-    wait([threads.of("film.mp4").submit(begun.append, n) for n in range(1000)], PATIENCE)
+    wait([pool.executor_for("film.mp4").submit(begun.append, n) for n in range(1000)], PATIENCE)
     assert sorted(begun) == list(range(1000))
-    with ThreadPoolExecutor(4) as pool:
-        turns = Turns(pool, 1)
+    with ThreadPoolExecutor(4) as threads:
+        executor = LimitedExecutor(threads, 1)
         alone: list[int] = []
-        wait([turns.submit(alone.append, n) for n in range(1000)], PATIENCE)
+        wait([executor.submit(alone.append, n) for n in range(1000)], PATIENCE)
     assert alone == list(range(1000))
 
 
 def test_no_more_are_at_it_than_a_share_has(gate: threading.Event) -> None:
     with ThreadPoolExecutor(8) as pool:
-        turns = Turns(pool, 3)
-        jobs = [turns.submit(gate.wait, PATIENCE) for _ in range(10)]
+        executor = LimitedExecutor(threads, 3)
+        jobs = [executor.submit(gate.wait, PATIENCE) for _ in range(10)]
         assert pool.submit(int, "7").result(PATIENCE) == 7
         assert sum(job.running() for job in jobs) <= 3
         gate.set()
         assert all(job.result(PATIENCE) for job in jobs)
-        assert turns.submit(int, "8").result(PATIENCE) == 8
+        assert executor.submit(int, "8").result(PATIENCE) == 8
 
 
 def test_a_file_that_hangs_leaves_threads_to_its_neighbours(
-    threads: Threads, gate: threading.Event
+    pool: FairThreadPool, gate: threading.Event
 ) -> None:
-    jobs = crowd(threads, ["a/film.mp4"] * 3 * THREADS, gate)
-    assert threads.of("a/other.mp4").submit(int, "7").result(PATIENCE) == 7
+    jobs = crowd(pool, ["a/film.mp4"] * 3 * MAX_THREADS, gate)
+    assert pool.executor_for("a/other.mp4").submit(int, "7").result(PATIENCE) == 7
     gate.set()
     assert all(job.result(PATIENCE) for job in jobs)
 
 
 def test_a_folder_that_hangs_leaves_threads_to_the_others(
-    threads: Threads, gate: threading.Event
+    pool: FairThreadPool, gate: threading.Event
 ) -> None:
-    jobs = crowd(threads, [f"a/{n % 5}/{n}.mp4" for n in range(3 * THREADS)], gate)
-    assert threads.of("b/other.mp4").submit(int, "7").result(PATIENCE) == 7
-    assert threads.of("other.mp4").submit(int, "8").result(PATIENCE) == 8
+    jobs = crowd(pool, [f"a/{n % 5}/{n}.mp4" for n in range(3 * MAX_THREADS)], gate)
+    assert pool.executor_for("b/other.mp4").submit(int, "7").result(PATIENCE) == 7
+    assert pool.executor_for("other.mp4").submit(int, "8").result(PATIENCE) == 8
     gate.set()
     assert all(job.result(PATIENCE) for job in jobs)
 
 
 def test_a_job_that_was_called_off_is_not_done_and_holds_up_none(
-    threads: Threads, gate: threading.Event
+    pool: FairThreadPool, gate: threading.Event
 ) -> None:
-    turns = threads.of("film.mp4")
-    jobs = crowd(threads, ["film.mp4"] * THREADS, gate)
+    executor = pool.executor_for("film.mp4")
+    jobs = crowd(pool, ["film.mp4"] * MAX_THREADS, gate)
     done: list[int] = []
-    late = [turns.submit(done.append, n) for n in range(3)]
+    late = [executor.submit(done.append, n) for n in range(3)]
     assert late[1].cancel()
     gate.set()
     wait(jobs, PATIENCE)
@@ -92,13 +92,13 @@ def test_a_job_that_was_called_off_is_not_done_and_holds_up_none(
 
 
 def test_what_has_not_begun_is_called_off_at_the_end(gate: threading.Event) -> None:
-    threads = Threads()
-    turns = threads.of("film.mp4")
-    jobs = crowd(threads, ["film.mp4"] * THREADS, gate)
-    threads.close()
+    pool = FairThreadPool()
+    executor = pool.executor_for("film.mp4")
+    jobs = crowd(pool, ["film.mp4"] * MAX_THREADS, gate)
+    pool.close()
     gate.set()
     with pytest.raises(CancelledError):
         jobs[-1].result(PATIENCE)
     with pytest.raises(RuntimeError):
-        threads.of("other.mp4").submit(int, "7")
-    del turns
+        pool.executor_for("other.mp4").submit(int, "7")
+    del executor

@@ -21,7 +21,7 @@ from service.errors import ChangedError, NotFoundError, StorageError
 from service.protocol.ranges import Span
 from service.storage.local import beneath, files, nonblocking
 from service.storage.local import folder as local
-from service.storage.local.files import LocalSource, OpenFile, revision
+from service.storage.local.files import LocalRepresentation, OpenFile, revision
 from service.storage.local.folder import LocalStorage
 from service.storage.paths import validate_path
 from service.storage.send_pacing import MAX_CHUNK, MIN_CHUNK, ChunkSizer
@@ -55,7 +55,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(request.param)
 
 
-async def read(source: LocalSource, span: Span) -> bytes:
+async def read(source: LocalRepresentation, span: Span) -> bytes:
     return b"".join([chunk async for chunk in source.read(span, ChunkSizer())])
 
 
@@ -304,7 +304,9 @@ async def test_a_read_that_no_thread_has_begun_is_called_off_at_once(
     with gate() as one, ThreadPoolExecutor(1) as threads:
         threads.submit(one.hold)  # the only thread is busy
         descriptor = os.open(media / "film.mp4", os.O_RDONLY)
-        source = LocalSource(OpenFile(descriptor, at_once=False), "video/mp4", lambda: threads)
+        source = LocalRepresentation(
+            OpenFile(descriptor, nowait=False), "video/mp4", lambda: threads
+        )
         reading = asyncio.create_task(read(source, Span(0, 10)))
         await until(threads._work_queue.qsize)  # noqa: SLF001
         source.close()
@@ -507,10 +509,10 @@ async def test_many_opens_leak_nothing(storage: LocalStorage, media: Path) -> No
 async def told(storage: LocalStorage) -> LocalStorage:
     """Give a storage that knows of its root that the kernel tells what it has in memory."""
     (await storage.open("film.mp4")).close()
-    if not storage._at_once:  # noqa: SLF001
+    if not storage._nowait_folders:  # noqa: SLF001
         pytest.skip("needs a file system that can be asked (RWF_NOWAIT)")
     (await storage.open("film.mp4")).close()
-    if not storage._recent:  # noqa: SLF001
+    if not storage._handles:  # noqa: SLF001
         pytest.skip("needs openat2 with RESOLVE_CACHED (Linux 5.12), not kept out by a sandbox")
     return storage
 
@@ -529,13 +531,13 @@ async def test_what_the_kernel_knows_is_opened_without_a_thread(
 async def test_viewers_of_one_file_share_its_descriptor_for_a_moment(
     told: LocalStorage, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told._recent.clear()  # noqa: SLF001
-    monkeypatch.setattr(local, "_RECENT", 0.05)
+    told._handles.clear()  # noqa: SLF001
+    monkeypatch.setattr(local, "_HANDLE_TTL", 0.05)
     sources = [await told.open("film.mp4") for _ in range(9)]
     assert len(open_below(media)) == 1
     for source in sources[1:]:
         source.close()
-    await until(lambda: not told._recent)  # noqa: SLF001
+    await until(lambda: not told._handles)  # noqa: SLF001
     assert await read(sources[0], Span(0, SIZE)) == DATA  # the others took nothing with them
     sources[0].close()
     assert open_below(media) == []
@@ -544,7 +546,7 @@ async def test_viewers_of_one_file_share_its_descriptor_for_a_moment(
 async def test_however_many_files_are_asked_for_few_are_kept_open(
     told: LocalStorage, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "_MOST_RECENT", 5)
+    monkeypatch.setattr(local, "_MAX_HANDLES", 5)
     for number in range(20):
         (media / f"{number}.mp4").write_bytes(b"film")
         (await told.open(f"{number}.mp4")).close()
@@ -652,9 +654,9 @@ async def test_a_link_says_nothing_of_the_file_system_that_it_is_on(
     (media / "mount").mkdir()
     (media / "mount/link.mp4").symlink_to("../film.mp4")
     (media / "mount/film.mp4").write_bytes(DATA)
-    monkeypatch.setattr(nonblocking, "answers", lambda _: True)
+    monkeypatch.setattr(nonblocking, "supports_nowait", lambda _: True)
     opened: list[str] = []
-    monkeypatch.setattr(nonblocking, "open_file", opened.append)
+    monkeypatch.setattr(nonblocking, "open_cached", opened.append)
     (await storage.open("mount/link.mp4")).close()
     (await storage.open("mount/film.mp4")).close()
     assert not opened

@@ -23,11 +23,11 @@ def opened(tmp_path: Path) -> Iterator[list[int]]:
 
 
 def test_what_the_kernel_has_in_memory_is_read(opened: list[int]) -> None:
-    if not nonblocking.answers(opened[0]):
+    if not nonblocking.supports_nowait(opened[0]):
         pytest.skip("this file system does not tell")
-    assert nonblocking.read(opened[0], 10, 20) == b"A" * 20
-    assert nonblocking.read(opened[0], 990, 20) == b"A" * 10
-    assert nonblocking.read(opened[0], 1000, 20) is None
+    assert nonblocking.read_cached(opened[0], 10, 20) == b"A" * 20
+    assert nonblocking.read_cached(opened[0], 990, 20) == b"A" * 10
+    assert nonblocking.read_cached(opened[0], 1000, 20) is None
 
 
 def test_a_thread_that_learns_of_another_file_does_not_touch_what_is_read(
@@ -39,8 +39,8 @@ def test_a_thread_that_learns_of_another_file_does_not_touch_what_is_read(
     def read_and_be_overtaken(descriptor: int, buffers: Sequence[Any], *more: int) -> int:
         count = read(descriptor, buffers, *more)
         if descriptor != other:
-            nonblocking.answers(other)
+            nonblocking.supports_nowait(other)
         return count
 
     monkeypatch.setattr(os, "preadv", read_and_be_overtaken)
-    assert nonblocking.read(opened[0], 0, 1000) in {b"A" * 1000, None}
+    assert nonblocking.read_cached(opened[0], 0, 1000) in {b"A" * 1000, None}

@@ -14,7 +14,7 @@ from service.errors import ChangedError, GatewayTimeoutError, NotFoundError
 from service.metrics import Metrics
 from service.protocol.ranges import Span
 from service.representations.fast_start import FastStart
-from service.storage.base import Source
+from service.storage.base import OpenRepresentation
 from service.storage.object_store import storage as objects
 from service.storage.object_store.config import open_store
 from service.storage.object_store.storage import ObjectStorage
@@ -47,7 +47,7 @@ async def storage(bucket: Bucket, seen: FaultyStore) -> AsyncIterator[ObjectStor
     storage.close()
 
 
-async def read(source: Source, span: Span) -> bytes:
+async def read(source: OpenRepresentation, span: Span) -> bytes:
     return b"".join([chunk async for chunk in source.read(span, ChunkSizer())])
 
 
