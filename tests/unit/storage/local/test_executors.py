@@ -48,10 +48,10 @@ def test_jobs_of_one_file_begin_in_order_and_all_are_done(pool: FairThreadPool) 
 
 
 def test_no_more_are_at_it_than_a_share_has(gate: threading.Event) -> None:
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(8) as threads:
         executor = LimitedExecutor(threads, 3)
         jobs = [executor.submit(gate.wait, PATIENCE) for _ in range(10)]
-        assert pool.submit(int, "7").result(PATIENCE) == 7
+        assert threads.submit(int, "7").result(PATIENCE) == 7
         assert sum(job.running() for job in jobs) <= 3
         gate.set()
         assert all(job.result(PATIENCE) for job in jobs)
