@@ -170,6 +170,7 @@ def create_app(settings: Settings) -> Quart:
         ("/playlists", "folder_playlist", playlists.folder),
         ("/openapi.json", "openapi", OpenapiView(schema).show),
         ("/static/<name>", "static", static.static),
+        ("/static/<version>/<name>", "static", static.static),
         ("/favicon.ico", "favicon", static.favicon),
         ("/robots.txt", "robots", robots.show),
         ("/_revision", "revision", media.revision),
@@ -227,7 +228,10 @@ def _quart(static: StaticViews) -> tuple[Quart, QuartSchema]:
     app.url_map.merge_slashes = False  # `//` in a path is a name that does not exist
     app.jinja_env.filters["duration"] = format_duration
     app.jinja_env.globals.update(
-        url=_url_builder(static), link_preview=link_preview, version=__version__
+        url=_url_builder(static),
+        modules=static.modules,
+        link_preview=link_preview,
+        version=__version__,
     )
     schema = QuartSchema(
         app,

@@ -1,16 +1,20 @@
-"""Style sheet, script and icon: few and small, so they are kept in memory."""
+"""Style sheets, scripts and icons, kept in memory as they are few and small."""
 
 import hashlib
 import mimetypes
+import re
 from dataclasses import dataclass
 from importlib.resources import files
 
-from quart import Response, request
+from quart import Response
 
 from service.errors import NotFoundError
 from service.http.responses import bytes_response
 from service.protocol.conditions import Validators
 from service.protocol.plan import Representation
+
+# Biome writes every import of a script in this form.
+_IMPORT = re.compile(r'^(?:import|\}) [^;"]*from "\./([^"]+)";$', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +24,12 @@ class _File:
 
 
 class StaticViews:
-    """`/static/<name>`."""
+    """`/static/<version>/<name>` and `/static/<name>`."""
 
     def __init__(self, started: int) -> None:
         """Read the files. `started`, in seconds since the epoch, is their Last-Modified."""
         self._files = {}
-        for file in files("service").joinpath("static").iterdir():
+        for file in sorted(files("service").joinpath("static").iterdir(), key=lambda f: f.name):
             data = file.read_bytes()
             digest = hashlib.sha256(data).hexdigest()[:16]
             content_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
@@ -36,18 +40,46 @@ class StaticViews:
             self._files[file.name] = _File(
                 data, Representation(len(data), content_type, validators)
             )
+        digests = [(name, _digest(file)) for name, file in self._files.items()]
+        self._version = hashlib.sha256(repr(digests).encode()).hexdigest()[:16]
+        scripts = [name for name in self._files if name.endswith(".js")]
+        self._modules = {name: self._imported_by(name) for name in scripts}
+
+    def _imported_by(self, script: str) -> list[str]:
+        """Return the names of the modules that a script imports, directly or through others."""
+        found = [script]
+        for name in found:
+            imports = _IMPORT.findall(self._files[name].data.decode())
+            found += [module for module in imports if module not in found]
+        return found[1:]
 
     def url(self, name: str) -> str:
-        """Name a file by its content, so that browsers can keep it."""
-        return f"/static/{name}?v={self._files[name].representation.validators.revision}"
+        """Return the URL of a file, which names the version of all files.
 
-    async def static(self, name: str) -> Response:
-        """Send a file."""
+        A module imports others by relative URLs, so that they have the same version.
+        """
+        return f"/static/{self._version}/{name}"
+
+    def modules(self, script: str) -> list[str]:
+        """Return the URLs of the modules to preload with a script."""
+        return [self.url(name) for name in self._modules[script]]
+
+    async def static(self, name: str, version: str = "") -> Response:
+        """Send a file.
+
+        A page and its files may come from replicas of two releases. A file of another version is
+        sent as it is here, to be cached only with revalidation.
+        """
         file = self._files.get(name)
         if file is None:
             raise NotFoundError("There is no such file.")
-        return bytes_response(file.data, file.representation, request.args.get("v"))
+        pin = _digest(file) if version == self._version else None
+        return bytes_response(file.data, file.representation, pin)
 
     async def favicon(self) -> Response:
-        """Send the icon to those who ask for it without having read a page."""
+        """Send the icon at its well-known path, which browsers request without reading a page."""
         return await self.static("favicon.ico")
+
+
+def _digest(file: _File) -> str:
+    return file.representation.validators.revision

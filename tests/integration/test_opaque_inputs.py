@@ -123,7 +123,6 @@ PARAMETERS = {
     "/posters/film.mp4.jpg": ["w", "v"],
     "/storyboards/film.mp4.vtt": ["v"],
     "/storyboards/film.mp4/0.webp": ["v"],
-    "/static/watch.js": ["v"],
     "/_revision": ["path"],
 }
 PATHS = [
@@ -141,6 +140,7 @@ PATHS = [
     "/captions/{}/a.vtt",
     "/playlists/{}.m3u",
     "/static/{}",
+    "/static/{}/watch.js",
     "/{}",
 ]
 HEADERS = [

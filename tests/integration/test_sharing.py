@@ -442,7 +442,3 @@ def test_what_was_replaced_leads_to_what_is_there_now(server: Server) -> None:
     for target in (f"/watch/{path}", f"/media/{path}"):
         assert f'href="{target.replace("&", "&amp;")}"' in page
         assert get(server, target).status == 200
-    # What belongs to no video has nothing to be watched.
-    style = shown(server, "/static/style.css?v=1", 410)
-    assert 'href="/static/style.css"' in style
-    assert "/watch/" not in style

@@ -1,0 +1,102 @@
+"""Style sheets, scripts and icons of a running service, and the versions in their URLs."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urljoin
+
+import pytest
+from support.raw_http import ask
+from support.server import Server, serve, write
+
+FILES = {file.name: file.read_bytes() for file in Path("service/static").iterdir()}
+FILM = Path("media/sample.mp4").read_bytes()
+IMMUTABLE = "public, max-age=31536000, immutable"
+# Also dynamic imports, and any way to write a specifier.
+IMPORT = re.compile(r"""(?:\bfrom|\bimport)\s*\(?\s*["']([^"']+)["']""")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    media: Path = tmp_path_factory.mktemp("static") / "media"
+    write(media, "film.mp4", FILM)
+    with serve(media) as one:
+        yield one
+
+
+def page(server: Server, target: str) -> str:
+    return ask(server.base, target, {"Accept": "text/html"}).body.decode()
+
+
+def version(server: Server) -> str:
+    (found,) = set(re.findall(r'"/static/([0-9a-f]{16})/', page(server, "/")))
+    return str(found)
+
+
+def imported(script: str) -> set[str]:
+    """Return the names of the modules that a script imports, directly or through others."""
+    found = {script}
+    queue = [script]
+    while queue:
+        base = f"/static/0/{queue.pop()}"
+        for specifier in IMPORT.findall(FILES[base.rpartition("/")[2]].decode()):
+            folder, _, name = urljoin(base, specifier).rpartition("/")
+            assert folder == "/static/0", (base, specifier)
+            if name not in found:
+                found.add(name)
+                queue.append(name)
+    return found - {script}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_of_the_current_version_is_immutable(server: Server, name: str) -> None:
+    answer = ask(server.base, f"/static/{version(server)}/{name}")
+    assert (answer.status, answer.body) == (200, FILES[name])
+    assert answer.headers["Cache-Control"] == IMMUTABLE
+
+
+@pytest.mark.parametrize("prefix", ["", "0123456789abcdef/", "x/"])
+def test_a_file_of_another_version_is_sent_as_it_is_now_and_revalidated(
+    server: Server, prefix: str
+) -> None:
+    answer = ask(server.base, f"/static/{prefix}watch.js")
+    assert (answer.status, answer.body) == (200, FILES["watch.js"])
+    assert answer.headers["Cache-Control"] == "no-cache"
+    known = {"If-None-Match": answer.headers["ETag"]}
+    assert ask(server.base, f"/static/{prefix}watch.js", known).status == 304
+
+
+def test_a_query_is_no_version(server: Server) -> None:
+    answer = ask(server.base, f"/static/style.css?v={version(server)}")
+    assert answer.headers["Cache-Control"] == "no-cache"
+
+
+def test_there_is_no_other_file(server: Server) -> None:
+    current = version(server)
+    others = (f"{current}/{name}" for name in ("none.js", "", "a/watch.js"))
+    for target in ("none.js", current, *others):
+        answer = ask(server.base, f"/static/{target}")
+        assert answer.status == 404, target
+        assert answer.headers["Cache-Control"] == "no-store", target
+
+
+@pytest.mark.parametrize("target", ["/", "/watch/film.mp4", "/embed/film.mp4", "/nothing"])
+def test_pages_name_files_of_the_current_version(server: Server, target: str) -> None:
+    names = re.findall(r'(?:href|src)="/static/([^"]*)"', page(server, target))
+    assert names
+    for name in names:
+        assert name.partition("/")[0] == version(server)
+        assert name.partition("/")[2] in FILES
+
+
+@pytest.mark.parametrize(
+    ("target", "script"),
+    [("/", "library.js"), ("/watch/film.mp4", "watch.js"), ("/embed/film.mp4", "watch.js")],
+)
+def test_every_module_of_a_page_is_preloaded(server: Server, target: str, script: str) -> None:
+    html = page(server, target)
+    (src,) = re.findall(r'<script type="module"\s+src="/static/\w+/([^"]+)"', html)
+    assert src == script
+    preloaded = re.findall(r'<link rel="modulepreload" href="/static/\w+/([^"]+)">', html)
+    assert len(preloaded) == len(set(preloaded))
+    assert set(preloaded) == imported(script)
