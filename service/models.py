@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
-class Value(BaseModel):
+class FrozenModel(BaseModel):
     """An immutable value that refuses fields it does not know."""
 
     # What is sent has every field: the schema of it says so.
@@ -17,14 +17,14 @@ class Value(BaseModel):
     )
 
 
-class Tag(Value):
+class Tag(FrozenModel):
     """What a container says of its content, in words."""
 
     name: str = Field(description="In lower case")
     text: str
 
 
-class Chapter(Value):
+class Chapter(FrozenModel):
     """A part of a video that has a name."""
 
     start: float = Field(description="Seconds")
@@ -32,7 +32,7 @@ class Chapter(Value):
     title: str
 
 
-class Stream(Value):
+class Stream(FrozenModel):
     """One elementary stream of a container."""
 
     index: int = Field(default=0, description="Its place in the container, from 0")
@@ -74,7 +74,7 @@ class Stream(Value):
 
 
 @lru_cache(maxsize=1024)
-def _shared(streams: tuple[Stream, ...]) -> tuple[Stream, ...]:
+def _interned(streams: tuple[Stream, ...]) -> tuple[Stream, ...]:
     """Give one object for all that are equal.
 
     The files of a library are of a few kinds. Streams of their own take 10,000 videos 23 MB, and
@@ -83,7 +83,7 @@ def _shared(streams: tuple[Stream, ...]) -> tuple[Stream, ...]:
     return streams
 
 
-class Metadata(Value):
+class Metadata(FrozenModel):
     """What probing a file told."""
 
     container: str = Field(description="FFmpeg's name of the container, such as mov,mp4,m4a")
@@ -102,10 +102,10 @@ class Metadata(Value):
         default=False,
         description="Whether players are given the file with its index moved to the front",
     )
-    streams: Annotated[tuple[Stream, ...], AfterValidator(_shared)]
+    streams: Annotated[tuple[Stream, ...], AfterValidator(_interned)]
 
 
-class State(StrEnum):
+class ProbeState(StrEnum):
     """How far probing has come."""
 
     PENDING = "pending"
@@ -113,7 +113,7 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-class Finding(Value):
+class Finding(FrozenModel):
     """Something about a file that viewers would notice."""
 
     code: str = Field(description="What it is, in a word that stays the same")
@@ -125,7 +125,7 @@ class Finding(Value):
     command: str | None = Field(default=None, description="The FFmpeg command that would fix it")
 
 
-class Track(Value):
+class Track(FrozenModel):
     """Text that is shown with a video: WebVTT, whatever it was."""
 
     name: str = Field(description="What its URL ends with, without .vtt")
@@ -139,7 +139,7 @@ class Track(Value):
     )
 
 
-class Video(Value):
+class Video(FrozenModel):
     """One playable file of the library."""
 
     path: str = Field(description="Relative to the library's root, with / between folders")
@@ -148,7 +148,7 @@ class Video(Value):
     size: int = Field(description="Bytes")
     revision: str = Field(description="The strong entity tag of the bytes, without its quotes")
     modified: float = Field(description="Seconds since 1970-01-01T00:00:00Z")
-    state: State
+    state: ProbeState
     problem: str | None = Field(default=None, description="Why probing failed")
     metadata: Metadata | None = None
 

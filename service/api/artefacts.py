@@ -9,7 +9,7 @@ from quart import Response, request
 from service.api import links
 from service.artefact_store.blobs import Opened
 from service.artefacts.jpeg import Jpegs
-from service.artefacts.metadata import Kind, State, StoryboardFacts, Subject
+from service.artefacts.metadata import ArtefactKind, ArtefactState, StoryboardFacts, Subject
 from service.artefacts.scheduler import Deriver
 from service.errors import HTTPError, InvalidRequestError, NotFoundError
 from service.http.responses import blob_response, bytes_response
@@ -38,8 +38,8 @@ class ArtefactViews:
         return await self._poster(path, jpeg=True)
 
     async def _poster(self, path: str, *, jpeg: bool = False) -> Response:
-        subject = self._require_ready(path, Kind.POSTER)
-        widths = [width for width, _ in self._deriver.of(path, Kind.POSTER).sizes]
+        subject = self._require_ready(path, ArtefactKind.POSTER)
+        widths = [width for width, _ in self._deriver.of(path, ArtefactKind.POSTER).sizes]
         min_width = request.args.get("w", "0")
         if not _WIDTH.fullmatch(min_width):
             raise InvalidRequestError("w: should be a number of pixels.")
@@ -48,58 +48,68 @@ class ArtefactViews:
         variant = f"-{widths[index]}"
         if jpeg:
             blob = await self._jpegs.open(
-                f"{subject.poster}{variant}", lambda: self._deriver.blob(path, Kind.POSTER, index)
+                f"{subject.poster}{variant}",
+                lambda: self._deriver.blob(path, ArtefactKind.POSTER, index),
             )
-            return await self._send(subject, Kind.POSTER, blob, "image/jpeg", f"{variant}-jpeg")
-        blob = await self._deriver.open(path, Kind.POSTER, index)
-        return await self._send(subject, Kind.POSTER, blob, "image/webp", variant)
+            return await self._send(
+                subject, ArtefactKind.POSTER, blob, "image/jpeg", f"{variant}-jpeg"
+            )
+        blob = await self._deriver.open(path, ArtefactKind.POSTER, index)
+        return await self._send(subject, ArtefactKind.POSTER, blob, "image/webp", variant)
 
     async def storyboard(self, path: str) -> Response:
         """Tell the tiles of a storyboard, as WebVTT with `#xywh=` (Media Fragments URI 1.0)."""
-        subject = self._require_ready(path, Kind.STORYBOARD)
+        subject = self._require_ready(path, ArtefactKind.STORYBOARD)
         version = subject.storyboard or ""
-        facts = await self._deriver.facts(path, Kind.STORYBOARD)
+        facts = await self._deriver.facts(path, ArtefactKind.STORYBOARD)
         if not isinstance(facts, StoryboardFacts):
             raise _not_ready_error()
         data = webvtt(facts.layout, lambda n: links.sheet(path, n, version)).encode()
-        return bytes_response(data, *_representation(subject, Kind.STORYBOARD, len(data), _VTT))
+        return bytes_response(
+            data, *_representation(subject, ArtefactKind.STORYBOARD, len(data), _VTT)
+        )
 
     async def sheet(self, path: str, number: int) -> Response:
         """Send a storyboard's sheet of tiles."""
-        subject = self._require_ready(path, Kind.STORYBOARD)
-        sheets = self._deriver.of(path, Kind.STORYBOARD).sheets
+        subject = self._require_ready(path, ArtefactKind.STORYBOARD)
+        sheets = self._deriver.of(path, ArtefactKind.STORYBOARD).sheets
         if number >= sheets:
             raise NotFoundError(f"The storyboard has {sheets} sheets, counted from 0.")
-        blob = await self._deriver.open(path, Kind.STORYBOARD, number)
-        return await self._send(subject, Kind.STORYBOARD, blob, "image/webp", f"-{number}")
+        blob = await self._deriver.open(path, ArtefactKind.STORYBOARD, number)
+        return await self._send(subject, ArtefactKind.STORYBOARD, blob, "image/webp", f"-{number}")
 
     async def captions(self, path: str, track: str) -> Response:
         """Send a track of captions, or the chapters."""
-        subject = self._require_ready(path, Kind.CAPTIONS)
-        names = [one.name for one in self._deriver.of(path, Kind.CAPTIONS).tracks]
+        subject = self._require_ready(path, ArtefactKind.CAPTIONS)
+        names = [one.name for one in self._deriver.of(path, ArtefactKind.CAPTIONS).tracks]
         if track not in names:
             raise NotFoundError("There is no such track.")
-        blob = await self._deriver.open(path, Kind.CAPTIONS, names.index(track))
-        return await self._send(subject, Kind.CAPTIONS, blob, _VTT, f"-{track}")
+        blob = await self._deriver.open(path, ArtefactKind.CAPTIONS, names.index(track))
+        return await self._send(subject, ArtefactKind.CAPTIONS, blob, _VTT, f"-{track}")
 
-    def _require_ready(self, path: str, kind: Kind) -> Subject:
+    def _require_ready(self, path: str, kind: ArtefactKind) -> Subject:
         """Give what is derived from, where that is there. Raises NotFoundError, HTTPError."""
         subject = self._deriver.subject(path)
         if subject is None:
             raise NotFoundError("There is no such video in the library.")
         artefact = self._deriver.of(path, kind)
         match artefact.state:
-            case State.READY:
+            case ArtefactState.READY:
                 return subject
-            case State.WAITING:
+            case ArtefactState.WAITING:
                 self._deriver.request(path, kind)
                 raise _not_ready_error()
-            case State.FAILED:
+            case ArtefactState.FAILED:
                 raise NotFoundError(f"It could not be made: {artefact.problem}")
         raise NotFoundError("There is nothing of the kind to be had from this video.")
 
     async def _send(
-        self, subject: Subject, kind: Kind, blob: Opened | None, content_type: str, variant: str
+        self,
+        subject: Subject,
+        kind: ArtefactKind,
+        blob: Opened | None,
+        content_type: str,
+        variant: str,
     ) -> Response:
         """Send `variant` of what is kept. Raises HTTPError."""
         if blob is None:
@@ -113,7 +123,7 @@ class ArtefactViews:
 
 
 def _representation(
-    subject: Subject, kind: Kind, length: int, content_type: str, variant: str = ""
+    subject: Subject, kind: ArtefactKind, length: int, content_type: str, variant: str = ""
 ) -> tuple[Representation, str | None]:
     """Say what is sent, and give the version that the query asks for, in the same words."""
     version, pin = subject.name(kind) or "", request.args.get("v")

@@ -9,13 +9,13 @@ from pydantic import Field
 
 from service.api import links
 from service.artefact_store.sized_lru_cache import SizedLRUCache
-from service.artefacts.metadata import Artefact, Kind, State
+from service.artefacts.metadata import Artefact, ArtefactKind, ArtefactState
 from service.artefacts.scheduler import Deriver
-from service.models import Chapter, Finding, Track, Value, Video
+from service.models import Chapter, Finding, FrozenModel, Track, Video
 from service.playability.findings import findings
 
 
-class Picture(Value):
+class Picture(FrozenModel):
     """A picture, and how large it is."""
 
     url: str
@@ -23,10 +23,12 @@ class Picture(Value):
     height: int = Field(description="Pixels")
 
 
-class ArtefactStatusItem(Value):
+class ArtefactStatusItem(FrozenModel):
     """How far something has come that is derived from the video."""
 
-    state: State = Field(description="none: there is nothing of the kind to be had from this video")
+    state: ArtefactState = Field(
+        description="none: there is nothing of the kind to be had from this video"
+    )
     problem: str | None = Field(default=None, description="Why it could not be made")
 
 
@@ -108,7 +110,7 @@ class VideoItems:
 
     def get_with_size(self, video: Video) -> tuple[VideoItem, int]:
         """Do so, and tell how many bytes of JSON that may be: some more than it is."""
-        inputs = _Inputs(video, *(self._deriver.of(video.path, kind) for kind in Kind))
+        inputs = _Inputs(video, *(self._deriver.of(video.path, kind) for kind in ArtefactKind))
         cached_inputs, item, size = self._cache.get(video.path) or (None, None, 0)
         if item is None or cached_inputs is None or not cached_inputs.same_as(inputs):
             item = self._build(video)
@@ -116,15 +118,17 @@ class VideoItems:
             self._cache.put(video.path, (inputs, item, size), size)
         return item, size
 
-    def prioritise(self, paths: Iterable[str], kinds: Iterable[Kind] = Kind) -> None:
+    def prioritise(
+        self, paths: Iterable[str], kinds: Iterable[ArtefactKind] = ArtefactKind
+    ) -> None:
         """Have what somebody looks at made before everything else: the first of it first."""
         for path, kind in reversed(list(product(paths, kinds))):
-            if self._deriver.of(path, kind).state is State.WAITING:
+            if self._deriver.of(path, kind).state is ArtefactState.WAITING:
                 self._deriver.request(path, kind)
 
     def progress(self) -> dict[str, tuple[int, int]]:
         """Give of each kind that is being made how many are, and how many there will be."""
-        counts = {kind.value: self._deriver.progress(kind) for kind in Kind}
+        counts = {kind.value: self._deriver.progress(kind) for kind in ArtefactKind}
         return {kind: (done, total) for kind, (done, total) in counts.items() if done < total}
 
     def _build(self, video: Video) -> VideoItem:
@@ -138,12 +142,15 @@ class VideoItems:
             poster=self._poster(video.path),
             storyboard=self._storyboard(video.path),
             captions=captions,
-            chapters=self._deriver.of(video.path, Kind.CAPTIONS).chapters or in_file,
+            chapters=self._deriver.of(video.path, ArtefactKind.CAPTIONS).chapters or in_file,
             findings=findings(video.path, video.metadata or video.problem, self._block),
         )
 
     def _poster(self, path: str) -> PosterItem:
-        artefact, version = self._deriver.of(path, Kind.POSTER), self._version(path, Kind.POSTER)
+        artefact, version = (
+            self._deriver.of(path, ArtefactKind.POSTER),
+            self._version(path, ArtefactKind.POSTER),
+        )
         pictures = tuple(
             Picture(url=links.poster(path, version, width), width=width, height=height)
             for width, height in artefact.sizes
@@ -151,15 +158,15 @@ class VideoItems:
         return PosterItem(state=artefact.state, problem=artefact.problem, pictures=pictures)
 
     def _storyboard(self, path: str) -> StoryboardItem:
-        artefact = self._deriver.of(path, Kind.STORYBOARD)
+        artefact = self._deriver.of(path, ArtefactKind.STORYBOARD)
         url = None
-        if artefact.state is State.READY:
-            url = links.storyboard(path, self._version(path, Kind.STORYBOARD))
+        if artefact.state is ArtefactState.READY:
+            url = links.storyboard(path, self._version(path, ArtefactKind.STORYBOARD))
         return StoryboardItem(state=artefact.state, problem=artefact.problem, url=url)
 
     def _captions(self, path: str) -> CaptionsItem:
-        artefact = self._deriver.of(path, Kind.CAPTIONS)
-        version = self._version(path, Kind.CAPTIONS)
+        artefact = self._deriver.of(path, ArtefactKind.CAPTIONS)
+        version = self._version(path, ArtefactKind.CAPTIONS)
         tracks = tuple(
             TrackItem(**dict(track), url=links.captions(path, track.name, version))
             for track in artefact.tracks
@@ -171,7 +178,7 @@ class VideoItems:
             tracks=tracks,
         )
 
-    def _version(self, path: str, kind: Kind) -> str:
+    def _version(self, path: str, kind: ArtefactKind) -> str:
         subject = self._deriver.subject(path)
         return (subject and subject.name(kind)) or ""
 

@@ -16,7 +16,7 @@ from service.http.documents import Document
 from service.library.catalogue import Page, Sort
 from service.library.folders import Folder
 from service.library.library import Library
-from service.models import Value, Video
+from service.models import FrozenModel, Video
 
 MAX_PER_PAGE = 200
 MAX_FOLDER_LENGTH = 4096  # characters; Linux takes no longer path (PATH_MAX)
@@ -56,7 +56,7 @@ class VideosQuery(BaseModel):
     cursor: Annotated[str | None, Field(description="Where the page before ended")] = None
 
 
-class FolderItem(Value):
+class FolderItem(FrozenModel):
     """A folder that holds videos, itself or further below."""
 
     path: str = Field(description="Relative to the library's root, with / between folders")
@@ -71,7 +71,7 @@ class FolderItem(Value):
         return cls(path=folder.path, title=folder.title, count=folder.videos, url=url)
 
 
-class VideosPage(Value):
+class VideosPage(FrozenModel):
     """A page of a listing."""
 
     folders: tuple[FolderItem, ...] = Field(

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from service.artefact_store.folder import Derived, fetched
 from service.artefacts.metadata import (
+    ArtefactKind,
+    BuildFailure,
     Facts,
-    Kind,
-    Problem,
     Subject,
     blob_count,
     read_facts,
@@ -23,7 +23,7 @@ from service.workers.pool import Answer, Pool, WorkerError
 
 # Seconds of the processor's time that one may take, and of the clock: a slow disk is not the file's
 # fault, nor are viewers, who come first.
-_CPU = {Kind.POSTER: 60, Kind.CAPTIONS: 120, Kind.STORYBOARD: 300}
+_CPU = {ArtefactKind.POSTER: 60, ArtefactKind.CAPTIONS: 120, ArtefactKind.STORYBOARD: 300}
 _WALL = 1800.0
 
 _NOT_KEPT = "It cannot be kept: see the server's log."
@@ -32,12 +32,12 @@ _NOT_KEPT = "It cannot be kept: see the server's log."
 class Job(NamedTuple):
     """Something to be made."""
 
-    kind: Kind
+    kind: ArtefactKind
     subject: Subject
     name: str
 
     @property
-    def key(self) -> tuple[Kind, str]:
+    def key(self) -> tuple[ArtefactKind, str]:
         """What it is kept under."""
         return self.kind, self.name
 
@@ -70,7 +70,7 @@ class Maker:
         for job, _ in zip(jobs, keys, strict=True):
             yield job, self._find(job)
 
-    def load(self, kind: Kind, name: str) -> tuple[Facts] | None:
+    def load(self, kind: ArtefactKind, name: str) -> tuple[Facts] | None:
         """Read what was kept; None: nothing that counts. Blocks: for a thread.
 
         Raises OSError where that may be otherwise in a moment.
@@ -82,7 +82,7 @@ class Maker:
             facts = read_facts(kind, data)
         except ValueError:
             return None
-        if isinstance(facts, Problem) and facts.decoder != self._decoder:
+        if isinstance(facts, BuildFailure) and facts.decoder != self._decoder:
             return None  # another release's decoders may do better
         return (facts,)
 
@@ -109,7 +109,7 @@ class Maker:
         finally:
             await asyncio.to_thread(let_go)
         outcome = "nothing" if facts is None else "complete"
-        if not isinstance(facts, Problem):
+        if not isinstance(facts, BuildFailure):
             self._count(job, outcome)
         return facts
 
@@ -127,12 +127,12 @@ class Maker:
             self._count(job, error.outcome)
             if not error.lasting:
                 raise NotMadeError(str(error)) from error
-            return Problem(problem=str(error), decoder=self._decoder), ()
+            return BuildFailure(problem=str(error), decoder=self._decoder), ()
         if isinstance(facts, _Refusal):
             self._count(job, "failed")
             if not facts.lasting:
                 raise NotMadeError(facts.problem)
-            return Problem(problem=facts.problem, decoder=self._decoder), ()
+            return BuildFailure(problem=facts.problem, decoder=self._decoder), ()
         return facts, blobs
 
     def _count(self, job: Job, outcome: str) -> None:
@@ -148,9 +148,9 @@ class Maker:
             "cpu": _CPU[job.kind],
         }
         match job.kind:
-            case Kind.POSTER:
+            case ArtefactKind.POSTER:
                 question["image"] = _named(companions.image) if companions.image else None
-            case Kind.CAPTIONS:
+            case ArtefactKind.CAPTIONS:
                 question["texts"] = [_named(entry) for entry in companions.texts]
         return question
 
@@ -164,7 +164,7 @@ class _Refusal(NamedTuple):
     lasting: bool
 
 
-def _reader(kind: Kind) -> Callable[[Answer], tuple[Facts | _Refusal, tuple[bytes, ...]]]:
+def _reader(kind: ArtefactKind) -> Callable[[Answer], tuple[Facts | _Refusal, tuple[bytes, ...]]]:
     """Give what reads a process's answer, and raises ValueError for what is none."""
 
     def read(answer: Answer) -> tuple[Facts | _Refusal, tuple[bytes, ...]]:

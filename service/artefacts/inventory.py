@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from service.artefacts.builder import Job, Maker
-from service.artefacts.metadata import Facts, Kind, Subject
+from service.artefacts.metadata import ArtefactKind, Facts, Subject
 
 
 class Look(NamedTuple):
@@ -24,7 +24,7 @@ def look_for(maker: Maker, subjects: Mapping[str, Subject], known: set[str]) -> 
     jobs: dict[str, Job] = {}
     # The newest first: who has just added a film looks at that.
     for subject in sorted(subjects.values(), key=lambda subject: -subject.video.modified):
-        for kind in Kind:
+        for kind in ArtefactKind:
             if name := subject.name(kind):
                 jobs[name] = Job(kind, subject, name)
     look = Look([], [], known - jobs.keys())

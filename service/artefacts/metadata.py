@@ -8,14 +8,14 @@ from typing import Literal
 
 from service.artefact_store.folder import name_of
 from service.images.models import Layout
-from service.models import Chapter, Track, Value, Video
+from service.models import Chapter, FrozenModel, Track, Video
 from service.storage.base import Entry
 
 # FFmpeg's names of subtitles that are text; others are pictures.
 TEXT_CODECS = frozenset({"mov_text", "subrip", "webvtt", "ass", "ssa", "text"})
 
 
-class Kind(StrEnum):
+class ArtefactKind(StrEnum):
     """What can be derived, in the order in which it is made."""
 
     POSTER = "poster"
@@ -23,7 +23,7 @@ class Kind(StrEnum):
     STORYBOARD = "storyboard"
 
 
-class State(StrEnum):
+class ArtefactState(StrEnum):
     """How far that has come."""
 
     NONE = "none"  # there is nothing of the kind to be had from this video
@@ -32,7 +32,7 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-class Problem(Value):
+class BuildFailure(FrozenModel):
     """Why it cannot be made."""
 
     problem: str
@@ -41,7 +41,7 @@ class Problem(Value):
     """The decoders' version: another one may do better."""
 
 
-class PosterFacts(Value):
+class PosterFacts(FrozenModel):
     """Of a poster. Its pictures are the bytes of the same numbers."""
 
     source: Literal["frame", "cover", "sidecar"]
@@ -49,14 +49,14 @@ class PosterFacts(Value):
     """Width and height in pixels, the narrowest first."""
 
 
-class StoryboardFacts(Value):
+class StoryboardFacts(FrozenModel):
     """Of a storyboard. Its sheets are the bytes."""
 
     layout: Layout
     sheets: int
 
 
-class CaptionsFacts(Value):
+class CaptionsFacts(FrozenModel):
     """Of captions. The tracks' texts, as WebVTT, are the bytes of the same numbers."""
 
     tracks: tuple[Track, ...]
@@ -65,13 +65,13 @@ class CaptionsFacts(Value):
     """Sentences: which text is not shown, and why."""
 
 
-Facts = PosterFacts | StoryboardFacts | CaptionsFacts | Problem | None
+Facts = PosterFacts | StoryboardFacts | CaptionsFacts | BuildFailure | None
 """None: there is nothing of the kind to be had from this video."""
 
-_MODELS: dict[Kind, type[PosterFacts] | type[StoryboardFacts] | type[CaptionsFacts]] = {
-    Kind.POSTER: PosterFacts,
-    Kind.STORYBOARD: StoryboardFacts,
-    Kind.CAPTIONS: CaptionsFacts,
+_MODELS: dict[ArtefactKind, type[PosterFacts] | type[StoryboardFacts] | type[CaptionsFacts]] = {
+    ArtefactKind.POSTER: PosterFacts,
+    ArtefactKind.STORYBOARD: StoryboardFacts,
+    ArtefactKind.CAPTIONS: CaptionsFacts,
 }
 
 
@@ -80,14 +80,14 @@ def write_facts(facts: Facts) -> bytes:
     return b"null" if facts is None else facts.model_dump_json().encode()
 
 
-def read_facts(kind: Kind, data: bytes) -> Facts:
+def read_facts(kind: ArtefactKind, data: bytes) -> Facts:
     """Read what was kept. Raises ValueError for what is not of this kind, or of this release."""
     if data == b"null":
         return None
     try:
         return _MODELS[kind].model_validate_json(data)
     except ValueError:
-        return Problem.model_validate_json(data)
+        return BuildFailure.model_validate_json(data)
 
 
 def blob_count(facts: Facts) -> int:
@@ -99,7 +99,7 @@ def blob_count(facts: Facts) -> int:
             return len(facts.tracks)
         case StoryboardFacts():
             return facts.sheets
-        case Problem():
+        case BuildFailure():
             raise ValueError("a problem is no facts")
     return 0
 
@@ -108,7 +108,7 @@ def blob_count(facts: Facts) -> int:
 class Artefact:
     """How far one kind of thing has come for one video."""
 
-    state: State
+    state: ArtefactState
     problem: str | None = None
     facts: PosterFacts | CaptionsFacts | None = None
     """What pages tell of it. Of a storyboard they do not: 10,000 of them would take 40 MB."""
@@ -134,7 +134,7 @@ class Artefact:
         return self.facts.chapters if isinstance(self.facts, CaptionsFacts) else ()
 
 
-NONE, WAITING = Artefact(State.NONE), Artefact(State.WAITING)
+NONE, WAITING = Artefact(ArtefactState.NONE), Artefact(ArtefactState.WAITING)
 
 
 @lru_cache(maxsize=1024)
@@ -143,12 +143,12 @@ def artefact(facts: Facts) -> Artefact:
     match facts:
         case None:
             return NONE
-        case Problem():
-            return Artefact(State.FAILED, problem=facts.problem)
+        case BuildFailure():
+            return Artefact(ArtefactState.FAILED, problem=facts.problem)
         case StoryboardFacts():
-            return Artefact(State.READY, sheets=facts.sheets)
+            return Artefact(ArtefactState.READY, sheets=facts.sheets)
         case _:
-            return Artefact(State.READY, facts=facts)
+            return Artefact(ArtefactState.READY, facts=facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,21 +187,23 @@ class Subject:
         has_text = any(stream.codec in TEXT_CODECS for stream in streams)
         has_chapters = bool(video.metadata and video.metadata.chapters)
 
-        def name(kind: Kind, *with_: Entry) -> str:
+        def name(kind: ArtefactKind, *with_: Entry) -> str:
             parts = (part for entry in with_ for part in (entry.path, entry.revision))
             return name_of(kind, video.path, video.revision, *parts)
 
         return cls(
             video,
             companions,
-            poster=name(Kind.POSTER, *([image] if image else []))
+            poster=name(ArtefactKind.POSTER, *([image] if image else []))
             if image or kinds & {"video", "attachment"}
             else None,
-            captions=name(Kind.CAPTIONS, *texts) if texts or has_text or has_chapters else None,
-            storyboard=name(Kind.STORYBOARD) if "video" in kinds else None,
+            captions=name(ArtefactKind.CAPTIONS, *texts)
+            if texts or has_text or has_chapters
+            else None,
+            storyboard=name(ArtefactKind.STORYBOARD) if "video" in kinds else None,
         )
 
-    def name(self, kind: Kind) -> str | None:
+    def name(self, kind: ArtefactKind) -> str | None:
         """Give what something is kept under; None: it is not to be had."""
         name: str | None = getattr(self, kind)
         return name

@@ -6,11 +6,11 @@ from importlib.metadata import version
 from typing import Literal
 
 from service.artefact_store.folder import Derived, fetched, name_of
-from service.models import Metadata, Value
+from service.models import FrozenModel, Metadata
 from service.probing.prober import ProbeProblem
 
 
-class _Problem(Value):
+class _StoredProbeFailure(FrozenModel):
     problem: str
     outcome: Literal["failed", "timeout", "crashed"]
     decoder: str
@@ -46,7 +46,7 @@ class Probed:
         except ValueError:
             pass
         try:
-            kept = _Problem.model_validate_json(data)
+            kept = _StoredProbeFailure.model_validate_json(data)
         except ValueError:
             return None
         return ProbeProblem(kept.problem, kept.outcome) if kept.decoder == self._decoder else None
@@ -66,11 +66,13 @@ class Probed:
 
     def save(self, path: str, revision: str, result: Metadata | ProbeProblem) -> None:
         """Keep what was told, unless it may be otherwise the next time."""
-        kept: Value
+        kept: FrozenModel
         if isinstance(result, Metadata):
             kept = result
         elif result.lasting:
-            kept = _Problem(problem=result.reason, outcome=result.outcome, decoder=self._decoder)
+            kept = _StoredProbeFailure(
+                problem=result.reason, outcome=result.outcome, decoder=self._decoder
+            )
         else:
             return
         self._derived.save(*metadata_key(path, revision), kept.model_dump_json().encode())

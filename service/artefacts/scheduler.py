@@ -20,16 +20,16 @@ from service.artefacts.metadata import (
     NONE,
     WAITING,
     Artefact,
+    ArtefactKind,
+    ArtefactState,
+    BuildFailure,
     Facts,
-    Kind,
-    Problem,
-    State,
     Subject,
     artefact,
 )
 from service.artefacts.probe_cache import metadata_key
 from service.metrics import Metrics
-from service.models import State as VideoState
+from service.models import ProbeState
 from service.supervisor import Supervisor
 from service.workers.playback_activity import Viewers
 from service.workers.pool import Pool
@@ -65,8 +65,8 @@ class Deriver:
         self._pool = pool
         self._viewers = viewers
         self._subjects: Mapping[str, Subject] = {}
-        self._known: dict[str, tuple[Kind, Artefact]] = {}
-        self._waiting: dict[Kind, dict[str, Job]] = {kind: {} for kind in Kind}
+        self._known: dict[str, tuple[ArtefactKind, Artefact]] = {}
+        self._waiting: dict[ArtefactKind, dict[str, Job]] = {kind: {} for kind in ArtefactKind}
         self._requested: dict[str, Job] = {}
         """In the order in which they were asked for; these are not among those that wait."""
         self._under_way: dict[str, Job] = {}
@@ -76,14 +76,14 @@ class Deriver:
         self._retries: dict[str, asyncio.TimerHandle] = {}
         """By name: of what has failed, and of what another replica makes. See `_retry_later`."""
         self._pause: asyncio.TimerHandle | None = None
-        self._counts: Counter[tuple[Kind, State]] = Counter()
+        self._counts: Counter[tuple[ArtefactKind, ArtefactState]] = Counter()
         self._work = asyncio.Event()
         self._changed = asyncio.Event()
         self._is_over = asyncio.Event()
         self._readers = ThreadPoolExecutor(_READERS, "derived")
         metrics.derived_bytes.set_function(lambda: derived.size)
-        for kind in Kind:
-            for state in (State.READY, State.FAILED, State.WAITING):
+        for kind in ArtefactKind:
+            for state in (ArtefactState.READY, ArtefactState.FAILED, ArtefactState.WAITING):
                 metrics.derived.labels(kind, state).set_function(partial(self._count, kind, state))
 
     def start(self, supervisor: Supervisor) -> None:
@@ -108,22 +108,24 @@ class Deriver:
         """Give what there is to be derived from a video of the library."""
         return self._subjects.get(path)
 
-    def of(self, path: str, kind: Kind) -> Artefact:
+    def of(self, path: str, kind: ArtefactKind) -> Artefact:
         """Say how far something has come."""
         subject = self._subjects.get(path)
         name = subject.name(kind) if subject else None
         if subject is None or name is None:
             # Of a file that has not been probed nobody knows.
-            pending = subject is not None and subject.video.state is VideoState.PENDING
+            pending = subject is not None and subject.video.state is ProbeState.PENDING
             return WAITING if pending else NONE
         known = self._known.get(name)
         return known[1] if known else WAITING
 
-    def progress(self, kind: Kind) -> tuple[int, int]:
+    def progress(self, kind: ArtefactKind) -> tuple[int, int]:
         """Give how many have been made, and how many there are to be."""
-        return (made := self._counts[kind, State.READY]), made + self._count(kind, State.WAITING)
+        return (made := self._counts[kind, ArtefactState.READY]), made + self._count(
+            kind, ArtefactState.WAITING
+        )
 
-    def request(self, path: str, kind: Kind) -> None:
+    def request(self, path: str, kind: ArtefactKind) -> None:
         """Have something made before everything else, where it is not there."""
         name = self._name(path, kind)
         if name is None or name in self._under_way or name in self._known:
@@ -133,20 +135,20 @@ class Deriver:
         self._requested[name] = Job(kind, self._subjects[path], name)
         self._work.set()
 
-    async def blob(self, path: str, kind: Kind, number: int) -> bytes | None:
+    async def blob(self, path: str, kind: ArtefactKind, number: int) -> bytes | None:
         """Give bytes of something that is ready. None where they are gone: it is made anew then."""
         if (name := self._ready(path, kind)) is None:
             return None
         return await self._read(self._derived.blob, path, kind, name, number)
 
-    async def open(self, path: str, kind: Kind, number: int) -> Opened | None:
+    async def open(self, path: str, kind: ArtefactKind, number: int) -> Opened | None:
         """Open bytes of something that is ready. None as `blob` does."""
         if (name := self._ready(path, kind)) is None:
             return None
         blob = await self._read(self._derived.open, path, kind, name, number)
         return None if blob is None else Opened(blob, self._readers)
 
-    async def facts(self, path: str, kind: Kind) -> Facts:
+    async def facts(self, path: str, kind: ArtefactKind) -> Facts:
         """Give the facts of something that is ready; None as `blob` does."""
         if (name := self._ready(path, kind)) is None:
             return None
@@ -154,7 +156,12 @@ class Deriver:
         return kept[0] if kept else None
 
     async def _read(
-        self, read: Callable[..., _Read | None], path: str, kind: Kind, name: str, *which: int
+        self,
+        read: Callable[..., _Read | None],
+        path: str,
+        kind: ArtefactKind,
+        name: str,
+        *which: int,
     ) -> _Read | None:
         known = self._known.get(name)
         try:
@@ -166,20 +173,20 @@ class Deriver:
             self.request(path, kind)
         return found
 
-    def _name(self, path: str, kind: Kind) -> str | None:
+    def _name(self, path: str, kind: ArtefactKind) -> str | None:
         subject = self._subjects.get(path)
         return subject.name(kind) if subject else None
 
-    def _count(self, kind: Kind, state: State) -> int:
-        if state is State.WAITING:
+    def _count(self, kind: ArtefactKind, state: ArtefactState) -> int:
+        if state is ArtefactState.WAITING:
             others = (*self._requested.values(), *self._under_way.values())
             return len(self._waiting[kind]) + sum(job.kind is kind for job in others)
         return self._counts[kind, state]
 
-    def _ready(self, path: str, kind: Kind) -> str | None:
+    def _ready(self, path: str, kind: ArtefactKind) -> str | None:
         name = self._name(path, kind)
         known = self._known.get(name) if name else None
-        return name if known and known[1].state is State.READY else None
+        return name if known and known[1].state is ArtefactState.READY else None
 
     def _learn(self, job: Job, facts: Facts) -> None:
         self._forget(job.name)
@@ -294,7 +301,7 @@ class Deriver:
         """Note what may be otherwise the next time, and see to it that there is one."""
         self._under_way.pop(job.name, None)
         _log.warning("cannot derive", path=job.subject.video.path, kind=job.kind, reason=reason)
-        self._learn(job, Problem(problem=reason, decoder=""))
+        self._learn(job, BuildFailure(problem=reason, decoder=""))
         seconds = min(_TRY_AGAIN * 2 ** self._failures[job.name], _TRY_AGAIN_AT_MOST)
         self._failures[job.name] = min(self._failures[job.name] + 1, 10)
         self._retry_later(job, seconds)

@@ -21,7 +21,7 @@ from service.library.scan import TRY_OBJECT_AGAIN, File, Key, Known, Sighting, s
 from service.library.snapshot import NOTHING, show
 from service.library.watcher import POLL_INTERVAL, changes, events_tell_all
 from service.metrics import Metrics
-from service.models import Metadata, State
+from service.models import Metadata, ProbeState
 from service.playability.findings import CODES
 from service.probing.prober import ProbeProblem
 from service.storage.base import Entry, Storage
@@ -183,7 +183,7 @@ class Library:
                 show, files.values(), self._known.copy(), self._shown, self._block
             )
             self._follower.follow(shown.subjects)
-            for state in State:
+            for state in ProbeState:
                 self._metrics.videos.labels(state).set(shown.states[state])
             for code in CODES:
                 self._metrics.findings.labels(code).set(shown.findings[code])

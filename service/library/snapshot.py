@@ -10,7 +10,7 @@ from service.artefacts.metadata import Subject
 from service.library.catalogue import Catalogue
 from service.library.scan import File, Key, Known, Result
 from service.library.titles import video_title
-from service.models import Metadata, State, Video
+from service.models import Metadata, ProbeState, Video
 from service.playability.findings import findings
 from service.probing.prober import ProbeProblem
 from service.protocol.media_types import media_type
@@ -25,7 +25,7 @@ class Shown(NamedTuple):
     """By path."""
     codes: Mapping[str, tuple[str, ...]]
     """By path: what there is to be said of how a video plays."""
-    states: Counter[State]
+    states: Counter[ProbeState]
     """Videos by how far probing has come."""
     findings: Counter[str]
     """Videos by what there is to be said of them."""
@@ -73,7 +73,13 @@ def _video(entry: Entry, result: Result | None, before: Video | None) -> Video:
         and before.problem == problem
     ):
         return before
-    state = State.PENDING if result is None else State.FAILED if problem else State.PROBED
+    state = (
+        ProbeState.PENDING
+        if result is None
+        else ProbeState.FAILED
+        if problem
+        else ProbeState.PROBED
+    )
     return Video(
         path=entry.path,
         title=video_title(entry.path, metadata.title if metadata else None),

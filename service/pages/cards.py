@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from service.api import links
 from service.api.video_items import Picture, VideoItem, VideoItems
-from service.artefacts.metadata import Kind
+from service.artefacts.metadata import ArtefactKind
 from service.library.catalogue import Catalogue
 from service.library.folder_samples import stand_ins
 from service.library.folders import Folder, parent, parents
@@ -83,7 +83,7 @@ def card(video: VideoItem) -> Card:
 def folder_card(folder: Folder, catalogue: Catalogue, items: VideoItems) -> FolderCard:
     """Show a folder by the first poster of what is in it."""
     videos = stand_ins(catalogue, folder.path, _SAMPLE_VIDEOS)
-    items.prioritise((video.path for video in videos[:1]), [Kind.POSTER])
+    items.prioritise((video.path for video in videos[:1]), [ArtefactKind.POSTER])
     posters = (items.get(video).poster.pictures for video in videos)
     picture = next((pictures[0] for pictures in posters if pictures), None)
     return FolderCard(

@@ -12,7 +12,7 @@ from quart_schema import validate_querystring
 from service.api import links
 from service.api.video_items import VideoItems
 from service.api.videos import MAX_PER_PAGE, MAX_QUERY_LENGTH, VideosQuery
-from service.artefacts.metadata import Kind
+from service.artefacts.metadata import ArtefactKind
 from service.library.catalogue import SORTS
 from service.library.collation import words
 from service.library.folders import Folder, parents
@@ -114,7 +114,7 @@ class LibraryPage:
         pager = Pager.of(query_args.page, limit, len(inner) + result.total)
         if pager.number < query_args.page:
             result = catalogue.stretch(query, sort, pager.first - 1, limit, folder)
-        self._items.prioritise((video.path for video in result.videos), [Kind.POSTER])
+        self._items.prioritise((video.path for video in result.videos), [ArtefactKind.POSTER])
         home = folder is None and pager.number == 1
         top = catalogue.folders.directly_in("") if home and not query else ()
         elsewhere = 0

@@ -8,7 +8,7 @@ from quart import render_template, request
 from service.api import links
 from service.api.video_items import VideoItem, VideoItems
 from service.api.videos import get_video
-from service.artefacts.metadata import Kind, StoryboardFacts
+from service.artefacts.metadata import ArtefactKind, StoryboardFacts
 from service.artefacts.scheduler import Deriver
 from service.library.folders import parents
 from service.library.library import Library
@@ -77,7 +77,7 @@ class WatchPage:
 
     async def _filmstrip(self, path: str, start: float | None) -> Filmstrip | None:
         subject = self._deriver.subject(path)
-        facts = await self._deriver.facts(path, Kind.STORYBOARD)
+        facts = await self._deriver.facts(path, ArtefactKind.STORYBOARD)
         if subject is None or not isinstance(facts, StoryboardFacts):
             return None
         if len(facts.layout.starts) == 1:

@@ -12,7 +12,7 @@ from support.ffmpeg_fixtures import ffmpeg
 from support.raw_http import Answer, ask
 from support.server import Server, serve, until, write
 
-from service.artefacts.metadata import Kind
+from service.artefacts.metadata import ArtefactKind
 
 FILES = [
     "The.Big.Film.2019.mp4",
@@ -47,7 +47,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, clip: bytes) -> Iterator[Se
         def derived() -> Any:
             videos = listing(one)["videos"]
             states = [video["state"] for video in videos]
-            states += [video[kind]["state"] for video in videos for kind in Kind]
+            states += [video[kind]["state"] for video in videos for kind in ArtefactKind]
             return not {"pending", "waiting"} & set(states) or None
 
         until(derived, "nothing changes any more")

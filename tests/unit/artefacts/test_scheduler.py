@@ -13,11 +13,10 @@ from service import supervisor as supervisor_module
 from service.artefact_store.folder import DerivedFolder
 from service.artefacts import scheduler as module
 from service.artefacts.builder import Job, Maker
-from service.artefacts.metadata import Companions, Kind, State, Subject
+from service.artefacts.metadata import ArtefactKind, ArtefactState, Companions, Subject
 from service.artefacts.scheduler import Deriver
 from service.metrics import Metrics
-from service.models import Chapter, Metadata, Stream, Video
-from service.models import State as VideoState
+from service.models import Chapter, Metadata, ProbeState, Stream, Video
 from service.storage.base import Entry
 from service.storage.media_root import Place
 from service.supervisor import Supervisor
@@ -54,7 +53,7 @@ os.kill(os.getpid(), signal.SIGSEGV) if "bad" in name else print(json.dumps({"fa
 
 
 def film(path: str, revision: str = "1-1", **more: Any) -> Video:
-    described: dict[str, Any] = {"metadata": metadata(), "state": VideoState.PROBED, **more}
+    described: dict[str, Any] = {"metadata": metadata(), "state": ProbeState.PROBED, **more}
     return Video(
         path=path, title=path, content_type="video/mp4", size=1, revision=revision, modified=1.0,
         **described,
@@ -129,8 +128,8 @@ def subjects(*videos: Video) -> dict[str, Subject]:
 
 
 def done(deriver: Deriver, *paths: str) -> bool:
-    states = {deriver.of(path, kind).state for path in paths for kind in Kind}
-    return State.WAITING not in states
+    states = {deriver.of(path, kind).state for path in paths for kind in ArtefactKind}
+    return ArtefactState.WAITING not in states
 
 
 # What there is to be had of what
@@ -173,7 +172,7 @@ def entry(path: str, revision: str = "1-1") -> Entry:
             {"poster", "captions", "storyboard"},
         ),
         (
-            film("a.mp4", metadata=None, state=VideoState.FAILED, problem="Damaged."),
+            film("a.mp4", metadata=None, state=ProbeState.FAILED, problem="Damaged."),
             Companions(entry("a.jpg"), None, (entry("a.en.vtt"),)),
             {"poster", "captions"},
         ),
@@ -183,7 +182,7 @@ def test_what_can_be_derived_is_what_there_is(
     video: Video, companions: Companions, expected: set[str]
 ) -> None:
     subject = Subject.of(video, companions)
-    assert {kind.value for kind in Kind if subject.name(kind)} == expected
+    assert {kind.value for kind in ArtefactKind if subject.name(kind)} == expected
 
 
 def test_a_name_changes_with_what_it_is_made_of_and_with_nothing_else() -> None:
@@ -196,7 +195,7 @@ def test_a_name_changes_with_what_it_is_made_of_and_with_nothing_else() -> None:
     other_text = Subject.of(film("a.mp4"), Companions(image, text))
     assert other_text.poster == one.poster
     other_film = Subject.of(film("a.mp4", "2-2"), Companions(image, None, (text,)))
-    names = {subject.name(kind) for subject in (one, other_film) for kind in Kind}
+    names = {subject.name(kind) for subject in (one, other_film) for kind in ArtefactKind}
     assert len(names) == 6
 
 
@@ -212,12 +211,12 @@ async def test_posters_come_before_storyboards_and_what_is_asked_for_comes_first
     await bench.until(bench.asked)
     first = bench.asked()[0]
     for path, kind in (
-        ("2.mp4", Kind.STORYBOARD),
-        ("3.mp4", Kind.STORYBOARD),
-        ("3.mp4", Kind.POSTER),
-        ("2.mp4", Kind.STORYBOARD),  # again: now it is the last one
-        ("gone.mp4", Kind.POSTER),
-        ("2.mp4", Kind.CAPTIONS),  # there are none
+        ("2.mp4", ArtefactKind.STORYBOARD),
+        ("3.mp4", ArtefactKind.STORYBOARD),
+        ("3.mp4", ArtefactKind.POSTER),
+        ("2.mp4", ArtefactKind.STORYBOARD),  # again: now it is the last one
+        ("gone.mp4", ArtefactKind.POSTER),
+        ("2.mp4", ArtefactKind.CAPTIONS),  # there are none
     ):
         deriver.request(path, kind)
     bench.let_go()
@@ -234,9 +233,9 @@ async def test_what_is_no_longer_in_the_library_is_not_made(bench: Bench) -> Non
     deriver = bench.start()
     deriver.follow(subjects(film("0.mp4"), film("1.mp4")))
     await bench.until(bench.asked)
-    deriver.request("1.mp4", Kind.STORYBOARD)
+    deriver.request("1.mp4", ArtefactKind.STORYBOARD)
     deriver.follow(subjects(film("2.mp4")))
-    await bench.until(lambda: deriver.progress(Kind.STORYBOARD) == (0, 1))
+    await bench.until(lambda: deriver.progress(ArtefactKind.STORYBOARD) == (0, 1))
     bench.let_go()
     await bench.until(lambda: done(deriver, "2.mp4"))
     assert set(bench.asked()[1:]) == {"poster 2.mp4", "storyboard 2.mp4"}
@@ -247,9 +246,11 @@ async def test_a_full_folder_takes_only_what_is_asked_for(bench: Bench) -> None:
     bench.derived.save("poster", "0" * 32, b"", [bytes(97_000)])
     deriver = bench.start()
     deriver.follow(subjects(film("0.mp4"), film("1.mp4")))
-    await bench.until(lambda: deriver.progress(Kind.POSTER) == (0, 2))
-    deriver.request("1.mp4", Kind.STORYBOARD)
-    await bench.until(lambda: deriver.of("1.mp4", Kind.STORYBOARD).state is State.NONE)
+    await bench.until(lambda: deriver.progress(ArtefactKind.POSTER) == (0, 2))
+    deriver.request("1.mp4", ArtefactKind.STORYBOARD)
+    await bench.until(
+        lambda: deriver.of("1.mp4", ArtefactKind.STORYBOARD).state is ArtefactState.NONE
+    )
     assert bench.asked() == ["storyboard 1.mp4"]
 
 
@@ -263,12 +264,12 @@ async def test_while_somebody_watches_there_is_a_pause_before_what_nobody_asked_
     deriver.follow(subjects(film("0.mp4"), film("1.mp4")))
     await bench.until(bench.asked)
     for path in ("0.mp4", "1.mp4"):
-        deriver.request(path, Kind.STORYBOARD)
+        deriver.request(path, ArtefactKind.STORYBOARD)
     bench.let_go()
     # The one that was under way and what was asked for; the other poster waits.
-    await bench.until(lambda: deriver.progress(Kind.STORYBOARD) == (0, 0))
+    await bench.until(lambda: deriver.progress(ArtefactKind.STORYBOARD) == (0, 0))
     assert [name.split()[0] for name in bench.asked()] == ["poster", "storyboard", "storyboard"]
-    assert deriver.progress(Kind.POSTER) == (0, 1)
+    assert deriver.progress(ArtefactKind.POSTER) == (0, 1)
 
 
 # What goes wrong
@@ -281,18 +282,18 @@ async def test_a_file_that_crashes_the_decoder_is_not_tried_again_until_it_chang
     deriver = bench.start()
     deriver.follow(subjects(film("bad.mp4"), film("good.mp4")))
     await bench.until(lambda: done(deriver, "bad.mp4", "good.mp4"))
-    assert deriver.of("good.mp4", Kind.POSTER).state is State.NONE
-    failed = deriver.of("bad.mp4", Kind.POSTER)
-    assert failed.state is State.FAILED
+    assert deriver.of("good.mp4", ArtefactKind.POSTER).state is ArtefactState.NONE
+    failed = deriver.of("bad.mp4", ArtefactKind.POSTER)
+    assert failed.state is ArtefactState.FAILED
     assert failed.problem
     assert sorted(bench.asked()) == sorted(
         f"{kind} {name}.mp4" for kind in ("poster", "storyboard") for name in ("bad", "good")
     )
-    deriver.request("bad.mp4", Kind.POSTER)
+    deriver.request("bad.mp4", ArtefactKind.POSTER)
     again = bench.start()  # a restart, with the same folder
     again.follow(subjects(film("bad.mp4"), film("good.mp4")))
     await bench.until(lambda: done(again, "bad.mp4", "good.mp4"))
-    assert again.of("bad.mp4", Kind.POSTER) == failed
+    assert again.of("bad.mp4", ArtefactKind.POSTER) == failed
     assert len(bench.asked()) == 4
     again.follow(subjects(film("bad.mp4", "2-2"), film("good.mp4")))
     await bench.until(lambda: len(bench.asked()) == 6)
@@ -305,9 +306,11 @@ async def test_what_failed_for_no_fault_of_the_files_is_tried_again(
     bench.do('print(json.dumps({"problem": "The disk is away.", "lasting": False}))')
     deriver = bench.start()
     deriver.follow(subjects(film("a.mp4")))
-    await bench.until(lambda: deriver.of("a.mp4", Kind.POSTER).problem == "The disk is away.")
+    await bench.until(
+        lambda: deriver.of("a.mp4", ArtefactKind.POSTER).problem == "The disk is away."
+    )
     bench.do(NOTHING)
-    await bench.until(lambda: deriver.of("a.mp4", Kind.POSTER).state is State.NONE)
+    await bench.until(lambda: deriver.of("a.mp4", ArtefactKind.POSTER).state is ArtefactState.NONE)
     assert bench.asked().count("poster a.mp4") >= 2
 
 
@@ -319,7 +322,7 @@ async def test_what_failed_for_no_fault_of_the_files_is_tried_again_less_and_les
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(loop, "call_later", lambda delay, *_: delays.append(delay))
     for number in range(8):
-        job = Job(Kind.POSTER, Subject.of(film("a.mp4")), "b" * 32)
+        job = Job(ArtefactKind.POSTER, Subject.of(film("a.mp4")), "b" * 32)
         deriver._note_failure(job, f"It failed for the {number + 1}th time.")  # noqa: SLF001
     assert delays == [60, 120, 240, 480, 960, 1920, 3600, 3600]
 
@@ -331,11 +334,15 @@ async def test_where_nothing_can_be_kept_nothing_is_made_unasked_for_a_while(
     (bench.folder / "derived").write_text("a file where the folder goes")
     deriver = bench.start()
     deriver.follow(subjects(*(film(f"{number}.mp4") for number in range(4))))
-    await bench.until(lambda: deriver.of("0.mp4", Kind.POSTER).state is State.FAILED)
-    problem = deriver.of("0.mp4", Kind.POSTER).problem
+    await bench.until(
+        lambda: deriver.of("0.mp4", ArtefactKind.POSTER).state is ArtefactState.FAILED
+    )
+    problem = deriver.of("0.mp4", ArtefactKind.POSTER).problem
     assert problem == "It cannot be kept: see the server's log."
-    deriver.request("1.mp4", Kind.POSTER)  # what is asked for is tried all the same
-    await bench.until(lambda: deriver.of("1.mp4", Kind.POSTER).state is State.FAILED)
+    deriver.request("1.mp4", ArtefactKind.POSTER)  # what is asked for is tried all the same
+    await bench.until(
+        lambda: deriver.of("1.mp4", ArtefactKind.POSTER).state is ArtefactState.FAILED
+    )
     assert bench.asked() == ["poster 0.mp4", "poster 1.mp4"]
     (bench.folder / "derived").unlink()
     assert deriver._pause is not None  # noqa: SLF001
@@ -343,7 +350,11 @@ async def test_where_nothing_can_be_kept_nothing_is_made_unasked_for_a_while(
     deriver._resume()  # noqa: SLF001 # as it does by itself in a minute
     every = [f"{number}.mp4" for number in range(4)]
     await bench.until(
-        lambda: all(deriver.of(path, kind).state is State.NONE for path in every for kind in Kind)
+        lambda: all(
+            deriver.of(path, kind).state is ArtefactState.NONE
+            for path in every
+            for kind in ArtefactKind
+        )
     )
     assert len(bench.asked()) == 8 + 2
 
@@ -393,10 +404,10 @@ async def test_a_timer_set_for_what_failed_does_not_throw_away_what_has_been_mad
     await bench.until(lambda: not deriver._known)  # noqa: SLF001
     bench.do(POSTER)
     deriver.follow(subjects(film("a.mp4")))
-    await bench.until(lambda: deriver.of("a.mp4", Kind.POSTER).state is State.READY)
+    await bench.until(lambda: deriver.of("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY)
     timers.fire()
-    assert deriver.of("a.mp4", Kind.POSTER).state is State.READY
-    assert deriver.progress(Kind.POSTER) == (1, 1)
+    assert deriver.of("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY
+    assert deriver.progress(ArtefactKind.POSTER) == (1, 1)
 
 
 async def test_what_fails_again_after_it_came_back_is_tried_again_at_one_time_alone(
@@ -423,7 +434,7 @@ async def test_what_another_makes_is_looked_for_again_though_the_film_was_away_m
     timers = Timers(monkeypatch)
     one = subjects(film("a.mp4"))
     bench.do(POSTER)
-    let_go = bench.derived.claim(one["a.mp4"].name(Kind.POSTER) or "")
+    let_go = bench.derived.claim(one["a.mp4"].name(ArtefactKind.POSTER) or "")
     assert let_go is not None
     deriver = bench.start()
     deriver.follow(one)
@@ -432,9 +443,9 @@ async def test_what_another_makes_is_looked_for_again_though_the_film_was_away_m
     await bench.until(lambda: not deriver._under_way)  # noqa: SLF001
     let_go()
     deriver.follow(one)
-    await bench.until(lambda: deriver.of("a.mp4", Kind.POSTER).state is State.READY)
+    await bench.until(lambda: deriver.of("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY)
     timers.fire()
-    assert deriver.of("a.mp4", Kind.POSTER).state is State.READY
+    assert deriver.of("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY
 
 
 async def test_what_is_made_of_a_film_that_is_gone_by_then_is_not_counted(bench: Bench) -> None:
@@ -444,10 +455,10 @@ async def test_what_is_made_of_a_film_that_is_gone_by_then_is_not_counted(bench:
     deriver.follow(subjects(film("a.mp4")))
     await bench.until(bench.asked)
     deriver.follow({})
-    await bench.until(lambda: deriver.progress(Kind.STORYBOARD) == (0, 0))
+    await bench.until(lambda: deriver.progress(ArtefactKind.STORYBOARD) == (0, 0))
     bench.let_go()
     await bench.until(lambda: not deriver._under_way)  # noqa: SLF001
-    assert deriver.progress(Kind.POSTER) == (0, 0)
+    assert deriver.progress(ArtefactKind.POSTER) == (0, 0)
 
 
 class Gated(DerivedFolder):
@@ -488,14 +499,14 @@ async def test_a_late_read_of_what_was_damaged_does_not_throw_away_what_was_made
     await bench.until(lambda: done(deriver, "a.mp4"))
     early, late = threading.Event(), threading.Event()
     lossy.gates = [early, late]
-    reads = [asyncio.create_task(deriver.blob("a.mp4", Kind.POSTER, 0)) for _ in range(2)]
+    reads = [asyncio.create_task(deriver.blob("a.mp4", ArtefactKind.POSTER, 0)) for _ in range(2)]
     await bench.until(lambda: lossy.waiting == 2)
     early.set()
     await asyncio.wait(reads, return_when=asyncio.FIRST_COMPLETED)
-    await bench.until(lambda: deriver.of("a.mp4", Kind.POSTER).state is State.READY)
+    await bench.until(lambda: deriver.of("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY)
     late.set()
     assert await asyncio.gather(*reads) == [None, None]
-    assert deriver.of("a.mp4", Kind.POSTER).state is State.READY
+    assert deriver.of("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY
 
 
 async def test_a_late_look_does_not_throw_away_what_the_library_has_again(bench: Bench) -> None:
@@ -504,7 +515,7 @@ async def test_a_late_look_does_not_throw_away_what_the_library_has_again(bench:
     deriver = bench.start()
     deriver.follow(subjects(film("a.mp4")))
     await bench.until(lambda: done(deriver, "a.mp4"))
-    name = subjects(film("a.mp4"))["a.mp4"].name(Kind.POSTER) or ""
+    name = subjects(film("a.mp4"))["a.mp4"].name(ArtefactKind.POSTER) or ""
     before = deriver._known[name]  # noqa: SLF001
     gate = threading.Event()
     gated.gates = [gate]
@@ -569,11 +580,11 @@ async def test_an_answer_that_is_none_is_a_failure_of_the_files(
     deriver = bench.start()
     deriver.follow(subjects(film("a.mp4")))
     await bench.until(lambda: done(deriver, "a.mp4"))
-    assert deriver.of("a.mp4", Kind.POSTER).state is State.FAILED
+    assert deriver.of("a.mp4", ArtefactKind.POSTER).state is ArtefactState.FAILED
     again = bench.start()
     again.follow(subjects(film("a.mp4")))
     await bench.until(lambda: done(again, "a.mp4"))
-    assert again.of("a.mp4", Kind.POSTER) == deriver.of("a.mp4", Kind.POSTER)
+    assert again.of("a.mp4", ArtefactKind.POSTER) == deriver.of("a.mp4", ArtefactKind.POSTER)
     assert len(bench.asked()) == 2
 
 
@@ -601,15 +612,17 @@ async def test_bytes_that_do_not_come_hold_up_nobody_and_are_not_made_anew(bench
     deriver.follow(subjects(film("a.mp4")))
     await bench.until(lambda: done(deriver, "a.mp4"))
     asked = len(bench.asked())
-    waiting = [asyncio.create_task(deriver.blob("a.mp4", Kind.POSTER, 0)) for _ in range(100)]
+    waiting = [
+        asyncio.create_task(deriver.blob("a.mp4", ArtefactKind.POSTER, 0)) for _ in range(100)
+    ]
     await asyncio.sleep(0)  # they have all asked
     async with asyncio.timeout(PATIENCE / 2):
         assert await asyncio.to_thread(lambda: "other work") == "other work"
     assert not any(task.done() for task in waiting)
     hanging.gate.set()
     assert await asyncio.gather(*waiting) == [None] * 100
-    assert await deriver.facts("a.mp4", Kind.POSTER) is None
-    assert deriver.of("a.mp4", Kind.POSTER).state is State.READY
+    assert await deriver.facts("a.mp4", ArtefactKind.POSTER) is None
+    assert deriver.of("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY
     assert len(bench.asked()) == asked
 
 

@@ -21,7 +21,7 @@ from service.library import catalogue as module
 from service.library import collation
 from service.library.catalogue import SORTS, Catalogue, Page, Sort
 from service.library.collation import MOST_WORDS
-from service.models import Metadata, State, Tag, Video
+from service.models import Metadata, ProbeState, Tag, Video
 
 
 def video(
@@ -42,7 +42,7 @@ def video(
         size=size,
         revision="1-1",
         modified=modified,
-        state=State.PROBED if metadata else State.PENDING,
+        state=ProbeState.PROBED if metadata else ProbeState.PENDING,
         metadata=metadata,
     )
 

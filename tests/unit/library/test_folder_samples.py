@@ -2,7 +2,7 @@ import pytest
 
 from service.library.catalogue import Catalogue
 from service.library.folder_samples import stand_ins
-from service.models import State, Video
+from service.models import ProbeState, Video
 
 
 def catalogue(*paths: str) -> Catalogue:
@@ -14,7 +14,7 @@ def catalogue(*paths: str) -> Catalogue:
             size=1,
             revision="1-1",
             modified=0,
-            state=State.PENDING,
+            state=ProbeState.PENDING,
         )
         for path in paths
     )

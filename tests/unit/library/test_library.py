@@ -18,7 +18,7 @@ from service.library import snapshot as showing
 from service.library.catalogue import Catalogue
 from service.library.library import Library, Timing
 from service.metrics import Metrics
-from service.models import Metadata, State
+from service.models import Metadata, ProbeState
 from service.probing.prober import ProbeProblem
 from service.storage.base import Entry, OpenRepresentation
 from service.storage.media_root import Located, Place
@@ -117,7 +117,7 @@ class Running:
                 await asyncio.sleep(0.005)
 
     async def until_probed(self, count: int) -> None:
-        await self.until(lambda: self.states() == [State.PROBED] * count)
+        await self.until(lambda: self.states() == [ProbeState.PROBED] * count)
 
     async def scans(self) -> None:
         """Wait for a scan that begins from now on, and what follows from it."""
@@ -127,7 +127,7 @@ class Running:
     def follow(self, subjects: Mapping[str, Subject]) -> None:
         self.subjects = subjects
 
-    def states(self) -> list[State]:
+    def states(self) -> list[ProbeState]:
         return [video.state for video in self.library.catalogue.videos]
 
     def forget_counts(self) -> None:
@@ -245,7 +245,7 @@ async def test_a_removed_file_costs_nothing_and_is_forgotten(running: Running) -
     running.prober.answer = ProbeProblem("no room", "failed", lasting=False)
     running.folder.files.append(entry("odd.mp4"))
     await running.until(lambda: "odd.mp4" in running.prober.paths)
-    await running.until(lambda: State.PENDING not in running.states())
+    await running.until(lambda: ProbeState.PENDING not in running.states())
     odd = running.folder.files.pop()
     await running.until(lambda: running.library.catalogue.get("odd.mp4") is None)
     running.forget_counts()
@@ -266,7 +266,7 @@ async def test_what_is_probed_during_a_scan_is_not_probed_again(running: Running
     walked = len(running.probed.loads)
     await running.until(lambda: "second.mp4" in running.probed.loads[walked:])
     running.prober.gate.set()  # while that scan, to which the first is new, is under way
-    await running.until(lambda: State.PENDING not in running.states())
+    await running.until(lambda: ProbeState.PENDING not in running.states())
     running.probed.gate.set()
     await running.until_probed(102)
     assert running.prober.paths == ["first.mp4", "second.mp4"]
@@ -296,10 +296,10 @@ async def test_a_lasting_problem_is_kept_and_a_passing_one_is_tried_again_when_t
     await running.until_probed(100)
     running.prober.answer = ProbeProblem("no video", "failed")
     running.folder.files.append(entry("lasting.mp4"))
-    await running.until(lambda: State.FAILED in running.states())
+    await running.until(lambda: ProbeState.FAILED in running.states())
     running.prober.answer = ProbeProblem("permission denied", "failed", lasting=False)
     running.folder.files.append(entry("passing.mp4"))
-    await running.until(lambda: running.states().count(State.FAILED) == 2)
+    await running.until(lambda: running.states().count(ProbeState.FAILED) == 2)
     await running.scans()
     assert isinstance(running.probed.load("lasting.mp4", "1-1"), ProbeProblem)
     assert running.probed.load("passing.mp4", "1-1") is None
@@ -308,7 +308,7 @@ async def test_a_lasting_problem_is_kept_and_a_passing_one_is_tried_again_when_t
     assert running.prober.paths == []  # nothing has changed
     running.prober.answer = KNOWN
     running.folder.files = [replace(file, touched=2.0) for file in running.folder.files]
-    await running.until(lambda: running.states().count(State.PROBED) == 101)
+    await running.until(lambda: running.states().count(ProbeState.PROBED) == 101)
     assert running.prober.paths == ["passing.mp4"]
 
 

@@ -5,17 +5,17 @@ import math
 import pytest
 
 from service.api.video_items import CaptionsItem, PosterItem, StoryboardItem, VideoItem
-from service.artefacts.metadata import State as Derivation
-from service.models import Chapter, State
+from service.artefacts.metadata import ArtefactState
+from service.models import Chapter, ProbeState
 from service.pages.chapter_list import ChapterLists
 
-NONE = Derivation.NONE
+NONE = ArtefactState.NONE
 
 
 def film(*chapters: Chapter, path: str = "film.mp4") -> VideoItem:
     return VideoItem(
         path=path, title="Film", content_type="video/mp4", size=1, revision="1-1", modified=1.0,
-        state=State.PROBED, problem=None, metadata=None, watch_url="", media_url="",
+        state=ProbeState.PROBED, problem=None, metadata=None, watch_url="", media_url="",
         download_url="", poster=PosterItem(state=NONE), storyboard=StoryboardItem(state=NONE),
         captions=CaptionsItem(state=NONE), chapters=chapters, findings=(),
     )  # fmt: skip

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.models import Metadata, State, Stream, Video
+from service.models import Metadata, ProbeState, Stream, Video
 from service.pages.formatting import format_duration, format_size, summary, to_datetime
 
 
@@ -86,7 +86,7 @@ def video(metadata: Metadata | None) -> Video:
         size=1_500_000,
         revision="16e360-1",
         modified=0,
-        state=State.PROBED if metadata else State.PENDING,
+        state=ProbeState.PROBED if metadata else ProbeState.PENDING,
         metadata=metadata,
     )
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from service.api.video_items import CaptionsItem, Picture, PosterItem, StoryboardItem, VideoItem
 from service.app import create_app
 from service.artefacts import metadata as facts
-from service.models import Finding, Metadata, State, Stream, Video
+from service.models import Finding, Metadata, ProbeState, Stream, Video
 from service.pages.cards import card, details, resolution
 from service.pages.library_page import LibraryQuery, Pager, breadcrumbs
 from service.settings import load
@@ -23,13 +23,13 @@ def film(width: int | None = None, height: int | None = None, kind: str = "video
         size=1_500_000_000,
         revision="1-1",
         modified=0,
-        state=State.PROBED,
+        state=ProbeState.PROBED,
         metadata=known,
     )
 
 
 def item(
-    *findings: Finding, state: State = State.PROBED, poster: tuple[int, int] | None = None
+    *findings: Finding, state: ProbeState = ProbeState.PROBED, poster: tuple[int, int] | None = None
 ) -> VideoItem:
     pictures = (Picture(url="/p", width=poster[0], height=poster[1]),) if poster else ()
     return VideoItem(
@@ -37,9 +37,9 @@ def item(
         watch_url="/watch/x",
         media_url="/media/x",
         download_url="/download/x",
-        poster=PosterItem(state=facts.State.READY, pictures=pictures),
-        storyboard=StoryboardItem(state=facts.State.NONE),
-        captions=CaptionsItem(state=facts.State.NONE),
+        poster=PosterItem(state=facts.ArtefactState.READY, pictures=pictures),
+        storyboard=StoryboardItem(state=facts.ArtefactState.NONE),
+        captions=CaptionsItem(state=facts.ArtefactState.NONE),
         chapters=(),
         findings=findings,
     )
@@ -121,7 +121,7 @@ def test_a_card_is_silent_about_what_is_no_more_than_a_warning() -> None:
 
 
 def test_what_cannot_be_read_is_not_said_twice() -> None:
-    assert card(item(finding("unreadable"), state=State.FAILED)).unplayable is None
+    assert card(item(finding("unreadable"), state=ProbeState.FAILED)).unplayable is None
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from service.models import Metadata, State, Stream, Video
+from service.models import Metadata, ProbeState, Stream, Video
 from service.pages.video_details import (
     codec_name,
     container_name,
@@ -61,7 +61,7 @@ def video(metadata: Metadata | None, content_type: str = "video/mp4") -> Video:
         size=1_500_000,
         revision="16e360-1",
         modified=1_700_000_000,  # 2023-11-14T22:13:20Z
-        state=State.PROBED if metadata else State.PENDING,
+        state=ProbeState.PROBED if metadata else ProbeState.PENDING,
         metadata=metadata,
     )
 

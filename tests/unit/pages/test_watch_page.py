@@ -7,9 +7,9 @@ from typing import Any
 from quart import Quart
 
 from service.api.video_items import CaptionsItem, PosterItem, StoryboardItem, TrackItem, VideoItem
-from service.artefacts.metadata import State as Progress
+from service.artefacts.metadata import ArtefactState
 from service.http.origins import Origins
-from service.models import Chapter, Metadata, State, Stream
+from service.models import Chapter, Metadata, ProbeState, Stream
 from service.pages.link_preview import link_preview
 from service.pages.player import codec_queries, player_context
 from service.pages.watch_page import SHORTCUTS, caption_labels, embed_code
@@ -27,14 +27,14 @@ def item(*streams: Stream, **more: Any) -> VideoItem:
         "size": 1,
         "revision": "1-1",
         "modified": 0,
-        "state": State.PROBED,
+        "state": ProbeState.PROBED,
         "metadata": known if streams else None,
         "watch_url": "",
         "media_url": "",
         "download_url": "",
-        "poster": PosterItem(state=Progress.NONE),
-        "storyboard": StoryboardItem(state=Progress.NONE),
-        "captions": CaptionsItem(state=Progress.NONE),
+        "poster": PosterItem(state=ArtefactState.NONE),
+        "storyboard": StoryboardItem(state=ArtefactState.NONE),
+        "captions": CaptionsItem(state=ArtefactState.NONE),
         "chapters": (),
         "findings": (),
     }
@@ -89,7 +89,7 @@ def test_the_texts_of_a_video_are_its_captions_without_its_chapters() -> None:
         TrackItem(name="chapters", kind="chapters", label="Chapters", source="file", url="/2"),
         TrackItem(name="en", kind="captions", label="English (SDH)", source="file", url="/3"),
     )
-    video = item(captions=CaptionsItem(state=Progress.READY, tracks=tracks))
+    video = item(captions=CaptionsItem(state=ArtefactState.READY, tracks=tracks))
     assert caption_labels(video) == ("Deutsch", "English (SDH)")
 
 
