@@ -30,7 +30,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
 
 from support.server import Server, start, until  # noqa: E402
 
-from service.artefact_store.folder import DerivedFolder  # noqa: E402
+from service.artefact_store.folder import FolderArtefactStore  # noqa: E402
 from service.artefacts.probe_cache import Probed  # noqa: E402
 from service.storage.local.folder import LocalStorage  # noqa: E402
 
@@ -141,7 +141,7 @@ class Library:
 
     def derive(self) -> None:
         """Write what the time did not suffice to probe."""
-        probed, missing, known = Probed(DerivedFolder(self.root / "derived", ROOM)), [], None
+        probed, missing, known = Probed(FolderArtefactStore(self.root / "derived", ROOM)), [], None
         for entry in LocalStorage(self.root / "media").entries():
             found = probed.load(entry.path, entry.revision)
             known = known or found

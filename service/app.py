@@ -22,7 +22,7 @@ from service.api.problems import problem_response
 from service.api.robots import NOINDEX, RobotsView
 from service.api.video_items import VideoItems
 from service.api.videos import ApiViews
-from service.artefact_store.folder import Derived, DerivedFolder
+from service.artefact_store.folder import ArtefactStore, FolderArtefactStore
 from service.artefacts.builder import Maker
 from service.artefacts.fast_start_layouts import KeptLayouts
 from service.artefacts.jpeg import Jpegs
@@ -210,15 +210,15 @@ def _storage(settings: Settings, metrics: Metrics) -> "LocalStorage | ObjectStor
     )
 
 
-def _derived(settings: Settings) -> Derived:
+def _derived(settings: Settings) -> ArtefactStore:
     """Give what keeps what is derived, in a folder or an object store."""
     if isinstance(settings.derived, Path):
-        return DerivedFolder(settings.derived, settings.derived_size)
-    from service.artefact_store.bucket import DerivedBucket  # noqa: PLC0415 # as above
+        return FolderArtefactStore(settings.derived, settings.derived_size)
+    from service.artefact_store.bucket import BucketArtefactStore  # noqa: PLC0415 # as above
     from service.storage.object_store.sync_client import Bucket  # noqa: PLC0415
 
     store = open_store(settings.derived, os.environ, timeout=settings.store_timeout)
-    return DerivedBucket(Bucket(store), settings.derived_size)
+    return BucketArtefactStore(Bucket(store), settings.derived_size)
 
 
 def _quart(static: StaticViews) -> tuple[Quart, QuartSchema]:

@@ -7,7 +7,7 @@ import time
 from quart import Response, request
 
 from service.api import links
-from service.artefact_store.blobs import Opened
+from service.artefact_store.blobs import AsyncBlob
 from service.artefacts.jpeg import Jpegs
 from service.artefacts.metadata import ArtefactKind, ArtefactState, StoryboardFacts, Subject
 from service.artefacts.scheduler import Deriver
@@ -107,7 +107,7 @@ class ArtefactViews:
         self,
         subject: Subject,
         kind: ArtefactKind,
-        blob: Opened | None,
+        blob: AsyncBlob | None,
         content_type: str,
         variant: str,
     ) -> Response:

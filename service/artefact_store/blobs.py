@@ -23,7 +23,7 @@ class OpenBlob(Protocol):
         """How many they are."""
         ...
 
-    def at_hand(self, start: int, length: int) -> bytes | None:
+    def get_cached(self, start: int, length: int) -> bytes | None:
         """Return a span, or its beginning, if it can be read without waiting. Raises OSError."""
         ...
 
@@ -43,7 +43,7 @@ class FileBlob:
         self._nowait = nonblocking.supports_nowait(descriptor)
 
     @classmethod
-    def checked(cls, descriptor: int, blob: Blob) -> Self:
+    def open_checked(cls, descriptor: int, blob: Blob) -> Self:
         """Take a file that stays the caller's. Raises OSError, and ValueError for damaged bytes."""
         digest, left, position = Digest(), blob.length, blob.start
         while left:
@@ -57,7 +57,7 @@ class FileBlob:
             raise ValueError("damaged")
         return cls(os.dup(descriptor), blob)
 
-    def at_hand(self, start: int, length: int) -> bytes | None:
+    def get_cached(self, start: int, length: int) -> bytes | None:
         if not self._nowait:
             return None
         length = min(length, self.length - start)  # what follows is another one's
@@ -74,24 +74,24 @@ class FileBlob:
         os.close(self._descriptor)
 
 
-class FarBlob:
+class RemoteBlob:
     """Bytes that are far away, and may be in memory."""
 
     def __init__(
         self,
         length: int,
-        held: Callable[[], bytes | None],
+        cached: Callable[[], bytes | None],
         fetch: Callable[[int, int], bytes],
     ) -> None:
         """Take what gives all of them if they are in memory, and what gets those from a start to an
         end; it raises OSError.
         """
         self.length = length
-        self._held = held
+        self._cached = cached
         self._fetch = fetch
 
-    def at_hand(self, start: int, length: int) -> bytes | None:
-        data = self._held()
+    def get_cached(self, start: int, length: int) -> bytes | None:
+        data = self._cached()
         return None if data is None else data[start : start + length]
 
     def read(self, start: int, length: int) -> bytes:
@@ -105,13 +105,13 @@ class MemoryBlob:
         self._data = data
         self.length = len(data)
 
-    def at_hand(self, start: int, length: int) -> bytes:
+    def get_cached(self, start: int, length: int) -> bytes:
         return self._data[start : start + length]
 
-    read = at_hand
+    read = get_cached
 
 
-class Opened:
+class AsyncBlob:
     """Bytes that an answer is made of, for the event loop."""
 
     def __init__(self, blob: OpenBlob, threads: Executor) -> None:
@@ -126,7 +126,7 @@ class Opened:
 
     async def read(self, start: int, length: int) -> bytes:
         """Return a span, or its beginning. Raises OSError."""
-        data = self._blob.at_hand(start, length)
+        data = self._blob.get_cached(start, length)
         if data is None:
             read = self._threads.submit(self._blob.read, start, length)
             data = await asyncio.wrap_future(read)

@@ -16,10 +16,10 @@ from typing import NamedTuple
 import structlog
 from cachetools import TTLCache
 
-from service.artefact_store.blobs import FarBlob, OpenBlob
-from service.artefact_store.folder import KINDS, Bounded, Key
-from service.artefact_store.leases import Claims
-from service.artefact_store.record import Blob, Layout, layout_of, packed
+from service.artefact_store.blobs import OpenBlob, RemoteBlob
+from service.artefact_store.folder import KINDS, Key, Quota
+from service.artefact_store.leases import LeaseManager
+from service.artefact_store.record import Blob, RecordHeader, encode, read_header
 from service.artefact_store.sized_lru_cache import SizedLRUCache
 from service.storage.object_store.sync_client import Bucket, Listed
 
@@ -30,261 +30,275 @@ _log = structlog.get_logger()
 _FIRST_READ = 4 * 1024
 
 # Bytes that are held in memory: a page of 50 posters has some 2 MB, its facts 50 kB.
-_HELD = 32 * 1024 * 1024
+_MAX_CACHED_BYTES = 32 * 1024 * 1024
 
 # Requests at a time, where many are needed: a store answers one in 10 to 50 ms, and many at once as
 # fast.
-_AT_A_TIME = 16
+_MAX_CONCURRENT_GETS = 16
 
 # As many missing things are asked for one by one as a listing of 1,000 is worth; and seconds for
 # which a listing tells what is not worth asking for.
-_FEW = 50
-_LISTED_FOR = 60.0
+_MAX_UNLISTED = 50
+_LISTING_TTL = 60.0
 
 # Seconds after which the use of something is noted again, and those for which a note is kept. What
 # was used in none of them counts as used when it was made.
-_USED_AGAIN = 86_400.0
-_NOTED_FOR = 30 * 86_400.0
-_NOTES = "used"
+_TOUCH_INTERVAL = 86_400.0
+_USE_LOG_TTL = 30 * 86_400.0
+_USE_LOG_PREFIX = "used"
 _NAME_BYTES = 16
 
 
-class _Held(NamedTuple):
+class _CachedBlob(NamedTuple):
     """Bytes in memory."""
 
     data: bytes
-    where: Blob
+    location: Blob
     e_tag: str | None
     """Of the object that they are in."""
 
 
-class DerivedBucket(Bounded):
+class BucketArtefactStore(Quota):
     """What is derived, in a bucket."""
 
-    is_far = True
+    is_remote = True
 
     def __init__(self, bucket: Bucket, limit: int) -> None:
         super().__init__(limit)
         self._bucket = bucket
-        self._claims = Claims(bucket)
-        self._layouts: SizedLRUCache[Key, tuple[Layout, str | None]] = SizedLRUCache(_HELD // 4)
-        self._blobs: SizedLRUCache[tuple[str, str, int], _Held] = SizedLRUCache(_HELD)
+        self._claims = LeaseManager(bucket)
+        self._headers: SizedLRUCache[Key, tuple[RecordHeader, str | None]] = SizedLRUCache(
+            _MAX_CACHED_BYTES // 4
+        )
+        self._blobs: SizedLRUCache[tuple[str, str, int], _CachedBlob] = SizedLRUCache(
+            _MAX_CACHED_BYTES
+        )
         self._listed: dict[str, tuple[float, set[str]]] = {}
-        self._absent: set[Key] = set()
+        self._known_absent: set[Key] = set()
         """What `fetch` has seen not to be there, until it is loaded."""
-        self._noted: TTLCache[str, None] = TTLCache(math.inf, _USED_AGAIN)
+        self._recently_touched: TTLCache[str, None] = TTLCache(math.inf, _TOUCH_INTERVAL)
         self._used: set[str] = set()
         self._lock = threading.Lock()
 
-    def fetch(self, wanted: Sequence[Key]) -> None:
+    def prefetch(self, wanted: Sequence[Key]) -> None:
         """Ask for many at a time, and for none that a listing does not tell of."""
-        unknown = [key for key in wanted if self._layouts.get(key) is None]
-        if len(unknown) > _FEW:
+        unknown = [key for key in wanted if self._headers.get(key) is None]
+        if len(unknown) > _MAX_UNLISTED:
             with suppress(OSError):
-                listed = {kind: self._names(kind) for kind in {kind for kind, _ in unknown}}
-                self._absent |= {key for key in unknown if key[1] not in listed[key[0]]}
-        present = [key for key in unknown if key not in self._absent]
+                listed = {kind: self._list_names(kind) for kind in {kind for kind, _ in unknown}}
+                self._known_absent |= {key for key in unknown if key[1] not in listed[key[0]]}
+        present = [key for key in unknown if key not in self._known_absent]
         if present:
             failed = threading.Event()
-            with ThreadPoolExecutor(_AT_A_TIME, "fetch") as threads:
-                list(threads.map(lambda key: self._fetch(key, failed), present))
+            with ThreadPoolExecutor(_MAX_CONCURRENT_GETS, "prefetch") as threads:
+                list(threads.map(lambda key: self._prefetch_header(key, failed), present))
 
     def load(self, kind: str, name: str) -> bytes | None:
-        if (kind, name) in self._absent:
-            self._absent.discard((kind, name))
+        if (kind, name) in self._known_absent:
+            self._known_absent.discard((kind, name))
             return None
         try:
-            layout, _ = self._layout((kind, name))
+            header, _ = self._read_header((kind, name))
         except (FileNotFoundError, ValueError):
             return None
-        self._note_use(name)
-        return layout.facts
+        self._touch(name)
+        return header.facts
 
     def blob(self, kind: str, name: str, number: int) -> bytes | None:
-        found = self._whole(kind, name, number)
-        return found and found.data
+        cached = self._load_blob(kind, name, number)
+        return cached and cached.data
 
     def open(self, kind: str, name: str, number: int) -> OpenBlob | None:
         """Have them in memory once; of what had to make room there, pieces are asked for."""
-        found = self._whole(kind, name, number)
-        if found is None:
+        cached = self._load_blob(kind, name, number)
+        if cached is None:
             return None
-        return FarBlob(
-            found.where.length,
-            partial(self._held, (kind, name, number), found.where),
-            partial(self._piece, (kind, name), found.where, found.e_tag),
+        return RemoteBlob(
+            cached.location.length,
+            partial(self._get_cached, (kind, name, number), cached.location),
+            partial(self._read_range, (kind, name), cached.location, cached.e_tag),
         )
 
-    def _whole(self, kind: str, name: str, number: int) -> "_Held | None":
-        at = kind, name, number
-        found = self._blobs.get(at)
-        if found is None:
+    def _load_blob(self, kind: str, name: str, number: int) -> "_CachedBlob | None":
+        blob_key = kind, name, number
+        cached = self._blobs.get(blob_key)
+        if cached is None:
             try:
                 try:
-                    found = self._blob((kind, name), number)
+                    cached = self._blob((kind, name), number)
                 except ValueError:
                     # Another replica may have made it anew, with other libraries.
-                    self._layouts.drop((kind, name))
-                    found = self._blob((kind, name), number)
+                    self._headers.drop((kind, name))
+                    cached = self._blob((kind, name), number)
             except IndexError:
                 return None
             except ValueError:
                 self._drop((kind, name))
                 return None
             except FileNotFoundError:
-                self._layouts.drop((kind, name))  # another replica has made room
+                self._headers.drop((kind, name))  # another replica has made room
                 return None
-            self._blobs.put(at, found, len(found.data))
-        self._note_use(name)
-        return found
+            self._blobs.put(blob_key, cached, len(cached.data))
+        self._touch(name)
+        return cached
 
-    def _held(self, at: tuple[str, str, int], where: Blob) -> bytes | None:
+    def _get_cached(self, blob_key: tuple[str, str, int], location: Blob) -> bytes | None:
         """Return bytes from memory; only those of the version that was opened."""
-        found = self._blobs.get(at)
-        return found.data if found is not None and found.where.digest == where.digest else None
+        cached = self._blobs.get(blob_key)
+        return (
+            cached.data
+            if cached is not None and cached.location.digest == location.digest
+            else None
+        )
 
-    def _piece(self, key: Key, where: Blob, e_tag: str | None, start: int, end: int) -> bytes:
+    def _read_range(
+        self, key: Key, location: Blob, e_tag: str | None, start: int, end: int
+    ) -> bytes:
         """Read some of the bytes that were opened. Raises OSError where they are there no more."""
         name = "/".join(key)
         if e_tag is not None:
-            return self._bucket.get(name, where.start + start, where.start + end, e_tag).data
-        data = self._bucket.get(name, where.start, where.start + where.length).data
-        if not where.is_whole(data):
+            return self._bucket.get(name, location.start + start, location.start + end, e_tag).data
+        data = self._bucket.get(name, location.start, location.start + location.length).data
+        if not location.verify(data):
             raise OSError(errno.EIO, "the object was replaced", name)
         return data[start:end]
 
     def save(self, kind: str, name: str, facts: bytes, blobs: Sequence[bytes] = ()) -> bool:
-        data = b"".join(packed(facts, blobs))
+        data = b"".join(encode(facts, blobs))
         try:
             self._bucket.put(f"{kind}/{name}", data)
         except OSError as error:
             _log.warning("cannot keep what was derived", error=error.strerror)
             return False
-        self._layouts.drop((kind, name))
+        self._headers.drop((kind, name))
         with self._lock:
             self.size += len(data)
         return True
 
-    def claim(self, name: str) -> Callable[[], None] | None:
+    def acquire(self, name: str) -> Callable[[], None] | None:
         for kind in KINDS:
-            self._layouts.drop((kind, name))  # another replica may have made it anew by now
-        return self._claims.claim(name)
+            self._headers.drop((kind, name))  # another replica may have made it anew by now
+        return self._claims.acquire(name)
 
-    def sweep(self, in_use: Sequence[Key] = ()) -> None:
+    def evict(self, live_keys: Sequence[Key] = ()) -> None:
         """Look how much there is, note what was used, and make room where there is need.
 
         All replicas do: each deletes what others have deleted, or would.
         """
         try:
-            self._write_note()
-            found = [(kind, each) for kind in KINDS for each in self._bucket.list(kind)]
-            total = sum(each.size for _, each in found)
+            self._write_use_log()
+            objects = [(kind, info) for kind in KINDS for info in self._bucket.list(kind)]
+            total = sum(info.size for _, info in objects)
             if total > self._limit:
-                used = self._last_uses() | dict.fromkeys((name for _, name in in_use), time.time())
-                total = self._make_room(found, total, used)
+                used = self._read_use_logs() | dict.fromkeys(
+                    (name for _, name in live_keys), time.time()
+                )
+                total = self._evict_until_roomy(objects, total, used)
             self.size = total
-            self._claims.sweep()
+            self._claims.evict()
         except OSError as error:
             _log.warning("cannot look at what was derived", error=error.strerror)
 
-    def _make_room(
-        self, found: list[tuple[str, Listed]], total: int, used: dict[str, float]
+    def _evict_until_roomy(
+        self, objects: list[tuple[str, Listed]], total: int, used: dict[str, float]
     ) -> int:
         """Delete what was not used for longest; give the bytes that stay."""
         going = []
-        found.sort(key=lambda one: max(one[1].modified, used.get(_name(one[1]), 0.0)))
-        for kind, each in found:
-            if total <= self._roomy:
+        objects.sort(key=lambda one: max(one[1].modified, used.get(_name(one[1]), 0.0)))
+        for kind, info in objects:
+            if total <= self._evict_to:
                 break
-            going.append(each.key)
-            self._layouts.drop((kind, _name(each)))
-            total -= each.size
+            going.append(info.key)
+            self._headers.drop((kind, _name(info)))
+            total -= info.size
         self._bucket.delete(going)
         return total
 
-    def _fetch(self, key: Key, failed: threading.Event) -> None:
+    def _prefetch_header(self, key: Key, failed: threading.Event) -> None:
         """Have a layout, or know that it is not there. A store that has failed is not asked on: of
         many, each would take as long.
         """
         if failed.is_set():
-            self._absent.add(key)
+            self._known_absent.add(key)
             return
         try:
-            self._layout(key)
+            self._read_header(key)
         except (FileNotFoundError, ValueError):
-            self._absent.add(key)
+            self._known_absent.add(key)
         except OSError:
-            self._absent.add(key)
+            self._known_absent.add(key)
             failed.set()
 
-    def _blob(self, key: Key, number: int) -> "_Held":
+    def _blob(self, key: Key, number: int) -> "_CachedBlob":
         """Read bytes. Raises OSError, IndexError, and ValueError for what is damaged."""
-        layout, e_tag = self._layout(key)
-        where = layout.blobs[number]
-        end = where.start + where.length
-        data = self._bucket.get("/".join(key), where.start, end).data if where.length else b""
-        if not where.is_whole(data):
+        header, e_tag = self._read_header(key)
+        location = header.blobs[number]
+        end = location.start + location.length
+        data = self._bucket.get("/".join(key), location.start, end).data if location.length else b""
+        if not location.verify(data):
             raise ValueError("these are not the bytes that were kept")
-        return _Held(data, where, e_tag)
+        return _CachedBlob(data, location, e_tag)
 
-    def _layout(self, key: Key) -> tuple[Layout, str | None]:
+    def _read_header(self, key: Key) -> tuple[RecordHeader, str | None]:
         """Return the positions of the parts, and the version of the object.
 
         Raises OSError, and ValueError for what is damaged.
         """
-        held = self._layouts.get(key)
-        if held is not None:
-            return held
-        at = "/".join(key)
-        data, size, e_tag = self._bucket.get(at, 0, _FIRST_READ)
-        layout = layout_of(data, size, lambda length: self._bucket.get(at, 0, length).data)
-        self._layouts.put(key, (layout, e_tag), len(layout.facts) + 100 * len(layout.blobs))
-        return layout, e_tag
+        cached = self._headers.get(key)
+        if cached is not None:
+            return cached
+        object_key = "/".join(key)
+        data, size, e_tag = self._bucket.get(object_key, 0, _FIRST_READ)
+        header = read_header(
+            data, size, lambda length: self._bucket.get(object_key, 0, length).data
+        )
+        self._headers.put(key, (header, e_tag), len(header.facts) + 100 * len(header.blobs))
+        return header, e_tag
 
-    def _names(self, kind: str) -> set[str]:
+    def _list_names(self, kind: str) -> set[str]:
         """List what is kept of a kind, if that was not done just now. Raises OSError."""
-        at, names = self._listed.get(kind, (0.0, set()))
-        if not at or time.monotonic() - at > _LISTED_FOR:
+        listed_at, names = self._listed.get(kind, (0.0, set()))
+        if not listed_at or time.monotonic() - listed_at > _LISTING_TTL:
             names = {_name(each) for each in self._bucket.list(kind)}
             self._listed[kind] = (time.monotonic(), names)
         return names
 
     def _drop(self, key: Key) -> None:
-        self._layouts.drop(key)
+        self._headers.drop(key)
         with suppress(OSError):
             self._bucket.delete(["/".join(key)])
 
     # Stores do not tell when an object was last read. Each replica notes once in a while which ones
     # it has given, all in one object.
 
-    def _note_use(self, name: str) -> None:
+    def _touch(self, name: str) -> None:
         with self._lock:
-            if name not in self._noted:
-                self._noted[name] = None
+            if name not in self._recently_touched:
+                self._recently_touched[name] = None
                 self._used.add(name)
 
-    def _write_note(self) -> None:
+    def _write_use_log(self) -> None:
         with self._lock:
             used, self._used = self._used, set()
         if used:
             data = b"".join(bytes.fromhex(name) for name in sorted(used))
             try:
-                self._bucket.put(f"{_NOTES}/{secrets.token_hex(8)}", data)
+                self._bucket.put(f"{_USE_LOG_PREFIX}/{secrets.token_hex(8)}", data)
             except OSError:
                 with self._lock:
                     self._used |= used
                 raise
 
-    def _last_uses(self) -> dict[str, float]:
+    def _read_use_logs(self) -> dict[str, float]:
         """Read who was used when; delete what is too old to be of use. Raises OSError."""
         used: dict[str, float] = {}
         old = []
-        for note in sorted(self._bucket.list(_NOTES), key=lambda note: note.modified):
-            if time.time() - note.modified > _NOTED_FOR:
+        for note in sorted(self._bucket.list(_USE_LOG_PREFIX), key=lambda note: note.modified):
+            if time.time() - note.modified > _USE_LOG_TTL:
                 old.append(note.key)
             else:
                 data = self._bucket.get(note.key, 0, note.size).data
-                used.update(dict.fromkeys(_noted_names(data), note.modified))
+                used.update(dict.fromkeys(_logged_names(data), note.modified))
         self._bucket.delete(old)
         return used
 
@@ -293,6 +307,6 @@ def _name(each: Listed) -> str:
     return each.key.rpartition("/")[2]
 
 
-def _noted_names(data: bytes) -> Iterator[str]:
+def _logged_names(data: bytes) -> Iterator[str]:
     for start in range(0, len(data), _NAME_BYTES):
         yield data[start : start + _NAME_BYTES].hex()

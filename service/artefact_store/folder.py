@@ -18,7 +18,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from service.artefact_store.blobs import FileBlob, OpenBlob
-from service.artefact_store.record import Blob, Layout, layout_of, packed
+from service.artefact_store.record import Blob, RecordHeader, encode, read_header
 from service.storage.local.beneath import READ_FLAGS
 
 _log = structlog.get_logger()
@@ -34,10 +34,10 @@ _FORMATS = {"captions": "3"}
 _FIRST_READ = 64 * 1024
 
 # Seconds between two notes that a file is in use. Every page of posters would else write as well.
-_USED_AGAIN = 3600.0
+_TOUCH_INTERVAL = 3600.0
 
 # Of the bound: above, only what is asked for is made; room is made down to there.
-_FULL, _ROOMY = 0.95, 0.9
+_HIGH_WATERMARK, _LOW_WATERMARK = 0.95, 0.9
 
 # As many are fetched at once: they are in memory until they are loaded.
 _BATCH = 500
@@ -45,10 +45,10 @@ _BATCH = 500
 Key = tuple[str, str]
 """Kind and name."""
 
-_Taken = TypeVar("_Taken")
+_Result = TypeVar("_Result")
 
 # Seconds after which a file half written was left by a process that has ended.
-_ABANDONED = 3600.0
+_TEMPORARY_FILE_TTL = 3600.0
 
 
 def name_of(kind: str, *parts: str) -> str:
@@ -57,28 +57,28 @@ def name_of(kind: str, *parts: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-class Derived(Protocol):
+class ArtefactStore(Protocol):
     """Facts and bytes by kind and name. Every method blocks: for a thread."""
 
     size: int
     """Bytes that were kept when last looked at, and what was added since."""
 
     @property
-    def is_full(self) -> bool:
+    def above_high_watermark(self) -> bool:
         """Whether more would soon push out what is in use."""
         ...
 
     @property
-    def is_over(self) -> bool:
+    def over_quota(self) -> bool:
         """Whether room has to be made."""
         ...
 
     @property
-    def is_far(self) -> bool:
+    def is_remote(self) -> bool:
         """Whether others may have added something, and each look costs a request."""
         ...
 
-    def fetch(self, wanted: Sequence[Key]) -> None:
+    def prefetch(self, wanted: Sequence[Key]) -> None:
         """Get ready to `load` these next, kinds and names: all at once where each is far away."""
         ...
 
@@ -108,14 +108,14 @@ class Derived(Protocol):
         """
         ...
 
-    def claim(self, name: str) -> Callable[[], None] | None:
+    def acquire(self, name: str) -> Callable[[], None] | None:
         """Say that something is being made: gives what is to be called when it is done.
 
         None where another makes it. Raises OSError where it could not be kept now.
         """
         ...
 
-    def sweep(self, in_use: Sequence[Key] = ()) -> None:
+    def evict(self, live_keys: Sequence[Key] = ()) -> None:
         """Make room: those that were not used for longest go first.
 
         `in_use`, kinds and names, count as used now.
@@ -123,70 +123,70 @@ class Derived(Protocol):
         ...
 
 
-def fetched(derived: Derived, wanted: Sequence[Key]) -> Iterator[Key]:
+def iter_prefetched(derived: ArtefactStore, wanted: Sequence[Key]) -> Iterator[Key]:
     """Give what is wanted one by one, each ready to `load`. Blocks: for a thread."""
     for start in range(0, len(wanted), _BATCH):
         batch = wanted[start : start + _BATCH]
-        derived.fetch(batch)
+        derived.prefetch(batch)
         yield from batch
 
 
-class Bounded:
+class Quota:
     """How much is kept, and how much may be."""
 
     def __init__(self, limit: int) -> None:
         """Keep at most `limit` bytes, but for what was added since the last `sweep`."""
         self._limit = limit
-        self._roomy = _ROOMY * limit
+        self._evict_to = _LOW_WATERMARK * limit
         self.size = 0
 
     @property
-    def is_full(self) -> bool:
-        return self.size > _FULL * self._limit
+    def above_high_watermark(self) -> bool:
+        return self.size > _HIGH_WATERMARK * self._limit
 
     @property
-    def is_over(self) -> bool:
+    def over_quota(self) -> bool:
         return self.size > self._limit
 
 
-class DerivedFolder(Bounded):
+class FolderArtefactStore(Quota):
     """What is derived, in a folder of this machine or of several."""
 
-    is_far = False
+    is_remote = False
 
     def __init__(self, folder: Path, limit: int) -> None:
         super().__init__(limit)
         self._folder = folder
 
-    def fetch(self, wanted: Sequence[Key]) -> None:
+    def prefetch(self, wanted: Sequence[Key]) -> None:
         """Do nothing: a file is near."""
 
     def load(self, kind: str, name: str) -> bytes | None:
         try:
             with self._open(kind, name) as file:
-                layout = _layout(file.fileno())
-                self._note_use(file.fileno())
+                header = _read_header(file.fileno())
+                self._touch(file.fileno())
         except (OSError, ValueError):
             return None
-        return layout.facts
+        return header.facts
 
     def blob(self, kind: str, name: str, number: int) -> bytes | None:
-        return self._take(kind, name, number, _whole)
+        return self._with_blob(kind, name, number, _read_blob)
 
     def open(self, kind: str, name: str, number: int) -> OpenBlob | None:
-        return self._take(kind, name, number, FileBlob.checked)
+        return self._with_blob(kind, name, number, FileBlob.open_checked)
 
-    def _take(
-        self, kind: str, name: str, number: int, take: Callable[[int, Blob], _Taken]
-    ) -> _Taken | None:
+    def _with_blob(
+        self, kind: str, name: str, number: int, take: Callable[[int, Blob], _Result]
+    ) -> _Result | None:
         """Return the result of `take`, called with the open file and the position of the bytes.
 
         It raises ValueError where they are damaged.
         """
         try:
             with self._open(kind, name) as file:
-                taken = take(file.fileno(), _layout(file.fileno()).blobs[number])
-                self._note_use(file.fileno())
+                taken = take(file.fileno(), _read_header(file.fileno()).blobs[number])
+                self._touch(file.fileno())
                 return taken
         except (OSError, IndexError):
             return None
@@ -202,7 +202,7 @@ class DerivedFolder(Bounded):
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
                 temporary = Path(file.name)
-                file.writelines(packed(facts, blobs))
+                file.writelines(encode(facts, blobs))
                 self.size += file.tell()
             os.replace(temporary, target)  # noqa: PTH105 # says what it does
         except OSError as error:
@@ -217,7 +217,7 @@ class DerivedFolder(Bounded):
         with suppress(OSError):
             self._file(kind, name).unlink()
 
-    def claim(self, name: str) -> Callable[[], None] | None:
+    def acquire(self, name: str) -> Callable[[], None] | None:
         """Lock a file, which something else may share. The kernel lets go of what the dead held.
 
         Where files cannot be locked everyone may: what is written twice is the same.
@@ -228,7 +228,7 @@ class DerivedFolder(Bounded):
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             descriptor = os.open(folder / name[:2], flags, 0o644)
         except OSError:
-            return _let_go_of_nothing
+            return _noop_release
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -238,10 +238,10 @@ class DerivedFolder(Bounded):
             pass
         return partial(os.close, descriptor)
 
-    def sweep(self, in_use: Sequence[Key] = ()) -> None:
-        for kind, name in in_use:
+    def evict(self, live_keys: Sequence[Key] = ()) -> None:
+        for kind, name in live_keys:
             with suppress(OSError), self._open(kind, name) as used:
-                self._note_use(used.fileno())
+                self._touch(used.fileno())
         found: list[tuple[float, int, Path]] = []
         now = time.time()
         for kind in KINDS:
@@ -250,23 +250,23 @@ class DerivedFolder(Bounded):
                     file = Path(folder, name)
                     with suppress(OSError):
                         status = file.lstat()
-                        if name.startswith("tmp") and now - status.st_mtime > _ABANDONED:
+                        if name.startswith("tmp") and now - status.st_mtime > _TEMPORARY_FILE_TTL:
                             file.unlink()
                         else:
                             found.append((status.st_mtime, status.st_blocks * 512, file))
         total = sum(size for _, size, _ in found)
         if total > self._limit:
             for _, size, file in sorted(found):
-                if total <= self._roomy:
+                if total <= self._evict_to:
                     break
                 with suppress(OSError):
                     file.unlink()
                 total -= size
         self.size = total
 
-    def _note_use(self, descriptor: int) -> None:
+    def _touch(self, descriptor: int) -> None:
         """Have a file be dropped later. Its time of change is when it was last used."""
-        if time.time() - os.fstat(descriptor).st_mtime > _USED_AGAIN:
+        if time.time() - os.fstat(descriptor).st_mtime > _TOUCH_INTERVAL:
             with suppress(OSError):
                 os.utime(descriptor)
 
@@ -283,19 +283,19 @@ class DerivedFolder(Bounded):
         return self._folder / kind / name[:2] / name
 
 
-def _layout(descriptor: int) -> Layout:
+def _read_header(descriptor: int) -> RecordHeader:
     """Read where everything is. Raises OSError, and ValueError for what is not as it was kept."""
     first = os.pread(descriptor, _FIRST_READ, 0)
     size = os.fstat(descriptor).st_size
-    return layout_of(first, size, lambda length: os.pread(descriptor, length, 0))
+    return read_header(first, size, lambda length: os.pread(descriptor, length, 0))
 
 
-def _whole(descriptor: int, blob: Blob) -> bytes:
+def _read_blob(descriptor: int, blob: Blob) -> bytes:
     data = os.pread(descriptor, blob.length, blob.start)
-    if not blob.is_whole(data):
+    if not blob.verify(data):
         raise ValueError("damaged")
     return data
 
 
-def _let_go_of_nothing() -> None:
+def _noop_release() -> None:
     """Stand for a claim where nothing can be claimed."""

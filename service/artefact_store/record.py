@@ -30,26 +30,26 @@ class Blob(NamedTuple):
     length: int
     digest: bytes
 
-    def is_whole(self, data: bytes) -> bool:
+    def verify(self, data: bytes) -> bool:
         """Whether these are the bytes that were kept."""
         return _digest(data) == self.digest
 
 
-class Layout(NamedTuple):
+class RecordHeader(NamedTuple):
     """What is kept, and where its parts are."""
 
     facts: bytes
     blobs: tuple[Blob, ...]
 
 
-def packed(facts: bytes, blobs: Sequence[bytes]) -> tuple[bytes, ...]:
+def encode(facts: bytes, blobs: Sequence[bytes]) -> tuple[bytes, ...]:
     """Give what is to be kept, in pieces."""
     table = b"".join(_BLOB.pack(len(blob), _digest(blob)) for blob in blobs)
     head = _COUNTS.pack(len(facts), len(blobs)) + table + facts
     return _digest(head) + head, *blobs
 
 
-def layout_of(first: bytes, size: int, read: Callable[[int], bytes]) -> Layout:
+def read_header(first: bytes, size: int, read: Callable[[int], bytes]) -> RecordHeader:
     """Read where everything is.
 
     `first` are the first of `size` bytes; where they do not suffice, `read` is asked for more of
@@ -72,7 +72,7 @@ def layout_of(first: bytes, size: int, read: Callable[[int], bytes]) -> Layout:
         start += of_blob
     if size != start:
         raise ValueError("cut off, or more than was written")
-    return Layout(data[facts:end], tuple(blobs))
+    return RecordHeader(data[facts:end], tuple(blobs))
 
 
 def _digest(data: bytes) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
-from service.artefact_store.folder import Derived, fetched
+from service.artefact_store.folder import ArtefactStore, iter_prefetched
 from service.artefacts.metadata import (
     ArtefactKind,
     BuildFailure,
@@ -57,7 +57,7 @@ class ClaimedError(Exception):
 class Maker:
     """Makes things and keeps them, or the reason why they cannot be made."""
 
-    def __init__(self, place: Place, derived: Derived, pool: Pool, metrics: Metrics) -> None:
+    def __init__(self, place: Place, derived: ArtefactStore, pool: Pool, metrics: Metrics) -> None:
         self._place = place
         self._derived = derived
         self._pool = pool
@@ -66,7 +66,7 @@ class Maker:
 
     def load_all(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, tuple[Facts] | None]]:
         """Read what was kept of many, as far as it can be. Blocks: for a thread."""
-        keys = fetched(self._derived, [job.key for job in jobs])
+        keys = iter_prefetched(self._derived, [job.key for job in jobs])
         for job, _ in zip(jobs, keys, strict=True):
             yield job, self._find(job)
 
@@ -88,10 +88,10 @@ class Maker:
 
     async def make(self, job: Job) -> Facts:
         """Make it, unless it is there by now. Raises NotMadeError, ClaimedError."""
-        if self._derived.is_far and (kept := await asyncio.to_thread(self._find, job)):
+        if self._derived.is_remote and (kept := await asyncio.to_thread(self._find, job)):
             return kept[0]  # by another replica, for which no claim is needed
         try:
-            let_go = await asyncio.to_thread(self._derived.claim, job.name)
+            let_go = await asyncio.to_thread(self._derived.acquire, job.name)
         except OSError as error:
             raise NotKeptError(_NOT_KEPT) from error
         if let_go is None:

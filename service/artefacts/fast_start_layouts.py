@@ -1,7 +1,7 @@
 """How films whose index stands at their end are laid out for players, kept for the next start and
 for other replicas: some hundred bytes of each (service/mp4/fast_start_layout.py)."""
 
-from service.artefact_store.folder import Derived, name_of
+from service.artefact_store.folder import ArtefactStore, name_of
 from service.mp4.fast_start_layout import SUFFIX
 
 _KIND = "layout"
@@ -10,7 +10,7 @@ _KIND = "layout"
 class KeptLayouts:
     """Layouts by path and revision, among what is derived. Every method blocks: for a thread."""
 
-    def __init__(self, derived: Derived) -> None:
+    def __init__(self, derived: ArtefactStore) -> None:
         self._derived = derived
 
     def load(self, path: str, revision: str) -> bytes | None:

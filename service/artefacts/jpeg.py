@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import BytesIO
 
-from service.artefact_store.blobs import MemoryBlob, OpenBlob, Opened
-from service.artefact_store.folder import Derived, name_of
+from service.artefact_store.blobs import AsyncBlob, MemoryBlob, OpenBlob
+from service.artefact_store.folder import ArtefactStore, name_of
 from service.artefact_store.sized_lru_cache import SizedLRUCache
 
 _KIND = "jpeg"
@@ -22,7 +22,7 @@ _MAX_UNKEPT = 4 << 20
 class Jpegs:
     """Makes JPEGs of WebP pictures, and keeps them."""
 
-    def __init__(self, derived: Derived) -> None:
+    def __init__(self, derived: ArtefactStore) -> None:
         self._derived = derived
         self._turn = asyncio.Lock()
         self._unkept: SizedLRUCache[str, MemoryBlob] = SizedLRUCache(_MAX_UNKEPT)
@@ -34,7 +34,7 @@ class Jpegs:
 
     async def open(
         self, name: str, picture: Callable[[], Awaitable[bytes | None]]
-    ) -> Opened | None:
+    ) -> AsyncBlob | None:
         """Open a picture as JPEG. `name` tells it from all others; None where there is none."""
         key = name_of(_KIND, name)
         made = await self._wait(self._find, key)
@@ -46,7 +46,7 @@ class Jpegs:
                     if data is None:
                         return None
                     made = await self._wait(self._make, key, data)
-        return None if made is None else Opened(made, self._threads)
+        return None if made is None else AsyncBlob(made, self._threads)
 
     async def _wait(
         self, work: Callable[..., OpenBlob | None], *given: str | bytes

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import Literal
 
-from service.artefact_store.folder import Derived, fetched, name_of
+from service.artefact_store.folder import ArtefactStore, iter_prefetched, name_of
 from service.models import FrozenModel, Metadata
 from service.probing.prober import ProbeProblem
 
@@ -29,7 +29,7 @@ def metadata_key(path: str, revision: str) -> tuple[str, str]:
 class Probed:
     """Probe results by path and revision. Every method blocks: for a thread."""
 
-    def __init__(self, derived: Derived) -> None:
+    def __init__(self, derived: ArtefactStore) -> None:
         self._derived = derived
         self._decoder = version("av")
 
@@ -55,14 +55,14 @@ class Probed:
         self, versions: Sequence[tuple[str, str]]
     ) -> Iterator[tuple[tuple[str, str], Metadata | ProbeProblem | None]]:
         """Load what was told of many, by path and revision."""
-        keys = fetched(self._derived, [metadata_key(*of) for of in versions])
+        keys = iter_prefetched(self._derived, [metadata_key(*of) for of in versions])
         for of, _ in zip(versions, keys, strict=True):
             yield of, self.load(*of)
 
     @property
-    def is_far(self) -> bool:
+    def is_remote(self) -> bool:
         """Whether another replica may have told something meanwhile."""
-        return self._derived.is_far
+        return self._derived.is_remote
 
     def save(self, path: str, revision: str, result: Metadata | ProbeProblem) -> None:
         """Keep what was told, unless it may be otherwise the next time."""

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 import structlog
 
-from service.artefact_store.blobs import Opened
-from service.artefact_store.folder import Derived
+from service.artefact_store.blobs import AsyncBlob
+from service.artefact_store.folder import ArtefactStore
 from service.artefacts.builder import ClaimedError, Job, Maker, NotKeptError, NotMadeError
 from service.artefacts.inventory import look_for
 from service.artefacts.metadata import (
@@ -58,7 +58,7 @@ class Deriver:
     """Keeps what is derived true to the library, from `start` to `stop`."""
 
     def __init__(
-        self, maker: Maker, derived: Derived, pool: Pool, viewers: Viewers, metrics: Metrics
+        self, maker: Maker, derived: ArtefactStore, pool: Pool, viewers: Viewers, metrics: Metrics
     ) -> None:
         self._maker = maker
         self._derived = derived
@@ -141,12 +141,12 @@ class Deriver:
             return None
         return await self._read(self._derived.blob, path, kind, name, number)
 
-    async def open(self, path: str, kind: ArtefactKind, number: int) -> Opened | None:
+    async def open(self, path: str, kind: ArtefactKind, number: int) -> AsyncBlob | None:
         """Open bytes of something that is ready. None as `blob` does."""
         if (name := self._ready(path, kind)) is None:
             return None
         blob = await self._read(self._derived.open, path, kind, name, number)
-        return None if blob is None else Opened(blob, self._readers)
+        return None if blob is None else AsyncBlob(blob, self._readers)
 
     async def facts(self, path: str, kind: ArtefactKind) -> Facts:
         """Give the facts of something that is ready; None as `blob` does."""
@@ -243,7 +243,7 @@ class Deriver:
                 self._work.clear()
                 await self._work.wait()
             await self._make(self._next())
-            if self._derived.is_over:
+            if self._derived.over_quota:
                 self._is_over.set()
             if not self._under_way and not self._has_work():
                 self._pool.rest()
@@ -271,7 +271,7 @@ class Deriver:
             self._drop({job.name})  # it has left the library meanwhile
 
     def _has_work(self) -> bool:
-        in_background = self._pause is None and not self._derived.is_full
+        in_background = self._pause is None and not self._derived.above_high_watermark
         return bool(self._requested) or (in_background and any(self._waiting.values()))
 
     def _next(self) -> Job:
@@ -312,7 +312,7 @@ class Deriver:
 
     def _sweep(self) -> None:
         videos = (subject.video for subject in self._subjects.values())
-        self._derived.sweep([metadata_key(video.path, video.revision) for video in videos])
+        self._derived.evict([metadata_key(video.path, video.revision) for video in videos])
 
     async def _sweep_always(self) -> AsyncGenerator[None]:
         while True:

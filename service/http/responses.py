@@ -6,7 +6,7 @@ from contextlib import aclosing
 from quart import Response, request
 from werkzeug.datastructures import Headers
 
-from service.artefact_store.blobs import Opened
+from service.artefact_store.blobs import AsyncBlob
 from service.errors import HTTPError, IncompleteResponseError
 from service.http.media import conditional_headers
 from service.protocol.plan import Plan, Policy, Representation, plan
@@ -23,7 +23,9 @@ def bytes_response(data: bytes, representation: Representation, pin: str | None)
     return _response(body, decision)
 
 
-async def blob_response(blob: Opened, representation: Representation, pin: str | None) -> Response:
+async def blob_response(
+    blob: AsyncBlob, representation: Representation, pin: str | None
+) -> Response:
     """Return a response that reads a blob chunk by chunk while the client takes it.
 
     Raises HTTPError, and OSError where the first chunk cannot be read.
@@ -46,7 +48,9 @@ def _response(body: AsyncGenerator[bytes] | bytes, decision: Plan) -> Response:
     return response
 
 
-async def _start_body(parts: Sequence[bytes | Span], blob: Opened) -> AsyncGenerator[bytes] | bytes:
+async def _start_body(
+    parts: Sequence[bytes | Span], blob: AsyncBlob
+) -> AsyncGenerator[bytes] | bytes:
     """Return a body whose first chunk is read: until it is sent, an error can still be reported."""
     if not parts:
         return b""
@@ -64,7 +68,7 @@ async def _body(first: list[bytes], rest: AsyncGenerator[bytes]) -> AsyncGenerat
         raise IncompleteResponseError("The stored bytes cannot be read any more.") from error
 
 
-async def _chunks(parts: Sequence[bytes | Span], blob: Opened) -> AsyncGenerator[bytes]:
+async def _chunks(parts: Sequence[bytes | Span], blob: AsyncBlob) -> AsyncGenerator[bytes]:
     for part in parts:
         if not isinstance(part, Span):
             yield part

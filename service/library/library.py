@@ -164,7 +164,7 @@ class Library:
         self._seen = found.seen
         if self.scanned and found.files is self._files:
             return found.unsettled
-        if self._probed.is_far:
+        if self._probed.is_remote:
             shuffle(found.missing)  # so that replicas do not meet at the same file
         self._known.update(found.loaded)
         for key in found.gone:
@@ -229,7 +229,7 @@ class Library:
 
     async def _probe(self, entry: Entry) -> None:
         key = (entry.path, entry.revision)
-        if self._probed.is_far:
+        if self._probed.is_remote:
             told = await asyncio.to_thread(self._probed.load, *key)
             if told is not None:
                 self._known[key] = Known(told, entry.touched, time.monotonic())

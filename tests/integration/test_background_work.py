@@ -13,7 +13,7 @@ from support.server import write
 
 from service import supervisor
 from service.app import create_app
-from service.artefact_store.folder import DerivedFolder
+from service.artefact_store.folder import FolderArtefactStore
 from service.artefacts.scheduler import Deriver
 from service.library import library, snapshot, watcher
 from service.library.library import Library
@@ -212,12 +212,12 @@ async def test_what_changed_while_the_folder_was_not_watched_is_found(
 
 
 async def test_evicting_artefacts_goes_on(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
-    sweep = Faulty(DerivedFolder.sweep, FIRST)
-    monkeypatch.setattr(DerivedFolder, "sweep", sweep)
+    evict = Faulty(FolderArtefactStore.evict, FIRST)
+    monkeypatch.setattr(FolderArtefactStore, "evict", evict)
     async with app.test_app():
 
         async def has_been_swept_again() -> bool:
-            return sweep.count > 1
+            return evict.count > 1
 
         await until(has_been_swept_again, "it is swept again")
         assert await failures(app, "evicting artefacts") == 1
@@ -234,7 +234,7 @@ async def test_evicting_artefacts_goes_on(app: Quart, monkeypatch: pytest.Monkey
         (LocalStorage, "entries", "scanning the library"),
         (library, "show", "scanning the library"),
         (library, "changes", "watching the folder"),
-        (DerivedFolder, "sweep", "evicting artefacts"),
+        (FolderArtefactStore, "evict", "evicting artefacts"),
     ],
 )
 async def test_it_is_not_ready_while_work_keeps_failing(

@@ -16,7 +16,7 @@ from support.object_store import Swift
 from support.raw_http import ask
 from support.server import Server, serve, until, write
 
-from service.artefact_store.bucket import DerivedBucket
+from service.artefact_store.bucket import BucketArtefactStore
 from service.artefact_store.folder import name_of
 from service.storage.object_store.config import open_store
 from service.storage.object_store.sync_client import Bucket
@@ -155,14 +155,14 @@ def test_room_is_made_and_claims_are_had_once_in_a_prefix_of_its_own(swift: Swif
     made = swift.bucket()
     made.put("poster/of somebody else", b"x")
     url, environ = f"{made.url}/kept/here", made.environ()
-    one, other = (DerivedBucket(Bucket(open_store(url, environ)), 20_000) for _ in range(2))
+    one, other = (BucketArtefactStore(Bucket(open_store(url, environ)), 20_000) for _ in range(2))
     names = [name_of("poster", str(number)) for number in range(30)]
     for name in names:
         assert one.save("poster", name, b"{}", [name.encode() * 30])  # of some 1,000 bytes
     time.sleep(1)  # the store tells when something was written by the second, rounded up
     for name in names[:5]:
         assert other.load("poster", name) == b"{}"
-    other.sweep()
+    other.evict()
     assert other.size <= 18_000  # nine tenths of what there may be
     left = [key.rpartition("/")[2] for key in keys(made) if key.startswith("kept/here/poster/")]
     assert 15 <= len(left) < 20
@@ -170,12 +170,12 @@ def test_room_is_made_and_claims_are_had_once_in_a_prefix_of_its_own(swift: Swif
     assert "poster/of somebody else" in keys(made)
     assert one.load("poster", names[0]) == b"{}"
     other.save("poster", names[0], b'{"anew": 1}')
-    mine = one.claim(names[0])
+    mine = one.acquire(names[0])
     assert mine is not None
     assert one.load("poster", names[0]) == b'{"anew": 1}'
-    assert other.claim(names[0]) is None
+    assert other.acquire(names[0]) is None
     mine()
-    theirs = other.claim(names[0])
+    theirs = other.acquire(names[0])
     assert theirs is not None
     theirs()
 

@@ -14,7 +14,7 @@ from support.ffmpeg_fixtures import ffmpeg
 from support.raw_http import ask
 from support.server import Server, content, serve, until, write
 
-from service.artefact_store.folder import DerivedFolder
+from service.artefact_store.folder import FolderArtefactStore
 from service.artefacts.probe_cache import Probed
 from service.storage.local.folder import LocalStorage
 
@@ -291,7 +291,7 @@ def test_a_restart_with_ten_thousand_known_videos_probes_none_of_them(
 ) -> None:
     for number in range(MANY):
         write(media, f"{number % 100}/{number}.mp4", clip)
-    derived = DerivedFolder(media.parent / "derived", 2**31)
+    derived = FolderArtefactStore(media.parent / "derived", 2**31)
     probed, entries = Probed(derived), list(LocalStorage(media).entries())
     with serve(media, RESCAN_INTERVAL=NEVER) as server:
         until(lambda: server.metric("reelay_probes_total") or None, "some have been probed")

@@ -10,7 +10,7 @@ from obstore.store import LocalStore, MemoryStore
 from structlog.testing import capture_logs
 
 from service.artefact_store import bucket as derived_bucket
-from service.artefact_store.bucket import DerivedBucket
+from service.artefact_store.bucket import BucketArtefactStore
 from service.artefact_store.folder import name_of
 from service.storage.object_store.sync_client import Bucket, Listed, Part
 
@@ -59,7 +59,7 @@ def bucket(store: MemoryStore) -> Counted:
     return Counted(store)
 
 
-def read(derived: DerivedBucket, name: str = NAME) -> tuple[bytes | None, list[bytes | None]]:
+def read(derived: BucketArtefactStore, name: str = NAME) -> tuple[bytes | None, list[bytes | None]]:
     return derived.load(KIND, name), [derived.blob(KIND, name, n) for n in range(len(BLOBS))]
 
 
@@ -68,7 +68,7 @@ def keys(store: MemoryStore) -> set[str]:
 
 
 def test_what_is_kept_comes_back_as_it_was_to_every_replica(bucket: Counted) -> None:
-    one, other = DerivedBucket(bucket, ROOM), DerivedBucket(bucket, ROOM)
+    one, other = BucketArtefactStore(bucket, ROOM), BucketArtefactStore(bucket, ROOM)
     assert read(one) == (None, [None] * 3)
     assert one.save(KIND, NAME, FACTS, BLOBS)
     assert read(one) == (FACTS, list(BLOBS))
@@ -79,20 +79,20 @@ def test_what_is_kept_comes_back_as_it_was_to_every_replica(bucket: Counted) -> 
 def test_what_is_opened_is_held_once_and_asked_for_in_pieces_where_it_is_not(
     bucket: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(derived_bucket, "_HELD", 40_000)
+    monkeypatch.setattr(derived_bucket, "_MAX_CACHED_BYTES", 40_000)
     blobs = [bytes([number]) * 30_000 for number in range(2)]
-    derived = DerivedBucket(bucket, ROOM)
+    derived = BucketArtefactStore(bucket, ROOM)
     derived.save(KIND, NAME, FACTS, blobs)
     first = derived.open(KIND, NAME, 0)
     again = derived.open(KIND, NAME, 0)
     assert first is not None
     assert again is not None
     assert first.length == 30_000
-    assert first.at_hand(29_990, 100) == again.at_hand(29_990, 100) == blobs[0][29_990:]
+    assert first.get_cached(29_990, 100) == again.get_cached(29_990, 100) == blobs[0][29_990:]
     second = derived.open(KIND, NAME, 1)  # for which the first has to make room
     assert second is not None
-    assert second.at_hand(0, 30_000) == blobs[1]
-    assert first.at_hand(0, 10) is None
+    assert second.get_cached(0, 30_000) == blobs[1]
+    assert first.get_cached(0, 10) is None
     bucket.asked.clear()
     assert first.read(10_000, 500) == blobs[0][10_000:10_500]
     assert bucket.asked == [f"get {KEY}"]
@@ -101,23 +101,23 @@ def test_what_is_opened_is_held_once_and_asked_for_in_pieces_where_it_is_not(
 def test_what_was_opened_is_not_mixed_with_what_took_its_place(
     bucket: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(derived_bucket, "_HELD", 40_000)
-    one, other = DerivedBucket(bucket, ROOM), DerivedBucket(bucket, ROOM)
+    monkeypatch.setattr(derived_bucket, "_MAX_CACHED_BYTES", 40_000)
+    one, other = BucketArtefactStore(bucket, ROOM), BucketArtefactStore(bucket, ROOM)
     one.save(KIND, NAME, FACTS, [b"a" * 30_000, b"x" * 30_000])
     opened = one.open(KIND, NAME, 0)
     assert opened is not None
     other.save(KIND, NAME, FACTS, [b"b" * 30_000, b"y" * 30_000])
-    assert opened.at_hand(0, 5) == b"aaaaa"
+    assert opened.get_cached(0, 5) == b"aaaaa"
     one.open(KIND, NAME, 1)  # of the other, as the layout is no longer right
-    assert opened.at_hand(0, 5) is None
+    assert opened.get_cached(0, 5) is None
     with pytest.raises(OSError, match="replaced"):
         opened.read(0, 5)
     assert one.blob(KIND, NAME, 0) == b"b" * 30_000
-    assert opened.at_hand(0, 5) is None
+    assert opened.get_cached(0, 5) is None
 
 
 def test_facts_and_tables_may_be_longer_than_what_is_read_first(bucket: Counted) -> None:
-    derived, long = DerivedBucket(bucket, ROOM), b"x" * 200_000
+    derived, long = BucketArtefactStore(bucket, ROOM), b"x" * 200_000
     derived.save(KIND, NAME, long, BLOBS)
     assert read(derived) == (long, list(BLOBS))
     derived.save(KIND, NAME, FACTS, [b"%d" % number for number in range(3000)])
@@ -126,14 +126,14 @@ def test_facts_and_tables_may_be_longer_than_what_is_read_first(bucket: Counted)
 
 
 def test_every_damaged_or_missing_byte_is_noticed(store: MemoryStore) -> None:
-    DerivedBucket(Bucket(store), ROOM).save(KIND, NAME, FACTS, (b"abc", b"def"))
+    BucketArtefactStore(Bucket(store), ROOM).save(KIND, NAME, FACTS, (b"abc", b"def"))
     whole = obstore.get(store, KEY).bytes().to_bytes()
     for at in range(len(whole)):
         damaged_object = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
         told = []
         for number in (-1, 0, 1):
             obstore.put(store, KEY, damaged_object)  # it is dropped where it is seen to be damaged
-            fresh = DerivedBucket(Bucket(store), ROOM)
+            fresh = BucketArtefactStore(Bucket(store), ROOM)
             told.append(fresh.blob(KIND, NAME, number) if number >= 0 else fresh.load(KIND, NAME))
         expected: list[bytes | None] = [FACTS, b"abc", b"def"]
         if at < len(whole) - 6:
@@ -142,11 +142,11 @@ def test_every_damaged_or_missing_byte_is_noticed(store: MemoryStore) -> None:
             expected[1 if at < len(whole) - 3 else 2] = None
         assert told == expected, at
         obstore.put(store, KEY, whole[:at])
-        assert DerivedBucket(Bucket(store), ROOM).load(KIND, NAME) is None, at
+        assert BucketArtefactStore(Bucket(store), ROOM).load(KIND, NAME) is None, at
 
 
 def test_what_is_damaged_is_dropped_and_made_anew(store: MemoryStore) -> None:
-    derived = DerivedBucket(Bucket(store), ROOM)
+    derived = BucketArtefactStore(Bucket(store), ROOM)
     derived.save(KIND, NAME, FACTS, [b"one"])
     whole = obstore.get(store, KEY).bytes().to_bytes()
     assert derived.load(KIND, NAME) == FACTS
@@ -158,13 +158,13 @@ def test_what_is_damaged_is_dropped_and_made_anew(store: MemoryStore) -> None:
 
 
 def test_what_another_replica_has_made_anew_otherwise_is_not_damaged(store: MemoryStore) -> None:
-    one, other = DerivedBucket(Bucket(store), ROOM), DerivedBucket(Bucket(store), ROOM)
+    one, other = BucketArtefactStore(Bucket(store), ROOM), BucketArtefactStore(Bucket(store), ROOM)
     one.save(KIND, NAME, FACTS, [b"one", b"two"])
     assert one.blob(KIND, NAME, 0) == b"one"
     other.save(KIND, NAME, FACTS, [b"ONE", b"TWO"])
     assert one.blob(KIND, NAME, 1) == b"TWO"
     assert keys(store) == {KEY}
-    one = DerivedBucket(Bucket(store), ROOM)
+    one = BucketArtefactStore(Bucket(store), ROOM)
     one.save(KIND, NAME, FACTS, [b"0" * 9000, b"one"])
     assert one.blob(KIND, NAME, 0) == b"0" * 9000
     other.save(KIND, NAME, FACTS, [b"ONE", b"TWO"])  # ends before the place where one was
@@ -172,7 +172,7 @@ def test_what_another_replica_has_made_anew_otherwise_is_not_damaged(store: Memo
 
 
 def test_what_another_replica_has_swept_away_is_not_there(store: MemoryStore) -> None:
-    derived = DerivedBucket(Bucket(store), ROOM)
+    derived = BucketArtefactStore(Bucket(store), ROOM)
     derived.save(KIND, NAME, FACTS, [b"one", b"two"])
     assert derived.blob(KIND, NAME, 0) == b"one"
     obstore.delete(store, KEY)
@@ -182,7 +182,7 @@ def test_what_another_replica_has_swept_away_is_not_there(store: MemoryStore) ->
 
 def test_a_store_that_fails_only_warns(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("store") / "bucket"
-    derived = DerivedBucket(Bucket(LocalStore(folder, mkdir=True)), ROOM)
+    derived = BucketArtefactStore(Bucket(LocalStore(folder, mkdir=True)), ROOM)
     derived.save(KIND, NAME, FACTS, [b"one"])
     folder.rename(folder.with_name("away"))
     folder.write_bytes(b"")  # a file where the folder was
@@ -192,9 +192,9 @@ def test_a_store_that_fails_only_warns(tmp_path_factory: pytest.TempPathFactory)
             derived.load(KIND, NAME)
         with pytest.raises(OSError, match="the store failed"):
             derived.blob(KIND, NAME, 0)
-        derived.sweep()
+        derived.evict()
         with pytest.raises(OSError, match="the store failed"):
-            derived.claim(NAME)
+            derived.acquire(NAME)
     assert {line["log_level"] for line in lines} == {"warning"}
     folder.unlink()
     folder.with_name("away").rename(folder)
@@ -206,7 +206,7 @@ def test_a_store_that_fails_only_warns(tmp_path_factory: pytest.TempPathFactory)
 
 def test_a_page_of_posters_costs_requests_once(bucket: Counted) -> None:
     names = [name_of(KIND, str(number)) for number in range(50)]
-    one, other = DerivedBucket(bucket, ROOM), DerivedBucket(bucket, ROOM)
+    one, other = BucketArtefactStore(bucket, ROOM), BucketArtefactStore(bucket, ROOM)
     for name in names:
         one.save(KIND, name, FACTS, [name.encode() * 1000])
     bucket.asked.clear()
@@ -220,11 +220,11 @@ def test_a_page_of_posters_costs_requests_once(bucket: Counted) -> None:
 def test_a_start_asks_for_what_there_is_and_for_nothing_else(bucket: Counted) -> None:
     names = [name_of("metadata", str(number)) for number in range(400)]
     there = names[::4]
-    one, fresh = DerivedBucket(bucket, ROOM), DerivedBucket(bucket, ROOM)
+    one, fresh = BucketArtefactStore(bucket, ROOM), BucketArtefactStore(bucket, ROOM)
     for name in there:
         one.save("metadata", name, name.encode())
     bucket.asked.clear()
-    fresh.fetch([("metadata", name) for name in names])
+    fresh.prefetch([("metadata", name) for name in names])
     found = {name for name in names if fresh.load("metadata", name) == name.encode()}
     assert found == set(there)
     assert bucket.asked.count("list metadata") == 1
@@ -233,8 +233,8 @@ def test_a_start_asks_for_what_there_is_and_for_nothing_else(bucket: Counted) ->
 
 def test_what_was_not_there_at_a_start_is_seen_when_it_is(bucket: Counted) -> None:
     names = [name_of(KIND, str(number)) for number in range(100)]
-    one, fresh = DerivedBucket(bucket, ROOM), DerivedBucket(bucket, ROOM)
-    fresh.fetch([(KIND, name) for name in names])
+    one, fresh = BucketArtefactStore(bucket, ROOM), BucketArtefactStore(bucket, ROOM)
+    fresh.prefetch([(KIND, name) for name in names])
     assert fresh.load(KIND, names[0]) is None
     one.save(KIND, names[0], FACTS)
     assert fresh.load(KIND, names[0]) == FACTS
@@ -247,7 +247,7 @@ def test_those_that_were_not_used_for_longest_make_room(
     bucket: Counted, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [name_of(KIND, str(number)) for number in range(12)]
-    one, other = (DerivedBucket(bucket, 10 * 100_000) for _ in range(2))
+    one, other = (BucketArtefactStore(bucket, 10 * 100_000) for _ in range(2))
     for number, name in enumerate(names):
         one.save(KIND, name, FACTS, [bytes(99_000)])
         bucket.ages[f"{KIND}/{name}"] = DAY * (20 - number)
@@ -255,59 +255,59 @@ def test_those_that_were_not_used_for_longest_make_room(
     other.load(KIND, names[0])  # which makes the oldest one the latest
     other.blob(KIND, names[2], 0)
     monkeypatch.setattr(other, "_limit", ROOM)
-    other.sweep()  # it tells of it
+    other.evict()  # it tells of it
     assert other.size > 12 * 99_000
-    one.sweep([(KIND, names[4])])
+    one.evict([(KIND, names[4])])
     kept = {name for name in names if f"{KIND}/{name}" in keys(store)}
     # Nine of them are less than nine tenths of what there may be.
     assert kept == {names[0], names[2], names[4], *names[6:]}
     assert 0 < one.size <= 10 * 100_000
-    fresh = DerivedBucket(bucket, ROOM)
+    fresh = BucketArtefactStore(bucket, ROOM)
     assert {name for name in names if fresh.load(KIND, name)} == kept
 
 
 def test_a_sweep_of_what_fits_drops_nothing_and_leaves_what_is_not_ours(
     bucket: Counted, store: MemoryStore
 ) -> None:
-    derived = DerivedBucket(bucket, ROOM)
+    derived = BucketArtefactStore(bucket, ROOM)
     derived.save(KIND, NAME, FACTS, BLOBS)
     obstore.put(store, "thesis.doc", b"x")
     bucket.ages = {KEY: 3650 * DAY, "thesis.doc": 3650 * DAY}
-    derived.sweep()
+    derived.evict()
     assert keys(store) == {KEY, "thesis.doc"}
     assert derived.size == len(obstore.get(store, KEY).bytes())
-    assert DerivedBucket(bucket, 1).is_full is False
-    tight = DerivedBucket(bucket, 1)
-    tight.sweep()
+    assert BucketArtefactStore(bucket, 1).above_high_watermark is False
+    tight = BucketArtefactStore(bucket, 1)
+    tight.evict()
     assert keys(store) == {"thesis.doc"}
 
 
 def test_use_is_noted_once_a_day_and_for_a_month(bucket: Counted, store: MemoryStore) -> None:
-    derived = DerivedBucket(bucket, 1)
+    derived = BucketArtefactStore(bucket, 1)
     bucket.ages = {}
     derived.save(KIND, NAME, FACTS)
     derived.load(KIND, NAME)
-    derived.sweep()
+    derived.evict()
     notes = [key for key in keys(store) if key.startswith("used/")]
     assert len(notes) == 1
     assert obstore.get(store, notes[0]).bytes().to_bytes() == bytes.fromhex(NAME)
     derived.save(KIND, NAME, FACTS)
     derived.load(KIND, NAME)
-    derived.sweep()
+    derived.evict()
     assert [key for key in keys(store) if key.startswith("used/")] == notes
     bucket.ages[notes[0]] = 31 * DAY
     derived.save(KIND, NAME, FACTS)
-    derived.sweep()
+    derived.evict()
     assert keys(store) == set()
 
 
 def test_two_writers_and_a_reader_never_see_half_of_it(store: MemoryStore) -> None:
     versions = [(b"%d" % number, [bytes([number]) * 100_000]) for number in (1, 2)]
-    DerivedBucket(Bucket(store), ROOM).save(KIND, NAME, *versions[0])
+    BucketArtefactStore(Bucket(store), ROOM).save(KIND, NAME, *versions[0])
     start = threading.Barrier(2)
 
     def write(number: int) -> None:
-        derived = DerivedBucket(Bucket(store), ROOM)
+        derived = BucketArtefactStore(Bucket(store), ROOM)
         start.wait(30)
         for _ in range(30):
             derived.save(KIND, NAME, *versions[number])
@@ -317,7 +317,7 @@ def test_two_writers_and_a_reader_never_see_half_of_it(store: MemoryStore) -> No
         writer.start()
     seen = set()
     while any(writer.is_alive() for writer in writers):
-        seen.add(DerivedBucket(Bucket(store), ROOM).load(KIND, NAME))
+        seen.add(BucketArtefactStore(Bucket(store), ROOM).load(KIND, NAME))
     for writer in writers:
         writer.join()
     assert seen <= {facts for facts, _ in versions}
@@ -338,8 +338,8 @@ def test_a_store_that_lists_but_does_not_give_is_not_asked_for_each_of_many(
     for name in names:
         obstore.put(store, f"{KIND}/{name}", b"x")
     failing = Failing(store)
-    derived = DerivedBucket(failing, ROOM)
-    derived.fetch([(KIND, name) for name in names])
+    derived = BucketArtefactStore(failing, ROOM)
+    derived.prefetch([(KIND, name) for name in names])
     assert [derived.load(KIND, name) for name in names] == [None] * 500
     assert len(failing.asked) <= 20  # the listing, and those that were under way
     with pytest.raises(OSError, match="the store failed"):  # it is asked anew the next time
@@ -349,7 +349,7 @@ def test_a_store_that_lists_but_does_not_give_is_not_asked_for_each_of_many(
 def test_a_note_that_could_not_be_written_is_written_the_next_time(
     bucket: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    derived = DerivedBucket(bucket, ROOM)
+    derived = BucketArtefactStore(bucket, ROOM)
     derived.save(KIND, NAME, FACTS)
     assert derived.load(KIND, NAME) == FACTS
 
@@ -358,6 +358,6 @@ def test_a_note_that_could_not_be_written_is_written_the_next_time(
 
     with monkeypatch.context() as broken, capture_logs():
         broken.setattr(bucket, "put", fail)
-        derived.sweep()
-    derived.sweep()
+        derived.evict()
+    derived.evict()
     assert [asked for asked in bucket.asked if asked.startswith("put used/")]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from service.artefact_store.folder import DerivedFolder, name_of
+from service.artefact_store.folder import FolderArtefactStore, name_of
 
 ROOM = 1 << 30
 KIND = "poster"
@@ -29,7 +29,7 @@ def files(folder: Path) -> list[Path]:
     return [file for file in folder.rglob("*") if file.is_file() and file.parent.name != "locks"]
 
 
-def read(derived: DerivedFolder, name: str = NAME) -> tuple[bytes | None, list[bytes | None]]:
+def read(derived: FolderArtefactStore, name: str = NAME) -> tuple[bytes | None, list[bytes | None]]:
     return derived.load(KIND, name), [derived.blob(KIND, name, n) for n in range(len(BLOBS))]
 
 
@@ -40,21 +40,24 @@ def unused_for(folder: Path, name: str, seconds: float) -> None:
 
 
 def test_what_is_kept_comes_back_as_it_was(folder: Path) -> None:
-    derived = DerivedFolder(folder, ROOM)
+    derived = FolderArtefactStore(folder, ROOM)
     assert derived.save(KIND, NAME, FACTS, BLOBS)
     assert read(derived) == (FACTS, list(BLOBS))
-    assert read(DerivedFolder(folder, ROOM)) == (FACTS, list(BLOBS))  # after a restart as well
+    assert read(FolderArtefactStore(folder, ROOM)) == (
+        FACTS,
+        list(BLOBS),
+    )  # after a restart as well
 
 
 def test_facts_may_be_longer_than_what_is_read_at_once(folder: Path) -> None:
-    derived = DerivedFolder(folder, ROOM)
+    derived = FolderArtefactStore(folder, ROOM)
     long = b"x" * 200_000
     derived.save(KIND, NAME, long, BLOBS)
     assert read(derived) == (long, list(BLOBS))
 
 
 def test_there_may_be_more_parts_than_the_first_read_tells_of(folder: Path) -> None:
-    derived = DerivedFolder(folder, ROOM)
+    derived = FolderArtefactStore(folder, ROOM)
     many = [b"%d" % number for number in range(3000)]
     derived.save(KIND, NAME, FACTS, many)
     assert derived.load(KIND, NAME) == FACTS
@@ -62,14 +65,14 @@ def test_there_may_be_more_parts_than_the_first_read_tells_of(folder: Path) -> N
 
 
 def test_nothing_was_kept_is_none_and_makes_no_folder(folder: Path) -> None:
-    derived = DerivedFolder(folder, ROOM)
+    derived = FolderArtefactStore(folder, ROOM)
     assert derived.load(KIND, NAME) is None
     assert derived.blob(KIND, NAME, 0) is None
     assert not folder.exists()
 
 
 def test_bytes_of_a_number_that_is_not_there_are_none(folder: Path) -> None:
-    derived = DerivedFolder(folder, ROOM)
+    derived = FolderArtefactStore(folder, ROOM)
     derived.save(KIND, NAME, FACTS, BLOBS)
     assert derived.blob(KIND, NAME, len(BLOBS)) is None
 
@@ -77,7 +80,7 @@ def test_bytes_of_a_number_that_is_not_there_are_none(folder: Path) -> None:
 def test_what_is_damaged_is_dropped_and_what_cannot_be_read_now_is_not(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    derived = DerivedFolder(folder, ROOM)
+    derived = FolderArtefactStore(folder, ROOM)
     derived.save(KIND, NAME, FACTS, [b"one"])
     with monkeypatch.context() as patch:
 
@@ -98,7 +101,7 @@ def test_what_is_damaged_is_dropped_and_what_cannot_be_read_now_is_not(
 def test_what_has_taken_the_place_of_what_was_kept_is_none_and_holds_up_nobody(
     folder: Path, place: str
 ) -> None:
-    derived = DerivedFolder(folder, ROOM)
+    derived = FolderArtefactStore(folder, ROOM)
     derived.save(KIND, NAME, FACTS, BLOBS)
     (file,) = files(folder)
     elsewhere = file.rename(folder.parent / "elsewhere")  # as whole as it was
@@ -115,7 +118,7 @@ def test_what_has_taken_the_place_of_what_was_kept_is_none_and_holds_up_nobody(
     assert derived.load(KIND, NAME) is None
     assert derived.blob(KIND, NAME, 0) is None
     assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
-    derived.sweep([(KIND, NAME)])
+    derived.evict([(KIND, NAME)])
     assert elsewhere.exists()
     if place != "folder":
         assert derived.save(KIND, NAME, FACTS, BLOBS)
@@ -123,15 +126,15 @@ def test_what_has_taken_the_place_of_what_was_kept_is_none_and_holds_up_nobody(
 
 
 def test_a_claim_follows_no_link(folder: Path) -> None:
-    derived = DerivedFolder(folder, ROOM)
+    derived = FolderArtefactStore(folder, ROOM)
     (folder / "locks").mkdir(parents=True)
     (folder / "locks" / NAME[:2]).symlink_to(folder.parent / "elsewhere")
-    assert derived.claim(NAME) is not None
+    assert derived.acquire(NAME) is not None
     assert not (folder.parent / "elsewhere").exists()
 
 
 def test_the_last_one_kept_counts(folder: Path) -> None:
-    derived = DerivedFolder(folder, ROOM)
+    derived = FolderArtefactStore(folder, ROOM)
     derived.save(KIND, NAME, b"first")
     derived.save(KIND, NAME, FACTS, BLOBS)
     assert read(derived) == (FACTS, list(BLOBS))
@@ -154,7 +157,7 @@ def test_names_tell_kinds_and_parts_apart() -> None:
 
 
 def test_every_damaged_or_missing_byte_is_noticed(folder: Path) -> None:
-    derived = DerivedFolder(folder, ROOM)
+    derived = FolderArtefactStore(folder, ROOM)
     derived.save(KIND, NAME, FACTS, (b"abc", b"def"))
     (file,) = files(folder)
     whole = file.read_bytes()
@@ -183,7 +186,7 @@ def test_whatever_bytes_are_there_they_are_none(
     tmp_path_factory: pytest.TempPathFactory, data: bytes
 ) -> None:
     folder = tmp_path_factory.getbasetemp() / "whatever-bytes"
-    derived = DerivedFolder(folder, ROOM)
+    derived = FolderArtefactStore(folder, ROOM)
     derived.save(KIND, NAME, FACTS, BLOBS)
     (file,) = files(folder)
     file.write_bytes(data)
@@ -191,7 +194,7 @@ def test_whatever_bytes_are_there_they_are_none(
 
 
 def test_what_is_opened_is_read_in_pieces_and_is_the_same_to_the_end(folder: Path) -> None:
-    derived = DerivedFolder(folder, ROOM)
+    derived = FolderArtefactStore(folder, ROOM)
     derived.save(KIND, NAME, FACTS, BLOBS)
     opened = derived.open(KIND, NAME, 0)
     assert opened is not None
@@ -199,7 +202,7 @@ def test_what_is_opened_is_read_in_pieces_and_is_the_same_to_the_end(folder: Pat
     derived.save(KIND, NAME, FACTS, [b"another release's"])  # in its place
     pieces = [opened.read(start, 3000) for start in range(0, opened.length, 3000)]
     assert b"".join(pieces) == BLOBS[0]
-    assert opened.at_hand(10, 5) in {None, BLOBS[0][10:15]}
+    assert opened.get_cached(10, 5) in {None, BLOBS[0][10:15]}
     assert derived.open(KIND, NAME, 1) is None
     (file,) = files(folder)
     file.unlink()
@@ -208,7 +211,7 @@ def test_what_is_opened_is_read_in_pieces_and_is_the_same_to_the_end(folder: Pat
 
 
 def test_what_is_opened_is_closed_with_the_last_who_has_it(folder: Path) -> None:
-    derived = DerivedFolder(folder, ROOM)
+    derived = FolderArtefactStore(folder, ROOM)
     derived.save(KIND, NAME, FACTS, BLOBS)
 
     def descriptors() -> int:
@@ -222,7 +225,7 @@ def test_what_is_opened_is_closed_with_the_last_who_has_it(folder: Path) -> None
 
 
 def test_damage_is_noticed_before_a_byte_of_what_is_opened_is_given(folder: Path) -> None:
-    derived = DerivedFolder(folder, ROOM)
+    derived = FolderArtefactStore(folder, ROOM)
     large = bytes(200_000)
     for at in (1, 70_000, 199_999):
         derived.save(KIND, NAME, FACTS, [b"one", large])
@@ -256,11 +259,11 @@ def unwritable(tmp_path: Path, how: str) -> Path:
 )
 def test_a_folder_that_cannot_be_written_only_warns(tmp_path: Path, how: str) -> None:
     folder = unwritable(tmp_path, how)
-    derived = DerivedFolder(folder, ROOM)
+    derived = FolderArtefactStore(folder, ROOM)
     with capture_logs() as lines:
         assert not derived.save(KIND, NAME, FACTS)
         assert derived.load(KIND, NAME) is None
-        derived.sweep()
+        derived.evict()
         assert derived.blob(KIND, NAME, 0) is None
     (line,) = lines
     assert line["log_level"] == "warning"
@@ -269,7 +272,7 @@ def test_a_folder_that_cannot_be_written_only_warns(tmp_path: Path, how: str) ->
 
 
 def test_a_write_that_fails_leaves_nothing_half_done(folder: Path) -> None:
-    derived = DerivedFolder(folder, ROOM)
+    derived = FolderArtefactStore(folder, ROOM)
     derived.save(KIND, NAME, FACTS)
     (target,) = files(folder)
     target.unlink()
@@ -284,11 +287,11 @@ def test_a_write_that_fails_leaves_nothing_half_done(folder: Path) -> None:
 def test_two_writers_and_a_reader_never_see_half_a_file(folder: Path) -> None:
     # Replicas may share the folder. What each writes is whole, and large enough to be torn.
     versions = [(b"%d" % number, [bytes([number]) * 500_000]) for number in (1, 2)]
-    DerivedFolder(folder, ROOM).save(KIND, NAME, *versions[0])
+    FolderArtefactStore(folder, ROOM).save(KIND, NAME, *versions[0])
     start = threading.Barrier(2)
 
     def write(number: int) -> None:
-        derived = DerivedFolder(folder, ROOM)
+        derived = FolderArtefactStore(folder, ROOM)
         start.wait(30)
         for _ in range(30):
             derived.save(KIND, NAME, *versions[number])
@@ -298,7 +301,7 @@ def test_two_writers_and_a_reader_never_see_half_a_file(folder: Path) -> None:
     with capture_logs() as lines:
         for writer in writers:
             writer.start()
-        derived = DerivedFolder(folder, ROOM)
+        derived = FolderArtefactStore(folder, ROOM)
         while any(writer.is_alive() for writer in writers):
             seen.add(derived.load(KIND, NAME))
             pieces.add(derived.blob(KIND, NAME, 0))
@@ -314,37 +317,37 @@ def test_two_writers_and_a_reader_never_see_half_a_file(folder: Path) -> None:
 
 
 def test_those_that_were_not_used_for_longest_make_room(folder: Path) -> None:
-    derived = DerivedFolder(folder, 10 * 100_000)
+    derived = FolderArtefactStore(folder, 10 * 100_000)
     names = [name_of(KIND, str(number)) for number in range(12)]
     for number, name in enumerate(names):
         derived.save(KIND, name, FACTS, [bytes(99_000)])
         unused_for(folder, name, 86_400 * (20 - number))
-    assert derived.is_over
+    assert derived.over_quota
     derived.load(KIND, names[0])  # which makes the oldest one the latest
     derived.blob(KIND, names[2], 0)
-    derived.sweep([(KIND, names[4])])
+    derived.evict([(KIND, names[4])])
     kept = [name for name in names if derived.load(KIND, name)]
     assert {names[0], names[2], names[4], *names[8:]} <= set(kept)
     assert not {names[1], names[3]} & set(kept)
     assert sum(file.stat().st_size for file in files(folder)) <= 10 * 100_000
     assert derived.size <= 10 * 100_000
-    assert not derived.is_over
+    assert not derived.over_quota
 
 
 def test_a_sweep_of_what_fits_drops_nothing(folder: Path) -> None:
-    derived = DerivedFolder(folder, ROOM)
+    derived = FolderArtefactStore(folder, ROOM)
     derived.save(KIND, NAME, FACTS, BLOBS)
     unused_for(folder, NAME, 10 * 365 * 86_400)
-    derived.sweep()
+    derived.evict()
     assert derived.load(KIND, NAME) == FACTS
     assert 0 < derived.size < 100_000
-    assert not derived.is_full
+    assert not derived.above_high_watermark
 
 
 def test_what_a_dead_process_left_half_written_is_dropped_and_what_is_not_ours_stays(
     folder: Path,
 ) -> None:
-    derived = DerivedFolder(folder, 1)
+    derived = FolderArtefactStore(folder, 1)
     derived.save(KIND, NAME, FACTS)
     of_now, abandoned = folder / KIND / "tmpnow", folder / KIND / "tmpold"
     foreign = folder / "thesis.doc"
@@ -352,52 +355,53 @@ def test_what_a_dead_process_left_half_written_is_dropped_and_what_is_not_ours_s
         file.write_bytes(b"x")
     os.utime(abandoned, (0, 0))
     os.utime(foreign, (0, 0))
-    derived.sweep()
+    derived.evict()
     assert foreign.exists()
     assert not abandoned.exists()
 
 
 def test_a_replica_sees_how_much_others_have_kept_when_it_sweeps(folder: Path) -> None:
-    one, other = DerivedFolder(folder, 200_000), DerivedFolder(folder, 200_000)
+    one, other = FolderArtefactStore(folder, 200_000), FolderArtefactStore(folder, 200_000)
     one.save(KIND, NAME, FACTS, [bytes(195_000)])
-    assert (one.is_full, other.is_full) == (True, False)
-    other.sweep()
-    assert (one.is_full, other.is_full) == (True, True)
+    assert (one.above_high_watermark, other.above_high_watermark) == (True, False)
+    other.evict()
+    assert (one.above_high_watermark, other.above_high_watermark) == (True, True)
 
 
 # Claims
 
 
 def test_what_is_claimed_is_nobody_elses_until_it_is_let_go(folder: Path) -> None:
-    one, other = DerivedFolder(folder, ROOM), DerivedFolder(folder, ROOM)
-    mine = one.claim(NAME)
+    one, other = FolderArtefactStore(folder, ROOM), FolderArtefactStore(folder, ROOM)
+    mine = one.acquire(NAME)
     assert mine is not None
-    assert other.claim(NAME) is None
-    assert one.claim(NAME) is None
-    another = other.claim(("0" if NAME[0] != "0" else "1") + NAME[1:])
+    assert other.acquire(NAME) is None
+    assert one.acquire(NAME) is None
+    another = other.acquire(("0" if NAME[0] != "0" else "1") + NAME[1:])
     assert another is not None
     another()
     mine()
-    theirs = other.claim(NAME)
+    theirs = other.acquire(NAME)
     assert theirs is not None
     theirs()
 
 
 def test_what_a_killed_process_had_claimed_is_free(folder: Path) -> None:
-    derived = DerivedFolder(folder, ROOM)
+    derived = FolderArtefactStore(folder, ROOM)
     claim = (
         "import sys, time; from pathlib import Path;"
-        "from service.artefact_store.folder import DerivedFolder;"
-        f"DerivedFolder(Path(sys.argv[1]), 1).claim({NAME!r}); print(flush=True); time.sleep(60)"
+        "from service.artefact_store.folder import FolderArtefactStore;"
+        f"FolderArtefactStore(Path(sys.argv[1]), 1).acquire({NAME!r}); print(flush=True);"
+        "time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", claim, str(folder)], stdout=subprocess.PIPE)
     assert process.stdout
     process.stdout.readline()
-    theirs = derived.claim(NAME)
+    theirs = derived.acquire(NAME)
     process.kill()
     process.communicate()
     assert theirs is None
-    free = derived.claim(NAME)
+    free = derived.acquire(NAME)
     assert free is not None
     free()
 
@@ -405,7 +409,7 @@ def test_what_a_killed_process_had_claimed_is_free(folder: Path) -> None:
 def test_where_nothing_can_be_locked_everyone_may(tmp_path: Path) -> None:
     folder = tmp_path / "derived"
     folder.write_bytes(b"")
-    claims = [DerivedFolder(folder, ROOM).claim(NAME) for _ in range(2)]
+    claims = [FolderArtefactStore(folder, ROOM).acquire(NAME) for _ in range(2)]
     for let_go in claims:
         assert let_go is not None
         let_go()

@@ -10,7 +10,7 @@ from obstore.store import MemoryStore
 from structlog.testing import capture_logs
 
 from service.artefact_store import leases as module
-from service.artefact_store.leases import Claims
+from service.artefact_store.leases import LeaseManager
 from service.storage.object_store.sync_client import Bucket
 
 NAME = "0" * 32
@@ -33,16 +33,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 
 
 def test_what_is_claimed_is_nobody_elses_until_it_is_let_go(store: MemoryStore) -> None:
-    one, other = Claims(Bucket(store)), Claims(Bucket(store))
-    mine = one.claim(NAME)
+    one, other = LeaseManager(Bucket(store)), LeaseManager(Bucket(store))
+    mine = one.acquire(NAME)
     assert mine is not None
-    assert other.claim(NAME) is None
-    assert one.claim(NAME) is None
-    another = other.claim("1" * 32)
+    assert other.acquire(NAME) is None
+    assert one.acquire(NAME) is None
+    another = other.acquire("1" * 32)
     assert another is not None
     another()
     mine()
-    theirs = other.claim(NAME)
+    theirs = other.acquire(NAME)
     assert theirs is not None
     theirs()
 
@@ -51,34 +51,34 @@ def test_a_claim_that_nobody_renews_lapses_by_the_clock_of_who_looks(
     store: MemoryStore, clock: list[float]
 ) -> None:
     obstore.put(store, KEY, b"of one that was killed")
-    claims = Claims(Bucket(store))
+    claims = LeaseManager(Bucket(store))
     clock[0] += 1e6  # it may be as old as it will: it was never seen before
-    assert claims.claim(NAME) is None
-    clock[0] += module._LAPSE - 1  # noqa: SLF001
-    assert claims.claim(NAME) is None
+    assert claims.acquire(NAME) is None
+    clock[0] += module._LEASE_TTL - 1  # noqa: SLF001
+    assert claims.acquire(NAME) is None
     clock[0] += 1
-    mine = claims.claim(NAME)
+    mine = claims.acquire(NAME)
     assert mine is not None
-    assert Claims(Bucket(store)).claim(NAME) is None
+    assert LeaseManager(Bucket(store)).acquire(NAME) is None
     mine()
 
 
 def test_a_claim_that_is_renewed_does_not_lapse(
     store: MemoryStore, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_RENEWAL", 0.01)
-    mine = Claims(Bucket(store)).claim(NAME)
+    monkeypatch.setattr(module, "_RENEW_INTERVAL", 0.01)
+    mine = LeaseManager(Bucket(store)).acquire(NAME)
     assert mine is not None
-    other, seen = Claims(Bucket(store)), set[bytes]()
+    other, seen = LeaseManager(Bucket(store)), set[bytes]()
     deadline = time.perf_counter() + PATIENCE
     while len(seen) < 5:
-        clock[0] += module._LAPSE  # noqa: SLF001 # far more often than it should be renewed
+        clock[0] += module._LEASE_TTL  # noqa: SLF001 # far more often than it should be renewed
         seen.add(obstore.get(store, KEY).bytes().to_bytes())
         assert time.perf_counter() < deadline
         threading.Event().wait(0.05)
-        assert other.claim(NAME) is None
+        assert other.acquire(NAME) is None
     mine()
-    assert other.claim(NAME) is not None
+    assert other.acquire(NAME) is not None
 
 
 def test_an_error_that_no_code_expected_does_not_end_the_renewals(
@@ -115,12 +115,12 @@ def test_an_error_that_no_code_expected_does_not_end_the_renewals(
 def test_one_of_many_that_come_at_once_has_it(store: MemoryStore) -> None:
     start, given = threading.Barrier(8), []
 
-    def claim() -> None:
-        claims = Claims(Bucket(store))
+    def acquire() -> None:
+        claims = LeaseManager(Bucket(store))
         start.wait(PATIENCE)
-        given.append(claims.claim(NAME))
+        given.append(claims.acquire(NAME))
 
-    threads = [threading.Thread(target=claim) for _ in range(8)]
+    threads = [threading.Thread(target=acquire) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -138,7 +138,7 @@ def test_an_answer_that_was_lost_does_not_lose_the_claim(store: MemoryStore) -> 
             super().create(key, data)
             return super().create(key, data)
 
-    mine = Claims(Forgetful(store)).claim(NAME)
+    mine = LeaseManager(Forgetful(store)).acquire(NAME)
     assert mine is not None
     mine()
 
@@ -147,11 +147,11 @@ def test_claims_of_the_dead_are_swept_away(
     store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     obstore.put(store, KEY, b"of one that was killed")
-    claims = Claims(Bucket(store))
-    claims.sweep()
-    assert claims.claim(NAME) is None
+    claims = LeaseManager(Bucket(store))
+    claims.evict()
+    assert claims.acquire(NAME) is None
     monkeypatch.setattr(time, "time", lambda: 1e11)
-    claims.sweep()
-    mine = claims.claim(NAME)
+    claims.evict()
+    mine = claims.acquire(NAME)
     assert mine is not None
     mine()

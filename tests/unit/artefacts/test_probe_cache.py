@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from service.artefact_store.folder import DerivedFolder
+from service.artefact_store.folder import FolderArtefactStore
 from service.artefacts.probe_cache import Probed, metadata_name
 from service.models import Chapter, Metadata, Stream, Tag
 from service.probing.prober import ProbeProblem
@@ -33,11 +33,11 @@ BARE = Metadata(container="mp3", duration=None, bit_rate=None, streams=())
 
 
 @pytest.fixture
-def derived(tmp_path: Path) -> DerivedFolder:
-    return DerivedFolder(tmp_path / "derived", 1 << 30)
+def derived(tmp_path: Path) -> FolderArtefactStore:
+    return FolderArtefactStore(tmp_path / "derived", 1 << 30)
 
 
-def test_what_was_told_comes_back_as_it_was(derived: DerivedFolder) -> None:
+def test_what_was_told_comes_back_as_it_was(derived: FolderArtefactStore) -> None:
     probed = Probed(derived)
     probed.save(PATH, REVISION, FULL)
     probed.save("bare.mp3", REVISION, BARE)
@@ -45,7 +45,7 @@ def test_what_was_told_comes_back_as_it_was(derived: DerivedFolder) -> None:
     assert Probed(derived).load("bare.mp3", REVISION) == BARE
 
 
-def test_streams_that_are_alike_are_held_once(derived: DerivedFolder) -> None:
+def test_streams_that_are_alike_are_held_once(derived: FolderArtefactStore) -> None:
     probed = Probed(derived)
     probed.save(PATH, REVISION, FULL)
     probed.save("other.mp4", REVISION, FULL.model_copy(update={"title": "Other"}))
@@ -71,7 +71,7 @@ def test_streams_that_are_alike_are_held_once(derived: DerivedFolder) -> None:
     ],
 )
 def test_another_path_or_revision_is_another_video(
-    derived: DerivedFolder, path: str, revision: str
+    derived: FolderArtefactStore, path: str, revision: str
 ) -> None:
     probed = Probed(derived)
     probed.save(PATH, REVISION, FULL)
@@ -82,7 +82,7 @@ def test_another_path_or_revision_is_another_video(
 
 
 def test_a_problem_of_the_files_own_is_kept_and_a_passing_one_is_not(
-    derived: DerivedFolder,
+    derived: FolderArtefactStore,
 ) -> None:
     probed = Probed(derived)
     own = ProbeProblem("There is no video in it.", "crashed")
@@ -94,7 +94,7 @@ def test_a_problem_of_the_files_own_is_kept_and_a_passing_one_is_not(
     assert probed.load("passing.mp4", REVISION) is None
 
 
-def test_a_problem_that_other_decoders_had_is_not_believed(derived: DerivedFolder) -> None:
+def test_a_problem_that_other_decoders_had_is_not_believed(derived: FolderArtefactStore) -> None:
     name = metadata_name(PATH, REVISION)
     problem = {"problem": "It crashed.", "outcome": "crashed", "decoder": "0.0.1"}
     derived.save("metadata", name, json.dumps(problem).encode())
@@ -120,7 +120,7 @@ WHOLE = FULL.model_dump_json().encode()
     ],
 )
 def test_what_another_release_may_have_kept_is_none_and_made_again(
-    derived: DerivedFolder, other: bytes
+    derived: FolderArtefactStore, other: bytes
 ) -> None:
     probed = Probed(derived)
     derived.save("metadata", metadata_name(PATH, REVISION), other)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from service import supervisor as supervisor_module
-from service.artefact_store.folder import DerivedFolder
+from service.artefact_store.folder import FolderArtefactStore
 from service.artefacts import scheduler as module
 from service.artefacts.builder import Job, Maker
 from service.artefacts.metadata import ArtefactKind, ArtefactState, Companions, Subject
@@ -72,7 +72,7 @@ class Bench:
         self.folder = folder
         self.do(NOTHING)
         self.metrics = Metrics()
-        self.derived = DerivedFolder(folder / "derived", 1 << 30)
+        self.derived = FolderArtefactStore(folder / "derived", 1 << 30)
         self.viewers = Viewers()
         self.running: list[tuple[Supervisor, Deriver, Pool]] = []
 
@@ -242,7 +242,7 @@ async def test_what_is_no_longer_in_the_library_is_not_made(bench: Bench) -> Non
 
 
 async def test_a_full_folder_takes_only_what_is_asked_for(bench: Bench) -> None:
-    bench.derived = DerivedFolder(bench.folder / "derived", 100_000)
+    bench.derived = FolderArtefactStore(bench.folder / "derived", 100_000)
     bench.derived.save("poster", "0" * 32, b"", [bytes(97_000)])
     deriver = bench.start()
     deriver.follow(subjects(film("0.mp4"), film("1.mp4")))
@@ -434,7 +434,7 @@ async def test_what_another_makes_is_looked_for_again_though_the_film_was_away_m
     timers = Timers(monkeypatch)
     one = subjects(film("a.mp4"))
     bench.do(POSTER)
-    let_go = bench.derived.claim(one["a.mp4"].name(ArtefactKind.POSTER) or "")
+    let_go = bench.derived.acquire(one["a.mp4"].name(ArtefactKind.POSTER) or "")
     assert let_go is not None
     deriver = bench.start()
     deriver.follow(one)
@@ -461,7 +461,7 @@ async def test_what_is_made_of_a_film_that_is_gone_by_then_is_not_counted(bench:
     assert deriver.progress(ArtefactKind.POSTER) == (0, 0)
 
 
-class Gated(DerivedFolder):
+class Gated(FolderArtefactStore):
     """A folder whose disk takes as long over some calls as the test likes."""
 
     def __init__(self, folder: Path) -> None:
@@ -476,9 +476,9 @@ class Gated(DerivedFolder):
             self.waiting += 1
             assert gate.wait(PATIENCE)
 
-    def fetch(self, wanted: Any) -> None:
+    def prefetch(self, wanted: Any) -> None:
         self._pass()
-        super().fetch(wanted)
+        super().prefetch(wanted)
 
 
 class Lossy(Gated):
@@ -530,7 +530,7 @@ async def test_a_late_look_does_not_throw_away_what_the_library_has_again(bench:
 async def test_looking_up_artefacts_goes_on_after_an_error_that_no_code_expected(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Faulty(DerivedFolder):
+    class Faulty(FolderArtefactStore):
         """A store that cannot be read at first."""
 
         loads = 0
@@ -588,7 +588,7 @@ async def test_an_answer_that_is_none_is_a_failure_of_the_files(
     assert len(bench.asked()) == 2
 
 
-class Hanging(DerivedFolder):
+class Hanging(FolderArtefactStore):
     """A folder whose disk, or a store that, gives no bytes for now; then it fails."""
 
     def __init__(self, folder: Path) -> None:

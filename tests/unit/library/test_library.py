@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.artefact_store.folder import DerivedFolder
+from service.artefact_store.folder import FolderArtefactStore
 from service.artefacts.metadata import NO_COMPANIONS, Companions, Subject
 from service.artefacts.probe_cache import Probed
 from service.library import library as module
@@ -55,7 +55,7 @@ class Counting(Probed):
     """What was probed, and what was asked of it."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(DerivedFolder(folder, 1 << 30))
+        super().__init__(FolderArtefactStore(folder, 1 << 30))
         self.loads: list[str] = []
         self.threads: set[threading.Thread] = set()
         self.gate = threading.Event()

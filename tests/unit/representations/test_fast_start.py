@@ -14,7 +14,7 @@ import pytest
 from support.mp4_boxes import FTYP, box, moov, table, track
 from support.server import content, write
 
-from service.artefact_store.folder import DerivedFolder
+from service.artefact_store.folder import FolderArtefactStore
 from service.artefacts.fast_start_layouts import KeptLayouts
 from service.errors import ChangedError, NotFoundError, StorageError
 from service.mp4 import fast_start_layout as layout
@@ -441,7 +441,7 @@ async def test_a_layout_is_kept_for_the_next_start_and_other_replicas(
     write(media, "long.mp4", film(chunks=LONG))
     fragments = FTYP + box(b"mdat", MEDIA) + moov(track(table([AT] * LONG)), box(b"mvex"))
     write(media, "left alone.mp4", fragments)
-    derived = DerivedFolder(tmp_path / "derived", 1 << 30)
+    derived = FolderArtefactStore(tmp_path / "derived", 1 << 30)
     for round_ in range(3):
         files = FastStart(LocalStorage(media), KeptLayouts(derived))
         assert await given(files, "long.mp4") == fast(chunks=LONG)
@@ -459,7 +459,7 @@ async def test_what_is_kept_is_checked_and_worked_out_again_where_it_is_damaged(
     media: Path, tmp_path: Path, work: Work
 ) -> None:
     write(media, "long.mp4", film(chunks=LONG))
-    derived = DerivedFolder(tmp_path / "derived", 1 << 30)
+    derived = FolderArtefactStore(tmp_path / "derived", 1 << 30)
 
     async def give() -> None:
         files = FastStart(LocalStorage(media), KeptLayouts(derived))
@@ -489,7 +489,7 @@ async def test_where_nothing_can_be_kept_or_found_it_is_worked_out(
     write(media, "another.mp4", film(content(LONG), LONG))
     (tmp_path / "derived").write_bytes(b"")  # no folder
     files = FastStart(
-        LocalStorage(media), KeptLayouts(DerivedFolder(tmp_path / "derived", 1 << 30))
+        LocalStorage(media), KeptLayouts(FolderArtefactStore(tmp_path / "derived", 1 << 30))
     )
     for _ in range(2):
         assert await given(files, "long.mp4") == fast(chunks=LONG)
