@@ -98,7 +98,7 @@ def test_an_error_that_no_code_expected_does_not_end_the_renewals(
     monkeypatch.setattr(module, "_RENEWAL", 0.01)
     bucket = Faulty(store)
     with capture_logs() as lines:
-        mine = Claims(bucket).claim(NAME)
+        mine = LeaseManager(bucket).acquire(NAME)
         assert mine is not None
         before = obstore.get(store, KEY).bytes().to_bytes()
         deadline = time.monotonic() + PATIENCE
