@@ -1,4 +1,4 @@
-"""The one place that builds and wires, and the one list of routes. Nothing is built at import."""
+"""The composition root: `create_app` builds all parts, connects them and lists the routes."""
 
 import os
 import time
@@ -59,13 +59,13 @@ if TYPE_CHECKING:
 
 ALLOW = "GET, HEAD, OPTIONS"
 
-_BUSY_RETRY_SECONDS = "5"  # seconds after which one may ask again
+_BUSY_RETRY_SECONDS = "5"  # Retry-After
 
-# Of what is wrong with a query: a client may get thousands of things wrong in one.
+# The errors of a query that a response lists, as one query may have thousands.
 _MAX_REASONS = 10
 _MAX_LENGTH = 100  # characters, and as many of the parameter's name
 
-# The pages use nothing but this origin's own files. What the edge itself answers carries the same:
+# The pages load only this origin's files. The edge's own responses have the same headers:
 # nginx/snippets/security-headers.conf.
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -80,7 +80,7 @@ SECURITY_HEADERS = {
 
 
 def embed_policy(origins: str) -> str:
-    """Give the policy of the page that may stand in others': REELAY_EMBED_ORIGINS."""
+    """Return the policy of the page that other sites may embed: REELAY_EMBED_ORIGINS."""
     policy = SECURITY_HEADERS["Content-Security-Policy"]
     ancestors = {"*": "*", "none": "'self'"}.get(origins, f"'self' {origins}")
     return policy.replace("frame-ancestors 'self'", f"frame-ancestors {ancestors}")
@@ -88,7 +88,7 @@ def embed_policy(origins: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What `__main__` needs of an application."""
+    """The parts of an application that `__main__` uses."""
 
     ops: OpsViews
     instrumentation: InstrumentationMiddleware
@@ -104,7 +104,7 @@ def create_app(settings: Settings) -> Quart:
         if isinstance(storage, LocalStorage)
         else Place(store=Store(str(settings.media), settings.store_timeout))
     )
-    derived = _derived(settings)
+    derived = _artefact_store(settings)
     pool = Pool(settings.workers, pictures=True)
     maker = Maker(place, derived, pool, metrics)
     viewers = Viewers()
@@ -196,7 +196,7 @@ def create_app(settings: Settings) -> Quart:
 
 
 def _storage(settings: Settings, metrics: Metrics) -> "LocalStorage | ObjectStorage":
-    """Give where the files are: a folder, or an object store as the environment has it."""
+    """Return the storage of the media: a folder or an object store."""
     if isinstance(settings.media, Path):
         return LocalStorage(settings.media)
     from service.storage.object_store.storage import ObjectStorage  # noqa: PLC0415 # needs an extra
@@ -210,8 +210,8 @@ def _storage(settings: Settings, metrics: Metrics) -> "LocalStorage | ObjectStor
     )
 
 
-def _derived(settings: Settings) -> ArtefactStore:
-    """Give what keeps what is derived, in a folder or an object store."""
+def _artefact_store(settings: Settings) -> ArtefactStore:
+    """Return the artefact store, in a folder or an object store."""
     if isinstance(settings.derived, Path):
         return FolderArtefactStore(settings.derived, settings.derived_size)
     from service.artefact_store.bucket import BucketArtefactStore  # noqa: PLC0415 # as above
@@ -222,7 +222,7 @@ def _derived(settings: Settings) -> ArtefactStore:
 
 
 def _quart(static: StaticViews) -> tuple[Quart, QuartSchema]:
-    """Return an application without routes, and what describes it."""
+    """Return an application without routes, and its OpenAPI schema."""
     app = Quart("service", static_folder=None)
     app.config["RESPONSE_TIMEOUT"] = None  # the kernel ends stalled ones, `listen` in __main__.py
     app.url_map.merge_slashes = False  # `//` in a path is a name that does not exist
@@ -236,7 +236,7 @@ def _quart(static: StaticViews) -> tuple[Quart, QuartSchema]:
     schema = QuartSchema(
         app,
         info={"title": "Reelay", "version": __version__},
-        openapi_path=None,  # it would be made anew for each request
+        openapi_path=None,  # it would be built for each request
         openapi_provider_class=JSONRoutes,
         swagger_ui_path=None,
         redoc_ui_path=None,
@@ -253,7 +253,7 @@ def _url_builder(static: StaticViews) -> Callable[..., str]:
 
 
 def _register_handlers(app: Quart, *, indexable: bool) -> None:
-    """Wire what holds for every route."""
+    """Register what applies to every route: headers and error pages."""
     memory = ResponseMemory()
 
     @app.before_request
@@ -271,7 +271,7 @@ def _register_handlers(app: Quart, *, indexable: bool) -> None:
     @app.after_request
     async def add_headers(response: Response) -> Response:
         response = await _limit_memory(response, memory)
-        if response.status_code == 204:  # noqa: PLR2004 # there is nothing for it to describe
+        if response.status_code == 204:  # noqa: PLR2004 # it has no content
             response.headers.pop("Content-Type", None)
         headers = response.headers
         if headers.get("Content-Type", "").startswith("text/html"):
@@ -290,7 +290,7 @@ def _register_handlers(app: Quart, *, indexable: bool) -> None:
 
 
 async def _limit_memory(response: Response, memory: ResponseMemory) -> Response:
-    """Have a long response sent a piece at a time, where there is room for it."""
+    """Have a long response sent in chunks, or return 503 if memory is short."""
     if memory.admit(response):
         return response
     reason = "Too many long answers are on their way just now."

@@ -1,18 +1,18 @@
-"""What can go wrong, and the one map from it to a status."""
+"""The exceptions, with the HTTP status of each."""
 
 from collections.abc import Mapping
 
 
 class ReelayError(Exception):
-    """Something that the client is told about. Its text is one sentence for people."""
+    """An error that is reported to the client. Its text is one sentence for people."""
 
     status = 500
     headers: Mapping[str, str] = {}
-    """What the response has to say besides."""
+    """Further headers of the response."""
 
 
 class HTTPError(ReelayError):
-    """The request is understood, and its answer is an error: a plan says which."""
+    """An error response with any status, as `protocol.plan` decides."""
 
     def __init__(self, status: int, reason: str, headers: Mapping[str, str]) -> None:
         super().__init__(reason)
@@ -21,25 +21,25 @@ class HTTPError(ReelayError):
 
 
 class NotFoundError(ReelayError):
-    """There is nothing of that name, or nothing that may be shown."""
+    """The resource does not exist or may not be shown."""
 
     status = 404
 
 
 class InvalidRequestError(ReelayError):
-    """The request says something that cannot be."""
+    """The request is invalid."""
 
     status = 400
 
 
 class StorageError(ReelayError):
-    """The storage did not answer as it should; asking again later may help."""
+    """The storage failed; a later request may succeed."""
 
     status = 503
 
 
 class BadGatewayError(StorageError):
-    """An object store refused, failed, broke off, or gave other bytes than were asked for."""
+    """An object store refused, failed, closed the connection or sent the wrong bytes."""
 
     status = 502
 
@@ -51,27 +51,27 @@ class GatewayTimeoutError(StorageError):
 
 
 class IncompleteResponseError(Exception):
-    """A response that has begun cannot be finished: the connection is to be closed.
+    """A response that has begun cannot be completed; its connection is closed.
 
-    `outcome` is one of a few words, for metrics and logs.
+    `outcome` is its label in metrics and logs.
     """
 
     outcome = "failed"
 
 
 class ClientDisconnectedError(IncompleteResponseError):
-    """The client has gone."""
+    """The client closed the connection."""
 
     outcome = "aborted"
 
 
 class ChangedError(IncompleteResponseError):
-    """The bytes changed, or became fewer, under a response: it must not go on with others."""
+    """The file changed or was truncated while it was sent."""
 
     outcome = "changed"
 
 
 class StalledError(IncompleteResponseError):
-    """The client took nothing for too long."""
+    """The client read nothing for too long."""
 
     outcome = "stalled"

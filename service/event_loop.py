@@ -1,6 +1,4 @@
-"""The event loop: uvloop's, whose servers hold nothing back while a client takes nothing; and the
-measure of whether it turns.
-"""
+"""uvloop's event loop with small write buffers, and a measure of its lag."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -10,17 +8,16 @@ import uvloop
 
 
 class LowBufferLoop(uvloop.Loop):
-    """Lets a writer go on only when the kernel has taken all that it wrote.
+    """Makes writers wait until the kernel has taken all that they wrote.
 
-    A transport takes 64 KiB that it cannot send before it tells its writer to wait, so that a slow
-    client would have a second piece held for it; and it keeps a piece whole until its end is sent.
-    Hypercorn has no setting for it, and gives its transports to nobody.
+    By default a transport buffers 64 KiB before its writer has to wait, so that a slow client would
+    hold a second chunk in memory. Hypercorn has no setting for it and does not expose transports.
     """
 
     async def create_server(  # type: ignore[override]
         self, protocol_factory: Callable[[], asyncio.BaseProtocol], *args: Any, **options: Any
     ) -> asyncio.AbstractServer:
-        """Do as `asyncio.loop.create_server` says, with no room for writes on the transports."""
+        """Do the same as `asyncio.loop.create_server`, with write buffers of 0 bytes."""
 
         def make() -> asyncio.BaseProtocol:
             protocol = protocol_factory()
@@ -36,7 +33,7 @@ class LowBufferLoop(uvloop.Loop):
         return await super().create_server(make, *args, **options)
 
 
-# Seconds between two looks. Whatever holds the loop up for longer is seen.
+# Seconds between two measurements. Longer blocking is always noticed.
 _LAG_INTERVAL = 0.25
 
 

@@ -1,5 +1,4 @@
-"""Every instrument, in one place.
-Law: labels are words of ours (routes, methods, statuses, outcomes), never a path or a client."""
+"""All Prometheus metrics. Labels have few values: routes, methods, statuses, never paths."""
 
 import asyncio
 from functools import cache
@@ -29,7 +28,7 @@ _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"
 
 
 def method_label(method: str) -> str:
-    """Bound the methods that a client can make up."""
+    """Return the method, or "other" for those that a client made up."""
     return method if method in _METHODS else "other"
 
 
@@ -37,11 +36,11 @@ def _count_tasks() -> int:
     try:
         return len(asyncio.all_tasks())
     except RuntimeError:
-        return 0  # asked outside of a loop
+        return 0  # no loop is running
 
 
 class Metrics:
-    """The instruments of one application, in a registry of its own."""
+    """The metrics of one application, in a registry of its own."""
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call] # a second series, of no use here
@@ -150,13 +149,11 @@ class Metrics:
             buckets=_DERIVATION_BUCKETS, registry=registry,
         )  # fmt: skip
 
-    @cache  # noqa: B019 # as many as there are series, and a registry lives as long as its process
+    @cache  # noqa: B019 # bounded by the series, and the registry lives as long as the process
     def for_request(
         self, route: str, method: str, status: int
     ) -> tuple[Counter, Counter, Histogram]:
-        """Give the series of a response: looking them up by their labels costs more than all else
-        that is done with them.
-        """
+        """Return the series of a response, cached as looking up labels is slow."""
         return (
             self.requests.labels(route, method, str(status)),
             self.sent_bytes.labels(route),

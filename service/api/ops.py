@@ -1,4 +1,4 @@
-"""What operators and balancers ask: alive, ready, and the metrics."""
+"""The operators' routes: liveness, readiness and metrics."""
 
 from collections.abc import Callable
 
@@ -20,15 +20,16 @@ class OpsViews:
         self._scanned = scanned
         self._supervisor = supervisor
         self.draining = False
-        """Set when a stop has begun: from then on new work should go elsewhere."""
+        """Whether the service is stopping: new requests should go to other replicas."""
 
     async def healthz(self) -> Response:
-        """Say that the event loop turns: nothing else is looked at."""
+        """Return 200: the event loop runs. Nothing else is checked."""
         return _ok()
 
     async def readyz(self) -> Response:
-        """Return whether requests should come here: after the first scan, until a stop begins, and
-        unless background work keeps failing.
+        """Return 200 if requests should come here, else 503.
+
+        That is after the first scan, until a stop begins, unless background work keeps failing.
         """
         if self.draining:
             return await problem_response(503, "This replica is stopping.", {"Retry-After": "1"})
@@ -40,7 +41,7 @@ class OpsViews:
         return _ok()
 
     async def metrics(self) -> Response:
-        """Give every instrument in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return Response(generate_latest(self._metrics.registry), content_type=CONTENT_TYPE_LATEST)
 
 

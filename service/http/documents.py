@@ -1,5 +1,4 @@
-"""Texts that are made as they are asked for: each has a revision, and who polls is told of changes
-alone."""
+"""Texts made for each request, with a strong entity tag, so that a client that polls gets 304."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,15 +12,13 @@ from service.protocol.conditions import Validators, Verdict, evaluate
 
 CONTENT_TYPE = "application/json"
 
-# There is no date of the last change: conditions that name one are ignored (RFC 9110 §13.1.3).
+# There is no Last-Modified: conditions with a date are ignored (RFC 9110 §13.1.3).
 _ETAG_HEADERS = ("if-match", "if-none-match")
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text, by default a model's JSON, and the strong entity tag of its bytes: the same on every
-    replica.
-    """
+    """A text, by default JSON, and the strong entity tag of its bytes, equal on every replica."""
 
     body: bytes
     validators: Validators
@@ -29,22 +26,22 @@ class Document:
 
     @classmethod
     def from_text(cls, text: str, content_type: str = CONTENT_TYPE) -> Self:
-        """Make it of what a model was rendered to: it was checked when it was made."""
+        """Return the document of a text."""
         body = text.encode()
         revision = hashlib.sha256(body).hexdigest()[:32]
         return cls(body, Validators(revision, last_modified=0, settled=False), content_type)
 
     def to_response(self) -> Response:
-        """Answer the request: 200, or 304 where the client has it. Raises HTTPError for 412."""
-        found = conditional_headers(request.scope)
-        headers = {name: found[name] for name in _ETAG_HEADERS if name in found}
+        """Return 200, or 304 if the client has the text. Raises HTTPError with 412."""
+        given = conditional_headers(request.scope)
+        headers = {name: given[name] for name in _ETAG_HEADERS if name in given}
         verdict = evaluate(headers, self.validators)
         if verdict is Verdict.FAILED:
             reason = "The answer is not, or no longer, the one that the request expects."
             raise HTTPError(412, reason, {"Cache-Control": "no-store"})
         if verdict is Verdict.NOT_MODIFIED:
             response = Response(b"", 304, content_type=self.content_type)
-            del response.headers["Content-Length"]  # RFC 9110 §8.6: it would be that of a 200
+            del response.headers["Content-Length"]  # RFC 9110 §8.6: would be that of the 200
         else:
             response = Response(self.body, content_type=self.content_type)
         response.headers["ETag"] = self.validators.entity_tag

@@ -1,7 +1,7 @@
-"""Under which names the service answers: REELAY_HOSTS.
+"""A check of the requested host name against REELAY_HOSTS.
 
-The site of a stranger can have its name lead to a machine that only its visitor reaches, and then
-read what is answered there (DNS rebinding). Its requests carry its own name, which is refused here.
+It protects against DNS rebinding: a foreign site lets its own name resolve to a machine in the
+visitor's network and reads the responses. Its requests carry its own name and are refused here.
 """
 
 import ipaddress
@@ -11,17 +11,17 @@ from typing import Any
 from service.http.instrumentation import ASGIApp, Receive, Send, send_error
 from service.http.origins import Origins
 
-# Probes of platforms, whatever they have in Host. They tell nobody anything.
+# Platforms probe these with any Host. The responses reveal nothing.
 _PROBES = frozenset({"/healthz", "/readyz"})
 
 _MISDIRECTED = "This server does not answer for this host name."
 
 
 def is_allowed(host: str, names: Sequence[str]) -> bool:
-    """Return whether the value of a Host header is to be answered.
+    """Return whether requests with this Host header are answered.
 
-    `names` are host names in lower case. An IP address is known, as rebinding takes a name; so is a
-    name without a dot, such as `localhost` or a container's, which no public DNS leads elsewhere.
+    `names` are host names in lower case. IP addresses are allowed, as rebinding needs a name, and
+    names without a dot, such as `localhost` or a container's, which public DNS does not resolve.
     """
     if host.startswith("["):
         return True
@@ -36,7 +36,7 @@ def is_allowed(host: str, names: Sequence[str]) -> bool:
 
 
 class HostCheckMiddleware:
-    """The ASGI application behind a check of the host that was asked for."""
+    """Refuses requests for other hosts with 421."""
 
     def __init__(self, app: ASGIApp, names: Sequence[str], origins: Origins) -> None:
         self._app = app

@@ -1,5 +1,4 @@
-"""One exchange: a request and its response, as the server around the framework sees them.
-Whatever a view does, here it is counted, logged, named, cut when it stalls, and cleaned up."""
+"""The request context, and the outermost ASGI middleware, which logs, measures and cleans up."""
 
 import asyncio
 import itertools
@@ -33,13 +32,13 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Any, Receive, Send], Awaitable[None]]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-_MAX_LOGGED_LENGTH = 256  # characters of what a client says that go into a log line
+_MAX_LOGGED_LENGTH = 256  # characters of a client's field in a log line
 
-# RFC 9112 §6.3: whoever sent both may be read differently by someone on the way, and what seems to
-# be the next request may be the rest of this one. h11 0.16 would read on.
+# RFC 9112 §6.3: a proxy may read a request with both differently, so what seems to be the next
+# request may be the rest of this one. h11 0.16 would read on.
 _CONFLICTING_LENGTH = "Content-Length and Transfer-Encoding exclude each other."
 
-# What makes a request's own identity: this process, and how many there were.
+# A request id consists of these two.
 _PROCESS_ID = secrets.token_hex(8)
 _request_numbers = itertools.count()
 
@@ -49,7 +48,7 @@ _log = structlog.get_logger()
 
 
 class RequestContext:
-    """What is known of one request and its response."""
+    """The state of one request and its response."""
 
     def __init__(self, scope: Any) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -61,31 +60,31 @@ class RequestContext:
         self.path = str(scope["path"])
         self.range = headers.get(b"range", b"").decode("latin-1")
         self.body_headers = _BODY_HEADERS & headers.keys()
-        """The headers that say that the request has a body."""
+        """The request's headers that announce a body."""
         self.route = "unmatched"
         self.status = 0
         self.sent = 0
         self.length: int | None = None
-        """The bytes that the body is to have, where that is known beforehand."""
-        self.outcome = "aborted"  # until the last byte has been handed over
+        """The length of the response's body in bytes, if known."""
+        self.outcome = "aborted"  # until the last byte is sent
         self.started = time.perf_counter()
         self.first_byte: float | None = None
         self.sending_final_chunk = False
-        """Whether the last of the response has been given to the server."""
+        """Whether the last chunk has been passed to the server."""
         self.disconnected = False
-        """Whether the client has left."""
+        """Whether the client has closed the connection."""
         self.error: ReelayError = NotFoundError("There is nothing of that name here.")
-        """Why there are no bytes for it: what Quart is to say in their stead."""
+        """Why the media route sends no bytes; Quart sends this error instead."""
 
 
 def current_request_context() -> RequestContext:
-    """Give the context of the request that is being answered."""
+    """Return the context of the current request."""
     context: RequestContext = request.scope["state"]["request_context"]
     return context
 
 
 class InstrumentationMiddleware:
-    """The ASGI application around the framework's."""
+    """Wraps the whole application: assigns the request id, checks heads, logs and measures."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.idle = asyncio.Event()
@@ -116,7 +115,7 @@ class InstrumentationMiddleware:
                 lambda: self._receive(context, receive),
                 lambda message: self._send(context, send, message),
             )
-        except Exception as error:  # noqa: BLE001 # the last one who can say what went wrong
+        except Exception as error:  # noqa: BLE001 # Hypercorn would not log the request id
             cause = _unwrap_group(error)
             if isinstance(cause, IncompleteResponseError):
                 context.outcome = cause.outcome  # and Hypercorn closes the connection
@@ -154,7 +153,7 @@ class InstrumentationMiddleware:
         if message["type"] == "http.disconnect":
             context.disconnected = True
         elif message.get("body"):
-            return {**message, "body": b""}  # nothing here takes a body: it must not pile up
+            return {**message, "body": b""}  # no route takes a body: do not buffer it
         return message
 
     async def _send(self, context: RequestContext, send: Send, message: Message) -> None:
@@ -174,12 +173,12 @@ class InstrumentationMiddleware:
         except OSError as error:
             raise ClientDisconnectedError("The client cannot be reached.") from error
         context.sent += len(body)
-        # A client that has its last byte may go before the server has said that it was the last.
+        # A client may leave after its last byte, before the server sends the final empty chunk.
         if ended or context.sent == context.length:
             context.outcome = "complete"
         elif body:
-            # A send that need not wait gives nobody else a turn: not other viewers, and not the
-            # task that learns that this client has gone, and cancels this one.
+            # A send that does not wait would not let other tasks run: those of other viewers, and
+            # the one that watches for a disconnect.
             await asyncio.sleep(0)
 
     def _record(self, context: RequestContext) -> None:
@@ -211,8 +210,8 @@ class InstrumentationMiddleware:
 def _extract_hosts(scope: Any) -> list[bytes]:
     """Return the values of all Host fields, and the authority of a target in absolute form.
 
-    Such a target is what proxies send (RFC 9112 §3.2.2): its path becomes that of the scope, and
-    its authority the one Host field, as the others are to be ignored then.
+    Such a target (RFC 9112 §3.2.2) replaces the scope's path by its own path, and all Host fields
+    by its authority.
     """
     hosts = [value for name, value in scope["headers"] if name == b"host"]
     scheme, _, rest = scope["raw_path"].partition(b"://")
@@ -227,16 +226,14 @@ def _extract_hosts(scope: Any) -> list[bytes]:
 
 
 def _unwrap_group(error: BaseException) -> BaseException:
-    """Unpack what a task group has wrapped: Quart has one around each request since 0.23."""
+    """Return the single exception of a group. Quart runs each request in a task group since 0.23."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
 
 
 def _clear_tracebacks(error: BaseException | None) -> None:
-    """Let go of what was not sent: it would stay, by way of the frames that an error remembers and
-    the tasks that these know, until a full garbage collection.
-    """
+    """Free the unsent bytes, which the traceback's frames would keep until a full collection."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__context__

@@ -1,6 +1,8 @@
-"""The bytes. `protocol.plan` decides; this opens, carries the plan out, and counts.
-Law: an ASGI application in front of Quart's, as a viewer's seek need not pay for a request context
-and a task; whatever has no bytes to give is Quart's to answer, as any other page is."""
+"""ASGI middleware that serves `/media/` and `/download/` as `protocol.plan` decides.
+
+It runs before Quart, which saves a seek the cost of Quart's request context and task. Quart answers
+all errors.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -35,12 +37,12 @@ from service.storage.base import OpenRepresentation
 from service.storage.send_pacing import MIN_CHUNK, ChunkSizer, ChunkSizerRegistry
 from service.workers.playback_activity import Viewers
 
-SourceOpener = Callable[[str, str | None], Awaitable[OpenRepresentation]]
-"""Opens a file by its path, and the revision that the query names: what a route gives of it."""
+RepresentationOpener = Callable[[str, str | None], Awaitable[OpenRepresentation]]
+"""Opens what a route serves of a file, by its path and the pinned revision."""
 
 _log = structlog.get_logger()
 
-# What a plan looks at.
+# The headers that `plan` takes.
 _CONDITIONAL_HEADERS = {
     name.encode(): name
     for name in (
@@ -53,32 +55,33 @@ _CONDITIONAL_HEADERS = {
     )
 }
 
-# Seconds for which the edge's question for a revision may take: the edge waits for five
-# (nginx/templates/edge.conf.template), and would then take this replica for dead.
+# Seconds for a revision request of the edge. After five (nginx/templates/edge.conf.template) the
+# edge would consider this replica dead.
 _REVISION_TIMEOUT = 3.0
 
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
 def conditional_headers(scope: Mapping[str, Any]) -> dict[str, str]:
-    """Give the request's headers that a plan looks at, repeated ones joined (RFC 9110 §5.3)."""
-    found: dict[str, str] = {}
+    """Return the headers that `plan` takes, repeated ones joined (RFC 9110 §5.3)."""
+    headers: dict[str, str] = {}
     for field, value in scope["headers"]:
         if (name := _CONDITIONAL_HEADERS.get(field.lower())) is not None:
             text = value.decode("latin-1")
-            found[name] = f"{found[name]}, {text}" if name in found else text
-    return found
+            headers[name] = f"{headers[name]}, {text}" if name in headers else text
+    return headers
 
 
 class MediaMiddleware:
-    """`/media/<path>`, to players: no partial response crosses a block's end. `/download/<path>`,
-    to be saved: as many bytes as are asked for. Everything else is `app`'s.
+    """Serves `/media/<path>` to players and `/download/<path>` for saving, the rest by `app`.
+
+    Partial responses of `/media/` end at the end of a block at the latest.
     """
 
     def __init__(
         self,
         app: ASGIApp,
-        openers: Mapping[str, SourceOpener],
+        openers: Mapping[str, RepresentationOpener],
         viewers: Viewers,
         metrics: Metrics,
         block: int,
@@ -99,7 +102,7 @@ class MediaMiddleware:
                     await self._answer(route, path, scope, receive, send)
                 except ReelayError as error:
                     context: RequestContext = scope["state"]["request_context"]
-                    if context.status:  # the response has begun, and cannot be another one
+                    if context.status:  # the response has begun: too late for an error page
                         _log.warning("a response was cut short", path=path, reason=str(error))
                         raise IncompleteResponseError(str(error)) from error
                     context.error = error
@@ -129,7 +132,7 @@ class MediaMiddleware:
             watcher.stop()
 
     async def _serve(self, route: str, path: str, scope: Any, send: Send) -> None:
-        """Open a file and send what is planned of it."""
+        """Open a file and send its planned response."""
         pin = _pinned_revision(scope)
         source = await self._openers[route](path, pin)
         try:
@@ -141,7 +144,7 @@ class MediaMiddleware:
             source.close()
 
     async def _retry_changed(self, route: str, path: str, scope: Any, send: Send) -> None:
-        """Do so where the file was replaced after it was opened, before any of it was sent."""
+        """Serve a file that was replaced after it was opened and before any of it was sent."""
         try:
             await self._serve(route, path, scope, send)
         except ChangedError as error:
@@ -149,10 +152,8 @@ class MediaMiddleware:
                 raise
             raise StorageError("The file is being changed.") from error
 
-    def _plan(
-        self, scope: Any, route: str, path: str, pin: str | None, source: OpenRepresentation
-    ) -> Plan:
-        """Give the plan, where it is one to send bytes by. Raises HTTPError."""
+    def _plan(self, scope: Any, route: str, path: str, pin: str | None, source: OpenRepresentation) -> Plan:
+        """Return the plan and count it. Raises HTTPError if it is an error."""
         policy = Policy(
             block=self._block if route == "media" else None,
             pin=pin,
@@ -168,31 +169,29 @@ class MediaMiddleware:
 
 
 def _pinned_revision(scope: Any) -> str | None:
-    """Give the revision that the query names."""
+    """Return the revision that the query names."""
     pins = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get("v")
     return pins[0] if pins else None
 
 
-async def _send_plan(
-    decision: Plan, source: OpenRepresentation, sizer: ChunkSizer, send: Send
-) -> None:
-    """Send what was planned, piece by piece as the client takes it.
+async def _send_plan(decision: Plan, source: OpenRepresentation, sizer: ChunkSizer, send: Send) -> None:
+    """Send what was planned, chunk by chunk as the client takes it.
 
-    The head waits for the first bytes of the file: until then the answer can be an error.
+    The head is sent with the first bytes of the file: until then the response can be an error.
     """
     headers = [(k.lower().encode(), v.encode("latin-1")) for k, v in decision.headers.items()]
     headers.append(_NOSNIFF)
     pending = [{"type": "http.response.start", "status": decision.status, "headers": headers}]
     left = decision.length
     async with aclosing(_body_of(decision, source, sizer)) as body:
-        async for piece in body:
+        async for chunk in body:
             for message in pending:
                 await send(message)
             pending.clear()
-            left -= len(piece)
+            left -= len(chunk)
             await sizer.track_send(
-                len(piece),
-                send({"type": "http.response.body", "body": piece, "more_body": left > 0}),
+                len(chunk),
+                send({"type": "http.response.body", "body": chunk, "more_body": left > 0}),
             )
     if not decision.parts:
         pending.append({"type": "http.response.body", "body": b"", "more_body": False})
@@ -200,47 +199,42 @@ async def _send_plan(
         await send(message)
 
 
-def _body_of(
-    decision: Plan, source: OpenRepresentation, sizer: ChunkSizer
-) -> AsyncGenerator[bytes]:
+def _body_of(decision: Plan, source: OpenRepresentation, sizer: ChunkSizer) -> AsyncGenerator[bytes]:
     if len(decision.parts) == 1 and isinstance(decision.parts[0], Span):
         return source.read(decision.parts[0], sizer)
     return _coalesce(decision, source, sizer)
 
 
-async def _coalesce(
-    decision: Plan, source: OpenRepresentation, sizer: ChunkSizer
-) -> AsyncGenerator[bytes]:
-    """Join short chunks, up to SMALL bytes: each send costs more than the bytes of a range."""
+async def _coalesce(decision: Plan, source: OpenRepresentation, sizer: ChunkSizer) -> AsyncGenerator[bytes]:
+    """Join chunks up to MIN_CHUNK bytes: a send costs more than copying a short range."""
     buffer = bytearray()
     async with aclosing(_iter_parts(decision, source, sizer)) as body:
-        async for piece in body:
-            if buffer and len(buffer) + len(piece) > MIN_CHUNK:
+        async for chunk in body:
+            if buffer and len(buffer) + len(chunk) > MIN_CHUNK:
                 yield bytes(buffer)
                 buffer.clear()
-            if len(piece) < MIN_CHUNK:
-                buffer += piece
+            if len(chunk) < MIN_CHUNK:
+                buffer += chunk
             else:
-                yield piece
+                yield chunk
     if buffer:
         yield bytes(buffer)
 
 
-async def _iter_parts(
-    decision: Plan, source: OpenRepresentation, sizer: ChunkSizer
-) -> AsyncGenerator[bytes]:
+async def _iter_parts(decision: Plan, source: OpenRepresentation, sizer: ChunkSizer) -> AsyncGenerator[bytes]:
     for part in decision.parts:
         if isinstance(part, bytes):
             yield part
             continue
         async with aclosing(source.read(part, sizer)) as body:
-            async for piece in body:
-                yield piece
+            async for chunk in body:
+                yield chunk
 
 
 class DisconnectWatcher:
-    """Takes away what a client sends, and ends its context when it has gone, whatever that waits
-    for. A request that never waits, as most do for small spans, pays for no task.
+    """Discards what a client sends, and cancels its request's task when it disconnects.
+
+    A request that never waits, as most short ones do, does not pay for a second task.
     """
 
     def __init__(self, context: RequestContext, receive: Receive) -> None:
@@ -248,11 +242,11 @@ class DisconnectWatcher:
         self._receive = receive
         self._answering = asyncio.current_task()
         self._task: asyncio.Task[None] | None = None
-        # The loop comes to it when the context waits for the first time.
+        # The loop runs it when the request waits for the first time.
         self._start = asyncio.get_running_loop().call_soon(self._start_task)
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Stop watching."""
         self._start.cancel()
         if self._task is not None:
             self._task.cancel()
@@ -263,27 +257,26 @@ class DisconnectWatcher:
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        # Servers say the same of a connection when all has been sent.
+        # Servers send the same message after a complete response.
         if self._answering is not None and not self._context.sending_final_chunk:
             self._answering.cancel()
 
 
 class MediaViews:
-    """What Quart answers of media: refusals, and the edge's question for a revision."""
+    """Quart's part of the media routes: errors, and the edge's requests for a revision."""
 
-    def __init__(self, openers: Mapping[str, SourceOpener]) -> None:
+    def __init__(self, openers: Mapping[str, RepresentationOpener]) -> None:
         self._openers = openers
 
     async def error(self, path: str) -> Response:  # noqa: ARG002 # Quart gives it
-        """Say why there are no bytes."""
+        """Raise the error that the middleware met."""
         raise current_request_context().error
 
     async def revision(self) -> Response:
-        """Tell the edge the revision to cache the blocks of `?path=/media/...` under, if there is
-        one; that of `/download/...` may be another.
+        """Return the revision under which the edge caches the blocks of `?path=/media/...`.
 
-        Unknown, empty and just changed files have none: those requests come here themselves. Where
-        the storage does not tell, the edge goes by what it knows.
+        It may differ from that of `/download/...`. Unknown, empty and just changed files have none:
+        the edge passes their requests on. If the storage fails, the edge uses the revision it has.
         """
         route, _, path = request.args.get("path", "").removeprefix("/").partition("/")
         response = Response(status=204, headers={"Cache-Control": "no-store"})

@@ -1,5 +1,4 @@
-"""Which scheme and host a client knows us by. Proxies in front may say so, where they are trusted;
-of others the connection and the Host header count."""
+"""The scheme and host that a client used, as trusted proxies report them or the request has them."""
 
 import ipaddress
 import re
@@ -10,19 +9,20 @@ from quart import g, request
 
 from service.protocol.request_head import is_host
 
-# RFC 9110 §7.2. What has another character in it is no host that anybody has.
+# RFC 9110 §7.2. No host in use has other characters.
 _HOST = re.compile(r"(?:[A-Za-z0-9._~-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII)
 
 
 class Origins:
-    """Finds the origin of each request, for `links.absolute`."""
+    """Determines the origin of each request for `links.absolute`."""
 
     def __init__(self, trusted: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> None:
         self._trusted = trusted
 
     async def set_origin(self) -> None:
-        """Keep the origin of the request that is being answered: `https://example.org`, or nothing
-        where there is no host that could be one.
+        """Set `g.origin` to the current request's origin, such as `https://example.org`.
+
+        It is empty if the host is not valid.
         """
         host, scheme = self.host_of(request.scope), request.scheme
         if self._is_trusted(request.scope.get("client")):
@@ -31,7 +31,7 @@ class Origins:
         g.origin = f"{scheme}://{host}" if _is_valid_host(host) else ""
 
     def host_of(self, scope: Any) -> str:
-        """Return the host, with its port, that the client asked: empty where it named none."""
+        """Return the requested host with its port, or "" if the request has none."""
         if self._is_trusted(scope.get("client")):
             forwarded = _last_value(scope, b"x-forwarded-host")
             if _is_valid_host(forwarded):
@@ -43,9 +43,9 @@ class Origins:
             return False
         try:
             address = ipaddress.ip_address(client[0])
-        except ValueError:  # a socket of another kind
+        except ValueError:  # not an IP socket
             return False
-        # As a socket for both families has an IPv4 address (RFC 4291 §2.5.5.2).
+        # A dual-stack socket has IPv4 clients as mapped addresses (RFC 4291 §2.5.5.2).
         address = getattr(address, "ipv4_mapped", None) or address
         return any(address in network for network in self._trusted)
 
@@ -59,5 +59,5 @@ def _values(scope: Any, name: bytes) -> list[str]:
 
 
 def _last_value(scope: Any, name: bytes) -> str:
-    """Give the word of the proxy that asked: those before it are of whoever asked that one."""
+    """Return the last value, which the nearest proxy added; earlier ones may be forged."""
     return ",".join(_values(scope, name)).rpartition(",")[2].strip()

@@ -1,5 +1,4 @@
-"""Answers that are made whole in memory: pages, JSON, playlists. They are sent a piece at a time,
-and what is held of them for all clients together has a bound."""
+"""A limit on the memory of long responses, such as pages and JSON, which are sent in chunks."""
 
 from collections.abc import AsyncIterator
 
@@ -9,26 +8,27 @@ from quart.wrappers.response import DataBody
 from service.storage.send_pacing import MIN_CHUNK
 
 MAX_HELD_BYTES = 64 * 1024**2
-"""Bytes of long answers that are under way. Many clients that take nothing come near to it, others
-do not: an answer is some 100 KB, and gone at once."""
+"""Bytes of all long responses in progress. Only many clients that read nothing come near this: a
+response has about 100 KB and is usually sent at once."""
 
 _SHARE = 8
-"""One answer may take this part of the room that is left, so that where there is little the longest
-are refused, and others are not."""
+"""A response may take one eighth of the bytes that are left: when they become few, only the longest
+responses are refused."""
 
 
 class ResponseMemory:
-    """Counts the bytes of answers of more than a piece, for as long as these are sent; what several
-    are sent is counted once.
+    """Counts the bytes of responses longer than a chunk while they are sent.
+
+    Bytes that several responses share are counted once.
     """
 
     def __init__(self) -> None:
         self._held: dict[int, tuple[bytes, int]] = {}
-        """Bytes by their identity, and how many answers they are in."""
+        """The bytes by their `id`, and the number of responses that send them."""
         self._size = 0
 
     def admit(self, response: Response) -> bool:
-        """Have a response sent a piece at a time; tell whether there is room for it."""
+        """Make a long response be sent in chunks. Return False if there is no memory left for it."""
         body = response.response
         if not isinstance(body, DataBody) or len(body.data) <= MIN_CHUNK:
             return True
@@ -39,14 +39,14 @@ class ResponseMemory:
         return True
 
     def acquire(self, data: bytes) -> None:
-        """Count bytes as held."""
+        """Count the bytes for one more response."""
         _, count = self._held.get(id(data), (data, 0))
         if not count:
             self._size += len(data)
         self._held[id(data)] = data, count + 1
 
     def release(self, data: bytes) -> None:
-        """Count them as held by one answer less."""
+        """Count the bytes for one response less."""
         _, count = self._held[id(data)]
         if count > 1:
             self._held[id(data)] = data, count - 1
@@ -56,7 +56,7 @@ class ResponseMemory:
 
 
 class _ChunkedBody(DataBody):
-    """A body that is sent a piece at a time: the server holds a copy of what it was given."""
+    """A body that is sent in chunks, as the server copies each chunk that it is given."""
 
     def __init__(self, data: bytes, memory: ResponseMemory) -> None:
         super().__init__(data)
@@ -64,11 +64,11 @@ class _ChunkedBody(DataBody):
         memory.acquire(data)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._pieces()
+        return self._chunks()
 
-    async def _pieces(self) -> AsyncIterator[bytes]:
+    async def _chunks(self) -> AsyncIterator[bytes]:
         for start in range(self.begin, self.end, MIN_CHUNK):
             yield self.data[start : min(start + MIN_CHUNK, self.end)]
 
-    def __del__(self) -> None:  # however the answer ended, and also where it never began
+    def __del__(self) -> None:  # runs also if the response failed or never began
         self._memory.release(self.data)
