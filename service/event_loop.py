@@ -38,9 +38,9 @@ _LAG_INTERVAL = 0.25
 
 
 async def monitor_lag(observe: Callable[[float], None]) -> AsyncGenerator[None]:
-    """Tell, for as long as this runs, the seconds by which the loop comes late to what is due.
+    """Report how many seconds late the loop runs a timer, again and again.
 
-    All viewers wait meanwhile. A blocked loop is one late look, as late as it was blocked.
+    A blocked loop delays all viewers. It is measured as one timer, as late as it was blocked.
     """
     loop = asyncio.get_running_loop()
     while True:

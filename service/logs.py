@@ -72,7 +72,7 @@ class RequestLog:
         self._flush: asyncio.TimerHandle | None = None
 
     def write(self, fields: Mapping[str, object]) -> None:
-        """Write a line. It is on its way within _FLUSH_DELAY, and at once to a terminal."""
+        """Write a line. It is flushed within _FLUSH_DELAY seconds, on a terminal at once."""
         if not logging.root.isEnabledFor(logging.INFO):
             return
         line = {"event": "request", **fields, "timestamp": _timestamp(), "level": "info"}

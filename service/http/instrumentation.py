@@ -226,7 +226,7 @@ def _extract_hosts(scope: Any) -> list[bytes]:
 
 
 def _unwrap_group(error: BaseException) -> BaseException:
-    """Return the single exception of a group. Quart runs each request in a task group since 0.23."""
+    """Return a group's single exception. Quart runs each request in a task group since 0.23."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error

@@ -152,7 +152,9 @@ class MediaMiddleware:
                 raise
             raise StorageError("The file is being changed.") from error
 
-    def _plan(self, scope: Any, route: str, path: str, pin: str | None, source: OpenRepresentation) -> Plan:
+    def _plan(
+        self, scope: Any, route: str, path: str, pin: str | None, source: OpenRepresentation
+    ) -> Plan:
         """Return the plan and count it. Raises HTTPError if it is an error."""
         policy = Policy(
             block=self._block if route == "media" else None,
@@ -174,7 +176,9 @@ def _pinned_revision(scope: Any) -> str | None:
     return pins[0] if pins else None
 
 
-async def _send_plan(decision: Plan, source: OpenRepresentation, sizer: ChunkSizer, send: Send) -> None:
+async def _send_plan(
+    decision: Plan, source: OpenRepresentation, sizer: ChunkSizer, send: Send
+) -> None:
     """Send what was planned, chunk by chunk as the client takes it.
 
     The head is sent with the first bytes of the file: until then the response can be an error.
@@ -199,13 +203,17 @@ async def _send_plan(decision: Plan, source: OpenRepresentation, sizer: ChunkSiz
         await send(message)
 
 
-def _body_of(decision: Plan, source: OpenRepresentation, sizer: ChunkSizer) -> AsyncGenerator[bytes]:
+def _body_of(
+    decision: Plan, source: OpenRepresentation, sizer: ChunkSizer
+) -> AsyncGenerator[bytes]:
     if len(decision.parts) == 1 and isinstance(decision.parts[0], Span):
         return source.read(decision.parts[0], sizer)
     return _coalesce(decision, source, sizer)
 
 
-async def _coalesce(decision: Plan, source: OpenRepresentation, sizer: ChunkSizer) -> AsyncGenerator[bytes]:
+async def _coalesce(
+    decision: Plan, source: OpenRepresentation, sizer: ChunkSizer
+) -> AsyncGenerator[bytes]:
     """Join chunks up to MIN_CHUNK bytes: a send costs more than copying a short range."""
     buffer = bytearray()
     async with aclosing(_iter_parts(decision, source, sizer)) as body:
@@ -221,7 +229,9 @@ async def _coalesce(decision: Plan, source: OpenRepresentation, sizer: ChunkSize
         yield bytes(buffer)
 
 
-async def _iter_parts(decision: Plan, source: OpenRepresentation, sizer: ChunkSizer) -> AsyncGenerator[bytes]:
+async def _iter_parts(
+    decision: Plan, source: OpenRepresentation, sizer: ChunkSizer
+) -> AsyncGenerator[bytes]:
     for part in decision.parts:
         if isinstance(part, bytes):
             yield part

@@ -1,4 +1,4 @@
-"""The scheme and host that a client used, as trusted proxies report them or the request has them."""
+"""The scheme and host that a client used, as the request or a trusted proxy names them."""
 
 import ipaddress
 import re

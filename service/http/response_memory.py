@@ -28,7 +28,7 @@ class ResponseMemory:
         self._size = 0
 
     def admit(self, response: Response) -> bool:
-        """Make a long response be sent in chunks. Return False if there is no memory left for it."""
+        """Have a long response sent in chunks. Return False if no memory is left for it."""
         body = response.response
         if not isinstance(body, DataBody) or len(body.data) <= MIN_CHUNK:
             return True
