@@ -1,4 +1,4 @@
-"""From the environment to a running server, and from a signal to its end."""
+"""The entry point: start the server, and stop it on a signal."""
 
 import argparse
 import asyncio
@@ -29,38 +29,38 @@ from service.storage.send_pacing import MAX_CHUNK
 
 _log = structlog.get_logger()
 
-# A Range header of more than 8 KiB is to be answered, not refused with its connection; nginx's
-# large_client_header_buffers (nginx/nginx.conf) let no more through.
+# A Range header of more than 8 KiB gets a response instead of a closed connection. nginx's
+# large_client_header_buffers (nginx/nginx.conf) pass no larger heads.
 _MAX_HEADER_BYTES = 64 * 1024
 
-# Connections that wait to be accepted. The kernel's own bound (net.core.somaxconn) is 4,096.
+# Connections waiting to be accepted. The kernel's limit (net.core.somaxconn) is 4,096.
 _BACKLOG = 4096
 
-# Bytes; no network's segments are larger, but those of the loopback are (64 KiB): there the window
-# of a slow reader never opens by a whole one, so that it would look stalled.
+# Bytes. Only the loopback has larger segments (64 KiB): the window of a slow reader never opens by
+# a whole one there, so that it would look stalled.
 _MAX_MSS = 8960
 
-# Bytes that the kernel takes ahead of what it may send: a fast client is kept busy meanwhile, and a
-# stalled one costs no more; without this the kernel took 2 MiB for it. What is on its way is not
-# counted, so that long links are as fast as ever.
+# Unsent bytes that the kernel buffers for a connection: enough to keep a fast client busy. Without
+# it the kernel took 2 MiB for a stalled client. Bytes in flight are not counted, so that links with
+# a high latency stay fast.
 _NOTSENT_LOWAT = 128 * 1024
 
-# Seconds for which an idle connection is kept, and the most that a request's headers may take.
-# Hypercorn 0.18 lets go of a connection that its client has closed only then, so not for long.
-# uvicorn's default is the same; the edge's own limit is a second less.
+# Seconds for which an idle connection is kept, and for which a request's head may take to arrive.
+# Hypercorn 0.18 frees a connection that its client has closed only then, so it is short.
+# uvicorn's default is the same; the edge's limit is one second less.
 _KEEP_ALIVE_TIMEOUT = 5
 
-# Bytes of freed memory that are kept, at the heap's end.
+# Bytes of freed memory that are kept at the end of the heap.
 _MAX_FREE_BYTES = 16 * 1024**2
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
-# Seconds for which a thread that computes may keep the others waiting; CPython's default is ten
-# times that, which the loop waits anew for each of the few steps of a request.
+# Seconds for which a computing thread may hold the interpreter's lock. With CPython's default, ten
+# times this, the event loop would wait that long several times for each request.
 _SWITCH_INTERVAL = 0.0005
 
 
 def main() -> int:
-    """Run the service until a signal ends it. Gives the exit status where it could not start."""
+    """Run the service until a signal ends it. Return the exit status if it could not start."""
     if sys.argv[1:2] == ["doctor"]:
         doctor_arguments = _parse_doctor_arguments(sys.argv[2:])
         return _run_doctor(doctor_arguments.path, as_json=doctor_arguments.json)
@@ -83,16 +83,16 @@ def main() -> int:
         app = create_app(settings)
         gc.collect()
         sys.setswitchinterval(_SWITCH_INTERVAL)
-        gc.freeze()  # not to go through what stays: at times that held everyone up for 85 ms
+        gc.freeze()  # a collection of the permanent objects blocked the loop for up to 85 ms
         runner.run(run(app, settings, listener))
         sys.stdout.flush()
-        os._exit(0)  # threads that wait for a disk must not hold up the end
+        os._exit(0)  # threads that wait for a disk must not delay the exit
 
 
 def _run_doctor(path: Path | None, *, as_json: bool) -> int:
-    """Examine files instead of serving them: those at `path`, else the library."""
+    """Examine the files at `path`, or the library, instead of serving them."""
     environment = dict(os.environ)
-    if path is not None:  # then it does not matter whether there is a library
+    if path is not None:  # works without a library
         environment.pop(f"{PREFIX}MEDIA_FILE", None)
         environment[f"{PREFIX}MEDIA"] = os.curdir
     try:
@@ -135,11 +135,11 @@ def _parse_doctor_arguments(arguments: list[str]) -> argparse.Namespace:
 
 
 def listen(settings: Settings) -> socket.socket:
-    """Open the listening socket. Raises SettingsError where that cannot be.
+    """Open the listening socket. Raises SettingsError if it fails.
 
-    Connections inherit its options. TCP_USER_TIMEOUT (RFC 5482, tcp(7)) lets the kernel end one
-    whose peer has taken nothing for the stall timeout, however much is buffered on the way, and
-    leaves alone one that takes a little now and then: no timer of ours could tell the two apart.
+    Connections inherit its options. With TCP_USER_TIMEOUT (RFC 5482, tcp(7)) the kernel closes a
+    connection whose peer has acknowledged nothing for the stall timeout. A slow one that reads a
+    little now and then stays open, which a timer in this process could not distinguish.
     """
     host, port = settings.listen
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -163,17 +163,17 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def _raise_nofile_limit() -> None:
-    """Raise the bound on open files and connections, often 1,024, as far as this user may."""
+    """Raise the limit on open files and connections, often 1,024, to the hard limit."""
     _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
 
 
 def _tune_malloc() -> None:
-    """Have glibc keep freed pieces for the next ones, instead of giving each back to the system.
+    """Have glibc keep freed chunks for the next ones instead of returning them to the system.
 
-    To get a piece's pages anew took longer than to read it: spans of 1 MiB are 1.25 times as fast.
-    mallopt(3); other C libraries do as they do.
+    Page faults took longer than reading the bytes: ranges of 1 MiB are 1.25 times as fast with it.
+    See mallopt(3). Other C libraries are left as they are.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
@@ -182,7 +182,7 @@ def _tune_malloc() -> None:
 
 
 def _address(host: str, port: int) -> str:
-    """Write an address as it stands in a URL; one that means every interface is this machine."""
+    """Return an address as in a URL, with `localhost` for addresses of all interfaces."""
     if host in ("0.0.0.0", "::", "127.0.0.1"):  # noqa: S104
         host = "localhost"
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -191,9 +191,9 @@ def _address(host: str, port: int) -> str:
 async def run(app: Quart, settings: Settings, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
 
-    SIGTERM: not ready at once; after the drain delay nothing new is accepted; what is under way may
-    end within the drain timeout, which counts from the signal. SIGINT, someone at a terminal: the
-    same without the delay. A second signal: at once.
+    On SIGTERM `/readyz` fails at once; after the drain delay no connections are accepted; requests
+    in progress may end within the drain timeout, counted from the signal. SIGINT, from a terminal,
+    does the same without the delay. A second signal ends the process at once.
     """
     asyncio.get_running_loop().set_exception_handler(_on_loop_error)
     stopping = asyncio.Event()
@@ -204,7 +204,7 @@ async def run(app: Quart, settings: Settings, listener: socket.socket) -> None:
     either: set[asyncio.Future[Any]] = {serving, signalled}
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     if serving.done():
-        await serving  # it could not start: this raises why
+        await serving  # raises the error that stopped it
         return
     services: Services = app.extensions["reelay"]
     services.ops.draining = True
@@ -214,11 +214,11 @@ async def run(app: Quart, settings: Settings, listener: socket.socket) -> None:
     delay = min(delay, settings.drain_timeout)
     await asyncio.sleep(delay)
     stopping.set()
-    # Hypercorn's loop stops accepting, but the socket goes on listening while a descriptor is open.
+    # Hypercorn stops accepting, but the socket listens as long as a descriptor of it is open.
     with suppress(OSError):
         listener.shutdown(socket.SHUT_RDWR)
-    # Nor does Hypercorn bound the end itself: it waits for every connection to be closed, and for
-    # none any more once one has failed. What counts is that no request is in progress.
+    # Hypercorn does not limit the drain: it waits until every connection is closed, or until one
+    # fails. Wait here until no request is in progress.
     try:
         async with asyncio.timeout(settings.drain_timeout - delay):
             await asyncio.wait({serving})
@@ -232,9 +232,7 @@ async def run(app: Quart, settings: Settings, listener: socket.socket) -> None:
 
 
 def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Leave out what Hypercorn says of a connection that the kernel cut, or that was cut at the
-    end: the request is logged.
-    """
+    """Drop errors of connections that the kernel or the drain closed: their requests are logged."""
     if not isinstance(context.get("exception"), (OSError, asyncio.CancelledError)):
         loop.default_exception_handler(context)
 
@@ -245,7 +243,7 @@ def _server_config(settings: Settings, listener: socket.socket) -> Config:
     config.backlog = _BACKLOG
     config.keep_alive_timeout = _KEEP_ALIVE_TIMEOUT
     config.h11_max_incomplete_size = _MAX_HEADER_BYTES
-    config.graceful_timeout = settings.drain_timeout  # at the most: `run` sees to the bound
+    config.graceful_timeout = settings.drain_timeout  # `run` enforces the limit
     config.include_server_header = False
     config.errorlog = None
     return config

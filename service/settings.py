@@ -1,4 +1,4 @@
-"""The environment, read once into a frozen value. What is wrong stops the start, named."""
+"""The settings, read once from the environment. Invalid ones stop the start with a message."""
 
 import difflib
 import ipaddress
@@ -23,7 +23,7 @@ PREFIX = "REELAY_"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# Read by docker-compose.yml and the edge: they may stand in the same environment.
+# Variables of docker-compose.yml and the edge, which may be in the same environment.
 EDGE_VARIABLES = frozenset(
     PREFIX + name
     for name in (
@@ -50,12 +50,12 @@ EDGE_VARIABLES = frozenset(
     )
 )
 
-# What Kubernetes sets for a Service named reelay, unasked.
+# Kubernetes sets these for a Service named reelay.
 _KUBERNETES_VARIABLE = re.compile(
     PREFIX + r"(SERVICE_HOST|SERVICE_PORT\w*|PORT|PORT_[0-9]+_(TCP|UDP)\w*)"
 )
 
-# What somebody may have written into the URL of a store, and is not to be told to logs.
+# Credentials in a store's URL, which must not appear in logs.
 _CREDENTIALS = re.compile(r"(://)[^/]*@|(?<=[?&])[^=&]*=[^&]*")
 
 _UNITS = {"": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -71,23 +71,23 @@ _ORIGIN = re.compile(
 
 _HOST_NAME = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*", re.ASCII)
 
-# An address, or a network by its prefix's length. 10-settings.envsh, too, takes no other spelling.
+# An address, or a network with its prefix length. 10-settings.envsh accepts the same.
 _NETWORK = re.compile(r"[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?", re.ASCII)
 
-# The least keeps the cost of a request small beside its bytes; the most is what an edge may have to
-# hold for one viewer. nginx/docker-entrypoint.d/10-settings.envsh has the same two.
+# The minimum keeps the overhead of a request small; the maximum is what an edge may have to buffer
+# for one viewer. nginx/docker-entrypoint.d/10-settings.envsh has the same two.
 _MIN_BLOCK, _MAX_BLOCK = 64 * 2**10, 2**30
 
-# Less would not even hold what one film has and what is known of some thousands.
+# Less would not hold the artefacts of one film and the probe results of a library.
 _MIN_DERIVED = 16 * 2**20
 
 
 class SettingsError(Exception):
-    """Settings that cannot be used: a line for each, naming the variable."""
+    """Invalid settings: one line for each variable."""
 
 
 def parse_size(text: object) -> int:
-    """Read a number of bytes such as 4MiB or 65536. Raises ValueError."""
+    """Return a number of bytes from a text such as 4MiB or 65536. Raises ValueError."""
     match = _SIZE.fullmatch(str(text))
     if match is None:
         raise ValueError("should be a number of bytes such as 4MiB, 512KiB or 1048576")
@@ -118,7 +118,7 @@ def _folder(text: object) -> Path:
         raise ValueError("should be the name of a folder")
     try:
         return Path(str(text)).expanduser()
-    except RuntimeError as error:  # nobody of that name, or nobody at all
+    except RuntimeError as error:  # there is no such user, or none
         raise ValueError("should be a folder that exists") from error
 
 
@@ -174,8 +174,7 @@ Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 
 
 class Settings(BaseModel):
-    """Every setting; each is read from REELAY_<NAME>, or from the file named by
-    REELAY_<NAME>_FILE."""
+    """The settings, each from REELAY_<NAME> or from the file that REELAY_<NAME>_FILE names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -238,7 +237,7 @@ class Settings(BaseModel):
 
 
 def load(environment: Mapping[str, str]) -> Settings:
-    """Read the settings. Raises SettingsError, a line for each variable that is wrong."""
+    """Read the settings. Raises SettingsError with a line for each invalid variable."""
     values, problems = _read_values(environment)
     if "PORT" in environment and "listen" not in values:
         port = environment["PORT"]
@@ -264,7 +263,7 @@ def load(environment: Mapping[str, str]) -> Settings:
 
 
 def listen_source(environment: Mapping[str, str]) -> str:
-    """Name the variable that the address to listen on came from, and its value."""
+    """Return the variable that the listening address came from, with its value."""
     listen = PREFIX + "LISTEN"
     for variable in (listen, f"{listen}_FILE", "PORT"):
         if variable in environment:
@@ -277,7 +276,7 @@ def _is_foreign_variable(variable: str) -> bool:
 
 
 def _read_values(environment: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
-    """Find each setting's text, in its variable or in the file that its _FILE variable names."""
+    """Return each setting's text, from its variable or its _FILE variable, and the errors."""
     values: dict[str, Any] = {}
     problems: list[str] = []
     known = {PREFIX + name.upper(): name for name in Settings.model_fields}

@@ -1,6 +1,8 @@
-"""Examines files from the command line, as the service does, and prints what viewers would notice.
-Law: what is examined is what is served; findings go to standard output, all else to standard
-error; however it ends, no process is left."""
+"""The command `doctor`: examines files as the service does and prints what viewers may notice.
+
+It examines exactly the files that would be served. Findings go to standard output, all else to
+standard error.
+"""
 
 import asyncio
 import json
@@ -28,15 +30,15 @@ from service.storage.media_root import Located, Store
 from service.storage.object_store.config import TIMEOUT, StoreError, open_store
 
 MAX_WORKERS = 8
-"""Processes that open files at once, if there are as many processors: a disk has them all wait."""
+"""The maximum number of worker processes: with more, a disk only makes them all wait."""
 
 EXIT_OK, EXIT_UNPLAYABLE, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
-"""Exit statuses: nothing is unplayable, something is, there is nothing to examine, Ctrl-C."""
+"""Exit statuses: nothing is unplayable, something is, nothing to examine, Ctrl-C."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """A file by the name that it is printed with, and what was found."""
+    """The printed name of a file and its findings."""
 
     name: str
     findings: tuple[Finding, ...]
@@ -44,16 +46,16 @@ class FileReport:
 
 class _File(NamedTuple):
     name: str
-    """That commands are to use."""
+    """The name that is printed and used in commands."""
     place: Path | Located
 
 
 def run(where: Path | str, block: int, *, as_json: bool = False) -> int:
-    """Examine a file, a folder or a bucket by its URL; print what is found. Gives the exit status.
+    """Examine a file, a folder or a bucket by its URL and print findings. Return the exit status.
 
-    `block` is the most that an answer to a player holds, in bytes.
+    `block` is the block size in bytes.
     """
-    # Names that are no Unicode, and terminals that know little of it, must not end the examination.
+    # Names that cannot be encoded must not end the examination.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         files = _files(where) if isinstance(where, Path) else _objects(where, block)
@@ -64,17 +66,17 @@ def run(where: Path | str, block: int, *, as_json: bool = False) -> int:
         return EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # nobody reads on; the interpreter must not try to flush at its end
+    except BrokenPipeError:  # the reader has gone: do not flush at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_UNPLAYABLE
 
 
 class _NoInputError(Exception):
-    """A path with nothing that is served; its message is for whoever gave it."""
+    """The path has no file that is served; the message is printed."""
 
 
 def _files(path: Path) -> list[_File]:
-    """List the files to examine, by their names. Raises _NoInputError."""
+    """Return the files to examine, sorted by name. Raises _NoInputError."""
     if path.is_file():
         if media_type(path.name) is None:
             raise _NoInputError(f"{path}: files with this ending are not served.")
@@ -84,8 +86,8 @@ def _files(path: Path) -> list[_File]:
     storage = LocalStorage(path)
     try:
         root = str(storage.root)
-        # Whatever version is there when its turn comes is examined.
-        found = [
+        # No revision: the version that exists when it is examined.
+        files = [
             _File(str(path / entry.path), Located(root, entry.path, None))
             for entry in storage.entries()
             if media_type(entry.path)
@@ -94,13 +96,13 @@ def _files(path: Path) -> list[_File]:
         raise _NoInputError(f"{path}: {error.strerror or error}.") from error
     finally:
         storage.close()
-    if not found:
+    if not files:
         raise _NoInputError(f"{path}: there is no video in this folder.")
-    return sorted(found, key=attrgetter("name"))
+    return sorted(files, key=attrgetter("name"))
 
 
 def _objects(url: str, block: int) -> list[_File]:
-    """List the objects to examine, by their keys. Raises _NoInputError."""
+    """Return the objects to examine, sorted by key. Raises _NoInputError."""
     try:
         store = open_store(url, os.environ)
         from service.storage.object_store.storage import ObjectStorage  # noqa: PLC0415 # needs an extra
@@ -109,24 +111,24 @@ def _objects(url: str, block: int) -> list[_File]:
         entries = sorted(storage.entries(), key=attrgetter("path"))
     except (StoreError, OSError) as error:
         raise _NoInputError(str(error)) from error
-    found = [
+    files = [
         _File(entry.path, Located(Store(url, TIMEOUT), entry.path, entry.revision))
         for entry in entries
         if media_type(entry.path)
     ]
-    if not found:
+    if not files:
         raise _NoInputError(f"{url}: there is no video in this bucket.")
-    return found
+    return files
 
 
 async def _check_all(files: list[_File], block: int, *, as_json: bool) -> int:
     hidden = not sys.stderr.isatty()
-    seen = unplayable = noticed = 0
+    total = unplayable = with_findings = 0
     with tqdm(total=len(files), unit="file", disable=hidden, leave=False) as bar:
         async with aclosing(_reports(files, block)) as reports:
             async for report in reports:
-                seen += 1
-                noticed += bool(report.findings)
+                total += 1
+                with_findings += bool(report.findings)
                 unplayable += any(f.severity == "unplayable" for f in report.findings)
                 if as_json:
                     tqdm.write(_json(report), file=sys.stdout)
@@ -134,21 +136,21 @@ async def _check_all(files: list[_File], block: int, *, as_json: bool) -> int:
                     tqdm.write("\n".join(_lines(report)), file=sys.stdout)
                 bar.update()
     if not as_json:
-        better = noticed - unplayable
-        print(f"{seen} examined: {unplayable} will not play, {better} could be better, "
-              f"{seen - noticed} are fine.")  # fmt: skip
+        better = with_findings - unplayable
+        print(f"{total} examined: {unplayable} will not play, {better} could be better, "
+              f"{total - with_findings} are fine.")  # fmt: skip
     sys.stdout.flush()
     return EXIT_UNPLAYABLE if unplayable else EXIT_OK
 
 
 async def _reports(files: Iterable[_File], block: int) -> AsyncGenerator[FileReport]:
-    """Examine several at a time; give them in order."""
+    """Examine several files at a time and yield their reports in order."""
     workers = min(os.cpu_count() or 1, MAX_WORKERS)
     prober = Prober(workers=workers)
     tasks: deque[asyncio.Task[FileReport]] = deque()
     waiting = iter(files)
     try:
-        # Twice as many as there are processes: one slow file does not leave the others idle.
+        # Twice as many tasks as processes, so that a slow file does not leave the others idle.
         for file in islice(waiting, 2 * workers):
             tasks.append(asyncio.create_task(_check(prober, file, block)))
         while tasks:
@@ -163,15 +165,15 @@ async def _reports(files: Iterable[_File], block: int) -> AsyncGenerator[FileRep
 
 async def _check(prober: Prober, file: _File, block: int) -> FileReport:
     name = file.name
-    known = await prober.probe(file.place)
-    if isinstance(known, ProbeProblem) and not known.lasting:
-        known = await prober.probe(file.place)  # it may have been the machine's fault
-    if not isinstance(known, ProbeProblem):
-        return FileReport(name, findings(name, known, block))
-    if known.lasting or known.outcome == "failed":
-        return FileReport(name, findings(name, known.reason, block))
-    # The process was ended, or a disk was slow: that says nothing of the file.
-    sentence = f"It could not be examined. {known.reason}"
+    result = await prober.probe(file.place)
+    if isinstance(result, ProbeProblem) and not result.lasting:
+        result = await prober.probe(file.place)  # a temporary failure
+    if not isinstance(result, ProbeProblem):
+        return FileReport(name, findings(name, result, block))
+    if result.lasting or result.outcome == "failed":
+        return FileReport(name, findings(name, result.reason, block))
+    # The worker was killed or the disk was slow: the file may be fine.
+    sentence = f"It could not be examined. {result.reason}"
     return FileReport(name, (Finding(code="unreadable", severity="warning", sentence=sentence),))
 
 
@@ -184,5 +186,5 @@ def _lines(report: FileReport) -> Iterable[str]:
 
 
 def _json(report: FileReport) -> str:
-    told = [finding.model_dump(mode="json") for finding in report.findings]
-    return json.dumps({"path": report.name, "findings": told})
+    findings = [finding.model_dump(mode="json") for finding in report.findings]
+    return json.dumps({"path": report.name, "findings": findings})

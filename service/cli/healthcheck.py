@@ -1,4 +1,4 @@
-"""`python -m service.cli.healthcheck`: ask the service of this environment whether it is ready."""
+"""The command `python -m service.cli.healthcheck`: checks whether the local service is ready."""
 
 import http.client
 import os
@@ -8,7 +8,7 @@ from service.settings import SettingsError, load
 
 
 def main() -> int:
-    """Give the exit status: 0 where `/readyz` answers 200, 2 where a setting is wrong."""
+    """Return the exit status: 0 if `/readyz` answers 200, 2 if a setting is invalid, else 1."""
     try:
         host, port = load(os.environ).listen
     except SettingsError as error:
