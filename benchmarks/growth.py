@@ -31,7 +31,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
 from support.server import Server, start, until  # noqa: E402
 
 from service.artefact_store.folder import FolderArtefactStore  # noqa: E402
-from service.artefacts.probe_cache import Probed  # noqa: E402
+from service.artefacts.probe_cache import ProbeCache  # noqa: E402
 from service.storage.local.folder import LocalStorage  # noqa: E402
 
 A_FOLDER = 100
@@ -141,7 +141,11 @@ class Library:
 
     def derive(self) -> None:
         """Write what the time did not suffice to probe."""
-        probed, missing, known = Probed(FolderArtefactStore(self.root / "derived", ROOM)), [], None
+        probed, missing, known = (
+            ProbeCache(FolderArtefactStore(self.root / "derived", ROOM)),
+            [],
+            None,
+        )
         for entry in LocalStorage(self.root / "media").entries():
             found = probed.load(entry.path, entry.revision)
             known = known or found

@@ -23,11 +23,11 @@ from service.api.robots import NOINDEX, RobotsView
 from service.api.video_items import VideoItems
 from service.api.videos import ApiViews
 from service.artefact_store.folder import ArtefactStore, FolderArtefactStore
-from service.artefacts.builder import Maker
-from service.artefacts.fast_start_layouts import KeptLayouts
-from service.artefacts.jpeg import Jpegs
-from service.artefacts.probe_cache import Probed
-from service.artefacts.scheduler import Deriver
+from service.artefacts.builder import ArtefactBuilder
+from service.artefacts.fast_start_layouts import FastStartLayoutStore
+from service.artefacts.jpeg import JpegPosters
+from service.artefacts.probe_cache import ProbeCache
+from service.artefacts.scheduler import ArtefactScheduler
 from service.errors import NotFoundError, ReelayError
 from service.event_loop import monitor_lag
 from service.http.hosts import HostCheckMiddleware
@@ -106,32 +106,32 @@ def create_app(settings: Settings) -> Quart:
     )
     derived = _artefact_store(settings)
     pool = Pool(settings.workers, pictures=True)
-    maker = Maker(place, derived, pool, metrics)
+    builder = ArtefactBuilder(place, derived, pool, metrics)
     viewers = Viewers()
-    deriver = Deriver(maker, derived, pool, viewers, metrics)
+    scheduler = ArtefactScheduler(builder, derived, pool, viewers, metrics)
     prober = Prober()
     library = Library(
         storage=storage,
         place=place,
         prober=prober,
-        probed=Probed(derived),
-        follower=deriver,
+        probed=ProbeCache(derived),
+        listener=scheduler,
         viewers=viewers,
         metrics=metrics,
         timing=Timing(settings.rescan_interval, settings.settle_time),
         block=settings.max_partial_size,
     )
-    fast_start = FastStart(storage, KeptLayouts(derived))
+    fast_start = FastStart(storage, FastStartLayoutStore(derived))
     openers = {"media": fast_start.open, "download": storage.open}
     media = MediaViews(openers)
-    items = VideoItems(deriver, settings.max_partial_size)
+    items = VideoItems(scheduler, settings.max_partial_size)
     library_page = LibraryPage(library, items)
-    watch_page = WatchPage(library, items, deriver)
+    watch_page = WatchPage(library, items, scheduler)
     embed_page = EmbedPage(library, items, embed_policy(settings.embed_origins))
     oembed = OembedView(library, items)
     api = ApiViews(library, items)
-    jpegs = Jpegs(derived)
-    artefacts = ArtefactViews(deriver, jpegs)
+    jpegs = JpegPosters(derived)
+    artefacts = ArtefactViews(scheduler, jpegs)
     playlists = PlaylistViews(library)
     ops = OpsViews(metrics, lambda: library.scanned, supervisor)
     static = StaticViews(int(time.time()))
@@ -142,14 +142,14 @@ def create_app(settings: Settings) -> Quart:
     @app.while_serving
     async def work_in_background() -> AsyncGenerator[None]:
         async with AsyncExitStack() as opened:  # closed in reverse, also if a start fails
-            for threads in (storage, fast_start, jpegs, deriver):
+            for threads in (storage, fast_start, jpegs, scheduler):
                 opened.callback(threads.close)
             for processes in (pool, prober):
                 opened.push_async_callback(processes.close)
             opened.push_async_callback(supervisor.stop)
             supervisor.start("measuring loop lag", partial(monitor_lag, metrics.loop_lag.observe))
             library.start(supervisor)
-            deriver.start(supervisor)
+            scheduler.start(supervisor)
             yield
 
     routes: list[tuple[str, str, Callable[..., Awaitable[Any]]]] = [

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import av.logging
 
 from service.artefacts.metadata import (
-    CaptionsFacts,
-    Facts,
-    PosterFacts,
-    StoryboardFacts,
-    write_facts,
+    ArtefactMetadata,
+    CaptionsMetadata,
+    PosterMetadata,
+    StoryboardMetadata,
+    dump_metadata,
 )
 from service.captions.extract import captions_of
 from service.images.poster import poster
@@ -228,7 +228,7 @@ def _poster(
     if made is None:
         return _told(None), ()
     sizes = tuple((picture.width, picture.height) for picture in made.pictures)
-    facts = PosterFacts(source=made.source, sizes=sizes)
+    facts = PosterMetadata(source=made.source, sizes=sizes)
     return _told(facts), [picture.data for picture in made.pictures]
 
 
@@ -237,7 +237,7 @@ def _storyboard(place: _Place, path: str, revision: str) -> tuple[_Told, Sequenc
         made = storyboard(file)
     if made is None:
         return _told(None), ()
-    return _told(StoryboardFacts(layout=made.layout, sheets=len(made.sheets))), made.sheets
+    return _told(StoryboardMetadata(layout=made.layout, sheets=len(made.sheets))), made.sheets
 
 
 def _captions(
@@ -249,7 +249,7 @@ def _captions(
             Path(text).name: stack.enter_context(_opened(place, text, at))[0] for text, at in texts
         }
         made = captions_of(Path(path).name, file, beside)
-    facts = CaptionsFacts(
+    facts = CaptionsMetadata(
         tracks=tuple(track for track, _ in made.tracks),
         chapters=made.chapters,
         problems=made.problems,
@@ -257,8 +257,8 @@ def _captions(
     return _told(facts), [text.encode() for _, text in made.tracks]
 
 
-def _told(facts: Facts) -> _Told:
-    return {"facts": write_facts(facts).decode()}
+def _told(facts: ArtefactMetadata) -> _Told:
+    return {"facts": dump_metadata(facts).decode()}
 
 
 _TASKS: dict[str, _Task] = {

@@ -8,9 +8,14 @@ from quart import Response, request
 
 from service.api import links
 from service.artefact_store.blobs import AsyncBlob
-from service.artefacts.jpeg import Jpegs
-from service.artefacts.metadata import ArtefactKind, ArtefactState, StoryboardFacts, Subject
-from service.artefacts.scheduler import Deriver
+from service.artefacts.jpeg import JpegPosters
+from service.artefacts.metadata import (
+    ArtefactKind,
+    ArtefactSource,
+    ArtefactState,
+    StoryboardMetadata,
+)
+from service.artefacts.scheduler import ArtefactScheduler
 from service.errors import HTTPError, InvalidRequestError, NotFoundError
 from service.http.responses import blob_response, bytes_response
 from service.images.models import webvtt
@@ -25,8 +30,8 @@ _VTT = "text/vtt; charset=utf-8"
 class ArtefactViews:
     """`/posters/<path>`, `/storyboards/<path>.vtt` and sheets, `/captions/<path>/<track>.vtt`."""
 
-    def __init__(self, deriver: Deriver, jpegs: Jpegs) -> None:
-        self._deriver = deriver
+    def __init__(self, scheduler: ArtefactScheduler, jpegs: JpegPosters) -> None:
+        self._scheduler = scheduler
         self._jpegs = jpegs
 
     async def poster(self, path: str) -> Response:
@@ -38,8 +43,8 @@ class ArtefactViews:
         return await self._poster(path, jpeg=True)
 
     async def _poster(self, path: str, *, jpeg: bool = False) -> Response:
-        subject = self._require_ready(path, ArtefactKind.POSTER)
-        widths = [width for width, _ in self._deriver.of(path, ArtefactKind.POSTER).sizes]
+        source = self._require_ready(path, ArtefactKind.POSTER)
+        widths = [width for width, _ in self._scheduler.status(path, ArtefactKind.POSTER).sizes]
         min_width = request.args.get("w", "0")
         if not _WIDTH.fullmatch(min_width):
             raise InvalidRequestError("w: should be a number of pixels.")
@@ -48,56 +53,56 @@ class ArtefactViews:
         variant = f"-{widths[index]}"
         if jpeg:
             blob = await self._jpegs.open(
-                f"{subject.poster}{variant}",
-                lambda: self._deriver.blob(path, ArtefactKind.POSTER, index),
+                f"{source.poster}{variant}",
+                lambda: self._scheduler.blob(path, ArtefactKind.POSTER, index),
             )
             return await self._send(
-                subject, ArtefactKind.POSTER, blob, "image/jpeg", f"{variant}-jpeg"
+                source, ArtefactKind.POSTER, blob, "image/jpeg", f"{variant}-jpeg"
             )
-        blob = await self._deriver.open(path, ArtefactKind.POSTER, index)
-        return await self._send(subject, ArtefactKind.POSTER, blob, "image/webp", variant)
+        blob = await self._scheduler.open(path, ArtefactKind.POSTER, index)
+        return await self._send(source, ArtefactKind.POSTER, blob, "image/webp", variant)
 
     async def storyboard(self, path: str) -> Response:
         """Tell the tiles of a storyboard, as WebVTT with `#xywh=` (Media Fragments URI 1.0)."""
-        subject = self._require_ready(path, ArtefactKind.STORYBOARD)
-        version = subject.storyboard or ""
-        facts = await self._deriver.facts(path, ArtefactKind.STORYBOARD)
-        if not isinstance(facts, StoryboardFacts):
+        source = self._require_ready(path, ArtefactKind.STORYBOARD)
+        version = source.storyboard or ""
+        facts = await self._scheduler.load_metadata(path, ArtefactKind.STORYBOARD)
+        if not isinstance(facts, StoryboardMetadata):
             raise _not_ready_error()
         data = webvtt(facts.layout, lambda n: links.sheet(path, n, version)).encode()
         return bytes_response(
-            data, *_representation(subject, ArtefactKind.STORYBOARD, len(data), _VTT)
+            data, *_representation(source, ArtefactKind.STORYBOARD, len(data), _VTT)
         )
 
     async def sheet(self, path: str, number: int) -> Response:
         """Send a storyboard's sheet of tiles."""
-        subject = self._require_ready(path, ArtefactKind.STORYBOARD)
-        sheets = self._deriver.of(path, ArtefactKind.STORYBOARD).sheets
+        source = self._require_ready(path, ArtefactKind.STORYBOARD)
+        sheets = self._scheduler.status(path, ArtefactKind.STORYBOARD).sheets
         if number >= sheets:
             raise NotFoundError(f"The storyboard has {sheets} sheets, counted from 0.")
-        blob = await self._deriver.open(path, ArtefactKind.STORYBOARD, number)
-        return await self._send(subject, ArtefactKind.STORYBOARD, blob, "image/webp", f"-{number}")
+        blob = await self._scheduler.open(path, ArtefactKind.STORYBOARD, number)
+        return await self._send(source, ArtefactKind.STORYBOARD, blob, "image/webp", f"-{number}")
 
     async def captions(self, path: str, track: str) -> Response:
         """Send a track of captions, or the chapters."""
-        subject = self._require_ready(path, ArtefactKind.CAPTIONS)
-        names = [one.name for one in self._deriver.of(path, ArtefactKind.CAPTIONS).tracks]
+        source = self._require_ready(path, ArtefactKind.CAPTIONS)
+        names = [one.name for one in self._scheduler.status(path, ArtefactKind.CAPTIONS).tracks]
         if track not in names:
             raise NotFoundError("There is no such track.")
-        blob = await self._deriver.open(path, ArtefactKind.CAPTIONS, names.index(track))
-        return await self._send(subject, ArtefactKind.CAPTIONS, blob, _VTT, f"-{track}")
+        blob = await self._scheduler.open(path, ArtefactKind.CAPTIONS, names.index(track))
+        return await self._send(source, ArtefactKind.CAPTIONS, blob, _VTT, f"-{track}")
 
-    def _require_ready(self, path: str, kind: ArtefactKind) -> Subject:
+    def _require_ready(self, path: str, kind: ArtefactKind) -> ArtefactSource:
         """Give what is derived from, where that is there. Raises NotFoundError, HTTPError."""
-        subject = self._deriver.subject(path)
-        if subject is None:
+        source = self._scheduler.source(path)
+        if source is None:
             raise NotFoundError("There is no such video in the library.")
-        artefact = self._deriver.of(path, kind)
+        artefact = self._scheduler.status(path, kind)
         match artefact.state:
             case ArtefactState.READY:
-                return subject
+                return source
             case ArtefactState.WAITING:
-                self._deriver.request(path, kind)
+                self._scheduler.request(path, kind)
                 raise _not_ready_error()
             case ArtefactState.FAILED:
                 raise NotFoundError(f"It could not be made: {artefact.problem}")
@@ -105,7 +110,7 @@ class ArtefactViews:
 
     async def _send(
         self,
-        subject: Subject,
+        source: ArtefactSource,
         kind: ArtefactKind,
         blob: AsyncBlob | None,
         content_type: str,
@@ -116,21 +121,21 @@ class ArtefactViews:
             raise _not_ready_error()
         try:
             return await blob_response(
-                blob, *_representation(subject, kind, blob.length, content_type, variant)
+                blob, *_representation(source, kind, blob.length, content_type, variant)
             )
         except OSError as error:  # the next one who asks may be luckier
             raise _not_ready_error() from error
 
 
 def _representation(
-    subject: Subject, kind: ArtefactKind, length: int, content_type: str, variant: str = ""
+    source: ArtefactSource, kind: ArtefactKind, length: int, content_type: str, variant: str = ""
 ) -> tuple[Representation, str | None]:
     """Say what is sent, and give the version that the query asks for, in the same words."""
-    version, pin = subject.name(kind) or "", request.args.get("v")
+    version, pin = source.name(kind) or "", request.args.get("v")
     # To the client the tags of parts differ; all are pinned by the one name that they share.
     revision = version + variant
     # The date is the video's, which others made of it have, too.
-    date = last_modified_of(subject.video.modified, time.time())
+    date = last_modified_of(source.video.modified, time.time())
     validators = Validators(revision, date, settled=True, dated=False)
     representation = Representation(length, content_type, validators)
     return representation, revision if pin == version else pin

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from service.api import links
 from service.artefact_store.sized_lru_cache import SizedLRUCache
-from service.artefacts.metadata import Artefact, ArtefactKind, ArtefactState
-from service.artefacts.scheduler import Deriver
+from service.artefacts.metadata import ArtefactKind, ArtefactState, ArtefactStatus
+from service.artefacts.scheduler import ArtefactScheduler
 from service.models import Chapter, Finding, FrozenModel, Track, Video
 from service.playability.findings import findings
 
@@ -84,9 +84,9 @@ class _Inputs(NamedTuple):
     """What an item is made of."""
 
     video: Video
-    poster: Artefact
-    captions: Artefact
-    storyboard: Artefact
+    poster: ArtefactStatus
+    captions: ArtefactStatus
+    storyboard: ArtefactStatus
 
     def same_as(self, other: "_Inputs") -> bool:
         """Whether all of it is the very same: what has not changed is not made anew."""
@@ -96,9 +96,9 @@ class _Inputs(NamedTuple):
 class VideoItems:
     """Makes items of videos, and keeps the latest: one is the same for as long as it is true."""
 
-    def __init__(self, deriver: Deriver, block: int) -> None:
+    def __init__(self, scheduler: ArtefactScheduler, block: int) -> None:
         """Take what knows what was derived, and the bytes of a block."""
-        self._deriver = deriver
+        self._scheduler = scheduler
         self._block = block
         self._cache: SizedLRUCache[str, tuple[_Inputs, VideoItem, int]] = SizedLRUCache(
             _MAX_CACHED_BYTES
@@ -110,7 +110,9 @@ class VideoItems:
 
     def get_with_size(self, video: Video) -> tuple[VideoItem, int]:
         """Do so, and tell how many bytes of JSON that may be: some more than it is."""
-        inputs = _Inputs(video, *(self._deriver.of(video.path, kind) for kind in ArtefactKind))
+        inputs = _Inputs(
+            video, *(self._scheduler.status(video.path, kind) for kind in ArtefactKind)
+        )
         cached_inputs, item, size = self._cache.get(video.path) or (None, None, 0)
         if item is None or cached_inputs is None or not cached_inputs.same_as(inputs):
             item = self._build(video)
@@ -123,12 +125,12 @@ class VideoItems:
     ) -> None:
         """Have what somebody looks at made before everything else: the first of it first."""
         for path, kind in reversed(list(product(paths, kinds))):
-            if self._deriver.of(path, kind).state is ArtefactState.WAITING:
-                self._deriver.request(path, kind)
+            if self._scheduler.status(path, kind).state is ArtefactState.WAITING:
+                self._scheduler.request(path, kind)
 
     def progress(self) -> dict[str, tuple[int, int]]:
         """Give of each kind that is being made how many are, and how many there will be."""
-        counts = {kind.value: self._deriver.progress(kind) for kind in ArtefactKind}
+        counts = {kind.value: self._scheduler.progress(kind) for kind in ArtefactKind}
         return {kind: (done, total) for kind, (done, total) in counts.items() if done < total}
 
     def _build(self, video: Video) -> VideoItem:
@@ -142,13 +144,13 @@ class VideoItems:
             poster=self._poster(video.path),
             storyboard=self._storyboard(video.path),
             captions=captions,
-            chapters=self._deriver.of(video.path, ArtefactKind.CAPTIONS).chapters or in_file,
+            chapters=self._scheduler.status(video.path, ArtefactKind.CAPTIONS).chapters or in_file,
             findings=findings(video.path, video.metadata or video.problem, self._block),
         )
 
     def _poster(self, path: str) -> PosterItem:
         artefact, version = (
-            self._deriver.of(path, ArtefactKind.POSTER),
+            self._scheduler.status(path, ArtefactKind.POSTER),
             self._version(path, ArtefactKind.POSTER),
         )
         pictures = tuple(
@@ -158,14 +160,14 @@ class VideoItems:
         return PosterItem(state=artefact.state, problem=artefact.problem, pictures=pictures)
 
     def _storyboard(self, path: str) -> StoryboardItem:
-        artefact = self._deriver.of(path, ArtefactKind.STORYBOARD)
+        artefact = self._scheduler.status(path, ArtefactKind.STORYBOARD)
         url = None
         if artefact.state is ArtefactState.READY:
             url = links.storyboard(path, self._version(path, ArtefactKind.STORYBOARD))
         return StoryboardItem(state=artefact.state, problem=artefact.problem, url=url)
 
     def _captions(self, path: str) -> CaptionsItem:
-        artefact = self._deriver.of(path, ArtefactKind.CAPTIONS)
+        artefact = self._scheduler.status(path, ArtefactKind.CAPTIONS)
         version = self._version(path, ArtefactKind.CAPTIONS)
         tracks = tuple(
             TrackItem(**dict(track), url=links.captions(path, track.name, version))
@@ -179,8 +181,8 @@ class VideoItems:
         )
 
     def _version(self, path: str, kind: ArtefactKind) -> str:
-        subject = self._deriver.subject(path)
-        return (subject and subject.name(kind)) or ""
+        source = self._scheduler.source(path)
+        return (source and source.name(kind)) or ""
 
 
 def _estimate_size(item: VideoItem) -> int:

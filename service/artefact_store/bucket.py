@@ -102,7 +102,7 @@ class BucketArtefactStore(Quota):
         except (FileNotFoundError, ValueError):
             return None
         self._touch(name)
-        return header.facts
+        return header.metadata
 
     def blob(self, kind: str, name: str, number: int) -> bytes | None:
         cached = self._load_blob(kind, name, number)
@@ -163,8 +163,8 @@ class BucketArtefactStore(Quota):
             raise OSError(errno.EIO, "the object was replaced", name)
         return data[start:end]
 
-    def save(self, kind: str, name: str, facts: bytes, blobs: Sequence[bytes] = ()) -> bool:
-        data = b"".join(encode(facts, blobs))
+    def save(self, kind: str, name: str, metadata: bytes, blobs: Sequence[bytes] = ()) -> bool:
+        data = b"".join(encode(metadata, blobs))
         try:
             self._bucket.put(f"{kind}/{name}", data)
         except OSError as error:
@@ -252,7 +252,7 @@ class BucketArtefactStore(Quota):
         header = read_header(
             data, size, lambda length: self._bucket.get(object_key, 0, length).data
         )
-        self._headers.put(key, (header, e_tag), len(header.facts) + 100 * len(header.blobs))
+        self._headers.put(key, (header, e_tag), len(header.metadata) + 100 * len(header.blobs))
         return header, e_tag
 
     def _list_names(self, kind: str) -> set[str]:

@@ -101,7 +101,7 @@ class ArtefactStore(Protocol):
         """Open the bytes that `blob` would give, and check them, without holding them in memory."""
         ...
 
-    def save(self, kind: str, name: str, facts: bytes, blobs: Sequence[bytes] = ()) -> bool:
+    def save(self, kind: str, name: str, metadata: bytes, blobs: Sequence[bytes] = ()) -> bool:
         """Keep all of it at once, so that nobody ever sees a part.
 
         Gives whether that could be done.
@@ -168,7 +168,7 @@ class FolderArtefactStore(Quota):
                 self._touch(file.fileno())
         except (OSError, ValueError):
             return None
-        return header.facts
+        return header.metadata
 
     def blob(self, kind: str, name: str, number: int) -> bytes | None:
         return self._with_blob(kind, name, number, _read_blob)
@@ -194,7 +194,7 @@ class FolderArtefactStore(Quota):
             self._drop(kind, name)
             return None
 
-    def save(self, kind: str, name: str, facts: bytes, blobs: Sequence[bytes] = ()) -> bool:
+    def save(self, kind: str, name: str, metadata: bytes, blobs: Sequence[bytes] = ()) -> bool:
         """Write atomically, so that a reader or a second writer never sees half a file."""
         target = self._file(kind, name)
         temporary = None
@@ -202,7 +202,7 @@ class FolderArtefactStore(Quota):
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
                 temporary = Path(file.name)
-                file.writelines(encode(facts, blobs))
+                file.writelines(encode(metadata, blobs))
                 self.size += file.tell()
             os.replace(temporary, target)  # noqa: PTH105 # says what it does
         except OSError as error:

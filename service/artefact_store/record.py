@@ -38,14 +38,14 @@ class Blob(NamedTuple):
 class RecordHeader(NamedTuple):
     """What is kept, and where its parts are."""
 
-    facts: bytes
+    metadata: bytes
     blobs: tuple[Blob, ...]
 
 
-def encode(facts: bytes, blobs: Sequence[bytes]) -> tuple[bytes, ...]:
+def encode(metadata: bytes, blobs: Sequence[bytes]) -> tuple[bytes, ...]:
     """Give what is to be kept, in pieces."""
     table = b"".join(_BLOB.pack(len(blob), _digest(blob)) for blob in blobs)
-    head = _COUNTS.pack(len(facts), len(blobs)) + table + facts
+    head = _COUNTS.pack(len(metadata), len(blobs)) + table + metadata
     return _digest(head) + head, *blobs
 
 
@@ -59,20 +59,20 @@ def read_header(first: bytes, size: int, read: Callable[[int], bytes]) -> Record
     if len(first) < table:
         raise ValueError("cut off")
     length, count = _COUNTS.unpack_from(first, _DIGEST)
-    facts = table + count * _BLOB.size
-    end = facts + length
+    metadata = table + count * _BLOB.size
+    end = metadata + length
     if end > size:
         raise ValueError("cut off")
     data = first if end <= len(first) else read(end)
     if _digest(data[_DIGEST:end]) != data[:_DIGEST]:
         raise ValueError("damaged")
     start, blobs = end, []
-    for of_blob, digest in _BLOB.iter_unpack(data[table:facts]):
+    for of_blob, digest in _BLOB.iter_unpack(data[table:metadata]):
         blobs.append(Blob(start, of_blob, digest))
         start += of_blob
     if size != start:
         raise ValueError("cut off, or more than was written")
-    return RecordHeader(data[facts:end], tuple(blobs))
+    return RecordHeader(data[metadata:end], tuple(blobs))
 
 
 def _digest(data: bytes) -> bytes:

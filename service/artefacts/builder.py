@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 from service.artefact_store.folder import ArtefactStore, iter_prefetched
 from service.artefacts.metadata import (
     ArtefactKind,
+    ArtefactMetadata,
+    ArtefactSource,
     BuildFailure,
-    Facts,
-    Subject,
     blob_count,
-    read_facts,
-    write_facts,
+    dump_metadata,
+    load_metadata,
 )
 from service.metrics import Metrics
 from service.storage.base import Entry
@@ -23,17 +23,17 @@ from service.workers.pool import Answer, Pool, WorkerError
 
 # Seconds of the processor's time that one may take, and of the clock: a slow disk is not the file's
 # fault, nor are viewers, who come first.
-_CPU = {ArtefactKind.POSTER: 60, ArtefactKind.CAPTIONS: 120, ArtefactKind.STORYBOARD: 300}
-_WALL = 1800.0
+_CPU_SECONDS = {ArtefactKind.POSTER: 60, ArtefactKind.CAPTIONS: 120, ArtefactKind.STORYBOARD: 300}
+_TIMEOUT = 1800.0
 
-_NOT_KEPT = "It cannot be kept: see the server's log."
+_CANNOT_STORE = "It cannot be kept: see the server's log."
 
 
 class Job(NamedTuple):
     """Something to be made."""
 
     kind: ArtefactKind
-    subject: Subject
+    source: ArtefactSource
     name: str
 
     @property
@@ -42,141 +42,149 @@ class Job(NamedTuple):
         return self.kind, self.name
 
 
-class NotMadeError(Exception):
+class TransientBuildError(Exception):
     """It could not be made now, for no fault of the file's. Its text is a sentence."""
 
 
-class NotKeptError(NotMadeError):
+class StoreWriteError(TransientBuildError):
     """It was made in vain: there is no room for it, or no right to write."""
 
 
-class ClaimedError(Exception):
+class LeaseHeldError(Exception):
     """Another process is making it."""
 
 
-class Maker:
+class ArtefactBuilder:
     """Makes things and keeps them, or the reason why they cannot be made."""
 
-    def __init__(self, place: Place, derived: ArtefactStore, pool: Pool, metrics: Metrics) -> None:
-        self._place = place
-        self._derived = derived
+    def __init__(
+        self, media_root: Place, store: ArtefactStore, pool: Pool, metrics: Metrics
+    ) -> None:
+        self._media_root = media_root
+        self._store = store
         self._pool = pool
         self._metrics = metrics
         self._decoder = version("av")
 
-    def load_all(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, tuple[Facts] | None]]:
+    def load_all(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, tuple[ArtefactMetadata] | None]]:
         """Read what was kept of many, as far as it can be. Blocks: for a thread."""
-        keys = iter_prefetched(self._derived, [job.key for job in jobs])
+        keys = iter_prefetched(self._store, [job.key for job in jobs])
         for job, _ in zip(jobs, keys, strict=True):
-            yield job, self._find(job)
+            yield job, self._load_or_none(job)
 
-    def load(self, kind: ArtefactKind, name: str) -> tuple[Facts] | None:
+    def load(self, kind: ArtefactKind, name: str) -> tuple[ArtefactMetadata] | None:
         """Read what was kept; None: nothing that counts. Blocks: for a thread.
 
         Raises OSError where that may be otherwise in a moment.
         """
-        data = self._derived.load(kind, name)
+        data = self._store.load(kind, name)
         if data is None:
             return None
         try:
-            facts = read_facts(kind, data)
+            metadata = load_metadata(kind, data)
         except ValueError:
             return None
-        if isinstance(facts, BuildFailure) and facts.decoder != self._decoder:
+        if isinstance(metadata, BuildFailure) and metadata.decoder != self._decoder:
             return None  # another release's decoders may do better
-        return (facts,)
+        return (metadata,)
 
-    async def make(self, job: Job) -> Facts:
+    async def build(self, job: Job) -> ArtefactMetadata:
         """Make it, unless it is there by now. Raises NotMadeError, ClaimedError."""
-        if self._derived.is_remote and (kept := await asyncio.to_thread(self._find, job)):
-            return kept[0]  # by another replica, for which no claim is needed
+        if self._store.is_remote and (stored := await asyncio.to_thread(self._load_or_none, job)):
+            return stored[0]  # by another replica, for which no claim is needed
         try:
-            let_go = await asyncio.to_thread(self._derived.acquire, job.name)
+            release = await asyncio.to_thread(self._store.acquire, job.name)
         except OSError as error:
-            raise NotKeptError(_NOT_KEPT) from error
-        if let_go is None:
-            raise ClaimedError
+            raise StoreWriteError(_CANNOT_STORE) from error
+        if release is None:
+            raise LeaseHeldError
         try:
-            kept = await asyncio.to_thread(self._find, job)
-            if kept:
-                return kept[0]
+            stored = await asyncio.to_thread(self._load_or_none, job)
+            if stored:
+                return stored[0]
             with self._metrics.derivation_seconds.labels(job.kind).time():
-                facts, blobs = await self._ask(job)
-            save = self._derived.save
-            if not await asyncio.to_thread(save, job.kind, job.name, write_facts(facts), blobs):
+                metadata, blobs = await self._run_worker(job)
+            save = self._store.save
+            if not await asyncio.to_thread(
+                save, job.kind, job.name, dump_metadata(metadata), blobs
+            ):
                 self._count(job, "not kept")
-                raise NotKeptError(_NOT_KEPT)
+                raise StoreWriteError(_CANNOT_STORE)
         finally:
-            await asyncio.to_thread(let_go)
-        outcome = "nothing" if facts is None else "complete"
-        if not isinstance(facts, BuildFailure):
+            await asyncio.to_thread(release)
+        outcome = "nothing" if metadata is None else "complete"
+        if not isinstance(metadata, BuildFailure):
             self._count(job, outcome)
-        return facts
+        return metadata
 
-    def _find(self, job: Job) -> tuple[Facts] | None:
+    def _load_or_none(self, job: Job) -> tuple[ArtefactMetadata] | None:
         """Read as `load` does; what cannot be read now counts as not there."""
         try:
             return self.load(*job.key)
         except OSError:
             return None
 
-    async def _ask(self, job: Job) -> tuple[Facts, tuple[bytes, ...]]:
+    async def _run_worker(self, job: Job) -> tuple[ArtefactMetadata, tuple[bytes, ...]]:
         try:
-            facts, blobs = await self._pool.ask(self._question(job), _reader(job.kind), _WALL)
+            metadata, blobs = await self._pool.ask(
+                self._worker_request(job), _response_parser(job.kind), _TIMEOUT
+            )
         except WorkerError as error:
             self._count(job, error.outcome)
             if not error.lasting:
-                raise NotMadeError(str(error)) from error
+                raise TransientBuildError(str(error)) from error
             return BuildFailure(problem=str(error), decoder=self._decoder), ()
-        if isinstance(facts, _Refusal):
+        if isinstance(metadata, _WorkerFailure):
             self._count(job, "failed")
-            if not facts.lasting:
-                raise NotMadeError(facts.problem)
-            return BuildFailure(problem=facts.problem, decoder=self._decoder), ()
-        return facts, blobs
+            if not metadata.lasting:
+                raise TransientBuildError(metadata.problem)
+            return BuildFailure(problem=metadata.problem, decoder=self._decoder), ()
+        return metadata, blobs
 
     def _count(self, job: Job, outcome: str) -> None:
         self._metrics.derivations.labels(job.kind, outcome).inc()
 
-    def _question(self, job: Job) -> dict[str, Any]:
-        video, companions = job.subject.video, job.subject.companions
-        question: dict[str, Any] = {
+    def _worker_request(self, job: Job) -> dict[str, Any]:
+        video, companions = job.source.video, job.source.companions
+        request: dict[str, Any] = {
             "task": job.kind,
-            "place": self._place.told,
+            "place": self._media_root.told,
             "path": video.path,
             "revision": video.revision,
-            "cpu": _CPU[job.kind],
+            "cpu": _CPU_SECONDS[job.kind],
         }
         match job.kind:
             case ArtefactKind.POSTER:
-                question["image"] = _named(companions.image) if companions.image else None
+                request["image"] = _entry_ref(companions.image) if companions.image else None
             case ArtefactKind.CAPTIONS:
-                question["texts"] = [_named(entry) for entry in companions.texts]
-        return question
+                request["texts"] = [_entry_ref(entry) for entry in companions.texts]
+        return request
 
 
-def _named(entry: Entry) -> tuple[str, str]:
+def _entry_ref(entry: Entry) -> tuple[str, str]:
     return entry.path, entry.revision
 
 
-class _Refusal(NamedTuple):
+class _WorkerFailure(NamedTuple):
     problem: str
     lasting: bool
 
 
-def _reader(kind: ArtefactKind) -> Callable[[Answer], tuple[Facts | _Refusal, tuple[bytes, ...]]]:
+def _response_parser(
+    kind: ArtefactKind,
+) -> Callable[[Answer], tuple[ArtefactMetadata | _WorkerFailure, tuple[bytes, ...]]]:
     """Give what reads a process's answer, and raises ValueError for what is none."""
 
-    def read(answer: Answer) -> tuple[Facts | _Refusal, tuple[bytes, ...]]:
+    def parse(answer: Answer) -> tuple[ArtefactMetadata | _WorkerFailure, tuple[bytes, ...]]:
         match answer.told:
             case {"facts": str(told), **rest} if not rest:
-                facts = read_facts(kind, told.encode())
-                if blob_count(facts) != len(answer.blobs):
+                metadata = load_metadata(kind, told.encode())
+                if blob_count(metadata) != len(answer.blobs):
                     raise ValueError("not as many bytes as the facts tell of")
-                return facts, answer.blobs
+                return metadata, answer.blobs
             case {"problem": str(reason), "lasting": bool(lasting), **rest} if reason and not rest:
-                return _Refusal(reason, lasting), ()
+                return _WorkerFailure(reason, lasting), ()
             case _:
                 raise ValueError("neither facts nor a problem")
 
-    return read
+    return parse

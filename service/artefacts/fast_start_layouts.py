@@ -7,22 +7,22 @@ from service.mp4.fast_start_layout import SUFFIX
 _KIND = "layout"
 
 
-class KeptLayouts:
+class FastStartLayoutStore:
     """Layouts by path and revision, among what is derived. Every method blocks: for a thread."""
 
-    def __init__(self, derived: ArtefactStore) -> None:
-        self._derived = derived
+    def __init__(self, store: ArtefactStore) -> None:
+        self._store = store
 
     def load(self, path: str, revision: str) -> bytes | None:
         """Return the kept facts; None if there are none, or they are damaged or unreadable."""
         try:
-            return self._derived.load(_KIND, _name(path, revision))
+            return self._store.load(_KIND, _name(path, revision))
         except OSError:
             return None
 
     def save(self, path: str, revision: str, data: bytes) -> None:
         """Keep that, if it can be."""
-        self._derived.save(_KIND, _name(path, revision), data)
+        self._store.save(_KIND, _name(path, revision), data)
 
 
 def _name(path: str, revision: str) -> str:

@@ -16,16 +16,16 @@ _KIND = "jpeg"
 _QUALITY = 85  # above 80 nobody sees a difference in a preview's size
 
 # Bytes of pictures that could not be kept, some 20: else each request would make its own anew.
-_MAX_UNKEPT = 4 << 20
+_MAX_UNSTORED_BYTES = 4 << 20
 
 
-class Jpegs:
+class JpegPosters:
     """Makes JPEGs of WebP pictures, and keeps them."""
 
-    def __init__(self, derived: ArtefactStore) -> None:
-        self._derived = derived
-        self._turn = asyncio.Lock()
-        self._unkept: SizedLRUCache[str, MemoryBlob] = SizedLRUCache(_MAX_UNKEPT)
+    def __init__(self, store: ArtefactStore) -> None:
+        self._store = store
+        self._lock = asyncio.Lock()
+        self._unstored: SizedLRUCache[str, MemoryBlob] = SizedLRUCache(_MAX_UNSTORED_BYTES)
         self._threads = ThreadPoolExecutor(2, "jpeg")
 
     def close(self) -> None:
@@ -33,46 +33,46 @@ class Jpegs:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def open(
-        self, name: str, picture: Callable[[], Awaitable[bytes | None]]
+        self, name: str, load_image: Callable[[], Awaitable[bytes | None]]
     ) -> AsyncBlob | None:
         """Open a picture as JPEG. `name` tells it from all others; None where there is none."""
         key = name_of(_KIND, name)
-        made = await self._wait(self._find, key)
-        if made is None:
-            async with self._turn:
-                made = await self._wait(self._find, key)
-                if made is None:
-                    data = await picture()
+        blob = await self._run(self._open_stored, key)
+        if blob is None:
+            async with self._lock:
+                blob = await self._run(self._open_stored, key)
+                if blob is None:
+                    data = await load_image()
                     if data is None:
                         return None
-                    made = await self._wait(self._make, key, data)
-        return None if made is None else AsyncBlob(made, self._threads)
+                    blob = await self._run(self._create, key, data)
+        return None if blob is None else AsyncBlob(blob, self._threads)
 
-    async def _wait(
-        self, work: Callable[..., OpenBlob | None], *given: str | bytes
+    async def _run(
+        self, work: Callable[..., OpenBlob | None], *args: str | bytes
     ) -> OpenBlob | None:
-        return await asyncio.wrap_future(self._threads.submit(work, *given))
+        return await asyncio.wrap_future(self._threads.submit(work, *args))
 
-    def _find(self, key: str) -> OpenBlob | None:
-        if (unkept := self._unkept.get(key)) is not None:
-            return unkept
+    def _open_stored(self, key: str) -> OpenBlob | None:
+        if (unstored := self._unstored.get(key)) is not None:
+            return unstored
         with suppress(OSError):
-            return self._derived.open(_KIND, key, 0)
+            return self._store.open(_KIND, key, 0)
         return None
 
-    def _make(self, key: str, picture: bytes) -> OpenBlob:
-        data = _jpeg(picture)
-        if self._derived.save(_KIND, key, b"null", [data]) and (kept := self._find(key)):
-            return kept
-        unkept = MemoryBlob(data)
-        self._unkept.put(key, unkept, len(data))
-        return unkept
+    def _create(self, key: str, load_image: bytes) -> OpenBlob:
+        data = _jpeg(load_image)
+        if self._store.save(_KIND, key, b"null", [data]) and (stored := self._open_stored(key)):
+            return stored
+        unstored = MemoryBlob(data)
+        self._unstored.put(key, unstored, len(data))
+        return unstored
 
 
-def _jpeg(picture: bytes) -> bytes:
+def _jpeg(load_image: bytes) -> bytes:
     from PIL import Image  # noqa: PLC0415 # megabytes that a service without links does without
 
-    written = BytesIO()
-    with Image.open(BytesIO(picture), formats=["WEBP"]) as opened:
-        opened.convert("RGB").save(written, "JPEG", quality=_QUALITY, optimize=True)
-    return written.getvalue()
+    output = BytesIO()
+    with Image.open(BytesIO(load_image), formats=["WEBP"]) as opened:
+        opened.convert("RGB").save(output, "JPEG", quality=_QUALITY, optimize=True)
+    return output.getvalue()

@@ -41,7 +41,7 @@ class BuildFailure(FrozenModel):
     """The decoders' version: another one may do better."""
 
 
-class PosterFacts(FrozenModel):
+class PosterMetadata(FrozenModel):
     """Of a poster. Its pictures are the bytes of the same numbers."""
 
     source: Literal["frame", "cover", "sidecar"]
@@ -49,14 +49,14 @@ class PosterFacts(FrozenModel):
     """Width and height in pixels, the narrowest first."""
 
 
-class StoryboardFacts(FrozenModel):
+class StoryboardMetadata(FrozenModel):
     """Of a storyboard. Its sheets are the bytes."""
 
     layout: Layout
     sheets: int
 
 
-class CaptionsFacts(FrozenModel):
+class CaptionsMetadata(FrozenModel):
     """Of captions. The tracks' texts, as WebVTT, are the bytes of the same numbers."""
 
     tracks: tuple[Track, ...]
@@ -65,22 +65,24 @@ class CaptionsFacts(FrozenModel):
     """Sentences: which text is not shown, and why."""
 
 
-Facts = PosterFacts | StoryboardFacts | CaptionsFacts | BuildFailure | None
+ArtefactMetadata = PosterMetadata | StoryboardMetadata | CaptionsMetadata | BuildFailure | None
 """None: there is nothing of the kind to be had from this video."""
 
-_MODELS: dict[ArtefactKind, type[PosterFacts] | type[StoryboardFacts] | type[CaptionsFacts]] = {
-    ArtefactKind.POSTER: PosterFacts,
-    ArtefactKind.STORYBOARD: StoryboardFacts,
-    ArtefactKind.CAPTIONS: CaptionsFacts,
+_MODELS: dict[
+    ArtefactKind, type[PosterMetadata] | type[StoryboardMetadata] | type[CaptionsMetadata]
+] = {
+    ArtefactKind.POSTER: PosterMetadata,
+    ArtefactKind.STORYBOARD: StoryboardMetadata,
+    ArtefactKind.CAPTIONS: CaptionsMetadata,
 }
 
 
-def write_facts(facts: Facts) -> bytes:
+def dump_metadata(metadata: ArtefactMetadata) -> bytes:
     """Give what `read_facts` reads."""
-    return b"null" if facts is None else facts.model_dump_json().encode()
+    return b"null" if metadata is None else metadata.model_dump_json().encode()
 
 
-def read_facts(kind: ArtefactKind, data: bytes) -> Facts:
+def load_metadata(kind: ArtefactKind, data: bytes) -> ArtefactMetadata:
     """Read what was kept. Raises ValueError for what is not of this kind, or of this release."""
     if data == b"null":
         return None
@@ -90,27 +92,27 @@ def read_facts(kind: ArtefactKind, data: bytes) -> Facts:
         return BuildFailure.model_validate_json(data)
 
 
-def blob_count(facts: Facts) -> int:
+def blob_count(metadata: ArtefactMetadata) -> int:
     """Give how many pieces of bytes are kept with them. Raises ValueError for a problem."""
-    match facts:
-        case PosterFacts():
-            return len(facts.sizes)
-        case CaptionsFacts():
-            return len(facts.tracks)
-        case StoryboardFacts():
-            return facts.sheets
+    match metadata:
+        case PosterMetadata():
+            return len(metadata.sizes)
+        case CaptionsMetadata():
+            return len(metadata.tracks)
+        case StoryboardMetadata():
+            return metadata.sheets
         case BuildFailure():
             raise ValueError("a problem is no facts")
     return 0
 
 
 @dataclass(frozen=True, slots=True)
-class Artefact:
+class ArtefactStatus:
     """How far one kind of thing has come for one video."""
 
     state: ArtefactState
     problem: str | None = None
-    facts: PosterFacts | CaptionsFacts | None = None
+    metadata: PosterMetadata | CaptionsMetadata | None = None
     """What pages tell of it. Of a storyboard they do not: 10,000 of them would take 40 MB."""
     sheets: int = 0
     """Of a storyboard."""
@@ -118,37 +120,37 @@ class Artefact:
     @property
     def sizes(self) -> tuple[tuple[int, int], ...]:
         """Of a poster's pictures: width and height in pixels, the narrowest first."""
-        return self.facts.sizes if isinstance(self.facts, PosterFacts) else ()
+        return self.metadata.sizes if isinstance(self.metadata, PosterMetadata) else ()
 
     @property
     def tracks(self) -> tuple[Track, ...]:
-        return self.facts.tracks if isinstance(self.facts, CaptionsFacts) else ()
+        return self.metadata.tracks if isinstance(self.metadata, CaptionsMetadata) else ()
 
     @property
     def problems(self) -> tuple[str, ...]:
         """Which texts are not shown, and why."""
-        return self.facts.problems if isinstance(self.facts, CaptionsFacts) else ()
+        return self.metadata.problems if isinstance(self.metadata, CaptionsMetadata) else ()
 
     @property
     def chapters(self) -> tuple[Chapter, ...]:
-        return self.facts.chapters if isinstance(self.facts, CaptionsFacts) else ()
+        return self.metadata.chapters if isinstance(self.metadata, CaptionsMetadata) else ()
 
 
-NONE, WAITING = Artefact(ArtefactState.NONE), Artefact(ArtefactState.WAITING)
+NONE, WAITING = ArtefactStatus(ArtefactState.NONE), ArtefactStatus(ArtefactState.WAITING)
 
 
 @lru_cache(maxsize=1024)
-def artefact(facts: Facts) -> Artefact:
+def status_of(metadata: ArtefactMetadata) -> ArtefactStatus:
     """Say how far it has come where these are the facts: one object for all that are equal."""
-    match facts:
+    match metadata:
         case None:
             return NONE
         case BuildFailure():
-            return Artefact(ArtefactState.FAILED, problem=facts.problem)
-        case StoryboardFacts():
-            return Artefact(ArtefactState.READY, sheets=facts.sheets)
+            return ArtefactStatus(ArtefactState.FAILED, problem=metadata.problem)
+        case StoryboardMetadata():
+            return ArtefactStatus(ArtefactState.READY, sheets=metadata.sheets)
         case _:
-            return Artefact(ArtefactState.READY, facts=facts)
+            return ArtefactStatus(ArtefactState.READY, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ NO_COMPANIONS = Companions()
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ArtefactSource:
     """A video that things are derived from, and what each is kept under; None: not to be had."""
 
     video: Video
@@ -179,7 +181,7 @@ class Subject:
     storyboard: str | None
 
     @classmethod
-    def of(cls, video: Video, companions: Companions = NO_COMPANIONS) -> "Subject":
+    def of(cls, video: Video, companions: Companions = NO_COMPANIONS) -> "ArtefactSource":
         """Tell what there is to be derived from a video, as far as it is known."""
         streams = video.metadata.streams if video.metadata else ()
         kinds = {stream.kind for stream in streams}

@@ -16,27 +16,27 @@ class _StoredProbeFailure(FrozenModel):
     decoder: str
 
 
-def metadata_name(path: str, revision: str) -> str:
+def probe_cache_name(path: str, revision: str) -> str:
     """Give what the metadata of a version of a file are kept under."""
     return name_of("metadata", path, revision)
 
 
-def metadata_key(path: str, revision: str) -> tuple[str, str]:
+def probe_cache_key(path: str, revision: str) -> tuple[str, str]:
     """Give kind and name of those: read at a start only, but in use as long as it is listed."""
-    return "metadata", metadata_name(path, revision)
+    return "metadata", probe_cache_name(path, revision)
 
 
-class Probed:
+class ProbeCache:
     """Probe results by path and revision. Every method blocks: for a thread."""
 
-    def __init__(self, derived: ArtefactStore) -> None:
-        self._derived = derived
+    def __init__(self, store: ArtefactStore) -> None:
+        self._store = store
         self._decoder = version("av")
 
     def load(self, path: str, revision: str) -> Metadata | ProbeProblem | None:
         """Give what was told; None where nothing is kept that counts, or it cannot be read now."""
         try:
-            data = self._derived.load(*metadata_key(path, revision))
+            data = self._store.load(*probe_cache_key(path, revision))
         except OSError:
             return None
         if data is None:
@@ -46,33 +46,37 @@ class Probed:
         except ValueError:
             pass
         try:
-            kept = _StoredProbeFailure.model_validate_json(data)
+            stored = _StoredProbeFailure.model_validate_json(data)
         except ValueError:
             return None
-        return ProbeProblem(kept.problem, kept.outcome) if kept.decoder == self._decoder else None
+        return (
+            ProbeProblem(stored.problem, stored.outcome)
+            if stored.decoder == self._decoder
+            else None
+        )
 
     def load_all(
         self, versions: Sequence[tuple[str, str]]
     ) -> Iterator[tuple[tuple[str, str], Metadata | ProbeProblem | None]]:
         """Load what was told of many, by path and revision."""
-        keys = iter_prefetched(self._derived, [metadata_key(*of) for of in versions])
-        for of, _ in zip(versions, keys, strict=True):
-            yield of, self.load(*of)
+        keys = iter_prefetched(self._store, [probe_cache_key(*key) for key in versions])
+        for key, _ in zip(versions, keys, strict=True):
+            yield key, self.load(*key)
 
     @property
     def is_remote(self) -> bool:
         """Whether another replica may have told something meanwhile."""
-        return self._derived.is_remote
+        return self._store.is_remote
 
     def save(self, path: str, revision: str, result: Metadata | ProbeProblem) -> None:
         """Keep what was told, unless it may be otherwise the next time."""
-        kept: FrozenModel
+        stored: FrozenModel
         if isinstance(result, Metadata):
-            kept = result
+            stored = result
         elif result.lasting:
-            kept = _StoredProbeFailure(
+            stored = _StoredProbeFailure(
                 problem=result.reason, outcome=result.outcome, decoder=self._decoder
             )
         else:
             return
-        self._derived.save(*metadata_key(path, revision), kept.model_dump_json().encode())
+        self._store.save(*probe_cache_key(path, revision), stored.model_dump_json().encode())

@@ -14,8 +14,8 @@ from typing import Protocol
 
 import structlog
 
-from service.artefacts.metadata import Subject
-from service.artefacts.probe_cache import Probed
+from service.artefacts.metadata import ArtefactSource
+from service.artefacts.probe_cache import ProbeCache
 from service.library.catalogue import Catalogue
 from service.library.scan import TRY_OBJECT_AGAIN, File, Key, Known, Sighting, scan
 from service.library.snapshot import NOTHING, show
@@ -59,10 +59,10 @@ class Prober(Protocol):
     def rest(self) -> None: ...
 
 
-class Follower(Protocol):
+class SourceListener(Protocol):
     """Who is told of every change."""
 
-    def follow(self, subjects: Mapping[str, Subject]) -> None: ...
+    def set_sources(self, sources: Mapping[str, ArtefactSource]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,8 @@ class Library:
         storage: Storage,
         place: Place,
         prober: Prober,
-        probed: Probed,
-        follower: Follower,
+        probed: ProbeCache,
+        listener: SourceListener,
         viewers: Viewers,
         metrics: Metrics,
         timing: Timing,
@@ -96,7 +96,7 @@ class Library:
         self._place = place
         self._prober = prober
         self._probed = probed
-        self._follower = follower
+        self._listener = listener
         self._viewers = viewers
         self._metrics = metrics
         self._timing = timing
@@ -182,7 +182,7 @@ class Library:
             self._shown = shown = await asyncio.to_thread(
                 show, files.values(), self._known.copy(), self._shown, self._block
             )
-            self._follower.follow(shown.subjects)
+            self._listener.set_sources(shown.sources)
             for state in ProbeState:
                 self._metrics.videos.labels(state).set(shown.states[state])
             for code in CODES:

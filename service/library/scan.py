@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from service.artefacts.metadata import NO_COMPANIONS, Companions
-from service.artefacts.probe_cache import Probed
+from service.artefacts.probe_cache import ProbeCache
 from service.models import Metadata
 from service.probing.prober import ProbeProblem
 from service.protocol.media_types import media_type
@@ -77,7 +77,7 @@ class Scan:
 
 def scan(  # noqa: PLR0913, PLR0917 # what earlier scans found is three things
     storage: Storage,
-    probed: Probed,
+    probed: ProbeCache,
     settle_time: float,
     before: dict[str, File],
     known: Mapping[Key, Known],

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from service.artefacts.metadata import Subject
+from service.artefacts.metadata import ArtefactSource
 from service.library.catalogue import Catalogue
 from service.library.scan import File, Key, Known, Result
 from service.library.titles import video_title
@@ -21,7 +21,7 @@ class Shown(NamedTuple):
     """The library of one moment."""
 
     catalogue: Catalogue
-    subjects: Mapping[str, Subject]
+    sources: Mapping[str, ArtefactSource]
     """By path."""
     codes: Mapping[str, tuple[str, ...]]
     """By path: what there is to be said of how a video plays."""
@@ -36,21 +36,21 @@ NOTHING = Shown(Catalogue(), {}, {}, Counter(), Counter())
 
 def show(files: Iterable[File], known: Mapping[Key, Known], before: Shown, block: int) -> Shown:
     """Put together what is known now. `block` is that of Settings, in bytes. For a thread."""
-    videos, subjects, codes = [], {}, {}
+    videos, sources, codes = [], {}, {}
     for entry, companions in files:
         told = known.get((entry.path, entry.revision))
         video = _video(entry, told.result if told else None, before.catalogue.get(entry.path))
-        subject = before.subjects.get(video.path)
-        if subject is None or subject.video is not video or subject.companions != companions:
-            subject = Subject.of(video, companions)
+        source = before.sources.get(video.path)
+        if source is None or source.video is not video or source.companions != companions:
+            source = ArtefactSource.of(video, companions)
             codes[video.path] = _codes(video, block)
         else:
             codes[video.path] = before.codes[video.path]
         videos.append(video)
-        subjects[video.path] = subject
+        sources[video.path] = source
     return Shown(
         Catalogue(videos, before.catalogue),
-        subjects,
+        sources,
         codes,
         Counter(video.state for video in videos),
         Counter(code for some in codes.values() for code in some),

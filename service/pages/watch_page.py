@@ -8,8 +8,8 @@ from quart import render_template, request
 from service.api import links
 from service.api.video_items import VideoItem, VideoItems
 from service.api.videos import get_video
-from service.artefacts.metadata import ArtefactKind, StoryboardFacts
-from service.artefacts.scheduler import Deriver
+from service.artefacts.metadata import ArtefactKind, StoryboardMetadata
+from service.artefacts.scheduler import ArtefactScheduler
 from service.library.folders import parents
 from service.library.library import Library
 from service.library.titles import folder_title
@@ -44,10 +44,10 @@ SHORTCUTS = (
 class WatchPage:
     """`/watch/<path>`."""
 
-    def __init__(self, library: Library, items: VideoItems, deriver: Deriver) -> None:
+    def __init__(self, library: Library, items: VideoItems, scheduler: ArtefactScheduler) -> None:
         self._library = library
         self._items = items
-        self._deriver = deriver
+        self._scheduler = scheduler
         self._chapters = ChapterLists()
 
     async def show(self, path: str) -> str:
@@ -76,13 +76,13 @@ class WatchPage:
         return self._items.get(video) if video else None
 
     async def _filmstrip(self, path: str, start: float | None) -> Filmstrip | None:
-        subject = self._deriver.subject(path)
-        facts = await self._deriver.facts(path, ArtefactKind.STORYBOARD)
-        if subject is None or not isinstance(facts, StoryboardFacts):
+        source = self._scheduler.source(path)
+        facts = await self._scheduler.load_metadata(path, ArtefactKind.STORYBOARD)
+        if source is None or not isinstance(facts, StoryboardMetadata):
             return None
         if len(facts.layout.starts) == 1:
             return None  # a picture of all of it leads nowhere
-        sheet_url = partial(links.sheet, path, version=subject.storyboard or "")
+        sheet_url = partial(links.sheet, path, version=source.storyboard or "")
         return filmstrip(facts.layout, sheet_url, start)
 
 

@@ -14,7 +14,7 @@ from support.server import write
 from service import supervisor
 from service.app import create_app
 from service.artefact_store.folder import FolderArtefactStore
-from service.artefacts.scheduler import Deriver
+from service.artefacts.scheduler import ArtefactScheduler
 from service.library import library, snapshot, watcher
 from service.library.library import Library
 from service.representations import fast_start
@@ -321,7 +321,7 @@ async def test_what_was_opened_is_closed_where_starting_fails_half_way(
 ) -> None:
     await until(nothing_is_left, "what other tests began has ended")
     tasks = asyncio.all_tasks()
-    monkeypatch.setattr(Deriver, "start", Faulty(Deriver.start, ALL))
+    monkeypatch.setattr(ArtefactScheduler, "start", Faulty(ArtefactScheduler.start, ALL))
     await app.test_client().get("/download/clip.mp4")
     assert threads() == {"disk"}
     with pytest.raises(RuntimeError, match="what no code expects"):

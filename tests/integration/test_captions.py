@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser
 from support.webvtt_validator import require_valid
 
-from service.artefacts.metadata import CaptionsFacts, write_facts
+from service.artefacts.metadata import CaptionsMetadata, dump_metadata
 from service.captions import embedded
 from service.captions.embedded import Reader
 from service.captions.extract import Captions, captions_of
@@ -315,12 +315,12 @@ def test_the_most_that_can_be_told_of_captions_is_an_answer() -> None:
     told = captions_of("a.mp4", BytesIO(b"no video"), beside)
     assert len(told.chapters) == MAX_CHAPTERS
     assert (len(told.tracks), len(told.problems)) == (MOST_SIDECARS + 1, MOST_SIDECARS)
-    facts = CaptionsFacts(
+    facts = CaptionsMetadata(
         tracks=tuple(track for track, _ in told.tracks),
         chapters=told.chapters,
         problems=told.problems,
     )
-    assert len(json.dumps({"facts": write_facts(facts).decode()})) < LONGEST_ANSWER
+    assert len(json.dumps({"facts": dump_metadata(facts).decode()})) < LONGEST_ANSWER
 
 
 def test_a_browser_shows_what_subrip_meant(browser: Browser) -> None:

@@ -15,7 +15,7 @@ from support.raw_http import ask
 from support.server import Server, content, serve, until, write
 
 from service.artefact_store.folder import FolderArtefactStore
-from service.artefacts.probe_cache import Probed
+from service.artefacts.probe_cache import ProbeCache
 from service.storage.local.folder import LocalStorage
 
 OFTEN = "1"  # seconds between scans, for tests that are not about how changes are noticed
@@ -292,7 +292,7 @@ def test_a_restart_with_ten_thousand_known_videos_probes_none_of_them(
     for number in range(MANY):
         write(media, f"{number % 100}/{number}.mp4", clip)
     derived = FolderArtefactStore(media.parent / "derived", 2**31)
-    probed, entries = Probed(derived), list(LocalStorage(media).entries())
+    probed, entries = ProbeCache(derived), list(LocalStorage(media).entries())
     with serve(media, RESCAN_INTERVAL=NEVER) as server:
         until(lambda: server.metric("reelay_probes_total") or None, "some have been probed")
     found = (probed.load(entry.path, entry.revision) for entry in entries)

@@ -95,7 +95,7 @@ def test_an_error_that_no_code_expected_does_not_end_the_renewals(
                 raise RuntimeError("what no code expects")
             super().put(key, data)
 
-    monkeypatch.setattr(module, "_RENEWAL", 0.01)
+    monkeypatch.setattr(module, "_RENEW_INTERVAL", 0.01)
     bucket = Faulty(store)
     with capture_logs() as lines:
         mine = LeaseManager(bucket).acquire(NAME)

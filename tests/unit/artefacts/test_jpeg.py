@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from service.artefact_store.blobs import AsyncBlob
 from service.artefact_store.folder import FolderArtefactStore
 from service.artefacts import jpeg
-from service.artefacts.jpeg import Jpegs
+from service.artefacts.jpeg import JpegPosters
 
 
 def webp(colour: str) -> bytes:
@@ -52,7 +52,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 async def test_a_crowd_and_the_next_start_cost_one(tmp_path: Path, made: list[int]) -> None:
     for _ in range(2):
-        jpegs = Jpegs(FolderArtefactStore(tmp_path, 1 << 30))
+        jpegs = JpegPosters(FolderArtefactStore(tmp_path, 1 << 30))
         crowd = await asyncio.gather(*(jpegs.open("a", picture("red")) for _ in range(20)))
         for opened in crowd:
             assert await shown(opened) == ("JPEG", "red")
@@ -63,12 +63,14 @@ async def test_a_crowd_and_the_next_start_cost_one(tmp_path: Path, made: list[in
 
 
 async def test_where_there_is_no_picture_there_is_none(tmp_path: Path) -> None:
-    assert await Jpegs(FolderArtefactStore(tmp_path, 1 << 30)).open("a", picture(None)) is None
+    assert (
+        await JpegPosters(FolderArtefactStore(tmp_path, 1 << 30)).open("a", picture(None)) is None
+    )
 
 
 async def test_where_none_can_be_kept_it_is_made_and_given(tmp_path: Path, made: list[int]) -> None:
     (tmp_path / "derived").write_bytes(b"")
-    jpegs = Jpegs(FolderArtefactStore(tmp_path / "derived", 1 << 30))
+    jpegs = JpegPosters(FolderArtefactStore(tmp_path / "derived", 1 << 30))
     with capture_logs():
         for _ in range(2):
             assert await shown(await jpegs.open("a", picture("red"))) == ("JPEG", "red")

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from service.artefact_store.folder import FolderArtefactStore
-from service.artefacts.probe_cache import Probed, metadata_name
+from service.artefacts.probe_cache import ProbeCache, probe_cache_name
 from service.models import Chapter, Metadata, Stream, Tag
 from service.probing.prober import ProbeProblem
 
@@ -38,15 +38,15 @@ def derived(tmp_path: Path) -> FolderArtefactStore:
 
 
 def test_what_was_told_comes_back_as_it_was(derived: FolderArtefactStore) -> None:
-    probed = Probed(derived)
+    probed = ProbeCache(derived)
     probed.save(PATH, REVISION, FULL)
     probed.save("bare.mp3", REVISION, BARE)
     assert probed.load(PATH, REVISION) == FULL
-    assert Probed(derived).load("bare.mp3", REVISION) == BARE
+    assert ProbeCache(derived).load("bare.mp3", REVISION) == BARE
 
 
 def test_streams_that_are_alike_are_held_once(derived: FolderArtefactStore) -> None:
-    probed = Probed(derived)
+    probed = ProbeCache(derived)
     probed.save(PATH, REVISION, FULL)
     probed.save("other.mp4", REVISION, FULL.model_copy(update={"title": "Other"}))
     one, other = probed.load(PATH, REVISION), probed.load("other.mp4", REVISION)
@@ -73,7 +73,7 @@ def test_streams_that_are_alike_are_held_once(derived: FolderArtefactStore) -> N
 def test_another_path_or_revision_is_another_video(
     derived: FolderArtefactStore, path: str, revision: str
 ) -> None:
-    probed = Probed(derived)
+    probed = ProbeCache(derived)
     probed.save(PATH, REVISION, FULL)
     assert probed.load(path, revision) is None
     probed.save(path, revision, BARE)
@@ -84,7 +84,7 @@ def test_another_path_or_revision_is_another_video(
 def test_a_problem_of_the_files_own_is_kept_and_a_passing_one_is_not(
     derived: FolderArtefactStore,
 ) -> None:
-    probed = Probed(derived)
+    probed = ProbeCache(derived)
     own = ProbeProblem("There is no video in it.", "crashed")
     probed.save(PATH, REVISION, own)
     assert probed.load(PATH, REVISION) == own
@@ -95,10 +95,10 @@ def test_a_problem_of_the_files_own_is_kept_and_a_passing_one_is_not(
 
 
 def test_a_problem_that_other_decoders_had_is_not_believed(derived: FolderArtefactStore) -> None:
-    name = metadata_name(PATH, REVISION)
+    name = probe_cache_name(PATH, REVISION)
     problem = {"problem": "It crashed.", "outcome": "crashed", "decoder": "0.0.1"}
     derived.save("metadata", name, json.dumps(problem).encode())
-    assert Probed(derived).load(PATH, REVISION) is None
+    assert ProbeCache(derived).load(PATH, REVISION) is None
 
 
 WHOLE = FULL.model_dump_json().encode()
@@ -122,8 +122,8 @@ WHOLE = FULL.model_dump_json().encode()
 def test_what_another_release_may_have_kept_is_none_and_made_again(
     derived: FolderArtefactStore, other: bytes
 ) -> None:
-    probed = Probed(derived)
-    derived.save("metadata", metadata_name(PATH, REVISION), other)
+    probed = ProbeCache(derived)
+    derived.save("metadata", probe_cache_name(PATH, REVISION), other)
     assert probed.load(PATH, REVISION) is None
     probed.save(PATH, REVISION, FULL)
     assert probed.load(PATH, REVISION) == FULL

@@ -12,9 +12,9 @@ import pytest
 from service import supervisor as supervisor_module
 from service.artefact_store.folder import FolderArtefactStore
 from service.artefacts import scheduler as module
-from service.artefacts.builder import Job, Maker
-from service.artefacts.metadata import ArtefactKind, ArtefactState, Companions, Subject
-from service.artefacts.scheduler import Deriver
+from service.artefacts.builder import ArtefactBuilder, Job
+from service.artefacts.metadata import ArtefactKind, ArtefactSource, ArtefactState, Companions
+from service.artefacts.scheduler import ArtefactScheduler
 from service.metrics import Metrics
 from service.models import Chapter, Metadata, ProbeState, Stream, Video
 from service.storage.base import Entry
@@ -74,23 +74,23 @@ class Bench:
         self.metrics = Metrics()
         self.derived = FolderArtefactStore(folder / "derived", 1 << 30)
         self.viewers = Viewers()
-        self.running: list[tuple[Supervisor, Deriver, Pool]] = []
+        self.running: list[tuple[Supervisor, ArtefactScheduler, Pool]] = []
 
-    def start(self) -> Deriver:
+    def start(self) -> ArtefactScheduler:
         """Start a deriver as a start of the service does."""
         pool = Pool(command=(sys.executable, "-c", WORKER, str(self.folder)))
-        maker = Maker(Place(self.folder), self.derived, pool, self.metrics)
-        deriver = Deriver(maker, self.derived, pool, self.viewers, self.metrics)
+        builder = ArtefactBuilder(Place(self.folder), self.derived, pool, self.metrics)
+        scheduler = ArtefactScheduler(builder, self.derived, pool, self.viewers, self.metrics)
         supervisor = Supervisor(self.metrics.background_failures)
-        deriver.start(supervisor)
-        self.running.append((supervisor, deriver, pool))
-        return deriver
+        scheduler.start(supervisor)
+        self.running.append((supervisor, scheduler, pool))
+        return scheduler
 
     async def stop(self) -> None:
         """Stop those that were started."""
-        for supervisor, deriver, pool in self.running:
+        for supervisor, scheduler, pool in self.running:
             await supervisor.stop()
-            deriver.close()
+            scheduler.close()
             await pool.close()
         self.running.clear()
 
@@ -123,12 +123,12 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     await bench.stop()
 
 
-def subjects(*videos: Video) -> dict[str, Subject]:
-    return {video.path: Subject.of(video) for video in videos}
+def sources(*videos: Video) -> dict[str, ArtefactSource]:
+    return {video.path: ArtefactSource.of(video) for video in videos}
 
 
-def done(deriver: Deriver, *paths: str) -> bool:
-    states = {deriver.of(path, kind).state for path in paths for kind in ArtefactKind}
+def done(scheduler: ArtefactScheduler, *paths: str) -> bool:
+    states = {scheduler.status(path, kind).state for path in paths for kind in ArtefactKind}
     return ArtefactState.WAITING not in states
 
 
@@ -181,21 +181,21 @@ def entry(path: str, revision: str = "1-1") -> Entry:
 def test_what_can_be_derived_is_what_there_is(
     video: Video, companions: Companions, expected: set[str]
 ) -> None:
-    subject = Subject.of(video, companions)
-    assert {kind.value for kind in ArtefactKind if subject.name(kind)} == expected
+    source = ArtefactSource.of(video, companions)
+    assert {kind.value for kind in ArtefactKind if source.name(kind)} == expected
 
 
 def test_a_name_changes_with_what_it_is_made_of_and_with_nothing_else() -> None:
     image, text = entry("a.jpg"), entry("a.en.vtt")
-    one = Subject.of(film("a.mp4"), Companions(image, None, (text,)))
-    assert one == Subject.of(film("a.mp4"), Companions(image, None, (text,)))
-    other_image = Subject.of(film("a.mp4"), Companions(entry("a.jpg", "2-2"), None, (text,)))
+    one = ArtefactSource.of(film("a.mp4"), Companions(image, None, (text,)))
+    assert one == ArtefactSource.of(film("a.mp4"), Companions(image, None, (text,)))
+    other_image = ArtefactSource.of(film("a.mp4"), Companions(entry("a.jpg", "2-2"), None, (text,)))
     assert other_image.poster != one.poster
     assert (other_image.captions, other_image.storyboard) == (one.captions, one.storyboard)
-    other_text = Subject.of(film("a.mp4"), Companions(image, text))
+    other_text = ArtefactSource.of(film("a.mp4"), Companions(image, text))
     assert other_text.poster == one.poster
-    other_film = Subject.of(film("a.mp4", "2-2"), Companions(image, None, (text,)))
-    names = {subject.name(kind) for subject in (one, other_film) for kind in ArtefactKind}
+    other_film = ArtefactSource.of(film("a.mp4", "2-2"), Companions(image, None, (text,)))
+    names = {source.name(kind) for source in (one, other_film) for kind in ArtefactKind}
     assert len(names) == 6
 
 
@@ -206,8 +206,8 @@ async def test_posters_come_before_storyboards_and_what_is_asked_for_comes_first
     bench: Bench,
 ) -> None:
     bench.hold()
-    deriver = bench.start()
-    deriver.follow(subjects(*(film(f"{number}.mp4") for number in range(4))))
+    scheduler = bench.start()
+    scheduler.set_sources(sources(*(film(f"{number}.mp4") for number in range(4))))
     await bench.until(bench.asked)
     first = bench.asked()[0]
     for path, kind in (
@@ -218,9 +218,9 @@ async def test_posters_come_before_storyboards_and_what_is_asked_for_comes_first
         ("gone.mp4", ArtefactKind.POSTER),
         ("2.mp4", ArtefactKind.CAPTIONS),  # there are none
     ):
-        deriver.request(path, kind)
+        scheduler.request(path, kind)
     bench.let_go()
-    await bench.until(lambda: done(deriver, "0.mp4", "1.mp4", "2.mp4", "3.mp4"))
+    await bench.until(lambda: done(scheduler, "0.mp4", "1.mp4", "2.mp4", "3.mp4"))
     asked = bench.asked()
     assert asked[:4] == [first, "storyboard 2.mp4", "poster 3.mp4", "storyboard 3.mp4"]
     rest = [name.split()[0] for name in asked[4:]]
@@ -230,26 +230,26 @@ async def test_posters_come_before_storyboards_and_what_is_asked_for_comes_first
 
 async def test_what_is_no_longer_in_the_library_is_not_made(bench: Bench) -> None:
     bench.hold()
-    deriver = bench.start()
-    deriver.follow(subjects(film("0.mp4"), film("1.mp4")))
+    scheduler = bench.start()
+    scheduler.set_sources(sources(film("0.mp4"), film("1.mp4")))
     await bench.until(bench.asked)
-    deriver.request("1.mp4", ArtefactKind.STORYBOARD)
-    deriver.follow(subjects(film("2.mp4")))
-    await bench.until(lambda: deriver.progress(ArtefactKind.STORYBOARD) == (0, 1))
+    scheduler.request("1.mp4", ArtefactKind.STORYBOARD)
+    scheduler.set_sources(sources(film("2.mp4")))
+    await bench.until(lambda: scheduler.progress(ArtefactKind.STORYBOARD) == (0, 1))
     bench.let_go()
-    await bench.until(lambda: done(deriver, "2.mp4"))
+    await bench.until(lambda: done(scheduler, "2.mp4"))
     assert set(bench.asked()[1:]) == {"poster 2.mp4", "storyboard 2.mp4"}
 
 
 async def test_a_full_folder_takes_only_what_is_asked_for(bench: Bench) -> None:
     bench.derived = FolderArtefactStore(bench.folder / "derived", 100_000)
     bench.derived.save("poster", "0" * 32, b"", [bytes(97_000)])
-    deriver = bench.start()
-    deriver.follow(subjects(film("0.mp4"), film("1.mp4")))
-    await bench.until(lambda: deriver.progress(ArtefactKind.POSTER) == (0, 2))
-    deriver.request("1.mp4", ArtefactKind.STORYBOARD)
+    scheduler = bench.start()
+    scheduler.set_sources(sources(film("0.mp4"), film("1.mp4")))
+    await bench.until(lambda: scheduler.progress(ArtefactKind.POSTER) == (0, 2))
+    scheduler.request("1.mp4", ArtefactKind.STORYBOARD)
     await bench.until(
-        lambda: deriver.of("1.mp4", ArtefactKind.STORYBOARD).state is ArtefactState.NONE
+        lambda: scheduler.status("1.mp4", ArtefactKind.STORYBOARD).state is ArtefactState.NONE
     )
     assert bench.asked() == ["storyboard 1.mp4"]
 
@@ -260,16 +260,16 @@ async def test_while_somebody_watches_there_is_a_pause_before_what_nobody_asked_
     monkeypatch.setattr(viewers_module, "_PAUSE", 3600)
     bench.viewers.note()
     bench.hold()
-    deriver = bench.start()
-    deriver.follow(subjects(film("0.mp4"), film("1.mp4")))
+    scheduler = bench.start()
+    scheduler.set_sources(sources(film("0.mp4"), film("1.mp4")))
     await bench.until(bench.asked)
     for path in ("0.mp4", "1.mp4"):
-        deriver.request(path, ArtefactKind.STORYBOARD)
+        scheduler.request(path, ArtefactKind.STORYBOARD)
     bench.let_go()
     # The one that was under way and what was asked for; the other poster waits.
-    await bench.until(lambda: deriver.progress(ArtefactKind.STORYBOARD) == (0, 0))
+    await bench.until(lambda: scheduler.progress(ArtefactKind.STORYBOARD) == (0, 0))
     assert [name.split()[0] for name in bench.asked()] == ["poster", "storyboard", "storyboard"]
-    assert deriver.progress(ArtefactKind.POSTER) == (0, 1)
+    assert scheduler.progress(ArtefactKind.POSTER) == (0, 1)
 
 
 # What goes wrong
@@ -279,79 +279,81 @@ async def test_a_file_that_crashes_the_decoder_is_not_tried_again_until_it_chang
     bench: Bench,
 ) -> None:
     bench.do(CRASH)
-    deriver = bench.start()
-    deriver.follow(subjects(film("bad.mp4"), film("good.mp4")))
-    await bench.until(lambda: done(deriver, "bad.mp4", "good.mp4"))
-    assert deriver.of("good.mp4", ArtefactKind.POSTER).state is ArtefactState.NONE
-    failed = deriver.of("bad.mp4", ArtefactKind.POSTER)
+    scheduler = bench.start()
+    scheduler.set_sources(sources(film("bad.mp4"), film("good.mp4")))
+    await bench.until(lambda: done(scheduler, "bad.mp4", "good.mp4"))
+    assert scheduler.status("good.mp4", ArtefactKind.POSTER).state is ArtefactState.NONE
+    failed = scheduler.status("bad.mp4", ArtefactKind.POSTER)
     assert failed.state is ArtefactState.FAILED
     assert failed.problem
     assert sorted(bench.asked()) == sorted(
         f"{kind} {name}.mp4" for kind in ("poster", "storyboard") for name in ("bad", "good")
     )
-    deriver.request("bad.mp4", ArtefactKind.POSTER)
+    scheduler.request("bad.mp4", ArtefactKind.POSTER)
     again = bench.start()  # a restart, with the same folder
-    again.follow(subjects(film("bad.mp4"), film("good.mp4")))
+    again.set_sources(sources(film("bad.mp4"), film("good.mp4")))
     await bench.until(lambda: done(again, "bad.mp4", "good.mp4"))
-    assert again.of("bad.mp4", ArtefactKind.POSTER) == failed
+    assert again.status("bad.mp4", ArtefactKind.POSTER) == failed
     assert len(bench.asked()) == 4
-    again.follow(subjects(film("bad.mp4", "2-2"), film("good.mp4")))
+    again.set_sources(sources(film("bad.mp4", "2-2"), film("good.mp4")))
     await bench.until(lambda: len(bench.asked()) == 6)
 
 
 async def test_what_failed_for_no_fault_of_the_files_is_tried_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_TRY_AGAIN", 0.2)
+    monkeypatch.setattr(module, "_MIN_RETRY_SECONDS", 0.2)
     bench.do('print(json.dumps({"problem": "The disk is away.", "lasting": False}))')
-    deriver = bench.start()
-    deriver.follow(subjects(film("a.mp4")))
+    scheduler = bench.start()
+    scheduler.set_sources(sources(film("a.mp4")))
     await bench.until(
-        lambda: deriver.of("a.mp4", ArtefactKind.POSTER).problem == "The disk is away."
+        lambda: scheduler.status("a.mp4", ArtefactKind.POSTER).problem == "The disk is away."
     )
     bench.do(NOTHING)
-    await bench.until(lambda: deriver.of("a.mp4", ArtefactKind.POSTER).state is ArtefactState.NONE)
+    await bench.until(
+        lambda: scheduler.status("a.mp4", ArtefactKind.POSTER).state is ArtefactState.NONE
+    )
     assert bench.asked().count("poster a.mp4") >= 2
 
 
 async def test_what_failed_for_no_fault_of_the_files_is_tried_again_less_and_less_often(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deriver = bench.start()
+    scheduler = bench.start()
     delays: list[float] = []
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(loop, "call_later", lambda delay, *_: delays.append(delay))
     for number in range(8):
-        job = Job(ArtefactKind.POSTER, Subject.of(film("a.mp4")), "b" * 32)
-        deriver._note_failure(job, f"It failed for the {number + 1}th time.")  # noqa: SLF001
+        job = Job(ArtefactKind.POSTER, ArtefactSource.of(film("a.mp4")), "b" * 32)
+        scheduler._record_failure(job, f"It failed for the {number + 1}th time.")  # noqa: SLF001
     assert delays == [60, 120, 240, 480, 960, 1920, 3600, 3600]
 
 
 async def test_where_nothing_can_be_kept_nothing_is_made_unasked_for_a_while(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_TRY_AGAIN", 0.5)
+    monkeypatch.setattr(module, "_MIN_RETRY_SECONDS", 0.5)
     (bench.folder / "derived").write_text("a file where the folder goes")
-    deriver = bench.start()
-    deriver.follow(subjects(*(film(f"{number}.mp4") for number in range(4))))
+    scheduler = bench.start()
+    scheduler.set_sources(sources(*(film(f"{number}.mp4") for number in range(4))))
     await bench.until(
-        lambda: deriver.of("0.mp4", ArtefactKind.POSTER).state is ArtefactState.FAILED
+        lambda: scheduler.status("0.mp4", ArtefactKind.POSTER).state is ArtefactState.FAILED
     )
-    problem = deriver.of("0.mp4", ArtefactKind.POSTER).problem
+    problem = scheduler.status("0.mp4", ArtefactKind.POSTER).problem
     assert problem == "It cannot be kept: see the server's log."
-    deriver.request("1.mp4", ArtefactKind.POSTER)  # what is asked for is tried all the same
+    scheduler.request("1.mp4", ArtefactKind.POSTER)  # what is asked for is tried all the same
     await bench.until(
-        lambda: deriver.of("1.mp4", ArtefactKind.POSTER).state is ArtefactState.FAILED
+        lambda: scheduler.status("1.mp4", ArtefactKind.POSTER).state is ArtefactState.FAILED
     )
     assert bench.asked() == ["poster 0.mp4", "poster 1.mp4"]
     (bench.folder / "derived").unlink()
-    assert deriver._pause is not None  # noqa: SLF001
-    deriver._pause.cancel()  # noqa: SLF001
-    deriver._resume()  # noqa: SLF001 # as it does by itself in a minute
+    assert scheduler._background_pause is not None  # noqa: SLF001
+    scheduler._background_pause.cancel()  # noqa: SLF001
+    scheduler._resume_background()  # noqa: SLF001 # as it does by itself in a minute
     every = [f"{number}.mp4" for number in range(4)]
     await bench.until(
         lambda: all(
-            deriver.of(path, kind).state is ArtefactState.NONE
+            scheduler.status(path, kind).state is ArtefactState.NONE
             for path in every
             for kind in ArtefactKind
         )
@@ -397,17 +399,19 @@ async def test_a_timer_set_for_what_failed_does_not_throw_away_what_has_been_mad
 ) -> None:
     timers = Timers(monkeypatch)
     bench.do(AWAY)
-    deriver = bench.start()
-    deriver.follow(subjects(film("a.mp4")))
-    await bench.until(lambda: done(deriver, "a.mp4"))
-    deriver.follow({})  # the folder is away for a moment
-    await bench.until(lambda: not deriver._known)  # noqa: SLF001
+    scheduler = bench.start()
+    scheduler.set_sources(sources(film("a.mp4")))
+    await bench.until(lambda: done(scheduler, "a.mp4"))
+    scheduler.set_sources({})  # the folder is away for a moment
+    await bench.until(lambda: not scheduler._statuses)  # noqa: SLF001
     bench.do(POSTER)
-    deriver.follow(subjects(film("a.mp4")))
-    await bench.until(lambda: deriver.of("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY)
+    scheduler.set_sources(sources(film("a.mp4")))
+    await bench.until(
+        lambda: scheduler.status("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY
+    )
     timers.fire()
-    assert deriver.of("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY
-    assert deriver.progress(ArtefactKind.POSTER) == (1, 1)
+    assert scheduler.status("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY
+    assert scheduler.progress(ArtefactKind.POSTER) == (1, 1)
 
 
 async def test_what_fails_again_after_it_came_back_is_tried_again_at_one_time_alone(
@@ -415,16 +419,16 @@ async def test_what_fails_again_after_it_came_back_is_tried_again_at_one_time_al
 ) -> None:
     timers = Timers(monkeypatch)
     bench.do(AWAY)
-    deriver = bench.start()
+    scheduler = bench.start()
     for _ in range(3):
-        deriver.follow({})
-        await bench.until(lambda: not deriver._known)  # noqa: SLF001
-        deriver.follow(subjects(film("a.mp4")))
-        await bench.until(lambda: done(deriver, "a.mp4"))
+        scheduler.set_sources({})
+        await bench.until(lambda: not scheduler._statuses)  # noqa: SLF001
+        scheduler.set_sources(sources(film("a.mp4")))
+        await bench.until(lambda: done(scheduler, "a.mp4"))
     assert len(timers) == 2  # one for each of the two things that cannot be made
     asked = len(bench.asked())
     timers.fire()
-    await bench.until(lambda: done(deriver, "a.mp4"))
+    await bench.until(lambda: done(scheduler, "a.mp4"))
     assert len(bench.asked()) == asked + 2
 
 
@@ -432,33 +436,35 @@ async def test_what_another_makes_is_looked_for_again_though_the_film_was_away_m
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timers = Timers(monkeypatch)
-    one = subjects(film("a.mp4"))
+    one = sources(film("a.mp4"))
     bench.do(POSTER)
     let_go = bench.derived.acquire(one["a.mp4"].name(ArtefactKind.POSTER) or "")
     assert let_go is not None
-    deriver = bench.start()
-    deriver.follow(one)
+    scheduler = bench.start()
+    scheduler.set_sources(one)
     await bench.until(lambda: len(timers))
-    deriver.follow({})
-    await bench.until(lambda: not deriver._under_way)  # noqa: SLF001
+    scheduler.set_sources({})
+    await bench.until(lambda: not scheduler._in_progress)  # noqa: SLF001
     let_go()
-    deriver.follow(one)
-    await bench.until(lambda: deriver.of("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY)
+    scheduler.set_sources(one)
+    await bench.until(
+        lambda: scheduler.status("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY
+    )
     timers.fire()
-    assert deriver.of("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY
+    assert scheduler.status("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY
 
 
 async def test_what_is_made_of_a_film_that_is_gone_by_then_is_not_counted(bench: Bench) -> None:
     bench.do(POSTER)
     bench.hold()
-    deriver = bench.start()
-    deriver.follow(subjects(film("a.mp4")))
+    scheduler = bench.start()
+    scheduler.set_sources(sources(film("a.mp4")))
     await bench.until(bench.asked)
-    deriver.follow({})
-    await bench.until(lambda: deriver.progress(ArtefactKind.STORYBOARD) == (0, 0))
+    scheduler.set_sources({})
+    await bench.until(lambda: scheduler.progress(ArtefactKind.STORYBOARD) == (0, 0))
     bench.let_go()
-    await bench.until(lambda: not deriver._under_way)  # noqa: SLF001
-    assert deriver.progress(ArtefactKind.POSTER) == (0, 0)
+    await bench.until(lambda: not scheduler._in_progress)  # noqa: SLF001
+    assert scheduler.progress(ArtefactKind.POSTER) == (0, 0)
 
 
 class Gated(FolderArtefactStore):
@@ -494,37 +500,39 @@ async def test_a_late_read_of_what_was_damaged_does_not_throw_away_what_was_made
 ) -> None:
     bench.do(POSTER)
     lossy = bench.derived = Lossy(bench.folder / "derived")
-    deriver = bench.start()
-    deriver.follow(subjects(film("a.mp4")))
-    await bench.until(lambda: done(deriver, "a.mp4"))
+    scheduler = bench.start()
+    scheduler.set_sources(sources(film("a.mp4")))
+    await bench.until(lambda: done(scheduler, "a.mp4"))
     early, late = threading.Event(), threading.Event()
     lossy.gates = [early, late]
-    reads = [asyncio.create_task(deriver.blob("a.mp4", ArtefactKind.POSTER, 0)) for _ in range(2)]
+    reads = [asyncio.create_task(scheduler.blob("a.mp4", ArtefactKind.POSTER, 0)) for _ in range(2)]
     await bench.until(lambda: lossy.waiting == 2)
     early.set()
     await asyncio.wait(reads, return_when=asyncio.FIRST_COMPLETED)
-    await bench.until(lambda: deriver.of("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY)
+    await bench.until(
+        lambda: scheduler.status("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY
+    )
     late.set()
     assert await asyncio.gather(*reads) == [None, None]
-    assert deriver.of("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY
+    assert scheduler.status("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY
 
 
 async def test_a_late_look_does_not_throw_away_what_the_library_has_again(bench: Bench) -> None:
     bench.do(POSTER)
     gated = bench.derived = Gated(bench.folder / "derived")
-    deriver = bench.start()
-    deriver.follow(subjects(film("a.mp4")))
-    await bench.until(lambda: done(deriver, "a.mp4"))
-    name = subjects(film("a.mp4"))["a.mp4"].name(ArtefactKind.POSTER) or ""
-    before = deriver._known[name]  # noqa: SLF001
+    scheduler = bench.start()
+    scheduler.set_sources(sources(film("a.mp4")))
+    await bench.until(lambda: done(scheduler, "a.mp4"))
+    name = sources(film("a.mp4"))["a.mp4"].name(ArtefactKind.POSTER) or ""
+    before = scheduler._statuses[name]  # noqa: SLF001
     gate = threading.Event()
     gated.gates = [gate]
-    deriver.follow(subjects(film("b.mp4")))
+    scheduler.set_sources(sources(film("b.mp4")))
     await bench.until(lambda: gated.waiting == 1)
-    deriver.follow(subjects(film("a.mp4"), film("b.mp4")))
+    scheduler.set_sources(sources(film("a.mp4"), film("b.mp4")))
     gate.set()
-    await bench.until(lambda: done(deriver, "b.mp4"))
-    assert deriver._known[name] is before  # noqa: SLF001
+    await bench.until(lambda: done(scheduler, "b.mp4"))
+    assert scheduler._statuses[name] is before  # noqa: SLF001
 
 
 async def test_looking_up_artefacts_goes_on_after_an_error_that_no_code_expected(
@@ -543,9 +551,9 @@ async def test_looking_up_artefacts_goes_on_after_an_error_that_no_code_expected
 
     monkeypatch.setattr(supervisor_module, "_MIN_DELAY", 0.01)
     bench.derived = Faulty(bench.folder / "derived", 1 << 30)
-    deriver = bench.start()
-    deriver.follow(subjects(film("a.mp4")))  # once: no other change leads to another look
-    await bench.until(lambda: done(deriver, "a.mp4"))
+    scheduler = bench.start()
+    scheduler.set_sources(sources(film("a.mp4")))  # once: no other change leads to another look
+    await bench.until(lambda: done(scheduler, "a.mp4"))
     series = "reelay_background_failures_total"
     labels = {"task": "looking up artefacts"}
     assert bench.metrics.registry.get_sample_value(series, labels) == 1
@@ -554,8 +562,8 @@ async def test_looking_up_artefacts_goes_on_after_an_error_that_no_code_expected
 async def test_no_timer_outlives_the_deriver(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     timers = Timers(monkeypatch)
     (bench.folder / "derived").write_text("a file where the folder goes")
-    deriver = bench.start()
-    deriver.follow(subjects(film("a.mp4")))
+    scheduler = bench.start()
+    scheduler.set_sources(sources(film("a.mp4")))
     await bench.until(lambda: len(timers))
     await bench.stop()
     assert len(timers) == 0
@@ -577,14 +585,16 @@ async def test_an_answer_that_is_none_is_a_failure_of_the_files(
     bench: Bench, answer: dict[str, Any]
 ) -> None:
     bench.do(f"sys.stdout.write({json.dumps(answer)!r} + '\\nx')")
-    deriver = bench.start()
-    deriver.follow(subjects(film("a.mp4")))
-    await bench.until(lambda: done(deriver, "a.mp4"))
-    assert deriver.of("a.mp4", ArtefactKind.POSTER).state is ArtefactState.FAILED
+    scheduler = bench.start()
+    scheduler.set_sources(sources(film("a.mp4")))
+    await bench.until(lambda: done(scheduler, "a.mp4"))
+    assert scheduler.status("a.mp4", ArtefactKind.POSTER).state is ArtefactState.FAILED
     again = bench.start()
-    again.follow(subjects(film("a.mp4")))
+    again.set_sources(sources(film("a.mp4")))
     await bench.until(lambda: done(again, "a.mp4"))
-    assert again.of("a.mp4", ArtefactKind.POSTER) == deriver.of("a.mp4", ArtefactKind.POSTER)
+    assert again.status("a.mp4", ArtefactKind.POSTER) == scheduler.status(
+        "a.mp4", ArtefactKind.POSTER
+    )
     assert len(bench.asked()) == 2
 
 
@@ -608,12 +618,12 @@ class Hanging(FolderArtefactStore):
 async def test_bytes_that_do_not_come_hold_up_nobody_and_are_not_made_anew(bench: Bench) -> None:
     bench.do(POSTER)
     hanging = bench.derived = Hanging(bench.folder / "derived")
-    deriver = bench.start()
-    deriver.follow(subjects(film("a.mp4")))
-    await bench.until(lambda: done(deriver, "a.mp4"))
+    scheduler = bench.start()
+    scheduler.set_sources(sources(film("a.mp4")))
+    await bench.until(lambda: done(scheduler, "a.mp4"))
     asked = len(bench.asked())
     waiting = [
-        asyncio.create_task(deriver.blob("a.mp4", ArtefactKind.POSTER, 0)) for _ in range(100)
+        asyncio.create_task(scheduler.blob("a.mp4", ArtefactKind.POSTER, 0)) for _ in range(100)
     ]
     await asyncio.sleep(0)  # they have all asked
     async with asyncio.timeout(PATIENCE / 2):
@@ -621,16 +631,16 @@ async def test_bytes_that_do_not_come_hold_up_nobody_and_are_not_made_anew(bench
     assert not any(task.done() for task in waiting)
     hanging.gate.set()
     assert await asyncio.gather(*waiting) == [None] * 100
-    assert await deriver.facts("a.mp4", ArtefactKind.POSTER) is None
-    assert deriver.of("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY
+    assert await scheduler.load_metadata("a.mp4", ArtefactKind.POSTER) is None
+    assert scheduler.status("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY
     assert len(bench.asked()) == asked
 
 
 async def test_nothing_is_made_by_two_at_a_time(bench: Bench) -> None:
     bench.hold()
     one, other = bench.start(), bench.start()
-    for deriver in (one, other):
-        deriver.follow(subjects(film("a.mp4")))
+    for scheduler in (one, other):
+        scheduler.set_sources(sources(film("a.mp4")))
     await bench.until(lambda: len(bench.asked()) == 2)  # each makes one of the two
     assert len(set(bench.asked())) == 2
     bench.let_go()

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.artefact_store.folder import FolderArtefactStore
-from service.artefacts.metadata import NO_COMPANIONS, Companions, Subject
-from service.artefacts.probe_cache import Probed
+from service.artefacts.metadata import NO_COMPANIONS, ArtefactSource, Companions
+from service.artefacts.probe_cache import ProbeCache
 from service.library import library as module
 from service.library import snapshot as showing
 from service.library.catalogue import Catalogue
@@ -51,7 +51,7 @@ class Folder:
         raise NotImplementedError
 
 
-class Counting(Probed):
+class Counting(ProbeCache):
     """What was probed, and what was asked of it."""
 
     def __init__(self, folder: Path) -> None:
@@ -95,7 +95,7 @@ class Running:
         self.probed = Counting(root / "derived")
         self.prober = Asked()
         self.viewers = Viewers()
-        self.subjects: Mapping[str, Subject] = {}
+        self.sources: Mapping[str, ArtefactSource] = {}
         self.metrics = Metrics()
         self.supervisor = Supervisor(self.metrics.background_failures)
         (root / "media").mkdir()
@@ -104,7 +104,7 @@ class Running:
             place=Place(root / "media"),
             prober=self.prober,
             probed=self.probed,
-            follower=self,
+            listener=self,
             viewers=self.viewers,
             metrics=self.metrics,
             timing=Timing(rescan_interval=0.01, settle_time=0),
@@ -124,8 +124,8 @@ class Running:
         walks = self.folder.walks
         await self.until(lambda: self.folder.walks >= walks + 3)
 
-    def follow(self, subjects: Mapping[str, Subject]) -> None:
-        self.subjects = subjects
+    def set_sources(self, sources: Mapping[str, ArtefactSource]) -> None:
+        self.sources = sources
 
     def states(self) -> list[ProbeState]:
         return [video.state for video in self.library.catalogue.videos]
@@ -321,13 +321,13 @@ async def test_what_lies_beside_a_video_belongs_to_it_and_is_no_video(running: R
         entry("b/other.mp4"),
     ]
     await running.until_probed(102)
-    companions = running.subjects["a/film.mp4"].companions
+    companions = running.sources["a/film.mp4"].companions
     assert companions == Companions(entry("a/film.jpg"), None, (entry("a/film.en.vtt"),))
-    assert running.subjects["b/other.mp4"].companions == NO_COMPANIONS
-    before = running.subjects["a/film.mp4"]
+    assert running.sources["b/other.mp4"].companions == NO_COMPANIONS
+    before = running.sources["a/film.mp4"]
     running.folder.files[101] = entry("a/film.en.vtt", "2-2")  # as if it were edited
-    await running.until(lambda: running.subjects["a/film.mp4"] is not before)
-    after = running.subjects["a/film.mp4"]
+    await running.until(lambda: running.sources["a/film.mp4"] is not before)
+    after = running.sources["a/film.mp4"]
     assert after.captions != before.captions
     assert after.poster == before.poster
     assert after.video is before.video

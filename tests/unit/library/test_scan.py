@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.artefact_store.folder import FolderArtefactStore
-from service.artefacts.probe_cache import Probed
+from service.artefacts.probe_cache import ProbeCache
 from service.library.scan import Scan, scan
 from service.storage.base import Entry, OpenRepresentation
 
@@ -30,7 +30,7 @@ class Folder:
 
 
 def look(folder: Folder, root: Path, last: Scan | None = None, settle: float = SETTLE) -> Scan:
-    probed = Probed(FolderArtefactStore(root, 1 << 20))
+    probed = ProbeCache(FolderArtefactStore(root, 1 << 20))
     return scan(folder, probed, settle, {}, {}, last.seen if last else None)
 
 

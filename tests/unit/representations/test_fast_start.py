@@ -15,7 +15,7 @@ from support.mp4_boxes import FTYP, box, moov, table, track
 from support.server import content, write
 
 from service.artefact_store.folder import FolderArtefactStore
-from service.artefacts.fast_start_layouts import KeptLayouts
+from service.artefacts.fast_start_layouts import FastStartLayoutStore
 from service.errors import ChangedError, NotFoundError, StorageError
 from service.mp4 import fast_start_layout as layout
 from service.mp4 import moov as index
@@ -443,13 +443,13 @@ async def test_a_layout_is_kept_for_the_next_start_and_other_replicas(
     write(media, "left alone.mp4", fragments)
     derived = FolderArtefactStore(tmp_path / "derived", 1 << 30)
     for round_ in range(3):
-        files = FastStart(LocalStorage(media), KeptLayouts(derived))
+        files = FastStart(LocalStorage(media), FastStartLayoutStore(derived))
         assert await given(files, "long.mp4") == fast(chunks=LONG)
         assert await given(files, "left alone.mp4") == fragments
         await kept_by(files)
         assert work.done == 2, round_
     write(media, "long.mp4", film(content(300_000, 2), LONG), age=60)
-    files = FastStart(LocalStorage(media), KeptLayouts(derived))
+    files = FastStart(LocalStorage(media), FastStartLayoutStore(derived))
     assert await given(files, "long.mp4") == fast(content(300_000, 2), LONG)
     await kept_by(files)
     assert work.done == 3
@@ -462,7 +462,7 @@ async def test_what_is_kept_is_checked_and_worked_out_again_where_it_is_damaged(
     derived = FolderArtefactStore(tmp_path / "derived", 1 << 30)
 
     async def give() -> None:
-        files = FastStart(LocalStorage(media), KeptLayouts(derived))
+        files = FastStart(LocalStorage(media), FastStartLayoutStore(derived))
         assert await given(files, "long.mp4") == fast(chunks=LONG)
         await kept_by(files)
 
@@ -489,7 +489,8 @@ async def test_where_nothing_can_be_kept_or_found_it_is_worked_out(
     write(media, "another.mp4", film(content(LONG), LONG))
     (tmp_path / "derived").write_bytes(b"")  # no folder
     files = FastStart(
-        LocalStorage(media), KeptLayouts(FolderArtefactStore(tmp_path / "derived", 1 << 30))
+        LocalStorage(media),
+        FastStartLayoutStore(FolderArtefactStore(tmp_path / "derived", 1 << 30)),
     )
     for _ in range(2):
         assert await given(files, "long.mp4") == fast(chunks=LONG)
