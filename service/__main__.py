@@ -24,7 +24,7 @@ from service.cli import doctor
 from service.event_loop import LowBufferLoop
 from service.http.http1 import install_protocol
 from service.settings import PREFIX, Settings, SettingsError, listen_source, load
-from service.storage.object_store.config import StoreError, check_store
+from service.storage.object_store.config import StoreError, verify_access
 from service.storage.send_pacing import MAX_CHUNK
 
 _log = structlog.get_logger()
@@ -69,7 +69,7 @@ def main() -> int:
         settings = load(os.environ)
         for where in (settings.media, settings.derived):
             if isinstance(where, str):
-                check_store(where, os.environ, timeout=settings.store_timeout)
+                verify_access(where, os.environ, timeout=settings.store_timeout)
         listener = listen(settings)
     except (SettingsError, StoreError) as error:
         print(error, file=sys.stderr)

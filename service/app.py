@@ -203,8 +203,8 @@ def _storage(settings: Settings, metrics: Metrics) -> "LocalStorage | ObjectStor
 
     return ObjectStorage(
         open_store(settings.media, os.environ, timeout=settings.store_timeout),
-        block=settings.max_partial_size,
-        most=settings.block_cache,
+        block_size=settings.max_partial_size,
+        max_bytes=settings.block_cache,
         timeout=settings.store_timeout,
         metrics=metrics,
     )
@@ -215,10 +215,10 @@ def _artefact_store(settings: Settings) -> ArtefactStore:
     if isinstance(settings.derived, Path):
         return FolderArtefactStore(settings.derived, settings.derived_size)
     from service.artefact_store.bucket import BucketArtefactStore  # noqa: PLC0415 # as above
-    from service.storage.object_store.sync_client import Bucket  # noqa: PLC0415
+    from service.storage.object_store.sync_client import SyncObjectClient  # noqa: PLC0415
 
     store = open_store(settings.derived, os.environ, timeout=settings.store_timeout)
-    return BucketArtefactStore(Bucket(store), settings.derived_size)
+    return BucketArtefactStore(SyncObjectClient(store), settings.derived_size)
 
 
 def _quart(static: StaticViews) -> tuple[Quart, QuartSchema]:

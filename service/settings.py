@@ -17,7 +17,7 @@ from pydantic import (
     ValidationError,
 )
 
-from service.storage.object_store.config import TIMEOUT, check_url, is_store
+from service.storage.object_store.config import TIMEOUT, is_store_url, validate_url
 
 PREFIX = "REELAY_"
 
@@ -123,12 +123,12 @@ def _folder(text: object) -> Path:
 
 
 def _derived(text: object) -> Path | str:
-    return check_url(str(text)) if is_store(str(text)) else _folder(text)
+    return validate_url(str(text)) if is_store_url(str(text)) else _folder(text)
 
 
 def _media(text: object) -> Path | str:
-    if is_store(str(text)):
-        return check_url(str(text))
+    if is_store_url(str(text)):
+        return validate_url(str(text))
     folder = _folder(text)
     if not folder.is_dir():
         raise ValueError("should be a folder that exists")

@@ -34,7 +34,7 @@ from service.storage.local.beneath import NotRegularError, open_file
 from service.storage.local.files import revision
 
 if TYPE_CHECKING:
-    from service.storage.object_store.sync_client import Bucket
+    from service.storage.object_store.sync_client import SyncObjectClient
 
 MEMORY = 1 << 29
 """Bytes of address space a file may cost beyond what the process has after its imports. Pictures
@@ -140,7 +140,7 @@ def _problem(reason: str, *, lasting: bool = True) -> tuple[_Told, Sequence[byte
 
 
 @cache
-def _bucket(url: str, timeout: float) -> "Bucket":
+def _bucket(url: str, timeout: float) -> "SyncObjectClient":
     """Give what asks a store, by what the environment says of it. Raises OSError."""
     # Each thread would else take 64 MiB of the address space for what it allocates; and one is
     # enough, as nothing is asked for at the same time.
@@ -149,10 +149,10 @@ def _bucket(url: str, timeout: float) -> "Bucket":
     if hasattr(libc, "mallopt"):
         libc.mallopt(_M_ARENA_MAX, 1)
     from service.storage.object_store.config import StoreError, open_store  # noqa: PLC0415
-    from service.storage.object_store.sync_client import Bucket  # noqa: PLC0415 # its client is an extra
+    from service.storage.object_store.sync_client import SyncObjectClient  # noqa: PLC0415 # its client is an extra
 
     try:
-        return Bucket(open_store(url, os.environ, timeout=timeout))
+        return SyncObjectClient(open_store(url, os.environ, timeout=timeout))
     except StoreError as error:
         raise OSError(errno.EIO, "the store cannot be used") from error
 

@@ -21,7 +21,7 @@ from service.artefact_store.folder import KINDS, Key, Quota
 from service.artefact_store.leases import LeaseManager
 from service.artefact_store.record import Blob, RecordHeader, encode, read_header
 from service.artefact_store.sized_lru_cache import SizedLRUCache
-from service.storage.object_store.sync_client import Bucket, Listed
+from service.storage.object_store.sync_client import ObjectInfo, SyncObjectClient
 
 _log = structlog.get_logger()
 
@@ -63,7 +63,7 @@ class BucketArtefactStore(Quota):
 
     is_remote = True
 
-    def __init__(self, bucket: Bucket, limit: int) -> None:
+    def __init__(self, bucket: SyncObjectClient, limit: int) -> None:
         super().__init__(limit)
         self._bucket = bucket
         self._claims = LeaseManager(bucket)
@@ -200,7 +200,7 @@ class BucketArtefactStore(Quota):
             _log.warning("cannot look at what was derived", error=error.strerror)
 
     def _evict_until_roomy(
-        self, objects: list[tuple[str, Listed]], total: int, used: dict[str, float]
+        self, objects: list[tuple[str, ObjectInfo]], total: int, used: dict[str, float]
     ) -> int:
         """Delete what was not used for longest; give the bytes that stay."""
         going = []
@@ -303,7 +303,7 @@ class BucketArtefactStore(Quota):
         return used
 
 
-def _name(each: Listed) -> str:
+def _name(each: ObjectInfo) -> str:
     return each.key.rpartition("/")[2]
 
 

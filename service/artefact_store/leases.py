@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import structlog
 
-from service.storage.object_store.sync_client import Bucket
+from service.storage.object_store.sync_client import SyncObjectClient
 
 _log = structlog.get_logger()
 
@@ -33,7 +33,7 @@ _MAX_OBSERVED = 10_000
 class LeaseManager:
     """The claims of one replica, and what it has seen of others'. Methods block: for a thread."""
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: SyncObjectClient) -> None:
         self._bucket = bucket
         self._observed: dict[str, tuple[bytes, float]] = {}
         """What each claim held, and since when: seconds of the monotonic clock."""
@@ -80,7 +80,7 @@ class LeaseManager:
 class _Lease:
     """A claim that is renewed, by a thread of its own, until it is let go of."""
 
-    def __init__(self, bucket: Bucket, key: str, token: bytes) -> None:
+    def __init__(self, bucket: SyncObjectClient, key: str, token: bytes) -> None:
         self._bucket = bucket
         self._key = key
         self._token = token

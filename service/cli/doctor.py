@@ -107,7 +107,9 @@ def _objects(url: str, block: int) -> list[_File]:
         store = open_store(url, os.environ)
         from service.storage.object_store.storage import ObjectStorage  # noqa: PLC0415 # needs an extra
 
-        storage = ObjectStorage(store, block=block, most=0, timeout=TIMEOUT, metrics=Metrics())
+        storage = ObjectStorage(
+            store, block_size=block, max_bytes=0, timeout=TIMEOUT, metrics=Metrics()
+        )
         entries = sorted(storage.entries(), key=attrgetter("path"))
     except (StoreError, OSError) as error:
         raise _NoInputError(str(error)) from error

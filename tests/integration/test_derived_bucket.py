@@ -19,7 +19,7 @@ from support.server import Server, serve, until, write
 from service.artefact_store.bucket import BucketArtefactStore
 from service.artefact_store.folder import name_of
 from service.storage.object_store.config import open_store
-from service.storage.object_store.sync_client import Bucket
+from service.storage.object_store.sync_client import SyncObjectClient
 
 HOUR = 3600
 SRT = b"1\n00:00:01,000 --> 00:00:02,500\nGr\xfc\xdfe\n"
@@ -155,7 +155,9 @@ def test_room_is_made_and_claims_are_had_once_in_a_prefix_of_its_own(swift: Swif
     made = swift.bucket()
     made.put("poster/of somebody else", b"x")
     url, environ = f"{made.url}/kept/here", made.environ()
-    one, other = (BucketArtefactStore(Bucket(open_store(url, environ)), 20_000) for _ in range(2))
+    one, other = (
+        BucketArtefactStore(SyncObjectClient(open_store(url, environ)), 20_000) for _ in range(2)
+    )
     names = [name_of("poster", str(number)) for number in range(30)]
     for name in names:
         assert one.save("poster", name, b"{}", [name.encode() * 30])  # of some 1,000 bytes

@@ -1,6 +1,7 @@
-"""Blocks of objects, held in memory for who asks for the same, or reads on.
-Law: who waits for a block waits for the store alone, never for another viewer; what is held has a
-bound, and where there is no room for a block, its bytes go past it."""
+"""A cache in memory of blocks of objects, which reads ahead for sequential readers.
+
+A reader of a block waits for the store alone, never for another viewer. Where there is no room for
+a block, its bytes are passed on without being kept."""
 
 import asyncio
 from bisect import bisect_right
@@ -19,20 +20,21 @@ from service.storage.send_pacing import ChunkSizer
 
 _log = structlog.get_logger()
 
-# Blocks that are read ahead at a time: they share the way to the store with those that viewers wait
-# for.
-_MOST_AHEAD = 4
+# Blocks that are prefetched at a time. They share the store's bandwidth with blocks that viewers
+# wait for.
+_MAX_PREFETCHES = 4
 
-# Ends of blocks that somebody has read up to, by which it is seen that he reads on: 200 bytes each.
-_MOST_ENDS = 10_000
+# Ends of blocks that were read to their end, by which a sequential reader is recognised: 200 bytes
+# each.
+_MAX_SEQUENTIAL_ENDS = 10_000
 
 
-class Version(NamedTuple):
-    """A version of an object, as its store tells of it."""
+class ObjectVersion(NamedTuple):
+    """A version of an object, as the store describes it."""
 
     path: str
     e_tag: str
-    """As the store writes it."""
+    """As the store writes it, in quotes or not."""
     revision: str
     size: int
     """Bytes."""
@@ -41,10 +43,12 @@ class Version(NamedTuple):
 
 
 class Fetch(Protocol):
-    """Gives the bytes of a span, exactly so many, as they come from the store."""
+    """Fetches exactly the bytes of a span and yields them as they come from the store."""
 
-    def __call__(self, version: Version, span: Span, *, held: bool) -> AsyncGenerator[bytes]:
-        """`held`: they are taken at once, and held. Otherwise a client takes them."""
+    def __call__(
+        self, version: ObjectVersion, span: Span, *, buffered: bool
+    ) -> AsyncGenerator[bytes]:
+        """`buffered`: the chunks are read at once and kept. Otherwise they go to a client."""
         ...
 
 
@@ -52,27 +56,27 @@ _Key = tuple[str, str, Span]
 
 
 class _Block:
-    """A block, or what has come of it yet."""
+    """A block, or what has been received of it so far."""
 
     def __init__(self, span: Span) -> None:
         self.span = span
         self.chunks: list[bytes] = []
-        """As they came; where they suit the client they are given so, without a copy."""
+        """As received; a chunk of suitable length is passed on without a copy."""
         self.starts: list[int] = []
-        """Where each begins in the block."""
+        """The offset of each chunk in the block."""
         self.received = 0
         self.error: Exception | None = None
         self.filling: asyncio.Task[None] | None = None
         self.waiting = 0
-        """Readers that wait for its next bytes."""
-        self.taken = False
-        """Whether anybody has read of it."""
+        """Readers that wait for more bytes of the block."""
+        self.was_read = False
+        """Whether a reader has read any of it."""
         self.next: Span | None = None
-        """What is to be read ahead."""
+        """The span to prefetch once half of this block is there."""
         self._more = asyncio.Event()
 
     @property
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         return self.received == self.span.length
 
     def add(self, chunk: bytes) -> None:
@@ -85,10 +89,10 @@ class _Block:
         self.error = error
         self._wake()
 
-    async def piece(self, position: int, length: int) -> bytes:
-        """Give so many bytes of the object, or fewer if more have not come yet."""
+    async def read(self, position: int, length: int) -> bytes:
+        """Return up to `length` bytes at `position` of the object; wait for at least one."""
         offset = position - self.span.start
-        self.taken = True
+        self.was_read = True
         self.waiting += 1
         try:
             while self.received <= offset and self.error is None:
@@ -96,168 +100,173 @@ class _Block:
         finally:
             self.waiting -= 1
         if self.received <= offset and self.error is not None:
-            raise self.error.with_traceback(None)  # it may be raised to several
+            raise self.error.with_traceback(None)  # several readers may get it
         number = bisect_right(self.starts, offset) - 1
         chunk, first = self.chunks[number], offset - self.starts[number]
-        return chunk[first : first + length]  # all of it is itself, and no copy
+        return chunk[first : first + length]  # the whole of bytes is no copy
 
     def _wake(self) -> None:
-        more, self._more = self._more, asyncio.Event()
-        more.set()
+        previous, self._more = self._more, asyncio.Event()
+        previous.set()
 
 
-class Blocks:
-    """The blocks that are held, of all objects."""
+class BlockCache:
+    """The cached blocks of all objects."""
 
-    def __init__(self, fetch: Fetch, block: int, most: int, metrics: Metrics) -> None:
-        """Take what fetches; `block` is a block's length, `most` the most that is held: bytes."""
+    def __init__(self, fetch: Fetch, block_size: int, max_bytes: int, metrics: Metrics) -> None:
+        """Fetch blocks of `block_size` bytes with `fetch` and keep at most `max_bytes`."""
         self._fetch = fetch
-        self._block = block
-        self._most = most
+        self._block_size = block_size
+        self._max_bytes = max_bytes
         self._blocks: OrderedDict[_Key, _Block] = OrderedDict()
-        """Last comes what was read last. No LRUCache: a block that is waited for is not evicted."""
-        self._held = 0
-        self._ahead = 0
-        self._ends: LRUCache[tuple[str, str, int], None] = LRUCache(_MOST_ENDS)
+        """Least recently read first. No LRUCache: a block with waiting readers is not evicted."""
+        self._buffered = 0
+        self._prefetching = 0
+        self._sequential_ends: LRUCache[tuple[str, str, int], None] = LRUCache(_MAX_SEQUENTIAL_ENDS)
         self._count = metrics.blocks
-        metrics.block_cache_bytes.set_function(lambda: self._held)
+        metrics.block_cache_bytes.set_function(lambda: self._buffered)
 
     async def read(
-        self, version: Version, span: Span, sizer: ChunkSizer, grid: int
+        self, version: ObjectVersion, span: Span, sizer: ChunkSizer, block_origin: int
     ) -> AsyncGenerator[bytes]:
-        """Give a span in pieces that suit the client. Blocks begin at `grid`, and each where the
-        one before ends. Raises what fetching raises.
+        """Yield a span in chunks of the sizer's length. Raises what `fetch` raises.
+
+        Blocks begin at `block_origin` and at multiples of the block size from there.
         """
         position = span.start
         while position < span.end:
-            block = self._block_at(version, position, grid)
+            block = self._block_at(version, position, block_origin)
             part = Span(position, min(span.end, block.end) - position)
-            async with aclosing(self._read(version, block, part, sizer, span.end)) as found:
-                async for piece in found:
-                    yield piece
+            async with aclosing(self._read(version, block, part, sizer, span.end)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
             position = part.end
             if position == block.end:
-                self._note_end(version, position)
+                self._record_end(version, position)
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Remove all blocks and fail their readers."""
         for key in list(self._blocks):
-            self._forget(key).fail(StorageError("The service is about to end."))
+            self._remove(key).fail(StorageError("The service is about to end."))
 
-    def _block_at(self, version: Version, position: int, grid: int) -> Span:
-        start = position - (position - grid) % self._block
-        end = min(start + self._block, version.size)
+    def _block_at(self, version: ObjectVersion, position: int, block_origin: int) -> Span:
+        start = position - (position - block_origin) % self._block_size
+        end = min(start + self._block_size, version.size)
         start = max(start, 0)
         return Span(start, end - start)
 
     async def _read(
-        self, version: Version, span: Span, part: Span, sizer: ChunkSizer, until: int
+        self, version: ObjectVersion, span: Span, part: Span, sizer: ChunkSizer, request_end: int
     ) -> AsyncGenerator[bytes]:
-        """Give a part of a block. `until` is where the reader wants to get to."""
+        """Yield a part of a block. `request_end` is where the whole request ends."""
         key = (version.path, version.e_tag, span)
-        block = self._find(key)
-        found = "held" if block is not None and block.whole else "shared"
+        block = self._get(key)
+        outcome = "held" if block is not None and block.complete else "shared"
         if block is None:
-            block = self._begin(version, span)
-            found = "fetched" if block is not None else "passed"
-        self._count.labels(found).inc()
-        if block is not None and self._reads_on(version, part, until):
-            self._read_ahead_after(version, block)
+            block = self._start_fetch(version, span)
+            outcome = "fetched" if block is not None else "passed"
+        self._count.labels(outcome).inc()
+        if block is not None and self._is_sequential(version, part, request_end):
+            self._schedule_prefetch(version, block)
         position = part.start
         while block is not None and position < part.end:
-            piece = await block.piece(position, min(sizer.size, part.end - position))
-            position += len(piece)
-            block = None  # it may have to go while the client takes its time
-            yield piece
-            block = self._find(key)
+            chunk = await block.read(position, min(sizer.size, part.end - position))
+            position += len(chunk)
+            block = None  # it may be evicted while the client reads slowly
+            yield chunk
+            block = self._get(key)
         if position == part.end:
             return
         rest = Span(position, part.end - position)
-        async with aclosing(self._fetch(version, rest, held=False)) as chunks:
+        async with aclosing(self._fetch(version, rest, buffered=False)) as chunks:
             async for chunk in chunks:
                 for start in range(0, len(chunk), size := sizer.size):
                     yield chunk[start : start + size]
 
-    def _find(self, key: _Key) -> _Block | None:
+    def _get(self, key: _Key) -> _Block | None:
         block = self._blocks.get(key)
         if block is not None:
             self._blocks.move_to_end(key)
         return block
 
-    def _begin(self, version: Version, span: Span, *, ahead: bool = False) -> _Block | None:
-        """Begin to fetch a block. None where there is no room for it."""
-        if not self._make_room(span.length, ahead=ahead):
+    def _start_fetch(
+        self, version: ObjectVersion, span: Span, *, prefetch: bool = False
+    ) -> _Block | None:
+        """Start to fetch a block. Return None where there is no room for it."""
+        if not self._evict_until_free(span.length, prefetch=prefetch):
             return None
         key = (version.path, version.e_tag, span)
         block = self._blocks[key] = _Block(span)
-        self._held += span.length
+        self._buffered += span.length
         block.filling = asyncio.create_task(self._fill(version, key, block))
         return block
 
-    async def _fill(self, version: Version, key: _Key, block: _Block) -> None:
+    async def _fill(self, version: ObjectVersion, key: _Key, block: _Block) -> None:
         try:
-            async with aclosing(self._fetch(version, block.span, held=True)) as chunks:
+            async with aclosing(self._fetch(version, block.span, buffered=True)) as chunks:
                 async for chunk in chunks:
                     block.add(chunk)
-                    self._go_on(version, block)
-        except Exception as error:  # noqa: BLE001 # whoever waits for it is told
+                    self._maybe_prefetch(version, block)
+        except Exception as error:  # noqa: BLE001 # its readers get it
             if not isinstance(error, (ReelayError, IncompleteResponseError)):
                 _log.exception("a block could not be fetched", path=version.path)
             block.fail(error)
             if self._blocks.get(key) is block:
-                self._forget(key)
+                self._remove(key)
 
-    def _make_room(self, length: int, *, ahead: bool) -> bool:
-        """Let go of what was read longest ago, but of nothing that somebody waits for."""
-        if length > self._most:
+    def _evict_until_free(self, length: int, *, prefetch: bool) -> bool:
+        """Evict the least recently read blocks that have no waiting readers. Return success."""
+        if length > self._max_bytes:
             return False
         for key, block in list(self._blocks.items()):
-            if self._held + length <= self._most:
+            if self._buffered + length <= self._max_bytes:
                 break
-            # What is read ahead must not push out what has been read ahead for another.
-            if not block.waiting and (block.taken or not ahead):
-                self._forget(key)
-        return self._held + length <= self._most
+            # A prefetch must not evict what was prefetched for another reader.
+            if not block.waiting and (block.was_read or not prefetch):
+                self._remove(key)
+        return self._buffered + length <= self._max_bytes
 
-    def _forget(self, key: _Key) -> _Block:
+    def _remove(self, key: _Key) -> _Block:
         block = self._blocks.pop(key)
-        self._held -= block.span.length
+        self._buffered -= block.span.length
         if block.filling is not None:
             block.filling.cancel()
         return block
 
-    def _note_end(self, version: Version, position: int) -> None:
-        self._ends[version.path, version.e_tag, position] = None
+    def _record_end(self, version: ObjectVersion, position: int) -> None:
+        self._sequential_ends[version.path, version.e_tag, position] = None
 
-    def _reads_on(self, version: Version, part: Span, until: int) -> bool:
-        """Whether the reader goes on behind this part, or comes here from the block before it."""
-        from_before = self._ends.pop((version.path, version.e_tag, part.start), True) is None
-        return from_before or until > part.end
+    def _is_sequential(self, version: ObjectVersion, part: Span, request_end: int) -> bool:
+        """Return whether the reader continues after this part, or from the block before it."""
+        from_before = (
+            self._sequential_ends.pop((version.path, version.e_tag, part.start), True) is None
+        )
+        return from_before or request_end > part.end
 
-    def _read_ahead_after(self, version: Version, block: _Block) -> None:
+    def _schedule_prefetch(self, version: ObjectVersion, block: _Block) -> None:
         if block.span.end == version.size:
             return
-        length = min(self._block, version.size - block.span.end)
+        length = min(self._block_size, version.size - block.span.end)
         block.next = Span(block.span.end, length)
-        self._go_on(version, block)
+        self._maybe_prefetch(version, block)
 
-    def _go_on(self, version: Version, block: _Block) -> None:
-        """Read ahead when half a block is there: what a store takes to begin is over by its end."""
+    def _maybe_prefetch(self, version: ObjectVersion, block: _Block) -> None:
+        """Prefetch once half of the block is there, so that the store's latency is hidden."""
         if block.next is not None and 2 * block.received >= block.span.length:
             span, block.next = block.next, None
-            block.waiting += 1  # what is read ahead must not push out the one it is ahead of
-            self._read_ahead(version, span)
+            block.waiting += 1  # keeps the prefetch from evicting this block
+            self._prefetch(version, span)
             block.waiting -= 1
 
-    def _read_ahead(self, version: Version, span: Span) -> None:
+    def _prefetch(self, version: ObjectVersion, span: Span) -> None:
         key = (version.path, version.e_tag, span)
-        if key in self._blocks or self._ahead >= _MOST_AHEAD:
+        if key in self._blocks or self._prefetching >= _MAX_PREFETCHES:
             return
-        block = self._begin(version, span, ahead=True)
+        block = self._start_fetch(version, span, prefetch=True)
         if block is not None and block.filling is not None:
             self._count.labels("ahead").inc()
-            self._ahead += 1
-            block.filling.add_done_callback(self._one_ahead_less)
+            self._prefetching += 1
+            block.filling.add_done_callback(self._prefetch_done)
 
-    def _one_ahead_less(self, _: asyncio.Task[None]) -> None:
-        self._ahead -= 1
+    def _prefetch_done(self, _: asyncio.Task[None]) -> None:
+        self._prefetching -= 1

@@ -28,8 +28,8 @@ from service.errors import (
 )
 from service.metrics import Metrics
 from service.protocol.ranges import Span
-from service.storage.object_store.block_cache import Version
-from service.storage.object_store.config import reason, revision_of, status
+from service.storage.object_store.block_cache import ObjectVersion
+from service.storage.object_store.config import error_summary, http_status, revision_of
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -40,24 +40,24 @@ _log = structlog.get_logger()
 # Bytes that the client of the store gathers before it gives them. Each time costs some 0.1 ms of
 # processor time, so that a block costs 7 ms in pieces of 256 KiB, 6 in such of 1 MiB. But its first
 # bytes come later for it: by no more than this part of what the store took to answer.
-_LEAST_CHUNK, _MOST_CHUNK = 64 * 1024, 1024 * 1024
-_LATER = 1 / 4
-_TELLING = 256 * 1024  # bytes of an answer that tells how fast they come
+_MIN_CHUNK, _MAX_CHUNK = 64 * 1024, 1024 * 1024
+_MAX_DELAY_SHARE = 1 / 4
+_MIN_SAMPLE = 256 * 1024  # bytes of an answer that tells how fast they come
 
 # Objects that a listing gives at a time: as many as S3 tells in one answer.
-_PAGE = 1000
+_PAGE_SIZE = 1000
 
 # How the client of the store calls what went wrong, in the text of its errors alone.
-_KIND = re.compile(r"kind: (Connect|Request|Timeout|Interrupted|Decode)\b")
-_WRONG = re.compile(r"\b(NotPartial|UnexpectedRange|(No|Parse|Invalid)ContentRange)\b")
-_LATE = re.compile(r"TimedOut|timed out")
+_ERROR_KIND = re.compile(r"kind: (Connect|Request|Timeout|Interrupted|Decode)\b")
+_RANGE_ERROR_TEXT = re.compile(r"\b(NotPartial|UnexpectedRange|(No|Parse|Invalid)ContentRange)\b")
+_TIMEOUT_TEXT = re.compile(r"TimedOut|timed out")
 
 
-class _WrongSpanError(Exception):
+class RangeMismatchError(Exception):
     """The store gave other bytes than were asked for, or not as many."""
 
 
-class Pace:
+class ChunkTuner:
     """How fast answers come, and so how many bytes of them are gathered."""
 
     def __init__(self) -> None:
@@ -66,21 +66,21 @@ class Pace:
 
     def chunk(self, seconds: float) -> int:
         """Give how many bytes to gather of an answer that began after so long."""
-        return int(min(max(_LEAST_CHUNK, self._rate * seconds * _LATER), _MOST_CHUNK))
+        return int(min(max(_MIN_CHUNK, self._rate * seconds * _MAX_DELAY_SHARE), _MAX_CHUNK))
 
-    def learn(self, length: int, seconds: float) -> None:
+    def record(self, length: int, seconds: float) -> None:
         """Learn that an answer's bytes came in so long. Short ones tell nothing: their bytes wait
         already when they begin.
         """
-        if length >= _TELLING:
+        if length >= _MIN_SAMPLE:
             self._rate += (length / max(seconds, 0.001) - self._rate) / 4
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Learn that the store is not what it was."""
         self._rate = 0.0
 
 
-class Requests:
+class ObjectClient:
     """Asks a store. What goes wrong there is told in general terms, and to the operator in full."""
 
     def __init__(self, store: "ObjectStore", timeout: float, metrics: Metrics) -> None:
@@ -90,140 +90,144 @@ class Requests:
         self._outcomes = metrics.store_requests
         self._seconds = metrics.store_seconds
         self._bytes = metrics.store_bytes
-        self._pace = Pace()
+        self._tuner = ChunkTuner()
 
-    async def look(self, path: str) -> Version:
+    async def head(self, path: str) -> ObjectVersion:
         """Look at an object. Raises NotFoundError, StorageError."""
         started = time.monotonic()
         try:
             async with asyncio.timeout(self._timeout):
-                told = await self._store.head_async(path)
-            version = _version(path, told)
+                meta = await self._store.head_async(path)
+            version = _version(path, meta)
         except Exception as error:
-            found = _judge(error, "There is no such file.")
-            raise self._tell("head", path, *found) from error
+            found = _classify_error(error, "There is no such file.")
+            raise self._record_failure("head", path, *found) from error
         self._seconds.labels("head").observe(time.monotonic() - started)
         self._outcomes.labels("head", "complete").inc()
         return version
 
-    async def fetch(self, version: Version, span: Span, *, held: bool) -> AsyncGenerator[bytes]:
+    async def fetch(
+        self, version: ObjectVersion, span: Span, *, buffered: bool
+    ) -> AsyncGenerator[bytes]:
         """Give a span of a version as its bytes come. Raises ChangedError, StorageError.
 
-        `held`: they are taken at once, and held. Otherwise a client takes them, when it likes.
+        `buffered`: they are taken at once, and held. Otherwise a client takes them, when it likes.
         """
         started, received = time.monotonic(), 0
         try:
             async with asyncio.timeout(self._timeout):
-                answer = await self._store.get_async(
+                response = await self._store.get_async(
                     version.path,
                     options={"if_match": version.e_tag, "range": (span.start, span.end)},
                 )
-            _check(answer.meta, tuple(answer.range), version, span)
-            answered = time.monotonic()
-            self._seconds.labels("get").observe(answered - started)
-            least = self._pace.chunk(answered - started) if held else _LEAST_CHUNK
-            chunks = aiter(answer.stream(least))
+            _check_response(response.meta, tuple(response.range), version, span)
+            responded = time.monotonic()
+            self._seconds.labels("get").observe(responded - started)
+            min_chunk = self._tuner.chunk(responded - started) if buffered else _MIN_CHUNK
+            chunks = aiter(response.stream(min_chunk))
             while received < span.length:
                 async with asyncio.timeout(self._timeout):
                     chunk = await anext(chunks, b"")
-                received += _count(chunk, span.length - received)
+                received += _check_chunk(chunk, span.length - received)
                 self._bytes.inc(len(chunk))
                 yield chunk
         except (GeneratorExit, asyncio.CancelledError):
             self._outcomes.labels("get", "left").inc()  # nobody wants the rest
             raise
         except Exception as error:
-            found = _judge(error, None)
-            raise self._tell("get", version.path, *found) from error
-        if held:
-            self._pace.learn(received, time.monotonic() - answered)
+            found = _classify_error(error, None)
+            raise self._record_failure("get", version.path, *found) from error
+        if buffered:
+            self._tuner.record(received, time.monotonic() - responded)
         self._outcomes.labels("get", "complete").inc()
 
-    def walk(self) -> Iterator[Version]:
+    def list_objects(self) -> Iterator[ObjectVersion]:
         """List all objects that can be pinned. Blocks: for a thread.
 
         Raises OSError where the store does not tell of all of them.
         """
         try:
             for page in self._pages():
-                for told in page:
-                    if revision_of(told["size"], told["e_tag"]) is not None:
-                        yield _version(told["path"], told)
+                for meta in page:
+                    if revision_of(meta["size"], meta["e_tag"]) is not None:
+                        yield _version(meta["path"], meta)
         except BaseError as error:
-            self._outcomes.labels("list", _judge(error, None)[0]).inc()
-            raise OSError(f"the object store cannot be listed: {reason(error)}") from error
+            self._outcomes.labels("list", _classify_error(error, None)[0]).inc()
+            raise OSError(f"the object store cannot be listed: {error_summary(error)}") from error
         self._outcomes.labels("list", "complete").inc()
 
     def _pages(self) -> Iterator["Sequence[ObjectMeta]"]:
         last = ""
         try:
-            for page in self._store.list(chunk_size=_PAGE):
+            for page in self._store.list(chunk_size=_PAGE_SIZE):
                 yield page
                 last = page[-1]["path"] if page else last
         except InvalidPathError:
             # One key that is no path, such as a//b, and the client tells of no other behind it.
             for page in self._folder(None):
-                yield [told for told in page if told["path"] > last]
+                yield [meta for meta in page if meta["path"] > last]
 
     def _folder(self, folder: str | None) -> Iterator["Sequence[ObjectMeta]"]:
         """List a folder and those in it, but for each that holds such a key itself."""
         try:
             found = self._store.list_with_delimiter(folder)
         except InvalidPathError as error:
-            _log.warning("a folder of the bucket cannot be listed", reason=reason(error))
+            _log.warning("a folder of the bucket cannot be listed", reason=error_summary(error))
             return
         yield found["objects"]
         for inner in found["common_prefixes"]:
             yield from self._folder(inner)
 
-    def _tell(
+    def _record_failure(
         self, request: str, path: str, outcome: str, error: Exception, detail: str
     ) -> Exception:
         """Count and log it, and learn of it; give what the client is told."""
         self._outcomes.labels(request, outcome).inc()
         if outcome not in {"missing", "changed"}:
-            self._pace.forget()
+            self._tuner.reset()
             _log.warning(
                 "the object store failed", request=request, path=path, cause=outcome, detail=detail
             )
         return error
 
 
-def _version(path: str, told: "ObjectMeta") -> Version:
+def _version(path: str, meta: "ObjectMeta") -> ObjectVersion:
     """Raise BadGatewayError for an object that cannot be pinned."""
-    revision = revision_of(told["size"], told["e_tag"])
+    revision = revision_of(meta["size"], meta["e_tag"])
     if revision is None:
         raise BadGatewayError("The object store tells no versions apart.")
-    return Version(
-        path, str(told["e_tag"]), revision, told["size"], told["last_modified"].timestamp()
+    return ObjectVersion(
+        path, str(meta["e_tag"]), revision, meta["size"], meta["last_modified"].timestamp()
     )
 
 
-def _check(told: "ObjectMeta", given: tuple[int, ...], version: Version, span: Span) -> None:
+def _check_response(
+    meta: "ObjectMeta", span_returned: tuple[int, ...], version: ObjectVersion, span: Span
+) -> None:
     """Compare an answer with what was asked for. Raises ChangedError, _WrongSpanError."""
-    if revision_of(told["size"], told["e_tag"]) != version.revision:
+    if revision_of(meta["size"], meta["e_tag"]) != version.revision:
         raise ChangedError("The object was replaced.")  # by a store that knows no If-Match
-    if given != (span.start, span.end):
-        raise _WrongSpanError(f"bytes {given} instead of {(span.start, span.end)}")
+    if span_returned != (span.start, span.end):
+        raise RangeMismatchError(f"bytes {span_returned} instead of {(span.start, span.end)}")
 
 
-def _count(chunk: bytes, most: int) -> int:
+def _check_chunk(chunk: bytes, max_length: int) -> int:
     """Give the bytes that came. Raises _WrongSpanError for none, or too many."""
-    if not 0 < len(chunk) <= most:
-        raise _WrongSpanError(f"{len(chunk)} bytes where {most} were to come")
+    if not 0 < len(chunk) <= max_length:
+        raise RangeMismatchError(f"{len(chunk)} bytes where {max_length} were to come")
     return len(chunk)
 
 
-def _judge(error: Exception, missing: str | None) -> tuple[str, Exception, str]:
+def _classify_error(error: Exception, missing: str | None) -> tuple[str, Exception, str]:
     """Say in a word what went wrong; and to the client; and to the operator.
 
     `missing` is what the client is told of an object that is not there; without it, one that was
     there is there no more.
     """
     text = str(error)
-    kind = match[1] if (match := _KIND.search(text)) else None
-    code = status(error)
-    detail = reason(error) or type(error).__name__
+    kind = match[1] if (match := _ERROR_KIND.search(text)) else None
+    code = http_status(error)
+    detail = error_summary(error) or type(error).__name__
     if isinstance(error, (ReelayError, IncompleteResponseError)):
         outcome = "changed" if isinstance(error, ChangedError) else "unpinned"
         return outcome, error, detail
@@ -235,11 +239,11 @@ def _judge(error: Exception, missing: str | None) -> tuple[str, Exception, str]:
         return "changed", ChangedError("The object was replaced."), detail
     if isinstance(error, (PermissionDeniedError, UnauthenticatedError)) or code in {401, 403}:
         return "denied", BadGatewayError("The object store refuses to give this."), detail
-    if isinstance(error, TimeoutError) or kind == "Timeout" or _LATE.search(text):
+    if isinstance(error, TimeoutError) or kind == "Timeout" or _TIMEOUT_TEXT.search(text):
         return "timeout", GatewayTimeoutError("The object store takes too long."), detail
-    if isinstance(error, _WrongSpanError) or _WRONG.search(text):
-        told = "The object store gave other bytes than were asked for."
-        return "wrong", BadGatewayError(told), detail
+    if isinstance(error, RangeMismatchError) or _RANGE_ERROR_TEXT.search(text):
+        message = "The object store gave other bytes than were asked for."
+        return "wrong", BadGatewayError(message), detail
     if kind == "Connect":
         return "unreachable", BadGatewayError("The object store cannot be reached."), detail
     return "failed", BadGatewayError("The object store failed."), detail

@@ -47,14 +47,14 @@ TIMEOUT = 10.0
 # again: at most so often, after pauses that double and vary by chance, as AWS's builders' library
 # ("Timeouts, retries, and backoff with jitter") has it, so that replicas do not come all at once.
 _RETRIES = 3
-_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(milliseconds=100), timedelta(seconds=2)
+_FIRST_PAUSE, _MAX_PAUSE = timedelta(milliseconds=100), timedelta(seconds=2)
 
 # Some stores leave out the quotes.
 _STRONG = re.compile(r'"?([\x21\x23-\x7e\x80-\xff]+)"?')
 _HEXADECIMAL = re.compile(r"[0-9a-f]{8,64}")
 
 _STATUS = re.compile(r"non-2xx status code: ([0-9]{3})")
-_WRONG = {
+_ACCESS_ERRORS = {
     401: "the store refuses these credentials",
     403: "the store refuses these credentials",
     404: "there is no such bucket",
@@ -65,12 +65,12 @@ class StoreError(Exception):
     """A store that cannot be used; the text names the variable, and says what is wrong with it."""
 
 
-def is_store(text: str) -> bool:
+def is_store_url(text: str) -> bool:
     """Whether this is meant for a URL, and not for a folder."""
     return _SCHEME.match(text) is not None
 
 
-def check_url(url: str) -> str:
+def validate_url(url: str) -> str:
     """Give the URL of a store, without a slash at its end. Raises ValueError."""
     if _URL.fullmatch(url) is None or not {".", ".."}.isdisjoint(url.split("/")):
         raise ValueError(
@@ -88,7 +88,7 @@ def open_store(url: str, environ: Mapping[str, str], *, timeout: float = TIMEOUT
     StoreError.
     """
     try:
-        check_url(url)
+        validate_url(url)
     except ValueError as error:
         raise StoreError(f"{url!r}: {error}") from error
     try:
@@ -117,14 +117,14 @@ def open_store(url: str, environ: Mapping[str, str], *, timeout: float = TIMEOUT
             retry_config={
                 "max_retries": _RETRIES,
                 "retry_timeout": timedelta(seconds=timeout),
-                "backoff": {"init_backoff": _FIRST_PAUSE, "max_backoff": _LONGEST_PAUSE, "base": 2},
+                "backoff": {"init_backoff": _FIRST_PAUSE, "max_backoff": _MAX_PAUSE, "base": 2},
             },
         )
     except (BaseError, ValueError) as error:
-        raise StoreError(f"{url!r}: {reason(error)}") from error
+        raise StoreError(f"{url!r}: {error_summary(error)}") from error
 
 
-def check_store(url: str, environ: Mapping[str, str], *, timeout: float = TIMEOUT) -> None:
+def verify_access(url: str, environ: Mapping[str, str], *, timeout: float = TIMEOUT) -> None:
     """Ask a store whether there is such a bucket, and whether it may be listed. Blocks.
 
     Raises StoreError.
@@ -136,8 +136,8 @@ def check_store(url: str, environ: Mapping[str, str], *, timeout: float = TIMEOU
         for _ in store.list(chunk_size=1):
             break
     except (BaseError, OSError) as error:
-        wrong = _WRONG.get(status(error), "the store cannot be asked")
-        raise StoreError(f"{url!r}: {wrong}: {reason(error)}") from error
+        problem = _ACCESS_ERRORS.get(http_status(error), "the store cannot be asked")
+        raise StoreError(f"{url!r}: {problem}: {error_summary(error)}") from error
 
 
 def revision_of(size: int, e_tag: str | None) -> str | None:
@@ -154,23 +154,23 @@ def revision_of(size: int, e_tag: str | None) -> str | None:
     return tagged_revision(size, tag)
 
 
-def status(error: BaseException) -> int:
+def http_status(error: BaseException) -> int:
     """Give the status that a store has answered with, where its client tells; else 0.
 
     Of a listing it says in its text alone what it has exceptions for elsewhere.
     """
-    found = _STATUS.search(str(error))
-    return int(found[1]) if found else 0
+    match = _STATUS.search(str(error))
+    return int(match[1]) if match else 0
 
 
-def reason(error: BaseException) -> str:
+def error_summary(error: BaseException) -> str:
     """Say in a line what the client of a store says in many."""
     return " ".join(str(error).partition("\n\nDebug source")[0].split())[:500]
 
 
 def _config(scheme: str, environ: Mapping[str, str]) -> dict[str, str]:
     """Read what the environment says of a kind of store; the later of two of a kind counts."""
-    found = {}
+    values = {}
     for variable, key in _VARIABLES[scheme].items():
         file, value = f"{variable}_FILE", environ.get(variable, "").strip()
         if os.environ.get(variable, "set").strip() == "":
@@ -187,8 +187,8 @@ def _config(scheme: str, environ: Mapping[str, str]) -> dict[str, str]:
         if not value.isprintable():
             raise StoreError(f"{variable}: should be one line")
         if value:
-            found[key] = value
-    return found
+            values[key] = value
+    return values
 
 
 def _is_endpoint(text: str) -> bool:

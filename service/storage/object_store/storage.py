@@ -14,8 +14,8 @@ from service.protocol.media_types import is_companion, media_type
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
 from service.storage.base import Entry
-from service.storage.object_store.block_cache import Blocks, Version
-from service.storage.object_store.client import Requests
+from service.storage.object_store.block_cache import BlockCache, ObjectVersion
+from service.storage.object_store.client import ObjectClient
 from service.storage.paths import validate_path
 from service.storage.send_pacing import ChunkSizer
 
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 
 # Seconds for which what a store said of an object holds for others who ask for it: a replaced one
 # is seen so late at the most, and a crowd costs one look.
-_RECENT = 1.0
+_VERSION_TTL = 1.0
 
 # The same for who names another version: another replica may have seen a newer one.
-_RECENT_FOR_OTHERS = 0.05
+_PINNED_TTL = 0.05
 
 # Bytes of a key: no store allows more (S3, "Object key names"), and its client would fail.
-_LONGEST_KEY = 1024
+_MAX_KEY_LENGTH = 1024
 
 # Objects that are remembered: some 500 bytes each.
-_MOST_KNOWN = 10_000
+_MAX_VERSIONS = 10_000
 
 
 class ObjectRepresentation:
     """A version of an object."""
 
-    def __init__(self, storage: "ObjectStorage", version: Version, content_type: str) -> None:
+    def __init__(self, storage: "ObjectStorage", version: ObjectVersion, content_type: str) -> None:
         self._storage = storage
         self._version = version
         now = time.time()
@@ -63,7 +63,7 @@ class ObjectRepresentation:
             async for piece in self._storage.blocks.read(self._version, span, sizer, grid):
                 yield piece
         except ChangedError:
-            self._storage.forget(self._version)
+            self._storage.invalidate(self._version)
             raise
 
     def close(self) -> None:
@@ -74,24 +74,28 @@ class ObjectStorage:
     """The media files of a store."""
 
     def __init__(
-        self, store: "ObjectStore", *, block: int, most: int, timeout: float, metrics: Metrics
+        self,
+        store: "ObjectStore",
+        *,
+        block_size: int,
+        max_bytes: int,
+        timeout: float,
+        metrics: Metrics,
     ) -> None:
-        """Take a store's client. `block` is the length of a block, and `most` that of all that are
-        held, in bytes; `timeout` what the store may take, in seconds.
-        """
+        """Use a store's client, a cache of `max_bytes`, and a `timeout` in seconds."""
         prefix = getattr(store, "prefix", None)  # not all kinds of store have one
-        self._longest = _LONGEST_KEY - (len(f"{prefix}/".encode()) if prefix else 0)
-        self._requests = Requests(store, timeout, metrics)
-        self.blocks = Blocks(self._requests.fetch, block, most, metrics)
-        self._known: OrderedDict[str, tuple[Version, float]] = OrderedDict()
+        self._max_path_length = _MAX_KEY_LENGTH - (len(f"{prefix}/".encode()) if prefix else 0)
+        self._client = ObjectClient(store, timeout, metrics)
+        self.blocks = BlockCache(self._client.fetch, block_size, max_bytes, metrics)
+        self._versions: OrderedDict[str, tuple[ObjectVersion, float]] = OrderedDict()
         """What was seen last, and when, on the monotonic clock. No TTLCache: how old it may be
         depends on the request, and scans read it in a thread of theirs."""
-        self._looking: dict[str, asyncio.Task[Version]] = {}
+        self._pending_heads: dict[str, asyncio.Task[ObjectVersion]] = {}
 
     def close(self) -> None:
         """Let go of what is held and under way."""
         self.blocks.close()
-        for task in self._looking.values():
+        for task in self._pending_heads.values():
             task.cancel()
 
     async def open(self, path: str, expected: str | None = None) -> ObjectRepresentation:
@@ -100,33 +104,33 @@ class ObjectStorage:
         if content_type is None:
             raise NotFoundError("There is no such file.")
         validate_path(path)
-        if len(path.encode()) > self._longest:
+        if len(path.encode()) > self._max_path_length:
             raise NotFoundError("There is no such file.")
-        version, at = self._known.get(path, (None, 0.0))
+        version, at = self._versions.get(path, (None, 0.0))
         age = time.monotonic() - at
         if version is None or (
             version.revision != expected
-            and age > (_RECENT if expected is None else _RECENT_FOR_OTHERS)
+            and age > (_VERSION_TTL if expected is None else _PINNED_TTL)
         ):
-            version = await self._look(path)
+            version = await self._head(path)
         return ObjectRepresentation(self, version, content_type)
 
-    def forget(self, version: Version) -> None:
+    def invalidate(self, version: ObjectVersion) -> None:
         """Learn that this is not the present version of an object."""
-        known = self._known.get(version.path)
-        if known is not None and known[0].revision == version.revision:
-            self._known.pop(version.path, None)
+        cached = self._versions.get(version.path)
+        if cached is not None and cached[0].revision == version.revision:
+            self._versions.pop(version.path, None)
 
     def entries(self) -> Iterator[Entry]:
         """Walk the listed files: hidden and empty ones left out. Blocks: for a thread.
 
         Raises OSError where the store does not tell of all of them.
         """
-        known = dict(self._known)
-        for version in self._requests.walk():
-            last = known.pop(version.path, None)
+        cached = dict(self._versions)
+        for version in self._client.list_objects():
+            last = cached.pop(version.path, None)
             if last is not None and last[0].revision != version.revision:
-                self.forget(last[0])
+                self.invalidate(last[0])
             if version.size and _is_listed(version.path):
                 yield Entry(
                     version.path,
@@ -135,25 +139,25 @@ class ObjectStorage:
                     version.modified,
                     version.modified,
                 )
-        for version, _ in known.values():
-            self.forget(version)  # it is there no more
+        for version, _ in cached.values():
+            self.invalidate(version)  # it is there no more
 
-    async def _look(self, path: str) -> Version:
-        task = self._looking.get(path)
+    async def _head(self, path: str) -> ObjectVersion:
+        task = self._pending_heads.get(path)
         if task is None:
-            task = self._looking[path] = asyncio.create_task(self._requests.look(path))
-            task.add_done_callback(lambda done: self._looked(path, done))
+            task = self._pending_heads[path] = asyncio.create_task(self._client.head(path))
+            task.add_done_callback(lambda done: self._head_done(path, done))
         return await asyncio.shield(task)  # others wait for it, whoever leaves
 
-    def _looked(self, path: str, task: "asyncio.Task[Version]") -> None:
-        self._looking.pop(path, None)
+    def _head_done(self, path: str, task: asyncio.Task[ObjectVersion]) -> None:
+        self._pending_heads.pop(path, None)
         if task.cancelled() or task.exception() is not None:
-            self._known.pop(path, None)
+            self._versions.pop(path, None)
             return
-        self._known[path] = (task.result(), time.monotonic())
-        self._known.move_to_end(path)
-        if len(self._known) > _MOST_KNOWN:
-            self._known.popitem(last=False)
+        self._versions[path] = (task.result(), time.monotonic())
+        self._versions.move_to_end(path)
+        if len(self._versions) > _MAX_VERSIONS:
+            self._versions.popitem(last=False)
 
 
 def _is_listed(path: str) -> bool:

@@ -17,22 +17,22 @@ from obstore.exceptions import (
 )
 from obstore.store import ObjectStore
 
-from service.storage.object_store.config import status
+from service.storage.object_store.config import http_status
 
 # Objects whose names one answer of a store tells at most (S3 API, ListObjectsV2).
-_PAGE = 1000
+_PAGE_SIZE = 1000
 
 _REPLACED = "the object was replaced"
 
 # How the client of a store says it, besides status 416.
-_BEHIND_END = "StartTooLarge"
+_PAST_END = "StartTooLarge"
 
 
-class BehindEndError(OSError, ValueError):
+class RangePastEndError(OSError, ValueError):
     """An object is shorter than where its bytes were to be read."""
 
 
-class Part(NamedTuple):
+class RangeResult(NamedTuple):
     """Bytes of an object."""
 
     data: bytes
@@ -42,7 +42,7 @@ class Part(NamedTuple):
     """The entity tag, as the store writes it."""
 
 
-class Listed(NamedTuple):
+class ObjectInfo(NamedTuple):
     """An object as a listing tells of it."""
 
     key: str
@@ -51,13 +51,13 @@ class Listed(NamedTuple):
     """Seconds since the epoch, by the store's clock."""
 
 
-class Bucket:
+class SyncObjectClient:
     """The objects below a prefix of a store; keys are told without it."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
 
-    def get(self, key: str, start: int, end: int, e_tag: str | None = None) -> Part:
+    def get(self, key: str, start: int, end: int, e_tag: str | None = None) -> RangeResult:
         """Give the bytes from `start` to `end`, or to where the object ends before.
 
         Raises FileNotFoundError where there is none, or none of that entity tag; BehindEndError;
@@ -67,19 +67,19 @@ class Bucket:
             options: obstore.GetOptions = {"range": (start, end)}
             if e_tag is not None:
                 options["if_match"] = e_tag
-            got = obstore.get(self._store, key, options=options)
-            size, found = got.meta["size"], got.meta["e_tag"]
-            data = got.bytes().to_bytes()
-            told = tuple(got.range)
+            response = obstore.get(self._store, key, options=options)
+            size, current_e_tag = response.meta["size"], response.meta["e_tag"]
+            data = response.bytes().to_bytes()
+            returned = tuple(response.range)
         except FileNotFoundError as error:
             raise FileNotFoundError(errno.ENOENT, "there is no such object", key) from error
         except BaseError as error:
             raise _failure(error, key) from error
-        if told != (start, min(end, size)) or len(data) != told[1] - told[0]:
+        if returned != (start, min(end, size)) or len(data) != returned[1] - returned[0]:
             raise OSError(errno.EIO, "the store gave other bytes than were asked for", key)
-        if e_tag is not None and found != e_tag:  # by a store that knows no If-Match
+        if e_tag is not None and current_e_tag != e_tag:  # by a store that knows no If-Match
             raise FileNotFoundError(errno.ENOENT, _REPLACED, key)
-        return Part(data, size, found)
+        return RangeResult(data, size, current_e_tag)
 
     def put(self, key: str, data: bytes) -> None:
         """Keep an object, instead of what there may be. Raises OSError."""
@@ -115,20 +115,20 @@ class Bucket:
         except BaseError as error:
             raise _failure(error) from error
 
-    def list(self, prefix: str) -> Iterator[Listed]:
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Walk the objects below a prefix, which ends where a name does. Raises OSError."""
         try:
-            for page in obstore.list(self._store, prefix, chunk_size=_PAGE):
-                for told in page:
-                    yield Listed(told["path"], told["size"], told["last_modified"].timestamp())
+            for page in obstore.list(self._store, prefix, chunk_size=_PAGE_SIZE):
+                for meta in page:
+                    yield ObjectInfo(meta["path"], meta["size"], meta["last_modified"].timestamp())
         except BaseError as error:
             raise _failure(error) from error
 
 
 def _failure(error: BaseError, key: str | None = None) -> OSError:
     """Tell what went wrong in a few words: a store's own hold addresses and names."""
-    if status(error) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or _BEHIND_END in str(error):
-        return BehindEndError(errno.EIO, "the object is shorter", key)
+    if http_status(error) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or _PAST_END in str(error):
+        return RangePastEndError(errno.EIO, "the object is shorter", key)
     if isinstance(error, PreconditionError):
         return FileNotFoundError(errno.ENOENT, _REPLACED, key)
     if isinstance(error, (PermissionDeniedError, UnauthenticatedError)):

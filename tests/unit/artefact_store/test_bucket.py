@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from service.artefact_store import bucket as derived_bucket
 from service.artefact_store.bucket import BucketArtefactStore
 from service.artefact_store.folder import name_of
-from service.storage.object_store.sync_client import Bucket, Listed, Part
+from service.storage.object_store.sync_client import ObjectInfo, RangeResult, SyncObjectClient
 
 ROOM = 1 << 30
 DAY = 86_400.0
@@ -23,7 +23,7 @@ FACTS = '{"width": 480, "title": "Ümläut 🎬"}'.encode()
 BLOBS = (b"\x00\xff" * 5000, b"", b"\n second \n")
 
 
-class Counted(Bucket):
+class Counted(SyncObjectClient):
     """A bucket that notes what is asked of it, and in which objects can be as old as need be."""
 
     def __init__(self, store: MemoryStore) -> None:
@@ -31,7 +31,7 @@ class Counted(Bucket):
         self.asked: list[str] = []
         self.ages: dict[str, float] = {}
 
-    def get(self, key: str, start: int, end: int, e_tag: str | None = None) -> Part:
+    def get(self, key: str, start: int, end: int, e_tag: str | None = None) -> RangeResult:
         self.asked.append(f"get {key}")
         return super().get(key, start, end, e_tag)
 
@@ -43,7 +43,7 @@ class Counted(Bucket):
         self.asked += [f"delete {key}" for key in keys]
         super().delete(keys)
 
-    def list(self, prefix: str) -> Iterator[Listed]:
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
         self.asked.append(f"list {prefix}")
         for each in super().list(prefix):
             yield each._replace(modified=each.modified - self.ages.get(each.key, 0.0))
@@ -126,14 +126,14 @@ def test_facts_and_tables_may_be_longer_than_what_is_read_first(bucket: Counted)
 
 
 def test_every_damaged_or_missing_byte_is_noticed(store: MemoryStore) -> None:
-    BucketArtefactStore(Bucket(store), ROOM).save(KIND, NAME, FACTS, (b"abc", b"def"))
+    BucketArtefactStore(SyncObjectClient(store), ROOM).save(KIND, NAME, FACTS, (b"abc", b"def"))
     whole = obstore.get(store, KEY).bytes().to_bytes()
     for at in range(len(whole)):
         damaged_object = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
         told = []
         for number in (-1, 0, 1):
             obstore.put(store, KEY, damaged_object)  # it is dropped where it is seen to be damaged
-            fresh = BucketArtefactStore(Bucket(store), ROOM)
+            fresh = BucketArtefactStore(SyncObjectClient(store), ROOM)
             told.append(fresh.blob(KIND, NAME, number) if number >= 0 else fresh.load(KIND, NAME))
         expected: list[bytes | None] = [FACTS, b"abc", b"def"]
         if at < len(whole) - 6:
@@ -142,11 +142,11 @@ def test_every_damaged_or_missing_byte_is_noticed(store: MemoryStore) -> None:
             expected[1 if at < len(whole) - 3 else 2] = None
         assert told == expected, at
         obstore.put(store, KEY, whole[:at])
-        assert BucketArtefactStore(Bucket(store), ROOM).load(KIND, NAME) is None, at
+        assert BucketArtefactStore(SyncObjectClient(store), ROOM).load(KIND, NAME) is None, at
 
 
 def test_what_is_damaged_is_dropped_and_made_anew(store: MemoryStore) -> None:
-    derived = BucketArtefactStore(Bucket(store), ROOM)
+    derived = BucketArtefactStore(SyncObjectClient(store), ROOM)
     derived.save(KIND, NAME, FACTS, [b"one"])
     whole = obstore.get(store, KEY).bytes().to_bytes()
     assert derived.load(KIND, NAME) == FACTS
@@ -158,13 +158,16 @@ def test_what_is_damaged_is_dropped_and_made_anew(store: MemoryStore) -> None:
 
 
 def test_what_another_replica_has_made_anew_otherwise_is_not_damaged(store: MemoryStore) -> None:
-    one, other = BucketArtefactStore(Bucket(store), ROOM), BucketArtefactStore(Bucket(store), ROOM)
+    one, other = (
+        BucketArtefactStore(SyncObjectClient(store), ROOM),
+        BucketArtefactStore(SyncObjectClient(store), ROOM),
+    )
     one.save(KIND, NAME, FACTS, [b"one", b"two"])
     assert one.blob(KIND, NAME, 0) == b"one"
     other.save(KIND, NAME, FACTS, [b"ONE", b"TWO"])
     assert one.blob(KIND, NAME, 1) == b"TWO"
     assert keys(store) == {KEY}
-    one = BucketArtefactStore(Bucket(store), ROOM)
+    one = BucketArtefactStore(SyncObjectClient(store), ROOM)
     one.save(KIND, NAME, FACTS, [b"0" * 9000, b"one"])
     assert one.blob(KIND, NAME, 0) == b"0" * 9000
     other.save(KIND, NAME, FACTS, [b"ONE", b"TWO"])  # ends before the place where one was
@@ -172,7 +175,7 @@ def test_what_another_replica_has_made_anew_otherwise_is_not_damaged(store: Memo
 
 
 def test_what_another_replica_has_swept_away_is_not_there(store: MemoryStore) -> None:
-    derived = BucketArtefactStore(Bucket(store), ROOM)
+    derived = BucketArtefactStore(SyncObjectClient(store), ROOM)
     derived.save(KIND, NAME, FACTS, [b"one", b"two"])
     assert derived.blob(KIND, NAME, 0) == b"one"
     obstore.delete(store, KEY)
@@ -182,7 +185,7 @@ def test_what_another_replica_has_swept_away_is_not_there(store: MemoryStore) ->
 
 def test_a_store_that_fails_only_warns(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("store") / "bucket"
-    derived = BucketArtefactStore(Bucket(LocalStore(folder, mkdir=True)), ROOM)
+    derived = BucketArtefactStore(SyncObjectClient(LocalStore(folder, mkdir=True)), ROOM)
     derived.save(KIND, NAME, FACTS, [b"one"])
     folder.rename(folder.with_name("away"))
     folder.write_bytes(b"")  # a file where the folder was
@@ -303,11 +306,11 @@ def test_use_is_noted_once_a_day_and_for_a_month(bucket: Counted, store: MemoryS
 
 def test_two_writers_and_a_reader_never_see_half_of_it(store: MemoryStore) -> None:
     versions = [(b"%d" % number, [bytes([number]) * 100_000]) for number in (1, 2)]
-    BucketArtefactStore(Bucket(store), ROOM).save(KIND, NAME, *versions[0])
+    BucketArtefactStore(SyncObjectClient(store), ROOM).save(KIND, NAME, *versions[0])
     start = threading.Barrier(2)
 
     def write(number: int) -> None:
-        derived = BucketArtefactStore(Bucket(store), ROOM)
+        derived = BucketArtefactStore(SyncObjectClient(store), ROOM)
         start.wait(30)
         for _ in range(30):
             derived.save(KIND, NAME, *versions[number])
@@ -317,7 +320,7 @@ def test_two_writers_and_a_reader_never_see_half_of_it(store: MemoryStore) -> No
         writer.start()
     seen = set()
     while any(writer.is_alive() for writer in writers):
-        seen.add(BucketArtefactStore(Bucket(store), ROOM).load(KIND, NAME))
+        seen.add(BucketArtefactStore(SyncObjectClient(store), ROOM).load(KIND, NAME))
     for writer in writers:
         writer.join()
     assert seen <= {facts for facts, _ in versions}
@@ -326,7 +329,7 @@ def test_two_writers_and_a_reader_never_see_half_of_it(store: MemoryStore) -> No
 class Failing(Counted):
     """Lists, but gives nothing."""
 
-    def get(self, key: str, *_: object) -> Part:
+    def get(self, key: str, *_: object) -> RangeResult:
         self.asked.append(f"get {key}")
         raise OSError(errno.EIO, "the store failed")
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from service.artefact_store import leases as module
 from service.artefact_store.leases import LeaseManager
-from service.storage.object_store.sync_client import Bucket
+from service.storage.object_store.sync_client import SyncObjectClient
 
 NAME = "0" * 32
 KEY = f"claims/{NAME}"
@@ -33,7 +33,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 
 
 def test_what_is_claimed_is_nobody_elses_until_it_is_let_go(store: MemoryStore) -> None:
-    one, other = LeaseManager(Bucket(store)), LeaseManager(Bucket(store))
+    one, other = LeaseManager(SyncObjectClient(store)), LeaseManager(SyncObjectClient(store))
     mine = one.acquire(NAME)
     assert mine is not None
     assert other.acquire(NAME) is None
@@ -51,7 +51,7 @@ def test_a_claim_that_nobody_renews_lapses_by_the_clock_of_who_looks(
     store: MemoryStore, clock: list[float]
 ) -> None:
     obstore.put(store, KEY, b"of one that was killed")
-    claims = LeaseManager(Bucket(store))
+    claims = LeaseManager(SyncObjectClient(store))
     clock[0] += 1e6  # it may be as old as it will: it was never seen before
     assert claims.acquire(NAME) is None
     clock[0] += module._LEASE_TTL - 1  # noqa: SLF001
@@ -59,7 +59,7 @@ def test_a_claim_that_nobody_renews_lapses_by_the_clock_of_who_looks(
     clock[0] += 1
     mine = claims.acquire(NAME)
     assert mine is not None
-    assert LeaseManager(Bucket(store)).acquire(NAME) is None
+    assert LeaseManager(SyncObjectClient(store)).acquire(NAME) is None
     mine()
 
 
@@ -67,9 +67,9 @@ def test_a_claim_that_is_renewed_does_not_lapse(
     store: MemoryStore, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_RENEW_INTERVAL", 0.01)
-    mine = LeaseManager(Bucket(store)).acquire(NAME)
+    mine = LeaseManager(SyncObjectClient(store)).acquire(NAME)
     assert mine is not None
-    other, seen = LeaseManager(Bucket(store)), set[bytes]()
+    other, seen = LeaseManager(SyncObjectClient(store)), set[bytes]()
     deadline = time.perf_counter() + PATIENCE
     while len(seen) < 5:
         clock[0] += module._LEASE_TTL  # noqa: SLF001 # far more often than it should be renewed
@@ -84,7 +84,7 @@ def test_a_claim_that_is_renewed_does_not_lapse(
 def test_an_error_that_no_code_expected_does_not_end_the_renewals(
     store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Faulty(Bucket):
+    class Faulty(SyncObjectClient):
         """A store whose first renewal fails."""
 
         puts = 0
@@ -116,7 +116,7 @@ def test_one_of_many_that_come_at_once_has_it(store: MemoryStore) -> None:
     start, given = threading.Barrier(8), []
 
     def acquire() -> None:
-        claims = LeaseManager(Bucket(store))
+        claims = LeaseManager(SyncObjectClient(store))
         start.wait(PATIENCE)
         given.append(claims.acquire(NAME))
 
@@ -131,7 +131,7 @@ def test_one_of_many_that_come_at_once_has_it(store: MemoryStore) -> None:
 
 
 def test_an_answer_that_was_lost_does_not_lose_the_claim(store: MemoryStore) -> None:
-    class Forgetful(Bucket):
+    class Forgetful(SyncObjectClient):
         """Keeps what it is given, and is asked again as if it had not."""
 
         def create(self, key: str, data: bytes) -> bool:
@@ -147,7 +147,7 @@ def test_claims_of_the_dead_are_swept_away(
     store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     obstore.put(store, KEY, b"of one that was killed")
-    claims = LeaseManager(Bucket(store))
+    claims = LeaseManager(SyncObjectClient(store))
     claims.evict()
     assert claims.acquire(NAME) is None
     monkeypatch.setattr(time, "time", lambda: 1e11)

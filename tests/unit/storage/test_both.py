@@ -46,8 +46,8 @@ async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         bucket: Bucket = request.getfixturevalue("bucket")
         storage = ObjectStorage(
             open_store(bucket.url, bucket.environ()),
-            block=BLOCK,
-            most=10 * BLOCK,
+            block_size=BLOCK,
+            max_bytes=10 * BLOCK,
             timeout=30,
             metrics=Metrics(),
         )
@@ -206,7 +206,7 @@ def test_where_nothing_can_be_told_is_not_nothing(tmp_path: Path, bucket: Bucket
     gone = open_store("s3://no-such-bucket", bucket.environ())
     storages: list[Storage] = [
         folder,
-        ObjectStorage(gone, block=BLOCK, most=0, timeout=30, metrics=Metrics()),
+        ObjectStorage(gone, block_size=BLOCK, max_bytes=0, timeout=30, metrics=Metrics()),
     ]
     for storage in storages:
         with pytest.raises(OSError, match=os.strerror(2) if storage is folder else "cannot be"):

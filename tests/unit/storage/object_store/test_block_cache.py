@@ -10,15 +10,15 @@ from support.server import content
 from service.errors import BadGatewayError, ChangedError
 from service.metrics import Metrics
 from service.protocol.ranges import Span
-from service.storage.object_store.block_cache import Blocks, Version
+from service.storage.object_store.block_cache import BlockCache, ObjectVersion
 from service.storage.send_pacing import MIN_CHUNK, ChunkSizer
 
 BLOCK = 100_000
 CHUNK = 10_000
 SIZE = 10 * BLOCK + 777
 DATA = content(SIZE)
-FILM = Version("film.mp4", '"tag"', "f-1", SIZE, 0.0)
-OTHER = Version("other.mp4", '"tag"', "f-1", SIZE, 0.0)
+FILM = ObjectVersion("film.mp4", '"tag"', "f-1", SIZE, 0.0)
+OTHER = ObjectVersion("other.mp4", '"tag"', "f-1", SIZE, 0.0)
 PATIENCE = 30  # seconds, after which a test that waits for something fails
 
 
@@ -29,16 +29,18 @@ class Far:
         self.asked: list[Span] = []
         self.passed: list[Span] = []
         """Of those, what is not held."""
-        self.versions: list[Version] = []
+        self.versions: list[ObjectVersion] = []
         self.called_off: list[Span] = []
         self.held_up: dict[int, int] = {}
         """How many bytes come of what begins at a place, until it is taken out."""
         self.failing: dict[int, Exception] = {}
         """What goes wrong with what begins at a place."""
 
-    async def fetch(self, version: Version, span: Span, *, held: bool) -> AsyncGenerator[bytes]:
+    async def fetch(
+        self, version: ObjectVersion, span: Span, *, buffered: bool
+    ) -> AsyncGenerator[bytes]:
         self.asked.append(span)
-        if not held:
+        if not buffered:
             self.passed.append(span)
         self.versions.append(version)
         try:
@@ -72,9 +74,9 @@ def metrics() -> Metrics:
 
 
 @pytest.fixture
-async def blocks(far: Far, metrics: Metrics) -> AsyncIterator[Blocks]:
+async def blocks(far: Far, metrics: Metrics) -> AsyncIterator[BlockCache]:
     """Give room for four blocks."""
-    blocks = Blocks(far.fetch, BLOCK, 4 * BLOCK, metrics)
+    blocks = BlockCache(far.fetch, BLOCK, 4 * BLOCK, metrics)
     yield blocks
     far.held_up.clear()
     blocks.close()
@@ -84,7 +86,9 @@ def block(number: int) -> Span:
     return Span(number * BLOCK, min(BLOCK, SIZE - number * BLOCK))
 
 
-async def read(blocks: Blocks, span: Span, version: Version = FILM, grid: int = 0) -> bytes:
+async def read(
+    blocks: BlockCache, span: Span, version: ObjectVersion = FILM, grid: int = 0
+) -> bytes:
     chunks = [chunk async for chunk in blocks.read(version, span, ChunkSizer(), grid)]
     return b"".join(chunks)
 
@@ -120,38 +124,38 @@ def held(metrics: Metrics) -> float:
     ],
     ids=str,
 )
-async def test_a_span_is_read_byte_for_byte(blocks: Blocks, span: Span, grid: int) -> None:
+async def test_a_span_is_read_byte_for_byte(blocks: BlockCache, span: Span, grid: int) -> None:
     for _ in range(2):  # fetched, and held
         assert await read(blocks, span, grid=grid) == bytes_of(span)
 
 
-async def test_a_piece_is_no_longer_than_suits_the_client(blocks: Blocks) -> None:
+async def test_a_piece_is_no_longer_than_suits_the_client(blocks: BlockCache) -> None:
     lengths = [len(chunk) async for chunk in blocks.read(FILM, block(0), ChunkSizer(), 0)]
     assert max(lengths) <= MIN_CHUNK
     assert sum(lengths) == BLOCK
 
 
-async def test_a_block_is_one_request_however_many_ask_for_it(blocks: Blocks, far: Far) -> None:
+async def test_a_block_is_one_request_however_many_ask_for_it(blocks: BlockCache, far: Far) -> None:
     spans = [Span(number * 9000, 10_000) for number in range(10)]
     found = await asyncio.gather(*(read(blocks, span) for span in spans))
     assert found == [bytes_of(span) for span in spans]
     assert far.asked == [block(0)]
 
 
-async def test_blocks_begin_where_the_grid_has_them(blocks: Blocks, far: Far) -> None:
+async def test_blocks_begin_where_the_grid_has_them(blocks: BlockCache, far: Far) -> None:
     await read(blocks, Span(5, 10), grid=-1000)
     await read(blocks, Span(BLOCK, 10), grid=-1000)
     assert far.asked == [Span(0, BLOCK - 1000), Span(BLOCK - 1000, BLOCK)]
 
 
-async def test_the_first_bytes_do_not_wait_for_the_last(blocks: Blocks, far: Far) -> None:
+async def test_the_first_bytes_do_not_wait_for_the_last(blocks: BlockCache, far: Far) -> None:
     far.held_up[0] = CHUNK  # one chunk comes, and no other
     async with aclosing(blocks.read(FILM, block(0), ChunkSizer(), 0)) as chunks:
         assert await asyncio.wait_for(anext(chunks), PATIENCE) == DATA[:CHUNK]
 
 
 async def test_who_reads_on_finds_the_next_block_there(
-    blocks: Blocks, far: Far, metrics: Metrics
+    blocks: BlockCache, far: Far, metrics: Metrics
 ) -> None:
     await read(blocks, block(0))
     assert far.asked == [block(0)]  # nobody knows yet
@@ -163,21 +167,21 @@ async def test_who_reads_on_finds_the_next_block_there(
     assert counted(metrics, "ahead") >= 1
 
 
-async def test_who_seeks_about_has_nothing_read_ahead(blocks: Blocks, far: Far) -> None:
+async def test_who_seeks_about_has_nothing_read_ahead(blocks: BlockCache, far: Far) -> None:
     for number in (0, 5, 2, 7, 4):
         await read(blocks, block(number))
     await asyncio.sleep(0.02)
     assert far.asked == [block(number) for number in (0, 5, 2, 7, 4)]
 
 
-async def test_behind_the_last_block_there_is_none(blocks: Blocks, far: Far) -> None:
+async def test_behind_the_last_block_there_is_none(blocks: BlockCache, far: Far) -> None:
     await read(blocks, Span(8 * BLOCK, SIZE - 8 * BLOCK))
     await asyncio.sleep(0.02)
     assert far.asked == [block(8), block(9), block(10)]
 
 
 async def test_an_error_that_no_code_expected_of_what_is_read_ahead_is_logged(
-    blocks: Blocks, far: Far
+    blocks: BlockCache, far: Far
 ) -> None:
     far.failing[BLOCK] = RuntimeError("what no code expects")
     with capture_logs() as lines:
@@ -194,7 +198,7 @@ async def test_an_error_that_no_code_expected_of_what_is_read_ahead_is_logged(
     assert lines == []
 
 
-async def test_what_is_read_ahead_holds_up_nobody(blocks: Blocks, far: Far) -> None:
+async def test_what_is_read_ahead_holds_up_nobody(blocks: BlockCache, far: Far) -> None:
     far.held_up[2 * BLOCK] = 0
     await read(blocks, Span(0, 2 * BLOCK))  # block 2 is asked for, and never comes
     await until(lambda: block(2) in far.asked)
@@ -203,8 +207,8 @@ async def test_what_is_read_ahead_holds_up_nobody(blocks: Blocks, far: Far) -> N
             assert await read(blocks, block(number), OTHER) == bytes_of(block(number))
 
 
-async def test_no_more_is_held_than_there_is_room_for(blocks: Blocks, metrics: Metrics) -> None:
-    async def reads_and_looks(version: Version) -> None:
+async def test_no_more_is_held_than_there_is_room_for(blocks: BlockCache, metrics: Metrics) -> None:
+    async def reads_and_looks(version: ObjectVersion) -> None:
         async for _ in blocks.read(version, Span(0, SIZE), ChunkSizer(), 0):
             assert held(metrics) <= 4 * BLOCK
 
@@ -213,7 +217,7 @@ async def test_no_more_is_held_than_there_is_room_for(blocks: Blocks, metrics: M
 
 
 async def test_where_there_is_no_room_bytes_pass_and_wait_for_nobody(
-    blocks: Blocks, far: Far, metrics: Metrics
+    blocks: BlockCache, far: Far, metrics: Metrics
 ) -> None:
     waiting = []
     for number in range(4):
@@ -230,12 +234,12 @@ async def test_where_there_is_no_room_bytes_pass_and_wait_for_nobody(
 
 
 async def test_without_room_for_a_block_everything_passes(far: Far, metrics: Metrics) -> None:
-    blocks = Blocks(far.fetch, BLOCK, BLOCK - 1, metrics)
+    blocks = BlockCache(far.fetch, BLOCK, BLOCK - 1, metrics)
     assert await read(blocks, Span(5, 2 * BLOCK)) == bytes_of(Span(5, 2 * BLOCK))
     assert held(metrics) == 0
 
 
-async def test_a_slow_client_goes_on_when_its_block_had_to_go(blocks: Blocks, far: Far) -> None:
+async def test_a_slow_client_goes_on_when_its_block_had_to_go(blocks: BlockCache, far: Far) -> None:
     async with aclosing(blocks.read(FILM, block(0), ChunkSizer(), 0)) as chunks:
         got = await anext(chunks)
         for number in range(5):
@@ -248,7 +252,7 @@ async def test_a_slow_client_goes_on_when_its_block_had_to_go(blocks: Blocks, fa
 
 
 async def test_what_goes_wrong_is_told_to_all_who_wait_and_forgotten(
-    blocks: Blocks, far: Far
+    blocks: BlockCache, far: Far
 ) -> None:
     far.failing[0] = BadGatewayError("gone wrong")
     found = await asyncio.gather(
@@ -260,7 +264,7 @@ async def test_what_goes_wrong_is_told_to_all_who_wait_and_forgotten(
     assert await read(blocks, block(0)) == bytes_of(block(0))
 
 
-async def test_what_had_come_before_it_went_wrong_is_given(blocks: Blocks, far: Far) -> None:
+async def test_what_had_come_before_it_went_wrong_is_given(blocks: BlockCache, far: Far) -> None:
     far.held_up[0] = 3 * CHUNK
     got = b""
     with pytest.raises(ChangedError):  # noqa: PT012 # between two pieces
@@ -272,7 +276,7 @@ async def test_what_had_come_before_it_went_wrong_is_given(blocks: Blocks, far: 
     assert got == DATA[: 3 * CHUNK]
 
 
-async def test_what_had_come_is_given_to_who_was_slower(blocks: Blocks, far: Far) -> None:
+async def test_what_had_come_is_given_to_who_was_slower(blocks: BlockCache, far: Far) -> None:
     far.held_up[0] = 3 * CHUNK
     slow = blocks.read(FILM, block(0), ChunkSizer(), 0)
     got = await anext(slow)
@@ -287,7 +291,7 @@ async def test_what_had_come_is_given_to_who_was_slower(blocks: Blocks, far: Far
     assert got == bytes_of(block(0))
 
 
-async def test_nobody_waits_when_all_is_let_go_of(blocks: Blocks, far: Far) -> None:
+async def test_nobody_waits_when_all_is_let_go_of(blocks: BlockCache, far: Far) -> None:
     far.held_up[0] = CHUNK
     waiting = asyncio.create_task(read(blocks, Span(CHUNK, 1)))
     await until(lambda: far.asked)
@@ -297,7 +301,7 @@ async def test_nobody_waits_when_all_is_let_go_of(blocks: Blocks, far: Far) -> N
 
 
 async def test_a_block_that_its_reader_left_is_there_for_the_next(
-    blocks: Blocks, far: Far, metrics: Metrics
+    blocks: BlockCache, far: Far, metrics: Metrics
 ) -> None:
     far.held_up[0] = CHUNK
     reading = asyncio.create_task(read(blocks, block(0)))
@@ -310,7 +314,7 @@ async def test_a_block_that_its_reader_left_is_there_for_the_next(
     assert far.called_off == []
 
 
-async def test_a_block_that_nobody_waits_for_makes_room(blocks: Blocks, far: Far) -> None:
+async def test_a_block_that_nobody_waits_for_makes_room(blocks: BlockCache, far: Far) -> None:
     far.held_up[0] = 0
     reading = asyncio.create_task(read(blocks, block(0)))
     await until(lambda: far.asked)
@@ -321,7 +325,7 @@ async def test_a_block_that_nobody_waits_for_makes_room(blocks: Blocks, far: Far
     await until(lambda: far.called_off == [block(0)])
 
 
-async def test_versions_of_a_file_are_kept_apart(blocks: Blocks, far: Far) -> None:
+async def test_versions_of_a_file_are_kept_apart(blocks: BlockCache, far: Far) -> None:
     replaced = FILM._replace(e_tag='"other"')
     for version in (FILM, replaced, FILM):
         await read(blocks, block(0), version)
@@ -331,7 +335,7 @@ async def test_versions_of_a_file_are_kept_apart(blocks: Blocks, far: Far) -> No
 async def test_what_is_read_ahead_does_not_push_out_the_block_it_is_ahead_of(
     far: Far, metrics: Metrics
 ) -> None:
-    blocks = Blocks(far.fetch, BLOCK, BLOCK, metrics)  # room for one
+    blocks = BlockCache(far.fetch, BLOCK, BLOCK, metrics)  # room for one
     far.held_up[0] = 6 * CHUNK
     # Somebody reads the first half, and leaves.
     assert await read(blocks, Span(0, 5 * CHUNK)) == bytes_of(Span(0, 5 * CHUNK))

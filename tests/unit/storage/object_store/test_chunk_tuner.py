@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.storage.object_store.client import Pace
+from service.storage.object_store.client import ChunkTuner
 
 KIB, MIB = 1024, 1024**2
 
@@ -21,34 +21,34 @@ KIB, MIB = 1024, 1024**2
 def test_the_first_bytes_come_a_quarter_later_at_most(
     rate: int, answered: float, gathered: int
 ) -> None:
-    pace = Pace()
+    tuner = ChunkTuner()
     for _ in range(40):
-        pace.learn(4 * MIB, 4 * MIB / rate)
-    assert pace.chunk(answered) == pytest.approx(gathered, rel=0.001)
+        tuner.record(4 * MIB, 4 * MIB / rate)
+    assert tuner.chunk(answered) == pytest.approx(gathered, rel=0.001)
 
 
 def test_little_is_gathered_until_the_pace_is_known_and_short_answers_do_not_tell_it() -> None:
-    pace = Pace()
+    tuner = ChunkTuner()
     for _ in range(40):
-        pace.learn(64 * KIB, 0.0001)
-        pace.learn(255 * KIB, 0.0)
-    assert pace.chunk(10) == 64 * KIB
+        tuner.record(64 * KIB, 0.0001)
+        tuner.record(255 * KIB, 0.0)
+    assert tuner.chunk(10) == 64 * KIB
 
 
 def test_the_pace_follows_the_store() -> None:
-    pace = Pace()
+    tuner = ChunkTuner()
     for _ in range(40):
-        pace.learn(4 * MIB, 0.01)
-    fast = pace.chunk(0.020)
+        tuner.record(4 * MIB, 0.01)
+    fast = tuner.chunk(0.020)
     for _ in range(10):
-        pace.learn(4 * MIB, 4.0)
+        tuner.record(4 * MIB, 4.0)
     assert fast == MIB
-    assert pace.chunk(0.020) < MIB / 4
+    assert tuner.chunk(0.020) < MIB / 4
 
 
 def test_a_store_that_has_failed_is_not_what_it_was() -> None:
-    pace = Pace()
+    tuner = ChunkTuner()
     for _ in range(40):
-        pace.learn(4 * MIB, 0.01)
-    pace.forget()
-    assert pace.chunk(10) == 64 * KIB
+        tuner.record(4 * MIB, 0.01)
+    tuner.reset()
+    assert tuner.chunk(10) == 64 * KIB

@@ -9,11 +9,11 @@ from support.server import free_port
 
 from service.storage.object_store.config import (
     StoreError,
-    check_store,
-    check_url,
-    is_store,
+    is_store_url,
     open_store,
     revision_of,
+    validate_url,
+    verify_access,
 )
 
 if TYPE_CHECKING:
@@ -40,17 +40,17 @@ if TYPE_CHECKING:
     ],
 )
 def test_a_url_names_a_bucket_and_perhaps_a_prefix(url: str, without_slash: str | None) -> None:
-    assert is_store(url)
+    assert is_store_url(url)
     if without_slash is None:
         with pytest.raises(ValueError, match="should be a folder, or a bucket such as s3://bucket"):
-            check_url(url)
+            validate_url(url)
     else:
-        assert check_url(url) == without_slash
+        assert validate_url(url) == without_slash
 
 
 @pytest.mark.parametrize("folder", ["media", "/srv/films", "C:\\films", "~/films", "s3:bucket", ""])
 def test_a_folder_is_no_store(folder: str) -> None:
-    assert not is_store(folder)
+    assert not is_store_url(folder)
 
 
 def test_what_a_store_is_asked_with_may_stand_in_files(bucket: "Bucket", tmp_path: Path) -> None:
@@ -128,19 +128,19 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_bucket_that_is_there_passes_and_so_does_an_empty_prefix(bucket: "Bucket") -> None:
-    check_store(bucket.url, bucket.environ())
-    check_store(f"{bucket.url}/films", bucket.environ())
+    verify_access(bucket.url, bucket.environ())
+    verify_access(f"{bucket.url}/films", bucket.environ())
 
 
 def test_a_missing_bucket_is_named(bucket: "Bucket") -> None:
     with pytest.raises(StoreError, match="'s3://no-such-bucket/x': there is no such bucket"):
-        check_store("s3://no-such-bucket/x", bucket.environ())
+        verify_access("s3://no-such-bucket/x", bucket.environ())
 
 
 def test_wrong_credentials_are_named(bucket: "Bucket") -> None:
     environ = bucket.environ() | {"AWS_SECRET_ACCESS_KEY": "wrong"}
     with pytest.raises(StoreError, match=f"'{bucket.url}': the store refuses these credentials"):
-        check_store(bucket.url, environ)
+        verify_access(bucket.url, environ)
 
 
 def test_a_store_that_is_not_there_is_named() -> None:
@@ -150,7 +150,7 @@ def test_a_store_that_is_not_there_is_named() -> None:
         "AWS_SECRET_ACCESS_KEY": "x",
     }
     with pytest.raises(StoreError, match="'s3://bucket': the store cannot be asked: "):
-        check_store("s3://bucket", environ, timeout=1)
+        verify_access("s3://bucket", environ, timeout=1)
 
 
 MD5 = "d41d8cd98f00b204e9800998ecf8427e"  # of nothing: RFC 1321 §A.5

@@ -14,20 +14,20 @@ from service.images.poster import poster
 from service.probing.metadata import metadata_of
 from service.storage.object_store.config import revision_of
 from service.storage.object_store.object_file import open_object
-from service.storage.object_store.sync_client import Bucket, Part
+from service.storage.object_store.sync_client import RangeResult, SyncObjectClient
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 KEY = "films/film.mp4"
 
 
-class Counted(Bucket):
+class Counted(SyncObjectClient):
     """A bucket that notes what is asked of it."""
 
     def __init__(self, store: LocalStore | MemoryStore) -> None:
         super().__init__(store)
         self.lengths: list[int] = []
 
-    def get(self, key: str, start: int, end: int, e_tag: str | None = None) -> Part:
+    def get(self, key: str, start: int, end: int, e_tag: str | None = None) -> RangeResult:
         part = super().get(key, start, end, e_tag)
         self.lengths.append(len(part.data))
         return part
@@ -112,7 +112,7 @@ def test_what_was_read_just_now_is_not_asked_for_again() -> None:
 def test_of_a_replaced_object_no_byte_is_given() -> None:
     store = MemoryStore()
     revision = revision_of(len(LARGE), obstore.put(store, KEY, LARGE)["e_tag"])
-    bucket = Bucket(store)
+    bucket = SyncObjectClient(store)
     file, _ = open_object(bucket, KEY, revision)
     obstore.put(store, KEY, LARGE[::-1])
     file.seek(5 * MIB)

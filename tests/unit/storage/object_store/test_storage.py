@@ -37,8 +37,8 @@ async def storage(bucket: Bucket, seen: FaultyStore) -> AsyncIterator[ObjectStor
     environ = bucket.environ(seen.endpoint)
     storage = ObjectStorage(
         open_store(bucket.url, environ),
-        block=BLOCK,
-        most=10 * BLOCK,
+        block_size=BLOCK,
+        max_bytes=10 * BLOCK,
         timeout=30,
         metrics=Metrics(),
     )
@@ -74,7 +74,7 @@ async def test_a_crowd_costs_one_look(
 async def test_an_expected_version_is_opened_without_a_look(
     storage: ObjectStorage, bucket: Bucket, seen: FaultyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("_RECENT", "_RECENT_FOR_OTHERS"):
+    for name in ("_VERSION_TTL", "_PINNED_TTL"):
         monkeypatch.setattr(objects, name, 0.0)
     bucket.put("film.mp4", DATA)
     revision = (await storage.open("film.mp4")).representation.validators.revision
@@ -88,13 +88,13 @@ async def test_an_expected_version_is_opened_without_a_look(
 async def test_a_version_that_another_replica_has_seen_is_looked_for(
     storage: ObjectStorage, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(objects, "_RECENT", 3600.0)
+    monkeypatch.setattr(objects, "_VERSION_TTL", 3600.0)
     bucket.put("film.mp4", DATA)
     before = (await storage.open("film.mp4")).representation
     bucket.put("film.mp4", content(SIZE + 1, 2))
     assert (await storage.open("film.mp4")).representation == before
     newer = f"{SIZE + 1:x}-0"  # whichever: it is not the one that is known
-    monkeypatch.setattr(objects, "_RECENT_FOR_OTHERS", 0.0)
+    monkeypatch.setattr(objects, "_PINNED_TTL", 0.0)
     assert (await storage.open("film.mp4", newer)).representation.size == SIZE + 1
 
 
@@ -139,8 +139,8 @@ async def test_a_store_that_says_nothing_of_an_object_is_late(
     seen.faults = [Fault("hold", when=lambda request: request.method == "HEAD")]
     storage = ObjectStorage(
         open_store(bucket.url, bucket.environ(seen.endpoint), timeout=1),
-        block=BLOCK,
-        most=BLOCK,
+        block_size=BLOCK,
+        max_bytes=BLOCK,
         timeout=1,
         metrics=Metrics(),
     )
@@ -153,8 +153,8 @@ async def test_a_name_that_makes_a_key_too_long_is_nobodys(swift: Swift, seen: F
     bucket = swift.bucket("films/of/mine")
     storage = ObjectStorage(
         open_store(bucket.url, bucket.environ(seen.endpoint)),
-        block=BLOCK,
-        most=0,
+        block_size=BLOCK,
+        max_bytes=0,
         timeout=30,
         metrics=Metrics(),
     )
