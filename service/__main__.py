@@ -225,7 +225,9 @@ async def run(app: Quart, settings: Settings, listener: socket.socket) -> None:
             await services.instrumentation.idle.wait()
     except TimeoutError:
         _log.warning("cut what had not ended", seconds=settings.drain_timeout)
-    if not serving.done():
+    if app.shutdown_event.is_set():
+        await asyncio.wait({serving})  # it may still be closing what was opened
+    else:
         serving.cancel()
         await app.shutdown()
     _log.info("stopped")

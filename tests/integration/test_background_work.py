@@ -1,6 +1,7 @@
 """Background work of the whole application: it goes on after an error that no code expected."""
 
 import asyncio
+import signal
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from quart import Quart
 from support.ffmpeg_fixtures import ffmpeg
-from support.server import write
+from support.server import serve, write
 
 from service import supervisor
 from service.app import create_app
@@ -314,6 +315,32 @@ async def test_what_was_opened_is_closed_at_the_end(
         assert len(processes().split()) == 2  # one probes, the other builds
     assert asyncio.all_tasks() == tasks
     await until(nothing_is_left, "threads and processes have ended")
+
+
+SLOW_END = """
+import asyncio
+from service.supervisor import Supervisor
+
+stop = Supervisor.stop
+
+async def stop_slowly(supervisor):
+    await asyncio.sleep(3)
+    await stop(supervisor)
+    print("everything has been stopped", flush=True)
+
+Supervisor.stop = stop_slowly
+"""
+
+
+def test_closing_that_takes_longer_than_the_drain_timeout_is_not_begun_twice(media: Path) -> None:
+    write(media.parent / "startup", "sitecustomize.py", SLOW_END.encode())
+    path = {"PYTHONPATH": str(media.parent / "startup")}
+    with serve(media, environ=path, DRAIN_TIMEOUT="1") as server:
+        server.process.send_signal(signal.SIGTERM)
+        assert server.ended() == 0
+    assert server.lines.count("everything has been stopped") == 1
+    assert server.logged("stopped")
+    assert not [line for line in server.lines if "Traceback" in line]
 
 
 async def test_what_was_opened_is_closed_where_starting_fails_half_way(
