@@ -25,7 +25,7 @@ def pattern(door: str) -> re.Pattern[str]:
 
 def cached() -> re.Pattern[str]:
     """Give what nginx matches an answer by that it may cache, in Python's spelling."""
-    snippet = (NGINX / "snippets" / "blocks.conf").read_text(encoding="utf-8")
+    snippet = (NGINX / "snippets" / "media-cache.conf").read_text(encoding="utf-8")
     (found,) = re.findall(r"'~(\(\?:\^\| \)206 .+)' 0;", snippet)
     return re.compile(
         found.replace("(?<", "(?P<")

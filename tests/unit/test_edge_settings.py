@@ -72,7 +72,7 @@ def run(**settings: str) -> tuple[int, dict[str, str], str]:
             "KNOWN_HOSTS": "video.example.org 1; ", "ANY_HOST": "1", "ANY_OPERATORS_HOST": "",
         }),
         ("HOSTNAME", "localhost", {"KNOWN_HOSTS": "", "ANY_OPERATORS_HOST": "1"}),
-        ("EDGES", "", {"EDGES": "", "THIS_EDGE": "", "LENDERS": "", "EDGES_SNIPPET": "one-edge"}),
+        ("EDGES", "", {"EDGES": "", "THIS_EDGE": "", "LENDERS": "", "EDGES_SNIPPET": "single-edge"}),
         ("PROXY_PROTOCOL", "", {"PROXY_PROTOCOL": "", "REAL_IP_HEADER": "X-Forwarded-For"}),
         ("PROXY_PROTOCOL", "off", {"PROXY_PROTOCOL": "", "REAL_IP_HEADER": "X-Forwarded-For"}),
     ],
@@ -95,7 +95,7 @@ def test_an_edge_knows_the_others_and_itself() -> None:
     assert (status, errors) == (0, "")
     assert environment["EDGES"] == "e-1:9146,10.0.0.7:99,e_3.example:9146"
     assert environment["THIS_EDGE"] == "e-1:9146"
-    assert environment["EDGES_SNIPPET"] == "several-edges"
+    assert environment["EDGES_SNIPPET"] == "multiple-edges"
     for number, edge in enumerate(environment["EDGES"].split(",")):
         assert (
             f"upstream edge_{number} {{ zone edge_{number} 64k; server {edge} resolve "

@@ -514,7 +514,7 @@ def test_each_of_several_edges_is_one_of_those_that_all_know() -> None:
         labels_of(manifests)["edge"],
     )
     (port,) = named["spec"]["ports"]
-    snippet = (NGINX / "snippets" / "several-edges.conf").read_text(encoding="utf-8")
+    snippet = (NGINX / "snippets" / "multiple-edges.conf").read_text(encoding="utf-8")
     assert f"listen {port['port']}" in snippet
     # Each keeps its blocks through a restart.
     (claim,) = edge["spec"]["volumeClaimTemplates"]
