@@ -1,5 +1,7 @@
-"""What is derived from videos: posters, storyboards, captions. What is not there yet is made next,
-and meanwhile not found."""
+"""Posters, storyboards and captions over HTTP.
+
+A request for one that is not built yet gets 404, and it is built next.
+"""
 
 import re
 import time
@@ -23,7 +25,7 @@ from service.protocol.conditions import Validators, last_modified_of
 from service.protocol.plan import Representation
 
 _RETRY_AFTER = "5"  # seconds
-_WIDTH = re.compile("[0-9]{1,9}")  # pixels; Python refuses to read numbers of thousands of digits
+_WIDTH = re.compile("[0-9]{1,9}")  # pixels; Python does not parse numbers of thousands of digits
 _VTT = "text/vtt; charset=utf-8"
 
 
@@ -35,11 +37,11 @@ class ArtefactViews:
         self._jpegs = jpegs
 
     async def poster(self, path: str) -> Response:
-        """Send a poster as wide as `?w=` says, or the next wider one, or the widest."""
+        """Send the narrowest poster of at least `?w=` pixels, or the widest."""
         return await self._poster(path)
 
     async def poster_as_jpeg(self, path: str) -> Response:
-        """Send the same to those who know no WebP."""
+        """Send the same for clients that do not support WebP."""
         return await self._poster(path, jpeg=True)
 
     async def _poster(self, path: str, *, jpeg: bool = False) -> Response:
@@ -63,7 +65,7 @@ class ArtefactViews:
         return await self._send(source, ArtefactKind.POSTER, blob, "image/webp", variant)
 
     async def storyboard(self, path: str) -> Response:
-        """Tell the tiles of a storyboard, as WebVTT with `#xywh=` (Media Fragments URI 1.0)."""
+        """Send a storyboard's index, WebVTT with `#xywh=` links (Media Fragments URI 1.0)."""
         source = self._require_ready(path, ArtefactKind.STORYBOARD)
         version = source.storyboard or ""
         facts = await self._scheduler.load_metadata(path, ArtefactKind.STORYBOARD)
@@ -84,7 +86,7 @@ class ArtefactViews:
         return await self._send(source, ArtefactKind.STORYBOARD, blob, "image/webp", f"-{number}")
 
     async def captions(self, path: str, track: str) -> Response:
-        """Send a track of captions, or the chapters."""
+        """Send a track of captions or the chapters."""
         source = self._require_ready(path, ArtefactKind.CAPTIONS)
         names = [one.name for one in self._scheduler.status(path, ArtefactKind.CAPTIONS).tracks]
         if track not in names:
@@ -93,7 +95,7 @@ class ArtefactViews:
         return await self._send(source, ArtefactKind.CAPTIONS, blob, _VTT, f"-{track}")
 
     def _require_ready(self, path: str, kind: ArtefactKind) -> ArtefactSource:
-        """Give what is derived from, where that is there. Raises NotFoundError, HTTPError."""
+        """Return the source of a built artefact. Raises NotFoundError, HTTPError."""
         source = self._scheduler.source(path)
         if source is None:
             raise NotFoundError("There is no such video in the library.")
@@ -116,25 +118,25 @@ class ArtefactViews:
         content_type: str,
         variant: str,
     ) -> Response:
-        """Send `variant` of what is kept. Raises HTTPError."""
+        """Send a blob of an artefact. Raises HTTPError."""
         if blob is None:
             raise _not_ready_error()
         try:
             return await blob_response(
                 blob, *_representation(source, kind, blob.length, content_type, variant)
             )
-        except OSError as error:  # the next one who asks may be luckier
+        except OSError as error:  # a retry may succeed
             raise _not_ready_error() from error
 
 
 def _representation(
     source: ArtefactSource, kind: ArtefactKind, length: int, content_type: str, variant: str = ""
 ) -> tuple[Representation, str | None]:
-    """Say what is sent, and give the version that the query asks for, in the same words."""
+    """Return the representation of a variant, and the revision that the query pins."""
     version, pin = source.name(kind) or "", request.args.get("v")
-    # To the client the tags of parts differ; all are pinned by the one name that they share.
+    # Variants have different entity tags, but URLs pin them all by the artefact's version.
     revision = version + variant
-    # The date is the video's, which others made of it have, too.
+    # The date is the video's. Other versions of the artefact have the same, so it validates nothing.
     date = last_modified_of(source.video.modified, time.time())
     validators = Validators(revision, date, settled=True, dated=False)
     representation = Representation(length, content_type, validators)

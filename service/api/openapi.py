@@ -1,5 +1,4 @@
-"""What `/openapi.json` says: the JSON interface, its errors and its entity tags, and not the pages.
-Law: whatever an operation may answer is here; tests hold the running service to it."""
+"""`/openapi.json`: the JSON interface with all its responses, which tests compare to the service."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -15,8 +14,8 @@ from service.http.documents import Document
 
 _ROUTES = frozenset({"api_videos", "api_video"})
 
-# What may go wrong with any of them: a request that is wrong or too large, a host that is not
-# answered for, and too many long answers under way. There is no 405, as each of them takes GET.
+# Errors of every operation: an invalid or too large request, a foreign host, too many long
+# responses. There is no 405, as each takes GET.
 _ERRORS = (400, 404, 412, 414, 421, 431, 503)
 
 _ENTITY_TAG = {
@@ -39,7 +38,7 @@ _CONDITIONS = [
 
 
 class OpenapiView:
-    """`/openapi.json`: made when it is first asked for, as it stays the same from then on."""
+    """`/openapi.json`, built at the first request."""
 
     def __init__(self, schema: QuartSchema) -> None:
         self._schema = schema
@@ -56,11 +55,11 @@ class JSONRoutes(OpenAPIProvider):
     """Describes the routes whose names begin with `api_`."""
 
     def generate_rules(self) -> Iterable[Rule]:
-        """Leave the pages out."""
+        """Return the rules of the JSON interface."""
         return [rule for rule in super().generate_rules() if rule.endpoint in _ROUTES]
 
     def build_paths(self, rule: Rule) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Add what no view says of itself."""
+        """Add the conditional headers, entity tags and errors that all operations share."""
         paths, components = super().build_paths(rule)
         components["Problem"] = ProblemDetails.model_json_schema(mode="serialization")
         for path in paths.values():
@@ -81,6 +80,6 @@ def _error(status: int) -> dict[str, Any]:
         "description": HTTPStatus(status).phrase,
         "content": {
             "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}},
-            "text/html": {"schema": {"type": "string"}},  # to those who prefer it
+            "text/html": {"schema": {"type": "string"}},  # if Accept prefers it
         },
     }

@@ -1,5 +1,4 @@
-"""Playlists for players outside the browser: extended M3U, whose addresses are whole, so that they
-can be saved and opened elsewhere."""
+"""Playlists for players outside the browser: extended M3U with absolute URLs."""
 
 from collections.abc import Iterable
 from pathlib import PurePosixPath
@@ -19,16 +18,16 @@ from service.library.titles import folder_title
 from service.models import Video
 from service.protocol.disposition import attachment
 
-# Players expect this ending and type; what is in it is UTF-8, which all that matter guess.
+# Players expect this type. The text is UTF-8, which the common players detect.
 _CONTENT_TYPE = "audio/x-mpegurl; charset=utf-8"
 
-_MAX_CACHED_ENTRIES = 4000  # entries: some 400 bytes each
-_MAX_ENTRIES = 1000  # entries: more is no evening's programme, and takes others' time to write
-_MAX_LENGTH = 1024**2  # characters: as many entries with names as films have take 200,000
+_MAX_CACHED_ENTRIES = 4000  # about 400 bytes each
+_MAX_ENTRIES = 1000  # more would block the event loop for too long
+_MAX_LENGTH = 1024**2  # characters; 1,000 entries with usual names have 200,000
 
 
 class FolderQuery(BaseModel):
-    """What may be asked of a folder's playlist; what people's links carry besides is not minded."""
+    """The query of a folder's playlist. Other parameters, which links may carry, are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -42,16 +41,16 @@ class PlaylistViews:
     def __init__(self, library: Library) -> None:
         self._library = library
         self._entries: LRUCache[str, _Entry] = LRUCache(_MAX_CACHED_ENTRIES)
-        """By path: those of the latest playlists."""
+        """The entries by path."""
 
     async def video(self, path: str) -> Response:
-        """Give a playlist of one video."""
+        """Send a playlist of one video."""
         video = get_video(self._library, path)
         return self._response([video], video.title, PurePosixPath(path).stem)
 
     @validate_querystring(FolderQuery)
     async def folder(self, query_args: FolderQuery) -> Response:
-        """Give a playlist of what is directly in a folder."""
+        """Send a playlist of the videos directly in a folder."""
         path = query_args.folder
         page = self._library.catalogue.page("", query_args.sort, _MAX_ENTRIES, None, path)
         name = path.rpartition("/")[2] or "Library"
@@ -83,7 +82,7 @@ class PlaylistViews:
 
 
 class _Entry(NamedTuple):
-    """A video in a playlist: written once, as a playlist has up to _MAX_ENTRIES of them."""
+    """A video's lines in a playlist, cached as building up to _MAX_ENTRIES of them is slow."""
 
     video: Video
     information: str
@@ -91,5 +90,5 @@ class _Entry(NamedTuple):
 
 
 def _single_line(text: str) -> str:
-    """Write a title so that it cannot be taken for two lines."""
+    """Return a title in one line."""
     return " ".join(text.split())

@@ -1,4 +1,4 @@
-"""Errors for people and for programs: a page where HTML is preferred, else RFC 9457."""
+"""Error responses: an HTML page if the client prefers it, else problem details (RFC 9457)."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -14,7 +14,7 @@ from service.api.videos import MAX_QUERY_LENGTH
 from service.http.instrumentation import current_request_context
 from service.library.titles import video_title
 
-# For people; of the others HTTP's own phrase.
+# Titles of the page. Other statuses have HTTP's phrase.
 _TITLES = {
     400: "This address is not right",
     404: "Nothing here",
@@ -22,17 +22,17 @@ _TITLES = {
     500: "Something went wrong here",
     503: "Not to be had right now",
 }
-# A browser's Accept has up to 150 characters and 10 members, and Office's of old 300 and 17.
+# A browser's Accept has up to 150 characters and 10 members, an old Office's 300 and 17.
 _MAX_ACCEPT_LENGTH = 500  # characters
 _MAX_ACCEPT_MEMBERS = 25  # members
 
 _MAX_ADDRESS_LENGTH = 1000  # characters that are shown
 _MAX_NAME_LENGTH = 300  # characters; file systems allow 255
-_FIRST_SERVER_ERROR = 500  # statuses from here on are no fault of who asks (RFC 9110 §15.6)
+_FIRST_SERVER_ERROR = 500  # RFC 9110 §15.6
 
 
 class ProblemDetails(BaseModel):
-    """Why there is no other answer (RFC 9457)."""
+    """Problem details (RFC 9457)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", title="Problem")
 
@@ -44,7 +44,7 @@ class ProblemDetails(BaseModel):
 async def problem_response(
     status: int, detail: str, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Render an error. Its `type` is about:blank: the status says its kind (RFC 9457 §4.2)."""
+    """Return an error response. Its `type` is about:blank, its default (RFC 9457 §4.2)."""
     title = HTTPStatus(status).phrase
     if _prefers_html(request.headers.get("Accept", "")):
         page = await _page(status, detail, headers or {})
@@ -59,10 +59,10 @@ async def problem_response(
 
 
 def _prefers_html(accept: str) -> bool:
-    """Return whether HTML is preferred to JSON, by the value of an Accept header.
+    """Return whether an Accept header prefers HTML to JSON.
 
-    One that is longer than any browser's is disregarded, as RFC 9110 §12.5.1 allows: to parse it
-    takes longer than the answer.
+    One that is longer than any browser's is ignored, as RFC 9110 §12.5.1 allows, because parsing it
+    is slow.
     """
     if len(accept) > _MAX_ACCEPT_LENGTH or accept.count(",") >= _MAX_ACCEPT_MEMBERS:
         return False
@@ -71,11 +71,11 @@ def _prefers_html(accept: str) -> bool:
 
 
 async def _page(status: int, detail: str, headers: Mapping[str, str]) -> str:
-    """Say it to people, and where to go from here."""
+    """Render the page of an error, with links to what the viewer may have looked for."""
     phrase = HTTPStatus(status).phrase
     path = (request.view_args or {}).get("path")
     is_server_error = status >= _FIRST_SERVER_ERROR
-    # A file that was moved has kept its name, or some of it.
+    # A file that was moved usually keeps its name: offer a search for it.
     name = path.rpartition("/")[2][:_MAX_NAME_LENGTH] if path else ""
     search_for = video_title(name, None) if name and status == HTTPStatus.NOT_FOUND else ""
     return await render_template(

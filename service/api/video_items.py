@@ -1,5 +1,4 @@
-"""A video as the JSON interface tells it. These models are the schema: `/openapi.json` is made from
-them."""
+"""The JSON models of a video, which are also the schema in `/openapi.json`, and their cache."""
 
 from collections.abc import Iterable
 from itertools import product
@@ -16,7 +15,7 @@ from service.playability.findings import findings
 
 
 class Picture(FrozenModel):
-    """A picture, and how large it is."""
+    """A picture and its size."""
 
     url: str
     width: int = Field(description="Pixels")
@@ -24,7 +23,7 @@ class Picture(FrozenModel):
 
 
 class ArtefactStatusItem(FrozenModel):
-    """How far something has come that is derived from the video."""
+    """The state of an artefact of the video."""
 
     state: ArtefactState = Field(
         description="none: there is nothing of the kind to be had from this video"
@@ -33,13 +32,13 @@ class ArtefactStatusItem(FrozenModel):
 
 
 class PosterItem(ArtefactStatusItem):
-    """A picture that stands for the video."""
+    """The video's poster."""
 
     pictures: tuple[Picture, ...] = Field(default=(), description="The same, the narrowest first")
 
 
 class StoryboardItem(ArtefactStatusItem):
-    """Small pictures from the video."""
+    """Thumbnails of the whole video."""
 
     url: str | None = Field(
         default=None, description="WebVTT: of each time, a part of a picture (#xywh=)"
@@ -47,20 +46,20 @@ class StoryboardItem(ArtefactStatusItem):
 
 
 class TrackItem(Track):
-    """Text, and where to find it as WebVTT."""
+    """A text track and its WebVTT."""
 
     url: str
 
 
 class CaptionsItem(ArtefactStatusItem):
-    """Texts that are shown with the video."""
+    """The video's text tracks."""
 
     problems: tuple[str, ...] = Field(default=(), description="Which are not shown, and why")
     tracks: tuple[TrackItem, ...] = ()
 
 
 class VideoItem(Video):
-    """A video, and where to find it. Media are named by revision: those URLs never change."""
+    """A video and its URLs. Those of media contain its revision."""
 
     watch_url: str
     media_url: str
@@ -72,16 +71,16 @@ class VideoItem(Video):
     findings: tuple[Finding, ...] = Field(description="What viewers may notice of the file")
 
 
-# Bytes of items that are kept, by what they take as JSON: most take some 5 KB.
+# Bytes of cached items, by their JSON; most have about 5 KB.
 _MAX_CACHED_BYTES = 8 * 1024**2
 
-# Bytes of JSON that an item takes besides its parts; and a chapter, and another part, besides its
-# words, at most.
+# Maximum bytes of JSON of an item without its parts, and of a chapter and another part without
+# their texts.
 _ITEM_BYTES, _CHAPTER_BYTES, _PART_BYTES = 2000, 80, 400
 
 
 class _Inputs(NamedTuple):
-    """What an item is made of."""
+    """The values that an item is built from."""
 
     video: Video
     poster: ArtefactStatus
@@ -89,15 +88,15 @@ class _Inputs(NamedTuple):
     storyboard: ArtefactStatus
 
     def same_as(self, other: "_Inputs") -> bool:
-        """Whether all of it is the very same: what has not changed is not made anew."""
+        """Return whether all values are the same objects: then the item need not be rebuilt."""
         return all(one is another for one, another in zip(self, other, strict=True))
 
 
 class VideoItems:
-    """Makes items of videos, and keeps the latest: one is the same for as long as it is true."""
+    """Builds and caches the items of videos: an item is the same object until its video changes."""
 
     def __init__(self, scheduler: ArtefactScheduler, block: int) -> None:
-        """Take what knows what was derived, and the bytes of a block."""
+        """`block` is the block size in bytes."""
         self._scheduler = scheduler
         self._block = block
         self._cache: SizedLRUCache[str, tuple[_Inputs, VideoItem, int]] = SizedLRUCache(
@@ -105,11 +104,11 @@ class VideoItems:
         )
 
     def get(self, video: Video) -> VideoItem:
-        """Add what was derived, what is to be said of it, and the links to a video."""
+        """Return a video with its artefacts, findings and links."""
         return self.get_with_size(video)[0]
 
     def get_with_size(self, video: Video) -> tuple[VideoItem, int]:
-        """Do so, and tell how many bytes of JSON that may be: some more than it is."""
+        """Return a video's item and an upper estimate of its JSON in bytes."""
         inputs = _Inputs(
             video, *(self._scheduler.status(video.path, kind) for kind in ArtefactKind)
         )
@@ -123,13 +122,13 @@ class VideoItems:
     def prioritise(
         self, paths: Iterable[str], kinds: Iterable[ArtefactKind] = ArtefactKind
     ) -> None:
-        """Have what somebody looks at made before everything else: the first of it first."""
+        """Have the missing artefacts of what a viewer looks at built first, in this order."""
         for path, kind in reversed(list(product(paths, kinds))):
             if self._scheduler.status(path, kind).state is ArtefactState.WAITING:
                 self._scheduler.request(path, kind)
 
     def progress(self) -> dict[str, tuple[int, int]]:
-        """Give of each kind that is being made how many are, and how many there will be."""
+        """Return for each unfinished kind how many artefacts are built, and how many in all."""
         counts = {kind.value: self._scheduler.progress(kind) for kind in ArtefactKind}
         return {kind: (done, total) for kind, (done, total) in counts.items() if done < total}
 
@@ -186,7 +185,7 @@ class VideoItems:
 
 
 def _estimate_size(item: VideoItem) -> int:
-    """Give how many bytes of JSON an item may be, about."""
+    """Return an upper estimate of an item's JSON in bytes."""
     metadata = item.metadata
     chapters = (*item.chapters, *(metadata.chapters if metadata else ()))
     texts = (

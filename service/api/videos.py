@@ -1,4 +1,4 @@
-"""The library as JSON. Its models are the schema: `/openapi.json` is made from them."""
+"""`/api/videos`: the library as JSON. Its models are the schema in `/openapi.json`."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -19,18 +19,18 @@ from service.library.library import Library
 from service.models import FrozenModel, Video
 
 MAX_PER_PAGE = 200
-MAX_FOLDER_LENGTH = 4096  # characters; Linux takes no longer path (PATH_MAX)
+MAX_FOLDER_LENGTH = 4096  # characters; Linux's PATH_MAX
 MAX_QUERY_LENGTH = 200  # characters
 
-# Bytes of JSON, about: a page of a listing that would be longer ends before, and names the next. Of
-# films as most are, MOST_PER_PAGE take 1 MB.
+# Approximate bytes of JSON of a page: a longer one is shortened and links to the next. MAX_PER_PAGE
+# usual films take 1 MB.
 _MAX_PAGE_BYTES = 2 * 1024**2
 
-_MAX_RENDERED_BYTES = 4 * 1024**2  # bytes of answers that are kept; a film's has some 3,000
+_MAX_RENDERED_BYTES = 4 * 1024**2  # of cached responses; a film's has about 3,000
 
 
 class VideosQuery(BaseModel):
-    """What may be asked of a listing."""
+    """The query of a listing."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -57,7 +57,7 @@ class VideosQuery(BaseModel):
 
 
 class FolderItem(FrozenModel):
-    """A folder that holds videos, itself or further below."""
+    """A folder with videos in it or in folders below."""
 
     path: str = Field(description="Relative to the library's root, with / between folders")
     title: str
@@ -66,7 +66,7 @@ class FolderItem(FrozenModel):
 
     @classmethod
     def from_folder(cls, folder: Folder) -> "FolderItem":
-        """Add the link to a folder."""
+        """Return a folder with its link."""
         url = links.folder(folder.path)
         return cls(path=folder.path, title=folder.title, count=folder.videos, url=url)
 
@@ -91,12 +91,12 @@ class ApiViews:
         self._rendered: SizedLRUCache[str, tuple[VideoItem, Document]] = SizedLRUCache(
             _MAX_RENDERED_BYTES
         )
-        """The latest answers to `video`, and of what they tell: the same as long as that is."""
+        """The latest responses of `video` with the item that each was rendered from."""
 
     @validate_querystring(VideosQuery)
     @document_response(VideosPage)
     async def videos(self, query_args: VideosQuery) -> Response:
-        """List videos: searched, sorted, a page at a time."""
+        """List videos: search, sort, in pages."""
         query = query_args
         page = list_videos(self._library, query)
         items = list(self._items_within_limit(page))
@@ -122,7 +122,7 @@ class ApiViews:
         return document.to_response()
 
     def _items_within_limit(self, page: Page) -> Iterator[VideoItem]:
-        """Give the items of a page that fit one answer: the first of them in any case."""
+        """Yield the items of a page up to _MAX_PAGE_BYTES, at least one."""
         bytes_left = _MAX_PAGE_BYTES
         for number, video in enumerate(page.videos):
             item, size = self._items.get_with_size(video)
@@ -133,12 +133,12 @@ class ApiViews:
 
 
 def list_videos(library: Library, query: VideosQuery) -> Page:
-    """Give the page that was asked for. Raises InvalidRequestError and NotFoundError."""
+    """Return a page of the catalogue. Raises InvalidRequestError, NotFoundError."""
     return library.catalogue.page(query.q, query.sort, query.limit, query.cursor, query.folder)
 
 
 def next_page_url(base: str, query: VideosQuery, page: Page) -> str | None:
-    """Give the URL on which a listing goes on, if it does."""
+    """Return the URL of a listing's next page, if there is one."""
     if page.next_cursor is None:
         return None
     following = query.model_copy(update={"cursor": page.next_cursor})
@@ -146,7 +146,7 @@ def next_page_url(base: str, query: VideosQuery, page: Page) -> str | None:
 
 
 def get_video(library: Library, path: str) -> Video:
-    """Look a video up in the library. Raises NotFoundError."""
+    """Return a video of the library. Raises NotFoundError."""
     video = library.catalogue.get(path)
     if video is None:
         raise NotFoundError("There is no such video in the library.")
