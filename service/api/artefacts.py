@@ -136,7 +136,7 @@ def _representation(
     version, pin = source.name(kind) or "", request.args.get("v")
     # Variants have different entity tags, but URLs pin them all by the artefact's version.
     revision = version + variant
-    # The date is the video's. Other versions of the artefact have the same, so it validates nothing.
+    # The date is the video's, which other versions of the artefact have too: no strong validator.
     date = last_modified_of(source.video.modified, time.time())
     validators = Validators(revision, date, settled=True, dated=False)
     representation = Representation(length, content_type, validators)

@@ -1,4 +1,4 @@
-"""`/openapi.json`: the JSON interface with all its responses, which tests compare to the service."""
+"""`/openapi.json`: the JSON interface with all its responses. Tests compare it to the service."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
