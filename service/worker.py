@@ -227,9 +227,9 @@ def _poster(
         made = poster(file, picture)
     if made is None:
         return _told(None), ()
-    sizes = tuple((picture.width, picture.height) for picture in made.pictures)
+    sizes = tuple((picture.width, picture.height) for picture in made.images)
     facts = PosterMetadata(source=made.source, sizes=sizes)
-    return _told(facts), [picture.data for picture in made.pictures]
+    return _told(facts), [picture.data for picture in made.images]
 
 
 def _storyboard(place: _Place, path: str, revision: str) -> tuple[_Told, Sequence[bytes]]:
@@ -237,7 +237,7 @@ def _storyboard(place: _Place, path: str, revision: str) -> tuple[_Told, Sequenc
         made = storyboard(file)
     if made is None:
         return _told(None), ()
-    return _told(StoryboardMetadata(layout=made.layout, sheets=len(made.sheets))), made.sheets
+    return _told(StoryboardMetadata(layout=made.grid, sheets=len(made.sheets))), made.sheets
 
 
 def _captions(

@@ -20,7 +20,7 @@ from service.artefacts.metadata import (
 from service.artefacts.scheduler import ArtefactScheduler
 from service.errors import HTTPError, InvalidRequestError, NotFoundError
 from service.http.responses import blob_response, bytes_response
-from service.images.models import webvtt
+from service.images.models import storyboard_webvtt
 from service.protocol.conditions import Validators, last_modified_of
 from service.protocol.plan import Representation
 
@@ -71,7 +71,7 @@ class ArtefactViews:
         facts = await self._scheduler.load_metadata(path, ArtefactKind.STORYBOARD)
         if not isinstance(facts, StoryboardMetadata):
             raise _not_ready_error()
-        data = webvtt(facts.layout, lambda n: links.sheet(path, n, version)).encode()
+        data = storyboard_webvtt(facts.layout, lambda n: links.sheet(path, n, version)).encode()
         return bytes_response(
             data, *_representation(source, ArtefactKind.STORYBOARD, len(data), _VTT)
         )

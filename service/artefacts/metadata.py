@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Literal
 
 from service.artefact_store.folder import name_of
-from service.images.models import Layout
+from service.images.models import StoryboardGrid
 from service.models import Chapter, FrozenModel, Track, Video
 from service.storage.base import Entry
 
@@ -52,7 +52,7 @@ class PosterMetadata(FrozenModel):
 class StoryboardMetadata(FrozenModel):
     """Of a storyboard. Its sheets are the bytes."""
 
-    layout: Layout
+    layout: StoryboardGrid
     sheets: int
 
 

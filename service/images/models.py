@@ -8,7 +8,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class EncodedImage:
     """A WebP (RFC 9649) of `width` by `height` pixels."""
 
     width: int
@@ -21,11 +21,11 @@ class Poster:
     """The picture that stands for a video, in one size or more, of ascending width."""
 
     source: Literal["frame", "cover", "sidecar"]
-    pictures: tuple[Picture, ...]
+    images: tuple[EncodedImage, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class StoryboardGrid:
     """Which part of which sheet shows which time.
 
     Tiles are `width` by `height` pixels, row by row, `columns` a row and `rows` a sheet; the last
@@ -45,26 +45,26 @@ class Layout:
 class Storyboard:
     """Small pictures of a video at times throughout, many on each sheet; the sheets are WebP."""
 
-    layout: Layout
+    grid: StoryboardGrid
     sheets: tuple[bytes, ...]
 
 
-def webvtt(layout: Layout, sheet_url: Callable[[int], str]) -> str:
+def storyboard_webvtt(grid: StoryboardGrid, sheet_url: Callable[[int], str]) -> str:
     """Give a cue for each tile: the sheet's URL and the tile's place on it.
 
     `sheet_url` gives the URL of a sheet by its number, from 0. The format is WebVTT's, the place a
     spatial fragment (Media Fragments URI 1.0 §4.2.2), as players read it from a metadata track.
     """
     lines = ["WEBVTT", ""]
-    ends = (*layout.starts[1:], layout.duration)
-    for number, (start, end) in enumerate(zip(layout.starts, ends, strict=True)):
-        sheet, place = divmod(number, layout.columns * layout.rows)
-        row, column = divmod(place, layout.columns)
-        place_on_sheet = (column * layout.width, row * layout.height, layout.width, layout.height)
+    ends = (*grid.starts[1:], grid.duration)
+    for number, (start, end) in enumerate(zip(grid.starts, ends, strict=True)):
+        sheet, index = divmod(number, grid.columns * grid.rows)
+        row, column = divmod(index, grid.columns)
+        area = (column * grid.width, row * grid.height, grid.width, grid.height)
         end = max(end, start + 0.001)  # noqa: PLW2901 - WebVTT §4.1: later than the start
         lines += [
             f"{_timestamp(start)} --> {_timestamp(end)}",
-            f"{sheet_url(sheet)}#xywh={','.join(map(str, place_on_sheet))}",
+            f"{sheet_url(sheet)}#xywh={','.join(map(str, area))}",
             "",
         ]
     return "\n".join(lines)

@@ -6,21 +6,21 @@ from typing import BinaryIO
 
 from PIL import Image, ImageOps
 
-from service.images.models import Layout, Storyboard
-from service.images.pictures import picture_of_frame, webp
-from service.images.video_reader import Film
+from service.images.conversion import encode_webp, image_from_frame
+from service.images.models import Storyboard, StoryboardGrid
+from service.images.video_reader import VideoReader
 from service.probing.metadata import UnreadableError
 
-LONGEST_SIDE = 160
+MAX_TILE_SIDE = 160
 """Pixels of a tile's longer side."""
 
-MOST_TILES = 150
+MAX_TILES = 150
 """Of one video: with a two-hour film one in 48 seconds, 4 pixels apart on a line of 600."""
 
 COLUMNS, ROWS = 10, 10
 """Tiles on a sheet: 1600 pixels wide is what any device can show."""
 
-MOST_BYTES = 300_000
+MAX_SHEET_BYTES = 300_000
 """Of a sheet, which a player gets whole to show one tile of it."""
 
 QUALITIES = (70, 50, 30, 10, 0)
@@ -37,31 +37,31 @@ def storyboard(video: BinaryIO, duration: float | None = None) -> Storyboard | N
     None when there is nothing to be seen, or no telling how long it lasts. Raises UnreadableError,
     MemoryError and OSError.
     """
-    with Film.opened(video) as film:
-        if not film.has_video():
+    with VideoReader.open(video) as reader:
+        if not reader.has_video():
             return None
-        duration = duration or film.duration()
+        duration = duration or reader.duration()
         if duration is None:
             return None
         starts = []
         tiles: list[Image.Image] = []
-        for start, tile in _tiles(film, duration):
+        for start, tile in _tiles(reader, duration):
             starts.append(start)
-            tiles.append(tile if not tiles else _alike(tile, tiles[0].size))
+            tiles.append(tile if not tiles else _fit_to(tile, tiles[0].size))
     if not tiles:
         raise UnreadableError("No picture of this video could be decoded.")
     width, height = tiles[0].size
     columns = min(COLUMNS, len(tiles))
     rows = min(ROWS, -(-len(tiles) // columns))
-    layout = Layout(width, height, columns, rows, (0.0, *starts[1:]), duration)
+    grid = StoryboardGrid(width, height, columns, rows, (0.0, *starts[1:]), duration)
     per_sheet = columns * rows
     sheets = (tiles[first : first + per_sheet] for first in range(0, len(tiles), per_sheet))
-    return Storyboard(layout, tuple(_sheet(sheet, columns) for sheet in sheets))
+    return Storyboard(grid, tuple(_sheet(sheet, columns) for sheet in sheets))
 
 
-def times(duration: float) -> list[tuple[float, float]]:
+def tile_intervals(duration: float) -> list[tuple[float, float]]:
     """Give the beginnings and ends of what tiles stand for: of whole seconds, as few as need be."""
-    interval = max(1, -int(-duration // MOST_TILES))
+    interval = max(1, -int(-duration // MAX_TILES))
     count = max(1, -int(-duration // interval))
     return [
         (float(number * interval), min(float((number + 1) * interval), duration))
@@ -69,20 +69,20 @@ def times(duration: float) -> list[tuple[float, float]]:
     ]
 
 
-def _tiles(film: Film, duration: float) -> Iterator[tuple[float, Image.Image]]:
+def _tiles(reader: VideoReader, duration: float) -> Iterator[tuple[float, Image.Image]]:
     """Give tiles, and from when on each is shown."""
     last = None
-    for start, end in times(duration):
-        packet = film.key_packet((start + end) / 2, start)
+    for start, end in tile_intervals(duration):
+        packet = reader.key_packet((start + end) / 2, start)
         if packet is None or (packet.pts, packet.pos) == last:
             continue
         last = (packet.pts, packet.pos)
-        frame = film.decoded(packet)
+        frame = reader.decode(packet)
         if frame is not None and not frame.is_corrupt:
-            yield start, picture_of_frame(frame, film.stream, LONGEST_SIDE, LONGEST_SIDE)
+            yield start, image_from_frame(frame, reader.stream, MAX_TILE_SIDE, MAX_TILE_SIDE)
 
 
-def _alike(tile: Image.Image, size: tuple[int, int]) -> Image.Image:
+def _fit_to(tile: Image.Image, size: tuple[int, int]) -> Image.Image:
     """Give `tile` in the size of the others: a video may change its own."""
     return tile if tile.size == size else ImageOps.pad(tile, size)
 
@@ -94,7 +94,7 @@ def _sheet(tiles: list[Image.Image], columns: int) -> bytes:
         row, column = divmod(number, columns)
         sheet.paste(tile, (column * width, row * height))
     for quality in QUALITIES:
-        written = webp(sheet, quality)
-        if len(written) <= MOST_BYTES:
+        encoded = encode_webp(sheet, quality)
+        if len(encoded) <= MAX_SHEET_BYTES:
             break
-    return written
+    return encoded

@@ -42,83 +42,87 @@ _B, _C = 1 - 4 * _A, 0.55991073
 
 
 @lru_cache
-def to_screen(transfer: Transfer) -> ImageFilter.Color3DLUT:
+def hdr_to_srgb_lut(transfer: Transfer) -> ImageFilter.Color3DLUT:
     """Give the table from BT.2020 with this transfer, full range, to sRGB."""
     if transfer == "pq":
-        return _table(_light_of_pq, _shown)
-    return _table(_scene_of_hlg, _scene_shown)
+        return _lut(_pq_eotf, _to_srgb)
+    return _lut(_hlg_inverse_oetf, _hlg_scene_to_srgb)
 
 
-def _table(
-    light: Callable[[float], float], shown: Callable[[Colour], Colour]
+def _lut(
+    light: Callable[[float], float], to_srgb: Callable[[Colour], Colour]
 ) -> ImageFilter.Color3DLUT:
     points = [light(index / (_GRID - 1)) for index in range(_GRID)]
     # The first component changes fastest.
-    colours = [shown((red, green, blue)) for blue in points for green in points for red in points]
+    colours = [to_srgb((red, green, blue)) for blue in points for green in points for red in points]
     return ImageFilter.Color3DLUT(_GRID, colours)
 
 
-def _light_of_pq(code: float) -> float:
+def _pq_eotf(code: float) -> float:
     """Give cd/m² of a screen (SMPTE ST 2084's EOTF)."""
     power = math.pow(code, 1 / _M2)
     return 10_000 * math.pow(max(power - _C1, 0.0) / (_C2 - _C3 * power), 1 / _M1)
 
 
-def _pq_of_light(light: float) -> float:
+def _pq_inverse_eotf(light: float) -> float:
     power = math.pow(light / 10_000, _M1)
     return math.pow((_C1 + _C2 * power) / (1 + _C3 * power), _M2)
 
 
-def _scene_of_hlg(code: float) -> float:
+def _hlg_inverse_oetf(code: float) -> float:
     """Give light of the scene, from 0 to 1 (the inverse of HLG's OETF)."""
     if code <= 0.5:  # noqa: PLR2004 - BT.2100 table 5
         return code**2 / 3
     return (math.exp((code - _C) / _A) + _B) / 12
 
 
-def _scene_shown(scene: Colour) -> Colour:
+def _hlg_scene_to_srgb(scene: Colour) -> Colour:
     # BT.2100 table 5: HLG's OOTF, whose gamma is 1.2 at the nominal peak
-    gain = PEAK * math.pow(_product(_LUMINANCE, scene), 0.2)
+    gain = PEAK * math.pow(_dot(_LUMINANCE, scene), 0.2)
     red, green, blue = scene
-    return _shown((red * gain, green * gain, blue * gain))
+    return _to_srgb((red * gain, green * gain, blue * gain))
 
 
-def _shown(light: Colour) -> Colour:
+def _to_srgb(light: Colour) -> Colour:
     """Give the sRGB of linear BT.2020 in cd/m²."""
-    red, green, blue = (max(_product(row, light), 0.0) for row in _TO_709)
+    red, green, blue = (max(_dot(row, light), 0.0) for row in _TO_709)
     brightest = max(red, green, blue)
     if brightest == 0:
         return (0.0, 0.0, 0.0)
     # By the brightest component, and all alike: hues stay what they are.
-    factor = _rolled_off(brightest) / brightest / DIFFUSE_WHITE
-    return _srgb(red * factor), _srgb(green * factor), _srgb(blue * factor)
+    factor = _bt2390_rolloff(brightest) / brightest / DIFFUSE_WHITE
+    return (
+        _srgb_inverse_eotf(red * factor),
+        _srgb_inverse_eotf(green * factor),
+        _srgb_inverse_eotf(blue * factor),
+    )
 
 
-def _product(row: Colour, colour: Colour) -> float:
+def _dot(row: Colour, colour: Colour) -> float:
     return row[0] * colour[0] + row[1] * colour[1] + row[2] * colour[2]
 
 
-def _rolled_off(light: float) -> float:
+def _bt2390_rolloff(light: float) -> float:
     """Bring light of up to PEAK under DIFFUSE_WHITE (ITU-R BT.2390 §5.4.1, with no lift of blacks).
 
     Up to 93 cd/m² it stays what it is.
     """
-    peak = _pq_of_light(PEAK)
-    code = min(_pq_of_light(light) / peak, 1.0)
-    most = _pq_of_light(DIFFUSE_WHITE) / peak
-    knee = 1.5 * most - 0.5
+    peak = _pq_inverse_eotf(PEAK)
+    code = min(_pq_inverse_eotf(light) / peak, 1.0)
+    max_code = _pq_inverse_eotf(DIFFUSE_WHITE) / peak
+    knee = 1.5 * max_code - 0.5
     if code <= knee:
         return light
     t = (code - knee) / (1 - knee)
     spline = (
         (2 * t**3 - 3 * t**2 + 1) * knee
         + (t**3 - 2 * t**2 + t) * (1 - knee)
-        + (3 * t**2 - 2 * t**3) * most
+        + (3 * t**2 - 2 * t**3) * max_code
     )
-    return _light_of_pq(spline * peak)
+    return _pq_eotf(spline * peak)
 
 
-def _srgb(light: float) -> float:
+def _srgb_inverse_eotf(light: float) -> float:
     """Give the code of linear light, both from 0 to 1 (IEC 61966-2-1)."""
     if light <= 0.0031308:  # noqa: PLR2004 - where the standard joins line and curve
         return 12.92 * light

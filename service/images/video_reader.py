@@ -12,7 +12,7 @@ import av
 from service.probing.metadata import ESCAPED, OPTIONS, UnreadableError
 from service.probing.read_limited_file import BoundedFile
 
-MOST_READ = 1 << 31
+MAX_BYTES_READ = 1 << 31
 """Bytes read of one file. 150 key frames of a 2160p film take some 300 MB. A Matroska file without
 cues, in which a time is found by reading up to it, is seen so far."""
 
@@ -20,19 +20,19 @@ _ATTACHED = av.stream.Disposition.attached_pic
 _THUMBNAILS = av.stream.Disposition.timed_thumbnails  # a film's chapters: attached, but no cover
 
 _TIME_BASE = 1_000_000  # AV_TIME_BASE: microseconds
-_LAST = (1 << 63) - 1  # time stamps have 64 bits
+_MAX_TIMESTAMP = (1 << 63) - 1  # time stamps have 64 bits
 
 
-class Film:
+class VideoReader:
     """An opened video. Times are in seconds from where players begin."""
 
     @classmethod
     @contextmanager
-    def opened(cls, video: BinaryIO) -> Iterator[Self]:
+    def open(cls, video: BinaryIO) -> Iterator[Self]:
         """Open `video`. Raises UnreadableError, MemoryError and OSError, now and later."""
         file = BoundedFile(video)
         video.seek(0)
-        file.allow(MOST_READ)
+        file.allow(MAX_BYTES_READ)
         try:
             container = av.open(file, options=OPTIONS, **ESCAPED)
         except av.FFmpegError as error:
@@ -50,7 +50,7 @@ class Film:
     def __init__(self, container: Any, file: BoundedFile) -> None:
         self._container = container
         self._file = file
-        self._indexed = True  # as far as is known
+        self._seekable = True  # as far as is known
         self._start = (container.start_time or 0) / _TIME_BASE
         videos = [s for s in container.streams.video if not s.disposition & _ATTACHED]
         self._has_video = bool(videos)
@@ -66,52 +66,52 @@ class Film:
 
     def duration(self) -> float | None:
         """Give what the container tells, or reading through it does: None when nothing does."""
-        told = self._container.duration
-        if told is not None and told > 0:
-            return float(told / _TIME_BASE)
+        value = self._container.duration
+        if value is not None and value > 0:
+            return float(value / _TIME_BASE)
         ends = (
             float((packet.pts + (packet.duration or 0)) * packet.time_base) - self._start
             for packet in self._packets(self.stream)
             if packet.pts is not None
         )
         last = max(ends, default=0.0)
-        self._file.allow(MOST_READ)
+        self._file.allow(MAX_BYTES_READ)
         return last if last > 0 else None
 
-    def covers(self) -> list[bytes]:
+    def attached_covers(self) -> list[bytes]:
         """Give the pictures that are attached, front covers first, as files of their own."""
-        covers = [
+        cover_streams = [
             stream
             for stream in self._container.streams.video
             if stream.disposition & _ATTACHED and not stream.disposition & _THUMBNAILS
         ]
-        if not covers:
+        if not cover_streams:
             return []
-        covers.sort(key=_is_front, reverse=True)
+        cover_streams.sort(key=_is_front, reverse=True)
         # FFmpeg gives these before all else.
-        found = islice(self._packets(*covers), len(covers))
-        data = {packet.stream.index: bytes(packet) for packet in found if packet.size}
-        return [data[stream.index] for stream in covers if stream.index in data]
+        packets = islice(self._packets(*cover_streams), len(cover_streams))
+        data = {packet.stream.index: bytes(packet) for packet in packets if packet.size}
+        return [data[stream.index] for stream in cover_streams if stream.index in data]
 
     def key_packet(self, seconds: float, earliest: float) -> Any | None:
         """Give the packet of the key frame at `seconds`, or of the last one before it.
 
         Where a file has no index, FFmpeg finds no earlier one: then the first from `earliest` on.
         """
-        if self._indexed:
+        if self._seekable:
             packet = self._key_packet_from(seconds)
             if packet is None or self._time(packet) <= seconds:
                 return packet
-            self._indexed = False
+            self._seekable = False
         return self._key_packet_from(earliest)
 
-    def decoded(self, packet: Any) -> Any | None:
+    def decode(self, packet: Any) -> Any | None:
         """Give the frame of a key frame's packet, or None when it is too damaged to give one."""
         context = self.stream.codec_context
         context.skip_frame = "NONKEY"
-        with _damage():
-            for given in (packet, None):  # most decoders hold it back until there is no more
-                for frame in context.decode(given):
+        with _ignore_decode_errors():
+            for item in (packet, None):  # most decoders hold it back until there is no more
+                for frame in context.decode(item):
                     context.flush_buffers()
                     return frame
         context.flush_buffers()
@@ -121,14 +121,14 @@ class Film:
         """Give frame after frame from the beginning, as far as they can be decoded."""
         context = self.stream.codec_context
         context.skip_frame = "DEFAULT"
-        with _damage():
+        with _ignore_decode_errors():
             self._seek(0.0)
             for packet in self._packets(self.stream):
-                with _damage():
+                with _ignore_decode_errors():
                     yield from context.decode(packet if packet.size else None)
 
     def _key_packet_from(self, seconds: float) -> Any | None:
-        with _damage():
+        with _ignore_decode_errors():
             self._seek(seconds)
             for packet in self._packets(self.stream):
                 if packet.is_keyframe and packet.size:
@@ -137,26 +137,26 @@ class Film:
 
     def _seek(self, seconds: float) -> None:
         offset = int((seconds + self._start) / self.stream.time_base)
-        self._container.seek(max(min(offset, _LAST), -_LAST), stream=self.stream)
+        self._container.seek(max(min(offset, _MAX_TIMESTAMP), -_MAX_TIMESTAMP), stream=self.stream)
 
     def _time(self, packet: Any) -> float:
         stamp = packet.dts if packet.pts is None else packet.pts
         return float((stamp or 0) * packet.time_base) - self._start
 
     def _packets(self, *streams: Any) -> Iterator[Any]:
-        with _damage():
+        with _ignore_decode_errors():
             yield from self._container.demux(*streams)
 
 
 def _is_front(cover: Any) -> bool:
     """Tell a front cover: by ID3v2.4's picture type 3, or Matroska's name for it."""
-    told = cover.metadata
-    named = str(told.get("filename", "")).startswith("cover.")
-    return named or told.get("comment") == "Cover (front)"
+    value = cover.metadata
+    named = str(value.get("filename", "")).startswith("cover.")
+    return named or value.get("comment") == "Cover (front)"
 
 
 @contextmanager
-def _damage() -> Iterator[None]:
+def _ignore_decode_errors() -> Iterator[None]:
     """Pass over what is damaged. A want of memory is none of the file's damage."""
     try:
         yield

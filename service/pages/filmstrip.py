@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from service.images.models import Layout
+from service.images.models import StoryboardGrid
 from service.pages.player import format_timestamp
 
 
@@ -39,7 +39,9 @@ class Filmstrip:
     frames: tuple[Frame, ...]
 
 
-def filmstrip(layout: Layout, sheet_url: Callable[[int], str], position: float | None) -> Filmstrip:
+def filmstrip(
+    layout: StoryboardGrid, sheet_url: Callable[[int], str], position: float | None
+) -> Filmstrip:
     """Return the tiles of a storyboard. `position` is where the video starts, in seconds."""
     per_sheet = layout.columns * layout.rows
     count = len(layout.starts)

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
-from service.images import video_reader as key_frames
+from service.images import video_reader
 from service.images.models import Poster, Storyboard
 from service.images.poster import poster
-from service.images.storyboard import MOST_BYTES, MOST_TILES, storyboard
+from service.images.storyboard import MAX_SHEET_BYTES, MAX_TILES, storyboard
 from service.probing.metadata import UnreadableError
 
 Colour = tuple[int, int, int]
@@ -75,16 +75,16 @@ def quadrants(width: int = 320, height: int = 180) -> Image.Image:
 
 def made(path: Path, sidecar: Path | None = None) -> Poster:
     with path.open("rb") as video:
-        found = poster(video, BytesIO(sidecar.read_bytes()) if sidecar else None)
-    assert found is not None
-    return found
+        result = poster(video, BytesIO(sidecar.read_bytes()) if sidecar else None)
+    assert result is not None
+    return result
 
 
 def board(path: Path, duration: float | None = None) -> Storyboard:
     with path.open("rb") as video:
-        found = storyboard(video, duration)
-    assert found is not None
-    return found
+        result = storyboard(video, duration)
+    assert result is not None
+    return result
 
 
 def image(data: bytes) -> Image.Image:
@@ -94,7 +94,7 @@ def image(data: bytes) -> Image.Image:
 
 
 def largest(path: Path) -> Image.Image:
-    return image(made(path).pictures[-1].data)
+    return image(made(path).images[-1].data)
 
 
 def at(picture: Image.Image, across: float, down: float) -> Any:
@@ -111,13 +111,13 @@ def alike(colour: Colour, other: Colour, most: int = 24) -> bool:
 
 
 def assert_corners(picture: Image.Image, expected: list[Colour]) -> None:
-    found = corners(picture)
-    assert all(map(alike, found, expected)), found
+    result = corners(picture)
+    assert all(map(alike, result, expected)), result
 
 
 def tiles(storyboard: Storyboard) -> Iterator[tuple[float, float, Image.Image]]:
     """Give each tile, with where its time begins and ends, as a player cuts it from its sheet."""
-    layout = storyboard.layout
+    layout = storyboard.grid
     ends = (*layout.starts[1:], layout.duration)
     for number, (start, end) in enumerate(zip(layout.starts, ends, strict=True)):
         sheet, place = divmod(number, layout.columns * layout.rows)
@@ -155,20 +155,20 @@ def with_matrix(path: Path, a: int, b: int, c: int, d: int) -> Path:
 
 def test_a_poster_has_two_widths_of_one_picture(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4", [quadrants(1920, 1080)], "1")
-    found = made(path)
-    assert found.source == "frame"
-    assert [(picture.width, picture.height) for picture in found.pictures] == [
+    result = made(path)
+    assert result.source == "frame"
+    assert [(picture.width, picture.height) for picture in result.images] == [
         (480, 270),
         (1280, 720),
     ]
-    for picture in found.pictures:
+    for picture in result.images:
         decoded = image(picture.data)
         assert decoded.size == (picture.width, picture.height)
         assert_corners(decoded, [RED, GREEN, BLUE, WHITE])
 
 
 def test_a_small_picture_is_not_enlarged(tmp_path: Path) -> None:
-    (only,) = made(film(tmp_path / "a.mp4", [quadrants(320, 180)], "1")).pictures
+    (only,) = made(film(tmp_path / "a.mp4", [quadrants(320, 180)], "1")).images
     assert (only.width, only.height) == (320, 180)
 
 
@@ -205,8 +205,8 @@ def test_a_file_of_one_black_frame_has_that_one(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4", [plain(BLACK)], "25")
     assert alike(at(largest(path), 0.5, 0.5), BLACK)
     only = board(path)
-    assert only.layout.starts == (0.0,)
-    assert (only.layout.columns, only.layout.rows) == (1, 1)
+    assert only.grid.starts == (0.0,)
+    assert (only.grid.columns, only.grid.rows) == (1, 1)
     assert len(list(tiles(only))) == 1
 
 
@@ -224,22 +224,22 @@ def test_a_cover_wins_over_a_frame(tmp_path: Path, name: str) -> None:
         "a.mp3": (*sound, *both),
     }
     path = ffmpeg(tmp_path / name, *arguments[name])
-    found = made(path)
-    assert found.source == "cover"
-    assert [(picture.width, picture.height) for picture in found.pictures] == [
+    result = made(path)
+    assert result.source == "cover"
+    assert [(picture.width, picture.height) for picture in result.images] == [
         (480, 480),
         (600, 600),
     ]
-    assert_corners(image(found.pictures[-1].data), [RED, GREEN, BLUE, WHITE])
+    assert_corners(image(result.images[-1].data), [RED, GREEN, BLUE, WHITE])
 
 
 def test_a_sidecar_wins_over_all(tmp_path: Path) -> None:
     sidecar = tmp_path / "poster.jpg"
     quadrants(100, 150).save(sidecar, quality=95)
-    found = made(film(tmp_path / "a.mp4", [plain(BLACK)], "1"), sidecar)
-    assert found.source == "sidecar"
-    assert [(picture.width, picture.height) for picture in found.pictures] == [(100, 150)]
-    assert_corners(image(found.pictures[0].data), [RED, GREEN, BLUE, WHITE])
+    result = made(film(tmp_path / "a.mp4", [plain(BLACK)], "1"), sidecar)
+    assert result.source == "sidecar"
+    assert [(picture.width, picture.height) for picture in result.images] == [(100, 150)]
+    assert_corners(image(result.images[0].data), [RED, GREEN, BLUE, WHITE])
 
 
 def test_a_damaged_cover_and_a_damaged_sidecar_are_passed_over(tmp_path: Path) -> None:
@@ -252,13 +252,13 @@ def test_a_damaged_cover_and_a_damaged_sidecar_are_passed_over(tmp_path: Path) -
     place = content.index(cover.read_bytes())
     path.write_bytes(content[: place + 100] + bytes(1000) + content[place + 1100 :])
     sidecar.write_bytes(cover.read_bytes()[:5000])
-    found = made(path, sidecar)
-    assert found.source in {"cover", "frame"}  # decoders of JPEG differ in what they forgive
+    result = made(path, sidecar)
+    assert result.source in {"cover", "frame"}  # decoders of JPEG differ in what they forgive
     content = content[:place] + bytes(1000) + content[place + 1000 :]
     path.write_bytes(content)
-    found = made(path, sidecar)
-    assert found.source == "frame"
-    assert_corners(image(found.pictures[-1].data), [RED, GREEN, BLUE, WHITE])
+    result = made(path, sidecar)
+    assert result.source == "frame"
+    assert_corners(image(result.images[-1].data), [RED, GREEN, BLUE, WHITE])
 
 
 def test_sound_alone_has_neither(tmp_path: Path) -> None:
@@ -369,10 +369,10 @@ def hdr(path: Path, transfer: str, codes: list[int]) -> Path:
     row = b"".join(struct.pack("<H", code) * 32 for code in codes)
     grey = struct.pack("<H", 512) * (width * height // 4)
     raw = ("-f", "rawvideo", "-pix_fmt", "yuv420p10le", "-s", f"{width}x{height}", "-r", "1")
-    told = ("-colorspace", "bt2020nc", "-color_primaries", "bt2020", "-color_trc", transfer)
+    info = ("-colorspace", "bt2020nc", "-color_primaries", "bt2020", "-color_trc", transfer)
     x265 = f"log-level=none:crf=4:colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc"
     encoder = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", x265)
-    return ffmpeg(path, *raw, "-i", "-", *told, *encoder, given=row * height + grey * 2)
+    return ffmpeg(path, *raw, "-i", "-", *info, *encoder, given=row * height + grey * 2)
 
 
 def stripes(path: Path, count: int) -> list[int]:
@@ -446,15 +446,15 @@ def test_a_tile_shows_the_last_key_frame_before_the_middle_of_its_time(
     tmp_path: Path, name: str, arguments: tuple[str, ...]
 ) -> None:
     duration, every = 400, 1  # a tile stands for 3 seconds: 400 / 150, in whole seconds
-    found = board(clock(tmp_path / name, duration, every, *arguments))
-    assert found.layout.duration == pytest.approx(duration, abs=0.6)
-    assert found.layout.starts == tuple(float(3 * number) for number in range(134))
-    for start, end, tile in tiles(found):
+    result = board(clock(tmp_path / name, duration, every, *arguments))
+    assert result.grid.duration == pytest.approx(duration, abs=0.6)
+    assert result.grid.starts == tuple(float(3 * number) for number in range(134))
+    for start, end, tile in tiles(result):
         expected = hue(last_key_frame((start + end) / 2, every))
         assert alike(at(tile, 0.5, 0.5), expected), start
-    assert len(found.sheets) == 2
-    assert all(len(sheet) <= MOST_BYTES for sheet in found.sheets)
-    assert [image(sheet).size for sheet in found.sheets] == [(1600, 900), (1600, 360)]
+    assert len(result.sheets) == 2
+    assert all(len(sheet) <= MAX_SHEET_BYTES for sheet in result.sheets)
+    assert [image(sheet).size for sheet in result.sheets] == [(1600, 900), (1600, 360)]
 
 
 @pytest.mark.parametrize(
@@ -464,36 +464,36 @@ def test_a_tile_shows_the_last_key_frame_before_the_middle_of_its_time(
 def test_a_file_without_an_index_shows_key_frames_near_their_times(
     tmp_path: Path, name: str, arguments: tuple[str, ...]
 ) -> None:
-    found = board(clock(tmp_path / name, 60, 1, *arguments))
-    assert found.layout.starts[0] == 0
-    assert len(found.layout.starts) > 40
+    result = board(clock(tmp_path / name, 60, 1, *arguments))
+    assert result.grid.starts[0] == 0
+    assert len(result.grid.starts) > 40
     # From a second before the tile's own to a second after; 24 seconds are the whole circle.
-    for start, _, tile in tiles(found):
+    for start, _, tile in tiles(result):
         red, green, blue = at(tile, 0.5, 0.5)
         shown = 24 * colorsys.rgb_to_hsv(red, green, blue)[0]
         assert (shown - start + 1.5) % 24 <= 1.5 + 1 + 1.5, start
 
 
 def test_a_video_of_few_key_frames_has_as_few_tiles(tmp_path: Path) -> None:
-    found = board(clock(tmp_path / "a.mp4", 60, 20))
+    result = board(clock(tmp_path / "a.mp4", 60, 20))
     # Key frames at 0, 20 and 40 s are first seen in the seconds that begin there.
-    assert found.layout.starts == (0.0, 20.0, 40.0)
-    assert (found.layout.columns, found.layout.rows) == (3, 1)
-    colours = [at(tile, 0.5, 0.5) for _, _, tile in tiles(found)]
+    assert result.grid.starts == (0.0, 20.0, 40.0)
+    assert (result.grid.columns, result.grid.rows) == (3, 1)
+    colours = [at(tile, 0.5, 0.5) for _, _, tile in tiles(result)]
     assert all(map(alike, colours, [hue(second) for second in (0, 20, 40)]))
 
 
 def test_a_duration_that_is_a_mere_claim_costs_no_more(tmp_path: Path) -> None:
-    found = board(clock(tmp_path / "a.mp4", 10, 2), duration=1e9)
-    assert 1 <= len(found.layout.starts) <= MOST_TILES
-    assert found.layout.duration == 1e9
+    result = board(clock(tmp_path / "a.mp4", 10, 2), duration=1e9)
+    assert 1 <= len(result.grid.starts) <= MAX_TILES
+    assert result.grid.duration == 1e9
 
 
 def test_noise_does_not_make_a_sheet_larger_than_it_may_be(tmp_path: Path) -> None:
     noise = [Image.effect_noise((160, 90), 90).convert("RGB") for _ in range(110)]
-    found = board(film(tmp_path / "a.mp4", noise, "1", *H264, "-g", "1"))
-    assert len(found.layout.starts) == 110
-    assert all(len(sheet) <= MOST_BYTES for sheet in found.sheets)
+    result = board(film(tmp_path / "a.mp4", noise, "1", *H264, "-g", "1"))
+    assert len(result.grid.starts) == 110
+    assert all(len(sheet) <= MAX_SHEET_BYTES for sheet in result.sheets)
 
 
 def test_the_size_of_the_pictures_may_change(tmp_path: Path) -> None:
@@ -502,11 +502,11 @@ def test_the_size_of_the_pictures_may_change(tmp_path: Path) -> None:
     both = tmp_path / "both.h264"
     both.write_bytes(first.read_bytes() + then.read_bytes())
     path = ffmpeg(tmp_path / "a.ts", "-r", "1", "-i", both, "-c", "copy")
-    found = list(tiles(board(path)))
-    assert {tile.size for _, _, tile in found} == {(160, 90)}
-    assert alike(at(found[0][2], 0.5, 0.5), RED)
-    assert alike(at(found[-1][2], 0.5, 0.5), BLUE)
-    assert alike(at(found[-1][2], 0.1, 0.5), BLACK)
+    result = list(tiles(board(path)))
+    assert {tile.size for _, _, tile in result} == {(160, 90)}
+    assert alike(at(result[0][2], 0.5, 0.5), RED)
+    assert alike(at(result[-1][2], 0.5, 0.5), BLUE)
+    assert alike(at(result[-1][2], 0.1, 0.5), BLACK)
 
 
 # Of any file
@@ -530,7 +530,7 @@ def test_all_formats_are_seen(tmp_path: Path, name: str, arguments: tuple[str, .
     picture = largest(path)
     assert picture.size == (320, 180)
     pairs = zip(corners(picture), [RED, GREEN, BLUE, WHITE], strict=True)
-    assert all(alike(found, expected, 40) for found, expected in pairs), corners(picture)
+    assert all(alike(result, expected, 40) for result, expected in pairs), corners(picture)
     for _, _, tile in tiles(board(path)):
         assert tile.size == (160, 90)
         assert alike(at(tile, 0.2, 0.2), RED, 40)
@@ -547,10 +547,10 @@ def test_of_a_truncated_file_is_shown_what_is_there(tmp_path: Path) -> None:
     content = path.read_bytes()
     media = content.index(b"mdat")
     path.write_bytes(content[: media + (len(content) - media) // 2])
-    found = board(path)
-    assert 10 <= len(found.layout.starts) <= 20  # half of the 30 key frames, give or take
-    assert found.layout.duration == pytest.approx(60, abs=0.5)
-    for start, _, tile in tiles(found):
+    result = board(path)
+    assert 10 <= len(result.grid.starts) <= 20  # half of the 30 key frames, give or take
+    assert result.grid.duration == pytest.approx(60, abs=0.5)
+    for start, _, tile in tiles(result):
         assert alike(at(tile, 0.5, 0.5), hue(last_key_frame(start + 0.5, 2))), start
     assert made(path).source == "frame"
 
@@ -561,11 +561,11 @@ def test_of_a_file_that_is_read_no_further_is_shown_what_was_read(
     # Without cues and duration it is read from the beginning to the end.
     live = (*H264, "-qp", "1", "-g", "5", "-f", "matroska", "-live", "1")
     path = ffmpeg(tmp_path / "a.mkv", *TESTSRC, *live)
-    monkeypatch.setattr(key_frames, "MOST_READ", path.stat().st_size // 2)
-    found = board(path)
-    assert found.layout.duration == pytest.approx(2, abs=0.7)  # of four seconds
-    assert len(found.layout.starts) in {2, 3}
-    assert len(list(tiles(found))) == len(found.layout.starts)
+    monkeypatch.setattr(video_reader, "MAX_BYTES_READ", path.stat().st_size // 2)
+    result = board(path)
+    assert result.grid.duration == pytest.approx(2, abs=0.7)  # of four seconds
+    assert len(result.grid.starts) in {2, 3}
+    assert len(list(tiles(result))) == len(result.grid.starts)
 
 
 @pytest.mark.parametrize("content", [b"", bytes(5000), b"This is text.\n" * 500])

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.images.models import Layout, webvtt
-from service.images.storyboard import MOST_TILES, times
+from service.images.models import StoryboardGrid, storyboard_webvtt
+from service.images.storyboard import MAX_TILES, tile_intervals
 
 CUE = re.compile(r"(\d{2,}:\d\d:\d\d\.\d{3}) --> (\d{2,}:\d\d:\d\d\.\d{3})\n(\S+)\n")
 
@@ -25,8 +25,10 @@ def seconds(timestamp: str) -> float:
 
 
 def test_a_cue_names_the_sheet_and_the_place_on_it() -> None:
-    layout = Layout(160, 90, columns=2, rows=2, starts=(0.0, 48.0, 96, 3600, 3648), duration=3660.5)
-    assert webvtt(layout, sheet_url) == (
+    grid = StoryboardGrid(
+        160, 90, columns=2, rows=2, starts=(0.0, 48.0, 96, 3600, 3648), duration=3660.5
+    )
+    assert storyboard_webvtt(grid, sheet_url) == (
         "WEBVTT\n"
         "\n"
         "00:00:00.000 --> 00:00:48.000\n"
@@ -47,16 +49,18 @@ def test_a_cue_names_the_sheet_and_the_place_on_it() -> None:
 
 
 def test_a_film_shorter_than_a_millisecond_has_a_cue_all_the_same() -> None:
-    text = webvtt(Layout(16, 9, columns=1, rows=1, starts=(0.0,), duration=0.0001), sheet_url)
+    text = storyboard_webvtt(
+        StoryboardGrid(16, 9, columns=1, rows=1, starts=(0.0,), duration=0.0001), sheet_url
+    )
     assert "00:00:00.000 --> 00:00:00.001\n" in text  # WebVTT §4.1: the end is after the start
 
 
 @given(st.floats(min_value=0.002, max_value=1e7))
 def test_cues_cover_the_film_in_order_and_without_gaps(duration: float) -> None:
-    starts = tuple(start for start, _ in times(duration))
-    text = webvtt(Layout(160, 90, 10, 10, starts, duration), sheet_url)
+    starts = tuple(start for start, _ in tile_intervals(duration))
+    text = storyboard_webvtt(StoryboardGrid(160, 90, 10, 10, starts, duration), sheet_url)
     cues = CUE.findall(text)
-    assert 1 <= len(cues) == len(starts) <= MOST_TILES
+    assert 1 <= len(cues) == len(starts) <= MAX_TILES
     assert seconds(cues[0][0]) == 0
     assert seconds(cues[-1][1]) == pytest.approx(duration, abs=0.001)
     assert all(before[1] == after[0] for before, after in pairwise(cues))
@@ -65,7 +69,7 @@ def test_cues_cover_the_film_in_order_and_without_gaps(duration: float) -> None:
 
 @given(st.floats(min_value=0.002, max_value=1e7))
 def test_times_are_of_whole_seconds_but_for_the_last(duration: float) -> None:
-    spans = times(duration)
+    spans = tile_intervals(duration)
     lengths = {end - start for start, end in spans[:-1]}
     assert len(lengths) <= 1
     assert all(length == int(length) >= 1 for length in lengths)
@@ -78,4 +82,4 @@ def test_times_are_of_whole_seconds_but_for_the_last(duration: float) -> None:
     [(10, 1), (150, 1), (151, 2), (300, 2), (3600, 24), (7200, 48), (7200.5, 49)],
 )
 def test_the_interval_grows_with_the_film(duration: float, interval: int) -> None:
-    assert times(duration)[1] == (interval, 2 * interval)  # of at most 150 tiles
+    assert tile_intervals(duration)[1] == (interval, 2 * interval)  # of at most 150 tiles

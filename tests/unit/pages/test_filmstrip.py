@@ -1,11 +1,13 @@
 import pytest
 
-from service.images.models import Layout
+from service.images.models import StoryboardGrid
 from service.pages.filmstrip import current_index, filmstrip
 
 
-def of(count: int, position: float | None = None) -> Layout:
-    return Layout(160, 90, 3, 2, tuple(float(2 * number) for number in range(count)), 2.0 * count)
+def of(count: int, position: float | None = None) -> StoryboardGrid:
+    return StoryboardGrid(
+        160, 90, 3, 2, tuple(float(2 * number) for number in range(count)), 2.0 * count
+    )
 
 
 def test_each_frame_is_cut_from_its_place_on_its_sheet() -> None:

@@ -11,20 +11,20 @@ from av.filter import Graph
 from av.sidedata.sidedata import Type as SideDataType
 from PIL import Image
 
-from service.images import tone_mapping as tone
+from service.images import tone_mapping
 
-MOST_PIXELS = 40_000_000
+MAX_PIXELS = 40_000_000
 """Of a picture's file: above 8K (33 million). Decoded and made smaller it takes some 500 MB."""
 
-GROUND = (17, 17, 17)
+BACKGROUND = (17, 17, 17)
 """What is seen through a transparent picture: dark, as a player is."""
 
-_WILDEST_ASPECT = 16
+_MAX_PIXEL_ASPECT = 16
 """Of a pixel. Real ones lie within 1:2 and 2:1; what is beyond this is damage, and not followed."""
 
 _QUARTER = 90  # degrees
 
-_SMALLEST_HD = 720
+_MIN_HD_HEIGHT = 720
 """Lines from which video that does not say so is BT.709 and not BT.601: as Chromium takes it."""
 
 # AVColorSpace (libavutil/pixfmt.h, as in ITU-T H.273 §8.3), of those that swscale knows
@@ -32,10 +32,10 @@ _RGB, _BT709, _BT470BG, _BT2020 = 0, 1, 5, 9
 _MATRICES = {_RGB, _BT709, 4, _BT470BG, 6, 7, _BT2020}
 
 # AVColorTransferCharacteristic (H.273 §8.2)
-_TRANSFERS: dict[int, tone.Transfer] = {16: "pq", 18: "hlg"}
+_TRANSFERS: dict[int, tone_mapping.Transfer] = {16: "pq", 18: "hlg"}
 
 # By whether the display matrix exchanges x and y, and mirrors what is then x, and y
-_TURNS = {
+_TRANSPOSES = {
     (False, True, False): Image.Transpose.FLIP_LEFT_RIGHT,
     (False, False, True): Image.Transpose.FLIP_TOP_BOTTOM,
     (False, True, True): Image.Transpose.ROTATE_180,
@@ -57,83 +57,85 @@ _ORIENTATIONS = {
 }
 
 
-def fitted(width: int, height: int, widest: int, tallest: int) -> tuple[int, int]:
+def fit_within(width: int, height: int, max_width: int, max_height: int) -> tuple[int, int]:
     """Give the size, in pixels, that a picture has within these bounds; it is never enlarged."""
-    scale = min(1.0, widest / width, tallest / height)
+    scale = min(1.0, max_width / width, max_height / height)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def picture_of_frame(frame: Any, stream: Any, widest: int, tallest: int) -> Image.Image:
+def image_from_frame(frame: Any, stream: Any, max_width: int, max_height: int) -> Image.Image:
     """Give the picture that `frame`, decoded from `stream`, shows. Mode RGB.
 
     Raises av.FFmpegError.
     """
-    width, height = _square(frame, stream)
+    width, height = _square_pixel_size(frame, stream)
     if _QUARTER / 2 < abs(frame.rotation) % (2 * _QUARTER) < _QUARTER * 3 / 2:
-        width, height = fitted(height, width, widest, tallest)[::-1]
+        width, height = fit_within(height, width, max_width, max_height)[::-1]
     else:
-        width, height = fitted(width, height, widest, tallest)
-    scaled = _scaled(frame, stream, width, height)
-    picture: Image.Image = scaled.to_image()
+        width, height = fit_within(width, height, max_width, max_height)
+    scaled = _scale(frame, stream, width, height)
+    image: Image.Image = scaled.to_image()
     transfer = _TRANSFERS.get(stream.codec_context.color_trc)
     if transfer:
-        picture = picture.filter(tone.to_screen(transfer))
-    turn = _TURNS.get(_turn(scaled))
-    return picture if turn is None else picture.transpose(turn)
+        image = image.filter(tone_mapping.hdr_to_srgb_lut(transfer))
+    transpose = _TRANSPOSES.get(_display_transform(scaled))
+    return image if transpose is None else image.transpose(transpose)
 
 
-def picture_of_file(file: BinaryIO, widest: int, tallest: int) -> Image.Image | None:
+def image_from_file(file: BinaryIO, max_width: int, max_height: int) -> Image.Image | None:
     """Give the picture in a JPEG, PNG or WebP file, the first one if it moves. Mode RGB.
 
-    None when there is none, or it is damaged, or larger than MOST_PIXELS.
+    None when there is none, or it is damaged, or larger than MAX_PIXELS.
     """
     try:
         with warnings.catch_warnings():
             # The bound here is lower than that of Pillow's warning.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(file, formats=("JPEG", "PNG", "WEBP")) as picture:
-                if picture.width * picture.height > MOST_PIXELS:
+            with Image.open(file, formats=("JPEG", "PNG", "WEBP")) as image:
+                if image.width * image.height > MAX_PIXELS:
                     return None
-                return _opaque(picture, widest, tallest)
+                return _flatten(image, max_width, max_height)
     except Exception:  # noqa: BLE001 - Pillow promises nothing of damaged files
         return None
 
 
-def webp(picture: Image.Image, quality: int) -> bytes:
-    """Give `picture` as a WebP of a quality from 0 to 100; the same bytes for the same picture."""
-    written = BytesIO()
-    picture.save(written, "WEBP", quality=quality, method=4)
-    return written.getvalue()
+def encode_webp(image: Image.Image, quality: int) -> bytes:
+    """Give `image` as a WebP of a quality from 0 to 100; the same bytes for the same picture."""
+    buffer = BytesIO()
+    image.save(buffer, "WEBP", quality=quality, method=4)
+    return buffer.getvalue()
 
 
-def _opaque(picture: Image.Image, widest: int, tallest: int) -> Image.Image:
-    orientation = _orientation(picture)
-    if picture.mode.startswith("I;16"):  # Pillow would cut off, not divide
-        picture = picture.convert("I").point(lambda value: value / 256).convert("L")
-    elif picture.format == "JPEG":
-        picture.draft("RGB", (2 * max(widest, tallest),) * 2)  # decodes no more than is needed
-    transparent = picture.has_transparency_data
-    seen = picture.convert("RGBA" if transparent else "RGB")
-    aside = orientation in {5, 6, 7, 8}
-    bounds = (tallest, widest) if aside else (widest, tallest)
-    seen = seen.resize(fitted(*seen.size, *bounds), Image.Resampling.LANCZOS, reducing_gap=2.0)
+def _flatten(image: Image.Image, max_width: int, max_height: int) -> Image.Image:
+    orientation = _orientation(image)
+    if image.mode.startswith("I;16"):  # Pillow would cut off, not divide
+        image = image.convert("I").point(lambda value: value / 256).convert("L")
+    elif image.format == "JPEG":
+        image.draft("RGB", (2 * max(max_width, max_height),) * 2)  # decodes no more than is needed
+    transparent = image.has_transparency_data
+    resized = image.convert("RGBA" if transparent else "RGB")
+    sideways = orientation in {5, 6, 7, 8}
+    bounds = (max_height, max_width) if sideways else (max_width, max_height)
+    resized = resized.resize(
+        fit_within(*resized.size, *bounds), Image.Resampling.LANCZOS, reducing_gap=2.0
+    )
     if orientation in _ORIENTATIONS:
-        seen = seen.transpose(_ORIENTATIONS[orientation])
+        resized = resized.transpose(_ORIENTATIONS[orientation])
     if not transparent:
-        return seen
-    ground = Image.new("RGBA", seen.size, (*GROUND, 255))
-    return Image.alpha_composite(ground, seen).convert("RGB")
+        return resized
+    background = Image.new("RGBA", resized.size, (*BACKGROUND, 255))
+    return Image.alpha_composite(background, resized).convert("RGB")
 
 
-def _orientation(picture: Image.Image) -> Any:
+def _orientation(image: Image.Image) -> Any:
     try:
-        return picture.getexif().get(0x0112, 1)
+        return image.getexif().get(0x0112, 1)
     except Exception:  # noqa: BLE001 - notes that are damaged are no damage to the picture
         return 1
 
 
-def _turn(frame: Any) -> tuple[bool, bool, bool]:
-    """Tell how `frame` is turned, as the keys of _TURNS do; by the nearest quarter of a circle.
+def _display_transform(frame: Any) -> tuple[bool, bool, bool]:
+    """Return how to turn `frame`, as a key of _TRANSPOSES, to the nearest quarter turn.
 
     A frame and its side data, once seen, hold each other until there is a garbage collection. So
     this is not for frames as they are decoded, of 25 MB each in 2160p.
@@ -148,15 +150,15 @@ def _turn(frame: Any) -> tuple[bool, bool, bool]:
     return (True, c < 0, b < 0)
 
 
-def _square(frame: Any, stream: Any) -> tuple[int, int]:
+def _square_pixel_size(frame: Any, stream: Any) -> tuple[int, int]:
     """Give the size of `frame` with square pixels."""
     aspect = float(stream.sample_aspect_ratio or 0)
-    if not 1 / _WILDEST_ASPECT <= aspect <= _WILDEST_ASPECT:
+    if not 1 / _MAX_PIXEL_ASPECT <= aspect <= _MAX_PIXEL_ASPECT:
         aspect = 1.0
     return max(1, round(frame.width * aspect)), frame.height
 
 
-def _scaled(frame: Any, stream: Any, width: int, height: int) -> Any:
+def _scale(frame: Any, stream: Any, width: int, height: int) -> Any:
     """Give `frame` in this size, as RGB of full range, the same on every processor."""
     frame.colorspace = _matrix(frame, stream)
     graph = _scaler(
@@ -169,10 +171,10 @@ def _scaled(frame: Any, stream: Any, width: int, height: int) -> Any:
 
 
 @lru_cache(maxsize=1)  # frames of one video are alike, and a graph goes with its next collection
-def _scaler(frames: str, scale: str) -> Graph:
+def _scaler(source: str, scale: str) -> Graph:
     graph = Graph()
     graph.link_nodes(
-        graph.add("buffer", frames),
+        graph.add("buffer", source),
         graph.add("scale", scale),
         graph.add("format", "pix_fmts=rgb24"),
         graph.add("buffersink"),
@@ -188,4 +190,4 @@ def _matrix(frame: Any, stream: Any) -> int:
         return int(frame.colorspace)
     if stream.codec_context.color_trc in _TRANSFERS:
         return _BT2020
-    return _BT709 if frame.height >= _SMALLEST_HD else _BT470BG
+    return _BT709 if frame.height >= _MIN_HD_HEIGHT else _BT470BG

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from service.images.pictures import GROUND, MOST_PIXELS, fitted, picture_of_file
+from service.images.conversion import BACKGROUND, MAX_PIXELS, fit_within, image_from_file
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -22,7 +22,7 @@ def written(picture: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def seen(data: bytes, widest: int = 1280, tallest: int = 2560) -> Image.Image:
-    picture = picture_of_file(BytesIO(data), widest, tallest)
+    picture = image_from_file(BytesIO(data), widest, tallest)
     assert picture is not None
     assert picture.mode == "RGB"
     return picture
@@ -89,7 +89,7 @@ def test_what_is_transparent_shows_the_ground(kind: str) -> None:
     picture.paste((255, 0, 0, 255), (0, 0, 20, 20))
     found = seen(written(picture, kind, lossless=True))
     assert colour(found, 0.25, 0.5) == pytest.approx(RED, abs=2)
-    assert colour(found, 0.75, 0.5) == pytest.approx(GROUND, abs=2)
+    assert colour(found, 0.75, 0.5) == pytest.approx(BACKGROUND, abs=2)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
@@ -126,7 +126,7 @@ def png(width: int, height: int, mode: int = 2) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("width", "height"), [(100_000, 100_000), (MOST_PIXELS // 100 + 1, 100), (10_000, 10_000)]
+    ("width", "height"), [(100_000, 100_000), (MAX_PIXELS // 100 + 1, 100), (10_000, 10_000)]
 )
 def test_a_picture_that_claims_to_be_huge_is_none(
     monkeypatch: pytest.MonkeyPatch, width: int, height: int
@@ -135,12 +135,12 @@ def test_a_picture_that_claims_to_be_huge_is_none(
         pytest.fail("it was decoded")
 
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decoded)
-    assert picture_of_file(BytesIO(png(width, height)), 1280, 2560) is None
+    assert image_from_file(BytesIO(png(width, height)), 1280, 2560) is None
 
 
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "PPM", "ICO"])
 def test_other_formats_are_none(kind: str) -> None:
-    assert picture_of_file(BytesIO(written(halves(), kind)), 1280, 2560) is None
+    assert image_from_file(BytesIO(written(halves(), kind)), 1280, 2560) is None
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
@@ -150,7 +150,7 @@ def test_a_damaged_picture_is_seen_or_none(kind: str, data: st.DataObject) -> No
     places = st.integers(0, len(whole) - 1)
     for place, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), max_size=5)):
         whole[place] = value
-    found = picture_of_file(BytesIO(whole[: data.draw(places) + 1]), 64, 64)
+    found = image_from_file(BytesIO(whole[: data.draw(places) + 1]), 64, 64)
     assert found is None or (found.mode == "RGB" and max(found.size) <= 64)
 
 
@@ -158,7 +158,7 @@ def test_a_damaged_picture_is_seen_or_none(kind: str, data: st.DataObject) -> No
 def test_what_is_fitted_is_within_its_bounds_and_never_enlarged(
     width: int, height: int, widest: int, tallest: int
 ) -> None:
-    found = fitted(width, height, widest, tallest)
+    found = fit_within(width, height, widest, tallest)
     assert 1 <= found[0] <= min(width, widest)
     assert 1 <= found[1] <= min(height, tallest)
     if width <= widest and height <= tallest:
