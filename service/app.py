@@ -48,7 +48,7 @@ from service.probing.prober import Prober
 from service.representations.fast_start import FastStart
 from service.settings import Settings
 from service.storage.local.folder import LocalStorage
-from service.storage.media_root import Place, Store
+from service.storage.media_root import MediaRoot, StoreRef
 from service.storage.object_store.config import open_store
 from service.supervisor import Supervisor
 from service.workers.playback_activity import Viewers
@@ -100,9 +100,9 @@ def create_app(settings: Settings) -> Quart:
     supervisor = Supervisor(metrics.background_failures)
     storage = _storage(settings, metrics)
     place = (
-        Place(root=storage.root)
+        MediaRoot(root=storage.root)
         if isinstance(storage, LocalStorage)
-        else Place(store=Store(str(settings.media), settings.store_timeout))
+        else MediaRoot(store=StoreRef(str(settings.media), settings.store_timeout))
     )
     derived = _artefact_store(settings)
     pool = Pool(settings.workers, pictures=True)

@@ -5,7 +5,7 @@ from urllib.parse import quote, urlencode
 from quart import g
 
 from service.models import Video
-from service.representations.fast_start import laid_out_revision
+from service.representations.fast_start import fast_start_revision
 
 
 def absolute(url: str) -> str:
@@ -34,7 +34,7 @@ def embed(path: str) -> str:
 def media(video: Video) -> str:
     """Return one revision of a video for players, in its fast-start form if it has one."""
     moved = video.metadata is not None and video.metadata.fast_start
-    revision = laid_out_revision(video.revision) if moved else video.revision
+    revision = fast_start_revision(video.revision) if moved else video.revision
     return f"/media/{quote(video.path)}?v={revision}"
 
 

@@ -18,7 +18,7 @@ from service.artefacts.metadata import (
 )
 from service.metrics import Metrics
 from service.storage.base import Entry
-from service.storage.media_root import Place
+from service.storage.media_root import MediaRoot
 from service.workers.pool import Answer, Pool, WorkerError
 
 # Seconds of the processor's time that one may take, and of the clock: a slow disk is not the file's
@@ -58,7 +58,7 @@ class ArtefactBuilder:
     """Makes things and keeps them, or the reason why they cannot be made."""
 
     def __init__(
-        self, media_root: Place, store: ArtefactStore, pool: Pool, metrics: Metrics
+        self, media_root: MediaRoot, store: ArtefactStore, pool: Pool, metrics: Metrics
     ) -> None:
         self._media_root = media_root
         self._store = store
@@ -148,7 +148,7 @@ class ArtefactBuilder:
         video, companions = job.source.video, job.source.companions
         request: dict[str, Any] = {
             "task": job.kind,
-            "place": self._media_root.told,
+            "place": self._media_root.reference,
             "path": video.path,
             "revision": video.revision,
             "cpu": _CPU_SECONDS[job.kind],

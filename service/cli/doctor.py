@@ -26,7 +26,7 @@ from service.playability.findings import findings
 from service.probing.prober import ProbeProblem, Prober
 from service.protocol.media_types import media_type
 from service.storage.local.folder import LocalStorage
-from service.storage.media_root import Located, Store
+from service.storage.media_root import ObjectRef, StoreRef
 from service.storage.object_store.config import TIMEOUT, StoreError, open_store
 
 MAX_WORKERS = 8
@@ -47,7 +47,7 @@ class FileReport:
 class _File(NamedTuple):
     name: str
     """The name that is printed and used in commands."""
-    place: Path | Located
+    place: Path | ObjectRef
 
 
 def run(where: Path | str, block: int, *, as_json: bool = False) -> int:
@@ -88,7 +88,7 @@ def _files(path: Path) -> list[_File]:
         root = str(storage.root)
         # No revision: the version that exists when it is examined.
         files = [
-            _File(str(path / entry.path), Located(root, entry.path, None))
+            _File(str(path / entry.path), ObjectRef(root, entry.path, None))
             for entry in storage.entries()
             if media_type(entry.path)
         ]
@@ -114,7 +114,7 @@ def _objects(url: str, block: int) -> list[_File]:
     except (StoreError, OSError) as error:
         raise _NoInputError(str(error)) from error
     files = [
-        _File(entry.path, Located(Store(url, TIMEOUT), entry.path, entry.revision))
+        _File(entry.path, ObjectRef(StoreRef(url, TIMEOUT), entry.path, entry.revision))
         for entry in entries
         if media_type(entry.path)
     ]

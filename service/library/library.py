@@ -25,7 +25,7 @@ from service.models import Metadata, ProbeState
 from service.playability.findings import CODES
 from service.probing.prober import ProbeProblem
 from service.storage.base import Entry, Storage
-from service.storage.media_root import Located, Place
+from service.storage.media_root import MediaRoot, ObjectRef
 from service.supervisor import Supervisor
 from service.workers.playback_activity import Viewers
 
@@ -54,7 +54,7 @@ def next_scan(took: float, wait: float) -> tuple[float, float]:
 class Prober(Protocol):
     """What looks into a file."""
 
-    async def probe(self, file: Located) -> Metadata | ProbeProblem: ...
+    async def probe(self, file: ObjectRef) -> Metadata | ProbeProblem: ...
 
     def rest(self) -> None: ...
 
@@ -80,7 +80,7 @@ class Library:
         self,
         *,
         storage: Storage,
-        place: Place,
+        place: MediaRoot,
         prober: Prober,
         probed: ProbeCache,
         listener: SourceListener,
@@ -235,7 +235,7 @@ class Library:
                 self._known[key] = Known(told, entry.touched, time.monotonic())
                 return
         with self._metrics.probe_seconds.time():
-            result = await self._prober.probe(self._place.find(*key))
+            result = await self._prober.probe(self._place.locate(*key))
         known = Known(result, entry.touched, time.monotonic())
         if self._place.store is not None:
             known = known._replace(again=TRY_OBJECT_AGAIN)

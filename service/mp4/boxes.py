@@ -5,13 +5,13 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
-MOST_BOXES = 1000
+MAX_BOXES = 1000
 """Of a file, at its top level. Fragmented ones have two a fragment, but their moov stands first."""
 
-LONGEST_HEADER = 16
+MAX_HEADER_LENGTH = 16
 """Bytes: length, type, and a length of 64 bits."""
 
-FIRST_KINDS = frozenset(
+LEADING_TYPES = frozenset(
     {b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid"}
 )
 """What a file may begin with. ISO/IEC 14496-12 §4.3 wants ftyp as early as possible; QuickTime
@@ -22,9 +22,9 @@ files of before 2001 have none and begin with one of the others."""
 class Box:
     """A box. Positions are in bytes from where the file begins, or what is read of it."""
 
-    kind: bytes
+    type: bytes
     start: int
-    content: int
+    payload_offset: int
     """Where its header ends."""
     end: int
     """Where the next one begins, if it is as long as it claims: maybe behind the file's end."""
@@ -37,20 +37,24 @@ def box_at(header: bytes, start: int, limit: int) -> Box | None:
     """
     if len(header) < 8:  # noqa: PLR2004 - size and type, four bytes each
         return None
-    length, kind = struct.unpack_from(">I4s", header)
-    least = 8
+    length, box_type = struct.unpack_from(">I4s", header)
+    header_length = 8
     if length == 0:  # §4.2.2: size 0, the box reaches to the end of the file
-        return Box(kind, start, start + least, limit)
+        return Box(box_type, start, start + header_length, limit)
     if length == 1:  # §4.2.2: size 1, the length is in the 64 bits of largesize
-        least = 16
-        if len(header) < least:
+        header_length = 16
+        if len(header) < header_length:
             return None
         (length,) = struct.unpack_from(">Q", header, 8)
     # A box shorter than its own header would make a walk stand still.
-    return Box(kind, start, start + least, start + length) if length >= least else None
+    return (
+        Box(box_type, start, start + header_length, start + length)
+        if length >= header_length
+        else None
+    )
 
 
-def index_at_front(file: BinaryIO, size: int) -> bool | None:
+def moov_precedes_mdat(file: BinaryIO, size: int) -> bool | None:
     """Tell whether the index (moov) of an MP4 stands before its media data (mdat).
 
     `size` is the file's length in bytes. False also when there is media data and no index at all;
@@ -58,18 +62,18 @@ def index_at_front(file: BinaryIO, size: int) -> bool | None:
     raises. Leaves the file's position anywhere.
     """
     position = 0
-    for _ in range(MOST_BOXES):
+    for _ in range(MAX_BOXES):
         if position + 8 > size:
             return None
         file.seek(position)
-        box = box_at(file.read(LONGEST_HEADER), position, size)
+        box = box_at(file.read(MAX_HEADER_LENGTH), position, size)
         if box is None:
             return None
-        if position == 0 and box.kind not in FIRST_KINDS:
+        if position == 0 and box.type not in LEADING_TYPES:
             return None
-        if box.kind == b"moov":
+        if box.type == b"moov":
             return True if box.end <= size else None
-        if box.kind == b"mdat":
+        if box.type == b"mdat":
             return False  # one that is cut off is media data all the same
         position = box.end
     return None

@@ -6,9 +6,9 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
-from service.mp4.boxes import FIRST_KINDS, LONGEST_HEADER, MOST_BOXES, Box, box_at
-from service.mp4.moov import LARGEST_INDEX, LeftAloneError, Places, rewrite
-from service.mp4.sample_tables import Header, Rewriting, Table
+from service.mp4.boxes import LEADING_TYPES, MAX_BOXES, MAX_HEADER_LENGTH, Box, box_at
+from service.mp4.moov import MAX_INDEX_BYTES, MoovPosition, UnsupportedMoovError, relocate
+from service.mp4.sample_tables import HeaderPatch, MoovRelocation, OffsetTable
 from service.protocol.ranges import Span
 
 SUFFIX = "-f1"
@@ -18,10 +18,12 @@ replicas: layouts are kept under it."""
 
 # At the top level: fragments and their tables (§8.8, §8.16), items, which are found by places in
 # the file (§8.11), and movies without an index of their own.
-_LEFT_ALONE = frozenset({b"moof", b"mfra", b"sidx", b"ssix", b"styp", b"meta", b"cmov", b"rmra"})
+_UNSUPPORTED_BOXES = frozenset(
+    {b"moof", b"mfra", b"sidx", b"ssix", b"styp", b"meta", b"cmov", b"rmra"}
+)
 
 
-class OfIndex(NamedTuple):
+class MoovSpan(NamedTuple):
     """A part of a layout that lies in the rewritten index."""
 
     span: Span
@@ -29,145 +31,145 @@ class OfIndex(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class FastStartLayout:
     """How the bytes that players get are made of a file's. Small, however long the index is."""
 
-    rewriting: Rewriting
+    relocation: MoovRelocation
     file_size: int
 
-    pieces: tuple[tuple[int, int, int | None], ...] = field(init=False, repr=False)
+    segments: tuple[tuple[int, int, int | None], ...] = field(init=False, repr=False)
     """Where each begins and ends in the layout, and where in the file: None: the index."""
 
     def __post_init__(self) -> None:
-        length = self.rewriting.length
+        length = self.relocation.length
         front, back = self.before + length, self.old.start + length
-        pieces = (
+        segments = (
             (0, self.before, 0),
             (self.before, front, None),
             (front, back, self.before),
             (back, self.size, self.old.end),
         )
-        object.__setattr__(self, "pieces", pieces)
+        object.__setattr__(self, "segments", segments)
 
     @property
     def before(self) -> int:
         """The bytes of the file that stay in front of the index."""
-        return self.rewriting.media
+        return self.relocation.media
 
     @property
     def old(self) -> Span:
         """The index in the file."""
-        return self.rewriting.old
+        return self.relocation.old
 
     @property
     def size(self) -> int:
         """The bytes of the whole."""
-        return self.file_size - self.old.length + self.rewriting.length
+        return self.file_size - self.old.length + self.relocation.length
 
-    def parts(self, span: Span) -> list[Span | OfIndex]:
+    def map_span(self, span: Span) -> list[Span | MoovSpan]:
         """Give a span's bytes in order: spans of the file, and those of the rewritten index."""
-        found: list[Span | OfIndex] = []
-        for start, end, place in self.pieces:
+        result: list[Span | MoovSpan] = []
+        for start, end, file_offset in self.segments:
             first, last = max(span.start, start), min(span.end, end)
             if first >= last:
                 continue
-            if place is None:
-                found.append(OfIndex(Span(first - start, last - first)))
+            if file_offset is None:
+                result.append(MoovSpan(Span(first - start, last - first)))
             else:
-                found.append(Span(place + first - start, last - first))
-        return found
+                result.append(Span(file_offset + first - start, last - first))
+        return result
 
     def to_json(self) -> bytes:
         """Give what `layout_from_json` reads."""
-        made = self.rewriting
-        told = {
+        relocation = self.relocation
+        fields = {
             "file_size": self.file_size,
-            "media": made.media,
-            "old": [made.old.start, made.old.length],
-            "length": made.length,
-            "tables": made.tables,
-            "headers": made.headers,
+            "media": relocation.media,
+            "old": [relocation.old.start, relocation.old.length],
+            "length": relocation.length,
+            "tables": relocation.tables,
+            "headers": relocation.headers,
         }
-        return json.dumps(told, separators=(",", ":")).encode()
+        return json.dumps(fields, separators=(",", ":")).encode()
 
 
-def layout_from_json(data: bytes) -> Layout:
-    """Read what `Layout.to_json` wrote. Raises ValueError for anything else."""
+def layout_from_json(data: bytes) -> FastStartLayout:
+    """Read what `FastStartLayout.to_json` wrote. Raises ValueError for anything else."""
     try:
-        told = json.loads(data)
-        rewriting = Rewriting(
-            media=told["media"],
-            old=Span(*told["old"]),
-            length=told["length"],
-            tables=tuple(Table(*table) for table in told["tables"]),
-            headers=tuple(Header(*header) for header in told["headers"]),
+        fields = json.loads(data)
+        relocation = MoovRelocation(
+            media=fields["media"],
+            old=Span(*fields["old"]),
+            length=fields["length"],
+            tables=tuple(OffsetTable(*table) for table in fields["tables"]),
+            headers=tuple(HeaderPatch(*header) for header in fields["headers"]),
         )
-        return Layout(rewriting, told["file_size"])
+        return FastStartLayout(relocation, fields["file_size"])
     except (KeyError, TypeError) as error:
         raise ValueError("this is no layout") from error
 
 
-Asking = Generator[Span, bytes, Layout | None]
+ReadRequests = Generator[Span, bytes, FastStartLayout | None]
 """Asks for spans of a file, is given their bytes, and returns in the end."""
 
 
-def lay_out(size: int) -> Asking:
+def plan_fast_start(size: int) -> ReadRequests:
     """Work out the layout of a file of `size` bytes; None where it is served as it is.
 
     That is every file that is no MP4, has its index in front, is fragmented, refers to others, or
     is damaged. Takes time and memory in proportion to the index, LARGEST_INDEX at most.
     """
     try:
-        places = yield from _survey(size)
-        old = Span(places.index.start, places.length)
-        if old.length > LARGEST_INDEX:
+        moov_position = yield from _scan_top_level_boxes(size)
+        old = Span(moov_position.index.start, moov_position.length)
+        if old.length > MAX_INDEX_BYTES:
             return None
         moov = yield old
         if len(moov) != old.length:
             return None
-        return Layout(rewrite(moov, places), size)
-    except LeftAloneError:
+        return FastStartLayout(relocate(moov, moov_position), size)
+    except UnsupportedMoovError:
         return None
 
 
-def _survey(size: int) -> Generator[Span, bytes, Places]:
+def _scan_top_level_boxes(size: int) -> Generator[Span, bytes, MoovPosition]:
     """Read the headers of the file's boxes, to its end. Raises LeftAloneError."""
     media: int | None = None
     index: Box | None = None
     position = 0
-    for _ in range(MOST_BOXES):
-        header = yield Span(position, min(LONGEST_HEADER, size - position))
+    for _ in range(MAX_BOXES):
+        header = yield Span(position, min(MAX_HEADER_LENGTH, size - position))
         box = box_at(header, position, size)
-        if box is None or box.end > size or box.kind in _LEFT_ALONE:
-            raise LeftAloneError
-        if position == 0 and box.kind not in FIRST_KINDS:
-            raise LeftAloneError
-        if box.kind == b"moov":
+        if box is None or box.end > size or box.type in _UNSUPPORTED_BOXES:
+            raise UnsupportedMoovError
+        if position == 0 and box.type not in LEADING_TYPES:
+            raise UnsupportedMoovError
+        if box.type == b"moov":
             if media is None or index is not None:
-                raise LeftAloneError  # in front already, or one of several
+                raise UnsupportedMoovError  # in front already, or one of several
             index = box
-        if box.kind == b"mdat" and media is None:
+        if box.type == b"mdat" and media is None:
             media = position
         position = box.end
         if position == size and media is not None and index is not None:
-            return Places(size, media, index)
-    raise LeftAloneError
+            return MoovPosition(size, media, index)
+    raise UnsupportedMoovError
 
 
-def advance(asking: Asking, data: bytes | None) -> Span | Layout | None:
+def resume(requests: ReadRequests, data: bytes | None) -> Span | FastStartLayout | None:
     """Give what was asked for, None at first; tell what is asked for next, or came of it."""
     try:
-        return next(asking) if data is None else asking.send(data)
+        return next(requests) if data is None else requests.send(data)
     except StopIteration as end:
-        layout: Layout | None = end.value
+        layout: FastStartLayout | None = end.value
         return layout
 
 
-def layout_of(file: BinaryIO, size: int) -> Layout | None:
+def fast_start_layout(file: BinaryIO, size: int) -> FastStartLayout | None:
     """Work out the layout of an open file. Raises what `file` raises, and leaves it anywhere."""
-    asking = lay_out(size)
-    step = advance(asking, None)
+    requests = plan_fast_start(size)
+    step = resume(requests, None)
     while isinstance(step, Span):
         file.seek(step.start)
-        step = advance(asking, file.read(step.length))
+        step = resume(requests, file.read(step.length))
     return step

@@ -5,19 +5,19 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from service.mp4.boxes import LONGEST_HEADER, Box, box_at
-from service.mp4.sample_tables import Header, Rewriting, Table, entries
+from service.mp4.boxes import MAX_HEADER_LENGTH, Box, box_at
+from service.mp4.sample_tables import HeaderPatch, MoovRelocation, OffsetTable, entries
 from service.protocol.ranges import Span
 
-LARGEST_INDEX = 64 * 1024**2
+MAX_INDEX_BYTES = 64 * 1024**2
 """Bytes. Ten hours of 60 pictures a second with sound have some 35 MB: 4 or 12 for each sample."""
 
-_MOST_BOXES = 10_000  # of an index; a track has about 25
-_MOST_TABLES = 1000  # of chunk offsets; a track has one
-_LAST_OF_32_BITS = 2**32 - 1
+_MAX_BOXES = 10_000  # of an index; a track has about 25
+_MAX_TABLES = 1000  # of chunk offsets; a track has one
+_MAX_UINT32 = 2**32 - 1
 
 # What each box is looked into for. Whatever else it has says nothing of places in the file.
-_LOOKED_FOR = {
+_BOX_CHILDREN = {
     b"moov": {b"trak", b"udta", b"meta"},
     b"trak": {b"mdia", b"udta", b"meta"},
     b"mdia": {b"minf", b"udta", b"meta"},
@@ -30,20 +30,20 @@ _LOOKED_FOR = {
 }
 _TABLES = {b"stco": 4, b"co64": 8}  # bytes of an entry
 # Elsewhere than where they belong, players may heed these or not.
-_HAVE_ONE_PLACE = (_LOOKED_FOR.keys() | _TABLES.keys()) - {b"udta", b"meta"}
+_POSITION_BOUND_BOXES = (_BOX_CHILDREN.keys() | _TABLES.keys()) - {b"udta", b"meta"}
 
 # Compressed, fragmented (§8.8), made of other files (QuickTime File Format, "Movie Profile and
 # Reference Movie"), and places of something else in the file: auxiliary information (§8.7.9), items
 # (§8.11.3), dash cameras' positions.
-_LEFT_ALONE = frozenset({b"cmov", b"mvex", b"rmra", b"saio", b"iloc", b"gps "})
+_UNSUPPORTED_BOXES = frozenset({b"cmov", b"mvex", b"rmra", b"saio", b"iloc", b"gps "})
 
 
-class LeftAloneError(Exception):
+class UnsupportedMoovError(Exception):
     """The file is damaged, or of a kind that is served as it is."""
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class MoovPosition:
     """Where things stand in the file: bytes from its start."""
 
     size: int
@@ -58,7 +58,7 @@ class Places:
         """The bytes of the index."""
         return self.index.end - self.index.start
 
-    def moved(self, offset: int, length: int) -> int:
+    def relocated_offset(self, offset: int, length: int) -> int:
         """Give the place of what stands at `offset` once the index of `length` bytes is in front.
 
         That index is at least as long as the old one. What stands later comes later then, too.
@@ -86,32 +86,39 @@ class _Table:
         return 4 * self.count
 
 
-def rewrite(moov: bytes, places: Places) -> Rewriting:
+def relocate(moov: bytes, moov_position: MoovPosition) -> MoovRelocation:
     """Give how the index has to be in front of the media data.
 
     `moov` is the whole box. Offsets that do not fit 32 bits any more get 64, and all boxes around
     them their lengths. Raises LeftAloneError.
     """
-    root = replace(places.index, start=0, content=_header_length(places.index), end=len(moov))
-    tables = list(_tables(moov, root, (), iter(range(_MOST_BOXES)), places))
-    if len(tables) > _MOST_TABLES:
-        raise LeftAloneError
-    wide, length = _widened(tables, places)
-    if length > LARGEST_INDEX:
-        raise LeftAloneError
+    root = replace(
+        moov_position.index,
+        start=0,
+        payload_offset=_header_length(moov_position.index),
+        end=len(moov),
+    )
+    tables = list(_tables(moov, root, (), iter(range(_MAX_BOXES)), moov_position))
+    if len(tables) > _MAX_TABLES:
+        raise UnsupportedMoovError
+    wide, length = _tables_needing_co64(tables, moov_position)
+    if length > MAX_INDEX_BYTES:
+        raise UnsupportedMoovError
     headers = []
     growth = {root: 0}  # it may have claimed no length
     for table in wide:
-        headers.append(Header(table.box.start + 4, 4, int.from_bytes(b"co64", "big")))
+        headers.append(HeaderPatch(table.box.start + 4, 4, int.from_bytes(b"co64", "big")))
         for box in (*table.parents, table.box):
             growth[box] = growth.get(box, 0) + table.growth
     headers += [_length(box, more) for box, more in growth.items()]
-    return Rewriting(
-        media=places.media,
-        old=Span(places.index.start, places.length),
+    return MoovRelocation(
+        media=moov_position.media,
+        old=Span(moov_position.index.start, moov_position.length),
         length=length,
         tables=tuple(
-            Table(table.entries, table.box.end, table.width, 8 if table in wide else table.width)
+            OffsetTable(
+                table.entries, table.box.end, table.width, 8 if table in wide else table.width
+            )
             for table in tables
         ),
         headers=tuple(sorted(headers)),
@@ -119,87 +126,93 @@ def rewrite(moov: bytes, places: Places) -> Rewriting:
 
 
 def _header_length(box: Box) -> int:
-    return box.content - box.start
+    return box.payload_offset - box.start
 
 
 def _tables(
-    moov: bytes, box: Box, parents: tuple[Box, ...], budget: Iterator[int], places: Places
+    moov: bytes,
+    box: Box,
+    parents: tuple[Box, ...],
+    budget: Iterator[int],
+    moov_position: MoovPosition,
 ) -> Iterator[_Table]:
-    """Look for the tables in a box, in their order. No deeper than `_LOOKED_FOR` has it."""
+    """Look for the tables in a box, in their order. No deeper than `_BOX_CHILDREN` has it."""
     parents = (*parents, box)
     for child in _children(moov, box):
-        if next(budget, None) is None or child.kind in _LEFT_ALONE:
-            raise LeftAloneError
-        if child.kind not in _LOOKED_FOR[box.kind]:
-            if child.kind in _HAVE_ONE_PLACE:
-                raise LeftAloneError
-            if box.kind == b"dref":
+        if next(budget, None) is None or child.type in _UNSUPPORTED_BOXES:
+            raise UnsupportedMoovError
+        if child.type not in _BOX_CHILDREN[box.type]:
+            if child.type in _POSITION_BOUND_BOXES:
+                raise UnsupportedMoovError
+            if box.type == b"dref":
                 _require_self_contained(moov, child)
-        elif child.kind in _TABLES:
-            yield _table(moov, child, parents, places)
+        elif child.type in _TABLES:
+            yield _table(moov, child, parents, moov_position)
         else:
-            yield from _tables(moov, child, parents, budget, places)
+            yield from _tables(moov, child, parents, budget, moov_position)
 
 
 def _children(moov: bytes, box: Box) -> Iterator[Box]:
-    position = box.content
-    if box.kind == b"dref":
+    position = box.payload_offset
+    if box.type == b"dref":
         position += 8  # version, flags and count: §8.7.2
-    elif box.kind == b"meta" and moov[position + 4 : position + 8] != b"hdlr":
+    elif box.type == b"meta" and moov[position + 4 : position + 8] != b"hdlr":
         position += 4  # version and flags: §8.11.1; QuickTime's has none
     while position != box.end:
-        if box.kind == b"udta" and moov[position : box.end].startswith(bytes(4)):
+        if box.type == b"udta" and moov[position : box.end].startswith(bytes(4)):
             return  # QuickTime File Format, "User Data Atoms": a zero may end them
-        header = moov[position : min(position + LONGEST_HEADER, box.end)]
+        header = moov[position : min(position + MAX_HEADER_LENGTH, box.end)]
         child = box_at(header, position, 0)  # in a box none may lack its length: it ends too early
-        if child is None or not child.content <= child.end <= box.end:
-            raise LeftAloneError
+        if child is None or not child.payload_offset <= child.end <= box.end:
+            raise UnsupportedMoovError
         yield child
         position = child.end
 
 
 def _require_self_contained(moov: bytes, entry: Box) -> None:
     """Raise LeftAloneError for media data of another file (§8.7.2)."""
-    if entry.end - entry.content < 4 or not moov[entry.content + 3] & 1:  # noqa: PLR2004 # flags
-        raise LeftAloneError
+    if entry.end - entry.payload_offset < 4 or not moov[entry.payload_offset + 3] & 1:  # noqa: PLR2004 # flags
+        raise UnsupportedMoovError
 
 
-def _table(moov: bytes, box: Box, parents: tuple[Box, ...], places: Places) -> _Table:
+def _table(moov: bytes, box: Box, parents: tuple[Box, ...], moov_position: MoovPosition) -> _Table:
     """Read a table of chunk offsets (§8.7.5)."""
-    start, width = box.content + 8, _TABLES[box.kind]
+    start, width = box.payload_offset + 8, _TABLES[box.type]
     if start > box.end:
-        raise LeftAloneError
-    (count,) = struct.unpack_from(">I", moov, box.content + 4)
+        raise UnsupportedMoovError
+    (count,) = struct.unpack_from(">I", moov, box.payload_offset + 4)
     if start + count * width != box.end:
-        raise LeftAloneError
-    highest, old = 0, places.index
+        raise UnsupportedMoovError
+    highest, old = 0, moov_position.index
     for offsets in entries(memoryview(moov)[start : box.end], width):
         highest = max(highest, max(offsets))  # noqa: PLW3301 # nested: no tuple of them all
         if any(old.start <= offset < old.end for offset in offsets):
-            raise LeftAloneError
-    if highest >= places.size:
-        raise LeftAloneError
+            raise UnsupportedMoovError
+    if highest >= moov_position.size:
+        raise UnsupportedMoovError
     return _Table(box, parents, start, count, width, highest)
 
 
-def _widened(tables: list[_Table], places: Places) -> tuple[set[_Table], int]:
+def _tables_needing_co64(
+    tables: list[_Table], moov_position: MoovPosition
+) -> tuple[set[_Table], int]:
     """Say which tables need entries of 64 bits, and the length of the index then.
 
     Each one that grows moves all media data, and so may make another one grow: the next is always
     that with the highest offset.
     """
-    wide, length = set(), places.length
+    wide, length = set(), moov_position.length
     narrow = sorted((t for t in tables if t.width == 4), key=lambda table: table.highest)  # noqa: PLR2004 # bytes
-    while narrow and places.moved(narrow[-1].highest, length) > _LAST_OF_32_BITS:
+    while narrow and moov_position.relocated_offset(narrow[-1].highest, length) > _MAX_UINT32:
         table = narrow.pop()
         wide.add(table)
         length += table.growth
     return wide, length
 
 
-def _length(box: Box, more: int) -> Header:
+def _length(box: Box, more: int) -> HeaderPatch:
     """Give a box's length anew, in the place where it has said it before."""
     length = box.end - box.start + more
-    if _header_length(box) == LONGEST_HEADER:
-        return Header(box.start + 8, 8, length)
-    return Header(box.start, 4, length)
+    if _header_length(box) == MAX_HEADER_LENGTH:
+        return HeaderPatch(box.start + 8, 8, length)
+    return HeaderPatch(box.start, 4, length)

@@ -11,10 +11,10 @@ from typing import NamedTuple
 from service.protocol.ranges import Span
 
 # Entries of a table that are looked at in one go: no other thread of Python runs for their maximum.
-ENTRIES_AT_A_TIME = 16_384
+BATCH_SIZE = 16_384
 
 
-class Table(NamedTuple):
+class OffsetTable(NamedTuple):
     """The entries of a table of chunk offsets (stco, co64). Positions are in the file's index."""
 
     start: int
@@ -24,7 +24,7 @@ class Table(NamedTuple):
     new_width: int
 
 
-class Header(NamedTuple):
+class HeaderPatch(NamedTuple):
     """Bytes of a box's header that are other ones in the rewritten index, as many as before."""
 
     start: int
@@ -34,7 +34,7 @@ class Header(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Rewriting:
+class MoovRelocation:
     """What an index has to have changed when it is moved in front of the media data."""
 
     media: int
@@ -43,9 +43,9 @@ class Rewriting:
     """The index in the file, behind some or all of the media data."""
     length: int
     """Bytes of the rewritten index, at least as many as before."""
-    tables: tuple[Table, ...]
+    tables: tuple[OffsetTable, ...]
     """In their order."""
-    headers: tuple[Header, ...]
+    headers: tuple[HeaderPatch, ...]
     """In their order; none of them lies in a table."""
     segments: "tuple[Segment, ...]" = field(init=False, repr=False, compare=False)
     """The entries of the tables, and what is between them, in order. They are kept, and searched by
@@ -60,7 +60,7 @@ class Rewriting:
         return 300 + 250 * (len(self.tables) + len(self.headers) + len(self.segments))
 
     def source(self, span: Span) -> Span:
-        """Give the bytes of the file of which `Rewriter` makes a span of the rewritten index."""
+        """Return the span of the file from which `MoovRewriter` makes a span of the new moov."""
         start = self.segments[self.segment_at(span.start)].old_position(span.start)
         last = self.segments[self.segment_at(span.end - 1)]
         return Span(self.old.start + start, last.old_position(span.end, up=True) - start)
@@ -90,7 +90,7 @@ class Segment(NamedTuple):
     end: int
     new_start: int
     new_end: int
-    table: Table | None
+    table: OffsetTable | None
 
     def old_position(self, new: int, *, up: bool = False) -> int:
         """Give where a position of the rewritten index is in the file's: of an entry the beginning,
@@ -116,28 +116,28 @@ def _new_start(segment: Segment) -> int:
     return segment.new_start
 
 
-def _header_end(header: Header) -> int:
+def _header_end(header: HeaderPatch) -> int:
     return header.start + header.width
 
 
-class Rewriter:
-    """Makes a span of the rewritten index of the bytes of `Rewriting.source`, in their order."""
+class MoovRewriter:
+    """Makes a span of the relocated moov from the bytes of `MoovRelocation.source`, in order."""
 
-    def __init__(self, rewriting: Rewriting, span: Span) -> None:
-        self._rewriting = rewriting
-        self._number = rewriting.segment_at(span.start)
-        first = rewriting.segments[self._number]
+    def __init__(self, relocation: MoovRelocation, span: Span) -> None:
+        self._relocation = relocation
+        self._number = relocation.segment_at(span.start)
+        first = relocation.segments[self._number]
         self._position = first.old_position(span.start)
         self._skip = span.start - first.new_position(self._position)
         self._left = span.length
         self._pending = b""
-        self._header = bisect_right(rewriting.headers, self._position, key=_header_end)
+        self._header = bisect_right(relocation.headers, self._position, key=_header_end)
 
     def feed(self, data: bytes) -> bytes:
         """Give what comes of the next bytes. Raises ValueError where they are another index's."""
         data, position = self._pending + data, 0
         made = []
-        segments = self._rewriting.segments
+        segments = self._relocation.segments
         while self._number < len(segments) and position < len(data):
             segment = segments[self._number]
             length = min(len(data) - position, segment.end - self._position)
@@ -163,7 +163,7 @@ class Rewriter:
     def _with_headers(self, data: bytes) -> bytes:
         """Give bytes that lie between tables with what boxes' headers say anew."""
         start, end = self._position, self._position + len(data)
-        headers = self._rewriting.headers
+        headers = self._relocation.headers
         if self._header == len(headers) or headers[self._header].start >= end:
             return data
         patched = bytearray(data)
@@ -179,15 +179,15 @@ class Rewriter:
             self._header += 1
         return bytes(patched)
 
-    def _moved(self, data: bytes, table: Table) -> bytes:
+    def _moved(self, data: bytes, table: OffsetTable) -> bytes:
         """Give entries with the places that the media data have behind the index."""
-        media, old = self._rewriting.media, self._rewriting.old.start
-        between = self._rewriting.length
-        behind = between - self._rewriting.old.length
+        media, old = self._relocation.media, self._relocation.old.start
+        between = self._relocation.length
+        behind = between - self._relocation.old.length
         made = []
         for offsets in entries(data, table.width):
             try:
-                moved = array(
+                relocated = array(
                     _CODES[table.new_width],
                     [
                         offset if offset < media else offset + (between if offset < old else behind)
@@ -197,8 +197,8 @@ class Rewriter:
             except OverflowError as error:
                 raise ValueError("an offset that no table of this file had") from error
             if sys.byteorder == "little":
-                moved.byteswap()
-            made.append(moved.tobytes())
+                relocated.byteswap()
+            made.append(relocated.tobytes())
         return b"".join(made)
 
 
@@ -208,9 +208,9 @@ _CODES = {4: "I", 8: "Q"}
 def entries(data: bytes | memoryview, width: int) -> Iterator["array[int]"]:
     """Give a table's entries of `width` bytes, some at a time."""
     view = memoryview(data)
-    for position in range(0, len(view), ENTRIES_AT_A_TIME * width):
+    for position in range(0, len(view), BATCH_SIZE * width):
         offsets = array(_CODES[width])
-        offsets.frombytes(view[position : position + ENTRIES_AT_A_TIME * width])
+        offsets.frombytes(view[position : position + BATCH_SIZE * width])
         if sys.byteorder == "little":
             offsets.byteswap()
         yield offsets

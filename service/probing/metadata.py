@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 
 import av
 
-from service.mp4.boxes import index_at_front
-from service.mp4.fast_start_layout import layout_of
+from service.mp4.boxes import moov_precedes_mdat
+from service.mp4.fast_start_layout import fast_start_layout
 from service.probing.chapters import read_chapters
 from service.probing.codecs import SampleEntry, codec_string
 from service.probing.frame_timing import Sample, key_frame_interval, sample, varies
@@ -107,8 +107,8 @@ def metadata_of(file: BinaryIO, size: int) -> dict[str, Any]:
     if not any(stream["kind"] in {"video", "audio"} for stream in told["streams"]):
         raise UnreadableError("There is no picture and no sound in this file.")
     if is_mp4:
-        told["index_at_front"] = index_at_front(file, size)
-        told["fast_start"] = layout_of(file, size) is not None
+        told["index_at_front"] = moov_precedes_mdat(file, size)
+        told["fast_start"] = fast_start_layout(file, size) is not None
     return told
 
 
@@ -117,7 +117,7 @@ def _what_is_wrong(file: BinaryIO, size: int) -> str:
     start = file.read(1 << 16)
     if not any(start):
         return "The file begins with nothing but zeros: there is no video in it, or not yet."
-    if index_at_front(file, size) is False:
+    if moov_precedes_mdat(file, size) is False:
         return "The MP4's index (moov) is missing or damaged: the file is incomplete."
     if start[4:8] in {b"ftyp", b"moov"}:
         return "The MP4 is damaged or incomplete."

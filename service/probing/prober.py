@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from service.models import Metadata
-from service.storage.media_root import Located
+from service.storage.media_root import ObjectRef
 from service.workers.pool import Answer, Pool, WorkerError
 
 
@@ -45,12 +45,12 @@ class Prober:
         """The identifiers of the processes that are running now."""
         return self._pool.pids
 
-    async def probe(self, file: Path | Located) -> Metadata | ProbeProblem:
+    async def probe(self, file: Path | ObjectRef) -> Metadata | ProbeProblem:
         """Probe a file. Raises RuntimeError when the prober is closed.
 
         A Path is one that somebody named, wherever its links lead; one of the library is Located.
         """
-        located = Located.at(file) if isinstance(file, Path) else file
+        located = ObjectRef.at(file) if isinstance(file, Path) else file
         request = {"task": "probe", **located._asdict()}
         try:
             return await self._pool.ask(request, _read, self._timeout)

@@ -1,1 +1,1 @@
-"""Where the files are, and how their bytes are read."""
+"""Folders and buckets of media files: listing, opening and reading them."""

@@ -1,4 +1,4 @@
-"""The seam between what is served and where it is kept, shaped by who uses it."""
+"""The interface of storage: what listings, the library and responses need of it."""
 
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from service.storage.send_pacing import ChunkSizer
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A media file, or one that may belong to it, as a listing tells of it."""
+    """A media file or a possible sidecar, as a listing describes it."""
 
     path: str
     """Relative to the root, with / between folders."""
@@ -21,43 +21,44 @@ class Entry:
     modified: float
     """Seconds since the epoch."""
     touched: float
-    """When the file, its name or its rights last changed: seconds since the epoch."""
+    """When its content, name or permissions last changed, in seconds since the epoch."""
 
 
 class OpenRepresentation(Protocol):
-    """One version of one file, open: what it says of itself and what it reads belong together."""
+    """One open version of a file. Its metadata and its bytes belong to the same version."""
 
     @property
     def representation(self) -> Representation: ...
 
-    def read(self, span: Span, sizer: ChunkSizer, *, grid: int = 0) -> AsyncGenerator[bytes]:
-        """Read a span, a piece at a time as the client takes them.
+    def read(
+        self, span: Span, sizer: ChunkSizer, *, block_origin: int = 0
+    ) -> AsyncGenerator[bytes]:
+        """Yield a span in chunks of the length that `sizer` has for each.
 
-        `grid` is where in the file the blocks begin that clients ask for, for who reads by blocks.
-        Raises ChangedError rather than give bytes of another version; StorageError.
+        `block_origin` is the offset in the file where a block begins, for storage that reads by
+        blocks. Raises ChangedError instead of yielding bytes of another version; StorageError.
         """
         ...
 
     def close(self) -> None:
-        """Let go of it; also right while a read is under way, and more than once."""
+        """Close it. May be called during a read, and more than once."""
         ...
 
 
 class Storage(Protocol):
-    """Where the files are."""
+    """A place that holds media files."""
 
     def entries(self) -> Iterator[Entry]:
-        """Walk the listed files: hidden and empty ones left out. Blocks: for a thread.
+        """Yield the listed files, without hidden and empty ones. Blocks: run it in a thread.
 
-        Raises OSError where nothing can be told, which is not the same as nothing being there.
+        Raises OSError if the listing fails, so that it is not mistaken for an empty library.
         """
         ...
 
     async def open(self, path: str, expected: str | None = None) -> OpenRepresentation:
         """Open a media file by its path.
 
-        `expected` is the revision that the client asks for: where it costs something to look, that
-        which was seen last may be opened as long as it is this one. Its bytes are never another's.
-        Raises NotFoundError, StorageError.
+        `expected` is the revision that the client asked for. If the version seen last has it,
+        storage may open that one without a new request. Raises NotFoundError, StorageError.
         """
         ...

@@ -1,5 +1,4 @@
-"""Where the library's files are, for processes that open them by themselves: in a folder, by their
-paths there; or in a bucket, by its URL and their keys. Of either a certain revision is meant."""
+"""References to library files, in a folder or a bucket, for processes that open them."""
 
 import os
 from dataclasses import dataclass
@@ -7,47 +6,46 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 
-class Store(NamedTuple):
-    """A bucket, or what of it is below a prefix."""
+class StoreRef(NamedTuple):
+    """A bucket, or the objects below a prefix of it."""
 
     url: str
-    """Of the bucket and what all keys begin with."""
+    """The URL of the bucket and the prefix, if any."""
     timeout: float
-    """Seconds that it may take."""
+    """Seconds that a request may take."""
 
 
-class Located(NamedTuple):
-    """A version of a file of the library, or of any other file."""
+class ObjectRef(NamedTuple):
+    """A reference to a version of a file in a folder or bucket."""
 
-    place: str | Store
-    """The folder that the file is not to be outside of, without symbolic links in its name; or the
-    bucket."""
+    root: str | StoreRef
+    """The folder that the file must be in, without symbolic links in its path; or the bucket."""
     path: str
-    """Relative to the folder; or the rest of the key."""
+    """Relative to the folder, or to the prefix of the bucket."""
     revision: str | None
-    """None: whichever there is."""
+    """None: the current one."""
 
     @classmethod
     def at(cls, file: Path) -> Self:
-        """Locate a file that somebody named by its path, which may be a link. Blocks."""
+        """Return a reference to a file by its path, which may be a link. Blocks."""
         folder, name = os.path.split(os.path.realpath(file))
         return cls(folder, name, None)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A folder or a bucket, whichever there is."""
+class MediaRoot:
+    """The folder or the bucket of the library; one of the two is set."""
 
     root: Path | None = None
     """The folder, which can be watched."""
-    store: Store | None = None
-    """The bucket. Its objects are whole when they are listed."""
+    store: StoreRef | None = None
+    """The bucket. Its objects are complete when they are listed."""
 
     @property
-    def told(self) -> str | Store:
-        """What processes are told of it."""
+    def reference(self) -> str | StoreRef:
+        """The folder's path or the bucket, as worker processes get it."""
         return self.store if self.store is not None else str(self.root or Path.cwd())
 
-    def find(self, path: str, revision: str) -> Located:
-        """Return the location of a version of a library file, by its path."""
-        return Located(self.told, path, revision)
+    def locate(self, path: str, revision: str) -> ObjectRef:
+        """Return a reference to a version of a library file, by its path."""
+        return ObjectRef(self.reference, path, revision)

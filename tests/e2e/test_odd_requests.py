@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from support.http_contract import LAID_OUT, ORIGINAL, Origin
+from support.http_contract import FAST_START, ORIGINAL, Origin
 from support.raw_http import Answer, ask, connect, open_socket
 from support.server import BLOCK, content, write
 from support.stack import Stack
 
 from service.protocol.conditions import SETTLED_AFTER
 from service.protocol.revisions import file_revision
-from service.representations.fast_start import laid_out_revision
+from service.representations.fast_start import fast_start_revision
 
 pytestmark = pytest.mark.stack
 
@@ -138,10 +138,10 @@ def spans_of(size: int) -> list[str]:
 def test_whoever_answers_the_headers_are_the_same(
     both: Both, origin: Origin, door: str, file: str
 ) -> None:
-    data, ending = (LAID_OUT, "mp4") if file == "index in front" else (ORIGINAL, "mov")
+    data, ending = (FAST_START, "mp4") if file == "index in front" else (ORIGINAL, "mov")
     size = len(data)
     own = file_revision(size, 10**18)
-    pins = [own, laid_out_revision(own), "5-5", "5-5-f1", f"{own}0", "no-revision", ""]
+    pins = [own, fast_start_revision(own), "5-5", "5-5-f1", f"{own}0", "no-revision", ""]
     for temperature in ("cold", "warm"):
         target = f"/{door}/{new(origin, data, ending)}"
         if temperature == "warm":

@@ -304,7 +304,7 @@ def _idle_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_what_was_opened_is_closed_at_the_end(
     app: Quart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fast_start, "_SHORT", 0)  # as if the clip's index were a long one
+    monkeypatch.setattr(fast_start, "_SHORT_MOOV", 0)  # as if the clip's index were a long one
     await until(nothing_is_left, "what other tests began has ended")
     tasks = asyncio.all_tasks()
     async with app.test_app():

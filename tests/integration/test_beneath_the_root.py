@@ -23,7 +23,7 @@ from service.models import Metadata
 from service.probing.prober import ProbeProblem, Prober
 from service.storage.local.files import revision
 from service.storage.local.folder import LocalStorage
-from service.storage.media_root import Located
+from service.storage.media_root import ObjectRef
 
 INSIDE, OUTSIDE = "Public!", "Private"  # as long as each other: so are the files
 AT = 1_700_000_000  # seconds: the time of change of all files
@@ -104,8 +104,8 @@ def ask(media: Path, task: str, path: str, **more: Any) -> tuple[dict[str, Any],
     return json.loads(told), blobs
 
 
-def located(media: Path, path: str) -> Located:
-    return Located(str(media), path, revision((media / path).stat()))
+def located(media: Path, path: str) -> ObjectRef:
+    return ObjectRef(str(media), path, revision((media / path).stat()))
 
 
 def asked_for(media: Path, task: str) -> dict[str, Any]:
@@ -232,7 +232,7 @@ async def test_what_is_no_regular_file_is_neither_opened_nor_waited_for(
     with opens_in(tmp_path) as opened:
         async with asyncio.timeout(30):
             known = await prober.probe(tmp_path / "film.mp4")
-            replaced = await prober.probe(Located(str(tmp_path), "film.mp4", "1-1"))
+            replaced = await prober.probe(ObjectRef(str(tmp_path), "film.mp4", "1-1"))
     assert known == ProbeProblem("This is not a regular file.", "failed", lasting=True)
     assert replaced == ProbeProblem("The file is gone.", "failed", lasting=False)
     assert not opened

@@ -22,7 +22,7 @@ from support.swift_container import path_of
 
 from service.models import Metadata
 from service.probing.prober import ProbeProblem, Prober
-from service.storage.media_root import Located, Store
+from service.storage.media_root import ObjectRef, StoreRef
 from service.storage.object_store.config import revision_of
 
 MIB = 1 << 20
@@ -159,9 +159,9 @@ async def test_a_process_reads_of_a_film_what_it_needs(
     with CountingProxy(bucket.swift.proxy.port) as way:
         for name, value in bucket.environ(way.endpoint).items():
             monkeypatch.setenv(name, value)
-        store = Store(bucket.url, 10)
-        told = await prober.probe(Located(store, "film.mp4", revision))
-        gone = await prober.probe(Located(store, "film.mp4", revision + "0"))
+        store = StoreRef(bucket.url, 10)
+        told = await prober.probe(ObjectRef(store, "film.mp4", revision))
+        gone = await prober.probe(ObjectRef(store, "film.mp4", revision + "0"))
     await prober.close()
     assert isinstance(told, Metadata)
     assert told.index_at_front is False
@@ -183,7 +183,7 @@ async def test_a_process_waits_for_the_store_as_long_as_it_is_told_to(
             monkeypatch.setenv(name, value)
         patient, other = (
             asyncio.create_task(
-                prober.probe(Located(Store(bucket.url, timeout), "film.mp4", revision))
+                prober.probe(ObjectRef(StoreRef(bucket.url, timeout), "film.mp4", revision))
             )
             for timeout in (60.0, 1.0)
         )

@@ -86,7 +86,7 @@ def write_far(file: Path, film: bytes) -> None:
     os.utime(file, (MODIFIED, MODIFIED))
 
 
-LAID_OUT = ["end.mp4", "end.mov", "sound.m4a", "long length.mp4", "in two.mp4", "far.mp4"]
+FAST_START = ["end.mp4", "end.mov", "sound.m4a", "long length.mp4", "in two.mp4", "far.mp4"]
 LEFT_ALONE = ["front.mp4", "fragments.mp4", "other.mkv", "cut off.mp4"]
 
 
@@ -151,7 +151,7 @@ def frames(source: str | Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("name", LAID_OUT)
+@pytest.mark.parametrize("name", FAST_START)
 def test_every_frame_is_that_of_the_file(server: Server, media: Path, name: str) -> None:
     plain = revision(media, name)
     head = ask(server.base, target("media", name), method="HEAD")

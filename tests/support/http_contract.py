@@ -38,7 +38,7 @@ _MEDIA = box(b"mdat", content(2 * BLOCK + 777, 60))
 _PLACES = [len(FTYP) + 8, len(FTYP) + 1000, len(FTYP) + BLOCK]
 _INDEX = moov(track(table(_PLACES)))
 ORIGINAL = FTYP + _MEDIA + _INDEX
-LAID_OUT = FTYP + moov(track(table([place + len(_INDEX) for place in _PLACES]))) + _MEDIA
+FAST_START = FTYP + moov(track(table([place + len(_INDEX) for place in _PLACES]))) + _MEDIA
 FILM_REVISION = f"{len(ORIGINAL):x}-{MODIFIED * 10**9:x}"
 CONDITIONS = condition_cases(
     TAG, formatdate(MODIFIED, usegmt=True),
@@ -317,8 +317,8 @@ class Contract:
     @pytest.mark.parametrize(
         ("target", "tag", "data"),
         [
-            ("/media/film.mov", f"{FILM_REVISION}-f1", LAID_OUT),
-            (f"/media/film.mov?v={FILM_REVISION}-f1", f"{FILM_REVISION}-f1", LAID_OUT),
+            ("/media/film.mov", f"{FILM_REVISION}-f1", FAST_START),
+            (f"/media/film.mov?v={FILM_REVISION}-f1", f"{FILM_REVISION}-f1", FAST_START),
             (f"/media/film.mov?v={FILM_REVISION}", FILM_REVISION, ORIGINAL),
             ("/download/film.mov", FILM_REVISION, ORIGINAL),
             (f"/download/film.mov?v={FILM_REVISION}", FILM_REVISION, ORIGINAL),
@@ -346,7 +346,7 @@ class Contract:
         # Other bytes may have been made of the file at the same date.
         date = formatdate(MODIFIED, usegmt=True)
         by_date = origin.get(target, Range="bytes=5-9", If_Range=date)
-        assert by_date.status == (200 if data is LAID_OUT else 206)
+        assert by_date.status == (200 if data is FAST_START else 206)
 
     def test_the_layout_for_players_is_not_to_be_saved(self, origin: Origin) -> None:
         for pin in (f"{FILM_REVISION}-f1", f"{FILM_REVISION}-f2"):

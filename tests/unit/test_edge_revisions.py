@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.protocol.revisions import FILE_REVISION, REVISION, file_revision
-from service.representations.fast_start import laid_out_revision
+from service.representations.fast_start import fast_start_revision
 
 NGINX = Path(__file__).parents[2] / "nginx"
 FILE = file_revision(5_000_000_000, 1_700_000_000_123_456_789)
 OLD = file_revision(5_000_000_000, -3_600_000_000_000)  # before 1970
-LAID_OUT = laid_out_revision(FILE)
+FAST_START = fast_start_revision(FILE)
 
 
 def pattern(door: str) -> re.Pattern[str]:
@@ -39,17 +39,17 @@ def cached() -> re.Pattern[str]:
     [
         ("media", FILE, True),
         ("media", OLD, True),
-        ("media", LAID_OUT, True),
-        ("media", laid_out_revision(OLD), True),
-        ("media", f"{LAID_OUT}0", True),  # of a later version
+        ("media", FAST_START, True),
+        ("media", fast_start_revision(OLD), True),
+        ("media", f"{FAST_START}0", True),  # of a later version
         ("media", f"{FILE}-f", False),
-        ("media", f"{LAID_OUT}-f1", False),
-        ("media", f"{LAID_OUT}x", False),
+        ("media", f"{FAST_START}-f1", False),
+        ("media", f"{FAST_START}x", False),
         ("media", f"{FILE}\n", False),  # where PCRE's $ matches, and JavaScript's does not
         ("media", FILE.replace("-", "--"), False),
         ("download", FILE, True),
         ("download", OLD, True),
-        ("download", LAID_OUT, False),
+        ("download", FAST_START, False),
         ("download", f"{FILE}\n", False),
     ],
 )
@@ -67,17 +67,17 @@ def test_the_edge_has_the_grammar_of_the_service() -> None:
 @given(st.integers(1, 2**63 - 1), st.integers(-(2**63) * 10**9, 2**63 * 10**9))
 def test_whatever_a_files_time_its_blocks_may_be_cached(size: int, modified: int) -> None:
     file, may_cache = file_revision(size, modified), cached()
-    for revision in (file, laid_out_revision(file)):
+    for revision in (file, fast_start_revision(file)):
         assert pattern("media").search(revision)
         target, rest = f"/media/film.mp4?v={revision}", f"bytes=0-4194303 bytes 0-0/{size}"
         assert may_cache.search(f'206 "{revision}" {target} {rest}')
     assert pattern("download").search(file)
 
 
-@pytest.mark.parametrize("revision", [FILE, OLD, LAID_OUT])
+@pytest.mark.parametrize("revision", [FILE, OLD, FAST_START])
 def test_a_block_of_either_layout_may_be_cached_under_its_name_alone(revision: str) -> None:
     may_cache = cached()
-    other = {FILE: LAID_OUT, LAID_OUT: FILE, OLD: FILE}[revision]
+    other = {FILE: FAST_START, FAST_START: FILE, OLD: FILE}[revision]
     target, rest = f"/media/film.mp4?v={revision}", "bytes=0-4194303 bytes 0-4194303/5000000000"
     assert may_cache.search(f'206 "{revision}" {target} {rest}')
     assert not may_cache.search(f'206 "{other}" {target} {rest}')

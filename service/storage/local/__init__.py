@@ -1,1 +1,1 @@
-"""A folder of files."""
+"""Media files in a local folder."""

@@ -107,7 +107,7 @@ class LocalRepresentation:
         span: Span,
         sizer: ChunkSizer,
         *,
-        grid: int = 0,  # noqa: ARG002 # the kernel reads by pages
+        block_origin: int = 0,  # noqa: ARG002 # the kernel reads by pages
     ) -> AsyncGenerator[bytes]:
         """Read a span in pieces that suit the client. Raises ChangedError, StorageError."""
         file, position = self._file, span.start

@@ -1,1 +1,1 @@
-"""A bucket of an object store, with a cache of blocks."""
+"""Media files in a bucket of an object store, with a cache of blocks."""

@@ -57,10 +57,12 @@ class ObjectRepresentation:
     def representation(self) -> Representation:
         return self._representation
 
-    async def read(self, span: Span, sizer: ChunkSizer, *, grid: int = 0) -> AsyncGenerator[bytes]:
+    async def read(
+        self, span: Span, sizer: ChunkSizer, *, block_origin: int = 0
+    ) -> AsyncGenerator[bytes]:
         """Read a span in pieces that suit the client. Raises ChangedError, StorageError."""
         try:
-            async for piece in self._storage.blocks.read(self._version, span, sizer, grid):
+            async for piece in self._storage.blocks.read(self._version, span, sizer, block_origin):
                 yield piece
         except ChangedError:
             self._storage.invalidate(self._version)

@@ -18,7 +18,7 @@ from service.artefacts.scheduler import ArtefactScheduler
 from service.metrics import Metrics
 from service.models import Chapter, Metadata, ProbeState, Stream, Video
 from service.storage.base import Entry
-from service.storage.media_root import Place
+from service.storage.media_root import MediaRoot
 from service.supervisor import Supervisor
 from service.workers import playback_activity as viewers_module
 from service.workers.playback_activity import Viewers
@@ -79,7 +79,7 @@ class Bench:
     def start(self) -> ArtefactScheduler:
         """Start a deriver as a start of the service does."""
         pool = Pool(command=(sys.executable, "-c", WORKER, str(self.folder)))
-        builder = ArtefactBuilder(Place(self.folder), self.derived, pool, self.metrics)
+        builder = ArtefactBuilder(MediaRoot(self.folder), self.derived, pool, self.metrics)
         scheduler = ArtefactScheduler(builder, self.derived, pool, self.viewers, self.metrics)
         supervisor = Supervisor(self.metrics.background_failures)
         scheduler.start(supervisor)

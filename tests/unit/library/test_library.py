@@ -21,7 +21,7 @@ from service.metrics import Metrics
 from service.models import Metadata, ProbeState
 from service.probing.prober import ProbeProblem
 from service.storage.base import Entry, OpenRepresentation
-from service.storage.media_root import Located, Place
+from service.storage.media_root import MediaRoot, ObjectRef
 from service.supervisor import Supervisor
 from service.workers import playback_activity as viewers_module
 from service.workers.playback_activity import Viewers
@@ -78,7 +78,7 @@ class Asked:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def probe(self, file: Located) -> Metadata | ProbeProblem:
+    async def probe(self, file: ObjectRef) -> Metadata | ProbeProblem:
         self.paths.append(file.path)
         await self.gate.wait()
         return self.answer
@@ -101,7 +101,7 @@ class Running:
         (root / "media").mkdir()
         self.library = Library(
             storage=self.folder,
-            place=Place(root / "media"),
+            place=MediaRoot(root / "media"),
             prober=self.prober,
             probed=self.probed,
             listener=self,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.mp4.boxes import MOST_BOXES, index_at_front
+from service.mp4.boxes import MAX_BOXES, moov_precedes_mdat
 
 
 def box(kind: bytes, content: bytes = b"") -> bytes:
@@ -69,11 +69,11 @@ def test_the_index_is_found_before_or_after_the_media_data(
     data: bytes,
     expected: bool | None,  # noqa: FBT001 - the three answers are the table
 ) -> None:
-    assert index_at_front(io.BytesIO(data), len(data)) is expected
+    assert moov_precedes_mdat(io.BytesIO(data), len(data)) is expected
 
 
 def test_a_file_that_shrank_since_its_size_was_taken_is_no_error() -> None:
-    assert index_at_front(io.BytesIO(FTYP), 10_000) is None
+    assert moov_precedes_mdat(io.BytesIO(FTYP), 10_000) is None
 
 
 class Counting(io.BytesIO):
@@ -91,20 +91,20 @@ class Counting(io.BytesIO):
 def test_only_headers_are_read() -> None:
     data = FTYP + box(b"free", bytes(1_000_000)) + box(b"mdat", bytes(1_000_000)) + MOOV
     file = Counting(data)
-    assert index_at_front(file, len(data)) is False
+    assert moov_precedes_mdat(file, len(data)) is False
     assert file.asked <= 3 * 16
 
 
 @pytest.mark.parametrize(
-    ("before", "expected"), [(MOST_BOXES - 1, True), (MOST_BOXES, None), (50_000, None)]
+    ("before", "expected"), [(MAX_BOXES - 1, True), (MAX_BOXES, None), (50_000, None)]
 )
 def test_the_number_of_boxes_is_bounded(
     before: int,
     expected: bool | None,  # noqa: FBT001 - as above
 ) -> None:
     file = Counting(box(b"free") * before + MOOV + MDAT)
-    assert index_at_front(file, len(file.getvalue())) is expected
-    assert file.asked <= MOST_BOXES * 16
+    assert moov_precedes_mdat(file, len(file.getvalue())) is expected
+    assert file.asked <= MAX_BOXES * 16
 
 
 headers = st.builds(
@@ -118,5 +118,5 @@ headers = st.builds(
 @given(st.one_of(st.binary(), st.lists(st.one_of(headers, st.binary(max_size=20))).map(b"".join)))
 def test_any_bytes_get_an_answer(data: bytes) -> None:
     file = Counting(data)
-    assert index_at_front(file, len(data)) in {True, False, None}
-    assert file.asked <= MOST_BOXES * 16
+    assert moov_precedes_mdat(file, len(data)) in {True, False, None}
+    assert file.asked <= MAX_BOXES * 16

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from support.mp4_boxes import FTYP, box, dref, index_of, large, moov, table, track
 
 from service.mp4 import fast_start_layout as module
-from service.mp4.boxes import MOST_BOXES
-from service.mp4.fast_start_layout import OfIndex, layout_from_json
-from service.mp4.moov import LARGEST_INDEX
-from service.mp4.sample_tables import Rewriter
+from service.mp4.boxes import MAX_BOXES
+from service.mp4.fast_start_layout import MoovSpan, layout_from_json
+from service.mp4.moov import MAX_INDEX_BYTES
+from service.mp4.sample_tables import MoovRewriter
 from service.protocol.ranges import Span
 
 MEDIA = bytes(range(64))
@@ -25,45 +25,45 @@ AT = len(FTYP) + 8  # where the media data's content begins
 MOOV = moov(track(table([AT, AT + 32])))
 
 
-class Layout:
+class FastStartLayout:
     """A layout, and the rewritten index as it is made of the file's."""
 
-    def __init__(self, layout: module.Layout, file: BinaryIO) -> None:
+    def __init__(self, layout: module.FastStartLayout, file: BinaryIO) -> None:
         self.small = layout
         self.before, self.old, self.size = layout.before, layout.old, layout.size
         self._file = file
-        self.index = self.rewritten(Span(0, layout.rewriting.length))
+        self.index = self.rewritten(Span(0, layout.relocation.length))
 
-    def rewritten(self, span: Span, pieces: int = 1 << 30) -> bytes:
+    def rewritten(self, span: Span, segments: int = 1 << 30) -> bytes:
         """Give a span of the index, made of pieces of the file's of so many bytes."""
-        source = self.small.rewriting.source(span)
+        source = self.small.relocation.source(span)
         assert self.old.start <= source.start < source.end <= self.old.end
-        rewriter, made = Rewriter(self.small.rewriting, span), []
-        for start in range(source.start, source.end, pieces):
+        rewriter, made = MoovRewriter(self.small.relocation, span), []
+        for start in range(source.start, source.end, segments):
             self._file.seek(start)
-            made.append(rewriter.feed(self._file.read(min(pieces, source.end - start))))
+            made.append(rewriter.feed(self._file.read(min(segments, source.end - start))))
         return b"".join(made)
 
     def parts(self, span: Span) -> list[Span | memoryview]:
         return [
-            memoryview(self.rewritten(part.span)) if isinstance(part, OfIndex) else part
-            for part in self.small.parts(span)
+            memoryview(self.rewritten(part.span)) if isinstance(part, MoovSpan) else part
+            for part in self.small.map_span(span)
         ]
 
 
-def layout_of(file: BinaryIO, size: int) -> Layout | None:
-    found = module.layout_of(file, size)
+def fast_start_layout(file: BinaryIO, size: int) -> FastStartLayout | None:
+    found = module.fast_start_layout(file, size)
     if found is None:
         return None
     assert layout_from_json(found.to_json()) == found
-    return Layout(found, file)
+    return FastStartLayout(found, file)
 
 
-def lay_out(data: bytes) -> Layout | None:
-    return layout_of(io.BytesIO(data), len(data))
+def plan_fast_start(data: bytes) -> FastStartLayout | None:
+    return fast_start_layout(io.BytesIO(data), len(data))
 
 
-def whole(file: BinaryIO, layout: Layout, span: Span | None = None) -> bytes:
+def whole(file: BinaryIO, layout: FastStartLayout, span: Span | None = None) -> bytes:
     """Put a span's bytes together as they are told."""
     parts = []
     for part in layout.parts(span or Span(0, layout.size)):
@@ -77,10 +77,10 @@ def whole(file: BinaryIO, layout: Layout, span: Span | None = None) -> bytes:
 
 def test_the_index_comes_before_the_media_data_and_its_offsets_with_them() -> None:
     data = FTYP + MDAT + MOOV
-    layout = lay_out(data)
+    layout = plan_fast_start(data)
     assert layout
-    moved = moov(track(table([AT + len(MOOV), AT + len(MOOV) + 32])))
-    assert whole(io.BytesIO(data), layout) == FTYP + moved + MDAT
+    relocated = moov(track(table([AT + len(MOOV), AT + len(MOOV) + 32])))
+    assert whole(io.BytesIO(data), layout) == FTYP + relocated + MDAT
 
 
 def test_what_follows_the_old_index_stays_where_it_is() -> None:
@@ -88,14 +88,14 @@ def test_what_follows_the_old_index_stays_where_it_is() -> None:
     index = moov(track(table([AT, second])))
     assert len(index) == len(MOOV)
     data = FTYP + MDAT + index + MDAT + box(b"free", b"x")
-    layout = lay_out(data)
+    layout = plan_fast_start(data)
     assert layout
-    moved = moov(track(table([AT + len(MOOV), second])))
-    assert whole(io.BytesIO(data), layout) == FTYP + moved + MDAT + MDAT + box(b"free", b"x")
+    relocated = moov(track(table([AT + len(MOOV), second])))
+    assert whole(io.BytesIO(data), layout) == FTYP + relocated + MDAT + MDAT + box(b"free", b"x")
 
 
 # Lengths of 64 bits and of none, tables of 64 bits, what stands before the media data, QuickTime.
-LAID_OUT = {
+FAST_START = {
     "media data with 64-bit length": FTYP + large(b"mdat", MEDIA) + MOOV,
     "index with 64-bit length": FTYP + MDAT + large(b"moov", MOOV[8:]),
     "index to the end of the file": FTYP + MDAT + bytes(4) + MOOV[4:],
@@ -115,9 +115,9 @@ LAID_OUT = {
 }
 
 
-@pytest.mark.parametrize("data", LAID_OUT.values(), ids=LAID_OUT.keys())
+@pytest.mark.parametrize("data", FAST_START.values(), ids=FAST_START.keys())
 def test_files_of_many_makes_are_laid_out(data: bytes) -> None:
-    layout = lay_out(data)
+    layout = plan_fast_start(data)
     assert layout
     check(io.BytesIO(data), len(data), layout)
     assert len(layout.index) == layout.old.length
@@ -192,7 +192,7 @@ LEFT_ALONE = {
     "index in an index": FTYP + MDAT + moov(MOOV),
     "table in user data": FTYP + MDAT + moov(box(b"udta", table([AT]))),
     # Bounds.
-    "more boxes than are read": FTYP + box(b"free") * MOST_BOXES + MDAT + MOOV,
+    "more boxes than are read": FTYP + box(b"free") * MAX_BOXES + MDAT + MOOV,
     "more boxes in the index than are read": FTYP + MDAT + moov(box(b"free") * 10_000),
     "more tables than are remembered": stbl(*[table([AT])] * 1001),
 }
@@ -200,17 +200,17 @@ LEFT_ALONE = {
 
 @pytest.mark.parametrize("data", LEFT_ALONE.values(), ids=LEFT_ALONE.keys())
 def test_what_is_damaged_or_of_another_kind_is_left_alone(data: bytes) -> None:
-    assert lay_out(data) is None
+    assert plan_fast_start(data) is None
 
 
 def test_the_tables_cases_differ_from_ones_that_are_laid_out_by_what_they_name() -> None:
-    assert lay_out(stbl(table([AT])))
-    assert lay_out(stbl(claiming(1)))
+    assert plan_fast_start(stbl(table([AT])))
+    assert plan_fast_start(stbl(claiming(1)))
     last = len(stbl(table([0]))) - 1 + 9
-    assert lay_out(stbl(table([last])) + box(b"free", b"x"))
-    assert lay_out(FTYP + box(b"free") * (MOST_BOXES - 3) + MDAT + MOOV)
-    assert lay_out(FTYP + MDAT + moov(box(b"free") * 9_999))
-    assert lay_out(stbl(*[table([AT])] * 1000))
+    assert plan_fast_start(stbl(table([last])) + box(b"free", b"x"))
+    assert plan_fast_start(FTYP + box(b"free") * (MAX_BOXES - 3) + MDAT + MOOV)
+    assert plan_fast_start(FTYP + MDAT + moov(box(b"free") * 9_999))
+    assert plan_fast_start(stbl(*[table([AT])] * 1000))
 
 
 class Counting(io.BytesIO):
@@ -228,36 +228,36 @@ def test_nothing_but_headers_is_read_of_what_is_left_alone_for_them() -> None:
     media = box(b"mdat", bytes(1_000_000))
     for data in (FTYP + MOOV + media, FTYP + media, FTYP + media + MOOV + box(b"mfra")):
         file = Counting(data)
-        assert layout_of(file, len(data)) is None
+        assert fast_start_layout(file, len(data)) is None
         assert file.asked <= 4 * 16
 
 
 def test_an_index_beyond_the_bound_is_not_read() -> None:
     with tempfile.TemporaryFile() as file:
-        file.write(FTYP + MDAT + struct.pack(">I4s", LARGEST_INDEX + 1, b"moov"))
-        size = len(FTYP + MDAT) + LARGEST_INDEX + 1
+        file.write(FTYP + MDAT + struct.pack(">I4s", MAX_INDEX_BYTES + 1, b"moov"))
+        size = len(FTYP + MDAT) + MAX_INDEX_BYTES + 1
         file.truncate(size)
-        assert layout_of(file, size) is None
+        assert fast_start_layout(file, size) is None
         assert file.tell() < 1000  # where the last that was read ends
 
 
 def test_an_index_that_grows_beyond_the_bound_is_left_alone() -> None:
-    count = LARGEST_INDEX // 4 - 1000
+    count = MAX_INDEX_BYTES // 4 - 1000
     offsets = struct.pack(">I", 2**32 - 1) * count
     index = moov(track(box(b"stco", bytes(4), struct.pack(">I", count), offsets)))
-    assert len(index) < LARGEST_INDEX
+    assert len(index) < MAX_INDEX_BYTES
     with tempfile.TemporaryFile() as file:
         media = 2**32 + 1000
         file.write(FTYP + struct.pack(">I4sQ", 1, b"mdat", media))
         file.seek(len(FTYP) + media)
         file.write(index)
-        assert layout_of(file, file.tell()) is None
+        assert fast_start_layout(file, file.tell()) is None
 
 
 def test_a_file_that_shrank_since_its_size_was_taken_is_left_alone() -> None:
     data = FTYP + MDAT + MOOV
     for length in range(len(data)):
-        assert layout_of(io.BytesIO(data[:length]), len(data)) is None
+        assert fast_start_layout(io.BytesIO(data[:length]), len(data)) is None
 
 
 def far(*tables: bytes, media: int) -> tuple[BinaryIO, int]:
@@ -274,17 +274,17 @@ def test_offsets_that_the_index_pushes_beyond_32_bits_get_64() -> None:
     last = 2**32 - 1 - length
     fits, size = far(table([100, last, 200]), media=2**32)
     with fits:
-        layout = layout_of(fits, size)
+        layout = fast_start_layout(fits, size)
         assert layout
-        moved = [100 + length, 2**32 - 1, 200 + length]
-        assert layout.index == moov(track(table(moved)))
+        relocated = [100 + length, 2**32 - 1, 200 + length]
+        assert layout.index == moov(track(table(relocated)))
     too_far, size = far(table([100, last + 1, 200]), media=2**32)
     with too_far:
-        layout = layout_of(too_far, size)
+        layout = fast_start_layout(too_far, size)
         assert layout
         grown = length + 3 * 4  # three entries, four bytes more each
-        moved = [100 + grown, last + 1 + grown, 200 + grown]
-        assert layout.index == moov(track(table(moved, 8)))
+        relocated = [100 + grown, last + 1 + grown, 200 + grown]
+        assert layout.index == moov(track(table(relocated, 8)))
 
 
 def test_a_table_that_grows_may_push_another_beyond_32_bits() -> None:
@@ -294,7 +294,7 @@ def test_a_table_that_grows_may_push_another_beyond_32_bits() -> None:
     first, second, third = 2**32 - length, 2**32 - length - 20, 2**32 - 1 - length - 28
     file, size = far(table([7, 7, first, 7, 7]), table([second, 7]), table([third]), media=2**32)
     with file:
-        layout = layout_of(file, size)
+        layout = fast_start_layout(file, size)
         assert layout
         grown = length + 5 * 4 + 2 * 4
         assert [width for width, _ in index_of(layout.index).tables] == [8, 8, 4]
@@ -336,15 +336,15 @@ def films(draw: st.DrawFn) -> Film:
     return Film(media, after, tracks, draw(st.booleans()), draw(st.integers(0, 20)))
 
 
-def write(file: BinaryIO, film: Film, places: dict[int, int]) -> int:
+def write(file: BinaryIO, film: Film, positions: dict[int, int]) -> int:
     """Write a film with its chunks' places as known so far; learn them anew. Give its size."""
 
     def width(chunks: list[int]) -> int:
-        return 4 if all(places.get(number, 0) < 2**32 for number in chunks) else 8
+        return 4 if all(positions.get(number, 0) < 2**32 for number in chunks) else 8
 
     index = moov(
         *(
-            track(table([places.get(n, 0) for n in chunks], 8 if wide else width(chunks)))
+            track(table([positions.get(n, 0) for n in chunks], 8 if wide else width(chunks)))
             for chunks, wide in film.tracks
         )
     )
@@ -362,7 +362,7 @@ def write(file: BinaryIO, film: Film, places: dict[int, int]) -> int:
             file.write(struct.pack(">I4s", 8 + content, b"mdat"))
         file.seek(gap, os.SEEK_CUR)
         for chunk in chunks:
-            places[chunk] = file.tell()
+            positions[chunk] = file.tell()
             file.write(struct.pack(">Q", chunk))
         file.truncate(file.tell())
     if film.index_after == len(film.media):
@@ -370,7 +370,7 @@ def write(file: BinaryIO, film: Film, places: dict[int, int]) -> int:
     return file.tell()
 
 
-def check(file: BinaryIO, size: int, layout: Layout) -> None:
+def check(file: BinaryIO, size: int, layout: FastStartLayout) -> None:
     """Hold a layout to what it has to be, by reading both files."""
     file.seek(layout.old.start)
     old_index = file.read(layout.old.length)
@@ -427,14 +427,14 @@ def check(file: BinaryIO, size: int, layout: Layout) -> None:
 @settings(deadline=None)
 def test_every_chunk_is_where_the_index_says(film: Film) -> None:
     with tempfile.TemporaryFile() as file:
-        places: dict[int, int] = {}
+        positions: dict[int, int] = {}
         size = -1
         for _ in range(4):  # the index's length depends on the places, and they on it
-            known = dict(places)
-            size = write(file, film, places)
-            if known == places:
+            known = dict(positions)
+            size = write(file, film, positions)
+            if known == positions:
                 break
-        layout = layout_of(file, size)
+        layout = fast_start_layout(file, size)
         assert layout
         check(file, size, layout)
 
@@ -444,7 +444,7 @@ def test_every_chunk_is_where_the_index_says(film: Film) -> None:
 def test_a_span_of_the_layout_is_a_slice_of_it(data: st.DataObject) -> None:
     parts = data.draw(st.lists(st.sampled_from([MDAT, box(b"free", b"abc")]), max_size=3))
     content = FTYP + b"".join(parts) + MDAT + MOOV + b"".join(reversed(parts))
-    layout = lay_out(content)
+    layout = plan_fast_start(content)
     assert layout
     everything = whole(io.BytesIO(content), layout)
     start = data.draw(st.integers(0, layout.size - 1))
@@ -467,21 +467,21 @@ def test_a_span_of_the_index_is_a_slice_of_it_whatever_the_pieces(data: st.DataO
     ]
     file, size = far(*tables, media=2**32)
     with file:
-        layout = layout_of(file, size)
+        layout = fast_start_layout(file, size)
         assert layout
         length = len(layout.index)
         start = data.draw(st.integers(0, length - 1))
         span = Span(start, data.draw(st.integers(1, length - start)))
-        pieces = data.draw(st.integers(1, 40))
-        assert layout.rewritten(span, pieces) == layout.index[span.start : span.end]
+        segments = data.draw(st.integers(1, 40))
+        assert layout.rewritten(span, segments) == layout.index[span.start : span.end]
 
 
 def test_a_layout_is_small_however_long_the_index_is() -> None:
     many = FTYP + box(b"mdat", bytes(100)) + moov(track(table([AT] * 200_000)))
-    found = module.layout_of(io.BytesIO(many), len(many))
+    found = module.fast_start_layout(io.BytesIO(many), len(many))
     assert found
     assert len(found.to_json()) < 300
-    assert found.rewriting.weight < 2000
+    assert found.relocation.weight < 2000
 
 
 @pytest.mark.parametrize(
@@ -495,13 +495,13 @@ def test_what_is_no_layout_is_not_taken_for_one(data: bytes) -> None:
 def test_an_offset_that_the_file_did_not_have_is_noticed() -> None:
     file, size = far(table([100]), media=2**32)
     with file:
-        layout = layout_of(file, size)
+        layout = fast_start_layout(file, size)
         assert layout
         file.seek(layout.old.start)
         index = file.read()
     other = index.replace(table([100]), table([2**32 - 1]))
     assert other != index
-    rewriter = Rewriter(layout.small.rewriting, Span(0, len(index)))
+    rewriter = MoovRewriter(layout.small.relocation, Span(0, len(index)))
     with pytest.raises(ValueError, match="offset"):
         rewriter.feed(other)
 
@@ -514,11 +514,11 @@ def test_any_index_gets_an_answer(noise: bytes, around: list[bytes], data: st.Da
     content = noise
     for kind in around:
         content = box(kind, content)
-    lay_out(FTYP + MDAT + box(b"moov", content))
+    plan_fast_start(FTYP + MDAT + box(b"moov", content))
     film = bytearray(FTYP + MDAT + moov(track(table([AT, AT + 5]), table([AT], 8))))
     for _ in range(data.draw(st.integers(1, 4))):
         position = data.draw(st.integers(0, len(film) - 1))
         film[position] = data.draw(st.sampled_from([0, 1, 7, 8, 127, 128, 255]))
-    layout = lay_out(bytes(film))
+    layout = plan_fast_start(bytes(film))
     if layout is not None:
         assert len(whole(io.BytesIO(film), layout)) == len(film)

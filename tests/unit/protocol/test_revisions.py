@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.protocol.revisions import FILE_REVISION, REVISION, file_revision, tagged_revision
-from service.representations.fast_start import laid_out_revision
+from service.representations.fast_start import fast_start_revision
 
 # Nanoseconds that file systems have: int64, and whole seconds of 64 bits with a fraction.
 TIMES = st.one_of(
@@ -23,8 +23,8 @@ FILES = st.tuples(SIZES, TIMES)
 def test_every_size_and_time_make_a_revision_of_the_grammar(file: tuple[int, int]) -> None:
     revision = file_revision(*file)
     assert re.fullmatch(FILE_REVISION, revision)
-    assert not re.fullmatch(FILE_REVISION, laid_out_revision(revision))
-    assert re.fullmatch(REVISION, laid_out_revision(revision))
+    assert not re.fullmatch(FILE_REVISION, fast_start_revision(revision))
+    assert re.fullmatch(REVISION, fast_start_revision(revision))
 
 
 @given(FILES, FILES)

@@ -22,7 +22,7 @@ from service.mp4 import moov as index
 from service.protocol.conditions import Validators
 from service.protocol.ranges import Span
 from service.representations import fast_start
-from service.representations.fast_start import FastStart, laid_out_revision
+from service.representations.fast_start import FastStart, fast_start_revision
 from service.storage.base import OpenRepresentation
 from service.storage.local import nonblocking
 from service.storage.local.folder import LocalStorage
@@ -88,7 +88,7 @@ async def test_a_pin_names_a_layout_and_players_get_their_own(storage: Storage) 
     files = FastStart(storage)
     plain = validators(await storage.open("film.mp4")).revision
     assert await given(files) == fast()
-    assert await given(files, pin=laid_out_revision(plain)) == fast()
+    assert await given(files, pin=fast_start_revision(plain)) == fast()
     assert await given(files, pin=plain) == film()
     assert validators(await files.open("film.mp4", None)).revision == f"{plain}-f1"
     assert validators(await files.open("film.mp4", plain)).revision == plain
@@ -122,9 +122,9 @@ async def test_spans_are_slices_wherever_they_begin(storage: Storage) -> None:
     source = await FastStart(storage).open("film.mp4", None)
     whole = fast()
     edges = {0, len(FTYP), len(whole) - len(MEDIA) - 8, len(whole)}
-    places = sorted({max(0, edge + by) for edge in edges for by in (-9, -1, 0, 1, 9)})
-    for start in places:
-        for end in places:
+    positions = sorted({max(0, edge + by) for edge in edges for by in (-9, -1, 0, 1, 9)})
+    for start in positions:
+        for end in positions:
             if start < end <= len(whole):
                 assert await read(source, Span(start, end - start)) == whole[start:end]
 
@@ -155,7 +155,7 @@ async def test_one_works_it_out_for_all_who_ask_at_once_and_later(storage: Stora
 async def test_threads_that_all_wait_for_something_else_hold_up_no_index(
     media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fast_start, "_SHORT", 100)  # in a thread
+    monkeypatch.setattr(fast_start, "_SHORT_MOOV", 100)  # in a thread
     go_on = threading.Event()
     with ThreadPoolExecutor(1) as others:
         asyncio.get_running_loop().set_default_executor(others)
@@ -172,16 +172,16 @@ async def test_who_leaves_takes_nothing_from_those_who_wait(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
-    advance = layout.advance
+    resume = layout.resume
 
     def slow(*given: Any) -> Any:
         if given[1] and given[1][4:8] == b"moov" and len(given[1]) > 16:
             begun.set()
             go_on.wait()
-        return advance(*given)
+        return resume(*given)
 
-    monkeypatch.setattr(fast_start, "_SHORT", 100)  # in a thread
-    monkeypatch.setattr(fast_start, "advance", slow)
+    monkeypatch.setattr(fast_start, "_SHORT_MOOV", 100)  # in a thread
+    monkeypatch.setattr(fast_start, "resume", slow)
     files = FastStart(storage)
     first, second = (asyncio.create_task(given(files)) for _ in range(2))
     await asyncio.to_thread(begun.wait)
@@ -213,7 +213,7 @@ async def test_one_long_index_at_a_time_is_in_memory(
         finally:
             at_work -= 1
 
-    monkeypatch.setattr(fast_start, "_SHORT", 8)  # not even a header is less
+    monkeypatch.setattr(fast_start, "_SHORT_MOOV", 8)  # not even a header is less
     monkeypatch.setattr(fast_start, "_read", counted)
     for number in range(5):
         write(media, f"{number}.mp4", film(content(1000, number)))
@@ -282,7 +282,7 @@ async def test_a_disk_that_takes_too_long_is_given_up(
     with monkeypatch.context() as patch:
         patch.setattr(nonblocking, "_NO_WAIT", None)
         patch.setattr(os, "pread", hanging)
-        patch.setattr(fast_start, "_LONGEST", 0.01)
+        patch.setattr(fast_start, "_READ_TIMEOUT", 0.01)
         try:
             with pytest.raises(StorageError, match="too long"):
                 await files.open("film.mp4", None)
@@ -307,9 +307,9 @@ async def test_the_layouts_that_were_asked_for_longest_ago_are_forgotten(
 ) -> None:
     for number in range(4):
         write(media, f"{number}.mp4", film(content(1000, number)))
-    one = layout.layout_of(io.BytesIO(film()), len(film()))
+    one = layout.fast_start_layout(io.BytesIO(film()), len(film()))
     assert one
-    monkeypatch.setattr(fast_start, "_MAX_BYTES", 3 * one.rewriting.weight)
+    monkeypatch.setattr(fast_start, "_MAX_BYTES", 3 * one.relocation.weight)
     storage = Storage(media)
     files = FastStart(storage)
     for number in (0, 1, 2, 0, 3):  # the last one pushes 1 out
@@ -325,7 +325,7 @@ async def test_the_layouts_that_were_asked_for_longest_ago_are_forgotten(
 async def test_of_a_number_of_files_it_is_remembered_that_they_are_left_alone(
     media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fast_start, "_MAX_BYTES", 2 * fast_start._BYTES_OF_NONE)  # noqa: SLF001
+    monkeypatch.setattr(fast_start, "_MAX_BYTES", 2 * fast_start._NO_LAYOUT_WEIGHT)  # noqa: SLF001
     storage = Storage(media)
     files = FastStart(storage)
     for number in range(3):
@@ -344,14 +344,14 @@ async def test_an_index_of_some_length_holds_up_nobody(
 ) -> None:
     """It is rewritten in a thread, and the loop turns meanwhile."""
     turned = asyncio.Event()
-    loop, rewrite = asyncio.get_running_loop(), index.rewrite
+    loop, relocate = asyncio.get_running_loop(), index.relocate
 
     def waiting(*given: Any) -> Any:
         assert threading.current_thread() is not threading.main_thread()
         asyncio.run_coroutine_threadsafe(turned.wait(), loop).result(60)
-        return rewrite(*given)
+        return relocate(*given)
 
-    monkeypatch.setattr("service.mp4.fast_start_layout.rewrite", waiting)
+    monkeypatch.setattr("service.mp4.fast_start_layout.relocate", waiting)
     write(media, "long.mp4", film(chunks=100_000))
     opening = asyncio.create_task(given(FastStart(LocalStorage(media)), "long.mp4"))
     await asyncio.sleep(0)
@@ -367,8 +367,8 @@ class Work:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.done = 0
-        self._rewrite = index.rewrite
-        monkeypatch.setattr("service.mp4.fast_start_layout.rewrite", self._count)
+        self._rewrite = index.relocate
+        monkeypatch.setattr("service.mp4.fast_start_layout.relocate", self._count)
 
     def _count(self, *given: Any) -> Any:
         self.done += 1
@@ -386,7 +386,7 @@ LONG = 20_000  # chunks: an index of 80 KB, more than is looked into without a t
 
 async def kept_by(files: FastStart) -> None:
     """Wait until what was worked out is kept."""
-    await asyncio.to_thread(files._keeping.shutdown, wait=True)  # noqa: SLF001
+    await asyncio.to_thread(files._store_threads.shutdown, wait=True)  # noqa: SLF001
 
 
 async def test_films_whose_indexes_are_long_do_not_push_each_other_out(
@@ -508,7 +508,7 @@ async def test_where_nothing_can_be_kept_or_found_it_is_worked_out(
         def save(self, *_: str | bytes) -> None:
             go_on.wait()
 
-    monkeypatch.setattr(fast_start, "_LONGEST_LOOK", 0.01)
+    monkeypatch.setattr(fast_start, "_LOAD_TIMEOUT", 0.01)
     files = FastStart(LocalStorage(media), Hanging())
     try:
         assert await given(files, "long.mp4") == fast(chunks=LONG)

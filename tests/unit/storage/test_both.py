@@ -14,7 +14,7 @@ from support.server import content, write
 from service.errors import ChangedError, NotFoundError
 from service.metrics import Metrics
 from service.protocol.ranges import Span
-from service.representations.fast_start import FastStart, laid_out_revision
+from service.representations.fast_start import FastStart, fast_start_revision
 from service.storage.base import OpenRepresentation, Storage
 from service.storage.local.folder import LocalStorage
 from service.storage.object_store.config import open_store
@@ -193,7 +193,7 @@ async def test_players_get_the_index_in_front(kept: Kept, media_size: int) -> No
     assert await read(source, Span(BLOCK, 10)) == expected[BLOCK : BLOCK + 10]
     original = await kept.storage.open("film.mp4")
     revision = original.representation.validators.revision
-    assert told.validators.revision == laid_out_revision(revision)
+    assert told.validators.revision == fast_start_revision(revision)
     pinned = await FastStart(kept.storage).open("film.mp4", told.validators.revision)
     assert pinned.representation == told
 

@@ -87,9 +87,9 @@ def block(number: int) -> Span:
 
 
 async def read(
-    blocks: BlockCache, span: Span, version: ObjectVersion = FILM, grid: int = 0
+    blocks: BlockCache, span: Span, version: ObjectVersion = FILM, block_origin: int = 0
 ) -> bytes:
-    chunks = [chunk async for chunk in blocks.read(version, span, ChunkSizer(), grid)]
+    chunks = [chunk async for chunk in blocks.read(version, span, ChunkSizer(), block_origin)]
     return b"".join(chunks)
 
 
@@ -107,7 +107,7 @@ def held(metrics: Metrics) -> float:
     return value
 
 
-@pytest.mark.parametrize("grid", [0, 1, -777, BLOCK // 2, -3 * BLOCK - 1])
+@pytest.mark.parametrize("block_origin", [0, 1, -777, BLOCK // 2, -3 * BLOCK - 1])
 @pytest.mark.parametrize(
     "span",
     [
@@ -124,9 +124,11 @@ def held(metrics: Metrics) -> float:
     ],
     ids=str,
 )
-async def test_a_span_is_read_byte_for_byte(blocks: BlockCache, span: Span, grid: int) -> None:
+async def test_a_span_is_read_byte_for_byte(
+    blocks: BlockCache, span: Span, block_origin: int
+) -> None:
     for _ in range(2):  # fetched, and held
-        assert await read(blocks, span, grid=grid) == bytes_of(span)
+        assert await read(blocks, span, block_origin=block_origin) == bytes_of(span)
 
 
 async def test_a_piece_is_no_longer_than_suits_the_client(blocks: BlockCache) -> None:
@@ -143,8 +145,8 @@ async def test_a_block_is_one_request_however_many_ask_for_it(blocks: BlockCache
 
 
 async def test_blocks_begin_where_the_grid_has_them(blocks: BlockCache, far: Far) -> None:
-    await read(blocks, Span(5, 10), grid=-1000)
-    await read(blocks, Span(BLOCK, 10), grid=-1000)
+    await read(blocks, Span(5, 10), block_origin=-1000)
+    await read(blocks, Span(BLOCK, 10), block_origin=-1000)
     assert far.asked == [Span(0, BLOCK - 1000), Span(BLOCK - 1000, BLOCK)]
 
 
