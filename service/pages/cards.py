@@ -1,4 +1,4 @@
-"""What the library page shows of a video and of a folder: values for templates, and their words."""
+"""The cards of videos and folders on the library page."""
 
 from dataclasses import dataclass
 
@@ -12,43 +12,43 @@ from service.library.titles import folder_title
 from service.models import Video
 from service.pages.formatting import format_size
 
-# Lines of a picture, and what that is called.
+# Names of resolutions by their lines.
 _NAMES = {4320: "8K", 2160: "4K"}
 _LINES = (4320, 2160, 1440, 1080, 720, 576, 480, 360, 240, 144)
-_TOLERANCE = 0.97  # of these: encoders crop a few lines, and round to multiples of 16
+_TOLERANCE = 0.97  # encoders crop a few lines and round to multiples of 16
 _ASPECT_16_9 = 16 / 9
 _MIN_CROPPED_ASPECT = 1.2  # narrower pictures are shown whole instead of cropped to 16:9
 
-_SAMPLE_VIDEOS = 4  # to show a folder by: of some there is no picture
+_SAMPLE_VIDEOS = 4  # for a folder's picture, as some have no poster
 
-# Whether a browser knows a codec it says itself, on the page that plays the video.
+# The watch page asks the browser itself whether it supports these.
 _BROWSER_DEPENDENT = frozenset({"video_codec", "audio_codec"})
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A video as the library page shows it."""
+    """The card of a video."""
 
     video: VideoItem
     folder: str
     """Its path; "" for the root."""
     folder_label: str
-    """What people call that: the titles of the folder and of the one that it is in."""
+    """The titles of the folder and its parent."""
     details: str
     resolution: str | None
     picture: Picture | None
-    """The narrowest of the poster's, which is wider than any card."""
+    """The narrowest of the poster, which is wider than any card."""
     letterboxed: bool
-    """Whether the poster is shown whole, for it is not of a screen's shape."""
+    """Whether the poster is shown whole, because it is too narrow to crop it to 16:9."""
     unplayable: str | None
-    """Why browsers do not play it, where that is sure."""
+    """Why no browser plays it, if that is certain."""
     may_not_play: bool
-    """Whether it depends on the browser, which is likely not to play it."""
+    """Whether most browsers do not play it."""
 
 
 @dataclass(frozen=True, slots=True)
 class FolderCard:
-    """A folder as the library page shows it."""
+    """The card of a folder."""
 
     path: str
     title: str
@@ -57,11 +57,11 @@ class FolderCard:
     picture: Picture | None
     letterboxed: bool
     placeholder_style: int
-    """One of six, where there is no picture."""
+    """One of six styles for a card without a picture."""
 
 
 def card(video: VideoItem) -> Card:
-    """Say of a video what a card shows."""
+    """Return the card of a video."""
     picture = video.poster.pictures[0] if video.poster.pictures else None
     issues = [finding for finding in video.findings if finding.severity == "unplayable"]
     certain = [finding for finding in issues if finding.code not in _BROWSER_DEPENDENT]
@@ -81,7 +81,7 @@ def card(video: VideoItem) -> Card:
 
 
 def folder_card(folder: Folder, catalogue: Catalogue, items: VideoItems) -> FolderCard:
-    """Show a folder by the first poster of what is in it."""
+    """Return the card of a folder, with the first poster of its videos."""
     videos = stand_ins(catalogue, folder.path, _SAMPLE_VIDEOS)
     items.prioritise((video.path for video in videos[:1]), [ArtefactKind.POSTER])
     posters = (items.get(video).poster.pictures for video in videos)
@@ -98,14 +98,15 @@ def folder_card(folder: Folder, catalogue: Catalogue, items: VideoItems) -> Fold
 
 
 def details(video: Video) -> str:
-    """Say exactly how large a video is."""
+    """Return the size of a video in pixels and bytes."""
     pixels = [f"{video.picture.width}×{video.picture.height}"] if video.picture else []
     return " · ".join([*pixels, format_size(video.size)])
 
 
 def resolution(video: Video) -> str | None:
-    """Say how sharp a video is as people do: `1080p` is what fills a screen of 1920 by 1080, be it
-    a wide film of fewer lines or one that stands upright.
+    """Return the common name of a video's resolution.
+
+    `1080p` is what fills a screen of 1920 by 1080, including wide films and upright videos.
     """
     stream = video.picture
     if stream is None:

@@ -1,5 +1,4 @@
-"""The chapters of a video as a list of links. A video may have a thousand, so that their HTML is
-written once for each video, and not in the template."""
+"""A video's chapters as a list of links. Their HTML is cached, as there may be a thousand."""
 
 from cachetools import LRUCache
 from markupsafe import Markup, escape
@@ -10,21 +9,21 @@ from service.pages.filmstrip import current_index
 from service.pages.formatting import format_duration
 from service.pages.player import format_timestamp
 
-# Videos whose chapters are remembered; a thousand chapters take some 200 KB.
+# Videos; a thousand chapters take about 200 KB.
 _MAX_CACHED_VIDEOS = 50
 
 _CURRENT = ' aria-current="true"'
 
 
 class ChapterLists:
-    """The lists, and the HTML of the latest."""
+    """Renders and caches the lists."""
 
     def __init__(self) -> None:
         self._rows: LRUCache[str, tuple[VideoItem, list[str]]] = LRUCache(_MAX_CACHED_VIDEOS)
-        """By path: what they were made of, and a row for each chapter."""
+        """By path: the item that was rendered, and a row for each chapter."""
 
     def rows(self, video: VideoItem, position: float | None) -> Markup:
-        """Return the members of the list; the chapter that plays at this second is marked."""
+        """Return the rows of the list. The chapter at `position`, in seconds, is marked."""
         if not video.chapters:
             return Markup()
         cached_video, rows = self._rows.get(video.path, (None, []))

@@ -1,4 +1,4 @@
-"""The page that others put into theirs: the player alone."""
+"""The player alone, for embedding in other sites."""
 
 from quart import Response, render_template, request
 
@@ -12,13 +12,13 @@ class EmbedPage:
     """`/embed/<path>`."""
 
     def __init__(self, library: Library, items: VideoItems, policy: str) -> None:
-        """Take the page's own Content-Security-Policy: it says who may frame it."""
+        """`policy` is the page's Content-Security-Policy, with the sites that may embed it."""
         self._library = library
         self._items = items
         self._policy = policy
 
     async def show(self, path: str) -> Response:
-        """Play one video: from `?t=`, and with `?autoplay=1` at once, without sound."""
+        """Play a video from `?t=`; with `?autoplay=1` at once and muted."""
         video = self._items.get(get_video(self._library, path))
         self._items.prioritise([path])
         page = await render_template(

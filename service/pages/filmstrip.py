@@ -1,4 +1,4 @@
-"""The storyboard as a strip of links: which part of which sheet stands for which moment."""
+"""The filmstrip: a storyboard as a row of links into the video."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from service.pages.player import format_timestamp
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A picture of many tiles."""
+    """An image of many tiles."""
 
     url: str
     width: int
@@ -18,11 +18,11 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A tile, in pixels of its sheet, and the time from which on it stands for the video."""
+    """A tile at `x` and `y` pixels of a sheet, and the time in seconds where it begins."""
 
     start: float
     link: str
-    """The time as links have it."""
+    """The time as in links."""
     sheet: int
     x: int
     y: int
@@ -31,7 +31,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Filmstrip:
-    """All tiles of a video, in their order, each `width` by `height` pixels."""
+    """All tiles of a video in order, each `width` by `height` pixels."""
 
     width: int
     height: int
@@ -65,9 +65,9 @@ def filmstrip(
 
 
 def current_index(starts: tuple[float, ...], position: float | None) -> int | None:
-    """Give the last that has begun, of what begins at these times; None where nothing plays yet."""
+    """Return the index of the last start at or before a time. None without a time or a start."""
     if position is None:
         return None
-    # `format_timestamp` is up to a millisecond late.
+    # Links may be up to a millisecond after the start.
     begun = [number for number, start in enumerate(starts) if start <= position]
     return begun[-1] if begun else None

@@ -1,4 +1,4 @@
-"""What pages say of a video, in words: times and sizes."""
+"""Formatting of times and sizes for pages."""
 
 from datetime import UTC, datetime
 
@@ -7,7 +7,7 @@ from service.protocol.conditions import nearest_date
 
 
 def summary(video: Video) -> str:
-    """Say the most interesting things of a video in one line."""
+    """Return a video's duration, size in pixels and bytes in one line."""
     parts = []
     if video.metadata and video.metadata.duration is not None:
         parts.append(format_duration(video.metadata.duration))
@@ -17,23 +17,23 @@ def summary(video: Video) -> str:
 
 
 def to_datetime(seconds: float) -> datetime:
-    """Return the moment of a time stamp, in seconds since the epoch; or the nearest there is."""
+    """Return the UTC time of seconds since the epoch, or the nearest valid one."""
     return datetime.fromtimestamp(nearest_date(seconds), UTC)
 
 
 def format_duration(seconds: float) -> str:
-    """Write a time as 1:02:03 or 2:03."""
+    """Return seconds as 1:02:03 or 2:03."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def format_size(count: float) -> str:
-    """Write a number of bytes in decimal units, as file managers do."""
+    """Return a number of bytes in decimal units, as file managers do."""
     units = iter(("B", "kB", "MB"))
     unit = next(units)
-    while count >= 999.5 and unit != "GB":  # noqa: PLR2004 # what would be rounded up to 1000
+    while count >= 999.5 and unit != "GB":  # noqa: PLR2004 # would be rounded up to 1000
         count /= 1000
         unit = next(units, "GB")
-    whole = unit == "B" or count >= 9.95  # noqa: PLR2004 # what would be rounded up to 10.0
+    whole = unit == "B" or count >= 9.95  # noqa: PLR2004 # would be rounded up to 10.0
     return f"{count:.0f} {unit}" if whole else f"{count:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""The library's page: values of the library in a template. It decides nothing."""
+"""The library page."""
 
 import re
 from dataclasses import dataclass
@@ -32,19 +32,18 @@ _SORT_LABELS = {
     "-size": "Largest first",
 }
 
-# Rows of two, four and five come out even, and the page's text stays below 50 KB.
+# A multiple of 2, 4 and 5 columns; the page stays below 50 KB.
 _CARDS_PER_PAGE = 20
-_MAX_COLLECTIONS = 8  # on the first page; the others are a link away
+_MAX_COLLECTIONS = 8  # on the first page, with a link to the others
 
-# Each means no more than a space, and together they would be a third of the page: templates are
-# indented, and nothing on this page keeps its spaces.
+# The indentation of templates, which would be a third of the page.
 _INDENTATION = re.compile(r"\s*\n\s*")
 
 
 class LibraryQuery(VideosQuery):
-    """What may be asked of the library page; what people's links carry besides is not minded.
+    """The query of the library page. Other parameters, which links may carry, are ignored.
 
-    Cursors are for programs, which must not miss a video: people count pages, and turn back.
+    Pages have numbers, so that viewers can go back; cursors are for programs.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -55,7 +54,7 @@ class LibraryQuery(VideosQuery):
     page: Annotated[int, Field(ge=1, le=1_000_000, description="Which page, from 1")] = 1
 
     def url(self, **changes: object) -> str:
-        """Give the page of what is asked, but for these."""
+        """Return the URL of this query with some changes."""
         other = self.model_copy(update={"cursor": None, **changes})
         query = urlencode(other.model_dump(exclude_defaults=True))
         return f"/?{query}" if query else "/"
@@ -63,15 +62,15 @@ class LibraryQuery(VideosQuery):
 
 @dataclass(frozen=True, slots=True)
 class Pager:
-    """Where in a listing a page is."""
+    """The place of a page in a listing."""
 
     number: int
     pages: int
     first: int
-    """The first entry's place, from 1."""
+    """The number of the first entry, from 1."""
     last: int
     entries: int
-    """On all pages: folders, then videos."""
+    """The number of entries on all pages."""
 
     @classmethod
     def of(cls, number: int, limit: int, entries: int) -> Self:
@@ -83,19 +82,19 @@ class Pager:
 
     @property
     def page_numbers(self) -> list[int]:
-        """The pages to offer: the first, the last, and those around this one; 0 for a gap."""
+        """Return the numbers to link to: the first, the last and those around; 0 is a gap."""
         around = range(max(1, self.number - 1), min(self.pages, self.number + 1) + 1)
         numbers = sorted({1, self.pages, *around})
         page_numbers = numbers[:1]
         for number in numbers[1:]:
-            # A gap of one page is that page.
+            # A gap of one page is filled with it.
             page_numbers += {1: [], 2: [number - 1]}.get(number - page_numbers[-1], [0])
             page_numbers.append(number)
         return page_numbers
 
 
 class LibraryPage:
-    """`/`: collections first, then all videos. `/?folder=`: what is in one collection."""
+    """`/`: folders and all videos. `/?folder=`: the content of a folder."""
 
     def __init__(self, library: Library, items: VideoItems) -> None:
         self._library = library
@@ -105,7 +104,7 @@ class LibraryPage:
     async def show(self, query_args: LibraryQuery) -> str:
         """List the library."""
         catalogue = self._library.catalogue
-        # An accent alone is no word: nothing is searched for then.
+        # A query without a word, such as an accent alone, is no search.
         query = query_args.q.strip() if words(query_args.q) else ""
         folder, sort, limit = query_args.folder, query_args.sort, query_args.limit
         inner = catalogue.folders.directly_in(folder) if folder is not None and not query else ()
@@ -146,7 +145,7 @@ class LibraryPage:
 
 
 def breadcrumbs(folder: str | None) -> list[tuple[str, str]]:
-    """Give titles and pages of the folders that lead from the root to this one, and of this one."""
+    """Return the title and URL of each folder from the root to this one."""
     if folder is None:
         return []
     chain = [*parents(folder), folder] if folder else []

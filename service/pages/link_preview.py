@@ -1,5 +1,4 @@
-"""What programs read of a video's page to show a link to it: Open Graph, Twitter's cards, and a
-schema.org object. They read it elsewhere, so that every address is a whole one."""
+"""Metadata for link previews: Open Graph, Twitter cards and schema.org, with absolute URLs."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,18 +9,18 @@ from service.api.video_items import Picture, VideoItem
 from service.pages.formatting import summary, to_datetime
 from service.pages.player import display_size, format_timestamp
 
-_MAX_LENGTH = 300  # characters of a description: unfurlers cut what is longer
-_MAX_CLIPS = 100  # chapters: each names the page again, whose address may have 12 KB
-_DESCRIPTIONS = ("description", "synopsis", "comment")  # tags, the most telling first
+_MAX_LENGTH = 300  # characters of a description; previews cut longer ones
+_MAX_CLIPS = 100  # chapters; each repeats the page's URL, which may have 12 KB
+_DESCRIPTIONS = ("description", "synopsis", "comment")  # tags in order of preference
 
 
 @dataclass(frozen=True)
 class LinkPreview:
-    """A video, as those tell it who link to it."""
+    """The metadata of a video's preview."""
 
     video: VideoItem
     page: str
-    """The page that plays it: its one address."""
+    """The canonical URL of the video's page."""
 
     @property
     def secure(self) -> bool:
@@ -33,7 +32,7 @@ class LinkPreview:
 
     @property
     def is_playable(self) -> bool:
-        """Whether there is a point in offering its bytes to browsers."""
+        """Whether browsers can play it."""
         return self.video.state != "failed" and not any(
             finding.severity == "unplayable" for finding in self.video.findings
         )
@@ -52,7 +51,7 @@ class LinkPreview:
 
     @cached_property
     def image(self) -> Picture | None:
-        """The widest picture of it, as JPEG: not all who show links know WebP."""
+        """The widest poster as JPEG, as not all previews support WebP."""
         pictures = self.video.poster.pictures
         if not pictures:
             return None
@@ -62,13 +61,13 @@ class LinkPreview:
 
     @cached_property
     def size(self) -> tuple[int, int]:
-        """Width and height at which it is shown; of sound alone, and where nobody knows: 16:9."""
+        """The displayed width and height; 16:9 for audio or if unknown."""
         picture = self.video.picture
         return display_size(picture) if picture else (1280, 720)
 
     @cached_property
     def description(self) -> str:
-        """What its maker says of it, else its length, shape and folder."""
+        """The description in the file's tags, else duration, size and folder."""
         tags = self.video.metadata.tags if self.video.metadata else ()
         texts = {tag.name: " ".join(tag.text.split()) for tag in tags}
         for name in _DESCRIPTIONS:
@@ -79,7 +78,7 @@ class LinkPreview:
         return " · ".join(filter(None, (summary(self.video), folder)))
 
     def data(self) -> dict[str, Any]:
-        """Tell it as a schema.org VideoObject or AudioObject, with what is known of it."""
+        """Return the schema.org VideoObject or AudioObject."""
         video, metadata = self.video, self.video.metadata
         data: dict[str, Any] = {
             "@context": "https://schema.org",
@@ -113,13 +112,13 @@ class LinkPreview:
 
 
 def link_preview(video: VideoItem) -> LinkPreview | None:
-    """Say how a video is shown where it is linked to; None where its address is not known."""
+    """Return the preview of a video, or None if the service's origin is unknown."""
     page = links.absolute(video.watch_url)
     return None if page == video.watch_url else LinkPreview(video, page)
 
 
 def iso_duration(seconds: float) -> str:
-    """Write a time as ISO 8601 does: PT1H2M3S."""
+    """Return seconds as an ISO 8601 duration such as PT1H2M3S."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     parts = ((hours, "H"), (minutes, "M"), (rest, "S"))

@@ -1,4 +1,4 @@
-"""oEmbed 1.0: who has a link to a video asks here for the frame that shows it in their page."""
+"""oEmbed 1.0: the HTML by which other sites embed a video that they link to."""
 
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
@@ -17,11 +17,11 @@ from service.library.library import Library
 from service.pages.link_preview import LinkPreview, link_preview
 
 _MAX_SIDE = 10_000  # pixels a side
-_MAX_URL_LENGTH = 16_384  # characters of a URL: each byte of the longest path may be escaped
+_MAX_URL_LENGTH = 16_384  # characters; each byte of the longest path may be escaped
 
 
 class OembedQuery(BaseModel):
-    """What may be asked; what people's links carry besides is not minded."""
+    """The query. Other parameters, which links may carry, are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -32,7 +32,7 @@ class OembedQuery(BaseModel):
 
 
 class Oembed(BaseModel):
-    """The answer (oEmbed §2.3.4). Its fields are named there."""
+    """The response (oEmbed §2.3.4)."""
 
     version: Literal["1.0"] = "1.0"
     type: Literal["video", "rich"]
@@ -56,7 +56,7 @@ class OembedView:
 
     @validate_querystring(OembedQuery)
     async def show(self, query_args: OembedQuery) -> Response:
-        """Give the frame that shows the video whose page is `url`."""
+        """Send the HTML that embeds the video of the page `url`."""
         query = query_args
         if query.format != "json":
             raise HTTPError(501, "Only format=json is spoken here.", {})  # oEmbed §2.3.4.4
@@ -70,11 +70,11 @@ class OembedView:
 
 
 def _path(url: str) -> str:
-    """Give the path of the video that a page of ours plays. Raises NotFoundError."""
+    """Return the path of the video that a page shows. Raises NotFoundError."""
     try:
         parts = urlsplit(url)
         is_own = f"{parts.scheme}://{parts.netloc}" == links.absolute("")
-    except ValueError:  # no URL at all
+    except ValueError:  # not a URL
         is_own = False
     for prefix in ("/watch/", "/embed/"):
         if is_own and parts.path.startswith(prefix):
@@ -84,7 +84,7 @@ def _path(url: str) -> str:
 
 def _to_oembed(preview: LinkPreview, query: OembedQuery) -> Oembed:
     width, height = preview.size
-    # Whole numbers are compared as they are: as floats those of 400 digits are none.
+    # Compare integers: a float cannot hold one of 400 digits.
     scale = min(1, min(query.maxwidth, width) / width, min(query.maxheight, height) / height)
     width, height = max(1, int(width * scale)), max(1, int(height * scale))
     image = preview.image

@@ -1,4 +1,4 @@
-"""What the player itself needs to know, on whatever page it stands (templates/_player.html)."""
+"""The values of the player's template, _player.html."""
 
 import math
 import re
@@ -21,16 +21,12 @@ _MAX_LENGTH = 40  # characters
 
 _STREAM_KINDS: tuple[Literal["video", "audio"], ...] = ("video", "audio")
 _CONTAINERS = {"vp8": "webm", "vp9": "webm", "vorbis": "webm", "opus": "webm", "theora": "ogg"}
-# Of codecs that have no RFC 6381 string here: what the browsers that play them know them by.
+# Names that browsers use for codecs without an RFC 6381 string.
 _CODEC_STRINGS = {"alac": "alac", "theora": "theora"}
 
 
 def parse_timestamp(text: str | None) -> float | None:
-    """Read a time in a video, as links have it (`?t=`), in seconds.
-
-    None for what is none: people's links carry all sorts of things, and the video plays then from
-    its beginning.
-    """
+    """Return the seconds of a link's `?t=`, or None if it is missing or invalid."""
     if not text or len(text) > _MAX_LENGTH or (match := _TIMESTAMP.fullmatch(text)) is None:
         return None
     seconds = float(match["seconds"] or 0)
@@ -38,16 +34,16 @@ def parse_timestamp(text: str | None) -> float | None:
 
 
 def format_timestamp(seconds: float) -> str:
-    """Write a time in a video as links have it: in seconds, no zero behind.
+    """Return a time for a link, in seconds without trailing zeros.
 
-    To the millisecond, and not before it: a link to a chapter must not lead to the one before.
+    It is rounded up to a millisecond, so that a link to a chapter does not start in the previous.
     """
-    # What a float is off by makes no millisecond more.
+    # The subtraction keeps a float's error from adding a millisecond.
     return f"{math.ceil(max(seconds, 0) * 1000 - 1e-6) / 1000:.3f}".rstrip("0").rstrip(".")
 
 
 def display_size(picture: Stream) -> tuple[int, int]:
-    """Give width and height as they are seen: pixels may be no squares, the picture turned."""
+    """Return the displayed width and height, after the pixel aspect ratio and rotation."""
     width = round((picture.width or 0) * (picture.pixel_aspect or 1))
     height = picture.height or 0
     return (height, width) if picture.rotation in {90, 270} else (width, height)
@@ -55,16 +51,16 @@ def display_size(picture: Stream) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class CodecQuery:
-    """What a browser is asked whether it decodes it, and what people call that."""
+    """A codec that the browser is asked about, and its common name."""
 
     kind: Literal["video", "audio"]
     name: str
     content_type: str
-    """With a codecs parameter, in a container in which browsers know the codec."""
+    """With a codecs parameter, in a container in which browsers support the codec."""
 
 
 def codec_queries(video: VideoItem) -> list[CodecQuery]:
-    """Give what the viewer's own browser is to be asked: its first picture and its first sound."""
+    """Return the queries for the first video and the first audio stream."""
     streams = video.metadata.streams if video.metadata else ()
     first = {stream.kind: stream for stream in reversed(streams)}
     queries = []
@@ -80,14 +76,14 @@ def codec_queries(video: VideoItem) -> list[CodecQuery]:
 
 
 def player_context(video: VideoItem, start: float | None) -> dict[str, Any]:
-    """Give what `_player.html` needs; `start` in seconds."""
+    """Return the values of `_player.html`. `start` is in seconds."""
     picture = video.picture
     width, height = display_size(picture) if picture else (0, 0)
     return {
         "video": video,
         "api_url": links.api(video.path),
         "audio_only": video.content_type.startswith("audio/"),
-        # The stage's shape is decided before a byte of media has come.
+        # The shape of the stage is needed before any media arrives.
         "portrait": height > width,
         "start": None if start is None else format_timestamp(start),
         "picture": picture,

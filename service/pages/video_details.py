@@ -1,10 +1,10 @@
-"""Everything about one video in words: for people first, and for those who look closer."""
+"""The details of a video in words: the usual ones and the technical ones."""
 
 from service.models import Metadata, Stream, Video
 from service.pages.formatting import format_duration, format_size, to_datetime
 from service.playability.browsers import is_matroska, is_mp4
 
-# FFmpeg's names of codecs, as people call them.
+# Common names of codecs by FFmpeg's.
 _CODECS = {
     "h264": "H.264",
     "hevc": "HEVC",
@@ -44,21 +44,21 @@ _CONTAINERS = {
     "aac": "AAC",
 }
 _CHANNELS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
-# ITU-R BT.2100's two curves.
+# The transfer functions of ITU-R BT.2100.
 _HDR = {"smpte2084": "HDR (PQ)", "arib-std-b67": "HDR (HLG)"}
 _EIGHT_BITS = 8
 _MEGABIT = 1_000_000
 
 
 def codec_name(codec: str) -> str:
-    """Give what people call a codec, of FFmpeg's name of it."""
+    """Return the common name of a codec, from FFmpeg's name."""
     return "PCM" if codec.startswith("pcm_") else _CODECS.get(codec, codec)
 
 
 def detail_rows(video: Video, captions: tuple[str, ...] = ()) -> list[tuple[str, str]]:
-    """Say what people want to know of a video, as labels and values.
+    """Return the labels and values of the usual details.
 
-    `captions` are the languages of its subtitles, in words.
+    `captions` are the names of the languages of its subtitles.
     """
     rows = _content_rows(video.metadata) if video.metadata else []
     if captions:
@@ -71,7 +71,7 @@ def detail_rows(video: Video, captions: tuple[str, ...] = ()) -> list[tuple[str,
 
 
 def technical_rows(video: Video) -> list[tuple[str, str]]:
-    """Say what only those want to know who look closer."""
+    """Return the labels and values of the technical details."""
     rows = [("Type", video.content_type)]
     if video.metadata:
         metadata = video.metadata
@@ -84,7 +84,7 @@ def technical_rows(video: Video) -> list[tuple[str, str]]:
 
 
 def container_name(content_type: str, metadata: Metadata) -> str:
-    """Give what people call a container: FFmpeg does not tell some of them apart."""
+    """Return the common name of a container. FFmpeg has one name for several of them."""
     if is_mp4(metadata):
         return "QuickTime" if content_type == "video/quicktime" else "MP4"
     if is_matroska(metadata):
@@ -110,7 +110,7 @@ def _content_rows(metadata: Metadata) -> list[tuple[str, str]]:
 
 
 def _format_bit_rate(bits: int) -> str:
-    """Write bits per second: those of sound in thousands, as people do."""
+    """Return a bit rate in Mbit/s, or in kbit/s if it is below 1 Mbit/s."""
     return f"{bits / 1e6:.2f} Mbit/s" if bits >= _MEGABIT else f"{bits / 1000:.0f} kbit/s"
 
 
@@ -136,7 +136,7 @@ def _describe_audio(stream: Stream) -> str:
 
 
 def describe_stream(stream: Stream) -> str:
-    """Say in a line what a stream is, in FFmpeg's words."""
+    """Return a line that describes a stream in FFmpeg's terms."""
     parts = [f"{stream.kind}: {stream.codec}"]
     if stream.codec_string:
         parts[0] += f" ({stream.codec_string})"

@@ -1,4 +1,4 @@
-"""The page that plays a video: values of the library in a template. It decides nothing."""
+"""The page that plays a video."""
 
 from functools import partial
 
@@ -22,7 +22,7 @@ from service.pages.video_details import detail_rows, technical_rows
 
 SPEEDS = (0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3)
 
-# What watch.js does at which keys. Those of video sites that people know.
+# The keyboard shortcuts of watch.js, the same as on well-known video sites.
 SHORTCUTS = (
     (("Space", "k"), "Play or pause"),
     (("←", "→"), "5 seconds back or on"),
@@ -51,7 +51,7 @@ class WatchPage:
         self._chapters = ChapterLists()
 
     async def show(self, path: str) -> str:
-        """Play one video, from `?t=` on."""
+        """Play a video from `?t=`."""
         video = self._items.get(get_video(self._library, path))
         self._items.prioritise([path])
         start = parse_timestamp(request.args.get("t"))
@@ -81,18 +81,18 @@ class WatchPage:
         if source is None or not isinstance(facts, StoryboardMetadata):
             return None
         if len(facts.layout.starts) == 1:
-            return None  # a picture of all of it leads nowhere
+            return None  # one frame is no strip
         sheet_url = partial(links.sheet, path, version=source.storyboard or "")
         return filmstrip(facts.layout, sheet_url, start)
 
 
 def caption_labels(video: VideoItem) -> tuple[str, ...]:
-    """Give what the texts that are shown with a video are called."""
+    """Return the labels of a video's captions."""
     return tuple(track.label for track in video.captions.tracks if track.kind != "chapters")
 
 
 def embed_code(video: VideoItem) -> str:
-    """Give the HTML that shows the player in a page elsewhere."""
+    """Return the HTML that embeds the player in another site."""
     return (
         f'<iframe src="{escape(links.absolute(links.embed(video.path)))}" '
         f'title="{escape(video.title)}" width="640" height="360" loading="lazy" '
