@@ -113,7 +113,7 @@ def resolution(video: Video) -> str | None:
         return None
     sides = sorted((stream.width or 0, stream.height or 0))
     lines = max(sides[0], sides[1] / _ASPECT_16_9)
-    name = next((known for known in _LINES if lines >= known * _TOLERANCE), None)
+    name = next((line for line in _LINES if lines >= line * _TOLERANCE), None)
     return _NAMES.get(name, f"{name}p") if name else None
 
 

@@ -69,5 +69,5 @@ def current_index(starts: tuple[float, ...], position: float | None) -> int | No
     if position is None:
         return None
     # Links may be up to a millisecond after the start.
-    begun = [number for number, start in enumerate(starts) if start <= position]
-    return begun[-1] if begun else None
+    started = [number for number, start in enumerate(starts) if start <= position]
+    return started[-1] if started else None

@@ -77,8 +77,8 @@ def technical_rows(video: Video) -> list[tuple[str, str]]:
         metadata = video.metadata
         rows.append(("Container", container_name(video.content_type, metadata)))
         if metadata.index_at_front is not None:
-            behind = "at the end; players get it in front" if metadata.fast_start else "at the end"
-            rows.append(("Index", "at the front" if metadata.index_at_front else behind))
+            at_end = "at the end; players get it in front" if metadata.fast_start else "at the end"
+            rows.append(("Index", "at the front" if metadata.index_at_front else at_end))
         rows += [(f"Stream {stream.index}", describe_stream(stream)) for stream in metadata.streams]
     return [*rows, ("Revision", video.revision)]
 

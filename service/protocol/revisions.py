@@ -10,7 +10,7 @@ FILE_REVISION = "[0-9a-f]{1,16}-[0-9a-f]{1,64}"
 """The revision of a file's own bytes, as a regular expression. `nginx/njs/edge.js` has it, too."""
 
 REVISION = FILE_REVISION + "(?:-f[0-9]{1,3})?"
-"""The revision of any bytes. `nginx/njs/edge.js` and `nginx/snippets/media-cache.conf` have it, too."""
+"""The revision of any bytes, as in `nginx/njs/edge.js` and `nginx/snippets/media-cache.conf`."""
 
 
 def file_revision(size: int, modified: int) -> str:

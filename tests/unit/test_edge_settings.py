@@ -72,7 +72,9 @@ def run(**settings: str) -> tuple[int, dict[str, str], str]:
             "KNOWN_HOSTS": "video.example.org 1; ", "ANY_HOST": "1", "ANY_OPERATORS_HOST": "",
         }),
         ("HOSTNAME", "localhost", {"KNOWN_HOSTS": "", "ANY_OPERATORS_HOST": "1"}),
-        ("EDGES", "", {"EDGES": "", "THIS_EDGE": "", "LENDERS": "", "EDGES_SNIPPET": "single-edge"}),
+        ("EDGES", "", {
+            "EDGES": "", "THIS_EDGE": "", "LENDERS": "", "EDGES_SNIPPET": "single-edge",
+        }),
         ("PROXY_PROTOCOL", "", {"PROXY_PROTOCOL": "", "REAL_IP_HEADER": "X-Forwarded-For"}),
         ("PROXY_PROTOCOL", "off", {"PROXY_PROTOCOL": "", "REAL_IP_HEADER": "X-Forwarded-For"}),
     ],
