@@ -146,7 +146,7 @@ class Library:
             [],
             None,
         )
-        for entry in LocalStorage(self.root / "media").entries():
+        for entry in LocalStorage(self.root / "media").list_entries():
             found = probed.load(entry.path, entry.revision)
             known = known or found
             if found is None:

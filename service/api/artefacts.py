@@ -138,7 +138,7 @@ def _representation(
     revision = version + variant
     # The date is the video's, which other versions of the artefact have too: no strong validator.
     date = last_modified_of(source.video.modified, time.time())
-    validators = Validators(revision, date, settled=True, dated=False)
+    validators = Validators(revision, date, is_stable=True, date_is_validator=False)
     representation = Representation(length, content_type, validators)
     return representation, revision if pin == version else pin
 

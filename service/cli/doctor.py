@@ -89,7 +89,7 @@ def _files(path: Path) -> list[_File]:
         # No revision: the version that exists when it is examined.
         files = [
             _File(str(path / entry.path), ObjectRef(root, entry.path, None))
-            for entry in storage.entries()
+            for entry in storage.list_entries()
             if media_type(entry.path)
         ]
     except OSError as error:
@@ -110,7 +110,7 @@ def _objects(url: str, block: int) -> list[_File]:
         storage = ObjectStorage(
             store, block_size=block, max_bytes=0, timeout=TIMEOUT, metrics=Metrics()
         )
-        entries = sorted(storage.entries(), key=attrgetter("path"))
+        entries = sorted(storage.list_entries(), key=attrgetter("path"))
     except (StoreError, OSError) as error:
         raise _NoInputError(str(error)) from error
     files = [

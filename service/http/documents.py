@@ -8,7 +8,7 @@ from quart import Response, request
 
 from service.errors import HTTPError
 from service.http.media import conditional_headers
-from service.protocol.conditions import Validators, Verdict, evaluate
+from service.protocol.conditions import PreconditionResult, Validators, evaluate
 
 CONTENT_TYPE = "application/json"
 
@@ -29,17 +29,17 @@ class Document:
         """Return the document of a text."""
         body = text.encode()
         revision = hashlib.sha256(body).hexdigest()[:32]
-        return cls(body, Validators(revision, last_modified=0, settled=False), content_type)
+        return cls(body, Validators(revision, last_modified=0, is_stable=False), content_type)
 
     def to_response(self) -> Response:
         """Return 200, or 304 if the client has the text. Raises HTTPError with 412."""
         given = conditional_headers(request.scope)
         headers = {name: given[name] for name in _ETAG_HEADERS if name in given}
-        verdict = evaluate(headers, self.validators)
-        if verdict is Verdict.FAILED:
+        result = evaluate(headers, self.validators)
+        if result is PreconditionResult.FAILED:
             reason = "The answer is not, or no longer, the one that the request expects."
             raise HTTPError(412, reason, {"Cache-Control": "no-store"})
-        if verdict is Verdict.NOT_MODIFIED:
+        if result is PreconditionResult.NOT_MODIFIED:
             response = Response(b"", 304, content_type=self.content_type)
             del response.headers["Content-Length"]  # RFC 9110 §8.6: would be that of the 200
         else:

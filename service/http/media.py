@@ -302,6 +302,6 @@ class MediaViews:
             return response
         representation = source.representation
         source.close()
-        if representation.size and representation.validators.settled:
+        if representation.size and representation.validators.is_stable:
             response.headers["X-Revision"] = representation.validators.revision
         return response

@@ -36,7 +36,7 @@ class StaticViews:
             if content_type.startswith("text/"):
                 content_type += "; charset=utf-8"
             # Replicas of two releases may have started in one second.
-            validators = Validators(digest, started, settled=True, dated=False)
+            validators = Validators(digest, started, is_stable=True, date_is_validator=False)
             self._files[file.name] = _File(
                 data, Representation(len(data), content_type, validators)
             )

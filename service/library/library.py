@@ -225,18 +225,18 @@ class Library:
             problem = ProbeProblem(
                 "The server failed over it: see its log.", "failed", lasting=False
             )
-            self._known[key] = Known(problem, entry.touched, time.monotonic())
+            self._known[key] = Known(problem, entry.changed_at, time.monotonic())
 
     async def _probe(self, entry: Entry) -> None:
         key = (entry.path, entry.revision)
         if self._probed.is_remote:
             told = await asyncio.to_thread(self._probed.load, *key)
             if told is not None:
-                self._known[key] = Known(told, entry.touched, time.monotonic())
+                self._known[key] = Known(told, entry.changed_at, time.monotonic())
                 return
         with self._metrics.probe_seconds.time():
             result = await self._prober.probe(self._place.locate(*key))
-        known = Known(result, entry.touched, time.monotonic())
+        known = Known(result, entry.changed_at, time.monotonic())
         if self._place.store is not None:
             known = known._replace(again=TRY_OBJECT_AGAIN)
         self._known[key] = known

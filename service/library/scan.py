@@ -34,7 +34,7 @@ class Known(NamedTuple):
     """What probing told of a version of a file."""
 
     result: Result
-    touched: float
+    changed_at: float
     """As the entry said then: where reading failed, a change of rights may have helped."""
     at: float
     """When: on the monotonic clock, in seconds."""
@@ -45,7 +45,7 @@ class Known(NamedTuple):
         """Whether there is no need to probe again."""
         if isinstance(self.result, Metadata) or self.result.lasting:
             return True
-        return entry.touched == self.touched and time.monotonic() - self.at < self.again
+        return entry.changed_at == self.changed_at and time.monotonic() - self.at < self.again
 
 
 class Sighting(NamedTuple):
@@ -89,7 +89,7 @@ def scan(  # noqa: PLR0913, PLR0917 # what earlier scans found is three things
     Blocks: for a thread. Raises OSError as the storage does.
     """
     settled, waits, seen = [], [], {}
-    for entry in storage.entries():
+    for entry in storage.list_entries():
         wait, seen[entry.path] = _look_at(entry, settle_time, last)
         if wait > 0:
             waits.append(wait)
@@ -111,7 +111,7 @@ def scan(  # noqa: PLR0913, PLR0917 # what earlier scans found is three things
     for key, kept in probed.load_all(list(unknown)):
         entry = unknown[key]
         if kept is not None:
-            found.loaded[key] = Known(kept, entry.touched, time.monotonic())
+            found.loaded[key] = Known(kept, entry.changed_at, time.monotonic())
         else:
             found.missing.append(entry)
             again = again or key in known
@@ -131,7 +131,7 @@ def _look_at(
     if before is not None and before.settled:
         return 0.0, before  # its rights may have changed, or its name, but nothing in it
     since = before.since if before is not None else clock
-    age = time.time() - entry.touched
+    age = time.time() - entry.changed_at
     if abs(age) < settle_time:
         wait = settle_time - age
     elif last is None:

@@ -19,7 +19,7 @@ from service.library.folders import Folder, parents
 from service.library.library import Library
 from service.library.titles import folder_title
 from service.pages.cards import FolderCard, card, folder_card
-from service.protocol.media_types import ENDINGS
+from service.protocol.media_types import EXTENSIONS
 
 _SORT_LABELS = {
     "name": "Name",
@@ -136,7 +136,7 @@ class LibraryPage:
             sorts=[(sort, _SORT_LABELS[sort]) for sort in SORTS],
             progress=self._items.progress(),
             scanned=self._library.scanned,
-            endings=ENDINGS,
+            endings=EXTENSIONS,
         )
         return _INDENTATION.sub("\n", page)
 

@@ -20,7 +20,7 @@ MAX_LIST_LENGTH = 8 * 1024  # characters; nginx's and Apache's bound on one head
 MAX_TAGS = 100  # of a list; a client with more versions than that of one file has no use for them
 _MAX_DATE_LENGTH = 64  # characters; the longest form, RFC 850's, has 33
 
-SETTLED_AFTER = 2.0
+STABLE_AFTER = 2.0
 """Seconds after which a later change of a file gets another time stamp. HTTP dates count whole
 seconds, and kernels stamp files by a clock that ticks every few milliseconds."""
 
@@ -50,9 +50,9 @@ class Validators:
     """The opaque text of the strong entity tag, without its quotes."""
     last_modified: int
     """Seconds since the epoch, as Last-Modified says it."""
-    settled: bool
+    is_stable: bool
     """Whether no later version can get the same revision: then answers may be kept under it."""
-    dated: bool = True
+    date_is_validator: bool = True
     """Whether the date is a strong validator, too (RFC 9110 §8.8.2.2): its second is over by this
     server's clock, and the bytes are the file's own. Other software makes others of the same file.
     """
@@ -62,7 +62,7 @@ class Validators:
         return f'"{self.revision}"'
 
 
-class Verdict(Enum):
+class PreconditionResult(Enum):
     """What the preconditions say of a request."""
 
     PROCEED = "proceed"
@@ -70,21 +70,21 @@ class Verdict(Enum):
     FAILED = "failed"
 
 
-def evaluate(headers: Mapping[str, str], current: Validators) -> Verdict:
+def evaluate(headers: Mapping[str, str], current: Validators) -> PreconditionResult:
     """Apply RFC 9110 §13.2.2, steps 1 to 4, to a GET or HEAD. Header names are in lower case."""
     if (if_match := headers.get("if-match")) is not None:  # step 1
         if not _matches(if_match, current.revision, weak=False):
-            return Verdict.FAILED
+            return PreconditionResult.FAILED
     elif (date := _date(headers.get("if-unmodified-since"))) is not None:  # step 2
         if current.last_modified > date:
-            return Verdict.FAILED
+            return PreconditionResult.FAILED
     if (if_none_match := headers.get("if-none-match")) is not None:  # step 3
         if _matches(if_none_match, current.revision, weak=True):
-            return Verdict.NOT_MODIFIED
+            return PreconditionResult.NOT_MODIFIED
     elif (date := _date(headers.get("if-modified-since"))) is not None:  # step 4
         if current.last_modified <= date:
-            return Verdict.NOT_MODIFIED
-    return Verdict.PROCEED
+            return PreconditionResult.NOT_MODIFIED
+    return PreconditionResult.PROCEED
 
 
 def range_applies(headers: Mapping[str, str], current: Validators) -> bool:
@@ -94,7 +94,9 @@ def range_applies(headers: Mapping[str, str], current: Validators) -> bool:
         return True
     if if_range.startswith(('"', "W/")):
         return if_range == current.entity_tag  # a strong comparison: W/ never matches
-    return current.settled and current.dated and _date(if_range) == current.last_modified
+    return (
+        current.is_stable and current.date_is_validator and _date(if_range) == current.last_modified
+    )
 
 
 @lru_cache(1024)

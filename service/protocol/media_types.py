@@ -23,19 +23,19 @@ _TYPES = {
     "wav": "audio/wav",
 }
 
-ENDINGS = tuple(_TYPES)
+EXTENSIONS = tuple(_TYPES)
 """Of names of media, without the dot."""
 
 # What may lie beside a video and tell of it: pictures, captions, chapters.
-_COMPANIONS = frozenset({"vtt", "srt", "jpg", "jpeg", "png", "webp"})
+_SIDECAR_EXTENSIONS = frozenset({"vtt", "srt", "jpg", "jpeg", "png", "webp"})
 
 
 def media_type(path: str) -> str | None:
     """Give the media type (RFC 9110 §8.3.1) of a path by its ending; None for what is no media."""
-    name, _, ending = path.rpartition("/")[2].rpartition(".")
-    return _TYPES.get(ending.lower()) if name else None
+    name, _, extension = path.rpartition("/")[2].rpartition(".")
+    return _TYPES.get(extension.lower()) if name else None
 
 
-def is_companion(path: str) -> bool:
+def is_sidecar(path: str) -> bool:
     """Whether a path is of a kind that may belong to a video beside it."""
-    return path.rpartition(".")[2].lower() in _COMPANIONS
+    return path.rpartition(".")[2].lower() in _SIDECAR_EXTENSIONS

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from service.protocol.conditions import Validators, Verdict, evaluate, http_date, range_applies
+from service.protocol.conditions import (
+    PreconditionResult,
+    Validators,
+    evaluate,
+    http_date,
+    range_applies,
+)
 from service.protocol.disposition import attachment
 from service.protocol.ranges import Span, cap, parse_range
 
@@ -73,9 +79,9 @@ def plan(
     if policy.pin is not None and policy.pin != current.revision:
         return _refuse(410, "This revision of the file has been superseded.")
     match evaluate(headers, current):
-        case Verdict.FAILED:
+        case PreconditionResult.FAILED:
             return _refuse(412, "The file is not, or no longer, the one that the request expects.")
-        case Verdict.NOT_MODIFIED:
+        case PreconditionResult.NOT_MODIFIED:
             return Plan(304, _base_headers(representation, policy))
     spans = None
     # §14.2: Range means something for GET alone.
@@ -105,7 +111,7 @@ def _refuse(
 
 def _base_headers(representation: Representation, policy: Policy) -> dict[str, str]:
     current = representation.validators
-    pinned = policy.pin is not None and current.settled
+    pinned = policy.pin is not None and current.is_stable
     headers = {
         "Content-Type": representation.content_type,
         "ETag": current.entity_tag,
@@ -113,7 +119,7 @@ def _base_headers(representation: Representation, policy: Policy) -> dict[str, s
         "Accept-Ranges": "bytes",
         "Cache-Control": _IMMUTABLE if pinned else "no-cache",
     }
-    if not current.settled:
+    if not current.is_stable:
         # Written to a moment ago: a second change may hide behind the same time stamp, so that
         # the edge must not keep these bytes under this revision.
         headers["X-Accel-Expires"] = "0"

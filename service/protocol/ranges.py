@@ -11,7 +11,7 @@ MAX_RANGES = 200  # Apache's MaxRanges
 
 # RFC 9110 §14.1.2. [0-9] and not \d, which matches digits of every script.
 _RANGE_SPEC = re.compile(r"([0-9]*)-([0-9]*)", re.ASCII)
-_LONGEST_POSITION = 18  # digits; what is longer lies behind the end of any file
+_MAX_POSITION_DIGITS = 18  # digits; what is longer lies behind the end of any file
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def _is_less(a: str, b: str) -> bool:
 def _position(digits: str, size: int) -> int:
     """Give the number, or `size` where that or more is meant."""
     digits = digits.lstrip("0")
-    return size if len(digits) > _LONGEST_POSITION else min(int(digits or "0"), size)
+    return size if len(digits) > _MAX_POSITION_DIGITS else min(int(digits or "0"), size)
 
 
 def _int_range(first: str, last: str, size: int) -> Span | None:

@@ -122,7 +122,7 @@ class FastStart:
             source.close()
         if current.revision != revision:
             raise ChangedError("The file was replaced just now.")
-        if current.settled:
+        if current.is_stable:
             with suppress(ValueError):  # one may be larger than all that is remembered
                 self._layouts[path, revision] = layout
         return layout
@@ -148,7 +148,7 @@ class FastStart:
                 data = await _read(source, step)
                 step = await loop.run_in_executor(self._thread, resume, requests, data)
         store = self._reachable_store()
-        if is_long and store is not None and file.validators.settled:
+        if is_long and store is not None and file.validators.is_stable:
             self._store_threads.submit(_save, store, path, file.validators.revision, step)
         return step
 
@@ -213,8 +213,8 @@ class FastStartRepresentation:
         validators = Validators(
             revision=fast_start_revision(file.validators.revision),
             last_modified=file.validators.last_modified,
-            settled=file.validators.settled,
-            dated=False,
+            is_stable=file.validators.is_stable,
+            date_is_validator=False,
         )
         self._representation = Representation(layout.size, file.content_type, validators)
 

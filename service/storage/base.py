@@ -20,7 +20,7 @@ class Entry:
     revision: str
     modified: float
     """Seconds since the epoch."""
-    touched: float
+    changed_at: float
     """When its content, name or permissions last changed, in seconds since the epoch."""
 
 
@@ -48,17 +48,17 @@ class OpenRepresentation(Protocol):
 class Storage(Protocol):
     """A place that holds media files."""
 
-    def entries(self) -> Iterator[Entry]:
+    def list_entries(self) -> Iterator[Entry]:
         """Yield the listed files, without hidden and empty ones. Blocks: run it in a thread.
 
         Raises OSError if the listing fails, so that it is not mistaken for an empty library.
         """
         ...
 
-    async def open(self, path: str, expected: str | None = None) -> OpenRepresentation:
+    async def open(self, path: str, pinned_revision: str | None = None) -> OpenRepresentation:
         """Open a media file by its path.
 
-        `expected` is the revision that the client asked for. If the version seen last has it,
+        `pinned_revision` is the one that the client asked for. If the version seen last has it,
         storage may open that one without a new request. Raises NotFoundError, StorageError.
         """
         ...

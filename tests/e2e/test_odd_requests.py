@@ -14,7 +14,7 @@ from support.raw_http import Answer, ask, connect, open_socket
 from support.server import BLOCK, content, write
 from support.stack import Stack
 
-from service.protocol.conditions import SETTLED_AFTER
+from service.protocol.conditions import STABLE_AFTER
 from service.protocol.revisions import file_revision
 from service.representations.fast_start import fast_start_revision
 
@@ -164,7 +164,7 @@ def test_blocks_are_cached_whatever_the_date_of_their_file(origin: Origin, modif
     revision = file_revision(len(data), modified * 10**9)
     # Of a date in the future nothing is kept before the file has been unchanged for two seconds.
     if modified > time.time():
-        time.sleep(SETTLED_AFTER + 0.5)
+        time.sleep(STABLE_AFTER + 0.5)
     for target in (f"/media/{name}?v={revision}", f"/media/{name}", f"/download/{name}"):
         answers = [origin.get(target, Range=f"bytes={BLOCK}-") for _ in range(2)]
         assert [answer.body for answer in answers] == [data[BLOCK:]] * 2

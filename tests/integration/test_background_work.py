@@ -137,7 +137,7 @@ async def until_readiness(app: Quart, status: int) -> None:
 
 
 async def test_scanning_goes_on(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LocalStorage, "entries", Faulty(LocalStorage.entries, FIRST))
+    monkeypatch.setattr(LocalStorage, "list_entries", Faulty(LocalStorage.list_entries, FIRST))
     async with app.test_app():
         await until_listed(app, "clip.mp4")
         assert await failures(app, "scanning the library") == 1
@@ -232,7 +232,7 @@ async def test_evicting_artefacts_goes_on(app: Quart, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("owner", "name", "task"),
     [
-        (LocalStorage, "entries", "scanning the library"),
+        (LocalStorage, "list_entries", "scanning the library"),
         (library, "show", "scanning the library"),
         (library, "changes", "watching the folder"),
         (FolderArtefactStore, "evict", "evicting artefacts"),
@@ -263,7 +263,9 @@ async def test_it_stays_ready_while_the_storage_cannot_be_listed(
 ) -> None:
     """The storage may be away for a while, which scans expect; what it serves does not wait."""
     later = range(1, 10**9)
-    monkeypatch.setattr(LocalStorage, "entries", Faulty(LocalStorage.entries, later, OSError))
+    monkeypatch.setattr(
+        LocalStorage, "list_entries", Faulty(LocalStorage.list_entries, later, OSError)
+    )
     monkeypatch.setattr(library, "events_tell_all", lambda _: False)
     monkeypatch.setattr(library, "POLL_INTERVAL", 0.01)
     monkeypatch.setattr(library, "_LEAST_PAUSE", 0.01)

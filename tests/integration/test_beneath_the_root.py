@@ -203,7 +203,7 @@ def test_a_folder_that_is_swapped_all_the_time_is_never_listed_from_outside(medi
     ends = time.monotonic() + 3
     with swapping(media):
         while time.monotonic() < ends:
-            found = {entry.path for entry in storage.entries()}
+            found = {entry.path for entry in storage.list_entries()}
             assert not [path for path in found if "private" in path]
     storage.close()
 

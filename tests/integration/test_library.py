@@ -292,7 +292,7 @@ def test_a_restart_with_ten_thousand_known_videos_probes_none_of_them(
     for number in range(MANY):
         write(media, f"{number % 100}/{number}.mp4", clip)
     derived = FolderArtefactStore(media.parent / "derived", 2**31)
-    probed, entries = ProbeCache(derived), list(LocalStorage(media).entries())
+    probed, entries = ProbeCache(derived), list(LocalStorage(media).list_entries())
     with serve(media, RESCAN_INTERVAL=NEVER) as server:
         until(lambda: server.metric("reelay_probes_total") or None, "some have been probed")
     found = (probed.load(entry.path, entry.revision) for entry in entries)

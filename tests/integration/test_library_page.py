@@ -13,7 +13,7 @@ from support.chromium import flawless, launched
 from support.raw_http import ask
 from support.server import Server, serve, until, write
 
-from service.protocol.media_types import ENDINGS
+from service.protocol.media_types import EXTENSIONS
 
 MOST_BYTES = 50_000
 CARDS = 20  # on a page
@@ -132,7 +132,13 @@ def test_an_empty_library_says_how_to_add_videos_and_shows_the_first_by_itself(
     media.mkdir()
     with serve(media, RESCAN_INTERVAL="1") as server:
         html = page(server, "/")
-        for word in ("No videos yet", "docker-compose.yml", "REELAY_MEDIA_DIR", "chmod", *ENDINGS):
+        for word in (
+            "No videos yet",
+            "docker-compose.yml",
+            "REELAY_MEDIA_DIR",
+            "chmod",
+            *EXTENSIONS,
+        ):
             assert word in html
         assert "<form" not in html
         with launched() as browser, flawless(browser, server.base) as tab:

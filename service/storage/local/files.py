@@ -10,7 +10,7 @@ from concurrent.futures import Executor, Future
 from contextlib import suppress
 
 from service.errors import ChangedError, NotFoundError, StorageError
-from service.protocol.conditions import SETTLED_AFTER, Validators, last_modified_of, nearest_date
+from service.protocol.conditions import STABLE_AFTER, Validators, last_modified_of, nearest_date
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
 from service.protocol.revisions import file_revision
@@ -43,8 +43,8 @@ def _is_stable(status: os.stat_result, now: float) -> bool:
     """
     age = now - status.st_mtime
     if age >= 0:
-        return age >= SETTLED_AFTER
-    return age <= -SETTLED_AFTER and now - status.st_ctime >= SETTLED_AFTER
+        return age >= STABLE_AFTER
+    return age <= -STABLE_AFTER and now - status.st_ctime >= STABLE_AFTER
 
 
 class OpenFile:
@@ -93,8 +93,8 @@ class LocalRepresentation:
             revision=revision(status),
             # By the nanosecond: `st_mtime` may be rounded up to the next second.
             last_modified=last_modified_of(status.st_mtime_ns // 1_000_000_000, now),
-            settled=_is_stable(status, now),
-            dated=now - status.st_mtime >= SETTLED_AFTER,
+            is_stable=_is_stable(status, now),
+            date_is_validator=now - status.st_mtime >= STABLE_AFTER,
         )
         self._representation = Representation(status.st_size, content_type, validators)
 

@@ -13,7 +13,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from service.errors import NotFoundError, StorageError
-from service.protocol.media_types import is_companion, media_type
+from service.protocol.media_types import is_sidecar, media_type
 from service.storage.base import Entry
 from service.storage.local import beneath, nonblocking
 from service.storage.local.executors import FairThreadPool
@@ -62,7 +62,7 @@ class LocalStorage:
     async def open(
         self,
         path: str,
-        expected: str | None = None,  # noqa: ARG002 # to look costs nothing
+        pinned_revision: str | None = None,  # noqa: ARG002 # to look costs nothing
     ) -> LocalRepresentation:
         """Open a media file by its path. Raises NotFoundError, StorageError."""
         content_type = media_type(path)
@@ -103,7 +103,7 @@ class LocalStorage:
                 self._nowait_folders.clear()
             self._nowait_folders.add(folder)
 
-    def entries(self) -> Iterator[Entry]:
+    def list_entries(self) -> Iterator[Entry]:
         """Walk the listed files. Folders reached by a link are left out: they would come twice.
 
         Raises OSError where the root itself cannot be read: that is not an empty library.
@@ -163,7 +163,7 @@ def _listed(folder: int, *, strict: bool) -> tuple[list[str], list[os.DirEntry[s
         return [], []
     entries.sort(key=attrgetter("name"))
     folders = [entry.name for entry in entries if _is_folder(entry)]
-    return folders, [e for e in entries if media_type(e.name) or is_companion(e.name)]
+    return folders, [e for e in entries if media_type(e.name) or is_sidecar(e.name)]
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -174,5 +174,5 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _entry(path: str, status: os.stat_result) -> Entry:
-    touched = max(status.st_mtime, status.st_ctime)
-    return Entry(path, status.st_size, revision(status), modified_time(status), touched)
+    changed_at = max(status.st_mtime, status.st_ctime)
+    return Entry(path, status.st_size, revision(status), modified_time(status), changed_at)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from service.errors import ChangedError, NotFoundError
 from service.metrics import Metrics
-from service.protocol.conditions import SETTLED_AFTER, Validators, last_modified_of
-from service.protocol.media_types import is_companion, media_type
+from service.protocol.conditions import STABLE_AFTER, Validators, last_modified_of
+from service.protocol.media_types import is_sidecar, media_type
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
 from service.storage.base import Entry
@@ -48,8 +48,8 @@ class ObjectRepresentation:
             last_modified=last_modified_of(version.modified, now),
             # The revision holds the store's strong entity tag, which tells all versions apart,
             # whatever the store's clock says; the date only those of different seconds.
-            settled=True,
-            dated=now - version.modified >= SETTLED_AFTER,
+            is_stable=True,
+            date_is_validator=now - version.modified >= STABLE_AFTER,
         )
         self._representation = Representation(version.size, content_type, validators)
 
@@ -100,7 +100,7 @@ class ObjectStorage:
         for task in self._pending_heads.values():
             task.cancel()
 
-    async def open(self, path: str, expected: str | None = None) -> ObjectRepresentation:
+    async def open(self, path: str, pinned_revision: str | None = None) -> ObjectRepresentation:
         """Open a media file by its path. Raises NotFoundError, StorageError."""
         content_type = media_type(path)
         if content_type is None:
@@ -111,8 +111,8 @@ class ObjectStorage:
         version, at = self._versions.get(path, (None, 0.0))
         age = time.monotonic() - at
         if version is None or (
-            version.revision != expected
-            and age > (_VERSION_TTL if expected is None else _PINNED_TTL)
+            version.revision != pinned_revision
+            and age > (_VERSION_TTL if pinned_revision is None else _PINNED_TTL)
         ):
             version = await self._head(path)
         return ObjectRepresentation(self, version, content_type)
@@ -123,7 +123,7 @@ class ObjectStorage:
         if cached is not None and cached[0].revision == version.revision:
             self._versions.pop(version.path, None)
 
-    def entries(self) -> Iterator[Entry]:
+    def list_entries(self) -> Iterator[Entry]:
         """Walk the listed files: hidden and empty ones left out. Blocks: for a thread.
 
         Raises OSError where the store does not tell of all of them.
@@ -169,4 +169,4 @@ def _is_listed(path: str) -> bool:
         return False
     if any(name.startswith(".") for name in components):
         return False
-    return media_type(components[-1]) is not None or is_companion(components[-1])
+    return media_type(components[-1]) is not None or is_sidecar(components[-1])

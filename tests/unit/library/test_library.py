@@ -42,7 +42,7 @@ class Folder:
         self.walks = 0
         self.threads: set[threading.Thread] = set()
 
-    def entries(self) -> Iterator[Entry]:
+    def list_entries(self) -> Iterator[Entry]:
         self.threads.add(threading.current_thread())
         yield from list(self.files)
         self.walks += 1
@@ -173,13 +173,13 @@ async def test_a_slow_listing_is_soon_followed_by_the_next(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ten times as long as it takes would be 30 seconds for these three."""
-    entries = running.folder.entries
+    entries = running.folder.list_entries
 
     def slowly() -> Iterator[Entry]:
         time.sleep(1)
         yield from entries()
 
-    monkeypatch.setattr(running.folder, "entries", slowly)
+    monkeypatch.setattr(running.folder, "list_entries", slowly)
     await running.scans()  # one may be under way
     begun = time.monotonic()
     await running.scans()
@@ -307,7 +307,7 @@ async def test_a_lasting_problem_is_kept_and_a_passing_one_is_tried_again_when_t
     await running.scans()
     assert running.prober.paths == []  # nothing has changed
     running.prober.answer = KNOWN
-    running.folder.files = [replace(file, touched=2.0) for file in running.folder.files]
+    running.folder.files = [replace(file, changed_at=2.0) for file in running.folder.files]
     await running.until(lambda: running.states().count(ProbeState.PROBED) == 101)
     assert running.prober.paths == ["passing.mp4"]
 

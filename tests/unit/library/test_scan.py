@@ -22,7 +22,7 @@ class Folder:
     def __init__(self, age: float) -> None:
         self.entry = Entry("film.mp4", 1, "1-1", 1.0, time.time() - age)
 
-    def entries(self) -> Iterator[Entry]:
+    def list_entries(self) -> Iterator[Entry]:
         yield self.entry
 
     async def open(self, path: str, expected: str | None = None) -> OpenRepresentation:
@@ -48,7 +48,7 @@ def test_at_the_start_the_stamp_says_it(tmp_path: Path, age: float, listed: bool
 def test_a_stamp_of_another_clock_says_nothing_of_what_is_new(tmp_path: Path, age: float) -> None:
     folder = Folder(HOUR)
     last = look(folder, tmp_path)
-    folder.entry = replace(folder.entry, revision="2-2", touched=time.time() - age)
+    folder.entry = replace(folder.entry, revision="2-2", changed_at=time.time() - age)
     found = look(folder, tmp_path, last)
     assert not found.files
     assert found.unsettled == pytest.approx(SETTLE, abs=60)
@@ -58,8 +58,8 @@ def test_a_stamp_of_another_clock_says_nothing_of_what_is_new(tmp_path: Path, ag
 def test_what_has_settled_stays_so_until_something_in_it_changes(tmp_path: Path) -> None:
     folder = Folder(HOUR)
     last = look(folder, tmp_path)
-    folder.entry = replace(folder.entry, touched=time.time())  # its rights
+    folder.entry = replace(folder.entry, changed_at=time.time())  # its rights
     last = look(folder, tmp_path, last)
     assert last.files
-    folder.entry = replace(folder.entry, revision="2-2", touched=time.time())
+    folder.entry = replace(folder.entry, revision="2-2", changed_at=time.time())
     assert not look(folder, tmp_path, last).files

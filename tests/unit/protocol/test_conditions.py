@@ -8,8 +8,8 @@ from support.range_cases import ConditionCase, condition_cases
 from service.protocol.conditions import (
     MAX_LIST_LENGTH,
     MAX_TAGS,
+    PreconditionResult,
     Validators,
-    Verdict,
     evaluate,
     http_date,
     last_modified_of,
@@ -20,14 +20,14 @@ from service.protocol.conditions import (
 # RFC 9110 §5.6.7's own example: Sun, 06 Nov 1994 08:49:37 GMT.
 EXAMPLE = 784111777
 DAY = 86400
-CURRENT = Validators("1f-a", EXAMPLE, settled=True)
+CURRENT = Validators("1f-a", EXAMPLE, is_stable=True)
 DATES = http_date(EXAMPLE), http_date(EXAMPLE - DAY), http_date(EXAMPLE + DAY)
 
 
 def status_of(case: ConditionCase, current: Validators) -> int:
     headers = {name.lower(): value for name, value in case.headers.items()}
-    verdict = evaluate(headers, current)
-    status = {Verdict.FAILED: 412, Verdict.NOT_MODIFIED: 304}.get(verdict)
+    result = evaluate(headers, current)
+    status = {PreconditionResult.FAILED: 412, PreconditionResult.NOT_MODIFIED: 304}.get(result)
     return status or (206 if range_applies(headers, current) else 200)
 
 
@@ -40,7 +40,7 @@ def test_conditions_are_looked_at_in_the_rfcs_order(case: ConditionCase) -> None
     "case", condition_cases('"1f-a-f1"', *DATES, dated=False), ids=lambda case: case.name
 )
 def test_bytes_that_are_made_of_a_file_are_told_apart_by_the_tag_alone(case: ConditionCase) -> None:
-    made = Validators("1f-a-f1", EXAMPLE, settled=True, dated=False)
+    made = Validators("1f-a-f1", EXAMPLE, is_stable=True, date_is_validator=False)
     assert status_of(case, made) == case.status
 
 
@@ -57,19 +57,19 @@ def test_a_date_is_written_as_the_rfc_writes_it() -> None:
     ],
 )
 def test_all_three_forms_of_a_date_are_read(date: str) -> None:
-    assert evaluate({"if-modified-since": date}, CURRENT) is Verdict.NOT_MODIFIED
+    assert evaluate({"if-modified-since": date}, CURRENT) is PreconditionResult.NOT_MODIFIED
     assert range_applies({"if-range": date}, CURRENT)
 
 
 def test_a_date_is_no_strong_validator_while_the_second_may_not_be_over() -> None:
-    just_written = Validators("1f-a", EXAMPLE, settled=False)
+    just_written = Validators("1f-a", EXAMPLE, is_stable=False)
     assert not range_applies({"if-range": http_date(EXAMPLE)}, just_written)
     assert range_applies({"if-range": '"1f-a"'}, just_written)
 
 
 def test_a_date_that_lies_ahead_is_no_strong_validator_while_the_revision_is_one() -> None:
     """RFC 9110 §8.8.2.2: what is sent in its stead is the date of the message."""
-    from_the_future = Validators("1f-a", EXAMPLE, settled=True, dated=False)
+    from_the_future = Validators("1f-a", EXAMPLE, is_stable=True, date_is_validator=False)
     assert not range_applies({"if-range": http_date(EXAMPLE)}, from_the_future)
     assert range_applies({"if-range": '"1f-a"'}, from_the_future)
 
@@ -127,16 +127,16 @@ def test_a_list_of_tags_is_read_as_far_as_its_bounds() -> None:
         ('"1f-a"'.rjust(MAX_LIST_LENGTH + 1, ","), False),
     ):
         # What is not found changes nothing of the answer, or refuses it: both are safe.
-        expected = Verdict.NOT_MODIFIED if found else Verdict.PROCEED
+        expected = PreconditionResult.NOT_MODIFIED if found else PreconditionResult.PROCEED
         assert evaluate({"if-none-match": tags}, CURRENT) is expected
-        expected = Verdict.PROCEED if found else Verdict.FAILED
+        expected = PreconditionResult.PROCEED if found else PreconditionResult.FAILED
         assert evaluate({"if-match": tags}, CURRENT) is expected
 
 
 @pytest.mark.parametrize("name", ["if-modified-since", "if-unmodified-since", "if-range"])
 def test_what_is_longer_than_any_date_is_none(name: str) -> None:
     text = f"{http_date(EXAMPLE - DAY)}{' ' * 60}"
-    assert evaluate({name: text}, CURRENT) is Verdict.PROCEED
+    assert evaluate({name: text}, CURRENT) is PreconditionResult.PROCEED
     assert range_applies({name: text}, CURRENT) is (name != "if-range")
 
 
@@ -147,7 +147,7 @@ NAMES = st.sampled_from(
 
 @given(st.dictionaries(NAMES, st.text() | st.text('W/"1f-a*, ')))
 def test_whatever_the_headers_there_is_a_verdict(headers: dict[str, str]) -> None:
-    assert evaluate(headers, CURRENT) in Verdict
+    assert evaluate(headers, CURRENT) in PreconditionResult
     assert range_applies(headers, CURRENT) in {True, False}
 
 
@@ -155,6 +155,6 @@ def test_whatever_the_headers_there_is_a_verdict(headers: dict[str, str]) -> Non
 def test_a_tag_is_found_behind_any_others(others: list[str], weak: bool) -> None:  # noqa: FBT001
     tags = [*(f'"{text}"' for text in others), 'W/"1f-a"' if weak else '"1f-a"']
     header = " , ".join(tags)
-    assert evaluate({"if-none-match": header}, CURRENT) is Verdict.NOT_MODIFIED
-    expected = Verdict.FAILED if weak else Verdict.PROCEED
+    assert evaluate({"if-none-match": header}, CURRENT) is PreconditionResult.NOT_MODIFIED
+    expected = PreconditionResult.FAILED if weak else PreconditionResult.PROCEED
     assert evaluate({"if-match": header}, CURRENT) is expected

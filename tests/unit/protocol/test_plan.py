@@ -12,7 +12,7 @@ from service.protocol.ranges import Span
 
 SIZE, BLOCK = 100_000, 30_000
 DATA = bytes(i * 7 % 251 for i in range(SIZE))
-FILE = Representation(SIZE, "video/mp4", Validators("1f-a", 784111777, settled=True))
+FILE = Representation(SIZE, "video/mp4", Validators("1f-a", 784111777, is_stable=True))
 CAPPED = Policy(block=BLOCK)
 
 
@@ -127,14 +127,14 @@ def test_a_superseded_pin_is_gone_whatever_else_is_asked(headers: dict[str, str]
 
 
 def test_a_file_written_a_moment_ago_is_not_to_be_kept_by_the_edge() -> None:
-    fresh = Representation(SIZE, "video/mp4", Validators("1f-a", 784111777, settled=False))
+    fresh = Representation(SIZE, "video/mp4", Validators("1f-a", 784111777, is_stable=False))
     answer = plan("GET", {}, fresh, Policy(pin="1f-a"))
     assert answer.headers["X-Accel-Expires"] == "0"
     assert answer.headers["Cache-Control"] == "no-cache"
 
 
 def test_an_empty_file_is_sent_whole() -> None:
-    empty = Representation(0, "video/mp4", Validators("0-a", 784111777, settled=True))
+    empty = Representation(0, "video/mp4", Validators("0-a", 784111777, is_stable=True))
     answer = plan("GET", {}, empty, CAPPED)
     assert (answer.status, answer.headers["Content-Length"], answer.parts) == (200, "0", ())
     answer = plan("GET", {"range": "bytes=0-"}, empty, CAPPED)
@@ -143,7 +143,7 @@ def test_an_empty_file_is_sent_whole() -> None:
 
 @given(st.text("bytes=0123456789-, "), st.integers(0, 2 * SIZE), st.none() | st.integers(1, SIZE))
 def test_a_body_is_as_long_as_its_content_length(header: str, size: int, block: int | None) -> None:
-    file = Representation(size, "video/mp4", Validators("1f-a", 784111777, settled=True))
+    file = Representation(size, "video/mp4", Validators("1f-a", 784111777, is_stable=True))
     answer = plan("GET", {"range": f"bytes={header}"}, file, Policy(block=block))
     assert answer.status in {200, 206, 416}
     length = sum(part.length if isinstance(part, Span) else len(part) for part in answer.parts)

@@ -98,8 +98,8 @@ async def test_dates_are_the_files_and_no_strong_validator(storage: Storage) -> 
     original = validators(await storage.open("film.mp4"))
     laid_out = validators(await FastStart(storage).open("film.mp4", None))
     assert laid_out.last_modified == original.last_modified
-    assert (original.settled, original.dated) == (True, True)
-    assert (laid_out.settled, laid_out.dated) == (True, False)
+    assert (original.is_stable, original.date_is_validator) == (True, True)
+    assert (laid_out.is_stable, laid_out.date_is_validator) == (True, False)
 
 
 async def test_a_file_that_is_left_alone_has_no_other_layout(storage: Storage) -> None:
@@ -299,7 +299,7 @@ async def test_a_file_just_written_is_laid_out_and_not_remembered(media: Path) -
     assert await given(files) == fast()
     assert await given(files) == fast()
     assert storage.opened == 2 * 2
-    assert not validators(await files.open("film.mp4", None)).settled
+    assert not validators(await files.open("film.mp4", None)).is_stable
 
 
 async def test_the_layouts_that_were_asked_for_longest_ago_are_forgotten(

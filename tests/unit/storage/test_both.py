@@ -94,14 +94,14 @@ async def test_several_readers_of_one_file_do_not_disturb_each_other(kept: Kept)
 async def test_a_file_says_what_it_is(kept: Kept) -> None:
     kept.put("sub/film.webm", DATA)
     kept.put("empty.mp4", b"")
-    (entry,) = kept.storage.entries()
+    (entry,) = kept.storage.list_entries()
     source = await kept.storage.open("sub/film.webm")
     told = source.representation
     assert (entry.path, entry.size) == ("sub/film.webm", SIZE)
     assert (told.size, told.content_type) == (SIZE, "video/webm")
     assert entry.revision == told.validators.revision
     assert int(entry.modified) == told.validators.last_modified
-    assert told.validators.settled
+    assert told.validators.is_stable
     empty = (await kept.storage.open("empty.mp4")).representation
     assert empty.size == 0
     assert empty.validators.revision.startswith("0-")
@@ -109,9 +109,9 @@ async def test_a_file_says_what_it_is(kept: Kept) -> None:
 
 async def test_another_version_has_another_revision(kept: Kept) -> None:
     kept.put("film.mp4", DATA)
-    (before,) = kept.storage.entries()
+    (before,) = kept.storage.list_entries()
     kept.put("film.mp4", content(SIZE, 2))
-    (after,) = kept.storage.entries()
+    (after,) = kept.storage.list_entries()
     assert before.revision != after.revision
     assert (await kept.storage.open("film.mp4")).representation.validators.revision in {
         before.revision,
@@ -176,7 +176,7 @@ def test_hidden_empty_and_other_files_are_not_listed(kept: Kept) -> None:
                  "back\\slash.mp4"):  # fmt: skip
         kept.put(path, b"x")
     kept.put("empty.mp4", b"")
-    assert sorted(entry.path for entry in kept.storage.entries()) == sorted(listed)
+    assert sorted(entry.path for entry in kept.storage.list_entries()) == sorted(listed)
 
 
 @pytest.mark.parametrize("media_size", [1000, 3 * BLOCK])
@@ -210,5 +210,5 @@ def test_where_nothing_can_be_told_is_not_nothing(tmp_path: Path, bucket: Bucket
     ]
     for storage in storages:
         with pytest.raises(OSError, match=os.strerror(2) if storage is folder else "cannot be"):
-            list(storage.entries())
+            list(storage.list_entries())
     folder.close()

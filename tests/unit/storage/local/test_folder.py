@@ -478,7 +478,7 @@ async def test_a_root_that_is_a_link_is_served(tmp_path: Path, media: Path) -> N
     source.close()
     storage.close()
     assert storage.root == Path(os.path.realpath(media))  # noqa: ASYNC240, PTH
-    assert [entry.path for entry in storage.entries()] == ["film.mp4"]
+    assert [entry.path for entry in storage.list_entries()] == ["film.mp4"]
 
 
 async def test_having_no_descriptor_left_is_no_reason_to_say_that_a_file_is_gone(
@@ -668,7 +668,7 @@ async def test_a_link_says_nothing_of_the_file_system_that_it_is_on(
 def paths(media: Path) -> list[str]:
     storage = LocalStorage(media)
     try:
-        return [entry.path for entry in storage.entries()]
+        return [entry.path for entry in storage.list_entries()]
     finally:
         storage.close()
 
@@ -697,7 +697,7 @@ async def test_whatever_is_listed_can_be_opened_and_is_the_same(
     storage: LocalStorage, media: Path
 ) -> None:
     make_odd_things(media)
-    entries = list(storage.entries())
+    entries = list(storage.list_entries())
     assert len(entries) > 5
     for entry in entries:
         source = await storage.open(entry.path)
@@ -741,22 +741,22 @@ def test_an_entry_tells_size_revision_and_times(media: Path) -> None:
     before = time.time()
     os.utime(media / "film.mp4", (1000, 1000))
     storage = LocalStorage(media)
-    (entry,) = storage.entries()
+    (entry,) = storage.list_entries()
     storage.close()
     assert entry.size == SIZE
     assert entry.revision == f"{SIZE:x}-{1000 * 10**9:x}"
     assert entry.modified == 1000
-    assert entry.touched >= before - 1  # its times were set just now, which utime cannot hide
+    assert entry.changed_at >= before - 1  # its times were set just now, which utime cannot hide
 
 
 def test_an_empty_folder_is_an_empty_library_but_a_vanished_one_is_not(tmp_path: Path) -> None:
     folder = tmp_path / "other"
     folder.mkdir()
     storage = LocalStorage(folder)
-    assert list(storage.entries()) == []
+    assert list(storage.list_entries()) == []
     folder.rmdir()
     with pytest.raises(FileNotFoundError):
-        list(storage.entries())
+        list(storage.list_entries())
     storage.close()
 
 
@@ -867,7 +867,7 @@ async def test_a_file_is_settled_when_no_other_change_can_share_its_date(
     monkeypatch.setattr(files, "time", Clock)
     os.utime(media / "film.mp4", (0, now - age))
     source = await storage.open("film.mp4")
-    assert source.representation.validators.settled is settled
+    assert source.representation.validators.is_stable is settled
     source.close()
 
 
@@ -913,7 +913,7 @@ async def test_what_may_change_unseen_is_not_settled_and_no_date_to_come_is_stro
     source = await storage.open("film.mp4")
     told = source.representation.validators
     source.close()
-    assert (told.settled, told.dated) == (settled, dated)
+    assert (told.is_stable, told.date_is_validator) == (settled, dated)
     assert told.last_modified <= now  # RFC 9110 §8.8.2.1
 
 

@@ -125,7 +125,7 @@ async def test_a_listing_tells_of_versions_that_are_no_more(
         revisions[name] = (await storage.open(name)).representation.validators.revision
     bucket.put("replaced.mp4", content(SIZE, 2))
     bucket.delete("removed.mp4")
-    listed = {entry.path for entry in storage.entries()}
+    listed = {entry.path for entry in storage.list_entries()}
     assert listed == {"replaced.mp4", "same.mp4"}
     now = await storage.open("replaced.mp4", revisions["replaced.mp4"])
     assert now.representation.validators.revision != revisions["replaced.mp4"]
@@ -171,7 +171,7 @@ def test_a_key_that_is_no_path_hides_its_own_folder_alone(
     for path in ("a/one.mp4", "a/sub/two.mp4", "b/bad/three.mp4", "b/four.mp4", "five.mp4"):
         bucket.put(path, b"x")
     bucket.put_key("b/bad//six.mp4", b"x")
-    listed = [entry.path for entry in storage.entries()]
+    listed = [entry.path for entry in storage.list_entries()]
     assert sorted(listed) == ["a/one.mp4", "a/sub/two.mp4", "b/four.mp4", "five.mp4"]
 
 
@@ -204,7 +204,7 @@ async def test_a_date_is_strong_once_its_second_is_over_and_a_revision_always(
 ) -> None:
     """RFC 9110 §8.8.2.2. The revision holds the store's entity tag, whatever its clock says."""
     bucket.put("film.mp4", DATA)
-    (entry,) = storage.entries()
+    (entry,) = storage.list_entries()
 
     class Clock:
         monotonic = staticmethod(time.monotonic)
@@ -212,5 +212,5 @@ async def test_a_date_is_strong_once_its_second_is_over_and_a_revision_always(
 
     monkeypatch.setattr(objects, "time", Clock)
     told = (await storage.open("film.mp4")).representation.validators
-    assert (told.settled, told.dated) == (True, dated)
+    assert (told.is_stable, told.date_is_validator) == (True, dated)
     assert told.last_modified <= entry.modified + age  # RFC 9110 §8.8.2.1
