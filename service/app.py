@@ -36,7 +36,7 @@ from service.http.media import MediaMiddleware, MediaViews
 from service.http.origins import Origins
 from service.http.response_memory import ResponseMemory
 from service.http.static import StaticViews
-from service.library.library import Library, Timing
+from service.library.library import Library, ScanTiming
 from service.metrics import Metrics
 from service.pages.embed import EmbedPage
 from service.pages.formatting import format_duration
@@ -51,8 +51,8 @@ from service.storage.local.folder import LocalStorage
 from service.storage.media_root import MediaRoot, StoreRef
 from service.storage.object_store.config import open_store
 from service.supervisor import Supervisor
-from service.workers.playback_activity import Viewers
-from service.workers.pool import Pool
+from service.workers.playback_activity import PlaybackActivity
+from service.workers.pool import WorkerPool
 
 if TYPE_CHECKING:
     from service.storage.object_store.storage import ObjectStorage
@@ -105,20 +105,20 @@ def create_app(settings: Settings) -> Quart:
         else MediaRoot(store=StoreRef(str(settings.media), settings.store_timeout))
     )
     derived = _artefact_store(settings)
-    pool = Pool(settings.workers, pictures=True)
+    pool = WorkerPool(settings.workers, pictures=True)
     builder = ArtefactBuilder(place, derived, pool, metrics)
-    viewers = Viewers()
-    scheduler = ArtefactScheduler(builder, derived, pool, viewers, metrics)
+    playback = PlaybackActivity()
+    scheduler = ArtefactScheduler(builder, derived, pool, playback, metrics)
     prober = Prober()
     library = Library(
         storage=storage,
-        place=place,
+        media_root=place,
         prober=prober,
-        probed=ProbeCache(derived),
+        probe_cache=ProbeCache(derived),
         listener=scheduler,
-        viewers=viewers,
+        playback=playback,
         metrics=metrics,
-        timing=Timing(settings.rescan_interval, settings.settle_time),
+        timing=ScanTiming(settings.rescan_interval, settings.settle_time),
         block=settings.max_partial_size,
     )
     fast_start = FastStart(storage, FastStartLayoutStore(derived))
@@ -185,7 +185,7 @@ def create_app(settings: Settings) -> Quart:
     app.before_request(origins.set_origin)
     _register_handlers(app, indexable=settings.search_engines == "on")
     quart_app: Any = app.asgi_app
-    media_app = MediaMiddleware(quart_app, openers, viewers, metrics, settings.max_partial_size)
+    media_app = MediaMiddleware(quart_app, openers, playback, metrics, settings.max_partial_size)
     checked_app = (
         HostCheckMiddleware(media_app, settings.hosts, origins) if settings.hosts else media_app
     )

@@ -8,22 +8,22 @@ from dataclasses import dataclass
 
 from service.protocol.media_types import media_type
 
-TEXTS = (".vtt", ".srt")
+TEXT_EXTENSIONS = (".vtt", ".srt")
 """Endings of captions and chapters; of two that tell the same, the first wins."""
-IMAGES = (".jpg", ".jpeg", ".png", ".webp")
+IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
 """Endings of pictures, likewise."""
-ENDINGS = TEXTS + IMAGES
+ENDINGS = TEXT_EXTENSIONS + IMAGE_EXTENSIONS
 """What a scan has to list beside media files, in any case."""
 
-MOST = 64
+MAX_CAPTIONS = 64
 """Captions of one video; more are left out. The longest lists on discs have 32."""
 
-_FOR_ALL = ("poster", "folder", "cover")  # as media players name a folder's picture
+_FOLDER_IMAGES = ("poster", "folder", "cover")  # as media players name a folder's picture
 _CHAPTERS = "chapters"
 
 
 @dataclass(frozen=True, slots=True)
-class Sidecars:
+class SidecarNames:
     """Names of files in a video's folder that belong to it."""
 
     image: str | None = None
@@ -31,41 +31,43 @@ class Sidecars:
     captions: tuple[str, ...] = ()
 
 
-class Folder:
+class SidecarMatcher:
     """The names in one folder, prepared: to build it takes a while, to ask it takes none."""
 
     def __init__(self, names: Iterable[str]) -> None:
         """Take all names of media files and sidecars in a folder; others do no harm."""
-        listed = sorted(set(names))  # the same answers on every replica
-        self._videos = {_key(_stem(name)) for name in listed if media_type(name)}
+        ordered = sorted(set(names))  # the same answers on every replica
+        self._videos = {_key(_stem(name)) for name in ordered if media_type(name)}
         self._texts: defaultdict[str, list[str]] = defaultdict(list)
         self._images: dict[str, str] = {}
-        for name in listed:
-            stem, ending = _stem(name), _ending(name)
-            if ending in TEXTS:
+        for name in ordered:
+            stem, extension = _stem(name), _extension(name)
+            if extension in TEXT_EXTENSIONS:
                 owner = self._owner(_key(stem))
                 if owner is not None:
                     self._texts[owner].append(name)
-            elif ending in IMAGES:
-                before = self._images.get(_key(stem))
-                if before is None or IMAGES.index(ending) < IMAGES.index(_ending(before)):
+            elif extension in IMAGE_EXTENSIONS:
+                previous = self._images.get(_key(stem))
+                if previous is None or IMAGE_EXTENSIONS.index(extension) < IMAGE_EXTENSIONS.index(
+                    _extension(previous)
+                ):
                     self._images[_key(stem)] = name
-        shared = (stem for stem in _FOR_ALL if stem not in self._videos)
-        self._for_all = next(filter(None, map(self._images.get, shared)), None)
+        shared = (stem for stem in _FOLDER_IMAGES if stem not in self._videos)
+        self._folder_image = next(filter(None, map(self._images.get, shared)), None)
 
-    def beside(self, video: str) -> Sidecars:
+    def match(self, video: str) -> SidecarNames:
         """Give what belongs to the video of that file name."""
         key = _key(_stem(video))
         poster = f"{key}-poster"
         if poster in self._videos:
             poster = ""  # it is another video's
-        image = self._images.get(key) or self._images.get(poster) or self._for_all
+        image = self._images.get(key) or self._images.get(poster) or self._folder_image
         texts = self._texts.get(key, ())
         chapters = [name for name in texts if is_chapters(video, name)]
-        return Sidecars(
+        return SidecarNames(
             image,
             min(chapters, key=_preference, default=None),
-            tuple(name for name in texts if name not in chapters)[:MOST],
+            tuple(name for name in texts if name not in chapters)[:MAX_CAPTIONS],
         )
 
     def _owner(self, key: str) -> str | None:
@@ -77,7 +79,7 @@ class Folder:
         return key
 
 
-def words(video: str, sidecar: str) -> tuple[str, ...]:
+def name_tags(video: str, sidecar: str) -> tuple[str, ...]:
     """Give what a sidecar's name tells beyond its video's: `en`, `forced` of film.en.forced.srt."""
     rest = unicodedata.normalize("NFC", _stem(sidecar))
     dots = _key(_stem(video)).count(".") + 1  # keys have as many as names
@@ -86,11 +88,11 @@ def words(video: str, sidecar: str) -> tuple[str, ...]:
 
 def is_chapters(video: str, sidecar: str) -> bool:
     """Whether a sidecar names the chapters of its video."""
-    return _CHAPTERS in map(str.lower, words(video, sidecar))
+    return _CHAPTERS in map(str.lower, name_tags(video, sidecar))
 
 
 def _preference(name: str) -> tuple[int, int, str]:
-    return name.count("."), TEXTS.index(_ending(name)), name
+    return name.count("."), TEXT_EXTENSIONS.index(_extension(name)), name
 
 
 def _key(stem: str) -> str:
@@ -102,5 +104,5 @@ def _stem(name: str) -> str:
     return name.rpartition(".")[0]
 
 
-def _ending(name: str) -> str:
+def _extension(name: str) -> str:
     return f".{name.rpartition('.')[2].lower()}"

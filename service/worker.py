@@ -36,24 +36,24 @@ from service.storage.local.files import revision
 if TYPE_CHECKING:
     from service.storage.object_store.sync_client import SyncObjectClient
 
-MEMORY = 1 << 29
+MAX_MEMORY_BYTES = 1 << 29
 """Bytes of address space a file may cost beyond what the process has after its imports. Pictures
 take twice as much: of 2160p a decoder may hold 17 (ITU-T H.265 §A.4.2), of 25 MB each."""
 
-CPU = 20
+CPU_SECONDS = 20
 """Seconds of the processor's time that a file may take when nothing else is asked for."""
 
-WALL = 120
+TIMEOUT = 120
 """The same of the clock. The parent gives up before; this ends a worker whose parent is gone."""
 
 _SCHED_IDLE = getattr(os, "SCHED_IDLE", None)
 _PR_SET_PDEATHSIG = 1  # sys/prctl.h
 _M_ARENA_MAX = -8  # malloc.h
 
-_Told = dict[str, Any]
-_Named = tuple[str, str]  # path and revision
-_Place = str | tuple[str, float]  # as places.py has it: a folder, or a store's URL and seconds
-_Task = Callable[..., tuple[_Told, Sequence[bytes]]]
+_Payload = dict[str, Any]
+_FileRef = tuple[str, str]  # path and revision
+_MediaRoot = str | tuple[str, float]  # as places.py has it: a folder, or a store's URL and seconds
+_Task = Callable[..., tuple[_Payload, Sequence[bytes]]]
 
 
 def main() -> None:
@@ -62,22 +62,22 @@ def main() -> None:
     # kernels share processors out by sessions first (sched(7), autogroup): however idle this is, it
     # would get as much as the server.
     os.setpgid(0, 0)
-    with os.fdopen(os.dup(1), "wb") as answers:
+    with os.fdopen(os.dup(1), "wb") as responses:
         os.dup2(2, 1)  # nothing a library prints may get between the answers
-        limit_process(2 * MEMORY if "pictures" in sys.argv[1:] else MEMORY)
+        apply_limits(2 * MAX_MEMORY_BYTES if "pictures" in sys.argv[1:] else MAX_MEMORY_BYTES)
         for line in sys.stdin.buffer:
-            told, blobs = answer_to(json.loads(line))
+            payload, blobs = handle_request(json.loads(line))
             if blobs:
-                told["bytes"] = [len(blob) for blob in blobs]
+                payload["bytes"] = [len(blob) for blob in blobs]
             try:
-                answers.write(json.dumps(told, allow_nan=False).encode() + b"\n")
-                answers.writelines(blobs)
-                answers.flush()
+                responses.write(json.dumps(payload, allow_nan=False).encode() + b"\n")
+                responses.writelines(blobs)
+                responses.flush()
             except BrokenPipeError:
                 os._exit(1)  # nobody is left to be told
 
 
-def limit_process(memory: int = MEMORY) -> None:
+def apply_limits(memory: int = MAX_MEMORY_BYTES) -> None:
     """Bound what this process may take of the machine, and silence FFmpeg.
 
     It runs in the time only that nobody else wants: beside a niceness of 10, the p99 of viewers'
@@ -100,42 +100,44 @@ def limit_process(memory: int = MEMORY) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (used + memory, used + memory))
 
 
-def answer_to(request: dict[str, Any]) -> tuple[_Told, Sequence[bytes]]:
+def handle_request(request: dict[str, Any]) -> tuple[_Payload, Sequence[bytes]]:
     """Give the answer to a request, and the bytes that come with it."""
     task = _TASKS[request.pop("task")]
     # Their default actions end the process, in C code as well.
-    signal.setitimer(signal.ITIMER_PROF, request.pop("cpu", CPU))
-    signal.alarm(request.pop("wall", WALL))
+    signal.setitimer(signal.ITIMER_PROF, request.pop("cpu", CPU_SECONDS))
+    signal.alarm(request.pop("wall", TIMEOUT))
     try:
         return task(**request)
     except UnreadableError as error:
-        return _problem(str(error))
+        return _failure(str(error))
     except MemoryError:
-        return _problem("Reading the file takes more memory than is allowed.")
+        return _failure("Reading the file takes more memory than is allowed.")
     except FileNotFoundError as error:
-        return _problem(f"{_which(error, request)} is gone.", lasting=False)
+        return _failure(f"{_file_label(error, request)} is gone.", lasting=False)
     except PermissionError as error:
-        which = _which(error, request)
-        return _problem(f"{which} may not be read: permission denied.", lasting=False)
+        which = _file_label(error, request)
+        return _failure(f"{which} may not be read: permission denied.", lasting=False)
     except OSError as error:
         reason = error.strerror or "input/output error"
-        return _problem(f"{_which(error, request)} could not be read: {reason}.", lasting=False)
+        return _failure(
+            f"{_file_label(error, request)} could not be read: {reason}.", lasting=False
+        )
     except Exception:  # noqa: BLE001 # whatever a damaged file can do to who reads it
         traceback.print_exc()
-        return _problem("Reading the file failed: see the server's log.")
+        return _failure("Reading the file failed: see the server's log.")
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
 
 
-def _which(error: OSError, request: dict[str, Any]) -> str:
+def _file_label(error: OSError, request: dict[str, Any]) -> str:
     """Tell a file beside the video from the video, by its name alone: paths are for nobody."""
     path = error.filename
-    beside = isinstance(path, str) and path != request.get("path")
-    return f"The file {Path(path).name}" if beside else "The file"
+    sidecars = isinstance(path, str) and path != request.get("path")
+    return f"The file {Path(path).name}" if sidecars else "The file"
 
 
-def _problem(reason: str, *, lasting: bool = True) -> tuple[_Told, Sequence[bytes]]:
+def _failure(reason: str, *, lasting: bool = True) -> tuple[_Payload, Sequence[bytes]]:
     return {"problem": reason, "lasting": lasting}, ()
 
 
@@ -158,38 +160,38 @@ def _bucket(url: str, timeout: float) -> "SyncObjectClient":
 
 
 @contextmanager
-def _opened(
-    place: _Place, path: str, expected: str | None = None
+def _open_file(
+    root: _MediaRoot, path: str, revision_wanted: str | None = None
 ) -> Iterator[tuple[BinaryIO, int]]:
     """Open a file by number, and tell its size: FFmpeg sees neither its name nor its ending.
 
     What is made of it is of the revision expected, or is not given. Of a store `path` is a key.
     """
-    if isinstance(place, str):
-        with _opened_in_folder(Path(place), path, expected) as opened:
+    if isinstance(root, str):
+        with _open_in_folder(Path(root), path, revision_wanted) as opened:
             yield opened
         return
     from service.storage.object_store.object_file import open_object  # noqa: PLC0415 # as above
 
-    stored, size = open_object(_bucket(*place), path, expected)
+    stored, size = open_object(_bucket(*root), path, revision_wanted)
     with stored:
         yield stored, size
 
 
 @contextmanager
-def _opened_in_folder(
-    root: Path, path: str, expected: str | None
+def _open_in_folder(
+    root: Path, path: str, revision_wanted: str | None
 ) -> Iterator[tuple[BinaryIO, int]]:
     """Open a regular file beneath a folder. Raises UnreadableError and OSError, also at the end."""
     try:
         descriptor, _ = open_file(root, path)
     except NotRegularError as error:
-        if expected is not None:
+        if revision_wanted is not None:
             raise _replaced(path) from error
         raise UnreadableError("This is not a regular file.") from error
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
-        if expected is not None and revision(status) != expected:
+        if revision_wanted is not None and revision(status) != revision_wanted:
             raise _replaced(path)
         if status.st_size == 0:
             raise UnreadableError("The file is empty.")
@@ -197,7 +199,7 @@ def _opened_in_folder(
             yield file, status.st_size
         finally:
             # What seems damaged may have been half of one version and half of another.
-            if expected is not None and revision(os.fstat(descriptor)) != expected:
+            if revision_wanted is not None and revision(os.fstat(descriptor)) != revision_wanted:
                 raise _replaced(path)
 
 
@@ -206,59 +208,67 @@ def _replaced(path: str) -> FileNotFoundError:
 
 
 @contextmanager
-def _opened_beside(place: _Place, named: _Named | None) -> Iterator[BinaryIO | None]:
+def _open_optional(root: _MediaRoot, ref: _FileRef | None) -> Iterator[BinaryIO | None]:
     """Open a file beside a video, if there is one."""
-    if named is None:
+    if ref is None:
         yield None
     else:
-        with _opened(place, *named) as (file, _):
+        with _open_file(root, *ref) as (file, _):
             yield file
 
 
-def _probe(place: _Place, path: str, revision: str | None = None) -> tuple[_Told, Sequence[bytes]]:
-    with _opened(place, path, revision) as (file, size):
+def _probe(
+    root: _MediaRoot, path: str, revision: str | None = None
+) -> tuple[_Payload, Sequence[bytes]]:
+    with _open_file(root, path, revision) as (file, size):
         return {"metadata": metadata_of(file, size)}, ()
 
 
 def _poster(
-    place: _Place, path: str, revision: str, image: _Named | None
-) -> tuple[_Told, Sequence[bytes]]:
-    with _opened(place, path, revision) as (file, _), _opened_beside(place, image) as picture:
-        made = poster(file, picture)
-    if made is None:
-        return _told(None), ()
-    sizes = tuple((picture.width, picture.height) for picture in made.images)
-    facts = PosterMetadata(source=made.source, sizes=sizes)
-    return _told(facts), [picture.data for picture in made.images]
+    root: _MediaRoot, path: str, revision: str, image: _FileRef | None
+) -> tuple[_Payload, Sequence[bytes]]:
+    with (
+        _open_file(root, path, revision) as (file, _),
+        _open_optional(root, image) as picture,
+    ):
+        result = poster(file, picture)
+    if result is None:
+        return _payload(None), ()
+    sizes = tuple((picture.width, picture.height) for picture in result.images)
+    metadata = PosterMetadata(source=result.source, sizes=sizes)
+    return _payload(metadata), [picture.data for picture in result.images]
 
 
-def _storyboard(place: _Place, path: str, revision: str) -> tuple[_Told, Sequence[bytes]]:
-    with _opened(place, path, revision) as (file, _):
-        made = storyboard(file)
-    if made is None:
-        return _told(None), ()
-    return _told(StoryboardMetadata(layout=made.grid, sheets=len(made.sheets))), made.sheets
+def _storyboard(root: _MediaRoot, path: str, revision: str) -> tuple[_Payload, Sequence[bytes]]:
+    with _open_file(root, path, revision) as (file, _):
+        result = storyboard(file)
+    if result is None:
+        return _payload(None), ()
+    return _payload(
+        StoryboardMetadata(layout=result.grid, sheets=len(result.sheets))
+    ), result.sheets
 
 
 def _captions(
-    place: _Place, path: str, revision: str, texts: Sequence[_Named]
-) -> tuple[_Told, Sequence[bytes]]:
+    root: _MediaRoot, path: str, revision: str, texts: Sequence[_FileRef]
+) -> tuple[_Payload, Sequence[bytes]]:
     with ExitStack() as stack:
-        file, _ = stack.enter_context(_opened(place, path, revision))
-        beside = {
-            Path(text).name: stack.enter_context(_opened(place, text, at))[0] for text, at in texts
+        file, _ = stack.enter_context(_open_file(root, path, revision))
+        sidecars = {
+            Path(text).name: stack.enter_context(_open_file(root, text, at))[0]
+            for text, at in texts
         }
-        made = captions_of(Path(path).name, file, beside)
-    facts = CaptionsMetadata(
-        tracks=tuple(track for track, _ in made.tracks),
-        chapters=made.chapters,
-        problems=made.problems,
+        result = captions_of(Path(path).name, file, sidecars)
+    metadata = CaptionsMetadata(
+        tracks=tuple(track for track, _ in result.tracks),
+        chapters=result.chapters,
+        problems=result.problems,
     )
-    return _told(facts), [text.encode() for _, text in made.tracks]
+    return _payload(metadata), [text.encode() for _, text in result.tracks]
 
 
-def _told(facts: ArtefactMetadata) -> _Told:
-    return {"facts": dump_metadata(facts).decode()}
+def _payload(metadata: ArtefactMetadata) -> _Payload:
+    return {"facts": dump_metadata(metadata).decode()}
 
 
 _TASKS: dict[str, _Task] = {

@@ -19,7 +19,7 @@ from service.artefacts.metadata import (
 from service.metrics import Metrics
 from service.storage.base import Entry
 from service.storage.media_root import MediaRoot
-from service.workers.pool import Answer, Pool, WorkerError
+from service.workers.pool import WorkerError, WorkerPool, WorkerResponse
 
 # Seconds of the processor's time that one may take, and of the clock: a slow disk is not the file's
 # fault, nor are viewers, who come first.
@@ -58,7 +58,7 @@ class ArtefactBuilder:
     """Makes things and keeps them, or the reason why they cannot be made."""
 
     def __init__(
-        self, media_root: MediaRoot, store: ArtefactStore, pool: Pool, metrics: Metrics
+        self, media_root: MediaRoot, store: ArtefactStore, pool: WorkerPool, metrics: Metrics
     ) -> None:
         self._media_root = media_root
         self._store = store
@@ -126,7 +126,7 @@ class ArtefactBuilder:
 
     async def _run_worker(self, job: Job) -> tuple[ArtefactMetadata, tuple[bytes, ...]]:
         try:
-            metadata, blobs = await self._pool.ask(
+            metadata, blobs = await self._pool.run(
                 self._worker_request(job), _response_parser(job.kind), _TIMEOUT
             )
         except WorkerError as error:
@@ -145,19 +145,19 @@ class ArtefactBuilder:
         self._metrics.derivations.labels(job.kind, outcome).inc()
 
     def _worker_request(self, job: Job) -> dict[str, Any]:
-        video, companions = job.source.video, job.source.companions
+        video, sidecars = job.source.video, job.source.sidecars
         request: dict[str, Any] = {
             "task": job.kind,
-            "place": self._media_root.reference,
+            "root": self._media_root.reference,
             "path": video.path,
             "revision": video.revision,
             "cpu": _CPU_SECONDS[job.kind],
         }
         match job.kind:
             case ArtefactKind.POSTER:
-                request["image"] = _entry_ref(companions.image) if companions.image else None
+                request["image"] = _entry_ref(sidecars.image) if sidecars.image else None
             case ArtefactKind.CAPTIONS:
-                request["texts"] = [_entry_ref(entry) for entry in companions.texts]
+                request["texts"] = [_entry_ref(entry) for entry in sidecars.texts]
         return request
 
 
@@ -172,11 +172,13 @@ class _WorkerFailure(NamedTuple):
 
 def _response_parser(
     kind: ArtefactKind,
-) -> Callable[[Answer], tuple[ArtefactMetadata | _WorkerFailure, tuple[bytes, ...]]]:
+) -> Callable[[WorkerResponse], tuple[ArtefactMetadata | _WorkerFailure, tuple[bytes, ...]]]:
     """Give what reads a process's answer, and raises ValueError for what is none."""
 
-    def parse(answer: Answer) -> tuple[ArtefactMetadata | _WorkerFailure, tuple[bytes, ...]]:
-        match answer.told:
+    def parse(
+        answer: WorkerResponse,
+    ) -> tuple[ArtefactMetadata | _WorkerFailure, tuple[bytes, ...]]:
+        match answer.payload:
             case {"facts": str(told), **rest} if not rest:
                 metadata = load_metadata(kind, told.encode())
                 if blob_count(metadata) != len(answer.blobs):

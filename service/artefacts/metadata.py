@@ -154,7 +154,7 @@ def status_of(metadata: ArtefactMetadata) -> ArtefactStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Companions:
+class Sidecars:
     """The files beside a video that belong to it."""
 
     image: Entry | None = None
@@ -167,7 +167,7 @@ class Companions:
         return self.captions if self.chapters is None else (*self.captions, self.chapters)
 
 
-NO_COMPANIONS = Companions()
+NO_SIDECARS = Sidecars()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,17 +175,17 @@ class ArtefactSource:
     """A video that things are derived from, and what each is kept under; None: not to be had."""
 
     video: Video
-    companions: Companions
+    sidecars: Sidecars
     poster: str | None
     captions: str | None
     storyboard: str | None
 
     @classmethod
-    def of(cls, video: Video, companions: Companions = NO_COMPANIONS) -> "ArtefactSource":
+    def of(cls, video: Video, sidecars: Sidecars = NO_SIDECARS) -> "ArtefactSource":
         """Tell what there is to be derived from a video, as far as it is known."""
         streams = video.metadata.streams if video.metadata else ()
         kinds = {stream.kind for stream in streams}
-        image, texts = companions.image, companions.texts
+        image, texts = sidecars.image, sidecars.texts
         has_text = any(stream.codec in TEXT_CODECS for stream in streams)
         has_chapters = bool(video.metadata and video.metadata.chapters)
 
@@ -195,7 +195,7 @@ class ArtefactSource:
 
         return cls(
             video,
-            companions,
+            sidecars,
             poster=name(ArtefactKind.POSTER, *([image] if image else []))
             if image or kinds & {"video", "attachment"}
             else None,

@@ -37,8 +37,8 @@ from service.artefacts.probe_cache import probe_cache_key
 from service.metrics import Metrics
 from service.models import ProbeState
 from service.supervisor import Supervisor
-from service.workers.playback_activity import Viewers
-from service.workers.pool import Pool
+from service.workers.playback_activity import PlaybackActivity
+from service.workers.pool import WorkerPool
 
 _log = structlog.get_logger()
 
@@ -67,14 +67,14 @@ class ArtefactScheduler:
         self,
         builder: ArtefactBuilder,
         store: ArtefactStore,
-        pool: Pool,
-        viewers: Viewers,
+        pool: WorkerPool,
+        playback: PlaybackActivity,
         metrics: Metrics,
     ) -> None:
         self._builder = builder
         self._store = store
         self._pool = pool
-        self._viewers = viewers
+        self._playback = playback
         self._sources: Mapping[str, ArtefactSource] = {}
         self._statuses: dict[str, tuple[ArtefactKind, ArtefactStatus]] = {}
         self._waiting: dict[ArtefactKind, dict[str, Job]] = {kind: {} for kind in ArtefactKind}
@@ -259,10 +259,10 @@ class ArtefactScheduler:
             if self._store.over_quota:
                 self._over_quota.set()
             if not self._in_progress and not self._has_work():
-                self._pool.rest()
+                self._pool.stop_idle()
             yield
             if not self._requested:
-                await self._viewers.make_way()
+                await self._playback.yield_to_playback()
 
     async def _build(self, job: Job) -> None:
         self._in_progress[job.name] = job

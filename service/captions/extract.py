@@ -18,7 +18,7 @@ from service.captions.webvtt import CaptionsError
 from service.models import Chapter, Track
 from service.probing.chapters import read_chapters
 from service.probing.metadata import ESCAPED, OPTIONS
-from service.sidecars import is_chapters, words
+from service.sidecars import is_chapters, name_tags
 
 LARGEST: Final = 10 << 20
 """Bytes of a file beside a video; the text of a long film is 100 kB."""
@@ -54,12 +54,12 @@ class _Told:
     language: str | None
     kind: Kind
     forced: bool
-    words: tuple[str, ...] = ()
+    name_tags: tuple[str, ...] = ()
     """What else tells it apart, for people."""
 
     def label(self) -> str:
         """Give the language's own name, and what else tells the track: Deutsch (forced)."""
-        name, more = ("" if self.language is None else name_of(self.language)), [*self.words]
+        name, more = ("" if self.language is None else name_of(self.language)), [*self.name_tags]
         if more and (not name or _says(more[0], self.language or "")):
             name = more.pop(0)  # a title that names the language itself
         said = " ".join((name, *more)).casefold()
@@ -81,7 +81,7 @@ class _Told:
         parts = [self.language.lower() if self.language else "captions"]
         parts += ["forced"] * self.forced + ["sdh"] * (self.kind == "captions")
         parts += [_DESCRIPTIONS] * (self.kind == "descriptions")
-        parts += filter(None, map(_slug, self.words))
+        parts += filter(None, map(_slug, self.name_tags))
         return ".".join(parts)[:LONGEST_NAME].rstrip(".-")
 
 
@@ -119,7 +119,7 @@ def _texts(name: str, sidecars: Mapping[str, BinaryIO], problems: list[str]) -> 
         elif left < 0:
             problems.append(f"{sidecar}: The files are larger than {LARGEST_TOGETHER >> 20} MiB.")
         else:
-            texts[sidecar] = decoded(data, _told_by(words(name, sidecar))[0].language)
+            texts[sidecar] = decoded(data, _told_by(name_tags(name, sidecar))[0].language)
         if left < 0:
             break
     return texts
@@ -134,7 +134,7 @@ def _beside(
 ) -> Iterator[tuple[Track, str]]:
     known: set[_Told] = set()  # by WebVTT files
     for sidecar, text in texts.items():
-        told, default = _told_by(words(name, sidecar))
+        told, default = _told_by(name_tags(name, sidecar))
         if is_chapters(name, sidecar) or (told in known and not _is_vtt(sidecar)):
             continue
         try:

@@ -35,7 +35,7 @@ from service.protocol.plan import Plan, Policy, RangeKind, plan
 from service.protocol.ranges import Span
 from service.storage.base import OpenRepresentation
 from service.storage.send_pacing import MIN_CHUNK, ChunkSizer, ChunkSizerRegistry
-from service.workers.playback_activity import Viewers
+from service.workers.playback_activity import PlaybackActivity
 
 RepresentationOpener = Callable[[str, str | None], Awaitable[OpenRepresentation]]
 """Opens what a route serves of a file, by its path and the pinned revision."""
@@ -82,13 +82,13 @@ class MediaMiddleware:
         self,
         app: ASGIApp,
         openers: Mapping[str, RepresentationOpener],
-        viewers: Viewers,
+        playback: PlaybackActivity,
         metrics: Metrics,
         block: int,
     ) -> None:
         self._app = app
         self._openers = openers
-        self._viewers = viewers
+        self._playback = playback
         self._ranges = {kind: metrics.ranges.labels(kind) for kind in RangeKind}
         self._capped = metrics.capped
         self._block = block
@@ -138,7 +138,7 @@ class MediaMiddleware:
         try:
             decision = self._plan(scope, route, path, pin, source)
             scope["state"]["request_context"].route = route
-            self._viewers.note()
+            self._playback.record()
             await _send_plan(decision, source, self._sizers.of(scope.get("client")), send)
         finally:
             source.close()

@@ -16,18 +16,18 @@ from operator import attrgetter
 from typing import Any, Literal, get_args
 
 from service.errors import InvalidRequestError, NotFoundError
-from service.library.collation import fold, natural, words
+from service.library.collation import fold, natural_sort_key, search_terms
 from service.library.folders import Folder, Folders, parent
 from service.models import Video
 
 Sort = Literal["name", "-name", "date", "-date", "duration", "-duration", "size", "-size"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
 
-_LONGEST_CURSOR = 64 * 1024  # characters; a name of 255 bytes can unfold to eighteen times that
-_LARGEST_KEY = (
+_MAX_CURSOR_LENGTH = 64 * 1024  # characters; a name of 255 bytes can unfold to eighteen times that
+_MAX_SORT_KEY = (
     2.0**63
 )  # of sizes, dates and durations; what is larger, or no number, is none of ours
-_MOST_SEARCHED = 2000  # characters of a video's tags: more is no name of anything
+_MAX_TAGS_LENGTH = 2000  # characters of a video's tags: more is no name of anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +47,32 @@ class _Item:
 
     video: Video
     name: str
-    haystack: str
+    search_text: str
     folder: str
 
 
 class Catalogue:
     """The listed videos. To build one takes a while, less with the one `before`: for a thread."""
 
-    def __init__(self, videos: Iterable[Video] = (), before: "Catalogue | None" = None) -> None:
+    def __init__(self, videos: Iterable[Video] = (), previous: "Catalogue | None" = None) -> None:
         self.videos = tuple(videos)
-        known = before._items if before else {}  # noqa: SLF001 # one of its own kind
+        cached = previous._items if previous else {}  # noqa: SLF001 # one of its own kind
         self._items: dict[str, _Item] = {
-            video.path: _item(video, known.get(video.path)) for video in self.videos
+            video.path: _item(video, cached.get(video.path)) for video in self.videos
         }
         # Twice, for what is alike stays in the order of paths. Keys of both parts would be 10,000
         # objects at a time for the garbage collector, which holds up every thread.
         by_path = sorted(self._items.values(), key=lambda item: item.video.path)
-        self._upwards = {order: sorted(by_path, key=key) for order, key in _KEYS.items()}
+        self._ascending = {order: sorted(by_path, key=key) for order, key in _KEYS.items()}
         # Again, folder by folder: what is directly in one stands together, at the same place in
         # every order. That is four lists, and not four for each folder.
-        self._by_folder = {order: _together(items) for order, items in self._upwards.items()}
-        self._spans = _spans(self._by_folder["name"])
-        direct = {folder: end - start for folder, (start, end) in self._spans.items()}
-        self.folders: Folders = Folders(direct, before.folders if before else None)
-        self._latest: tuple[tuple[object, ...], _Run] | None = None
+        self._by_folder = {
+            order: _group_by_folder(items) for order, items in self._ascending.items()
+        }
+        self._folder_ranges = _folder_ranges(self._by_folder["name"])
+        direct = {folder: end - start for folder, (start, end) in self._folder_ranges.items()}
+        self.folders: Folders = Folders(direct, previous.folders if previous else None)
+        self._latest_search: tuple[tuple[object, ...], _Listing] | None = None
         """The latest search, and what it found: a page may ask for several parts of that."""
 
     def get(self, path: str) -> Video | None:
@@ -82,11 +84,11 @@ class Catalogue:
         item = self._items.get(path)
         if item is None:
             return None, None
-        order, (start, end) = self._by_folder["name"], self._spans[item.folder]
-        place = partial(_place, _KEYS["name"])
-        at = bisect_left(order, place(item), start, end, key=place)
-        before = order[at - 1].video if at > start else None
-        return before, order[at + 1].video if at + 1 < end else None
+        order, (start, end) = self._by_folder["name"], self._folder_ranges[item.folder]
+        sort_key = partial(_sort_key, _KEYS["name"])
+        at = bisect_left(order, sort_key(item), start, end, key=sort_key)
+        previous = order[at - 1].video if at > start else None
+        return previous, order[at + 1].video if at + 1 < end else None
 
     def page(
         self,
@@ -105,15 +107,15 @@ class Catalogue:
         """
         if folder is not None and self.folders.get(folder) is None:
             raise NotFoundError(f'There is no folder "{folder}" with videos in the library.')
-        last = None if cursor is None else _read_cursor(cursor, sort)
-        wanted = words(query)
-        if folder is not None and not wanted:
-            return self._inside(folder, sort, limit, last)
-        if last and last.folder:
+        after = None if cursor is None else _read_cursor(cursor, sort)
+        terms = search_terms(query)
+        if folder is not None and not terms:
+            return self._folder_page(folder, sort, limit, after)
+        if after and after.folder:
             raise InvalidRequestError("The cursor is one of another listing.")
-        return _page(self._found(wanted, sort, folder), sort, limit, last)
+        return _page(self._search(terms, sort, folder), sort, limit, after)
 
-    def stretch(self, query: str, sort: Sort, start: int, limit: int, folder: str | None) -> Page:
+    def page_at(self, query: str, sort: Sort, start: int, limit: int, folder: str | None) -> Page:
         """Give at most `limit` of what `page` lists, from behind the first `start`: for people, who
         count pages and turn back. While videos come and go, one may be seen twice, or not.
 
@@ -121,56 +123,62 @@ class Catalogue:
         """
         if folder is not None and self.folders.get(folder) is None:
             raise NotFoundError(f'There is no folder "{folder}" with videos in the library.')
-        wanted = words(query)
-        inner: tuple[Folder, ...] = ()
-        if folder is None or wanted:
-            run = self._found(wanted, sort, folder)
+        terms = search_terms(query)
+        subfolders: tuple[Folder, ...] = ()
+        if folder is None or terms:
+            listing = self._search(terms, sort, folder)
         else:
-            run, inner = self._directly_in(folder, sort), self.folders.directly_in(folder)
-        total = run.end - run.start
-        first, last = (min(max(0, at - len(inner)), total) for at in (start, start + limit))
+            listing, subfolders = self._directly_in(folder, sort), self.folders.subfolders(folder)
+        total = listing.end - listing.start
+        first, after = (min(max(0, at - len(subfolders)), total) for at in (start, start + limit))
         if sort.startswith("-"):  # from the end to the beginning
-            items = run.items[run.end - last : run.end - first][::-1]
+            items = listing.items[listing.end - after : listing.end - first][::-1]
         else:
-            items = run.items[run.start + first : run.start + last]
+            items = listing.items[listing.start + first : listing.start + after]
         videos = tuple(item.video for item in items)
-        return Page(videos, total, None, inner[start : start + limit])
+        return Page(videos, total, None, subfolders[start : start + limit])
 
-    def _found(self, wanted: Iterable[str], sort: Sort, folder: str | None) -> "_Run":
+    def _search(self, terms: Iterable[str], sort: Sort, folder: str | None) -> "_Listing":
         """Give what holds every one of these words, of all videos or of those below a folder."""
-        asked = (*wanted, sort.removeprefix("-"), folder)
-        if self._latest is not None and self._latest[0] == asked:
-            return self._latest[1]
-        found = self._upwards[sort.removeprefix("-")]
+        search = (*terms, sort.removeprefix("-"), folder)
+        if self._latest_search is not None and self._latest_search[0] == search:
+            return self._latest_search[1]
+        matches = self._ascending[sort.removeprefix("-")]
         if folder:
             below = f"{folder}/"
-            found = [item for item in found if item.video.path.startswith(below)]
-        for word in wanted:
-            found = [item for item in found if word in item.haystack]
-        run = _Run(found, 0, len(found))
-        self._latest = (asked, run)
-        return run
+            matches = [item for item in matches if item.video.path.startswith(below)]
+        for word in terms:
+            matches = [item for item in matches if word in item.search_text]
+        listing = _Listing(matches, 0, len(matches))
+        self._latest_search = (search, listing)
+        return listing
 
-    def _directly_in(self, folder: str, sort: Sort) -> "_Run":
-        return _Run(self._by_folder[sort.removeprefix("-")], *self._spans.get(folder, (0, 0)))
+    def _directly_in(self, folder: str, sort: Sort) -> "_Listing":
+        return _Listing(
+            self._by_folder[sort.removeprefix("-")], *self._folder_ranges.get(folder, (0, 0))
+        )
 
-    def _inside(self, path: str, sort: Sort, limit: int, last: "_Last | None") -> Page:
+    def _folder_page(self, path: str, sort: Sort, limit: int, after: "_Cursor | None") -> Page:
         """Give what is directly in a folder: folders by name, then videos as they are sorted."""
-        run = self._directly_in(path, sort)
-        if last and not last.folder:
-            return _page(run, sort, limit, last)
-        inner = self.folders.directly_in(path)
-        start = bisect_right(inner, last.key, key=_folder_place) if last else 0
-        folders = inner[start : start + limit]
-        if len(folders) == limit and (start + limit < len(inner) or run.end > run.start):
-            name, path = _folder_place(folders[-1])
-            return Page((), run.end - run.start, _write_cursor([[name], path], sort), folders)
-        page = _page(run, sort, limit - len(folders), None)
+        listing = self._directly_in(path, sort)
+        if after and not after.folder:
+            return _page(listing, sort, limit, after)
+        subfolders = self.folders.subfolders(path)
+        start = bisect_right(subfolders, after.key, key=_folder_sort_key) if after else 0
+        folders = subfolders[start : start + limit]
+        if len(folders) == limit and (
+            start + limit < len(subfolders) or listing.end > listing.start
+        ):
+            name, path = _folder_sort_key(folders[-1])
+            return Page(
+                (), listing.end - listing.start, _write_cursor([[name], path], sort), folders
+            )
+        page = _page(listing, sort, limit - len(folders), None)
         return replace(page, folders=folders)
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _Listing:
     """The items of an order that a listing is of: from `start` up to `end`."""
 
     items: list[_Item]
@@ -178,45 +186,45 @@ class _Run:
     end: int
 
 
-def _page(run: _Run, sort: Sort, limit: int, last: "_Last | None") -> Page:
+def _page(listing: _Listing, sort: Sort, limit: int, after: "_Cursor | None") -> Page:
     order = sort.removeprefix("-")
-    place = partial(_place, _KEYS[order])
-    start, end = run.start, run.end
+    sort_key = partial(_sort_key, _KEYS[order])
+    start, end = listing.start, listing.end
     if sort == order:
-        if last:
-            start = bisect_right(run.items, last.key, start, end, key=place)
-        end = min(start + limit, run.end)
-        page, more = run.items[start:end], end < run.end
+        if after:
+            start = bisect_right(listing.items, after.key, start, end, key=sort_key)
+        end = min(start + limit, listing.end)
+        page, more = listing.items[start:end], end < listing.end
     else:  # from the end to the beginning
-        if last:
-            end = bisect_left(run.items, last.key, start, end, key=place)
-        start = max(run.start, end - limit)
-        page, more = run.items[start:end][::-1], start > run.start
+        if after:
+            end = bisect_left(listing.items, after.key, start, end, key=sort_key)
+        start = max(listing.start, end - limit)
+        page, more = listing.items[start:end][::-1], start > listing.start
     return Page(
         tuple(item.video for item in page),
-        run.end - run.start,
-        _write_cursor(place(page[-1]), sort) if more else None,
+        listing.end - listing.start,
+        _write_cursor(sort_key(page[-1]), sort) if more else None,
     )
 
 
-def _item(video: Video, before: _Item | None) -> _Item:
-    if before is not None and before.video is video:
-        return before
+def _item(video: Video, previous: _Item | None) -> _Item:
+    if previous is not None and previous.video is video:
+        return previous
     folder = sys.intern(parent(video.path))  # one object for all that are in it
-    return _Item(video, natural(video.title), _haystack(video), folder)
+    return _Item(video, natural_sort_key(video.title), _search_text(video), folder)
 
 
-def _haystack(video: Video) -> str:
+def _search_text(video: Video) -> str:
     """Give what a video is found by: title, file and folders, and what its tags say."""
     texts = [video.title, video.path]
     if video.metadata:
         if video.metadata.title and video.metadata.title != video.title:
             texts.append(video.metadata.title)
-        texts.append(" ".join(tag.text for tag in video.metadata.tags)[:_MOST_SEARCHED])
+        texts.append(" ".join(tag.text for tag in video.metadata.tags)[:_MAX_TAGS_LENGTH])
     return fold(" ".join(filter(None, texts)))
 
 
-def _together(items: list[_Item]) -> list[_Item]:
+def _group_by_folder(items: list[_Item]) -> list[_Item]:
     """Put what is in the same folder together, and leave it in its order there."""
     folders: defaultdict[str, list[_Item]] = defaultdict(list)
     for item in items:
@@ -224,7 +232,7 @@ def _together(items: list[_Item]) -> list[_Item]:
     return [item for folder in sorted(folders) for item in folders[folder]]
 
 
-def _spans(items: list[_Item]) -> dict[str, tuple[int, int]]:
+def _folder_ranges(items: list[_Item]) -> dict[str, tuple[int, int]]:
     """Say where the items of each folder begin and end."""
     spans, start = {}, 0
     for folder, inside in groupby(items, key=attrgetter("folder")):
@@ -246,17 +254,17 @@ _KEYS: dict[str, Callable[[_Item], Any]] = {
 }
 
 
-def _place(key: Callable[[_Item], Any], item: _Item) -> list[Any]:
+def _sort_key(key: Callable[[_Item], Any], item: _Item) -> list[Any]:
     """Give what no two videos of an order share."""
     return [key(item), item.video.path]
 
 
-def _folder_place(folder: Folder) -> list[Any]:
+def _folder_sort_key(folder: Folder) -> list[Any]:
     return [folder.name, folder.path]
 
 
 @dataclass(frozen=True, slots=True)
-class _Last:
+class _Cursor:
     """What a page ended with: its sort key and its path."""
 
     key: list[Any]
@@ -269,21 +277,21 @@ def _write_cursor(key: list[Any], sort: Sort) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
-def _read_cursor(cursor: str, sort: Sort) -> _Last:
+def _read_cursor(cursor: str, sort: Sort) -> _Cursor:
     """Give the sort key that a cursor holds. Raises InvalidRequestError."""
     try:
         decoded = json.loads(
-            base64.b64decode(cursor[:_LONGEST_CURSOR], altchars=b"-_", validate=True)
+            base64.b64decode(cursor[:_MAX_CURSOR_LENGTH], altchars=b"-_", validate=True)
         )
     except (ValueError, binascii.Error, RecursionError) as error:
         raise InvalidRequestError("The cursor is not one of this server's.") from error
     by_name = sort.endswith("name")
     match decoded:
         case [made_for, [str(name)], str(path)] if made_for == sort:
-            return _Last([name, path], folder=True)
+            return _Cursor([name, path], folder=True)
         case [made_for, str(name), str(path)] if made_for == sort and by_name:
-            return _Last([name, path], folder=False)
+            return _Cursor([name, path], folder=False)
         case [made_for, int() | float() as number, str(path)] if made_for == sort and not by_name:
-            if -_LARGEST_KEY < number < _LARGEST_KEY:
-                return _Last([number, path], folder=False)
+            if -_MAX_SORT_KEY < number < _MAX_SORT_KEY:
+                return _Cursor([number, path], folder=False)
     raise InvalidRequestError("The cursor is not one of this server's for this order.")

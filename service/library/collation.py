@@ -6,7 +6,7 @@ import unicodedata
 
 # Letters that Unicode does not take apart (as CLDR's Latin-ASCII transliteration writes them), and
 # katakana as hiragana, which UTS 10 tells apart by as little as case.
-_PLAIN = str.maketrans(
+_TRANSLITERATION = str.maketrans(
     {
         "\N{LATIN SMALL LETTER DOTLESS I}": "i",
         "ø": "o",
@@ -21,14 +21,14 @@ _PLAIN = str.maketrans(
         **{chr(code): chr(code - 0x60) for code in range(0x30A1, 0x30F7)},
     }
 )
-_VOICED = "\u3099\u309a"  # kana's marks: a letter with one is another letter (ハン, パン)
+_KANA_MARKS = "\u3099\u309a"  # kana's marks: a letter with one is another letter (ハン, パン)
 
-MOST_WORDS = 10
+MAX_SEARCH_TERMS = 10
 """Words of a query that are looked for."""
 
 _DIGITS = re.compile(r"[0-9]+")
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
-_LONGEST_NUMBER = 0xD7FF  # digits; the next characters are surrogates, which no cursor can hold
+_MAX_NUMBER_LENGTH = 0xD7FF  # digits; the next characters are surrogates, which no cursor can hold
 
 # A Roman numeral up to 89 (as in Rocky IV), with a word before it: `I, Robot` begins with none.
 _ROMAN = re.compile(r"(?<=[\w:,.)] )(?=[IVXL])(XL|L?X{0,3})(IX|IV|V?I{0,3})(?![\w'’-])")  # noqa: RUF001
@@ -42,42 +42,46 @@ def fold(text: str) -> str:
         return text.lower()
     # Decomposed twice: styled letters have no case before, and case folding composes some anew.
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    plain = "".join(
-        char for char in decomposed if not unicodedata.combining(char) or char in _VOICED
-    ).translate(_PLAIN)
-    return plain if plain.isascii() else _OTHER_DIGIT.sub(_ascii_digit, plain)
+    transliterated = "".join(
+        char for char in decomposed if not unicodedata.combining(char) or char in _KANA_MARKS
+    ).translate(_TRANSLITERATION)
+    return (
+        transliterated
+        if transliterated.isascii()
+        else _OTHER_DIGIT.sub(_ascii_digit, transliterated)
+    )
 
 
-def words(query: str) -> list[str]:
+def search_terms(query: str) -> list[str]:
     """Return the folded search words, the longest first, because the fewest texts contain them.
 
     What another word holds is left out, as it is found with that; and so are the shortest where
     there are more than MOST_WORDS, since each is looked for in all texts.
     """
-    needed: list[str] = []
+    terms: list[str] = []
     for word in sorted(dict.fromkeys(fold(query).split()), key=len, reverse=True):
-        if not any(word in longer for longer in needed):
-            needed.append(word)
-    return needed[:MOST_WORDS]
+        if not any(word in longer for longer in terms):
+            terms.append(word)
+    return terms[:MAX_SEARCH_TERMS]
 
 
-def natural(text: str) -> str:
+def natural_sort_key(text: str) -> str:
     """Sort `ep 2` before `ep 10`, `Part IX` before `Part X`, and text that ends before text that a
     number follows.
     """
     styled = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    return _DIGITS.sub(_number, fold(_ROMAN.sub(_value, styled)))
+    return _DIGITS.sub(_number, fold(_ROMAN.sub(_roman_value, styled)))
 
 
 def _ascii_digit(digit: re.Match[str]) -> str:
     return str(unicodedata.decimal(digit[0]))
 
 
-def _value(roman: re.Match[str]) -> str:
+def _roman_value(roman: re.Match[str]) -> str:
     return str(_TENS[roman[1]] + _ONES[roman[2]])
 
 
 def _number(digits: re.Match[str]) -> str:
     """Put a number's length before its digits, and before both what stands before any text."""
     significant = digits[0].lstrip("0")
-    return f"\0{chr(min(len(significant), _LONGEST_NUMBER))}{significant}"
+    return f"\0{chr(min(len(significant), _MAX_NUMBER_LENGTH))}{significant}"

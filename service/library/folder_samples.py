@@ -5,18 +5,22 @@ from service.library.catalogue import Catalogue
 from service.models import Video
 
 
-def stand_ins(catalogue: Catalogue, folder: str, most: int) -> list[Video]:
+def sample_videos(catalogue: Catalogue, folder: str, max_videos: int) -> list[Video]:
     """Give at most `most` videos from a folder: its own first, else some of each folder in it."""
-    found: list[Video] = []
-    waiting = [(folder, most)]  # and how many each may give; the last one is next
-    while waiting and len(found) < most:
-        path, share = waiting.pop()
-        inner = catalogue.folders.directly_in(path)
+    samples: list[Video] = []
+    pending = [(folder, max_videos)]  # and how many each may give; the last one is next
+    while pending and len(samples) < max_videos:
+        path, share = pending.pop()
+        subfolders = catalogue.folders.subfolders(path)
         # A page of a folder begins with the folders in it.
-        own = catalogue.stretch("", "name", len(inner), share, path).videos
-        found += own
-        left = share - len(own)
-        parts = inner[:left]
-        shares = [left // len(parts) + (number < left % len(parts)) for number in range(len(parts))]
-        waiting += reversed([(part.path, one) for part, one in zip(parts, shares, strict=True)])
-    return found[:most]
+        videos = catalogue.page_at("", "name", len(subfolders), share, path).videos
+        samples += videos
+        left = share - len(videos)
+        chosen = subfolders[:left]
+        shares = [
+            left // len(chosen) + (number < left % len(chosen)) for number in range(len(chosen))
+        ]
+        pending += reversed(
+            [(subfolder.path, count) for subfolder, count in zip(chosen, shares, strict=True)]
+        )
+    return samples[:max_videos]

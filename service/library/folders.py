@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 
-from service.library.collation import natural
+from service.library.collation import natural_sort_key
 from service.library.titles import folder_title
 
 
@@ -37,31 +37,33 @@ def parents(path: str) -> list[str]:
 class Folders:
     """All folders, found by path."""
 
-    def __init__(self, direct: Mapping[str, int], before: "Folders | None" = None) -> None:
+    def __init__(self, direct: Mapping[str, int], previous: "Folders | None" = None) -> None:
         """Make them of how many videos each holds itself, given by path."""
         counts: dict[str, int] = {"": 0, **direct}
         for folder in direct:
             above = folder
             while above and (above := parent(above)) not in counts:
                 counts[above] = 0
-        inner: defaultdict[str, list[Folder]] = defaultdict(list)
+        subfolders: defaultdict[str, list[Folder]] = defaultdict(list)
         self._all: dict[str, Folder] = {}
         # A folder's path is longer than its parent's: when a folder's turn comes, it is counted.
         for path in sorted(counts, key=len, reverse=True):
-            known = before.get(path) if before else None
-            title = known.title if known else folder_title(path)
-            name = known.name if known else natural(title)
-            made = self._all[path] = Folder(path, title, counts[path], name)
+            cached = previous.get(path) if previous else None
+            title = cached.title if cached else folder_title(path)
+            name = cached.name if cached else natural_sort_key(title)
+            new = self._all[path] = Folder(path, title, counts[path], name)
             if path:
-                counts[parent(path)] += made.videos
-                inner[parent(path)].append(made)
+                counts[parent(path)] += new.videos
+                subfolders[parent(path)].append(new)
         order = attrgetter("name", "path")
-        self._inner = {path: tuple(sorted(found, key=order)) for path, found in inner.items()}
+        self._subfolders = {
+            path: tuple(sorted(folders, key=order)) for path, folders in subfolders.items()
+        }
 
     def get(self, path: str) -> Folder | None:
         """Look a folder up."""
         return self._all.get(path)
 
-    def directly_in(self, path: str) -> tuple[Folder, ...]:
+    def subfolders(self, path: str) -> tuple[Folder, ...]:
         """Give the folders that are in this one, in natural order."""
-        return self._inner.get(path, ())
+        return self._subfolders.get(path, ())

@@ -17,9 +17,9 @@ import structlog
 from service.artefacts.metadata import ArtefactSource
 from service.artefacts.probe_cache import ProbeCache
 from service.library.catalogue import Catalogue
-from service.library.scan import TRY_OBJECT_AGAIN, File, Key, Known, Sighting, scan
-from service.library.snapshot import NOTHING, show
-from service.library.watcher import POLL_INTERVAL, changes, events_tell_all
+from service.library.scan import OBJECT_RETRY_SECONDS, File, Key, Observation, ProbeRecord, scan
+from service.library.snapshot import EMPTY_SNAPSHOT, build_snapshot
+from service.library.watcher import POLL_INTERVAL, inotify_is_complete, watch_changes
 from service.metrics import Metrics
 from service.models import Metadata, ProbeState
 from service.playability.findings import CODES
@@ -27,16 +27,16 @@ from service.probing.prober import ProbeProblem
 from service.storage.base import Entry, Storage
 from service.storage.media_root import MediaRoot, ObjectRef
 from service.supervisor import Supervisor
-from service.workers.playback_activity import Viewers
+from service.workers.playback_activity import PlaybackActivity
 
 _log = structlog.get_logger()
 
 # Seconds. While a large file is copied in, events come without end: scans must leave pauses.
-_LEAST_PAUSE = 1.0
+_MIN_SCAN_PAUSE = 1.0
 # While probing goes on, a new catalogue is built at most this often; and where that takes long, so
 # seldom that of the viewers one in three hundred meets with it, but never more seldom than this.
-_LEAST_SHOW_PAUSE, _MOST_SHOW_PAUSE = 1.0, 30.0
-_SHOW_PAUSE = 300  # times what building took
+_MIN_PUBLISH_PAUSE, _MAX_PUBLISH_PAUSE = 1.0, 30.0
+_PUBLISH_PAUSE_FACTOR = 300  # times what building took
 
 
 def next_scan(took: float, wait: float) -> tuple[float, float]:
@@ -47,7 +47,7 @@ def next_scan(took: float, wait: float) -> tuple[float, float]:
     of the storage, however large the library, and a change is listed after three times as long as a
     scan takes, or sooner: the rest of the scan that missed it, the pause, and the next scan.
     """
-    earliest = max(_LEAST_PAUSE, took)
+    earliest = max(_MIN_SCAN_PAUSE, took)
     return earliest, max(earliest, wait)
 
 
@@ -56,7 +56,7 @@ class Prober(Protocol):
 
     async def probe(self, file: ObjectRef) -> Metadata | ProbeProblem: ...
 
-    def rest(self) -> None: ...
+    def stop_idle(self) -> None: ...
 
 
 class SourceListener(Protocol):
@@ -66,7 +66,7 @@ class SourceListener(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class ScanTiming:
     """Seconds."""
 
     rescan_interval: float
@@ -80,59 +80,61 @@ class Library:
         self,
         *,
         storage: Storage,
-        place: MediaRoot,
+        media_root: MediaRoot,
         prober: Prober,
-        probed: ProbeCache,
+        probe_cache: ProbeCache,
         listener: SourceListener,
-        viewers: Viewers,
+        playback: PlaybackActivity,
         metrics: Metrics,
-        timing: Timing,
+        timing: ScanTiming,
         block: int,
     ) -> None:
         """Take them; `block` is the most that an answer to a player holds, in bytes."""
         self.scanned = False
         """Whether a scan has been finished."""
         self._storage = storage
-        self._place = place
+        self._media_root = media_root
         self._prober = prober
-        self._probed = probed
+        self._probe_cache = probe_cache
         self._listener = listener
-        self._viewers = viewers
+        self._playback = playback
         self._metrics = metrics
         self._timing = timing
         self._block = block
         self._files: dict[str, File] = {}
-        self._seen: dict[str, Sighting] | None = None
-        self._missing: list[Entry] = []
-        self._known: dict[Key, Known] = {}
-        self._shown = NOTHING
-        self._showing = asyncio.Lock()
-        self._watched = True
+        self._observations: dict[str, Observation] | None = None
+        self._to_probe: list[Entry] = []
+        self._probe_records: dict[Key, ProbeRecord] = {}
+        self._snapshot = EMPTY_SNAPSHOT
+        self._publish_lock = asyncio.Lock()
+        self._watch_ok = True
         self._changed = asyncio.Event()
-        self._unprobed = asyncio.Event()
+        self._probe_wanted = asyncio.Event()
 
     @property
     def catalogue(self) -> Catalogue:
         """What is listed now."""
-        return self._shown.catalogue
+        return self._snapshot.catalogue
 
     def start(self, supervisor: Supervisor) -> None:
         """Begin to scan, to probe and to watch."""
-        if self._place.root is not None:  # nothing reports changes in a bucket
+        if self._media_root.root is not None:  # nothing reports changes in a bucket
             # First, so that what changes while the first scan walks is not missed.
-            supervisor.start("watching the folder", partial(self._watch, self._place.root))
-        supervisor.start("scanning the library", self._scan_always)
-        supervisor.start("probing videos", self._probe_always)
+            supervisor.start("watching the folder", partial(self._watch, self._media_root.root))
+        supervisor.start("scanning the library", self._scan_loop)
+        supervisor.start("probing videos", self._probe_loop)
 
-    async def _scan_always(self) -> AsyncGenerator[None]:
+    async def _scan_loop(self) -> AsyncGenerator[None]:
         while True:
             self._changed.clear()
             wait = self._timing.rescan_interval
             started = time.monotonic()
             try:
-                if self._place.root is not None:
-                    told_all = await asyncio.to_thread(events_tell_all, self._place.root)
-                    if not (told_all and self._watched):
+                if self._media_root.root is not None:
+                    events_suffice = await asyncio.to_thread(
+                        inotify_is_complete, self._media_root.root
+                    )
+                    if not (events_suffice and self._watch_ok):
                         wait = min(wait, POLL_INTERVAL)
                 unsettled = await self._scan()
                 self._metrics.scans.labels("complete").inc()
@@ -155,105 +157,117 @@ class Library:
 
     async def _scan(self) -> float | None:
         """Walk the storage; give the seconds after which a file left out may have settled."""
-        settle_time, known = self._timing.settle_time, self._known.copy()
-        if self._place.store is not None:
+        settle_time, record = self._timing.settle_time, self._probe_records.copy()
+        if self._media_root.store is not None:
             settle_time = 0.0  # an object is whole when it is listed
-        found = await asyncio.to_thread(
-            scan, self._storage, self._probed, settle_time, self._files, known, self._seen
+        result = await asyncio.to_thread(
+            scan,
+            self._storage,
+            self._probe_cache,
+            settle_time,
+            self._files,
+            record,
+            self._observations,
         )
-        self._seen = found.seen
-        if self.scanned and found.files is self._files:
-            return found.unsettled
-        if self._probed.is_remote:
-            shuffle(found.missing)  # so that replicas do not meet at the same file
-        self._known.update(found.loaded)
-        for key in found.gone:
-            self._known.pop(key, None)
-        await self._show(found.files)
-        self._missing = found.missing
-        self._unprobed.set()
+        self._observations = result.observations
+        if self.scanned and result.files is self._files:
+            return result.unsettled
+        if self._probe_cache.is_remote:
+            shuffle(result.missing)  # so that replicas do not meet at the same file
+        self._probe_records.update(result.loaded)
+        for key in result.gone:
+            self._probe_records.pop(key, None)
+        await self._publish_snapshot(result.files)
+        self._to_probe = result.missing
+        self._probe_wanted.set()
         self.scanned = True
-        return found.unsettled
+        return result.unsettled
 
-    async def _show(self, files: dict[str, File] | None = None) -> None:
+    async def _publish_snapshot(self, files: dict[str, File] | None = None) -> None:
         """Swap in a catalogue of what is known now: of `files`, or the files shown before."""
-        async with self._showing:  # scanning and probing both come here: the last one knows most
+        async with (
+            self._publish_lock
+        ):  # scanning and probing both come here: the last one knows most
             files = self._files if files is None else files
-            self._shown = shown = await asyncio.to_thread(
-                show, files.values(), self._known.copy(), self._shown, self._block
+            self._snapshot = snapshot = await asyncio.to_thread(
+                build_snapshot,
+                files.values(),
+                self._probe_records.copy(),
+                self._snapshot,
+                self._block,
             )
-            self._listener.set_sources(shown.sources)
+            self._listener.set_sources(snapshot.sources)
             for state in ProbeState:
-                self._metrics.videos.labels(state).set(shown.states[state])
+                self._metrics.videos.labels(state).set(snapshot.states[state])
             for code in CODES:
-                self._metrics.findings.labels(code).set(shown.findings[code])
+                self._metrics.findings.labels(code).set(snapshot.findings[code])
             self._files = files  # only now: a scan after a failure here finds them anew
 
-    async def _probe_always(self) -> AsyncGenerator[None]:
+    async def _probe_loop(self) -> AsyncGenerator[None]:
         while True:
-            self._unprobed.clear()
-            missing, next_show = self._missing, time.monotonic() + _LEAST_SHOW_PAUSE
+            self._probe_wanted.clear()
+            missing, next_publish = self._to_probe, time.monotonic() + _MIN_PUBLISH_PAUSE
             for entry in missing:
-                known = self._known.get((entry.path, entry.revision))
-                if known and known.counts(entry):
+                record = self._probe_records.get((entry.path, entry.revision))
+                if record and record.is_current(entry):
                     continue  # probed while the scan was under way
                 try:
                     await self._probe(entry)
                 except Exception:  # noqa: BLE001 # the others are probed all the same
                     _log.exception("a probe failed", path=entry.path)
-                    self._note_failure(entry)
-                await self._viewers.make_way()
-                if self._missing is not missing:
+                    self._record_failure(entry)
+                await self._playback.yield_to_playback()
+                if self._to_probe is not missing:
                     break  # a newer scan knows better what is missing, and has set the event
-                if (started := time.monotonic()) > next_show:
-                    await self._show()
+                if (started := time.monotonic()) > next_publish:
+                    await self._publish_snapshot()
                     yield
                     ended = time.monotonic()
-                    pause = max(_LEAST_SHOW_PAUSE, _SHOW_PAUSE * (ended - started))
-                    next_show = ended + min(pause, _MOST_SHOW_PAUSE)
+                    pause = max(_MIN_PUBLISH_PAUSE, _PUBLISH_PAUSE_FACTOR * (ended - started))
+                    next_publish = ended + min(pause, _MAX_PUBLISH_PAUSE)
             else:
-                self._prober.rest()
+                self._prober.stop_idle()
             if missing:
-                await self._show()
+                await self._publish_snapshot()
             yield
-            await self._unprobed.wait()
+            await self._probe_wanted.wait()
 
-    def _note_failure(self, entry: Entry) -> None:
+    def _record_failure(self, entry: Entry) -> None:
         """Have a file probed again later, unless its result was kept before something failed."""
         key = (entry.path, entry.revision)
-        if (known := self._known.get(key)) is None or not known.counts(entry):
+        if (record := self._probe_records.get(key)) is None or not record.is_current(entry):
             problem = ProbeProblem(
                 "The server failed over it: see its log.", "failed", lasting=False
             )
-            self._known[key] = Known(problem, entry.changed_at, time.monotonic())
+            self._probe_records[key] = ProbeRecord(problem, entry.changed_at, time.monotonic())
 
     async def _probe(self, entry: Entry) -> None:
         key = (entry.path, entry.revision)
-        if self._probed.is_remote:
-            told = await asyncio.to_thread(self._probed.load, *key)
-            if told is not None:
-                self._known[key] = Known(told, entry.changed_at, time.monotonic())
+        if self._probe_cache.is_remote:
+            loaded = await asyncio.to_thread(self._probe_cache.load, *key)
+            if loaded is not None:
+                self._probe_records[key] = ProbeRecord(loaded, entry.changed_at, time.monotonic())
                 return
         with self._metrics.probe_seconds.time():
-            result = await self._prober.probe(self._place.locate(*key))
-        known = Known(result, entry.changed_at, time.monotonic())
-        if self._place.store is not None:
-            known = known._replace(again=TRY_OBJECT_AGAIN)
-        self._known[key] = known
+            result = await self._prober.probe(self._media_root.locate(*key))
+        record = ProbeRecord(result, entry.changed_at, time.monotonic())
+        if self._media_root.store is not None:
+            record = record._replace(retry_after=OBJECT_RETRY_SECONDS)
+        self._probe_records[key] = record
         if isinstance(result, ProbeProblem):
             self._metrics.probes.labels(result.outcome).inc()
             _log.warning("a file cannot be probed", path=entry.path, reason=result.reason)
         else:
             self._metrics.probes.labels("complete").inc()
-        await asyncio.to_thread(self._probed.save, *key, result)
+        await asyncio.to_thread(self._probe_cache.save, *key, result)
 
     async def _watch(self, root: Path) -> AsyncGenerator[None]:
         """Scan soon after something changed; where the kernel does not tell, every few seconds."""
         try:
-            async with aclosing(changes(root)) as signs:
-                async for changed in signs:
-                    if changed or not self._watched:  # while it was not watched, anything may have
-                        self._watched = True
+            async with aclosing(watch_changes(root)) as events:
+                async for changed in events:
+                    if changed or not self._watch_ok:  # while it was not watched, anything may have
+                        self._watch_ok = True
                         self._changed.set()
                     yield
         except (OSError, RuntimeError) as error:
@@ -261,5 +275,5 @@ class Library:
                          seconds=min(self._timing.rescan_interval, POLL_INTERVAL),
                          error=str(error))  # fmt: skip
         finally:
-            self._watched = False
+            self._watch_ok = False
             self._changed.set()

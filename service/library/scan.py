@@ -7,17 +7,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from service.artefacts.metadata import NO_COMPANIONS, Companions
+from service.artefacts.metadata import NO_SIDECARS, Sidecars
 from service.artefacts.probe_cache import ProbeCache
 from service.models import Metadata
 from service.probing.prober import ProbeProblem
 from service.protocol.media_types import media_type
-from service.sidecars import Folder
+from service.sidecars import SidecarMatcher
 from service.storage.base import Entry, Storage
 
 # Seconds after which a file is tried again that could not be read, for no fault of its own; and an
 # object, of which nobody else will say that it can be read now.
-_TRY_AGAIN, TRY_OBJECT_AGAIN = 600.0, 15.0
+_RETRY_SECONDS, OBJECT_RETRY_SECONDS = 600.0, 15.0
 
 Key = tuple[str, str]  # path and revision
 Result = Metadata | ProbeProblem
@@ -27,28 +27,31 @@ class File(NamedTuple):
     """A media file, and what belongs to it."""
 
     entry: Entry
-    companions: Companions = NO_COMPANIONS
+    sidecars: Sidecars = NO_SIDECARS
 
 
-class Known(NamedTuple):
+class ProbeRecord(NamedTuple):
     """What probing told of a version of a file."""
 
     result: Result
     changed_at: float
     """As the entry said then: where reading failed, a change of rights may have helped."""
-    at: float
+    probed_at: float
     """When: on the monotonic clock, in seconds."""
-    again: float = _TRY_AGAIN
+    retry_after: float = _RETRY_SECONDS
     """Seconds after which it may be otherwise, unless it lasts."""
 
-    def counts(self, entry: Entry) -> bool:
+    def is_current(self, entry: Entry) -> bool:
         """Whether there is no need to probe again."""
         if isinstance(self.result, Metadata) or self.result.lasting:
             return True
-        return entry.changed_at == self.changed_at and time.monotonic() - self.at < self.again
+        return (
+            entry.changed_at == self.changed_at
+            and time.monotonic() - self.probed_at < self.retry_after
+        )
 
 
-class Sighting(NamedTuple):
+class Observation(NamedTuple):
     """A version of a file that was seen."""
 
     revision: str
@@ -63,7 +66,7 @@ class Scan:
 
     files: dict[str, File]
     """By path."""
-    loaded: dict[Key, Known] = field(default_factory=dict)
+    loaded: dict[Key, ProbeRecord] = field(default_factory=dict)
     """What was kept of those not known yet."""
     missing: list[Entry] = field(default_factory=list)
     """Those of which nothing was kept, either."""
@@ -71,76 +74,83 @@ class Scan:
     """What was known of those that are there no more."""
     unsettled: float | None = None
     """Seconds after which a file left out may have settled."""
-    seen: dict[str, Sighting] = field(default_factory=dict)
+    observations: dict[str, Observation] = field(default_factory=dict)
     """By path: all of them, settled or not."""
 
 
 def scan(  # noqa: PLR0913, PLR0917 # what earlier scans found is three things
     storage: Storage,
-    probed: ProbeCache,
+    probe_cache: ProbeCache,
     settle_time: float,
-    before: dict[str, File],
-    known: Mapping[Key, Known],
-    last: Mapping[str, Sighting] | None = None,
+    previous_files: dict[str, File],
+    probe_records: Mapping[Key, ProbeRecord],
+    previous_observations: Mapping[str, Observation] | None = None,
 ) -> Scan:
     """Look. Gives the files of `before`, and `before` itself, where there is nothing new.
 
     `last` are the sightings of the scan before, if there was one. `settle_time` is in seconds.
     Blocks: for a thread. Raises OSError as the storage does.
     """
-    settled, waits, seen = [], [], {}
+    settled, waits, observations = [], [], {}
     for entry in storage.list_entries():
-        wait, seen[entry.path] = _look_at(entry, settle_time, last)
+        wait, observations[entry.path] = _observe(entry, settle_time, previous_observations)
         if wait > 0:
             waits.append(wait)
         else:
             settled.append(entry)
     files: dict[str, File] = {}
     unknown: dict[Key, Entry] = {}
-    again = False
-    found = Scan(files, gone=set(known), unsettled=min(waits, default=None), seen=seen)
+    retried = False
+    result = Scan(
+        files,
+        gone=set(probe_records),
+        unsettled=min(waits, default=None),
+        observations=observations,
+    )
     for file in _files(settled):
         entry = file.entry
-        earlier = before.get(entry.path)
-        files[entry.path] = earlier if earlier == file else file
+        previous = previous_files.get(entry.path)
+        files[entry.path] = previous if previous == file else file
         key = (entry.path, entry.revision)
-        if key in known and known[key].counts(entry):
-            found.gone.discard(key)
+        if key in probe_records and probe_records[key].is_current(entry):
+            result.gone.discard(key)
         else:
             unknown[key] = entry
-    for key, kept in probed.load_all(list(unknown)):
+    for key, loaded in probe_cache.load_all(list(unknown)):
         entry = unknown[key]
-        if kept is not None:
-            found.loaded[key] = Known(kept, entry.changed_at, time.monotonic())
+        if loaded is not None:
+            result.loaded[key] = ProbeRecord(loaded, entry.changed_at, time.monotonic())
         else:
-            found.missing.append(entry)
-            again = again or key in known
-    if files == before and not found.loaded and not again:
-        return Scan(before, gone=found.gone, unsettled=found.unsettled, seen=seen)
-    return found
+            result.missing.append(entry)
+            retried = retried or key in probe_records
+    if files == previous_files and not result.loaded and not retried:
+        return Scan(
+            previous_files, gone=result.gone, unsettled=result.unsettled, observations=observations
+        )
+    return result
 
 
-def _look_at(
-    entry: Entry, settle_time: float, last: Mapping[str, Sighting] | None
-) -> tuple[float, Sighting]:
+def _observe(
+    entry: Entry, settle_time: float, previous_observations: Mapping[str, Observation] | None
+) -> tuple[float, Observation]:
     """Give the seconds until a file may have settled, 0 where it has; and what was seen."""
     clock = time.monotonic()
-    before = last.get(entry.path) if last is not None else None
-    if before is not None and before.revision != entry.revision:
-        before = None
-    if before is not None and before.settled:
-        return 0.0, before  # its rights may have changed, or its name, but nothing in it
-    since = before.since if before is not None else clock
+    previous = (previous_observations or {}).get(entry.path)
+    if previous is not None and previous.revision != entry.revision:
+        previous = None
+    if previous is not None and previous.settled:
+        return 0.0, previous  # its rights may have changed, or its name, but nothing in it
+    since = previous.since if previous is not None else clock
     age = time.time() - entry.changed_at
     if abs(age) < settle_time:
         wait = settle_time - age
-    elif last is None:
+    elif previous_observations is None:
         wait = 0.0  # as most files are at the start
     else:
         # Its stamp comes from another clock, a file server's perhaps, or was chosen, and says
         # nothing of when it was written.
         wait = max(0.0, settle_time - (clock - since))
-    return wait, Sighting(entry.revision, since, settled=wait <= 0)
+    return wait, Observation(entry.revision, since, settled=wait <= 0)
 
 
 def _files(entries: Iterable[Entry]) -> Iterable[File]:
@@ -157,16 +167,16 @@ def _files(entries: Iterable[Entry]) -> Iterable[File]:
         if not others[folder]:
             yield from (File(entry) for _, entry in members)
             continue
-        beside = Folder([*others[folder], *(name for name, _ in members)])
+        beside = SidecarMatcher([*others[folder], *(name for name, _ in members)])
         for name, entry in members:
-            yield File(entry, _companions(beside, name, others[folder]))
+            yield File(entry, _match_sidecars(beside, name, others[folder]))
 
 
-def _companions(beside: Folder, name: str, others: Mapping[str, Entry]) -> Companions:
-    told = beside.beside(name)
+def _match_sidecars(beside: SidecarMatcher, name: str, others: Mapping[str, Entry]) -> Sidecars:
+    told = beside.match(name)
     if not (told.image or told.chapters or told.captions):
-        return NO_COMPANIONS
-    return Companions(
+        return NO_SIDECARS
+    return Sidecars(
         others[told.image] if told.image else None,
         others[told.chapters] if told.chapters else None,
         tuple(others[caption] for caption in told.captions),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from service.artefacts.metadata import ArtefactSource
 from service.library.catalogue import Catalogue
-from service.library.scan import File, Key, Known, Result
+from service.library.scan import File, Key, ProbeRecord, Result
 from service.library.titles import video_title
 from service.models import Metadata, ProbeState, Video
 from service.playability.findings import findings
@@ -17,13 +17,13 @@ from service.protocol.media_types import media_type
 from service.storage.base import Entry
 
 
-class Shown(NamedTuple):
+class LibrarySnapshot(NamedTuple):
     """The library of one moment."""
 
     catalogue: Catalogue
     sources: Mapping[str, ArtefactSource]
     """By path."""
-    codes: Mapping[str, tuple[str, ...]]
+    finding_codes: Mapping[str, tuple[str, ...]]
     """By path: what there is to be said of how a video plays."""
     states: Counter[ProbeState]
     """Videos by how far probing has come."""
@@ -31,48 +31,53 @@ class Shown(NamedTuple):
     """Videos by what there is to be said of them."""
 
 
-NOTHING = Shown(Catalogue(), {}, {}, Counter(), Counter())
+EMPTY_SNAPSHOT = LibrarySnapshot(Catalogue(), {}, {}, Counter(), Counter())
 
 
-def show(files: Iterable[File], known: Mapping[Key, Known], before: Shown, block: int) -> Shown:
+def build_snapshot(
+    files: Iterable[File],
+    probe_records: Mapping[Key, ProbeRecord],
+    previous: LibrarySnapshot,
+    block: int,
+) -> LibrarySnapshot:
     """Put together what is known now. `block` is that of Settings, in bytes. For a thread."""
-    videos, sources, codes = [], {}, {}
-    for entry, companions in files:
-        told = known.get((entry.path, entry.revision))
-        video = _video(entry, told.result if told else None, before.catalogue.get(entry.path))
-        source = before.sources.get(video.path)
-        if source is None or source.video is not video or source.companions != companions:
-            source = ArtefactSource.of(video, companions)
-            codes[video.path] = _codes(video, block)
+    videos, sources, finding_codes = [], {}, {}
+    for entry, sidecars in files:
+        record = probe_records.get((entry.path, entry.revision))
+        video = _video(entry, record.result if record else None, previous.catalogue.get(entry.path))
+        source = previous.sources.get(video.path)
+        if source is None or source.video is not video or source.sidecars != sidecars:
+            source = ArtefactSource.of(video, sidecars)
+            finding_codes[video.path] = _finding_codes(video, block)
         else:
-            codes[video.path] = before.codes[video.path]
+            finding_codes[video.path] = previous.finding_codes[video.path]
         videos.append(video)
         sources[video.path] = source
-    return Shown(
-        Catalogue(videos, before.catalogue),
+    return LibrarySnapshot(
+        Catalogue(videos, previous.catalogue),
         sources,
-        codes,
+        finding_codes,
         Counter(video.state for video in videos),
-        Counter(code for some in codes.values() for code in some),
+        Counter(code for some in finding_codes.values() for code in some),
     )
 
 
-def _codes(video: Video, block: int) -> tuple[str, ...]:
+def _finding_codes(video: Video, block: int) -> tuple[str, ...]:
     found = findings(video.path, video.metadata or video.problem, block)
     return tuple({finding.code: None for finding in found})
 
 
-def _video(entry: Entry, result: Result | None, before: Video | None) -> Video:
+def _video(entry: Entry, result: Result | None, previous: Video | None) -> Video:
     """Describe a file: by the very object of `before`, where nothing has changed."""
     metadata = result if isinstance(result, Metadata) else None
     problem = result.reason if isinstance(result, ProbeProblem) else None
     if (
-        before is not None
-        and (before.revision, before.modified) == (entry.revision, entry.modified)
-        and before.metadata is metadata
-        and before.problem == problem
+        previous is not None
+        and (previous.revision, previous.modified) == (entry.revision, entry.modified)
+        and previous.metadata is metadata
+        and previous.problem == problem
     ):
-        return before
+        return previous
     state = (
         ProbeState.PENDING
         if result is None

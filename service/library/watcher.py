@@ -16,12 +16,12 @@ from watchfiles import watch
 # File systems of other machines, of processes and of virtual machines' hosts: changes that are not
 # made through this very mount cause no event (inotify(7), "Limitations and caveats"). fuseblk is
 # not among them: those are on a disk of this machine alone. autofs is: what comes there is not.
-_TELL_NOT_ALL = re.compile(
+_NETWORK_FILESYSTEMS = re.compile(
     r"nfs4?|cifs|smb3|smbfs|ncpfs|afs|coda|9p|drvfs|ceph|glusterfs|lustre|beegfs|gpfs|gfs2|ocfs2"
     r"|orangefs|pvfs2|virtiofs|vboxsf|prl_fs|vmhgfs|osxfs|fakeowner|autofs|fuse(\..*)?"
 )
 _OCTAL = re.compile(rb"\\([0-7]{3})")
-_FIELDS = 5  # before the optional ones, as far as they are read here
+_MIN_FIELDS = 5  # before the optional ones, as far as they are read here
 
 # Seconds between looks at such a one, where looking does not take long.
 POLL_INTERVAL = 5.0
@@ -35,10 +35,10 @@ class _Mount(NamedTuple):
     number: str
     parent: str
     point: Path
-    kind: str
+    fs_type: str
 
 
-async def changes(root: Path) -> AsyncGenerator[bool]:
+async def watch_changes(root: Path) -> AsyncGenerator[bool]:
     """Yield True soon after something below `root` changed, once for many changes; and False
     after every five seconds in which nothing did.
 
@@ -50,7 +50,7 @@ async def changes(root: Path) -> AsyncGenerator[bool]:
     # ignore errors either: by ignore_permission_denied it ignores all (1.3.0), that there may be no
     # more watches as well, and leaves what comes behind a folder like lost+found unwatched.
     stopped = threading.Event()
-    seen = watch(
+    batches = watch(
         root,
         watch_filter=None,
         debounce=1000,
@@ -64,14 +64,14 @@ async def changes(root: Path) -> AsyncGenerator[bool]:
     thread = ThreadPoolExecutor(1, "watch")
     try:
         loop = asyncio.get_running_loop()
-        while (changed := await loop.run_in_executor(thread, next, seen, None)) is not None:
+        while (changed := await loop.run_in_executor(thread, next, batches, None)) is not None:
             yield bool(changed)
     finally:
         stopped.set()
         thread.shutdown(wait=False)
 
 
-def events_tell_all(root: Path, mounts: bytes | None = None) -> bool:
+def inotify_is_complete(root: Path, mounts: bytes | None = None) -> bool:
     """Whether every change below a folder causes an event. Blocks.
 
     `mounts` is the text of /proc/self/mountinfo, proc_pid_mountinfo(5), that of now unless given.
@@ -85,40 +85,47 @@ def events_tell_all(root: Path, mounts: bytes | None = None) -> bool:
     listed = list(_mounts(mounts))
     numbers = {mount.number for mount in listed}
     mounted: dict[str, list[_Mount]] = defaultdict(list)
-    lowest: list[_Mount] = []
+    bottom: list[_Mount] = []
     for mount in listed:
         # The lowest lies on one that this process does not see, or is its own parent.
-        is_lowest = mount.parent not in numbers or mount.parent == mount.number
-        (lowest if is_lowest else mounted[mount.parent]).append(mount)
-    return all(_TELL_NOT_ALL.fullmatch(kind) is None for kind in _kinds(root, "", lowest, mounted))
+        is_bottom = mount.parent not in numbers or mount.parent == mount.number
+        (bottom if is_bottom else mounted[mount.parent]).append(mount)
+    return all(
+        _NETWORK_FILESYSTEMS.fullmatch(fs_type) is None
+        for fs_type in _filesystem_types(root, "", bottom, mounted)
+    )
 
 
 def _mounts(text: bytes) -> Iterator[_Mount]:
     for line in text.split(b"\n"):  # names may hold whatever else ends lines elsewhere
         fields, _, rest = line.partition(b" - ")
-        told = fields.split(b" ")
-        if len(told) < _FIELDS:
+        columns = fields.split(b" ")
+        if len(columns) < _MIN_FIELDS:
             continue
-        point = _OCTAL.sub(lambda code: bytes([int(code[1], 8) & 255]), told[4])
-        names = [os.fsdecode(part) for part in (told[0], told[1], point, rest.split(b" ")[0])]
+        point = _OCTAL.sub(lambda code: bytes([int(code[1], 8) & 255]), columns[4])
+        names = [os.fsdecode(part) for part in (columns[0], columns[1], point, rest.split(b" ")[0])]
         yield _Mount(names[0], names[1], Path(names[2]), names[3])
 
 
-def _kinds(
-    folder: Path, kind: str, lying: list[_Mount], mounted: dict[str, list[_Mount]]
+def _filesystem_types(
+    folder: Path, fs_type: str, stacked: list[_Mount], mounted: dict[str, list[_Mount]]
 ) -> Iterator[str]:
     """Give the kinds of file system that are met at a folder and below it, as names lead there.
 
     `kind` is that of the mount on which others are `lying`; what those cover is not met.
     """
-    lying = sorted(lying, key=lambda mount: len(mount.point.parts))
-    for mount in lying:
+    stacked = sorted(stacked, key=lambda mount: len(mount.point.parts))
+    for mount in stacked:
         if folder.is_relative_to(mount.point):
-            yield from _kinds(folder, mount.kind, mounted.get(mount.number, []), mounted)
+            yield from _filesystem_types(
+                folder, mount.fs_type, mounted.get(mount.number, []), mounted
+            )
             return
-    yield kind
-    met: list[Path] = []
-    for mount in lying:
-        if mount.point.is_relative_to(folder) and not any(map(mount.point.is_relative_to, met)):
-            met.append(mount.point)
-            yield from _kinds(mount.point, mount.kind, mounted.get(mount.number, []), mounted)
+    yield fs_type
+    covered: list[Path] = []
+    for mount in stacked:
+        if mount.point.is_relative_to(folder) and not any(map(mount.point.is_relative_to, covered)):
+            covered.append(mount.point)
+            yield from _filesystem_types(
+                mount.point, mount.fs_type, mounted.get(mount.number, []), mounted
+            )

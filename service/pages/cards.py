@@ -6,7 +6,7 @@ from service.api import links
 from service.api.video_items import Picture, VideoItem, VideoItems
 from service.artefacts.metadata import ArtefactKind
 from service.library.catalogue import Catalogue
-from service.library.folder_samples import stand_ins
+from service.library.folder_samples import sample_videos
 from service.library.folders import Folder, parent, parents
 from service.library.titles import folder_title
 from service.models import Video
@@ -82,7 +82,7 @@ def card(video: VideoItem) -> Card:
 
 def folder_card(folder: Folder, catalogue: Catalogue, items: VideoItems) -> FolderCard:
     """Return the card of a folder, with the first poster of its videos."""
-    videos = stand_ins(catalogue, folder.path, _SAMPLE_VIDEOS)
+    videos = sample_videos(catalogue, folder.path, _SAMPLE_VIDEOS)
     items.prioritise((video.path for video in videos[:1]), [ArtefactKind.POSTER])
     posters = (items.get(video).poster.pictures for video in videos)
     picture = next((pictures[0] for pictures in posters if pictures), None)

@@ -14,7 +14,7 @@ from service.api.video_items import VideoItems
 from service.api.videos import MAX_PER_PAGE, MAX_QUERY_LENGTH, VideosQuery
 from service.artefacts.metadata import ArtefactKind
 from service.library.catalogue import SORTS
-from service.library.collation import words
+from service.library.collation import search_terms
 from service.library.folders import Folder, parents
 from service.library.library import Library
 from service.library.titles import folder_title
@@ -105,20 +105,20 @@ class LibraryPage:
         """List the library."""
         catalogue = self._library.catalogue
         # A query without a word, such as an accent alone, is no search.
-        query = query_args.q.strip() if words(query_args.q) else ""
+        query = query_args.q.strip() if search_terms(query_args.q) else ""
         folder, sort, limit = query_args.folder, query_args.sort, query_args.limit
-        inner = catalogue.folders.directly_in(folder) if folder is not None and not query else ()
+        inner = catalogue.folders.subfolders(folder) if folder is not None and not query else ()
         start = (query_args.page - 1) * limit
-        result = catalogue.stretch(query, sort, start, limit, folder)
+        result = catalogue.page_at(query, sort, start, limit, folder)
         pager = Pager.of(query_args.page, limit, len(inner) + result.total)
         if pager.number < query_args.page:
-            result = catalogue.stretch(query, sort, pager.first - 1, limit, folder)
+            result = catalogue.page_at(query, sort, pager.first - 1, limit, folder)
         self._items.prioritise((video.path for video in result.videos), [ArtefactKind.POSTER])
         home = folder is None and pager.number == 1
-        top = catalogue.folders.directly_in("") if home and not query else ()
+        top = catalogue.folders.subfolders("") if home and not query else ()
         elsewhere = 0
         if query and folder and not result.total:
-            elsewhere = catalogue.stretch(query, sort, 0, 0, None).total
+            elsewhere = catalogue.page_at(query, sort, 0, 0, None).total
         page = await render_template(
             "library.html",
             query_args=query_args,

@@ -7,7 +7,7 @@ from typing import Literal
 
 from service.models import Metadata
 from service.storage.media_root import ObjectRef
-from service.workers.pool import Answer, Pool, WorkerError
+from service.workers.pool import WorkerError, WorkerPool, WorkerResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class Prober:
         if timeout <= 0:
             raise ValueError("timeout must be positive")
         self._timeout = timeout
-        self._pool = Pool(workers, files_per_worker, command)
-        self.rest = self._pool.rest
+        self._pool = WorkerPool(workers, files_per_worker, command)
+        self.stop_idle = self._pool.stop_idle
         self.close = self._pool.close
 
     @property
@@ -53,14 +53,14 @@ class Prober:
         located = ObjectRef.at(file) if isinstance(file, Path) else file
         request = {"task": "probe", **located._asdict()}
         try:
-            return await self._pool.ask(request, _read, self._timeout)
+            return await self._pool.run(request, _read, self._timeout)
         except WorkerError as error:
             return ProbeProblem(str(error), error.outcome, error.lasting)
 
 
-def _read(answer: Answer) -> Metadata | ProbeProblem:
+def _read(answer: WorkerResponse) -> Metadata | ProbeProblem:
     """Raise ValueError, of which pydantic's ValidationError is one, for what is no answer."""
-    match answer.told:
+    match answer.payload:
         case {"metadata": dict(told), **rest} if not rest:
             return Metadata.model_validate(told)
         case {"problem": str(reason), "lasting": bool(lasting), **rest} if reason and not rest:

@@ -16,28 +16,28 @@ from typing import Any, Literal, Self, TypeVar
 
 import service
 
-LONGEST_ANSWER = 1 << 22
+MAX_ANSWER_BYTES = 1 << 22
 """Bytes. The longest are 1000 chapters with titles of 200 characters, of which JSON makes twelve
 bytes each."""
 
-MOST_BYTES = 1 << 24
+MAX_BLOB_BYTES = 1 << 24
 """Bytes that may follow an answer, in all: the longest are the captions of a video
 (LONGEST_TRACKS of room.py)."""
 
-REAPING = 5.0
+REAP_TIMEOUT = 5.0
 """Seconds that close() waits for processes already killed; one in uninterruptible sleep on a dead
 network file system would wait for ever."""
 
 _PACKAGE_HOME = Path(service.__file__).parent.parent
 
-_Read = TypeVar("_Read")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WorkerResponse:
     """What a process says of a file, and the bytes that it gives with it."""
 
-    told: Any
+    payload: Any
     blobs: tuple[bytes, ...] = ()
 
 
@@ -53,7 +53,7 @@ class WorkerError(Exception):
         """Whether it is the file's doing, so that asking again would be in vain."""
 
 
-class Pool:
+class WorkerPool:
     """A bounded pool of processes that open files, started when first needed.
 
     A process is replaced after `files_per_worker` files, which bounds what FFmpeg's leaks can add
@@ -90,9 +90,12 @@ class Pool:
         """The identifiers of the processes that are running now."""
         return frozenset(worker.pid for worker in self._running)
 
-    async def ask(
-        self, request: Mapping[str, object], read: Callable[[Answer], _Read], seconds: float
-    ) -> _Read:
+    async def run(
+        self,
+        request: Mapping[str, object],
+        parse: Callable[[WorkerResponse], _Result],
+        seconds: float,
+    ) -> _Result:
         """Give what `read` makes of the answer; it raises ValueError for what is none.
 
         Waits for a free process first, which `seconds` do not count; they count the
@@ -103,10 +106,10 @@ class Pool:
         keep = None
         try:
             async with asyncio.timeout(seconds):
-                worker, before = None, worker
-                worker = await self._usable(before)
+                worker, idle = None, worker
+                worker = await self._ensure_alive(idle)
                 # The worker's own alarm comes after this side has given up.
-                answer = read(await worker.ask({**request, "wall": math.ceil(seconds) + 5}))
+                response = parse(await worker.run({**request, "wall": math.ceil(seconds) + 5}))
             if worker.files < self._files_per_worker:
                 keep = worker
         except TimeoutError as error:
@@ -116,14 +119,14 @@ class Pool:
         except (OSError, ValueError, RecursionError) as error:
             # No process could be started, its pipe broke, or what it said is no answer.
             self._check_open()
-            raise await _why(worker, error) from error
+            raise await _explain_exit(worker, error) from error
         finally:
             if worker is not None and keep is None:
                 self._retire(worker)
             self._slots.put_nowait(keep)
-        return answer
+        return response
 
-    def rest(self) -> None:
+    def stop_idle(self) -> None:
         """End the processes that wait for work (40 MB each); the next file starts one again."""
         for slot in [self._slots.get_nowait() for _ in range(self._slots.qsize())]:
             if slot is not None:
@@ -144,24 +147,24 @@ class Pool:
             for _ in range(self.workers):
                 self._slots.put_nowait(None)
             if self._ending:
-                await asyncio.wait(self._ending, timeout=REAPING)
+                await asyncio.wait(self._ending, timeout=REAP_TIMEOUT)
 
     def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError("The pool is closed")
 
-    async def _usable(self, worker: "_Worker | None") -> "_Worker":
+    async def _ensure_alive(self, worker: "_Worker | None") -> "_Worker":
         self._check_open()
         if worker is not None:
             if worker.is_alive:
                 return worker
             self._retire(worker)  # it died between two files, which is no file's fault
-        fresh = await _Worker.start(self._command)
-        self._running.add(fresh)
+        started = await _Worker.start(self._command)
+        self._running.add(started)
         if self._closed:
-            self._retire(fresh)
+            self._retire(started)
             self._check_open()
-        return fresh
+        return started
 
     def _retire(self, worker: "_Worker") -> None:
         """End `worker` in the background: nobody waits for a process that is slow to die."""
@@ -172,18 +175,18 @@ class Pool:
             task.add_done_callback(self._ending.discard)
 
 
-async def _why(worker: "_Worker | None", error: Exception) -> WorkerError:
+async def _explain_exit(worker: "_Worker | None", error: Exception) -> WorkerError:
     """Say why a process gave no answer, or one that is none."""
-    ended = await worker.status() if worker is not None else None
-    if ended == -signal.SIGPROF:
+    exit_status = await worker.status() if worker is not None else None
+    if exit_status == -signal.SIGPROF:
         reason = "Reading the file took more of the processor's time than is allowed."
         return WorkerError(reason, "timeout", lasting=True)
     # Whoever ends a process by these (the kernel, where memory runs out) does not mean the file;
     # nor does a process that cannot be started, or ends by itself.
-    passing = isinstance(error, OSError) or ended in (-signal.SIGKILL, -signal.SIGALRM)
-    passing = passing or (ended is not None and ended >= 0)
+    transient = isinstance(error, OSError) or exit_status in (-signal.SIGKILL, -signal.SIGALRM)
+    transient = transient or (exit_status is not None and exit_status >= 0)
     reason = "The process that reads files ended or went astray."
-    return WorkerError(reason, "crashed", lasting=not passing)
+    return WorkerError(reason, "crashed", lasting=not transient)
 
 
 class _Worker:
@@ -204,7 +207,7 @@ class _Worker:
                 *command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                limit=LONGEST_ANSWER,
+                limit=MAX_ANSWER_BYTES,
                 cwd=_PACKAGE_HOME,  # -m looks there first, wherever the server was started
             )
         )
@@ -230,7 +233,7 @@ class _Worker:
                 await self._process.wait()
         return self._process.returncode
 
-    async def ask(self, request: Mapping[str, object]) -> Answer:
+    async def run(self, request: Mapping[str, object]) -> WorkerResponse:
         """Give what is answered. Raises OSError and ValueError."""
         self.files += 1
         # Escaped to ASCII: line ends in names, and names that are no Unicode, arrive unharmed.
@@ -238,16 +241,18 @@ class _Worker:
         await self._stdin.drain()
         # ValueError beyond LONGEST_ANSWER. A line cut off by the process's end is no JSON object,
         # so it need not be looked for here.
-        told = json.loads(await self._stdout.readline())
-        lengths = told.pop("bytes", []) if isinstance(told, dict) else []
+        payload = json.loads(await self._stdout.readline())
+        lengths = payload.pop("bytes", []) if isinstance(payload, dict) else []
         match lengths:
             case [*counts] if all(type(count) is int and count >= 0 for count in counts):
-                if sum(counts) > MOST_BYTES:
+                if sum(counts) > MAX_BLOB_BYTES:
                     raise ValueError("more bytes than are allowed")
             case _:
                 raise ValueError("no lengths")
         try:
-            return Answer(told, tuple([await self._stdout.readexactly(n) for n in lengths]))
+            return WorkerResponse(
+                payload, tuple([await self._stdout.readexactly(n) for n in lengths])
+            )
         except asyncio.IncompleteReadError as error:
             raise ValueError("fewer bytes than were promised") from error
 

@@ -21,7 +21,7 @@ from service.library.library import Library
 from service.representations import fast_start
 from service.settings import load
 from service.storage.local.folder import LocalStorage
-from service.workers.pool import Pool
+from service.workers.pool import WorkerPool
 
 PATIENCE = 60  # seconds, after which a test that waits for something fails
 NEVER = 86_400
@@ -152,7 +152,7 @@ async def test_what_could_not_be_listed_is_listed_later(
     app: Quart, monkeypatch: pytest.MonkeyPatch, calls: range, task: str
 ) -> None:
     """The first listing is of what a scan found; the second, of what probing learned."""
-    monkeypatch.setattr(library, "show", Faulty(snapshot.show, calls))
+    monkeypatch.setattr(library, "build_snapshot", Faulty(snapshot.build_snapshot, calls))
     async with app.test_app():
         await until_poster_is_ready(app)
         assert await failures(app, task) == 1
@@ -180,7 +180,7 @@ async def test_watching_goes_on(
     app: Quart, monkeypatch: pytest.MonkeyPatch, media: Path, clip: bytes
 ) -> None:
     # ValueError: of others it is known that the folder cannot be watched.
-    monkeypatch.setattr(library, "changes", Faulty(watcher.changes, FIRST, ValueError))
+    monkeypatch.setattr(library, "watch_changes", Faulty(watcher.watch_changes, FIRST, ValueError))
     monkeypatch.setattr(library, "POLL_INTERVAL", NEVER)  # so that events alone lead to scans
     monkeypatch.setattr(watcher, "_QUIET_INTERVAL", 20)
     async with app.test_app():
@@ -198,10 +198,10 @@ async def test_what_changed_while_the_folder_was_not_watched_is_found(
 
     async def begin_later(root: Path) -> AsyncGenerator[bool]:
         await may_begin.wait()
-        async for changed in watcher.changes(root):
+        async for changed in watcher.watch_changes(root):
             yield changed
 
-    monkeypatch.setattr(library, "changes", Faulty(begin_later, FIRST, ValueError))
+    monkeypatch.setattr(library, "watch_changes", Faulty(begin_later, FIRST, ValueError))
     monkeypatch.setattr(library, "POLL_INTERVAL", NEVER)
     monkeypatch.setattr(watcher, "_QUIET_INTERVAL", 20)
     async with app.test_app():
@@ -233,8 +233,8 @@ async def test_evicting_artefacts_goes_on(app: Quart, monkeypatch: pytest.Monkey
     ("owner", "name", "task"),
     [
         (LocalStorage, "list_entries", "scanning the library"),
-        (library, "show", "scanning the library"),
-        (library, "changes", "watching the folder"),
+        (library, "build_snapshot", "scanning the library"),
+        (library, "watch_changes", "watching the folder"),
         (FolderArtefactStore, "evict", "evicting artefacts"),
     ],
 )
@@ -266,9 +266,9 @@ async def test_it_stays_ready_while_the_storage_cannot_be_listed(
     monkeypatch.setattr(
         LocalStorage, "list_entries", Faulty(LocalStorage.list_entries, later, OSError)
     )
-    monkeypatch.setattr(library, "events_tell_all", lambda _: False)
+    monkeypatch.setattr(library, "inotify_is_complete", lambda _: False)
     monkeypatch.setattr(library, "POLL_INTERVAL", 0.01)
-    monkeypatch.setattr(library, "_LEAST_PAUSE", 0.01)
+    monkeypatch.setattr(library, "_MIN_SCAN_PAUSE", 0.01)
     async with app.test_app():
 
         async def have_failed() -> bool:
@@ -299,7 +299,7 @@ async def nothing_is_left() -> bool:
 @pytest.fixture
 def _idle_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have worker processes wait for work that may come."""
-    monkeypatch.setattr(Pool, "rest", lambda _: None)
+    monkeypatch.setattr(WorkerPool, "stop_idle", lambda _: None)
 
 
 @pytest.mark.usefixtures("_idle_processes")

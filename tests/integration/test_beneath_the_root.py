@@ -92,7 +92,7 @@ def swapping(media: Path) -> Iterator[None]:
 
 def ask(media: Path, task: str, path: str, **more: Any) -> tuple[dict[str, Any], bytes]:
     """Ask a worker of its own; give what it says and the bytes that follow."""
-    request = {"task": task, "place": str(media), "path": path, **more}
+    request = {"task": task, "root": str(media), "path": path, **more}
     done = subprocess.run(
         [sys.executable, "-m", "service.worker"],
         check=True,
@@ -274,7 +274,7 @@ MEANWHILE = {
 
 @pytest.mark.parametrize("outcome", MEANWHILE.values(), ids=MEANWHILE.keys())
 def test_what_changes_while_it_is_read_is_not_answered_for(media: Path, outcome: str) -> None:
-    request = {"task": "probe", "place": str(media), **asked_for(media, "probe")}
+    request = {"task": "probe", "root": str(media), **asked_for(media, "probe")}
     source = f"""
 import json, os
 from service import worker
@@ -284,7 +284,7 @@ def metadata_of(file, size):
     {outcome}
 
 worker.metadata_of = metadata_of
-print(json.dumps(worker.answer_to({request!r})[0]))
+print(json.dumps(worker.handle_request({request!r})[0]))
 """
     done = subprocess.run(
         [sys.executable, "-c", source], check=True, capture_output=True, timeout=60

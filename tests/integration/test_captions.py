@@ -20,8 +20,8 @@ from service.captions.extract import Captions, captions_of
 from service.captions.subrip import webvtt_of
 from service.models import Chapter, Track
 from service.probing.chapters import MAX_CHAPTERS, MAX_TITLE_LENGTH
-from service.sidecars import MOST as MOST_SIDECARS
-from service.workers.pool import LONGEST_ANSWER
+from service.sidecars import MAX_CAPTIONS
+from service.workers.pool import MAX_ANSWER_BYTES
 
 ENGLISH = """1
 00:00:00,500 --> 00:00:02,000
@@ -309,18 +309,18 @@ def test_the_most_that_can_be_told_of_captions_is_an_answer() -> None:
         f"{start}.000 --> {end}.000\n{clapper * MAX_TITLE_LENGTH}" for start, end in pairwise(times)
     )
     beside = {"a.chapters.vtt": BytesIO(f"WEBVTT\n\n{chapters}".encode())}
-    for number in range(MOST_SIDECARS):  # a name has 255 bytes
+    for number in range(MAX_CAPTIONS):  # a name has 255 bytes
         beside[f"a.{number}.{clapper * 61}.srt"] = BytesIO(GERMAN.encode())
         beside[f"a.{number}.{clapper * 60}x.srt"] = BytesIO(b"neither of the two")
     told = captions_of("a.mp4", BytesIO(b"no video"), beside)
     assert len(told.chapters) == MAX_CHAPTERS
-    assert (len(told.tracks), len(told.problems)) == (MOST_SIDECARS + 1, MOST_SIDECARS)
+    assert (len(told.tracks), len(told.problems)) == (MAX_CAPTIONS + 1, MAX_CAPTIONS)
     facts = CaptionsMetadata(
         tracks=tuple(track for track, _ in told.tracks),
         chapters=told.chapters,
         problems=told.problems,
     )
-    assert len(json.dumps({"facts": dump_metadata(facts).decode()})) < LONGEST_ANSWER
+    assert len(json.dumps({"facts": dump_metadata(facts).decode()})) < MAX_ANSWER_BYTES
 
 
 def test_a_browser_shows_what_subrip_meant(browser: Browser) -> None:

@@ -16,7 +16,7 @@ from service.probing.metadata import (
     MOST_TAGS,
     metadata_of,
 )
-from service.workers.pool import LONGEST_ANSWER
+from service.workers.pool import MAX_ANSWER_BYTES
 
 
 class Counted:
@@ -98,7 +98,7 @@ def test_a_file_that_tells_far_too_much_is_told_of_within_bounds(tmp_path: Path)
     assert len(known.chapters) == MOST_CHAPTERS
     assert len(known.tags) <= MOST_TAGS
     assert all(len(tag.text) <= LONGEST_TAG for tag in known.tags)
-    assert len(json.dumps({"metadata": answer})) < LONGEST_ANSWER
+    assert len(json.dumps({"metadata": answer})) < MAX_ANSWER_BYTES
 
 
 @pytest.fixture(scope="module")

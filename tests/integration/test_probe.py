@@ -22,7 +22,7 @@ from service.models import Metadata, Stream
 from service.probing.metadata import metadata_of
 from service.probing.prober import ProbeProblem, Prober
 from service.storage.local.files import revision
-from service.workers.pool import LONGEST_ANSWER, MOST_BYTES
+from service.workers.pool import MAX_ANSWER_BYTES, MAX_BLOB_BYTES
 
 WORKER = (sys.executable, "-m", "service.worker")
 
@@ -371,7 +371,7 @@ async def test_processes_at_rest_are_ended_and_started_again(
     file.write_bytes(b"no video")
     await problem(prober, file)
     (pid,) = prober.pids
-    prober.rest()
+    prober.stop_idle()
     assert prober.pids == frozenset()
     await until(lambda: not exists(pid))
     await problem(prober, file)
@@ -440,11 +440,11 @@ def answer_of(size: int) -> bytes:
 
 
 async def test_an_answer_may_be_as_long_as_the_bound_says(tmp_path: Path) -> None:
-    (tmp_path / "answer").write_bytes(answer_of(LONGEST_ANSWER))
+    (tmp_path / "answer").write_bytes(answer_of(MAX_ANSWER_BYTES))
     prober = Prober(command=copying(tmp_path / "answer"))
     told = await metadata(prober, tmp_path)
     assert told.title is not None
-    assert len(told.title) > LONGEST_ANSWER - 200
+    assert len(told.title) > MAX_ANSWER_BYTES - 200
     await prober.close()
 
 
@@ -462,7 +462,7 @@ async def test_an_answer_may_be_as_long_as_the_bound_says(tmp_path: Path) -> Non
         PROBLEM.replace(b"}", b', "bytes": [-1]}'),
         PROBLEM.replace(b"}", b', "bytes": [true]}'),
         PROBLEM.replace(b"}", b', "bytes": "3"}'),
-        PROBLEM.replace(b"}", b', "bytes": [%d]}' % (MOST_BYTES + 1)),
+        PROBLEM.replace(b"}", b', "bytes": [%d]}' % (MAX_BLOB_BYTES + 1)),
         b'{"metadata": {}}\n',
         json.dumps({"metadata": VALID, "problem": "both"}).encode() + b"\n",
         json.dumps({"metadata": VALID | {"unknown": 1}}).encode() + b"\n",
@@ -478,7 +478,7 @@ async def test_an_invalid_answer_counts_as_a_crash(answer: bytes) -> None:
 
 
 async def test_an_answer_beyond_the_bound_counts_as_a_crash(tmp_path: Path) -> None:
-    (tmp_path / "answer").write_bytes(answer_of(LONGEST_ANSWER * 3))
+    (tmp_path / "answer").write_bytes(answer_of(MAX_ANSWER_BYTES * 3))
     prober = Prober(command=copying(tmp_path / "answer"))
     assert (await problem(prober, Path("/a/b"))).outcome == "crashed"
     await prober.close()
@@ -515,17 +515,17 @@ def run(source: str, *arguments: str, given: bytes = b"") -> subprocess.Complete
 
 
 def test_a_worker_has_a_bound_on_its_memory() -> None:
-    assert run("worker.limit_process(); bytearray(worker.MEMORY // 2)").returncode == 0
-    result = run("worker.limit_process(); bytearray(worker.MEMORY + (1 << 20))")
+    assert run("worker.apply_limits(); bytearray(worker.MAX_MEMORY_BYTES // 2)").returncode == 0
+    result = run("worker.apply_limits(); bytearray(worker.MAX_MEMORY_BYTES + (1 << 20))")
     assert b"MemoryError" in result.stderr
 
 
 def test_a_file_that_takes_too_much_memory_is_a_problem() -> None:
     result = run(
-        "worker.limit_process();"
-        "worker.metadata_of = lambda *_: bytearray(2 * worker.MEMORY);"
+        "worker.apply_limits();"
+        "worker.metadata_of = lambda *_: bytearray(2 * worker.MAX_MEMORY_BYTES);"
         "place, path = os.path.split(os.path.realpath(sys.executable));"
-        "print(worker.answer_to({'task': 'probe', 'place': place, 'path': path}))"
+        "print(worker.handle_request({'task': 'probe', 'root': place, 'path': path}))"
     )
     assert b"memory" in result.stdout
 
@@ -541,10 +541,10 @@ def test_what_is_not_the_files_doing_may_pass(tmp_path: Path, hindrance: str, re
     path = mp4(tmp_path / "a.mp4")
     path.chmod(0)
     tmp_path.chmod(0o755)
-    request = {"task": "probe", "place": ".", "path": "a.mp4"}
+    request = {"task": "probe", "root": ".", "path": "a.mp4"}
     source = (
         f"import json; os.chdir({str(tmp_path)!r}); {hindrance}; "
-        f"print(json.dumps(worker.answer_to({request})[0]))"
+        f"print(json.dumps(worker.handle_request({request})[0]))"
     )
     told = json.loads(run(source).stdout)
     assert reason in told["problem"]
@@ -568,13 +568,13 @@ def test_a_file_beside_the_video_is_blamed_by_its_name_alone(
     texts = [["a.srt", revision(beside.stat())]]
     request = {
         "task": "captions",
-        "place": ".",
+        "root": ".",
         "path": "a.mp4",
         "revision": revision(path.stat()),
     }
     source = (
         f"import json; texts = {texts!r}; os.chdir({str(tmp_path)!r}); {hindrance}; "
-        f"print(json.dumps(worker.answer_to({request!r} | {{'texts': texts}})[0]))"
+        f"print(json.dumps(worker.handle_request({request!r} | {{'texts': texts}})[0]))"
     )
     assert json.loads(run(source).stdout) == {"problem": problem, "lasting": False}
 
@@ -605,7 +605,7 @@ def test_a_file_that_the_disk_cannot_read_is_not_called_damaged(
 
 def test_nothing_but_answers_reaches_standard_output() -> None:
     result = run(
-        "worker.answer_to = lambda _: ({'said': os.write(1, b'noise')}, ()); worker.main()",
+        "worker.handle_request = lambda _: ({'said': os.write(1, b'noise')}, ()); worker.main()",
         given=b'{"path": "/"}\n',
     )
     assert result.stdout == b'{"said": 5}\n'
@@ -614,7 +614,7 @@ def test_nothing_but_answers_reaches_standard_output() -> None:
 
 def test_a_worker_that_hangs_ends_itself(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"x")
-    asked = {"task": "probe", "place": str(tmp_path), "path": "a.mp4", "wall": 1}
+    asked = {"task": "probe", "root": str(tmp_path), "path": "a.mp4", "wall": 1}
     result = run(
         "import time; worker.metadata_of = lambda *_: time.sleep(60); worker.main()",
         given=json.dumps(asked).encode() + b"\n",

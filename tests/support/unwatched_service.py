@@ -12,19 +12,19 @@ from pathlib import Path
 
 from service.__main__ import main
 from service.library import library
-from service.library.watcher import events_tell_all
+from service.library.watcher import inotify_is_complete
 
 MEDIA = Path(os.environ["REELAY_MEDIA"]).resolve()
 MOUNTS = f"20 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 20 0:5 / {MEDIA} rw - nfs4 there:/ rw\n"
 
 
-async def changes(root: Path) -> AsyncGenerator[bool]:
+async def watch_changes(root: Path) -> AsyncGenerator[bool]:
     """Report no change of a folder, ever."""
     await asyncio.Event().wait()
     yield False
 
 
 if __name__ == "__main__":
-    library.changes = changes  # type: ignore[attr-defined]
-    library.events_tell_all = partial(events_tell_all, mounts=MOUNTS.encode())  # type: ignore[attr-defined]
+    library.watch_changes = watch_changes  # type: ignore[attr-defined]
+    library.inotify_is_complete = partial(inotify_is_complete, mounts=MOUNTS.encode())  # type: ignore[attr-defined]
     sys.exit(main())

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.sidecars import MOST, Folder, Sidecars, is_chapters, words
+from service.sidecars import MAX_CAPTIONS, SidecarMatcher, SidecarNames, is_chapters, name_tags
 
 TEXTS = [
     # names in the folder, the video, its captions
@@ -31,12 +31,14 @@ TEXTS = [
 def test_captions_belong_to_the_video_with_the_longest_name_that_theirs_begins_with(
     names: list[str], video: str, expected: tuple[str, ...]
 ) -> None:
-    assert Folder([*names, video]).beside(video).captions == expected
+    assert SidecarMatcher([*names, video]).match(video).captions == expected
 
 
 def test_chapters_are_told_from_captions_by_a_word_of_their_name() -> None:
-    folder = Folder(["film.mp4", "film.chapters.vtt", "film.en.vtt", "film.en.Chapters.srt"])
-    assert folder.beside("film.mp4") == Sidecars(None, "film.chapters.vtt", ("film.en.vtt",))
+    folder = SidecarMatcher(
+        ["film.mp4", "film.chapters.vtt", "film.en.vtt", "film.en.Chapters.srt"]
+    )
+    assert folder.match("film.mp4") == SidecarNames(None, "film.chapters.vtt", ("film.en.vtt",))
     assert is_chapters("film.mp4", "film.CHAPTERS.vtt")
     assert not is_chapters("film.chapters.mp4", "film.chapters.vtt")
 
@@ -60,7 +62,7 @@ IMAGES = [
 def test_a_picture_belongs_to_the_video_of_its_name_or_to_all_of_the_folder(
     names: list[str], expected: str | None
 ) -> None:
-    assert Folder([*names, "film.mp4"]).beside("film.mp4").image == expected
+    assert SidecarMatcher([*names, "film.mp4"]).match("film.mp4").image == expected
 
 
 @pytest.mark.parametrize(
@@ -75,12 +77,14 @@ def test_a_picture_belongs_to_the_video_of_its_name_or_to_all_of_the_folder(
 def test_the_words_of_a_sidecar_are_what_its_name_has_beyond_the_videos(
     video: str, sidecar: str, expected: tuple[str, ...]
 ) -> None:
-    assert words(video, sidecar) == expected
+    assert name_tags(video, sidecar) == expected
 
 
 def test_captions_of_one_video_are_bounded_in_number() -> None:
-    names = [f"film.{number:04}.srt" for number in range(10 * MOST)]
-    assert Folder(["film.mp4", *names]).beside("film.mp4").captions == tuple(names[:MOST])
+    names = [f"film.{number:04}.srt" for number in range(10 * MAX_CAPTIONS)]
+    assert SidecarMatcher(["film.mp4", *names]).match("film.mp4").captions == tuple(
+        names[:MAX_CAPTIONS]
+    )
 
 
 PIECES = ["a", "b", ".a", ".b", ".en", ".mp4", ".srt", ".vtt", ".jpg", "é"]
@@ -88,13 +92,15 @@ PIECES = ["a", "b", ".a", ".b", ".en", ".mp4", ".srt", ".vtt", ".jpg", "é"]
 
 @given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
 def test_no_name_is_unexpected(name: str) -> None:
-    found = Folder([name, "a.mp4"]).beside("a.mp4")
+    found = SidecarMatcher([name, "a.mp4"]).match("a.mp4")
     assert {found.image, found.chapters, *found.captions} <= {name, None}
 
 
 def test_the_order_of_names_is_of_no_matter() -> None:
     names = ["film.mp4", "film.en.srt", "film.jpg", "film.png", "film.de.srt", "poster.jpg"]
-    assert Folder(names).beside("film.mp4") == Folder(reversed(names)).beside("film.mp4")
+    assert SidecarMatcher(names).match("film.mp4") == SidecarMatcher(reversed(names)).match(
+        "film.mp4"
+    )
 
 
 def test_a_large_folder_is_looked_through_once() -> None:
@@ -110,6 +116,6 @@ def test_a_large_folder_is_looked_through_once() -> None:
 
     count = 1000
     names = [Name(f"{number}{end}") for number in range(count) for end in (".mp4", ".en.srt")]
-    folder = Folder(names)
-    assert all(folder.beside(f"{number}.mp4").captions for number in range(count))
+    folder = SidecarMatcher(names)
+    assert all(folder.match(f"{number}.mp4").captions for number in range(count))
     assert looked_at <= 10 * len(names)

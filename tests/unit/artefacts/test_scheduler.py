@@ -13,16 +13,16 @@ from service import supervisor as supervisor_module
 from service.artefact_store.folder import FolderArtefactStore
 from service.artefacts import scheduler as module
 from service.artefacts.builder import ArtefactBuilder, Job
-from service.artefacts.metadata import ArtefactKind, ArtefactSource, ArtefactState, Companions
+from service.artefacts.metadata import ArtefactKind, ArtefactSource, ArtefactState, Sidecars
 from service.artefacts.scheduler import ArtefactScheduler
 from service.metrics import Metrics
 from service.models import Chapter, Metadata, ProbeState, Stream, Video
 from service.storage.base import Entry
 from service.storage.media_root import MediaRoot
 from service.supervisor import Supervisor
-from service.workers import playback_activity as viewers_module
-from service.workers.playback_activity import Viewers
-from service.workers.pool import Pool
+from service.workers import playback_activity as playback_module
+from service.workers.playback_activity import PlaybackActivity
+from service.workers.pool import WorkerPool
 
 PATIENCE = 30  # seconds, after which a test that waits for something fails
 FILM = (Stream(kind="video", codec="h264"), Stream(kind="audio", codec="aac"))
@@ -73,14 +73,14 @@ class Bench:
         self.do(NOTHING)
         self.metrics = Metrics()
         self.derived = FolderArtefactStore(folder / "derived", 1 << 30)
-        self.viewers = Viewers()
-        self.running: list[tuple[Supervisor, ArtefactScheduler, Pool]] = []
+        self.playback = PlaybackActivity()
+        self.running: list[tuple[Supervisor, ArtefactScheduler, WorkerPool]] = []
 
     def start(self) -> ArtefactScheduler:
         """Start a deriver as a start of the service does."""
-        pool = Pool(command=(sys.executable, "-c", WORKER, str(self.folder)))
+        pool = WorkerPool(command=(sys.executable, "-c", WORKER, str(self.folder)))
         builder = ArtefactBuilder(MediaRoot(self.folder), self.derived, pool, self.metrics)
-        scheduler = ArtefactScheduler(builder, self.derived, pool, self.viewers, self.metrics)
+        scheduler = ArtefactScheduler(builder, self.derived, pool, self.playback, self.metrics)
         supervisor = Supervisor(self.metrics.background_failures)
         scheduler.start(supervisor)
         self.running.append((supervisor, scheduler, pool))
@@ -140,61 +140,61 @@ def entry(path: str, revision: str = "1-1") -> Entry:
 
 
 @pytest.mark.parametrize(
-    ("video", "companions", "expected"),
+    ("video", "sidecars", "expected"),
     [
-        (film("a.mp4"), Companions(), {"poster", "storyboard"}),
-        (film("a.mp3", metadata=metadata(FILM[1])), Companions(), set()),
+        (film("a.mp4"), Sidecars(), {"poster", "storyboard"}),
+        (film("a.mp3", metadata=metadata(FILM[1])), Sidecars(), set()),
         (
             film("a.mp3", metadata=metadata(FILM[1], Stream(kind="attachment", codec="png"))),
-            Companions(),
+            Sidecars(),
             {"poster"},
         ),
-        (film("a.mp3", metadata=metadata(FILM[1])), Companions(entry("a.jpg")), {"poster"}),
+        (film("a.mp3", metadata=metadata(FILM[1])), Sidecars(entry("a.jpg")), {"poster"}),
         (
             film("a.mkv", metadata=metadata(*FILM, Stream(kind="subtitle", codec="subrip"))),
-            Companions(),
+            Sidecars(),
             {"poster", "captions", "storyboard"},
         ),
         (
             # Pictures are no text.
             film("a.mkv", metadata=metadata(*FILM, Stream(kind="subtitle", codec="dvd_subtitle"))),
-            Companions(),
+            Sidecars(),
             {"poster", "storyboard"},
         ),
         (
             film("a.mp4", metadata=metadata(*FILM, chapters=(Chapter(start=0, end=1, title="A"),))),
-            Companions(),
+            Sidecars(),
             {"poster", "captions", "storyboard"},
         ),
         (
             film("a.mp4"),
-            Companions(None, entry("a.chapters.vtt")),
+            Sidecars(None, entry("a.chapters.vtt")),
             {"poster", "captions", "storyboard"},
         ),
         (
             film("a.mp4", metadata=None, state=ProbeState.FAILED, problem="Damaged."),
-            Companions(entry("a.jpg"), None, (entry("a.en.vtt"),)),
+            Sidecars(entry("a.jpg"), None, (entry("a.en.vtt"),)),
             {"poster", "captions"},
         ),
     ],
 )
 def test_what_can_be_derived_is_what_there_is(
-    video: Video, companions: Companions, expected: set[str]
+    video: Video, sidecars: Sidecars, expected: set[str]
 ) -> None:
-    source = ArtefactSource.of(video, companions)
+    source = ArtefactSource.of(video, sidecars)
     assert {kind.value for kind in ArtefactKind if source.name(kind)} == expected
 
 
 def test_a_name_changes_with_what_it_is_made_of_and_with_nothing_else() -> None:
     image, text = entry("a.jpg"), entry("a.en.vtt")
-    one = ArtefactSource.of(film("a.mp4"), Companions(image, None, (text,)))
-    assert one == ArtefactSource.of(film("a.mp4"), Companions(image, None, (text,)))
-    other_image = ArtefactSource.of(film("a.mp4"), Companions(entry("a.jpg", "2-2"), None, (text,)))
+    one = ArtefactSource.of(film("a.mp4"), Sidecars(image, None, (text,)))
+    assert one == ArtefactSource.of(film("a.mp4"), Sidecars(image, None, (text,)))
+    other_image = ArtefactSource.of(film("a.mp4"), Sidecars(entry("a.jpg", "2-2"), None, (text,)))
     assert other_image.poster != one.poster
     assert (other_image.captions, other_image.storyboard) == (one.captions, one.storyboard)
-    other_text = ArtefactSource.of(film("a.mp4"), Companions(image, text))
+    other_text = ArtefactSource.of(film("a.mp4"), Sidecars(image, text))
     assert other_text.poster == one.poster
-    other_film = ArtefactSource.of(film("a.mp4", "2-2"), Companions(image, None, (text,)))
+    other_film = ArtefactSource.of(film("a.mp4", "2-2"), Sidecars(image, None, (text,)))
     names = {source.name(kind) for source in (one, other_film) for kind in ArtefactKind}
     assert len(names) == 6
 
@@ -257,8 +257,8 @@ async def test_a_full_folder_takes_only_what_is_asked_for(bench: Bench) -> None:
 async def test_while_somebody_watches_there_is_a_pause_before_what_nobody_asked_for(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(viewers_module, "_PAUSE", 3600)
-    bench.viewers.note()
+    monkeypatch.setattr(playback_module, "_YIELD_SECONDS", 3600)
+    bench.playback.record()
     bench.hold()
     scheduler = bench.start()
     scheduler.set_sources(sources(film("0.mp4"), film("1.mp4")))

@@ -14,7 +14,7 @@ from service.captions.extract import Captions, captions_of
 from service.captions.size_limit import LONGEST_TRACKS
 from service.models import Chapter, Track
 from service.probing.chapters import MAX_CHAPTERS, MAX_TITLE_LENGTH
-from service.workers.pool import MOST_BYTES
+from service.workers.pool import MAX_BLOB_BYTES
 
 NO_VIDEO = b"no video"
 CUE = b"WEBVTT\n\n00:01.000 --> 00:02.000\nHi\n"
@@ -188,7 +188,7 @@ def test_what_is_given_of_all_files_is_bounded_and_told_of() -> None:
     assert len(told.tracks) == 8
     assert len(told.problems) == len(names) - 8
     assert told.problems[0] == "film.fr.srt: With it, the texts would be longer than 16 MiB."
-    assert LONGEST_TRACKS <= MOST_BYTES
+    assert LONGEST_TRACKS <= MAX_BLOB_BYTES
 
 
 @pytest.mark.parametrize("head", ["STYLE\n" + "x" * 3 * MIB, "REGION\n" + "id:a\n" * (MIB // 2)])

@@ -15,7 +15,7 @@ from service.settings import load
 from service.storage.local import nonblocking
 from service.storage.local.folder import LocalStorage
 from service.storage.send_pacing import MIN_CHUNK
-from service.workers.playback_activity import Viewers
+from service.workers.playback_activity import PlaybackActivity
 
 DATA = content(3 * MIN_CHUNK)
 
@@ -75,11 +75,11 @@ def media(tmp_path: Path) -> Path:
 
 async def test_who_gets_bytes_is_a_viewer(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noted: list[str] = []
-    for target, viewers in (("/media/film.mp4", 1), ("/download/film.mp4", 2), ("/healthz", 2),
+    for target, playback in (("/media/film.mp4", 1), ("/download/film.mp4", 2), ("/healthz", 2),
                             ("/media/none.mp4", 2)):  # fmt: skip
-        monkeypatch.setattr(Viewers, "note", lambda _, target=target: noted.append(target))
+        monkeypatch.setattr(PlaybackActivity, "note", lambda _, target=target: noted.append(target))
         await answer(media, scope(target))
-        assert len(noted) == viewers
+        assert len(noted) == playback
 
 
 async def test_a_disk_that_fails_in_the_midst_ends_the_body_and_begins_no_other(

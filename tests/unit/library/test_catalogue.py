@@ -20,7 +20,7 @@ from service.errors import InvalidRequestError, NotFoundError
 from service.library import catalogue as module
 from service.library import collation
 from service.library.catalogue import SORTS, Catalogue, Page, Sort
-from service.library.collation import MOST_WORDS
+from service.library.collation import MAX_SEARCH_TERMS
 from service.models import Metadata, ProbeState, Tag, Video
 
 
@@ -108,7 +108,7 @@ def test_every_video_is_listed_once_in_any_order(library: list[Video], sort: Sor
 
 
 @given(libraries, sorts.filter(lambda sort: not sort.startswith("-")))
-def test_downwards_is_upwards_turned_round(library: list[Video], sort: Sort) -> None:
+def test_downwards_is_ascending_turned_round(library: list[Video], sort: Sort) -> None:
     catalogue = Catalogue(library)
     down: Any = f"-{sort}"
     assert paths(catalogue, down) == paths(catalogue, sort)[::-1]
@@ -489,16 +489,16 @@ def test_stretches_one_after_another_are_the_listing_that_pages_are(
     listing = [*whole.folders, *whole.videos]
     seen: list[object] = []
     for start in range(0, len(listing) + limit, limit):
-        stretch = catalogue.stretch(query, sort, start, limit, folder)
-        assert (stretch.total, stretch.next_cursor) == (whole.total, None)
-        assert len(stretch.folders) + len(stretch.videos) <= limit
-        seen += [*stretch.folders, *stretch.videos]
+        page = catalogue.page_at(query, sort, start, limit, folder)
+        assert (page.total, page.next_cursor) == (whole.total, None)
+        assert len(page.folders) + len(page.videos) <= limit
+        seen += [*page.folders, *page.videos]
     assert seen == listing
 
 
 def test_a_stretch_of_a_folder_that_holds_no_videos_is_refused() -> None:
     with pytest.raises(NotFoundError, match="b"):
-        Catalogue([video("a/1")]).stretch("", "name", 0, 10, "b")
+        Catalogue([video("a/1")]).page_at("", "name", 0, 10, "b")
 
 
 @pytest.mark.parametrize("sort", SORTS)
@@ -522,15 +522,15 @@ def test_a_search_looks_at_every_video_for_a_bounded_number_of_words() -> None:
             return super().__contains__(str(word))
 
     catalogue = Catalogue(video(f"{n}", string.ascii_lowercase * 2) for n in range(50))
-    for items in catalogue._upwards.values():  # noqa: SLF001
+    for items in catalogue._ascending.values():  # noqa: SLF001
         for item in items:
-            object.__setattr__(item, "haystack", Haystack(item.haystack))
+            object.__setattr__(item, "haystack", Haystack(item.search_text))
     query = " ".join(a + b for a, b in pairwise(string.ascii_lowercase))
     assert catalogue.page(query, "name", 5, None).total == 50
-    assert looks.total() <= MOST_WORDS * 50
+    assert looks.total() <= MAX_SEARCH_TERMS * 50
     # Several parts of one page ask the same.
-    assert catalogue.stretch(query, "-name", 10, 5, None).total == 50
-    assert looks.total() <= MOST_WORDS * 50
+    assert catalogue.page_at(query, "-name", 10, 5, None).total == 50
+    assert looks.total() <= MAX_SEARCH_TERMS * 50
 
 
 # Cursors that are not ours

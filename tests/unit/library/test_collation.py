@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.library.collation import MOST_WORDS, fold, natural, words
+from service.library.collation import MAX_SEARCH_TERMS, fold, natural_sort_key, search_terms
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_the_beginning_of_a_syllable_finds_it() -> None:
     ],
 )
 def test_the_order_is_the_one_that_people_expect(expected: list[str]) -> None:
-    keys = [natural(title) for title in expected]
+    keys = [natural_sort_key(title) for title in expected]
     assert keys == sorted(keys)
     assert len(set(keys)) == len(keys)
 
@@ -71,8 +71,10 @@ def test_roman_numerals_are_in_the_order_of_their_values(one: int, other: int) -
             value %= worth
         return text + "I" * value
 
-    assert (natural(f"Part {roman(one)}") < natural(f"Part {roman(other)}")) == (one < other)
-    assert natural(f"Part {roman(one)}") == natural(f"part {one}")
+    assert (natural_sort_key(f"Part {roman(one)}") < natural_sort_key(f"Part {roman(other)}")) == (
+        one < other
+    )
+    assert natural_sort_key(f"Part {roman(one)}") == natural_sort_key(f"part {one}")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ def test_roman_numerals_are_in_the_order_of_their_values(one: int, other: int) -
         ("the Film THE film", ["film", "the"]),
         ("a film of ofilm", ["ofilm", "a"]),  # what holds "ofilm" holds "film" and "of"
         (" ".join("x" * n + "y" for n in range(20)), ["x" * 19 + "y"]),
-        (" ".join(f"{n:02}" for n in range(40)), [f"{n:02}" for n in range(MOST_WORDS)]),
+        (" ".join(f"{n:02}" for n in range(40)), [f"{n:02}" for n in range(MAX_SEARCH_TERMS)]),
         (
             " ".join(f"{n:02}" for n in range(40)) + " long",
             ["long", *(f"{n:02}" for n in range(9))],
@@ -92,18 +94,18 @@ def test_roman_numerals_are_in_the_order_of_their_values(one: int, other: int) -
     ],
 )
 def test_of_a_query_the_longest_words_are_looked_for(query: str, expected: list[str]) -> None:
-    assert words(query) == expected
+    assert search_terms(query) == expected
 
 
 @given(st.text("ab ", max_size=30), st.text("ab ", max_size=30))
 def test_leaving_words_out_that_others_hold_changes_no_answer(query: str, text: str) -> None:
-    needed = words(query)
-    if len(needed) < MOST_WORDS:
+    needed = search_terms(query)
+    if len(needed) < MAX_SEARCH_TERMS:
         assert all(word in text for word in needed) == all(word in text for word in query.split())
 
 
 @given(st.text())
 def test_a_text_is_found_by_itself_in_any_case(text: str) -> None:
     haystack = fold(text)
-    assert all(word in haystack for word in words(text))
+    assert all(word in haystack for word in search_terms(text))
     assert fold(haystack) == haystack

@@ -1,7 +1,7 @@
 import pytest
 
 from service.library.catalogue import Catalogue
-from service.library.folder_samples import stand_ins
+from service.library.folder_samples import sample_videos
 from service.models import ProbeState, Video
 
 
@@ -39,26 +39,26 @@ SERIES = [f"s/{show}/{season}/{part}" for show in "ab" for season in "12" for pa
 def test_a_folder_is_stood_for_by_its_own_videos_and_some_of_each_part(
     paths: list[str], folder: str, expected: list[str]
 ) -> None:
-    assert [video.path for video in stand_ins(catalogue(*paths), folder, 3)] == expected
+    assert [video.path for video in sample_videos(catalogue(*paths), folder, 3)] == expected
 
 
 def test_none_are_none() -> None:
-    assert stand_ins(catalogue("f/1"), "f", 0) == []
+    assert sample_videos(catalogue("f/1"), "f", 0) == []
 
 
 def test_folders_may_be_as_deep_as_paths_can_be() -> None:
     deep = "a/" * 2000 + "1"
-    assert [video.path for video in stand_ins(catalogue(deep), "a", 3)] == [deep]
+    assert [video.path for video in sample_videos(catalogue(deep), "a", 3)] == [deep]
 
 
 def test_of_many_folders_no_more_are_looked_into_than_there_is_room_for() -> None:
     class Counted(Catalogue):
         asked = 0
 
-        def stretch(self, *asked: object, **more: object) -> object:  # type: ignore[override]
+        def page_at(self, *asked: object, **more: object) -> object:  # type: ignore[override]
             Counted.asked += 1
-            return super().stretch(*asked, **more)  # type: ignore[arg-type]
+            return super().page_at(*asked, **more)  # type: ignore[arg-type]
 
     many = Counted(catalogue(*(f"f/{number}/1" for number in range(5000))).videos)
-    assert len(stand_ins(many, "f", 3)) == 3
+    assert len(sample_videos(many, "f", 3)) == 3
     assert Counted.asked == 4

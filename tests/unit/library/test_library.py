@@ -11,20 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.artefact_store.folder import FolderArtefactStore
-from service.artefacts.metadata import NO_COMPANIONS, ArtefactSource, Companions
+from service.artefacts.metadata import NO_SIDECARS, ArtefactSource, Sidecars
 from service.artefacts.probe_cache import ProbeCache
 from service.library import library as module
 from service.library import snapshot as showing
 from service.library.catalogue import Catalogue
-from service.library.library import Library, Timing
+from service.library.library import Library, ScanTiming
 from service.metrics import Metrics
 from service.models import Metadata, ProbeState
 from service.probing.prober import ProbeProblem
 from service.storage.base import Entry, OpenRepresentation
 from service.storage.media_root import MediaRoot, ObjectRef
 from service.supervisor import Supervisor
-from service.workers import playback_activity as viewers_module
-from service.workers.playback_activity import Viewers
+from service.workers import playback_activity as playback_module
+from service.workers.playback_activity import PlaybackActivity
 
 KNOWN = Metadata(container="mp4", duration=1.0, bit_rate=None, streams=())
 PATIENCE = 30  # seconds, after which a test that waits for something fails
@@ -83,7 +83,7 @@ class Asked:
         await self.gate.wait()
         return self.answer
 
-    def rest(self) -> None:
+    def stop_idle(self) -> None:
         pass
 
 
@@ -94,20 +94,20 @@ class Running:
         self.folder = Folder(count)
         self.probed = Counting(root / "derived")
         self.prober = Asked()
-        self.viewers = Viewers()
+        self.playback = PlaybackActivity()
         self.sources: Mapping[str, ArtefactSource] = {}
         self.metrics = Metrics()
         self.supervisor = Supervisor(self.metrics.background_failures)
         (root / "media").mkdir()
         self.library = Library(
             storage=self.folder,
-            place=MediaRoot(root / "media"),
+            media_root=MediaRoot(root / "media"),
             prober=self.prober,
-            probed=self.probed,
+            probe_cache=self.probed,
             listener=self,
-            viewers=self.viewers,
+            playback=self.playback,
             metrics=self.metrics,
-            timing=Timing(rescan_interval=0.01, settle_time=0),
+            timing=ScanTiming(rescan_interval=0.01, settle_time=0),
             block=4 << 20,
         )
 
@@ -138,7 +138,7 @@ class Running:
 @pytest.fixture
 async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
     """Start a library of a hundred videos."""
-    monkeypatch.setattr(module, "_LEAST_PAUSE", 0)
+    monkeypatch.setattr(module, "_MIN_SCAN_PAUSE", 0)
     one = Running(tmp_path, 100)
     one.library.start(one.supervisor)
     yield one
@@ -189,9 +189,9 @@ async def test_a_slow_listing_is_soon_followed_by_the_next(
 async def test_while_somebody_watches_there_is_a_pause_after_each_probe(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(viewers_module, "_PAUSE", 3600)
+    monkeypatch.setattr(playback_module, "_YIELD_SECONDS", 3600)
     await running.until_probed(100)
-    running.viewers.note()
+    running.playback.record()
     running.forget_counts()
     running.folder.files.extend(entry(f"added {number}.mp4") for number in range(2))
     await running.until(lambda: running.prober.paths)
@@ -321,9 +321,9 @@ async def test_what_lies_beside_a_video_belongs_to_it_and_is_no_video(running: R
         entry("b/other.mp4"),
     ]
     await running.until_probed(102)
-    companions = running.sources["a/film.mp4"].companions
-    assert companions == Companions(entry("a/film.jpg"), None, (entry("a/film.en.vtt"),))
-    assert running.sources["b/other.mp4"].companions == NO_COMPANIONS
+    sidecars = running.sources["a/film.mp4"].sidecars
+    assert sidecars == Sidecars(entry("a/film.jpg"), None, (entry("a/film.en.vtt"),))
+    assert running.sources["b/other.mp4"].sidecars == NO_SIDECARS
     before = running.sources["a/film.mp4"]
     running.folder.files[101] = entry("a/film.en.vtt", "2-2")  # as if it were edited
     await running.until(lambda: running.sources["a/film.mp4"] is not before)

@@ -31,7 +31,7 @@ class Folder:
 
 def look(folder: Folder, root: Path, last: Scan | None = None, settle: float = SETTLE) -> Scan:
     probed = ProbeCache(FolderArtefactStore(root, 1 << 20))
-    return scan(folder, probed, settle, {}, {}, last.seen if last else None)
+    return scan(folder, probed, settle, {}, {}, last.observations if last else None)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.library import watcher
-from service.library.watcher import changes, events_tell_all
+from service.library.watcher import inotify_is_complete, watch_changes
 
 MEDIA = Path("/srv/media")
 
@@ -32,7 +32,7 @@ LOCAL = line(20, 1, "/", "ext4")
 @pytest.mark.parametrize("point", ["/", "/srv", "/srv/media", "/srv/media/films"])
 def test_a_file_system_that_this_machine_alone_changes_tells_all(kind: str, point: str) -> None:
     text = "\n".join([*([LOCAL] if point != "/" else []), line(30, 20, point, kind), ""])
-    assert events_tell_all(MEDIA, text.encode())
+    assert inotify_is_complete(MEDIA, text.encode())
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_file_system_that_this_machine_alone_changes_tells_all(kind: str, poin
 def test_a_file_system_that_others_change_too_does_not_tell_all(kind: str, point: str) -> None:
     escaped = point.replace(" ", "\\040")
     text = "\n".join([*([LOCAL] if point != "/" else []), line(30, 20, escaped, kind), ""])
-    assert not events_tell_all(MEDIA, text.encode())
+    assert not inotify_is_complete(MEDIA, text.encode())
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_file_system_that_others_change_too_does_not_tell_all(kind: str, point
     ],
 )
 def test_what_counts_is_the_mount_that_is_met(mounts: list[str], all_told: bool) -> None:  # noqa: FBT001 # the answer is the table
-    assert events_tell_all(MEDIA, "\n".join(mounts).encode()) is all_told
+    assert inotify_is_complete(MEDIA, "\n".join(mounts).encode()) is all_told
 
 
 @pytest.mark.parametrize(
@@ -157,15 +157,15 @@ def test_what_counts_is_the_mount_that_is_met(mounts: list[str], all_told: bool)
 def test_names_are_read_as_the_kernel_writes_them(root: str, point: bytes) -> None:
     network = line(30, 20, "HERE", "nfs4").encode().replace(b"HERE", point)
     text = b"\n".join([LOCAL.encode(), network, b""])
-    assert not events_tell_all(Path(root), text)
-    assert events_tell_all(Path("/srv/other"), text)
+    assert not inotify_is_complete(Path(root), text)
+    assert inotify_is_complete(Path("/srv/other"), text)
 
 
 def test_this_machine_tells_all_of_its_memory_and_of_proc_nothing_else_is_asked() -> None:
     kinds = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
     if " /dev/shm " not in kinds:
         pytest.skip("there is no /dev/shm here")
-    assert events_tell_all(Path("/dev/shm"))  # noqa: S108 # nothing is written there
+    assert inotify_is_complete(Path("/dev/shm"))  # noqa: S108 # nothing is written there
 
 
 # The signs
@@ -177,7 +177,7 @@ async def watched(root: Path) -> AsyncIterator[asyncio.Queue[None]]:
     signs: asyncio.Queue[None] = asyncio.Queue()
 
     async def follow() -> None:
-        async with aclosing(changes(root)) as seen:
+        async with aclosing(watch_changes(root)) as seen:
             async for changed in seen:
                 if changed:
                     signs.put_nowait(None)
@@ -218,10 +218,10 @@ async def test_a_watch_says_that_it_goes_on_where_nothing_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watcher, "_QUIET_INTERVAL", 10)
-    async with asyncio.timeout(60), aclosing(changes(tmp_path)) as seen:
+    async with asyncio.timeout(60), aclosing(watch_changes(tmp_path)) as seen:
         assert [await anext(seen), await anext(seen)] == [False, False]
 
 
 async def test_a_folder_that_is_not_there_cannot_be_watched(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        await anext(changes(tmp_path / "nowhere"))
+        await anext(watch_changes(tmp_path / "nowhere"))
