@@ -260,7 +260,7 @@ class TestPages:
 
 
 class TestHosts:
-    def test_a_strangers_name_is_misdirected(self, limited: Stack) -> None:
+    def test_a_foreign_host_is_misdirected(self, limited: Stack) -> None:
         limited.configure(HOSTS="video.example.test")
         try:
             for base in (limited.base, limited.unencrypted, limited.operator):

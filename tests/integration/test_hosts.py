@@ -20,7 +20,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_strangers_name_is_misdirected(server: Server, target: str) -> None:
+def test_a_foreign_host_is_misdirected(server: Server, target: str) -> None:
     """RFC 9110 §15.5.20."""
     port = server.base.rpartition(":")[2]
     for host in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example"):
@@ -40,13 +40,13 @@ def test_a_strangers_name_is_misdirected(server: Server, target: str) -> None:
         assert ask(server.base, target, {"Host": host}).status == status
 
 
-def test_probes_are_answered_whatever_they_have_for_a_host(server: Server) -> None:
+def test_probes_are_answered_for_any_host(server: Server) -> None:
     for target in ("/healthz", "/readyz"):
         assert ask(server.base, target, {"Host": "10.1.2.3:8000"}).status == 200
         assert ask(server.base, target, {"Host": "probe.internal.example"}).status == 200
 
 
-def test_of_a_trusted_proxy_the_host_counts_that_it_was_asked_for(
+def test_a_trusted_proxys_forwarded_host_counts(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """A proxy may ask by another name than its client did."""
@@ -68,7 +68,9 @@ def test_of_a_trusted_proxy_the_host_counts_that_it_was_asked_for(
         assert ask(running.base, "/", said).status == 421
 
 
-def test_where_none_is_configured_any_is_answered(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_without_configured_hosts_any_host_is_answered(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     media = tmp_path_factory.mktemp("any") / "media"
     media.mkdir()
     with serve(media) as running:

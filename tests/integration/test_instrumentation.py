@@ -140,7 +140,9 @@ def test_a_file_that_changes_under_a_response_closes_the_connection(
     assert server.wait_for_log(path=f"/media/{change}.mp4")["outcome"] == "changed"
 
 
-def test_a_file_replaced_by_rename_goes_on_as_it_was(server: Server, media: Path) -> None:
+def test_a_response_continues_after_its_file_is_replaced_by_rename(
+    server: Server, media: Path
+) -> None:
     old = content(LARGE, 9)
     file = write(media, "renamed.mp4", old)
     new = write(media, "other", content(LARGE, 10))  # now: below, the stall timeout runs
@@ -162,7 +164,7 @@ def test_a_connection_serves_many_requests(server: Server) -> None:
     connection.close()
 
 
-def test_a_websocket_is_refused_without_a_word(server: Server) -> None:
+def test_a_websocket_is_refused(server: Server) -> None:
     upgrade = {
         "Connection": "Upgrade",
         "Upgrade": "websocket",
@@ -173,7 +175,7 @@ def test_a_websocket_is_refused_without_a_word(server: Server) -> None:
     assert not [line for line in server.lines if "Traceback" in line]
 
 
-def test_connections_that_clients_close_are_let_go(media: Path) -> None:
+def test_connections_closed_by_clients_are_freed(media: Path) -> None:
     with serve(media) as server:
         folder = Path(f"/proc/{server.process.pid}/fd")
         before = len(list(folder.iterdir()))
@@ -182,7 +184,7 @@ def test_connections_that_clients_close_are_let_go(media: Path) -> None:
         until(lambda: len(list(folder.iterdir())) < before + 10 or None, "they are closed")
 
 
-def test_a_body_that_nobody_wants_does_not_pile_up(server: Server) -> None:
+def test_an_unread_request_body_is_not_buffered(server: Server) -> None:
     before = server.resident()
     host, port = server.base.removeprefix("http://").split(":")
     head = b"GET /media/large.mp4 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -214,7 +216,7 @@ def test_a_log_line_does_not_grow_with_the_request(server: Server) -> None:
     assert len(json.dumps(line)) < 1500
 
 
-def test_made_up_methods_and_paths_make_no_new_series(server: Server) -> None:
+def test_unknown_methods_and_paths_make_no_new_series(server: Server) -> None:
     for i in range(5):
         ask(server.base, f"/nowhere/{i}", method=f"MADEUP{i}")
         ask(server.base, f"/media/{i}.mp4")
@@ -225,7 +227,7 @@ def test_made_up_methods_and_paths_make_no_new_series(server: Server) -> None:
     assert 'reelay_requests_total{method="other",route="unmatched",status="501"} 5.0' in text
 
 
-def test_metrics_tell_what_was_answered(media: Path) -> None:
+def test_metrics_count_the_responses(media: Path) -> None:
     with serve(media) as server:
         for headers in ({"Range": "bytes=0-"}, {"Range": "bytes=0-9,20-29"}, {"Range": "bytes=-0"}):
             ask(server.base, "/media/large.mp4", headers)

@@ -53,7 +53,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-def test_a_full_first_page_has_less_than_50_kb_besides_its_pictures(full: Server) -> None:
+def test_a_full_first_page_has_less_than_50_kb_without_its_images(full: Server) -> None:
     """Nothing is compressed: as many bytes are transferred."""
     html = page(full, "/")
     assert len(POSTER.findall(html)) == CARDS
@@ -64,7 +64,7 @@ def test_a_full_first_page_has_less_than_50_kb_besides_its_pictures(full: Server
     assert len(html.encode()) + sum(len(part.body) for part in parts) < MOST_BYTES
 
 
-def test_collections_come_first_and_those_that_do_not_fit_are_a_link_away(full: Server) -> None:
+def test_folders_come_first_with_a_link_to_those_that_do_not_fit(full: Server) -> None:
     html = page(full, "/")
     assert html.index("Collections</h2>") < html.index('href="/watch/')
     assert html.count('class="stack"') == 8
@@ -95,12 +95,12 @@ def test_following_next_shows_every_video_once_and_previous_leads_back(full: Ser
     assert page(full, "/?page=1000") == visited[-1]
 
 
-def test_a_page_that_is_no_number_is_refused(full: Server) -> None:
+def test_a_page_number_that_is_invalid_is_refused(full: Server) -> None:
     for wrong in ("0", "-1", "x", "1e9", "99999999999999999999"):
         assert ask(full.base, f"/?page={wrong}").status == 400
 
 
-def test_a_search_in_a_folder_tells_of_what_is_elsewhere(full: Server) -> None:
+def test_a_search_in_a_folder_mentions_results_elsewhere(full: Server) -> None:
     html = page(full, "/?folder=Films%20of%20the%201910s&q=films+2030s")
     assert "Nothing found" in html
     (link,) = re.findall(r'href="([^"]+)">Show 4 from the whole library', html)
@@ -108,13 +108,13 @@ def test_a_search_in_a_folder_tells_of_what_is_elsewhere(full: Server) -> None:
     assert len(WATCH.findall(page(full, unescape(link)))) == IN_EACH
 
 
-def test_a_search_for_no_letter_is_none(full: Server) -> None:
+def test_a_query_without_letters_is_no_search(full: Server) -> None:
     for accent in ("%20", "%CC%81"):
         assert "All videos" in page(full, f"/?q={accent}")
         assert 'rel="next"' in page(full, f"/?folder=&limit=5&q={accent}")  # there are more folders
 
 
-def test_only_the_first_pictures_are_loaded_at_once_and_all_have_their_size(full: Server) -> None:
+def test_only_the_first_images_load_eagerly_and_all_have_a_size(full: Server) -> None:
     for target in ("/", "/?page=2"):
         images = re.findall("<img[^>]*>", page(full, target))
         assert sum('loading="lazy"' not in image for image in images) <= 12
@@ -125,7 +125,7 @@ def test_only_the_first_pictures_are_loaded_at_once_and_all_have_their_size(full
     assert page(full, "/?page=2").count('fetchpriority="high"') == 1
 
 
-def test_an_empty_library_says_how_to_add_videos_and_shows_the_first_by_itself(
+def test_an_empty_library_explains_how_to_add_videos_and_polls_for_the_first(
     tmp_path: Path,
 ) -> None:
     media = tmp_path / "media"

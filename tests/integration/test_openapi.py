@@ -46,7 +46,7 @@ def description(server: Server) -> Any:
     return json.loads(answer.body)
 
 
-def test_the_json_interface_and_nothing_else_is_described(description: Any) -> None:
+def test_only_the_json_interface_is_described(description: Any) -> None:
     assert sorted(description["paths"]) == OPERATIONS
     answers = {
         path: set(operations["get"]["responses"])
@@ -62,7 +62,7 @@ def test_the_json_interface_and_nothing_else_is_described(description: Any) -> N
     ("path", "target"),
     [("/api/videos", "/api/videos"), ("/api/videos/{path}", "/api/videos/sample.mp4")],
 )
-def test_what_any_operation_may_refuse_is_described(
+def test_the_errors_of_all_operations_are_described(
     server: Server, description: Any, path: str, target: str
 ) -> None:
     host = {"Host": "video.example.org"}
@@ -91,7 +91,7 @@ def test_what_any_operation_may_refuse_is_described(
     ],
     ids=["listings", "wrong listings", "a video", "any video"],
 )
-def test_whatever_is_asked_the_answer_is_as_described(
+def test_every_response_matches_its_description(
     server: Server,
     description: Any,
     path: str,
@@ -161,7 +161,7 @@ def assert_exact(description: Any, schema: Any, value: Any, where: str) -> None:
         ("/api/videos/{path}", "/api/videos/missing.mp4", 404),
     ],
 )
-def test_an_answer_has_exactly_the_properties_of_its_schema(
+def test_a_response_has_exactly_the_properties_of_its_schema(
     server: Server, description: Any, path: str, target: str, status: int
 ) -> None:
     answer = ask(server.base, target)
@@ -172,7 +172,7 @@ def test_an_answer_has_exactly_the_properties_of_its_schema(
 
 
 @pytest.mark.parametrize("target", ["/api/videos", "/api/videos/sample.mp4"])
-def test_other_methods_are_refused_with_those_there_are(
+def test_other_methods_get_405_with_the_allowed_ones(
     server: Server, description: Any, target: str
 ) -> None:
     for method in ("POST", "PUT", "PATCH", "DELETE", "TRACE"):

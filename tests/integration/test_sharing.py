@@ -88,7 +88,7 @@ def test_a_folders_playlist_has_what_is_directly_in_it_in_order(server: Server) 
     assert get(server, "/playlists/nothing.mp4.m3u").status == 404
 
 
-def test_addresses_are_those_that_the_client_asked_for(server: Server) -> None:
+def test_addresses_have_the_requested_host(server: Server) -> None:
     for host, proto, origin in (
         ("video.example.org", "https", "https://video.example.org"),
         ("video.example.org:8443", "javascript", "http://video.example.org:8443"),
@@ -99,7 +99,7 @@ def test_addresses_are_those_that_the_client_asked_for(server: Server) -> None:
         assert address.partition("/media/")[0] == origin
 
 
-def test_behind_a_proxy_that_asks_by_another_name_all_links_have_the_viewers(
+def test_behind_a_proxy_all_links_have_the_host_that_the_viewer_used(
     server: Server,
 ) -> None:
     origin = "https://video.example.org"
@@ -115,7 +115,7 @@ def test_behind_a_proxy_that_asks_by_another_name_all_links_have_the_viewers(
 
 
 @pytest.mark.parametrize("host", ["a" * 64, "video..example"])
-def test_a_host_that_no_name_can_be_is_refused(server: Server, host: str) -> None:
+def test_an_invalid_host_name_is_refused(server: Server, host: str) -> None:
     """RFC 9112 §3.2; RFC 1034 §3.1 has labels of 1 to 63 characters."""
     for target in ("/", PLAYLISTS[0], "/nothing", "/oembed?url=x", f"/media/{quote(NAME)}"):
         answer = get(server, target, Host=host)
@@ -124,7 +124,7 @@ def test_a_host_that_no_name_can_be_is_refused(server: Server, host: str) -> Non
     assert not server.logged("unexpected error")
 
 
-def test_of_nobody_trusted_the_word_is_not_taken(tmp_path: Path) -> None:
+def test_forwarded_headers_of_untrusted_clients_are_ignored(tmp_path: Path) -> None:
     write(tmp_path / "media", "film.mp4", SAMPLE)
     lie = {"Host": "a.example", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "b.example"}
     for trusted in ("", "10.0.0.0/8, ::1"):
@@ -136,7 +136,7 @@ def test_of_nobody_trusted_the_word_is_not_taken(tmp_path: Path) -> None:
             assert address.startswith("http://a.example/media/film.mp4")
 
 
-def test_a_folders_playlist_is_not_sent_elsewhere(server: Server) -> None:
+def test_a_folders_playlist_is_not_redirected(server: Server) -> None:
     target = f"/playlists?folder={quote(FOLDER)}"
     answer = get(server, target, Host="video.example.org", X_Forwarded_Proto="https")
     assert answer.status == 200
@@ -145,9 +145,7 @@ def test_a_folders_playlist_is_not_sent_elsewhere(server: Server) -> None:
 
 
 @pytest.mark.parametrize("target", [*PLAYLISTS, "/robots.txt", "/favicon.ico"])
-def test_what_is_made_for_programs_is_asked_for_as_anything_else_is(
-    server: Server, target: str
-) -> None:
+def test_program_routes_support_conditional_requests(server: Server, target: str) -> None:
     answer = get(server, target)
     assert answer.status == 200
     assert answer.headers["Cache-Control"] == "no-cache"
@@ -204,7 +202,7 @@ def head(server: Server, path: str, **headers: str) -> Head:
 TLS = {"Host": "video.example.org", "X_Forwarded_Proto": "https"}
 
 
-def test_a_shared_link_unfurls(server: Server) -> None:
+def test_a_shared_link_has_a_preview(server: Server) -> None:
     origin = "https://video.example.org"
     page = head(server, NAME, **TLS)
     item = json.loads(get(server, f"/api/videos/{quote(NAME)}").body)
@@ -244,7 +242,7 @@ def test_a_shared_link_unfurls(server: Server) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", data["uploadDate"])
 
 
-def test_no_title_ends_what_it_stands_in(server: Server) -> None:
+def test_titles_are_escaped_in_every_context(server: Server) -> None:
     page = head(server, "Odd/odd.mp4", **TLS)
     assert page.told["og:title"] == page.told["twitter:title"] == TITLE.strip()
     assert page.scripts == ["module", "application/ld+json"]
@@ -259,7 +257,7 @@ def test_no_title_ends_what_it_stands_in(server: Server) -> None:
     assert part["url"] == "https://video.example.org/watch/Odd/odd.mp4?t=2.5"
 
 
-def test_of_each_video_that_is_told_which_can_be_had(server: Server) -> None:
+def test_a_preview_has_only_what_the_video_offers(server: Server) -> None:
     sound = head(server, "Odd/sound.m4a", **TLS)
     assert sound.told["og:type"] == "music.song"
     assert sound.told["og:audio:secure_url"].startswith("https://video.example.org/media/Odd/")
@@ -281,7 +279,7 @@ def test_of_each_video_that_is_told_which_can_be_had(server: Server) -> None:
     assert (nowhere.scripts, nowhere.links.get("canonical")) == (["module"], None)
 
 
-def test_who_has_a_link_is_given_the_frame(server: Server) -> None:
+def test_oembed_returns_the_frame_for_a_link(server: Server) -> None:
     page = head(server, "Odd/odd.mp4", **TLS)
     target = page.links["alternate"].removeprefix("https://video.example.org")
     told = json.loads(get(server, target, **TLS).body)
@@ -314,7 +312,7 @@ def test_who_has_a_link_is_given_the_frame(server: Server) -> None:
         assert get(server, wrong, **TLS).status == status, wrong
 
 
-def test_the_picture_of_a_link_is_one_that_all_know(server: Server) -> None:
+def test_the_image_of_a_preview_is_a_jpeg(server: Server) -> None:
     page = head(server, NAME)
     target = page.told["og:image"].removeprefix(server.base)
     answer = get(server, target)
@@ -349,7 +347,7 @@ def ancestors(answer: Answer) -> str:
     return str(found)
 
 
-def test_the_player_alone_may_be_framed_by_others(server: Server) -> None:
+def test_only_the_player_may_be_embedded_by_other_sites(server: Server) -> None:
     target = f"/embed/{quote(NAME)}"
     answer = get(server, f"{target}?t=1m5s&autoplay=1")
     assert ancestors(answer) == "*"
@@ -367,7 +365,7 @@ def test_the_player_alone_may_be_framed_by_others(server: Server) -> None:
     assert ancestors(get(server, "/embed/missing.mp4", Accept="text/html")) == "'self'"
 
 
-def test_the_operator_says_who_may_embed_and_whether_search_engines_may_list(
+def test_settings_control_embedding_and_indexing(
     tmp_path: Path,
 ) -> None:
     write(tmp_path / "media", "film.mp4", SAMPLE)
@@ -380,7 +378,7 @@ def test_the_operator_says_who_may_embed_and_whether_search_engines_may_list(
         assert b"/media/" not in get(server, "/robots.txt").body
 
 
-def test_search_engines_are_asked_not_to_list(server: Server) -> None:
+def test_search_engines_are_asked_not_to_index(server: Server) -> None:
     for target in ("/", f"/watch/{quote(NAME)}", f"/embed/{quote(NAME)}", "/nothing"):
         assert get(server, target).headers["X-Robots-Tag"] == "noindex, nofollow"
     rules = get(server, "/robots.txt").body.decode().splitlines()
@@ -393,7 +391,7 @@ def test_search_engines_are_asked_not_to_list(server: Server) -> None:
 # Identity
 
 
-def test_icons_and_manifest_are_what_they_say(server: Server) -> None:
+def test_icons_and_manifest_have_their_declared_types_and_sizes(server: Server) -> None:
     found = Head()
     found.feed(get(server, "/").body.decode())
     for rel in ("icon", "apple-touch-icon", "manifest"):
@@ -423,7 +421,7 @@ def shown(server: Server, target: str, status: int) -> str:
     return re.sub(r"\s+", " ", answer.body.decode())
 
 
-def test_a_page_that_is_not_there_offers_to_search_for_it(server: Server) -> None:
+def test_a_missing_page_offers_a_search(server: Server) -> None:
     page = shown(server, "/watch/Old/The_%3Ci%3EFilm%22.mp4", 404)
     assert "There is no such video in the library." in page
     assert re.search(r'<form [^>]*action="/"[^>]*method="get"', page)
@@ -435,7 +433,7 @@ def test_a_page_that_is_not_there_offers_to_search_for_it(server: Server) -> Non
     assert get(server, f"/?q={part}").status == 200
 
 
-def test_what_was_replaced_leads_to_what_is_there_now(server: Server) -> None:
+def test_a_replaced_revision_links_to_the_current_one(server: Server) -> None:
     path = quote(NAME)
     page = shown(server, f"/media/{path}?v=1-1", 410)
     assert "has been replaced" in page

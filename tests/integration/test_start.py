@@ -107,13 +107,13 @@ def test_help_names_every_setting(media: Path) -> None:
     assert "NAME_FILE" in done.stdout
 
 
-def test_version_is_told(media: Path) -> None:
+def test_the_version_is_printed(media: Path) -> None:
     done = run("--version", env=environment(media))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"Reelay {service.__version__}\n"
 
 
-def test_help_needs_no_right_settings(tmp_path: Path) -> None:
+def test_help_works_with_invalid_settings(tmp_path: Path) -> None:
     for option in ("--help", "--version"):
         assert run(option, env=environment(tmp_path / "missing", LISTEN="x")).returncode == 0
 
@@ -141,14 +141,14 @@ def test_an_unknown_argument_is_refused(media: Path) -> None:
         ("MEDIA", "~no-such-user-here/films"),
     ],
 )
-def test_a_wrong_setting_ends_the_start_with_a_line_that_names_it(
+def test_an_invalid_setting_ends_the_start_with_a_line_that_names_it(
     media: Path, name: str, value: str
 ) -> None:
     line = complaint(environment(media, **{name: value}))
     assert line.startswith(f"REELAY_{name}={value!r}: ")
 
 
-def test_all_wrong_settings_are_told_at_once(media: Path) -> None:
+def test_all_invalid_settings_are_listed_together(media: Path) -> None:
     done = run(env=environment(media, LISTEN="x", LOG_LEVEL="x", LISTENS="x"))
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 3
@@ -178,7 +178,7 @@ def test_a_bucket_that_cannot_be_served_is_named(
     assert complaint(env).startswith(f"'{url}': {said}: ")
 
 
-def test_a_bucket_that_cannot_keep_what_is_derived_is_named(media: Path, bucket: Bucket) -> None:
+def test_a_bucket_that_cannot_store_artefacts_is_named(media: Path, bucket: Bucket) -> None:
     url = "s3://no-such-bucket/derived"
     env = environment(media, DERIVED=url) | bucket.environ()
     assert complaint(env).startswith(f"'{url}': there is no such bucket: ")
@@ -224,7 +224,7 @@ def test_an_ipv6_address_in_use_is_named_as_it_was_written(media: Path) -> None:
         f"{'x' * 64}.example:8000",  # RFC 1035 §2.3.4: a label has 63 octets at the most
     ],
 )
-def test_an_address_that_is_not_this_machines_is_named(media: Path, where: str) -> None:
+def test_an_address_of_another_machine_is_named(media: Path, where: str) -> None:
     line = complaint(environment(media, LISTEN=where))
     assert line.startswith(f"REELAY_LISTEN={where!r}: ")
 
@@ -232,13 +232,13 @@ def test_an_address_that_is_not_this_machines_is_named(media: Path, where: str) 
 # What it says when it has started
 
 
-def test_the_address_it_tells_is_the_one_to_open(media: Path) -> None:
+def test_the_printed_address_can_be_opened(media: Path) -> None:
     with started(environment(media, LISTEN="127.0.0.1:0", DRAIN_DELAY="0")) as (base, _):
         assert not base.endswith(":0")
         assert ask(base, "/media/film.mp4").body == content(5000)
 
 
-def test_port_is_listened_on_at_every_address(media: Path) -> None:
+def test_port_listens_on_all_addresses(media: Path) -> None:
     port = free_port()
     env = environment(media, DRAIN_DELAY="0") | {"PORT": str(port)}
     with started(env) as (base, _):
@@ -248,7 +248,7 @@ def test_port_is_listened_on_at_every_address(media: Path) -> None:
 
 @needs_ipv6
 @pytest.mark.parametrize("host", ["::1", "::ffff:127.0.0.1"])
-def test_an_ipv6_address_is_listened_on_and_told_as_one_to_open(media: Path, host: str) -> None:
+def test_an_ipv6_address_is_printed_as_a_url(media: Path, host: str) -> None:
     port = free_port()
     with started(environment(media, LISTEN=f"[{host}]:{port}", DRAIN_DELAY="0")) as (base, _):
         assert base in (f"http://localhost:{port}", f"http://[{host}]:{port}")
@@ -270,7 +270,7 @@ def test_every_line_after_the_first_is_one_json_object(media: Path) -> None:
         assert path in paths
 
 
-def test_the_log_level_leaves_out_what_is_less_severe(media: Path) -> None:
+def test_the_log_level_drops_less_severe_lines(media: Path) -> None:
     write(media, "bad.mp4", b"no video")
     with serve(media, LOG_LEVEL="warning") as server:
         ask(server.base, "/media/film.mp4")
@@ -298,7 +298,7 @@ def healthcheck(env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     "host",
     ["127.0.0.1", "0.0.0.0", pytest.param("[::]", marks=needs_ipv6)],  # noqa: S104
 )
-def test_the_health_check_says_whether_the_service_is_ready(media: Path, host: str) -> None:
+def test_the_health_check_reports_whether_the_service_is_ready(media: Path, host: str) -> None:
     env = environment(media, LISTEN=f"{host}:{free_port()}", DRAIN_DELAY="0")
     before = healthcheck(env)
     assert (before.returncode, before.stdout, before.stderr) == (1, "", "")
@@ -308,7 +308,7 @@ def test_the_health_check_says_whether_the_service_is_ready(media: Path, host: s
     assert healthcheck(env).returncode == 1
 
 
-def test_the_health_check_asks_where_port_says(media: Path) -> None:
+def test_the_health_check_uses_port(media: Path) -> None:
     env = environment(media, DRAIN_DELAY="0") | {"PORT": str(free_port())}
     with started(env):
         assert healthcheck(env).returncode == 0
@@ -317,9 +317,7 @@ def test_the_health_check_asks_where_port_says(media: Path) -> None:
 @pytest.mark.parametrize(
     "answer", [b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", b"nonsense\r\n"]
 )
-def test_the_health_check_fails_quietly_where_another_answer_comes(
-    media: Path, answer: bytes
-) -> None:
+def test_the_health_check_fails_quietly_on_other_responses(media: Path, answer: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with subprocess.Popen(
@@ -340,7 +338,7 @@ def test_the_health_check_fails_quietly_where_another_answer_comes(
     assert said == ""
 
 
-def test_the_health_check_names_settings_that_are_wrong(media: Path) -> None:
+def test_the_health_check_names_invalid_settings(media: Path) -> None:
     done = healthcheck(environment(media, LISTEN="x"))
     assert done.returncode != 0
     (line,) = done.stderr.splitlines()

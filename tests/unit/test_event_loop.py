@@ -22,12 +22,12 @@ async def _limits() -> tuple[int, int]:
     return limits
 
 
-def test_a_writer_waits_until_the_kernel_has_all() -> None:
+def test_a_writer_waits_until_the_kernel_has_taken_everything() -> None:
     with asyncio.Runner(loop_factory=LowBufferLoop) as runner:
         assert runner.run(_limits()) == (0, 0)
 
 
-async def test_what_holds_the_loop_up_is_told_as_late_as_it_was() -> None:
+async def test_a_blocked_loop_is_reported_with_its_delay() -> None:
     lags: list[float] = []
 
     async def watch() -> None:

@@ -31,7 +31,7 @@ def app(tmp_path: Path) -> Quart:
     ("target", "status", "heading"),
     [("/fails", 500, "Something went wrong here"), ("/waits", 503, "Not to be had right now")],
 )
-async def test_what_goes_wrong_here_can_be_found_in_the_log_and_tried_again(
+async def test_a_server_error_shows_its_request_id_and_a_retry_link(
     app: Quart, target: str, status: int, heading: str
 ) -> None:
     answer = await app.test_client().get(target, headers=BROWSER)
@@ -44,7 +44,7 @@ async def test_what_goes_wrong_here_can_be_found_in_the_log_and_tried_again(
     assert "frame-ancestors 'self'" in answer.headers["Content-Security-Policy"]
 
 
-async def test_programs_get_a_problem_all_the_same(app: Quart) -> None:
+async def test_programs_get_problem_details(app: Quart) -> None:
     answer = await app.test_client().get("/fails")
     assert answer.content_type == "application/problem+json"
     told = await answer.get_json()
@@ -69,19 +69,19 @@ MEMBERS = ["a/b;q=0.1"] * 23
         ("", False),
     ],
 )
-async def test_who_prefers_html_gets_a_page(app: Quart, accept: str, page: bool) -> None:  # noqa: FBT001 # the answer is the table
+async def test_clients_that_prefer_html_get_a_page(app: Quart, accept: str, page: bool) -> None:  # noqa: FBT001 # the answer is the table
     answer = await app.test_client().get("/nothing", headers={"Accept": accept})
     assert answer.status_code == 404
     assert (answer.mimetype == "text/html") is page
 
 
-async def test_a_page_shows_no_more_of_an_address_than_people_read(app: Quart) -> None:
+async def test_an_error_page_shortens_long_addresses(app: Quart) -> None:
     answer = await app.test_client().get("/watch/" + "S01E02." * 3000, headers=BROWSER)
     assert answer.status_code == 404
     assert len(await answer.get_data()) < 10_000
 
 
-async def test_of_a_wrong_query_ten_parameters_are_named(app: Quart) -> None:
+async def test_at_most_ten_errors_of_a_query_are_listed(app: Quart) -> None:
     query = "&".join(f"{'x' * 200}{number}=1" for number in range(90))
     answer = await app.test_client().get(f"/api/videos?{query}")
     told = await answer.get_json()

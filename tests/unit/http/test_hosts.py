@@ -27,7 +27,7 @@ NAMES = ("video.example.org", "video.lan")
         "",
     ],
 )
-def test_configured_names_addresses_and_names_without_a_dot_are_known(host: str) -> None:
+def test_configured_names_addresses_and_names_without_a_dot_are_allowed(host: str) -> None:
     assert is_allowed(host, NAMES)
 
 
@@ -48,5 +48,5 @@ def test_configured_names_addresses_and_names_without_a_dot_are_known(host: str)
         "example.org",
     ],
 )
-def test_no_other_name_is(host: str) -> None:
+def test_other_names_are_not_allowed(host: str) -> None:
     assert not is_allowed(host, NAMES)

@@ -73,7 +73,7 @@ def media(tmp_path: Path) -> Path:
     return tmp_path / "media"
 
 
-async def test_who_gets_bytes_is_a_viewer(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_serving_bytes_records_playback(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noted: list[str] = []
     for target, playback in (("/media/film.mp4", 1), ("/download/film.mp4", 2), ("/healthz", 2),
                             ("/media/none.mp4", 2)):  # fmt: skip
@@ -82,7 +82,7 @@ async def test_who_gets_bytes_is_a_viewer(media: Path, monkeypatch: pytest.Monke
         assert len(noted) == playback
 
 
-async def test_a_disk_that_fails_in_the_midst_ends_the_body_and_begins_no_other(
+async def test_a_read_error_ends_the_body_and_sends_no_second_response(
     media: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pread = os.pread
@@ -103,7 +103,7 @@ async def test_a_disk_that_fails_in_the_midst_ends_the_body_and_begins_no_other(
     assert "Input/output error" in capsys.readouterr().out
 
 
-async def test_a_disk_that_fails_at_the_open_is_503(
+async def test_a_read_error_before_the_first_byte_is_503(
     media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(*_: object, **__: object) -> int:
@@ -116,7 +116,7 @@ async def test_a_disk_that_fails_at_the_open_is_503(
 
 
 @pytest.mark.parametrize("target", ["/media/film.mp4", "/download/film.mp4"])
-async def test_many_short_ranges_go_out_together(media: Path, target: str) -> None:
+async def test_many_short_ranges_are_sent_together(media: Path, target: str) -> None:
     spans = [(start, start + start % 7) for start in range(0, 2000, 10)]
     value = "bytes=" + ",".join(f"{first}-{last}" for first, last in spans)
     start, *body = await answer(media, scope(target, (b"range", value.encode())))
@@ -129,7 +129,7 @@ async def test_many_short_ranges_go_out_together(media: Path, target: str) -> No
     assert len(body[0]["body"]) == int(headers[b"content-length"])
 
 
-async def test_long_ranges_go_out_in_their_order_between_short_ones(media: Path) -> None:
+async def test_long_and_short_ranges_are_sent_in_order(media: Path) -> None:
     value = f"bytes=5-9,{MIN_CHUNK}-{3 * MIN_CHUNK - 1},0-2"
     start, *body = await answer(media, scope("/download/film.mp4", (b"range", value.encode())))
     assert start["status"] == 206
@@ -140,17 +140,17 @@ async def test_long_ranges_go_out_in_their_order_between_short_ones(media: Path)
     assert [message["more_body"] for message in body] == [True] * (len(body) - 1) + [False]
 
 
-async def told_of_revision(media: Path) -> dict[bytes, bytes]:
+async def revision_headers(media: Path) -> dict[bytes, bytes]:
     asked = scope("/_revision") | {"query_string": b"path=/media/film.mp4"}
     start, *_ = await answer(media, asked)
     assert start["status"] == 204
     return dict(start["headers"])
 
 
-async def test_the_edge_is_told_that_a_store_is_away_so_that_it_goes_on_with_what_it_knows(
+async def test_an_unavailable_store_is_reported_to_the_edge(
     media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = await told_of_revision(media)
+    told = await revision_headers(media)
     assert b"x-revision" in told
     assert b"x-unavailable" not in told
 
@@ -164,12 +164,12 @@ async def test_the_edge_is_told_that_a_store_is_away_so_that_it_goes_on_with_wha
     for failing in (away, silent):
         monkeypatch.setattr(LocalStorage, "open", failing)
         async with asyncio.timeout(30):
-            told = await told_of_revision(media)
+            told = await revision_headers(media)
         assert told[b"x-unavailable"] == b"storage"
         assert b"x-revision" not in told
 
 
-async def test_a_client_that_has_left_gets_no_further_piece_though_no_send_waits(
+async def test_a_disconnected_client_gets_no_further_chunk_even_if_no_send_waits(
     media: Path,
 ) -> None:
     write(media, "film.mp4", content(9 * MIN_CHUNK))
@@ -179,13 +179,13 @@ async def test_a_client_that_has_left_gets_no_further_piece_though_no_send_waits
     assert body[-1]["more_body"]
 
 
-async def test_a_body_of_one_piece_is_one_message_and_the_last(media: Path) -> None:
+async def test_a_body_of_one_chunk_is_one_final_message(media: Path) -> None:
     start, body = await answer(media, scope("/media/film.mp4", (b"range", b"bytes=5-9")))
     assert start["status"] == 206
     assert (body["body"], body["more_body"]) == (DATA[5:10], False)
 
 
-async def test_a_name_in_the_wrong_case_is_a_header_all_the_same(media: Path) -> None:
+async def test_header_names_are_case_insensitive(media: Path) -> None:
     """ASGI has names in lower case; Quart's test client does not."""
     start, _ = await answer(media, scope("/media/film.mp4", (b"Range", b"bytes=5-9")))
     assert start["status"] == 206

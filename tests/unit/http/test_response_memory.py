@@ -12,7 +12,7 @@ async def sent(response: Response) -> list[bytes]:
         return [piece async for piece in body]
 
 
-async def test_a_long_answer_is_sent_a_piece_at_a_time() -> None:
+async def test_a_long_response_is_sent_in_chunks() -> None:
     for length in (0, 1, MIN_CHUNK, MIN_CHUNK + 1, 5 * MIN_CHUNK, 5 * MIN_CHUNK + 7):
         data = bytes(range(256)) * (length // 256 + 1)
         data = data[:length]
@@ -24,7 +24,7 @@ async def test_a_long_answer_is_sent_a_piece_at_a_time() -> None:
         assert response.content_length == length
 
 
-def test_where_little_room_is_left_the_longest_are_refused() -> None:
+def test_when_little_memory_is_left_the_longest_responses_are_refused() -> None:
     memory = ResponseMemory()
     held = []
     size = module.MAX_HELD_BYTES // 10
@@ -38,7 +38,7 @@ def test_where_little_room_is_left_the_longest_are_refused() -> None:
     assert memory.admit(Response(bytes(module.MAX_HELD_BYTES // 8)))
 
 
-def test_however_many_are_held_the_bound_holds() -> None:
+def test_the_limit_holds_for_any_number_of_responses() -> None:
     memory, held, total = ResponseMemory(), [], 0
     length = module.MAX_HELD_BYTES // 9
     while length > MIN_CHUNK:
@@ -51,7 +51,7 @@ def test_however_many_are_held_the_bound_holds() -> None:
     assert module.MAX_HELD_BYTES * 3 // 4 < total <= module.MAX_HELD_BYTES
 
 
-def test_what_several_are_sent_is_counted_once_and_until_the_last_has_it() -> None:
+def test_shared_bytes_are_counted_once_until_the_last_response_ends() -> None:
     memory = ResponseMemory()
     data = bytes(module.MAX_HELD_BYTES // 8)
     held = [Response(data) for _ in range(100)]

@@ -28,7 +28,7 @@ FILM = film(
 )
 
 
-def test_each_chapter_is_a_link_to_its_moment() -> None:
+def test_each_chapter_is_a_link_to_its_start() -> None:
     two = "&lt;b&gt;&#34;Two&#34;&lt;/b&gt; &amp; more"
     rows = str(ChapterLists().rows(FILM, None)).split("\n")
     assert rows == [
@@ -39,9 +39,7 @@ def test_each_chapter_is_a_link_to_its_moment() -> None:
 
 
 @pytest.mark.parametrize(("at", "marked"), [(None, None), (0.0, 0), (1.4, 0), (1.5, 1), (9e9, 2)])
-def test_the_one_that_plays_is_marked_and_none_of_before(
-    at: float | None, marked: int | None
-) -> None:
+def test_only_the_current_chapter_is_marked(at: float | None, marked: int | None) -> None:
     lists = ChapterLists()
     for before in (0.0, 2.0, math.inf):
         lists.rows(FILM, before)
@@ -50,7 +48,7 @@ def test_the_one_that_plays_is_marked_and_none_of_before(
         assert here == ([] if marked is None else [marked])
 
 
-def test_the_chapters_are_those_of_the_video_as_it_is_now() -> None:
+def test_a_changed_video_has_its_new_chapters() -> None:
     lists = ChapterLists()
     assert lists.rows(film(), None) == ""
     assert "One" in lists.rows(FILM, None)
@@ -58,7 +56,7 @@ def test_the_chapters_are_those_of_the_video_as_it_is_now() -> None:
     assert lists.rows(film(), None) == ""
 
 
-def test_those_of_many_videos_are_not_all_remembered() -> None:
+def test_the_cache_of_chapter_lists_is_limited() -> None:
     lists = ChapterLists()
     for number in range(500):
         path = f"{number}.mp4"

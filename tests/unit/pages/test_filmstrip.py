@@ -10,7 +10,7 @@ def of(count: int, position: float | None = None) -> StoryboardGrid:
     )
 
 
-def test_each_frame_is_cut_from_its_place_on_its_sheet() -> None:
+def test_each_frame_has_its_position_on_its_sheet() -> None:
     strip = filmstrip(of(8), lambda number: f"/sheet/{number}", None)
     assert (strip.width, strip.height) == (160, 90)
     assert [(frame.sheet, frame.x, frame.y) for frame in strip.frames] == [
@@ -35,10 +35,12 @@ def test_the_last_sheet_ends_with_the_row_of_its_last_tile(tiles: int, heights: 
     ("at", "expected"),
     [(None, None), (0, 0), (1.999, 0), (2, 1), (3, 1), (4, 2), (1e6, 2), (-1, None)],
 )
-def test_the_current_one_is_the_last_that_has_begun(at: float | None, expected: int | None) -> None:
+def test_the_current_frame_is_the_last_that_has_started(
+    at: float | None, expected: int | None
+) -> None:
     assert current_index((0.0, 2.0, 4.0), at) == expected
 
 
-def test_one_frame_is_marked_where_a_moment_was_asked_for() -> None:
+def test_the_frame_at_the_requested_time_is_marked() -> None:
     assert [frame.current for frame in filmstrip(of(3), str, 2.5).frames] == [False, True, False]
     assert not any(frame.current for frame in filmstrip(of(3), str, None).frames)

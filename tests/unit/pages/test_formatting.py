@@ -28,12 +28,12 @@ from service.pages.formatting import format_duration, format_size, summary, to_d
         (360000, "100:00:00"),
     ],
 )
-def test_a_duration_is_written_as_clocks_write_it(seconds: float, expected: str) -> None:
+def test_a_duration_is_formatted_like_a_clock(seconds: float, expected: str) -> None:
     assert format_duration(seconds) == expected
 
 
 @given(st.floats(0, 1e9))
-def test_a_duration_read_back_is_the_nearest_second(seconds: float) -> None:
+def test_a_formatted_duration_is_the_nearest_second(seconds: float) -> None:
     total = 0
     for part in format_duration(seconds).split(":"):
         total = total * 60 + int(part)
@@ -61,12 +61,12 @@ def test_a_duration_read_back_is_the_nearest_second(seconds: float) -> None:
         (5_000_000_000_000, "5000 GB"),  # the last unit
     ],
 )
-def test_a_size_is_written_in_decimal_units(count: int, expected: str) -> None:
+def test_a_size_is_formatted_in_decimal_units(count: int, expected: str) -> None:
     assert format_size(count) == expected
 
 
 @given(st.integers(0, 2**63))
-def test_a_size_read_back_is_within_a_twentieth(count: int) -> None:
+def test_a_formatted_size_is_within_five_percent(count: int) -> None:
     number, unit = format_size(count).split(" ")
     factor = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}[unit]
     # Half of the last digit written: of 1.0 that is a twentieth.
@@ -119,12 +119,14 @@ def metadata(
         (metadata(Stream(kind="video", codec="vp9")), "1:01 · 1.5 MB"),
     ],
 )
-def test_the_details_are_length_picture_and_size(known: Metadata | None, expected: str) -> None:
+def test_the_summary_has_duration_resolution_and_size(
+    known: Metadata | None, expected: str
+) -> None:
     assert summary(video(known)) == expected
 
 
 @given(st.floats(-1e15, 1e15))
-def test_every_time_stamp_has_a_moment(seconds: float) -> None:
+def test_every_timestamp_has_a_date(seconds: float) -> None:
     told = to_datetime(seconds)
     assert -62_135_596_800 <= told.timestamp() <= 253_402_300_799  # the years 1 to 9999
     if abs(seconds) < 6e10:

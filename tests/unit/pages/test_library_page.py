@@ -75,13 +75,13 @@ def finding(code: str, severity: str = "unplayable") -> Finding:
         (None, None, None),
     ],
 )
-def test_a_resolution_is_called_as_people_call_it(
+def test_a_resolution_has_its_common_name(
     width: int | None, height: int | None, expected: str | None
 ) -> None:
     assert resolution(film(width, height)) == expected
 
 
-def test_what_has_no_picture_has_no_resolution() -> None:
+def test_audio_has_no_resolution() -> None:
     assert resolution(film(kind="audio")) is None
     assert details(film(kind="audio")) == "1.5 GB"
 
@@ -90,7 +90,7 @@ def test_details_are_exact() -> None:
     assert details(film(1920, 804)) == "1920×804 · 1.5 GB"  # noqa: RUF001 # a multiplication sign
 
 
-def test_a_card_names_the_two_innermost_folders_as_people_read_them() -> None:
+def test_a_card_has_the_titles_of_the_two_innermost_folders() -> None:
     shown = card(item())
     assert shown.folder == "Series/The_Lighthouse/Season 1"
     assert shown.folder_label == "The Lighthouse / Season 1"
@@ -106,7 +106,7 @@ def test_a_card_names_the_two_innermost_folders_as_people_read_them() -> None:
         (("video_codec", "container"), True, False),
     ],
 )
-def test_of_codecs_a_card_only_doubts(
+def test_a_card_is_uncertain_about_codecs(
     codes: tuple[str, ...],
     certain: bool,  # noqa: FBT001
     may_not_play: bool,  # noqa: FBT001
@@ -115,12 +115,12 @@ def test_of_codecs_a_card_only_doubts(
     assert (shown.unplayable is not None, shown.may_not_play) == (certain, may_not_play)
 
 
-def test_a_card_is_silent_about_what_is_no_more_than_a_warning() -> None:
+def test_a_card_does_not_show_warnings() -> None:
     shown = card(item(finding("container", "warning"), finding("video_codec", "warning")))
     assert (shown.unplayable, shown.may_not_play) == (None, False)
 
 
-def test_what_cannot_be_read_is_not_said_twice() -> None:
+def test_an_unreadable_file_is_reported_once() -> None:
     assert card(item(finding("unreadable"), state=ProbeState.FAILED)).unplayable is None
 
 
@@ -128,7 +128,7 @@ def test_what_cannot_be_read_is_not_said_twice() -> None:
     ("poster", "letterboxed"),
     [((1280, 720), False), ((1280, 536), False), ((720, 720), True), ((360, 640), True)],
 )
-def test_a_poster_that_is_not_wide_is_shown_whole(
+def test_a_narrow_poster_is_letterboxed(
     poster: tuple[int, int],
     letterboxed: bool,  # noqa: FBT001
 ) -> None:
@@ -148,7 +148,7 @@ def test_a_poster_that_is_not_wide_is_shown_whole(
         (9, 25, (2, 25, 25)),  # a link from when there were more
     ],
 )
-def test_a_page_tells_where_it_is(number: int, entries: int, place: tuple[int, int, int]) -> None:
+def test_a_pager_has_its_place(number: int, entries: int, place: tuple[int, int, int]) -> None:
     pager = Pager.of(number, 24, entries)
     assert (pager.number, pager.first, pager.last) == place
     assert pager.entries == entries
@@ -165,12 +165,12 @@ def test_a_page_tells_where_it_is(number: int, entries: int, place: tuple[int, i
         (417, 417, [1, 0, 416, 417]),
     ],
 )
-def test_pages_are_offered_around_this_one(number: int, pages: int, expected: list[int]) -> None:
+def test_a_pager_links_to_the_pages_around(number: int, pages: int, expected: list[int]) -> None:
     assert Pager.of(number, 24, 24 * pages).page_numbers == expected
 
 
 @given(st.integers(1, 500), st.integers(0, 20_000))
-def test_the_offered_pages_lead_on_and_back_without_end(number: int, entries: int) -> None:
+def test_a_pager_always_links_to_both_neighbours(number: int, entries: int) -> None:
     pager = Pager.of(number, 24, entries)
     assert {1, pager.number, pager.pages} <= set(pager.page_numbers)
     assert {pager.number - 1, pager.number + 1} - {0, pager.pages + 1} <= set(pager.page_numbers)
@@ -179,7 +179,7 @@ def test_the_offered_pages_lead_on_and_back_without_end(number: int, entries: in
     assert len(pager.page_numbers) <= 7
 
 
-def test_a_page_keeps_what_was_asked_and_drops_what_goes_without_saying() -> None:
+def test_a_url_keeps_the_query_without_defaults() -> None:
     asked = LibraryQuery(q="a & b", sort="-date", folder="x/ü")
     assert asked.url(page=2) == "/?q=a+%26+b&sort=-date&folder=x%2F%C3%BC&page=2"
     assert asked.url(folder=None) == "/?q=a+%26+b&sort=-date"
@@ -187,7 +187,7 @@ def test_a_page_keeps_what_was_asked_and_drops_what_goes_without_saying() -> Non
     assert LibraryQuery(folder="").url() == "/?folder="
 
 
-def test_crumbs_lead_from_the_library_to_the_folder() -> None:
+def test_breadcrumbs_lead_from_the_library_to_the_folder() -> None:
     assert breadcrumbs(None) == []
     assert breadcrumbs("") == [("Folders", "/?folder=")]
     assert breadcrumbs("a b/c_d") == [("a b", "/?folder=a%20b"), ("c d", "/?folder=a%20b/c_d")]
@@ -196,7 +196,7 @@ def test_crumbs_lead_from_the_library_to_the_folder() -> None:
 # What is shown where there is nothing to show
 
 
-async def test_before_the_first_scan_has_ended_nobody_is_told_that_there_is_nothing(
+async def test_the_page_does_not_call_the_library_empty_before_the_first_scan(
     tmp_path: Path,
 ) -> None:
     folders = {"REELAY_MEDIA": str(tmp_path), "REELAY_DERIVED": str(tmp_path / "derived")}

@@ -26,7 +26,7 @@ from service.pages.player import display_size, format_timestamp, parse_timestamp
         ("007", 7),
     ],
 )
-def test_a_moment_is_read_as_people_write_it(text: str, expected: float) -> None:
+def test_a_timestamp_is_parsed_in_all_common_forms(text: str, expected: float) -> None:
     assert parse_timestamp(text) == expected
 
 
@@ -35,12 +35,12 @@ def test_a_moment_is_read_as_people_write_it(text: str, expected: float) -> None
     ["", None, "x", "-1", "+1", " 1", "1 ", "1e3", "1:30", "s", ".5", "1.", "1s1m", "1,5", "NaN",
      "inf", "٣", "9" * 10, "9" * 5000, "1\n", "0x10"],
 )  # fmt: skip
-def test_what_is_no_moment_is_none(text: str | None) -> None:
+def test_an_invalid_timestamp_is_none(text: str | None) -> None:
     assert not parse_timestamp(text)
 
 
 @given(st.floats(0, 1e8))
-def test_a_moment_written_and_read_back_is_the_same_millisecond_or_the_next(seconds: float) -> None:
+def test_a_formatted_timestamp_is_the_same_millisecond_or_the_next(seconds: float) -> None:
     read = parse_timestamp(format_timestamp(seconds))
     assert read is not None
     assert -1e-6 <= read - seconds <= 0.001 + 1e-6
@@ -59,7 +59,7 @@ def test_a_moment_written_and_read_back_is_the_same_millisecond_or_the_next(seco
         (math.nextafter(7, 8), "7"),
     ],
 )
-def test_a_moment_is_written_without_what_says_nothing(seconds: float, expected: str) -> None:
+def test_a_timestamp_has_no_trailing_zeros(seconds: float, expected: str) -> None:
     assert format_timestamp(seconds) == expected
 
 
@@ -74,5 +74,7 @@ def test_a_moment_is_written_without_what_says_nothing(seconds: float, expected:
          (1024, 576)),
     ],
 )  # fmt: skip
-def test_a_picture_has_the_size_that_is_seen(stream: Stream, expected: tuple[int, int]) -> None:
+def test_the_display_size_respects_pixel_aspect_and_rotation(
+    stream: Stream, expected: tuple[int, int]
+) -> None:
     assert display_size(stream) == expected

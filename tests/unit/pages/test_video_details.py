@@ -45,7 +45,7 @@ CROSS = "\N{MULTIPLICATION SIGN}"
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_stream_is_described_by_what_is_known_of_it(stream: Stream, expected: str) -> None:
+def test_a_stream_is_described_by_its_known_properties(stream: Stream, expected: str) -> None:
     assert describe_stream(stream) == expected
 
 
@@ -84,7 +84,7 @@ def metadata(
     )
 
 
-def test_people_are_told_what_they_want_to_know_and_in_their_words() -> None:
+def test_detail_rows_use_common_words() -> None:
     assert detail_rows(video(metadata(PICTURE, SOUND)), ("English", "Deutsch")) == [
         ("Length", "1:01"),
         ("Resolution", f"1920{CROSS}1080"),
@@ -99,12 +99,12 @@ def test_people_are_told_what_they_want_to_know_and_in_their_words() -> None:
     ]
 
 
-def test_of_a_video_not_probed_only_the_file_is_known() -> None:
+def test_an_unprobed_video_has_only_rows_about_its_file() -> None:
     assert [label for label, _ in detail_rows(video(None))] == ["Size", "Date", "File"]
     assert [label for label, _ in technical_rows(video(None))] == ["Type", "Revision"]
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_unknown_values_are_left_out() -> None:
     bare = metadata(Stream(kind="video", codec="vp9"), duration=None, bit_rate=None)
     assert detail_rows(video(bare))[0] == ("Video", "VP9")
     assert not dict(detail_rows(video(bare))).keys() & {
@@ -112,7 +112,7 @@ def test_what_is_not_known_is_left_out() -> None:
     }  # fmt: skip
 
 
-def test_what_is_out_of_the_ordinary_is_told() -> None:
+def test_unusual_properties_are_named() -> None:
     picture = PICTURE.model_copy(
         update={"codec": "hevc", "bit_depth": 10, "transfer": "smpte2084", "interlaced": True}
     )
@@ -127,11 +127,11 @@ def test_what_is_out_of_the_ordinary_is_told() -> None:
     ("bits", "expected"),
     [(999_400, "999 kbit/s"), (1_000_000, "1.00 Mbit/s"), (128_000, "128 kbit/s")],
 )
-def test_a_bit_rate_is_told_in_the_usual_unit(bits: int, expected: str) -> None:
+def test_a_bit_rate_has_the_usual_unit(bits: int, expected: str) -> None:
     assert dict(detail_rows(video(metadata(bit_rate=bits))))["Bit rate"] == expected
 
 
-def test_those_who_look_closer_are_told_the_rest() -> None:
+def test_technical_rows_have_the_rest() -> None:
     late = metadata(PICTURE, SOUND, index_at_front=False, fast_start=True)
     assert technical_rows(video(late)) == [
         ("Type", "video/mp4"),
@@ -159,12 +159,10 @@ def test_those_who_look_closer_are_told_the_rest() -> None:
         ("nut", "video/mp4", "nut"),
     ],
 )
-def test_a_container_is_called_what_people_call_it(
-    container: str, content_type: str, expected: str
-) -> None:
+def test_a_container_has_its_common_name(container: str, content_type: str, expected: str) -> None:
     assert container_name(content_type, metadata(container=container)) == expected
 
 
-def test_a_codec_without_a_name_of_its_own_keeps_ffmpegs() -> None:
+def test_an_unknown_codec_keeps_ffmpegs_name() -> None:
     assert codec_name("pcm_s16le") == "PCM"
     assert codec_name("rv40") == "rv40"

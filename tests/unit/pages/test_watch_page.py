@@ -54,15 +54,15 @@ class Elements(HTMLParser):
 
 
 @asynccontextmanager
-async def asked_of_films_example() -> AsyncIterator[None]:
+async def request_context_for_films_example() -> AsyncIterator[None]:
     """Answer a request."""
     async with Quart("service").test_request_context("/", headers={"Host": "films.example"}):
         await Origins(()).set_origin()
         yield
 
 
-async def test_the_code_to_embed_holds_whatever_a_title_holds() -> None:
-    async with asked_of_films_example():
+async def test_the_embed_code_escapes_any_title() -> None:
+    async with request_context_for_films_example():
         code = embed_code(item())
     ((tag, attributes),) = Elements(code).found
     assert tag == "iframe"
@@ -71,10 +71,10 @@ async def test_the_code_to_embed_holds_whatever_a_title_holds() -> None:
     assert "allowfullscreen" in attributes
 
 
-async def test_many_chapters_of_a_long_path_make_no_page_of_megabytes() -> None:
+async def test_many_chapters_of_a_long_path_keep_the_metadata_small() -> None:
     """The longest path there is, of letters that are nine characters each in a URL."""
     chapters = tuple(Chapter(start=n, end=n + 1, title=f"{n}") for n in range(1000))
-    async with asked_of_films_example():
+    async with request_context_for_films_example():
         video = item(chapters=chapters, watch_url=f"/watch/{'%E5%AD%97' * 1365}")
         preview = link_preview(video)
         assert preview is not None
@@ -83,7 +83,7 @@ async def test_many_chapters_of_a_long_path_make_no_page_of_megabytes() -> None:
     assert [part["startOffset"] for part in data["hasPart"][:2]] == [0, 1]
 
 
-def test_the_texts_of_a_video_are_its_captions_without_its_chapters() -> None:
+def test_caption_labels_exclude_chapters() -> None:
     tracks = (
         TrackItem(name="de", kind="subtitles", label="Deutsch", source="file", url="/1"),
         TrackItem(name="chapters", kind="chapters", label="Chapters", source="file", url="/2"),
@@ -93,7 +93,7 @@ def test_the_texts_of_a_video_are_its_captions_without_its_chapters() -> None:
     assert caption_labels(video) == ("Deutsch", "English (SDH)")
 
 
-def test_no_key_does_two_things() -> None:
+def test_each_key_has_one_shortcut() -> None:
     keys = [" ".join(keys) for keys, _ in SHORTCUTS]
     assert len(keys) == len(set(keys))
 
@@ -102,7 +102,7 @@ def judged(*streams: Stream) -> list[tuple[str, str]]:
     return [(one.name, one.content_type) for one in codec_queries(item(*streams))]
 
 
-def test_a_browser_is_asked_of_its_first_picture_and_its_first_sound() -> None:
+def test_codec_queries_cover_the_first_video_and_audio_stream() -> None:
     second = AAC.model_copy(update={"codec": "ac3", "codec_string": "ac-3"})
     cover = Stream(kind="attachment", codec="mjpeg", width=600, height=600)
     assert judged(cover, H264, AAC, second) == [
@@ -111,7 +111,7 @@ def test_a_browser_is_asked_of_its_first_picture_and_its_first_sound() -> None:
     ]
 
 
-def test_a_browser_is_asked_of_a_codec_in_the_container_in_which_it_knows_it() -> None:
+def test_a_codec_query_names_a_container_that_browsers_support() -> None:
     def stream(kind: str, codec: str, codec_string: str | None) -> Stream:
         return Stream(kind=kind, codec=codec, codec_string=codec_string)
 
@@ -126,7 +126,7 @@ def test_a_browser_is_asked_of_a_codec_in_the_container_in_which_it_knows_it() -
     assert judged() == []
 
 
-def test_the_player_is_told_the_shape_and_the_kind_of_what_it_plays() -> None:
+def test_the_player_context_has_orientation_and_kind() -> None:
     turned = H264.model_copy(update={"rotation": 90})
     for streams, content_type, expected in (
         ((H264, AAC), "video/mp4", (False, False)),
