@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from service.protocol.media_types import media_type
+from service.storage.base import Entry
 
 TEXT_EXTENSIONS = (".vtt", ".srt")
 """Endings of captions and chapters; of two that tell the same, the first wins."""
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
 """Endings of pictures, likewise."""
-ENDINGS = TEXT_EXTENSIONS + IMAGE_EXTENSIONS
-"""What a scan has to list beside media files, in any case."""
 
 MAX_CAPTIONS = 64
 """Captions of one video; more are left out. The longest lists on discs have 32."""
@@ -29,6 +28,23 @@ class SidecarNames:
     image: str | None = None
     chapters: str | None = None
     captions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecars:
+    """The files beside a video that belong to it."""
+
+    image: Entry | None = None
+    chapters: Entry | None = None
+    captions: tuple[Entry, ...] = ()
+
+    @property
+    def texts(self) -> tuple[Entry, ...]:
+        """The captions' files, and that of the chapters."""
+        return self.captions if self.chapters is None else (*self.captions, self.chapters)
+
+
+NO_SIDECARS = Sidecars()
 
 
 class SidecarMatcher:

@@ -17,7 +17,8 @@ import structlog
 from cachetools import TTLCache
 
 from service.artefact_store.blobs import OpenBlob, RemoteBlob
-from service.artefact_store.folder import KINDS, Key, Quota
+from service.artefact_store.folder import Quota
+from service.artefact_store.keys import KINDS, Key
 from service.artefact_store.leases import LeaseManager
 from service.artefact_store.record import Blob, RecordHeader, encode, read_header
 from service.artefact_store.sized_lru_cache import SizedLRUCache

@@ -3,9 +3,7 @@ Law: whatever is missing, damaged or cannot be written is made again; it never s
 Several replicas may share the folder: files are replaced whole, and who makes one says so first."""
 
 import fcntl
-import hashlib
 import io
-import json
 import os
 import tempfile
 import time
@@ -18,17 +16,11 @@ from typing import Protocol, TypeVar
 import structlog
 
 from service.artefact_store.blobs import FileBlob, OpenBlob
+from service.artefact_store.keys import KINDS, Key
 from service.artefact_store.record import Blob, RecordHeader, encode, read_header
 from service.storage.local.beneath import READ_FLAGS
 
 _log = structlog.get_logger()
-
-KINDS = ("metadata", "layout", "poster", "jpeg", "captions", "storyboard")
-
-# What becomes of a file when it is read, and when it is made, changes its kind's number: what an
-# earlier release has made is then not found any more, and dropped when there is need for room.
-_FORMAT = "2"
-_FORMATS = {"captions": "3"}
 
 # Bytes that are read at once: what is known of most videos, and all of their captions.
 _FIRST_READ = 64 * 1024
@@ -42,19 +34,10 @@ _HIGH_WATERMARK, _LOW_WATERMARK = 0.95, 0.9
 # As many are fetched at once: they are in memory until they are loaded.
 _BATCH = 500
 
-Key = tuple[str, str]
-"""Kind and name."""
-
 _Result = TypeVar("_Result")
 
 # Seconds after which a file half written was left by a process that has ended.
 _TEMPORARY_FILE_TTL = 3600.0
-
-
-def name_of(kind: str, *parts: str) -> str:
-    """Name what is derived from something: 32 hexadecimal digits, the same on every replica."""
-    text = json.dumps([_FORMATS.get(kind, _FORMAT), kind, *parts])
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 class ArtefactStore(Protocol):

@@ -1,7 +1,8 @@
 """How films whose index stands at their end are laid out for players, kept for the next start and
 for other replicas: some hundred bytes of each (service/mp4/fast_start_layout.py)."""
 
-from service.artefact_store.folder import ArtefactStore, name_of
+from service.artefact_store.folder import ArtefactStore
+from service.artefact_store.keys import artefact_name
 from service.mp4.fast_start_layout import SUFFIX
 
 _KIND = "layout"
@@ -26,4 +27,4 @@ class FastStartLayoutStore:
 
 
 def _name(path: str, revision: str) -> str:
-    return name_of(_KIND, path, revision, SUFFIX)
+    return artefact_name(_KIND, path, revision, SUFFIX)

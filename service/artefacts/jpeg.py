@@ -9,7 +9,8 @@ from contextlib import suppress
 from io import BytesIO
 
 from service.artefact_store.blobs import AsyncBlob, MemoryBlob, OpenBlob
-from service.artefact_store.folder import ArtefactStore, name_of
+from service.artefact_store.folder import ArtefactStore
+from service.artefact_store.keys import artefact_name
 from service.artefact_store.sized_lru_cache import SizedLRUCache
 
 _KIND = "jpeg"
@@ -36,7 +37,7 @@ class JpegPosters:
         self, name: str, load_image: Callable[[], Awaitable[bytes | None]]
     ) -> AsyncBlob | None:
         """Open a picture as JPEG. `name` tells it from all others; None where there is none."""
-        key = name_of(_KIND, name)
+        key = artefact_name(_KIND, name)
         blob = await self._run(self._open_stored, key)
         if blob is None:
             async with self._lock:

@@ -6,9 +6,10 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Literal
 
-from service.artefact_store.folder import name_of
+from service.artefact_store.keys import artefact_name
 from service.images.models import StoryboardGrid
 from service.models import Chapter, FrozenModel, Track, Video
+from service.sidecars import NO_SIDECARS, Sidecars
 from service.storage.base import Entry
 
 # FFmpeg's names of subtitles that are text; others are pictures.
@@ -154,23 +155,6 @@ def status_of(metadata: ArtefactMetadata) -> ArtefactStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Sidecars:
-    """The files beside a video that belong to it."""
-
-    image: Entry | None = None
-    chapters: Entry | None = None
-    captions: tuple[Entry, ...] = ()
-
-    @property
-    def texts(self) -> tuple[Entry, ...]:
-        """The captions' files, and that of the chapters."""
-        return self.captions if self.chapters is None else (*self.captions, self.chapters)
-
-
-NO_SIDECARS = Sidecars()
-
-
-@dataclass(frozen=True, slots=True)
 class ArtefactSource:
     """A video that things are derived from, and what each is kept under; None: not to be had."""
 
@@ -191,7 +175,7 @@ class ArtefactSource:
 
         def name(kind: ArtefactKind, *with_: Entry) -> str:
             parts = (part for entry in with_ for part in (entry.path, entry.revision))
-            return name_of(kind, video.path, video.revision, *parts)
+            return artefact_name(kind, video.path, video.revision, *parts)
 
         return cls(
             video,

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import Literal
 
-from service.artefact_store.folder import ArtefactStore, iter_prefetched, name_of
+from service.artefact_store.folder import ArtefactStore, iter_prefetched
+from service.artefact_store.keys import artefact_name
 from service.models import FrozenModel, Metadata
 from service.probing.prober import ProbeProblem
 
@@ -18,7 +19,7 @@ class _StoredProbeFailure(FrozenModel):
 
 def probe_cache_name(path: str, revision: str) -> str:
     """Give what the metadata of a version of a file are kept under."""
-    return name_of("metadata", path, revision)
+    return artefact_name("metadata", path, revision)
 
 
 def probe_cache_key(path: str, revision: str) -> tuple[str, str]:

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from service.artefacts.metadata import NO_SIDECARS, Sidecars
 from service.artefacts.probe_cache import ProbeCache
 from service.models import Metadata
 from service.probing.prober import ProbeProblem
 from service.protocol.media_types import media_type
-from service.sidecars import SidecarMatcher
+from service.sidecars import NO_SIDECARS, SidecarMatcher, Sidecars
 from service.storage.base import Entry, Storage
 
 # Seconds after which a file is tried again that could not be read, for no fault of its own; and an

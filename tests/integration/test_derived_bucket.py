@@ -17,7 +17,7 @@ from support.raw_http import ask
 from support.server import Server, serve, until, write
 
 from service.artefact_store.bucket import BucketArtefactStore
-from service.artefact_store.folder import name_of
+from service.artefact_store.keys import artefact_name
 from service.storage.object_store.config import open_store
 from service.storage.object_store.sync_client import SyncObjectClient
 
@@ -158,7 +158,7 @@ def test_room_is_made_and_claims_are_had_once_in_a_prefix_of_its_own(swift: Swif
     one, other = (
         BucketArtefactStore(SyncObjectClient(open_store(url, environ)), 20_000) for _ in range(2)
     )
-    names = [name_of("poster", str(number)) for number in range(30)]
+    names = [artefact_name("poster", str(number)) for number in range(30)]
     for name in names:
         assert one.save("poster", name, b"{}", [name.encode() * 30])  # of some 1,000 bytes
     time.sleep(1)  # the store tells when something was written by the second, rounded up

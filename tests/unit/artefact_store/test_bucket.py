@@ -11,13 +11,13 @@ from structlog.testing import capture_logs
 
 from service.artefact_store import bucket as derived_bucket
 from service.artefact_store.bucket import BucketArtefactStore
-from service.artefact_store.folder import name_of
+from service.artefact_store.keys import artefact_name
 from service.storage.object_store.sync_client import ObjectInfo, RangeResult, SyncObjectClient
 
 ROOM = 1 << 30
 DAY = 86_400.0
 KIND = "poster"
-NAME = name_of(KIND, "sub/film.mp4", "3039-18ae2d7f2c3a4b00")
+NAME = artefact_name(KIND, "sub/film.mp4", "3039-18ae2d7f2c3a4b00")
 KEY = f"{KIND}/{NAME}"
 FACTS = '{"width": 480, "title": "Ümläut 🎬"}'.encode()
 BLOBS = (b"\x00\xff" * 5000, b"", b"\n second \n")
@@ -208,7 +208,7 @@ def test_a_store_that_fails_only_warns(tmp_path_factory: pytest.TempPathFactory)
 
 
 def test_a_page_of_posters_costs_requests_once(bucket: Counted) -> None:
-    names = [name_of(KIND, str(number)) for number in range(50)]
+    names = [artefact_name(KIND, str(number)) for number in range(50)]
     one, other = BucketArtefactStore(bucket, ROOM), BucketArtefactStore(bucket, ROOM)
     for name in names:
         one.save(KIND, name, FACTS, [name.encode() * 1000])
@@ -221,7 +221,7 @@ def test_a_page_of_posters_costs_requests_once(bucket: Counted) -> None:
 
 
 def test_a_start_asks_for_what_there_is_and_for_nothing_else(bucket: Counted) -> None:
-    names = [name_of("metadata", str(number)) for number in range(400)]
+    names = [artefact_name("metadata", str(number)) for number in range(400)]
     there = names[::4]
     one, fresh = BucketArtefactStore(bucket, ROOM), BucketArtefactStore(bucket, ROOM)
     for name in there:
@@ -235,7 +235,7 @@ def test_a_start_asks_for_what_there_is_and_for_nothing_else(bucket: Counted) ->
 
 
 def test_what_was_not_there_at_a_start_is_seen_when_it_is(bucket: Counted) -> None:
-    names = [name_of(KIND, str(number)) for number in range(100)]
+    names = [artefact_name(KIND, str(number)) for number in range(100)]
     one, fresh = BucketArtefactStore(bucket, ROOM), BucketArtefactStore(bucket, ROOM)
     fresh.prefetch([(KIND, name) for name in names])
     assert fresh.load(KIND, names[0]) is None
@@ -249,7 +249,7 @@ def test_what_was_not_there_at_a_start_is_seen_when_it_is(bucket: Counted) -> No
 def test_those_that_were_not_used_for_longest_make_room(
     bucket: Counted, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = [name_of(KIND, str(number)) for number in range(12)]
+    names = [artefact_name(KIND, str(number)) for number in range(12)]
     one, other = (BucketArtefactStore(bucket, 10 * 100_000) for _ in range(2))
     for number, name in enumerate(names):
         one.save(KIND, name, FACTS, [bytes(99_000)])
@@ -337,7 +337,7 @@ class Failing(Counted):
 def test_a_store_that_lists_but_does_not_give_is_not_asked_for_each_of_many(
     store: MemoryStore,
 ) -> None:
-    names = [name_of(KIND, str(number)) for number in range(500)]
+    names = [artefact_name(KIND, str(number)) for number in range(500)]
     for name in names:
         obstore.put(store, f"{KIND}/{name}", b"x")
     failing = Failing(store)

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from service.artefact_store.folder import FolderArtefactStore, name_of
+from service.artefact_store.folder import FolderArtefactStore
+from service.artefact_store.keys import artefact_name
 
 ROOM = 1 << 30
 KIND = "poster"
-NAME = name_of(KIND, "sub/film.mp4", "3039-18ae2d7f2c3a4b00")
+NAME = artefact_name(KIND, "sub/film.mp4", "3039-18ae2d7f2c3a4b00")
 FACTS = '{"width": 480, "title": "Ümläut 🎬"}'.encode()
 BLOBS = (b"\x00\xff" * 5000, b"", b"\n second \n")
 
@@ -143,14 +144,14 @@ def test_the_last_one_kept_counts(folder: Path) -> None:
 
 def test_names_tell_kinds_and_parts_apart() -> None:
     names = {
-        name_of("poster", "a", "b"),
-        name_of("captions", "a", "b"),
-        name_of("poster", "b", "a"),
-        name_of("poster", "a"),
-        name_of("poster", "ab"),
-        name_of("poster", "a", "", "b"),
-        name_of("poster", 'a", "b'),
-        name_of("poster", "x" * 100_000 + "\0\ud800"),
+        artefact_name("poster", "a", "b"),
+        artefact_name("captions", "a", "b"),
+        artefact_name("poster", "b", "a"),
+        artefact_name("poster", "a"),
+        artefact_name("poster", "ab"),
+        artefact_name("poster", "a", "", "b"),
+        artefact_name("poster", 'a", "b'),
+        artefact_name("poster", "x" * 100_000 + "\0\ud800"),
     }
     assert len(names) == 8
     assert all(len(name) == 32 and name.isalnum() for name in names)
@@ -318,7 +319,7 @@ def test_two_writers_and_a_reader_never_see_half_a_file(folder: Path) -> None:
 
 def test_those_that_were_not_used_for_longest_make_room(folder: Path) -> None:
     derived = FolderArtefactStore(folder, 10 * 100_000)
-    names = [name_of(KIND, str(number)) for number in range(12)]
+    names = [artefact_name(KIND, str(number)) for number in range(12)]
     for number, name in enumerate(names):
         derived.save(KIND, name, FACTS, [bytes(99_000)])
         unused_for(folder, name, 86_400 * (20 - number))

@@ -13,10 +13,11 @@ from service import supervisor as supervisor_module
 from service.artefact_store.folder import FolderArtefactStore
 from service.artefacts import scheduler as module
 from service.artefacts.builder import ArtefactBuilder, Job
-from service.artefacts.metadata import ArtefactKind, ArtefactSource, ArtefactState, Sidecars
+from service.artefacts.metadata import ArtefactKind, ArtefactSource, ArtefactState
 from service.artefacts.scheduler import ArtefactScheduler
 from service.metrics import Metrics
 from service.models import Chapter, Metadata, ProbeState, Stream, Video
+from service.sidecars import Sidecars
 from service.storage.base import Entry
 from service.storage.media_root import MediaRoot
 from service.supervisor import Supervisor

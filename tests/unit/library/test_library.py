@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.artefact_store.folder import FolderArtefactStore
-from service.artefacts.metadata import NO_SIDECARS, ArtefactSource, Sidecars
+from service.artefacts.metadata import ArtefactSource
 from service.artefacts.probe_cache import ProbeCache
 from service.library import library as module
 from service.library import snapshot as showing
@@ -20,6 +20,7 @@ from service.library.library import Library, ScanTiming
 from service.metrics import Metrics
 from service.models import Metadata, ProbeState
 from service.probing.prober import ProbeProblem
+from service.sidecars import NO_SIDECARS, Sidecars
 from service.storage.base import Entry, OpenRepresentation
 from service.storage.media_root import MediaRoot, ObjectRef
 from service.supervisor import Supervisor

@@ -1,0 +1,20 @@
+"""The kinds of stored artefacts and the names that they are stored under."""
+
+import hashlib
+import json
+
+KINDS = ("metadata", "layout", "poster", "jpeg", "captions", "storyboard")
+
+# Increase the number of a kind when the result of reading or building it changes. What an earlier
+# release stored is then no longer found, and it is deleted when room is needed.
+_FORMAT = "2"
+_FORMATS = {"captions": "3"}
+
+Key = tuple[str, str]
+"""Kind and name."""
+
+
+def artefact_name(kind: str, *parts: str) -> str:
+    """Return 32 hexadecimal digits, the same on every replica for the same kind and parts."""
+    text = json.dumps([_FORMATS.get(kind, _FORMAT), kind, *parts])
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
