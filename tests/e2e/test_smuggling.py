@@ -66,7 +66,7 @@ def seen(stack: Stack, origin: Origin) -> Seen:
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
-def test_a_hidden_request_is_none(seen: Seen, door: str, shape: Shape) -> None:
+def test_a_hidden_request_is_not_answered(seen: Seen, door: str, shape: Shape) -> None:
     statuses = seen.answers[door, shape.name]
     assert hidden(door, shape.name) not in seen.targets
     assert len(statuses) <= 1
@@ -74,7 +74,7 @@ def test_a_hidden_request_is_none(seen: Seen, door: str, shape: Shape) -> None:
         assert not statuses or statuses[0] >= 400
 
 
-def test_two_requests_in_one_piece_are_two(stack: Stack) -> None:
+def test_two_requests_in_one_write_get_two_responses(stack: Stack) -> None:
     """RFC 9112 §9.3.2. This also shows that the test would see a hidden request."""
     first, second = "/api/videos/pipelined-1.mp4", "/api/videos/pipelined-2.mp4"
     with open_socket(stack.base) as client:

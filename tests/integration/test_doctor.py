@@ -1,4 +1,4 @@
-"""The doctor as a person runs it: a process of its own, on real files."""
+"""The command `doctor`, run as a process on real files."""
 
 import json
 import os
@@ -22,7 +22,7 @@ DOCTOR = (sys.executable, "-m", "service", "doctor")
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make one film that plays, one whose index is at the end, and one that does not play."""
+    """Create a film that plays, one with its index at the end, and one that does not play."""
     folder = tmp_path_factory.mktemp("made")
     ffmpeg(folder / "good.mp4", *PICTURE, *SOUND, *H264, *AAC, "-movflags", "+faststart")
     ffmpeg(folder / "silent.mkv", *PICTURE, *H264)
@@ -51,7 +51,7 @@ def examine(
     )
 
 
-def test_a_folder_is_examined_and_findings_stand_below_their_file(made: Path, media: Path) -> None:
+def test_a_folder_is_examined_and_findings_are_below_their_file(made: Path, media: Path) -> None:
     for name in ("b/divx.mp4", "silent.mkv", "good.mp4"):
         (media / name).parent.mkdir(exist_ok=True)
         shutil.copy(made / Path(name).name, media / name)
@@ -74,10 +74,10 @@ def test_a_folder_is_examined_and_findings_stand_below_their_file(made: Path, me
     assert done.stderr == ""  # no terminal, no progress bar
 
 
-def test_it_is_content_with_what_plays(made: Path, media: Path) -> None:
+def test_it_exits_with_0_if_everything_plays(made: Path, media: Path) -> None:
     shutil.copy(made / "good.mp4", media)
     shutil.copy(made / "silent.mkv", media)
-    done = examine(media)  # the library, as the setting says
+    done = examine(media)  # the configured library
     assert done.returncode == 0
     assert done.stdout.endswith("2 examined: 0 will not play, 1 could be better, 1 are fine.\n")
 
@@ -89,7 +89,7 @@ def test_a_file_that_cannot_be_read_will_not_play(media: Path) -> None:
     assert "unplayable: This is no video" in done.stdout
 
 
-def test_it_says_the_same_as_json(made: Path, media: Path) -> None:
+def test_it_prints_the_same_as_json(made: Path, media: Path) -> None:
     shutil.copy(made / "good.mp4", media)
     (media / "text.mp4").write_text("this is no video")
     done = examine(media, "--json", "media")
@@ -110,8 +110,8 @@ def test_it_says_the_same_as_json(made: Path, media: Path) -> None:
     assert done.returncode == 1
 
 
-def test_the_block_is_the_one_that_is_set(media: Path) -> None:
-    # What is encoded without loss takes at least twice that.
+def test_the_block_size_is_the_configured_one(media: Path) -> None:
+    # A lossless encoding takes at least twice that.
     lossless = (*PICTURE, "-c:v", "libx264", "-qp", "0", "-pix_fmt", "yuv420p")
     made = ffmpeg(media / "large.mp4", *lossless, "-movflags", "+faststart")
     assert made.stat().st_size > 65536
@@ -124,7 +124,7 @@ def test_the_block_is_the_one_that_is_set(media: Path) -> None:
     ("name", "word"),
     [("none", "no such file"), ("notes.txt", "ending"), ("empty", "no video")],
 )
-def test_where_there_is_nothing_to_examine_it_says_so(media: Path, name: str, word: str) -> None:
+def test_nothing_to_examine_is_reported(media: Path, name: str, word: str) -> None:
     (media / "notes.txt").write_text("no video")
     (media / "empty").mkdir()
     done = examine(media, media / name)
@@ -134,7 +134,7 @@ def test_where_there_is_nothing_to_examine_it_says_so(media: Path, name: str, wo
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_library_that_is_not_there_is_named(media: Path) -> None:
+def test_a_missing_library_is_named(media: Path) -> None:
     done = examine(media, MEDIA="/nonexistent")
     assert done.returncode == 2
     assert done.stderr.startswith("REELAY_MEDIA=")
@@ -145,7 +145,7 @@ def test_a_file_is_examined_without_any_library(made: Path, media: Path) -> None
     assert done.returncode == 0
 
 
-def test_at_a_terminal_progress_is_shown_and_ctrl_c_ends_it_all(made: Path, media: Path) -> None:
+def test_a_terminal_shows_progress_and_ctrl_c_ends_all_processes(made: Path, media: Path) -> None:
     for number in range(2000):
         (media / f"{number}.mp4").hardlink_to(made / "good.mp4")
     terminal, its_end = pty.openpty()

@@ -1,4 +1,4 @@
-"""The service under the names of REELAY_HOSTS, and under any where there are none."""
+"""REELAY_HOSTS: foreign hosts are refused; without it any host is answered."""
 
 import json
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def test_a_foreign_host_is_misdirected(server: Server, target: str) -> None:
         answer = ask(server.base, target, {"Host": host})
         assert answer.status == 421
         assert answer.headers["Cache-Control"] == "no-store"
-        # As every other error (RFC 9457), and without a word of how the server is configured.
+        # Problem details (RFC 9457) that do not reveal the configuration.
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert json.loads(answer.body) == {
@@ -49,21 +49,21 @@ def test_probes_are_answered_for_any_host(server: Server) -> None:
 def test_a_trusted_proxys_forwarded_host_counts(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """A proxy may ask by another name than its client did."""
+    """A proxy may send another Host than its client did."""
     media = tmp_path_factory.mktemp("proxied") / "media"
     media.mkdir()
     inner = "reelay.internal.example:8000"
     with serve(media, HOSTS="video.example.org", TRUSTED_PROXIES="127.0.0.1") as running:
         for host, forwarded, status in (
             (inner, "video.example.org", 200),
-            (inner, "evil.example, video.example.org", 200),  # the last word is the proxy's own
+            (inner, "evil.example, video.example.org", 200),  # the proxy adds the last value
             (inner, "evil.example", 421),
             ("service:8000", "evil.example", 421),
             (inner, "", 421),
         ):
             said = {"Host": host} | ({"X-Forwarded-Host": forwarded} if forwarded else {})
             assert ask(running.base, "/", said).status == status
-    with serve(media, HOSTS="video.example.org") as running:  # which believes nobody
+    with serve(media, HOSTS="video.example.org") as running:  # trusts no proxy
         said = {"Host": "evil.example", "X-Forwarded-Host": "video.example.org"}
         assert ask(running.base, "/", said).status == 421
 

@@ -1,4 +1,4 @@
-"""Responses over time: slow, stalled, aborted, changed, stopped."""
+"""Slow, stalled, aborted and changed responses, metrics, logs and the drain."""
 
 import contextlib
 import http.client
@@ -33,7 +33,7 @@ def server(media: Path) -> Iterator[Server]:
 
 
 def begin(server: Server, target: str = "/media/large.mp4") -> socket.socket:
-    """Send a request, read nothing of the answer. The socket takes little by itself."""
+    """Send a request and read nothing of the response. The socket's buffer is small."""
     host, port = server.base.removeprefix("http://").split(":")
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
@@ -44,13 +44,13 @@ def begin(server: Server, target: str = "/media/large.mp4") -> socket.socket:
 
 
 def read_all(client: socket.socket) -> bytes:
-    """Read until the server closes, or until the announced length is there."""
+    """Read until the server closes the connection or the announced length is read."""
     response = http.client.HTTPResponse(client)
     response.begin()
     return response.read()
 
 
-def test_a_stalled_client_is_cut(server: Server) -> None:
+def test_a_stalled_client_is_disconnected(server: Server) -> None:
     before = server.metric('reelay_broken_responses_total{outcome="stalled"}')
     with begin(server) as client:
         line = server.wait_for_log(outcome="stalled", path="/media/large.mp4")
@@ -60,13 +60,13 @@ def test_a_stalled_client_is_cut(server: Server) -> None:
     assert server.metric('reelay_broken_responses_total{outcome="stalled"}') == before + 1
 
 
-def test_a_slow_client_that_keeps_reading_is_never_cut(server: Server) -> None:
+def test_a_slow_client_that_keeps_reading_is_never_disconnected(server: Server) -> None:
     with begin(server) as client:
         started, taken = time.monotonic(), bytearray()
         while time.monotonic() - started < 16:  # three times the stall timeout
             taken += client.recv(128 * 1024, socket.MSG_WAITALL)
             time.sleep(0.25)
-        assert len(taken) < LARGE / 4  # the kernels' buffers alone did not carry it
+        assert len(taken) < LARGE / 4  # not only the kernel's buffers
         while piece := client.recv(1024 * 1024):
             taken += piece
             if taken.endswith(DATA[-8:]):
@@ -75,7 +75,7 @@ def test_a_slow_client_that_keeps_reading_is_never_cut(server: Server) -> None:
 
 
 @pytest.mark.parametrize("target", ["/media/large.mp4", "/api/videos/large.mp4", "/"])
-def test_a_target_may_name_the_host_as_proxies_have_it(server: Server, target: str) -> None:
+def test_a_target_may_be_in_absolute_form(server: Server, target: str) -> None:
     """RFC 9112 §3.2.2: a server must accept the absolute form."""
     host, port = server.base.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=60) as client:
@@ -101,10 +101,10 @@ def test_a_client_that_leaves_is_counted_and_its_file_closed(server: Server) -> 
         return "large.mp4" not in links or None
 
     until(closed, "the file is closed")
-    assert server.metric("reelay_responses_in_progress") == 1  # the question itself
+    assert server.metric("reelay_responses_in_progress") == 1  # this request itself
 
 
-def test_hundreds_of_aborts_leave_nothing_open(server: Server) -> None:
+def test_hundreds_of_aborts_leak_nothing(server: Server) -> None:
     def descriptors() -> int:
         return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
 
@@ -119,7 +119,7 @@ def test_hundreds_of_aborts_leave_nothing_open(server: Server) -> None:
 def test_a_file_that_changes_under_a_response_closes_the_connection(
     server: Server, media: Path, change: str
 ) -> None:
-    data, other = content(LARGE, 7), content(LARGE, 8)  # now: below, the stall timeout runs
+    data, other = content(LARGE, 7), content(LARGE, 8)  # created before the stall timeout runs
     file = write(media, f"{change}.mp4", data)
     with begin(server, f"/media/{change}.mp4") as client:
         head = client.recv(64 * 1024)
@@ -145,7 +145,7 @@ def test_a_response_continues_after_its_file_is_replaced_by_rename(
 ) -> None:
     old = content(LARGE, 9)
     file = write(media, "renamed.mp4", old)
-    new = write(media, "other", content(LARGE, 10))  # now: below, the stall timeout runs
+    new = write(media, "other", content(LARGE, 10))  # created before the stall timeout runs
     with begin(server, "/media/renamed.mp4") as client:
         head = client.recv(64 * 1024)
         new.rename(file)
@@ -191,7 +191,7 @@ def test_an_unread_request_body_is_not_buffered(server: Server) -> None:
     with contextlib.ExitStack() as clients:
         for _ in range(8):
             client = clients.enter_context(socket.create_connection((host, int(port)), timeout=2))
-            with contextlib.suppress(OSError):  # it is not read, or the connection is closed
+            with contextlib.suppress(OSError):  # unread, or the connection is closed
                 client.sendall(head)
                 for _ in range(14):
                     client.sendall(b"100000\r\n" + bytes(0x100000) + b"\r\n")
@@ -202,7 +202,7 @@ def test_an_unread_request_body_is_not_buffered(server: Server) -> None:
     ("given", "kept"),
     [("abc-123_x.y", True), ("x" * 64, True), ("x" * 65, False), ("a b", False), ("ä", False)],
 )
-def test_a_request_id_is_taken_if_it_is_one(server: Server, given: str, kept: bool) -> None:  # noqa: FBT001
+def test_a_valid_request_id_is_kept(server: Server, given: str, kept: bool) -> None:  # noqa: FBT001
     answer = ask(server.base, "/healthz", {"X-Request-ID": given.encode().decode("latin-1")})
     used = answer.headers["X-Request-ID"]
     assert (used == given) == kept
@@ -250,7 +250,7 @@ class TestStop:
                 client.recv(1000)
                 server.process.send_signal(signal.SIGTERM)
                 server.wait_for_log("stopping")
-                # While balancers find out, requests are still answered.
+                # Until balancers notice, requests are still answered.
                 assert ask(server.base, "/readyz").status == 503
                 assert ask(server.base, "/healthz").status == 200
                 assert ask(server.base, "/media/large.mp4", {"Range": "bytes=0-9"}).status == 206
@@ -284,7 +284,7 @@ class TestStop:
                 received = bytearray(viewer.recv(1000))
                 server.process.send_signal(signal.SIGTERM)
                 server.wait_for_log("stopping")
-                while not server.logged(outcome="stalled"):  # the other one is cut meanwhile
+                while not server.logged(outcome="stalled"):  # meanwhile the other one ends
                     received += viewer.recv(64 * 1024)
                     time.sleep(0.1)
                 while piece := viewer.recv(1024 * 1024):

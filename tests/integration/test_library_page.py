@@ -1,4 +1,4 @@
-"""The library page of a running service: large, full, empty. In a browser: tests/e2e."""
+"""The library page of a full and an empty library. Browser tests are in tests/e2e."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from support.server import Server, serve, until, write
 from service.protocol.media_types import EXTENSIONS
 
 MOST_BYTES = 50_000
-CARDS = 20  # on a page
+CARDS = 20  # per page
 FOLDERS, IN_EACH = 14, 4
 POSTER = re.compile(r'class="poster"\s+src=')
 WATCH = re.compile(r'href="/watch/([^"]+)"')
@@ -34,7 +34,7 @@ def text(html: str) -> str:
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Run a library of more folders and videos than a page shows, with a poster for each."""
+    """Serve a library with more folders and videos than a page shows, each with a poster."""
     media: Path = tmp_path_factory.mktemp("full") / "media"
     picture = media.parent / "poster.jpg"
     Image.new("RGB", (1280, 720), (200, 30, 60)).save(picture)
@@ -54,7 +54,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_a_full_first_page_has_less_than_50_kb_without_its_images(full: Server) -> None:
-    """Nothing is compressed: as many bytes are transferred."""
+    """Responses are not compressed."""
     html = page(full, "/")
     assert len(POSTER.findall(html)) == CARDS
     named = re.findall(r'(?:href|src)="(/static/[^"]+\.(?:css|js))"', html)
@@ -118,7 +118,7 @@ def test_only_the_first_images_load_eagerly_and_all_have_a_size(full: Server) ->
     for target in ("/", "/?page=2"):
         images = re.findall("<img[^>]*>", page(full, target))
         assert sum('loading="lazy"' not in image for image in images) <= 12
-        # The one of the template has neither: the script gives it both.
+        # The image in the template has neither; the script sets both.
         real = [image for image in images if "src=" in image]
         assert real
         assert all('width="480"' in image and 'height="270"' in image for image in real)

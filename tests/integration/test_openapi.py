@@ -1,4 +1,4 @@
-"""The JSON interface is what `/openapi.json` says: asked of the running service, as it says."""
+"""The running service matches `/openapi.json`."""
 
 import json
 from collections.abc import Iterator
@@ -117,18 +117,18 @@ def test_every_response_matches_its_description(
         seen.add(answer.status_code)
 
     every()
-    assert expected in seen  # and not errors alone
+    assert expected in seen  # not only errors
 
 
 def resolved(description: Any, schema: Any) -> Any:
-    """Follow a reference."""
+    """Return the target of a schema's reference."""
     if "$ref" in schema:
         return description["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     return schema
 
 
 def assert_exact(description: Any, schema: Any, value: Any, where: str) -> None:
-    """Look whether an object has the properties of its schema, all of them, and so all within."""
+    """Assert that an object and its members have exactly the properties of their schemas."""
     schema = resolved(description, schema)
     if "anyOf" in schema:
         schema = next(

@@ -1,4 +1,4 @@
-"""Methods and hosts that a server must not take, whatever is asked for."""
+"""Methods and hosts that a server must refuse on every route."""
 
 import socket
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def status(server: Server, head: str) -> int:
-    """Send a request's head as it is; give the status of the answer."""
+    """Send a raw head and return the response's status."""
     address = urlsplit(server.base)
     with socket.create_connection((address.hostname, address.port), timeout=60) as client:
         client.sendall(head.encode("latin-1") + b"\r\nConnection: close\r\n\r\n")
@@ -58,7 +58,7 @@ def test_a_method_in_lower_case_is_another_method(server: Server, target: str) -
     assert line["route"] == "unmatched"
 
 
-def test_a_connection_that_sent_one_goes_on(server: Server) -> None:
+def test_the_connection_of_an_unknown_method_stays_open(server: Server) -> None:
     address = urlsplit(server.base)
     with socket.create_connection((address.hostname, address.port), timeout=60) as client:
         client.sendall(
@@ -72,7 +72,7 @@ def test_a_connection_that_sent_one_goes_on(server: Server) -> None:
     assert answers.count(b"HTTP/1.1 200") == 1
 
 
-def test_a_method_is_that_of_its_own_request_on_whichever_connection(server: Server) -> None:
+def test_a_method_does_not_leak_into_other_connections(server: Server) -> None:
     with open_socket(server.base) as client:
         for _ in range(3):
             assert status(server, "get /healthz HTTP/1.1\r\nHost: x") == 501
@@ -92,7 +92,7 @@ def test_a_known_method_that_is_not_allowed_is_405(server: Server, method: str) 
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_host_that_is_none_is_a_bad_request(server: Server, target: str) -> None:
+def test_an_invalid_host_is_a_bad_request(server: Server, target: str) -> None:
     """RFC 9112 §3.2."""
     for host in BAD_HOSTS:
         for version in ("1.1", "1.0"):
@@ -105,7 +105,7 @@ def test_a_host_that_is_none_is_a_bad_request(server: Server, target: str) -> No
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_host_that_is_one_is_taken(server: Server, target: str) -> None:
+def test_a_valid_host_is_accepted(server: Server, target: str) -> None:
     expected = {"/nothing": 404, TARGETS[6]: 204}.get(target, 200)
     for host in GOOD_HOSTS:
         assert status(server, f"GET {target} HTTP/1.1\r\nHost: {host}") == expected, host
@@ -126,7 +126,7 @@ def test_a_host_that_is_one_is_taken(server: Server, target: str) -> None:
         ("http://a%2f/media/film.mp4", 200),
     ],
 )
-def test_the_host_in_an_absolute_target_is_held_to_the_same(
+def test_the_host_in_an_absolute_target_is_checked_too(
     server: Server, target: str, expected: int
 ) -> None:
     """RFC 9112 §3.2.2, RFC 9110 §4.2.1 and §4.2.4."""
@@ -149,7 +149,7 @@ def test_links_name_the_host_of_an_absolute_target(server: Server) -> None:
     assert b"wrong.example" not in answer
 
 
-def test_what_would_take_long_to_parse_is_refused_before(server: Server) -> None:
+def test_a_head_that_is_slow_to_parse_is_refused_first(server: Server) -> None:
     many = "".join(f"a{number}: b\r\n" for number in range(MAX_FIELDS))
     few = "".join(f"a{number}: b\r\n" for number in range(MAX_FIELDS - 3))
     lines = "a:\r\n" * 14_000
@@ -164,7 +164,7 @@ def test_what_would_take_long_to_parse_is_refused_before(server: Server) -> None
     assert status(server, f"GET /{long} HTTP/1.1\r\nHost: x") == 414
 
 
-def test_nor_are_the_requests_behind_one_on_its_connection(server: Server) -> None:
+def test_a_later_request_on_its_connection_is_refused_too(server: Server) -> None:
     first = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
     second = "GET /healthz HTTP/1.1\r\nHost: x\r\n" + "a:\r\n" * (MAX_FIELDS + 1) + "\r\n"
     with open_socket(server.base) as client:

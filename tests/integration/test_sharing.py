@@ -1,4 +1,4 @@
-"""What leaves the pages: playlists, what programs read of a shared link, icons, errors."""
+"""Playlists, link previews, embedding, icons and error pages."""
 
 import json
 import re
@@ -53,7 +53,7 @@ def get(server: Server, target: str, method: str = "GET", **headers: str) -> Ans
 
 
 def entries(answer: Answer) -> list[tuple[str, str]]:
-    """Read a playlist: of each entry, what `#EXTINF:` says, and the address."""
+    """Return each entry's `#EXTINF:` and URL."""
     first, *lines = answer.body.decode().splitlines()
     assert first == "#EXTM3U"
     told = [line.removeprefix("#EXTINF:") for line in lines if line.startswith("#EXTINF:")]
@@ -131,7 +131,7 @@ def test_forwarded_headers_of_untrusted_clients_are_ignored(tmp_path: Path) -> N
         with serve(tmp_path / "media", TRUSTED_PROXIES=trusted) as one:
             until(lambda: json.loads(ask(one.base, "/api/videos").body)["videos"] or None, "listed")
             page = f"/oembed?url={quote('http://a.example/watch/film.mp4', safe='')}"
-            assert ask(one.base, page, lie).status == 200  # that page is one of ours
+            assert ask(one.base, page, lie).status == 200  # the origin is this service's
             ((_, address),) = entries(ask(one.base, "/playlists/film.mp4.m3u", lie))
             assert address.startswith("http://a.example/media/film.mp4")
 
@@ -160,12 +160,12 @@ def test_program_routes_support_conditional_requests(server: Server, target: str
     assert get(server, target, "POST").status == 405
 
 
-# What links unfurl to
+# Link previews
 
 
 @dataclass
 class Head(HTMLParser):
-    """What a page says of itself, as programs read it."""
+    """The metadata in a page's head."""
 
     told: dict[str, str] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
@@ -248,7 +248,7 @@ def test_titles_are_escaped_in_every_context(server: Server) -> None:
     assert page.scripts == ["module", "application/ld+json"]
     data = json.loads(page.data)
     assert data["name"] == TITLE.strip()
-    # What its maker says of it, cut where nobody shows more.
+    # The description in the file, shortened.
     assert data["description"] == page.told["description"]
     assert data["description"].startswith("A storm. A storm.")
     assert len(data["description"]) == 300
@@ -264,16 +264,16 @@ def test_a_preview_has_only_what_the_video_offers(server: Server) -> None:
     assert json.loads(sound.data)["@type"] == "AudioObject"
     assert not any(name.startswith(("og:video", "og:image", "video:")) for name in sound.told)
     assert sound.told["twitter:card"] == "summary"
-    # No browser will play it, so that no card should try.
+    # No browser plays it, so there is no player card.
     broken = head(server, "broken.mp4", **TLS)
     assert broken.told["og:title"] == "broken"
     assert not any(name.startswith(("og:video", "twitter:player")) for name in broken.told)
-    # A player in a card has to be had by TLS.
+    # A player card needs TLS.
     open_page = head(server, NAME)
     assert open_page.told["og:video"].startswith(f"{server.base}/media/")
     assert "og:video:secure_url" not in open_page.told
     assert open_page.told["twitter:card"] == "summary_large_image"
-    # Where nobody knows the address there is nothing to unfurl, and the page is there all the same.
+    # Without a known origin there is no preview, but the page works.
     nowhere = head(server, NAME, Host="video!.example")
     assert not any(name.startswith(("og:", "twitter:")) for name in nowhere.told)
     assert (nowhere.scripts, nowhere.links.get("canonical")) == (["module"], None)
@@ -292,7 +292,7 @@ def test_oembed_returns_the_frame_for_a_link(server: Server) -> None:
     assert frame.scripts == []
     narrow = json.loads(get(server, f"{target}&maxwidth=320&maxheight=500", **TLS).body)
     assert (narrow["width"], narrow["height"]) == (320, 180)
-    googol = "9" * 400  # which no float holds
+    googol = "9" * 400  # too large for a float
     wide = json.loads(get(server, f"{target}&maxwidth={googol}&maxheight={googol}", **TLS).body)
     assert (wide["width"], wide["height"]) == (told["width"], told["height"])
     sound = target.replace("odd.mp4", "sound.m4a")
@@ -341,7 +341,7 @@ def test_the_image_of_a_preview_is_a_jpeg(server: Server) -> None:
 
 
 def ancestors(answer: Answer) -> str:
-    """Give who may frame a page."""
+    """Return the sites that may embed a page."""
     (policy,) = answer.headers.get_all("Content-Security-Policy") or []
     (found,) = re.findall(r"frame-ancestors ([^;]*)", policy)
     return str(found)
@@ -361,7 +361,7 @@ def test_only_the_player_may_be_embedded_by_other_sites(server: Server) -> None:
     assert get(server, target, "HEAD").headers["Content-Security-Policy"] == policy
     assert get(server, target, "OPTIONS").headers["Allow"] == "GET, HEAD, OPTIONS"
     assert get(server, target, "POST").status == 405
-    # Nobody else's page is to pass an error of ours off as theirs.
+    # Error pages must not be embedded by other sites.
     assert ancestors(get(server, "/embed/missing.mp4", Accept="text/html")) == "'self'"
 
 
@@ -382,13 +382,13 @@ def test_search_engines_are_asked_not_to_index(server: Server) -> None:
     for target in ("/", f"/watch/{quote(NAME)}", f"/embed/{quote(NAME)}", "/nothing"):
         assert get(server, target).headers["X-Robots-Tag"] == "noindex, nofollow"
     rules = get(server, "/robots.txt").body.decode().splitlines()
-    # Who shows a link to a page has to read it, and its picture.
+    # Sites that show previews must read the page and its image.
     assert rules[0] == "User-agent: *"
     assert {"Disallow: /media/", "Disallow: /download/"} <= set(rules)
     assert not {"Disallow: /", "Disallow: /watch/", "Disallow: /posters/"} & set(rules)
 
 
-# Identity
+# Icons
 
 
 def test_icons_and_manifest_have_their_declared_types_and_sizes(server: Server) -> None:
@@ -409,11 +409,11 @@ def test_icons_and_manifest_have_their_declared_types_and_sizes(server: Server) 
     assert len(get(server, "/favicon.ico").body) < 5000
 
 
-# Errors, to people
+# Error pages
 
 
 def shown(server: Server, target: str, status: int) -> str:
-    """Ask as browsers do, and give the page that comes."""
+    """Request a page as browsers do and return it."""
     answer = get(server, target, Accept="text/html,application/xhtml+xml,*/*;q=0.8")
     assert answer.status == status
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -426,9 +426,9 @@ def test_a_missing_page_offers_a_search(server: Server) -> None:
     assert "There is no such video in the library." in page
     assert re.search(r'<form [^>]*action="/"[^>]*method="get"', page)
     assert 'name="q" value="The &lt;i&gt;Film&#34;"' in page
-    assert "/watch/Old/The_&lt;i&gt;Film&#34;.mp4" in page  # so that it can be told, and printed
+    assert "/watch/Old/The_&lt;i&gt;Film&#34;.mp4" in page  # escaped
     assert 'name="q" value=""' in shown(server, "/nothing", 404)
-    # As much of a long name as may be searched for.
+    # A long name is shortened to the limit of a search.
     (part,) = re.findall(r'value="(x+)"', shown(server, f"/watch/{'x' * 240}.mp4", 404))
     assert get(server, f"/?q={part}").status == 200
 

@@ -1,4 +1,4 @@
-"""The service alone, on Hypercorn and h11: what looks like a request, but is part of another."""
+"""Request smuggling against the service alone, on Hypercorn and h11."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,7 @@ def hidden(shape: Shape) -> str:
 
 @pytest.fixture(scope="module")
 def answers(server: Server) -> dict[str, list[int]]:
-    """Send every shape; for most, that the server says no more has to be awaited."""
+    """Send every shape and return the statuses. Most need to wait until the server is silent."""
 
     def send(shape: Shape) -> list[int]:
         with open_socket(server.base) as client:
@@ -39,17 +39,17 @@ def answers(server: Server) -> dict[str, list[int]]:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
-def test_a_hidden_request_is_none(
+def test_a_hidden_request_is_not_answered(
     server: Server, answers: dict[str, list[int]], shape: Shape
 ) -> None:
     assert not server.logged(path=hidden(shape))
     assert len(answers[shape.name]) <= 1
-    if shape.refused:  # where the connection was reset first, without a word
+    if shape.refused:  # the connection may have been reset first
         assert all(status >= 400 for status in answers[shape.name])
 
 
-def test_two_requests_in_one_piece_are_two(server: Server) -> None:
-    """RFC 9112 §9.3.2: so that what is hidden would be seen by the means used here."""
+def test_two_requests_in_one_write_get_two_responses(server: Server) -> None:
+    """RFC 9112 §9.3.2: a hidden request that is answered would be noticed by these tests."""
     request = "GET /api/videos/pipelined-{}.mp4 HTTP/1.1\r\nHost: x\r\n\r\n"
     with open_socket(server.base) as client:
         data = (request.format(1) + request.format(2)).encode()
@@ -57,8 +57,8 @@ def test_two_requests_in_one_piece_are_two(server: Server) -> None:
     assert server.logged(path="/api/videos/pipelined-2.mp4")
 
 
-def test_a_request_with_two_ends_is_refused_and_its_connection_closed(server: Server) -> None:
-    """RFC 9112 §6.3: it ought to be handled as an error; what follows it is nobody's request."""
+def test_conflicting_lengths_are_refused_and_the_connection_closed(server: Server) -> None:
+    """RFC 9112 §6.3: it should be handled as an error, and the bytes after it not be answered."""
     head = "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked"
     next_one = "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
     with open_socket(server.base) as client:

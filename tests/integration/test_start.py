@@ -1,4 +1,4 @@
-"""From a command line and an environment to a service, or to a line that says why not."""
+"""The start of the service from a command line and an environment, and its error messages."""
 
 import contextlib
 import json
@@ -30,7 +30,7 @@ def media(tmp_path: Path) -> Path:
 
 
 def run(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run to the end a start that must not become a service."""
+    """Run a start that is expected to fail."""
     return subprocess.run(
         [*START, *arguments],
         env=env,
@@ -43,7 +43,7 @@ def run(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[
 
 
 def complaint(env: Mapping[str, str]) -> str:
-    """Give the one line that a start ends with."""
+    """Return the only line of a failed start."""
     done = run(env=env)
     assert done.returncode == 2
     assert done.stdout == ""
@@ -54,7 +54,7 @@ def complaint(env: Mapping[str, str]) -> str:
 
 @contextlib.contextmanager
 def started(env: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
-    """Start a service; give the address that it tells, and its lines when it has ended."""
+    """Start a service. Yield its printed address, and its lines after it has ended."""
     with subprocess.Popen(
         START, env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
@@ -125,7 +125,7 @@ def test_an_unknown_argument_is_refused(media: Path) -> None:
     assert done.stdout == ""
 
 
-# What cannot start
+# Failed starts
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_a_bucket_that_cannot_store_artefacts_is_named(media: Path, bucket: Buck
 
 @pytest.fixture
 def taken() -> Iterator[int]:
-    """Give a port that somebody listens on."""
+    """Yield a port that is in use."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -219,9 +219,9 @@ def test_an_ipv6_address_in_use_is_named_as_it_was_written(media: Path) -> None:
     "where",
     [
         "no-such-host.invalid:8000",  # RFC 6761 §6.4: never resolves
-        "192.0.2.1:8000",  # RFC 5737: nobody's address
+        "192.0.2.1:8000",  # RFC 5737: unassigned
         "a..b:8000",
-        f"{'x' * 64}.example:8000",  # RFC 1035 §2.3.4: a label has 63 octets at the most
+        f"{'x' * 64}.example:8000",  # RFC 1035 §2.3.4: a label has at most 63 octets
     ],
 )
 def test_an_address_of_another_machine_is_named(media: Path, where: str) -> None:
@@ -229,7 +229,7 @@ def test_an_address_of_another_machine_is_named(media: Path, where: str) -> None
     assert line.startswith(f"REELAY_LISTEN={where!r}: ")
 
 
-# What it says when it has started
+# Output
 
 
 def test_the_printed_address_can_be_opened(media: Path) -> None:

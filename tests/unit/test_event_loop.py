@@ -1,4 +1,4 @@
-"""What a server's transports take before their writers have to wait, and whether the loop turns."""
+"""The write buffers of the event loop's servers, and its lag."""
 
 import asyncio
 import time
@@ -36,8 +36,8 @@ async def test_a_blocked_loop_is_reported_with_its_delay() -> None:
 
     watching = asyncio.create_task(watch())
     await asyncio.sleep(0.01)
-    time.sleep(1)  # noqa: ASYNC251 # as whoever blocks the loop does
+    time.sleep(1)  # noqa: ASYNC251 # blocks the loop
     while not lags:  # noqa: ASYNC110 # a list sets no event
         await asyncio.sleep(0.01)
     watching.cancel()
-    assert lags[0] >= 0.7  # a second, but for the quarter that had been waited for anyway
+    assert lags[0] >= 0.7  # a second less _LAG_INTERVAL

@@ -13,7 +13,7 @@ from service.settings import EDGE_VARIABLES, PREFIX, Settings, SettingsError, lo
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 EDGE = Path(__file__).parents[2] / "nginx/docker-entrypoint.d/10-settings.envsh"
 
-# What is written, and how many bytes it means; None where it is refused as a block.
+# Texts and their bytes; None if it is refused as a block size.
 SIZES: dict[str, tuple[str, int | None]] = {
     "a space before the unit": ("4 MiB", 4 * MIB),
     "space around": (" 4MiB ", None),
@@ -30,7 +30,7 @@ SIZES: dict[str, tuple[str, int | None]] = {
     "lower case": ("4mib", 4 * MIB),
     "upper case": ("4MIB", 4 * MIB),
     "mixed case": ("1gIb", GIB),
-    # A number with leading zeros is decimal: nobody who writes 010MiB means eight.
+    # A number with leading zeros is decimal: 010MiB is not octal.
     "leading zero": ("010MiB", 10 * MIB),
     "leading zero before a digit that is not octal": ("08MiB", 8 * MIB),
     "leading zeros in bytes": ("0065536", 64 * KIB),
@@ -60,7 +60,7 @@ SIZES: dict[str, tuple[str, int | None]] = {
     "more than the most": ("2GiB", None),
     "twelve digits": ("999999999999", None),
     "twelve digits of gibibytes": ("999999999999GiB", None),
-    # 2**34 + 1 GiB is 1 GiB to who counts modulo 2**64, and 2**34 GiB is nothing.
+    # Modulo 2**64, 2**34 + 1 GiB would be 1 GiB, and 2**34 GiB would be 0.
     "more than 64 bits hold": ("17179869185GiB", None),
     "thirteen digits": ("0000000065536", None),
     "huge": ("9" * 5000, None),
@@ -72,10 +72,10 @@ SIZES: dict[str, tuple[str, int | None]] = {
 }
 
 
-# White space the service alone takes: it is lenient with what a _FILE or a form may leave behind.
+# Only the service accepts white space, which a _FILE or a form may leave behind.
 @pytest.fixture(autouse=True)
 def media(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a folder of videos where the default has it."""
+    """Create the default folder of videos."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "media"
     folder.mkdir()
@@ -83,24 +83,24 @@ def media(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def settings(**values: str) -> Settings:
-    """Load with these REELAY_ variables and nothing else."""
+    """Load settings from these REELAY_ variables alone."""
     return load({PREFIX + name: value for name, value in values.items()})
 
 
 def problems(environment: dict[str, str]) -> list[str]:
-    """Give the lines that refuse an environment."""
+    """Return the error lines of an environment."""
     with pytest.raises(SettingsError) as caught:
         load(environment)
     return str(caught.value).split("\n")
 
 
 def problem(environment: dict[str, str]) -> str:
-    """Give the one line that refuses an environment."""
+    """Return the only error line of an environment."""
     (line,) = problems(environment)
     return line
 
 
-# What is read
+# Reading
 
 
 def test_everything_has_a_default(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,10 +129,10 @@ def test_everything_has_a_default(media: Path, monkeypatch: pytest.MonkeyPatch) 
     }
 
 
-def test_what_is_derived_goes_where_the_platform_keeps_caches(
+def test_artefacts_go_to_the_platforms_cache_folder(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # XDG Base Directory Specification: $HOME/.cache where the variable is not set or empty.
+    # XDG Base Directory Specification: $HOME/.cache if the variable is unset or empty.
     monkeypatch.setenv("HOME", "/home/somebody")
     monkeypatch.setenv("XDG_CACHE_HOME", "/var/caches")
     assert load({}).derived == Path("/var/caches/reelay")
@@ -140,7 +140,7 @@ def test_what_is_derived_goes_where_the_platform_keeps_caches(
     assert load({}).derived == Path("/home/somebody/.cache/reelay")
 
 
-def test_a_user_without_a_home_is_told_which_variable_to_set(
+def test_a_user_without_a_home_gets_the_variable_to_set(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def nobody(_: int) -> pwd.struct_passwd:
@@ -153,7 +153,7 @@ def test_a_user_without_a_home_is_told_which_variable_to_set(
     assert settings(DERIVED="/var/cache").derived == Path("/var/cache")
 
 
-# Each setting, a text for it that is not the default, and its meaning.
+# Each setting with a text that is not the default, and its value.
 TEXTS: list[tuple[str, str, Any]] = [
     ("MEDIA", "films", Path("films")),
     ("LISTEN", "10.1.2.3:81", ("10.1.2.3", 81)),
@@ -217,18 +217,16 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | No
     assert line.startswith(f"REELAY_LISTEN_FILE={str(file)!r}: the file cannot be read")
 
 
-def test_a_file_that_cannot_be_read_does_not_bring_the_default_into_blame(
-    media: Path, tmp_path: Path
-) -> None:
+def test_an_unreadable_file_does_not_blame_the_default(media: Path, tmp_path: Path) -> None:
     media.rmdir()
     assert problem({"REELAY_MEDIA_FILE": "missing"}).startswith("REELAY_MEDIA_FILE='missing'")
 
 
-def test_other_programs_variables_are_none_of_ours() -> None:
+def test_variables_of_other_programs_are_ignored() -> None:
     assert load({"HOME": "/x", "MEDIA": "/y", "LISTEN": "z", "reelay_listen": "q"}) == load({})
 
 
-def test_the_value_cannot_be_changed() -> None:
+def test_settings_are_immutable() -> None:
     found = load({})
     with pytest.raises(ValidationError):
         found.listen = ("0.0.0.0", 80)  # noqa: S104
@@ -251,7 +249,7 @@ def test_a_block_is_a_number_of_bytes_within_bounds(text: str, expected: int | N
 
 
 def edge_block(text: str, tmp_path: Path) -> int | None:
-    """Give the block that the edge makes of a text; None where it refuses to start."""
+    """Return the edge's block size for a text, or None if it refuses to start."""
     done = subprocess.run(
         ["sh", "-c", '. "$0" && echo "block=$BLOCK_SIZE"', EDGE],
         env={
@@ -289,7 +287,7 @@ def test_the_edge_reads_the_same_size(text: str, expected: int | None, tmp_path:
         ("[::1]:65535", ("::1", 65535)),
         ("[fe80::1%eth0]:8000", ("fe80::1%eth0", 8000)),
         ("localhost:8000", ("localhost", 8000)),
-        ("127.0.0.1:0", ("127.0.0.1", 0)),  # any port that is free
+        ("127.0.0.1:0", ("127.0.0.1", 0)),  # any free port
     ],
 )
 def test_an_address_and_a_port_are_listened_on(text: str, expected: tuple[str, int]) -> None:
@@ -313,17 +311,17 @@ def test_an_address_and_a_port_are_listened_on(text: str, expected: tuple[str, i
         "",
         ":",
         "127.0.0.1:" + "9" * 4000,
-        "127.0.0.1:" + "9" * 5000,  # more than int() takes
+        "127.0.0.1:" + "9" * 5000,  # more than int() accepts
     ],
     ids=lambda text: text[:24],
 )
-def test_what_is_no_address_and_port_is_refused(text: str) -> None:
+def test_an_invalid_address_is_refused(text: str) -> None:
     line = problem({"REELAY_LISTEN": text})
     assert line.startswith(f"REELAY_LISTEN={text!r}: should be ADDRESS:PORT, such as ")
 
 
-def test_port_alone_is_honoured_as_platforms_set_it() -> None:
-    # Platforms that set PORT route to the container's address: the loopback would not do.
+def test_port_alone_sets_the_address() -> None:
+    # Platforms that set PORT route to the container's address, not to its loopback.
     assert load({"PORT": "5000"}).listen == ("0.0.0.0", 5000)  # noqa: S104
 
 
@@ -335,10 +333,10 @@ def test_listen_wins_over_port(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["x", "", "-1", "65536", "80:81", "[::1]:80", "٨٠"])
-def test_a_port_that_is_none_is_named_as_such(text: str) -> None:
+def test_an_invalid_port_is_named(text: str) -> None:
     line = problem({"PORT": text})
     assert line.startswith(f"PORT={text!r}: ")
-    assert "ADDRESS" not in line  # which is not what PORT holds
+    assert "ADDRESS" not in line  # PORT has no address
     assert "65535" in line
 
 
@@ -378,7 +376,7 @@ def test_proxies_are_separated_by_commas_or_blanks(text: str, meaning: list[str]
 @pytest.mark.parametrize(
     "url", ["s3://hidden:secret@bucket", "az://c1/x?sig=secret&se=2026", "s3://a@secret@bucket/x"]
 )
-def test_a_password_in_a_url_is_refused_and_told_to_nobody(url: str) -> None:
+def test_a_password_in_a_url_is_refused_and_not_printed(url: str) -> None:
     with pytest.raises(SettingsError) as caught:
         settings(MEDIA=url)
     assert "REELAY_MEDIA=" in str(caught.value)
@@ -386,12 +384,12 @@ def test_a_password_in_a_url_is_refused_and_told_to_nobody(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["s3://bucket", "s3://bucket/derived", "gs://b1", "az://c1/x"])
-def test_what_is_derived_may_be_in_a_bucket(url: str) -> None:
+def test_artefacts_may_be_in_a_bucket(url: str) -> None:
     assert settings(DERIVED=url).derived == url
     assert settings(DERIVED=f"{url}/").derived == url
 
 
-# What is wrong
+# Errors
 
 
 @pytest.mark.parametrize(
@@ -455,7 +453,7 @@ def test_what_is_derived_may_be_in_a_bucket(url: str) -> None:
         ("LOG_LEVEL", "", "'debug', 'info', 'warning' or 'error'"),
     ],
 )
-def test_a_wrong_value_is_one_line_that_names_it_and_what_is_right(
+def test_an_invalid_value_is_one_line_that_names_it_and_what_is_valid(
     tmp_path: Path, name: str, text: str, right: str
 ) -> None:
     (tmp_path / "file.mp4").touch()
@@ -465,7 +463,7 @@ def test_a_wrong_value_is_one_line_that_names_it_and_what_is_right(
     assert right in line
 
 
-def test_a_wrong_value_from_a_file_is_told_as_well(tmp_path: Path) -> None:
+def test_an_invalid_value_from_a_file_is_named_too(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("loud\n")
     assert "'loud'" in problem({"REELAY_LOG_LEVEL_FILE": "secret"})
 
@@ -491,9 +489,7 @@ def test_a_missing_default_folder_is_named(media: Path) -> None:
         ("WORKERS", "many", "a valid integer"),
     ],
 )
-def test_what_is_derived_needs_room_and_somebody_who_does_it(
-    name: str, text: str, words: str
-) -> None:
+def test_artefacts_need_space_and_a_worker(name: str, text: str, words: str) -> None:
     line = problem({f"REELAY_{name}": text})
     assert line.startswith(f"REELAY_{name}={text!r}: ")
     assert words in line
@@ -501,7 +497,7 @@ def test_what_is_derived_needs_room_and_somebody_who_does_it(
 
 @pytest.mark.parametrize("name", ["MEDIA", "DERIVED"])
 def test_an_empty_folder_name_is_not_the_current_folder(name: str) -> None:
-    # Path("") is ".": `REELAY_MEDIA=` would publish wherever the process happens to stand.
+    # Path("") is ".": `REELAY_MEDIA=` would publish the working directory.
     line = problem({f"REELAY_{name}": ""})
     assert line.startswith(f"REELAY_{name}='': should be ")
 
@@ -514,13 +510,13 @@ def test_a_tilde_is_the_home_folder(
     assert getattr(settings(**{name: "~/media"}), name.lower()) == tmp_path / "media"
 
 
-def test_the_home_of_nobody_is_no_folder() -> None:
+def test_the_home_of_an_unknown_user_is_refused() -> None:
     line = problem({"REELAY_MEDIA": "~no-such-user-here/films"})
     assert line.startswith("REELAY_MEDIA='~no-such-user-here/films': should be a folder")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_folder_that_may_not_be_read_is_named(media: Path) -> None:
+def test_an_unreadable_folder_is_named(media: Path) -> None:
     media.chmod(0)
     try:
         assert "this user may read" in problem({"REELAY_MEDIA": str(media)})
@@ -537,7 +533,7 @@ def test_a_folder_that_may_not_be_read_is_named(media: Path) -> None:
         ("REELAY_STALL_TIMEOUT_SECONDS", "REELAY_STALL_TIMEOUT"),
     ],
 )
-def test_a_variable_misspelt_gets_a_suggestion(variable: str, meant: str) -> None:
+def test_a_misspelt_variable_gets_a_suggestion(variable: str, meant: str) -> None:
     line = problem({variable: "x"})
     assert line == f"{variable}: there is no such setting; did you mean {meant}?"
 
@@ -546,15 +542,15 @@ def test_an_unknown_variable_is_refused_without_a_wild_guess() -> None:
     assert problem({"REELAY_QQQQ": "x"}) == "REELAY_QQQQ: there is no such setting"
 
 
-def test_what_only_the_stack_reads_may_stand_beside() -> None:
-    # docker-compose.yml's own, which one .env holds together with the service's.
+def test_variables_of_the_stack_are_allowed() -> None:
+    # A .env has those of docker-compose.yml and of the service.
     wanted = {"MEDIA_DIR", "BIND", "HTTP_PORT", "HTTPS_PORT", "OPERATOR_PORT", "HOSTNAME",
               "TLS_DIR", "CACHE_SIZE"}  # fmt: skip
     assert {PREFIX + name for name in wanted} <= EDGE_VARIABLES
     assert load(dict.fromkeys(EDGE_VARIABLES, "x")) == load({})
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
+def test_all_errors_are_listed_together() -> None:
     lines = problems(
         {
             "REELAY_LISTEN": "x",
@@ -569,7 +565,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     assert named == [
         "REELAY_LISTEN",
         "REELAY_LOG_LEVEL",  # set twice
-        "REELAY_LOG_LEVEL",  # and wrong
+        "REELAY_LOG_LEVEL",  # and invalid
         "REELAY_MAX_PARTIAL_SIZE",
         "REELAY_MEDIUM",
         "REELAY_STALL_TIMEOUT_FILE",

@@ -62,7 +62,7 @@ MEMBERS = ["a/b;q=0.1"] * 23
         ("*/*", False),
         ("application/problem+json, text/html;q=0.5", False),
         (", ".join(["text/html", *MEMBERS]), True),
-        # RFC 9110 §12.5.1: a server may disregard it; these no browser sends.
+        # RFC 9110 §12.5.1: a server may ignore it. No browser sends these.
         (", ".join(["text/html", *MEMBERS, "c/d", "e/f"]), False),
         ("text/html;x=" + "x" * 500, False),
         ("text/html," * 1500, False),

@@ -1,4 +1,4 @@
-"""Which values of a Host header are answered, where names are configured."""
+"""The hosts that are answered if REELAY_HOSTS is set."""
 
 import pytest
 
@@ -13,9 +13,9 @@ NAMES = ("video.example.org", "video.lan")
         "video.example.org",
         "video.example.org:8443",
         "VIDEO.Example.ORG",
-        "video.example.org.",  # the same name, written as absolute (RFC 3986 §3.2.2)
+        "video.example.org.",  # fully qualified (RFC 3986 §3.2.2)
         "video.lan",
-        # No name that a stranger could have lead here.
+        # Names that public DNS cannot resolve to this machine.
         "192.0.2.7",
         "127.0.0.1:8000",
         "[::1]",

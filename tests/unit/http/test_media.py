@@ -1,4 +1,4 @@
-"""What an ASGI server gets to send, where a body cannot be finished or has to wait."""
+"""The media middleware's ASGI messages."""
 
 import asyncio
 import os
@@ -42,7 +42,7 @@ def scope(path: str, *headers: tuple[bytes, bytes]) -> dict[str, Any]:
 async def answer(
     folder: Path, asked: dict[str, Any], leaving_after: int | None = None
 ) -> list[dict[str, Any]]:
-    """Give the messages that the application sends to a client, which says nothing more.
+    """Return the messages that the application sends to a client that sends no body.
 
     It takes all at once, so that no send waits. It stays, or leaves when it has so many messages.
     """
@@ -99,7 +99,7 @@ async def test_a_read_error_ends_the_body_and_sends_no_second_response(
     assert dict(start["headers"])[b"content-length"] == str(len(DATA)).encode()
     assert [message["type"] for message in body] == ["http.response.body"]
     assert body[0]["body"] == DATA[:MIN_CHUNK]
-    assert body[0]["more_body"]  # so that the server closes the connection
+    assert body[0]["more_body"]  # the server closes the connection
     assert "Input/output error" in capsys.readouterr().out
 
 
@@ -186,6 +186,6 @@ async def test_a_body_of_one_chunk_is_one_final_message(media: Path) -> None:
 
 
 async def test_header_names_are_case_insensitive(media: Path) -> None:
-    """ASGI has names in lower case; Quart's test client does not."""
+    """ASGI header names are in lower case, but Quart's test client does not convert them."""
     start, _ = await answer(media, scope("/media/film.mp4", (b"Range", b"bytes=5-9")))
     assert start["status"] == 206

@@ -91,7 +91,7 @@ async def test_other_proxy_headers_are_ignored() -> None:
         ("192.0.2.8", False),
         ("2001:db8::ffff", True),
         ("2001:db8:0:1::", False),
-        ("::ffff:10.0.0.1", True),  # as a socket for both families has it
+        ("::ffff:10.0.0.1", True),  # as on a dual-stack socket
         ("::ffff:11.0.0.1", False),
         ("fe80::1%eth0", False),
         ("", False),

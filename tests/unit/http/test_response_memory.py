@@ -32,7 +32,7 @@ def test_when_little_memory_is_left_the_longest_responses_are_refused() -> None:
     while memory.admit(response := Response(bytes(size // 2))):
         held.append(response)
     assert size // 2 * len(held) <= module.MAX_HELD_BYTES * 2 // 3
-    assert memory.admit(Response(bytes(100_000)))  # as most are, or shorter
+    assert memory.admit(Response(bytes(100_000)))  # as long as most
     held.clear()
     gc.collect()
     assert memory.admit(Response(bytes(module.MAX_HELD_BYTES // 8)))

@@ -49,7 +49,7 @@ def test_a_formatted_duration_is_the_nearest_second(seconds: float) -> None:
         (1000, "1.0 kB"),
         (1234, "1.2 kB"),
         (9940, "9.9 kB"),
-        (9999, "10 kB"),  # two digits, as for all from ten on
+        (9999, "10 kB"),  # no decimals from ten on
         (10_000, "10 kB"),
         (123_456, "123 kB"),
         (999_400, "999 kB"),
@@ -69,7 +69,7 @@ def test_a_size_is_formatted_in_decimal_units(count: int, expected: str) -> None
 def test_a_formatted_size_is_within_five_percent(count: int) -> None:
     number, unit = format_size(count).split(" ")
     factor = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}[unit]
-    # Half of the last digit written: of 1.0 that is a twentieth.
+    # Half of the last digit: 5 % of 1.0.
     assert math.isclose(float(number) * factor, count, rel_tol=0.051)
 
 
@@ -110,12 +110,12 @@ def metadata(
     ("known", "expected"),
     [
         (metadata(SOUND, PICTURE), "1:01 · 320\N{MULTIPLICATION SIGN}240 · 1.5 MB"),
-        # Cover art is no picture of the video, and the first picture speaks for several.
+        # Cover art does not count; of several video streams the first does.
         (metadata(COVER, PICTURE, PICTURE), "1:01 · 320\N{MULTIPLICATION SIGN}240 · 1.5 MB"),
         (metadata(SOUND, COVER), "1:01 · 1.5 MB"),
         (metadata(SOUND, duration=None), "1.5 MB"),
         (None, "1.5 MB"),
-        # Where the size of the picture is not known, it is not made up.
+        # An unknown picture size is left out.
         (metadata(Stream(kind="video", codec="vp9")), "1:01 · 1.5 MB"),
     ],
 )

@@ -55,11 +55,11 @@ def finding(code: str, severity: str = "unplayable") -> Finding:
         (1920, 1080, "1080p"),
         (1920, 1088, "1080p"),  # a multiple of 16
         (1916, 1076, "1080p"),  # cropped a little
-        (1920, 800, "1080p"),  # wide: it fills a screen of 1080 lines from side to side
+        (1920, 800, "1080p"),  # wide: as wide as a screen of 1080 lines
         (1080, 1920, "1080p"),  # upright
         (1440, 1080, "1080p"),  # 4:3
         (3840, 2160, "4K"),
-        (4096, 2160, "4K"),  # of cinemas
+        (4096, 2160, "4K"),  # cinema
         (3840, 1600, "4K"),
         (7680, 4320, "8K"),
         (2560, 1440, "1440p"),
@@ -101,7 +101,7 @@ def test_a_card_has_the_titles_of_the_two_innermost_folders() -> None:
     [
         ((), False, False),
         (("container",), True, False),
-        (("video_codec",), False, True),  # the browser itself knows better
+        (("video_codec",), False, True),  # the browser decides
         (("audio_codec",), False, True),
         (("video_codec", "container"), True, False),
     ],
@@ -161,7 +161,7 @@ def test_a_pager_has_its_place(number: int, entries: int, place: tuple[int, int,
         (1, 2, [1, 2]),
         (3, 5, [1, 2, 3, 4, 5]),
         (5, 9, [1, 0, 4, 5, 6, 0, 9]),
-        (4, 9, [1, 2, 3, 4, 5, 0, 9]),  # for one page there is no gap
+        (4, 9, [1, 2, 3, 4, 5, 0, 9]),  # a gap of one page is filled
         (417, 417, [1, 0, 416, 417]),
     ],
 )
@@ -193,7 +193,7 @@ def test_breadcrumbs_lead_from_the_library_to_the_folder() -> None:
     assert breadcrumbs("a b/c_d") == [("a b", "/?folder=a%20b"), ("c d", "/?folder=a%20b/c_d")]
 
 
-# What is shown where there is nothing to show
+# Empty libraries
 
 
 async def test_the_page_does_not_call_the_library_empty_before_the_first_scan(

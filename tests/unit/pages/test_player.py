@@ -55,7 +55,7 @@ def test_a_formatted_timestamp_is_the_same_millisecond_or_the_next(seconds: floa
         (600, "600"),
         (0.1, "0.1"),
         (4.35, "4.35"),
-        (12.4806, "12.481"),  # 12.48 would still be of the chapter before
+        (12.4806, "12.481"),  # 12.48 would be in the chapter before
         (math.nextafter(7, 8), "7"),
     ],
 )
@@ -69,7 +69,7 @@ def test_a_timestamp_has_no_trailing_zeros(seconds: float, expected: str) -> Non
         (Stream(kind="video", codec="h264", width=640, height=360), (640, 360)),
         (Stream(kind="video", codec="h264", width=640, height=360, rotation=90), (360, 640)),
         (Stream(kind="video", codec="h264", width=640, height=360, rotation=180), (640, 360)),
-        # PAL's 720 wide pixels are shown as 1024: 16:9.
+        # PAL: 720 wide pixels are displayed as 1024, 16:9.
         (Stream(kind="video", codec="h264", width=720, height=576, pixel_aspect=64 / 45),
          (1024, 576)),
     ],

@@ -40,7 +40,7 @@ CROSS = "\N{MULTIPLICATION SIGN}"
         ),
         (Stream(kind="subtitle", codec="mov_text", language="eng"), "subtitle: mov_text, eng"),
         (Stream(kind="data", codec="unknown"), "data: unknown"),
-        # A width without a height says nothing.
+        # A width without a height is left out.
         (Stream(kind="attachment", codec="mjpeg", width=600), "attachment: mjpeg"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -42,7 +42,7 @@ def item(*streams: Stream, **more: Any) -> VideoItem:
 
 
 class Elements(HTMLParser):
-    """Notes what a browser makes of HTML."""
+    """Records the elements of HTML."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Elements(HTMLParser):
 
 @asynccontextmanager
 async def request_context_for_films_example() -> AsyncIterator[None]:
-    """Answer a request."""
+    """Open a request context with the origin https://films.example."""
     async with Quart("service").test_request_context("/", headers={"Host": "films.example"}):
         await Origins(()).set_origin()
         yield
@@ -72,7 +72,7 @@ async def test_the_embed_code_escapes_any_title() -> None:
 
 
 async def test_many_chapters_of_a_long_path_keep_the_metadata_small() -> None:
-    """The longest path there is, of letters that are nine characters each in a URL."""
+    """The longest path, of letters that take nine characters each in a URL."""
     chapters = tuple(Chapter(start=n, end=n + 1, title=f"{n}") for n in range(1000))
     async with request_context_for_films_example():
         video = item(chapters=chapters, watch_url=f"/watch/{'%E5%AD%97' * 1365}")

@@ -150,7 +150,7 @@ def test_those_of_the_rfcs_are_known(method: str) -> None:
         (9, b"/", b"x" * MAX_TARGET, 414),
     ],
 )
-def test_what_would_take_long_to_parse_is_refused_before(
+def test_a_head_that_is_slow_to_parse_is_refused_first(
     fields: int, path: bytes, query: bytes, status: int | None
 ) -> None:
     found = refusal("GET", [b"a"], fields, (path, query))
