@@ -74,12 +74,14 @@ def media(tmp_path: Path) -> Path:
 
 
 async def test_serving_bytes_records_playback(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    noted: list[str] = []
-    for target, playback in (("/media/film.mp4", 1), ("/download/film.mp4", 2), ("/healthz", 2),
+    recorded: list[str] = []
+    for target, count in (("/media/film.mp4", 1), ("/download/film.mp4", 2), ("/healthz", 2),
                             ("/media/none.mp4", 2)):  # fmt: skip
-        monkeypatch.setattr(PlaybackActivity, "note", lambda _, target=target: noted.append(target))
+        monkeypatch.setattr(
+            PlaybackActivity, "record", lambda _, target=target: recorded.append(target)
+        )
         await answer(media, scope(target))
-        assert len(noted) == playback
+        assert len(recorded) == count
 
 
 async def test_a_read_error_ends_the_body_and_sends_no_second_response(
