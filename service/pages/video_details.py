@@ -2,7 +2,7 @@
 
 from service.models import Metadata, Stream, Video
 from service.pages.formatting import format_duration, format_size, to_datetime
-from service.playability.browsers import is_matroska, is_mp4
+from service.playability.browser_support import is_matroska, is_mp4
 
 # Common names of codecs by FFmpeg's.
 _CODECS = {

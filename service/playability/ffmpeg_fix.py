@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from service.models import Metadata, Stream
-from service.playability.browsers import WEBM, is_matroska
+from service.playability.browser_support import WEBM, is_matroska
 
 # What goes into an MP4 as it is, because browsers play it there, if not all of them.
-_MP4 = frozenset({"h264", "hevc", "av1", "vp9", "aac", "mp3", "opus", "flac", "ac3", "eac3"})
-_COVERS = frozenset({"mjpeg", "png"})
-_TEXTS = frozenset({"mov_text", "subrip", "webvtt", "ass", "ssa", "text"})
+_MP4_CODECS = frozenset({"h264", "hevc", "av1", "vp9", "aac", "mp3", "opus", "flac", "ac3", "eac3"})
+_COVER_CODECS = frozenset({"mjpeg", "png"})
+_TEXT_SUBTITLES = frozenset({"mov_text", "subrip", "webvtt", "ass", "ssa", "text"})
 """Subtitles that FFmpeg writes as others; those that are pictures stay behind."""
 
-_LONGEST_STEM = 240  # bytes; a name has 255 at most (NAME_MAX), and an ending is added
+_MAX_STEM_BYTES = 240  # bytes; a name has 255 at most (NAME_MAX), and an ending is added
 
 KEY_FRAME_INTERVAL = 4
 """Seconds between key frames in what is encoded: what is common on the web."""
@@ -26,50 +26,50 @@ _TO_SDR = (
     "zscale=transfer=linear:npl=100,format=gbrpf32le,zscale=primaries=bt709,tonemap=hable,"
     "zscale=transfer=bt709:matrix=bt709:range=tv"
 )
-_HDR = frozenset({"smpte2084", "arib-std-b67"})  # ITU-R BT.2100: PQ and HLG
+_HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})  # ITU-R BT.2100: PQ and HLG
 
 
 @dataclass(frozen=True, slots=True)
-class Encoding:
+class TranscodeOptions:
     """What is to be encoded anew, and how."""
 
     streams: frozenset[int] = frozenset()
     """By their index in the input."""
     frame_rate: int | None = None
     """Frames per second to give the picture; None leaves them as they are."""
-    most_bits: int | None = None
+    max_bit_rate: int | None = None
     """Bits per second that the picture may take."""
 
 
-COPY = Encoding()
+STREAM_COPY = TranscodeOptions()
 
 
-def command(path: str, metadata: Metadata, encoding: Encoding = COPY) -> str:
+def command(path: str, metadata: Metadata, options: TranscodeOptions = STREAM_COPY) -> str:
     """Give the command, quoted for a POSIX shell. Its output stands beside `path`."""
-    webm = _fits_webm(metadata, encoding)
+    webm = _fits_webm(metadata, options)
     kept = [stream for stream in metadata.streams if _is_kept(stream, webm=webm)]
-    pictured = any(stream.kind == "video" for stream in kept)
-    words = ["ffmpeg", "-n"]  # not to overwrite what is there
+    has_video = any(stream.kind == "video" for stream in kept)
+    arguments = ["ffmpeg", "-n"]  # not to overwrite what is there
     if metadata.container == "avi":
-        words += ["-fflags", "+genpts"]  # AVI has no times of presentation, MP4 needs them
-    words += [*_demuxer(metadata), "-i", _as_file(path)]
+        arguments += ["-fflags", "+genpts"]  # AVI has no times of presentation, MP4 needs them
+    arguments += [*_demuxer(metadata), "-i", _safe_path(path)]
     for stream in kept:
-        words += ["-map", f"0:{stream.index}"]
-    words += ["-c", "copy", *_encoders(kept, encoding, webm=webm)]
+        arguments += ["-map", f"0:{stream.index}"]
+    arguments += ["-c", "copy", *_encoders(kept, options, webm=webm)]
     if not webm:
-        words += ["-strict", "-2"] if _needs_leave(kept) else []
-        words += ["-movflags", "+faststart"]
-        words += [] if pictured else ["-f", "mp4"]  # what .m4a means to FFmpeg takes no MP3
-    words.append(_beside(path, "webm" if webm else "mp4" if pictured else "m4a"))
-    return shlex.join(words)
+        arguments += ["-strict", "-2"] if _needs_strict(kept) else []
+        arguments += ["-movflags", "+faststart"]
+        arguments += [] if has_video else ["-f", "mp4"]  # what .m4a means to FFmpeg takes no MP3
+    arguments.append(_output_path(path, "webm" if webm else "mp4" if has_video else "m4a"))
+    return shlex.join(arguments)
 
 
-def _fits_webm(metadata: Metadata, encoding: Encoding) -> bool:
-    played = [stream for stream in metadata.streams if stream.kind in {"video", "audio"}]
+def _fits_webm(metadata: Metadata, options: TranscodeOptions) -> bool:
+    av_streams = [stream for stream in metadata.streams if stream.kind in {"video", "audio"}]
     return (
         (is_matroska(metadata) or metadata.container == "ogg")
-        and all(stream.codec in WEBM for stream in played)
-        and not encoding.streams
+        and all(stream.codec in WEBM for stream in av_streams)
+        and not options.streams
     )
 
 
@@ -78,37 +78,42 @@ def _is_kept(stream: Stream, *, webm: bool) -> bool:
         case "video" | "audio":
             return True
         case "subtitle":
-            return stream.codec in _TEXTS
+            return stream.codec in _TEXT_SUBTITLES
         case "attachment":
-            return stream.codec in _COVERS and not webm
+            return stream.codec in _COVER_CODECS and not webm
         case _:
             return False
 
 
-def _encoders(kept: list[Stream], encoding: Encoding, *, webm: bool) -> list[str]:
+def _encoders(kept: list[Stream], options: TranscodeOptions, *, webm: bool) -> list[str]:
     """Give the options of those that are not just copied; what comes last counts."""
-    words = []
-    covers = [stream for stream in kept if stream.kind in {"video", "attachment"}]
-    sounds = [stream for stream in kept if stream.kind == "audio"]
-    allowed = WEBM if webm else _MP4
-    for at, stream in _numbered("v", covers):
+    arguments = []
+    video_streams = [stream for stream in kept if stream.kind in {"video", "attachment"}]
+    audio_streams = [stream for stream in kept if stream.kind == "audio"]
+    allowed = WEBM if webm else _MP4_CODECS
+    for specifier, stream in _with_specifiers("v", video_streams):
         if stream.kind == "attachment":
             continue
-        if stream.index in encoding.streams or stream.codec not in allowed:
-            words += _picture(at, stream, encoding)
+        if stream.index in options.streams or stream.codec not in allowed:
+            arguments += _reencode_video(specifier, stream, options)
         elif stream.codec == "hevc":
-            words += [f"-tag:{at}", "hvc1"]  # FFmpeg writes hev1, which Safari refuses
-    for at, stream in _numbered("a", sounds):
-        if stream.index in encoding.streams or stream.codec not in allowed:
-            words += [f"-c:{at}", "aac", f"-b:{at}", "192k" if _is_stereo(stream) else "384k"]
-    texts = {stream.codec for stream in kept if stream.kind == "subtitle"}
-    text = "webvtt" if webm else "mov_text"
-    if texts - {text}:
-        words += ["-c:s", text]
-    return words
+            arguments += [f"-tag:{specifier}", "hvc1"]  # FFmpeg writes hev1, which Safari refuses
+    for specifier, stream in _with_specifiers("a", audio_streams):
+        if stream.index in options.streams or stream.codec not in allowed:
+            arguments += [
+                f"-c:{specifier}",
+                "aac",
+                f"-b:{specifier}",
+                "192k" if _is_stereo(stream) else "384k",
+            ]
+    subtitle_codecs = {stream.codec for stream in kept if stream.kind == "subtitle"}
+    subtitle_codec = "webvtt" if webm else "mov_text"
+    if subtitle_codecs - {subtitle_codec}:
+        arguments += ["-c:s", subtitle_codec]
+    return arguments
 
 
-def _numbered(kind: str, streams: list[Stream]) -> Iterable[tuple[str, Stream]]:
+def _with_specifiers(kind: str, streams: list[Stream]) -> Iterable[tuple[str, Stream]]:
     """Name each as FFmpeg does in the output: by its kind alone where there is one."""
     for number, stream in enumerate(streams):
         yield (kind if len(streams) == 1 else f"{kind}:{number}"), stream
@@ -118,28 +123,35 @@ def _is_stereo(stream: Stream) -> bool:
     return (stream.channels or 2) <= 2  # noqa: PLR2004 - channels
 
 
-def _picture(at: str, stream: Stream, encoding: Encoding) -> list[str]:
+def _reencode_video(specifier: str, stream: Stream, options: TranscodeOptions) -> list[str]:
     # 20 is a little better than x264's default: what was encoded once loses by the second time.
-    words = [f"-c:{at}", "libx264", f"-crf:{at}", "20", f"-pix_fmt:{at}", "yuv420p"]
-    words += [f"-force_key_frames:{at}", f"expr:gte(t,n_forced*{KEY_FRAME_INTERVAL})"]
+    arguments = [
+        f"-c:{specifier}",
+        "libx264",
+        f"-crf:{specifier}",
+        "20",
+        f"-pix_fmt:{specifier}",
+        "yuv420p",
+    ]
+    arguments += [f"-force_key_frames:{specifier}", f"expr:gte(t,n_forced*{KEY_FRAME_INTERVAL})"]
     filters = []
     if stream.interlaced:
         filters.append("bwdif=mode=send_frame")
-    if stream.transfer in _HDR:
+    if stream.transfer in _HDR_TRANSFERS:
         filters.append(_TO_SDR)
     if (stream.width or 0) % 2 or (stream.height or 0) % 2:
         filters.append("pad=ceil(iw/2)*2:ceil(ih/2)*2")  # 4:2:0 halves both sides
     if filters:
-        words += [f"-filter:{at}", ",".join(filters)]
-    if encoding.frame_rate:
-        words += [f"-r:{at}", str(encoding.frame_rate)]
-    if encoding.most_bits:
-        bits = str(encoding.most_bits)
-        words += [f"-maxrate:{at}", bits, f"-bufsize:{at}", bits]
-    return words
+        arguments += [f"-filter:{specifier}", ",".join(filters)]
+    if options.frame_rate:
+        arguments += [f"-r:{specifier}", str(options.frame_rate)]
+    if options.max_bit_rate:
+        bits = str(options.max_bit_rate)
+        arguments += [f"-maxrate:{specifier}", bits, f"-bufsize:{specifier}", bits]
+    return arguments
 
 
-def _needs_leave(kept: list[Stream]) -> bool:
+def _needs_strict(kept: list[Stream]) -> bool:
     return any(stream.codec == "flac" for stream in kept)  # in MP4 an experiment before FFmpeg 6
 
 
@@ -154,7 +166,7 @@ def _demuxer(metadata: Metadata) -> list[str]:
     return ["-f", name, "-protocol_whitelist", "file"]
 
 
-def _as_file(path: str) -> str:
+def _safe_path(path: str) -> str:
     """Keep FFmpeg from taking a name for an option, a protocol or standard input.
 
     A protocol is whatever stands before a colon and has no slash in it, and `subfile,` with its
@@ -163,8 +175,8 @@ def _as_file(path: str) -> str:
     return path if path.startswith(("/", "./", "../")) else f"./{path}"
 
 
-def _beside(path: str, ending: str) -> str:
+def _output_path(path: str, extension: str) -> str:
     pure = PurePosixPath(path)
-    stem = pure.stem.encode(errors="surrogateescape")[:_LONGEST_STEM]
-    name = stem.decode(errors="ignore") if len(stem) == _LONGEST_STEM else pure.stem
-    return _as_file(str(pure.with_name(f"{name}.fixed.{ending}")))
+    stem = pure.stem.encode(errors="surrogateescape")[:_MAX_STEM_BYTES]
+    name = stem.decode(errors="ignore") if len(stem) == _MAX_STEM_BYTES else pure.stem
+    return _safe_path(str(pure.with_name(f"{name}.fixed.{extension}")))

@@ -15,7 +15,7 @@ Severity = Literal["unplayable", "warning", "hint"]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CompatibilityIssue:
     """What keeps a browser from playing something."""
 
     code: str
@@ -27,7 +27,7 @@ WEBM = frozenset({"vp8", "vp9", "av1", "opus", "vorbis"})
 """The codecs of WebM (WebM Container Guidelines)."""
 
 # Whole files of one sound, which all browsers play.
-_PLAIN = frozenset({"mp3", "flac", "wav", "aac"})
+_AUDIO_FILES = frozenset({"mp3", "flac", "wav", "aac"})
 
 _CONTAINERS = {
     "mpegts": "an MPEG transport stream",
@@ -38,13 +38,13 @@ _CONTAINERS = {
 }
 
 # MP4 and others with a codec that all play.
-_EVERYWHERE = frozenset(
+_UNIVERSAL = frozenset(
     {"h264", "vp8", "vp9", "aac", "mp3", "opus", "vorbis", "flac"}
     # In WAV, which is their place; of others see of_sound.
     | {"pcm_s16le", "pcm_s24le", "pcm_u8", "pcm_f32le"}
 )
 
-_SOME = {
+_PARTIAL = {
     # caniuse.com/hevc: Safari; Chromium and Firefox where the device has a decoder for it.
     "hevc": "HEVC plays in some browsers only: in Chrome, Edge and Firefox if the device can.",
     # caniuse.com/av1: Safari on devices with a decoder for it (iPhone 15 Pro, M3) alone.
@@ -84,40 +84,42 @@ def is_matroska(metadata: Metadata) -> bool:
     return "matroska" in metadata.container.split(",")
 
 
-def of_container(path: str, metadata: Metadata) -> Verdict | None:
+def check_container(path: str, metadata: Metadata) -> CompatibilityIssue | None:
     """Give what is amiss with a file's container. `path` tells WebM from Matroska."""
-    if is_mp4(metadata) or metadata.container in _PLAIN:
+    if is_mp4(metadata) or metadata.container in _AUDIO_FILES:
         return None
     if is_matroska(metadata):
         codecs = {stream.codec for stream in metadata.streams if stream.kind in {"video", "audio"}}
         if path.lower().endswith((".webm", ".weba")) and codecs <= WEBM:
             return None
         # Chromium plays it; Firefox does since media.mkv.enabled is on; Safari plays WebM alone.
-        return Verdict(
+        return CompatibilityIssue(
             "container",
             "warning",
             "Matroska plays in some browsers only: Safari and older versions of Firefox refuse it.",
         )
     if metadata.container == "ogg":
-        return Verdict(
+        return CompatibilityIssue(
             "container", "warning", "Ogg plays in some browsers only: older Safari refuses it."
         )
     name = _CONTAINERS.get(metadata.container, f"a container ({metadata.container})")
-    return Verdict(
+    return CompatibilityIssue(
         "container", "unplayable", f"The file is {name}, which browsers do not play as it is."
     )
 
 
-def of_picture(stream: Stream) -> Verdict | None:
+def check_video(stream: Stream) -> CompatibilityIssue | None:
     """Give what is amiss with the codec of a video stream."""
-    if stream.codec in _SOME:
-        return Verdict("video_codec", "warning", _SOME[stream.codec])
-    if stream.codec not in _EVERYWHERE:
+    if stream.codec in _PARTIAL:
+        return CompatibilityIssue("video_codec", "warning", _PARTIAL[stream.codec])
+    if stream.codec not in _UNIVERSAL:
         name = _NAMES.get(stream.codec, stream.codec)
-        return Verdict("video_codec", "unplayable", f"Browsers do not play {name} video.")
+        return CompatibilityIssue(
+            "video_codec", "unplayable", f"Browsers do not play {name} video."
+        )
     if stream.codec == "h264" and not _is_common_h264(stream):
         # Chromium decodes these in software; MDN names Baseline, Main and High alone.
-        return Verdict(
+        return CompatibilityIssue(
             "pixel_format",
             "warning",
             "H.264 with more than 8 bits, or with colour beyond 4:2:0, plays in some browsers "
@@ -125,7 +127,7 @@ def of_picture(stream: Stream) -> Verdict | None:
         )
     if stream.codec_string and stream.codec_string.startswith(("vp09.01.", "vp09.03.")):
         # VP9 bitstream specification §7.2: profiles 1 and 3 are those beyond 4:2:0.
-        return Verdict(
+        return CompatibilityIssue(
             "pixel_format",
             "warning",
             "VP9 with colour beyond 4:2:0 plays in some browsers only: devices rarely decode it.",
@@ -139,17 +141,19 @@ def _is_common_h264(stream: Stream) -> bool:
     return stream.codec_string is None or stream.codec_string[5:7] in _COMMON_H264
 
 
-def of_sound(stream: Stream, metadata: Metadata) -> Verdict | None:
+def check_audio(stream: Stream, metadata: Metadata) -> CompatibilityIssue | None:
     """Give what is amiss with the codec of an audio stream."""
-    if stream.codec in _SOME:
-        return Verdict("audio_codec", "warning", _SOME[stream.codec])
+    if stream.codec in _PARTIAL:
+        return CompatibilityIssue("audio_codec", "warning", _PARTIAL[stream.codec])
     if stream.codec.startswith("pcm_") and metadata.container != "wav":
-        return Verdict(
+        return CompatibilityIssue(
             "audio_codec",
             "warning",
             "Uncompressed sound plays in some browsers only, unless the file is WAV.",
         )
-    if stream.codec not in _EVERYWHERE:
+    if stream.codec not in _UNIVERSAL:
         name = _NAMES.get(stream.codec, stream.codec)
-        return Verdict("audio_codec", "unplayable", f"Browsers do not play {name} sound.")
+        return CompatibilityIssue(
+            "audio_codec", "unplayable", f"Browsers do not play {name} sound."
+        )
     return None
