@@ -10,14 +10,14 @@ from service.captions.webvtt import Cue
 from service.models import Chapter
 from service.probing.chapters import normalize_chapters
 
-_SPAN: Final = re.compile(r"<[^<>]*>")
+_TAG: Final = re.compile(r"<[^<>]*>")
 
 
 def parse_chapters(text: str) -> tuple[Chapter, ...]:
     """Return the chapters of a WebVTT or SubRip file; none where it is neither."""
     try:
         # Written first, so that both interfaces have the same chapters in the same order.
-        cues = webvtt.cues_of(subrip.webvtt_of(text))
+        cues = webvtt.parse_cues(subrip.to_webvtt(text))
     except webvtt.CaptionsError:
         return ()
     raw = ((cue.start / 1000, cue.end / 1000, _title(cue.payload)) for cue in cues)
@@ -26,16 +26,16 @@ def parse_chapters(text: str) -> tuple[Chapter, ...]:
 
 def to_webvtt(chapters: Iterable[Chapter]) -> str:
     """Return chapters as a WebVTT file. Raises CaptionsError where there are none."""
-    return webvtt.written(
+    return webvtt.serialize_webvtt(
         Cue(
             round(chapter.start * 1000),
             # A cue has to end after it begins: a chapter of no millisecond is still found.
             max(round(chapter.end * 1000), round(chapter.start * 1000) + 1),
-            webvtt.escaped(chapter.title),
+            webvtt.escape(chapter.title),
         )
         for chapter in chapters
     )
 
 
 def _title(payload: str) -> str:
-    return html.unescape(_SPAN.sub("", payload))
+    return html.unescape(_TAG.sub("", payload))

@@ -13,22 +13,22 @@ from typing import Any, BinaryIO, Final
 import av
 from av.stream import Discard
 
-from service.captions.encodings import cleaned
-from service.captions.subrip import marked_up, plain
+from service.captions.encodings import normalize_text
+from service.captions.subrip import ass_to_cue_text, srt_to_cue_text
 from service.captions.webvtt import (
-    MOST_CUES,
+    MAX_CUES,
     Cue,
-    checked_settings,
-    escaped,
-    without_empty_lines,
+    escape,
+    strip_blank_lines,
+    valid_settings,
 )
 from service.probing.chapters import start_offset
 
-MOST_TRACKS: Final = 64
-LARGEST: Final = 32 << 20
+MAX_TRACKS: Final = 64
+MAX_TEXT_BYTES: Final = 32 << 20
 """Bytes of all text of a video; the text of a long film is 100 kB a track."""
 
-_OVERHEAD: Final = 64  # bytes that a cue counts for beside its text
+_BYTES_PER_CUE: Final = 64  # bytes that a cue counts for beside its text
 
 _FIRST_READ: Final = 4 << 10
 _DROP_AFTER: Final = 16 << 20
@@ -38,7 +38,7 @@ class TooMuchTextError(Exception):
     """The tracks of a video are larger than is bearable."""
 
 
-class Reader:
+class AdaptiveReader:
     """A file that FFmpeg reads: a little behind each seek, and more as it reads on.
 
     FFmpeg alone reads 32 KiB for each cue of an MP4, which are far apart and some hundred bytes.
@@ -46,14 +46,14 @@ class Reader:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._most = _FIRST_READ
+        self._read_size = _FIRST_READ
         self._kept_from = 0
         self.bytes_read = 0
 
     def read(self, size: int) -> bytes:
-        data = self._file.read(min(size, self._most))
+        data = self._file.read(min(size, self._read_size))
         self.bytes_read += len(data)
-        self._most *= 2
+        self._read_size *= 2
         position = self._file.tell()
         if position - self._kept_from >= _DROP_AFTER:
             self._drop(position)
@@ -63,7 +63,7 @@ class Reader:
         before = self._file.tell()
         position = self._file.seek(offset, whence)
         if position != before:
-            self._most = _FIRST_READ
+            self._read_size = _FIRST_READ
             self._kept_from = position
         return position
 
@@ -81,12 +81,12 @@ class Reader:
         self._kept_from = position
 
 
-def streams_of(container: Any) -> list[Any]:
+def text_streams(container: Any) -> list[Any]:
     """Give the streams of a container that are text."""
-    return [stream for stream in container.streams if _codec(stream) in _READ][:MOST_TRACKS]
+    return [stream for stream in container.streams if _codec(stream) in _CONVERTERS][:MAX_TRACKS]
 
 
-def cues_of(container: Any, streams: list[Any]) -> dict[int, list[Cue]]:
+def read_cues(container: Any, streams: list[Any]) -> dict[int, list[Cue]]:
     """Give the cues of `streams`, by the index of the stream.
 
     Of a damaged file, those before the damage. Raises TooMuchTextError, MemoryError and OSError.
@@ -95,24 +95,24 @@ def cues_of(container: Any, streams: list[Any]) -> dict[int, list[Cue]]:
         stream.discard = Discard.default if stream in streams else Discard.all
     cues: dict[int, list[Cue]] = {stream.index: [] for stream in streams}
     size = 0
-    zero = round(start_offset(container) * 1000)
+    offset = round(start_offset(container) * 1000)
     for packet in _packets(container, streams):
-        of_stream = cues[packet.stream_index]
-        size += packet.size + _OVERHEAD
-        if size > LARGEST or len(of_stream) > MOST_CUES:
+        stream_cues = cues[packet.stream_index]
+        size += packet.size + _BYTES_PER_CUE
+        if size > MAX_TEXT_BYTES or len(stream_cues) > MAX_CUES:
             raise TooMuchTextError
-        start = _milliseconds(packet.pts, packet.time_base) - zero
+        start = _milliseconds(packet.pts, packet.time_base) - offset
         duration = _milliseconds(packet.duration or 0, packet.time_base)
-        if of_stream and of_stream[-1].end < 0:
+        if stream_cues and stream_cues[-1].end < 0:
             # RFC 9559 §5.1.3.5.3: without a duration, until the next begins.
-            of_stream[-1] = _ended(of_stream[-1], start)
-        payload, settings = _READ[_codec(packet.stream)](packet)
+            stream_cues[-1] = _with_end(stream_cues[-1], start)
+        payload, settings = _CONVERTERS[_codec(packet.stream)](packet)
         end = start + duration if duration > 0 else -1
-        of_stream.append(Cue(max(start, 0), end, payload, settings))
+        stream_cues.append(Cue(max(start, 0), end, payload, settings))
     last = (container.duration or 0) // 1000  # AV_TIME_BASE is a microsecond
     return {
-        index: [_ended(cue, last) if cue.end < 0 else cue for cue in of_stream]
-        for index, of_stream in cues.items()
+        index: [_with_end(cue, last) if cue.end < 0 else cue for cue in stream_cues]
+        for index, stream_cues in cues.items()
     }
 
 
@@ -126,7 +126,7 @@ def _packets(container: Any, streams: list[Any]) -> Iterator[Any]:
             raise
 
 
-def _ended(cue: Cue, end: int) -> Cue:
+def _with_end(cue: Cue, end: int) -> Cue:
     return Cue(cue.start, end, cue.payload, cue.settings)
 
 
@@ -141,16 +141,16 @@ def _codec(stream: Any) -> str:
 
 def _text(data: bytes) -> str:
     # RFC 9559 and 3GPP TS 26.245 both say UTF-8.
-    return cleaned(data.decode(errors="replace"))
+    return normalize_text(data.decode(errors="replace"))
 
 
 def _subrip(packet: Any) -> tuple[str, str]:
-    return marked_up(_text(bytes(packet)))
+    return srt_to_cue_text(_text(bytes(packet)))
 
 
 def _ass(packet: Any) -> tuple[str, str]:
     # Matroska's codec mappings, S_TEXT/ASS: eight fields, then the text, which may hold commas.
-    return plain(_text(bytes(packet)).split(",", 8)[-1])
+    return ass_to_cue_text(_text(bytes(packet)).split(",", 8)[-1])
 
 
 def _webvtt(packet: Any) -> tuple[str, str]:
@@ -159,23 +159,23 @@ def _webvtt(packet: Any) -> tuple[str, str]:
     if packet.has_sidedata("webvtt_settings"):
         settings = _text(bytes(packet.get_sidedata("webvtt_settings")))
     lines = (line for line in _text(bytes(packet)).split("\n") if line)
-    return "\n".join(lines).replace("-->", "--&gt;"), checked_settings(settings)
+    return "\n".join(lines).replace("-->", "--&gt;"), valid_settings(settings)
 
 
-def _timed_text(packet: Any) -> tuple[str, str]:
+def _mov_text(packet: Any) -> tuple[str, str]:
     # 3GPP TS 26.245 §5.17: the length in bytes, the text, then boxes of styles. It may be UTF-16,
     # with a mark that tells it.
     data = bytes(packet)
     text = data[2 : 2 + int.from_bytes(data[:2], "big")]
-    in_utf_16 = text.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE))
-    read = cleaned(text.decode("utf-16", errors="replace")) if in_utf_16 else _text(text)
-    return without_empty_lines(escaped(read)), ""
+    is_utf_16 = text.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE))
+    content = normalize_text(text.decode("utf-16", errors="replace")) if is_utf_16 else _text(text)
+    return strip_blank_lines(escape(content)), ""
 
 
-_READ: Final[dict[str, Callable[[Any], tuple[str, str]]]] = {
+_CONVERTERS: Final[dict[str, Callable[[Any], tuple[str, str]]]] = {
     "subrip": _subrip,
     "text": _subrip,
-    "mov_text": _timed_text,
+    "mov_text": _mov_text,
     "webvtt": _webvtt,
     "ass": _ass,
     "ssa": _ass,

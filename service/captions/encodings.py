@@ -13,10 +13,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
-_EVIDENCE: Final = 64 * 1024
+_MAX_SAMPLE_BYTES: Final = 64 * 1024
 """Bytes of lines beyond ASCII that are weighed: some 3,000 lines of subtitles."""
 
-_MARKS: Final = (
+_BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins as UTF-16's
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -27,63 +27,63 @@ _MARKS: Final = (
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\ufffe\uffff]")
 
 
-def decoded(data: bytes, language: str | None = None) -> str:
+def decode_text(data: bytes, language: str | None = None) -> str:
     """Give the text of a file, with lines ended by a line feed and without control characters.
 
     Unicode is known by its mark, or by being without fault; the `language` (BCP 47), where it is
     known, helps to choose among the others. What cannot be read is U+FFFD. Never raises.
     """
-    for mark, encoding in _MARKS:
+    for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
-            return cleaned(data[len(mark) :].decode(encoding, errors="replace"))
+            return normalize_text(data[len(mark) :].decode(encoding, errors="replace"))
     # The arrow of a cue, and nothing else of this kind, tells UTF-16 without its mark.
     for encoding in ("utf-16-le", "utf-16-be"):
         if data.find("-->".encode(encoding)) % 2 == 0:  # one byte off, it is the other's
-            return cleaned(data.decode(encoding, errors="replace"))
-    return cleaned(data.decode(_encoding(data, language), errors="replace"))
+            return normalize_text(data.decode(encoding, errors="replace"))
+    return normalize_text(data.decode(_detect_encoding(data, language), errors="replace"))
 
 
-def cleaned(text: str) -> str:
+def normalize_text(text: str) -> str:
     """Give a text with lines ended by a line feed and without control characters."""
     return _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
-def _encoding(data: bytes, language: str | None) -> str:
+def _detect_encoding(data: bytes, language: str | None) -> str:
     try:
         data.decode()
     except UnicodeDecodeError:
         pass
     else:
         return "utf-8"
-    evidence = _evidence(data)
-    read = evidence.decode(errors="replace")
+    sample = _non_ascii_lines(data)
+    text = sample.decode(errors="replace")
     # No other encoding makes characters of two to four bytes that are UTF-8's, but by accident.
-    faults = read.count("\ufffd")
-    if sum(char > "\x7f" for char in read) - faults > 10 * faults:
+    undecodable = text.count("\ufffd")
+    if sum(char > "\x7f" for char in text) - undecodable > 10 * undecodable:
         return "utf-8"
     primary = (language or "").partition("-")[0]
     letters: dict[str, Counter[str]] = {}
-    best, most = "cp1252", -math.inf
-    for script in _SCRIPTS:
-        for encoding in script.encodings:
+    best, best_score = "cp1252", -math.inf
+    for model in _MODELS:
+        for encoding in model.encodings:
             if encoding not in letters:
-                letters[encoding] = Counter(evidence.decode(encoding, errors="replace"))
-            likelihood = script.likelihood(letters[encoding])
-            if primary in script.languages:
-                likelihood += _TOLD
-            if likelihood > most:
-                best, most = encoding, likelihood
+                letters[encoding] = Counter(sample.decode(encoding, errors="replace"))
+            score = model.score(letters[encoding])
+            if primary in model.languages:
+                score += _HINT_BONUS
+            if score > best_score:
+                best, best_score = encoding, score
     return best
 
 
-def _evidence(data: bytes) -> bytes:
+def _non_ascii_lines(data: bytes) -> bytes:
     """Give the first lines that hold more than ASCII."""
     chosen, size = [], 0
     for line in data.splitlines():
         if not line.isascii():
-            chosen.append(line[: _EVIDENCE - size])
+            chosen.append(line[: _MAX_SAMPLE_BYTES - size])
             size += len(chosen[-1])
-            if size >= _EVIDENCE:
+            if size >= _MAX_SAMPLE_BYTES:
                 break
     return b"\n".join(chosen)
 
@@ -91,41 +91,43 @@ def _evidence(data: bytes) -> bytes:
 # Natural logarithms of probabilities.
 _UNKNOWN: Final = -12.0
 _PUNCTUATION: Final = -4.0
-_TOLD: Final = 12.0
+_HINT_BONUS: Final = 12.0
 """What a file's name weighs: as much as one letter that the language does not have."""
 
-_MARKS_OF_ALL: Final = frozenset("\xa0«»‹›“”„‘’‚…–—·¿¡♪©®°№€£§×½、。「」『』！？，：；（）《》～・")
+_COMMON_PUNCTUATION: Final = frozenset(
+    "\xa0«»‹›“”„‘’‚…–—·¿¡♪©®°№€£§×½、。「」『』！？，：；（）《》～・"
+)
 
 
 @dataclass(frozen=True, slots=True)
-class _Script:
+class _LanguageModel:
     """What a language is written with, beyond ASCII."""
 
     languages: tuple[str, ...]
     encodings: tuple[str, ...]
-    likely: dict[str, float]
+    letter_scores: dict[str, float]
     """Letters in lower case, and the logarithms of how often they are met."""
-    otherwise: str = ""
+    ideograph_encoding: str = ""
     """The encoding whose letters are all met sometimes, of languages with thousands of them."""
 
-    def likelihood(self, letters: Counter[str]) -> float:
+    def score(self, letters: Counter[str]) -> float:
         """Weigh a reading: the logarithm of the probability of its letters beyond ASCII."""
-        return sum(count * self._of(char) for char, count in letters.items() if char > "\x7f")
+        return sum(count * self._score(char) for char, count in letters.items() if char > "\x7f")
 
-    def _of(self, char: str) -> float:
-        if char in _MARKS_OF_ALL:
+    def _score(self, char: str) -> float:
+        if char in _COMMON_PUNCTUATION:
             return _PUNCTUATION
         # Capitals are met, too, but seldom: they tell Cyrillic in KOI8-R from that in Windows-1251.
         capital = 0.0 if char == char.lower() else -1.5
-        known = self.likely.get(char.lower()[:1])
-        if known is not None:
-            return known + capital
-        if self.otherwise and char.isalpha():
+        letter_score = self.letter_scores.get(char.lower()[:1])
+        if letter_score is not None:
+            return letter_score + capital
+        if self.ideograph_encoding and char.isalpha():
             try:
-                code = char.encode(self.otherwise)
+                code = char.encode(self.ideograph_encoding)
             except UnicodeEncodeError:
                 return _UNKNOWN
-            if _is_common(self.otherwise, code):
+            if _is_common(self.ideograph_encoding, code):
                 return -7.0  # one of a thousand
             return -10.0 if len(code) > 1 else _UNKNOWN
         return _UNKNOWN
@@ -139,50 +141,54 @@ def _is_common(encoding: str, code: bytes) -> bool:
     return len(code) > 1 and first <= code[0] <= last
 
 
-def _alphabet(languages: str, encodings: str, letters: str, otherwise: str = "") -> _Script:
+def _model(
+    languages: str, encodings: str, letters: str, ideograph_encoding: str = ""
+) -> _LanguageModel:
     """Make a script of letters in the order of how often they are met: the nth 1/n as often."""
-    whole = sum(1 / rank for rank in range(1, len(letters) + 1)) + (3 if otherwise else 0)
-    likely = {char: -math.log(rank * whole) for rank, char in enumerate(letters, 1)}
-    return _Script(tuple(languages.split()), tuple(encodings.split()), likely, otherwise)
+    total = sum(1 / rank for rank in range(1, len(letters) + 1)) + (3 if ideograph_encoding else 0)
+    letter_scores = {char: -math.log(rank * total) for rank, char in enumerate(letters, 1)}
+    return _LanguageModel(
+        tuple(languages.split()), tuple(encodings.split()), letter_scores, ideograph_encoding
+    )
 
 
 # The more common ones first: of readings that are as likely, the first wins.
-_SCRIPTS: Final = (
-    _alphabet("fr", "cp1252", "éèàêçùâîôûœïëü"),
-    _alphabet("de", "cp1252", "üäößéè"),
-    _alphabet("es ca gl", "cp1252", "óíáéñúüèàçòï"),
-    _alphabet("pt", "cp1252", "ãçáéíóêõâúàô"),
-    _alphabet("it", "cp1252", "èàòùéìî"),
-    _alphabet("da nb no nn", "cp1252", "åøæéèüö"),
-    _alphabet("sv fi", "cp1252", "äåöéüà"),
-    _alphabet("nl en", "cp1252", "éëïèöüáóêç"),
-    _alphabet("is fo", "cp1252", "áðíþöúýéæó"),
-    _alphabet("pl", "cp1250 iso8859-2", "łęążśćóńź"),
-    _alphabet("cs sk", "cp1250 iso8859-2", "áíěéčřžýšůúňťďóľôäĺŕ"),
-    _alphabet("hu", "cp1250 iso8859-2", "áéöóőüíúű"),
-    _alphabet("hr bs sl sr", "cp1250 iso8859-2", "čšžćđ"),
-    _alphabet("ro", "cp1250 iso8859-2", "ăşîâţ"),
-    _alphabet("sq", "cp1252", "ëç"),
-    _alphabet("tr az", "cp1254", "ıüşğçöİâîû"),
-    _alphabet("lt", "cp1257", "ėšųžįąūčę"),
-    _alphabet("lv", "cp1257", "āīēšūņļžģķč"),
-    _alphabet("et", "cp1257 cp1252", "äõüöšž"),
-    _alphabet("ru", "cp1251 koi8-r iso8859-5", "оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъё"),
-    _alphabet("uk be", "cp1251 koi8-u", "оаинвіетрсклудмпяьзгбчийхжюєшїцщфґў"),
-    _alphabet("bg sr mk", "cp1251", "аиоентрсвлкдпмзгуъчбцщяйжшхюьфјљњћџђѓѕќ"),
-    _alphabet("el", "cp1253 iso8859-7", "αοιετσνηυρπκμλςγάδόίωήθέφβχύξώζψϊϋ"),
-    _alphabet("he yi", "cp1255", "יולאהמתרבשנדחכקםפעסטגזצןךץףְִַָּׁ"),
-    _alphabet("ar", "cp1256", "اليمنوتهربكسعدفقحجشطخصذأضثةزءغظىإئآؤ،؟ًَُِّْ"),
-    _alphabet("fa ur", "cp1256", "اينردهمتوسبشکكزگلفخقعجپحچآغطصژضثذظ،؟ےھہ"),
-    _alphabet(
+_MODELS: Final = (
+    _model("fr", "cp1252", "éèàêçùâîôûœïëü"),
+    _model("de", "cp1252", "üäößéè"),
+    _model("es ca gl", "cp1252", "óíáéñúüèàçòï"),
+    _model("pt", "cp1252", "ãçáéíóêõâúàô"),
+    _model("it", "cp1252", "èàòùéìî"),
+    _model("da nb no nn", "cp1252", "åøæéèüö"),
+    _model("sv fi", "cp1252", "äåöéüà"),
+    _model("nl en", "cp1252", "éëïèöüáóêç"),
+    _model("is fo", "cp1252", "áðíþöúýéæó"),
+    _model("pl", "cp1250 iso8859-2", "łęążśćóńź"),
+    _model("cs sk", "cp1250 iso8859-2", "áíěéčřžýšůúňťďóľôäĺŕ"),
+    _model("hu", "cp1250 iso8859-2", "áéöóőüíúű"),
+    _model("hr bs sl sr", "cp1250 iso8859-2", "čšžćđ"),
+    _model("ro", "cp1250 iso8859-2", "ăşîâţ"),
+    _model("sq", "cp1252", "ëç"),
+    _model("tr az", "cp1254", "ıüşğçöİâîû"),
+    _model("lt", "cp1257", "ėšųžįąūčę"),
+    _model("lv", "cp1257", "āīēšūņļžģķč"),
+    _model("et", "cp1257 cp1252", "äõüöšž"),
+    _model("ru", "cp1251 koi8-r iso8859-5", "оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъё"),
+    _model("uk be", "cp1251 koi8-u", "оаинвіетрсклудмпяьзгбчийхжюєшїцщфґў"),
+    _model("bg sr mk", "cp1251", "аиоентрсвлкдпмзгуъчбцщяйжшхюьфјљњћџђѓѕќ"),
+    _model("el", "cp1253 iso8859-7", "αοιετσνηυρπκμλςγάδόίωήθέφβχύξώζψϊϋ"),
+    _model("he yi", "cp1255", "יולאהמתרבשנדחכקםפעסטגזצןךץףְִַָּׁ"),
+    _model("ar", "cp1256", "اليمنوتهربكسعدفقحجشطخصذأضثةزءغظىإئآؤ،؟ًَُِّْ"),
+    _model("fa ur", "cp1256", "اينردهمتوسبشکكزگلفخقعجپحچآغطصژضثذظ،؟ےھہ"),
+    _model(
         "ja",
         "cp932 euc-jp",
         "いのたなてんるしにとかはっれをでがだりらもよこすおっあくどそま",
         "euc_jp",
     ),
-    _alphabet("ko", "cp949", "이다는아가어지고나요해하을은그", "euc_kr"),
-    _alphabet("zh", "gb18030", "的我你不了是一他在这有们么来好说", "gb2312"),
-    _alphabet("zh", "big5", "的我你不了是一他在這有們麼來好說", "big5"),
-    _alphabet("th", "cp874", "านรอกเงมยลวดทสตัะ่้ปบคีหิแใ็จขไพชผูโซุำืึศ์ถธณฟษญภฉฮฝ"),
-    _alphabet("vi", "cp1258", "àáâãèéêìíòóôõùúýăđĩũơư\u0300\u0301\u0303\u0309\u0323"),
+    _model("ko", "cp949", "이다는아가어지고나요해하을은그", "euc_kr"),
+    _model("zh", "gb18030", "的我你不了是一他在这有们么来好说", "gb2312"),
+    _model("zh", "big5", "的我你不了是一他在這有們麼來好說", "big5"),
+    _model("th", "cp874", "านรอกเงมยลวดทสตัะ่้ปบคีหิแใ็จขไพชผูโซุำืึศ์ถธณฟษญภฉฮฝ"),
+    _model("vi", "cp1258", "àáâãèéêìíòóôõùúýăđĩũơư\u0300\u0301\u0303\u0309\u0323"),
 )

@@ -11,29 +11,29 @@ import av
 from av.stream import Disposition
 
 from service.captions import chapters, embedded, subrip, webvtt
-from service.captions.encodings import decoded
-from service.captions.languages import english_name_of, is_no_language, language_of, name_of
-from service.captions.size_limit import Room
+from service.captions.encodings import decode_text
+from service.captions.languages import english_name, is_non_language, own_name, parse_language
+from service.captions.size_limit import TrackSizeLimit
 from service.captions.webvtt import CaptionsError
 from service.models import Chapter, Track
 from service.probing.chapters import read_chapters
-from service.probing.metadata import ESCAPED, OPTIONS
+from service.probing.metadata import OPTIONS, TEXT_OPTIONS
 from service.sidecars import is_chapters, name_tags
 
-LARGEST: Final = 10 << 20
+MAX_SIDECAR_BYTES: Final = 10 << 20
 """Bytes of a file beside a video; the text of a long film is 100 kB."""
-LARGEST_TOGETHER: Final = 16 << 20
+MAX_TOTAL_SIDECAR_BYTES: Final = 16 << 20
 """Bytes of all files beside one video."""
-LONGEST_LABEL: Final = 100
-LONGEST_NAME: Final = 60
+MAX_LABEL_LENGTH: Final = 100
+MAX_NAME_LENGTH: Final = 60
 
 _FORCED: Final = frozenset({"forced", "foreign"})
-_FOR_THE_DEAF: Final = frozenset({"sdh", "cc", "hoh"})
+_HEARING_IMPAIRED: Final = frozenset({"sdh", "cc", "hoh"})
 _HINDI_OR_HEARING_IMPAIRED: Final = "hi"
 _DESCRIPTIONS: Final = "descriptions"
 _DEFAULT: Final = "default"
 
-Kind = Literal["subtitles", "captions", "descriptions"]
+TrackKind = Literal["subtitles", "captions", "descriptions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +48,38 @@ class Captions:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _TrackInfo:
     """What a name or a container tells of a track."""
 
     language: str | None
-    kind: Kind
+    kind: TrackKind
     forced: bool
     name_tags: tuple[str, ...] = ()
     """What else tells it apart, for people."""
 
     def label(self) -> str:
         """Give the language's own name, and what else tells the track: Deutsch (forced)."""
-        name, more = ("" if self.language is None else name_of(self.language)), [*self.name_tags]
-        if more and (not name or _says(more[0], self.language or "")):
-            name = more.pop(0)  # a title that names the language itself
-        said = " ".join((name, *more)).casefold()
+        name, details = (
+            ("" if self.language is None else own_name(self.language)),
+            [*self.name_tags],
+        )
+        if details and (not name or _names_language(details[0], self.language or "")):
+            name = details.pop(0)  # a title that names the language itself
+        lower_title = " ".join((name, *details)).casefold()
         marks = {
             "forced": self.forced,
             "SDH": self.kind == "captions",
             _DESCRIPTIONS: self.kind == "descriptions",
         }
-        more += [mark for mark, is_so in marks.items() if is_so and mark.casefold() not in said]
+        details += [
+            mark for mark, is_so in marks.items() if is_so and mark.casefold() not in lower_title
+        ]
         name = name or "Subtitles"
-        if more and name.endswith(")"):
-            name = f"{name[:-1]}, {', '.join(more)})"  # Português (Brasil, SDH)
-        elif more:
-            name = f"{name} ({', '.join(more)})"
-        return name[:LONGEST_LABEL]
+        if details and name.endswith(")"):
+            name = f"{name[:-1]}, {', '.join(details)})"  # Português (Brasil, SDH)
+        elif details:
+            name = f"{name} ({', '.join(details)})"
+        return name[:MAX_LABEL_LENGTH]
 
     def name(self) -> str:
         """Give a name for URLs, not yet unique: de.forced."""
@@ -82,45 +87,51 @@ class _Told:
         parts += ["forced"] * self.forced + ["sdh"] * (self.kind == "captions")
         parts += [_DESCRIPTIONS] * (self.kind == "descriptions")
         parts += filter(None, map(_slug, self.name_tags))
-        return ".".join(parts)[:LONGEST_NAME].rstrip(".-")
+        return ".".join(parts)[:MAX_NAME_LENGTH].rstrip(".-")
 
 
-def captions_of(name: str, video: BinaryIO, sidecars: Mapping[str, BinaryIO]) -> Captions:
+def extract_captions(name: str, video: BinaryIO, sidecars: Mapping[str, BinaryIO]) -> Captions:
     """Give all that is shown with the video of the file name `name`.
 
     `sidecars` are the files beside it by name, as service.sidecars chose them. Damaged ones
     are left out, and told of. Raises OSError and MemoryError.
     """
     problems: list[str] = []
-    texts = _texts(name, sidecars, problems)
+    texts = _read_sidecars(name, sidecars, problems)
     named = (chapters.parse_chapters(text) for at, text in texts.items() if is_chapters(name, at))
     from_file = next(filter(None, named), ())
-    room = Room(problems)
-    found = list(_beside(name, texts, room, problems))
-    inside, from_container = _inside(video, room, problems)
-    found += inside
-    if listed := from_file or from_container:
+    size_limit = TrackSizeLimit(problems)
+    found = list(_sidecar_tracks(name, texts, size_limit, problems))
+    embedded_tracks, from_container = _embedded_tracks(video, size_limit, problems)
+    found += embedded_tracks
+    if chapter_list := from_file or from_container:
         source: Literal["file", "container"] = "file" if from_file else "container"
         track = Track(name="chapters", kind="chapters", label="Chapters", source=source)
-        if text := room.fit("The chapters", chapters.to_webvtt(listed)):
+        if text := size_limit.fit("The chapters", chapters.to_webvtt(chapter_list)):
             found.append((track, text))
-    return Captions(tuple(_told_apart(found)), listed, tuple(problems))
+    return Captions(tuple(_deduplicate(found)), chapter_list, tuple(problems))
 
 
-def _texts(name: str, sidecars: Mapping[str, BinaryIO], problems: list[str]) -> dict[str, str]:
+def _read_sidecars(
+    name: str, sidecars: Mapping[str, BinaryIO], problems: list[str]
+) -> dict[str, str]:
     """Read the files: WebVTT before SubRip, and each kind in the order of names."""
     texts: dict[str, str] = {}
-    left = LARGEST_TOGETHER
+    remaining = MAX_TOTAL_SIDECAR_BYTES
     for sidecar in sorted(sidecars, key=lambda sidecar: (not _is_vtt(sidecar), sidecar)):
-        data = sidecars[sidecar].read(LARGEST + 1)
-        left -= len(data)
-        if len(data) > LARGEST:
-            problems.append(f"{sidecar}: It is larger than {LARGEST >> 20} MiB.")
-        elif left < 0:
-            problems.append(f"{sidecar}: The files are larger than {LARGEST_TOGETHER >> 20} MiB.")
+        data = sidecars[sidecar].read(MAX_SIDECAR_BYTES + 1)
+        remaining -= len(data)
+        if len(data) > MAX_SIDECAR_BYTES:
+            problems.append(f"{sidecar}: It is larger than {MAX_SIDECAR_BYTES >> 20} MiB.")
+        elif remaining < 0:
+            problems.append(
+                f"{sidecar}: The files are larger than {MAX_TOTAL_SIDECAR_BYTES >> 20} MiB."
+            )
         else:
-            texts[sidecar] = decoded(data, _told_by(name_tags(name, sidecar))[0].language)
-        if left < 0:
+            texts[sidecar] = decode_text(
+                data, _info_from_filename(name_tags(name, sidecar))[0].language
+            )
+        if remaining < 0:
             break
     return texts
 
@@ -129,47 +140,49 @@ def _is_vtt(sidecar: str) -> bool:
     return sidecar.lower().endswith(".vtt")
 
 
-def _beside(
-    name: str, texts: Mapping[str, str], room: Room, problems: list[str]
+def _sidecar_tracks(
+    name: str, texts: Mapping[str, str], size_limit: TrackSizeLimit, problems: list[str]
 ) -> Iterator[tuple[Track, str]]:
-    known: set[_Told] = set()  # by WebVTT files
+    seen: set[_TrackInfo] = set()  # by WebVTT files
     for sidecar, text in texts.items():
-        told, default = _told_by(name_tags(name, sidecar))
-        if is_chapters(name, sidecar) or (told in known and not _is_vtt(sidecar)):
+        info, default = _info_from_filename(name_tags(name, sidecar))
+        if is_chapters(name, sidecar) or (info in seen and not _is_vtt(sidecar)):
             continue
         try:
-            converted = subrip.webvtt_of(text)
+            converted = subrip.to_webvtt(text)
         except CaptionsError as error:
             problems.append(f"{sidecar}: {error}")
             continue
-        if (fitting := room.fit(sidecar, converted)) is None:
+        if (fitting := size_limit.fit(sidecar, converted)) is None:
             continue
         if _is_vtt(sidecar):
-            known.add(told)
-        yield _track(told, told.name(), "file", default=default), fitting
+            seen.add(info)
+        yield _track(info, info.name(), "file", default=default), fitting
 
 
-def _track(told: _Told, name: str, source: Literal["file", "container"], *, default: bool) -> Track:
+def _track(
+    info: _TrackInfo, name: str, source: Literal["file", "container"], *, default: bool
+) -> Track:
     return Track(
         name=name,
-        kind=told.kind,
-        label=told.label(),
-        language=told.language,
-        forced=told.forced,
+        kind=info.kind,
+        label=info.label(),
+        language=info.language,
+        forced=info.forced,
         default=default,
         source=source,
     )
 
 
-def _inside(
-    video: BinaryIO, room: Room, problems: list[str]
+def _embedded_tracks(
+    video: BinaryIO, size_limit: TrackSizeLimit, problems: list[str]
 ) -> tuple[list[tuple[Track, str]], tuple[Chapter, ...]]:
     try:
-        with av.open(embedded.Reader(video), options=OPTIONS, **ESCAPED) as container:
+        with av.open(embedded.AdaptiveReader(video), options=OPTIONS, **TEXT_OPTIONS) as container:
             named = read_chapters(container)
-            streams = embedded.streams_of(container)
-            told = [_told_of(stream) for stream in streams]
-            cues = embedded.cues_of(container, streams) if streams else {}
+            streams = embedded.text_streams(container)
+            info = [_info_from_stream(stream) for stream in streams]
+            cues = embedded.read_cues(container, streams) if streams else {}
     except embedded.TooMuchTextError:
         problems.append("The text inside the video is too long to be taken out.")
         return [], named
@@ -178,35 +191,35 @@ def _inside(
             raise
         return [], ()  # why it cannot be opened is for the probe to say
     tracks = []
-    for (what, default), (index, of_stream) in zip(told, cues.items(), strict=True):
+    for (track_info, default), (index, stream_cues) in zip(info, cues.items(), strict=True):
         try:
-            text = webvtt.written(of_stream)
+            text = webvtt.serialize_webvtt(stream_cues)
         except CaptionsError:
             continue  # muxers add empty tracks, which nobody misses
-        track = _track(what, f"embedded-{index}", "container", default=default)
-        if (fitting := room.fit(f"{track.label}, inside the video", text)) is not None:
+        track = _track(track_info, f"embedded-{index}", "container", default=default)
+        if (fitting := size_limit.fit(f"{track.label}, inside the video", text)) is not None:
             tracks.append((track, fitting))
     return tracks, named
 
 
-def _told_by(found: Sequence[str]) -> tuple[_Told, bool]:
+def _info_from_filename(found: Sequence[str]) -> tuple[_TrackInfo, bool]:
     """Give what the words of a file's name tell, and whether it is shown unasked."""
     lower = [word.lower() for word in found]
     at = _language_at(lower)
     rest = [word for index, word in enumerate(lower) if index != at]
-    marks = {*_FORCED, *_FOR_THE_DEAF, _HINDI_OR_HEARING_IMPAIRED, _DESCRIPTIONS, _DEFAULT}
-    kind: Kind = "subtitles"
+    marks = {*_FORCED, *_HEARING_IMPAIRED, _HINDI_OR_HEARING_IMPAIRED, _DESCRIPTIONS, _DEFAULT}
+    kind: TrackKind = "subtitles"
     if _DESCRIPTIONS in rest:
         kind = "descriptions"
-    elif not {*_FOR_THE_DEAF, _HINDI_OR_HEARING_IMPAIRED}.isdisjoint(rest):
+    elif not {*_HEARING_IMPAIRED, _HINDI_OR_HEARING_IMPAIRED}.isdisjoint(rest):
         kind = "captions"
     others = tuple(
         word
         for index, word in enumerate(found)
-        if index != at and lower[index] not in marks and not is_no_language(word)
+        if index != at and lower[index] not in marks and not is_non_language(word)
     )
-    language = None if at is None else language_of(lower[at])
-    return _Told(language, kind, not _FORCED.isdisjoint(rest), others), _DEFAULT in rest
+    language = None if at is None else parse_language(lower[at])
+    return _TrackInfo(language, kind, not _FORCED.isdisjoint(rest), others), _DEFAULT in rest
 
 
 def _language_at(lower: Sequence[str]) -> int | None:
@@ -215,8 +228,8 @@ def _language_at(lower: Sequence[str]) -> int | None:
     Three letters are often something else, so any other word goes first; `hi` next to a language is
     no Hindi.
     """
-    marks = _FORCED | _FOR_THE_DEAF | {_DESCRIPTIONS, _DEFAULT}
-    places = [at for at, word in enumerate(lower) if word not in marks and language_of(word)]
+    marks = _FORCED | _HEARING_IMPAIRED | {_DESCRIPTIONS, _DEFAULT}
+    places = [at for at, word in enumerate(lower) if word not in marks and parse_language(word)]
     return min(
         places,
         key=lambda at: (lower[at] == _HINDI_OR_HEARING_IMPAIRED, len(lower[at]) == 3, at),  # noqa: PLR2004
@@ -224,36 +237,36 @@ def _language_at(lower: Sequence[str]) -> int | None:
     )
 
 
-def _told_of(stream: Any) -> tuple[_Told, bool]:
+def _info_from_stream(stream: Any) -> tuple[_TrackInfo, bool]:
     """Give what a container tells of a stream, and whether it is shown unasked."""
-    tags = {key.lower(): _readable(text) for key, text in stream.metadata.items()}
+    tags = {key.lower(): _clean_tag(text) for key, text in stream.metadata.items()}
     has = stream.disposition
-    kind: Kind = "subtitles"
+    kind: TrackKind = "subtitles"
     if has & Disposition.descriptions:
         kind = "descriptions"
     elif has & (Disposition.hearing_impaired | Disposition.captions):
         kind = "captions"
     title = tags.get("title") or tags.get("name") or ""  # QuickTime's is called name
-    told = _Told(
-        language_of(tags.get("language", "")),
+    info = _TrackInfo(
+        parse_language(tags.get("language", "")),
         kind,
         bool(has & Disposition.forced),
         (title,) if title else (),
     )
-    return told, bool(has & Disposition.default)
+    return info, bool(has & Disposition.default)
 
 
-def _readable(tag: str) -> str:
+def _clean_tag(tag: str) -> str:
     text = tag.encode(errors="surrogateescape").decode(errors="replace")
-    return " ".join(re.sub("[\x00-\x1f\x7f-\x9f]", " ", text).split())[:LONGEST_LABEL]
+    return " ".join(re.sub("[\x00-\x1f\x7f-\x9f]", " ", text).split())[:MAX_LABEL_LENGTH]
 
 
-def _says(title: str, language: str) -> bool:
-    said = title.casefold()
+def _names_language(title: str, language: str) -> bool:
+    lower_title = title.casefold()
     primary = language.partition("-")[0]
     return any(
-        name(tag).casefold() in said
-        for name in (name_of, english_name_of)
+        name(tag).casefold() in lower_title
+        for name in (own_name, english_name)
         for tag in (language, primary)
     )
 
@@ -263,7 +276,7 @@ def _slug(word: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", ascii_only.lower()).strip("-")
 
 
-def _told_apart(found: Iterable[tuple[Track, str]]) -> Iterator[tuple[Track, str]]:
+def _deduplicate(found: Iterable[tuple[Track, str]]) -> Iterator[tuple[Track, str]]:
     """Make names and labels unique, and let one track at most be shown unasked."""
     names: set[str] = set()
     labels: set[str] = set()
@@ -276,11 +289,11 @@ def _told_apart(found: Iterable[tuple[Track, str]]) -> Iterator[tuple[Track, str
         yield track.model_copy(update={"name": name, "label": label, "default": default}), text
 
 
-def _unique(text: str, known: set[str], joint: str) -> str:
+def _unique(text: str, seen: set[str], joint: str) -> str:
     count = 1
     unique = text
-    while unique in known:
+    while unique in seen:
         count += 1
         unique = f"{text}{joint}{count}"
-    known.add(unique)
+    seen.add(unique)
     return unique

@@ -8,11 +8,11 @@ import langcodes
 from langcodes import Language
 
 _TAG: Final = re.compile(r"[a-z]{2,3}(?:-[a-z]{4})?(?:-(?:[a-z]{2}|[0-9]{3}))?")
-_LONGEST_NAME: Final = 40
+_MAX_NAME_LENGTH: Final = 40
 
 # Words in use that are no codes, or other languages' (cht is Cholón in ISO 639-3). pob and pb are
 # OpenSubtitles'; chs and cht are Microsoft's; cmn is what zh is said to mean (ISO 639-3).
-_IN_USE: Final = {
+_ALIASES: Final = {
     "chs": "zh-Hans",
     "cht": "zh-Hant",
     "cmn": "zh",
@@ -32,12 +32,12 @@ _IN_USE: Final = {
 _NO_LANGUAGE: Final = frozenset({"und", "mul", "mis", "zxx"})
 
 
-def is_no_language(word: str) -> bool:
+def is_non_language(word: str) -> bool:
     """Whether a word is a code that says that there is no language to be told."""
     return word.lower() in _NO_LANGUAGE
 
 
-def language_of(word: str) -> str | None:
+def parse_language(word: str) -> str | None:
     """Give the BCP 47 tag of a word, or None where it is no language.
 
     Understood are codes of ISO 639-1, -2 and -3, with script and region (pt-BR, zh_Hant), and names
@@ -45,21 +45,21 @@ def language_of(word: str) -> str | None:
     7,900 codes hold too many words that mean something else (cut, dts, dub, the).
     """
     word = word.strip().replace("_", "-").lower()
-    if word in _IN_USE:
-        return _IN_USE[word]
-    if word in _NO_LANGUAGE or len(word) > _LONGEST_NAME or not word.isprintable():
+    if word in _ALIASES:
+        return _ALIASES[word]
+    if word in _NO_LANGUAGE or len(word) > _MAX_NAME_LENGTH or not word.isprintable():
         return None
     if _TAG.fullmatch(word):
         language = Language.get(word)
         primary = Language.get(language.language or "und")
-        if not language.is_valid() or is_no_language(primary.to_tag()):
+        if not language.is_valid() or is_non_language(primary.to_tag()):
             return None
         in_iso_639_1 = len(primary.to_tag()) == 2  # noqa: PLR2004 # letters
         return language.to_tag() if in_iso_639_1 or _has_speakers(language) else None
     return _by_name(word.replace("-", " "))
 
 
-def name_of(tag: str) -> str:
+def own_name(tag: str) -> str:
     """Give a language's own name for itself, as a title: Deutsch, Português (Brasil)."""
     language = Language.get(tag)
     # CLDR has names for zh-TW in zh-Hant only, which that is.
@@ -67,7 +67,7 @@ def name_of(tag: str) -> str:
     return name[:1].title() + name[1:]
 
 
-def english_name_of(tag: str) -> str:
+def english_name(tag: str) -> str:
     """Give a language's English name."""
     return Language.get(tag).display_name("en")
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-MOST_CUES = 100_000
+MAX_CUES = 100_000
 """Cues of one track: one a second for a day."""
-MOST_LINES = 10 * MOST_CUES
-LONGEST_CUE = 10_000
+MAX_LINES = 10 * MAX_CUES
+MAX_CUE_LENGTH = 10_000
 """Characters of one cue: more than a screen shows."""
-LONGEST_IDENTIFIER = 200
+MAX_IDENTIFIER_LENGTH = 200
 """Characters; a cue with a longer one has none."""
 
 _SECOND = 1000
@@ -58,15 +58,15 @@ def is_webvtt(text: str) -> bool:
     return text.startswith("WEBVTT") and text[6:7] in {"", " ", "\t", "\n"}
 
 
-def timing(line: str) -> tuple[int, int, str] | None:
+def parse_timing(line: str) -> tuple[int, int, str] | None:
     """Give the start and end (milliseconds) that a line tells, and what follows them."""
     if ">" not in line:
         return None
-    found = _TIMING.match(line)
-    if not found:
+    match = _TIMING.match(line)
+    if not match:
         return None
-    told = found.groups(default="")
-    return _milliseconds(*told[:4]), _milliseconds(*told[4:8]), told[8]
+    parsed = match.groups(default="")
+    return _milliseconds(*parsed[:4]), _milliseconds(*parsed[4:8]), parsed[8]
 
 
 def _milliseconds(hours: str, minutes: str, seconds: str, fraction: str) -> int:
@@ -78,62 +78,62 @@ def _milliseconds(hours: str, minutes: str, seconds: str, fraction: str) -> int:
     )
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     """Give plain text as cue text (§4.2.2); it can hold no arrow then."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def without_empty_lines(text: str) -> str:
+def strip_blank_lines(text: str) -> str:
     """Drop the lines that would end a cue, and those that show nothing."""
     return "\n".join(line.strip() for line in text.split("\n") if line.strip())
 
 
-def written(cues: Iterable[Cue], head: Iterable[str] = ()) -> str:
-    """Give a WebVTT file of `cues`, in the order of their starts, behind the blocks of `head`.
+def serialize_webvtt(cues: Iterable[Cue], header_blocks: Iterable[str] = ()) -> str:
+    """Return a WebVTT file of `header_blocks`, then `cues` in the order of their starts.
 
     What ends before it begins, or shows nothing, is left out. Raises CaptionsError where nothing
     remains, or too much.
     """
-    shown = sorted(
+    visible = sorted(
         (cue for cue in cues if 0 <= cue.start < cue.end and cue.payload),
         key=lambda cue: cue.start,
     )
-    if not shown:
+    if not visible:
         raise CaptionsError("There are no cues in it.")
-    require_few(len(shown))
-    blocks = ["WEBVTT\n", *(f"{block}\n" for block in head)]
-    for cue in shown:
+    check_cue_limit(len(visible))
+    blocks = ["WEBVTT\n", *(f"{block}\n" for block in header_blocks)]
+    for cue in visible:
         identifier = f"{cue.identifier}\n" if cue.identifier else ""
         times = f"{_timestamp(cue.start)} --> {_timestamp(cue.end)} {cue.settings}".rstrip()
         blocks.append(f"{identifier}{times}\n{cue.payload}\n")
     return "\n".join(blocks)
 
 
-def shortened(text: str, most: int) -> tuple[str, str | None]:
-    """Give what `written` gave, or those of its first cues that take `most` bytes as UTF-8.
+def truncate_webvtt(text: str, max_bytes: int) -> tuple[str, str | None]:
+    """Return a file from `serialize_webvtt`, cut after its last cue within `max_bytes` of UTF-8.
 
     And the time, as hours, minutes and seconds, at which the first cue begins that is left out;
     None: all are there. Raises CaptionsError where not even one cue fits.
     """
     data = text.encode()
-    if len(data) <= most:
+    if len(data) <= max_bytes:
         return text, None
-    end = data.rfind(b"\n\n", 0, most + 1) + 1  # an empty line ends each block, and is in none
+    end = data.rfind(b"\n\n", 0, max_bytes + 1) + 1  # an empty line ends each block, and is in none
     kept = data[:end].decode()
     if "-->" not in kept:
         raise CaptionsError("What stands before its first cue is too long.")
     # The first cue that is left out begins with its identifier, if it has one, and its times.
     lines = data[end + 1 :].split(b"\n", 2)[:2]
-    start = next((told[0] for line in lines if (told := timing(line.decode()))), None)
+    start = next((parsed[0] for line in lines if (parsed := parse_timing(line.decode()))), None)
     if start is None:  # the arrow that was found is none of a cue's
         raise CaptionsError("What stands before its first cue is too long.")
     return kept, _timestamp(start).partition(".")[0]
 
 
-def require_few(cues: int) -> None:
+def check_cue_limit(cues: int) -> None:
     """Raise CaptionsError for more cues than are borne."""
-    if cues > MOST_CUES:
-        raise CaptionsError(f"There are more than {MOST_CUES} cues in it.")
+    if cues > MAX_CUES:
+        raise CaptionsError(f"There are more than {MAX_CUES} cues in it.")
 
 
 def _timestamp(milliseconds: int) -> str:
@@ -143,35 +143,35 @@ def _timestamp(milliseconds: int) -> str:
     return f"{hours:02}:{minutes:02}:{seconds:02}.{rest:03}"
 
 
-def cues_of(text: str) -> list[Cue]:
+def parse_cues(text: str) -> list[Cue]:
     """Give the cues of a WebVTT file, in the file's order."""
-    return [cue for block in _blocks(text) if (cue := _cue(block))]
+    return [cue for block in _split_blocks(text) if (cue := _parse_cue(block))]
 
 
-def rewritten(text: str) -> str:
+def sanitize_webvtt(text: str) -> str:
     """Give a WebVTT file anew: cues, styles and regions as they are, without what is damaged.
 
     Styles and regions are the author's to choose: they reach no further than the cues (§8.2), and
     can load nothing. Comments are left out. Raises CaptionsError where there are no cues.
     """
-    head: list[str] = []
+    header_blocks: list[str] = []
     cues: list[Cue] = []
     identifiers: set[str] = set()
-    for block in _blocks(text):
-        if cue := _cue(block):
-            if cue.identifier in identifiers or len(cue.identifier) > LONGEST_IDENTIFIER:
+    for block in _split_blocks(text):
+        if cue := _parse_cue(block):
+            if cue.identifier in identifiers or len(cue.identifier) > MAX_IDENTIFIER_LENGTH:
                 # §4.1: unique
                 cue = Cue(cue.start, cue.end, cue.payload, cue.settings)
             identifiers.add(cue.identifier)
             cues.append(cue)
-            require_few(len(cues))
+            check_cue_limit(len(cues))
         elif not cues and block[0].rstrip() in {"STYLE", "REGION"}:  # §4.1: before the cues
             if not any("-->" in line for line in block):  # §4.1: it holds none
-                head.append("\n".join(block))
-    return written(cues, head)
+                header_blocks.append("\n".join(block))
+    return serialize_webvtt(cues, header_blocks)
 
 
-def _blocks(text: str) -> Iterator[list[str]]:
+def _split_blocks(text: str) -> Iterator[list[str]]:
     """Part a file as §6.1 does: by empty lines, and by arrows where no timing can be."""
     lines = text.split("\n")
     block: list[str] = []
@@ -192,28 +192,28 @@ def _blocks(text: str) -> Iterator[list[str]]:
         yield block
 
 
-def _cue(block: list[str]) -> Cue | None:
+def _parse_cue(block: list[str]) -> Cue | None:
     at = 0 if "-->" in block[0] else 1
     if len(block) <= at or "-->" not in block[at]:
         return None
-    told = timing(block[at])
-    if told is None:
+    parsed = parse_timing(block[at])
+    if parsed is None:
         return None
-    start, end, settings = told
+    start, end, settings = parsed
     return Cue(
         start,
         end,
-        "\n".join(block[at + 1 :])[:LONGEST_CUE].rstrip("\n"),
-        checked_settings(settings),
+        "\n".join(block[at + 1 :])[:MAX_CUE_LENGTH].rstrip("\n"),
+        valid_settings(settings),
         block[0].strip() if at else "",
     )
 
 
-def checked_settings(text: str) -> str:
+def valid_settings(text: str) -> str:
     """Give the settings of a cue that are known and right, each once."""
-    known: dict[str, str] = {}
+    valid: dict[str, str] = {}
     for setting in text.split():
         name, colon, value = setting.partition(":")
         if colon and name in _SETTINGS and _SETTINGS[name].fullmatch(value):
-            known.setdefault(name, value)
-    return " ".join(f"{name}:{value}" for name, value in known.items())
+            valid.setdefault(name, value)
+    return " ".join(f"{name}:{value}" for name, value in valid.items())

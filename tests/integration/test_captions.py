@@ -15,9 +15,9 @@ from support.webvtt_validator import require_valid
 
 from service.artefacts.metadata import CaptionsMetadata, dump_metadata
 from service.captions import embedded
-from service.captions.embedded import Reader
-from service.captions.extract import Captions, captions_of
-from service.captions.subrip import webvtt_of
+from service.captions.embedded import AdaptiveReader
+from service.captions.extract import Captions, extract_captions
+from service.captions.subrip import to_webvtt
 from service.models import Chapter, Track
 from service.probing.chapters import MAX_CHAPTERS, MAX_TITLE_LENGTH
 from service.sidecars import MAX_CAPTIONS
@@ -81,10 +81,10 @@ def make(
     return path
 
 
-def told_of(path: Path, **sidecars: bytes) -> Captions:
+def captions_from(path: Path, **sidecars: bytes) -> Captions:
     beside = {name: BytesIO(data) for name, data in sidecars.items()}
     with path.open("rb", buffering=0) as file:
-        return captions_of(path.name, file, beside)
+        return extract_captions(path.name, file, beside)
 
 
 FORMATS = [
@@ -106,8 +106,8 @@ FORMATS = [
 def test_text_tracks_are_taken_out_of_a_video(
     tmp_path: Path, name: str, arguments: tuple[str, ...], settings: str, text: str
 ) -> None:
-    told = told_of(make(tmp_path, name, *arguments))
-    (english, first), (german, second), (chapters, third) = told.tracks
+    result = captions_from(make(tmp_path, name, *arguments))
+    (english, first), (german, second), (chapters, third) = result.tracks
     assert english.model_copy(update={"default": False}) == Track(
         name="embedded-1",
         kind="captions",
@@ -130,20 +130,20 @@ def test_text_tracks_are_taken_out_of_a_video(
     ]
     assert require_valid(second) == [(1.0, 2.0, "", "Grüße")]
     # FFmpeg's muxer of fragments puts off pictures and text by two frames, and chapters not.
-    times = [time for chapter in told.chapters for time in (chapter.start, chapter.end)]
+    times = [time for chapter in result.chapters for time in (chapter.start, chapter.end)]
     assert times == pytest.approx([0.0, 1.5, 1.5, 4.0], abs=0.081)
-    assert [chapter.title for chapter in told.chapters] == ["Beginning & more", "Ende"]
+    assert [chapter.title for chapter in result.chapters] == ["Beginning & more", "Ende"]
     assert [cue[3] for cue in require_valid(third)] == ["Beginning &amp; more", "Ende"]
-    assert told.problems == ()
+    assert result.problems == ()
 
 
 @pytest.mark.parametrize("name", ["a.webm", "a.mkv"])
 def test_webvtt_in_webm_and_matroska_is_taken_out(tmp_path: Path, name: str) -> None:
     path = make(tmp_path, name, "-c:v", "libvpx", "-deadline", "realtime", "-c:s", "webvtt")
-    told = told_of(path)
-    assert [track.language for track, _ in told.tracks] == ["en", "de", None]
+    result = captions_from(path)
+    assert [track.language for track, _ in result.tracks] == ["en", "de", None]
     # The cue's text as it is: FFmpeg's program writes its ampersand unescaped.
-    assert require_valid(told.tracks[0][1], strict=False) == [
+    assert require_valid(result.tracks[0][1], strict=False) == [
         (0.5, 2.0, "", "Hello <i>you</i> & me"),
         (2.0, 3.0, "", "Second\nline"),
     ]
@@ -157,16 +157,16 @@ def test_settings_of_webvtt_in_webm_are_kept(tmp_path: Path) -> None:
     subprocess.run(
         ["ffmpeg", "-v", "error", "-i", tmp_path / "in.vtt", "-c", "copy", path], check=True
     )
-    ((_, text),) = told_of(path).tracks
+    ((_, text),) = captions_from(path).tracks
     assert require_valid(text) == [(1.0, 2.0, "line:0 align:left", "Up")]
 
 
 def test_a_default_track_is_told_and_only_one(tmp_path: Path) -> None:
     flags = ("-disposition:s:0", "default", "-disposition:s:1", "default+forced")
     path = make(tmp_path, "a.mkv", "-c:s", "srt", *flags)
-    assert [track.default for track, _ in told_of(path).tracks] == [True, False, False]
-    told = told_of(path, **{"a.fr.default.srt": GERMAN.encode()})
-    assert [(track.name, track.default) for track, _ in told.tracks] == [
+    assert [track.default for track, _ in captions_from(path).tracks] == [True, False, False]
+    result = captions_from(path, **{"a.fr.default.srt": GERMAN.encode()})
+    assert [(track.name, track.default) for track, _ in result.tracks] == [
         ("fr", True),
         ("embedded-1", False),
         ("embedded-2", False),
@@ -175,13 +175,13 @@ def test_a_default_track_is_told_and_only_one(tmp_path: Path) -> None:
 
 
 def test_chapters_of_a_file_win_over_the_containers(tmp_path: Path) -> None:
-    told = told_of(
+    result = captions_from(
         make(tmp_path, "a.mp4", "-c:s", "mov_text"),
         **{"a.chapters.vtt": b"WEBVTT\n\n00:01.000 --> 00:02.000\nMine\n"},
     )
-    assert told.chapters == (Chapter(start=1.0, end=2.0, title="Mine"),)
-    assert told.tracks[-1][0].source == "file"
-    damaged = told_of(tmp_path / "a.mp4", **{"a.chapters.vtt": b"nothing"})
+    assert result.chapters == (Chapter(start=1.0, end=2.0, title="Mine"),)
+    assert result.tracks[-1][0].source == "file"
+    damaged = captions_from(tmp_path / "a.mp4", **{"a.chapters.vtt": b"nothing"})
     assert [chapter.title for chapter in damaged.chapters] == ["Beginning & more", "Ende"]
 
 
@@ -192,11 +192,11 @@ def test_of_an_mp4_text_is_read_and_media_data_is_not(tmp_path: Path) -> None:
     size = path.stat().st_size
     assert size > 5_000_000
     with path.open("rb", buffering=0) as file:
-        reader = Reader(file)
+        reader = AdaptiveReader(file)
         with av.open(reader) as container:
             opened = reader.bytes_read
-            streams = embedded.streams_of(container)
-            cues = embedded.cues_of(container, streams)
+            streams = embedded.text_streams(container)
+            cues = embedded.read_cues(container, streams)
     assert [len(of_stream) for of_stream in cues.values()] >= [2, 1]
     # Not more than a read or two for each sample of the two tracks.
     samples = sum(len(of_stream) for of_stream in cues.values())
@@ -212,9 +212,9 @@ def test_a_truncated_video_gives_what_is_there(
     path = make(tmp_path, name, "-c:s", codec)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * kept)])
-    told = told_of(path, **{f"{path.stem}.en.srt": ENGLISH.encode()})
-    assert told.tracks[0][0].name == "en"
-    for _, text in told.tracks:
+    result = captions_from(path, **{f"{path.stem}.en.srt": ENGLISH.encode()})
+    assert result.tracks[0][0].name == "en"
+    for _, text in result.tracks:
         require_valid(text)
 
 
@@ -224,8 +224,8 @@ def test_a_damaged_video_is_no_surprise(tmp_path: Path, name: str, codec: str) -
     data = path.read_bytes()
     for step in range(0, len(data), max(1, len(data) // 150)):
         damaged = data[:step] + b"\xff\xff\xff\xff" + data[step + 4 :]
-        told = captions_of(path.name, BytesIO(damaged), {})
-        for _, text in told.tracks:
+        result = extract_captions(path.name, BytesIO(damaged), {})
+        for _, text in result.tracks:
             require_valid(text)
 
 
@@ -236,18 +236,18 @@ def test_tags_that_are_no_utf_8_are_read_as_far_as_they_go(tmp_path: Path) -> No
         .replace(b"Schilder", b"Sch\xfflder")
         .replace(b"Beginning", b"B\xffginning")
     )
-    told = told_of(path)
-    assert told.tracks[1][0].label == "Deutsch (Sch\ufffdlder, forced)"
-    assert told.chapters[0].title == "B\ufffdginning & more"
+    result = captions_from(path)
+    assert result.tracks[1][0].label == "Deutsch (Sch\ufffdlder, forced)"
+    assert result.chapters[0].title == "B\ufffdginning & more"
 
 
 def test_too_much_text_is_refused_and_chapters_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "LARGEST", 200)
-    told = told_of(make(tmp_path, "a.mkv", "-c:s", "srt"))
-    assert told.problems == ("The text inside the video is too long to be taken out.",)
-    assert [track.name for track, _ in told.tracks] == ["chapters"]
+    monkeypatch.setattr(embedded, "MAX_TEXT_BYTES", 200)
+    result = captions_from(make(tmp_path, "a.mkv", "-c:s", "srt"))
+    assert result.problems == ("The text inside the video is too long to be taken out.",)
+    assert [track.name for track, _ in result.tracks] == ["chapters"]
 
 
 @pytest.mark.parametrize("codec", ["srt", "ass"])
@@ -259,20 +259,20 @@ def test_text_inside_a_video_that_is_longer_than_a_track_may_be_ends_there(
         f"{number}\n{tenth}00 --> {tenth}90\n{'&' * 900}"
         for number, tenth in enumerate(tenths, start=1)
     )
-    told = told_of(make(tmp_path, "a.mkv", "-c:s", codec, english=f"{cues}\n"))
-    text = next(text for track, text in told.tracks if track.language == "en")
+    result = captions_from(make(tmp_path, "a.mkv", "-c:s", codec, english=f"{cues}\n"))
+    text = next(text for track, text in result.tracks if track.language == "en")
     assert len(text.encode()) <= 2 << 20
     left = require_valid(text)
     assert 400 < len(left) < 600
-    (problem,) = told.problems
+    (problem,) = result.problems
     assert "inside the video: As WebVTT it is longer than 2 MiB: what comes from" in problem
     assert f"00:00:{len(left) // 10}" in problem
-    assert [track.language for track, _ in told.tracks[:2]] == ["en", "de"]
+    assert [track.language for track, _ in result.tracks[:2]] == ["en", "de"]
 
 
 def test_the_same_files_give_the_same_text(tmp_path: Path) -> None:
     path = make(tmp_path, "a.mkv", "-c:s", "srt")
-    assert told_of(path) == told_of(path)
+    assert captions_from(path) == captions_from(path)
 
 
 # What a browser makes of it
@@ -312,19 +312,19 @@ def test_the_most_that_can_be_told_of_captions_is_an_answer() -> None:
     for number in range(MAX_CAPTIONS):  # a name has 255 bytes
         beside[f"a.{number}.{clapper * 61}.srt"] = BytesIO(GERMAN.encode())
         beside[f"a.{number}.{clapper * 60}x.srt"] = BytesIO(b"neither of the two")
-    told = captions_of("a.mp4", BytesIO(b"no video"), beside)
-    assert len(told.chapters) == MAX_CHAPTERS
-    assert (len(told.tracks), len(told.problems)) == (MAX_CAPTIONS + 1, MAX_CAPTIONS)
+    result = extract_captions("a.mp4", BytesIO(b"no video"), beside)
+    assert len(result.chapters) == MAX_CHAPTERS
+    assert (len(result.tracks), len(result.problems)) == (MAX_CAPTIONS + 1, MAX_CAPTIONS)
     facts = CaptionsMetadata(
-        tracks=tuple(track for track, _ in told.tracks),
-        chapters=told.chapters,
-        problems=told.problems,
+        tracks=tuple(track for track, _ in result.tracks),
+        chapters=result.chapters,
+        problems=result.problems,
     )
     assert len(json.dumps({"facts": dump_metadata(facts).decode()})) < MAX_ANSWER_BYTES
 
 
 def test_a_browser_shows_what_subrip_meant(browser: Browser) -> None:
-    text = webvtt_of(
+    text = to_webvtt(
         ENGLISH + "\n3\n100:00:00,000 --> 100:00:01,000\n<b>I <3 <i>a</b> --> b</i> &amp; </c>!\n"
     )
     assert in_browser(browser, text) == [
@@ -346,12 +346,12 @@ def test_a_browser_reads_a_webvtt_file_as_before(browser: Browser) -> None:
         "\n01:00:01.000 --> 01:00:02.000 position:10%\n<c.x>a</c>\n\n\n"
         "00:03.000 --> 00:04.000\nlast"
     )
-    before, after = in_browser(browser, text), in_browser(browser, webvtt_of(text))
+    before, after = in_browser(browser, text), in_browser(browser, to_webvtt(text))
     assert [cue["shown"] for cue in before] == ["Hi & \u2603", "last", "a"]
     assert after == before
 
 
 def test_a_browser_takes_what_is_inside_a_video(browser: Browser, tmp_path: Path) -> None:
-    told = told_of(make(tmp_path, "a.mp4", "-c:s", "mov_text"))
-    shown = [[cue["shown"] for cue in in_browser(browser, text)] for _, text in told.tracks]
+    result = captions_from(make(tmp_path, "a.mp4", "-c:s", "mov_text"))
+    shown = [[cue["shown"] for cue in in_browser(browser, text)] for _, text in result.tracks]
     assert shown == [["Hello you & me", "Second\nline"], ["Grüße"], ["Beginning & more", "Ende"]]

@@ -43,31 +43,31 @@ def test_a_chapter_without_a_title_has_its_number() -> None:
 
 
 def test_a_chapter_without_an_end_lasts_until_the_next() -> None:
-    found = read_chapters(Container((0, 0, {}), (2000, 2000, {})))
-    assert [(chapter.start, chapter.end) for chapter in found] == [(0.0, 2.0)]
+    chapters = read_chapters(Container((0, 0, {}), (2000, 2000, {})))
+    assert [(chapter.start, chapter.end) for chapter in chapters] == [(0.0, 2.0)]
 
 
 def test_times_count_from_the_first_picture() -> None:
-    found = read_chapters(Container((1000, 3000, {}), (3000, 4000, {}), start_time=1_500_000))
-    assert [(chapter.start, chapter.end) for chapter in found] == [(0.0, 1.5), (1.5, 2.5)]
+    chapters = read_chapters(Container((1000, 3000, {}), (3000, 4000, {}), start_time=1_500_000))
+    assert [(chapter.start, chapter.end) for chapter in chapters] == [(0.0, 1.5), (1.5, 2.5)]
 
 
 @given(st.lists(st.tuples(*[st.integers(-(2**63), 2**63 - 1)] * 2, st.text()), max_size=5))
-def test_any_numbers_are_chapters_in_order_or_none(told: list[tuple[int, int, str]]) -> None:
-    found = read_chapters(
-        Container(*((start, end, {"title": title}) for start, end, title in told))
+def test_any_numbers_are_chapters_in_order_or_none(raw: list[tuple[int, int, str]]) -> None:
+    chapters = read_chapters(
+        Container(*((start, end, {"title": title}) for start, end, title in raw))
     )
-    assert all(0 <= chapter.start < chapter.end < 4e7 and chapter.title for chapter in found)
-    assert [chapter.start for chapter in found] == sorted(chapter.start for chapter in found)
-    if found:
-        assert len(require_valid(to_webvtt(found))) == len(found)
+    assert all(0 <= chapter.start < chapter.end < 4e7 and chapter.title for chapter in chapters)
+    assert [chapter.start for chapter in chapters] == sorted(chapter.start for chapter in chapters)
+    if chapters:
+        assert len(require_valid(to_webvtt(chapters))) == len(chapters)
 
 
 def test_chapters_are_bounded_in_number_and_length() -> None:
     many = Container(*((at, at + 1, {"title": "x" * 10_000}) for at in range(2 * MAX_CHAPTERS)))
-    found = read_chapters(many)
-    assert len(found) == MAX_CHAPTERS
-    assert {len(chapter.title) for chapter in found} == {MAX_TITLE_LENGTH}
+    chapters = read_chapters(many)
+    assert len(chapters) == MAX_CHAPTERS
+    assert {len(chapter.title) for chapter in chapters} == {MAX_TITLE_LENGTH}
 
 
 def test_a_file_tells_chapters() -> None:

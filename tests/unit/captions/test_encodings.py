@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.captions.encodings import decoded
+from service.captions.encodings import decode_text
 
 # Sentences as people say them in films, each with the encodings that subtitles in them are met in.
 FRENCH = "Où est-ce que tu étais hier soir ? Je t'ai attendu toute la soirée.\nÀ bientôt, ça va."
@@ -63,7 +63,7 @@ SUBTITLE = "1\n00:00:01,000 --> 00:00:02,000\n{}\n\n2\n00:00:03,000 --> 00:00:04
 @pytest.mark.parametrize(("encoding", "sentence"), SENTENCES)
 def test_a_sentence_in_an_encoding_of_its_language_is_read(encoding: str, sentence: str) -> None:
     text = SUBTITLE.format(sentence)
-    assert decoded(text.encode(encoding)) == text
+    assert decode_text(text.encode(encoding)) == text
 
 
 @pytest.mark.parametrize("sentence", sorted({sentence for _, sentence in SENTENCES}))
@@ -72,11 +72,11 @@ def test_a_sentence_in_an_encoding_of_its_language_is_read(encoding: str, senten
 )
 def test_unicode_is_read_with_its_mark_and_without(encoding: str, sentence: str) -> None:
     text = SUBTITLE.format(sentence)
-    assert decoded(text.encode(encoding)) == text
+    assert decode_text(text.encode(encoding)) == text
 
 
 def test_utf_16_in_big_order_is_read_with_its_mark() -> None:
-    assert decoded(b"\xfe\xff" + RUSSIAN.encode("utf-16-be")) == RUSSIAN
+    assert decode_text(b"\xfe\xff" + RUSSIAN.encode("utf-16-be")) == RUSSIAN
 
 
 # A word alone may be another one elsewhere; the language decides.
@@ -93,32 +93,32 @@ def test_utf_16_in_big_order_is_read_with_its_mark() -> None:
 def test_the_language_of_the_files_name_helps_to_choose(
     language: str, encoding: str, word: str
 ) -> None:
-    assert decoded(word.encode(encoding), language) == word
+    assert decode_text(word.encode(encoding), language) == word
 
 
 def test_a_wrong_language_in_the_files_name_does_not_outweigh_the_text() -> None:
-    assert decoded(RUSSIAN.encode("cp1251"), "de") == RUSSIAN
-    assert decoded(FRENCH.encode("cp1252"), "pl") == FRENCH
+    assert decode_text(RUSSIAN.encode("cp1251"), "de") == RUSSIAN
+    assert decode_text(FRENCH.encode("cp1252"), "pl") == FRENCH
 
 
 def test_utf_8_with_a_damaged_character_is_utf_8() -> None:
     data = (RUSSIAN + "!").encode()
-    assert decoded(data[:-3] + b"!") == RUSSIAN[:-2] + "\ufffd!"
+    assert decode_text(data[:-3] + b"!") == RUSSIAN[:-2] + "\ufffd!"
 
 
 def test_ends_of_lines_are_made_alike_and_controls_dropped() -> None:
-    assert decoded(b"a\r\nb\rc\n\n\x00d\x1b\x0b\x0c\x7f\te") == "a\nb\nc\n\nd\te"
-    assert decoded("a\u0085\ufeffb".encode()) == "ab"  # C1, and a mark in the middle
+    assert decode_text(b"a\r\nb\rc\n\n\x00d\x1b\x0b\x0c\x7f\te") == "a\nb\nc\n\nd\te"
+    assert decode_text("a\u0085\ufeffb".encode()) == "ab"  # C1, and a mark in the middle
 
 
 @given(st.binary(max_size=300), st.sampled_from([None, "en", "ja", "zh-Hant", "ru", ""]))
 def test_any_bytes_are_text_without_controls(data: bytes, language: str | None) -> None:
-    text = decoded(data, language)
+    text = decode_text(data, language)
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]", text)
     text.encode()  # no surrogates
-    assert decoded(data, language) == text
+    assert decode_text(data, language) == text
 
 
 def test_evidence_far_into_a_large_file_is_found() -> None:
     text = "OK\n" * 400_000 + RUSSIAN
-    assert decoded(text.encode("cp1251")) == text
+    assert decode_text(text.encode("cp1251")) == text

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from support.webvtt_validator import require_valid
 
 from service.captions import extract as captions
-from service.captions.extract import Captions, captions_of
-from service.captions.size_limit import LONGEST_TRACKS
+from service.captions.extract import Captions, extract_captions
+from service.captions.size_limit import MAX_TOTAL_TRACK_BYTES
 from service.models import Chapter, Track
 from service.probing.chapters import MAX_CHAPTERS, MAX_TITLE_LENGTH
 from service.workers.pool import MAX_BLOB_BYTES
@@ -21,9 +21,9 @@ CUE = b"WEBVTT\n\n00:01.000 --> 00:02.000\nHi\n"
 SUBRIP = b"1\n00:00:01,000 --> 00:00:02,000\nHi\n"
 
 
-def found(**files: bytes) -> Captions:
+def extract(**files: bytes) -> Captions:
     sidecars = {name: BytesIO(data) for name, data in files.items()}
-    return captions_of("film.mp4", BytesIO(NO_VIDEO), sidecars)
+    return extract_captions("film.mp4", BytesIO(NO_VIDEO), sidecars)
 
 
 NAMES = [
@@ -66,7 +66,7 @@ def test_a_files_name_tells_its_track(  # noqa: PLR0913, PLR0917 - the columns o
     forced: bool,  # noqa: FBT001
     default: bool,  # noqa: FBT001
 ) -> None:
-    ((track, text),) = found(**{f"film{words}.srt": SUBRIP}).tracks
+    ((track, text),) = extract(**{f"film{words}.srt": SUBRIP}).tracks
     assert track.model_dump() == {
         "name": name,
         "kind": kind,
@@ -80,20 +80,20 @@ def test_a_files_name_tells_its_track(  # noqa: PLR0913, PLR0917 - the columns o
 
 
 def test_of_webvtt_and_subrip_that_tell_the_same_webvtt_wins() -> None:
-    told = found(**{"film.en.vtt": CUE.replace(b"Hi", b"VTT"), "film.eng.srt": SUBRIP})
-    assert ["VTT" in text for _, text in told.tracks] == [True]
+    result = extract(**{"film.en.vtt": CUE.replace(b"Hi", b"VTT"), "film.eng.srt": SUBRIP})
+    assert ["VTT" in text for _, text in result.tracks] == [True]
     # But a damaged one does not.
-    told = found(**{"film.en.vtt": b"hello", "film.en.srt": SUBRIP})
-    assert ["Hi" in text for _, text in told.tracks] == [True]
-    assert told.problems == (
+    result = extract(**{"film.en.vtt": b"hello", "film.en.srt": SUBRIP})
+    assert ["Hi" in text for _, text in result.tracks] == [True]
+    assert result.problems == (
         "film.en.vtt: This is neither SubRip nor WebVTT: no line tells a cue's times.",
     )
 
 
 def test_names_and_labels_are_unique_and_one_track_is_shown_unasked() -> None:
     names = ("film.en.default.vtt", "film.eng.default.vtt", "film.english.vtt", "film.en.2.vtt")
-    told = found(**dict.fromkeys(names, CUE))
-    tracks = [track for track, _ in told.tracks]
+    result = extract(**dict.fromkeys(names, CUE))
+    tracks = [track for track, _ in result.tracks]
     assert [track.name for track in tracks] == ["en.2", "en", "en-2", "en-3"]
     assert [track.label for track in tracks] == ["English (2)", "English", "English 2", "English 3"]
     assert [track.default for track in tracks] == [False, True, False, False]
@@ -106,33 +106,33 @@ def test_the_order_of_files_is_of_no_matter() -> None:
         "film.de.srt": SUBRIP,
         "film.chapters.vtt": CUE,
     }
-    assert found(**files) == found(**dict(reversed(files.items())))
+    assert extract(**files) == extract(**dict(reversed(files.items())))
 
 
 def test_chapters_of_a_file_are_a_track_and_values() -> None:
-    told = found(**{"film.chapters.vtt": CUE})
-    assert told.chapters == (Chapter(start=1.0, end=2.0, title="Hi"),)
-    ((track, text),) = told.tracks
+    result = extract(**{"film.chapters.vtt": CUE})
+    assert result.chapters == (Chapter(start=1.0, end=2.0, title="Hi"),)
+    ((track, text),) = result.tracks
     assert track == Track(name="chapters", kind="chapters", label="Chapters", source="file")
     assert require_valid(text) == [(1.0, 2.0, "", "Hi")]
-    assert found(**{"film.chapters.vtt": b"\0"}) == Captions((), (), ())
+    assert extract(**{"film.chapters.vtt": b"\0"}) == Captions((), (), ())
 
 
 def test_the_language_in_the_name_helps_to_read_the_file() -> None:
     text = SUBRIP.decode().replace("Hi", "Ναι").encode("cp1253")
-    ((_, converted),) = found(**{"film.el.srt": text}).tracks
+    ((_, converted),) = extract(**{"film.el.srt": text}).tracks
     assert "Ναι" in converted
 
 
 def test_large_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    large = SUBRIP.ljust(captions.LARGEST + 1)
-    told = found(**{"film.en.srt": large, "film.de.srt": large[:-1]})
-    assert [track.name for track, _ in told.tracks] == ["de"]
-    assert told.problems == ("film.en.srt: It is larger than 10 MiB.",)
-    monkeypatch.setattr(captions, "LARGEST_TOGETHER", 2 * len(SUBRIP))
-    told = found(**{f"film.{language}.srt": SUBRIP for language in ("de", "en", "fr", "it")})
-    assert [track.name for track, _ in told.tracks] == ["de", "en"]
-    assert len(told.problems) == 1
+    large = SUBRIP.ljust(captions.MAX_SIDECAR_BYTES + 1)
+    result = extract(**{"film.en.srt": large, "film.de.srt": large[:-1]})
+    assert [track.name for track, _ in result.tracks] == ["de"]
+    assert result.problems == ("film.en.srt: It is larger than 10 MiB.",)
+    monkeypatch.setattr(captions, "MAX_TOTAL_SIDECAR_BYTES", 2 * len(SUBRIP))
+    result = extract(**{f"film.{language}.srt": SUBRIP for language in ("de", "en", "fr", "it")})
+    assert [track.name for track, _ in result.tracks] == ["de", "en"]
+    assert len(result.problems) == 1
 
 
 def subrip(*cues: str) -> bytes:
@@ -160,58 +160,58 @@ MIB = 1 << 20
 def test_what_is_given_of_a_file_is_bounded_and_told_of(character: str) -> None:
     cue = character * 10_000
     count = (10 * MIB - 1000) // (len(cue.encode()) + 40)
-    ((_, text),) = (told := found(**{"film.srt": subrip(*[cue] * count)})).tracks
+    ((_, text),) = (result := extract(**{"film.srt": subrip(*[cue] * count)})).tracks
     assert len(text.encode()) <= 2 * MIB
     cues = require_valid(text)
     assert 20 < len(cues) < count
     assert len(text.encode()) > 2 * MIB - 60_000  # there is no room for another
     assert [start for start, *_ in cues] == list(range(len(cues)))
     end = f"{len(cues) // 3600:02}:{len(cues) // 60 % 60:02}:{len(cues) % 60:02}"
-    assert told.problems == (
+    assert result.problems == (
         f"film.srt: As WebVTT it is longer than 2 MiB: what comes from {end} on is left out.",
     )
 
 
 def test_what_is_not_too_long_is_whole_and_not_told_of() -> None:
     text = subrip(*["&" * 10_000] * 40)
-    told = found(**{"film.srt": text})
-    assert told.problems == ()
-    assert len(require_valid(told.tracks[0][1])) == 40
+    result = extract(**{"film.srt": text})
+    assert result.problems == ()
+    assert len(require_valid(result.tracks[0][1])) == 40
 
 
 def test_what_is_given_of_all_files_is_bounded_and_told_of() -> None:
     text = subrip(*["&" * 10_000] * 40)  # 2 MB
     names = [f"film.{language}.srt" for language in ("de", "en", "fr", "it", "nl", "pl", "pt")]
     names += [f"film.{language}.vtt" for language in ("cs", "da", "fi", "hu", "sv", "tr")]
-    told = found(**dict.fromkeys(names, text))
-    assert sum(len(text.encode()) for _, text in told.tracks) <= 16 * MIB
-    assert len(told.tracks) == 8
-    assert len(told.problems) == len(names) - 8
-    assert told.problems[0] == "film.fr.srt: With it, the texts would be longer than 16 MiB."
-    assert LONGEST_TRACKS <= MAX_BLOB_BYTES
+    result = extract(**dict.fromkeys(names, text))
+    assert sum(len(text.encode()) for _, text in result.tracks) <= 16 * MIB
+    assert len(result.tracks) == 8
+    assert len(result.problems) == len(names) - 8
+    assert result.problems[0] == "film.fr.srt: With it, the texts would be longer than 16 MiB."
+    assert MAX_TOTAL_TRACK_BYTES <= MAX_BLOB_BYTES
 
 
 @pytest.mark.parametrize("head", ["STYLE\n" + "x" * 3 * MIB, "REGION\n" + "id:a\n" * (MIB // 2)])
 def test_a_track_with_more_before_its_cues_than_a_track_may_have_is_not_shown(head: str) -> None:
-    told = found(**{"film.vtt": f"WEBVTT\n\n{head}\n\n00:01.000 --> 00:02.000\nHi\n".encode()})
-    assert told.tracks == ()
-    assert told.problems == ("film.vtt: What stands before its first cue is too long.",)
+    result = extract(**{"film.vtt": f"WEBVTT\n\n{head}\n\n00:01.000 --> 00:02.000\nHi\n".encode()})
+    assert result.tracks == ()
+    assert result.problems == ("film.vtt: What stands before its first cue is too long.",)
 
 
 def test_a_long_identifier_takes_nothing_from_its_track() -> None:
     text = "WEBVTT\n\n" + "x" * 3 * MIB + "\n00:01.000 --> 00:02.000\nHi\n"
-    told = found(**{"film.vtt": text.encode()})
-    assert require_valid(told.tracks[0][1]) == [(1.0, 2.0, "", "Hi")]
-    assert told.problems == ()
+    result = extract(**{"film.vtt": text.encode()})
+    assert require_valid(result.tracks[0][1]) == [(1.0, 2.0, "", "Hi")]
+    assert result.problems == ()
 
 
 def test_the_most_chapters_with_the_longest_titles_are_a_track() -> None:
     for character in ("&", "\N{CLAPPER BOARD}"):
         text = subrip(*[character * MAX_TITLE_LENGTH] * MAX_CHAPTERS)
-        told = found(**{"film.chapters.srt": text})
-        assert len(told.chapters) == MAX_CHAPTERS
-        assert len(require_valid(told.tracks[0][1])) == MAX_CHAPTERS
-        assert told.problems == ()
+        result = extract(**{"film.chapters.srt": text})
+        assert len(result.chapters) == MAX_CHAPTERS
+        assert len(require_valid(result.tracks[0][1])) == MAX_CHAPTERS
+        assert result.problems == ()
 
 
 @given(
@@ -224,10 +224,10 @@ def test_the_most_chapters_with_the_longest_titles_are_a_track() -> None:
     )
 )
 def test_any_files_are_tracks_with_names_for_urls(files: dict[str, bytes]) -> None:
-    told = found(**files)
-    names = [track.name for track, _ in told.tracks]
+    result = extract(**files)
+    names = [track.name for track, _ in result.tracks]
     assert len(set(names)) == len(names)
-    for track, text in told.tracks:
+    for track, text in result.tracks:
         assert 0 < len(track.name) < 100
         assert set(track.name) <= set("abcdefghijklmnopqrstuvwxyz0123456789.-")
         assert track.label

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.captions.languages import english_name_of, is_no_language, language_of, name_of
+from service.captions.languages import english_name, is_non_language, own_name, parse_language
 
 # Names: CLDR's. Codes: ISO 639-1, 639-2/T and /B, 639-3; subtags: the IANA registry.
 LANGUAGES = [
@@ -48,8 +48,8 @@ LANGUAGES = [
 
 @pytest.mark.parametrize(("word", "tag", "name"), LANGUAGES)
 def test_a_language_is_known_by_its_codes_and_names(word: str, tag: str, name: str) -> None:
-    assert language_of(word) == tag
-    assert name_of(tag) == name
+    assert parse_language(word) == tag
+    assert own_name(tag) == name
 
 
 @pytest.mark.parametrize(
@@ -61,22 +61,22 @@ def test_a_language_is_known_by_its_codes_and_names(word: str, tag: str, name: s
     ],
 )
 def test_other_words_are_no_languages(word: str) -> None:
-    assert language_of(word) is None
+    assert parse_language(word) is None
 
 
 def test_codes_for_no_language_are_told_from_words() -> None:
-    assert is_no_language("UND")
-    assert not is_no_language("commentary")
+    assert is_non_language("UND")
+    assert not is_non_language("commentary")
 
 
 def test_a_language_has_an_english_name_too() -> None:
-    assert english_name_of("de") == "German"
-    assert english_name_of("pt-BR") == "Portuguese (Brazil)"
+    assert english_name("de") == "German"
+    assert english_name("pt-BR") == "Portuguese (Brazil)"
 
 
 @given(st.text(max_size=12))
 def test_any_word_is_a_language_with_a_name_or_none(word: str) -> None:
-    tag = language_of(word)
+    tag = parse_language(word)
     if tag is not None:
-        assert language_of(tag) is not None
-        assert name_of(tag)
+        assert parse_language(tag) is not None
+        assert own_name(tag)

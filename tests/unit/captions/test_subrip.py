@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.captions.subrip import marked_up, plain, webvtt_of
+from service.captions.subrip import ass_to_cue_text, srt_to_cue_text, to_webvtt
 from service.captions.webvtt import CaptionsError
 
 
@@ -78,7 +78,7 @@ FILES = [
 @pytest.mark.parametrize("end", ["", "\n", "\n\n\n"])
 @pytest.mark.parametrize(("subrip", "cues"), FILES)
 def test_subrip_is_shown_as_players_show_it(subrip: str, cues: list[str], end: str) -> None:
-    assert webvtt_of(subrip + end) == vtt(*cues)
+    assert to_webvtt(subrip + end) == vtt(*cues)
 
 
 MARKUP = [
@@ -118,7 +118,7 @@ MARKUP = [
 
 @pytest.mark.parametrize(("text", "payload", "settings"), MARKUP)
 def test_markup_is_kept_where_webvtt_has_it(text: str, payload: str, settings: str) -> None:
-    assert marked_up(text) == (payload, settings)
+    assert srt_to_cue_text(text) == (payload, settings)
 
 
 EVENTS = [
@@ -132,35 +132,35 @@ EVENTS = [
 
 @pytest.mark.parametrize(("text", "payload", "settings"), EVENTS)
 def test_substation_events_are_text(text: str, payload: str, settings: str) -> None:
-    assert plain(text) == (payload, settings)
+    assert ass_to_cue_text(text) == (payload, settings)
 
 
 @pytest.mark.parametrize("text", ["", "hello", "[Script Info]\n", "1\n2\n3", "00:00:01,000 -->\na"])
 def test_what_has_no_times_is_refused(text: str) -> None:
     with pytest.raises(CaptionsError, match="neither SubRip nor WebVTT"):
-        webvtt_of(text)
+        to_webvtt(text)
 
 
 def test_a_file_in_which_nothing_is_shown_is_refused() -> None:
     with pytest.raises(CaptionsError, match="no cues"):
-        webvtt_of("1\n00:00:02,000 --> 00:00:01,000\nBefore")
+        to_webvtt("1\n00:00:02,000 --> 00:00:01,000\nBefore")
     with pytest.raises(CaptionsError, match="no cues"):
-        webvtt_of("WEBVTT\n\nNOTE nothing\n")
+        to_webvtt("WEBVTT\n\nNOTE nothing\n")
 
 
 def test_too_many_cues_are_refused() -> None:
     with pytest.raises(CaptionsError, match="more than 100000 cues"):
-        webvtt_of("0:0 --> 0:1\na\n" * 100_001)
-    assert webvtt_of("0:0 --> 0:1\na\n" * 100_000).count("-->") == 100_000
+        to_webvtt("0:0 --> 0:1\na\n" * 100_001)
+    assert to_webvtt("0:0 --> 0:1\na\n" * 100_000).count("-->") == 100_000
 
 
 @pytest.mark.parametrize("piece", ["<i>", "<i", "{\\", "<b><i></b>", "&", "<" + "i" * 50, "{\\an8"])
 def test_hostile_markup_costs_no_more_than_its_length(piece: str) -> None:
     # Quadratic, these would be 10 ** 11 steps.
-    payload, _ = marked_up(piece * (1_000_000 // len(piece)))
+    payload, _ = srt_to_cue_text(piece * (1_000_000 // len(piece)))
     assert len(payload) < 100_000  # what is longer than a screen is cut
 
 
 def test_too_many_lines_are_refused() -> None:
     with pytest.raises(CaptionsError, match="more than 1000000 lines"):
-        webvtt_of("0:0 --> 0:1\n" + "a\n" * 1_000_000)
+        to_webvtt("0:0 --> 0:1\n" + "a\n" * 1_000_000)

@@ -5,15 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.webvtt_validator import require_valid
 
-from service.captions.encodings import decoded
-from service.captions.subrip import webvtt_of
+from service.captions.encodings import decode_text
+from service.captions.subrip import to_webvtt
 from service.captions.webvtt import (
     CaptionsError,
     Cue,
-    checked_settings,
-    rewritten,
-    shortened,
-    written,
+    sanitize_webvtt,
+    serialize_webvtt,
+    truncate_webvtt,
+    valid_settings,
 )
 
 # Sections of the specification: https://www.w3.org/TR/webvtt1/
@@ -63,22 +63,22 @@ FILES = [
 
 @pytest.mark.parametrize(("text", "body"), FILES)
 def test_a_webvtt_file_is_given_as_browsers_read_it(text: str, body: str) -> None:
-    given_anew = webvtt_of(text)
+    given_anew = to_webvtt(text)
     assert given_anew == f"WEBVTT\n\n{body}\n"
     require_valid(given_anew, strict=False)
-    assert rewritten(given_anew) == given_anew
+    assert sanitize_webvtt(given_anew) == given_anew
 
 
 @pytest.mark.parametrize("signature", ["WEBVTT\n\n", "WEBVTT\t\n\n", "WEBVTT x\n\n"])
 def test_the_signature_decides_and_not_the_name(signature: str) -> None:
-    assert webvtt_of(f"{signature}00:01.000 --> 00:02.000\n<b>A</b> & B") == (
+    assert to_webvtt(f"{signature}00:01.000 --> 00:02.000\n<b>A</b> & B") == (
         "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n<b>A</b> & B\n"
     )
 
 
 @pytest.mark.parametrize("signature", ["", "WEBVTTX\n\n", " WEBVTT\n\n", "webvtt\n\n"])
 def test_without_the_signature_it_is_subrip(signature: str) -> None:
-    assert webvtt_of(f"{signature}00:01.000 --> 00:02.000\n<b>A</b> & B") == (
+    assert to_webvtt(f"{signature}00:01.000 --> 00:02.000\n<b>A</b> & B") == (
         "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n<b>A</b> &amp; B\n"
     )
 
@@ -100,11 +100,11 @@ SETTINGS = [
 
 @pytest.mark.parametrize(("text", "expected"), SETTINGS)
 def test_settings_are_the_specifications_or_left_out(text: str, expected: str) -> None:
-    assert checked_settings(text) == expected
+    assert valid_settings(text) == expected
 
 
 def test_hours_have_as_many_digits_as_they_need() -> None:
-    text = written([Cue(0, 1, "a"), Cue(360_000_000, 3_600_000_001, "b")])
+    text = serialize_webvtt([Cue(0, 1, "a"), Cue(360_000_000, 3_600_000_001, "b")])
     assert "00:00:00.000 --> 00:00:00.001\n" in text
     assert "100:00:00.000 --> 1000:00:00.001\n" in text
 
@@ -153,9 +153,9 @@ PIECES += [
 
 @given(st.lists(st.sampled_from(PIECES), max_size=60).map("".join))
 def test_any_text_is_valid_webvtt_or_refused(text: str) -> None:
-    clean = decoded(text.encode())
+    clean = decode_text(text.encode())
     try:
-        given_text = webvtt_of(clean)
+        given_text = to_webvtt(clean)
     except CaptionsError:
         return  # documented
     assert require_valid(given_text, strict=not clean.startswith("WEBVTT"))
@@ -164,8 +164,8 @@ def test_any_text_is_valid_webvtt_or_refused(text: str) -> None:
 @given(st.binary(max_size=200), st.booleans())
 def test_any_bytes_behind_a_cues_times_are_valid_webvtt(data: bytes, srt: bool) -> None:  # noqa: FBT001
     head = b"" if srt else b"WEBVTT\n\n"
-    clean = decoded(head + b"00:00:01,000 --> 00:00:02,000\nHi\n" + data)
-    require_valid(webvtt_of(clean), strict=srt)
+    clean = decode_text(head + b"00:00:01,000 --> 00:00:02,000\nHi\n" + data)
+    require_valid(to_webvtt(clean), strict=srt)
 
 
 CUES = st.builds(
@@ -182,11 +182,11 @@ CUES = st.builds(
 def test_what_is_shortened_has_the_first_cues_and_says_where_it_ends(
     cues: list[Cue], head: tuple[str, ...], data: st.DataObject
 ) -> None:
-    whole = written(cues, head)
+    whole = serialize_webvtt(cues, head)
     most = data.draw(st.integers(0, len(whole.encode()) + 5))
     starts = [start for start, *_ in require_valid_but_for_identifiers(whole)]
     try:
-        kept, end = shortened(whole, most)
+        kept, end = truncate_webvtt(whole, most)
     except CaptionsError:
         first = whole.index("-->")
         assert len(whole[: whole.find("\n\n", first)].encode()) >= most  # not even one fits
@@ -210,19 +210,19 @@ def test_a_track_may_take_every_byte_that_it_has() -> None:
     first = "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\nä\n"
     whole = f"{first}\n00:01:02.000 --> 00:01:03.000\nB\n"
     length = len(first.encode())
-    assert shortened(whole, len(whole.encode())) == (whole, None)
-    assert shortened(whole, len(whole.encode()) - 1) == (first, "00:01:02")
-    assert shortened(whole, length) == (first, "00:01:02")
+    assert truncate_webvtt(whole, len(whole.encode())) == (whole, None)
+    assert truncate_webvtt(whole, len(whole.encode()) - 1) == (first, "00:01:02")
+    assert truncate_webvtt(whole, length) == (first, "00:01:02")
     with pytest.raises(CaptionsError, match="too long"):
-        shortened(whole, length - 1)
+        truncate_webvtt(whole, length - 1)
 
 
 def test_an_arrow_in_a_style_is_no_cue() -> None:
     """WebVTT §4.1: a style block holds none. Here the style sheets are longer than a track."""
     styles = "STYLE\na --> b\n\n" + ("STYLE\n" + "::cue{color:red}\n" * 100 + "\n") * 20
-    text = rewritten(f"WEBVTT\n\n{styles}00:01.000 --> 00:02.000\nhi\n")
+    text = sanitize_webvtt(f"WEBVTT\n\n{styles}00:01.000 --> 00:02.000\nhi\n")
     assert text.count("-->") == 1
     with pytest.raises(CaptionsError, match="too long"):
-        shortened(text, 10_000)
+        truncate_webvtt(text, 10_000)
     with pytest.raises(CaptionsError, match="too long"):
-        shortened(f"WEBVTT\n\n{styles}", 10_000)
+        truncate_webvtt(f"WEBVTT\n\n{styles}", 10_000)
