@@ -26,10 +26,10 @@ from service.artefacts.metadata import (
     StoryboardMetadata,
     dump_metadata,
 )
-from service.captions.extract import captions_of
+from service.captions.extract import extract_captions
 from service.images.poster import poster
 from service.images.storyboard import storyboard
-from service.probing.metadata import UnreadableError, metadata_of
+from service.probing.metadata import UnreadableError, read_metadata
 from service.storage.local.beneath import NotRegularError, open_file
 from service.storage.local.files import revision
 
@@ -221,7 +221,7 @@ def _probe(
     root: _MediaRoot, path: str, revision: str | None = None
 ) -> tuple[_Payload, Sequence[bytes]]:
     with _open_file(root, path, revision) as (file, size):
-        return {"metadata": metadata_of(file, size)}, ()
+        return {"metadata": read_metadata(file, size)}, ()
 
 
 def _poster(
@@ -258,7 +258,7 @@ def _captions(
             Path(text).name: stack.enter_context(_open_file(root, text, at))[0]
             for text, at in texts
         }
-        result = captions_of(Path(path).name, file, sidecars)
+        result = extract_captions(Path(path).name, file, sidecars)
     metadata = CaptionsMetadata(
         tracks=tuple(track for track, _ in result.tracks),
         chapters=result.chapters,

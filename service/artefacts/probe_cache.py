@@ -8,7 +8,7 @@ from typing import Literal
 from service.artefact_store.folder import ArtefactStore, iter_prefetched
 from service.artefact_store.keys import artefact_name
 from service.models import FrozenModel, Metadata
-from service.probing.prober import ProbeProblem
+from service.probing.prober import ProbeFailure
 
 
 class _StoredProbeFailure(FrozenModel):
@@ -34,7 +34,7 @@ class ProbeCache:
         self._store = store
         self._decoder = version("av")
 
-    def load(self, path: str, revision: str) -> Metadata | ProbeProblem | None:
+    def load(self, path: str, revision: str) -> Metadata | ProbeFailure | None:
         """Give what was told; None where nothing is kept that counts, or it cannot be read now."""
         try:
             data = self._store.load(*probe_cache_key(path, revision))
@@ -51,14 +51,14 @@ class ProbeCache:
         except ValueError:
             return None
         return (
-            ProbeProblem(stored.problem, stored.outcome)
+            ProbeFailure(stored.problem, stored.outcome)
             if stored.decoder == self._decoder
             else None
         )
 
     def load_all(
         self, versions: Sequence[tuple[str, str]]
-    ) -> Iterator[tuple[tuple[str, str], Metadata | ProbeProblem | None]]:
+    ) -> Iterator[tuple[tuple[str, str], Metadata | ProbeFailure | None]]:
         """Load what was told of many, by path and revision."""
         keys = iter_prefetched(self._store, [probe_cache_key(*key) for key in versions])
         for key, _ in zip(versions, keys, strict=True):
@@ -69,7 +69,7 @@ class ProbeCache:
         """Whether another replica may have told something meanwhile."""
         return self._store.is_remote
 
-    def save(self, path: str, revision: str, result: Metadata | ProbeProblem) -> None:
+    def save(self, path: str, revision: str, result: Metadata | ProbeFailure) -> None:
         """Keep what was told, unless it may be otherwise the next time."""
         stored: FrozenModel
         if isinstance(result, Metadata):

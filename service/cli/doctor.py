@@ -23,7 +23,7 @@ from service.event_loop import LowBufferLoop
 from service.metrics import Metrics
 from service.models import Finding
 from service.playability.findings import findings
-from service.probing.prober import ProbeProblem, Prober
+from service.probing.prober import ProbeFailure, Prober
 from service.protocol.media_types import media_type
 from service.storage.local.folder import LocalStorage
 from service.storage.media_root import ObjectRef, StoreRef
@@ -168,9 +168,9 @@ async def _reports(files: Iterable[_File], block: int) -> AsyncGenerator[FileRep
 async def _check(prober: Prober, file: _File, block: int) -> FileReport:
     name = file.name
     result = await prober.probe(file.place)
-    if isinstance(result, ProbeProblem) and not result.lasting:
+    if isinstance(result, ProbeFailure) and not result.lasting:
         result = await prober.probe(file.place)  # a temporary failure
-    if not isinstance(result, ProbeProblem):
+    if not isinstance(result, ProbeFailure):
         return FileReport(name, findings(name, result, block))
     if result.lasting or result.outcome == "failed":
         return FileReport(name, findings(name, result.reason, block))

@@ -9,8 +9,8 @@ from typing import Any, BinaryIO, Self
 
 import av
 
-from service.probing.metadata import ESCAPED, OPTIONS, UnreadableError
-from service.probing.read_limited_file import BoundedFile
+from service.probing.metadata import OPTIONS, TEXT_OPTIONS, UnreadableError
+from service.probing.read_limited_file import ReadLimitedFile
 
 MAX_BYTES_READ = 1 << 31
 """Bytes read of one file. 150 key frames of a 2160p film take some 300 MB. A Matroska file without
@@ -30,11 +30,11 @@ class VideoReader:
     @contextmanager
     def open(cls, video: BinaryIO) -> Iterator[Self]:
         """Open `video`. Raises UnreadableError, MemoryError and OSError, now and later."""
-        file = BoundedFile(video)
+        file = ReadLimitedFile(video)
         video.seek(0)
-        file.allow(MAX_BYTES_READ)
+        file.set_budget(MAX_BYTES_READ)
         try:
-            container = av.open(file, options=OPTIONS, **ESCAPED)
+            container = av.open(file, options=OPTIONS, **TEXT_OPTIONS)
         except av.FFmpegError as error:
             if isinstance(error, MemoryError):
                 raise
@@ -47,7 +47,7 @@ class VideoReader:
                     raise
                 raise UnreadableError("The pictures of this video cannot be shown.") from error
 
-    def __init__(self, container: Any, file: BoundedFile) -> None:
+    def __init__(self, container: Any, file: ReadLimitedFile) -> None:
         self._container = container
         self._file = file
         self._seekable = True  # as far as is known
@@ -75,7 +75,7 @@ class VideoReader:
             if packet.pts is not None
         )
         last = max(ends, default=0.0)
-        self._file.allow(MAX_BYTES_READ)
+        self._file.set_budget(MAX_BYTES_READ)
         return last if last > 0 else None
 
     def attached_covers(self) -> list[bytes]:

@@ -23,7 +23,7 @@ from service.library.watcher import POLL_INTERVAL, inotify_is_complete, watch_ch
 from service.metrics import Metrics
 from service.models import Metadata, ProbeState
 from service.playability.findings import CODES
-from service.probing.prober import ProbeProblem
+from service.probing.prober import ProbeFailure
 from service.storage.base import Entry, Storage
 from service.storage.media_root import MediaRoot, ObjectRef
 from service.supervisor import Supervisor
@@ -54,7 +54,7 @@ def next_scan(took: float, wait: float) -> tuple[float, float]:
 class Prober(Protocol):
     """What looks into a file."""
 
-    async def probe(self, file: ObjectRef) -> Metadata | ProbeProblem: ...
+    async def probe(self, file: ObjectRef) -> Metadata | ProbeFailure: ...
 
     def stop_idle(self) -> None: ...
 
@@ -236,7 +236,7 @@ class Library:
         """Have a file probed again later, unless its result was kept before something failed."""
         key = (entry.path, entry.revision)
         if (record := self._probe_records.get(key)) is None or not record.is_current(entry):
-            problem = ProbeProblem(
+            problem = ProbeFailure(
                 "The server failed over it: see its log.", "failed", lasting=False
             )
             self._probe_records[key] = ProbeRecord(problem, entry.changed_at, time.monotonic())
@@ -254,7 +254,7 @@ class Library:
         if self._media_root.store is not None:
             record = record._replace(retry_after=OBJECT_RETRY_SECONDS)
         self._probe_records[key] = record
-        if isinstance(result, ProbeProblem):
+        if isinstance(result, ProbeFailure):
             self._metrics.probes.labels(result.outcome).inc()
             _log.warning("a file cannot be probed", path=entry.path, reason=result.reason)
         else:

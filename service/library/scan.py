@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from service.artefacts.probe_cache import ProbeCache
 from service.models import Metadata
-from service.probing.prober import ProbeProblem
+from service.probing.prober import ProbeFailure
 from service.protocol.media_types import media_type
 from service.sidecars import NO_SIDECARS, SidecarMatcher, Sidecars
 from service.storage.base import Entry, Storage
@@ -19,7 +19,7 @@ from service.storage.base import Entry, Storage
 _RETRY_SECONDS, OBJECT_RETRY_SECONDS = 600.0, 15.0
 
 Key = tuple[str, str]  # path and revision
-Result = Metadata | ProbeProblem
+Result = Metadata | ProbeFailure
 
 
 class File(NamedTuple):

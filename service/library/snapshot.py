@@ -12,7 +12,7 @@ from service.library.scan import File, Key, ProbeRecord, Result
 from service.library.titles import video_title
 from service.models import Metadata, ProbeState, Video
 from service.playability.findings import findings
-from service.probing.prober import ProbeProblem
+from service.probing.prober import ProbeFailure
 from service.protocol.media_types import media_type
 from service.storage.base import Entry
 
@@ -70,7 +70,7 @@ def _finding_codes(video: Video, block: int) -> tuple[str, ...]:
 def _video(entry: Entry, result: Result | None, previous: Video | None) -> Video:
     """Describe a file: by the very object of `before`, where nothing has changed."""
     metadata = result if isinstance(result, Metadata) else None
-    problem = result.reason if isinstance(result, ProbeProblem) else None
+    problem = result.reason if isinstance(result, ProbeFailure) else None
     if (
         previous is not None
         and (previous.revision, previous.modified) == (entry.revision, entry.modified)

@@ -43,15 +43,15 @@ def normalize_chapters(
 
     `origin` is the time in seconds that players show as 0.
     """
-    right = sorted(
+    valid = sorted(
         (max(0.0, start - origin), end - origin, title)
         for start, end, title in raw
         if math.isfinite(start) and math.isfinite(end) and start <= _LATEST
     )[:MAX_CHAPTERS]
     chapters = []
-    for index, (start, end, title) in enumerate(right):
-        if end <= start and index + 1 < len(right):
-            end = right[index + 1][0]  # noqa: PLW2901 # one without an end lasts until the next
+    for index, (start, end, title) in enumerate(valid):
+        if end <= start and index + 1 < len(valid):
+            end = valid[index + 1][0]  # noqa: PLW2901 # one without an end lasts until the next
         if start < end <= _LATEST:
             chapters.append(Chapter(start=start, end=end, title=_readable(title) or f"{index + 1}"))
     return tuple(chapters)

@@ -23,7 +23,7 @@ _UNKNOWN: Final = SampleEntry()
 
 # Names that need no parameters. The WebM project's "vp8" and "vorbis"; RFC 9559's Opus as "opus";
 # "flac" from the FLAC in ISOBMFF mapping; sample entries of ETSI TS 102 366 Annex F for AC-3.
-_PLAIN: Final = {
+_WITHOUT_PARAMETERS: Final = {
     "vp8": "vp8",
     "opus": "opus",
     "vorbis": "vorbis",
@@ -60,51 +60,55 @@ def codec_string(
             # RFC 6381 §3.3: mp4a and the ObjectTypeIndication, 6B being MPEG-1 layer III.
             return "mp4a.6B" if entry.tag == "mp4a" else "mp3"
         case _:
-            return _PLAIN.get(codec)
+            return _WITHOUT_PARAMETERS.get(codec)
 
 
 def _avc(extradata: bytes, tag: str) -> str | None:
     # RFC 6381 §3.3: profile_idc, the constraint flags and level_idc, two hexadecimal digits each.
     if extradata[:1] == b"\x01":
-        described = extradata[1:4]  # ISO/IEC 14496-15 §5.3.3.1: AVCDecoderConfigurationRecord
+        profile_bytes = extradata[1:4]  # ISO/IEC 14496-15 §5.3.3.1: AVCDecoderConfigurationRecord
     else:
         # ITU-T H.264 §7.3.2.1.1: the sequence parameter set (type 7) begins with the same three.
-        described = next(
-            (unit[1:4] for unit in _units(extradata) if unit[:1] and unit[0] & 0x1F == 7),
+        profile_bytes = next(
+            (unit[1:4] for unit in _nal_units(extradata) if unit[:1] and unit[0] & 0x1F == 7),
             b"",
         )
-    if len(described) < 3 or described[0] == 0:
+    if len(profile_bytes) < 3 or profile_bytes[0] == 0:
         return None
     # avc3 (parameter sets in the samples) is said as such: ISO/IEC 14496-15 §5.4.2.1.
-    return f"{'avc3' if tag == 'avc3' else 'avc1'}.{described.hex().upper()}"
+    return f"{'avc3' if tag == 'avc3' else 'avc1'}.{profile_bytes.hex().upper()}"
 
 
 def _hevc(extradata: bytes, tag: str) -> str | None:
     if tag in {"dvh1", "dvhe"}:
         return None  # Dolby Vision, whose own record (dvcC) is not among these bytes
     if extradata[:1] == b"\x01":
-        described = extradata[1:13]  # ISO/IEC 14496-15 §8.3.3.1: HEVCDecoderConfigurationRecord
+        profile_bytes = extradata[1:13]  # ISO/IEC 14496-15 §8.3.3.1: HEVCDecoderConfigurationRecord
     else:
         # ITU-T H.265 §7.3.2.2: two bytes of header, one of identifiers, profile_tier_level().
-        described = next(
-            (unit[3:15] for unit in _units(extradata) if unit[:1] and unit[0] >> 1 & 0x3F == 33),
+        profile_bytes = next(
+            (
+                unit[3:15]
+                for unit in _nal_units(extradata)
+                if unit[:1] and unit[0] >> 1 & 0x3F == 33
+            ),
             b"",
         )
-    if len(described) < 12:
+    if len(profile_bytes) < 12:
         return None
     # ISO/IEC 14496-15 Annex E.3: profile, compatibility flags in reverse bit order without
     # leading zeros, tier and level, then the constraint bytes without trailing zero bytes.
-    space = ("", "A", "B", "C")[described[0] >> 6]
-    tier = "H" if described[0] & 0x20 else "L"
-    compatibility = int(f"{int.from_bytes(described[1:5], 'big'):032b}"[::-1], 2)
-    constraints = described[5:11].rstrip(b"\x00")
+    space = ("", "A", "B", "C")[profile_bytes[0] >> 6]
+    tier = "H" if profile_bytes[0] & 0x20 else "L"
+    compatibility = int(f"{int.from_bytes(profile_bytes[1:5], 'big'):032b}"[::-1], 2)
+    constraints = profile_bytes[5:11].rstrip(b"\x00")
     return ".".join(
         (
             # Safari plays no hev1, so the difference must be told where it is known.
             "hev1" if tag == "hev1" else "hvc1",
-            f"{space}{described[0] & 0x1F}",
+            f"{space}{profile_bytes[0] & 0x1F}",
             f"{compatibility:X}",
-            f"{tier}{described[11]}",
+            f"{tier}{profile_bytes[11]}",
             *(f"{byte:X}" for byte in constraints),
         )
     )
@@ -173,8 +177,8 @@ def _vp9_level(entry: SampleEntry) -> int:
     """Give the least level that carries a picture of this size and rate: WebM rarely tells it."""
     width, height = entry.width or 0, entry.height or 0
     rate = width * height * (entry.frame_rate or 0.0)
-    for level, most_rate, most_picture, longest in _VP9_LEVELS:
-        if rate <= most_rate and width * height <= most_picture and max(width, height) <= longest:
+    for level, max_rate, max_picture, max_side in _VP9_LEVELS:
+        if rate <= max_rate and width * height <= max_picture and max(width, height) <= max_side:
             return level
     return _VP9_LEVELS[-1][0]
 
@@ -183,15 +187,15 @@ def _aac(extradata: bytes, profile: int | None) -> str | None:
     # RFC 6381 §3.3: 40 is MPEG-4 audio, then the audio object type in decimal.
     # ISO/IEC 14496-3 §1.6.2.1, GetAudioObjectType(): five bits, 31 escapes to 32 + six more.
     bits = int.from_bytes(extradata[:2].ljust(2, b"\x00"), "big")
-    kind = bits >> 11
-    if kind == 31:
-        kind = 32 + (bits >> 5 & 0x3F) if len(extradata) > 1 else 0
-    if kind == 0 and profile is not None and 0 <= profile < 95:
-        kind = profile + 1  # FFmpeg numbers AAC profiles as object types less one
-    return f"mp4a.40.{kind}" if kind else None
+    object_type = bits >> 11
+    if object_type == 31:
+        object_type = 32 + (bits >> 5 & 0x3F) if len(extradata) > 1 else 0
+    if object_type == 0 and profile is not None and 0 <= profile < 95:
+        object_type = profile + 1  # FFmpeg numbers AAC profiles as object types less one
+    return f"mp4a.40.{object_type}" if object_type else None
 
 
-def _units(extradata: bytes) -> list[bytes]:
+def _nal_units(extradata: bytes) -> list[bytes]:
     """Give the NAL units of an Annex B byte stream, emulation prevention undone.
 
     ITU-T H.264 §7.4.1 and Annex B, H.265 the same.

@@ -12,20 +12,25 @@ from service.mp4.boxes import moov_precedes_mdat
 from service.mp4.fast_start_layout import fast_start_layout
 from service.probing.chapters import read_chapters
 from service.probing.codecs import SampleEntry, codec_string
-from service.probing.frame_timing import Sample, key_frame_interval, sample, varies
-from service.probing.read_limited_file import BoundedFile
+from service.probing.frame_timing import (
+    TimingSample,
+    is_variable_frame_rate,
+    key_frame_interval,
+    sample_timing,
+)
+from service.probing.read_limited_file import ReadLimitedFile
 
 # What is told at most, so that the longest answer stays below LONGEST_ANSWER of workers.py, even if
 # each character is of the kind that JSON writes as twelve. Blu-rays have some 60 streams.
-MOST_STREAMS = 100
-MOST_CHAPTERS = 500
-MOST_TAGS = 30
-LONGEST_TITLE = 500
-LONGEST_STREAM_TITLE = 100
-LONGEST_CHAPTER_TITLE = 100
-LONGEST_TAG = 300
-LONGEST_TAG_NAME = 30
-LONGEST_LANGUAGE = 35  # RFC 5646 §4.4.1
+MAX_STREAMS = 100
+MAX_CHAPTERS = 500
+MAX_TAGS = 30
+MAX_TITLE_LENGTH = 500
+MAX_STREAM_TITLE_LENGTH = 100
+MAX_CHAPTER_TITLE_LENGTH = 100
+MAX_TAG_LENGTH = 300
+MAX_TAG_NAME_LENGTH = 30
+MAX_LANGUAGE_LENGTH = 35  # RFC 5646 §4.4.1
 
 # FFmpeg would otherwise open playlists, which name other files and hosts, and pictures and text.
 FORMATS = (
@@ -35,7 +40,7 @@ FORMATS = (
 OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
 
 # Tags that are no UTF-8 must not fail the file; PyAV escapes them unasked since 19.
-ESCAPED: dict[str, Any] = (
+TEXT_OPTIONS: dict[str, Any] = (
     {} if int(av.__version__.split(".")[0]) > 18 else {"metadata_errors": "surrogateescape"}  # noqa: PLR2004
 )
 
@@ -75,7 +80,7 @@ TRANSFERS = {
 
 # Tags that tell of the making of the file and not of what is in it. MP4's brands (ISO/IEC 14496-12
 # §4.3); what FFmpeg, mkvmerge and QuickTime write unasked; Matroska's statistics.
-TECHNICAL = frozenset(
+IGNORED_TAGS = frozenset(
     {"title", "encoder", "software", "encoded_by", "encoding_tool", "major_brand", "minor_version"}
     | {"compatible_brands", "creation_time", "handler_name", "vendor_id", "duration", "language"}
     | {"writing_app", "muxing_app", "bps", "number_of_frames", "number_of_bytes"}
@@ -86,33 +91,33 @@ class UnreadableError(Exception):
     """A file that cannot be probed; its message is the sentence that says why."""
 
 
-def metadata_of(file: BinaryIO, size: int) -> dict[str, Any]:
+def read_metadata(file: BinaryIO, size: int) -> dict[str, Any]:
     """Give what `file` tells of itself, in the fields of `service.models.Metadata`.
 
     Raises UnreadableError, MemoryError and OSError.
     """
     try:
-        reader = BoundedFile(file)
-        with av.open(reader, options=OPTIONS, **ESCAPED) as container:
-            told = _container(container, size)
+        reader = ReadLimitedFile(file)
+        with av.open(reader, options=OPTIONS, **TEXT_OPTIONS) as container:
+            info = _container(container, size)
             name = container.format.name
-            _look_into(container, reader, told)
+            _sample_video(container, reader, info)
     except av.FFmpegError as error:
         if isinstance(error, MemoryError):
             raise
-        raise UnreadableError(_what_is_wrong(file, size)) from error
+        raise UnreadableError(_diagnose(file, size)) from error
     is_mp4 = "mp4" in name.split(",")
-    if is_mp4 and not told["streams"]:
-        raise UnreadableError(_what_is_wrong(file, size))  # FFmpeg takes a moov cut off for one
-    if not any(stream["kind"] in {"video", "audio"} for stream in told["streams"]):
+    if is_mp4 and not info["streams"]:
+        raise UnreadableError(_diagnose(file, size))  # FFmpeg takes a moov cut off for one
+    if not any(stream["kind"] in {"video", "audio"} for stream in info["streams"]):
         raise UnreadableError("There is no picture and no sound in this file.")
     if is_mp4:
-        told["index_at_front"] = moov_precedes_mdat(file, size)
-        told["fast_start"] = fast_start_layout(file, size) is not None
-    return told
+        info["index_at_front"] = moov_precedes_mdat(file, size)
+        info["fast_start"] = fast_start_layout(file, size) is not None
+    return info
 
 
-def _what_is_wrong(file: BinaryIO, size: int) -> str:
+def _diagnose(file: BinaryIO, size: int) -> str:
     file.seek(0)
     start = file.read(1 << 16)
     if not any(start):
@@ -135,54 +140,54 @@ def _container(container: Any, size: int) -> dict[str, Any]:
         "container": container.format.name,
         "duration": duration,
         "bit_rate": bit_rate if bit_rate > 0 else None,
-        "title": _text(next(titles, ""), LONGEST_TITLE) or None,
+        "title": _text(next(titles, ""), MAX_TITLE_LENGTH) or None,
         "tags": _tags(container.metadata),
         "chapters": [
-            {**dict(chapter), "title": chapter.title[:LONGEST_CHAPTER_TITLE]}
-            for chapter in read_chapters(container)[:MOST_CHAPTERS]
+            {**dict(chapter), "title": chapter.title[:MAX_CHAPTER_TITLE_LENGTH]}
+            for chapter in read_chapters(container)[:MAX_CHAPTERS]
         ],
-        "streams": [_stream(stream) for stream in list(container.streams)[:MOST_STREAMS]],
+        "streams": [_stream(stream) for stream in list(container.streams)[:MAX_STREAMS]],
     }
 
 
 def _tags(metadata: Mapping[str, str]) -> list[dict[str, str]]:
-    told: dict[str, str] = {}
+    info: dict[str, str] = {}
     for key, value in metadata.items():
-        name = _text(key, LONGEST_TAG_NAME).lower()
-        text = _text(value, LONGEST_TAG)
-        if name and text and name not in TECHNICAL and not name.startswith("_"):
-            told.setdefault(name, text)
-    return [{"name": name, "text": text} for name, text in sorted(told.items())[:MOST_TAGS]]
+        name = _text(key, MAX_TAG_NAME_LENGTH).lower()
+        text = _text(value, MAX_TAG_LENGTH)
+        if name and text and name not in IGNORED_TAGS and not name.startswith("_"):
+            info.setdefault(name, text)
+    return [{"name": name, "text": text} for name, text in sorted(info.items())[:MAX_TAGS]]
 
 
 def _stream(stream: Any) -> dict[str, Any]:
     context = stream.codec_context  # None where FFmpeg has no decoder
     disposition = stream.disposition
-    told: dict[str, Any] = {
+    info: dict[str, Any] = {
         "index": stream.index,
         "kind": _kind(stream),
         "codec": context.codec.canonical_name if context else "unknown",
-        "title": _text(stream.metadata.get("title", ""), LONGEST_STREAM_TITLE) or None,
+        "title": _text(stream.metadata.get("title", ""), MAX_STREAM_TITLE_LENGTH) or None,
         "default": bool(disposition & av.stream.Disposition.default),
         "forced": bool(disposition & av.stream.Disposition.forced),
     }
-    language = _text(stream.metadata.get("language", ""), LONGEST_LANGUAGE)
+    language = _text(stream.metadata.get("language", ""), MAX_LANGUAGE_LENGTH)
     if language and language.lower() != "und":
-        told["language"] = language
+        info["language"] = language
     if context is None:
-        return told
+        return info
     if stream.type == "video":
-        told |= {"width": context.width or None, "height": context.height or None}
-    if told["kind"] == "video":
-        told |= _picture(stream, context)
-    if told["kind"] == "audio":
-        told |= {"channels": context.channels or None, "sample_rate": context.sample_rate or None}
-    if told["kind"] in {"video", "audio"}:
-        told["codec_string"] = _codec_string(told, context)
-    return told
+        info |= {"width": context.width or None, "height": context.height or None}
+    if info["kind"] == "video":
+        info |= _video_fields(stream, context)
+    if info["kind"] == "audio":
+        info |= {"channels": context.channels or None, "sample_rate": context.sample_rate or None}
+    if info["kind"] in {"video", "audio"}:
+        info["codec_string"] = _codec_string(info, context)
+    return info
 
 
-def _picture(stream: Any, context: Any) -> dict[str, Any]:
+def _video_fields(stream: Any, context: Any) -> dict[str, Any]:
     rate = float(stream.average_rate or 0)
     aspect = float(stream.sample_aspect_ratio or 1)
     return {
@@ -193,25 +198,27 @@ def _picture(stream: Any, context: Any) -> dict[str, Any]:
     }
 
 
-def _look_into(container: Any, reader: BoundedFile, told: dict[str, Any]) -> None:
-    """Tell of the first picture what headers do not: how its frames follow, how they are turned."""
-    at = next((n for n, stream in enumerate(told["streams"]) if stream["kind"] == "video"), None)
-    if at is None or container.streams[at].codec_context is None:
+def _sample_video(container: Any, reader: ReadLimitedFile, info: dict[str, Any]) -> None:
+    """Add what the first video stream's frames show: their timing and rotation."""
+    position = next(
+        (n for n, stream in enumerate(info["streams"]) if stream["kind"] == "video"), None
+    )
+    if position is None or container.streams[position].codec_context is None:
         return
-    stream, picture = container.streams[at], told["streams"][at]
-    seen: Sample = sample(container, stream, reader)
-    picture["key_frame_interval"] = key_frame_interval(seen)
-    picture["variable_frame_rate"] = varies(seen)
-    if seen.frame is not None:
+    stream, video_stream = container.streams[position], info["streams"][position]
+    timing: TimingSample = sample_timing(container, stream, reader)
+    video_stream["key_frame_interval"] = key_frame_interval(timing)
+    video_stream["variable_frame_rate"] = is_variable_frame_rate(timing)
+    if timing.frame is not None:
         # VideoFrame.rotation is counter-clockwise. Matrices of odd angles are left to themselves.
-        clockwise = -round(seen.frame.rotation) % 360
-        picture["rotation"] = clockwise if clockwise in {90, 180, 270} else None
-        picture["interlaced"] = bool(seen.frame.interlaced_frame)
+        clockwise = -round(timing.frame.rotation) % 360
+        video_stream["rotation"] = clockwise if clockwise in {90, 180, 270} else None
+        video_stream["interlaced"] = bool(timing.frame.interlaced_frame)
 
 
-def _text(tag: str, longest: int) -> str:
+def _text(tag: str, max_length: int) -> str:
     """Give a tag without its escaped bytes, which no JSON reader would take."""
-    return tag.encode(errors="surrogateescape").decode(errors="replace").strip()[:longest]
+    return tag.encode(errors="surrogateescape").decode(errors="replace").strip()[:max_length]
 
 
 def _kind(stream: Any) -> str:
@@ -221,21 +228,21 @@ def _kind(stream: Any) -> str:
     return stream.type if stream.type in kinds else "data"
 
 
-def _codec_string(told: dict[str, Any], context: Any) -> str | None:
+def _codec_string(info: dict[str, Any], context: Any) -> str | None:
     try:
         tag = context.codec_tag
     except UnicodeDecodeError:  # PyAV takes the four bytes for ASCII
         tag = ""
     return codec_string(
-        told["codec"],
+        info["codec"],
         context.extradata or b"",
-        PROFILES.get((told["codec"], context.profile or "")),
+        PROFILES.get((info["codec"], context.profile or "")),
         getattr(context, "level", None),  # PyAV has it since 16
         SampleEntry(
             tag=tag,
-            bit_depth=told.get("bit_depth"),
-            width=told.get("width"),
-            height=told.get("height"),
-            frame_rate=told.get("frame_rate"),
+            bit_depth=info.get("bit_depth"),
+            width=info.get("width"),
+            height=info.get("height"),
+            frame_rate=info.get("frame_rate"),
         ),
     )

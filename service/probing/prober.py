@@ -11,7 +11,7 @@ from service.workers.pool import WorkerError, WorkerPool, WorkerResponse
 
 
 @dataclass(frozen=True, slots=True)
-class ProbeProblem:
+class ProbeFailure:
     """Why a file could not be probed."""
 
     reason: str
@@ -45,7 +45,7 @@ class Prober:
         """The identifiers of the processes that are running now."""
         return self._pool.pids
 
-    async def probe(self, file: Path | ObjectRef) -> Metadata | ProbeProblem:
+    async def probe(self, file: Path | ObjectRef) -> Metadata | ProbeFailure:
         """Probe a file. Raises RuntimeError when the prober is closed.
 
         A Path is one that somebody named, wherever its links lead; one of the library is Located.
@@ -55,15 +55,15 @@ class Prober:
         try:
             return await self._pool.run(request, _read, self._timeout)
         except WorkerError as error:
-            return ProbeProblem(str(error), error.outcome, error.lasting)
+            return ProbeFailure(str(error), error.outcome, error.lasting)
 
 
-def _read(answer: WorkerResponse) -> Metadata | ProbeProblem:
+def _read(answer: WorkerResponse) -> Metadata | ProbeFailure:
     """Raise ValueError, of which pydantic's ValidationError is one, for what is no answer."""
     match answer.payload:
         case {"metadata": dict(told), **rest} if not rest:
             return Metadata.model_validate(told)
         case {"problem": str(reason), "lasting": bool(lasting), **rest} if reason and not rest:
-            return ProbeProblem(reason, "failed", lasting)
+            return ProbeFailure(reason, "failed", lasting)
         case _:
             raise ValueError("neither metadata nor a problem")

@@ -3,23 +3,23 @@
 from typing import BinaryIO
 
 
-class BoundedFile:
+class ReadLimitedFile:
     """A file that seems to end where an allowance is used up."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._left: int | None = None
+        self._budget: int | None = None
 
-    def allow(self, size: int) -> None:
+    def set_budget(self, size: int) -> None:
         """Let `size` more bytes be read. Before the first call there is no bound."""
-        self._left = size
+        self._budget = size
 
     def read(self, size: int) -> bytes:
         """Read at most `size` bytes."""
-        if self._left is None:
+        if self._budget is None:
             return self._file.read(size)
-        data = self._file.read(min(size, self._left))
-        self._left -= len(data)
+        data = self._file.read(min(size, self._budget))
+        self._budget -= len(data)
         return data
 
     def seek(self, offset: int, whence: int = 0) -> int:

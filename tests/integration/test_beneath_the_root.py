@@ -20,7 +20,7 @@ from support.ffmpeg_fixtures import ffmpeg, mp4
 from support.file_opens import opens_in
 
 from service.models import Metadata
-from service.probing.prober import ProbeProblem, Prober
+from service.probing.prober import ProbeFailure, Prober
 from service.storage.local.files import revision
 from service.storage.local.folder import LocalStorage
 from service.storage.media_root import ObjectRef
@@ -233,8 +233,8 @@ async def test_what_is_no_regular_file_is_neither_opened_nor_waited_for(
         async with asyncio.timeout(30):
             known = await prober.probe(tmp_path / "film.mp4")
             replaced = await prober.probe(ObjectRef(str(tmp_path), "film.mp4", "1-1"))
-    assert known == ProbeProblem("This is not a regular file.", "failed", lasting=True)
-    assert replaced == ProbeProblem("The file is gone.", "failed", lasting=False)
+    assert known == ProbeFailure("This is not a regular file.", "failed", lasting=True)
+    assert replaced == ProbeFailure("The file is gone.", "failed", lasting=False)
     assert not opened
 
 
@@ -279,11 +279,11 @@ def test_what_changes_while_it_is_read_is_not_answered_for(media: Path, outcome:
 import json, os
 from service import worker
 
-def metadata_of(file, size):
+def read_metadata(file, size):
     os.utime({str(media / "sub/film.mp4")!r})
     {outcome}
 
-worker.metadata_of = metadata_of
+worker.read_metadata = read_metadata
 print(json.dumps(worker.handle_request({request!r})[0]))
 """
     done = subprocess.run(
@@ -300,5 +300,5 @@ async def test_a_film_replaced_by_name_is_told_of_as_it_was_opened(
     assert isinstance(await prober.probe(film), Metadata)
     new = await asyncio.to_thread(ffmpeg, media / "new.mp4", "-i", media / "sub/film.mp4")
     new.rename(media / "sub/film.mp4")
-    assert await prober.probe(film) == ProbeProblem("The file is gone.", "failed", lasting=False)
+    assert await prober.probe(film) == ProbeFailure("The file is gone.", "failed", lasting=False)
     assert isinstance(await prober.probe(located(media, "sub/film.mp4")), Metadata)

@@ -21,7 +21,7 @@ from support.server import Server, environment, serve, until
 from support.swift_container import path_of
 
 from service.models import Metadata
-from service.probing.prober import ProbeProblem, Prober
+from service.probing.prober import ProbeFailure, Prober
 from service.storage.media_root import ObjectRef, StoreRef
 from service.storage.object_store.config import revision_of
 
@@ -167,7 +167,7 @@ async def test_a_process_reads_of_a_film_what_it_needs(
     assert told.index_at_front is False
     # The beginning, the index, and from where the first frames are: the media data has some MB.
     assert 100_000 < way.received < 2 * MIB
-    assert isinstance(gone, ProbeProblem)
+    assert isinstance(gone, ProbeFailure)
     assert (gone.reason, gone.lasting) == ("The file is gone.", False)
 
 
@@ -192,7 +192,7 @@ async def test_a_process_waits_for_the_store_as_long_as_it_is_told_to(
         store.released.set()
         told = await patient
     await prober.close()
-    assert isinstance(failed, ProbeProblem)
+    assert isinstance(failed, ProbeFailure)
     assert (failed.reason, failed.lasting) == (
         "The file could not be read: the store failed.",
         False,

@@ -184,13 +184,13 @@ def test_a_film_is_listed_described_sent_and_judged(
         pytest.skip("this ffmpeg has no encoder for it")
     video = told_of(server, case.name)
     assert video["state"] == "probed"
-    known = video["metadata"]
-    assert case.container in known["container"].split(",")
-    streams = known["streams"]
+    metadata = video["metadata"]
+    assert case.container in metadata["container"].split(",")
+    streams = metadata["streams"]
     assert tuple(stream["codec_string"] for stream in streams) == case.codecs
     assert [stream["index"] for stream in streams] == list(range(len(streams)))
     assert {name: streams[0][name] for name in case.picture} == case.picture
-    assert known["duration"] == pytest.approx(0.04 if "one frame" in case.name else 1, abs=0.15)
+    assert metadata["duration"] == pytest.approx(0.04 if "one frame" in case.name else 1, abs=0.15)
     assert judged(video) == case.found
     assert sent_by_range(server, video, (media / case.name).read_bytes())
 

@@ -12,7 +12,7 @@ from support.file_opens import opens_in
 
 from service.models import Finding, Metadata
 from service.playability.findings import findings
-from service.probing.prober import ProbeProblem, Prober
+from service.probing.prober import ProbeFailure, Prober
 
 BLOCK = 4 * 1024 * 1024
 PACKET = 188  # bytes of a packet of an MPEG transport stream (ISO/IEC 13818-1 §2.4.3.2)
@@ -92,12 +92,12 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 async def commands(prober: Prober, path: Path, name: str) -> tuple[Finding, ...]:
     """Probe a file; give the findings that have a command. Nothing else in its folder is opened."""
     with opens_in(path.parent) as opened:
-        known = await prober.probe(path)
+        metadata = await prober.probe(path)
     assert opened <= {path.name}
-    if isinstance(known, ProbeProblem):
-        assert known.outcome == "failed"
+    if isinstance(metadata, ProbeFailure):
+        assert metadata.outcome == "failed"
         return ()
-    return tuple(finding for finding in findings(name, known, BLOCK) if finding.command)
+    return tuple(finding for finding in findings(name, metadata, BLOCK) if finding.command)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -131,9 +131,9 @@ async def test_a_command_for_a_film_that_is_a_script_as_well_opens_the_film_alon
             done = await asyncio.to_thread(run, finding.command, tmp_path)
         assert opened == {"film.ts", "film.fixed.mp4"}, done.stderr
         fixed = tmp_path / "film.fixed.mp4"
-        known = await prober.probe(fixed)
-        assert isinstance(known, Metadata), done.stderr
-        assert [(s.width, s.height) for s in known.streams if s.kind == "video"] == [(320, 240)]
+        metadata = await prober.probe(fixed)
+        assert isinstance(metadata, Metadata), done.stderr
+        assert [(s.width, s.height) for s in metadata.streams if s.kind == "video"] == [(320, 240)]
         fixed.unlink()
     assert names_in(tmp_path) == {"film.ts", "secret.ts"}
 
@@ -193,6 +193,6 @@ async def test_a_command_opens_the_file_of_that_name_and_its_output(
     (new,) = names_in(media) - before
     assert opened == {name, new}
     assert opened_above <= {name, new}
-    known = await prober.probe(media / new)
-    assert isinstance(known, Metadata)
-    assert [(s.width, s.height) for s in known.streams if s.kind == "video"] == [(320, 240)]
+    metadata = await prober.probe(media / new)
+    assert isinstance(metadata, Metadata)
+    assert [(s.width, s.height) for s in metadata.streams if s.kind == "video"] == [(320, 240)]

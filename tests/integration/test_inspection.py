@@ -8,13 +8,13 @@ import pytest
 from support.ffmpeg_fixtures import AAC, H264, PICTURE, SOUND, ffmpeg
 
 from service.models import Chapter, Metadata, Tag
-from service.probing.frame_timing import MOST_BYTES, MOST_INDEX_BYTES
+from service.probing.frame_timing import MAX_BYTES, MAX_INDEX_BYTES
 from service.probing.metadata import (
-    LONGEST_TAG,
-    MOST_CHAPTERS,
-    MOST_STREAMS,
-    MOST_TAGS,
-    metadata_of,
+    MAX_CHAPTERS,
+    MAX_STREAMS,
+    MAX_TAG_LENGTH,
+    MAX_TAGS,
+    read_metadata,
 )
 from service.workers.pool import MAX_ANSWER_BYTES
 
@@ -38,9 +38,9 @@ class Counted:
         return self._file.tell()
 
 
-def told(path: Path) -> Metadata:
+def inspect(path: Path) -> Metadata:
     with path.open("rb") as file:
-        return Metadata.model_validate(metadata_of(file, path.stat().st_size))
+        return Metadata.model_validate(read_metadata(file, path.stat().st_size))
 
 
 def ffmetadata(path: Path, tags: str, chapters: list[tuple[int, int, str]]) -> Path:
@@ -59,10 +59,10 @@ def test_tags_and_chapters_are_told_and_what_is_technical_is_not(tmp_path: Path,
         "title=A film\nartist=Somebody\ngenre=Drama\nencoded_by=A machine",
         [(0, 400, "One"), (400, 1000, "Zwei \N{CLAPPER BOARD}")],
     )
-    known = told(ffmpeg(tmp_path / name, *PICTURE, "-i", given, "-map_metadata", "1", *H264))
-    assert known.title == "A film"
-    assert known.tags == (Tag(name="artist", text="Somebody"), Tag(name="genre", text="Drama"))
-    assert known.chapters == (
+    metadata = inspect(ffmpeg(tmp_path / name, *PICTURE, "-i", given, "-map_metadata", "1", *H264))
+    assert metadata.title == "A film"
+    assert metadata.tags == (Tag(name="artist", text="Somebody"), Tag(name="genre", text="Drama"))
+    assert metadata.chapters == (
         Chapter(start=0, end=0.4, title="One"),
         Chapter(start=0.4, end=1, title="Zwei \N{CLAPPER BOARD}"),
     )
@@ -75,7 +75,7 @@ def test_streams_tell_their_titles_and_which_are_chosen(tmp_path: Path) -> None:
         *("-metadata:s:a:1", "title=Commentary", "-disposition:a:0", "default"),
         *("-disposition:a:1", "forced"),
     )
-    _, first, second = told(path).streams
+    _, first, second = inspect(path).streams
     assert (first.title, first.default, first.forced) == (None, True, False)
     assert (second.title, second.default, second.forced) == ("Commentary", False, True)
 
@@ -83,21 +83,21 @@ def test_streams_tell_their_titles_and_which_are_chosen(tmp_path: Path) -> None:
 def test_a_file_that_tells_far_too_much_is_told_of_within_bounds(tmp_path: Path) -> None:
     widest = "\N{CLAPPER BOARD}" * 1000  # JSON writes each as twelve bytes
     tags = "\n".join(f"{'x' * 50}{number}={widest}" for number in range(100))
-    chapters = [(number, number + 1, widest) for number in range(MOST_CHAPTERS + 100)]
+    chapters = [(number, number + 1, widest) for number in range(MAX_CHAPTERS + 100)]
     given = ffmetadata(tmp_path / "given", f"title={widest}\n{tags}", chapters)
-    sounds = ["-map", "1"] * (MOST_STREAMS + 20)
+    sounds = ["-map", "1"] * (MAX_STREAMS + 20)
     path = ffmpeg(
         tmp_path / "a.mkv",
         *(*PICTURE, *SOUND, "-i", str(given), "-map", "0", *sounds, "-map_metadata", "2"),
         *(*H264, "-c:a", "pcm_s16le", "-metadata:s", f"title={widest}"),
     )
     with path.open("rb") as file:
-        answer = metadata_of(file, path.stat().st_size)
-    known = Metadata.model_validate(answer)
-    assert len(known.streams) == MOST_STREAMS
-    assert len(known.chapters) == MOST_CHAPTERS
-    assert len(known.tags) <= MOST_TAGS
-    assert all(len(tag.text) <= LONGEST_TAG for tag in known.tags)
+        answer = read_metadata(file, path.stat().st_size)
+    metadata = Metadata.model_validate(answer)
+    assert len(metadata.streams) == MAX_STREAMS
+    assert len(metadata.chapters) == MAX_CHAPTERS
+    assert len(metadata.tags) <= MAX_TAGS
+    assert all(len(tag.text) <= MAX_TAG_LENGTH for tag in metadata.tags)
     assert len(json.dumps({"metadata": answer})) < MAX_ANSWER_BYTES
 
 
@@ -120,11 +120,11 @@ def test_a_large_film_is_not_read_through(
     size = path.stat().st_size
     # FFmpeg's own look at the beginning: probesize is 5,000,000 bytes, and a frame more.
     opening = 5_000_000 + 2 * 1280 * 720
-    bound = opening + MOST_BYTES + MOST_INDEX_BYTES + (1 << 20)
+    bound = opening + MAX_BYTES + MAX_INDEX_BYTES + (1 << 20)
     assert size > 2 * bound
     with path.open("rb") as file:
         counted = Counted(file)
-        metadata_of(cast("BinaryIO", counted), size)
+        read_metadata(cast("BinaryIO", counted), size)
     assert counted.count < bound
 
 
@@ -133,11 +133,11 @@ def test_a_stream_that_begins_later_than_ffmpeg_looks_is_no_fault(tmp_path: Path
     noise = ("-f", "lavfi", "-i", "color=size=320x240:rate=25:duration=3,noise=alls=100:allf=t")
     lossless = ("-c:v", "libx264", "-preset", "ultrafast", "-qp", "0", "-pix_fmt", "yuv420p")
     path = ffmpeg(tmp_path / "a.ts", *noise, *lossless, "-g", "5")
-    assert 6_000_000 < path.stat().st_size < MOST_BYTES
+    assert 6_000_000 < path.stat().st_size < MAX_BYTES
     # Another version of the table of streams (ISO/IEC 13818-1 §2.4.4.9), with sound in it.
     later = ffmpeg(tmp_path / "b.ts", *PICTURE, *SOUND, *H264, *AAC, "-tables_version", "1")
     before = path.read_bytes()
     path.write_bytes(before + later.read_bytes() + before)  # it looks at the end, too
-    known = told(path)
-    assert [stream.kind for stream in known.streams] == ["video"]
-    assert known.streams[0].key_frame_interval == pytest.approx(0.2)
+    metadata = inspect(path)
+    assert [stream.kind for stream in metadata.streams] == ["video"]
+    assert metadata.streams[0].key_frame_interval == pytest.approx(0.2)

@@ -19,8 +19,8 @@ import uvloop
 from support.ffmpeg_fixtures import AAC, H264, PICTURE, SOUND, ffmpeg, mp4
 
 from service.models import Metadata, Stream
-from service.probing.metadata import metadata_of
-from service.probing.prober import ProbeProblem, Prober
+from service.probing.metadata import read_metadata
+from service.probing.prober import ProbeFailure, Prober
 from service.storage.local.files import revision
 from service.workers.pool import MAX_ANSWER_BYTES, MAX_BLOB_BYTES
 
@@ -61,9 +61,9 @@ async def metadata(prober: Prober, path: Path) -> Metadata:
     return answer
 
 
-async def problem(prober: Prober, path: Path) -> ProbeProblem:
+async def problem(prober: Prober, path: Path) -> ProbeFailure:
     answer = await prober.probe(path)
-    assert isinstance(answer, ProbeProblem), answer
+    assert isinstance(answer, ProbeFailure), answer
     assert str(path.parent) not in answer.reason
     return answer
 
@@ -286,7 +286,7 @@ async def test_a_killed_worker_costs_its_file_alone(
     os.kill(pid, cause)
     os.kill(pid, signal.SIGCONT)
     answer = await probing
-    assert isinstance(answer, ProbeProblem)
+    assert isinstance(answer, ProbeFailure)
     assert (answer.outcome, "lasting" if answer.lasting else "passing") == told
     await metadata(prober, mp4(tmp_path / "a.mp4"))
     await until(lambda: not exists(pid))
@@ -600,7 +600,7 @@ def test_a_file_that_the_disk_cannot_read_is_not_called_damaged(
     size = path.stat().st_size
     assert size > readable  # and its index is at the end
     with FailingDisk(path, readable) as file, pytest.raises(OSError, match="Input/output error"):
-        metadata_of(file, size)
+        read_metadata(file, size)
 
 
 def test_nothing_but_answers_reaches_standard_output() -> None:
@@ -684,7 +684,7 @@ def test_all_this_works_on_uvloop(tmp_path: Path) -> None:
         await asyncio.sleep(0.1)
         os.kill(pid, signal.SIGKILL)
         answer = await probing
-        assert isinstance(answer, ProbeProblem)
+        assert isinstance(answer, ProbeFailure)
         assert answer.outcome == "crashed"
         await metadata(prober, path)
         pids |= prober.pids

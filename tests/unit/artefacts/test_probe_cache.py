@@ -6,7 +6,7 @@ import pytest
 from service.artefact_store.folder import FolderArtefactStore
 from service.artefacts.probe_cache import ProbeCache, probe_cache_name
 from service.models import Chapter, Metadata, Stream, Tag
-from service.probing.prober import ProbeProblem
+from service.probing.prober import ProbeFailure
 
 PATH, REVISION = "sub/film.mp4", "3039-18ae2d7f2c3a4b00"
 FULL = Metadata(
@@ -85,11 +85,11 @@ def test_a_problem_of_the_files_own_is_kept_and_a_passing_one_is_not(
     derived: FolderArtefactStore,
 ) -> None:
     probed = ProbeCache(derived)
-    own = ProbeProblem("There is no video in it.", "crashed")
+    own = ProbeFailure("There is no video in it.", "crashed")
     probed.save(PATH, REVISION, own)
     assert probed.load(PATH, REVISION) == own
     probed.save(
-        "passing.mp4", REVISION, ProbeProblem("The disk is slow.", "timeout", lasting=False)
+        "passing.mp4", REVISION, ProbeFailure("The disk is slow.", "timeout", lasting=False)
     )
     assert probed.load("passing.mp4", REVISION) is None
 

@@ -19,7 +19,7 @@ from service.library.catalogue import Catalogue
 from service.library.library import Library, ScanTiming
 from service.metrics import Metrics
 from service.models import Metadata, ProbeState
-from service.probing.prober import ProbeProblem
+from service.probing.prober import ProbeFailure
 from service.sidecars import NO_SIDECARS, Sidecars
 from service.storage.base import Entry, OpenRepresentation
 from service.storage.media_root import MediaRoot, ObjectRef
@@ -62,7 +62,7 @@ class Counting(ProbeCache):
         self.gate = threading.Event()
         self.gate.set()
 
-    def load(self, path: str, revision: str) -> Metadata | ProbeProblem | None:
+    def load(self, path: str, revision: str) -> Metadata | ProbeFailure | None:
         self.loads.append(path)
         self.threads.add(threading.current_thread())
         if path == "second.mp4":
@@ -75,11 +75,11 @@ class Asked:
 
     def __init__(self) -> None:
         self.paths: list[str] = []
-        self.answer: Metadata | ProbeProblem = KNOWN
+        self.answer: Metadata | ProbeFailure = KNOWN
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def probe(self, file: ObjectRef) -> Metadata | ProbeProblem:
+    async def probe(self, file: ObjectRef) -> Metadata | ProbeFailure:
         self.paths.append(file.path)
         await self.gate.wait()
         return self.answer
@@ -243,7 +243,7 @@ async def test_a_replaced_file_is_the_only_one_that_is_looked_into(running: Runn
 
 
 async def test_a_removed_file_costs_nothing_and_is_forgotten(running: Running) -> None:
-    running.prober.answer = ProbeProblem("no room", "failed", lasting=False)
+    running.prober.answer = ProbeFailure("no room", "failed", lasting=False)
     running.folder.files.append(entry("odd.mp4"))
     await running.until(lambda: "odd.mp4" in running.prober.paths)
     await running.until(lambda: ProbeState.PENDING not in running.states())
@@ -295,14 +295,14 @@ async def test_a_lasting_problem_is_kept_and_a_passing_one_is_tried_again_when_t
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await running.until_probed(100)
-    running.prober.answer = ProbeProblem("no video", "failed")
+    running.prober.answer = ProbeFailure("no video", "failed")
     running.folder.files.append(entry("lasting.mp4"))
     await running.until(lambda: ProbeState.FAILED in running.states())
-    running.prober.answer = ProbeProblem("permission denied", "failed", lasting=False)
+    running.prober.answer = ProbeFailure("permission denied", "failed", lasting=False)
     running.folder.files.append(entry("passing.mp4"))
     await running.until(lambda: running.states().count(ProbeState.FAILED) == 2)
     await running.scans()
-    assert isinstance(running.probed.load("lasting.mp4", "1-1"), ProbeProblem)
+    assert isinstance(running.probed.load("lasting.mp4", "1-1"), ProbeFailure)
     assert running.probed.load("passing.mp4", "1-1") is None
     running.forget_counts()
     await running.scans()

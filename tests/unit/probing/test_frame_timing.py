@@ -5,8 +5,8 @@ from fractions import Fraction
 
 import pytest
 
-from service.probing.frame_timing import Sample, key_frame_interval, varies
-from service.probing.read_limited_file import BoundedFile
+from service.probing.frame_timing import TimingSample, is_variable_frame_rate, key_frame_interval
+from service.probing.read_limited_file import ReadLimitedFile
 
 MS = Fraction(1, 1000)
 
@@ -26,7 +26,7 @@ MS = Fraction(1, 1000)
 def test_the_longest_time_between_key_frames(
     keys: list[int], end: int | None, expected: float | None
 ) -> None:
-    assert key_frame_interval(Sample(MS, keys=keys, end=end)) == expected
+    assert key_frame_interval(TimingSample(MS, keys=keys, end=end)) == expected
 
 
 CONSTANT = [40 * frame for frame in range(200)]
@@ -49,16 +49,16 @@ TWO_OF_THREE = [time for number, time in enumerate(CONSTANT) if number % 3]
     ],
 )
 def test_frames_that_last_differently_long(times: list[int], *, expected: bool | None) -> None:
-    assert varies(Sample(MS, times=times)) is expected
+    assert is_variable_frame_rate(TimingSample(MS, times=times)) is expected
 
 
 def test_a_reader_ends_where_its_allowance_does() -> None:
-    reader = BoundedFile(io.BytesIO(bytes(100)))
+    reader = ReadLimitedFile(io.BytesIO(bytes(100)))
     assert len(reader.read(50)) == 50
     reader.seek(0)
-    reader.allow(30)
+    reader.set_budget(30)
     assert len(reader.read(20)) == 20
     assert len(reader.read(20)) == 10
     assert reader.read(20) == b""
-    reader.allow(5)
+    reader.set_budget(5)
     assert len(reader.read(20)) == 5

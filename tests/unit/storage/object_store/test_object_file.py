@@ -11,7 +11,7 @@ from obstore.store import LocalStore, MemoryStore
 from support.ffmpeg_fixtures import AAC, H264, ffmpeg
 
 from service.images.poster import poster
-from service.probing.metadata import metadata_of
+from service.probing.metadata import read_metadata
 from service.storage.object_store.config import revision_of
 from service.storage.object_store.object_file import open_object
 from service.storage.object_store.sync_client import RangeResult, SyncObjectClient
@@ -167,11 +167,11 @@ def test_of_a_film_of_4_gib_a_few_mb_are_read(once: Path, tmp_path: Path, where:
     bucket = Counted(LocalStore(tmp_path))
     file, told_size = open_object(bucket, "film.mp4", None)
     assert told_size == size
-    told = metadata_of(file, told_size)
+    told = read_metadata(file, told_size)
     assert told["duration"] == pytest.approx(7200, abs=10)
     assert told["index_at_front"] is (where == "front")
     with film.open("rb") as same:
-        assert metadata_of(same, size) == told
+        assert read_metadata(same, size) == told
     # The index once, the last request for it perhaps too long, and the first frames.
     assert sum(bucket.lengths) < index + 2 * MIB
     assert len(bucket.lengths) < 30
