@@ -523,7 +523,7 @@ def test_a_worker_has_a_bound_on_its_memory() -> None:
 def test_a_file_that_takes_too_much_memory_is_a_problem() -> None:
     result = run(
         "worker.apply_limits();"
-        "worker.metadata_of = lambda *_: bytearray(2 * worker.MAX_MEMORY_BYTES);"
+        "worker.read_metadata = lambda *_: bytearray(2 * worker.MAX_MEMORY_BYTES);"
         "place, path = os.path.split(os.path.realpath(sys.executable));"
         "print(worker.handle_request({'task': 'probe', 'root': place, 'path': path}))"
     )
@@ -616,7 +616,7 @@ def test_a_worker_that_hangs_ends_itself(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"x")
     asked = {"task": "probe", "root": str(tmp_path), "path": "a.mp4", "wall": 1}
     result = run(
-        "import time; worker.metadata_of = lambda *_: time.sleep(60); worker.main()",
+        "import time; worker.read_metadata = lambda *_: time.sleep(60); worker.main()",
         given=json.dumps(asked).encode() + b"\n",
     )
     assert result.returncode == -signal.SIGALRM
