@@ -1,1 +1,1 @@
-"""HTTP decisions: ranges, preconditions, the plan of a response, media types. Pure."""
+"""HTTP decisions: ranges, preconditions, the plan of a response, media types. Pure functions."""

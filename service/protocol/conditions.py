@@ -1,5 +1,6 @@
-"""Preconditions (RFC 9110 §13): entity tags, dates, and the order they are looked at.
-Law: header text and the current validators in, a verdict out. Nothing here raises."""
+"""Evaluates preconditions (RFC 9110 §13): entity tags, dates, and their order.
+
+Nothing here raises, whatever the headers say."""
 
 import math
 import re
@@ -15,9 +16,9 @@ from werkzeug.http import parse_date
 _LIST_GAP = re.compile(r"[ \t,]*")
 _ENTITY_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?:,|$)')
 
-# Longer headers and longer lists are not read to their end, so that the work is bounded.
+# Longer headers and lists match nothing, so that the work is bounded.
 MAX_LIST_LENGTH = 8 * 1024  # characters; nginx's and Apache's bound on one header line
-MAX_TAGS = 100  # of a list; a client with more versions than that of one file has no use for them
+MAX_TAGS = 100  # of a list; no client needs more versions of a file
 _MAX_DATE_LENGTH = 64  # characters; the longest form, RFC 850's, has 33
 
 STABLE_AFTER = 2.0
@@ -25,36 +26,36 @@ STABLE_AFTER = 2.0
 seconds, and kernels stamp files by a clock that ticks every few milliseconds."""
 
 EARLIEST, LATEST = -62_135_596_800, 253_402_300_799
-"""The first and the last second of the years 1 to 9999, which are those that an HTTP-date and
-`datetime` can tell, in seconds since 1970. File systems have times outside of them."""
+"""The first and the last second of the years 1 to 9999, in seconds since 1970. HTTP-dates and
+`datetime` have no others, but file systems do."""
 
 
 def nearest_date(seconds: float) -> float:
-    """Return a time stamp, or the nearest one that a date can tell, in seconds since 1970."""
+    """Return a time stamp, or the nearest valid one, in seconds since 1970."""
     return min(max(seconds, EARLIEST), LATEST)
 
 
 def last_modified_of(modified: float, now: float) -> int:
     """Return the whole second for Last-Modified, from two time stamps in seconds since 1970.
 
-    It is rounded down, and never later than the message itself (RFC 9110 §8.8.2.1).
+    It is rounded down and never later than `now` (RFC 9110 §8.8.2.1).
     """
     return math.floor(min(modified, now))
 
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What the current representation can be compared by."""
+    """The validators of the current representation."""
 
     revision: str
     """The opaque text of the strong entity tag, without its quotes."""
     last_modified: int
-    """Seconds since the epoch, as Last-Modified says it."""
+    """Seconds since the epoch, for Last-Modified."""
     is_stable: bool
-    """Whether no later version can get the same revision: then answers may be kept under it."""
+    """Whether no later version can get the same revision, so that responses may be cached."""
     date_is_validator: bool = True
-    """Whether the date is a strong validator, too (RFC 9110 §8.8.2.2): its second is over by this
-    server's clock, and the bytes are the file's own. Other software makes others of the same file.
+    """Whether the date is a strong validator (RFC 9110 §8.8.2.2): its second is over by this
+    server's clock, and the bytes are the file's own, not made from it by this release.
     """
 
     @property
@@ -63,7 +64,7 @@ class Validators:
 
 
 class PreconditionResult(Enum):
-    """What the preconditions say of a request."""
+    """The outcome of the preconditions of a request."""
 
     PROCEED = "proceed"
     NOT_MODIFIED = "not modified"
@@ -88,7 +89,7 @@ def evaluate(headers: Mapping[str, str], current: Validators) -> PreconditionRes
 
 
 def range_applies(headers: Mapping[str, str], current: Validators) -> bool:
-    """Say whether Range is to be heeded (RFC 9110 §13.2.2 step 5, §13.1.5)."""
+    """Return whether Range applies (RFC 9110 §13.2.2 step 5, §13.1.5)."""
     if_range = headers.get("if-range")
     if if_range is None:
         return True
@@ -101,15 +102,15 @@ def range_applies(headers: Mapping[str, str], current: Validators) -> bool:
 
 @lru_cache(1024)
 def http_date(seconds: int) -> str:
-    """Write seconds since the epoch as an IMF-fixdate (RFC 9110 §5.6.7); the nearest one."""
+    """Return the nearest IMF-fixdate to seconds since the epoch (RFC 9110 §5.6.7)."""
     return formatdate(nearest_date(seconds), usegmt=True)
 
 
 def _matches(header: str, revision: str, *, weak: bool) -> bool:
-    """Look for a revision in an If-Match or If-None-Match list (RFC 9110 §8.8.3.2).
+    """Return whether a revision is in an If-Match or If-None-Match list (RFC 9110 §8.8.3.2).
 
-    What follows a malformed member is not read, nor what is longer than the bounds: nothing matches
-    it.
+    Nothing matches after a malformed member, after MAX_TAGS members, or in a header that is too
+    long.
     """
     if len(header) > MAX_LIST_LENGTH:
         return False
@@ -128,7 +129,7 @@ def _matches(header: str, revision: str, *, weak: bool) -> bool:
 
 
 def _date(text: str | None) -> int | None:
-    """Read an HTTP-date, in seconds since the epoch; None where it is absent or is not one."""
+    """Parse an HTTP-date to seconds since the epoch; None if it is absent or invalid."""
     if not text or len(text) > _MAX_DATE_LENGTH:
         return None
     try:

@@ -1,5 +1,6 @@
 """Content-Disposition for a file of any name (RFC 6266, RFC 8187).
-The edge writes the same text for answers from its cache: `nginx/njs/edge.js`, `disposition`."""
+
+The edge writes the same text for cached responses: `nginx/njs/edge.js`, `disposition`."""
 
 import re
 from urllib.parse import quote
@@ -10,6 +11,6 @@ _ATTR_CHAR = "!#$&+-.^_`|~"  # RFC 8187 §3.2.1, besides letters and digits
 
 
 def attachment(name: str) -> str:
-    """Say that a response is to be saved under `name`, with an ASCII fallback for old clients."""
+    """Return a header value to save under `name`, with an ASCII fallback for old clients."""
     fallback = _UNSAFE_IN_FALLBACK.sub("_", name)
     return f"attachment; filename=\"{fallback}\"; filename*=UTF-8''{quote(name, safe=_ATTR_CHAR)}"

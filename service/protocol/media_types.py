@@ -1,4 +1,4 @@
-"""Which files are media, and of which type: the ending decides, the bytes are not looked at."""
+"""Media types and sidecars by file name extension."""
 
 # As registered with IANA; Matroska by RFC 9559, Opus in Ogg by RFC 7845.
 _TYPES = {
@@ -24,18 +24,18 @@ _TYPES = {
 }
 
 EXTENSIONS = tuple(_TYPES)
-"""Of names of media, without the dot."""
+"""File name extensions of media, without the dot."""
 
-# What may lie beside a video and tell of it: pictures, captions, chapters.
+# Images, captions and chapters beside a video.
 _SIDECAR_EXTENSIONS = frozenset({"vtt", "srt", "jpg", "jpeg", "png", "webp"})
 
 
 def media_type(path: str) -> str | None:
-    """Give the media type (RFC 9110 §8.3.1) of a path by its ending; None for what is no media."""
+    """Return the media type (RFC 9110 §8.3.1) of a path by its extension; None if not media."""
     name, _, extension = path.rpartition("/")[2].rpartition(".")
     return _TYPES.get(extension.lower()) if name else None
 
 
 def is_sidecar(path: str) -> bool:
-    """Whether a path is of a kind that may belong to a video beside it."""
+    """Return whether a file with this extension may be a sidecar of a video."""
     return path.rpartition(".")[2].lower() in _SIDECAR_EXTENSIONS

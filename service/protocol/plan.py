@@ -1,5 +1,6 @@
-"""What a request for a media file gets: status, headers, and which bytes in which order.
-Law: a value, worked out without I/O, clock or framework; `http/media.py` carries it out."""
+"""Decides the response to a request for a media file: status, headers and which bytes.
+
+A plan is a value, made without I/O, clock or framework; `http/media.py` sends it."""
 
 import hashlib
 from collections.abc import Mapping
@@ -16,12 +17,12 @@ from service.protocol.conditions import (
 from service.protocol.disposition import attachment
 from service.protocol.ranges import Span, cap, parse_range
 
-# RFC 8246. A year: RFC 2616 §14.21 named it as the longest sensible, and caches still go by it.
+# RFC 8246. One year is the maximum of RFC 2616 §14.21, which caches still apply.
 _IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 class RangeKind(StrEnum):
-    """What became of a request's Range header."""
+    """How a request's Range header was answered."""
 
     NONE = "none"
     SINGLE = "single"
@@ -31,7 +32,7 @@ class RangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Representation:
-    """The bytes of a video as they are now, seen from HTTP."""
+    """The metadata of the current representation (RFC 9110 §3.2) of a media file."""
 
     size: int
     content_type: str
@@ -40,40 +41,40 @@ class Representation:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the route and its query say about an answer."""
+    """What the route and its query require of a response."""
 
     block: int | None = None
-    """The cap of a partial response in bytes; None: no cap."""
+    """The maximum length of a partial response in bytes; None: no maximum."""
     pin: str | None = None
-    """The revision asked for by `?v=`."""
+    """The revision requested by `?v=`."""
     filename: str | None = None
-    """The name to save the bytes under; None: the client may show them."""
+    """The name for Content-Disposition: attachment; None: inline."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An answer. `parts` are sent in order: literal bytes, and spans of the representation."""
+    """A response. `parts` are sent in order: literal bytes and spans of the representation."""
 
     status: int
     headers: Mapping[str, str]
     parts: tuple[bytes | Span, ...] = ()
     problem: str | None = None
-    """One sentence for the client, where the answer is an error."""
+    """One sentence for the client if the response is an error."""
     range_kind: RangeKind = RangeKind.NONE
     capped: bool = False
 
     @property
     def length(self) -> int:
-        """The bytes of all parts."""
+        """The length of all parts in bytes."""
         return sum(part.length if isinstance(part, Span) else len(part) for part in self.parts)
 
 
 def plan(
     method: str, headers: Mapping[str, str], representation: Representation, policy: Policy
 ) -> Plan:
-    """Decide the answer to a GET or HEAD of an existing file.
+    """Decide the response to a GET or HEAD of an existing file.
 
-    `headers` has its names in lower case, and repeated fields joined by ", " (RFC 9110 §5.3).
+    `headers` has lower-case names, and repeated fields joined by ", " (RFC 9110 §5.3).
     """
     current = representation.validators
     if policy.pin is not None and policy.pin != current.revision:
@@ -84,7 +85,7 @@ def plan(
         case PreconditionResult.NOT_MODIFIED:
             return Plan(304, _base_headers(representation, policy))
     spans = None
-    # §14.2: Range means something for GET alone.
+    # §14.2: Range applies to GET only.
     if method == "GET" and "range" in headers and range_applies(headers, current):
         spans = parse_range(headers["range"], representation.size)
     if spans is None:
@@ -105,8 +106,8 @@ def _refuse(
     headers: Mapping[str, str] | None = None,
     range_kind: RangeKind = RangeKind.NONE,
 ) -> Plan:
-    every = {"Cache-Control": "no-store", **(headers or {})}
-    return Plan(status, every, problem=problem, range_kind=range_kind)
+    all_headers = {"Cache-Control": "no-store", **(headers or {})}
+    return Plan(status, all_headers, problem=problem, range_kind=range_kind)
 
 
 def _base_headers(representation: Representation, policy: Policy) -> dict[str, str]:
@@ -120,8 +121,8 @@ def _base_headers(representation: Representation, policy: Policy) -> dict[str, s
         "Cache-Control": _IMMUTABLE if pinned else "no-cache",
     }
     if not current.is_stable:
-        # Written to a moment ago: a second change may hide behind the same time stamp, so that
-        # the edge must not keep these bytes under this revision.
+        # Changed a moment ago: a second change may get the same time stamp, so the edge must not
+        # cache these bytes under this revision.
         headers["X-Accel-Expires"] = "0"
     if policy.filename is not None:
         headers["Content-Disposition"] = attachment(policy.filename)
@@ -136,10 +137,10 @@ def _whole(method: str, representation: Representation, policy: Policy) -> Plan:
 
 
 def _partial(spans: tuple[Span, ...], representation: Representation, policy: Policy) -> Plan:
-    asked = spans
+    requested = spans
     if policy.block is not None:
         spans = cap(spans, policy.block)
-    capped = spans != asked
+    capped = spans != requested
     headers = _base_headers(representation, policy)
     if len(spans) == 1:
         headers["Content-Range"] = _content_range(spans[0], representation.size)
@@ -155,7 +156,7 @@ def _partial(spans: tuple[Span, ...], representation: Representation, policy: Po
 def _multipart(
     spans: tuple[Span, ...], representation: Representation
 ) -> tuple[str, tuple[bytes | Span, ...]]:
-    """Lay out multipart/byteranges (RFC 9110 §14.6)."""
+    """Return the boundary and the parts of multipart/byteranges (RFC 9110 §14.6)."""
     seed = repr((representation.validators.revision, spans)).encode()
     boundary = hashlib.sha256(seed).hexdigest()[:32]  # 128 bits: not in the payload by chance
     parts: list[bytes | Span] = []
@@ -171,5 +172,5 @@ def _multipart(
 
 
 def _content_range(span: Span, size: int) -> str:
-    """Write a span as RFC 9110 §14.4 does: the one place where the last byte is named."""
+    """Format a span for Content-Range, which names the last byte (RFC 9110 §14.4)."""
     return f"bytes {span.start}-{span.end - 1}/{size}"

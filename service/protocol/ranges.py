@@ -1,22 +1,23 @@
-"""Range header to spans, and the cap (RFC 9110 §14).
-Law: text and a size in, spans out. Nothing here raises, whatever the header says."""
+"""Parses Range headers into spans and caps them (RFC 9110 §14).
+
+Nothing here raises, whatever the header says."""
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-# Longer headers and longer sets are refused before they are parsed, so that the work is bounded.
+# Longer headers and sets are refused before they are parsed, so that the work is bounded.
 MAX_HEADER_LENGTH = 8 * 1024  # bytes; nginx's and Apache's bound on one header line
 MAX_RANGES = 200  # Apache's MaxRanges
 
 # RFC 9110 §14.1.2. [0-9] and not \d, which matches digits of every script.
 _RANGE_SPEC = re.compile(r"([0-9]*)-([0-9]*)", re.ASCII)
-_MAX_POSITION_DIGITS = 18  # digits; what is longer lies behind the end of any file
+_MAX_POSITION_DIGITS = 18  # longer numbers are past the end of any file
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A run of bytes: where it starts and how many they are. Both in bytes, neither negative."""
+    """A run of bytes: its start and its length in bytes, neither negative."""
 
     start: int
     length: int
@@ -28,11 +29,11 @@ class Span:
 
 
 def parse_range(header: str, size: int) -> tuple[Span, ...] | None:
-    """Give the satisfiable spans of a Range header for a representation of `size` bytes.
+    """Return the satisfiable spans of a Range header for a representation of `size` bytes.
 
-    In the order asked, after merging what overlaps or touches (RFC 9110 §15.3.7.2).
-    None: answer as if there were no header (§14.2: another unit, or malformed).
-    Empty: nothing satisfiable, or more than this server is willing to parse (§15.5.17).
+    They are in the requested order; those that overlap or touch are merged (RFC 9110 §15.3.7.2).
+    None: ignore the header (§14.2: another unit, or malformed).
+    Empty: no range is satisfiable, or there are more than MAX_RANGES (§15.5.17).
     """
     if len(header) > MAX_HEADER_LENGTH:
         return ()
@@ -56,12 +57,12 @@ def parse_range(header: str, size: int) -> tuple[Span, ...] | None:
         if span is not None:
             spans.append(span)
     if spans and size == 0:
-        return None  # a suffix of nothing is satisfiable (§14.1.2), yet no Content-Range can say so
+        return None  # a suffix of no bytes is satisfiable (§14.1.2), but has no Content-Range
     return merge(spans)
 
 
 def merge(spans: Sequence[Span]) -> tuple[Span, ...]:
-    """Merge spans that overlap or touch; each result stands where the first of its parts stood."""
+    """Merge spans that overlap or touch. A merged span takes the place of its first part."""
     if len(spans) == 1:
         return (spans[0],)
     merged: list[tuple[int, Span]] = []
@@ -97,7 +98,7 @@ def _is_less(a: str, b: str) -> bool:
 
 
 def _position(digits: str, size: int) -> int:
-    """Give the number, or `size` where that or more is meant."""
+    """Return the number, at most `size`."""
     digits = digits.lstrip("0")
     return size if len(digits) > _MAX_POSITION_DIGITS else min(int(digits or "0"), size)
 

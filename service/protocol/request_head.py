@@ -1,5 +1,6 @@
-"""What is wrong with a request's head, whatever it asks for: its method, its host, its length.
-Law: text and numbers in, a refusal or nothing out. Nothing here raises, whatever a client sends."""
+"""Checks the head of any request: method, host, length and number of fields.
+
+Nothing here raises, whatever a client sends."""
 
 import ipaddress
 import re
@@ -11,18 +12,18 @@ _METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
 )
 
-# Parsing costs time for each of these, so their number is bounded before they are parsed.
-MAX_PARAMETERS = 100  # of a query; our own links have at most six, and people's add a few
+# Each of these costs time to parse, so their number is checked first.
+MAX_PARAMETERS = 100  # of a query; our own links have at most six
 MAX_FIELDS = (
     200  # lines of the header section; Apache's LimitRequestFields is 100, browsers send 20
 )
 
-# Bytes of path and query together. The longest path of Linux has 4,096 bytes (PATH_MAX); the URL of
-# its page, as a parameter of /oembed, has five characters for each. nginx lets 16 KiB through.
+# Bytes of path and query. The longest path of Linux has 4,096 bytes (PATH_MAX); in the parameter
+# of /oembed each takes five characters. nginx accepts 16 KiB.
 MAX_TARGET = 24 * 1024
 
 _MAX_HOST = 255  # characters (RFC 3986 §3.2.2)
-_MAX_LABEL = 63  # characters between the dots of a host's name (RFC 1034 §3.1)
+_MAX_LABEL = 63  # characters of a label of a host name (RFC 1034 §3.1)
 
 # RFC 9110 §7.2 and RFC 3986 §3.2.2: uri-host [ ":" port ], without userinfo.
 _HOST_AND_PORT = re.compile(
@@ -36,9 +37,9 @@ _IP_FUTURE = re.compile(r"[vV][0-9A-Fa-f]+\.[A-Za-z0-9._~!$&'()*+,;=:-]+", re.AS
 
 @lru_cache(256)
 def is_host(text: str) -> bool:
-    """Return whether a text is a host, with or without a port, as Host fields and URLs have it.
+    """Return whether a text is a host with an optional port, as in Host fields and URLs.
 
-    It is not where the host is empty: no http URL has such a one (RFC 9110 §4.2.1).
+    An empty host is invalid in http URLs (RFC 9110 §4.2.1).
     """
     match = _HOST_AND_PORT.fullmatch(text)
     if match is None:
@@ -53,10 +54,10 @@ def is_host(text: str) -> bool:
 def refusal(
     method: str, hosts: Iterable[bytes], fields: int, target: tuple[bytes, bytes]
 ) -> tuple[int, str] | None:
-    """Return the status and the sentence to refuse a request with; None: there is no reason to.
+    """Return the status and the sentence of a refusal; None if the request is acceptable.
 
-    `hosts` are the values of its Host fields, and the authority of an absolute target; `fields` is
-    the number of its header lines, and `target` are path and query as they were sent.
+    `hosts` are the values of the Host fields and the authority of an absolute target, `fields` is
+    the number of header lines, and `target` has path and query as they were sent.
     """
     path, query = target
     if method not in _METHODS:

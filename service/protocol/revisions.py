@@ -1,4 +1,4 @@
-"""Revisions: the names of versions of files, by one grammar for the service and the edge.
+"""The grammar of revisions, which name versions of files in the service and the edge.
 
 revision = size "-" version [ layout ]
 size     = 1*16 lower-case hexadecimal digits: the bytes of the file
@@ -16,9 +16,8 @@ REVISION = FILE_REVISION + "(?:-f[0-9]{1,3})?"
 def file_revision(size: int, modified: int) -> str:
     """Return the revision of a file of `size` bytes that was last modified at `modified`.
 
-    `modified` is in nanoseconds since 1970; a time before that is negative. It is written as its
-    absolute value with a leading zero, which no positive number has. So different times have
-    different revisions, whatever range of times a file system has.
+    `modified` is in nanoseconds since 1970; a negative time is written as its absolute
+    value with a leading zero, so that different times always have different revisions.
     """
     return f"{size:x}-{'0' if modified < 0 else ''}{abs(modified):x}"
 

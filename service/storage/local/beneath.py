@@ -1,8 +1,8 @@
-"""Opens what lies beneath a root folder, for the service and for its workers.
-Law: each component of a path is opened from the one before it, and no symbolic link is followed
-(openat(2), O_NOFOLLOW). So a folder that is swapped for a link meanwhile is an error, not a way out
-of the root. Only regular files are opened: to open a FIFO may wait, and to open a device may do
-something."""
+"""Opens regular files beneath a root folder, for the service and its workers.
+
+Each component of a path is opened relative to the one before it, and no symbolic link is followed
+(openat(2), O_NOFOLLOW). If a folder is replaced by a link meanwhile, the open fails and does not
+leave the root. FIFOs and devices are not opened: that may block or have effects."""
 
 import errno
 import os
@@ -10,13 +10,13 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-# O_NONBLOCK and O_NOCTTY matter where a FIFO or a terminal takes a file's place at the last moment.
+# O_NONBLOCK and O_NOCTTY matter if a FIFO or a terminal replaces the file at the last moment.
 READ_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
-"""The flags of open(2) for a file that nobody has vouched for."""
+"""The flags of open(2) for an untrusted file."""
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECTORY
 
-# What open(2) says of a component that is a symbolic link.
+# The errors of open(2) for a component that is a symbolic link.
 _LINK_ERRNOS = {errno.ELOOP, errno.ENOTDIR, errno.EMLINK}
 _INVALID_COMPONENTS = {"", ".", ".."}
 
@@ -35,9 +35,9 @@ class NotRegularError(OSError):
 def open_file(root: Path, path: str) -> tuple[int, str]:
     """Open a regular file for reading; return its descriptor and its real path beneath the root.
 
-    The real path differs from `path` where symbolic links lead to the file. Links that stay beneath
-    the root are followed. Raises FileNotFoundError where `path` leads to no file beneath the root;
-    other OSErrors, all with `path` as their file name; RootError; NotRegularError.
+    The real path differs from `path` if symbolic links lead to the file. Links that stay beneath
+    the root are followed. Raises FileNotFoundError if `path` leads to no file beneath the root;
+    other OSErrors with `path` as their file name; RootError; NotRegularError.
     """
     try:
         components = _components(path)
@@ -51,7 +51,7 @@ def open_file(root: Path, path: str) -> tuple[int, str]:
     except RootError:
         raise
     except OSError as error:
-        if error.errno in _LINK_ERRNOS:  # a file among the folders, a circle of links, a swap
+        if error.errno in _LINK_ERRNOS:  # a file as a folder, a loop of links, a swap
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from error
         error.filename = path
         raise
@@ -63,7 +63,7 @@ def open_folder(root: Path, path: str = "") -> int:
 
 
 def status_of(root: Path, path: str) -> os.stat_result:
-    """Return the status of what `path` leads to beneath the root. Raises OSError."""
+    """Return the stat result of the target of `path` beneath the root. Raises OSError."""
     *folders, name = _resolved(root, _components(path))
     parent = _descend(_open_root(root), folders)
     try:
@@ -77,7 +77,7 @@ def _open_root(root: Path) -> int:
 
 
 def _descend(parent: int, folders: Sequence[str]) -> int:
-    """Go from one folder to others in it, and close all but the last. Raises OSError."""
+    """Open folder after folder and close all but the last. Raises OSError."""
     for folder in folders:
         try:
             inner = os.open(folder, _FOLDER_FLAGS, dir_fd=parent)
@@ -95,14 +95,14 @@ def _components(path: str) -> tuple[str, ...]:
 
 
 def _resolved(root: Path, components: Sequence[str]) -> tuple[str, ...]:
-    """Follow symbolic links by name alone. Raises OSError, also where they lead out of the root.
+    """Resolve symbolic links by name. Raises OSError, also if they lead out of the root.
 
-    What is opened afterwards may have been swapped again, and then is not opened.
+    A component that is swapped for a link afterwards is refused when it is opened.
     """
     path = root.joinpath(*components)
     try:
         target = path.resolve(strict=True)
-    except RuntimeError as error:  # links in a circle, before Python 3.13
+    except RuntimeError as error:  # a loop of links, before Python 3.13
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from error
     if target == root or not target.is_relative_to(root):
         raise FileNotFoundError(errno.ENOENT, "the link leaves the library", str(path))

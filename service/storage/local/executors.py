@@ -1,5 +1,6 @@
-"""Threads for what may have to wait, shared so that nobody has all of them.
-Law: a file that hangs holds up its own readers; a mount that hangs, those of its folder."""
+"""A thread pool for blocking file operations, shared fairly between folders and files.
+
+A file that hangs delays its own readers only; a mount that hangs, those of its folder."""
 
 from collections import deque
 from collections.abc import Callable
@@ -8,11 +9,11 @@ from threading import Lock
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
-# Readers of cold disks: each waits for one read or one open; more only lengthen the disk's queue.
+# Each thread waits for one read or open of a cold disk; more would only lengthen the disk's queue.
 MAX_THREADS = 32
 
-# Of those, the most for a folder of the root, with all that is in it, as that is where a mount may
-# be; and for one file. Three files may hang before their folder does, and that leaves others eight.
+# Threads for one top-level folder with all that is in it, as it may be a mount, and for one file.
+# Three hanging files take all threads of their folder; other folders still have eight.
 _MAX_PER_FOLDER = 24
 _MAX_PER_FILE = 8
 
@@ -22,7 +23,7 @@ _Job = tuple[Future[Any], Callable[[], Any]]
 
 
 class LimitedExecutor(Executor):
-    """A share in the threads of another executor: its jobs begin in order, so many at once."""
+    """Runs at most `max_running` jobs at a time on another executor, in order."""
 
     def __init__(self, pool: Executor, max_running: int) -> None:
         self._parent = pool
@@ -33,7 +34,7 @@ class LimitedExecutor(Executor):
     def submit(
         self, work: Callable[_Params, _Result], /, *args: _Params.args, **options: _Params.kwargs
     ) -> Future[_Result]:
-        """Have something done. Raises RuntimeError where the threads have been let go of."""
+        """Queue a job. Raises RuntimeError if the thread pool was shut down."""
         future: Future[_Result] = Future()
         with self._lock:
             if self._free:
@@ -43,7 +44,7 @@ class LimitedExecutor(Executor):
         return future
 
     def cancel_queued(self) -> None:
-        """Call off what has not begun."""
+        """Cancel the jobs that have not begun."""
         with self._lock:
             jobs = list(self._queue)
             self._queue.clear()
@@ -51,17 +52,17 @@ class LimitedExecutor(Executor):
             future.cancel()
 
     def _run_next(self) -> None:
-        """Do the first of the jobs, and then let others' jobs go before the next one."""
+        """Run the first job, then queue again, so that other executors' jobs run in between."""
         with self._lock:
             job = self._queue.popleft() if self._queue else None
         if job is not None:
             _run(*job)
-            del job  # with what it gave: nobody knows how long the next one has to wait
+            del job  # and its result, as the next job may wait long
         with self._lock:
             if self._queue:
                 try:
                     self._parent.submit(self._run_next)
-                except RuntimeError:  # the threads have been let go of
+                except RuntimeError:  # the pool was shut down
                     self._free += 1
             else:
                 self._free += 1
@@ -72,27 +73,27 @@ def _run(future: Future[Any], work: Callable[[], Any]) -> None:
         return
     try:
         result = work()
-    except BaseException as error:  # noqa: BLE001 # whoever waits for it is told
+    except BaseException as error:  # noqa: BLE001 # the caller gets it from the future
         future.set_exception(error)
-        del future  # the error knows this frame
+        del future  # avoids a cycle through the traceback
     else:
         future.set_result(result)
 
 
 class FairThreadPool:
-    """The threads of a library. Paths are relative to its root."""
+    """The threads of a library, by paths relative to its root."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="disk")
         self._executors: WeakValueDictionary[str, LimitedExecutor] = WeakValueDictionary()
 
     def executor_for(self, path: str) -> LimitedExecutor:
-        """Give a file's share of its folder's share of the threads."""
+        """Return the executor of a file, which is limited by that of its top-level folder."""
         folder = path.partition("/")[0] + "/" if "/" in path else ""
         return self._child(path, self._child(folder, self._pool, _MAX_PER_FOLDER), _MAX_PER_FILE)
 
     def close(self) -> None:
-        """Let go of the threads without waiting for what they wait for."""
+        """Shut down the threads without waiting for their jobs."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         for executor in list(self._executors.values()):
             executor.cancel_queued()

@@ -1,5 +1,4 @@
-"""An open file: what it says of itself and what is read of it belong together.
-Law: a response sees one version of a file, or ends."""
+"""Open local files, of which a response reads one version only, or fails."""
 
 import asyncio
 import os
@@ -19,27 +18,26 @@ from service.storage.send_pacing import ChunkSizer
 
 
 def revision(status: os.stat_result) -> str:
-    """Name a version by its size and the nanosecond of its last change.
+    """Return the revision of a file: its size and modification time in nanoseconds.
 
-    The same on every replica that sees the same file or a copy that kept its times. An empty file's
-    begins with "0-": the edge relies on that.
+    It is the same on every replica that has the same file or a copy with the same times. That of
+    an empty file begins with "0-", which the edge relies on.
     """
     return file_revision(status.st_size, status.st_mtime_ns)
 
 
 def modified_time(status: os.stat_result) -> float:
-    """Return when a file was last modified, or the nearest date: in seconds since 1970."""
+    """Return the modification time, or the nearest valid date, in seconds since 1970."""
     return nearest_date(status.st_mtime)
 
 
 def _is_stable(status: os.stat_result, now: float) -> bool:
     """Return whether every later change gives the file another revision.
 
-    A change is stamped with the time at which it happens, as mtime and ctime. So it gets a later
-    mtime than one that lies back. An mtime in the future was either chosen (utimensat), which
-    leaves the ctime at the time of that, or comes from a clock that is ahead, as a file server's
-    may be: then the ctime lies in the future, too, and another change in the same tick would share
-    both.
+    A change sets mtime and ctime to the current time, so it gets a later mtime than one in the
+    past. An mtime in the future was either set by utimensat(2), which sets the ctime to the current
+    time, or comes from a clock that is ahead, such as a file server's. Then the ctime is in the
+    future, too, and another change in the same tick would have the same times.
     """
     age = now - status.st_mtime
     if age >= 0:
@@ -48,28 +46,28 @@ def _is_stable(status: os.stat_result, now: float) -> bool:
 
 
 class OpenFile:
-    """An open regular file. It is closed with its last user."""
+    """An open regular file, which is closed when it is no longer referenced."""
 
     __slots__ = ("descriptor", "nowait", "status")
 
     def __init__(self, descriptor: int, *, nowait: bool) -> None:
-        """Take charge of a descriptor. Raises NotFoundError where it is not a regular file's."""
+        """Own a descriptor. Raises NotFoundError if it is not of a regular file."""
         self.descriptor = descriptor
         self.nowait = nowait
-        """Whether its file system lets nobody wait but for a disk, and says when it would."""
+        """Whether its file system supports reads that do not wait (RWF_NOWAIT)."""
         self.status = os.fstat(descriptor)
-        """What it was like when it was opened."""
+        """Its status when it was opened."""
         if not stat.S_ISREG(self.status.st_mode):
             self.close()
             raise NotFoundError("There is no such file.")
 
     def still_at(self, path: str) -> bool:
-        """Whether a path names it, and nothing of it has changed. Raises OSError."""
+        """Return whether the path still leads to this file, unchanged. Raises OSError."""
         status = os.lstat(path)
         return _identity(status) == _identity(self.status)
 
     def close(self) -> None:
-        """Close it for all its users. More than once is no harm."""
+        """Close it for all its users. May be called more than once."""
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
@@ -78,7 +76,7 @@ class OpenFile:
 
 
 class LocalRepresentation:
-    """An open file and its version at that moment."""
+    """One version of an open local file."""
 
     def __init__(
         self, file: OpenFile, content_type: str, executor_factory: Callable[[], Executor]
@@ -91,7 +89,7 @@ class LocalRepresentation:
         now = time.time()
         validators = Validators(
             revision=revision(status),
-            # By the nanosecond: `st_mtime` may be rounded up to the next second.
+            # From nanoseconds, as `st_mtime` may be rounded up to the next second.
             last_modified=last_modified_of(status.st_mtime_ns // 1_000_000_000, now),
             is_stable=_is_stable(status, now),
             date_is_validator=now - status.st_mtime >= STABLE_AFTER,
@@ -109,7 +107,7 @@ class LocalRepresentation:
         *,
         block_origin: int = 0,  # noqa: ARG002 # the kernel reads by pages
     ) -> AsyncGenerator[bytes]:
-        """Read a span in pieces that suit the client. Raises ChangedError, StorageError."""
+        """Yield a span in chunks of the sizer's length. Raises ChangedError, StorageError."""
         file, position = self._file, span.start
         while file is not None and position < span.end:
             length = min(sizer.size, span.end - position)
@@ -132,12 +130,12 @@ class LocalRepresentation:
         file, self._file = self._file, None
         reading = self._reading is not None and not self._reading.cancel()
         if file is None or file.nowait:
-            return  # others may have it, too
+            return  # other responses may use it, too
         if reading and self._reading is not None:
-            # A thread still reads from the descriptor, whose number must not be given away.
+            # A thread still reads from the descriptor, so its number must not be reused.
             self._reading.add_done_callback(lambda _: file.close())
         else:
-            with suppress(RuntimeError):  # the threads have been let go of
+            with suppress(RuntimeError):  # the threads were shut down
                 self._executor_factory().submit(file.close)
 
     async def _read_in_thread(self, file: OpenFile, position: int, length: int) -> bytes:
@@ -156,12 +154,12 @@ def _read(file: OpenFile, position: int, length: int) -> bytes:
 
 
 def _check_unchanged(file: OpenFile, data: bytes) -> None:
-    """Raise ChangedError if what was read may be another version's.
+    """Raise ChangedError if the data may be of another version.
 
-    write(2) sets the time of change before it changes bytes: what was read before this comparison
-    is of the version that the headers named. That does not hold for a writer by mmap(2). Linux sets
-    the time at the first write to a page, but not at further ones until the page has been written
-    back (on tmpfs never again): such changes cannot be told here.
+    write(2) sets the modification time before it changes bytes, so what was read before this check
+    is of the version in the headers. This does not hold for mmap(2): Linux sets the time at the
+    first write to a page, but not again until the page was written back (on tmpfs never). Such
+    changes are not detected.
     """
     if not data or _version(os.fstat(file.descriptor)) != _version(file.status):
         raise ChangedError("The file changed while it was sent.")

@@ -1,6 +1,6 @@
-"""A folder of files.
-Law: nothing outside the root is ever opened.
-What the kernel has in memory is given at once; whatever else may wait is done in threads."""
+"""Lists and opens the media files below a local root folder, and nothing outside of it.
+
+Cached files are opened and read in the event loop; whatever may block runs in threads."""
 
 import asyncio
 import errno
@@ -20,20 +20,20 @@ from service.storage.local.executors import FairThreadPool
 from service.storage.local.files import LocalRepresentation, OpenFile, modified_time, revision
 from service.storage.paths import validate_path
 
-# Seconds for which an open file serves other requests, too, if its name still leads to it. The
-# kernel has just had that name in memory, so that to look costs no disk; and an open file hinders
-# nobody who wants to unmount its disk for longer than that.
+# Seconds for which an open file serves other requests, too, if its path still leads to it. The
+# path is in the kernel's cache then, so the check needs no disk. It is short as an open file
+# prevents unmounting.
 _HANDLE_TTL = 1.0
 _MAX_HANDLES = 64  # files: descriptors are few on some systems
 
-# Of folders that files are opened in at once; then all are learned anew.
+# Folders whose files are opened without waiting; beyond that, all are forgotten.
 _MAX_NOWAIT_FOLDERS = 10_000
 
-# Characters of a folder's path that is still listed: as many bytes as a path may have (PATH_MAX).
-# To open a folder takes as many steps as it lies deep.
+# Characters of the path of a folder that is still listed: as many bytes as a path may have
+# (PATH_MAX). Opening a folder takes one step per level.
 _MAX_PATH_LENGTH = 4096
 
-# What open says of names that lead nowhere.
+# Errors of open(2) that mean there is no such file for viewers.
 _NOT_FOUND_ERRNOS = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL,
               errno.ENXIO, errno.EACCES, errno.EPERM, errno.ELOOP, errno.EMLINK}  # fmt: skip
 
@@ -45,7 +45,7 @@ class LocalStorage:
         self._root = root.resolve(strict=True)
         self._threads = FairThreadPool()
         self._nowait_folders: set[str] = set()
-        """The folders seen to be on a file system that tells what it has in memory."""
+        """Folders on a file system that supports RWF_NOWAIT."""
         self._handles: dict[str, OpenFile] = {}
         """Files opened without waiting less than _HANDLE_TTL ago."""
 
@@ -55,14 +55,14 @@ class LocalStorage:
         return self._root
 
     def close(self) -> None:
-        """Let go of the threads without waiting for what they wait for."""
+        """Shut down the threads without waiting for their jobs."""
         self._handles.clear()
         self._threads.close()
 
     async def open(
         self,
         path: str,
-        pinned_revision: str | None = None,  # noqa: ARG002 # to look costs nothing
+        pinned_revision: str | None = None,  # noqa: ARG002 # a local lookup is cheap
     ) -> LocalRepresentation:
         """Open a media file by its path. Raises NotFoundError, StorageError."""
         content_type = media_type(path)
@@ -76,7 +76,7 @@ class LocalStorage:
         return LocalRepresentation(file, content_type, executor_factory)
 
     def _open_cached(self, path: str) -> "OpenFile | None":
-        """Open what the kernel has in memory, where it is known to say so."""
+        """Open a cached file without waiting, in folders that are known to support it."""
         if path.rpartition("/")[0] not in self._nowait_folders:
             return None
         full = f"{self._root}/{path}"
@@ -104,9 +104,9 @@ class LocalStorage:
             self._nowait_folders.add(folder)
 
     def list_entries(self) -> Iterator[Entry]:
-        """Walk the listed files. Folders reached by a link are left out: they would come twice.
+        """Yield the listed files. Linked folders are left out, as their files would appear twice.
 
-        Raises OSError where the root itself cannot be read: that is not an empty library.
+        Raises OSError if the root cannot be read, so that it is not mistaken for an empty library.
         """
         waiting = [""]
         while waiting:
@@ -144,19 +144,19 @@ class LocalStorage:
                 raise NotFoundError("There is no such file.") from error
             raise StorageError(f"The file cannot be opened now: {error.strerror}.") from error
         file = OpenFile(descriptor, nowait=nonblocking.supports_nowait(descriptor))
-        # Of the folder that holds it: that of a link may be on another file system.
+        # The folder of the real path, as the link may be on another file system.
         self._remember_nowait(real.rpartition("/")[0], file)
         return file
 
 
 def _listed(folder: int, *, strict: bool) -> tuple[list[str], list[os.DirEntry[str]]]:
-    """Give the names of the folders in a folder, and the files that may be listed, in order.
+    """Return the names of the folders in a folder, and its media files and sidecars, sorted.
 
-    Raises OSError where it cannot be read and `strict` says so; else there is nothing in it.
+    If the folder cannot be read, raise OSError if `strict`, else return nothing.
     """
     try:
-        with os.scandir(folder) as found:
-            entries = [entry for entry in found if not entry.name.startswith(".")]
+        with os.scandir(folder) as scan:
+            entries = [entry for entry in scan if not entry.name.startswith(".")]
     except OSError:
         if strict:
             raise

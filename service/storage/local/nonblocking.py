@@ -1,5 +1,6 @@
-"""What the kernel has in memory, it gives at once; Linux alone can be asked for that.
-Law: nothing here waits, for a disk or a network. What would have to be waited for is None."""
+"""Opens and reads files from the kernel's caches without blocking, on Linux only.
+
+Functions return None where they would have to wait for a disk or a network."""
 
 import ctypes
 import errno
@@ -16,7 +17,7 @@ _BUFFER = memoryview(bytearray(MAX_CHUNK))
 _NO_WAIT: int | None = getattr(os, "RWF_NOWAIT", None)
 _UNSUPPORTED_ERRNOS = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 
-# openat2(2); RESOLVE_CACHED is of Linux 5.12. Its number is the same wherever Python runs.
+# openat2(2) with RESOLVE_CACHED, since Linux 5.12. Its number is the same on all architectures.
 _OPENAT2 = 437
 _AT_FDCWD = -100  # the path is absolute
 _RESOLVE_NO_SYMLINKS, _RESOLVE_CACHED = 0x04, 0x20
@@ -32,7 +33,7 @@ class _OpenHow(ctypes.Structure):
     )
 
 
-# O_PATH finds a file without opening it.
+# O_PATH looks a file up without opening it.
 _HOW_TO_FIND = ctypes.byref(
     _OpenHow(
         getattr(os, "O_PATH", 0) | os.O_CLOEXEC | os.O_NOFOLLOW,
@@ -61,10 +62,10 @@ def _syscall() -> "ctypes._NamedFuncPointer | None":
 
 
 def supports_nowait(descriptor: int) -> bool:
-    """Whether an open file's system can tell what it has in memory.
+    """Return whether the file system of an open file supports RWF_NOWAIT.
 
-    Disks' file systems can. Those that ask a network or a process (NFS, SMB, FUSE) cannot, and may
-    let anyone wait who as much as looks at an open file.
+    File systems on disks do. Those that ask a network or a process (NFS, SMB, FUSE) do not, and
+    even fstat(2) may block on them.
     """
     if _NO_WAIT is None:
         return False
@@ -76,9 +77,9 @@ def supports_nowait(descriptor: int) -> bool:
 
 
 def open_cached(path: str) -> int | None:
-    """Open a regular file by names that the kernel knows, and that follow no link in the path.
+    """Open a regular file by cached names, without following links in the path.
 
-    None also where there is no such file: only a disk knows that.
+    Return its descriptor; None also if there is no such file, which only a disk can tell.
     """
     if (call := _syscall()) is None:
         return None
@@ -88,7 +89,7 @@ def open_cached(path: str) -> int | None:
         return None
     try:
         if not stat.S_ISREG(os.fstat(path_descriptor).st_mode):
-            return None  # to open a device may do something
+            return None  # opening a device may have effects
     finally:
         os.close(path_descriptor)
     descriptor = call(_OPENAT2, _AT_FDCWD, name, _HOW_TO_READ, _OPEN_HOW_SIZE)
@@ -96,7 +97,7 @@ def open_cached(path: str) -> int | None:
 
 
 def read_cached(descriptor: int, position: int, length: int) -> bytes | None:
-    """Read at most LARGE bytes, for the loop. Raises OSError for what is wrong with the file."""
+    """Read at most MAX_CHUNK bytes, in the event loop's thread only. Raises OSError."""
     if _NO_WAIT is None:
         return None
     try:
@@ -105,5 +106,5 @@ def read_cached(descriptor: int, position: int, length: int) -> bytes | None:
         if error.errno == errno.EAGAIN or error.errno in _UNSUPPORTED_ERRNOS:
             return None
         raise
-    # Zero means the file's end, or on some file systems nothing in memory: the thread will tell.
+    # Zero is the end of the file, or not cached on some file systems: a thread finds out.
     return bytes(_BUFFER[:count]) if count else None
