@@ -19,6 +19,7 @@ from service.probing.frame_timing import (
     sample_timing,
 )
 from service.probing.read_limited_file import ReadLimitedFile
+from service.workers.process import TaskError
 
 # What is told at most, so that the longest answer stays below LONGEST_ANSWER of workers.py, even if
 # each character is of the kind that JSON writes as twelve. Blu-rays have some 60 streams.
@@ -87,7 +88,7 @@ IGNORED_TAGS = frozenset(
 )
 
 
-class UnreadableError(Exception):
+class UnreadableError(TaskError):
     """A file that cannot be probed; its message is the sentence that says why."""
 
 

@@ -515,15 +515,22 @@ def run(source: str, *arguments: str, given: bytes = b"") -> subprocess.Complete
 
 
 def test_a_worker_has_a_bound_on_its_memory() -> None:
-    assert run("worker.apply_limits(); bytearray(worker.MAX_MEMORY_BYTES // 2)").returncode == 0
-    result = run("worker.apply_limits(); bytearray(worker.MAX_MEMORY_BYTES + (1 << 20))")
+    assert (
+        run(
+            "worker.process.apply_limits(); bytearray(worker.process.MAX_MEMORY_BYTES // 2)"
+        ).returncode
+        == 0
+    )
+    result = run(
+        "worker.process.apply_limits(); bytearray(worker.process.MAX_MEMORY_BYTES + (1 << 20))"
+    )
     assert b"MemoryError" in result.stderr
 
 
 def test_a_file_that_takes_too_much_memory_is_a_problem() -> None:
     result = run(
-        "worker.apply_limits();"
-        "worker.read_metadata = lambda *_: bytearray(2 * worker.MAX_MEMORY_BYTES);"
+        "worker.process.apply_limits();"
+        "worker.read_metadata = lambda *_: bytearray(2 * worker.process.MAX_MEMORY_BYTES);"
         "place, path = os.path.split(os.path.realpath(sys.executable));"
         "print(worker.handle_request({'task': 'probe', 'root': place, 'path': path}))"
     )
@@ -534,7 +541,10 @@ def test_a_file_that_takes_too_much_memory_is_a_problem() -> None:
     ("hindrance", "reason"),
     [
         ("os.geteuid() or os.seteuid(65534)", "permission denied"),  # root may read everything
-        ("worker.resource.setrlimit(worker.resource.RLIMIT_NOFILE, (3, 3))", "Too many open files"),
+        (
+            "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))",
+            "Too many open files",
+        ),
     ],
 )
 def test_what_is_not_the_files_doing_may_pass(tmp_path: Path, hindrance: str, reason: str) -> None:

@@ -514,7 +514,7 @@ def test_a_cursor_among_folders_is_refused_where_there_are_none(sort: Sort) -> N
 def test_a_search_looks_at_every_video_for_a_bounded_number_of_words() -> None:
     looks: Counter[str] = Counter()
 
-    class Haystack(str):
+    class CountingText(str):
         __slots__ = ()
 
         def __contains__(self, word: object) -> bool:
@@ -524,7 +524,7 @@ def test_a_search_looks_at_every_video_for_a_bounded_number_of_words() -> None:
     catalogue = Catalogue(video(f"{n}", string.ascii_lowercase * 2) for n in range(50))
     for items in catalogue._ascending.values():  # noqa: SLF001
         for item in items:
-            object.__setattr__(item, "haystack", Haystack(item.search_text))
+            object.__setattr__(item, "search_text", CountingText(item.search_text))
     query = " ".join(a + b for a, b in pairwise(string.ascii_lowercase))
     assert catalogue.page(query, "name", 5, None).total == 50
     assert looks.total() <= MAX_SEARCH_TERMS * 50
