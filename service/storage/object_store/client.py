@@ -1,6 +1,7 @@
-"""What is asked of an object store for those who watch: an object's head, spans of it, the list.
-Law: a span is asked for by If-Match, and whatever the store says, exactly its bytes are given, or
-an error; each is counted by its cause."""
+"""The asynchronous client of the object store: heads, spans and listings of objects.
+
+Spans are requested with If-Match and yield exactly their bytes or an error. Errors are counted by
+their cause."""
 
 import asyncio
 import re
@@ -37,54 +38,54 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-# Bytes that the client of the store gathers before it gives them. Each time costs some 0.1 ms of
-# processor time, so that a block costs 7 ms in pieces of 256 KiB, 6 in such of 1 MiB. But its first
-# bytes come later for it: by no more than this part of what the store took to answer.
+# Bytes that obstore gathers before it yields a chunk. A chunk costs some 0.1 ms of processor time:
+# a block costs 7 ms in chunks of 256 KiB, and 6 in chunks of 1 MiB. But long chunks delay the first
+# bytes: by at most this share of the store's response time.
 _MIN_CHUNK, _MAX_CHUNK = 64 * 1024, 1024 * 1024
 _MAX_DELAY_SHARE = 1 / 4
-_MIN_SAMPLE = 256 * 1024  # bytes of an answer that tells how fast they come
+_MIN_SAMPLE = 256 * 1024  # bytes of a response from which the rate is measured
 
-# Objects that a listing gives at a time: as many as S3 tells in one answer.
+# Objects per page of a listing, as in S3.
 _PAGE_SIZE = 1000
 
-# How the client of the store calls what went wrong, in the text of its errors alone.
+# Error causes that obstore has in its messages only.
 _ERROR_KIND = re.compile(r"kind: (Connect|Request|Timeout|Interrupted|Decode)\b")
 _RANGE_ERROR_TEXT = re.compile(r"\b(NotPartial|UnexpectedRange|(No|Parse|Invalid)ContentRange)\b")
 _TIMEOUT_TEXT = re.compile(r"TimedOut|timed out")
 
 
 class RangeMismatchError(Exception):
-    """The store gave other bytes than were asked for, or not as many."""
+    """The store sent other bytes than the requested range."""
 
 
 class ChunkTuner:
-    """How fast answers come, and so how many bytes of them are gathered."""
+    """Chooses the chunk length by how fast the store sends."""
 
     def __init__(self) -> None:
         self._rate = 0.0
-        """Bytes a second: a mean in which the latest answers count most."""
+        """Bytes per second: an exponential moving average."""
 
     def chunk(self, seconds: float) -> int:
-        """Give how many bytes to gather of an answer that began after so long."""
+        """Return the chunk length for a response that began after `seconds`."""
         return int(min(max(_MIN_CHUNK, self._rate * seconds * _MAX_DELAY_SHARE), _MAX_CHUNK))
 
     def record(self, length: int, seconds: float) -> None:
-        """Learn that an answer's bytes came in so long. Short ones tell nothing: their bytes wait
-        already when they begin.
+        """Record how long a response's bytes took. Short ones are ignored, as their bytes have
+        already arrived when they begin.
         """
         if length >= _MIN_SAMPLE:
             self._rate += (length / max(seconds, 0.001) - self._rate) / 4
 
     def reset(self) -> None:
-        """Learn that the store is not what it was."""
+        """Forget the rate, after a failure of the store."""
         self._rate = 0.0
 
 
 class ObjectClient:
-    """Asks a store. What goes wrong there is told in general terms, and to the operator in full."""
+    """Sends requests to a store. Clients get general error messages; the log has the details."""
 
     def __init__(self, store: "ObjectStore", timeout: float, metrics: Metrics) -> None:
-        """Take a store's client. `timeout` is what it may take to answer, and for each piece."""
+        """Use a store. `timeout` is in seconds, for the response and for each chunk."""
         self._store = store
         self._timeout = timeout
         self._outcomes = metrics.store_requests
@@ -93,7 +94,7 @@ class ObjectClient:
         self._tuner = ChunkTuner()
 
     async def head(self, path: str) -> ObjectVersion:
-        """Look at an object. Raises NotFoundError, StorageError."""
+        """Return the current version of an object. Raises NotFoundError, StorageError."""
         started = time.monotonic()
         try:
             async with asyncio.timeout(self._timeout):
@@ -109,9 +110,9 @@ class ObjectClient:
     async def fetch(
         self, version: ObjectVersion, span: Span, *, buffered: bool
     ) -> AsyncGenerator[bytes]:
-        """Give a span of a version as its bytes come. Raises ChangedError, StorageError.
+        """Yield a span of a version as its bytes arrive. Raises ChangedError, StorageError.
 
-        `buffered`: they are taken at once, and held. Otherwise a client takes them, when it likes.
+        `buffered`: the chunks are read at once and kept. Otherwise they go to a client.
         """
         started, received = time.monotonic(), 0
         try:
@@ -132,7 +133,7 @@ class ObjectClient:
                 self._bytes.inc(len(chunk))
                 yield chunk
         except (GeneratorExit, asyncio.CancelledError):
-            self._outcomes.labels("get", "left").inc()  # nobody wants the rest
+            self._outcomes.labels("get", "left").inc()  # the reader has gone
             raise
         except Exception as error:
             found = _classify_error(error, None)
@@ -142,9 +143,9 @@ class ObjectClient:
         self._outcomes.labels("get", "complete").inc()
 
     def list_objects(self) -> Iterator[ObjectVersion]:
-        """List all objects that can be pinned. Blocks: for a thread.
+        """Yield all objects that have a strong entity tag. Blocks: run it in a thread.
 
-        Raises OSError where the store does not tell of all of them.
+        Raises OSError if the listing is incomplete.
         """
         try:
             for page in self._pages():
@@ -163,12 +164,12 @@ class ObjectClient:
                 yield page
                 last = page[-1]["path"] if page else last
         except InvalidPathError:
-            # One key that is no path, such as a//b, and the client tells of no other behind it.
+            # obstore ends a listing at a key that is no path, such as a//b.
             for page in self._folder(None):
                 yield [meta for meta in page if meta["path"] > last]
 
     def _folder(self, folder: str | None) -> Iterator["Sequence[ObjectMeta]"]:
-        """List a folder and those in it, but for each that holds such a key itself."""
+        """List a folder and its subfolders, without folders that hold such a key."""
         try:
             found = self._store.list_with_delimiter(folder)
         except InvalidPathError as error:
@@ -181,7 +182,7 @@ class ObjectClient:
     def _record_failure(
         self, request: str, path: str, outcome: str, error: Exception, detail: str
     ) -> Exception:
-        """Count and log it, and learn of it; give what the client is told."""
+        """Count and log a failure. Return the error for the client."""
         self._outcomes.labels(request, outcome).inc()
         if outcome not in {"missing", "changed"}:
             self._tuner.reset()
@@ -192,7 +193,7 @@ class ObjectClient:
 
 
 def _version(path: str, meta: "ObjectMeta") -> ObjectVersion:
-    """Raise BadGatewayError for an object that cannot be pinned."""
+    """Return an object's version. Raises BadGatewayError if it has no strong entity tag."""
     revision = revision_of(meta["size"], meta["e_tag"])
     if revision is None:
         raise BadGatewayError("The object store tells no versions apart.")
@@ -204,25 +205,24 @@ def _version(path: str, meta: "ObjectMeta") -> ObjectVersion:
 def _check_response(
     meta: "ObjectMeta", span_returned: tuple[int, ...], version: ObjectVersion, span: Span
 ) -> None:
-    """Compare an answer with what was asked for. Raises ChangedError, _WrongSpanError."""
+    """Compare a response with its request. Raises ChangedError, RangeMismatchError."""
     if revision_of(meta["size"], meta["e_tag"]) != version.revision:
-        raise ChangedError("The object was replaced.")  # by a store that knows no If-Match
+        raise ChangedError("The object was replaced.")  # by a store without If-Match
     if span_returned != (span.start, span.end):
         raise RangeMismatchError(f"bytes {span_returned} instead of {(span.start, span.end)}")
 
 
 def _check_chunk(chunk: bytes, max_length: int) -> int:
-    """Give the bytes that came. Raises _WrongSpanError for none, or too many."""
+    """Return the length of a chunk. Raises RangeMismatchError if it is empty or too long."""
     if not 0 < len(chunk) <= max_length:
         raise RangeMismatchError(f"{len(chunk)} bytes where {max_length} were to come")
     return len(chunk)
 
 
 def _classify_error(error: Exception, missing: str | None) -> tuple[str, Exception, str]:
-    """Say in a word what went wrong; and to the client; and to the operator.
+    """Return an error's outcome for metrics, the error for the client, and the log detail.
 
-    `missing` is what the client is told of an object that is not there; without it, one that was
-    there is there no more.
+    `missing` is the message for an object that does not exist; None if it existed before.
     """
     text = str(error)
     kind = match[1] if (match := _ERROR_KIND.search(text)) else None
@@ -231,7 +231,7 @@ def _classify_error(error: Exception, missing: str | None) -> tuple[str, Excepti
     if isinstance(error, (ReelayError, IncompleteResponseError)):
         outcome = "changed" if isinstance(error, ChangedError) else "unpinned"
         return outcome, error, detail
-    if isinstance(error, (FileNotFoundError, ValueError)):  # ValueError: not even the name of one
+    if isinstance(error, (FileNotFoundError, ValueError)):  # ValueError: an invalid key
         if missing is not None:
             return "missing", NotFoundError(missing), detail
         return "changed", ChangedError("The object is there no more."), detail

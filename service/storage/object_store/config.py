@@ -1,5 +1,6 @@
-"""Object stores, by a URL and the environment: S3 and what speaks like it, Google's, Azure's.
-Law: the client of a store is an extra: without one to ask, nothing imports it."""
+"""Opens object stores by URL and environment: S3 and compatible ones, Google Cloud, Azure.
+
+obstore is an optional dependency, so it is imported only if a store is opened."""
 
 import os
 import re
@@ -15,13 +16,13 @@ from service.protocol.revisions import tagged_revision
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-# A bucket's or container's name, and a prefix: no query and no password, which logs would tell.
+# A bucket's or container's name and a prefix. No query and no password, as logs have the URL.
 _URL = re.compile(r"(?:s3|gs|az)://([A-Za-z0-9][A-Za-z0-9._-]{1,221})(/[^?#\x00-\x20\x7f]*)?")
 
 _SCHEME = re.compile(r"[A-Za-z0-9+]+://")
 
-# What there is to be said of each kind of store, as its own tools call it. The client finds by
-# itself what the platform has put into the environment for its identity (AWS_ROLE_ARN and
+# Variables of each kind of store, as its own tools name them. obstore itself reads what platforms
+# put into the environment for their identity (AWS_ROLE_ARN and
 # AWS_WEB_IDENTITY_TOKEN_FILE, AWS_CONTAINER_CREDENTIALS_…, GOOGLE_APPLICATION_CREDENTIALS …).
 _VARIABLES = {
     "s3": {
@@ -41,11 +42,11 @@ _VARIABLES = {
 }
 
 TIMEOUT = 10.0
-"""Seconds that a store may take for an answer, tries included, or between two pieces of it."""
+"""Seconds for a response, with retries, or between two chunks of it."""
 
-# A store's 5xx, a refused and a broken connection, and half of TIMEOUT without a byte are tried
-# again: at most so often, after pauses that double and vary by chance, as AWS's builders' library
-# ("Timeouts, retries, and backoff with jitter") has it, so that replicas do not come all at once.
+# Requests are retried after a 5xx, a refused or broken connection, or half of TIMEOUT without data.
+# The pauses double and have jitter, so that replicas do not retry all at once (AWS Builders'
+# Library, "Timeouts, retries, and backoff with jitter").
 _RETRIES = 3
 _FIRST_PAUSE, _MAX_PAUSE = timedelta(milliseconds=100), timedelta(seconds=2)
 
@@ -62,16 +63,16 @@ _ACCESS_ERRORS = {
 
 
 class StoreError(Exception):
-    """A store that cannot be used; the text names the variable, and says what is wrong with it."""
+    """A store cannot be used. The text names the setting and what is wrong with it."""
 
 
 def is_store_url(text: str) -> bool:
-    """Whether this is meant for a URL, and not for a folder."""
+    """Return whether a text is a URL and not a folder."""
     return _SCHEME.match(text) is not None
 
 
 def validate_url(url: str) -> str:
-    """Give the URL of a store, without a slash at its end. Raises ValueError."""
+    """Return the URL of a store without a final slash. Raises ValueError."""
     if _URL.fullmatch(url) is None or not {".", ".."}.isdisjoint(url.split("/")):
         raise ValueError(
             "should be a folder, or a bucket such as s3://bucket or s3://bucket/prefix "
@@ -81,10 +82,10 @@ def validate_url(url: str) -> str:
 
 
 def open_store(url: str, environ: Mapping[str, str], *, timeout: float = TIMEOUT) -> "ObjectStore":
-    """Give a store's client. Nothing is asked of the store yet.
+    """Return a client of a store. No request is sent yet.
 
-    `environ` has the standard variables (AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID …), each
-    also as NAME_FILE, naming a file that holds the value. `timeout` is in seconds. Raises
+    `environ` has the standard variables (AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID …), or
+    NAME_FILE with the path of a file that holds the value. `timeout` is in seconds. Raises
     StoreError.
     """
     try:
@@ -92,13 +93,13 @@ def open_store(url: str, environ: Mapping[str, str], *, timeout: float = TIMEOUT
     except ValueError as error:
         raise StoreError(f"{url!r}: {error}") from error
     try:
-        from obstore.exceptions import BaseError  # noqa: PLC0415 # an extra, which may be missing
+        from obstore.exceptions import BaseError  # noqa: PLC0415 # an optional dependency
         from obstore.store import from_url  # noqa: PLC0415
     except ImportError as error:
         raise StoreError(f"{url!r}: needs the extra `objects`: pip install '.[objects]'") from error
     config = _config(url.partition(":")[0], environ)
     endpoint = config.get("endpoint", "https://aws")
-    if not _is_endpoint(endpoint):  # which may hold a password, and so is not told
+    if not _is_endpoint(endpoint):  # it may hold a password, so it is not shown
         raise StoreError(
             "AWS_ENDPOINT_URL: should be http:// or https://, a host, and maybe a port and a path"
         )
@@ -110,7 +111,7 @@ def open_store(url: str, environ: Mapping[str, str], *, timeout: float = TIMEOUT
                 "allow_http": endpoint.startswith("http://"),
                 "connect_timeout": timedelta(seconds=timeout / 2),
                 "read_timeout": timedelta(seconds=timeout / 2),
-                # Of the whole: an answer goes on for as long as its reader takes it.
+                # For the whole response, which lasts as long as its reader takes.
                 "timeout": timedelta(days=1),
                 "pool_idle_timeout": timedelta(seconds=50),  # S3 and Swift close theirs after 60
             },
@@ -125,12 +126,12 @@ def open_store(url: str, environ: Mapping[str, str], *, timeout: float = TIMEOUT
 
 
 def verify_access(url: str, environ: Mapping[str, str], *, timeout: float = TIMEOUT) -> None:
-    """Ask a store whether there is such a bucket, and whether it may be listed. Blocks.
+    """Check that a bucket exists and may be listed. Blocks.
 
     Raises StoreError.
     """
     store = open_store(url, environ, timeout=timeout)
-    from obstore.exceptions import BaseError  # noqa: PLC0415 # it is there, or there is no store
+    from obstore.exceptions import BaseError  # noqa: PLC0415 # open_store has imported it
 
     try:
         for _ in store.list(chunk_size=1):
@@ -141,11 +142,10 @@ def verify_access(url: str, environ: Mapping[str, str], *, timeout: float = TIME
 
 
 def revision_of(size: int, e_tag: str | None) -> str | None:
-    """Make a revision of what a store says of an object, in the alphabet that the edge knows.
+    """Return the revision of an object by its size in bytes and its entity tag.
 
-    That is the size, in bytes, and the entity tag; one that is not hexadecimal, as of what was
-    uploaded in parts, by its SHA-256. None where there is no strong one: nothing can be pinned then
-    (RFC 9110 §13.1.1).
+    An entity tag that is not hexadecimal, as of multipart uploads, is replaced by its SHA-256.
+    None if there is no strong one (RFC 9110 §13.1.1).
     """
     match = _STRONG.fullmatch(e_tag or "")
     if match is None:
@@ -155,26 +155,26 @@ def revision_of(size: int, e_tag: str | None) -> str | None:
 
 
 def http_status(error: BaseException) -> int:
-    """Give the status that a store has answered with, where its client tells; else 0.
+    """Return the status of a store's response if the error's text has it, else 0.
 
-    Of a listing it says in its text alone what it has exceptions for elsewhere.
+    For listings, obstore has it only in the text.
     """
     match = _STATUS.search(str(error))
     return int(match[1]) if match else 0
 
 
 def error_summary(error: BaseException) -> str:
-    """Say in a line what the client of a store says in many."""
+    """Return the text of obstore's error in one line, without debug output."""
     return " ".join(str(error).partition("\n\nDebug source")[0].split())[:500]
 
 
 def _config(scheme: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """Read what the environment says of a kind of store; the later of two of a kind counts."""
+    """Return obstore's options from the environment; the last variable of an option wins."""
     values = {}
     for variable, key in _VARIABLES[scheme].items():
         file, value = f"{variable}_FILE", environ.get(variable, "").strip()
         if os.environ.get(variable, "set").strip() == "":
-            del os.environ[variable]  # the client looks there, too, and takes nothing for a value
+            del os.environ[variable]  # obstore reads it, too, and takes an empty value
         if value and file in environ:
             raise StoreError(f"{variable} and {file} are both set: only one may be")
         if file in environ:
@@ -192,10 +192,10 @@ def _config(scheme: str, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_endpoint(text: str) -> bool:
-    """Whether it is the URL of a store, and no more than that."""
+    """Return whether a text is an http(s) URL without user, query and fragment."""
     try:
         url = urlsplit(text)
-        _ = url.port  # ValueError for what is none
+        _ = url.port  # ValueError if it is invalid
     except ValueError:
         return False
     plain = not (url.username or url.password or url.query or url.fragment)

@@ -1,5 +1,4 @@
-"""An object as a file that is read here and there, as FFmpeg and Pillow do.
-Law: all bytes are of one version; no more is fetched than is read, but for what follows on it."""
+"""An object as a seekable file, for FFmpeg and Pillow. All bytes are of one version."""
 
 import errno
 import io
@@ -8,20 +7,19 @@ from collections import OrderedDict
 from service.storage.object_store.config import revision_of
 from service.storage.object_store.sync_client import SyncObjectClient
 
-# Bytes of the first request, which also tells the size: what programs look at first of a file, all
-# of most companions.
+# Bytes of the first request, which also returns the size. Programs read the beginning first, and
+# most sidecars are shorter.
 _FIRST_REQUEST = 64 * 1024
 
-# Bytes of the longest request. Each that goes on where another ended asks for twice as much as that
-# one: the index of a long film (4 MB) takes ten requests, and of the frames of a storyboard, which
-# lie apart, not much is fetched in vain.
+# Bytes of the longest request. A request that continues another is twice as long. So the index of a
+# long film (4 MB) takes ten requests, and little is wasted on a storyboard's scattered frames.
 _MAX_REQUEST = 1024 * 1024
 
-# Bytes that are held. FFmpeg reads picture and sound in turns, at places that lie apart; and an
-# MP4's index is read twice, by it and by service/mp4/fast_start_layout.py.
+# Bytes that are kept. FFmpeg alternates between video and audio at different offsets, and an MP4's
+# index is read twice, by FFmpeg and by service/mp4/fast_start_layout.py.
 _MAX_HELD = 8 * 1024 * 1024
 
-# Bytes that are asked for at the least.
+# Bytes of the shortest request.
 _MIN_REQUEST = 4096
 
 
@@ -29,7 +27,7 @@ class ObjectReader(io.RawIOBase):
     """Reads one version of an object."""
 
     def __init__(self, client: SyncObjectClient, key: str, revision: str | None) -> None:
-        """Ask for the beginning. Raises FileNotFoundError where that version is gone; OSError."""
+        """Fetch the beginning. Raises FileNotFoundError if the version is gone; OSError."""
         self._client = client
         self._key = key
         self._position = 0
@@ -61,7 +59,7 @@ class ObjectReader(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # as BufferedReader has it
-        """Fill as much as one run holds. Raises OSError."""
+        """Read from one segment into a buffer. Return the number of bytes. Raises OSError."""
         wanted = min(len(buffer), self.size - self._position)
         if wanted <= 0:
             return 0
@@ -73,7 +71,7 @@ class ObjectReader(io.RawIOBase):
         return len(data)
 
     def _segment_at(self, position: int, wanted: int) -> int:
-        """Say which run holds a place; fetch one where none does."""
+        """Return the start of the segment that holds a position; fetch it if needed."""
         previous_length = 0
         for start, segment in self._segments.items():
             if start <= position < start + len(segment):
@@ -96,9 +94,9 @@ class ObjectReader(io.RawIOBase):
 def open_object(
     client: SyncObjectClient, key: str, revision: str | None
 ) -> tuple[io.BufferedReader, int]:
-    """Open a version of an object, the present one if none is told; and tell its size in bytes.
+    """Open a version of an object; None: the current one. Return the file and its size in bytes.
 
-    Raises FileNotFoundError where it is not there any more; OSError, now and later.
+    Raises FileNotFoundError if the version is gone; OSError, also when it is read later.
     """
     reader = ObjectReader(client, key, revision)
     return io.BufferedReader(reader, _MIN_REQUEST), reader.size

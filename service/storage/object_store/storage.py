@@ -1,5 +1,6 @@
-"""The media files in a bucket, or below a prefix in it.
-Law: a version is named by its entity tag, and every byte is of the version that was opened."""
+"""Lists and opens the media files in a bucket, or below a prefix of it.
+
+A version is identified by its entity tag. All bytes are of the version that was opened."""
 
 import asyncio
 import time
@@ -22,17 +23,17 @@ from service.storage.send_pacing import ChunkSizer
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-# Seconds for which what a store said of an object holds for others who ask for it: a replaced one
-# is seen so late at the most, and a crowd costs one look.
+# Seconds for which an object's version is cached: a replaced object is noticed at most so late, and
+# many viewers cost one request.
 _VERSION_TTL = 1.0
 
-# The same for who names another version: another replica may have seen a newer one.
+# The same for requests that name another version, as another replica may have seen a newer one.
 _PINNED_TTL = 0.05
 
-# Bytes of a key: no store allows more (S3, "Object key names"), and its client would fail.
+# Bytes of a key: no store allows more (S3, "Object key names"), and obstore would fail.
 _MAX_KEY_LENGTH = 1024
 
-# Objects that are remembered: some 500 bytes each.
+# Objects whose versions are cached: some 500 bytes each.
 _MAX_VERSIONS = 10_000
 
 
@@ -46,8 +47,8 @@ class ObjectRepresentation:
         validators = Validators(
             revision=version.revision,
             last_modified=last_modified_of(version.modified, now),
-            # The revision holds the store's strong entity tag, which tells all versions apart,
-            # whatever the store's clock says; the date only those of different seconds.
+            # The revision has the store's strong entity tag, which differs for all versions. The
+            # date differs only for those of different seconds.
             is_stable=True,
             date_is_validator=now - version.modified >= STABLE_AFTER,
         )
@@ -60,7 +61,7 @@ class ObjectRepresentation:
     async def read(
         self, span: Span, sizer: ChunkSizer, *, block_origin: int = 0
     ) -> AsyncGenerator[bytes]:
-        """Read a span in pieces that suit the client. Raises ChangedError, StorageError."""
+        """Yield a span in chunks of the sizer's length. Raises ChangedError, StorageError."""
         try:
             async for piece in self._storage.blocks.read(self._version, span, sizer, block_origin):
                 yield piece
@@ -95,7 +96,7 @@ class ObjectStorage:
         self._pending_heads: dict[str, asyncio.Task[ObjectVersion]] = {}
 
     def close(self) -> None:
-        """Let go of what is held and under way."""
+        """Drop the blocks and cancel pending requests."""
         self.blocks.close()
         for task in self._pending_heads.values():
             task.cancel()
@@ -118,15 +119,15 @@ class ObjectStorage:
         return ObjectRepresentation(self, version, content_type)
 
     def invalidate(self, version: ObjectVersion) -> None:
-        """Learn that this is not the present version of an object."""
+        """Drop a cached version that turned out not to be the current one."""
         cached = self._versions.get(version.path)
         if cached is not None and cached[0].revision == version.revision:
             self._versions.pop(version.path, None)
 
     def list_entries(self) -> Iterator[Entry]:
-        """Walk the listed files: hidden and empty ones left out. Blocks: for a thread.
+        """Yield the listed files, without hidden and empty ones. Blocks: run it in a thread.
 
-        Raises OSError where the store does not tell of all of them.
+        Raises OSError if the listing is incomplete.
         """
         cached = dict(self._versions)
         for version in self._client.list_objects():
@@ -142,14 +143,14 @@ class ObjectStorage:
                     version.modified,
                 )
         for version, _ in cached.values():
-            self.invalidate(version)  # it is there no more
+            self.invalidate(version)  # it was deleted
 
     async def _head(self, path: str) -> ObjectVersion:
         task = self._pending_heads.get(path)
         if task is None:
             task = self._pending_heads[path] = asyncio.create_task(self._client.head(path))
             task.add_done_callback(lambda done: self._head_done(path, done))
-        return await asyncio.shield(task)  # others wait for it, whoever leaves
+        return await asyncio.shield(task)  # others may wait for it, too
 
     def _head_done(self, path: str, task: asyncio.Task[ObjectVersion]) -> None:
         self._pending_heads.pop(path, None)

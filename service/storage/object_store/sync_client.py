@@ -1,5 +1,6 @@
-"""Objects by key, for threads and for processes that open files: what waits, waits here.
-Law: what goes wrong is an OSError, as with files: whoever reads either need not know which."""
+"""The blocking client of the object store, for threads and worker processes.
+
+All errors are OSErrors, as with files, so that callers handle both alike."""
 
 import errno
 from collections.abc import Iterator, Sequence
@@ -19,31 +20,31 @@ from obstore.store import ObjectStore
 
 from service.storage.object_store.config import http_status
 
-# Objects whose names one answer of a store tells at most (S3 API, ListObjectsV2).
+# Maximum number of objects per page of a listing (S3 API, ListObjectsV2).
 _PAGE_SIZE = 1000
 
 _REPLACED = "the object was replaced"
 
-# How the client of a store says it, besides status 416.
+# How obstore reports it, besides status 416.
 _PAST_END = "StartTooLarge"
 
 
 class RangePastEndError(OSError, ValueError):
-    """An object is shorter than where its bytes were to be read."""
+    """The range begins after the end of the object."""
 
 
 class RangeResult(NamedTuple):
-    """Bytes of an object."""
+    """A range of an object's bytes."""
 
     data: bytes
     size: int
-    """Of the whole object, in bytes."""
+    """The length of the whole object in bytes."""
     e_tag: str | None
-    """The entity tag, as the store writes it."""
+    """The entity tag as the store writes it."""
 
 
 class ObjectInfo(NamedTuple):
-    """An object as a listing tells of it."""
+    """An object as a listing describes it."""
 
     key: str
     size: int
@@ -52,16 +53,16 @@ class ObjectInfo(NamedTuple):
 
 
 class SyncObjectClient:
-    """The objects below a prefix of a store; keys are told without it."""
+    """The objects below a prefix of a store; keys are without the prefix."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
 
     def get(self, key: str, start: int, end: int, e_tag: str | None = None) -> RangeResult:
-        """Give the bytes from `start` to `end`, or to where the object ends before.
+        """Return the bytes from `start` to `end`, or to the end of the object.
 
-        Raises FileNotFoundError where there is none, or none of that entity tag; BehindEndError;
-        OSError, also for bytes other than were asked for.
+        Raises FileNotFoundError if there is no such object or its entity tag differs;
+        RangePastEndError; OSError, also if the store sends other bytes than requested.
         """
         try:
             options: obstore.GetOptions = {"range": (start, end)}
@@ -76,23 +77,23 @@ class SyncObjectClient:
         except BaseError as error:
             raise _failure(error, key) from error
         if returned != (start, min(end, size)) or len(data) != returned[1] - returned[0]:
-            raise OSError(errno.EIO, "the store gave other bytes than were asked for", key)
-        if e_tag is not None and current_e_tag != e_tag:  # by a store that knows no If-Match
+            raise OSError(errno.EIO, "the store sent other bytes than requested", key)
+        if e_tag is not None and current_e_tag != e_tag:  # by a store without If-Match
             raise FileNotFoundError(errno.ENOENT, _REPLACED, key)
         return RangeResult(data, size, current_e_tag)
 
     def put(self, key: str, data: bytes) -> None:
-        """Keep an object, instead of what there may be. Raises OSError."""
+        """Store an object, replacing any other. Raises OSError."""
         try:
             obstore.put(self._store, key, data, use_multipart=False)
         except BaseError as error:
             raise _failure(error, key) from error
 
     def create(self, key: str, data: bytes) -> bool:
-        """Keep an object if there is none of that key; tell whether there was none.
+        """Store an object if the key does not exist yet. Return whether it was stored.
 
-        Where a store knows no conditions there is never one; where it looks before it writes, as
-        Swift does, two may create it at the same time. Raises OSError.
+        A store without conditional requests always stores it. A store that checks before it
+        writes, as Swift does, may let two callers create it at the same time. Raises OSError.
         """
         try:
             obstore.put(self._store, key, data, mode="create")
@@ -105,7 +106,7 @@ class SyncObjectClient:
         return True
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects; that one is not there is no harm. Raises OSError."""
+        """Delete objects; missing ones are ignored. Raises OSError."""
         if not keys:
             return
         try:
@@ -116,7 +117,7 @@ class SyncObjectClient:
             raise _failure(error) from error
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Walk the objects below a prefix, which ends where a name does. Raises OSError."""
+        """Yield the objects below a prefix, which ends at a path separator. Raises OSError."""
         try:
             for page in obstore.list(self._store, prefix, chunk_size=_PAGE_SIZE):
                 for meta in page:
@@ -126,7 +127,7 @@ class SyncObjectClient:
 
 
 def _failure(error: BaseError, key: str | None = None) -> OSError:
-    """Tell what went wrong in a few words: a store's own hold addresses and names."""
+    """Return an OSError with a short text: a store's own texts hold addresses and names."""
     if http_status(error) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or _PAST_END in str(error):
         return RangePastEndError(errno.EIO, "the object is shorter", key)
     if isinstance(error, PreconditionError):
