@@ -1,5 +1,4 @@
-"""From a decoded frame, or a picture's file, to the picture as it is to be seen: upright, with
-square pixels, in sRGB. A size is a claim of the file's, and read before anything is decoded."""
+"""Conversion of decoded frames and image files to upright sRGB images with square pixels."""
 
 import struct
 import warnings
@@ -14,18 +13,19 @@ from PIL import Image
 from service.images import tone_mapping
 
 MAX_PIXELS = 40_000_000
-"""Of a picture's file: above 8K (33 million). Decoded and made smaller it takes some 500 MB."""
+"""Of an image file: above 8K (33 million). Decoding and resizing such an image takes about 500 MB.
+The size in the file's header is checked before the image is decoded."""
 
 BACKGROUND = (17, 17, 17)
-"""What is seen through a transparent picture: dark, as a player is."""
+"""The colour behind transparent images: dark, like the player."""
 
 _MAX_PIXEL_ASPECT = 16
-"""Of a pixel. Real ones lie within 1:2 and 2:1; what is beyond this is damage, and not followed."""
+"""Of a pixel. Real ones lie between 1:2 and 2:1; a value beyond this is damaged and ignored."""
 
 _QUARTER = 90  # degrees
 
 _MIN_HD_HEIGHT = 720
-"""Lines from which video that does not say so is BT.709 and not BT.601: as Chromium takes it."""
+"""Lines from which unmarked video counts as BT.709 instead of BT.601, as in Chromium."""
 
 # AVColorSpace (libavutil/pixfmt.h, as in ITU-T H.273 §8.3), of those that swscale knows
 _RGB, _BT709, _BT470BG, _BT2020 = 0, 1, 5, 9
@@ -34,7 +34,7 @@ _MATRICES = {_RGB, _BT709, 4, _BT470BG, 6, 7, _BT2020}
 # AVColorTransferCharacteristic (H.273 §8.2)
 _TRANSFERS: dict[int, tone_mapping.Transfer] = {16: "pq", 18: "hlg"}
 
-# By whether the display matrix exchanges x and y, and mirrors what is then x, and y
+# Keys: whether the display matrix swaps x and y, then mirrors x, then mirrors y
 _TRANSPOSES = {
     (False, True, False): Image.Transpose.FLIP_LEFT_RIGHT,
     (False, False, True): Image.Transpose.FLIP_TOP_BOTTOM,
@@ -58,13 +58,13 @@ _ORIENTATIONS = {
 
 
 def fit_within(width: int, height: int, max_width: int, max_height: int) -> tuple[int, int]:
-    """Give the size, in pixels, that a picture has within these bounds; it is never enlarged."""
+    """Return the size in pixels that fits within these bounds; it is never enlarged."""
     scale = min(1.0, max_width / width, max_height / height)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def image_from_frame(frame: Any, stream: Any, max_width: int, max_height: int) -> Image.Image:
-    """Give the picture that `frame`, decoded from `stream`, shows. Mode RGB.
+    """Return `frame`, decoded from `stream`, as an RGB image.
 
     Raises av.FFmpegError.
     """
@@ -83,24 +83,24 @@ def image_from_frame(frame: Any, stream: Any, max_width: int, max_height: int) -
 
 
 def image_from_file(file: BinaryIO, max_width: int, max_height: int) -> Image.Image | None:
-    """Give the picture in a JPEG, PNG or WebP file, the first one if it moves. Mode RGB.
+    """Return the RGB image of a JPEG, PNG or WebP file, the first frame of an animation.
 
-    None when there is none, or it is damaged, or larger than MAX_PIXELS.
+    Return None if there is no image, or if it is damaged or larger than MAX_PIXELS.
     """
     try:
         with warnings.catch_warnings():
-            # The bound here is lower than that of Pillow's warning.
+            # MAX_PIXELS is lower than the limit of Pillow's warning.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(file, formats=("JPEG", "PNG", "WEBP")) as image:
                 if image.width * image.height > MAX_PIXELS:
                     return None
                 return _flatten(image, max_width, max_height)
-    except Exception:  # noqa: BLE001 - Pillow promises nothing of damaged files
+    except Exception:  # noqa: BLE001 - Pillow may raise anything on damaged files
         return None
 
 
 def encode_webp(image: Image.Image, quality: int) -> bytes:
-    """Give `image` as a WebP of a quality from 0 to 100; the same bytes for the same picture."""
+    """Encode `image` as WebP with a quality from 0 to 100. Equal images give equal bytes."""
     buffer = BytesIO()
     image.save(buffer, "WEBP", quality=quality, method=4)
     return buffer.getvalue()
@@ -108,7 +108,7 @@ def encode_webp(image: Image.Image, quality: int) -> bytes:
 
 def _flatten(image: Image.Image, max_width: int, max_height: int) -> Image.Image:
     orientation = _orientation(image)
-    if image.mode.startswith("I;16"):  # Pillow would cut off, not divide
+    if image.mode.startswith("I;16"):  # Pillow would clip, not divide
         image = image.convert("I").point(lambda value: value / 256).convert("L")
     elif image.format == "JPEG":
         image.draft("RGB", (2 * max(max_width, max_height),) * 2)  # decodes no more than is needed
@@ -130,15 +130,15 @@ def _flatten(image: Image.Image, max_width: int, max_height: int) -> Image.Image
 def _orientation(image: Image.Image) -> Any:
     try:
         return image.getexif().get(0x0112, 1)
-    except Exception:  # noqa: BLE001 - notes that are damaged are no damage to the picture
+    except Exception:  # noqa: BLE001 - the image is usable without its Exif data
         return 1
 
 
 def _display_transform(frame: Any) -> tuple[bool, bool, bool]:
     """Return how to turn `frame`, as a key of _TRANSPOSES, to the nearest quarter turn.
 
-    A frame and its side data, once seen, hold each other until there is a garbage collection. So
-    this is not for frames as they are decoded, of 25 MB each in 2160p.
+    A frame and its side data, once accessed, form a reference cycle until the next garbage
+    collection. So call this with a scaled frame: a decoded one in 2160p has 25 MB.
     """
     matrix = frame.side_data.get(SideDataType.DISPLAYMATRIX)
     if matrix is None:
@@ -151,7 +151,7 @@ def _display_transform(frame: Any) -> tuple[bool, bool, bool]:
 
 
 def _square_pixel_size(frame: Any, stream: Any) -> tuple[int, int]:
-    """Give the size of `frame` with square pixels."""
+    """Return the size of `frame` with square pixels."""
     aspect = float(stream.sample_aspect_ratio or 0)
     if not 1 / _MAX_PIXEL_ASPECT <= aspect <= _MAX_PIXEL_ASPECT:
         aspect = 1.0
@@ -159,7 +159,7 @@ def _square_pixel_size(frame: Any, stream: Any) -> tuple[int, int]:
 
 
 def _scale(frame: Any, stream: Any, width: int, height: int) -> Any:
-    """Give `frame` in this size, as RGB of full range, the same on every processor."""
+    """Return `frame` in this size as full-range RGB, identical on every processor."""
     frame.colorspace = _matrix(frame, stream)
     graph = _scaler(
         f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base=1/1:"
@@ -170,7 +170,7 @@ def _scale(frame: Any, stream: Any, width: int, height: int) -> Any:
     return graph.pull()
 
 
-@lru_cache(maxsize=1)  # frames of one video are alike, and a graph goes with its next collection
+@lru_cache(maxsize=1)  # frames of one video have the same format
 def _scaler(source: str, scale: str) -> Graph:
     graph = Graph()
     graph.link_nodes(
@@ -183,7 +183,7 @@ def _scaler(source: str, scale: str) -> Graph:
 
 
 def _matrix(frame: Any, stream: Any) -> int:
-    """Give the AVColorSpace of `frame`, or what it is likely to be."""
+    """Return the AVColorSpace of `frame`, or the most likely one."""
     if frame.format.is_rgb:
         return _RGB
     if frame.colorspace in _MATRICES - {_RGB}:

@@ -1,6 +1,4 @@
-"""What stands for a video where it does not play: its poster, and its storyboard, which players
-show beside the pointer on the time line. Values and text alone: making them is for poster.py and
-storyboard.py, in a process of their own."""
+"""Posters and storyboards as values, and a storyboard as WebVTT."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ class EncodedImage:
 
 @dataclass(frozen=True, slots=True)
 class Poster:
-    """The picture that stands for a video, in one size or more, of ascending width."""
+    """The image that represents a video, in one or more sizes of ascending width."""
 
     source: Literal["frame", "cover", "sidecar"]
     images: tuple[EncodedImage, ...]
@@ -26,11 +24,11 @@ class Poster:
 
 @dataclass(frozen=True, slots=True)
 class StoryboardGrid:
-    """Which part of which sheet shows which time.
+    """The position and time of each tile of a storyboard.
 
-    Tiles are `width` by `height` pixels, row by row, `columns` a row and `rows` a sheet; the last
-    sheet ends with the row of its last tile. Tile n shows from starts[n], in seconds, to where the
-    next one begins, the last to `duration`. starts begins with 0 and ascends.
+    Tiles are `width` by `height` pixels, in rows of `columns`, with `rows` on a sheet; the last
+    sheet ends with the row of its last tile. Tile n covers the time from starts[n], in seconds,
+    to the next start, or to `duration`. starts begins with 0 and ascends.
     """
 
     width: int
@@ -43,17 +41,17 @@ class StoryboardGrid:
 
 @dataclass(frozen=True, slots=True)
 class Storyboard:
-    """Small pictures of a video at times throughout, many on each sheet; the sheets are WebP."""
+    """Small images from the whole length of a video, tiled on WebP sheets."""
 
     grid: StoryboardGrid
     sheets: tuple[bytes, ...]
 
 
 def storyboard_webvtt(grid: StoryboardGrid, sheet_url: Callable[[int], str]) -> str:
-    """Give a cue for each tile: the sheet's URL and the tile's place on it.
+    """Return WebVTT with a cue for each tile: the sheet's URL and the tile's area on it.
 
-    `sheet_url` gives the URL of a sheet by its number, from 0. The format is WebVTT's, the place a
-    spatial fragment (Media Fragments URI 1.0 §4.2.2), as players read it from a metadata track.
+    `sheet_url` returns the URL of a sheet by its number, from 0. The area is a spatial fragment
+    (Media Fragments URI 1.0 §4.2.2), as players read it from a metadata track.
     """
     lines = ["WEBVTT", ""]
     ends = (*grid.starts[1:], grid.duration)
@@ -71,7 +69,7 @@ def storyboard_webvtt(grid: StoryboardGrid, sheet_url: Callable[[int], str]) -> 
 
 
 def _timestamp(seconds: float) -> str:
-    """Give a WebVTT timestamp (WebVTT §4.1): two digits of hours, or more."""
+    """Return a WebVTT timestamp (WebVTT §4.1), with at least two digits of hours."""
     minutes, milliseconds = divmod(round(seconds * 1000), 60_000)
     hours, minutes = divmod(minutes, 60)
     return f"{hours:02}:{minutes:02}:{milliseconds // 1000:02}.{milliseconds % 1000:03}"

@@ -1,5 +1,6 @@
-"""The picture that stands for a video: an image file beside it, else its cover, else the key frame
-that shows the most. Runs in a worker process: it decodes what nobody has vouched for."""
+"""The poster of a video: an image file beside it, else its cover, else its most detailed key frame.
+
+Run it in a worker process only, as it decodes untrusted files."""
 
 from collections.abc import Iterable
 from io import BytesIO
@@ -14,33 +15,34 @@ from service.images.video_reader import VideoReader
 from service.probing.metadata import UnreadableError
 
 WIDTHS = (480, 1280)
-"""Pixels, at most: for a card in the library's page, and for the player, both on fine screens."""
+"""Maximum pixels: for a card on the library page and for the player, on high-density screens."""
 
 MAX_HEIGHT = 2 * WIDTHS[-1]
-"""Pixels of height, at most: of an upright film, 9:16, no width is lost."""
+"""Maximum pixels: a 9:16 portrait video still gets the full width."""
 
 QUALITY = 80
-"""Of WebP: the default of Pillow and of libwebp's tools come to 75 to 80."""
+"""Of WebP: the defaults of Pillow and of libwebp's tools are 75 to 80."""
 
 SAMPLE_TENTHS = range(1, 10)
-"""Where key frames are looked at: neither at the beginning, which fades in, nor at the very end."""
+"""Tenths of the duration where key frames are sampled: not at the start, which often fades in, nor
+at the very end."""
 
 MIN_ENTROPY = 3.0
-"""Bits of luma a pixel. 3 is eight shades alike: black with the noise of a camera, a title on black
-and a fade have fewer, pictures of the world 5 to 7.5."""
+"""Bits of luma per pixel. 3 equals eight equally common shades: black with camera noise, a title on
+black and a fade have fewer, real scenes 5 to 7.5."""
 
 MAX_FRAMES = 300
-"""Decoded one after the other, where no key frame shows anything: more than x264 lets pass between
-key frames when nobody tells it (250)."""
+"""Decoded in sequence when no key frame reaches MIN_ENTROPY: more than x264's default distance
+between key frames (250)."""
 
 MAX_DECODED_PIXELS = MAX_FRAMES * 1920 * 1080
-"""Pixels of those frames."""
+"""Total pixels of those frames."""
 
 
 def poster(video: BinaryIO, sidecar: BinaryIO | None = None) -> Poster | None:
-    """Give the poster of `video`; `sidecar` is an image file that was put beside it.
+    """Return the poster of `video`; `sidecar` is an image file found beside it.
 
-    What is damaged is passed over. None when there is nothing to be seen: sound without a cover.
+    Skip damaged images. Return None for audio without a cover.
     Raises UnreadableError, MemoryError and OSError.
     """
     if sidecar is not None:
@@ -75,7 +77,7 @@ def _representative_frame(reader: VideoReader) -> Image.Image | None:
     image, entropy = _most_detailed(reader, _key_frames(reader))
     if entropy >= MIN_ENTROPY:
         return image
-    # Short films have but one key frame, and fade in from it.
+    # Short videos often have only one key frame, and fade in from it.
     stream = reader.stream
     pixels = max(1, stream.codec_context.width * stream.codec_context.height)
     frames = islice(reader.frames(), max(1, min(MAX_FRAMES, MAX_DECODED_PIXELS // pixels)))
@@ -98,10 +100,10 @@ def _key_frames(reader: VideoReader) -> Iterable[Any]:
 
 
 def _most_detailed(reader: VideoReader, frames: Iterable[Any]) -> tuple[Image.Image | None, float]:
-    """Give the picture that shows the most, the first of several, and its bits of luma a pixel.
+    """Return the first frame with the highest entropy as an image, and that entropy.
 
-    That is the entropy of the brightness of its pixels: naught for a uniform picture, little for a
-    dark one or one that fades in, most where there are light, shade and what is between.
+    The entropy is that of the luma, in bits per pixel: 0 for a uniform image, low for a dark one
+    or a fade, high for a wide range of shades. Intact frames come before corrupt ones.
     """
     best, best_entropy, best_intact = None, -1.0, False
     for frame in frames:

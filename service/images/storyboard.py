@@ -1,5 +1,4 @@
-"""Small pictures of a video at times throughout, on few sheets. Decodes key frames alone, and as
-many as there are tiles, however long the video is. Runs in a worker process."""
+"""The storyboard of a video, from one key frame per tile. Run it in a worker process only."""
 
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -15,26 +14,26 @@ MAX_TILE_SIDE = 160
 """Pixels of a tile's longer side."""
 
 MAX_TILES = 150
-"""Of one video: with a two-hour film one in 48 seconds, 4 pixels apart on a line of 600."""
+"""Of one video: in two hours one every 48 seconds, 4 pixels apart on a 600-pixel timeline."""
 
 COLUMNS, ROWS = 10, 10
-"""Tiles on a sheet: 1600 pixels wide is what any device can show."""
+"""Tiles on a sheet: every device can show 1600 pixels of width."""
 
 MAX_SHEET_BYTES = 300_000
-"""Of a sheet, which a player gets whole to show one tile of it."""
+"""Of a sheet: a player loads it whole to show one tile."""
 
 QUALITIES = (70, 50, 30, 10, 0)
-"""Of WebP, one after the other until a sheet is small enough: noise is what takes the last."""
+"""Of WebP, tried in this order until a sheet is small enough. Only noise needs the last."""
 
 
 def storyboard(video: BinaryIO, duration: float | None = None) -> Storyboard | None:
-    """Give the storyboard of `video`, which lasts `duration` seconds as far as is known.
+    """Return the storyboard of `video`. Its `duration` is in seconds; None reads it from the file.
 
-    Each tile shows the key frame at the middle of its time, or the last one before; where the file
-    has no index, the first one from the beginning of its time on. Times that show the same key
-    frame have one tile. What cannot be decoded is passed over.
+    Each tile shows the key frame at the middle of its interval, or the last one before; in a file
+    without an index, the first one from the start of its interval on. Intervals with the same key
+    frame share one tile. Frames that cannot be decoded are skipped.
 
-    None when there is nothing to be seen, or no telling how long it lasts. Raises UnreadableError,
+    Return None if there is no video stream, or its duration is unknown. Raises UnreadableError,
     MemoryError and OSError.
     """
     with VideoReader.open(video) as reader:
@@ -60,7 +59,7 @@ def storyboard(video: BinaryIO, duration: float | None = None) -> Storyboard | N
 
 
 def tile_intervals(duration: float) -> list[tuple[float, float]]:
-    """Give the beginnings and ends of what tiles stand for: of whole seconds, as few as need be."""
+    """Return the start and end of each tile, in the shortest whole seconds that fit."""
     interval = max(1, -int(-duration // MAX_TILES))
     count = max(1, -int(-duration // interval))
     return [
@@ -70,7 +69,7 @@ def tile_intervals(duration: float) -> list[tuple[float, float]]:
 
 
 def _tiles(reader: VideoReader, duration: float) -> Iterator[tuple[float, Image.Image]]:
-    """Give tiles, and from when on each is shown."""
+    """Yield the start time and the image of each tile."""
     last = None
     for start, end in tile_intervals(duration):
         packet = reader.key_packet((start + end) / 2, start)
@@ -83,7 +82,7 @@ def _tiles(reader: VideoReader, duration: float) -> Iterator[tuple[float, Image.
 
 
 def _fit_to(tile: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Give `tile` in the size of the others: a video may change its own."""
+    """Return `tile` padded to `size`: the frame size may change within a video."""
     return tile if tile.size == size else ImageOps.pad(tile, size)
 
 

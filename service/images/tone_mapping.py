@@ -1,7 +1,8 @@
-"""How light of high dynamic range is shown on a screen that has none: a table of colours, which is
-the same for every picture. The pictures have eight bits a component by then. Of PQ, a step at
-diffuse white is some 4 % of light, too little to be seen in a still. FFmpeg's own way, swscale's
-out_transfer, takes four seconds a picture and turns yellow into pink (FFmpeg 8.1)."""
+"""Tone mapping from HDR (PQ and HLG) to sRGB, as a lookup table for 8-bit images.
+
+In 8-bit PQ a step at diffuse white is about 4 % of light, which is invisible in a still. FFmpeg's
+own conversion (out_transfer of swscale) takes four seconds per image and turns yellow into pink in
+FFmpeg 8.1."""
 
 import math
 from collections.abc import Callable
@@ -14,15 +15,15 @@ Transfer = Literal["pq", "hlg"]
 Colour = tuple[float, float, float]  # red, green, blue
 
 DIFFUSE_WHITE = 203.0
-"""cd/m² of a white sheet of paper (ITU-R BT.2408 table 1), which becomes the screen's white:
-nearly, as what is brighter has to be told apart from it."""
+"""cd/m² of diffuse white (ITU-R BT.2408 table 1), which becomes almost the white of the screen:
+brighter light must stay distinguishable."""
 
 PEAK = 1000.0
-"""cd/m² of the brightest light that is told from brighter: what most films are graded on, and the
-nominal peak of HLG (ITU-R BT.2100 table 5)."""
+"""cd/m² where light clips: the usual peak of graded films, and the nominal peak of HLG (ITU-R
+BT.2100 table 5)."""
 
 _GRID = 33
-"""Points of the table along each component: what video applications use for such tables."""
+"""Points of the table along each component, a size that video applications commonly use."""
 
 # ITU-R BT.2087: linear light from BT.2020's primaries to BT.709's.
 _TO_709 = (
@@ -43,7 +44,7 @@ _B, _C = 1 - 4 * _A, 0.55991073
 
 @lru_cache
 def hdr_to_srgb_lut(transfer: Transfer) -> ImageFilter.Color3DLUT:
-    """Give the table from BT.2020 with this transfer, full range, to sRGB."""
+    """Return the table from full-range BT.2020 with this transfer function to sRGB."""
     if transfer == "pq":
         return _lut(_pq_eotf, _to_srgb)
     return _lut(_hlg_inverse_oetf, _hlg_scene_to_srgb)
@@ -59,7 +60,7 @@ def _lut(
 
 
 def _pq_eotf(code: float) -> float:
-    """Give cd/m² of a screen (SMPTE ST 2084's EOTF)."""
+    """Return the light of the display in cd/m² (EOTF of SMPTE ST 2084)."""
     power = math.pow(code, 1 / _M2)
     return 10_000 * math.pow(max(power - _C1, 0.0) / (_C2 - _C3 * power), 1 / _M1)
 
@@ -70,7 +71,7 @@ def _pq_inverse_eotf(light: float) -> float:
 
 
 def _hlg_inverse_oetf(code: float) -> float:
-    """Give light of the scene, from 0 to 1 (the inverse of HLG's OETF)."""
+    """Return the light of the scene, from 0 to 1 (inverse OETF of HLG)."""
     if code <= 0.5:  # noqa: PLR2004 - BT.2100 table 5
         return code**2 / 3
     return (math.exp((code - _C) / _A) + _B) / 12
@@ -84,12 +85,12 @@ def _hlg_scene_to_srgb(scene: Colour) -> Colour:
 
 
 def _to_srgb(light: Colour) -> Colour:
-    """Give the sRGB of linear BT.2020 in cd/m²."""
+    """Return the sRGB colour of linear BT.2020 light in cd/m²."""
     red, green, blue = (max(_dot(row, light), 0.0) for row in _TO_709)
     brightest = max(red, green, blue)
     if brightest == 0:
         return (0.0, 0.0, 0.0)
-    # By the brightest component, and all alike: hues stay what they are.
+    # Scale all components by the same factor, to keep the hue.
     factor = _bt2390_rolloff(brightest) / brightest / DIFFUSE_WHITE
     return (
         _srgb_inverse_eotf(red * factor),
@@ -103,9 +104,9 @@ def _dot(row: Colour, colour: Colour) -> float:
 
 
 def _bt2390_rolloff(light: float) -> float:
-    """Bring light of up to PEAK under DIFFUSE_WHITE (ITU-R BT.2390 §5.4.1, with no lift of blacks).
+    """Compress light of up to PEAK below DIFFUSE_WHITE (ITU-R BT.2390 §5.4.1, without black lift).
 
-    Up to 93 cd/m² it stays what it is.
+    Light up to 93 cd/m² stays unchanged.
     """
     peak = _pq_inverse_eotf(PEAK)
     code = min(_pq_inverse_eotf(light) / peak, 1.0)
@@ -123,7 +124,7 @@ def _bt2390_rolloff(light: float) -> float:
 
 
 def _srgb_inverse_eotf(light: float) -> float:
-    """Give the code of linear light, both from 0 to 1 (IEC 61966-2-1)."""
+    """Return the sRGB value of linear light, both from 0 to 1 (IEC 61966-2-1)."""
     if light <= 0.0031308:  # noqa: PLR2004 - where the standard joins line and curve
         return 12.92 * light
     return min(1.055 * math.pow(light, 1 / 2.4) - 0.055, 1.0)

@@ -1,6 +1,6 @@
-"""The pictures of a video that can be decoded alone, by their times. Nothing is decoded that need
-not be, and no more is read than a bound, however the file is made: what lies behind it is not seen.
-One thread, no clock: the same file gives the same pictures."""
+"""A reader of key frames and covers, with a limit on the bytes it reads.
+
+It decodes in one thread and without timeouts, so the same file always gives the same images."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,18 +13,18 @@ from service.probing.metadata import OPTIONS, TEXT_OPTIONS, UnreadableError
 from service.probing.read_limited_file import ReadLimitedFile
 
 MAX_BYTES_READ = 1 << 31
-"""Bytes read of one file. 150 key frames of a 2160p film take some 300 MB. A Matroska file without
-cues, in which a time is found by reading up to it, is seen so far."""
+"""Of one file: the rest is not read. 150 key frames of a 2160p film have about 300 MB. A Matroska
+file without cues has to be read up to the time of a seek."""
 
 _ATTACHED = av.stream.Disposition.attached_pic
-_THUMBNAILS = av.stream.Disposition.timed_thumbnails  # a film's chapters: attached, but no cover
+_THUMBNAILS = av.stream.Disposition.timed_thumbnails  # chapter thumbnails: attached, but not covers
 
 _TIME_BASE = 1_000_000  # AV_TIME_BASE: microseconds
 _MAX_TIMESTAMP = (1 << 63) - 1  # time stamps have 64 bits
 
 
 class VideoReader:
-    """An opened video. Times are in seconds from where players begin."""
+    """An open video. Times are in seconds from the start that players show."""
 
     @classmethod
     @contextmanager
@@ -42,7 +42,7 @@ class VideoReader:
         with container:
             try:
                 yield cls(container, file)
-            except av.FFmpegError as error:  # of kinds of pictures that cannot be converted
+            except av.FFmpegError as error:  # a pixel format that cannot be converted
                 if isinstance(error, MemoryError):
                     raise
                 raise UnreadableError("The pictures of this video cannot be shown.") from error
@@ -59,13 +59,15 @@ class VideoReader:
             self.stream.codec_context.thread_count = 1
 
     def has_video(self) -> bool:
-        """Tell whether there is more than sound and covers: `stream` is then what is seen."""
+        """Return whether there is a video stream besides covers, which is then `stream`.
+
+        Raises UnreadableError if there is no decoder for it."""
         if self._has_video and self.stream is None:
             raise UnreadableError("There is no decoder for this video here.")
         return self._has_video
 
     def duration(self) -> float | None:
-        """Give what the container tells, or reading through it does: None when nothing does."""
+        """Return the duration from the header, else from all packets, or None if it is unknown."""
         value = self._container.duration
         if value is not None and value > 0:
             return float(value / _TIME_BASE)
@@ -79,7 +81,7 @@ class VideoReader:
         return last if last > 0 else None
 
     def attached_covers(self) -> list[bytes]:
-        """Give the pictures that are attached, front covers first, as files of their own."""
+        """Return the attached covers as image files, front covers first."""
         cover_streams = [
             stream
             for stream in self._container.streams.video
@@ -88,15 +90,15 @@ class VideoReader:
         if not cover_streams:
             return []
         cover_streams.sort(key=_is_front, reverse=True)
-        # FFmpeg gives these before all else.
+        # FFmpeg returns their packets first.
         packets = islice(self._packets(*cover_streams), len(cover_streams))
         data = {packet.stream.index: bytes(packet) for packet in packets if packet.size}
         return [data[stream.index] for stream in cover_streams if stream.index in data]
 
     def key_packet(self, seconds: float, earliest: float) -> Any | None:
-        """Give the packet of the key frame at `seconds`, or of the last one before it.
+        """Return the packet of the key frame at `seconds`, or of the last one before it.
 
-        Where a file has no index, FFmpeg finds no earlier one: then the first from `earliest` on.
+        Without an index, FFmpeg finds no earlier one: then return the first from `earliest` on.
         """
         if self._seekable:
             packet = self._key_packet_from(seconds)
@@ -106,11 +108,11 @@ class VideoReader:
         return self._key_packet_from(earliest)
 
     def decode(self, packet: Any) -> Any | None:
-        """Give the frame of a key frame's packet, or None when it is too damaged to give one."""
+        """Return the frame of a key frame's packet, or None if it cannot be decoded."""
         context = self.stream.codec_context
         context.skip_frame = "NONKEY"
         with _ignore_decode_errors():
-            for item in (packet, None):  # most decoders hold it back until there is no more
+            for item in (packet, None):  # None flushes the frame that most decoders delay
                 for frame in context.decode(item):
                     context.flush_buffers()
                     return frame
@@ -118,7 +120,7 @@ class VideoReader:
         return None
 
     def frames(self) -> Iterator[Any]:
-        """Give frame after frame from the beginning, as far as they can be decoded."""
+        """Yield all frames from the beginning that can be decoded."""
         context = self.stream.codec_context
         context.skip_frame = "DEFAULT"
         with _ignore_decode_errors():
@@ -149,7 +151,7 @@ class VideoReader:
 
 
 def _is_front(cover: Any) -> bool:
-    """Tell a front cover: by ID3v2.4's picture type 3, or Matroska's name for it."""
+    """Return whether a cover is a front cover: ID3v2.4's picture type 3, or Matroska's name."""
     value = cover.metadata
     named = str(value.get("filename", "")).startswith("cover.")
     return named or value.get("comment") == "Cover (front)"
@@ -157,7 +159,7 @@ def _is_front(cover: Any) -> bool:
 
 @contextmanager
 def _ignore_decode_errors() -> Iterator[None]:
-    """Pass over what is damaged. A want of memory is none of the file's damage."""
+    """Ignore decoding errors, but not a lack of memory."""
     try:
         yield
     except av.FFmpegError as error:

@@ -1,10 +1,11 @@
-"""What browsers play. Pure: a table of containers and codecs, and what is amiss with the others.
-Law: unplayable is what neither Chromium nor Firefox plays; a warning is what one of the widely used
-browsers does not play, or plays only with some hardware.
+"""Which containers and codecs browsers play.
+
+A file is unplayable if neither Chromium nor Firefox plays it. It has a warning if one of the widely
+used browsers does not play it, or only with some hardware.
 
 Sources: MDN, "Media container formats" and the guides to video and audio codecs used on the web;
-caniuse.com (hevc, av1, mpeg4, webm, ogg-vorbis, ogv); WebKit's release notes. What Chromium plays
-was tried with version 156 on Debian, without hardware decoders, 2026-11-21."""
+caniuse.com (hevc, av1, mpeg4, webm, ogg-vorbis, ogv); WebKit's release notes. Chromium was
+tested in version 156 on Debian without hardware decoders on 2026-11-21."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +17,7 @@ Severity = Literal["unplayable", "warning", "hint"]
 
 @dataclass(frozen=True, slots=True)
 class CompatibilityIssue:
-    """What keeps a browser from playing something."""
+    """Why some or all browsers do not play a file."""
 
     code: str
     severity: Severity
@@ -26,7 +27,7 @@ class CompatibilityIssue:
 WEBM = frozenset({"vp8", "vp9", "av1", "opus", "vorbis"})
 """The codecs of WebM (WebM Container Guidelines)."""
 
-# Whole files of one sound, which all browsers play.
+# Audio-only containers that all browsers play.
 _AUDIO_FILES = frozenset({"mp3", "flac", "wav", "aac"})
 
 _CONTAINERS = {
@@ -37,10 +38,10 @@ _CONTAINERS = {
     "asf": "Windows Media",
 }
 
-# MP4 and others with a codec that all play.
+# Codecs that all browsers play.
 _UNIVERSAL = frozenset(
     {"h264", "vp8", "vp9", "aac", "mp3", "opus", "vorbis", "flac"}
-    # In WAV, which is their place; of others see of_sound.
+    # These are for WAV; check_audio handles other containers.
     | {"pcm_s16le", "pcm_s24le", "pcm_u8", "pcm_f32le"}
 )
 
@@ -55,7 +56,7 @@ _PARTIAL = {
     "alac": "Apple Lossless sound plays in Safari only: Chrome and Firefox are silent.",
 }
 
-# FFmpeg's names of codecs, by what people call them.
+# Common names of codecs, by FFmpeg's names.
 _NAMES = {
     "mpeg4": "MPEG-4 Part 2 (DivX, Xvid)",
     "mpeg2video": "MPEG-2",
@@ -75,7 +76,7 @@ _COMMON_H264 = frozenset({"42", "4D", "58", "64"})
 
 
 def is_mp4(metadata: Metadata) -> bool:
-    """Whether it is MP4 or QuickTime, which FFmpeg does not tell apart."""
+    """Return whether the container is MP4 or QuickTime, which FFmpeg does not distinguish."""
     return "mp4" in metadata.container.split(",")
 
 
@@ -85,7 +86,7 @@ def is_matroska(metadata: Metadata) -> bool:
 
 
 def check_container(path: str, metadata: Metadata) -> CompatibilityIssue | None:
-    """Give what is amiss with a file's container. `path` tells WebM from Matroska."""
+    """Return what is amiss with a file's container. `path` tells WebM from Matroska."""
     if is_mp4(metadata) or metadata.container in _AUDIO_FILES:
         return None
     if is_matroska(metadata):
@@ -109,7 +110,7 @@ def check_container(path: str, metadata: Metadata) -> CompatibilityIssue | None:
 
 
 def check_video(stream: Stream) -> CompatibilityIssue | None:
-    """Give what is amiss with the codec of a video stream."""
+    """Return the problem with the codec of a video stream, or None."""
     if stream.codec in _PARTIAL:
         return CompatibilityIssue("video_codec", "warning", _PARTIAL[stream.codec])
     if stream.codec not in _UNIVERSAL:
@@ -142,7 +143,7 @@ def _is_common_h264(stream: Stream) -> bool:
 
 
 def check_audio(stream: Stream, metadata: Metadata) -> CompatibilityIssue | None:
-    """Give what is amiss with the codec of an audio stream."""
+    """Return the problem with the codec of an audio stream, or None."""
     if stream.codec in _PARTIAL:
         return CompatibilityIssue("audio_codec", "warning", _PARTIAL[stream.codec])
     if stream.codec.startswith("pcm_") and metadata.container != "wav":

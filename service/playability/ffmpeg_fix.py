@@ -1,6 +1,7 @@
-"""The FFmpeg command that makes a file play in browsers. Pure.
-Law: what can be copied is copied, the input is never overwritten, and what comes out holds nothing
-that no browser plays. The command reads no file but the one it names."""
+"""The FFmpeg command that makes a file play in browsers.
+
+It copies streams where possible, never overwrites its input, reads no other file, and drops or
+re-encodes what no browser plays."""
 
 import shlex
 from collections.abc import Iterable
@@ -10,18 +11,18 @@ from pathlib import PurePosixPath
 from service.models import Metadata, Stream
 from service.playability.browser_support import WEBM, is_matroska
 
-# What goes into an MP4 as it is, because browsers play it there, if not all of them.
+# Codecs copied into an MP4 unchanged: at least some browsers play them there.
 _MP4_CODECS = frozenset({"h264", "hevc", "av1", "vp9", "aac", "mp3", "opus", "flac", "ac3", "eac3"})
 _COVER_CODECS = frozenset({"mjpeg", "png"})
 _TEXT_SUBTITLES = frozenset({"mov_text", "subrip", "webvtt", "ass", "ssa", "text"})
-"""Subtitles that FFmpeg writes as others; those that are pictures stay behind."""
+"""Text subtitles, which FFmpeg can convert; bitmap subtitles are dropped."""
 
-_MAX_STEM_BYTES = 240  # bytes; a name has 255 at most (NAME_MAX), and an ending is added
+_MAX_STEM_BYTES = 240  # a name has at most 255 bytes (NAME_MAX), extension included
 
 KEY_FRAME_INTERVAL = 4
-"""Seconds between key frames in what is encoded: what is common on the web."""
+"""Seconds between key frames of re-encoded video: a common value on the web."""
 
-# ITU-R BT.2390 §5.4 leaves the curve open; Hable's is what FFmpeg's manual shows.
+# ITU-R BT.2390 §5.4 leaves the curve open; FFmpeg's manual uses Hable's.
 _TO_SDR = (
     "zscale=transfer=linear:npl=100,format=gbrpf32le,zscale=primaries=bt709,tonemap=hable,"
     "zscale=transfer=bt709:matrix=bt709:range=tv"
@@ -31,27 +32,27 @@ _HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})  # ITU-R BT.2100: PQ a
 
 @dataclass(frozen=True, slots=True)
 class TranscodeOptions:
-    """What is to be encoded anew, and how."""
+    """Which streams to re-encode, and how."""
 
     streams: frozenset[int] = frozenset()
-    """By their index in the input."""
+    """Indexes of the streams in the input."""
     frame_rate: int | None = None
-    """Frames per second to give the picture; None leaves them as they are."""
+    """Frames per second of the video; None keeps its frame rate."""
     max_bit_rate: int | None = None
-    """Bits per second that the picture may take."""
+    """Most bits per second of the video."""
 
 
 STREAM_COPY = TranscodeOptions()
 
 
 def command(path: str, metadata: Metadata, options: TranscodeOptions = STREAM_COPY) -> str:
-    """Give the command, quoted for a POSIX shell. Its output stands beside `path`."""
+    """Return the command, quoted for a POSIX shell. It writes its output beside `path`."""
     webm = _fits_webm(metadata, options)
     kept = [stream for stream in metadata.streams if _is_kept(stream, webm=webm)]
     has_video = any(stream.kind == "video" for stream in kept)
-    arguments = ["ffmpeg", "-n"]  # not to overwrite what is there
+    arguments = ["ffmpeg", "-n"]  # never overwrite a file
     if metadata.container == "avi":
-        arguments += ["-fflags", "+genpts"]  # AVI has no times of presentation, MP4 needs them
+        arguments += ["-fflags", "+genpts"]  # AVI has no presentation times, MP4 needs them
     arguments += [*_demuxer(metadata), "-i", _safe_path(path)]
     for stream in kept:
         arguments += ["-map", f"0:{stream.index}"]
@@ -59,7 +60,7 @@ def command(path: str, metadata: Metadata, options: TranscodeOptions = STREAM_CO
     if not webm:
         arguments += ["-strict", "-2"] if _needs_strict(kept) else []
         arguments += ["-movflags", "+faststart"]
-        arguments += [] if has_video else ["-f", "mp4"]  # what .m4a means to FFmpeg takes no MP3
+        arguments += [] if has_video else ["-f", "mp4"]  # FFmpeg's muxer for .m4a takes no MP3
     arguments.append(_output_path(path, "webm" if webm else "mp4" if has_video else "m4a"))
     return shlex.join(arguments)
 
@@ -86,7 +87,7 @@ def _is_kept(stream: Stream, *, webm: bool) -> bool:
 
 
 def _encoders(kept: list[Stream], options: TranscodeOptions, *, webm: bool) -> list[str]:
-    """Give the options of those that are not just copied; what comes last counts."""
+    """Return the options of streams that are not copied; later options override earlier ones."""
     arguments = []
     video_streams = [stream for stream in kept if stream.kind in {"video", "attachment"}]
     audio_streams = [stream for stream in kept if stream.kind == "audio"]
@@ -114,7 +115,7 @@ def _encoders(kept: list[Stream], options: TranscodeOptions, *, webm: bool) -> l
 
 
 def _with_specifiers(kind: str, streams: list[Stream]) -> Iterable[tuple[str, Stream]]:
-    """Name each as FFmpeg does in the output: by its kind alone where there is one."""
+    """Pair each stream with its FFmpeg specifier: without a number if it is the only one."""
     for number, stream in enumerate(streams):
         yield (kind if len(streams) == 1 else f"{kind}:{number}"), stream
 
@@ -124,7 +125,7 @@ def _is_stereo(stream: Stream) -> bool:
 
 
 def _reencode_video(specifier: str, stream: Stream, options: TranscodeOptions) -> list[str]:
-    # 20 is a little better than x264's default: what was encoded once loses by the second time.
+    # 20 is a little better than x264's default, as encoding twice loses quality.
     arguments = [
         f"-c:{specifier}",
         "libx264",
@@ -152,25 +153,25 @@ def _reencode_video(specifier: str, stream: Stream, options: TranscodeOptions) -
 
 
 def _needs_strict(kept: list[Stream]) -> bool:
-    return any(stream.codec == "flac" for stream in kept)  # in MP4 an experiment before FFmpeg 6
+    return any(stream.codec == "flac" for stream in kept)  # experimental in MP4 before FFmpeg 6
 
 
 def _demuxer(metadata: Metadata) -> list[str]:
-    """Give the options that make FFmpeg read a file as it was probed, and nothing else.
+    """Return the options that make FFmpeg read the file as it was probed, and no other file.
 
-    Left to itself it would choose a demuxer by content and name, which may be that of a playlist
-    (HLS, DASH, concat) or of a series of pictures: those open the files that the input names. So
-    the demuxer is the one that the streams were found with; FFmpeg takes any of its names.
+    By default it chooses a demuxer by content and name, perhaps one for playlists (HLS, DASH,
+    concat) or image sequences, which open other files that the input names. So name the demuxer
+    that found the streams; FFmpeg accepts any of its names.
     """
     name = metadata.container.partition(",")[0]
     return ["-f", name, "-protocol_whitelist", "file"]
 
 
 def _safe_path(path: str) -> str:
-    """Keep FFmpeg from taking a name for an option, a protocol or standard input.
+    """Return `path` so that FFmpeg does not take it for an option, a protocol or standard input.
 
-    A protocol is whatever stands before a colon and has no slash in it, and `subfile,` with its
-    options (libavformat/avio.c, url_find_protocol).
+    FFmpeg takes text without a slash before a colon for a protocol, and `subfile,` with its options
+    (libavformat/avio.c, url_find_protocol).
     """
     return path if path.startswith(("/", "./", "../")) else f"./{path}"
 

@@ -1,5 +1,4 @@
-"""Does a browser play it, and well? Pure: from what is known of a file to findings, each with the
-command that would fix it. What browsers play is in browsers.py, commands are in remedy.py."""
+"""Findings about how well browsers play a file, each with the command that would fix it."""
 
 from collections.abc import Iterator
 
@@ -21,19 +20,19 @@ CODES = (
     "sparse_key_frames",
     "variable_frame_rate",
 )
-"""Every code that a finding may have."""
+"""Every code that a finding can have."""
 
 MIN_BLOCK_SECONDS = 1.0
-"""Of film that a block should hold. A player asks again for each block, and each question costs a
-round trip: at more than one a second, far viewers get less than their line could carry."""
+"""Least seconds of video that a block should hold. A player sends one request per block, and each
+costs a round trip: with more than one a second, distant viewers cannot use their full bandwidth."""
 
 MAX_BLOCK_SECONDS = 60.0
-"""Of film that a block should hold. Blocks are fetched whole: whoever looks into a film for some
-seconds makes the edge fetch that much, and the first byte of a cold block waits for its last."""
+"""Most seconds of video that a block should hold. The edge fetches whole blocks: even a few seconds
+of playback cost a whole block, and the first byte of an uncached block waits for its last."""
 
 MAX_KEY_FRAME_INTERVAL = 10.0
-"""Seconds. A seek decodes from the key frame before; x264 makes 250 frames of it at most, which is
-10 s of a film. Half a second's tolerance is for frame rates of film (24 per second)."""
+"""Seconds. A seek decodes from the previous key frame. x264 puts key frames at most 250 frames
+apart, which is 10 s at 25 frames per second; the tolerance of half a second is for 24."""
 
 _INTERVAL_TOLERANCE = 0.5
 
@@ -41,11 +40,11 @@ _FRAME_RATES = (24, 25, 30, 50, 60)
 
 
 def findings(path: str, probed: Metadata | str | None, block: int) -> tuple[Finding, ...]:
-    """Give what viewers of a file would notice, the worst first.
+    """Return what viewers of a file would notice, the worst first.
 
-    `path` is what the commands are to call the file. `probed` is what probing told, or the sentence
-    that says why it failed, or None before. `block` is the most that an answer to a player holds,
-    in bytes.
+    `path` names the file in the commands. `probed` is the result of probing, or the sentence that
+    says why it failed, or None before it ran. `block` is the maximum size in bytes of a response
+    to a player.
     """
     if probed is None:
         return ()
@@ -57,7 +56,7 @@ def findings(path: str, probed: Metadata | str | None, block: int) -> tuple[Find
 
 
 def _check(path: str, metadata: Metadata, block: int) -> Iterator[Finding]:
-    # Browsers show the first picture and play the first sound.
+    # Browsers play the first video stream and the first audio stream.
     video_stream = next((stream for stream in metadata.streams if stream.kind == "video"), None)
     audio_stream = next((stream for stream in metadata.streams if stream.kind == "audio"), None)
     if issue := browser_support.check_container(path, metadata):
@@ -141,7 +140,7 @@ def _check_frames(path: str, metadata: Metadata, video_stream: Stream) -> Iterat
 
 
 def _frame_rate(video_stream: Stream) -> int:
-    """Give the least usual rate that loses nothing on average."""
+    """Return the lowest common frame rate that is at least the average."""
     average = video_stream.frame_rate or 0
     return next((rate for rate in _FRAME_RATES if rate >= 0.99 * average), _FRAME_RATES[-1])
 
@@ -154,7 +153,7 @@ def _check_bit_rate(
     seconds = block * 8 / metadata.bit_rate
     rate = f"{metadata.bit_rate / 1e6:.1f} Mbit/s"
     if seconds < MIN_BLOCK_SECONDS:
-        # Seven tenths leave room for the sound, and for what a second may have above the average.
+        # 70 % leave room for the sound and for seconds above the average.
         options = TranscodeOptions(
             frozenset({video_stream.index}), max_bit_rate=int(block * 8 * 0.7)
         )
