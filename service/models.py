@@ -1,5 +1,4 @@
-"""What the library knows of a video. Values only: the JSON interface is made of these, so that
-what is documented, what is stored and what is sent cannot differ."""
+"""Immutable values that describe videos. They are stored and sent as JSON."""
 
 from enum import StrEnum
 from functools import lru_cache
@@ -9,23 +8,23 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class FrozenModel(BaseModel):
-    """An immutable value that refuses fields it does not know."""
+    """An immutable value that rejects unknown fields."""
 
-    # What is sent has every field: the schema of it says so.
+    # Responses contain every field, and their schema says so.
     model_config = ConfigDict(
         frozen=True, extra="forbid", json_schema_serialization_defaults_required=True
     )
 
 
 class Tag(FrozenModel):
-    """What a container says of its content, in words."""
+    """A tag of a container."""
 
     name: str = Field(description="In lower case")
     text: str
 
 
 class Chapter(FrozenModel):
-    """A part of a video that has a name."""
+    """A named part of a video."""
 
     start: float = Field(description="Seconds")
     end: float = Field(description="Seconds")
@@ -75,16 +74,16 @@ class Stream(FrozenModel):
 
 @lru_cache(maxsize=1024)
 def _interned(streams: tuple[Stream, ...]) -> tuple[Stream, ...]:
-    """Give one object for all that are equal.
+    """Return the same object for all equal values.
 
-    The files of a library are of a few kinds. Streams of their own take 10,000 videos 23 MB, and
-    make the garbage collector hold everything up for nearly twice as long.
+    The files of a library are of few kinds. With an object for each of 10,000 videos, streams take
+    23 MB, and the garbage collector pauses the process for nearly twice as long.
     """
     return streams
 
 
 class Metadata(FrozenModel):
-    """What probing a file told."""
+    """The result of probing a file."""
 
     container: str = Field(description="FFmpeg's name of the container, such as mov,mp4,m4a")
     duration: float | None = Field(description="Seconds")
@@ -106,7 +105,7 @@ class Metadata(FrozenModel):
 
 
 class ProbeState(StrEnum):
-    """How far probing has come."""
+    """The progress of probing a video."""
 
     PENDING = "pending"
     PROBED = "probed"
@@ -114,7 +113,7 @@ class ProbeState(StrEnum):
 
 
 class Finding(FrozenModel):
-    """Something about a file that viewers would notice."""
+    """A property of a file that viewers may notice."""
 
     code: str = Field(description="What it is, in a word that stays the same")
     severity: Literal["unplayable", "warning", "hint"] = Field(
@@ -126,7 +125,7 @@ class Finding(FrozenModel):
 
 
 class Track(FrozenModel):
-    """Text that is shown with a video: WebVTT, whatever it was."""
+    """A text track of a video, as WebVTT."""
 
     name: str = Field(description="What its URL ends with, without .vtt")
     kind: Literal["subtitles", "captions", "descriptions", "chapters"]
@@ -140,7 +139,7 @@ class Track(FrozenModel):
 
 
 class Video(FrozenModel):
-    """One playable file of the library."""
+    """A video file of the library."""
 
     path: str = Field(description="Relative to the library's root, with / between folders")
     title: str

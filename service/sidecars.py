@@ -1,5 +1,7 @@
-"""Which files beside a video belong to it, by their names alone. Pure: names in, names out.
-Law: a file belongs to the video with the longest name that its own begins with."""
+"""The sidecar files of videos, matched by name.
+
+A sidecar belongs to the video with the longest name that its own name begins with.
+"""
 
 import unicodedata
 from collections import defaultdict
@@ -10,12 +12,12 @@ from service.protocol.media_types import media_type
 from service.storage.base import Entry
 
 TEXT_EXTENSIONS = (".vtt", ".srt")
-"""Endings of captions and chapters; of two that tell the same, the first wins."""
+"""Extensions of captions and chapters. If two files are equivalent, the first extension wins."""
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
-"""Endings of pictures, likewise."""
+"""Extensions of images, with the same preference."""
 
 MAX_CAPTIONS = 64
-"""Captions of one video; more are left out. The longest lists on discs have 32."""
+"""Captions of one video; further ones are ignored. Discs have at most 32."""
 
 _FOLDER_IMAGES = ("poster", "folder", "cover")  # as media players name a folder's picture
 _CHAPTERS = "chapters"
@@ -23,7 +25,7 @@ _CHAPTERS = "chapters"
 
 @dataclass(frozen=True, slots=True)
 class SidecarNames:
-    """Names of files in a video's folder that belong to it."""
+    """The names of a video's sidecars."""
 
     image: str | None = None
     chapters: str | None = None
@@ -32,7 +34,7 @@ class SidecarNames:
 
 @dataclass(frozen=True, slots=True)
 class Sidecars:
-    """The files beside a video that belong to it."""
+    """The sidecars of a video."""
 
     image: Entry | None = None
     chapters: Entry | None = None
@@ -40,7 +42,7 @@ class Sidecars:
 
     @property
     def texts(self) -> tuple[Entry, ...]:
-        """The captions' files, and that of the chapters."""
+        """The files of captions and chapters."""
         return self.captions if self.chapters is None else (*self.captions, self.chapters)
 
 
@@ -48,11 +50,11 @@ NO_SIDECARS = Sidecars()
 
 
 class SidecarMatcher:
-    """The names in one folder, prepared: to build it takes a while, to ask it takes none."""
+    """An index of the names in one folder, by the video they belong to."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        """Take all names of media files and sidecars in a folder; others do no harm."""
-        ordered = sorted(set(names))  # the same answers on every replica
+        """Index the names of a folder; those of other files are ignored."""
+        ordered = sorted(set(names))  # every replica must find the same
         self._videos = {_key(_stem(name)) for name in ordered if media_type(name)}
         self._texts: defaultdict[str, list[str]] = defaultdict(list)
         self._images: dict[str, str] = {}
@@ -72,11 +74,11 @@ class SidecarMatcher:
         self._folder_image = next(filter(None, map(self._images.get, shared)), None)
 
     def match(self, video: str) -> SidecarNames:
-        """Give what belongs to the video of that file name."""
+        """Return the names of the sidecars of the video with this file name."""
         key = _key(_stem(video))
         poster = f"{key}-poster"
         if poster in self._videos:
-            poster = ""  # it is another video's
+            poster = ""  # another video has this name
         image = self._images.get(key) or self._images.get(poster) or self._folder_image
         texts = self._texts.get(key, ())
         chapters = [name for name in texts if is_chapters(video, name)]
@@ -87,7 +89,7 @@ class SidecarMatcher:
         )
 
     def _owner(self, key: str) -> str | None:
-        """Give the longest stem of a video that a sidecar's is, or goes on from with a dot."""
+        """Return the longest video stem that equals the key or precedes a dot in it."""
         while key not in self._videos:
             key, dot, _ = key.rpartition(".")
             if not dot:
@@ -96,14 +98,14 @@ class SidecarMatcher:
 
 
 def name_tags(video: str, sidecar: str) -> tuple[str, ...]:
-    """Give what a sidecar's name tells beyond its video's: `en`, `forced` of film.en.forced.srt."""
+    """Return the parts of a sidecar's name after its video's: `en` and `forced` in a.en.forced.srt."""
     rest = unicodedata.normalize("NFC", _stem(sidecar))
     dots = _key(_stem(video)).count(".") + 1  # keys have as many as names
     return tuple(word.strip() for word in rest.split(".")[dots:] if word.strip())
 
 
 def is_chapters(video: str, sidecar: str) -> bool:
-    """Whether a sidecar names the chapters of its video."""
+    """Return whether a sidecar contains the chapters of its video."""
     return _CHAPTERS in map(str.lower, name_tags(video, sidecar))
 
 
@@ -112,7 +114,7 @@ def _preference(name: str) -> tuple[int, int, str]:
 
 
 def _key(stem: str) -> str:
-    """Drop what file systems do not agree on: case, and how accents are composed."""
+    """Remove differences between file systems: case, and the composition of accents."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", stem).casefold())
 
 

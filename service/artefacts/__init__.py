@@ -1,1 +1,1 @@
-"""Posters, captions and storyboards: what exists, what is missing, in which order it is made."""
+"""Artefacts of videos (posters, captions, storyboards) and the order in which they are built."""

@@ -1,5 +1,4 @@
-"""Makes one thing of one video: a process reads the file, the folder of what is derived keeps it.
-Law: a thing is there whole or not at all; the same file gives the same bytes on every replica."""
+"""Builds one artefact of a video in a worker process and stores it."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -21,8 +20,8 @@ from service.storage.base import Entry
 from service.storage.media_root import MediaRoot
 from service.workers.pool import WorkerError, WorkerPool, WorkerResponse
 
-# Seconds of the processor's time that one may take, and of the clock: a slow disk is not the file's
-# fault, nor are viewers, who come first.
+# Limits for one artefact, in seconds. The second one is long, because a slow disk or many viewers
+# also delay the work.
 _CPU_SECONDS = {ArtefactKind.POSTER: 60, ArtefactKind.CAPTIONS: 120, ArtefactKind.STORYBOARD: 300}
 _TIMEOUT = 1800.0
 
@@ -30,7 +29,7 @@ _CANNOT_STORE = "It cannot be kept: see the server's log."
 
 
 class Job(NamedTuple):
-    """Something to be made."""
+    """An artefact to build."""
 
     kind: ArtefactKind
     source: ArtefactSource
@@ -38,24 +37,24 @@ class Job(NamedTuple):
 
     @property
     def key(self) -> tuple[ArtefactKind, str]:
-        """What it is kept under."""
+        """Kind and name in the store."""
         return self.kind, self.name
 
 
 class TransientBuildError(Exception):
-    """It could not be made now, for no fault of the file's. Its text is a sentence."""
+    """The artefact could not be built now; the file is not the reason. Its text is a sentence."""
 
 
 class StoreWriteError(TransientBuildError):
-    """It was made in vain: there is no room for it, or no right to write."""
+    """The artefact could not be stored: there is no space, or no permission to write."""
 
 
 class LeaseHeldError(Exception):
-    """Another process is making it."""
+    """Another process is building the artefact."""
 
 
 class ArtefactBuilder:
-    """Makes things and keeps them, or the reason why they cannot be made."""
+    """Builds artefacts and stores them, or the reason why they cannot be built."""
 
     def __init__(
         self, media_root: MediaRoot, store: ArtefactStore, pool: WorkerPool, metrics: Metrics
@@ -67,15 +66,15 @@ class ArtefactBuilder:
         self._decoder = version("av")
 
     def load_all(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, tuple[ArtefactMetadata] | None]]:
-        """Read what was kept of many, as far as it can be. Blocks: for a thread."""
+        """Load the metadata of many artefacts; None if there is none that is valid. Blocks."""
         keys = iter_prefetched(self._store, [job.key for job in jobs])
         for job, _ in zip(jobs, keys, strict=True):
             yield job, self._load_or_none(job)
 
     def load(self, kind: ArtefactKind, name: str) -> tuple[ArtefactMetadata] | None:
-        """Read what was kept; None: nothing that counts. Blocks: for a thread.
+        """Load the metadata of an artefact; None if there is none that is valid. Blocks.
 
-        Raises OSError where that may be otherwise in a moment.
+        Raises OSError if a retry may succeed.
         """
         data = self._store.load(kind, name)
         if data is None:
@@ -85,13 +84,16 @@ class ArtefactBuilder:
         except ValueError:
             return None
         if isinstance(metadata, BuildFailure) and metadata.decoder != self._decoder:
-            return None  # another release's decoders may do better
+            return None  # other decoders may succeed
         return (metadata,)
 
     async def build(self, job: Job) -> ArtefactMetadata:
-        """Make it, unless it is there by now. Raises NotMadeError, ClaimedError."""
+        """Build and store an artefact, unless it exists.
+
+        Raises TransientBuildError and LeaseHeldError.
+        """
         if self._store.is_remote and (stored := await asyncio.to_thread(self._load_or_none, job)):
-            return stored[0]  # by another replica, for which no claim is needed
+            return stored[0]  # another replica built it, so no lease is needed
         try:
             release = await asyncio.to_thread(self._store.acquire, job.name)
         except OSError as error:
@@ -118,7 +120,7 @@ class ArtefactBuilder:
         return metadata
 
     def _load_or_none(self, job: Job) -> tuple[ArtefactMetadata] | None:
-        """Read as `load` does; what cannot be read now counts as not there."""
+        """Load as `load` does, but return None on OSError."""
         try:
             return self.load(*job.key)
         except OSError:
@@ -173,7 +175,7 @@ class _WorkerFailure(NamedTuple):
 def _response_parser(
     kind: ArtefactKind,
 ) -> Callable[[WorkerResponse], tuple[ArtefactMetadata | _WorkerFailure, tuple[bytes, ...]]]:
-    """Give what reads a process's answer, and raises ValueError for what is none."""
+    """Return a parser of worker responses. It raises ValueError for an invalid one."""
 
     def parse(
         answer: WorkerResponse,

@@ -1,5 +1,4 @@
-"""How films whose index stands at their end are laid out for players, kept for the next start and
-for other replicas: some hundred bytes of each (service/mp4/fast_start_layout.py)."""
+"""Stores the fast-start layouts of MP4 files for the next start and for other replicas."""
 
 from service.artefact_store.folder import ArtefactStore
 from service.artefact_store.keys import artefact_name
@@ -9,20 +8,20 @@ _KIND = "layout"
 
 
 class FastStartLayoutStore:
-    """Layouts by path and revision, among what is derived. Every method blocks: for a thread."""
+    """Fast-start layouts by path and revision. Every method blocks."""
 
     def __init__(self, store: ArtefactStore) -> None:
         self._store = store
 
     def load(self, path: str, revision: str) -> bytes | None:
-        """Return the kept facts; None if there are none, or they are damaged or unreadable."""
+        """Return the stored layout; None if there is none, or it cannot be read."""
         try:
             return self._store.load(_KIND, _name(path, revision))
         except OSError:
             return None
 
     def save(self, path: str, revision: str, data: bytes) -> None:
-        """Keep that, if it can be."""
+        """Store a layout; a failure is ignored."""
         self._store.save(_KIND, _name(path, revision), data)
 
 

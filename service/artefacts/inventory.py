@@ -1,4 +1,4 @@
-"""What was kept of what the library holds now, and what is still to be made."""
+"""Finds which artefacts of the library are stored, and which are missing."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -8,23 +8,20 @@ from service.artefacts.metadata import ArtefactKind, ArtefactMetadata, ArtefactS
 
 
 class Inventory(NamedTuple):
-    """What a look into the folder of what is derived found."""
+    """The artefacts of the library, by whether the store has them."""
 
     existing: list[tuple[Job, ArtefactMetadata]]
     missing: list[Job]
     gone: set[str]
-    """The names that nothing in the library has any more."""
+    """The names that the library no longer has."""
 
 
 def take_inventory(
     builder: ArtefactBuilder, sources: Mapping[str, ArtefactSource], known: set[str]
 ) -> Inventory:
-    """Look for what was kept under the names of `subjects`, but for those `known`.
-
-    Blocks: for a thread.
-    """
+    """Look up the artefacts of `sources` in the store, except the names in `known`. Blocks."""
     jobs: dict[str, Job] = {}
-    # The newest first: who has just added a film looks at that.
+    # The newest videos come first: people look at what they have just added.
     for source in sorted(sources.values(), key=lambda source: -source.video.modified):
         for kind in ArtefactKind:
             if name := source.name(kind):

@@ -1,6 +1,4 @@
-"""Posters as JPEG: of those who show links to pages, some know nothing newer (LinkedIn, Telegram).
-Law: one is made at a time, and kept among what is derived; two are never made of the same poster at
-the same moment."""
+"""Posters as JPEG, for link previews of programs that do not support WebP (LinkedIn, Telegram)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,14 +12,14 @@ from service.artefact_store.keys import artefact_name
 from service.artefact_store.sized_lru_cache import SizedLRUCache
 
 _KIND = "jpeg"
-_QUALITY = 85  # above 80 nobody sees a difference in a preview's size
+_QUALITY = 85  # above 80 there is no visible difference at a preview's size
 
-# Bytes of pictures that could not be kept, some 20: else each request would make its own anew.
+# Bytes of about 20 images that could not be stored. Without them each request would convert again.
 _MAX_UNSTORED_BYTES = 4 << 20
 
 
 class JpegPosters:
-    """Makes JPEGs of WebP pictures, and keeps them."""
+    """Converts WebP images to JPEG, one at a time, and stores them."""
 
     def __init__(self, store: ArtefactStore) -> None:
         self._store = store
@@ -30,13 +28,13 @@ class JpegPosters:
         self._threads = ThreadPoolExecutor(2, "jpeg")
 
     def close(self) -> None:
-        """Release the threads without waiting for what they wait for."""
+        """Release the threads without waiting for their work."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def open(
         self, name: str, load_image: Callable[[], Awaitable[bytes | None]]
     ) -> AsyncBlob | None:
-        """Open a picture as JPEG. `name` tells it from all others; None where there is none."""
+        """Open an image as JPEG; None if there is no image. `name` must be unique to the image."""
         key = artefact_name(_KIND, name)
         blob = await self._run(self._open_stored, key)
         if blob is None:
@@ -71,7 +69,7 @@ class JpegPosters:
 
 
 def _jpeg(load_image: bytes) -> bytes:
-    from PIL import Image  # noqa: PLC0415 # megabytes that a service without links does without
+    from PIL import Image  # noqa: PLC0415 # takes megabytes, and not every service needs it
 
     output = BytesIO()
     with Image.open(BytesIO(load_image), formats=["WEBP"]) as opened:

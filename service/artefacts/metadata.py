@@ -1,5 +1,4 @@
-"""What is derived from a video, by kinds, and what is kept of it beside the bytes.
-Law: values only; they are stored as JSON, and read back or made again."""
+"""The kinds of artefacts, their stored metadata, and their sources."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,12 +11,12 @@ from service.models import Chapter, FrozenModel, Track, Video
 from service.sidecars import NO_SIDECARS, Sidecars
 from service.storage.base import Entry
 
-# FFmpeg's names of subtitles that are text; others are pictures.
+# FFmpeg's names of text subtitles; other subtitles are images.
 TEXT_CODECS = frozenset({"mov_text", "subrip", "webvtt", "ass", "ssa", "text"})
 
 
 class ArtefactKind(StrEnum):
-    """What can be derived, in the order in which it is made."""
+    """The kinds of artefacts, in the order in which they are built."""
 
     POSTER = "poster"
     CAPTIONS = "captions"
@@ -25,25 +24,25 @@ class ArtefactKind(StrEnum):
 
 
 class ArtefactState(StrEnum):
-    """How far that has come."""
+    """The progress of building an artefact."""
 
-    NONE = "none"  # there is nothing of the kind to be had from this video
+    NONE = "none"  # the video cannot have this kind of artefact
     WAITING = "waiting"
     READY = "ready"
     FAILED = "failed"
 
 
 class BuildFailure(FrozenModel):
-    """Why it cannot be made."""
+    """The reason why an artefact cannot be built."""
 
     problem: str
-    """A sentence for the reader."""
+    """A sentence for people."""
     decoder: str
-    """The decoders' version: another one may do better."""
+    """The version of the decoders; another one may succeed."""
 
 
 class PosterMetadata(FrozenModel):
-    """Of a poster. Its pictures are the bytes of the same numbers."""
+    """The metadata of a poster. Its images are the blobs, in the same order."""
 
     source: Literal["frame", "cover", "sidecar"]
     sizes: tuple[tuple[int, int], ...]
@@ -51,23 +50,23 @@ class PosterMetadata(FrozenModel):
 
 
 class StoryboardMetadata(FrozenModel):
-    """Of a storyboard. Its sheets are the bytes."""
+    """The metadata of a storyboard. Its sheets are the blobs."""
 
     layout: StoryboardGrid
     sheets: int
 
 
 class CaptionsMetadata(FrozenModel):
-    """Of captions. The tracks' texts, as WebVTT, are the bytes of the same numbers."""
+    """The metadata of captions. The tracks as WebVTT are the blobs, in the same order."""
 
     tracks: tuple[Track, ...]
     chapters: tuple[Chapter, ...] = ()
     problems: tuple[str, ...] = ()
-    """Sentences: which text is not shown, and why."""
+    """Sentences that say which text is not shown, and why."""
 
 
 ArtefactMetadata = PosterMetadata | StoryboardMetadata | CaptionsMetadata | BuildFailure | None
-"""None: there is nothing of the kind to be had from this video."""
+"""None: the video cannot have this kind of artefact."""
 
 _MODELS: dict[
     ArtefactKind, type[PosterMetadata] | type[StoryboardMetadata] | type[CaptionsMetadata]
@@ -79,12 +78,12 @@ _MODELS: dict[
 
 
 def dump_metadata(metadata: ArtefactMetadata) -> bytes:
-    """Give what `read_facts` reads."""
+    """Return the bytes that `load_metadata` reads."""
     return b"null" if metadata is None else metadata.model_dump_json().encode()
 
 
 def load_metadata(kind: ArtefactKind, data: bytes) -> ArtefactMetadata:
-    """Read what was kept. Raises ValueError for what is not of this kind, or of this release."""
+    """Parse stored metadata. Raises ValueError if they are of another kind or release."""
     if data == b"null":
         return None
     try:
@@ -94,7 +93,7 @@ def load_metadata(kind: ArtefactKind, data: bytes) -> ArtefactMetadata:
 
 
 def blob_count(metadata: ArtefactMetadata) -> int:
-    """Give how many pieces of bytes are kept with them. Raises ValueError for a problem."""
+    """Return the number of blobs. Raises ValueError for a failure, which has none."""
     match metadata:
         case PosterMetadata():
             return len(metadata.sizes)
@@ -103,18 +102,18 @@ def blob_count(metadata: ArtefactMetadata) -> int:
         case StoryboardMetadata():
             return metadata.sheets
         case BuildFailure():
-            raise ValueError("a problem is no facts")
+            raise ValueError("a failure has no blobs")
     return 0
 
 
 @dataclass(frozen=True, slots=True)
 class ArtefactStatus:
-    """How far one kind of thing has come for one video."""
+    """The progress of one artefact of one video."""
 
     state: ArtefactState
     problem: str | None = None
     metadata: PosterMetadata | CaptionsMetadata | None = None
-    """What pages tell of it. Of a storyboard they do not: 10,000 of them would take 40 MB."""
+    """Not of a storyboard: 10,000 of them would take 40 MB."""
     sheets: int = 0
     """Of a storyboard."""
 
@@ -142,7 +141,7 @@ NONE, WAITING = ArtefactStatus(ArtefactState.NONE), ArtefactStatus(ArtefactState
 
 @lru_cache(maxsize=1024)
 def status_of(metadata: ArtefactMetadata) -> ArtefactStatus:
-    """Say how far it has come where these are the facts: one object for all that are equal."""
+    """Return the status of an artefact with these metadata; the same object for equal ones."""
     match metadata:
         case None:
             return NONE
@@ -156,7 +155,7 @@ def status_of(metadata: ArtefactMetadata) -> ArtefactStatus:
 
 @dataclass(frozen=True, slots=True)
 class ArtefactSource:
-    """A video that things are derived from, and what each is kept under; None: not to be had."""
+    """A video, and the names of its artefacts; None for a kind that it cannot have."""
 
     video: Video
     sidecars: Sidecars
@@ -166,7 +165,7 @@ class ArtefactSource:
 
     @classmethod
     def of(cls, video: Video, sidecars: Sidecars = NO_SIDECARS) -> "ArtefactSource":
-        """Tell what there is to be derived from a video, as far as it is known."""
+        """Return which artefacts a video can have, as far as it has been probed."""
         streams = video.metadata.streams if video.metadata else ()
         kinds = {stream.kind for stream in streams}
         image, texts = sidecars.image, sidecars.texts
@@ -190,6 +189,6 @@ class ArtefactSource:
         )
 
     def name(self, kind: ArtefactKind) -> str | None:
-        """Give what something is kept under; None: it is not to be had."""
+        """Return the name of an artefact; None if the video cannot have this kind."""
         name: str | None = getattr(self, kind)
         return name

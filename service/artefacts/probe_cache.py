@@ -1,5 +1,7 @@
-"""What probing told, kept for the next start. What was a file's own fault is kept as well, for as
-long as the decoders are the same; what may pass is not."""
+"""Stores the results of probing for the next start.
+
+A failure is stored if it is the file's fault, and is valid for the same version of the decoders.
+"""
 
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
@@ -18,24 +20,24 @@ class _StoredProbeFailure(FrozenModel):
 
 
 def probe_cache_name(path: str, revision: str) -> str:
-    """Give what the metadata of a version of a file are kept under."""
+    """Return the name under which the metadata of a version of a file are stored."""
     return artefact_name("metadata", path, revision)
 
 
 def probe_cache_key(path: str, revision: str) -> tuple[str, str]:
-    """Give kind and name of those: read at a start only, but in use as long as it is listed."""
+    """Return the kind and name of these metadata."""
     return "metadata", probe_cache_name(path, revision)
 
 
 class ProbeCache:
-    """Probe results by path and revision. Every method blocks: for a thread."""
+    """Probe results by path and revision. Every method blocks."""
 
     def __init__(self, store: ArtefactStore) -> None:
         self._store = store
         self._decoder = version("av")
 
     def load(self, path: str, revision: str) -> Metadata | ProbeFailure | None:
-        """Give what was told; None where nothing is kept that counts, or it cannot be read now."""
+        """Return the stored result; None if there is no valid one, or it cannot be read now."""
         try:
             data = self._store.load(*probe_cache_key(path, revision))
         except OSError:
@@ -59,18 +61,18 @@ class ProbeCache:
     def load_all(
         self, versions: Sequence[tuple[str, str]]
     ) -> Iterator[tuple[tuple[str, str], Metadata | ProbeFailure | None]]:
-        """Load what was told of many, by path and revision."""
+        """Load many results, by path and revision."""
         keys = iter_prefetched(self._store, [probe_cache_key(*key) for key in versions])
         for key, _ in zip(versions, keys, strict=True):
             yield key, self.load(*key)
 
     @property
     def is_remote(self) -> bool:
-        """Whether another replica may have told something meanwhile."""
+        """Whether another replica may have stored a result meanwhile."""
         return self._store.is_remote
 
     def save(self, path: str, revision: str, result: Metadata | ProbeFailure) -> None:
-        """Keep what was told, unless it may be otherwise the next time."""
+        """Store a result, unless a retry may have another one."""
         stored: FrozenModel
         if isinstance(result, Metadata):
             stored = result
