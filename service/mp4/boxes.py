@@ -1,39 +1,41 @@
-"""The boxes of an MP4 or MOV: their headers, as ISO/IEC 14496-12 §4.2 lays them out, and where the
-index stands. Law: a box's length is a claim of the file's and never trusted."""
+"""Parses the headers of MP4 and MOV boxes (ISO/IEC 14496-12 §4.2) and finds the moov.
+
+The length of a box comes from the file and is never trusted."""
 
 import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
 MAX_BOXES = 1000
-"""Of a file, at its top level. Fragmented ones have two a fragment, but their moov stands first."""
+"""At the top level of a file. Fragmented files have two a fragment, but their moov is first."""
 
 MAX_HEADER_LENGTH = 16
-"""Bytes: length, type, and a length of 64 bits."""
+"""Bytes: length, type and 64-bit length."""
 
 LEADING_TYPES = frozenset(
     {b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid"}
 )
-"""What a file may begin with. ISO/IEC 14496-12 §4.3 wants ftyp as early as possible; QuickTime
-files of before 2001 have none and begin with one of the others."""
+"""Types that a file may begin with. ISO/IEC 14496-12 §4.3 requires ftyp as early as possible.
+QuickTime files from before 2001 have none and begin with one of the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A box. Positions are in bytes from where the file begins, or what is read of it."""
+    """A box. Positions are in bytes from the start of the file or buffer."""
 
     type: bytes
     start: int
     payload_offset: int
-    """Where its header ends."""
+    """The end of its header."""
     end: int
-    """Where the next one begins, if it is as long as it claims: maybe behind the file's end."""
+    """The start of the next box by the claimed length, which may be past the end of the file."""
 
 
 def box_at(header: bytes, start: int, limit: int) -> Box | None:
-    """Read the header of the box at `start`: LONGEST_HEADER bytes, or all there are.
+    """Parse the header of the box at `start`; return None if there is no box.
 
-    `limit` is where a box ends that claims no length. None where there is no box.
+    `header` has MAX_HEADER_LENGTH bytes, or as many as there are. `limit` is the end of a box
+    without a length.
     """
     if len(header) < 8:  # noqa: PLR2004 - size and type, four bytes each
         return None
@@ -46,7 +48,7 @@ def box_at(header: bytes, start: int, limit: int) -> Box | None:
         if len(header) < header_length:
             return None
         (length,) = struct.unpack_from(">Q", header, 8)
-    # A box shorter than its own header would make a walk stand still.
+    # A box shorter than its own header would cause an endless loop.
     return (
         Box(box_type, start, start + header_length, start + length)
         if length >= header_length
@@ -55,11 +57,11 @@ def box_at(header: bytes, start: int, limit: int) -> Box | None:
 
 
 def moov_precedes_mdat(file: BinaryIO, size: int) -> bool | None:
-    """Tell whether the index (moov) of an MP4 stands before its media data (mdat).
+    """Return whether the index (moov) of an MP4 is before its media data (mdat).
 
-    `size` is the file's length in bytes. False also when there is media data and no index at all;
-    None when this is not an ISO base media file, or one too damaged to tell. Raises what `file`
-    raises. Leaves the file's position anywhere.
+    `size` is the file's length in bytes. False also if there is media data but no index; None if
+    this is no ISO base media file, or too damaged to tell. Raises what `file` raises. The file's
+    position is undefined afterwards.
     """
     position = 0
     for _ in range(MAX_BOXES):
@@ -74,6 +76,6 @@ def moov_precedes_mdat(file: BinaryIO, size: int) -> bool | None:
         if box.type == b"moov":
             return True if box.end <= size else None
         if box.type == b"mdat":
-            return False  # one that is cut off is media data all the same
+            return False  # even if it is truncated
         position = box.end
     return None

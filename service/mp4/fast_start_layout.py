@@ -1,5 +1,7 @@
-"""An MP4 or MOV laid out anew: its index (moov) before its media data (mdat), all else in order.
-Law: no I/O. What is to be read is asked for, so that files and object stores are read alike."""
+"""Plans a fast-start layout of an MP4 or MOV: its index (moov) before its media data (mdat).
+
+There is no I/O here: the planner yields the spans to read, so that files and object stores are
+read alike."""
 
 import json
 from collections.abc import Generator
@@ -12,33 +14,32 @@ from service.mp4.sample_tables import HeaderPatch, MoovRelocation, OffsetTable
 from service.protocol.ranges import Span
 
 SUFFIX = "-f1"
-"""What the layout's revision has more than the file's: the first of its kind. Whatever changes the
-bytes that are made of a file, or of which files they are made, has to change this, too, on all
-replicas: layouts are kept under it."""
+"""The suffix of the layout's revision. Layouts are stored under it, so it must change on all
+replicas with any change of the bytes that are made, or of the files that they are made of."""
 
-# At the top level: fragments and their tables (§8.8, §8.16), items, which are found by places in
-# the file (§8.11), and movies without an index of their own.
+# At the top level: fragments and their tables (§8.8, §8.16), items, which have positions in the
+# file (§8.11), and movies without an index of their own.
 _UNSUPPORTED_BOXES = frozenset(
     {b"moof", b"mfra", b"sidx", b"ssix", b"styp", b"meta", b"cmov", b"rmra"}
 )
 
 
 class MoovSpan(NamedTuple):
-    """A part of a layout that lies in the rewritten index."""
+    """A span of the rewritten index."""
 
     span: Span
-    """From the index's beginning."""
+    """Relative to the start of the index."""
 
 
 @dataclass(frozen=True, slots=True)
 class FastStartLayout:
-    """How the bytes that players get are made of a file's. Small, however long the index is."""
+    """How to make the fast-start bytes from a file. It is small, however long the index is."""
 
     relocation: MoovRelocation
     file_size: int
 
     segments: tuple[tuple[int, int, int | None], ...] = field(init=False, repr=False)
-    """Where each begins and ends in the layout, and where in the file: None: the index."""
+    """Start and end of each segment in the layout, and its start in the file; None: the index."""
 
     def __post_init__(self) -> None:
         length = self.relocation.length
@@ -53,21 +54,21 @@ class FastStartLayout:
 
     @property
     def before(self) -> int:
-        """The bytes of the file that stay in front of the index."""
+        """The number of bytes of the file that stay before the index."""
         return self.relocation.media
 
     @property
     def old(self) -> Span:
-        """The index in the file."""
+        """The span of the index in the file."""
         return self.relocation.old
 
     @property
     def size(self) -> int:
-        """The bytes of the whole."""
+        """The length of the layout in bytes."""
         return self.file_size - self.old.length + self.relocation.length
 
     def map_span(self, span: Span) -> list[Span | MoovSpan]:
-        """Give a span's bytes in order: spans of the file, and those of the rewritten index."""
+        """Map a span of the layout to spans of the file and of the rewritten index, in order."""
         result: list[Span | MoovSpan] = []
         for start, end, file_offset in self.segments:
             first, last = max(span.start, start), min(span.end, end)
@@ -80,7 +81,7 @@ class FastStartLayout:
         return result
 
     def to_json(self) -> bytes:
-        """Give what `layout_from_json` reads."""
+        """Serialize the layout for `layout_from_json`."""
         relocation = self.relocation
         fields = {
             "file_size": self.file_size,
@@ -94,7 +95,7 @@ class FastStartLayout:
 
 
 def layout_from_json(data: bytes) -> FastStartLayout:
-    """Read what `FastStartLayout.to_json` wrote. Raises ValueError for anything else."""
+    """Parse the output of `FastStartLayout.to_json`. Raises ValueError."""
     try:
         fields = json.loads(data)
         relocation = MoovRelocation(
@@ -110,14 +111,14 @@ def layout_from_json(data: bytes) -> FastStartLayout:
 
 
 ReadRequests = Generator[Span, bytes, FastStartLayout | None]
-"""Asks for spans of a file, is given their bytes, and returns in the end."""
+"""Yields spans of a file to read, receives their bytes, and returns the layout or None."""
 
 
 def plan_fast_start(size: int) -> ReadRequests:
-    """Work out the layout of a file of `size` bytes; None where it is served as it is.
+    """Plan the layout of a file of `size` bytes; None if it is served unchanged.
 
-    That is every file that is no MP4, has its index in front, is fragmented, refers to others, or
-    is damaged. Takes time and memory in proportion to the index, LARGEST_INDEX at most.
+    That is the case if it is no MP4, has its index in front, is fragmented, refers to other files
+    or is damaged. Time and memory are proportional to the index, at most MAX_INDEX_BYTES.
     """
     try:
         moov_position = yield from _scan_top_level_boxes(size)
@@ -133,7 +134,7 @@ def plan_fast_start(size: int) -> ReadRequests:
 
 
 def _scan_top_level_boxes(size: int) -> Generator[Span, bytes, MoovPosition]:
-    """Read the headers of the file's boxes, to its end. Raises LeftAloneError."""
+    """Read the headers of all top-level boxes. Raises UnsupportedMoovError."""
     media: int | None = None
     index: Box | None = None
     position = 0
@@ -157,7 +158,7 @@ def _scan_top_level_boxes(size: int) -> Generator[Span, bytes, MoovPosition]:
 
 
 def resume(requests: ReadRequests, data: bytes | None) -> Span | FastStartLayout | None:
-    """Give what was asked for, None at first; tell what is asked for next, or came of it."""
+    """Send the bytes of the last span, None at first; return the next span or the result."""
     try:
         return next(requests) if data is None else requests.send(data)
     except StopIteration as end:
@@ -166,7 +167,7 @@ def resume(requests: ReadRequests, data: bytes | None) -> Span | FastStartLayout
 
 
 def fast_start_layout(file: BinaryIO, size: int) -> FastStartLayout | None:
-    """Work out the layout of an open file. Raises what `file` raises, and leaves it anywhere."""
+    """Return the layout of an open file, or None. Raises what `file` raises."""
     requests = plan_fast_start(size)
     step = resume(requests, None)
     while isinstance(step, Span):

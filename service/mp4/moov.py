@@ -1,5 +1,6 @@
-"""An MP4's index (moov), moved: how its tables of chunk offsets (stco, co64) are rewritten.
-Law: what is not known to stay right elsewhere is left alone, and so is what is damaged."""
+"""Plans how an MP4's index (moov) is moved: how its chunk offset tables (stco, co64) change.
+
+An index that is damaged, or has a box that may not be valid elsewhere, is not moved."""
 
 import struct
 from collections.abc import Iterator
@@ -10,13 +11,13 @@ from service.mp4.sample_tables import HeaderPatch, MoovRelocation, OffsetTable, 
 from service.protocol.ranges import Span
 
 MAX_INDEX_BYTES = 64 * 1024**2
-"""Bytes. Ten hours of 60 pictures a second with sound have some 35 MB: 4 or 12 for each sample."""
+"""Bytes. Ten hours at 60 frames per second with audio have some 35 MB: 4 or 12 a sample."""
 
 _MAX_BOXES = 10_000  # of an index; a track has about 25
 _MAX_TABLES = 1000  # of chunk offsets; a track has one
 _MAX_UINT32 = 2**32 - 1
 
-# What each box is looked into for. Whatever else it has says nothing of places in the file.
+# The children to parse of each box. No other child has positions in the file.
 _BOX_CHILDREN = {
     b"moov": {b"trak", b"udta", b"meta"},
     b"trak": {b"mdia", b"udta", b"meta"},
@@ -29,39 +30,39 @@ _BOX_CHILDREN = {
     b"meta": set[bytes](),
 }
 _TABLES = {b"stco": 4, b"co64": 8}  # bytes of an entry
-# Elsewhere than where they belong, players may heed these or not.
+# In other places, some players use these and some do not.
 _POSITION_BOUND_BOXES = (_BOX_CHILDREN.keys() | _TABLES.keys()) - {b"udta", b"meta"}
 
 # Compressed, fragmented (§8.8), made of other files (QuickTime File Format, "Movie Profile and
-# Reference Movie"), and places of something else in the file: auxiliary information (§8.7.9), items
-# (§8.11.3), dash cameras' positions.
+# Reference Movie"), and other positions in the file: of auxiliary information (§8.7.9), items
+# (§8.11.3) and dash cameras' GPS data.
 _UNSUPPORTED_BOXES = frozenset({b"cmov", b"mvex", b"rmra", b"saio", b"iloc", b"gps "})
 
 
 class UnsupportedMoovError(Exception):
-    """The file is damaged, or of a kind that is served as it is."""
+    """The file is damaged or unsupported, and is served unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class MoovPosition:
-    """Where things stand in the file: bytes from its start."""
+    """Positions in the file, in bytes from its start."""
 
     size: int
-    """Of the file."""
+    """The length of the file in bytes."""
     media: int
-    """Where the first media data (mdat) begin: the index is to stand there."""
+    """The start of the first media data (mdat), to which the index is moved."""
     index: Box
-    """The index, behind some or all of the media data."""
+    """The index, after some or all of the media data."""
 
     @property
     def length(self) -> int:
-        """The bytes of the index."""
+        """The length of the index in bytes."""
         return self.index.end - self.index.start
 
     def relocated_offset(self, offset: int, length: int) -> int:
-        """Give the place of what stands at `offset` once the index of `length` bytes is in front.
+        """Return where the byte at `offset` is after an index of `length` bytes was moved.
 
-        That index is at least as long as the old one. What stands later comes later then, too.
+        That index is at least as long as the old one. The order of other bytes does not change.
         """
         if offset < self.media:
             return offset
@@ -70,27 +71,27 @@ class MoovPosition:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """A table of chunk offsets. Its box's places are those in the index."""
+    """A table of chunk offsets. Positions are relative to the index."""
 
     box: Box
     parents: tuple[Box, ...]
     entries: int
-    """Where they begin."""
+    """Their start."""
     count: int
     width: int
     highest: int
 
     @property
     def growth(self) -> int:
-        """Bytes that it takes more with entries of 64 bits."""
+        """Additional bytes with entries of 64 bits."""
         return 4 * self.count
 
 
 def relocate(moov: bytes, moov_position: MoovPosition) -> MoovRelocation:
-    """Give how the index has to be in front of the media data.
+    """Plan the index for its place before the media data.
 
-    `moov` is the whole box. Offsets that do not fit 32 bits any more get 64, and all boxes around
-    them their lengths. Raises LeftAloneError.
+    `moov` is the whole box. Tables whose offsets no longer fit 32 bits get 64, and the boxes around
+    them new lengths. Raises UnsupportedMoovError.
     """
     root = replace(
         moov_position.index,
@@ -105,7 +106,7 @@ def relocate(moov: bytes, moov_position: MoovPosition) -> MoovRelocation:
     if length > MAX_INDEX_BYTES:
         raise UnsupportedMoovError
     headers = []
-    growth = {root: 0}  # it may have claimed no length
+    growth = {root: 0}  # it may have had no length
     for table in wide:
         headers.append(HeaderPatch(table.box.start + 4, 4, int.from_bytes(b"co64", "big")))
         for box in (*table.parents, table.box):
@@ -136,7 +137,7 @@ def _tables(
     budget: Iterator[int],
     moov_position: MoovPosition,
 ) -> Iterator[_Table]:
-    """Look for the tables in a box, in their order. No deeper than `_BOX_CHILDREN` has it."""
+    """Yield the tables in a box in order, as deep as `_BOX_CHILDREN` goes."""
     parents = (*parents, box)
     for child in _children(moov, box):
         if next(budget, None) is None or child.type in _UNSUPPORTED_BOXES:
@@ -162,7 +163,7 @@ def _children(moov: bytes, box: Box) -> Iterator[Box]:
         if box.type == b"udta" and moov[position : box.end].startswith(bytes(4)):
             return  # QuickTime File Format, "User Data Atoms": a zero may end them
         header = moov[position : min(position + MAX_HEADER_LENGTH, box.end)]
-        child = box_at(header, position, 0)  # in a box none may lack its length: it ends too early
+        child = box_at(header, position, 0)  # no length: only valid at the top level
         if child is None or not child.payload_offset <= child.end <= box.end:
             raise UnsupportedMoovError
         yield child
@@ -170,7 +171,7 @@ def _children(moov: bytes, box: Box) -> Iterator[Box]:
 
 
 def _require_self_contained(moov: bytes, entry: Box) -> None:
-    """Raise LeftAloneError for media data of another file (§8.7.2)."""
+    """Raise UnsupportedMoovError for media data in another file (§8.7.2)."""
     if entry.end - entry.payload_offset < 4 or not moov[entry.payload_offset + 3] & 1:  # noqa: PLR2004 # flags
         raise UnsupportedMoovError
 
@@ -196,10 +197,10 @@ def _table(moov: bytes, box: Box, parents: tuple[Box, ...], moov_position: MoovP
 def _tables_needing_co64(
     tables: list[_Table], moov_position: MoovPosition
 ) -> tuple[set[_Table], int]:
-    """Say which tables need entries of 64 bits, and the length of the index then.
+    """Return the tables that need entries of 64 bits, and the length of the index then.
 
-    Each one that grows moves all media data, and so may make another one grow: the next is always
-    that with the highest offset.
+    A table that grows moves all media data, so that another one may have to grow. The next one is
+    always that with the highest offset.
     """
     wide, length = set(), moov_position.length
     narrow = sorted((t for t in tables if t.width == 4), key=lambda table: table.highest)  # noqa: PLR2004 # bytes
@@ -211,7 +212,7 @@ def _tables_needing_co64(
 
 
 def _length(box: Box, more: int) -> HeaderPatch:
-    """Give a box's length anew, in the place where it has said it before."""
+    """Return a patch of a box's length."""
     length = box.end - box.start + more
     if _header_length(box) == MAX_HEADER_LENGTH:
         return HeaderPatch(box.start + 8, 8, length)

@@ -1,5 +1,6 @@
-"""How an MP4's rewritten index (moov) is made of the one in the file, a piece at a time.
-Law: no I/O. What is remembered of an index is where its tables are, and no byte of it."""
+"""Rewrites an MP4's index (moov) for its new place, chunk by chunk, without I/O.
+
+Only the positions of the tables are kept in memory, and no bytes of the index."""
 
 import sys
 from array import array
@@ -10,12 +11,12 @@ from typing import NamedTuple
 
 from service.protocol.ranges import Span
 
-# Entries of a table that are looked at in one go: no other thread of Python runs for their maximum.
+# Entries of a table that are read at once. max() of them blocks all other Python threads.
 BATCH_SIZE = 16_384
 
 
 class OffsetTable(NamedTuple):
-    """The entries of a table of chunk offsets (stco, co64). Positions are in the file's index."""
+    """A table of chunk offsets (stco, co64), without its header. Positions are in the old index."""
 
     start: int
     end: int
@@ -25,7 +26,7 @@ class OffsetTable(NamedTuple):
 
 
 class HeaderPatch(NamedTuple):
-    """Bytes of a box's header that are other ones in the rewritten index, as many as before."""
+    """A change of a number in a box's header, of the same width."""
 
     start: int
     width: int
@@ -35,28 +36,28 @@ class HeaderPatch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MoovRelocation:
-    """What an index has to have changed when it is moved in front of the media data."""
+    """What changes in an index when it is moved before the media data."""
 
     media: int
-    """Where the first media data begin in the file: the index is to stand there."""
+    """The start of the first media data in the file, to which the index is moved."""
     old: Span
-    """The index in the file, behind some or all of the media data."""
+    """The index in the file, after some or all of the media data."""
     length: int
-    """Bytes of the rewritten index, at least as many as before."""
+    """The length of the rewritten index in bytes, not less than before."""
     tables: tuple[OffsetTable, ...]
-    """In their order."""
+    """In order of their positions."""
     headers: tuple[HeaderPatch, ...]
-    """In their order; none of them lies in a table."""
+    """In order of their positions, none of them in a table."""
     segments: "tuple[Segment, ...]" = field(init=False, repr=False, compare=False)
-    """The entries of the tables, and what is between them, in order. They are kept, and searched by
-    bisection, because a request may ask for 200 short spans."""
+    """The tables and the bytes between them, in order. They are stored for bisection, because a
+    request may have 200 short spans."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "segments", tuple(self._segments()))
 
     @property
     def weight(self) -> int:
-        """The bytes of memory that it takes, about."""
+        """The approximate size in memory, in bytes."""
         return 300 + 250 * (len(self.tables) + len(self.headers) + len(self.segments))
 
     def source(self, span: Span) -> Span:
@@ -84,7 +85,7 @@ class MoovRelocation:
 
 
 class Segment(NamedTuple):
-    """A run of the index, and where it is in the rewritten one."""
+    """A run of the old index and its place in the rewritten one."""
 
     start: int
     end: int
@@ -93,8 +94,9 @@ class Segment(NamedTuple):
     table: OffsetTable | None
 
     def old_position(self, new: int, *, up: bool = False) -> int:
-        """Give where a position of the rewritten index is in the file's: of an entry the beginning,
-        or with `up` the end.
+        """Map a position of the rewritten index to the old one.
+
+        Round to the start of a table's entry, or with `up` to its end.
         """
         within = new - self.new_start
         if self.table is None:
@@ -103,9 +105,7 @@ class Segment(NamedTuple):
         return self.start + number * self.table.width
 
     def new_position(self, old: int) -> int:
-        """Give where a position of the file's index is in the rewritten one; of an entry the
-        beginning.
-        """
+        """Map a position of the old index to the rewritten one, rounded to an entry's start."""
         within = old - self.start
         if self.table is None:
             return self.new_start + within
@@ -134,7 +134,7 @@ class MoovRewriter:
         self._header = bisect_right(relocation.headers, self._position, key=_header_end)
 
     def feed(self, data: bytes) -> bytes:
-        """Give what comes of the next bytes. Raises ValueError where they are another index's."""
+        """Rewrite the next bytes. Raises ValueError if they are not of this index."""
         data, position = self._pending + data, 0
         made = []
         segments = self._relocation.segments
@@ -144,7 +144,7 @@ class MoovRewriter:
             if segment.table is not None:
                 length -= length % segment.table.width
                 if not length:
-                    break  # an entry is cut in two
+                    break  # an incomplete entry
                 made.append(self._moved(data[position : position + length], segment.table))
             else:
                 made.append(self._with_headers(data[position : position + length]))
@@ -161,7 +161,7 @@ class MoovRewriter:
         return new
 
     def _with_headers(self, data: bytes) -> bytes:
-        """Give bytes that lie between tables with what boxes' headers say anew."""
+        """Return bytes between tables with the patches applied."""
         start, end = self._position, self._position + len(data)
         headers = self._relocation.headers
         if self._header == len(headers) or headers[self._header].start >= end:
@@ -175,12 +175,12 @@ class MoovRewriter:
                 first - header.start : last - header.start
             ]
             if header.start + header.width > end:
-                break  # cut in two: the rest comes with the next bytes
+                break  # the rest is in the next bytes
             self._header += 1
         return bytes(patched)
 
     def _moved(self, data: bytes, table: OffsetTable) -> bytes:
-        """Give entries with the places that the media data have behind the index."""
+        """Return a table's entries with the new offsets."""
         media, old = self._relocation.media, self._relocation.old.start
         between = self._relocation.length
         behind = between - self._relocation.old.length
@@ -206,7 +206,7 @@ _CODES = {4: "I", 8: "Q"}
 
 
 def entries(data: bytes | memoryview, width: int) -> Iterator["array[int]"]:
-    """Give a table's entries of `width` bytes, some at a time."""
+    """Yield the entries of a table, BATCH_SIZE at a time. `width` is in bytes."""
     view = memoryview(data)
     for position in range(0, len(view), BATCH_SIZE * width):
         offsets = array(_CODES[width])

@@ -1,1 +1,1 @@
-"""What `/media/` sends of a file: as it is, or with its index in front."""
+"""The representations of a file at `/media/`: unchanged, or with its index in front."""

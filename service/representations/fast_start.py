@@ -1,6 +1,7 @@
-"""Files as players get them: with the index in front, where it stands behind the media data.
-Law: what was worked out of one version of a file is given with that version's bytes alone; the
-file itself is never touched. No index is held: it is rewritten as it is sent, a piece at a time."""
+"""Opens files for players: with the index in front, if the file has it after its media data.
+
+A layout is only used with the version of the file that it was made from. The file itself is not
+changed, and no index is kept in memory: it is rewritten as it is sent."""
 
 import asyncio
 import time
@@ -27,49 +28,49 @@ from service.protocol.ranges import Span
 from service.storage.base import OpenRepresentation, Storage
 from service.storage.send_pacing import ChunkSizer
 
-# Bytes of layouts that are remembered. A film's takes some 1,000, however long its index is; that a
-# file is left as it is takes 300.
+# Bytes of cached layouts. A film's has some 1,000, however long its index is; an entry for an
+# unchanged file has 300.
 _MAX_BYTES = 16 * 1024**2
 _NO_LAYOUT_WEIGHT = 300
 
-# Bytes of an index that is looked into without a thread, and of which nothing is kept: it takes
-# less than 10 ms. Of longer ones one is looked into at a time.
+# Bytes of an index that is parsed in the event loop and not stored: it takes less than 10 ms.
+# Longer ones are parsed in a thread, one at a time.
 _SHORT_MOOV = 64 * 1024
 
-# Seconds that a read may take: others wait for it, and a disk may hang.
+# Seconds that a read may take: other requests wait for it, and a disk may hang.
 _READ_TIMEOUT = 30.0
 
-# Seconds that what was kept may take to be found; then it is worked out anew, and nothing is looked
-# for there for some time: a disk or a store that is away takes longer for each.
+# Seconds that loading a stored layout may take. Then it is computed again, and the store is not
+# used for some time, so that a store that is down does not delay every request.
 _LOAD_TIMEOUT = 1.0
 _STORE_RETRY_INTERVAL = 30.0
 
-# What is kept of a file that is given as it is.
+# What is stored for a file that is served unchanged.
 _NO_LAYOUT = b"null"
 
 
 class LayoutStore(Protocol):
-    """Where layouts are kept, for the next start and other replicas. Blocks: for threads."""
+    """Stores layouts for the next start and other replicas. Blocks: use it in threads."""
 
     def load(self, path: str, revision: str) -> bytes | None:
-        """Give what was kept of a version of a file, whole and as it was, if it can be read now."""
+        """Return what was stored for a version of a file; None if nothing can be read."""
         ...
 
     def save(self, path: str, revision: str, data: bytes) -> None:
-        """Keep that, if it can be."""
+        """Store it, if possible."""
         ...
 
 
 def fast_start_revision(revision: str) -> str:
-    """Give the revision of the layout that is made of a file's revision."""
+    """Return the revision of the layout of a file by the file's revision."""
     return revision + SUFFIX
 
 
 class FastStart:
-    """The files of a storage as players get them."""
+    """Opens the files of a storage with the index in front."""
 
     def __init__(self, storage: Storage, store: LayoutStore | None = None) -> None:
-        """Take the files, and what keeps what is worked out of them."""
+        """Use a storage of files and a store of layouts, if any."""
         self._storage = storage
         self._store = store
         self._store_retry_at = 0.0
@@ -78,17 +79,17 @@ class FastStart:
         )
         self._in_flight: dict[tuple[str, str], asyncio.Task[FastStartLayout | None]] = {}
         self._rewrite_lock = asyncio.Lock()
-        # Their own: who waits for a disk or a store has no share in them.
+        # Separate threads, so that slow disks and stores do not delay each other.
         self._thread = ThreadPoolExecutor(1, "index")
         self._store_threads = ThreadPoolExecutor(2, "layouts")
 
     def close(self) -> None:
-        """Release the threads without waiting for what they wait for."""
+        """Shut down the threads without waiting for their jobs."""
         for threads in (self._thread, self._store_threads):
             threads.shutdown(wait=False, cancel_futures=True)
 
     async def open(self, path: str, pin: str | None) -> OpenRepresentation:
-        """Open a media file by its path, in the layout that `pin` names, or else players' own.
+        """Open a media file in the layout that `pin` names; None: with the index in front.
 
         Raises NotFoundError, ChangedError, StorageError.
         """
@@ -111,10 +112,10 @@ class FastStart:
         if task is None:
             task = self._in_flight[name] = asyncio.create_task(self._compute_layout(path, revision))
             task.add_done_callback(lambda _: self._in_flight.pop(name))
-        return await asyncio.shield(task)  # others wait for it, whoever leaves
+        return await asyncio.shield(task)  # others may wait for it, too
 
     async def _compute_layout(self, path: str, revision: str) -> FastStartLayout | None:
-        source = await self._storage.open(path)  # who asked may close theirs
+        source = await self._storage.open(path)  # the caller may close its own
         try:
             current = source.representation.validators
             layout = await self._read_layout(path, source)
@@ -123,7 +124,7 @@ class FastStart:
         if current.revision != revision:
             raise ChangedError("The file was replaced just now.")
         if current.is_stable:
-            with suppress(ValueError):  # one may be larger than all that is remembered
+            with suppress(ValueError):  # one may be larger than the cache
                 self._layouts[path, revision] = layout
         return layout
 
@@ -141,8 +142,8 @@ class FastStart:
             result = await self._find_stored(path, source, step)
             if result is not None:
                 return result[0]
-            # First what the disk may take its time for, of which nothing is kept. So one at a time
-            # is in memory, and no disk holds up the files of another.
+            # Read it once into the disk cache, before the lock. So only one index is in memory, and
+            # a slow disk does not delay the files of another.
             await _read(source, step, keep=False)
             async with self._rewrite_lock:
                 data = await _read(source, step)
@@ -153,13 +154,13 @@ class FastStart:
         return step
 
     def _reachable_store(self) -> LayoutStore | None:
-        """Give what keeps layouts, unless it did not answer just now."""
+        """Return the store of layouts, unless it timed out recently."""
         return self._store if time.monotonic() >= self._store_retry_at else None
 
     async def _find_stored(
         self, path: str, source: OpenRepresentation, index: Span
     ) -> tuple[FastStartLayout | None] | None:
-        """Give what was kept of a file whose index lies there; None where there is nothing."""
+        """Return the stored layout of a file with this index in a tuple; None if there is none."""
         file, store = source.representation, self._reachable_store()
         if store is None:
             return None
@@ -181,7 +182,7 @@ def _save(store: LayoutStore, path: str, revision: str, layout: FastStartLayout 
 
 
 def _load(store: LayoutStore, path: str, revision: str) -> tuple[FastStartLayout | None] | None:
-    """Give what was kept of a file, if it is of this release."""
+    """Return the stored layout in a tuple; None if there is none of this release."""
     data = store.load(path, revision)
     if data is None:
         return None
@@ -192,7 +193,7 @@ def _load(store: LayoutStore, path: str, revision: str) -> tuple[FastStartLayout
 
 
 async def _read(source: OpenRepresentation, span: Span, *, keep: bool = True) -> bytes:
-    """Read what was asked for, and keep it or not. Raises ChangedError, StorageError."""
+    """Return a span, or nothing without `keep`. Raises ChangedError, StorageError."""
     try:
         async with (
             asyncio.timeout(_READ_TIMEOUT),
@@ -204,7 +205,7 @@ async def _read(source: OpenRepresentation, span: Span, *, keep: bool = True) ->
 
 
 class FastStartRepresentation:
-    """One version of one file, open, in a layout of its own."""
+    """One open version of a file, with its index in front."""
 
     def __init__(self, source: OpenRepresentation, layout: FastStartLayout) -> None:
         self._source = source
@@ -225,8 +226,8 @@ class FastStartRepresentation:
     def read(
         self, span: Span, sizer: ChunkSizer, *, block_origin: int = 0
     ) -> AsyncGenerator[bytes]:
-        """Read a span in pieces that suit the client. Raises ChangedError, StorageError."""
-        # What is in front of the index comes before all else, and most of the media data behind it.
+        """Yield a span in chunks of the sizer's length. Raises ChangedError, StorageError."""
+        # Align blocks with the media data after the index, as little precedes it.
         block_origin -= self._layout.relocation.length
         segments = self._layout.map_span(span)
         if len(segments) == 1 and isinstance(segments[0], Span):
@@ -250,10 +251,10 @@ class FastStartRepresentation:
                     yield chunk
 
     async def _read_moov(self, span: Span, sizer: ChunkSizer) -> AsyncGenerator[bytes]:
-        """Read a span of the rewritten index."""
+        """Yield a span of the rewritten index."""
         relocation = self._layout.relocation
         rewriter = MoovRewriter(relocation, span)
-        # Small ones: the loop rewrites them.
+        # Minimum chunks, as the event loop rewrites them.
         async with aclosing(self._source.read(relocation.source(span), ChunkSizer())) as old:
             async for data in old:
                 try:
@@ -261,7 +262,7 @@ class FastStartRepresentation:
                 except ValueError as error:
                     raise ChangedError("The file changed while it was sent.") from error
                 position = 0
-                while position < len(new):  # offsets of 64 bits take twice as much
+                while position < len(new):  # 64-bit offsets take twice the bytes
                     chunk = new[position : position + sizer.size]
                     position += len(chunk)
                     yield chunk

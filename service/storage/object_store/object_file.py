@@ -32,8 +32,8 @@ class ObjectReader(io.RawIOBase):
         self._key = key
         self._position = 0
         self._segments: OrderedDict[int, bytes] = OrderedDict()
-        """What is held, by where it begins; that which was read last comes last. No LRUCache, where
-        looking through all of them would count as use."""
+        """Bytes by their offset, least recently read first. No LRUCache, in which the search of
+        all segments would count as use."""
         first = client.get(key, 0, _FIRST_REQUEST)
         if revision not in {None, revision_of(first.size, first.e_tag)}:
             raise FileNotFoundError(errno.ENOENT, "the object was replaced", key)

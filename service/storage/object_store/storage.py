@@ -91,8 +91,8 @@ class ObjectStorage:
         self._client = ObjectClient(store, timeout, metrics)
         self.blocks = BlockCache(self._client.fetch, block_size, max_bytes, metrics)
         self._versions: OrderedDict[str, tuple[ObjectVersion, float]] = OrderedDict()
-        """What was seen last, and when, on the monotonic clock. No TTLCache: how old it may be
-        depends on the request, and scans read it in a thread of theirs."""
+        """The version seen last and when, by the monotonic clock. No TTLCache: the maximum age
+        depends on the request, and scans read it in another thread."""
         self._pending_heads: dict[str, asyncio.Task[ObjectVersion]] = {}
 
     def close(self) -> None:
