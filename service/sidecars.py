@@ -98,7 +98,7 @@ class SidecarMatcher:
 
 
 def name_tags(video: str, sidecar: str) -> tuple[str, ...]:
-    """Return the parts of a sidecar's name after its video's: `en` and `forced` in a.en.forced.srt."""
+    """Return the parts of a sidecar's name after its video's: `en`, `forced` in a.en.forced.srt."""
     rest = unicodedata.normalize("NFC", _stem(sidecar))
     dots = _key(_stem(video)).count(".") + 1  # keys have as many as names
     return tuple(word.strip() for word in rest.split(".")[dots:] if word.strip())

@@ -1,1 +1,1 @@
-"""Where artefacts are kept: a folder or a bucket, with leases and a quota."""
+"""Stores artefacts in a folder or a bucket, with leases and a quota."""

@@ -1,5 +1,4 @@
-"""Bytes that are kept of something derived, open to be read a piece at a time.
-Their digest is checked when they are opened."""
+"""Blobs of stored artefacts. They are checked when they are opened, and read in chunks."""
 
 import asyncio
 import errno
@@ -11,32 +10,32 @@ from typing import Protocol, Self
 from service.artefact_store.record import Blob, Digest
 from service.storage.local import nonblocking
 
-# Bytes that are checked at a time.
+# Bytes that are hashed at a time.
 _CHECKED_AT_A_TIME = 64 * 1024
 
 
 class OpenBlob(Protocol):
-    """Bytes, open. They are closed with the last reference to them."""
+    """An open blob. It is closed with the last reference to it."""
 
     @property
     def length(self) -> int:
-        """How many they are."""
+        """Its size in bytes."""
         ...
 
     def get_cached(self, start: int, length: int) -> bytes | None:
-        """Return a span, or its beginning, if it can be read without waiting. Raises OSError."""
+        """Return bytes, perhaps fewer, if they can be read without blocking. Raises OSError."""
         ...
 
     def read(self, start: int, length: int) -> bytes:
-        """Do so, and wait: for a thread. Raises OSError."""
+        """Return bytes, perhaps fewer. Blocks. Raises OSError."""
         ...
 
 
 class FileBlob:
-    """Bytes in a file."""
+    """A blob in a file."""
 
     def __init__(self, descriptor: int, blob: Blob) -> None:
-        """Take charge of a descriptor."""
+        """Own a descriptor."""
         self._descriptor = descriptor
         self._start = blob.start
         self.length = blob.length
@@ -44,7 +43,7 @@ class FileBlob:
 
     @classmethod
     def open_checked(cls, descriptor: int, blob: Blob) -> Self:
-        """Take a file that stays the caller's. Raises OSError, and ValueError for damaged bytes."""
+        """Open a blob of the caller's file. Raises OSError, and ValueError if it is damaged."""
         digest, left, position = Digest(), blob.length, blob.start
         while left:
             data = os.pread(descriptor, min(left, _CHECKED_AT_A_TIME), position)
@@ -60,7 +59,7 @@ class FileBlob:
     def get_cached(self, start: int, length: int) -> bytes | None:
         if not self._nowait:
             return None
-        length = min(length, self.length - start)  # what follows is another one's
+        length = min(length, self.length - start)  # what follows is another blob
         return nonblocking.read_cached(self._descriptor, self._start + start, length)
 
     def read(self, start: int, length: int) -> bytes:
@@ -75,7 +74,7 @@ class FileBlob:
 
 
 class RemoteBlob:
-    """Bytes that are far away, and may be in memory."""
+    """A blob in an object store, which may be cached in memory."""
 
     def __init__(
         self,
@@ -83,8 +82,8 @@ class RemoteBlob:
         cached: Callable[[], bytes | None],
         fetch: Callable[[int, int], bytes],
     ) -> None:
-        """Take what gives all of them if they are in memory, and what gets those from a start to an
-        end; it raises OSError.
+        """`cached` returns the blob if it is in memory. `fetch` returns its bytes from a start to
+        an end; it raises OSError.
         """
         self.length = length
         self._cached = cached
@@ -99,7 +98,7 @@ class RemoteBlob:
 
 
 class MemoryBlob:
-    """Bytes in memory, where they can be kept nowhere else."""
+    """A blob in memory, if it could not be stored."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -112,20 +111,20 @@ class MemoryBlob:
 
 
 class AsyncBlob:
-    """Bytes that an answer is made of, for the event loop."""
+    """A blob for the event loop."""
 
     def __init__(self, blob: OpenBlob, threads: Executor) -> None:
-        """Take them, and the threads that wait where one has to wait for them."""
+        """Read `blob` with `threads` where reading blocks."""
         self._blob = blob
         self._threads = threads
 
     @property
     def length(self) -> int:
-        """How many they are."""
+        """Its size in bytes."""
         return self._blob.length
 
     async def read(self, start: int, length: int) -> bytes:
-        """Return a span, or its beginning. Raises OSError."""
+        """Return bytes, perhaps fewer. Raises OSError."""
         data = self._blob.get_cached(start, length)
         if data is None:
             read = self._threads.submit(self._blob.read, start, length)

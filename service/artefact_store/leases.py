@@ -1,6 +1,8 @@
-"""Who makes what, among replicas that share a bucket.
-Law: a claim is renewed while its owner lives, and lapses when it does not. It saves work, no more:
-where two make the same thing at the same time, both make the same bytes."""
+"""Leases on artefacts, for replicas that share a bucket.
+
+A lease is renewed while its owner lives, and expires after that. It only saves work: two replicas
+that build the same artefact at the same time store the same bytes.
+"""
 
 import secrets
 import threading
@@ -16,30 +18,30 @@ _log = structlog.get_logger()
 
 _PREFIX = "claims"
 
-# Seconds between renewals, and those for which one that is not renewed is another's. No clock but
-# the one of who looks has a say in it.
+# Seconds between renewals, and seconds without a renewal after which a lease expires. They are
+# measured by the clock of the replica that looks.
 _RENEW_INTERVAL, _LEASE_TTL = 5.0, 20.0
 
-# Seconds that letting go may take.
+# Seconds that a release may take.
 _RELEASE_TIMEOUT = 5.0
 
-# Seconds after which a claim is left over, by the store's clock: nothing takes so long.
+# Age in seconds, by the store's clock, of a lease whose owner is gone: no build takes so long.
 _ORPHAN_AGE = 86_400.0
 
-# Claims of others that are remembered; then all are looked at anew.
+# Leases of other replicas that are remembered; beyond that, observation starts again.
 _MAX_OBSERVED = 10_000
 
 
 class LeaseManager:
-    """The claims of one replica, and what it has seen of others'. Methods block: for a thread."""
+    """The leases of one replica, and those observed of other replicas. Every method blocks."""
 
     def __init__(self, bucket: SyncObjectClient) -> None:
         self._bucket = bucket
         self._observed: dict[str, tuple[bytes, float]] = {}
-        """What each claim held, and since when: seconds of the monotonic clock."""
+        """By key: the content of a lease, and the monotonic time of its last change."""
 
     def acquire(self, name: str) -> Callable[[], None] | None:
-        """Claim it: gives what lets go of it; None where it is another's. Raises OSError."""
+        """Acquire a lease and return its release; None if it is another's. Raises OSError."""
         key = f"{_PREFIX}/{name}"
         token = secrets.token_bytes(16)
         if not self._bucket.create(key, token) and not self._take_over(key, token):
@@ -48,13 +50,13 @@ class LeaseManager:
         return _Lease(self._bucket, key, token).release
 
     def _take_over(self, key: str, token: bytes) -> bool:
-        """Take over a claim that was not renewed for long."""
+        """Take over an expired lease."""
         try:
             holder = self._bucket.get(key, 0, 64).data
         except FileNotFoundError:
-            return False  # it was let go of just now: the next time
+            return False  # it was released just now; the next attempt will succeed
         if holder == token:
-            return True  # the store had kept it, and its answer was lost
+            return True  # the store created it, but the response was lost
         now = time.monotonic()
         last_holder, since = self._observed.get(key, (b"", now))
         if last_holder != holder:
@@ -64,13 +66,13 @@ class LeaseManager:
             return False
         if now - since < _LEASE_TTL:
             return False
-        # Of several that come here at once the last one to write has it. Few stores would let that
-        # depend on what they write over (If-Match): Swift does not.
+        # Of several replicas the last writer has it. Conditional writes (If-Match) would be better,
+        # but few stores support them; Swift does not.
         self._bucket.put(key, token)
         return self._bucket.get(key, 0, 64).data == token
 
     def evict(self) -> None:
-        """Delete claims whose owners are gone, and that nobody has taken over. Raises OSError."""
+        """Delete leases whose owners are gone. Raises OSError."""
         old = time.time() - _ORPHAN_AGE
         self._bucket.delete(
             [each.key for each in self._bucket.list(_PREFIX) if each.modified < old]
@@ -78,7 +80,7 @@ class LeaseManager:
 
 
 class _Lease:
-    """A claim that is renewed, by a thread of its own, until it is let go of."""
+    """A lease that its own thread renews until it is released."""
 
     def __init__(self, bucket: SyncObjectClient, key: str, token: bytes) -> None:
         self._bucket = bucket
@@ -89,7 +91,7 @@ class _Lease:
         self._thread.start()
 
     def release(self) -> None:
-        """Let others have it. Where that cannot be said, it lapses."""
+        """Release the lease. If the store cannot be reached, it expires."""
         self._done.set()
         self._thread.join(_RELEASE_TIMEOUT)
 
@@ -100,8 +102,8 @@ class _Lease:
             try:
                 self._bucket.put(self._key, self._token + count.to_bytes(8, "big"))
             except OSError:
-                pass  # the store may be away for a while
-            except Exception:  # noqa: BLE001 # the next one may succeed
+                pass  # the store may be unavailable for a while
+            except Exception:  # noqa: BLE001 # the next renewal may succeed
                 _log.exception("a claim could not be renewed", key=self._key)
         with suppress(OSError):
             self._bucket.delete([self._key])

@@ -1,21 +1,23 @@
-"""How facts, and the bytes that belong to them, are kept together: in one file, or in one object.
-Law: what is damaged or cut off is seen to be so, whichever part of it is read."""
+"""The format in which the metadata and the blobs of an artefact are stored together.
+
+Damage and truncation are detected in each part that is read.
+"""
 
 import hashlib
 import struct
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-# The digest of all up to the first blob, the length of the facts and the number of blobs, for each
-# blob its length and digest, the facts, the blobs. Whoever changes this changes `_FORMAT` of
-# derived.py.
+# The digest of all that follows up to the first blob; the length of the metadata and the number of
+# blobs; the length and the digest of each blob; the metadata; the blobs. If this changes, increase
+# `_FORMAT` in keys.py.
 _DIGEST = 16
 _COUNTS = struct.Struct(">QI")
 _BLOB = struct.Struct(f">Q{_DIGEST}s")
 
 
 class Digest:
-    """The digest of bytes that come one after the other."""
+    """An incremental digest."""
 
     def __init__(self) -> None:
         self._hash = hashlib.blake2b(digest_size=_DIGEST)
@@ -24,36 +26,36 @@ class Digest:
 
 
 class Blob(NamedTuple):
-    """Where bytes are, and what they were."""
+    """The position and the digest of a blob."""
 
     start: int
     length: int
     digest: bytes
 
     def verify(self, data: bytes) -> bool:
-        """Whether these are the bytes that were kept."""
+        """Return whether these are the stored bytes."""
         return _digest(data) == self.digest
 
 
 class RecordHeader(NamedTuple):
-    """What is kept, and where its parts are."""
+    """The metadata, and the positions of the blobs."""
 
     metadata: bytes
     blobs: tuple[Blob, ...]
 
 
 def encode(metadata: bytes, blobs: Sequence[bytes]) -> tuple[bytes, ...]:
-    """Give what is to be kept, in pieces."""
+    """Return the record, in pieces."""
     table = b"".join(_BLOB.pack(len(blob), _digest(blob)) for blob in blobs)
     head = _COUNTS.pack(len(metadata), len(blobs)) + table + metadata
     return _digest(head) + head, *blobs
 
 
 def read_header(first: bytes, size: int, read: Callable[[int], bytes]) -> RecordHeader:
-    """Read where everything is.
+    """Parse the header of a record of `size` bytes.
 
-    `first` are the first of `size` bytes; where they do not suffice, `read` is asked for more of
-    them. Raises ValueError for what is not as it was kept, and what `read` raises.
+    `first` is its beginning; if that is too short, `read` returns as many bytes as it is asked for.
+    Raises ValueError if the record is damaged, and what `read` raises.
     """
     table = _DIGEST + _COUNTS.size
     if len(first) < table:

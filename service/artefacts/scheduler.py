@@ -1,6 +1,8 @@
-"""Has things made of videos, in the background: what was asked for last comes first.
-Law: what fails is noted, and not tried again until the file changes; nobody waits for any of it.
-Replicas that share the folder make each thing once; whoever dies over it leaves it to the next."""
+"""Schedules the building of artefacts in the background.
+
+The latest request comes first, what was not requested last. A build that failed for a reason that
+may pass is retried with increasing delays. Of replicas that share a store, one builds an artefact.
+"""
 
 import asyncio
 from collections import Counter
@@ -42,26 +44,25 @@ from service.workers.pool import WorkerPool
 
 _log = structlog.get_logger()
 
-# Seconds until something is looked at again that another replica makes.
+# Seconds until an artefact is looked up again that another replica is building.
 _LEASE_RETRY_SECONDS = 2.0
 
-# Seconds after which what failed for no fault of the file's is tried again; twice as many after
-# each failure, up to the second of these.
+# Seconds until a retry, if the file is not the reason of the failure; doubled after each failure.
 _MIN_RETRY_SECONDS, _MAX_RETRY_SECONDS = 60.0, 3600.0
-# Seconds for which nothing is made unasked when what was made could not be kept.
+# Seconds for which only requested artefacts are built after one could not be stored.
 _STORE_FULL_PAUSE = 60.0
 
-# Seconds between two looks at how much the folder holds.
+# Seconds between two evictions, unless the store exceeds its quota earlier.
 _SWEEP_INTERVAL = 3600.0
 
-# Threads that read what is ready. A disk or a store that hangs holds up these, and no other work.
+# Threads that read stored artefacts. A disk or store that hangs blocks only these.
 _READ_THREADS = 8
 
 _Read = TypeVar("_Read")
 
 
 class ArtefactScheduler:
-    """Keeps what is derived true to the library, from `start` to `stop`."""
+    """Builds the artefacts of the library's videos, from `start` to `close`."""
 
     def __init__(
         self,
@@ -79,13 +80,13 @@ class ArtefactScheduler:
         self._statuses: dict[str, tuple[ArtefactKind, ArtefactStatus]] = {}
         self._waiting: dict[ArtefactKind, dict[str, Job]] = {kind: {} for kind in ArtefactKind}
         self._requested: dict[str, Job] = {}
-        """In the order in which they were asked for; these are not among those that wait."""
+        """In the order of the requests; these are not in `_waiting`."""
         self._in_progress: dict[str, Job] = {}
-        """Made by this replica, or by another one."""
+        """Being built by this replica or by another one."""
         self._failures: Counter[str] = Counter()
-        """How often each failed for no fault of the file's."""
+        """The failures of each artefact that were not the file's fault."""
         self._retries: dict[str, asyncio.TimerHandle] = {}
-        """By name: of what has failed, and of what another replica makes. See `_retry_later`."""
+        """By name, if it failed or another replica builds it. See `_retry_later`."""
         self._background_pause: asyncio.TimerHandle | None = None
         self._counts: Counter[tuple[ArtefactKind, ArtefactState]] = Counter()
         self._work = asyncio.Event()
@@ -98,7 +99,7 @@ class ArtefactScheduler:
                 metrics.derived.labels(kind, state).set_function(partial(self._count, kind, state))
 
     def start(self, supervisor: Supervisor) -> None:
-        """Begin to look and to make."""
+        """Start the background tasks."""
         supervisor.start("looking up artefacts", self._sync_loop)
         supervisor.start("evicting artefacts", self._evict_loop)
         for _ in range(self._pool.workers):
@@ -111,33 +112,33 @@ class ArtefactScheduler:
         self._readers.shutdown(wait=False, cancel_futures=True)
 
     def set_sources(self, sources: Mapping[str, ArtefactSource]) -> None:
-        """Learn what the library holds now."""
+        """Replace the videos to build artefacts of."""
         self._sources = sources
         self._changed.set()
 
     def source(self, path: str) -> ArtefactSource | None:
-        """Give what there is to be derived from a video of the library."""
+        """Return the source of a video's artefacts; None if the library does not have the video."""
         return self._sources.get(path)
 
     def status(self, path: str, kind: ArtefactKind) -> ArtefactStatus:
-        """Say how far something has come."""
+        """Return the status of an artefact."""
         source = self._sources.get(path)
         name = source.name(kind) if source else None
         if source is None or name is None:
-            # Of a file that has not been probed nobody knows.
+            # Before probing it is unknown which artefacts a file can have.
             pending = source is not None and source.video.state is ProbeState.PENDING
             return WAITING if pending else NONE
         status = self._statuses.get(name)
         return status[1] if status else WAITING
 
     def progress(self, kind: ArtefactKind) -> tuple[int, int]:
-        """Give how many have been made, and how many there are to be."""
+        """Return how many artefacts of a kind exist, and how many there will be."""
         return (made := self._counts[kind, ArtefactState.READY]), made + self._count(
             kind, ArtefactState.WAITING
         )
 
     def request(self, path: str, kind: ArtefactKind) -> None:
-        """Have something made before everything else, where it is not there."""
+        """Build an artefact next, unless it exists."""
         name = self._name(path, kind)
         if name is None or name in self._in_progress or name in self._statuses:
             return
@@ -147,20 +148,20 @@ class ArtefactScheduler:
         self._work.set()
 
     async def blob(self, path: str, kind: ArtefactKind, number: int) -> bytes | None:
-        """Give bytes of something that is ready. None where they are gone: it is made anew then."""
+        """Return a blob of a ready artefact. None if it is gone; it is rebuilt then."""
         if (name := self._ready_name(path, kind)) is None:
             return None
         return await self._read(self._store.blob, path, kind, name, number)
 
     async def open(self, path: str, kind: ArtefactKind, number: int) -> AsyncBlob | None:
-        """Open bytes of something that is ready. None as `blob` does."""
+        """Open a blob of a ready artefact. None as for `blob`."""
         if (name := self._ready_name(path, kind)) is None:
             return None
         blob = await self._read(self._store.open, path, kind, name, number)
         return None if blob is None else AsyncBlob(blob, self._readers)
 
     async def load_metadata(self, path: str, kind: ArtefactKind) -> ArtefactMetadata:
-        """Give the facts of something that is ready; None as `blob` does."""
+        """Return the metadata of a ready artefact. None as for `blob`."""
         if (name := self._ready_name(path, kind)) is None:
             return None
         kept = await self._read(self._builder.load, path, kind, name)
@@ -177,11 +178,9 @@ class ArtefactScheduler:
         status = self._statuses.get(name)
         try:
             found = await asyncio.wrap_future(self._readers.submit(read, kind, name, *which))
-        except OSError:  # the next one who asks may be luckier
+        except OSError:  # the next request may succeed
             return None
-        if (
-            found is None and self._statuses.get(name) is status
-        ):  # else it has been made anew by now
+        if found is None and self._statuses.get(name) is status:  # else it was rebuilt meanwhile
             self._clear_status(name)
             self.request(path, kind)
         return found
@@ -208,16 +207,16 @@ class ArtefactScheduler:
         self._counts[job.kind, status.state] += 1
 
     def _clear_status(self, name: str) -> None:
-        """Forget what is known of something, and call off another try at it."""
+        """Remove the status of an artefact and cancel its retry."""
         status = self._statuses.pop(name, None)
         if status:
             self._counts[status[0], status[1].state] -= 1
         if timer := self._retries.pop(name, None):
             timer.cancel()
-            self._in_progress.pop(name, None)  # if at all, another replica makes it
+            self._in_progress.pop(name, None)  # only another replica can be building it
 
     def _is_wanted_now(self, job: Job) -> bool:
-        """Whether the library still holds what something is made of."""
+        """Return whether the library still has the source of an artefact."""
         return self._name(job.source.video.path, job.kind) == job.name
 
     async def _sync_loop(self) -> AsyncGenerator[None]:
@@ -227,7 +226,7 @@ class ArtefactScheduler:
             known.update(*self._waiting.values())
             sources = self._sources
             inventory = await asyncio.to_thread(take_inventory, self._builder, sources, known)
-            if self._sources is sources:  # else the library may hold it again
+            if self._sources is sources:  # else the library may have it again
                 self._drop(inventory.gone)
             for job, facts in inventory.existing:
                 if self._is_wanted_now(job):
@@ -241,7 +240,7 @@ class ArtefactScheduler:
             await self._changed.wait()
 
     def _drop(self, gone: set[str]) -> None:
-        """Drop what the library does not hold any more, but for what is being made."""
+        """Remove artefacts that the library no longer needs, except those in progress."""
         for name in gone:
             self._clear_status(name)
             self._failures.pop(name, None)
@@ -279,11 +278,11 @@ class ArtefactScheduler:
                 self._background_pause = asyncio.get_running_loop().call_later(
                     _STORE_FULL_PAUSE, self._resume_background
                 )
-        except Exception:  # noqa: BLE001 # the others are made all the same
+        except Exception:  # noqa: BLE001 # the other artefacts must still be built
             _log.exception("deriving failed", path=job.source.video.path, kind=job.kind)
             self._record_failure(job, "The server failed over it: see its log.")
         if not self._is_wanted_now(job):
-            self._drop({job.name})  # it has left the library meanwhile
+            self._drop({job.name})  # the library dropped it meanwhile
 
     def _has_work(self) -> bool:
         in_background = self._background_pause is None and not self._store.above_high_watermark
@@ -291,15 +290,15 @@ class ArtefactScheduler:
 
     def _next(self) -> Job:
         if self._requested:
-            return self._requested.popitem()[1]  # the last one
+            return self._requested.popitem()[1]  # the latest request
         waiting = next(jobs for jobs in self._waiting.values() if jobs)
         return waiting.pop(next(iter(waiting)))
 
     def _retry_later(self, job: Job, seconds: float) -> None:
-        """Try again to make something, unless something else becomes known of it before.
+        """Build an artefact again after a delay, unless its status changes before.
 
-        There is one timer for each name at the most, and `_forget` cancels it: a timer that acted
-        on what has been made since would throw that away.
+        There is at most one timer for a name, and `_clear_status` cancels it: a late timer would
+        discard what was built meanwhile.
         """
         if timer := self._retries.pop(job.name, None):
             timer.cancel()
@@ -313,7 +312,7 @@ class ArtefactScheduler:
             self._work.set()
 
     def _record_failure(self, job: Job, reason: str) -> None:
-        """Note what may be otherwise the next time, and see to it that there is one."""
+        """Set the status to failed, and schedule a retry."""
         self._in_progress.pop(job.name, None)
         _log.warning("cannot derive", path=job.source.video.path, kind=job.kind, reason=reason)
         self._set_status(job, BuildFailure(problem=reason, decoder=""))
@@ -333,7 +332,7 @@ class ArtefactScheduler:
         while True:
             self._over_quota.clear()
             await asyncio.to_thread(self._evict)
-            self._work.set()  # there may be room now
+            self._work.set()  # there may be space now
             yield
             with suppress(TimeoutError):
                 async with asyncio.timeout(_SWEEP_INTERVAL):
