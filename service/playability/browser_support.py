@@ -81,19 +81,19 @@ def is_mp4(metadata: Metadata) -> bool:
 
 
 def is_matroska(metadata: Metadata) -> bool:
-    """Whether it is Matroska or WebM, which FFmpeg does not tell apart."""
+    """Return whether the container is Matroska or WebM, which FFmpeg does not distinguish."""
     return "matroska" in metadata.container.split(",")
 
 
 def check_container(path: str, metadata: Metadata) -> CompatibilityIssue | None:
-    """Return what is amiss with a file's container. `path` tells WebM from Matroska."""
+    """Return the problem with a container, or None. `path` distinguishes WebM from Matroska."""
     if is_mp4(metadata) or metadata.container in _AUDIO_FILES:
         return None
     if is_matroska(metadata):
         codecs = {stream.codec for stream in metadata.streams if stream.kind in {"video", "audio"}}
         if path.lower().endswith((".webm", ".weba")) and codecs <= WEBM:
             return None
-        # Chromium plays it; Firefox does since media.mkv.enabled is on; Safari plays WebM alone.
+        # Chromium and recent Firefox (media.mkv.enabled) play it; Safari plays only WebM.
         return CompatibilityIssue(
             "container",
             "warning",
@@ -119,7 +119,7 @@ def check_video(stream: Stream) -> CompatibilityIssue | None:
             "video_codec", "unplayable", f"Browsers do not play {name} video."
         )
     if stream.codec == "h264" and not _is_common_h264(stream):
-        # Chromium decodes these in software; MDN names Baseline, Main and High alone.
+        # Chromium decodes these in software; MDN lists only Baseline, Main and High.
         return CompatibilityIssue(
             "pixel_format",
             "warning",
@@ -127,7 +127,7 @@ def check_video(stream: Stream) -> CompatibilityIssue | None:
             "only: not in Firefox, nor in Safari.",
         )
     if stream.codec_string and stream.codec_string.startswith(("vp09.01.", "vp09.03.")):
-        # VP9 bitstream specification §7.2: profiles 1 and 3 are those beyond 4:2:0.
+        # VP9 bitstream specification §7.2: profiles 1 and 3 are beyond 4:2:0.
         return CompatibilityIssue(
             "pixel_format",
             "warning",

@@ -1,1 +1,1 @@
-"""What a media file says of itself: metadata, codecs, chapters, frame timing."""
+"""Media file probing: metadata, codecs, chapters, frame timing."""

@@ -28,7 +28,7 @@ def read_chapters(container: Any) -> tuple[Chapter, ...]:
 
 
 def start_offset(container: Any) -> float:
-    """Return the time of a container's first picture or sound, in seconds: players show it as 0.
+    """Return the time of a container's first frame or sample in seconds, which players show as 0.
 
     Chromium's FFmpegDemuxer and Firefox's MediaDecoderStateMachine both count from there.
     """

@@ -1,5 +1,4 @@
-"""The RFC 6381 codecs parameter of a stream, as browsers take it in canPlayType. Pure: bytes that
-configure a decoder go in, a string comes out. Damaged bytes give None, never an exception."""
+"""The RFC 6381 codecs parameter of a stream, which browsers accept in canPlayType."""
 
 # ruff: noqa: PLR2004 - the numbers are the specifications', each cited beside its branch
 
@@ -9,10 +8,10 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class SampleEntry:
-    """What is known of a stream beside its codec and the bytes that configure its decoder."""
+    """Facts about a stream besides its codec and its extradata."""
 
     tag: str = ""
-    """The container's own code for the codec, such as hvc1; empty where it has none."""
+    """The container's code for the codec, such as hvc1; empty if it has none."""
     bit_depth: int | None = None
     width: int | None = None
     height: int | None = None
@@ -40,10 +39,10 @@ def codec_string(
     level: int | None = None,
     entry: SampleEntry = _UNKNOWN,
 ) -> str | None:
-    """Give the codecs parameter of a stream, or None where there is none for it.
+    """Return the codecs parameter of a stream, or None if it is unknown or `extradata` is damaged.
 
-    `codec` is FFmpeg's name; `profile` and `level` are in FFmpeg's numbers and used only where
-    `extradata` does not tell (VP9, and AAC without an AudioSpecificConfig).
+    `codec` is FFmpeg's name. `profile` and `level` are FFmpeg's numbers, used only if `extradata`
+    has none (VP9, and AAC without an AudioSpecificConfig).
     """
     match codec:
         case "h264":
@@ -68,20 +67,20 @@ def _avc(extradata: bytes, tag: str) -> str | None:
     if extradata[:1] == b"\x01":
         profile_bytes = extradata[1:4]  # ISO/IEC 14496-15 §5.3.3.1: AVCDecoderConfigurationRecord
     else:
-        # ITU-T H.264 §7.3.2.1.1: the sequence parameter set (type 7) begins with the same three.
+        # ITU-T H.264 §7.3.2.1.1: the sequence parameter set (type 7) begins with the same 3 bytes.
         profile_bytes = next(
             (unit[1:4] for unit in _nal_units(extradata) if unit[:1] and unit[0] & 0x1F == 7),
             b"",
         )
     if len(profile_bytes) < 3 or profile_bytes[0] == 0:
         return None
-    # avc3 (parameter sets in the samples) is said as such: ISO/IEC 14496-15 §5.4.2.1.
+    # avc3 (parameter sets in the samples) has its own name: ISO/IEC 14496-15 §5.4.2.1.
     return f"{'avc3' if tag == 'avc3' else 'avc1'}.{profile_bytes.hex().upper()}"
 
 
 def _hevc(extradata: bytes, tag: str) -> str | None:
     if tag in {"dvh1", "dvhe"}:
-        return None  # Dolby Vision, whose own record (dvcC) is not among these bytes
+        return None  # Dolby Vision, whose record (dvcC) is not in extradata
     if extradata[:1] == b"\x01":
         profile_bytes = extradata[1:13]  # ISO/IEC 14496-15 §8.3.3.1: HEVCDecoderConfigurationRecord
     else:
@@ -104,7 +103,7 @@ def _hevc(extradata: bytes, tag: str) -> str | None:
     constraints = profile_bytes[5:11].rstrip(b"\x00")
     return ".".join(
         (
-            # Safari plays no hev1, so the difference must be told where it is known.
+            # Safari does not play hev1, so keep the difference.
             "hev1" if tag == "hev1" else "hvc1",
             f"{space}{profile_bytes[0] & 0x1F}",
             f"{compatibility:X}",
@@ -120,9 +119,9 @@ def _av1(extradata: bytes) -> str | None:
         return None
     profile, level = extradata[1] >> 5, extradata[1] & 0x1F
     high_tier, high_depth, twelve = (extradata[2] & bit for bit in (0x80, 0x40, 0x20))
-    # AV1 specification §5.5.2, color_config(): twelve_bit counts in profile 2 alone.
+    # AV1 specification §5.5.2, color_config(): twelve_bit applies to profile 2 only.
     depth = (12 if profile == 2 and twelve else 10) if high_depth else 8
-    # The same §5, "Codecs Parameter String": the first four fields; the rest only on demand.
+    # The same §5, "Codecs Parameter String": the first four fields; the others are optional.
     return f"av01.{profile}.{level:02}{'H' if high_tier else 'M'}.{depth:02}"
 
 
@@ -174,7 +173,7 @@ _VP9_LEVEL_NUMBERS: Final = frozenset(row[0] for row in _VP9_LEVELS)
 
 
 def _vp9_level(entry: SampleEntry) -> int:
-    """Give the least level that carries a picture of this size and rate: WebM rarely tells it."""
+    """Return the lowest level for this frame size and rate: WebM rarely contains the level."""
     width, height = entry.width or 0, entry.height or 0
     rate = width * height * (entry.frame_rate or 0.0)
     for level, max_rate, max_picture, max_side in _VP9_LEVELS:
@@ -191,12 +190,12 @@ def _aac(extradata: bytes, profile: int | None) -> str | None:
     if object_type == 31:
         object_type = 32 + (bits >> 5 & 0x3F) if len(extradata) > 1 else 0
     if object_type == 0 and profile is not None and 0 <= profile < 95:
-        object_type = profile + 1  # FFmpeg numbers AAC profiles as object types less one
+        object_type = profile + 1  # FFmpeg's AAC profile is the object type minus one
     return f"mp4a.40.{object_type}" if object_type else None
 
 
 def _nal_units(extradata: bytes) -> list[bytes]:
-    """Give the NAL units of an Annex B byte stream, emulation prevention undone.
+    """Return the NAL units of an Annex B byte stream, without emulation prevention bytes.
 
     ITU-T H.264 §7.4.1 and Annex B, H.265 the same.
     """

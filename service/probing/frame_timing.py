@@ -1,5 +1,4 @@
-"""How the frames of a stream follow one another: from the container's index, else from a sample.
-Law: whatever a file claims, no more of it is read or looked at than the bounds below say."""
+"""The timing of frames and key frames, from the container's index or from a sample of packets."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -14,52 +13,52 @@ import av
 from service.probing.read_limited_file import ReadLimitedFile
 
 MAX_PACKETS = 1000
-"""Packets of a sample: some 40 seconds of most films."""
+"""Packets of a sample: about 40 seconds of most films."""
 
 MAX_BYTES = 1 << 24
-"""Bytes read for a sample; 13 seconds at 10 Mbit/s. A library of thousands is read through at a
-start, from disks that others wait for."""
+"""Bytes read for a sample: 13 seconds at 10 Mbit/s. The first start probes every file of a library,
+on disks that also serve viewers."""
 
 MAX_INDEX_BYTES = 1 << 22
-"""Bytes read for a Matroska's index (Cues, RFC 9559 §5.1.5), some 20 bytes a key frame."""
+"""Bytes read for the index of a Matroska file (Cues, RFC 9559 §5.1.5): about 20 per key frame."""
 
 MAX_INDEX_ENTRIES = 250_000
-"""Entries of an index that are looked at: more than an hour at 60 frames a second."""
+"""Entries read of an index: more than an hour at 60 frames per second."""
 
 MAX_UNDECODED_PACKETS = 32
-"""Packets until the first frame: the longest reordering (ITU-T H.264 §A.3.1) is 16 frames."""
+"""Packets decoded for the first frame. Reordering spans at most 16 frames (ITU-T H.264 §A.3.1)."""
 
 
 @dataclass(slots=True)
 class TimingSample:
-    """What was seen of a stream. Times are in units of `time_base`, in order."""
+    """Frame times of a stream, in ascending order and in units of `time_base`."""
 
     time_base: Fraction
     times: list[int] = field(default_factory=list)
-    """When frames begin, without gaps: the index's all, else those of the sample."""
+    """Start times of consecutive frames: all in the index, else those in the sample."""
     keys: list[int] = field(default_factory=list)
-    """When key frames begin."""
+    """Start times of key frames."""
     end: int | None = None
-    """Up to where no other key frame is."""
+    """The end of the range that `keys` covers completely."""
     frame: Any = None
-    """The first frame, where it can be decoded."""
+    """The first frame, if it can be decoded."""
 
 
 def sample_timing(container: Any, stream: Any, file: ReadLimitedFile) -> TimingSample:
-    """Look into a stream. What is damaged, or takes too much memory, ends the look and is no error.
+    """Sample a stream. Damaged data, or a lack of memory, ends the sample without an error.
 
-    Raises OSError where the disk fails.
+    Raises OSError if the disk fails.
     """
     base = stream.time_base  # of PyAV's own class since 19
     sample = TimingSample(Fraction(base.numerator, base.denominator) if base else Fraction(1))
-    # Copied before anything is read: FFmpeg moves an index that grows, and PyAV does not follow.
+    # Copy the index before reading packets: PyAV keeps a stale pointer when FFmpeg extends it.
     entries = _index_entries(stream)
-    # MP4 and AVI count their frames, and list each.
+    # The index of MP4 and AVI lists every frame.
     complete = bool(entries) and len(entries) >= min(stream.frames, MAX_INDEX_ENTRIES) > 0
     file.set_budget(MAX_BYTES)
-    # Another thread's stack and picture would count against the bound on memory.
+    # More threads would use memory for stacks and frames, which is limited.
     stream.codec_context.thread_count = 1
-    # IndexError is PyAV's on streams that appear on the way, as they may in a transport stream.
+    # PyAV raises IndexError on streams that appear later, as in a transport stream.
     with suppress(av.FFmpegError, IndexError):
         _read_packets(container, stream, sample, MAX_UNDECODED_PACKETS if complete else MAX_PACKETS)
     if complete:
@@ -71,7 +70,7 @@ def sample_timing(container: Any, stream: Any, file: ReadLimitedFile) -> TimingS
     sample.end = sample.times[-1] if sample.times else None
     if "matroska" in container.format.name.split(","):
         file.set_budget(MAX_INDEX_BYTES)
-        # It is when a place is sought that FFmpeg reads Cues that stand at the end.
+        # Only a seek makes FFmpeg read Cues at the end of the file.
         with suppress(av.FFmpegError):
             container.seek(0, stream=stream)
         _use_cues(stream, sample)
@@ -79,7 +78,7 @@ def sample_timing(container: Any, stream: Any, file: ReadLimitedFile) -> TimingS
 
 
 def _index_entries(stream: Any) -> list[tuple[int, bool]]:
-    """Give the times that the index lists, and whether each is a key frame's."""
+    """Return the times in the index, and whether each is of a key frame."""
     entries = islice(stream.index_entries, MAX_INDEX_ENTRIES)
     return [(entry.timestamp, entry.is_keyframe) for entry in entries]
 
@@ -101,14 +100,14 @@ def _read_packets(container: Any, stream: Any, sample: TimingSample, max_packets
 
 
 def _use_cues(stream: Any, sample: TimingSample) -> None:
-    """Take the key frames that an index lists, if it reaches beyond what was read."""
+    """Use the key frames of the index if it extends beyond the sample."""
     keys = [time for time, is_key in _index_entries(stream) if is_key]
     if keys and sample.end is not None and keys[-1] > sample.end:
         sample.keys, sample.end = keys, keys[-1]
 
 
 def key_frame_interval(sample: TimingSample) -> float | None:
-    """Give the longest time between key frames in seconds; of a sample, at least that."""
+    """Return the longest time between key frames in seconds; a sample gives a lower bound."""
     if not sample.keys or sample.end is None:
         return None
     longest = max(
@@ -118,13 +117,13 @@ def key_frame_interval(sample: TimingSample) -> float | None:
 
 
 def is_variable_frame_rate(sample: TimingSample) -> bool | None:
-    """Whether more than one frame in a hundred lasts a tenth longer or shorter than most do.
+    """Return whether over 1 % of frames last 10 % longer or shorter than the median.
 
-    Containers round times, Matroska to milliseconds (RFC 9559 §11.1), so that two units or
-    milliseconds tell nothing. None where there are too few frames to tell.
+    Differences of up to two time units or milliseconds do not count: containers round times,
+    Matroska to milliseconds (RFC 9559 §11.1). Return None if there are too few frames.
     """
     durations = _durations(sample.times)
-    if len(durations) < 2:  # noqa: PLR2004 - of which one may be longer than the other
+    if len(durations) < 2:  # noqa: PLR2004 - one duration has no variation
         return None
     typical = median(durations)
     tolerance = max(typical * 0.1, 2, float(Fraction(2, 1000) / sample.time_base))

@@ -1,6 +1,6 @@
-"""What a file tells of itself, through FFmpeg. For the processes that open files, and no other.
-Law: what a file claims is bounded before it is told: how many streams, chapters and tags, how long
-their texts. How much of it is read beyond its headers is bounded, too (timing.py)."""
+"""Metadata of a media file, read with FFmpeg and bounded in number and length.
+
+Use it in worker processes only."""
 
 import math
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ from service.probing.frame_timing import (
 from service.probing.read_limited_file import ReadLimitedFile
 from service.workers.process import TaskError
 
-# What is told at most, so that the longest answer stays below LONGEST_ANSWER of workers.py, even if
-# each character is of the kind that JSON writes as twelve. Blu-rays have some 60 streams.
+# These keep the longest response below the limit of the worker pool, even if JSON escapes every
+# character as twelve. Blu-rays have about 60 streams.
 MAX_STREAMS = 100
 MAX_CHAPTERS = 500
 MAX_TAGS = 30
@@ -33,19 +33,19 @@ MAX_TAG_LENGTH = 300
 MAX_TAG_NAME_LENGTH = 30
 MAX_LANGUAGE_LENGTH = 35  # RFC 5646 §4.4.1
 
-# FFmpeg would otherwise open playlists, which name other files and hosts, and pictures and text.
+# Without this list FFmpeg would open images, text, and playlists that name other files and hosts.
 FORMATS = (
     "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,m4v,h264,hevc,obu,ivf,dv,mxf,nut,rm,wtv,"
     "mp3,aac,flac,wav,w64,aiff,caf,ac3,eac3,dts,amr,ape,wv"
 )
 OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
 
-# Tags that are no UTF-8 must not fail the file; PyAV escapes them unasked since 19.
+# Tags in another encoding than UTF-8 must not be errors; since PyAV 19 this is the default.
 TEXT_OPTIONS: dict[str, Any] = (
     {} if int(av.__version__.split(".")[0]) > 18 else {"metadata_errors": "surrogateescape"}  # noqa: PLR2004
 )
 
-# libavcodec/defs.h AV_PROFILE_*, by the names of libavcodec/profiles.c, which is what PyAV gives.
+# AV_PROFILE_* of libavcodec/defs.h, by their names in libavcodec/profiles.c, which PyAV returns.
 PROFILES = {
     **{("vp9", f"Profile {number}"): number for number in range(4)},
     ("aac", "Main"): 0,
@@ -79,8 +79,8 @@ TRANSFERS = {
     18: "arib-std-b67",
 }
 
-# Tags that tell of the making of the file and not of what is in it. MP4's brands (ISO/IEC 14496-12
-# §4.3); what FFmpeg, mkvmerge and QuickTime write unasked; Matroska's statistics.
+# Tags about how the file was made, not about its content: brands of MP4 (ISO/IEC 14496-12 §4.3),
+# tags that FFmpeg, mkvmerge and QuickTime add by default, and the statistics of Matroska.
 IGNORED_TAGS = frozenset(
     {"title", "encoder", "software", "encoded_by", "encoding_tool", "major_brand", "minor_version"}
     | {"compatible_brands", "creation_time", "handler_name", "vendor_id", "duration", "language"}
@@ -89,11 +89,11 @@ IGNORED_TAGS = frozenset(
 
 
 class UnreadableError(TaskError):
-    """A file that cannot be probed; its message is the sentence that says why."""
+    """A file that cannot be probed; the message says why, as a sentence."""
 
 
 def read_metadata(file: BinaryIO, size: int) -> dict[str, Any]:
-    """Give what `file` tells of itself, in the fields of `service.models.Metadata`.
+    """Return the metadata of `file`, with the fields of `service.models.Metadata`.
 
     Raises UnreadableError, MemoryError and OSError.
     """
@@ -109,7 +109,7 @@ def read_metadata(file: BinaryIO, size: int) -> dict[str, Any]:
         raise UnreadableError(_diagnose(file, size)) from error
     is_mp4 = "mp4" in name.split(",")
     if is_mp4 and not info["streams"]:
-        raise UnreadableError(_diagnose(file, size))  # FFmpeg takes a moov cut off for one
+        raise UnreadableError(_diagnose(file, size))  # FFmpeg accepts a truncated moov
     if not any(stream["kind"] in {"video", "audio"} for stream in info["streams"]):
         raise UnreadableError("There is no picture and no sound in this file.")
     if is_mp4:
@@ -211,14 +211,14 @@ def _sample_video(container: Any, reader: ReadLimitedFile, info: dict[str, Any])
     video_stream["key_frame_interval"] = key_frame_interval(timing)
     video_stream["variable_frame_rate"] = is_variable_frame_rate(timing)
     if timing.frame is not None:
-        # VideoFrame.rotation is counter-clockwise. Matrices of odd angles are left to themselves.
+        # VideoFrame.rotation is counter-clockwise. Other angles than quarter turns are ignored.
         clockwise = -round(timing.frame.rotation) % 360
         video_stream["rotation"] = clockwise if clockwise in {90, 180, 270} else None
         video_stream["interlaced"] = bool(timing.frame.interlaced_frame)
 
 
 def _text(tag: str, max_length: int) -> str:
-    """Give a tag without its escaped bytes, which no JSON reader would take."""
+    """Return a tag without surrogate escapes, which are not valid in JSON."""
     return tag.encode(errors="surrogateescape").decode(errors="replace").strip()[:max_length]
 
 
@@ -232,13 +232,13 @@ def _kind(stream: Any) -> str:
 def _codec_string(info: dict[str, Any], context: Any) -> str | None:
     try:
         tag = context.codec_tag
-    except UnicodeDecodeError:  # PyAV takes the four bytes for ASCII
+    except UnicodeDecodeError:  # PyAV decodes the four bytes as ASCII
         tag = ""
     return codec_string(
         info["codec"],
         context.extradata or b"",
         PROFILES.get((info["codec"], context.profile or "")),
-        getattr(context, "level", None),  # PyAV has it since 16
+        getattr(context, "level", None),  # new in PyAV 16
         SampleEntry(
             tag=tag,
             bit_depth=info.get("bit_depth"),

@@ -1,4 +1,4 @@
-"""What a file tells of itself, asked of a process of its own."""
+"""Probing of files in worker processes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ class ProbeFailure:
     """Why a file could not be probed."""
 
     reason: str
-    """A sentence for the reader; it names no path."""
+    """A sentence for viewers, without a path."""
 
     outcome: Literal["failed", "timeout", "crashed"]
 
     lasting: bool = True
-    """Whether it is so until the file changes; else trying again may help."""
+    """Whether it stays so until the file changes; else a retry may help."""
 
 
 class Prober:
-    """Probes files, some at a time. `timeout` is in seconds; for the others see Pool."""
+    """Probes up to `workers` files at a time. `timeout` is in seconds."""
 
     def __init__(
         self,
@@ -42,11 +42,11 @@ class Prober:
 
     @property
     def pids(self) -> frozenset[int]:
-        """The identifiers of the processes that are running now."""
+        """The IDs of the running processes."""
         return self._pool.pids
 
     async def probe(self, file: Path | ObjectRef) -> Metadata | ProbeFailure:
-        """Probe a file. Raises RuntimeError when the prober is closed.
+        """Probe a file. Raises RuntimeError if the prober is closed.
 
         A Path is one that somebody named, wherever its links lead; one of the library is Located.
         """
@@ -59,7 +59,7 @@ class Prober:
 
 
 def _read(answer: WorkerResponse) -> Metadata | ProbeFailure:
-    """Raise ValueError, of which pydantic's ValidationError is one, for what is no answer."""
+    """Return the result in a response. Raises ValueError if it has none or an invalid one."""
     match answer.payload:
         case {"metadata": dict(told), **rest} if not rest:
             return Metadata.model_validate(told)

@@ -1,17 +1,17 @@
-"""Files for FFmpeg to read, of which no more is read than is allowed."""
+"""A file for FFmpeg that limits how many bytes are read."""
 
 from typing import BinaryIO
 
 
 class ReadLimitedFile:
-    """A file that seems to end where an allowance is used up."""
+    """A file that appears to end when its read budget is used up."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._budget: int | None = None
 
     def set_budget(self, size: int) -> None:
-        """Let `size` more bytes be read. Before the first call there is no bound."""
+        """Allow `size` more bytes to be read. Before the first call there is no limit."""
         self._budget = size
 
     def read(self, size: int) -> bytes:
@@ -23,9 +23,9 @@ class ReadLimitedFile:
         return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go elsewhere, as in any file."""
+        """Change the position and return it, as in any file."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """Give the position."""
+        """Return the position."""
         return self._file.tell()
