@@ -82,8 +82,8 @@ class RemoteBlob:
         cached: Callable[[], bytes | None],
         fetch: Callable[[int, int], bytes],
     ) -> None:
-        """`cached` returns the blob if it is in memory. `fetch` returns its bytes from a start to
-        an end; it raises OSError.
+        """Take `cached`, which returns the blob if it is in memory, and `fetch`, which returns its
+        bytes from a start to an end and raises OSError.
         """
         self.length = length
         self._cached = cached
