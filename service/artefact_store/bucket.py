@@ -1,6 +1,8 @@
-"""What was derived from a version of a file, kept in a bucket that all replicas share.
-Law: as of the folder (derived.py): a cache, and no more. An object is replaced whole or not at all,
-and what is kept under a name is the same whoever made it; so two that make it harm nobody."""
+"""Stores artefacts in a bucket that all replicas share.
+
+It is a cache, and objects are replaced atomically. The same name has the same content, whichever
+replica builds it.
+"""
 
 import errno
 import math
@@ -26,24 +28,21 @@ from service.storage.object_store.sync_client import ObjectInfo, SyncObjectClien
 
 _log = structlog.get_logger()
 
-# Bytes that are asked for first. Facts of most kinds are shorter, and the pictures behind them are
-# for those who look at them.
+# Bytes of the first request. Most metadata are shorter, and the blobs are not needed for them.
 _FIRST_READ = 4 * 1024
 
-# Bytes that are held in memory: a page of 50 posters has some 2 MB, its facts 50 kB.
+# Bytes of blobs in memory: a page of 50 posters has about 2 MB, its metadata 50 kB.
 _MAX_CACHED_BYTES = 32 * 1024 * 1024
 
-# Requests at a time, where many are needed: a store answers one in 10 to 50 ms, and many at once as
-# fast.
+# Concurrent requests: a store answers one in 10 to 50 ms, and many at once as fast.
 _MAX_CONCURRENT_GETS = 16
 
-# As many missing things are asked for one by one as a listing of 1,000 is worth; and seconds for
-# which a listing tells what is not worth asking for.
+# Up to this many artefacts are requested without a listing; and seconds for which one is used.
 _MAX_UNLISTED = 50
 _LISTING_TTL = 60.0
 
-# Seconds after which the use of something is noted again, and those for which a note is kept. What
-# was used in none of them counts as used when it was made.
+# Seconds between two notes of the use of an artefact, and seconds for which a use log is kept. What
+# no log contains counts as used when it was built.
 _TOUCH_INTERVAL = 86_400.0
 _USE_LOG_TTL = 30 * 86_400.0
 _USE_LOG_PREFIX = "used"
@@ -51,16 +50,16 @@ _NAME_BYTES = 16
 
 
 class _CachedBlob(NamedTuple):
-    """Bytes in memory."""
+    """A blob in memory."""
 
     data: bytes
     location: Blob
     e_tag: str | None
-    """Of the object that they are in."""
+    """The entity tag of its object."""
 
 
 class BucketArtefactStore(Quota):
-    """What is derived, in a bucket."""
+    """Artefacts in a bucket."""
 
     is_remote = True
 
@@ -76,13 +75,13 @@ class BucketArtefactStore(Quota):
         )
         self._listed: dict[str, tuple[float, set[str]]] = {}
         self._known_absent: set[Key] = set()
-        """What `fetch` has seen not to be there, until it is loaded."""
+        """Keys that `prefetch` did not find, until they are loaded."""
         self._recently_touched: TTLCache[str, None] = TTLCache(math.inf, _TOUCH_INTERVAL)
         self._used: set[str] = set()
         self._lock = threading.Lock()
 
     def prefetch(self, wanted: Sequence[Key]) -> None:
-        """Ask for many at a time, and for none that a listing does not tell of."""
+        """Request headers concurrently, after a listing if there are many."""
         unknown = [key for key in wanted if self._headers.get(key) is None]
         if len(unknown) > _MAX_UNLISTED:
             with suppress(OSError):
@@ -110,7 +109,7 @@ class BucketArtefactStore(Quota):
         return cached and cached.data
 
     def open(self, kind: str, name: str, number: int) -> OpenBlob | None:
-        """Have them in memory once; of what had to make room there, pieces are asked for."""
+        """Cache the blob; if it is evicted from memory, read ranges of the object."""
         cached = self._load_blob(kind, name, number)
         if cached is None:
             return None
@@ -128,7 +127,7 @@ class BucketArtefactStore(Quota):
                 try:
                     cached = self._blob((kind, name), number)
                 except ValueError:
-                    # Another replica may have made it anew, with other libraries.
+                    # Another replica may have rebuilt it, with other libraries.
                     self._headers.drop((kind, name))
                     cached = self._blob((kind, name), number)
             except IndexError:
@@ -137,14 +136,14 @@ class BucketArtefactStore(Quota):
                 self._drop((kind, name))
                 return None
             except FileNotFoundError:
-                self._headers.drop((kind, name))  # another replica has made room
+                self._headers.drop((kind, name))  # another replica evicted it
                 return None
             self._blobs.put(blob_key, cached, len(cached.data))
         self._touch(name)
         return cached
 
     def _get_cached(self, blob_key: tuple[str, str, int], location: Blob) -> bytes | None:
-        """Return bytes from memory; only those of the version that was opened."""
+        """Return the blob from memory, if it is the version that was opened."""
         cached = self._blobs.get(blob_key)
         return (
             cached.data
@@ -155,7 +154,7 @@ class BucketArtefactStore(Quota):
     def _read_range(
         self, key: Key, location: Blob, e_tag: str | None, start: int, end: int
     ) -> bytes:
-        """Read some of the bytes that were opened. Raises OSError where they are there no more."""
+        """Read bytes of the opened version. Raises OSError if it is gone."""
         name = "/".join(key)
         if e_tag is not None:
             return self._bucket.get(name, location.start + start, location.start + end, e_tag).data
@@ -178,13 +177,13 @@ class BucketArtefactStore(Quota):
 
     def acquire(self, name: str) -> Callable[[], None] | None:
         for kind in KINDS:
-            self._headers.drop((kind, name))  # another replica may have made it anew by now
+            self._headers.drop((kind, name))  # another replica may have rebuilt it
         return self._claims.acquire(name)
 
     def evict(self, live_keys: Sequence[Key] = ()) -> None:
-        """Look how much there is, note what was used, and make room where there is need.
+        """Measure the store, write the use log, and evict if the quota is exceeded.
 
-        All replicas do: each deletes what others have deleted, or would.
+        All replicas do so, and choose the same artefacts.
         """
         try:
             self._write_use_log()
@@ -203,7 +202,7 @@ class BucketArtefactStore(Quota):
     def _evict_until_roomy(
         self, objects: list[tuple[str, ObjectInfo]], total: int, used: dict[str, float]
     ) -> int:
-        """Delete what was not used for longest; give the bytes that stay."""
+        """Delete the least recently used artefacts. Return the bytes that remain."""
         going = []
         objects.sort(key=lambda one: max(one[1].modified, used.get(_name(one[1]), 0.0)))
         for kind, info in objects:
@@ -216,8 +215,8 @@ class BucketArtefactStore(Quota):
         return total
 
     def _prefetch_header(self, key: Key, failed: threading.Event) -> None:
-        """Have a layout, or know that it is not there. A store that has failed is not asked on: of
-        many, each would take as long.
+        """Cache a header, or that it is absent. After a failure the others are skipped,
+        because each would take as long.
         """
         if failed.is_set():
             self._known_absent.add(key)
@@ -231,19 +230,19 @@ class BucketArtefactStore(Quota):
             failed.set()
 
     def _blob(self, key: Key, number: int) -> "_CachedBlob":
-        """Read bytes. Raises OSError, IndexError, and ValueError for what is damaged."""
+        """Read a blob. Raises OSError, IndexError, and ValueError if it is damaged."""
         header, e_tag = self._read_header(key)
         location = header.blobs[number]
         end = location.start + location.length
         data = self._bucket.get("/".join(key), location.start, end).data if location.length else b""
         if not location.verify(data):
-            raise ValueError("these are not the bytes that were kept")
+            raise ValueError("damaged")
         return _CachedBlob(data, location, e_tag)
 
     def _read_header(self, key: Key) -> tuple[RecordHeader, str | None]:
-        """Return the positions of the parts, and the version of the object.
+        """Return the header of a record and the entity tag of its object.
 
-        Raises OSError, and ValueError for what is damaged.
+        Raises OSError, and ValueError if the record is damaged.
         """
         cached = self._headers.get(key)
         if cached is not None:
@@ -257,7 +256,7 @@ class BucketArtefactStore(Quota):
         return header, e_tag
 
     def _list_names(self, kind: str) -> set[str]:
-        """List what is kept of a kind, if that was not done just now. Raises OSError."""
+        """Return the names of a kind from a recent listing. Raises OSError."""
         listed_at, names = self._listed.get(kind, (0.0, set()))
         if not listed_at or time.monotonic() - listed_at > _LISTING_TTL:
             names = {_name(each) for each in self._bucket.list(kind)}
@@ -269,8 +268,8 @@ class BucketArtefactStore(Quota):
         with suppress(OSError):
             self._bucket.delete(["/".join(key)])
 
-    # Stores do not tell when an object was last read. Each replica notes once in a while which ones
-    # it has given, all in one object.
+    # Stores do not record when an object was last read. Each replica writes from time to time one
+    # object with the names that it has used.
 
     def _touch(self, name: str) -> None:
         with self._lock:
@@ -291,7 +290,7 @@ class BucketArtefactStore(Quota):
                 raise
 
     def _read_use_logs(self) -> dict[str, float]:
-        """Read who was used when; delete what is too old to be of use. Raises OSError."""
+        """Return the time of the last use by name; delete expired logs. Raises OSError."""
         used: dict[str, float] = {}
         old = []
         for note in sorted(self._bucket.list(_USE_LOG_PREFIX), key=lambda note: note.modified):

@@ -1,6 +1,8 @@
-"""What was derived from a version of a file, kept in a folder: a cache, nothing more.
-Law: whatever is missing, damaged or cannot be written is made again; it never stops the service.
-Several replicas may share the folder: files are replaced whole, and who makes one says so first."""
+"""Stores artefacts in a folder, which replicas may share.
+
+It is a cache: what is missing, damaged or cannot be written is built again. Files are replaced
+atomically.
+"""
 
 import fcntl
 import io
@@ -22,92 +24,88 @@ from service.storage.local.beneath import READ_FLAGS
 
 _log = structlog.get_logger()
 
-# Bytes that are read at once: what is known of most videos, and all of their captions.
+# Bytes of the first read: enough for most metadata and for all captions.
 _FIRST_READ = 64 * 1024
 
-# Seconds between two notes that a file is in use. Every page of posters would else write as well.
+# Seconds between updates of a file's time of use, so that not every page of posters writes.
 _TOUCH_INTERVAL = 3600.0
 
-# Of the bound: above, only what is asked for is made; room is made down to there.
+# Parts of the quota: above the first, only requested artefacts are built; the second ends eviction.
 _HIGH_WATERMARK, _LOW_WATERMARK = 0.95, 0.9
 
-# As many are fetched at once: they are in memory until they are loaded.
+# Artefacts that are prefetched at a time; they stay in memory until they are loaded.
 _BATCH = 500
 
 _Result = TypeVar("_Result")
 
-# Seconds after which a file half written was left by a process that has ended.
+# Age in seconds of a temporary file whose process must have ended.
 _TEMPORARY_FILE_TTL = 3600.0
 
 
 class ArtefactStore(Protocol):
-    """Facts and bytes by kind and name. Every method blocks: for a thread."""
+    """Metadata and blobs by kind and name. Every method blocks."""
 
     size: int
-    """Bytes that were kept when last looked at, and what was added since."""
+    """Bytes at the last eviction, and those added since."""
 
     @property
     def above_high_watermark(self) -> bool:
-        """Whether more would soon push out what is in use."""
+        """Whether the quota is nearly used up."""
         ...
 
     @property
     def over_quota(self) -> bool:
-        """Whether room has to be made."""
+        """Whether an eviction is due."""
         ...
 
     @property
     def is_remote(self) -> bool:
-        """Whether others may have added something, and each look costs a request."""
+        """Whether other replicas may add artefacts, and each access costs a request."""
         ...
 
     def prefetch(self, wanted: Sequence[Key]) -> None:
-        """Get ready to `load` these next, kinds and names: all at once where each is far away."""
+        """Prepare to `load` these next; a remote store requests them concurrently."""
         ...
 
     def load(self, kind: str, name: str) -> bytes | None:
-        """Give the facts, if they and all that belongs to them are there.
+        """Return the metadata; None if the artefact is missing or damaged.
 
-        Raises OSError where that may be otherwise in a moment.
+        Raises OSError if a retry may succeed.
         """
         ...
 
     def blob(self, kind: str, name: str, number: int) -> bytes | None:
-        """Give the bytes of this number, counted from 0, if they are there and as they were.
+        """Return the blob with this index; None if it is missing or damaged.
 
-        What turns out to be damaged is dropped; what only cannot be read now is not. Raises
-        OSError where that may be otherwise in a moment.
+        A damaged artefact is deleted. Raises OSError if a retry may succeed.
         """
         ...
 
     def open(self, kind: str, name: str, number: int) -> OpenBlob | None:
-        """Open the bytes that `blob` would give, and check them, without holding them in memory."""
+        """Open the same blob without keeping it in memory."""
         ...
 
     def save(self, kind: str, name: str, metadata: bytes, blobs: Sequence[bytes] = ()) -> bool:
-        """Keep all of it at once, so that nobody ever sees a part.
-
-        Gives whether that could be done.
-        """
+        """Store an artefact atomically. Return whether it was stored."""
         ...
 
     def acquire(self, name: str) -> Callable[[], None] | None:
-        """Say that something is being made: gives what is to be called when it is done.
+        """Acquire the lease for building an artefact and return its release.
 
-        None where another makes it. Raises OSError where it could not be kept now.
+        None if another process has it. Raises OSError if the store cannot be written.
         """
         ...
 
     def evict(self, live_keys: Sequence[Key] = ()) -> None:
-        """Make room: those that were not used for longest go first.
+        """Delete the least recently used artefacts if the quota is exceeded.
 
-        `in_use`, kinds and names, count as used now.
+        `live_keys` count as used now.
         """
         ...
 
 
 def iter_prefetched(derived: ArtefactStore, wanted: Sequence[Key]) -> Iterator[Key]:
-    """Give what is wanted one by one, each ready to `load`. Blocks: for a thread."""
+    """Yield the keys, each after it was prefetched. Blocks."""
     for start in range(0, len(wanted), _BATCH):
         batch = wanted[start : start + _BATCH]
         derived.prefetch(batch)
@@ -115,10 +113,10 @@ def iter_prefetched(derived: ArtefactStore, wanted: Sequence[Key]) -> Iterator[K
 
 
 class Quota:
-    """How much is kept, and how much may be."""
+    """The size of a store and its limit."""
 
     def __init__(self, limit: int) -> None:
-        """Keep at most `limit` bytes, but for what was added since the last `sweep`."""
+        """Keep at most `limit` bytes, not counting what was added since the last eviction."""
         self._limit = limit
         self._evict_to = _LOW_WATERMARK * limit
         self.size = 0
@@ -133,7 +131,7 @@ class Quota:
 
 
 class FolderArtefactStore(Quota):
-    """What is derived, in a folder of this machine or of several."""
+    """Artefacts in a folder of one or several machines."""
 
     is_remote = False
 
@@ -142,7 +140,7 @@ class FolderArtefactStore(Quota):
         self._folder = folder
 
     def prefetch(self, wanted: Sequence[Key]) -> None:
-        """Do nothing: a file is near."""
+        """Do nothing: files are local."""
 
     def load(self, kind: str, name: str) -> bytes | None:
         try:
@@ -178,7 +176,7 @@ class FolderArtefactStore(Quota):
             return None
 
     def save(self, kind: str, name: str, metadata: bytes, blobs: Sequence[bytes] = ()) -> bool:
-        """Write atomically, so that a reader or a second writer never sees half a file."""
+        """Write a temporary file and rename it, so that no reader sees a part."""
         target = self._file(kind, name)
         temporary = None
         try:
@@ -201,9 +199,9 @@ class FolderArtefactStore(Quota):
             self._file(kind, name).unlink()
 
     def acquire(self, name: str) -> Callable[[], None] | None:
-        """Lock a file, which something else may share. The kernel lets go of what the dead held.
+        """Lock a file, which several names share. The kernel releases it when the process ends.
 
-        Where files cannot be locked everyone may: what is written twice is the same.
+        If files cannot be locked, every process gets the lease: both write the same.
         """
         folder = self._folder / "locks"
         try:
@@ -248,13 +246,13 @@ class FolderArtefactStore(Quota):
         self.size = total
 
     def _touch(self, descriptor: int) -> None:
-        """Have a file be dropped later. Its time of change is when it was last used."""
+        """Set the modification time, which is the time of the last use."""
         if time.time() - os.fstat(descriptor).st_mtime > _TOUCH_INTERVAL:
             with suppress(OSError):
                 os.utime(descriptor)
 
     def _open(self, kind: str, name: str) -> io.FileIO:
-        """Open for reading. Replicas share the folder: no link is followed, no FIFO waited for."""
+        """Open for reading, without following links or waiting for FIFOs."""
         descriptor = os.open(self._file(kind, name), READ_FLAGS)
         try:
             return io.FileIO(descriptor)
@@ -267,7 +265,7 @@ class FolderArtefactStore(Quota):
 
 
 def _read_header(descriptor: int) -> RecordHeader:
-    """Read where everything is. Raises OSError, and ValueError for what is not as it was kept."""
+    """Read the header. Raises OSError, and ValueError if the record is damaged."""
     first = os.pread(descriptor, _FIRST_READ, 0)
     size = os.fstat(descriptor).st_size
     return read_header(first, size, lambda length: os.pread(descriptor, length, 0))
@@ -281,4 +279,4 @@ def _read_blob(descriptor: int, blob: Blob) -> bytes:
 
 
 def _noop_release() -> None:
-    """Stand for a claim where nothing can be claimed."""
+    """Release nothing, if no lease could be acquired."""

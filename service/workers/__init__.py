@@ -1,1 +1,1 @@
-"""The pool of worker processes that open media files."""
+"""A pool of worker processes, and the process that it runs."""

@@ -1,6 +1,8 @@
-"""Asks the processes that open files. A file that crashes, hangs or bloats one costs that process
-and gets a problem of its own; the server goes on. A process whose answer was not read to its end is
-never asked again."""
+"""Runs requests in worker processes.
+
+A file that crashes a worker, hangs in it or exhausts its memory costs only that worker. A worker
+whose response was not read to its end is never used again.
+"""
 
 import asyncio
 import json
@@ -17,16 +19,15 @@ from typing import Any, Literal, Self, TypeVar
 import service
 
 MAX_ANSWER_BYTES = 1 << 22
-"""Bytes. The longest are 1000 chapters with titles of 200 characters, of which JSON makes twelve
-bytes each."""
+"""The longest are 1000 chapters with titles of 200 characters; JSON may take 12 bytes for each."""
 
 MAX_BLOB_BYTES = 1 << 24
-"""Bytes that may follow an answer, in all: the longest are the captions of a video
+"""Bytes of all blobs that follow a response: the longest are the captions of a video
 (LONGEST_TRACKS of room.py)."""
 
 REAP_TIMEOUT = 5.0
-"""Seconds that close() waits for processes already killed; one in uninterruptible sleep on a dead
-network file system would wait for ever."""
+"""Seconds that close() waits for killed processes; one that waits for a dead network file system
+would never end."""
 
 _PACKAGE_HOME = Path(service.__file__).parent.parent
 
@@ -35,14 +36,14 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class WorkerResponse:
-    """What a process says of a file, and the bytes that it gives with it."""
+    """The JSON response of a worker, and the blobs that follow it."""
 
     payload: Any
     blobs: tuple[bytes, ...] = ()
 
 
 class WorkerError(Exception):
-    """A process gave no answer. Its text is a sentence for the reader; it names no path."""
+    """A worker gave no valid response. Its text is a sentence for people, without paths."""
 
     def __init__(
         self, reason: str, outcome: Literal["timeout", "crashed"], *, lasting: bool
@@ -50,7 +51,7 @@ class WorkerError(Exception):
         super().__init__(reason)
         self.outcome = outcome
         self.lasting = lasting
-        """Whether it is the file's doing, so that asking again would be in vain."""
+        """Whether the file is the reason, so that a retry would fail as well."""
 
 
 class WorkerPool:
@@ -68,7 +69,7 @@ class WorkerPool:
         *,
         pictures: bool = False,
     ) -> None:
-        """Let `workers` run at a time, with the memory that `pictures` take."""
+        """Run at most `workers` processes, with the memory that images need if `pictures`."""
         if workers < 1 or files_per_worker < 1:
             raise ValueError("workers and files_per_worker must be positive")
         program = (sys.executable, "-m", "service.worker")
@@ -76,7 +77,7 @@ class WorkerPool:
         self.workers = workers
         """How many may run at a time."""
         self._files_per_worker = files_per_worker
-        # Last in, first out: what one process can do, a second one is not started for.
+        # Last in, first out, so that no second process is started for what one can do.
         self._slots: asyncio.LifoQueue[_Worker | None] = asyncio.LifoQueue()
         for _ in range(workers):
             self._slots.put_nowait(None)
@@ -87,7 +88,7 @@ class WorkerPool:
 
     @property
     def pids(self) -> frozenset[int]:
-        """The identifiers of the processes that are running now."""
+        """The process identifiers of the running workers."""
         return frozenset(worker.pid for worker in self._running)
 
     async def run(
@@ -96,11 +97,10 @@ class WorkerPool:
         parse: Callable[[WorkerResponse], _Result],
         seconds: float,
     ) -> _Result:
-        """Give what `read` makes of the answer; it raises ValueError for what is none.
+        """Return the result of `parse`, which raises ValueError for an invalid response.
 
-        Waits for a free process first, which `seconds` do not count; they count the
-        start of the process in. Raises WorkerError, and RuntimeError when the pool is closed before
-        or meanwhile. May be cancelled at any time.
+        `seconds` include the start of a process, but not the time until one is free. Raises
+        WorkerError, and RuntimeError if the pool is closed. May be cancelled at any time.
         """
         worker = await self._slots.get()
         keep = None
@@ -117,7 +117,7 @@ class WorkerPool:
                 f"Reading the file took longer than {seconds:g} seconds.", "timeout", lasting=False
             ) from error
         except (OSError, ValueError, RecursionError) as error:
-            # No process could be started, its pipe broke, or what it said is no answer.
+            # No process could be started, its pipe broke, or its response is invalid.
             self._check_open()
             raise await _explain_exit(worker, error) from error
         finally:
@@ -127,7 +127,7 @@ class WorkerPool:
         return response
 
     def stop_idle(self) -> None:
-        """End the processes that wait for work (40 MB each); the next file starts one again."""
+        """End idle processes, which take 40 MB each."""
         for slot in [self._slots.get_nowait() for _ in range(self._slots.qsize())]:
             if slot is not None:
                 self._retire(slot)
@@ -158,7 +158,7 @@ class WorkerPool:
         if worker is not None:
             if worker.is_alive:
                 return worker
-            self._retire(worker)  # it died between two files, which is no file's fault
+            self._retire(worker)  # it ended between two files, so no file is the reason
         started = await _Worker.start(self._command)
         self._running.add(started)
         if self._closed:
@@ -167,7 +167,7 @@ class WorkerPool:
         return started
 
     def _retire(self, worker: "_Worker") -> None:
-        """End `worker` in the background: nobody waits for a process that is slow to die."""
+        """End `worker` in the background, because a process may take long to end."""
         if worker in self._running:
             self._running.remove(worker)
             task = asyncio.create_task(worker.end())
@@ -176,7 +176,7 @@ class WorkerPool:
 
 
 async def _explain_exit(worker: "_Worker | None", error: Exception) -> WorkerError:
-    """Say why a process gave no answer, or one that is none."""
+    """Return the reason why a worker gave no valid response."""
     exit_status = await worker.status() if worker is not None else None
     if exit_status == -signal.SIGPROF:
         reason = "Reading the file took more of the processor's time than is allowed."
@@ -190,7 +190,7 @@ async def _explain_exit(worker: "_Worker | None", error: Exception) -> WorkerErr
 
 
 class _Worker:
-    """One process, and how many files it was asked about."""
+    """A worker process, and the number of files it has processed."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         if process.stdin is None or process.stdout is None:
@@ -227,14 +227,14 @@ class _Worker:
         return True
 
     async def status(self) -> int | None:
-        """Give how the process ended, less than nothing for a signal; None if it has not."""
+        """Return the exit status, negative for a signal; None while the process runs."""
         with suppress(TimeoutError):
             async with asyncio.timeout(0.5 if self._stdout.at_eof() else 0):
                 await self._process.wait()
         return self._process.returncode
 
     async def run(self, request: Mapping[str, object]) -> WorkerResponse:
-        """Give what is answered. Raises OSError and ValueError."""
+        """Return the response to a request. Raises OSError and ValueError."""
         self.files += 1
         # Escaped to ASCII: line ends in names, and names that are no Unicode, arrive unharmed.
         self._stdin.write(json.dumps(request).encode() + b"\n")
