@@ -77,7 +77,7 @@ def test_a_file_that_shrank_since_its_size_was_taken_is_no_error() -> None:
 
 
 class Counting(io.BytesIO):
-    """Counts the bytes asked for."""
+    """Counts the bytes that are read."""
 
     asked = 0
 
@@ -116,7 +116,7 @@ headers = st.builds(
 
 
 @given(st.one_of(st.binary(), st.lists(st.one_of(headers, st.binary(max_size=20))).map(b"".join)))
-def test_any_bytes_get_an_answer(data: bytes) -> None:
+def test_any_bytes_are_accepted(data: bytes) -> None:
     file = Counting(data)
     assert moov_precedes_mdat(file, len(data)) in {True, False, None}
     assert file.asked <= MAX_BOXES * 16

@@ -1,4 +1,4 @@
-"""What players get of a file whose index stands at its end, and which files are left alone."""
+"""Layouts of files with the index at the end, and which files are unchanged."""
 
 import io
 import os
@@ -26,7 +26,7 @@ MOOV = moov(track(table([AT, AT + 32])))
 
 
 class FastStartLayout:
-    """A layout, and the rewritten index as it is made of the file's."""
+    """A layout and its rewritten index."""
 
     def __init__(self, layout: module.FastStartLayout, file: BinaryIO) -> None:
         self.small = layout
@@ -35,7 +35,7 @@ class FastStartLayout:
         self.index = self.rewritten(Span(0, layout.relocation.length))
 
     def rewritten(self, span: Span, segments: int = 1 << 30) -> bytes:
-        """Give a span of the index, made of pieces of the file's of so many bytes."""
+        """Return a span of the rewritten index, made from reads of `pieces` bytes."""
         source = self.small.relocation.source(span)
         assert self.old.start <= source.start < source.end <= self.old.end
         rewriter, made = MoovRewriter(self.small.relocation, span), []
@@ -64,7 +64,7 @@ def plan_fast_start(data: bytes) -> FastStartLayout | None:
 
 
 def whole(file: BinaryIO, layout: FastStartLayout, span: Span | None = None) -> bytes:
-    """Put a span's bytes together as they are told."""
+    """Return the bytes of a span of the layout."""
     parts = []
     for part in layout.parts(span or Span(0, layout.size)):
         if isinstance(part, Span):
@@ -116,7 +116,7 @@ FAST_START = {
 
 
 @pytest.mark.parametrize("data", FAST_START.values(), ids=FAST_START.keys())
-def test_files_of_many_makes_are_laid_out(data: bytes) -> None:
+def test_many_file_variants_are_supported(data: bytes) -> None:
     layout = plan_fast_start(data)
     assert layout
     check(io.BytesIO(data), len(data), layout)
@@ -199,11 +199,11 @@ LEFT_ALONE = {
 
 
 @pytest.mark.parametrize("data", LEFT_ALONE.values(), ids=LEFT_ALONE.keys())
-def test_what_is_damaged_or_of_another_kind_is_left_alone(data: bytes) -> None:
+def test_damaged_and_unsupported_files_are_unchanged(data: bytes) -> None:
     assert plan_fast_start(data) is None
 
 
-def test_the_tables_cases_differ_from_ones_that_are_laid_out_by_what_they_name() -> None:
+def test_the_cases_above_differ_from_supported_files_only_by_what_they_name() -> None:
     assert plan_fast_start(stbl(table([AT])))
     assert plan_fast_start(stbl(claiming(1)))
     last = len(stbl(table([0]))) - 1 + 9
@@ -214,7 +214,7 @@ def test_the_tables_cases_differ_from_ones_that_are_laid_out_by_what_they_name()
 
 
 class Counting(io.BytesIO):
-    """Counts the bytes asked for."""
+    """Counts the bytes that are read."""
 
     asked = 0
 
@@ -224,7 +224,7 @@ class Counting(io.BytesIO):
         return super().read(size)
 
 
-def test_nothing_but_headers_is_read_of_what_is_left_alone_for_them() -> None:
+def test_only_headers_are_read_of_files_refused_by_them() -> None:
     media = box(b"mdat", bytes(1_000_000))
     for data in (FTYP + MOOV + media, FTYP + media, FTYP + media + MOOV + box(b"mfra")):
         file = Counting(data)
@@ -241,7 +241,7 @@ def test_an_index_beyond_the_bound_is_not_read() -> None:
         assert file.tell() < 1000  # where the last that was read ends
 
 
-def test_an_index_that_grows_beyond_the_bound_is_left_alone() -> None:
+def test_an_index_that_would_exceed_the_bound_is_unchanged() -> None:
     count = MAX_INDEX_BYTES // 4 - 1000
     offsets = struct.pack(">I", 2**32 - 1) * count
     index = moov(track(box(b"stco", bytes(4), struct.pack(">I", count), offsets)))
@@ -254,14 +254,14 @@ def test_an_index_that_grows_beyond_the_bound_is_left_alone() -> None:
         assert fast_start_layout(file, file.tell()) is None
 
 
-def test_a_file_that_shrank_since_its_size_was_taken_is_left_alone() -> None:
+def test_a_file_that_shrank_since_its_size_was_taken_is_unchanged() -> None:
     data = FTYP + MDAT + MOOV
     for length in range(len(data)):
         assert fast_start_layout(io.BytesIO(data[:length]), len(data)) is None
 
 
 def far(*tables: bytes, media: int) -> tuple[BinaryIO, int]:
-    """Make a sparse file with so many bytes of media data."""
+    """Make a sparse file with this many bytes of media data."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 # the callers close it
     file.write(FTYP + struct.pack(">I4sQ", 1, b"mdat", 16 + media))
     file.seek(len(FTYP) + 16 + media)
@@ -309,15 +309,15 @@ def test_a_table_that_grows_may_push_another_beyond_32_bits() -> None:
 
 @dataclass(frozen=True)
 class Film:
-    """What a file is made of, in order; the index comes behind `index_after` of the boxes."""
+    """The boxes of a file in order; the index follows after `index_after` of them."""
 
     media: list[tuple[int, list[int]]]
-    """For each mdat the bytes of its beginning that nobody refers to, and its chunks' numbers."""
+    """For each mdat its unused first bytes and the numbers of its chunks."""
     index_after: int
     tracks: list[tuple[list[int], bool]]
-    """The chunks of each, and whether its offsets have 64 bits where they need not."""
+    """The chunks of each track, and whether its offsets have 64 bits without need."""
     wide_media: bool
-    """Whether mdat boxes have lengths of 64 bits where they need not."""
+    """Whether mdat boxes have 64-bit lengths without need."""
     between: int
     """Bytes of a free box before each mdat."""
 
@@ -337,7 +337,7 @@ def films(draw: st.DrawFn) -> Film:
 
 
 def write(file: BinaryIO, film: Film, positions: dict[int, int]) -> int:
-    """Write a film with its chunks' places as known so far; learn them anew. Give its size."""
+    """Write a film with the given chunk positions, update them, and return its size."""
 
     def width(chunks: list[int]) -> int:
         return 4 if all(positions.get(number, 0) < 2**32 for number in chunks) else 8
@@ -371,7 +371,7 @@ def write(file: BinaryIO, film: Film, positions: dict[int, int]) -> int:
 
 
 def check(file: BinaryIO, size: int, layout: FastStartLayout) -> None:
-    """Hold a layout to what it has to be, by reading both files."""
+    """Check a layout by reading both files."""
     file.seek(layout.old.start)
     old_index = file.read(layout.old.length)
     assert old_index[4:8] == layout.index[4:8] == b"moov"
@@ -458,7 +458,7 @@ def test_a_span_of_the_layout_is_a_slice_of_it(data: st.DataObject) -> None:
 @given(st.data())
 @settings(deadline=None)
 def test_a_span_of_the_index_is_a_slice_of_it_whatever_the_pieces(data: st.DataObject) -> None:
-    """Offsets of 32 bits that stay so, of 64 bits, and such as get them."""
+    """Offsets of 32 bits, of 64 bits, and those that grow to 64."""
     near = [AT, AT + 3, 5, 2**32 - 400, 2**32 - 1]
     offsets = st.lists(st.sampled_from(near), max_size=30)
     tables = [
@@ -487,7 +487,7 @@ def test_a_layout_is_small_however_long_the_index_is() -> None:
 @pytest.mark.parametrize(
     "data", [b"", b"null", b"[]", b"{}", b'{"media":1}', b'{"old":[1,2,3]}', b"\xff"]
 )
-def test_what_is_no_layout_is_not_taken_for_one(data: bytes) -> None:
+def test_invalid_layouts_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 # of several kinds
         layout_from_json(data)
 
@@ -510,7 +510,7 @@ WORDS = [b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stco", b"co64", b"udta",
 
 
 @given(st.binary(max_size=200), st.lists(st.sampled_from(WORDS), max_size=6), st.data())
-def test_any_index_gets_an_answer(noise: bytes, around: list[bytes], data: st.DataObject) -> None:
+def test_any_index_is_accepted(noise: bytes, around: list[bytes], data: st.DataObject) -> None:
     content = noise
     for kind in around:
         content = box(kind, content)

@@ -68,7 +68,7 @@ def test_a_date_is_no_strong_validator_while_the_second_may_not_be_over() -> Non
 
 
 def test_a_date_that_lies_ahead_is_no_strong_validator_while_the_revision_is_one() -> None:
-    """RFC 9110 §8.8.2.2: what is sent in its stead is the date of the message."""
+    """RFC 9110 §8.8.2.2: the date of the message is sent instead."""
     from_the_future = Validators("1f-a", EXAMPLE, is_stable=True, date_is_validator=False)
     assert not range_applies({"if-range": http_date(EXAMPLE)}, from_the_future)
     assert range_applies({"if-range": '"1f-a"'}, from_the_future)

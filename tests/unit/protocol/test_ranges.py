@@ -12,7 +12,7 @@ SIZE, BLOCK = 100_000, 30_000
 
 
 def spans(pairs: list[tuple[int, int]]) -> tuple[Span, ...]:
-    """Turn the wire's inclusive pairs into spans."""
+    """Convert inclusive pairs, as in headers, to spans."""
     return tuple(Span(first, last - first + 1) for first, last in pairs)
 
 

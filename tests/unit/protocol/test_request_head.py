@@ -1,4 +1,4 @@
-"""What is wrong with a request's head, by RFC 9110 §7.2 and §9.1, and RFC 3986 §3.2.2."""
+"""Checks of request heads: RFC 9110 §7.2 and §9.1, RFC 3986 §3.2.2."""
 
 import ipaddress
 import re

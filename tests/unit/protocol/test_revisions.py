@@ -1,4 +1,4 @@
-"""Every version of every file has a revision of its own, and all are of one grammar."""
+"""Each version of a file has its own revision, and all follow one grammar."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Files as players get them: worked out once, given with their own bytes alone, never for ever."""
+"""Fast-start layouts: computed once, used with their own version only, evicted."""
 
 import asyncio
 import io
@@ -46,7 +46,7 @@ def fast(media: bytes = MEDIA, chunks: int = 3) -> bytes:
 
 
 class Storage(LocalStorage):
-    """Counts what is opened."""
+    """Counts the opened files."""
 
     opened = 0
 
@@ -84,7 +84,7 @@ def validators(source: OpenRepresentation) -> Validators:
     return source.representation.validators
 
 
-async def test_a_pin_names_a_layout_and_players_get_their_own(storage: Storage) -> None:
+async def test_a_pin_selects_the_layout_and_fast_start_is_the_default(storage: Storage) -> None:
     files = FastStart(storage)
     plain = validators(await storage.open("film.mp4")).revision
     assert await given(files) == fast()
@@ -102,7 +102,7 @@ async def test_dates_are_the_files_and_no_strong_validator(storage: Storage) -> 
     assert (laid_out.is_stable, laid_out.date_is_validator) == (True, False)
 
 
-async def test_a_file_that_is_left_alone_has_no_other_layout(storage: Storage) -> None:
+async def test_an_unchanged_file_has_no_other_layout(storage: Storage) -> None:
     files = FastStart(storage)
     plain = validators(await storage.open("fast.mp4")).revision
     for pin in (None, plain, f"{plain}-f1", "x", ""):
@@ -129,7 +129,7 @@ async def test_spans_are_slices_wherever_they_begin(storage: Storage) -> None:
                 assert await read(source, Span(start, end - start)) == whole[start:end]
 
 
-async def test_no_piece_is_larger_than_its_client_takes(media: Path) -> None:
+async def test_no_chunk_is_longer_than_the_sizer_allows(media: Path) -> None:
     many = 200_000
     write(media, "long.mp4", film(chunks=many))
     source = await FastStart(LocalStorage(media)).open("long.mp4", None)
@@ -140,7 +140,7 @@ async def test_no_piece_is_larger_than_its_client_takes(media: Path) -> None:
     assert b"".join(got) == fast(chunks=many)
 
 
-async def test_one_works_it_out_for_all_who_ask_at_once_and_later(storage: Storage) -> None:
+async def test_a_layout_is_computed_once_for_all_requests(storage: Storage) -> None:
     files = FastStart(storage)
     crowd = await asyncio.gather(*(given(files) for _ in range(50)))
     assert set(crowd) == {fast()}
@@ -152,7 +152,7 @@ async def test_one_works_it_out_for_all_who_ask_at_once_and_later(storage: Stora
     assert storage.opened == 52 + 50 + 1 + 1
 
 
-async def test_threads_that_all_wait_for_something_else_hold_up_no_index(
+async def test_busy_threads_do_not_delay_an_index(
     media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fast_start, "_SHORT_MOOV", 100)  # in a thread
@@ -168,7 +168,7 @@ async def test_threads_that_all_wait_for_something_else_hold_up_no_index(
         assert await waiting
 
 
-async def test_who_leaves_takes_nothing_from_those_who_wait(
+async def test_a_cancelled_request_does_not_affect_others(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
@@ -268,9 +268,7 @@ async def test_a_file_that_changes_while_it_is_read_is_asked_for_again_later(
     assert await given(files) == fast()
 
 
-async def test_a_disk_that_takes_too_long_is_given_up(
-    storage: Storage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_slow_disk_times_out(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     go_on = threading.Event()
     pread = os.pread
 
@@ -291,7 +289,7 @@ async def test_a_disk_that_takes_too_long_is_given_up(
     assert await given(files) == fast()
 
 
-async def test_a_file_just_written_is_laid_out_and_not_remembered(media: Path) -> None:
+async def test_the_layout_of_a_fresh_file_is_not_cached(media: Path) -> None:
     storage = Storage(media)
     files = FastStart(storage)
     write(media, "film.mp4", film(), age=0)
@@ -302,7 +300,7 @@ async def test_a_file_just_written_is_laid_out_and_not_remembered(media: Path) -
     assert not validators(await files.open("film.mp4", None)).is_stable
 
 
-async def test_the_layouts_that_were_asked_for_longest_ago_are_forgotten(
+async def test_the_least_recently_used_layouts_are_evicted(
     media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(4):
@@ -322,7 +320,7 @@ async def test_the_layouts_that_were_asked_for_longest_ago_are_forgotten(
     assert storage.opened == opened + 3 + 2
 
 
-async def test_of_a_number_of_files_it_is_remembered_that_they_are_left_alone(
+async def test_unchanged_files_are_cached_up_to_a_limit(
     media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fast_start, "_MAX_BYTES", 2 * fast_start._NO_LAYOUT_WEIGHT)  # noqa: SLF001
@@ -339,10 +337,10 @@ async def test_of_a_number_of_files_it_is_remembered_that_they_are_left_alone(
     assert storage.opened == opened + 2 + 2
 
 
-async def test_an_index_of_some_length_holds_up_nobody(
+async def test_a_long_index_does_not_block_the_loop(
     media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is rewritten in a thread, and the loop turns meanwhile."""
+    """It is parsed in a thread, and the event loop runs meanwhile."""
     turned = asyncio.Event()
     loop, relocate = asyncio.get_running_loop(), index.relocate
 
@@ -363,7 +361,7 @@ async def test_an_index_of_some_length_holds_up_nobody(
 
 
 class Work:
-    """Counts the indexes that are worked out."""
+    """Counts the layouts that are computed."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.done = 0
@@ -385,13 +383,11 @@ LONG = 20_000  # chunks: an index of 80 KB, more than is looked into without a t
 
 
 async def kept_by(files: FastStart) -> None:
-    """Wait until what was worked out is kept."""
+    """Wait until the layout is stored."""
     await asyncio.to_thread(files._store_threads.shutdown, wait=True)  # noqa: SLF001
 
 
-async def test_films_whose_indexes_are_long_do_not_push_each_other_out(
-    media: Path, work: Work
-) -> None:
+async def test_films_with_long_indexes_do_not_evict_each_other(media: Path, work: Work) -> None:
     films = 30  # 90 MiB of indexes, together
     long = film(content(VERY_LONG), VERY_LONG)
     for number in range(films):
@@ -405,9 +401,7 @@ async def test_films_whose_indexes_are_long_do_not_push_each_other_out(
     assert work.done == films  # nor does it take another rewriting to send an index
 
 
-async def test_what_the_index_is_not_asked_of_is_not_read_for_it(
-    media: Path, storage: Storage
-) -> None:
+async def test_the_index_is_only_read_if_it_is_requested(media: Path, storage: Storage) -> None:
     class Noting(Storage):
         async def open(self, path: str, expected: str | None = None) -> Any:
             source = await super().open(path, expected)
@@ -435,7 +429,7 @@ async def test_what_the_index_is_not_asked_of_is_not_read_for_it(
     assert sum(span.length for span in spans) < 20 + 10 + 8
 
 
-async def test_a_layout_is_kept_for_the_next_start_and_other_replicas(
+async def test_a_layout_is_stored_for_the_next_start_and_other_replicas(
     media: Path, tmp_path: Path, work: Work
 ) -> None:
     write(media, "long.mp4", film(chunks=LONG))
@@ -455,7 +449,7 @@ async def test_a_layout_is_kept_for_the_next_start_and_other_replicas(
     assert work.done == 3
 
 
-async def test_what_is_kept_is_checked_and_worked_out_again_where_it_is_damaged(
+async def test_a_damaged_stored_layout_is_computed_again(
     media: Path, tmp_path: Path, work: Work
 ) -> None:
     write(media, "long.mp4", film(chunks=LONG))
@@ -482,7 +476,7 @@ async def test_what_is_kept_is_checked_and_worked_out_again_where_it_is_damaged(
         assert file.read_bytes() == whole
 
 
-async def test_where_nothing_can_be_kept_or_found_it_is_worked_out(
+async def test_a_layout_is_computed_if_the_store_fails(
     media: Path, tmp_path: Path, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(media, "long.mp4", film(chunks=LONG))
@@ -518,7 +512,7 @@ async def test_where_nothing_can_be_kept_or_found_it_is_worked_out(
         go_on.set()
 
 
-async def test_a_slow_reader_of_an_index_holds_a_piece_of_it(media: Path) -> None:
+async def test_a_slow_reader_of_an_index_keeps_one_chunk_of_it(media: Path) -> None:
     write(media, "long.mp4", film(content(VERY_LONG), VERY_LONG))
     files = FastStart(LocalStorage(media))
     (await files.open("long.mp4", None)).close()

@@ -1,4 +1,4 @@
-"""What both storages do alike: a folder's and a bucket's."""
+"""The behaviour that folders and buckets share."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ DATA = content(SIZE)
 
 @dataclass
 class Kept:
-    """A storage, and how something gets into it."""
+    """A storage and a function that writes to it."""
 
     storage: Storage
     put: Callable[[str, bytes], object]
@@ -91,7 +91,7 @@ async def test_several_readers_of_one_file_do_not_disturb_each_other(kept: Kept)
         source.close()
 
 
-async def test_a_file_says_what_it_is(kept: Kept) -> None:
+async def test_an_open_file_has_its_metadata(kept: Kept) -> None:
     kept.put("sub/film.webm", DATA)
     kept.put("empty.mp4", b"")
     (entry,) = kept.storage.list_entries()
@@ -198,7 +198,7 @@ async def test_players_get_the_index_in_front(kept: Kept, media_size: int) -> No
     assert pinned.representation == told
 
 
-def test_where_nothing_can_be_told_is_not_nothing(tmp_path: Path, bucket: Bucket) -> None:
+def test_a_failed_listing_raises_and_is_not_empty(tmp_path: Path, bucket: Bucket) -> None:
     media = tmp_path / "media"
     media.mkdir()
     folder = LocalStorage(media)

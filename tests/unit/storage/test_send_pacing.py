@@ -1,4 +1,4 @@
-"""How much is sent at a time, by what was taken before."""
+"""Chunk sizes by how fast a client reads."""
 
 import asyncio
 
@@ -14,10 +14,10 @@ from service.storage.send_pacing import (
 )
 
 AT_ONCE, IN_A_SECOND = 0.001, 1.0
-BOTH_KERNELS = 256 * 1024  # what they take for a client that reads nothing (pieces.py)
+BOTH_KERNELS = 256 * 1024  # what they take for a client that reads nothing (send_pacing.py)
 
 
-def test_pieces_are_small_for_as_long_as_the_kernels_may_be_all_that_takes_them() -> None:
+def test_chunks_are_small_while_the_kernels_may_buffer_them_all() -> None:
     sizer, sent = ChunkSizer(), 0
     while sent <= BOTH_KERNELS:
         assert sizer.size == MIN_CHUNK
@@ -25,7 +25,7 @@ def test_pieces_are_small_for_as_long_as_the_kernels_may_be_all_that_takes_them(
         sent += MIN_CHUNK
 
 
-def test_pieces_are_large_for_a_client_that_takes_them() -> None:
+def test_chunks_are_large_for_a_fast_client() -> None:
     sizer = ChunkSizer()
     for _ in range(5):
         sizer.record_send(sizer.size, AT_ONCE)
@@ -34,7 +34,7 @@ def test_pieces_are_large_for_a_client_that_takes_them() -> None:
     assert sizer.size == MAX_CHUNK
 
 
-def test_a_client_that_grows_slow_gets_small_pieces_again() -> None:
+def test_a_client_that_becomes_slow_gets_small_chunks_again() -> None:
     sizer = ChunkSizer()
     for _ in range(9):
         sizer.record_send(sizer.size, AT_ONCE)
@@ -44,7 +44,7 @@ def test_a_client_that_grows_slow_gets_small_pieces_again() -> None:
     assert sizer.size == MIN_CHUNK
 
 
-def test_a_slow_client_never_gets_a_large_one() -> None:
+def test_a_slow_client_never_gets_a_large_chunk() -> None:
     sizer = ChunkSizer()
     for _ in range(99):
         sizer.record_send(sizer.size, IN_A_SECOND)
@@ -52,28 +52,30 @@ def test_a_slow_client_never_gets_a_large_one() -> None:
 
 
 def prompt(sizers: ChunkSizerRegistry, client: int) -> ChunkSizer:
-    """Give the pieces of a client that has taken all so far at once."""
+    """Return the sizer of a fast client."""
     sizer = sizers.of(client)
     for _ in range(9):
         sizer.record_send(sizer.size, AT_ONCE)
     return sizer
 
 
-def test_large_pieces_that_nobody_takes_make_those_of_all_others_small() -> None:
+def test_many_unread_large_chunks_make_all_others_small() -> None:
     sizers, buffered = ChunkSizerRegistry(), 0
     stopped = [prompt(sizers, client) for client in range(1000)]
     for sizer in stopped:
         size = sizer.size
         sizer.add_buffered(size)
         buffered += size
-    assert buffered < 1000 * MIN_CHUNK + 80 * 1024**2  # far from 1000 * LARGE
+    assert buffered < 1000 * MIN_CHUNK + 80 * 1024**2  # far from 1000 * MAX_CHUNK
     assert prompt(sizers, 2000).size == MIN_CHUNK
     stopped[0].add_buffered(-MAX_CHUNK)
     assert prompt(sizers, 2000).size == MAX_CHUNK
 
 
 @pytest.mark.parametrize("end", [asyncio.CancelledError, ConnectionError])
-async def test_what_was_given_to_a_client_that_goes_is_not_held(end: type[BaseException]) -> None:
+async def test_chunks_of_a_client_that_disconnects_are_not_counted(
+    end: type[BaseException],
+) -> None:
     sizers, started = ChunkSizerRegistry(), asyncio.Event()
 
     async def taking() -> None:
@@ -91,7 +93,7 @@ async def test_what_was_given_to_a_client_that_goes_is_not_held(end: type[BaseEx
     assert prompt(sizers, 2).size == MAX_CHUNK
 
 
-async def test_what_a_client_took_promptly_counts_for_its_next_piece() -> None:
+async def test_fast_sends_make_the_next_chunk_large() -> None:
     sizer = ChunkSizer()
     for _ in range(5):
         await sizer.track_send(MIN_CHUNK, asyncio.sleep(0))
@@ -100,14 +102,14 @@ async def test_what_a_client_took_promptly_counts_for_its_next_piece() -> None:
     assert sizer.size == MIN_CHUNK
 
 
-def test_a_connections_next_response_begins_as_its_last_one_ended_and_no_others() -> None:
+def test_the_next_response_of_a_connection_keeps_its_chunk_size() -> None:
     sizers = ChunkSizerRegistry()
     prompt(sizers, 1)
     assert sizers.of(1).size == MAX_CHUNK
     assert sizers.of(2).size == MIN_CHUNK
 
 
-def test_of_too_many_connections_the_one_that_asked_longest_ago_is_forgotten() -> None:
+def test_the_least_recently_used_connection_is_dropped() -> None:
     sizers = ChunkSizerRegistry()
     for client in (1, 2):
         prompt(sizers, client)

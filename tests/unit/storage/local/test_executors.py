@@ -11,7 +11,7 @@ PATIENCE = 30  # seconds, after which a test that waits for something fails
 
 @pytest.fixture
 def gate() -> Iterator[threading.Event]:
-    """Give what holds jobs up; it is open when the test ends."""
+    """Return an event that jobs wait for, which is set when the test ends."""
     event = threading.Event()
     yield event
     event.set()
@@ -25,18 +25,18 @@ def pool() -> Iterator[FairThreadPool]:
 
 
 def crowd(pool: FairThreadPool, paths: list[str], gate: threading.Event) -> list[Future[bool]]:
-    """Have each path's threads wait at the gate."""
+    """Submit a job for each path that waits for the gate."""
     return [pool.executor_for(path).submit(gate.wait, PATIENCE) for path in paths]
 
 
-def test_jobs_give_what_they_give_and_raise_what_they_raise(pool: FairThreadPool) -> None:
+def test_jobs_return_results_and_raise_errors(pool: FairThreadPool) -> None:
     executor = pool.executor_for("film.mp4")
     assert executor.submit(divmod, 7, 2).result(PATIENCE) == (3, 1)
     with pytest.raises(ZeroDivisionError):
         executor.submit(divmod, 7, 0).result(PATIENCE)
 
 
-def test_jobs_of_one_file_begin_in_order_and_all_are_done(pool: FairThreadPool) -> None:
+def test_jobs_of_one_file_start_in_order_and_all_run(pool: FairThreadPool) -> None:
     begun: list[int] = []
     wait([pool.executor_for("film.mp4").submit(begun.append, n) for n in range(1000)], PATIENCE)
     assert sorted(begun) == list(range(1000))
@@ -47,7 +47,7 @@ def test_jobs_of_one_file_begin_in_order_and_all_are_done(pool: FairThreadPool) 
     assert alone == list(range(1000))
 
 
-def test_no_more_are_at_it_than_a_share_has(gate: threading.Event) -> None:
+def test_no_more_jobs_run_than_the_limit(gate: threading.Event) -> None:
     with ThreadPoolExecutor(8) as threads:
         executor = LimitedExecutor(threads, 3)
         jobs = [executor.submit(gate.wait, PATIENCE) for _ in range(10)]
@@ -77,7 +77,7 @@ def test_a_folder_that_hangs_leaves_threads_to_the_others(
     assert all(job.result(PATIENCE) for job in jobs)
 
 
-def test_a_job_that_was_called_off_is_not_done_and_holds_up_none(
+def test_a_cancelled_job_does_not_run_or_delay_others(
     pool: FairThreadPool, gate: threading.Event
 ) -> None:
     executor = pool.executor_for("film.mp4")
@@ -91,7 +91,7 @@ def test_a_job_that_was_called_off_is_not_done_and_holds_up_none(
     assert sorted(done) == [0, 2]
 
 
-def test_what_has_not_begun_is_called_off_at_the_end(gate: threading.Event) -> None:
+def test_queued_jobs_are_cancelled_at_shutdown(gate: threading.Event) -> None:
     pool = FairThreadPool()
     executor = pool.executor_for("film.mp4")
     jobs = crowd(pool, ["film.mp4"] * MAX_THREADS, gate)

@@ -49,7 +49,7 @@ async def storage(media: Path) -> AsyncIterator[LocalStorage]:
 
 @pytest.fixture(params=["page cache", "threads"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Read at once where that can be, and again as where there is no RWF_NOWAIT."""
+    """Run a test with RWF_NOWAIT, if there is one, and without."""
     if request.param == "threads":
         monkeypatch.setattr(nonblocking, "_NO_WAIT", None)
     return str(request.param)
@@ -60,7 +60,7 @@ async def read(source: LocalRepresentation, span: Span) -> bytes:
 
 
 def descriptors() -> dict[str, str]:
-    """Give this process's descriptors and what they are of."""
+    """Return this process's descriptors and their targets."""
     gc.collect()
     found = {}
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 # asked for again below, by name
@@ -72,7 +72,7 @@ def descriptors() -> dict[str, str]:
 
 
 def open_below(folder: Path) -> list[str]:
-    """Give what is open of a folder, be it removed meanwhile."""
+    """Return the open files of a folder, also removed ones."""
     return [name for name in descriptors().values() if name.startswith(str(folder))]
 
 
@@ -83,7 +83,7 @@ async def until(condition: Callable[[], Any]) -> None:
 
 
 class Gate:
-    """Holds up who passes, in a thread, as a sleeping disk does."""
+    """Blocks threads as a sleeping disk does."""
 
     def __init__(self) -> None:
         self.reached = threading.Event()
@@ -96,7 +96,7 @@ class Gate:
 
 @contextmanager
 def gate() -> Iterator[Gate]:
-    """Give a gate that is open when the test ends, so that no thread is left behind."""
+    """Return a gate that opens when the test ends, so that no thread is left."""
     one = Gate()
     try:
         yield one
@@ -106,7 +106,7 @@ def gate() -> Iterator[Gate]:
 
 @pytest.fixture
 def slow_reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
-    """Let nothing be cached, and the disk take as long as the test likes."""
+    """Make reads uncached, and block them as long as the test needs."""
     with gate() as one:
 
         def pread(descriptor: int, length: int, position: int) -> bytes:
@@ -114,7 +114,7 @@ def slow_reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
             return os.pread(descriptor, length, position)
 
         class Slow:
-            """The module `os`, but for one call."""
+            """The module `os` with one call replaced."""
 
             def __getattr__(self, name: str) -> Any:
                 return pread if name == "pread" else getattr(os, name)
@@ -178,9 +178,7 @@ async def test_several_readers_of_one_file_do_not_disturb_each_other(storage: Lo
 
 
 @pytest.mark.skipif(nonblocking._NO_WAIT is None, reason="needs RWF_NOWAIT, which is Linux's")  # noqa: SLF001
-async def test_what_the_page_cache_holds_is_read_without_a_thread(
-    storage: LocalStorage, media: Path
-) -> None:
+async def test_cached_pages_are_read_without_a_thread(storage: LocalStorage, media: Path) -> None:
     with (media / "film.mp4").open("rb") as file:
         try:
             os.preadv(file.fileno(), [bytearray(1)], 0, os.RWF_NOWAIT)
@@ -248,7 +246,7 @@ async def test_a_file_replaced_or_removed_is_read_to_its_end(
     removed.close()
 
 
-async def test_a_disk_that_fails_is_the_storages_error(
+async def test_a_failing_disk_raises_storage_error(
     storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def pread(*_: object) -> bytes:
@@ -298,7 +296,7 @@ async def test_closing_twice_while_a_thread_reads_is_no_harm(
     source.close()
 
 
-async def test_a_read_that_no_thread_has_begun_is_called_off_at_once(
+async def test_a_queued_read_is_cancelled_when_the_file_is_closed(
     media: Path,
 ) -> None:
     with gate() as one, ThreadPoolExecutor(1) as threads:
@@ -431,7 +429,7 @@ NOT_THERE = [
 
 
 @pytest.mark.parametrize("path", NOT_THERE, ids=lambda path: path[:32])
-async def test_what_is_no_file_of_the_library_is_not_there_and_leaks_nothing(
+async def test_odd_files_are_not_found_and_leak_no_descriptor(
     storage: LocalStorage, media: Path, path: str
 ) -> None:
     make_odd_things(media)
@@ -481,7 +479,7 @@ async def test_a_root_that_is_a_link_is_served(tmp_path: Path, media: Path) -> N
     assert [entry.path for entry in storage.list_entries()] == ["film.mp4"]
 
 
-async def test_having_no_descriptor_left_is_no_reason_to_say_that_a_file_is_gone(
+async def test_running_out_of_descriptors_is_not_reported_as_not_found(
     storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def open_file(*_: object) -> tuple[int, str]:
@@ -507,7 +505,7 @@ async def test_many_opens_leak_nothing(storage: LocalStorage, media: Path) -> No
 
 @pytest.fixture
 async def told(storage: LocalStorage) -> LocalStorage:
-    """Give a storage that knows of its root that the kernel tells what it has in memory."""
+    """Return a storage that knows that its root supports RWF_NOWAIT."""
     (await storage.open("film.mp4")).close()
     if not storage._nowait_folders:  # noqa: SLF001
         pytest.skip("needs a file system that can be asked (RWF_NOWAIT)")
@@ -517,9 +515,7 @@ async def told(storage: LocalStorage) -> LocalStorage:
     return storage
 
 
-async def test_what_the_kernel_knows_is_opened_without_a_thread(
-    told: LocalStorage, media: Path
-) -> None:
+async def test_cached_names_are_opened_without_a_thread(told: LocalStorage, media: Path) -> None:
     (media / "other.mp4").write_bytes(b"other")
     told.close()  # from now on no thread would begin to open
     for path, data in [("film.mp4", DATA[:5]), ("other.mp4", b"other")] * 2:
@@ -543,7 +539,7 @@ async def test_viewers_of_one_file_share_its_descriptor_for_a_moment(
     assert open_below(media) == []
 
 
-async def test_however_many_files_are_asked_for_few_are_kept_open(
+async def test_the_number_of_shared_handles_is_bounded(
     told: LocalStorage, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "_MAX_HANDLES", 5)
@@ -571,7 +567,7 @@ async def test_a_changed_file_is_another_version_at_once(told: LocalStorage, med
 
 
 @pytest.mark.parametrize("change", ["removed", "link", "fifo", "folder", "device"])
-async def test_what_has_taken_a_films_place_is_not_opened_at_once(
+async def test_a_special_file_in_place_of_a_film_is_not_opened(
     told: LocalStorage, media: Path, change: str
 ) -> None:
     film = media / "film.mp4"
@@ -609,7 +605,7 @@ async def test_a_link_in_the_place_of_a_folder_leads_nowhere(
 
 
 @pytest.mark.parametrize("path", NOT_THERE, ids=lambda path: path[:32])
-async def test_what_is_no_file_of_the_library_is_not_there_at_once_either(
+async def test_odd_files_are_not_found_without_a_thread_either(
     told: LocalStorage, media: Path, path: str
 ) -> None:
     make_odd_things(media)
@@ -619,15 +615,15 @@ async def test_what_is_no_file_of_the_library_is_not_there_at_once_either(
             await told.open(path)
 
 
-async def test_nothing_of_a_file_system_that_cannot_be_asked_is_done_in_the_loop(
+async def test_file_systems_without_nowait_are_only_used_in_threads(
     storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """NFS, SMB and FUSE make whoever looks at an open file wait for a network or a process."""
+    """On NFS, SMB and FUSE, even fstat(2) may wait for a network or a process."""
     monkeypatch.setattr(nonblocking, "_NO_WAIT", None)
     loops, threads = threading.get_ident(), set()
 
     class Watched:
-        """The module `os`, which notes who calls it."""
+        """The module `os`, which records the calling threads."""
 
         def __getattr__(self, name: str) -> Any:
             if name in ("fstat", "stat", "open", "pread", "close"):
@@ -647,10 +643,10 @@ async def test_nothing_of_a_file_system_that_cannot_be_asked_is_done_in_the_loop
     assert loops not in threads
 
 
-async def test_a_link_says_nothing_of_the_file_system_that_it_is_on(
+async def test_a_link_does_not_mark_its_own_folder_as_nowait(
     storage: LocalStorage, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A link on a network's file system may lead to a disk: its neighbours are not the disk's."""
+    """A link on a network file system may lead to a disk; other files there are not on it."""
     (media / "mount").mkdir()
     (media / "mount/link.mp4").symlink_to("../film.mp4")
     (media / "mount/film.mp4").write_bytes(DATA)
@@ -737,7 +733,7 @@ def test_a_listing_is_in_order_folder_by_folder(media: Path) -> None:
     ]
 
 
-def test_an_entry_tells_size_revision_and_times(media: Path) -> None:
+def test_an_entry_has_size_revision_and_times(media: Path) -> None:
     before = time.time()
     os.utime(media / "film.mp4", (1000, 1000))
     storage = LocalStorage(media)
@@ -769,7 +765,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("path", REFUSED, ids=ascii)
-def test_a_path_that_can_name_nothing_is_refused(path: str) -> None:
+def test_invalid_paths_are_refused(path: str) -> None:
     with pytest.raises(NotFoundError):
         validate_path(path)
 
@@ -788,13 +784,13 @@ def test_a_path_that_can_name_nothing_is_refused(path: str) -> None:
         ("C:/x", ["C:", "x"]),
     ],
 )
-def test_a_path_is_its_components(path: str, components: list[str]) -> None:
+def test_valid_paths_are_split_into_components(path: str, components: list[str]) -> None:
     assert validate_path(path) == components
 
 
 @given(st.text() | st.lists(st.text("./\\a\0", max_size=3)).map("/".join))
 @example("a/b")
-def test_whatever_the_path_its_components_are_safe_or_it_names_nothing(path: str) -> None:
+def test_components_of_any_accepted_path_are_safe(path: str) -> None:
     try:
         components = validate_path(path)
     except NotFoundError:
@@ -852,7 +848,7 @@ def test_an_empty_files_revision_begins_with_zero(tmp_path: Path) -> None:
         (-3600, True),
     ],
 )
-async def test_a_file_is_settled_when_no_other_change_can_share_its_date(
+async def test_a_file_is_stable_when_no_later_change_can_share_its_time(
     storage: LocalStorage,
     media: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -901,7 +897,7 @@ async def test_what_may_change_unseen_is_not_settled_and_no_date_to_come_is_stro
     settled: bool,  # noqa: FBT001 # the answer is the table
     dated: bool,  # noqa: FBT001
 ) -> None:
-    """RFC 9110 §8.8.1 and §8.8.2.2. The kernel alone sets a ctime: so the clock is moved."""
+    """RFC 9110 §8.8.1 and §8.8.2.2. Only the kernel sets a ctime, so the clock is moved."""
     at = round(time.time() + changed - modified, 3)
     os.utime(media / "film.mp4", ns=(0, round(at * 1000) * 10**6))
     now = at + modified
@@ -917,7 +913,7 @@ async def test_what_may_change_unseen_is_not_settled_and_no_date_to_come_is_stro
     assert told.last_modified <= now  # RFC 9110 §8.8.2.1
 
 
-async def test_a_source_tells_size_type_and_date(storage: LocalStorage, media: Path) -> None:
+async def test_an_open_file_has_size_type_and_date(storage: LocalStorage, media: Path) -> None:
     os.utime(media / "film.mp4", ns=(0, 784111777_999_999_999))
     source = await storage.open("film.mp4")
     told = source.representation
@@ -927,9 +923,7 @@ async def test_a_source_tells_size_type_and_date(storage: LocalStorage, media: P
     assert told.validators.revision == f"{SIZE:x}-{784111777_999_999_999:x}"
 
 
-async def test_no_modification_is_told_to_lie_in_the_future(
-    storage: LocalStorage, media: Path
-) -> None:
+async def test_last_modified_is_never_in_the_future(storage: LocalStorage, media: Path) -> None:
     # RFC 9110 §8.8.2.1: a date later than the message's own MUST be replaced by the message's.
     ahead = time.time() + 86400
     os.utime(media / "film.mp4", (ahead, ahead))

@@ -22,7 +22,7 @@ def opened(tmp_path: Path) -> Iterator[list[int]]:
         os.close(descriptor)
 
 
-def test_what_the_kernel_has_in_memory_is_read(opened: list[int]) -> None:
+def test_cached_pages_are_read(opened: list[int]) -> None:
     if not nonblocking.supports_nowait(opened[0]):
         pytest.skip("this file system does not tell")
     assert nonblocking.read_cached(opened[0], 10, 20) == b"A" * 20
@@ -30,10 +30,10 @@ def test_what_the_kernel_has_in_memory_is_read(opened: list[int]) -> None:
     assert nonblocking.read_cached(opened[0], 1000, 20) is None
 
 
-def test_a_thread_that_learns_of_another_file_does_not_touch_what_is_read(
+def test_a_concurrent_nowait_check_does_not_touch_the_read_buffer(
     opened: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A thread may run between the kernel's answer and the copy of it, for the call lets it."""
+    """Another thread may run between the system call and the copy of its result."""
     read, other = os.preadv, opened[1]
 
     def read_and_be_overtaken(descriptor: int, buffers: Sequence[Any], *more: int) -> int:

@@ -23,18 +23,18 @@ PATIENCE = 30  # seconds, after which a test that waits for something fails
 
 
 class Far:
-    """A store that gives a chunk of a block only when the test lets it."""
+    """A store that yields a chunk of a block when the test allows it."""
 
     def __init__(self) -> None:
         self.asked: list[Span] = []
         self.passed: list[Span] = []
-        """Of those, what is not held."""
+        """Of those, the spans that are not cached."""
         self.versions: list[ObjectVersion] = []
         self.called_off: list[Span] = []
         self.held_up: dict[int, int] = {}
-        """How many bytes come of what begins at a place, until it is taken out."""
+        """How many bytes are yielded of a span, by its start, until the entry is removed."""
         self.failing: dict[int, Exception] = {}
-        """What goes wrong with what begins at a place."""
+        """The error of a span, by its start."""
 
     async def fetch(
         self, version: ObjectVersion, span: Span, *, buffered: bool
@@ -75,7 +75,7 @@ def metrics() -> Metrics:
 
 @pytest.fixture
 async def blocks(far: Far, metrics: Metrics) -> AsyncIterator[BlockCache]:
-    """Give room for four blocks."""
+    """Return a cache for four blocks."""
     blocks = BlockCache(far.fetch, BLOCK, 4 * BLOCK, metrics)
     yield blocks
     far.held_up.clear()
@@ -131,20 +131,22 @@ async def test_a_span_is_read_byte_for_byte(
         assert await read(blocks, span, block_origin=block_origin) == bytes_of(span)
 
 
-async def test_a_piece_is_no_longer_than_suits_the_client(blocks: BlockCache) -> None:
+async def test_a_chunk_is_not_longer_than_the_sizer_allows(blocks: BlockCache) -> None:
     lengths = [len(chunk) async for chunk in blocks.read(FILM, block(0), ChunkSizer(), 0)]
     assert max(lengths) <= MIN_CHUNK
     assert sum(lengths) == BLOCK
 
 
-async def test_a_block_is_one_request_however_many_ask_for_it(blocks: BlockCache, far: Far) -> None:
+async def test_a_block_is_one_request_for_any_number_of_readers(
+    blocks: BlockCache, far: Far
+) -> None:
     spans = [Span(number * 9000, 10_000) for number in range(10)]
     found = await asyncio.gather(*(read(blocks, span) for span in spans))
     assert found == [bytes_of(span) for span in spans]
     assert far.asked == [block(0)]
 
 
-async def test_blocks_begin_where_the_grid_has_them(blocks: BlockCache, far: Far) -> None:
+async def test_blocks_are_aligned_to_the_block_origin(blocks: BlockCache, far: Far) -> None:
     await read(blocks, Span(5, 10), block_origin=-1000)
     await read(blocks, Span(BLOCK, 10), block_origin=-1000)
     assert far.asked == [Span(0, BLOCK - 1000), Span(BLOCK - 1000, BLOCK)]
@@ -156,7 +158,7 @@ async def test_the_first_bytes_do_not_wait_for_the_last(blocks: BlockCache, far:
         assert await asyncio.wait_for(anext(chunks), PATIENCE) == DATA[:CHUNK]
 
 
-async def test_who_reads_on_finds_the_next_block_there(
+async def test_a_sequential_reader_finds_the_next_block_prefetched(
     blocks: BlockCache, far: Far, metrics: Metrics
 ) -> None:
     await read(blocks, block(0))
@@ -169,22 +171,20 @@ async def test_who_reads_on_finds_the_next_block_there(
     assert counted(metrics, "ahead") >= 1
 
 
-async def test_who_seeks_about_has_nothing_read_ahead(blocks: BlockCache, far: Far) -> None:
+async def test_nothing_is_prefetched_for_random_access(blocks: BlockCache, far: Far) -> None:
     for number in (0, 5, 2, 7, 4):
         await read(blocks, block(number))
     await asyncio.sleep(0.02)
     assert far.asked == [block(number) for number in (0, 5, 2, 7, 4)]
 
 
-async def test_behind_the_last_block_there_is_none(blocks: BlockCache, far: Far) -> None:
+async def test_nothing_is_prefetched_after_the_last_block(blocks: BlockCache, far: Far) -> None:
     await read(blocks, Span(8 * BLOCK, SIZE - 8 * BLOCK))
     await asyncio.sleep(0.02)
     assert far.asked == [block(8), block(9), block(10)]
 
 
-async def test_an_error_that_no_code_expected_of_what_is_read_ahead_is_logged(
-    blocks: BlockCache, far: Far
-) -> None:
+async def test_an_unexpected_error_in_a_prefetch_is_logged(blocks: BlockCache, far: Far) -> None:
     far.failing[BLOCK] = RuntimeError("what no code expects")
     with capture_logs() as lines:
         async with aclosing(blocks.read(FILM, Span(0, SIZE), ChunkSizer(), 0)) as pieces:
@@ -200,7 +200,7 @@ async def test_an_error_that_no_code_expected_of_what_is_read_ahead_is_logged(
     assert lines == []
 
 
-async def test_what_is_read_ahead_holds_up_nobody(blocks: BlockCache, far: Far) -> None:
+async def test_prefetches_do_not_delay_readers(blocks: BlockCache, far: Far) -> None:
     far.held_up[2 * BLOCK] = 0
     await read(blocks, Span(0, 2 * BLOCK))  # block 2 is asked for, and never comes
     await until(lambda: block(2) in far.asked)
@@ -209,7 +209,7 @@ async def test_what_is_read_ahead_holds_up_nobody(blocks: BlockCache, far: Far) 
             assert await read(blocks, block(number), OTHER) == bytes_of(block(number))
 
 
-async def test_no_more_is_held_than_there_is_room_for(blocks: BlockCache, metrics: Metrics) -> None:
+async def test_the_cache_stays_within_its_limit(blocks: BlockCache, metrics: Metrics) -> None:
     async def reads_and_looks(version: ObjectVersion) -> None:
         async for _ in blocks.read(version, Span(0, SIZE), ChunkSizer(), 0):
             assert held(metrics) <= 4 * BLOCK
@@ -218,7 +218,7 @@ async def test_no_more_is_held_than_there_is_room_for(blocks: BlockCache, metric
     assert held(metrics) > 0
 
 
-async def test_where_there_is_no_room_bytes_pass_and_wait_for_nobody(
+async def test_bytes_are_passed_on_when_the_cache_is_full(
     blocks: BlockCache, far: Far, metrics: Metrics
 ) -> None:
     waiting = []
@@ -235,13 +235,15 @@ async def test_where_there_is_no_room_bytes_pass_and_wait_for_nobody(
     assert await asyncio.gather(*waiting) == [bytes_of(block(number)) for number in range(4)]
 
 
-async def test_without_room_for_a_block_everything_passes(far: Far, metrics: Metrics) -> None:
+async def test_everything_is_passed_on_if_no_block_fits(far: Far, metrics: Metrics) -> None:
     blocks = BlockCache(far.fetch, BLOCK, BLOCK - 1, metrics)
     assert await read(blocks, Span(5, 2 * BLOCK)) == bytes_of(Span(5, 2 * BLOCK))
     assert held(metrics) == 0
 
 
-async def test_a_slow_client_goes_on_when_its_block_had_to_go(blocks: BlockCache, far: Far) -> None:
+async def test_a_slow_client_continues_after_its_block_was_evicted(
+    blocks: BlockCache, far: Far
+) -> None:
     async with aclosing(blocks.read(FILM, block(0), ChunkSizer(), 0)) as chunks:
         got = await anext(chunks)
         for number in range(5):
@@ -253,7 +255,7 @@ async def test_a_slow_client_goes_on_when_its_block_had_to_go(blocks: BlockCache
     assert any(span.end == BLOCK and span.start > 0 for span in far.asked)
 
 
-async def test_what_goes_wrong_is_told_to_all_who_wait_and_forgotten(
+async def test_an_error_is_raised_to_all_waiting_readers_and_not_cached(
     blocks: BlockCache, far: Far
 ) -> None:
     far.failing[0] = BadGatewayError("gone wrong")
@@ -266,7 +268,7 @@ async def test_what_goes_wrong_is_told_to_all_who_wait_and_forgotten(
     assert await read(blocks, block(0)) == bytes_of(block(0))
 
 
-async def test_what_had_come_before_it_went_wrong_is_given(blocks: BlockCache, far: Far) -> None:
+async def test_bytes_received_before_an_error_are_yielded(blocks: BlockCache, far: Far) -> None:
     far.held_up[0] = 3 * CHUNK
     got = b""
     with pytest.raises(ChangedError):  # noqa: PT012 # between two pieces
@@ -278,7 +280,9 @@ async def test_what_had_come_before_it_went_wrong_is_given(blocks: BlockCache, f
     assert got == DATA[: 3 * CHUNK]
 
 
-async def test_what_had_come_is_given_to_who_was_slower(blocks: BlockCache, far: Far) -> None:
+async def test_a_slower_reader_gets_the_bytes_received_before_an_error(
+    blocks: BlockCache, far: Far
+) -> None:
     far.held_up[0] = 3 * CHUNK
     slow = blocks.read(FILM, block(0), ChunkSizer(), 0)
     got = await anext(slow)
@@ -293,7 +297,7 @@ async def test_what_had_come_is_given_to_who_was_slower(blocks: BlockCache, far:
     assert got == bytes_of(block(0))
 
 
-async def test_nobody_waits_when_all_is_let_go_of(blocks: BlockCache, far: Far) -> None:
+async def test_closing_fails_all_waiting_readers(blocks: BlockCache, far: Far) -> None:
     far.held_up[0] = CHUNK
     waiting = asyncio.create_task(read(blocks, Span(CHUNK, 1)))
     await until(lambda: far.asked)
@@ -302,7 +306,7 @@ async def test_nobody_waits_when_all_is_let_go_of(blocks: BlockCache, far: Far) 
     assert "about to end" in str(waiting.exception())
 
 
-async def test_a_block_that_its_reader_left_is_there_for_the_next(
+async def test_a_block_whose_reader_left_is_completed(
     blocks: BlockCache, far: Far, metrics: Metrics
 ) -> None:
     far.held_up[0] = CHUNK
@@ -316,7 +320,7 @@ async def test_a_block_that_its_reader_left_is_there_for_the_next(
     assert far.called_off == []
 
 
-async def test_a_block_that_nobody_waits_for_makes_room(blocks: BlockCache, far: Far) -> None:
+async def test_a_block_without_waiting_readers_is_evicted(blocks: BlockCache, far: Far) -> None:
     far.held_up[0] = 0
     reading = asyncio.create_task(read(blocks, block(0)))
     await until(lambda: far.asked)
@@ -334,9 +338,7 @@ async def test_versions_of_a_file_are_kept_apart(blocks: BlockCache, far: Far) -
     assert far.versions == [FILM, replaced]
 
 
-async def test_what_is_read_ahead_does_not_push_out_the_block_it_is_ahead_of(
-    far: Far, metrics: Metrics
-) -> None:
+async def test_a_prefetch_does_not_evict_the_block_before_it(far: Far, metrics: Metrics) -> None:
     blocks = BlockCache(far.fetch, BLOCK, BLOCK, metrics)  # room for one
     far.held_up[0] = 6 * CHUNK
     # Somebody reads the first half, and leaves.

@@ -1,4 +1,4 @@
-"""How many bytes of a store's answer are gathered before they are given."""
+"""The chunk length of a store's responses."""
 
 import pytest
 
@@ -18,7 +18,7 @@ KIB, MIB = 1024, 1024**2
         (100 * MIB, 0.0, 64 * KIB),
     ],
 )
-def test_the_first_bytes_come_a_quarter_later_at_most(
+def test_gathering_delays_the_first_bytes_by_at_most_a_quarter(
     rate: int, answered: float, gathered: int
 ) -> None:
     tuner = ChunkTuner()
@@ -27,7 +27,7 @@ def test_the_first_bytes_come_a_quarter_later_at_most(
     assert tuner.chunk(answered) == pytest.approx(gathered, rel=0.001)
 
 
-def test_little_is_gathered_until_the_pace_is_known_and_short_answers_do_not_tell_it() -> None:
+def test_chunks_are_short_until_the_rate_is_known_and_short_responses_are_ignored() -> None:
     tuner = ChunkTuner()
     for _ in range(40):
         tuner.record(64 * KIB, 0.0001)
@@ -35,7 +35,7 @@ def test_little_is_gathered_until_the_pace_is_known_and_short_answers_do_not_tel
     assert tuner.chunk(10) == 64 * KIB
 
 
-def test_the_pace_follows_the_store() -> None:
+def test_the_rate_follows_the_store() -> None:
     tuner = ChunkTuner()
     for _ in range(40):
         tuner.record(4 * MIB, 0.01)
@@ -46,7 +46,7 @@ def test_the_pace_follows_the_store() -> None:
     assert tuner.chunk(0.020) < MIB / 4
 
 
-def test_a_store_that_has_failed_is_not_what_it_was() -> None:
+def test_a_failure_resets_the_rate() -> None:
     tuner = ChunkTuner()
     for _ in range(40):
         tuner.record(4 * MIB, 0.01)

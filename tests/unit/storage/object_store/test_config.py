@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         ("ftp://bucket", None),
     ],
 )
-def test_a_url_names_a_bucket_and_perhaps_a_prefix(url: str, without_slash: str | None) -> None:
+def test_a_url_has_a_bucket_and_an_optional_prefix(url: str, without_slash: str | None) -> None:
     assert is_store_url(url)
     if without_slash is None:
         with pytest.raises(ValueError, match="should be a folder, or a bucket such as s3://bucket"):
@@ -53,7 +53,7 @@ def test_a_folder_is_no_store(folder: str) -> None:
     assert not is_store_url(folder)
 
 
-def test_what_a_store_is_asked_with_may_stand_in_files(bucket: "Bucket", tmp_path: Path) -> None:
+def test_credentials_may_be_in_files(bucket: "Bucket", tmp_path: Path) -> None:
     environ = {}
     for number, (variable, value) in enumerate(bucket.environ().items()):
         file = tmp_path / str(number)
@@ -91,7 +91,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         "http://user:only-for-me@host",
     ],
 )
-def test_an_endpoint_that_is_none_is_refused_without_telling_it(endpoint: str) -> None:
+def test_an_invalid_endpoint_is_refused_without_showing_it(endpoint: str) -> None:
     with pytest.raises(StoreError, match=r"^AWS_ENDPOINT_URL: should be http:") as told:
         open_store("s3://bucket", {"AWS_ENDPOINT_URL": endpoint})
     assert "only-for-me" not in str(told.value)
@@ -103,7 +103,7 @@ def test_a_value_of_two_lines_is_refused(variable: str) -> None:
         open_store("s3://bucket", {variable: "one\ntwo"})
 
 
-def test_what_is_empty_or_ends_a_line_is_as_if_it_were_not(
+def test_empty_variables_and_final_newlines_are_ignored(
     bucket: "Bucket", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket.put("film.mp4", b"film")
@@ -115,7 +115,7 @@ def test_what_is_empty_or_ends_a_line_is_as_if_it_were_not(
     assert store.get("film.mp4").bytes() == b"film"
 
 
-def test_a_prefix_has_no_dots_to_go_by() -> None:
+def test_a_prefix_has_no_dot_segments() -> None:
     for url in ("s3://bucket/../x", "s3://bucket/a/."):
         with pytest.raises(StoreError, match="should be a folder, or a bucket"):
             open_store(url, {})

@@ -1,4 +1,4 @@
-"""Objects that are read as files are: the same bytes, and no more of them than need be."""
+"""Objects read as files: the right bytes, with few requests."""
 
 import io
 from pathlib import Path
@@ -21,7 +21,7 @@ KEY = "films/film.mp4"
 
 
 class Counted(SyncObjectClient):
-    """A bucket that notes what is asked of it."""
+    """A client that records its requests."""
 
     def __init__(self, store: LocalStore | MemoryStore) -> None:
         super().__init__(store)
@@ -34,7 +34,7 @@ class Counted(SyncObjectClient):
 
 
 def held(data: bytes) -> tuple[Counted, str]:
-    """Give a bucket with an object, and its revision."""
+    """Return a client of a store with one object, and its revision."""
     store = MemoryStore()
     revision = revision_of(len(data), obstore.put(store, KEY, data)["e_tag"])
     assert revision
@@ -58,7 +58,7 @@ LARGE = some(20 * MIB + 5)
         max_size=12,
     )
 )
-def test_bytes_are_the_objects_wherever_they_are_read(steps: list[tuple[int, int, int]]) -> None:
+def test_reads_at_any_position_return_the_objects_bytes(steps: list[tuple[int, int, int]]) -> None:
     bucket, revision = held(LARGE)
     file, size = open_object(bucket, KEY, revision)
     assert size == len(LARGE)
@@ -81,7 +81,7 @@ def test_it_is_read_to_its_end_and_no_further() -> None:
         assert sum(bucket.lengths) <= size + 4096
 
 
-def test_who_reads_on_asks_seldom_and_who_reads_here_and_there_gets_little() -> None:
+def test_sequential_reads_take_few_requests_and_random_reads_fetch_little() -> None:
     bucket, revision = held(LARGE)
     file, _ = open_object(bucket, KEY, revision)
     while file.read(32 * KIB):
@@ -96,7 +96,7 @@ def test_who_reads_on_asks_seldom_and_who_reads_here_and_there_gets_little() -> 
     assert sum(bucket.lengths) <= 10 * 2 * 4096
 
 
-def test_what_was_read_just_now_is_not_asked_for_again() -> None:
+def test_recently_read_bytes_are_not_fetched_again() -> None:
     bucket, revision = held(LARGE)
     file, _ = open_object(bucket, KEY, revision)
     file.seek(10 * MIB)
@@ -109,7 +109,7 @@ def test_what_was_read_just_now_is_not_asked_for_again() -> None:
     assert len(bucket.lengths) == asked
 
 
-def test_of_a_replaced_object_no_byte_is_given() -> None:
+def test_no_byte_of_a_replaced_object_is_returned() -> None:
     store = MemoryStore()
     revision = revision_of(len(LARGE), obstore.put(store, KEY, LARGE)["e_tag"])
     bucket = SyncObjectClient(store)
@@ -136,7 +136,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def two_hours(once: Path, target: Path, size: int, *options: str) -> int:
-    """Make a film of two hours that has `size` bytes, most of them a hole in its media data.
+    """Make a sparse film of two hours and `size` bytes.
 
     Gives the length of its index.
     """

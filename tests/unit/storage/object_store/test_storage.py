@@ -1,4 +1,4 @@
-"""What is a bucket's own: looks, pages, keys that are no paths, how many requests there are."""
+"""Buckets only: head requests, pages, keys that are no paths, numbers of requests."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ DATA = content(SIZE)
 
 @pytest.fixture
 def seen(bucket: Bucket) -> Iterator[FaultyStore]:
-    """Stand between, and count what is asked."""
+    """Return a proxy that counts requests."""
     with faulty(bucket.swift) as store:
         yield store
 
@@ -63,7 +63,7 @@ async def test_a_block_is_one_pinned_request(
     assert request.condition == f'"{tag}"'
 
 
-async def test_a_crowd_costs_one_look(
+async def test_many_opens_cost_one_head_request(
     storage: ObjectStorage, bucket: Bucket, seen: FaultyStore
 ) -> None:
     bucket.put("film.mp4", DATA)
@@ -71,7 +71,7 @@ async def test_a_crowd_costs_one_look(
     assert len(seen.got("HEAD")) == 1
 
 
-async def test_an_expected_version_is_opened_without_a_look(
+async def test_a_pinned_version_is_opened_without_a_head_request(
     storage: ObjectStorage, bucket: Bucket, seen: FaultyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("_VERSION_TTL", "_PINNED_TTL"):
@@ -85,7 +85,7 @@ async def test_an_expected_version_is_opened_without_a_look(
     assert len(seen.got("HEAD")) == 3
 
 
-async def test_a_version_that_another_replica_has_seen_is_looked_for(
+async def test_an_unknown_pinned_version_causes_a_head_request(
     storage: ObjectStorage, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(objects, "_VERSION_TTL", 3600.0)
@@ -98,7 +98,7 @@ async def test_a_version_that_another_replica_has_seen_is_looked_for(
     assert (await storage.open("film.mp4", newer)).representation.size == SIZE + 1
 
 
-async def test_a_version_that_is_no_more_is_looked_for_anew(
+async def test_a_replaced_version_causes_a_new_head_request(
     storage: ObjectStorage, bucket: Bucket
 ) -> None:
     bucket.put("film.mp4", DATA)
@@ -116,7 +116,7 @@ async def test_a_version_that_is_no_more_is_looked_for_anew(
         await storage.open("film.mp4", now.representation.validators.revision)
 
 
-async def test_a_listing_tells_of_versions_that_are_no_more(
+async def test_a_listing_drops_versions_that_were_replaced(
     storage: ObjectStorage, bucket: Bucket
 ) -> None:
     revisions = {}
@@ -133,9 +133,7 @@ async def test_a_listing_tells_of_versions_that_are_no_more(
         await storage.open("removed.mp4", revisions["removed.mp4"])
 
 
-async def test_a_store_that_says_nothing_of_an_object_is_late(
-    bucket: Bucket, seen: FaultyStore
-) -> None:
+async def test_a_store_that_does_not_answer_times_out(bucket: Bucket, seen: FaultyStore) -> None:
     seen.faults = [Fault("hold", when=lambda request: request.method == "HEAD")]
     storage = ObjectStorage(
         open_store(bucket.url, bucket.environ(seen.endpoint), timeout=1),
@@ -149,7 +147,7 @@ async def test_a_store_that_says_nothing_of_an_object_is_late(
     seen.released.set()
 
 
-async def test_a_name_that_makes_a_key_too_long_is_nobodys(swift: Swift, seen: FaultyStore) -> None:
+async def test_a_path_whose_key_is_too_long_is_not_found(swift: Swift, seen: FaultyStore) -> None:
     bucket = swift.bucket("films/of/mine")
     storage = ObjectStorage(
         open_store(bucket.url, bucket.environ(seen.endpoint)),
@@ -165,7 +163,7 @@ async def test_a_name_that_makes_a_key_too_long_is_nobodys(swift: Swift, seen: F
         assert len(seen.got("HEAD")) == asked
 
 
-def test_a_key_that_is_no_path_hides_its_own_folder_alone(
+def test_a_key_that_is_no_path_hides_only_its_own_folder(
     storage: ObjectStorage, bucket: Bucket
 ) -> None:
     for path in ("a/one.mp4", "a/sub/two.mp4", "b/bad/three.mp4", "b/four.mp4", "five.mp4"):
