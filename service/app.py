@@ -99,29 +99,29 @@ def create_app(settings: Settings) -> Quart:
     metrics = Metrics()
     supervisor = Supervisor(metrics.background_failures)
     storage = _storage(settings, metrics)
-    place = (
+    media_root = (
         MediaRoot(root=storage.root)
         if isinstance(storage, LocalStorage)
         else MediaRoot(store=StoreRef(str(settings.media), settings.store_timeout))
     )
-    derived = _artefact_store(settings)
+    artefact_store = _artefact_store(settings)
     pool = WorkerPool(settings.workers, pictures=True)
-    builder = ArtefactBuilder(place, derived, pool, metrics)
+    builder = ArtefactBuilder(media_root, artefact_store, pool, metrics)
     playback = PlaybackActivity()
-    scheduler = ArtefactScheduler(builder, derived, pool, playback, metrics)
+    scheduler = ArtefactScheduler(builder, artefact_store, pool, playback, metrics)
     prober = Prober()
     library = Library(
         storage=storage,
-        media_root=place,
+        media_root=media_root,
         prober=prober,
-        probe_cache=ProbeCache(derived),
+        probe_cache=ProbeCache(artefact_store),
         listener=scheduler,
         playback=playback,
         metrics=metrics,
         timing=ScanTiming(settings.rescan_interval, settings.settle_time),
         block=settings.max_partial_size,
     )
-    fast_start = FastStart(storage, FastStartLayoutStore(derived))
+    fast_start = FastStart(storage, FastStartLayoutStore(artefact_store))
     openers = {"media": fast_start.open, "download": storage.open}
     media = MediaViews(openers)
     items = VideoItems(scheduler, settings.max_partial_size)
@@ -130,7 +130,7 @@ def create_app(settings: Settings) -> Quart:
     embed_page = EmbedPage(library, items, embed_policy(settings.embed_origins))
     oembed = OembedView(library, items)
     api = ApiViews(library, items)
-    jpegs = JpegPosters(derived)
+    jpegs = JpegPosters(artefact_store)
     artefacts = ArtefactViews(scheduler, jpegs)
     playlists = PlaylistViews(library)
     ops = OpsViews(metrics, lambda: library.scanned, supervisor)

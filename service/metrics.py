@@ -64,7 +64,7 @@ class Metrics:
         )
         self.capped = Counter(
             "reelay_capped_responses_total",
-            "Partial responses made shorter than asked for by the cap",
+            "Partial responses shortened to the end of a block",
             registry=registry,
         )
         self.broken = Counter(
@@ -85,7 +85,7 @@ class Metrics:
         )
         self.loop_lag = Histogram(
             "reelay_event_loop_lag_seconds",
-            "How late the event loop came to what was due, looked at four times a second",
+            "Lag of the event loop, measured four times a second",
             buckets=_LAG_BUCKETS,
             registry=registry,
         )
@@ -96,7 +96,7 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
         self.findings = Gauge(
-            "reelay_findings", "Videos by what there is to be said of how they play", ["code"],
+            "reelay_findings", "Videos by finding on how they play", ["code"],
             registry=registry,
         )  # fmt: skip
         self.scans = Counter(
@@ -120,32 +120,34 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
         self.store_seconds = Histogram(
-            "reelay_store_seconds", "Until the object store answered", ["request"],
+            "reelay_store_seconds", "Time until the object store responded", ["request"],
             buckets=_FIRST_BYTE_BUCKETS, registry=registry,
         )  # fmt: skip
         self.store_bytes = Counter(
-            "reelay_store_bytes_total", "Bytes of objects that the store gave", registry=registry
+            "reelay_store_bytes_total",
+            "Bytes of objects received from the store",
+            registry=registry,
         )
         self.blocks = Counter(
-            "reelay_blocks_total", "Reads of an object's blocks by how they were had", ["how"],
+            "reelay_blocks_total", "Reads of objects' blocks by where they came from", ["how"],
             registry=registry,
         )  # fmt: skip
         self.block_cache_bytes = Gauge(
-            "reelay_block_cache_bytes", "What is held of objects in memory", registry=registry
+            "reelay_block_cache_bytes", "Bytes of objects cached in memory", registry=registry
         )
         self.derived = Gauge(
-            "reelay_derived", "What is derived from videos by state", ["kind", "state"],
+            "reelay_derived", "Artefacts of videos by state", ["kind", "state"],
             registry=registry,
         )  # fmt: skip
         self.derived_bytes = Gauge(
-            "reelay_derived_bytes", "What is kept of that, and of probing", registry=registry
+            "reelay_derived_bytes", "Bytes of stored artefacts and probe results", registry=registry
         )
         self.derivations = Counter(
-            "reelay_derivations_total", "Things derived by kind and outcome", ["kind", "outcome"],
+            "reelay_derivations_total", "Artefacts built by kind and outcome", ["kind", "outcome"],
             registry=registry,
         )  # fmt: skip
         self.derivation_seconds = Histogram(
-            "reelay_derivation_seconds", "Time of a derivation", ["kind"],
+            "reelay_derivation_seconds", "Time to build an artefact", ["kind"],
             buckets=_DERIVATION_BUCKETS, registry=registry,
         )  # fmt: skip
 

@@ -187,28 +187,36 @@ class Settings(BaseModel):
         default=("127.0.0.1", 8000), description="Address and port to listen on"
     )
     max_partial_size: Annotated[int, AfterValidator(_block_size), BeforeValidator(parse_size)] = (
-        Field(default=4 * 2**20, description="The block: the most that a partial response holds")
+        Field(
+            default=4 * 2**20,
+            description="The block size: the maximum length of a partial response",
+        )
     )
     derived: Annotated[Path | str, BeforeValidator(_derived)] = Field(
         default_factory=_default_derived,
         validate_default=True,
-        description="Where what is derived from videos is kept: a folder, or s3://bucket/prefix",
+        description="Where artefacts of videos are stored: a folder, or s3://bucket/prefix",
     )
     derived_size: Annotated[int, AfterValidator(_derived_size), BeforeValidator(parse_size)] = (
-        Field(default=2 * 2**30, description="The most bytes kept of that; the oldest unused go")
+        Field(
+            default=2 * 2**30,
+            description="The maximum bytes of artefacts; the least recently used go",
+        )
     )
     workers: Annotated[int, Field(ge=1, le=64)] = Field(
-        default=1, description="Processes at a time that derive pictures and captions from videos"
+        default=1, description="Processes that build posters, storyboards and captions"
     )
     stall_timeout: Seconds = Field(
         default=30, description="Seconds without progress that end a response"
     )
     drain_delay: Annotated[float, Field(ge=0, le=3600)] = Field(
-        default=2, description="Seconds between not being ready and accepting nothing, at a stop"
+        default=2, description="Seconds at a stop between not being ready and closing the port"
     )
-    drain_timeout: Seconds = Field(default=25, description="The most seconds that a stop may take")
+    drain_timeout: Seconds = Field(
+        default=25, description="The maximum seconds that a stop may take"
+    )
     rescan_interval: Seconds = Field(
-        default=60, description="Seconds between scans, besides those that events cause"
+        default=60, description="Seconds between scans, besides those caused by events"
     )
     settle_time: Annotated[float, Field(ge=0, le=3600)] = Field(
         default=3, description="Seconds for which a file must be unchanged to be listed"
@@ -217,22 +225,22 @@ class Settings(BaseModel):
         default="*", description="The origins whose pages may embed the player: *, none, or a list"
     )
     hosts: Annotated[tuple[str, ...], BeforeValidator(_hosts)] = Field(
-        default=(), description="The host names that are answered for; none: all of them"
+        default=(), description="The host names that are answered; none: any"
     )
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
-        default=(), description="Whose word is taken for how a client asked: addresses, networks"
+        default=(), description="Proxies whose forwarding headers are trusted: addresses, networks"
     )
     search_engines: Literal["off", "on"] = Field(
         default="off", description="Whether search engines may list the pages"
     )
     block_cache: Annotated[int, BeforeValidator(parse_size)] = Field(
-        default=64 * 2**20, description="The most bytes of an object store's that memory holds"
+        default=64 * 2**20, description="The maximum bytes of objects that are cached in memory"
     )
     store_timeout: Seconds = Field(
-        default=TIMEOUT, description="Seconds that an object store may take for an answer"
+        default=TIMEOUT, description="Seconds that an object store may take to respond"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="The least severe log lines to write"
+        default="info", description="The minimum severity of log lines"
     )
 
 

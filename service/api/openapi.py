@@ -20,7 +20,7 @@ _ERRORS = (400, 404, 412, 414, 421, 431, 503)
 
 _ENTITY_TAG = {
     "ETag": {
-        "description": "The strong entity tag of the answer: as long as it is the same, so is that",
+        "description": "The strong entity tag of the response; it changes with the response",
         "required": True,
         "schema": {"type": "string", "pattern": '^"[0-9a-f]{32}"$'},
     }
@@ -33,7 +33,7 @@ _CONDITIONS = [
         "description": f"Entity tags: {what} (RFC 9110)",
         "schema": {"type": "string"},
     }
-    for name, what in (("If-None-Match", "of the answers known, 304"), ("If-Match", "else 412"))
+    for name, what in (("If-None-Match", "304 if one matches"), ("If-Match", "412 if none matches"))
 ]
 
 
@@ -68,7 +68,7 @@ class JSONRoutes(OpenAPIProvider):
                 answers = operation["responses"]
                 answers[200]["headers"] = _ENTITY_TAG
                 answers[304] = {
-                    "description": "The client has the answer",
+                    "description": "The client has the current response",
                     "headers": _ENTITY_TAG,
                 }
                 answers |= {status: _error(status) for status in _ERRORS}

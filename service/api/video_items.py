@@ -25,23 +25,23 @@ class Picture(FrozenModel):
 class ArtefactStatusItem(FrozenModel):
     """The state of an artefact of the video."""
 
-    state: ArtefactState = Field(
-        description="none: there is nothing of the kind to be had from this video"
-    )
-    problem: str | None = Field(default=None, description="Why it could not be made")
+    state: ArtefactState = Field(description="none: this video has nothing of the kind")
+    problem: str | None = Field(default=None, description="Why it could not be built")
 
 
 class PosterItem(ArtefactStatusItem):
     """The video's poster."""
 
-    pictures: tuple[Picture, ...] = Field(default=(), description="The same, the narrowest first")
+    pictures: tuple[Picture, ...] = Field(
+        default=(), description="The same in several widths, the narrowest first"
+    )
 
 
 class StoryboardItem(ArtefactStatusItem):
     """Thumbnails of the whole video."""
 
     url: str | None = Field(
-        default=None, description="WebVTT: of each time, a part of a picture (#xywh=)"
+        default=None, description="WebVTT: for each time a part of an image (#xywh=)"
     )
 
 
@@ -54,7 +54,7 @@ class TrackItem(Track):
 class CaptionsItem(ArtefactStatusItem):
     """The video's text tracks."""
 
-    problems: tuple[str, ...] = Field(default=(), description="Which are not shown, and why")
+    problems: tuple[str, ...] = Field(default=(), description="Which tracks are not shown, and why")
     tracks: tuple[TrackItem, ...] = ()
 
 
@@ -68,7 +68,7 @@ class VideoItem(Video):
     storyboard: StoryboardItem
     captions: CaptionsItem
     chapters: tuple[Chapter, ...]
-    findings: tuple[Finding, ...] = Field(description="What viewers may notice of the file")
+    findings: tuple[Finding, ...] = Field(description="What viewers may notice about the file")
 
 
 # Bytes of cached items, by their JSON; most have about 5 KB.

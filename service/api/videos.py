@@ -38,22 +38,24 @@ class VideosQuery(BaseModel):
         str,
         Field(
             max_length=MAX_QUERY_LENGTH,
-            description="Words, each in title, path or tags; the longest ten",
+            description="Words that must all be in title, path or tags; at most the longest ten",
         ),
     ] = ""
-    sort: Annotated[Sort, Field(description="What to sort by; a minus sign: downwards")] = "name"
-    limit: Annotated[
-        int, Field(ge=1, le=MAX_PER_PAGE, description="Entries on a page, at most")
-    ] = 50
+    sort: Annotated[Sort, Field(description="What to sort by; descending with a minus sign")] = (
+        "name"
+    )
+    limit: Annotated[int, Field(ge=1, le=MAX_PER_PAGE, description="Maximum entries on a page")] = (
+        50
+    )
     folder: Annotated[
         str | None,
         Field(
             max_length=MAX_FOLDER_LENGTH,
-            description="What is in this folder (empty: the root), of a search also what is below; "
-            "without it: all videos",
+            description="The content of this folder (empty: the root), for a search also of those "
+            "below; without it: all videos",
         ),
     ] = None
-    cursor: Annotated[str | None, Field(description="Where the page before ended")] = None
+    cursor: Annotated[str | None, Field(description="The end of the previous page")] = None
 
 
 class FolderItem(FrozenModel):
@@ -75,7 +77,7 @@ class VideosPage(FrozenModel):
     """A page of a listing."""
 
     folders: tuple[FolderItem, ...] = Field(
-        description="Of a listing of a folder: the folders directly in it, before any video"
+        description="In a listing of a folder: the folders directly in it, before any video"
     )
     videos: tuple[VideoItem, ...]
     total: int = Field(description="Videos on all pages")
