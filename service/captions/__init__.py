@@ -1,1 +1,1 @@
-"""Text to show with a video, as WebVTT: from sidecars and from containers."""
+"""Captions and chapters as WebVTT, from sidecars and containers."""

@@ -16,7 +16,7 @@ _TAG: Final = re.compile(r"<[^<>]*>")
 def parse_chapters(text: str) -> tuple[Chapter, ...]:
     """Return the chapters of a WebVTT or SubRip file; none where it is neither."""
     try:
-        # Written first, so that both interfaces have the same chapters in the same order.
+        # Convert to WebVTT first, so that JSON and WebVTT have the same chapters in the same order.
         cues = webvtt.parse_cues(subrip.to_webvtt(text))
     except webvtt.CaptionsError:
         return ()
@@ -29,7 +29,7 @@ def to_webvtt(chapters: Iterable[Chapter]) -> str:
     return webvtt.serialize_webvtt(
         Cue(
             round(chapter.start * 1000),
-            # A cue has to end after it begins: a chapter of no millisecond is still found.
+            # A cue must end after its start, even for a chapter shorter than a millisecond.
             max(round(chapter.end * 1000), round(chapter.start * 1000) + 1),
             webvtt.escape(chapter.title),
         )

@@ -1,6 +1,4 @@
-"""The text tracks inside a video, taken out in one pass over the file.
-Law: an MP4 is read where its index says that text is, so media data stays on the disk; what has to
-be read whole, as Matroska, does not push out of the page cache what viewers read."""
+"""Cues of the text tracks inside a video, read in one pass over the file."""
 
 import codecs
 import os
@@ -26,22 +24,23 @@ from service.probing.chapters import start_offset
 
 MAX_TRACKS: Final = 64
 MAX_TEXT_BYTES: Final = 32 << 20
-"""Bytes of all text of a video; the text of a long film is 100 kB a track."""
+"""Bytes of all text of a video; a long film has 100 kB per track."""
 
-_BYTES_PER_CUE: Final = 64  # bytes that a cue counts for beside its text
+_BYTES_PER_CUE: Final = 64  # counted for each cue, besides its text
 
 _FIRST_READ: Final = 4 << 10
 _DROP_AFTER: Final = 16 << 20
 
 
 class TooMuchTextError(Exception):
-    """The tracks of a video are larger than is bearable."""
+    """The text tracks of a video exceed MAX_TEXT_BYTES or MAX_CUES."""
 
 
 class AdaptiveReader:
-    """A file that FFmpeg reads: a little behind each seek, and more as it reads on.
+    """A file for FFmpeg: it reads little after each seek, and more with each further read.
 
-    FFmpeg alone reads 32 KiB for each cue of an MP4, which are far apart and some hundred bytes.
+    By default FFmpeg reads 32 KiB for each cue of an MP4. Cues are far apart and have about a
+    hundred bytes. What was read leaves the page cache, which keeps room for what viewers read.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -71,7 +70,7 @@ class AdaptiveReader:
         return self._file.tell()
 
     def _drop(self, position: int) -> None:
-        """Let the kernel drop what was read from the page cache: it is not read again."""
+        """Drop what was read from the page cache: it is not read again."""
         if hasattr(os, "posix_fadvise"):  # not on macOS
             with suppress(OSError, UnsupportedOperation):
                 length = position - self._kept_from
@@ -82,14 +81,14 @@ class AdaptiveReader:
 
 
 def text_streams(container: Any) -> list[Any]:
-    """Give the streams of a container that are text."""
+    """Return the text streams of a container."""
     return [stream for stream in container.streams if _codec(stream) in _CONVERTERS][:MAX_TRACKS]
 
 
 def read_cues(container: Any, streams: list[Any]) -> dict[int, list[Cue]]:
-    """Give the cues of `streams`, by the index of the stream.
+    """Return the cues of `streams`, by stream index; in a damaged file those before the damage.
 
-    Of a damaged file, those before the damage. Raises TooMuchTextError, MemoryError and OSError.
+    Raises TooMuchTextError, MemoryError and OSError.
     """
     for stream in container.streams:
         stream.discard = Discard.default if stream in streams else Discard.all
@@ -104,7 +103,7 @@ def read_cues(container: Any, streams: list[Any]) -> dict[int, list[Cue]]:
         start = _milliseconds(packet.pts, packet.time_base) - offset
         duration = _milliseconds(packet.duration or 0, packet.time_base)
         if stream_cues and stream_cues[-1].end < 0:
-            # RFC 9559 §5.1.3.5.3: without a duration, until the next begins.
+            # RFC 9559 §5.1.3.5.3: without a duration, it lasts until the next block.
             stream_cues[-1] = _with_end(stream_cues[-1], start)
         payload, settings = _CONVERTERS[_codec(packet.stream)](packet)
         end = start + duration if duration > 0 else -1
@@ -140,7 +139,7 @@ def _codec(stream: Any) -> str:
 
 
 def _text(data: bytes) -> str:
-    # RFC 9559 and 3GPP TS 26.245 both say UTF-8.
+    # RFC 9559 and 3GPP TS 26.245 both require UTF-8.
     return normalize_text(data.decode(errors="replace"))
 
 
@@ -154,7 +153,7 @@ def _ass(packet: Any) -> tuple[str, str]:
 
 
 def _webvtt(packet: Any) -> tuple[str, str]:
-    # A cue's settings stand beside its text, in Matroska and in WebM.
+    # Matroska and WebM store a cue's settings as side data.
     settings = ""
     if packet.has_sidedata("webvtt_settings"):
         settings = _text(bytes(packet.get_sidedata("webvtt_settings")))
@@ -163,8 +162,8 @@ def _webvtt(packet: Any) -> tuple[str, str]:
 
 
 def _mov_text(packet: Any) -> tuple[str, str]:
-    # 3GPP TS 26.245 §5.17: the length in bytes, the text, then boxes of styles. It may be UTF-16,
-    # with a mark that tells it.
+    # 3GPP TS 26.245 §5.17: the length in bytes, the text, then boxes of styles. With a byte order
+    # mark it is UTF-16.
     data = bytes(packet)
     text = data[2 : 2 + int.from_bytes(data[:2], "big")]
     is_utf_16 = text.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE))

@@ -1,8 +1,7 @@
-"""Bytes of a text file to text. Pure. What is no Unicode is told by which language its letters
-make sense in: each reading is weighed by how often that language has such letters.
+"""Decoding of text files. Other encodings than Unicode are detected by letter frequencies.
 
-A general detector was tried (charset-normalizer 3.5): of sentences in thirteen encodings it took
-French for Windows-1250 and Japanese for Korean, as it weighs the ASCII of subtitles along."""
+A general detector (charset-normalizer 3.5) was tested on sentences in thirteen encodings: it took
+French for Windows-1250 and Japanese for Korean, as it also weighs the ASCII of subtitles."""
 
 # ruff: noqa: RUF001 - letters of many scripts are meant
 
@@ -14,37 +13,39 @@ from dataclasses import dataclass
 from typing import Final
 
 _MAX_SAMPLE_BYTES: Final = 64 * 1024
-"""Bytes of lines beyond ASCII that are weighed: some 3,000 lines of subtitles."""
+"""Bytes of lines beyond ASCII to score: about 3,000 lines of subtitles."""
 
 _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins as UTF-16's
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins with the mark of UTF-16 LE
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 
-# Not shown, and not allowed: C0 and C1 but tab and line ends, marks of byte order, noncharacters.
+# Removed: C0 and C1 except tab and line ends, byte order marks, noncharacters.
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\ufffe\uffff]")
 
 
 def decode_text(data: bytes, language: str | None = None) -> str:
-    """Give the text of a file, with lines ended by a line feed and without control characters.
+    """Return the text of a file, with line feeds as line ends and without control characters.
 
-    Unicode is known by its mark, or by being without fault; the `language` (BCP 47), where it is
-    known, helps to choose among the others. What cannot be read is U+FFFD. Never raises.
+    Unicode is recognised by its byte order mark or because it is valid; the `language` (BCP 47), if
+    known, helps to choose another encoding. Undecodable bytes become U+FFFD. Never raises.
     """
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return normalize_text(data[len(mark) :].decode(encoding, errors="replace"))
-    # The arrow of a cue, and nothing else of this kind, tells UTF-16 without its mark.
+    # The arrow of a cue reveals UTF-16 without a byte order mark.
     for encoding in ("utf-16-le", "utf-16-be"):
-        if data.find("-->".encode(encoding)) % 2 == 0:  # one byte off, it is the other's
+        if (
+            data.find("-->".encode(encoding)) % 2 == 0
+        ):  # at an odd offset it is the other byte order
             return normalize_text(data.decode(encoding, errors="replace"))
     return normalize_text(data.decode(_detect_encoding(data, language), errors="replace"))
 
 
 def normalize_text(text: str) -> str:
-    """Give a text with lines ended by a line feed and without control characters."""
+    """Return a text with line feeds as line ends and without control characters."""
     return _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
@@ -57,7 +58,7 @@ def _detect_encoding(data: bytes, language: str | None) -> str:
         return "utf-8"
     sample = _non_ascii_lines(data)
     text = sample.decode(errors="replace")
-    # No other encoding makes characters of two to four bytes that are UTF-8's, but by accident.
+    # Other encodings form valid multi-byte UTF-8 characters only by accident.
     undecodable = text.count("\ufffd")
     if sum(char > "\x7f" for char in text) - undecodable > 10 * undecodable:
         return "utf-8"
@@ -77,7 +78,7 @@ def _detect_encoding(data: bytes, language: str | None) -> str:
 
 
 def _non_ascii_lines(data: bytes) -> bytes:
-    """Give the first lines that hold more than ASCII."""
+    """Return the first lines that are not ASCII."""
     chosen, size = [], 0
     for line in data.splitlines():
         if not line.isascii():
@@ -92,7 +93,7 @@ def _non_ascii_lines(data: bytes) -> bytes:
 _UNKNOWN: Final = -12.0
 _PUNCTUATION: Final = -4.0
 _HINT_BONUS: Final = 12.0
-"""What a file's name weighs: as much as one letter that the language does not have."""
+"""Score of a language in the file name: offsets one letter that the language does not have."""
 
 _COMMON_PUNCTUATION: Final = frozenset(
     "\xa0«»‹›“”„‘’‚…–—·¿¡♪©®°№€£§×½、。「」『』！？，：；（）《》～・"
@@ -101,23 +102,23 @@ _COMMON_PUNCTUATION: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _LanguageModel:
-    """What a language is written with, beyond ASCII."""
+    """How frequent letters beyond ASCII are in a language, and its encodings."""
 
     languages: tuple[str, ...]
     encodings: tuple[str, ...]
     letter_scores: dict[str, float]
-    """Letters in lower case, and the logarithms of how often they are met."""
+    """Log probabilities of lower-case letters."""
     ideograph_encoding: str = ""
-    """The encoding whose letters are all met sometimes, of languages with thousands of them."""
+    """An encoding of the language's thousands of letters, all of which may occur."""
 
     def score(self, letters: Counter[str]) -> float:
-        """Weigh a reading: the logarithm of the probability of its letters beyond ASCII."""
+        """Return the log probability of the letters beyond ASCII."""
         return sum(count * self._score(char) for char, count in letters.items() if char > "\x7f")
 
     def _score(self, char: str) -> float:
         if char in _COMMON_PUNCTUATION:
             return _PUNCTUATION
-        # Capitals are met, too, but seldom: they tell Cyrillic in KOI8-R from that in Windows-1251.
+        # Capitals are rarer, which distinguishes Cyrillic in KOI8-R from Windows-1251.
         capital = 0.0 if char == char.lower() else -1.5
         letter_score = self.letter_scores.get(char.lower()[:1])
         if letter_score is not None:
@@ -134,8 +135,8 @@ class _LanguageModel:
 
 
 def _is_common(encoding: str, code: bytes) -> bool:
-    # Both have two levels of Han characters by how common they are; EUC-KR's Hangul are in front of
-    # its Han characters; JIS X 0208's level 1 are rows 16 to 47.
+    # GB 2312 and Big5 put common Han characters first; EUC-KR puts Hangul first; level 1 of
+    # JIS X 0208 is rows 16 to 47.
     rows = {"gb2312": (0xB0, 0xD7), "big5": (0xA4, 0xC6), "euc_kr": (0xB0, 0xC8)}
     first, last = rows.get(encoding, (0xB0, 0xCF))
     return len(code) > 1 and first <= code[0] <= last
@@ -144,7 +145,7 @@ def _is_common(encoding: str, code: bytes) -> bool:
 def _model(
     languages: str, encodings: str, letters: str, ideograph_encoding: str = ""
 ) -> _LanguageModel:
-    """Make a script of letters in the order of how often they are met: the nth 1/n as often."""
+    """Return a model of letters in order of frequency: the nth has 1/n of the first."""
     total = sum(1 / rank for rank in range(1, len(letters) + 1)) + (3 if ideograph_encoding else 0)
     letter_scores = {char: -math.log(rank * total) for rank, char in enumerate(letters, 1)}
     return _LanguageModel(
@@ -152,7 +153,7 @@ def _model(
     )
 
 
-# The more common ones first: of readings that are as likely, the first wins.
+# Common languages first: of equal scores the first wins.
 _MODELS: Final = (
     _model("fr", "cp1252", "éèàêçùâîôûœïëü"),
     _model("de", "cp1252", "üäößéè"),

@@ -1,5 +1,4 @@
-"""The text that is shown with a video: from the files beside it, and from within it. All of it
-comes out as WebVTT, with names that stay the same. The same files give the same text anywhere."""
+"""The captions and chapters of a video as WebVTT, from its sidecars and its container."""
 
 import re
 import unicodedata
@@ -21,9 +20,9 @@ from service.probing.metadata import OPTIONS, TEXT_OPTIONS
 from service.sidecars import is_chapters, name_tags
 
 MAX_SIDECAR_BYTES: Final = 10 << 20
-"""Bytes of a file beside a video; the text of a long film is 100 kB."""
+"""Bytes of one sidecar; the text of a long film has 100 kB."""
 MAX_TOTAL_SIDECAR_BYTES: Final = 16 << 20
-"""Bytes of all files beside one video."""
+"""Bytes of all sidecars of one video."""
 MAX_LABEL_LENGTH: Final = 100
 MAX_NAME_LENGTH: Final = 60
 
@@ -38,18 +37,18 @@ TrackKind = Literal["subtitles", "captions", "descriptions"]
 
 @dataclass(frozen=True, slots=True)
 class Captions:
-    """What is shown with a video."""
+    """The captions and chapters of a video."""
 
     tracks: tuple[tuple[Track, str], ...]
-    """Each with its WebVTT file; chapters are one of them."""
+    """Each with its WebVTT file, including a track of chapters."""
     chapters: tuple[Chapter, ...]
     problems: tuple[str, ...]
-    """Sentences, each of a file or of the video itself, that say why something is not shown."""
+    """Sentences that say why part of a file or of the video is not shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class _TrackInfo:
-    """What a name or a container tells of a track."""
+    """What a file name or a container says about a track."""
 
     language: str | None
     kind: TrackKind
@@ -58,7 +57,7 @@ class _TrackInfo:
     """What else tells it apart, for people."""
 
     def label(self) -> str:
-        """Give the language's own name, and what else tells the track: Deutsch (forced)."""
+        """Return the language's own name and the other details, such as Deutsch (forced)."""
         name, details = (
             ("" if self.language is None else own_name(self.language)),
             [*self.name_tags],
@@ -82,7 +81,7 @@ class _TrackInfo:
         return name[:MAX_LABEL_LENGTH]
 
     def name(self) -> str:
-        """Give a name for URLs, not yet unique: de.forced."""
+        """Return a name for URLs, not yet unique, such as de.forced."""
         parts = [self.language.lower() if self.language else "captions"]
         parts += ["forced"] * self.forced + ["sdh"] * (self.kind == "captions")
         parts += [_DESCRIPTIONS] * (self.kind == "descriptions")
@@ -91,10 +90,10 @@ class _TrackInfo:
 
 
 def extract_captions(name: str, video: BinaryIO, sidecars: Mapping[str, BinaryIO]) -> Captions:
-    """Give all that is shown with the video of the file name `name`.
+    """Return the captions and chapters of the video with the file name `name`.
 
     `sidecars` are the files beside it by name, as service.sidecars chose them. Damaged ones
-    are left out, and told of. Raises OSError and MemoryError.
+    are left out and listed as problems. Raises OSError and MemoryError.
     """
     problems: list[str] = []
     texts = _read_sidecars(name, sidecars, problems)
@@ -115,7 +114,7 @@ def extract_captions(name: str, video: BinaryIO, sidecars: Mapping[str, BinaryIO
 def _read_sidecars(
     name: str, sidecars: Mapping[str, BinaryIO], problems: list[str]
 ) -> dict[str, str]:
-    """Read the files: WebVTT before SubRip, and each kind in the order of names."""
+    """Return the texts of sidecars: WebVTT before SubRip, each sorted by name."""
     texts: dict[str, str] = {}
     remaining = MAX_TOTAL_SIDECAR_BYTES
     for sidecar in sorted(sidecars, key=lambda sidecar: (not _is_vtt(sidecar), sidecar)):
@@ -189,13 +188,13 @@ def _embedded_tracks(
     except av.FFmpegError as error:
         if isinstance(error, (MemoryError, OSError)):
             raise
-        return [], ()  # why it cannot be opened is for the probe to say
+        return [], ()  # the probe reports why it cannot be opened
     tracks = []
     for (track_info, default), (index, stream_cues) in zip(info, cues.items(), strict=True):
         try:
             text = webvtt.serialize_webvtt(stream_cues)
         except CaptionsError:
-            continue  # muxers add empty tracks, which nobody misses
+            continue  # muxers add empty tracks
         track = _track(track_info, f"embedded-{index}", "container", default=default)
         if (fitting := size_limit.fit(f"{track.label}, inside the video", text)) is not None:
             tracks.append((track, fitting))
@@ -203,7 +202,7 @@ def _embedded_tracks(
 
 
 def _info_from_filename(found: Sequence[str]) -> tuple[_TrackInfo, bool]:
-    """Give what the words of a file's name tell, and whether it is shown unasked."""
+    """Return what the words of a file's name tell, and whether it is shown unasked."""
     lower = [word.lower() for word in found]
     at = _language_at(lower)
     rest = [word for index, word in enumerate(lower) if index != at]
@@ -223,7 +222,7 @@ def _info_from_filename(found: Sequence[str]) -> tuple[_TrackInfo, bool]:
 
 
 def _language_at(lower: Sequence[str]) -> int | None:
-    """Give the place of the word that is the language.
+    """Return the place of the word that is the language.
 
     Three letters are often something else, so any other word goes first; `hi` next to a language is
     no Hindi.
@@ -238,7 +237,7 @@ def _language_at(lower: Sequence[str]) -> int | None:
 
 
 def _info_from_stream(stream: Any) -> tuple[_TrackInfo, bool]:
-    """Give what a container tells of a stream, and whether it is shown unasked."""
+    """Return what a container tells of a stream, and whether it is shown unasked."""
     tags = {key.lower(): _clean_tag(text) for key, text in stream.metadata.items()}
     has = stream.disposition
     kind: TrackKind = "subtitles"

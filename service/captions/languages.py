@@ -1,5 +1,6 @@
-"""Languages, as people write them in names of files and tags, as BCP 47 has them, and as those who
-speak them call them. To import this takes 20 MB: for processes that open files."""
+"""Languages in file names and tags as BCP 47 tags, and their names.
+
+Import it in worker processes only: it takes 20 MB."""
 
 import re
 from typing import Final
@@ -10,8 +11,8 @@ from langcodes import Language
 _TAG: Final = re.compile(r"[a-z]{2,3}(?:-[a-z]{4})?(?:-(?:[a-z]{2}|[0-9]{3}))?")
 _MAX_NAME_LENGTH: Final = 40
 
-# Words in use that are no codes, or other languages' (cht is Cholón in ISO 639-3). pob and pb are
-# OpenSubtitles'; chs and cht are Microsoft's; cmn is what zh is said to mean (ISO 639-3).
+# Common words that are not codes, or are codes of other languages (cht is Cholón in ISO 639-3).
+# OpenSubtitles uses pob and pb, Microsoft chs and cht; zh usually means cmn.
 _ALIASES: Final = {
     "chs": "zh-Hans",
     "cht": "zh-Hant",
@@ -33,16 +34,16 @@ _NO_LANGUAGE: Final = frozenset({"und", "mul", "mis", "zxx"})
 
 
 def is_non_language(word: str) -> bool:
-    """Whether a word is a code that says that there is no language to be told."""
+    """Return whether a word is a code for no particular language."""
     return word.lower() in _NO_LANGUAGE
 
 
 def parse_language(word: str) -> str | None:
-    """Give the BCP 47 tag of a word, or None where it is no language.
+    """Return the BCP 47 tag of a word, or None if it is not a language.
 
-    Understood are codes of ISO 639-1, -2 and -3, with script and region (pt-BR, zh_Hant), and names
-    in English or the language itself. Of ISO 639-3, languages of which CLDR knows speakers: its
-    7,900 codes hold too many words that mean something else (cut, dts, dub, the).
+    It may be a code of ISO 639-1, -2 or -3, with script and region (pt-BR, zh_Hant), or a name in
+    English or in the language itself. Of ISO 639-3 only languages with speakers in CLDR count: too
+    many of its 7,900 codes are words with another meaning (cut, dts, dub, the).
     """
     word = word.strip().replace("_", "-").lower()
     if word in _ALIASES:
@@ -60,15 +61,15 @@ def parse_language(word: str) -> str | None:
 
 
 def own_name(tag: str) -> str:
-    """Give a language's own name for itself, as a title: Deutsch, Português (Brasil)."""
+    """Return a language's own name, with a capital: Deutsch, Português (Brasil)."""
     language = Language.get(tag)
-    # CLDR has names for zh-TW in zh-Hant only, which that is.
+    # CLDR names zh-TW only in zh-Hant, which maximize() returns.
     name = language.display_name(language.maximize()) if language.territory else language.autonym()
     return name[:1].title() + name[1:]
 
 
 def english_name(tag: str) -> str:
-    """Give a language's English name."""
+    """Return a language's English name."""
     return Language.get(tag).display_name("en")
 
 
@@ -80,7 +81,7 @@ def _by_name(word: str) -> str | None:
             language = langcodes.find(word, "en")
         except LookupError:
             return None
-    # What is found may be a language's name in a third language, or one of few speakers.
+    # The match may be a name in a third language, or of a language with few speakers.
     names = (language.display_name("en").casefold(), language.autonym().casefold())
     is_name = word.casefold() in names or language.script or language.territory
     return language.to_tag() if is_name and _has_speakers(language) else None

@@ -1,26 +1,26 @@
-"""How much text is given of one video, whatever was read for it. Pure."""
+"""The limit on the size of all WebVTT tracks of a video."""
 
 from typing import Final
 
 from service.captions.webvtt import CaptionsError, truncate_webvtt
 
 MAX_TRACK_BYTES: Final = 2 << 20
-"""Bytes of a track as it is given: twenty times the text of a long film. What is escaped is up to
-five times as long as what was read."""
+"""Bytes of a WebVTT track: twenty times the text of a long film. Escaping can make text up to five
+times as long."""
 MAX_TOTAL_TRACK_BYTES: Final = 16 << 20
-"""Bytes of all tracks of a video as they are given."""
+"""Bytes of all WebVTT tracks of a video."""
 
 
 class TrackSizeLimit:
-    """The room that is left for the tracks of a video."""
+    """The bytes that remain for the tracks of a video."""
 
     def __init__(self, problems: list[str]) -> None:
-        """Take where sentences go that say what is left out."""
+        """Append sentences about what is left out to `problems`."""
         self._problems = problems
         self._remaining = MAX_TOTAL_TRACK_BYTES
 
     def fit(self, name: str, text: str) -> str | None:
-        """Give a track's text as far as it fits, or None; `name` is what people know it by."""
+        """Return as much of a track as fits, or None. `name` is its name in problems."""
         try:
             text, end = truncate_webvtt(text, MAX_TRACK_BYTES)
         except CaptionsError as error:

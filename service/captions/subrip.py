@@ -1,6 +1,7 @@
-"""SubRip, and text with its markup, as cues of WebVTT. Pure. There is no specification: what is
-read is what players read. Written here as pysubs2 (1.8) escapes nothing, drops <b> and where a cue
-stands, and ends at 100 hours."""
+"""Conversion of SubRip and ASS text to WebVTT cues.
+
+SubRip has no specification: this accepts what players accept. pysubs2 (1.8) escapes nothing, drops
+<b> and cue positions, and stops at 100 hours."""
 
 import re
 from typing import Final
@@ -32,9 +33,9 @@ _DROPPED: Final = frozenset(
 
 
 def to_webvtt(text: str) -> str:
-    """Give the text of a sidecar, SubRip or WebVTT by what it is, as WebVTT.
+    """Return a SubRip or WebVTT text as WebVTT.
 
-    Raises CaptionsError, whose message says what is wrong with it.
+    Raises CaptionsError, whose message says what is wrong with the text.
     """
     if text.count("\n") > MAX_LINES:
         raise CaptionsError(f"There are more than {MAX_LINES} lines in it.")
@@ -42,7 +43,7 @@ def to_webvtt(text: str) -> str:
 
 
 def parse_cues(text: str) -> list[Cue]:
-    """Give the cues of a SubRip file, in its order. Raises CaptionsError where it is none."""
+    """Return the cues of a SubRip file, in file order. Raises CaptionsError if there are none."""
     lines = text.split("\n")
     timings = []
     for at, line in enumerate(lines):
@@ -56,7 +57,7 @@ def parse_cues(text: str) -> list[Cue]:
     for index, (at, (start, end, _)) in enumerate(timings):
         stop = timings[index + 1][0] if index + 1 < len(timings) else len(lines)
         counter = _counter(lines, stop) if stop < len(lines) else None
-        # Without an empty line before it, a number may be the cue's last line: unless it counts on.
+        # A number without an empty line before it is text, unless it continues the count.
         if counter is not None and (
             stop - 2 <= at or not lines[stop - 2].strip() or counter == (previous_counter or 0) + 1
         ):
@@ -73,10 +74,10 @@ def _counter(lines: list[str], at: int) -> int | None:
 
 
 def srt_to_cue_text(text: str) -> tuple[str, str]:
-    """Give SubRip's text as cue text, and the settings that say where it stands.
+    """Return SubRip text as WebVTT cue text, and the settings for its position.
 
-    <i>, <b> and <u> are kept, and made to nest; what else is markup is dropped; what is none, such
-    as "<3", is text.
+    Keep <i>, <b> and <u>, correctly nested. Drop other markup. Keep what is not markup, such as
+    "<3", as text.
     """
     text = text[:MAX_CUE_LENGTH]
     settings = _settings(text)
@@ -107,7 +108,7 @@ def _open(name: str, open_tags: list[str]) -> str:
 
 
 def _close(name: str, open_tags: list[str]) -> str:
-    """Close a tag; those that were opened in it are closed before and opened again behind it."""
+    """Close a tag: close the tags inside it first, and reopen them afterwards."""
     if name not in open_tags:
         return ""
     within = open_tags[open_tags.index(name) + 1 :]
@@ -117,17 +118,17 @@ def _close(name: str, open_tags: list[str]) -> str:
 
 
 def _nonempty(payload: str) -> str:
-    """Give nothing for cue text that is nothing but tags."""
+    """Return cue text without empty lines, or an empty string if it has only tags."""
     if not re.sub(r"</?[ibu]>", "", payload).strip():
         return ""
     return strip_blank_lines(payload)
 
 
 def ass_to_cue_text(text: str) -> tuple[str, str]:
-    """Give the text of an Advanced SubStation Alpha event likewise, without its styles."""
+    """Return the text of an Advanced SubStation Alpha event likewise, without styles."""
     text = text[:MAX_CUE_LENGTH]
     if _DRAWING.search(text):
-        return "", ""  # shapes, whose outlines are told in numbers
+        return "", ""  # vector drawings, whose outlines are numbers
     settings = _settings(text)
     text = _OVERRIDE.sub("", text)
     text = text.replace("\\N", "\n").replace("\\n", "\n").replace("\\h", "\xa0")
@@ -135,14 +136,14 @@ def ass_to_cue_text(text: str) -> tuple[str, str]:
 
 
 def _settings(text: str) -> str:
-    r"""Give settings for the first `{\an}`, which are the keys of a number pad."""
+    r"""Return cue settings for the first `{\an}`, whose values are laid out like a number pad."""
     match = next(
         (key for block in _OVERRIDE.finditer(text) if (key := _ALIGNMENT.search(block[0]))), None
     )
     if not match:
         return ""
     row, column = divmod(int(match[1]) - 1, 3)
-    # Below, in the middle where cues stand by themselves.
+    # The default position is the bottom centre.
     return " ".join(
         filter(None, (("", "line:50%", "line:0")[row], ("align:left", "", "align:right")[column]))
     )

@@ -1,5 +1,6 @@
-"""WebVTT (W3C, Candidate Recommendation of 2019-04-04): what is written is valid, and what is read
-is read as browsers do (§6.1), but for what is commonly written wrong. Pure: text in, text out."""
+"""A WebVTT parser and writer (W3C Candidate Recommendation of 2019-04-04).
+
+It writes valid files. It parses as browsers do (§6.1), but also accepts common mistakes."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -7,12 +8,12 @@ from dataclasses import dataclass
 from typing import Final
 
 MAX_CUES = 100_000
-"""Cues of one track: one a second for a day."""
+"""Cues of one track: one per second for a day."""
 MAX_LINES = 10 * MAX_CUES
 MAX_CUE_LENGTH = 10_000
-"""Characters of one cue: more than a screen shows."""
+"""Characters of one cue: more than fit on a screen."""
 MAX_IDENTIFIER_LENGTH = 200
-"""Characters; a cue with a longer one has none."""
+"""Characters; longer identifiers are dropped."""
 
 _SECOND = 1000
 _MINUTE = 60 * _SECOND
@@ -20,28 +21,28 @@ _HOUR = 60 * _MINUTE
 
 
 class CaptionsError(Exception):
-    """Text that cannot be shown; its message is the sentence that says why."""
+    """Text that cannot be shown; the message says why, as a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """Text that is shown for a while."""
+    """Text that is shown from `start` to `end`."""
 
     start: int
     """Milliseconds."""
     end: int
     """Milliseconds; after the start."""
     payload: str
-    """Cue text of WebVTT: escaped, with lines that are not empty."""
+    """WebVTT cue text: escaped, without empty lines."""
     settings: str = ""
     identifier: str = ""
 
 
-# As WebVTT has them (§4.1), and as SubRip does, with blanks, missing hours and short fractions.
+# Times of WebVTT (§4.1) and SubRip, with spaces, missing hours and short fractions.
 _TIME = r"(?:([0-9]{1,5}) ?: ?)?([0-9]{1,3}) ?: ?([0-9]{1,3})(?: ?[.,:] ?([0-9]{1,9}))?"
 _TIMING: Final = re.compile(rf"[ \t]*{_TIME}[ \t]*-{{1,3}}>[ \t]*{_TIME}(?![0-9])(.*)")
 
-# §4.4, the values that a setting may have; a number in per cent is at most 100.
+# §4.4: the valid values of settings; a percentage is at most 100.
 _PERCENT = r"(?:100(?:\.0{1,9})?|[0-9]{1,2}(?:\.[0-9]{1,9})?)%"
 _SETTINGS: Final = {
     "vertical": re.compile(r"rl|lr"),
@@ -54,12 +55,12 @@ _SETTINGS: Final = {
 
 
 def is_webvtt(text: str) -> bool:
-    """Whether a text has the signature (§4.1)."""
+    """Return whether a text has the signature (§4.1)."""
     return text.startswith("WEBVTT") and text[6:7] in {"", " ", "\t", "\n"}
 
 
 def parse_timing(line: str) -> tuple[int, int, str] | None:
-    """Give the start and end (milliseconds) that a line tells, and what follows them."""
+    """Return the start and end in milliseconds of a timing line, and the rest of the line."""
     if ">" not in line:
         return None
     match = _TIMING.match(line)
@@ -79,20 +80,20 @@ def _milliseconds(hours: str, minutes: str, seconds: str, fraction: str) -> int:
 
 
 def escape(text: str) -> str:
-    """Give plain text as cue text (§4.2.2); it can hold no arrow then."""
+    """Return plain text as cue text (§4.2.2), which cannot contain an arrow."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def strip_blank_lines(text: str) -> str:
-    """Drop the lines that would end a cue, and those that show nothing."""
+    """Drop blank lines: an empty line would end the cue."""
     return "\n".join(line.strip() for line in text.split("\n") if line.strip())
 
 
 def serialize_webvtt(cues: Iterable[Cue], header_blocks: Iterable[str] = ()) -> str:
     """Return a WebVTT file of `header_blocks`, then `cues` in the order of their starts.
 
-    What ends before it begins, or shows nothing, is left out. Raises CaptionsError where nothing
-    remains, or too much.
+    Leave out cues that are empty or end before they start. Raises CaptionsError if no cues remain,
+    or too many.
     """
     visible = sorted(
         (cue for cue in cues if 0 <= cue.start < cue.end and cue.payload),
@@ -112,26 +113,26 @@ def serialize_webvtt(cues: Iterable[Cue], header_blocks: Iterable[str] = ()) -> 
 def truncate_webvtt(text: str, max_bytes: int) -> tuple[str, str | None]:
     """Return a file from `serialize_webvtt`, cut after its last cue within `max_bytes` of UTF-8.
 
-    And the time, as hours, minutes and seconds, at which the first cue begins that is left out;
-    None: all are there. Raises CaptionsError where not even one cue fits.
+    Also return the start of the first cue left out, as hours, minutes and seconds, or None if
+    nothing is left out. Raises CaptionsError if not even one cue fits.
     """
     data = text.encode()
     if len(data) <= max_bytes:
         return text, None
-    end = data.rfind(b"\n\n", 0, max_bytes + 1) + 1  # an empty line ends each block, and is in none
+    end = data.rfind(b"\n\n", 0, max_bytes + 1) + 1  # an empty line ends each block
     kept = data[:end].decode()
     if "-->" not in kept:
         raise CaptionsError("What stands before its first cue is too long.")
-    # The first cue that is left out begins with its identifier, if it has one, and its times.
+    # The first cue left out begins with its identifier, if any, and its timing.
     lines = data[end + 1 :].split(b"\n", 2)[:2]
     start = next((parsed[0] for line in lines if (parsed := parse_timing(line.decode()))), None)
-    if start is None:  # the arrow that was found is none of a cue's
+    if start is None:  # the arrow is not part of a timing
         raise CaptionsError("What stands before its first cue is too long.")
     return kept, _timestamp(start).partition(".")[0]
 
 
 def check_cue_limit(cues: int) -> None:
-    """Raise CaptionsError for more cues than are borne."""
+    """Raise CaptionsError for more than MAX_CUES cues."""
     if cues > MAX_CUES:
         raise CaptionsError(f"There are more than {MAX_CUES} cues in it.")
 
@@ -144,15 +145,15 @@ def _timestamp(milliseconds: int) -> str:
 
 
 def parse_cues(text: str) -> list[Cue]:
-    """Give the cues of a WebVTT file, in the file's order."""
+    """Return the cues of a WebVTT file, in file order."""
     return [cue for block in _split_blocks(text) if (cue := _parse_cue(block))]
 
 
 def sanitize_webvtt(text: str) -> str:
-    """Give a WebVTT file anew: cues, styles and regions as they are, without what is damaged.
+    """Return a WebVTT file with its valid cues, styles and regions, without comments.
 
-    Styles and regions are the author's to choose: they reach no further than the cues (§8.2), and
-    can load nothing. Comments are left out. Raises CaptionsError where there are no cues.
+    Styles and regions are safe to keep: they apply only to cues (§8.2) and can load nothing. Raises
+    CaptionsError if there are no cues.
     """
     header_blocks: list[str] = []
     cues: list[Cue] = []
@@ -165,14 +166,14 @@ def sanitize_webvtt(text: str) -> str:
             identifiers.add(cue.identifier)
             cues.append(cue)
             check_cue_limit(len(cues))
-        elif not cues and block[0].rstrip() in {"STYLE", "REGION"}:  # §4.1: before the cues
-            if not any("-->" in line for line in block):  # §4.1: it holds none
+        elif not cues and block[0].rstrip() in {"STYLE", "REGION"}:  # §4.1: only before the cues
+            if not any("-->" in line for line in block):  # §4.1: without arrows
                 header_blocks.append("\n".join(block))
     return serialize_webvtt(cues, header_blocks)
 
 
 def _split_blocks(text: str) -> Iterator[list[str]]:
-    """Part a file as §6.1 does: by empty lines, and by arrows where no timing can be."""
+    """Split a file as §6.1 does: at empty lines, and at arrows in unexpected places."""
     lines = text.split("\n")
     block: list[str] = []
     in_header = True
@@ -210,7 +211,7 @@ def _parse_cue(block: list[str]) -> Cue | None:
 
 
 def valid_settings(text: str) -> str:
-    """Give the settings of a cue that are known and right, each once."""
+    """Return the valid settings of a cue, each once."""
     valid: dict[str, str] = {}
     for setting in text.split():
         name, colon, value = setting.partition(":")

@@ -48,7 +48,7 @@ class Prober:
     async def probe(self, file: Path | ObjectRef) -> Metadata | ProbeFailure:
         """Probe a file. Raises RuntimeError if the prober is closed.
 
-        A Path is one that somebody named, wherever its links lead; one of the library is Located.
+        A Path may lead through links to anywhere; a file of the library is an ObjectRef.
         """
         located = ObjectRef.at(file) if isinstance(file, Path) else file
         request = {"task": "probe", **located._asdict()}
