@@ -1,6 +1,7 @@
-"""The videos of one moment: an immutable value that is searched, sorted and paged.
-Law: a change of the library is a new catalogue, swapped whole. What listings need is prepared with
-it, so that a page costs what it holds and only a search looks at every video."""
+"""The videos at one moment, prepared for search, sorting and paging.
+
+A catalogue is immutable. A page costs as much as it is long; only a search looks at every video.
+"""
 
 import base64
 import binascii
@@ -23,27 +24,25 @@ from service.models import Video
 Sort = Literal["name", "-name", "date", "-date", "duration", "-duration", "size", "-size"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
 
-_MAX_CURSOR_LENGTH = 64 * 1024  # characters; a name of 255 bytes can unfold to eighteen times that
-_MAX_SORT_KEY = (
-    2.0**63
-)  # of sizes, dates and durations; what is larger, or no number, is none of ours
-_MAX_TAGS_LENGTH = 2000  # characters of a video's tags: more is no name of anything
+_MAX_CURSOR_LENGTH = 64 * 1024  # a name of 255 bytes may become 18 times as long
+_MAX_SORT_KEY = 2.0**63  # of sizes, dates and durations; no cursor of this server has larger ones
+_MAX_TAGS_LENGTH = 2000  # characters of a video's tags that are searched
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some folders and videos of a listing, and where it goes on."""
+    """A page of folders and videos, and the cursor of the next page."""
 
     videos: tuple[Video, ...]
     total: int
-    """How many videos there are on all pages."""
+    """Number of videos on all pages."""
     next_cursor: str | None
     folders: tuple[Folder, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A video, and what it is sorted by and searched in."""
+    """A video with its sort name and its search text."""
 
     video: Video
     name: str
@@ -52,20 +51,20 @@ class _Item:
 
 
 class Catalogue:
-    """The listed videos. To build one takes a while, less with the one `before`: for a thread."""
+    """The listed videos. Building one blocks; `previous` makes it faster."""
 
     def __init__(self, videos: Iterable[Video] = (), previous: "Catalogue | None" = None) -> None:
         self.videos = tuple(videos)
-        cached = previous._items if previous else {}  # noqa: SLF001 # one of its own kind
+        cached = previous._items if previous else {}  # noqa: SLF001 # of the same class
         self._items: dict[str, _Item] = {
             video.path: _item(video, cached.get(video.path)) for video in self.videos
         }
-        # Twice, for what is alike stays in the order of paths. Keys of both parts would be 10,000
-        # objects at a time for the garbage collector, which holds up every thread.
+        # Sorted twice, so that equal items are ordered by path. Keys of both parts would be 10,000
+        # more objects for the garbage collector, which pauses every thread.
         by_path = sorted(self._items.values(), key=lambda item: item.video.path)
         self._ascending = {order: sorted(by_path, key=key) for order, key in _KEYS.items()}
-        # Again, folder by folder: what is directly in one stands together, at the same place in
-        # every order. That is four lists, and not four for each folder.
+        # Grouped by folder as well: the items of a folder have the same range in every order. These
+        # are four lists, instead of four for each folder.
         self._by_folder = {
             order: _group_by_folder(items) for order, items in self._ascending.items()
         }
@@ -73,14 +72,14 @@ class Catalogue:
         direct = {folder: end - start for folder, (start, end) in self._folder_ranges.items()}
         self.folders: Folders = Folders(direct, previous.folders if previous else None)
         self._latest_search: tuple[tuple[object, ...], _Listing] | None = None
-        """The latest search, and what it found: a page may ask for several parts of that."""
+        """The latest search and its result: one page may need several parts of it."""
 
     def get(self, path: str) -> Video | None:
         item = self._items.get(path)
         return item.video if item else None
 
     def neighbours(self, path: str) -> tuple[Video | None, Video | None]:
-        """Give what stands before a video and what behind it, among those of its folder by name."""
+        """Return the videos before and after a video in its folder, by name."""
         item = self._items.get(path)
         if item is None:
             return None, None
@@ -98,7 +97,7 @@ class Catalogue:
         cursor: str | None,
         folder: str | None = None,
     ) -> Page:
-        """Give at most `limit` videos that hold every word of `query`, from behind `cursor`.
+        """Return at most `limit` videos that contain every word of `query`, after `cursor`.
 
         With a `folder`, those below it; without a query, those directly in it, and before them the
         folders in it, which the limit counts, too. A cursor names the last of a page and its sort
@@ -116,8 +115,9 @@ class Catalogue:
         return _page(self._search(terms, sort, folder), sort, limit, after)
 
     def page_at(self, query: str, sort: Sort, start: int, limit: int, folder: str | None) -> Page:
-        """Give at most `limit` of what `page` lists, from behind the first `start`: for people, who
-        count pages and turn back. While videos come and go, one may be seen twice, or not.
+        """Return at most `limit` items of the same listing, after the first `start`, for numbered pages.
+
+        While videos are added and removed, one may be on two pages or on none.
 
         Raises NotFoundError for a folder that holds no videos.
         """
@@ -131,7 +131,7 @@ class Catalogue:
             listing, subfolders = self._directly_in(folder, sort), self.folders.subfolders(folder)
         total = listing.end - listing.start
         first, after = (min(max(0, at - len(subfolders)), total) for at in (start, start + limit))
-        if sort.startswith("-"):  # from the end to the beginning
+        if sort.startswith("-"):  # descending
             items = listing.items[listing.end - after : listing.end - first][::-1]
         else:
             items = listing.items[listing.start + first : listing.start + after]
@@ -139,7 +139,7 @@ class Catalogue:
         return Page(videos, total, None, subfolders[start : start + limit])
 
     def _search(self, terms: Iterable[str], sort: Sort, folder: str | None) -> "_Listing":
-        """Give what holds every one of these words, of all videos or of those below a folder."""
+        """Return the videos that contain all terms, in the library or below a folder."""
         search = (*terms, sort.removeprefix("-"), folder)
         if self._latest_search is not None and self._latest_search[0] == search:
             return self._latest_search[1]
@@ -159,7 +159,7 @@ class Catalogue:
         )
 
     def _folder_page(self, path: str, sort: Sort, limit: int, after: "_Cursor | None") -> Page:
-        """Give what is directly in a folder: folders by name, then videos as they are sorted."""
+        """Return a page of a folder: its folders by name, then its videos in order."""
         listing = self._directly_in(path, sort)
         if after and not after.folder:
             return _page(listing, sort, limit, after)
@@ -179,7 +179,7 @@ class Catalogue:
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """The items of an order that a listing is of: from `start` up to `end`."""
+    """A range of sorted items, from `start` up to `end`."""
 
     items: list[_Item]
     start: int
@@ -195,7 +195,7 @@ def _page(listing: _Listing, sort: Sort, limit: int, after: "_Cursor | None") ->
             start = bisect_right(listing.items, after.key, start, end, key=sort_key)
         end = min(start + limit, listing.end)
         page, more = listing.items[start:end], end < listing.end
-    else:  # from the end to the beginning
+    else:  # descending
         if after:
             end = bisect_left(listing.items, after.key, start, end, key=sort_key)
         start = max(listing.start, end - limit)
@@ -210,12 +210,12 @@ def _page(listing: _Listing, sort: Sort, limit: int, after: "_Cursor | None") ->
 def _item(video: Video, previous: _Item | None) -> _Item:
     if previous is not None and previous.video is video:
         return previous
-    folder = sys.intern(parent(video.path))  # one object for all that are in it
+    folder = sys.intern(parent(video.path))  # one object for all items of a folder
     return _Item(video, natural_sort_key(video.title), _search_text(video), folder)
 
 
 def _search_text(video: Video) -> str:
-    """Give what a video is found by: title, file and folders, and what its tags say."""
+    """Return the text that a search looks at: title, path and tags."""
     texts = [video.title, video.path]
     if video.metadata:
         if video.metadata.title and video.metadata.title != video.title:
@@ -225,7 +225,7 @@ def _search_text(video: Video) -> str:
 
 
 def _group_by_folder(items: list[_Item]) -> list[_Item]:
-    """Put what is in the same folder together, and leave it in its order there."""
+    """Group the items by folder, in their order."""
     folders: defaultdict[str, list[_Item]] = defaultdict(list)
     for item in items:
         folders[item.folder].append(item)
@@ -233,7 +233,7 @@ def _group_by_folder(items: list[_Item]) -> list[_Item]:
 
 
 def _folder_ranges(items: list[_Item]) -> dict[str, tuple[int, int]]:
-    """Say where the items of each folder begin and end."""
+    """Return the start and the end of each folder's items."""
     spans, start = {}, 0
     for folder, inside in groupby(items, key=attrgetter("folder")):
         end = start + sum(1 for _ in inside)
@@ -255,7 +255,7 @@ _KEYS: dict[str, Callable[[_Item], Any]] = {
 
 
 def _sort_key(key: Callable[[_Item], Any], item: _Item) -> list[Any]:
-    """Give what no two videos of an order share."""
+    """Return a key that is unique to the video."""
     return [key(item), item.video.path]
 
 
@@ -265,11 +265,11 @@ def _folder_sort_key(folder: Folder) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Cursor:
-    """What a page ended with: its sort key and its path."""
+    """The position after which a page starts: a sort key and a path."""
 
     key: list[Any]
     folder: bool
-    """Whether it is a folder, and no video."""
+    """Whether it is a folder."""
 
 
 def _write_cursor(key: list[Any], sort: Sort) -> str:
@@ -278,7 +278,7 @@ def _write_cursor(key: list[Any], sort: Sort) -> str:
 
 
 def _read_cursor(cursor: str, sort: Sort) -> _Cursor:
-    """Give the sort key that a cursor holds. Raises InvalidRequestError."""
+    """Parse a cursor. Raises InvalidRequestError."""
     try:
         decoded = json.loads(
             base64.b64decode(cursor[:_MAX_CURSOR_LENGTH], altchars=b"-_", validate=True)

@@ -1,11 +1,10 @@
-"""How titles compare: what a search takes for the same, and the order that people expect.
-Law: text in, text out; two texts compare as the strings that they are turned into here."""
+"""Search keys and sort keys of titles."""
 
 import re
 import unicodedata
 
-# Letters that Unicode does not take apart (as CLDR's Latin-ASCII transliteration writes them), and
-# katakana as hiragana, which UTS 10 tells apart by as little as case.
+# Letters that Unicode does not decompose (as in CLDR's Latin-ASCII transliteration), and katakana
+# as hiragana, which UTS 10 distinguishes only at the level of case.
 _TRANSLITERATION = str.maketrans(
     {
         "\N{LATIN SMALL LETTER DOTLESS I}": "i",
@@ -21,10 +20,10 @@ _TRANSLITERATION = str.maketrans(
         **{chr(code): chr(code - 0x60) for code in range(0x30A1, 0x30F7)},
     }
 )
-_KANA_MARKS = "\u3099\u309a"  # kana's marks: a letter with one is another letter (ハン, パン)
+_KANA_MARKS = "\u3099\u309a"  # a kana with such a mark is another letter (ハン, パン)
 
 MAX_SEARCH_TERMS = 10
-"""Words of a query that are looked for."""
+"""Words of a query that are searched."""
 
 _DIGITS = re.compile(r"[0-9]+")
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
@@ -37,10 +36,10 @@ _ONES = {"": 0, "I": 1, "II": 2, "III": 3, "IV": 4, "V": 5, "VI": 6, "VII": 7, "
 
 
 def fold(text: str) -> str:
-    """Drop case, accents and styles; write digits of any script as ASCII's."""
+    """Remove case, accents and styles; replace digits of any script by ASCII digits."""
     if text.isascii():
         return text.lower()
-    # Decomposed twice: styled letters have no case before, and case folding composes some anew.
+    # Decomposed twice: styled letters get a case only then, and case folding composes some again.
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     transliterated = "".join(
         char for char in decomposed if not unicodedata.combining(char) or char in _KANA_MARKS
@@ -55,8 +54,8 @@ def fold(text: str) -> str:
 def search_terms(query: str) -> list[str]:
     """Return the folded search words, the longest first, because the fewest texts contain them.
 
-    What another word holds is left out, as it is found with that; and so are the shortest where
-    there are more than MOST_WORDS, since each is looked for in all texts.
+    A word within another one is left out, because it is found with it. Of more than
+    MAX_SEARCH_TERMS words the shortest are left out, because each is searched in all texts.
     """
     terms: list[str] = []
     for word in sorted(dict.fromkeys(fold(query).split()), key=len, reverse=True):
@@ -66,8 +65,9 @@ def search_terms(query: str) -> list[str]:
 
 
 def natural_sort_key(text: str) -> str:
-    """Sort `ep 2` before `ep 10`, `Part IX` before `Part X`, and text that ends before text that a
-    number follows.
+    """Return a key that sorts `ep 2` before `ep 10`, and `Part IX` before `Part X`.
+
+    Text that ends sorts before text that continues with a number.
     """
     styled = text if text.isascii() else unicodedata.normalize("NFKC", text)
     return _DIGITS.sub(_number, fold(_ROMAN.sub(_roman_value, styled)))
@@ -82,6 +82,6 @@ def _roman_value(roman: re.Match[str]) -> str:
 
 
 def _number(digits: re.Match[str]) -> str:
-    """Put a number's length before its digits, and before both what stands before any text."""
+    """Write a null character and the length before the digits, to sort by value before text."""
     significant = digits[0].lstrip("0")
     return f"\0{chr(min(len(significant), _MAX_NUMBER_LENGTH))}{significant}"

@@ -1,14 +1,16 @@
-"""Which videos stand for a folder: some of what is in it, from as many of its parts as there is
-room for. Law: a function of the catalogue; it costs what it gives, however much a folder holds."""
+"""Chooses the videos whose posters represent a folder."""
 
 from service.library.catalogue import Catalogue
 from service.models import Video
 
 
 def sample_videos(catalogue: Catalogue, folder: str, max_videos: int) -> list[Video]:
-    """Give at most `most` videos from a folder: its own first, else some of each folder in it."""
+    """Return videos of a folder: its own first, then some of each subfolder.
+
+    The cost depends on `max_videos`, not on the size of the folder.
+    """
     samples: list[Video] = []
-    pending = [(folder, max_videos)]  # and how many each may give; the last one is next
+    pending = [(folder, max_videos)]  # and their shares; the last one is next
     while pending and len(samples) < max_videos:
         path, share = pending.pop()
         subfolders = catalogue.folders.subfolders(path)

@@ -1,5 +1,7 @@
-"""The folders of a library: which hold what. Those alone that hold videos somewhere below.
-Law: a value, made with the catalogue; a folder and its parents are paths, and "" is the root."""
+"""The folders of a library that contain videos, themselves or further below.
+
+A folder is named by its path; the root is "".
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -12,24 +14,24 @@ from service.library.titles import folder_title
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder that holds videos, itself or further below."""
+    """A folder that contains videos."""
 
     path: str
     """Relative to the library's root, with / between folders."""
     title: str
     videos: int
-    """How many videos are in it and in all folders below."""
+    """Number of videos in it and in all folders below."""
     name: str
-    """What it is sorted by."""
+    """The sort key of the title."""
 
 
 def parent(path: str) -> str:
-    """Give the folder that a file or a folder is in."""
+    """Return the path of the folder that contains a file or folder."""
     return path.rpartition("/")[0]
 
 
 def parents(path: str) -> list[str]:
-    """Give the folders that lead from the root to this one, without both."""
+    """Return the paths between the root and a folder, without both."""
     parts = path.split("/")
     return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
 
@@ -38,7 +40,7 @@ class Folders:
     """All folders, found by path."""
 
     def __init__(self, direct: Mapping[str, int], previous: "Folders | None" = None) -> None:
-        """Make them of how many videos each holds itself, given by path."""
+        """Build them from the number of videos directly in each folder, by path."""
         counts: dict[str, int] = {"": 0, **direct}
         for folder in direct:
             above = folder
@@ -46,7 +48,7 @@ class Folders:
                 counts[above] = 0
         subfolders: defaultdict[str, list[Folder]] = defaultdict(list)
         self._all: dict[str, Folder] = {}
-        # A folder's path is longer than its parent's: when a folder's turn comes, it is counted.
+        # Longer paths come first, so that a folder's subfolders are counted before it.
         for path in sorted(counts, key=len, reverse=True):
             cached = previous.get(path) if previous else None
             title = cached.title if cached else folder_title(path)
@@ -61,9 +63,9 @@ class Folders:
         }
 
     def get(self, path: str) -> Folder | None:
-        """Look a folder up."""
+        """Return a folder by its path."""
         return self._all.get(path)
 
     def subfolders(self, path: str) -> tuple[Folder, ...]:
-        """Give the folders that are in this one, in natural order."""
+        """Return the folders directly in this one, in natural order."""
         return self._subfolders.get(path, ())

@@ -1,6 +1,8 @@
-"""The library as it is now: scans the storage, probes what is new, swaps the catalogue.
-Bytes never wait for it: what exists is served, listed yet or not. Nor do other requests: what
-takes longer with more videos is done in threads."""
+"""Keeps the library current: scans the storage, probes new files, publishes snapshots.
+
+Media requests do not wait for it: a file is served before it is listed. Work that takes longer with
+more videos is done in threads.
+"""
 
 import asyncio
 import time
@@ -31,28 +33,28 @@ from service.workers.playback_activity import PlaybackActivity
 
 _log = structlog.get_logger()
 
-# Seconds. While a large file is copied in, events come without end: scans must leave pauses.
+# Seconds between scans, because events do not end while a large file is copied.
 _MIN_SCAN_PAUSE = 1.0
-# While probing goes on, a new catalogue is built at most this often; and where that takes long, so
-# seldom that of the viewers one in three hundred meets with it, but never more seldom than this.
+# Seconds between snapshots while probing goes on. The pause grows with the time that a snapshot
+# takes, up to the maximum, so that one request in three hundred coincides with one.
 _MIN_PUBLISH_PAUSE, _MAX_PUBLISH_PAUSE = 1.0, 30.0
-_PUBLISH_PAUSE_FACTOR = 300  # times what building took
+_PUBLISH_PAUSE_FACTOR = 300  # times the seconds that the snapshot took
 
 
 def next_scan(took: float, wait: float) -> tuple[float, float]:
-    """Return when the next scan begins: seconds after the end of the last one, which `took` some.
+    """Return the earliest and the latest start of the next scan, in seconds after the last one.
 
-    The first is the earliest, whatever has changed; the second is the latest, where nothing has:
-    `wait`, or as long as the last scan took. So scans take at most half of the time of a thread and
-    of the storage, however large the library, and a change is listed after three times as long as a
-    scan takes, or sooner: the rest of the scan that missed it, the pause, and the next scan.
+    The last scan took `took` seconds. The latest start, if nothing changes, is after `wait` or as
+    many seconds. So scans take at most half of the time of a thread, however large the library. A
+    change is listed within three times the duration of a scan: the rest of the scan that missed it,
+    the pause, and the next scan.
     """
     earliest = max(_MIN_SCAN_PAUSE, took)
     return earliest, max(earliest, wait)
 
 
 class Prober(Protocol):
-    """What looks into a file."""
+    """Probes files."""
 
     async def probe(self, file: ObjectRef) -> Metadata | ProbeFailure: ...
 
@@ -74,9 +76,9 @@ class ScanTiming:
 
 
 class Library:
-    """Keeps `catalogue` true to the storage, from `start` to `stop`."""
+    """Keeps `catalogue` current, once it is started."""
 
-    def __init__(  # noqa: PLR0913 # what it works with, named at the call
+    def __init__(  # noqa: PLR0913 # dependencies, passed by name
         self,
         *,
         storage: Storage,
@@ -89,9 +91,9 @@ class Library:
         timing: ScanTiming,
         block: int,
     ) -> None:
-        """Take them; `block` is the most that an answer to a player holds, in bytes."""
+        """Publish nothing yet. `block` is the maximum of a partial media response, in bytes."""
         self.scanned = False
-        """Whether a scan has been finished."""
+        """Whether a scan has finished."""
         self._storage = storage
         self._media_root = media_root
         self._prober = prober
@@ -117,9 +119,9 @@ class Library:
         return self._snapshot.catalogue
 
     def start(self, supervisor: Supervisor) -> None:
-        """Begin to scan, to probe and to watch."""
-        if self._media_root.root is not None:  # nothing reports changes in a bucket
-            # First, so that what changes while the first scan walks is not missed.
+        """Start the background tasks."""
+        if self._media_root.root is not None:  # a bucket has no events
+            # First, so that no change during the first scan is missed.
             supervisor.start("watching the folder", partial(self._watch, self._media_root.root))
         supervisor.start("scanning the library", self._scan_loop)
         supervisor.start("probing videos", self._probe_loop)
@@ -142,7 +144,7 @@ class Library:
                     wait = min(wait, unsettled)
             except Exception as error:
                 self._metrics.scans.labels("failed").inc()
-                if not isinstance(error, OSError):  # of the storage, which may be away for a while
+                if not isinstance(error, OSError):  # the storage may be unavailable
                     raise
                 _log.exception("the library cannot be scanned")
                 wait = min(wait, POLL_INTERVAL)
@@ -156,10 +158,10 @@ class Library:
                     await self._changed.wait()
 
     async def _scan(self) -> float | None:
-        """Walk the storage; give the seconds after which a file left out may have settled."""
+        """Scan the storage. Return the seconds until a file that was left out may have settled."""
         settle_time, record = self._timing.settle_time, self._probe_records.copy()
         if self._media_root.store is not None:
-            settle_time = 0.0  # an object is whole when it is listed
+            settle_time = 0.0  # an object is complete when it is listed
         result = await asyncio.to_thread(
             scan,
             self._storage,
@@ -173,7 +175,7 @@ class Library:
         if self.scanned and result.files is self._files:
             return result.unsettled
         if self._probe_cache.is_remote:
-            shuffle(result.missing)  # so that replicas do not meet at the same file
+            shuffle(result.missing)  # so that replicas do not probe the same file
         self._probe_records.update(result.loaded)
         for key in result.gone:
             self._probe_records.pop(key, None)
@@ -184,10 +186,8 @@ class Library:
         return result.unsettled
 
     async def _publish_snapshot(self, files: dict[str, File] | None = None) -> None:
-        """Swap in a catalogue of what is known now: of `files`, or the files shown before."""
-        async with (
-            self._publish_lock
-        ):  # scanning and probing both come here: the last one knows most
+        """Publish a snapshot of `files`, or of the current files."""
+        async with self._publish_lock:  # both loops publish
             files = self._files if files is None else files
             self._snapshot = snapshot = await asyncio.to_thread(
                 build_snapshot,
@@ -201,7 +201,7 @@ class Library:
                 self._metrics.videos.labels(state).set(snapshot.states[state])
             for code in CODES:
                 self._metrics.findings.labels(code).set(snapshot.findings[code])
-            self._files = files  # only now: a scan after a failure here finds them anew
+            self._files = files  # only now, so that the next scan retries after a failure
 
     async def _probe_loop(self) -> AsyncGenerator[None]:
         while True:
@@ -213,12 +213,12 @@ class Library:
                     continue  # probed while the scan was under way
                 try:
                     await self._probe(entry)
-                except Exception:  # noqa: BLE001 # the others are probed all the same
+                except Exception:  # noqa: BLE001 # the others must still be probed
                     _log.exception("a probe failed", path=entry.path)
                     self._record_failure(entry)
                 await self._playback.yield_to_playback()
                 if self._to_probe is not missing:
-                    break  # a newer scan knows better what is missing, and has set the event
+                    break  # a newer scan has replaced the list and set the event
                 if (started := time.monotonic()) > next_publish:
                     await self._publish_snapshot()
                     yield
@@ -233,7 +233,7 @@ class Library:
             await self._probe_wanted.wait()
 
     def _record_failure(self, entry: Entry) -> None:
-        """Have a file probed again later, unless its result was kept before something failed."""
+        """Record a failure, so that the file is probed again later, unless it has a result."""
         key = (entry.path, entry.revision)
         if (record := self._probe_records.get(key)) is None or not record.is_current(entry):
             problem = ProbeFailure(
@@ -266,7 +266,7 @@ class Library:
         try:
             async with aclosing(watch_changes(root)) as events:
                 async for changed in events:
-                    if changed or not self._watch_ok:  # while it was not watched, anything may have
+                    if changed or not self._watch_ok:  # changes may have been missed
                         self._watch_ok = True
                         self._changed.set()
                     yield

@@ -1,5 +1,7 @@
-"""One look at the storage: what is there, what of it is new, and what is kept of that.
-Law: only what has settled is told; a file that is still being copied is left for later."""
+"""Scans the storage: which files there are, which are new, and which have stored probe results.
+
+A file is left out until it has not changed for a while, because it may still be copied.
+"""
 
 import time
 from collections import defaultdict
@@ -14,8 +16,8 @@ from service.protocol.media_types import media_type
 from service.sidecars import NO_SIDECARS, SidecarMatcher, Sidecars
 from service.storage.base import Entry, Storage
 
-# Seconds after which a file is tried again that could not be read, for no fault of its own; and an
-# object, of which nobody else will say that it can be read now.
+# Seconds until a file is probed again that could not be read; and an object, because no event tells
+# that it can be read again.
 _RETRY_SECONDS, OBJECT_RETRY_SECONDS = 600.0, 15.0
 
 Key = tuple[str, str]  # path and revision
@@ -23,25 +25,25 @@ Result = Metadata | ProbeFailure
 
 
 class File(NamedTuple):
-    """A media file, and what belongs to it."""
+    """A media file and its sidecars."""
 
     entry: Entry
     sidecars: Sidecars = NO_SIDECARS
 
 
 class ProbeRecord(NamedTuple):
-    """What probing told of a version of a file."""
+    """The probe result of a version of a file."""
 
     result: Result
     changed_at: float
-    """As the entry said then: where reading failed, a change of rights may have helped."""
+    """From the entry at that time; a change of permissions may let a retry succeed."""
     probed_at: float
-    """When: on the monotonic clock, in seconds."""
+    """Seconds on the monotonic clock."""
     retry_after: float = _RETRY_SECONDS
-    """Seconds after which it may be otherwise, unless it lasts."""
+    """Seconds until a retry, unless the failure is lasting."""
 
     def is_current(self, entry: Entry) -> bool:
-        """Whether there is no need to probe again."""
+        """Return whether the file need not be probed again."""
         if isinstance(self.result, Metadata) or self.result.lasting:
             return True
         return (
@@ -51,30 +53,30 @@ class ProbeRecord(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """A version of a file that was seen."""
+    """A version of a file that a scan has seen."""
 
     revision: str
     since: float
-    """When first: on the monotonic clock, in seconds."""
+    """When it was first seen, in seconds on the monotonic clock."""
     settled: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What was found."""
+    """The result of a scan."""
 
     files: dict[str, File]
     """By path."""
     loaded: dict[Key, ProbeRecord] = field(default_factory=dict)
-    """What was kept of those not known yet."""
+    """Stored results that were not in memory."""
     missing: list[Entry] = field(default_factory=list)
-    """Those of which nothing was kept, either."""
+    """Files without a result."""
     gone: set[Key] = field(default_factory=set)
-    """What was known of those that are there no more."""
+    """Results of files that no longer exist."""
     unsettled: float | None = None
-    """Seconds after which a file left out may have settled."""
+    """Seconds until a file that was left out may have settled."""
     observations: dict[str, Observation] = field(default_factory=dict)
-    """By path: all of them, settled or not."""
+    """By path, of all files, settled or not."""
 
 
 def scan(  # noqa: PLR0913, PLR0917 # what earlier scans found is three things
@@ -85,10 +87,9 @@ def scan(  # noqa: PLR0913, PLR0917 # what earlier scans found is three things
     probe_records: Mapping[Key, ProbeRecord],
     previous_observations: Mapping[str, Observation] | None = None,
 ) -> Scan:
-    """Look. Gives the files of `before`, and `before` itself, where there is nothing new.
+    """Scan the storage. Unchanged files, or all of them, are the objects of `previous_files`.
 
-    `last` are the sightings of the scan before, if there was one. `settle_time` is in seconds.
-    Blocks: for a thread. Raises OSError as the storage does.
+    `settle_time` is in seconds. Blocks. Raises OSError.
     """
     settled, waits, observations = [], [], {}
     for entry in storage.list_entries():
@@ -132,13 +133,13 @@ def scan(  # noqa: PLR0913, PLR0917 # what earlier scans found is three things
 def _observe(
     entry: Entry, settle_time: float, previous_observations: Mapping[str, Observation] | None
 ) -> tuple[float, Observation]:
-    """Give the seconds until a file may have settled, 0 where it has; and what was seen."""
+    """Return the seconds until a file may have settled, 0 if it has, and its observation."""
     clock = time.monotonic()
     previous = (previous_observations or {}).get(entry.path)
     if previous is not None and previous.revision != entry.revision:
         previous = None
     if previous is not None and previous.settled:
-        return 0.0, previous  # its rights may have changed, or its name, but nothing in it
+        return 0.0, previous  # only its permissions or its name may have changed
     since = previous.since if previous is not None else clock
     age = time.time() - entry.changed_at
     if abs(age) < settle_time:
@@ -146,14 +147,14 @@ def _observe(
     elif previous_observations is None:
         wait = 0.0  # as most files are at the start
     else:
-        # Its stamp comes from another clock, a file server's perhaps, or was chosen, and says
-        # nothing of when it was written.
+        # Its time comes from another clock, such as a file server's, or was set. It does not tell
+        # when the file was written.
         wait = max(0.0, settle_time - (clock - since))
     return wait, Observation(entry.revision, since, settled=wait <= 0)
 
 
 def _files(entries: Iterable[Entry]) -> Iterable[File]:
-    """Give each media file with what belongs to it of the other files in its folder."""
+    """Return each media file with its sidecars."""
     media: dict[str, list[tuple[str, Entry]]] = defaultdict(list)
     others: dict[str, dict[str, Entry]] = defaultdict(dict)
     for entry in entries:

@@ -1,6 +1,7 @@
-"""From what was found and told of files to what is shown: the catalogue, what there is to be
-derived, and how many there are of which kind.
-Law: what has not changed is the very object of before."""
+"""Builds the immutable snapshot of the library from files and probe results.
+
+What has not changed is the same object as before.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -18,17 +19,17 @@ from service.storage.base import Entry
 
 
 class LibrarySnapshot(NamedTuple):
-    """The library of one moment."""
+    """The library at one moment."""
 
     catalogue: Catalogue
     sources: Mapping[str, ArtefactSource]
     """By path."""
     finding_codes: Mapping[str, tuple[str, ...]]
-    """By path: what there is to be said of how a video plays."""
+    """By path: the codes of a video's findings."""
     states: Counter[ProbeState]
-    """Videos by how far probing has come."""
+    """Number of videos by state."""
     findings: Counter[str]
-    """Videos by what there is to be said of them."""
+    """Number of videos by finding."""
 
 
 EMPTY_SNAPSHOT = LibrarySnapshot(Catalogue(), {}, {}, Counter(), Counter())
@@ -40,7 +41,7 @@ def build_snapshot(
     previous: LibrarySnapshot,
     block: int,
 ) -> LibrarySnapshot:
-    """Put together what is known now. `block` is that of Settings, in bytes. For a thread."""
+    """Return a snapshot of these files and results. `block` is in bytes. Blocks."""
     videos, sources, finding_codes = [], {}, {}
     for entry, sidecars in files:
         record = probe_records.get((entry.path, entry.revision))
@@ -68,7 +69,7 @@ def _finding_codes(video: Video, block: int) -> tuple[str, ...]:
 
 
 def _video(entry: Entry, result: Result | None, previous: Video | None) -> Video:
-    """Describe a file: by the very object of `before`, where nothing has changed."""
+    """Describe a file; return `previous` if nothing has changed."""
     metadata = result if isinstance(result, Metadata) else None
     problem = result.reason if isinstance(result, ProbeFailure) else None
     if (

@@ -1,13 +1,15 @@
-"""What a video or a folder is called: the container's title where it says something, else the name.
-Law: what a name says stays; only the signs that stand for spaces become spaces. Never empty."""
+"""The titles of videos and folders, from a container's title tag or from names.
+
+Only characters that stand for spaces are replaced. A title is never empty.
+"""
 
 import re
 import unicodedata
 
 from service.protocol.media_types import media_type
 
-# Names without spaces have dots between their words, yet these dots are no spaces: of dates,
-# versions and channel counts (2019.11.21, v1.2, 5.1), and of initials (S.W.A.T., J.R.R.).
+# In names without spaces, dots separate words, except the dots of dates, versions, channel counts
+# (2019.11.21, v1.2, 5.1) and initials (S.W.A.T., J.R.R.).
 _CAPITAL = "[A-ZÀ-ÖØ-ÞΑ-ΩЀ-Я]"
 _DOTS = re.compile(
     r"(?<![^.])(?P<kept>"
@@ -16,7 +18,7 @@ _DOTS = re.compile(
     r")|\.+"
 )
 
-# What programs write where nobody has named the film, in the languages that they speak.
+# Placeholders that programs write as a title, in several languages.
 _PLACEHOLDER_TITLE = re.compile(
     r"(?:untitled|no title|unnamed|unknown|title|n/a|none|null|ohne titel|unbenannt|sans titre"
     r"|sin t[ií]tulo|sem t[ií]tulo|senza titolo|naamloos|без названия|無題|无标题|無標題|제목 없음)"
@@ -34,9 +36,9 @@ _OTHER_EXTENSIONS = re.compile(
 
 
 def video_title(path: str, tag: str | None) -> str:
-    """Call a video by its container's title tag, if that says something, else by its file's name.
+    """Return the title tag if it is meaningful, else a title from the file's name.
 
-    In Unicode's composed form (NFC), for display alone.
+    It is in Unicode's composed form (NFC), for display only.
     """
     name = path.rpartition("/")[2]
     stem = name.rpartition(".")[0] or name
@@ -52,13 +54,13 @@ def video_title(path: str, tag: str | None) -> str:
 
 
 def folder_title(path: str) -> str:
-    """Call a folder by the last part of its path."""
+    """Return a title from the last part of a folder's path."""
     name = path.rpartition("/")[2]
     return _first_visible(_separators_to_spaces(name), _normalize_spaces(name)) or name
 
 
 def _normalize_spaces(text: str) -> str:
-    """Compose letters; make one space of each run of spaces, line ends and control characters."""
+    """Compose letters; replace each run of spaces and control characters by one space."""
     composed = unicodedata.normalize("NFC", text)
     if not composed.isprintable():
         composed = "".join(" " if unicodedata.category(char) == "Cc" else char for char in composed)
@@ -66,7 +68,7 @@ def _normalize_spaces(text: str) -> str:
 
 
 def _first_visible(*titles: str) -> str:
-    """Give the first that is not blank: nothing, spaces and invisible signs are."""
+    """Return the first title with a visible character, or an empty string."""
     visible = (
         title for title in titles if any(unicodedata.category(c)[0] not in "CZ" for c in title)
     )
@@ -74,9 +76,9 @@ def _first_visible(*titles: str) -> str:
 
 
 def _is_meaningful(tag: str) -> bool:
-    """Tell a title from what programs put into its place."""
+    """Return whether a tag is a title, not a placeholder of a program."""
     if not any(unicodedata.category(char)[0] in "LNS" for char in tag):
-        return False  # punctuation, or nothing to be seen
+        return False  # only punctuation or invisible characters
     if _PLACEHOLDER_TITLE.fullmatch(tag.casefold()) or _LOCATION.match(tag):
         return False
     name = tag.replace("\\", "/")
@@ -84,7 +86,7 @@ def _is_meaningful(tag: str) -> bool:
 
 
 def _separators_to_spaces(name: str) -> str:
-    """Put spaces where other signs stand for them."""
+    """Replace characters that stand for spaces."""
     spaced = _normalize_spaces(name.replace("_", " "))
     return spaced if " " in spaced else _normalize_spaces(_DOTS.sub(_dots_to_space, spaced))
 

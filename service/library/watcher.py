@@ -1,5 +1,4 @@
-"""How the library learns that its folder has changed: by the kernel's events; and where those do
-not tell all, as of what other machines do on a network mount, by looking again soon."""
+"""Watches a folder for changes by inotify, and detects folders whose changes cause no events."""
 
 import asyncio
 import os
@@ -14,20 +13,20 @@ from typing import NamedTuple
 from watchfiles import watch
 
 # File systems of other machines, of processes and of virtual machines' hosts: changes that are not
-# made through this very mount cause no event (inotify(7), "Limitations and caveats"). fuseblk is
-# not among them: those are on a disk of this machine alone. autofs is: what comes there is not.
+# made through this mount cause no event (inotify(7), "Limitations and caveats"). fuseblk is not here,
+# because it is on a disk of this machine. autofs is, because mounts on it are not watched.
 _NETWORK_FILESYSTEMS = re.compile(
     r"nfs4?|cifs|smb3|smbfs|ncpfs|afs|coda|9p|drvfs|ceph|glusterfs|lustre|beegfs|gpfs|gfs2|ocfs2"
     r"|orangefs|pvfs2|virtiofs|vboxsf|prl_fs|vmhgfs|osxfs|fakeowner|autofs|fuse(\..*)?"
 )
 _OCTAL = re.compile(rb"\\([0-7]{3})")
-_MIN_FIELDS = 5  # before the optional ones, as far as they are read here
+_MIN_FIELDS = 5  # those read here, before the optional ones
 
-# Seconds between looks at such a one, where looking does not take long.
+# Seconds between scans of such a folder, if scans are short.
 POLL_INTERVAL = 5.0
 
 
-# Milliseconds without a change after which the watch says that it goes on.
+# Milliseconds without a change after which the watcher yields False.
 _QUIET_INTERVAL = 5_000
 
 
@@ -72,7 +71,7 @@ async def watch_changes(root: Path) -> AsyncGenerator[bool]:
 
 
 def inotify_is_complete(root: Path, mounts: bytes | None = None) -> bool:
-    """Whether every change below a folder causes an event. Blocks.
+    """Return whether every change below a folder causes an event. Blocks.
 
     `mounts` is the text of /proc/self/mountinfo, proc_pid_mountinfo(5), that of now unless given.
     True also where there is none.
@@ -87,7 +86,7 @@ def inotify_is_complete(root: Path, mounts: bytes | None = None) -> bool:
     mounted: dict[str, list[_Mount]] = defaultdict(list)
     bottom: list[_Mount] = []
     for mount in listed:
-        # The lowest lies on one that this process does not see, or is its own parent.
+        # The parent of the bottom mount is invisible to this process, or the mount itself.
         is_bottom = mount.parent not in numbers or mount.parent == mount.number
         (bottom if is_bottom else mounted[mount.parent]).append(mount)
     return all(
@@ -97,7 +96,7 @@ def inotify_is_complete(root: Path, mounts: bytes | None = None) -> bool:
 
 
 def _mounts(text: bytes) -> Iterator[_Mount]:
-    for line in text.split(b"\n"):  # names may hold whatever else ends lines elsewhere
+    for line in text.split(b"\n"):  # names may contain other line separators
         fields, _, rest = line.partition(b" - ")
         columns = fields.split(b" ")
         if len(columns) < _MIN_FIELDS:
@@ -110,7 +109,7 @@ def _mounts(text: bytes) -> Iterator[_Mount]:
 def _filesystem_types(
     folder: Path, fs_type: str, stacked: list[_Mount], mounted: dict[str, list[_Mount]]
 ) -> Iterator[str]:
-    """Give the kinds of file system that are met at a folder and below it, as names lead there.
+    """Yield the types of the file systems that are visible at a folder and below it.
 
     `kind` is that of the mount on which others are `lying`; what those cover is not met.
     """
