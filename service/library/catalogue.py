@@ -115,9 +115,9 @@ class Catalogue:
         return _page(self._search(terms, sort, folder), sort, limit, after)
 
     def page_at(self, query: str, sort: Sort, start: int, limit: int, folder: str | None) -> Page:
-        """Return at most `limit` items of the same listing, after the first `start`, for numbered pages.
+        """Return at most `limit` items of the same listing, after the first `start`.
 
-        While videos are added and removed, one may be on two pages or on none.
+        For numbered pages. While videos come and go, one may be on two pages or on none.
 
         Raises NotFoundError for a folder that holds no videos.
         """

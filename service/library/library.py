@@ -91,7 +91,7 @@ class Library:
         timing: ScanTiming,
         block: int,
     ) -> None:
-        """Publish nothing yet. `block` is the maximum of a partial media response, in bytes."""
+        """Use these parts; `block` is the maximum size of a partial media response, in bytes."""
         self.scanned = False
         """Whether a scan has finished."""
         self._storage = storage

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from watchfiles import watch
 
 # File systems of other machines, of processes and of virtual machines' hosts: changes that are not
-# made through this mount cause no event (inotify(7), "Limitations and caveats"). fuseblk is not here,
+# made through this mount cause no event (inotify(7), "Limitations and caveats"). fuseblk is absent,
 # because it is on a disk of this machine. autofs is, because mounts on it are not watched.
 _NETWORK_FILESYSTEMS = re.compile(
     r"nfs4?|cifs|smb3|smbfs|ncpfs|afs|coda|9p|drvfs|ceph|glusterfs|lustre|beegfs|gpfs|gfs2|ocfs2"
