@@ -99,7 +99,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def seconds(server: Server, asked: Asked) -> float:
-    """Give the processor time of a few requests of one kind."""
+    """Return the processor time of a few requests of one kind."""
     target, headers = asked
     address = urlsplit(server.base)
     connection = http.client.HTTPConnection(f"{address.hostname}:{address.port}", timeout=60)
@@ -114,7 +114,7 @@ def seconds(server: Server, asked: Asked) -> float:
 
 
 def processor_time(server: Server) -> float:
-    """Give the seconds that the thread of the event loop has run (proc(5), schedstat)."""
+    """Return the seconds that the thread of the event loop has run (proc(5), schedstat)."""
     pid = server.process.pid
     text = Path(f"/proc/{pid}/task/{pid}/schedstat").read_text(encoding="ascii")
     return int(text.split()[0]) / 1e9

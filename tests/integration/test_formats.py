@@ -32,7 +32,7 @@ AAC_LC = "mp4a.40.2"
 
 @dataclass(frozen=True)
 class Case:
-    """A file that is made by FFmpeg's program, and what is told of it."""
+    """A file made by FFmpeg, and its expected metadata."""
 
     name: str
     made: tuple[str, ...]
@@ -42,7 +42,7 @@ class Case:
     found: dict[str, str] = field(default_factory=dict)
     """Findings and how severe they are."""
     picture: dict[str, Any] = field(default_factory=dict)
-    """What else is told of the first stream."""
+    """Other expected values of the first stream."""
 
 
 SOME, INDEX = {"container": "warning"}, {"index_at_end": "hint"}
@@ -161,7 +161,7 @@ def told_of(server: Server, path: str) -> Any:
 
 
 def judged(video: dict[str, Any]) -> dict[str, str]:
-    """Give the findings of a video as the JSON interface tells them."""
+    """Return the findings of a video as the JSON interface tells them."""
     return {found["code"]: found["severity"] for found in video["findings"]}
 
 

@@ -123,9 +123,9 @@ async def test_a_command_for_a_film_that_is_a_script_as_well_opens_the_film_alon
     film = await asyncio.to_thread(ffmpeg, tmp_path / "film.ts", *TRANSPORT_STREAM)
     text = SCRIPTS[script].format(reference=reference.format(here=tmp_path))
     film.write_bytes(polyglot(text, film.read_bytes()))
-    found = await commands(prober, film, film.name)
-    assert found or script != "hls"  # which is the one that is probed as a transport stream
-    for finding in found:
+    results = await commands(prober, film, film.name)
+    assert results or script != "hls"  # which is the one that is probed as a transport stream
+    for finding in results:
         assert finding.command
         with opens_in(tmp_path) as opened:
             done = await asyncio.to_thread(run, finding.command, tmp_path)

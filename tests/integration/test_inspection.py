@@ -1,4 +1,4 @@
-"""What is told of a file is bounded, and so is what is read of it."""
+"""Metadata is bounded, and so are the bytes read for it."""
 
 import json
 from pathlib import Path

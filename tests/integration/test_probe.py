@@ -68,17 +68,17 @@ async def problem(prober: Prober, path: Path) -> ProbeFailure:
     return answer
 
 
-# What is told of good files
+# Metadata of good files
 
 
 async def test_an_mp4_tells_its_streams(prober: Prober, tmp_path: Path) -> None:
     path = mp4(tmp_path / "a.mp4", "-metadata", "title= Hello ", "-metadata:s:a:0", "language=deu")
-    told = await metadata(prober, path)
-    assert "mp4" in told.container.split(",")
-    assert told.duration == pytest.approx(1.0, abs=0.1)
-    assert told.bit_rate == pytest.approx(path.stat().st_size * 8, rel=0.1)
-    assert told.title == "Hello"
-    assert told.streams == (
+    result = await metadata(prober, path)
+    assert "mp4" in result.container.split(",")
+    assert result.duration == pytest.approx(1.0, abs=0.1)
+    assert result.bit_rate == pytest.approx(path.stat().st_size * 8, rel=0.1)
+    assert result.title == "Hello"
+    assert result.streams == (
         Stream(
             kind="video",
             codec="h264",
@@ -111,8 +111,8 @@ async def test_an_mp4_tells_where_its_index_is(
     flags: tuple[str, ...],
     expected: bool,  # noqa: FBT001 - a case of the table
 ) -> None:
-    told = await metadata(prober, mp4(tmp_path / "a.mp4", *flags))
-    assert told.index_at_front is expected
+    result = await metadata(prober, mp4(tmp_path / "a.mp4", *flags))
+    assert result.index_at_front is expected
 
 
 FILES = [
@@ -150,13 +150,13 @@ FILES = [
 async def test_streams_tell_what_a_browser_needs_to_know(
     prober: Prober, tmp_path: Path, name: str, arguments: tuple[str, ...], expected: tuple[str, str]
 ) -> None:
-    told = await metadata(prober, ffmpeg(tmp_path / name, *PICTURE, *SOUND, *arguments))
-    assert tuple(stream.codec_string for stream in told.streams) == expected
-    assert (told.streams[0].width, told.streams[0].height) == (320, 240)
-    assert told.streams[0].frame_rate == pytest.approx(25.0)
-    assert (told.index_at_front is None) is (name != "a.mp4")
-    assert told.duration == pytest.approx(1.0, abs=0.2)
-    assert not any(stream.language for stream in told.streams)  # "und" is no language
+    result = await metadata(prober, ffmpeg(tmp_path / name, *PICTURE, *SOUND, *arguments))
+    assert tuple(stream.codec_string for stream in result.streams) == expected
+    assert (result.streams[0].width, result.streams[0].height) == (320, 240)
+    assert result.streams[0].frame_rate == pytest.approx(25.0)
+    assert (result.index_at_front is None) is (name != "a.mp4")
+    assert result.duration == pytest.approx(1.0, abs=0.2)
+    assert not any(stream.language for stream in result.streams)  # "und" is no language
 
 
 @pytest.mark.parametrize(
@@ -168,8 +168,8 @@ async def test_cover_art_is_an_attachment(
     cover = ffmpeg(tmp_path / "cover.png", *PICTURE, "-frames:v", "1")
     maps = ("-map", "0", "-map", "1", "-c:v", "copy", "-disposition:v", "attached_pic")
     path = ffmpeg(tmp_path / name, *SOUND, "-i", cover, *maps, "-c:a", encoder)
-    told = await metadata(prober, path)
-    assert [(stream.kind, stream.codec) for stream in told.streams] == [
+    result = await metadata(prober, path)
+    assert [(stream.kind, stream.codec) for stream in result.streams] == [
         ("audio", codec),
         ("attachment", "png"),
     ]
@@ -189,9 +189,9 @@ async def test_a_stream_without_decoder_is_told_all_the_same(
     path = mp4(tmp_path / "a.mp4")
     # the last avc1 is the sample entry, the first one is ftyp's brand
     path.write_bytes(b"zzzz".join(path.read_bytes().rsplit(b"avc1", 1)))
-    told = await metadata(prober, path)
-    assert [stream.kind for stream in told.streams] == ["video", "audio"]
-    assert told.streams[0].codec_string is None
+    result = await metadata(prober, path)
+    assert [stream.kind for stream in result.streams] == ["video", "audio"]
+    assert result.streams[0].codec_string is None
 
 
 @pytest.mark.parametrize(
@@ -230,17 +230,17 @@ async def test_what_is_no_video_is_a_problem_that_says_why(
 ) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(data)
-    told = await problem(prober, path)
-    assert told.outcome == "failed"
-    assert word in told.reason
+    result = await problem(prober, path)
+    assert result.outcome == "failed"
+    assert word in result.reason
 
 
 async def test_an_mp4_cut_off_before_its_index_is_a_problem(prober: Prober, tmp_path: Path) -> None:
     path = mp4(tmp_path / "a.mp4")
     os.truncate(path, path.stat().st_size // 2)
-    told = await problem(prober, path)
-    assert told.outcome == "failed"
-    assert "moov" in told.reason
+    result = await problem(prober, path)
+    assert result.outcome == "failed"
+    assert "moov" in result.reason
 
 
 async def test_a_picture_is_no_video(prober: Prober, tmp_path: Path) -> None:
@@ -253,8 +253,8 @@ async def test_a_file_of_subtitles_has_no_picture_and_no_sound(
 ) -> None:
     text = tmp_path / "a.srt"
     text.write_bytes(SUBTITLES)
-    told = await problem(prober, ffmpeg(tmp_path / "a.mkv", "-i", text))
-    assert "no picture and no sound" in told.reason
+    result = await problem(prober, ffmpeg(tmp_path / "a.mkv", "-i", text))
+    assert "no picture and no sound" in result.reason
 
 
 async def test_what_cannot_be_opened_is_a_problem(prober: Prober, tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ async def test_what_cannot_be_opened_is_a_problem(prober: Prober, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("cause", "told"),
+    ("cause", "result"),
     [
         (signal.SIGSEGV, ("crashed", "lasting")),
         (signal.SIGKILL, ("crashed", "passing")),  # as the kernel does where memory runs out
@@ -279,7 +279,7 @@ async def test_what_cannot_be_opened_is_a_problem(prober: Prober, tmp_path: Path
     ],
 )
 async def test_a_killed_worker_costs_its_file_alone(
-    prober: Prober, tmp_path: Path, cause: signal.Signals, told: tuple[str, str]
+    prober: Prober, tmp_path: Path, cause: signal.Signals, result: tuple[str, str]
 ) -> None:
     probing = asyncio.create_task(prober.probe(mp4(tmp_path / "b.mp4")))
     pid = await hang(prober)
@@ -287,7 +287,7 @@ async def test_a_killed_worker_costs_its_file_alone(
     os.kill(pid, signal.SIGCONT)
     answer = await probing
     assert isinstance(answer, ProbeFailure)
-    assert (answer.outcome, "lasting" if answer.lasting else "passing") == told
+    assert (answer.outcome, "lasting" if answer.lasting else "passing") == result
     await metadata(prober, mp4(tmp_path / "a.mp4"))
     await until(lambda: not exists(pid))
 
@@ -309,9 +309,9 @@ async def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
         await metadata(prober, path)
         pid = await hang(prober)
         begun = time.monotonic()
-        told = await problem(prober, path)
+        result = await problem(prober, path)
         assert time.monotonic() - begun == pytest.approx(5, abs=1)
-        assert (told.outcome, told.lasting) == ("timeout", False)
+        assert (result.outcome, result.lasting) == ("timeout", False)
         await metadata(prober, path)
         await until(lambda: not exists(pid))
     finally:
@@ -416,7 +416,7 @@ VALID = {"container": "mp4", "duration": 1.0, "bit_rate": 1, "streams": []}
 
 
 def saying(answer: bytes, before: str = "") -> tuple[str, ...]:
-    """Give the command of a worker that answers every request so."""
+    """Return the command of a worker that answers every request so."""
     source = (
         f"import sys\nfor _ in sys.stdin.buffer:\n {before or 'pass'}\n"
         f" sys.stdout.buffer.write({answer!r}); sys.stdout.flush()"
@@ -425,7 +425,7 @@ def saying(answer: bytes, before: str = "") -> tuple[str, ...]:
 
 
 def copying(answer: Path) -> tuple[str, ...]:
-    """Give the command of a worker that answers with the content of a file."""
+    """Return the command of a worker that answers with the content of a file."""
     source = (
         "import pathlib, sys\nfor _ in sys.stdin.buffer:\n"
         " sys.stdout.buffer.write(pathlib.Path(sys.argv[1]).read_bytes()); sys.stdout.flush()"
@@ -434,7 +434,7 @@ def copying(answer: Path) -> tuple[str, ...]:
 
 
 def answer_of(size: int) -> bytes:
-    """Give a valid answer of `size` bytes."""
+    """Return a valid answer of `size` bytes."""
     frame = json.dumps({"metadata": VALID | {"title": ""}}).encode() + b"\n"
     return frame.replace(b'"title": ""', b'"title": "%s"' % (b"x" * (size - len(frame))))
 
@@ -442,9 +442,9 @@ def answer_of(size: int) -> bytes:
 async def test_an_answer_may_be_as_long_as_the_bound_says(tmp_path: Path) -> None:
     (tmp_path / "answer").write_bytes(answer_of(MAX_ANSWER_BYTES))
     prober = Prober(command=copying(tmp_path / "answer"))
-    told = await metadata(prober, tmp_path)
-    assert told.title is not None
-    assert len(told.title) > MAX_ANSWER_BYTES - 200
+    result = await metadata(prober, tmp_path)
+    assert result.title is not None
+    assert len(result.title) > MAX_ANSWER_BYTES - 200
     await prober.close()
 
 
@@ -495,8 +495,8 @@ async def test_an_answer_beyond_the_bound_counts_as_a_crash(tmp_path: Path) -> N
 async def test_a_worker_that_cannot_work_counts_as_a_crash(command: tuple[str, ...]) -> None:
     prober = Prober(command=command)
     for _ in range(2):
-        told = await problem(prober, Path("/a/b"))
-        assert (told.outcome, told.lasting) == ("crashed", False)
+        result = await problem(prober, Path("/a/b"))
+        assert (result.outcome, result.lasting) == ("crashed", False)
     await prober.close()
 
 
@@ -556,9 +556,9 @@ def test_what_is_not_the_files_doing_may_pass(tmp_path: Path, hindrance: str, re
         f"import json; os.chdir({str(tmp_path)!r}); {hindrance}; "
         f"print(json.dumps(worker.handle_request({request})[0]))"
     )
-    told = json.loads(run(source).stdout)
-    assert reason in told["problem"]
-    assert told["lasting"] is False
+    result = json.loads(run(source).stdout)
+    assert reason in result["problem"]
+    assert result["lasting"] is False
 
 
 @pytest.mark.parametrize(

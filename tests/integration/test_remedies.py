@@ -34,14 +34,14 @@ async def prober() -> AsyncIterator[Prober]:
 
 
 async def look(prober: Prober, path: Path, name: str, block: int = BLOCK) -> tuple[Finding, ...]:
-    known = await prober.probe(path)
-    assert isinstance(known, Metadata), known
-    return findings(name, known, block)
+    metadata = await prober.probe(path)
+    assert isinstance(metadata, Metadata), metadata
+    return findings(name, metadata, block)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A file, and what is found of it."""
+    """A file and its expected findings."""
 
     name: str
     made: tuple[str, ...]
@@ -162,20 +162,20 @@ async def test_what_is_found_of_a_file_is_fixed_by_the_command(
     prober: Prober, tmp_path: Path, case: Case
 ) -> None:
     source = await asyncio.to_thread(ffmpeg, tmp_path / case.name, *case.made)
-    found = await look(prober, source, case.name, case.block)
-    told = {finding.code: finding.severity for finding in found}
-    assert case.expected.items() <= told.items()
-    assert {code for code in told if told[code] != "hint"} <= set(case.expected)
-    assert set(told) <= set(CODES)
+    results = await look(prober, source, case.name, case.block)
+    severities = {finding.code: finding.severity for finding in results}
+    assert case.expected.items() <= severities.items()
+    assert {code for code in severities if severities[code] != "hint"} <= set(case.expected)
+    assert set(severities) <= set(CODES)
     before = hashlib.sha256(source.read_bytes()).digest()
-    for finding in found:
+    for finding in results:
         if finding.command is None:
             assert finding.code == "low_bit_rate"
             continue
         fixed = await asyncio.to_thread(run, finding.command, tmp_path, source)
         after = {f.code: f for f in await look(prober, fixed, fixed.name, case.block)}
         assert finding.code not in after, finding.command
-        assert all(f.severity == "hint" or f.code in told for f in after.values()), after
+        assert all(f.severity == "hint" or f.code in severities for f in after.values()), after
         assert not any(f.severity == "unplayable" for f in after.values()), after
         fixed.unlink()
     assert hashlib.sha256(source.read_bytes()).digest() == before
@@ -253,11 +253,11 @@ async def test_what_else_a_film_holds_is_kept(prober: Prober, tmp_path: Path) ->
     (finding,) = await look(prober, source, "a.mkv")
     assert finding.command
     fixed = await asyncio.to_thread(run, finding.command, tmp_path, source)
-    known = await prober.probe(fixed)
-    assert isinstance(known, Metadata)
-    assert known.title == "A film"
-    assert [(c.start, c.end, c.title) for c in known.chapters] == [(0, 0.5, "One")]
-    kept = [(s.kind, s.codec, s.language) for s in known.streams if s.kind != "data"]
+    metadata = await prober.probe(fixed)
+    assert isinstance(metadata, Metadata)
+    assert metadata.title == "A film"
+    assert [(c.start, c.end, c.title) for c in metadata.chapters] == [(0, 0.5, "One")]
+    kept = [(s.kind, s.codec, s.language) for s in metadata.streams if s.kind != "data"]
     assert kept == [
         ("video", "h264", None),
         ("audio", "aac", None),
@@ -267,7 +267,7 @@ async def test_what_else_a_film_holds_is_kept(prober: Prober, tmp_path: Path) ->
 
 
 def packets(path: Path) -> list[str]:
-    """Give the hash of each packet of the picture."""
+    """Return the hash of each packet of the picture."""
     listing = subprocess.run(
         ["ffmpeg", "-v", "error", "-i", path, "-map", "0:v", "-c", "copy", "-f", "framemd5", "-"],
         check=True,

@@ -25,7 +25,7 @@ Colour = tuple[int, int, int]
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 BLACK = (0, 0, 0)
 
-# Colours are told as the BT.709 that is made of them, so that nothing is left to be guessed.
+# The colours are marked as BT.709, so that decoders do not have to guess.
 TOLD = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
 AS_709 = "scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd,format=yuv420p"
 H264 = ("-vf", AS_709, *TOLD, "-c:v", "libx264", "-preset", "ultrafast", "-crf", "10")
@@ -64,7 +64,7 @@ def plain(colour: Colour, size: tuple[int, int] = (160, 90)) -> Image.Image:
 
 
 def quadrants(width: int = 320, height: int = 180) -> Image.Image:
-    """Give a picture whose corners are red, green, blue, white, as one reads."""
+    """Return a picture whose corners are red, green, blue, white, as one reads."""
     picture = plain(RED, (width, height))
     draw = ImageDraw.Draw(picture)
     draw.rectangle((width // 2, 0, width, height // 2), GREEN)
@@ -116,7 +116,7 @@ def assert_corners(picture: Image.Image, expected: list[Colour]) -> None:
 
 
 def tiles(storyboard: Storyboard) -> Iterator[tuple[float, float, Image.Image]]:
-    """Give each tile, with where its time begins and ends, as a player cuts it from its sheet."""
+    """Return each tile, with where its time begins and ends, as a player cuts it from its sheet."""
     layout = storyboard.grid
     ends = (*layout.starts[1:], layout.duration)
     for number, (start, end) in enumerate(zip(layout.starts, ends, strict=True)):
@@ -416,7 +416,7 @@ def test_hlg_is_shown_as_bright_as_it_is_meant(tmp_path: Path) -> None:
 
 
 def hue(second: float) -> Colour:
-    """Give the colour that tells a time: in 24 seconds round the circle of hues."""
+    """Return the colour that tells a time: in 24 seconds round the circle of hues."""
     red, green, blue = colorsys.hsv_to_rgb(second / 24 % 1, 1, 1)
     return round(red * 255), round(green * 255), round(blue * 255)
 

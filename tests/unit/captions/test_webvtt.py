@@ -20,7 +20,7 @@ from service.captions.webvtt import (
 FILES = [
     # §1.2: hours may be missing.
     ("WEBVTT\n\n00:01.000 --> 00:04.000\nHi", "00:00:01.000 --> 00:00:04.000\nHi"),
-    # Text behind the signature, and headers, are for nobody (§6.1, the header is skipped).
+    # Text after the signature, and headers, are skipped (§6.1).
     (
         "WEBVTT - a title\nX-TIMESTAMP-MAP=LOCAL:0\n\n00:01.000 --> 00:04.000\nHi",
         "00:00:01.000 --> 00:00:04.000\nHi",

@@ -21,15 +21,15 @@ def written(picture: Image.Image, kind: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
-def seen(data: bytes, widest: int = 1280, tallest: int = 2560) -> Image.Image:
-    picture = image_from_file(BytesIO(data), widest, tallest)
+def seen(data: bytes, max_width: int = 1280, max_height: int = 2560) -> Image.Image:
+    picture = image_from_file(BytesIO(data), max_width, max_height)
     assert picture is not None
     assert picture.mode == "RGB"
     return picture
 
 
 def halves(width: int = 64, height: int = 32) -> Image.Image:
-    """Give a picture whose left half is red and whose right half is blue."""
+    """Return a picture whose left half is red and whose right half is blue."""
     picture = Image.new("RGB", (width, height), RED)
     picture.paste(BLUE, (width // 2, 0, width, height))
     return picture
@@ -87,9 +87,9 @@ def test_an_upright_picture_fits_the_bounds_once_it_is_turned() -> None:
 def test_what_is_transparent_shows_the_ground(kind: str) -> None:
     picture = Image.new("RGBA", (40, 20), (255, 255, 255, 0))
     picture.paste((255, 0, 0, 255), (0, 0, 20, 20))
-    found = seen(written(picture, kind, lossless=True))
-    assert colour(found, 0.25, 0.5) == pytest.approx(RED, abs=2)
-    assert colour(found, 0.75, 0.5) == pytest.approx(BACKGROUND, abs=2)
+    result = seen(written(picture, kind, lossless=True))
+    assert colour(result, 0.25, 0.5) == pytest.approx(RED, abs=2)
+    assert colour(result, 0.75, 0.5) == pytest.approx(BACKGROUND, abs=2)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
@@ -100,8 +100,8 @@ def test_pictures_of_all_kinds_are_seen(mode: str) -> None:
     else:
         picture = Image.new("RGB", (40, 20), (255, 255, 255)).convert(mode)
         expected = 255
-    found = seen(written(picture, "JPEG" if mode == "CMYK" else "PNG"))
-    assert colour(found, 0.5, 0.5) == pytest.approx((expected,) * 3, abs=2)
+    result = seen(written(picture, "JPEG" if mode == "CMYK" else "PNG"))
+    assert colour(result, 0.5, 0.5) == pytest.approx((expected,) * 3, abs=2)
 
 
 def test_a_picture_is_made_smaller_and_never_larger() -> None:
@@ -150,18 +150,18 @@ def test_a_damaged_picture_is_seen_or_none(kind: str, data: st.DataObject) -> No
     places = st.integers(0, len(whole) - 1)
     for place, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), max_size=5)):
         whole[place] = value
-    found = image_from_file(BytesIO(whole[: data.draw(places) + 1]), 64, 64)
-    assert found is None or (found.mode == "RGB" and max(found.size) <= 64)
+    result = image_from_file(BytesIO(whole[: data.draw(places) + 1]), 64, 64)
+    assert result is None or (result.mode == "RGB" and max(result.size) <= 64)
 
 
 @given(*[st.integers(1, 100_000)] * 2, *[st.integers(1, 4096)] * 2)
 def test_what_is_fitted_is_within_its_bounds_and_never_enlarged(
-    width: int, height: int, widest: int, tallest: int
+    width: int, height: int, max_width: int, max_height: int
 ) -> None:
-    found = fit_within(width, height, widest, tallest)
-    assert 1 <= found[0] <= min(width, widest)
-    assert 1 <= found[1] <= min(height, tallest)
-    if width <= widest and height <= tallest:
-        assert found == (width, height)
+    result = fit_within(width, height, max_width, max_height)
+    assert 1 <= result[0] <= min(width, max_width)
+    assert 1 <= result[1] <= min(height, max_height)
+    if width <= max_width and height <= max_height:
+        assert result == (width, height)
     else:  # it fills one of the bounds
-        assert found[0] == widest or found[1] == tallest
+        assert result[0] == max_width or result[1] == max_height

@@ -18,8 +18,8 @@ H264 = Stream(kind="video", codec="h264", codec_string="avc1.64001E", bit_depth=
 AAC = Stream(index=1, kind="audio", codec="aac", codec_string="mp4a.40.2", channels=2)
 
 
-def film(*streams: Stream, container: str = "mov,mp4,m4a", **told: object) -> Metadata:
-    values = {"duration": 60.0, "bit_rate": 4_000_000, "index_at_front": True, **told}
+def film(*streams: Stream, container: str = "mov,mp4,m4a", **metadata: object) -> Metadata:
+    values = {"duration": 60.0, "bit_rate": 4_000_000, "index_at_front": True, **metadata}
     return Metadata.model_validate({"container": container, "streams": streams, **values})
 
 
@@ -78,8 +78,8 @@ def test_key_frames_may_be_as_far_apart_as_encoders_leave_them(
     interval: float, *, found: bool
 ) -> None:
     # x264 leaves 250 frames between them, which at 24 a second are 10.42 seconds.
-    told = film(H264.model_copy(update={"key_frame_interval": interval}))
-    assert ("sparse_key_frames" in codes(told)) is found
+    metadata = film(H264.model_copy(update={"key_frame_interval": interval}))
+    assert ("sparse_key_frames" in codes(metadata)) is found
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_matroska_is_webm_by_its_name_and_codecs(
     path: str, streams: tuple[str, ...], *, found: bool
 ) -> None:
     kinds = {"opus": "audio", "vorbis": "audio", "aac": "audio"}
-    told = film(
+    metadata = film(
         *(
             Stream(index=at, kind=kinds.get(codec, "video"), codec=codec)
             for at, codec in enumerate(streams)
@@ -105,7 +105,7 @@ def test_matroska_is_webm_by_its_name_and_codecs(
         container="matroska,webm",
         index_at_front=None,
     )
-    assert ("container" in codes(told, path)) is found
+    assert ("container" in codes(metadata, path)) is found
 
 
 def test_hdr_is_brought_to_sdr_where_it_is_encoded_anew() -> None:
@@ -116,7 +116,7 @@ def test_hdr_is_brought_to_sdr_where_it_is_encoded_anew() -> None:
 
 
 def test_only_text_stays_of_subtitles_and_no_data() -> None:
-    told = film(
+    metadata = film(
         H264,
         Stream(index=1, kind="subtitle", codec="hdmv_pgs_subtitle"),
         Stream(index=2, kind="subtitle", codec="subrip"),
@@ -125,18 +125,18 @@ def test_only_text_stays_of_subtitles_and_no_data() -> None:
         Stream(index=5, kind="attachment", codec="mjpeg"),
         container="matroska,webm",
     )
-    words = commands(told, "a.mkv")["container"]
+    words = commands(metadata, "a.mkv")["container"]
     kept = [value for name, value in pairwise(words) if name == "-map"]
     assert kept == ["0:0", "0:2", "0:5"]
 
 
 def test_what_is_worst_comes_first() -> None:
-    told = film(
+    metadata = film(
         Stream(kind="video", codec="mpeg4", variable_frame_rate=True),
         Stream(index=1, kind="audio", codec="ac3"),
         index_at_front=False,
     )
-    severities = [finding.severity for finding in findings("a.mp4", told, BLOCK)]
+    severities = [finding.severity for finding in findings("a.mp4", metadata, BLOCK)]
     assert severities == ["unplayable", "warning", "warning", "hint"]
 
 
@@ -165,12 +165,12 @@ films = st.builds(
 )
 
 
-@given(name=names, told=films, block=st.integers(1 << 16, 1 << 30))
+@given(name=names, metadata=films, block=st.integers(1 << 16, 1 << 30))
 def test_whatever_is_told_commands_read_the_file_and_write_another_beside_it(
-    name: str, told: Metadata, block: int
+    name: str, metadata: Metadata, block: int
 ) -> None:
     path = f"folder/{name}"
-    for finding in findings(path, told, block):
+    for finding in findings(path, metadata, block):
         assert finding.code in CODES
         if finding.command is None:
             continue
@@ -179,7 +179,7 @@ def test_whatever_is_told_commands_read_the_file_and_write_another_beside_it(
         read = words.index("-i")
         assert words[read + 1] == f"./{path}"
         # What stands before the input is about how it is read: by one demuxer, from a file.
-        demuxer = told.container.partition(",")[0]
+        demuxer = metadata.container.partition(",")[0]
         assert words[read - 4 : read] == ["-f", demuxer, "-protocol_whitelist", "file"]
         written = PurePosixPath(words[-1])
         assert written.parent == PurePosixPath("folder")
