@@ -1,4 +1,4 @@
-"""What is kept in a bucket comes back as from a folder; and does so with few requests."""
+"""The store of artefacts in a bucket, and the number of its requests."""
 
 import errno
 import threading
@@ -9,7 +9,7 @@ import pytest
 from obstore.store import LocalStore, MemoryStore
 from structlog.testing import capture_logs
 
-from service.artefact_store import bucket as derived_bucket
+from service.artefact_store import bucket as module
 from service.artefact_store.bucket import BucketArtefactStore
 from service.artefact_store.keys import artefact_name
 from service.storage.object_store.sync_client import ObjectInfo, RangeResult, SyncObjectClient
@@ -59,8 +59,10 @@ def bucket(store: MemoryStore) -> Counted:
     return Counted(store)
 
 
-def read(derived: BucketArtefactStore, name: str = NAME) -> tuple[bytes | None, list[bytes | None]]:
-    return derived.load(KIND, name), [derived.blob(KIND, name, n) for n in range(len(BLOBS))]
+def read(
+    artefacts: BucketArtefactStore, name: str = NAME
+) -> tuple[bytes | None, list[bytes | None]]:
+    return artefacts.load(KIND, name), [artefacts.blob(KIND, name, n) for n in range(len(BLOBS))]
 
 
 def keys(store: MemoryStore) -> set[str]:
@@ -79,17 +81,17 @@ def test_what_is_kept_comes_back_as_it_was_to_every_replica(bucket: Counted) -> 
 def test_what_is_opened_is_held_once_and_asked_for_in_pieces_where_it_is_not(
     bucket: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(derived_bucket, "_MAX_CACHED_BYTES", 40_000)
+    monkeypatch.setattr(module, "_MAX_CACHED_BYTES", 40_000)
     blobs = [bytes([number]) * 30_000 for number in range(2)]
-    derived = BucketArtefactStore(bucket, ROOM)
-    derived.save(KIND, NAME, FACTS, blobs)
-    first = derived.open(KIND, NAME, 0)
-    again = derived.open(KIND, NAME, 0)
+    artefacts = BucketArtefactStore(bucket, ROOM)
+    artefacts.save(KIND, NAME, FACTS, blobs)
+    first = artefacts.open(KIND, NAME, 0)
+    again = artefacts.open(KIND, NAME, 0)
     assert first is not None
     assert again is not None
     assert first.length == 30_000
     assert first.get_cached(29_990, 100) == again.get_cached(29_990, 100) == blobs[0][29_990:]
-    second = derived.open(KIND, NAME, 1)  # for which the first has to make room
+    second = artefacts.open(KIND, NAME, 1)  # for which the first has to make room
     assert second is not None
     assert second.get_cached(0, 30_000) == blobs[1]
     assert first.get_cached(0, 10) is None
@@ -101,7 +103,7 @@ def test_what_is_opened_is_held_once_and_asked_for_in_pieces_where_it_is_not(
 def test_what_was_opened_is_not_mixed_with_what_took_its_place(
     bucket: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(derived_bucket, "_MAX_CACHED_BYTES", 40_000)
+    monkeypatch.setattr(module, "_MAX_CACHED_BYTES", 40_000)
     one, other = BucketArtefactStore(bucket, ROOM), BucketArtefactStore(bucket, ROOM)
     one.save(KIND, NAME, FACTS, [b"a" * 30_000, b"x" * 30_000])
     opened = one.open(KIND, NAME, 0)
@@ -117,12 +119,12 @@ def test_what_was_opened_is_not_mixed_with_what_took_its_place(
 
 
 def test_facts_and_tables_may_be_longer_than_what_is_read_first(bucket: Counted) -> None:
-    derived, long = BucketArtefactStore(bucket, ROOM), b"x" * 200_000
-    derived.save(KIND, NAME, long, BLOBS)
-    assert read(derived) == (long, list(BLOBS))
-    derived.save(KIND, NAME, FACTS, [b"%d" % number for number in range(3000)])
-    assert derived.load(KIND, NAME) == FACTS
-    assert derived.blob(KIND, NAME, 2999) == b"2999"
+    artefacts, long = BucketArtefactStore(bucket, ROOM), b"x" * 200_000
+    artefacts.save(KIND, NAME, long, BLOBS)
+    assert read(artefacts) == (long, list(BLOBS))
+    artefacts.save(KIND, NAME, FACTS, [b"%d" % number for number in range(3000)])
+    assert artefacts.load(KIND, NAME) == FACTS
+    assert artefacts.blob(KIND, NAME, 2999) == b"2999"
 
 
 def test_every_damaged_or_missing_byte_is_noticed(store: MemoryStore) -> None:
@@ -146,15 +148,15 @@ def test_every_damaged_or_missing_byte_is_noticed(store: MemoryStore) -> None:
 
 
 def test_what_is_damaged_is_dropped_and_made_anew(store: MemoryStore) -> None:
-    derived = BucketArtefactStore(SyncObjectClient(store), ROOM)
-    derived.save(KIND, NAME, FACTS, [b"one"])
+    artefacts = BucketArtefactStore(SyncObjectClient(store), ROOM)
+    artefacts.save(KIND, NAME, FACTS, [b"one"])
     whole = obstore.get(store, KEY).bytes().to_bytes()
-    assert derived.load(KIND, NAME) == FACTS
+    assert artefacts.load(KIND, NAME) == FACTS
     obstore.put(store, KEY, whole[:-1] + b"?")
-    assert derived.blob(KIND, NAME, 0) is None
+    assert artefacts.blob(KIND, NAME, 0) is None
     assert keys(store) == set()
-    derived.save(KIND, NAME, FACTS, [b"one"])
-    assert derived.blob(KIND, NAME, 0) == b"one"
+    artefacts.save(KIND, NAME, FACTS, [b"one"])
+    assert artefacts.blob(KIND, NAME, 0) == b"one"
 
 
 def test_what_another_replica_has_made_anew_otherwise_is_not_damaged(store: MemoryStore) -> None:
@@ -175,33 +177,33 @@ def test_what_another_replica_has_made_anew_otherwise_is_not_damaged(store: Memo
 
 
 def test_what_another_replica_has_swept_away_is_not_there(store: MemoryStore) -> None:
-    derived = BucketArtefactStore(SyncObjectClient(store), ROOM)
-    derived.save(KIND, NAME, FACTS, [b"one", b"two"])
-    assert derived.blob(KIND, NAME, 0) == b"one"
+    artefacts = BucketArtefactStore(SyncObjectClient(store), ROOM)
+    artefacts.save(KIND, NAME, FACTS, [b"one", b"two"])
+    assert artefacts.blob(KIND, NAME, 0) == b"one"
     obstore.delete(store, KEY)
-    assert derived.blob(KIND, NAME, 1) is None
-    assert derived.load(KIND, NAME) is None
+    assert artefacts.blob(KIND, NAME, 1) is None
+    assert artefacts.load(KIND, NAME) is None
 
 
 def test_a_store_that_fails_only_warns(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("store") / "bucket"
-    derived = BucketArtefactStore(SyncObjectClient(LocalStore(folder, mkdir=True)), ROOM)
-    derived.save(KIND, NAME, FACTS, [b"one"])
+    artefacts = BucketArtefactStore(SyncObjectClient(LocalStore(folder, mkdir=True)), ROOM)
+    artefacts.save(KIND, NAME, FACTS, [b"one"])
     folder.rename(folder.with_name("away"))
     folder.write_bytes(b"")  # a file where the folder was
     with capture_logs() as lines:
-        assert not derived.save(KIND, NAME, FACTS)
+        assert not artefacts.save(KIND, NAME, FACTS)
         with pytest.raises(OSError, match="the store failed"):
-            derived.load(KIND, NAME)
+            artefacts.load(KIND, NAME)
         with pytest.raises(OSError, match="the store failed"):
-            derived.blob(KIND, NAME, 0)
-        derived.evict()
+            artefacts.blob(KIND, NAME, 0)
+        artefacts.evict()
         with pytest.raises(OSError, match="the store failed"):
-            derived.acquire(NAME)
+            artefacts.acquire(NAME)
     assert {line["log_level"] for line in lines} == {"warning"}
     folder.unlink()
     folder.with_name("away").rename(folder)
-    assert derived.blob(KIND, NAME, 0) == b"one"
+    assert artefacts.blob(KIND, NAME, 0) == b"one"
 
 
 # What it costs
@@ -272,13 +274,13 @@ def test_those_that_were_not_used_for_longest_make_room(
 def test_a_sweep_of_what_fits_drops_nothing_and_leaves_what_is_not_ours(
     bucket: Counted, store: MemoryStore
 ) -> None:
-    derived = BucketArtefactStore(bucket, ROOM)
-    derived.save(KIND, NAME, FACTS, BLOBS)
+    artefacts = BucketArtefactStore(bucket, ROOM)
+    artefacts.save(KIND, NAME, FACTS, BLOBS)
     obstore.put(store, "thesis.doc", b"x")
     bucket.ages = {KEY: 3650 * DAY, "thesis.doc": 3650 * DAY}
-    derived.evict()
+    artefacts.evict()
     assert keys(store) == {KEY, "thesis.doc"}
-    assert derived.size == len(obstore.get(store, KEY).bytes())
+    assert artefacts.size == len(obstore.get(store, KEY).bytes())
     assert BucketArtefactStore(bucket, 1).above_high_watermark is False
     tight = BucketArtefactStore(bucket, 1)
     tight.evict()
@@ -286,21 +288,21 @@ def test_a_sweep_of_what_fits_drops_nothing_and_leaves_what_is_not_ours(
 
 
 def test_use_is_noted_once_a_day_and_for_a_month(bucket: Counted, store: MemoryStore) -> None:
-    derived = BucketArtefactStore(bucket, 1)
+    artefacts = BucketArtefactStore(bucket, 1)
     bucket.ages = {}
-    derived.save(KIND, NAME, FACTS)
-    derived.load(KIND, NAME)
-    derived.evict()
+    artefacts.save(KIND, NAME, FACTS)
+    artefacts.load(KIND, NAME)
+    artefacts.evict()
     notes = [key for key in keys(store) if key.startswith("used/")]
     assert len(notes) == 1
     assert obstore.get(store, notes[0]).bytes().to_bytes() == bytes.fromhex(NAME)
-    derived.save(KIND, NAME, FACTS)
-    derived.load(KIND, NAME)
-    derived.evict()
+    artefacts.save(KIND, NAME, FACTS)
+    artefacts.load(KIND, NAME)
+    artefacts.evict()
     assert [key for key in keys(store) if key.startswith("used/")] == notes
     bucket.ages[notes[0]] = 31 * DAY
-    derived.save(KIND, NAME, FACTS)
-    derived.evict()
+    artefacts.save(KIND, NAME, FACTS)
+    artefacts.evict()
     assert keys(store) == set()
 
 
@@ -310,10 +312,10 @@ def test_two_writers_and_a_reader_never_see_half_of_it(store: MemoryStore) -> No
     start = threading.Barrier(2)
 
     def write(number: int) -> None:
-        derived = BucketArtefactStore(SyncObjectClient(store), ROOM)
+        artefacts = BucketArtefactStore(SyncObjectClient(store), ROOM)
         start.wait(30)
         for _ in range(30):
-            derived.save(KIND, NAME, *versions[number])
+            artefacts.save(KIND, NAME, *versions[number])
 
     writers = [threading.Thread(target=write, args=(number,)) for number in (0, 1)]
     for writer in writers:
@@ -341,26 +343,26 @@ def test_a_store_that_lists_but_does_not_give_is_not_asked_for_each_of_many(
     for name in names:
         obstore.put(store, f"{KIND}/{name}", b"x")
     failing = Failing(store)
-    derived = BucketArtefactStore(failing, ROOM)
-    derived.prefetch([(KIND, name) for name in names])
-    assert [derived.load(KIND, name) for name in names] == [None] * 500
+    artefacts = BucketArtefactStore(failing, ROOM)
+    artefacts.prefetch([(KIND, name) for name in names])
+    assert [artefacts.load(KIND, name) for name in names] == [None] * 500
     assert len(failing.asked) <= 20  # the listing, and those that were under way
     with pytest.raises(OSError, match="the store failed"):  # it is asked anew the next time
-        derived.load(KIND, names[0])
+        artefacts.load(KIND, names[0])
 
 
 def test_a_note_that_could_not_be_written_is_written_the_next_time(
     bucket: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    derived = BucketArtefactStore(bucket, ROOM)
-    derived.save(KIND, NAME, FACTS)
-    assert derived.load(KIND, NAME) == FACTS
+    artefacts = BucketArtefactStore(bucket, ROOM)
+    artefacts.save(KIND, NAME, FACTS)
+    assert artefacts.load(KIND, NAME) == FACTS
 
     def fail(*_: object) -> None:
         raise OSError(errno.EIO, "the store failed")
 
     with monkeypatch.context() as broken, capture_logs():
         broken.setattr(bucket, "put", fail)
-        derived.evict()
-    derived.evict()
+        artefacts.evict()
+    artefacts.evict()
     assert [asked for asked in bucket.asked if asked.startswith("put used/")]

@@ -30,8 +30,8 @@ def files(folder: Path) -> list[Path]:
     return [file for file in folder.rglob("*") if file.is_file() and file.parent.name != "locks"]
 
 
-def read(derived: FolderArtefactStore, name: str = NAME) -> tuple[bytes | None, list[bytes | None]]:
-    return derived.load(KIND, name), [derived.blob(KIND, name, n) for n in range(len(BLOBS))]
+def read(store: FolderArtefactStore, name: str = NAME) -> tuple[bytes | None, list[bytes | None]]:
+    return store.load(KIND, name), [store.blob(KIND, name, n) for n in range(len(BLOBS))]
 
 
 def unused_for(folder: Path, name: str, seconds: float) -> None:
@@ -41,9 +41,9 @@ def unused_for(folder: Path, name: str, seconds: float) -> None:
 
 
 def test_what_is_kept_comes_back_as_it_was(folder: Path) -> None:
-    derived = FolderArtefactStore(folder, ROOM)
-    assert derived.save(KIND, NAME, FACTS, BLOBS)
-    assert read(derived) == (FACTS, list(BLOBS))
+    store = FolderArtefactStore(folder, ROOM)
+    assert store.save(KIND, NAME, FACTS, BLOBS)
+    assert read(store) == (FACTS, list(BLOBS))
     assert read(FolderArtefactStore(folder, ROOM)) == (
         FACTS,
         list(BLOBS),
@@ -51,50 +51,50 @@ def test_what_is_kept_comes_back_as_it_was(folder: Path) -> None:
 
 
 def test_facts_may_be_longer_than_what_is_read_at_once(folder: Path) -> None:
-    derived = FolderArtefactStore(folder, ROOM)
+    store = FolderArtefactStore(folder, ROOM)
     long = b"x" * 200_000
-    derived.save(KIND, NAME, long, BLOBS)
-    assert read(derived) == (long, list(BLOBS))
+    store.save(KIND, NAME, long, BLOBS)
+    assert read(store) == (long, list(BLOBS))
 
 
 def test_there_may_be_more_parts_than_the_first_read_tells_of(folder: Path) -> None:
-    derived = FolderArtefactStore(folder, ROOM)
+    store = FolderArtefactStore(folder, ROOM)
     many = [b"%d" % number for number in range(3000)]
-    derived.save(KIND, NAME, FACTS, many)
-    assert derived.load(KIND, NAME) == FACTS
-    assert derived.blob(KIND, NAME, 2999) == b"2999"
+    store.save(KIND, NAME, FACTS, many)
+    assert store.load(KIND, NAME) == FACTS
+    assert store.blob(KIND, NAME, 2999) == b"2999"
 
 
 def test_nothing_was_kept_is_none_and_makes_no_folder(folder: Path) -> None:
-    derived = FolderArtefactStore(folder, ROOM)
-    assert derived.load(KIND, NAME) is None
-    assert derived.blob(KIND, NAME, 0) is None
+    store = FolderArtefactStore(folder, ROOM)
+    assert store.load(KIND, NAME) is None
+    assert store.blob(KIND, NAME, 0) is None
     assert not folder.exists()
 
 
 def test_bytes_of_a_number_that_is_not_there_are_none(folder: Path) -> None:
-    derived = FolderArtefactStore(folder, ROOM)
-    derived.save(KIND, NAME, FACTS, BLOBS)
-    assert derived.blob(KIND, NAME, len(BLOBS)) is None
+    store = FolderArtefactStore(folder, ROOM)
+    store.save(KIND, NAME, FACTS, BLOBS)
+    assert store.blob(KIND, NAME, len(BLOBS)) is None
 
 
 def test_what_is_damaged_is_dropped_and_what_cannot_be_read_now_is_not(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    derived = FolderArtefactStore(folder, ROOM)
-    derived.save(KIND, NAME, FACTS, [b"one"])
+    store = FolderArtefactStore(folder, ROOM)
+    store.save(KIND, NAME, FACTS, [b"one"])
     with monkeypatch.context() as patch:
 
         def pread(*_: int) -> bytes:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
         patch.setattr(os, "pread", pread)
-        assert derived.blob(KIND, NAME, 0) is None
-    assert derived.blob(KIND, NAME, 1) is None
-    assert derived.blob(KIND, NAME, 0) == b"one"
+        assert store.blob(KIND, NAME, 0) is None
+    assert store.blob(KIND, NAME, 1) is None
+    assert store.blob(KIND, NAME, 0) == b"one"
     (file,) = files(folder)
     file.write_bytes(file.read_bytes()[:-1] + b"?")
-    assert derived.blob(KIND, NAME, 0) is None
+    assert store.blob(KIND, NAME, 0) is None
     assert files(folder) == []
 
 
@@ -102,8 +102,8 @@ def test_what_is_damaged_is_dropped_and_what_cannot_be_read_now_is_not(
 def test_what_has_taken_the_place_of_what_was_kept_is_none_and_holds_up_nobody(
     folder: Path, place: str
 ) -> None:
-    derived = FolderArtefactStore(folder, ROOM)
-    derived.save(KIND, NAME, FACTS, BLOBS)
+    store = FolderArtefactStore(folder, ROOM)
+    store.save(KIND, NAME, FACTS, BLOBS)
     (file,) = files(folder)
     elsewhere = file.rename(folder.parent / "elsewhere")  # as whole as it was
     match place:
@@ -116,29 +116,29 @@ def test_what_has_taken_the_place_of_what_was_kept_is_none_and_holds_up_nobody(
         case "folder":
             file.mkdir()
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
-    assert derived.load(KIND, NAME) is None
-    assert derived.blob(KIND, NAME, 0) is None
+    assert store.load(KIND, NAME) is None
+    assert store.blob(KIND, NAME, 0) is None
     assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
-    derived.evict([(KIND, NAME)])
+    store.evict([(KIND, NAME)])
     assert elsewhere.exists()
     if place != "folder":
-        assert derived.save(KIND, NAME, FACTS, BLOBS)
-        assert read(derived) == (FACTS, list(BLOBS))
+        assert store.save(KIND, NAME, FACTS, BLOBS)
+        assert read(store) == (FACTS, list(BLOBS))
 
 
 def test_a_claim_follows_no_link(folder: Path) -> None:
-    derived = FolderArtefactStore(folder, ROOM)
+    store = FolderArtefactStore(folder, ROOM)
     (folder / "locks").mkdir(parents=True)
     (folder / "locks" / NAME[:2]).symlink_to(folder.parent / "elsewhere")
-    assert derived.acquire(NAME) is not None
+    assert store.acquire(NAME) is not None
     assert not (folder.parent / "elsewhere").exists()
 
 
 def test_the_last_one_kept_counts(folder: Path) -> None:
-    derived = FolderArtefactStore(folder, ROOM)
-    derived.save(KIND, NAME, b"first")
-    derived.save(KIND, NAME, FACTS, BLOBS)
-    assert read(derived) == (FACTS, list(BLOBS))
+    store = FolderArtefactStore(folder, ROOM)
+    store.save(KIND, NAME, b"first")
+    store.save(KIND, NAME, FACTS, BLOBS)
+    assert read(store) == (FACTS, list(BLOBS))
     assert len(files(folder)) == 1
 
 
@@ -158,17 +158,17 @@ def test_names_tell_kinds_and_parts_apart() -> None:
 
 
 def test_every_damaged_or_missing_byte_is_noticed(folder: Path) -> None:
-    derived = FolderArtefactStore(folder, ROOM)
-    derived.save(KIND, NAME, FACTS, (b"abc", b"def"))
+    store = FolderArtefactStore(folder, ROOM)
+    store.save(KIND, NAME, FACTS, (b"abc", b"def"))
     (file,) = files(folder)
     whole = file.read_bytes()
     for at in range(len(whole)):
         damaged_file = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
         file.write_bytes(damaged_file)
-        told = [derived.load(KIND, NAME)]
+        told = [store.load(KIND, NAME)]
         for number in (0, 1):
             file.write_bytes(damaged_file)  # it is dropped where it is seen to be damaged
-            told.append(derived.blob(KIND, NAME, number))
+            told.append(store.blob(KIND, NAME, number))
         expected: list[bytes | None] = [FACTS, b"abc", b"def"]
         if at >= len(whole) - 6:  # one of the two blobs; what else there is, is as it was
             damaged = 1 if at < len(whole) - 3 else 2
@@ -177,9 +177,9 @@ def test_every_damaged_or_missing_byte_is_noticed(folder: Path) -> None:
         else:
             assert told == [None, None, None], at
         file.write_bytes(whole[:at])
-        assert derived.load(KIND, NAME) is None, at
-    derived.save(KIND, NAME, FACTS, BLOBS)
-    assert read(derived) == (FACTS, list(BLOBS))
+        assert store.load(KIND, NAME) is None, at
+    store.save(KIND, NAME, FACTS, BLOBS)
+    assert read(store) == (FACTS, list(BLOBS))
 
 
 @given(data=st.binary(max_size=200))
@@ -187,62 +187,62 @@ def test_whatever_bytes_are_there_they_are_none(
     tmp_path_factory: pytest.TempPathFactory, data: bytes
 ) -> None:
     folder = tmp_path_factory.getbasetemp() / "whatever-bytes"
-    derived = FolderArtefactStore(folder, ROOM)
-    derived.save(KIND, NAME, FACTS, BLOBS)
+    store = FolderArtefactStore(folder, ROOM)
+    store.save(KIND, NAME, FACTS, BLOBS)
     (file,) = files(folder)
     file.write_bytes(data)
-    assert read(derived) == (None, [None] * len(BLOBS))
+    assert read(store) == (None, [None] * len(BLOBS))
 
 
 def test_what_is_opened_is_read_in_pieces_and_is_the_same_to_the_end(folder: Path) -> None:
-    derived = FolderArtefactStore(folder, ROOM)
-    derived.save(KIND, NAME, FACTS, BLOBS)
-    opened = derived.open(KIND, NAME, 0)
+    store = FolderArtefactStore(folder, ROOM)
+    store.save(KIND, NAME, FACTS, BLOBS)
+    opened = store.open(KIND, NAME, 0)
     assert opened is not None
     assert opened.length == len(BLOBS[0])
-    derived.save(KIND, NAME, FACTS, [b"another release's"])  # in its place
+    store.save(KIND, NAME, FACTS, [b"another release's"])  # in its place
     pieces = [opened.read(start, 3000) for start in range(0, opened.length, 3000)]
     assert b"".join(pieces) == BLOBS[0]
     assert opened.get_cached(10, 5) in {None, BLOBS[0][10:15]}
-    assert derived.open(KIND, NAME, 1) is None
+    assert store.open(KIND, NAME, 1) is None
     (file,) = files(folder)
     file.unlink()
     assert opened.read(9_990, 10) == BLOBS[0][9_990:]
-    assert derived.open(KIND, NAME, 0) is None
+    assert store.open(KIND, NAME, 0) is None
 
 
 def test_what_is_opened_is_closed_with_the_last_who_has_it(folder: Path) -> None:
-    derived = FolderArtefactStore(folder, ROOM)
-    derived.save(KIND, NAME, FACTS, BLOBS)
+    store = FolderArtefactStore(folder, ROOM)
+    store.save(KIND, NAME, FACTS, BLOBS)
 
     def descriptors() -> int:
         return len(list(Path("/dev/fd").iterdir()))
 
     before = descriptors()
-    opened = [derived.open(KIND, NAME, 0) for _ in range(10)]
+    opened = [store.open(KIND, NAME, 0) for _ in range(10)]
     assert descriptors() == before + 10
     opened.clear()
     assert descriptors() == before
 
 
 def test_damage_is_noticed_before_a_byte_of_what_is_opened_is_given(folder: Path) -> None:
-    derived = FolderArtefactStore(folder, ROOM)
+    store = FolderArtefactStore(folder, ROOM)
     large = bytes(200_000)
     for at in (1, 70_000, 199_999):
-        derived.save(KIND, NAME, FACTS, [b"one", large])
+        store.save(KIND, NAME, FACTS, [b"one", large])
         (file,) = files(folder)
         whole = file.read_bytes()
         start = len(whole) - len(large)
         file.write_bytes(whole[: start + at] + b"?" + whole[start + at + 1 :])
-        first = derived.open(KIND, NAME, 0)
+        first = store.open(KIND, NAME, 0)
         assert first is not None
         assert first.read(0, 3) == b"one"
-        assert derived.open(KIND, NAME, 1) is None
+        assert store.open(KIND, NAME, 1) is None
         assert files(folder) == []  # it is made anew
 
 
 def unwritable(tmp_path: Path, how: str) -> Path:
-    """Give a folder that cannot be written, not even by root."""
+    """Return a folder that cannot be written, not even by root."""
     folder = tmp_path / "derived"
     if how == "below a file":
         folder.write_bytes(b"")
@@ -260,12 +260,12 @@ def unwritable(tmp_path: Path, how: str) -> Path:
 )
 def test_a_folder_that_cannot_be_written_only_warns(tmp_path: Path, how: str) -> None:
     folder = unwritable(tmp_path, how)
-    derived = FolderArtefactStore(folder, ROOM)
+    store = FolderArtefactStore(folder, ROOM)
     with capture_logs() as lines:
-        assert not derived.save(KIND, NAME, FACTS)
-        assert derived.load(KIND, NAME) is None
-        derived.evict()
-        assert derived.blob(KIND, NAME, 0) is None
+        assert not store.save(KIND, NAME, FACTS)
+        assert store.load(KIND, NAME) is None
+        store.evict()
+        assert store.blob(KIND, NAME, 0) is None
     (line,) = lines
     assert line["log_level"] == "warning"
     assert str(folder) in line["folder"]
@@ -273,15 +273,15 @@ def test_a_folder_that_cannot_be_written_only_warns(tmp_path: Path, how: str) ->
 
 
 def test_a_write_that_fails_leaves_nothing_half_done(folder: Path) -> None:
-    derived = FolderArtefactStore(folder, ROOM)
-    derived.save(KIND, NAME, FACTS)
+    store = FolderArtefactStore(folder, ROOM)
+    store.save(KIND, NAME, FACTS)
     (target,) = files(folder)
     target.unlink()
     target.mkdir()  # a file cannot take its place
     with capture_logs() as lines:
-        assert not derived.save(KIND, NAME, FACTS)
+        assert not store.save(KIND, NAME, FACTS)
     assert [line["log_level"] for line in lines] == ["warning"]
-    assert derived.load(KIND, NAME) is None
+    assert store.load(KIND, NAME) is None
     assert files(folder) == []
 
 
@@ -292,20 +292,20 @@ def test_two_writers_and_a_reader_never_see_half_a_file(folder: Path) -> None:
     start = threading.Barrier(2)
 
     def write(number: int) -> None:
-        derived = FolderArtefactStore(folder, ROOM)
+        store = FolderArtefactStore(folder, ROOM)
         start.wait(30)
         for _ in range(30):
-            derived.save(KIND, NAME, *versions[number])
+            store.save(KIND, NAME, *versions[number])
 
     writers = [threading.Thread(target=write, args=(number,)) for number in (0, 1)]
     seen, pieces = set(), set()
     with capture_logs() as lines:
         for writer in writers:
             writer.start()
-        derived = FolderArtefactStore(folder, ROOM)
+        store = FolderArtefactStore(folder, ROOM)
         while any(writer.is_alive() for writer in writers):
-            seen.add(derived.load(KIND, NAME))
-            pieces.add(derived.blob(KIND, NAME, 0))
+            seen.add(store.load(KIND, NAME))
+            pieces.add(store.blob(KIND, NAME, 0))
         for writer in writers:
             writer.join()
     assert seen <= {facts for facts, _ in versions}
@@ -318,45 +318,45 @@ def test_two_writers_and_a_reader_never_see_half_a_file(folder: Path) -> None:
 
 
 def test_those_that_were_not_used_for_longest_make_room(folder: Path) -> None:
-    derived = FolderArtefactStore(folder, 10 * 100_000)
+    store = FolderArtefactStore(folder, 10 * 100_000)
     names = [artefact_name(KIND, str(number)) for number in range(12)]
     for number, name in enumerate(names):
-        derived.save(KIND, name, FACTS, [bytes(99_000)])
+        store.save(KIND, name, FACTS, [bytes(99_000)])
         unused_for(folder, name, 86_400 * (20 - number))
-    assert derived.over_quota
-    derived.load(KIND, names[0])  # which makes the oldest one the latest
-    derived.blob(KIND, names[2], 0)
-    derived.evict([(KIND, names[4])])
-    kept = [name for name in names if derived.load(KIND, name)]
+    assert store.over_quota
+    store.load(KIND, names[0])  # which makes the oldest one the latest
+    store.blob(KIND, names[2], 0)
+    store.evict([(KIND, names[4])])
+    kept = [name for name in names if store.load(KIND, name)]
     assert {names[0], names[2], names[4], *names[8:]} <= set(kept)
     assert not {names[1], names[3]} & set(kept)
     assert sum(file.stat().st_size for file in files(folder)) <= 10 * 100_000
-    assert derived.size <= 10 * 100_000
-    assert not derived.over_quota
+    assert store.size <= 10 * 100_000
+    assert not store.over_quota
 
 
 def test_a_sweep_of_what_fits_drops_nothing(folder: Path) -> None:
-    derived = FolderArtefactStore(folder, ROOM)
-    derived.save(KIND, NAME, FACTS, BLOBS)
+    store = FolderArtefactStore(folder, ROOM)
+    store.save(KIND, NAME, FACTS, BLOBS)
     unused_for(folder, NAME, 10 * 365 * 86_400)
-    derived.evict()
-    assert derived.load(KIND, NAME) == FACTS
-    assert 0 < derived.size < 100_000
-    assert not derived.above_high_watermark
+    store.evict()
+    assert store.load(KIND, NAME) == FACTS
+    assert 0 < store.size < 100_000
+    assert not store.above_high_watermark
 
 
 def test_what_a_dead_process_left_half_written_is_dropped_and_what_is_not_ours_stays(
     folder: Path,
 ) -> None:
-    derived = FolderArtefactStore(folder, 1)
-    derived.save(KIND, NAME, FACTS)
+    store = FolderArtefactStore(folder, 1)
+    store.save(KIND, NAME, FACTS)
     of_now, abandoned = folder / KIND / "tmpnow", folder / KIND / "tmpold"
     foreign = folder / "thesis.doc"
     for file in (of_now, abandoned, foreign):
         file.write_bytes(b"x")
     os.utime(abandoned, (0, 0))
     os.utime(foreign, (0, 0))
-    derived.evict()
+    store.evict()
     assert foreign.exists()
     assert not abandoned.exists()
 
@@ -369,26 +369,26 @@ def test_a_replica_sees_how_much_others_have_kept_when_it_sweeps(folder: Path) -
     assert (one.above_high_watermark, other.above_high_watermark) == (True, True)
 
 
-# Claims
+# Leases
 
 
 def test_what_is_claimed_is_nobody_elses_until_it_is_let_go(folder: Path) -> None:
     one, other = FolderArtefactStore(folder, ROOM), FolderArtefactStore(folder, ROOM)
-    mine = one.acquire(NAME)
-    assert mine is not None
+    lease = one.acquire(NAME)
+    assert lease is not None
     assert other.acquire(NAME) is None
     assert one.acquire(NAME) is None
     another = other.acquire(("0" if NAME[0] != "0" else "1") + NAME[1:])
     assert another is not None
     another()
-    mine()
-    theirs = other.acquire(NAME)
-    assert theirs is not None
-    theirs()
+    lease()
+    other_lease = other.acquire(NAME)
+    assert other_lease is not None
+    other_lease()
 
 
 def test_what_a_killed_process_had_claimed_is_free(folder: Path) -> None:
-    derived = FolderArtefactStore(folder, ROOM)
+    store = FolderArtefactStore(folder, ROOM)
     claim = (
         "import sys, time; from pathlib import Path;"
         "from service.artefact_store.folder import FolderArtefactStore;"
@@ -398,11 +398,11 @@ def test_what_a_killed_process_had_claimed_is_free(folder: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", claim, str(folder)], stdout=subprocess.PIPE)
     assert process.stdout
     process.stdout.readline()
-    theirs = derived.acquire(NAME)
+    other_lease = store.acquire(NAME)
     process.kill()
     process.communicate()
-    assert theirs is None
-    free = derived.acquire(NAME)
+    assert other_lease is None
+    free = store.acquire(NAME)
     assert free is not None
     free()
 
@@ -410,7 +410,7 @@ def test_what_a_killed_process_had_claimed_is_free(folder: Path) -> None:
 def test_where_nothing_can_be_locked_everyone_may(tmp_path: Path) -> None:
     folder = tmp_path / "derived"
     folder.write_bytes(b"")
-    claims = [FolderArtefactStore(folder, ROOM).acquire(NAME) for _ in range(2)]
-    for let_go in claims:
-        assert let_go is not None
-        let_go()
+    leases = [FolderArtefactStore(folder, ROOM).acquire(NAME) for _ in range(2)]
+    for release in leases:
+        assert release is not None
+        release()

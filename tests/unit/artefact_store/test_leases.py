@@ -1,4 +1,4 @@
-"""Who makes what, among replicas that share a bucket."""
+"""Leases of replicas that share a bucket."""
 
 import threading
 import time
@@ -25,7 +25,7 @@ def store() -> MemoryStore:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """Give the seconds of the monotonic clock, to be set."""
+    """Return the seconds of the monotonic clock, which the test sets."""
     now = [1000.0]
     with monkeypatch.context() as patch:
         patch.setattr(time, "monotonic", lambda: now[0])
@@ -34,41 +34,41 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 
 def test_what_is_claimed_is_nobody_elses_until_it_is_let_go(store: MemoryStore) -> None:
     one, other = LeaseManager(SyncObjectClient(store)), LeaseManager(SyncObjectClient(store))
-    mine = one.acquire(NAME)
-    assert mine is not None
+    lease = one.acquire(NAME)
+    assert lease is not None
     assert other.acquire(NAME) is None
     assert one.acquire(NAME) is None
     another = other.acquire("1" * 32)
     assert another is not None
     another()
-    mine()
-    theirs = other.acquire(NAME)
-    assert theirs is not None
-    theirs()
+    lease()
+    other_lease = other.acquire(NAME)
+    assert other_lease is not None
+    other_lease()
 
 
 def test_a_claim_that_nobody_renews_lapses_by_the_clock_of_who_looks(
     store: MemoryStore, clock: list[float]
 ) -> None:
     obstore.put(store, KEY, b"of one that was killed")
-    claims = LeaseManager(SyncObjectClient(store))
+    leases = LeaseManager(SyncObjectClient(store))
     clock[0] += 1e6  # it may be as old as it will: it was never seen before
-    assert claims.acquire(NAME) is None
+    assert leases.acquire(NAME) is None
     clock[0] += module._LEASE_TTL - 1  # noqa: SLF001
-    assert claims.acquire(NAME) is None
+    assert leases.acquire(NAME) is None
     clock[0] += 1
-    mine = claims.acquire(NAME)
-    assert mine is not None
+    lease = leases.acquire(NAME)
+    assert lease is not None
     assert LeaseManager(SyncObjectClient(store)).acquire(NAME) is None
-    mine()
+    lease()
 
 
 def test_a_claim_that_is_renewed_does_not_lapse(
     store: MemoryStore, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_RENEW_INTERVAL", 0.01)
-    mine = LeaseManager(SyncObjectClient(store)).acquire(NAME)
-    assert mine is not None
+    lease = LeaseManager(SyncObjectClient(store)).acquire(NAME)
+    assert lease is not None
     other, seen = LeaseManager(SyncObjectClient(store)), set[bytes]()
     deadline = time.perf_counter() + PATIENCE
     while len(seen) < 5:
@@ -77,7 +77,7 @@ def test_a_claim_that_is_renewed_does_not_lapse(
         assert time.perf_counter() < deadline
         threading.Event().wait(0.05)
         assert other.acquire(NAME) is None
-    mine()
+    lease()
     assert other.acquire(NAME) is not None
 
 
@@ -98,14 +98,14 @@ def test_an_error_that_no_code_expected_does_not_end_the_renewals(
     monkeypatch.setattr(module, "_RENEW_INTERVAL", 0.01)
     bucket = Faulty(store)
     with capture_logs() as lines:
-        mine = LeaseManager(bucket).acquire(NAME)
-        assert mine is not None
+        lease = LeaseManager(bucket).acquire(NAME)
+        assert lease is not None
         before = obstore.get(store, KEY).bytes().to_bytes()
         deadline = time.monotonic() + PATIENCE
         while obstore.get(store, KEY).bytes().to_bytes() == before:
             assert time.monotonic() < deadline
             threading.Event().wait(0.01)
-        mine()
+        lease()
     assert [(line["event"], line["key"]) for line in lines] == [
         ("a claim could not be renewed", KEY)
     ]
@@ -116,16 +116,16 @@ def test_one_of_many_that_come_at_once_has_it(store: MemoryStore) -> None:
     start, given = threading.Barrier(8), []
 
     def acquire() -> None:
-        claims = LeaseManager(SyncObjectClient(store))
+        leases = LeaseManager(SyncObjectClient(store))
         start.wait(PATIENCE)
-        given.append(claims.acquire(NAME))
+        given.append(leases.acquire(NAME))
 
     threads = [threading.Thread(target=acquire) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    held = [let_go for let_go in given if let_go is not None]
+    held = [release for release in given if release is not None]
     assert len(held) == 1
     held[0]()
 
@@ -138,20 +138,20 @@ def test_an_answer_that_was_lost_does_not_lose_the_claim(store: MemoryStore) -> 
             super().create(key, data)
             return super().create(key, data)
 
-    mine = LeaseManager(Forgetful(store)).acquire(NAME)
-    assert mine is not None
-    mine()
+    lease = LeaseManager(Forgetful(store)).acquire(NAME)
+    assert lease is not None
+    lease()
 
 
 def test_claims_of_the_dead_are_swept_away(
     store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     obstore.put(store, KEY, b"of one that was killed")
-    claims = LeaseManager(SyncObjectClient(store))
-    claims.evict()
-    assert claims.acquire(NAME) is None
+    leases = LeaseManager(SyncObjectClient(store))
+    leases.evict()
+    assert leases.acquire(NAME) is None
     monkeypatch.setattr(time, "time", lambda: 1e11)
-    claims.evict()
-    mine = claims.acquire(NAME)
-    assert mine is not None
-    mine()
+    leases.evict()
+    lease = leases.acquire(NAME)
+    assert lease is not None
+    lease()

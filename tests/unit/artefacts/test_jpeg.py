@@ -1,4 +1,4 @@
-"""Posters as JPEG: made once, kept, and given without a folder to keep them in."""
+"""Posters as JPEG: converted once and stored, and returned even if they cannot be stored."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -29,7 +29,7 @@ def picture(colour: str | None) -> Callable[[], Awaitable[bytes | None]]:
 
 
 async def shown(opened: AsyncBlob | None) -> tuple[str | None, str]:
-    """Tell the format, and which of red and blue there is more of."""
+    """Return the format, and which of red and blue dominates."""
     assert opened is not None
     with Image.open(BytesIO(await opened.read(0, opened.length))) as found:
         red, _, blue = found.convert("RGB").resize((1, 1)).tobytes()
@@ -38,7 +38,7 @@ async def shown(opened: AsyncBlob | None) -> tuple[str | None, str]:
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Give a list that has an entry for each that is made."""
+    """Return a list with an entry for each conversion."""
     lengths: list[int] = []
     make = jpeg._jpeg  # noqa: SLF001
 

@@ -67,7 +67,7 @@ def metadata(*streams: Stream, chapters: tuple[Chapter, ...] = ()) -> Metadata:
 
 
 class Bench:
-    """A deriver, and a worker that does what the test says."""
+    """A scheduler, and a worker that does what the test says."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -78,7 +78,7 @@ class Bench:
         self.running: list[tuple[Supervisor, ArtefactScheduler, WorkerPool]] = []
 
     def start(self) -> ArtefactScheduler:
-        """Start a deriver as a start of the service does."""
+        """Start a scheduler as the service does."""
         pool = WorkerPool(command=(sys.executable, "-c", WORKER, str(self.folder)))
         builder = ArtefactBuilder(MediaRoot(self.folder), self.derived, pool, self.metrics)
         scheduler = ArtefactScheduler(builder, self.derived, pool, self.playback, self.metrics)
@@ -560,7 +560,9 @@ async def test_looking_up_artefacts_goes_on_after_an_error_that_no_code_expected
     assert bench.metrics.registry.get_sample_value(series, labels) == 1
 
 
-async def test_no_timer_outlives_the_deriver(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_timer_outlives_the_scheduler(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     timers = Timers(monkeypatch)
     (bench.folder / "derived").write_text("a file where the folder goes")
     scheduler = bench.start()

@@ -48,12 +48,12 @@ def video(
 
 
 def paths(catalogue: Catalogue, sort: Sort = "name", query: str = "") -> list[str]:
-    """Give all videos of a listing, asked for as one page."""
+    """Return all videos of a listing, from one page."""
     return [video.path for video in catalogue.page(query, sort, 10_000, None).videos]
 
 
 def titled(*titles: str) -> Catalogue:
-    """Give a catalogue with these titles, shuffled."""
+    """Return a catalogue with these titles, shuffled."""
     shuffled = random.Random(1).sample(titles, len(titles))  # noqa: S311
     return Catalogue(video(f"{number}", title) for number, title in enumerate(shuffled))
 
@@ -322,7 +322,7 @@ TREE = [
 
 
 def inside(catalogue: Catalogue, folder: str, query: str = "", sort: Sort = "name") -> list[str]:
-    """Give all of a folder's listing: folders end with a slash."""
+    """Return the whole listing of a folder; folders end with a slash."""
     page = catalogue.page(query, sort, 1000, None, folder)
     return [f"{one.path}/" for one in page.folders] + [one.path for one in page.videos]
 
@@ -708,7 +708,7 @@ def steps(act: Callable[[], object]) -> int:
 
 @pytest.fixture
 def folded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Give a list that fills with the texts that are made ready to be compared."""
+    """Return a list of the texts for which keys are built."""
     texts: list[str] = []
     fold = collation.fold
 

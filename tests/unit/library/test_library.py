@@ -53,7 +53,7 @@ class Folder:
 
 
 class Counting(ProbeCache):
-    """What was probed, and what was asked of it."""
+    """A prober that records the files it is asked to probe."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(FolderArtefactStore(folder, 1 << 30))

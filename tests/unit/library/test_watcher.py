@@ -1,4 +1,4 @@
-"""Which folders tell of their changes by themselves."""
+"""Which folders report all of their changes."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ MEDIA = Path("/srv/media")
 
 
 def line(number: int, parent: int, point: str, kind: str, *, root: str = "/") -> str:
-    """Give a line as proc_pid_mountinfo(5) has it."""
+    """Return a line in the format of proc_pid_mountinfo(5)."""
     return f"{number} {parent} 8:{number} {root} {point} rw,relatime shared:1 - {kind} /dev/sda1 rw"
 
 

@@ -1,4 +1,4 @@
-"""Work behind the scenes leaves viewers the server: while there are any, and no longer."""
+"""Background work yields while videos are being played."""
 
 import asyncio
 import math
@@ -17,7 +17,7 @@ def _pause_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def pauses(playback: PlaybackActivity) -> bool:
-    """Whether somebody who makes way is still at it after all others have had their turns."""
+    """Return whether the task still yields after all others have run."""
     task = asyncio.create_task(playback.yield_to_playback())
     for _ in range(10):
         await asyncio.sleep(0)
