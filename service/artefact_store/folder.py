@@ -104,11 +104,11 @@ class ArtefactStore(Protocol):
         ...
 
 
-def iter_prefetched(derived: ArtefactStore, wanted: Sequence[Key]) -> Iterator[Key]:
+def iter_prefetched(store: ArtefactStore, wanted: Sequence[Key]) -> Iterator[Key]:
     """Yield the keys, each after it was prefetched. Blocks."""
     for start in range(0, len(wanted), _BATCH):
         batch = wanted[start : start + _BATCH]
-        derived.prefetch(batch)
+        store.prefetch(batch)
         yield from batch
 
 

@@ -184,11 +184,11 @@ def _response_parser(
             case {"facts": str(told), **rest} if not rest:
                 metadata = load_metadata(kind, told.encode())
                 if blob_count(metadata) != len(answer.blobs):
-                    raise ValueError("not as many bytes as the facts tell of")
+                    raise ValueError("the number of blobs does not match the metadata")
                 return metadata, answer.blobs
             case {"problem": str(reason), "lasting": bool(lasting), **rest} if reason and not rest:
                 return _WorkerFailure(reason, lasting), ()
             case _:
-                raise ValueError("neither facts nor a problem")
+                raise ValueError("neither metadata nor a failure")
 
     return parse

@@ -200,9 +200,9 @@ class ArtefactScheduler:
         status = self._statuses.get(name) if name else None
         return name if status and status[1].state is ArtefactState.READY else None
 
-    def _set_status(self, job: Job, facts: ArtefactMetadata) -> None:
+    def _set_status(self, job: Job, metadata: ArtefactMetadata) -> None:
         self._clear_status(job.name)
-        status = status_of(facts)
+        status = status_of(metadata)
         self._statuses[job.name] = (job.kind, status)
         self._counts[job.kind, status.state] += 1
 
@@ -228,9 +228,9 @@ class ArtefactScheduler:
             inventory = await asyncio.to_thread(take_inventory, self._builder, sources, known)
             if self._sources is sources:  # else the library may have it again
                 self._drop(inventory.gone)
-            for job, facts in inventory.existing:
+            for job, metadata in inventory.existing:
                 if self._is_wanted_now(job):
-                    self._set_status(job, facts)
+                    self._set_status(job, metadata)
             busy = (self._statuses, self._requested, self._in_progress)
             for job in inventory.missing:
                 if self._is_wanted_now(job) and not any(job.name in names for names in busy):
@@ -266,10 +266,10 @@ class ArtefactScheduler:
     async def _build(self, job: Job) -> None:
         self._in_progress[job.name] = job
         try:
-            facts = await self._builder.build(job)
+            metadata = await self._builder.build(job)
             self._in_progress.pop(job.name, None)
             self._failures.pop(job.name, None)
-            self._set_status(job, facts)
+            self._set_status(job, metadata)
         except LeaseHeldError:
             self._retry_later(job, _LEASE_RETRY_SECONDS)
         except TransientBuildError as error:

@@ -239,7 +239,7 @@ class _Worker:
         # Escaped to ASCII: line ends in names, and names that are no Unicode, arrive unharmed.
         self._stdin.write(json.dumps(request).encode() + b"\n")
         await self._stdin.drain()
-        # ValueError beyond LONGEST_ANSWER. A line cut off by the process's end is no JSON object,
+        # ValueError beyond MAX_ANSWER_BYTES. A line cut off by the process's end is no JSON object,
         # so it need not be looked for here.
         payload = json.loads(await self._stdout.readline())
         lengths = payload.pop("bytes", []) if isinstance(payload, dict) else []
