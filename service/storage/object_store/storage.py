@@ -63,8 +63,8 @@ class ObjectRepresentation:
     ) -> AsyncGenerator[bytes]:
         """Yield a span in chunks of the sizer's length. Raises ChangedError, StorageError."""
         try:
-            async for piece in self._storage.blocks.read(self._version, span, sizer, block_origin):
-                yield piece
+            async for chunk in self._storage.blocks.read(self._version, span, sizer, block_origin):
+                yield chunk
         except ChangedError:
             self._storage.invalidate(self._version)
             raise
