@@ -10,7 +10,7 @@ Takes nothing but the standard library; the same numbers come out each time.
 What is simulated: viewers, each of one edge, watch films from their beginning, a block a time step,
 and leave somewhere; then another viewer comes, and takes a film by Zipf's law. Edges keep blocks
 until they are full and forget what was unused for longest, as nginx does. Who owns a block is found
-as nginx/njs/edge.js finds it.
+as nginx/njs/block_owner.js finds it.
 """
 
 import argparse
@@ -68,7 +68,7 @@ class Cache:
 
 
 def owner_of(name: str, edges: Sequence[str]) -> str:
-    """Return the edge that owns what has this name: lenderOf in nginx/njs/edge.js."""
+    """Return the edge that owns the block with this name: nginx/njs/block_owner.js."""
     return max(edges, key=lambda edge: hashlib.md5(f"{edge} {name}".encode()).hexdigest())  # noqa: S324 # no secret
 
 

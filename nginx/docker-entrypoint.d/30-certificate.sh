@@ -1,6 +1,6 @@
 #!/bin/sh
-# A certificate: the one that is mounted, or one made here for a first look. The latter is kept, so
-# that browsers need to be told only once, and renewed when it has less than a month left.
+# Use the mounted certificate, or make a self-signed one. The latter is kept, so that users accept it in their
+# browsers only once, and renewed when it has less than a month left.
 set -eu
 folder=/etc/nginx/tls
 certificate=$folder/fullchain.pem
@@ -10,12 +10,12 @@ made_here=$folder/made-by-the-edge
 if [ -e "$certificate" ] || [ -e "$key" ]; then
     for file in "$certificate" "$key"; do
         if [ ! -r "$file" ]; then
-            echo "$file: is missing, or cannot be read by user $(id -u)" >&2
+            echo "$file: is missing, or user $(id -u) cannot read it" >&2
             exit 2
         fi
     done
     [ -e "$made_here" ] || exit 0
-    # An operator's own may have been put in the place of the one that was made here.
+    # The operator may have replaced it by another one.
     issuer=$(openssl x509 -in "$certificate" -noout -issuer -nameopt RFC2253) || exit 0
     [ "$issuer" = issuer=CN=Reelay ] || exit 0
     name=$(cat "$made_here")
@@ -26,7 +26,7 @@ if [ -e "$certificate" ] || [ -e "$key" ]; then
     fi
 fi
 if [ ! -w "$folder" ]; then
-    echo "$folder: holds no fullchain.pem and privkey.pem, and user $(id -u) cannot write them there" >&2
+    echo "$folder: has no fullchain.pem and privkey.pem, and user $(id -u) cannot write there" >&2
     exit 2
 fi
 name=${REELAY_HOSTNAME:-localhost}

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Beside nginx: takes a changed certificate, whoever changed it, without a restart. A pair that
-# nginx could not serve is reported and left alone; what was loaded before goes on being served.
+# Run next to nginx: when the certificate or key changes, reload nginx. A pair that nginx cannot serve is
+# reported, and the one loaded before stays in use.
 set -u
 certificate=/etc/nginx/tls/fullchain.pem
 key=/etc/nginx/tls/privkey.pem
-pause=${CERTIFICATE_PAUSE:-5} # seconds; the tests have less of it
+pause=${CERTIFICATE_PAUSE:-5} # seconds; tests use fewer
 
-fingerprint() { # of the bytes: a link that leads elsewhere is a change, a new time stamp is none
+fingerprint() { # of the bytes: a new target of a link is a change, a new time stamp is not
     cat "$certificate" "$key" 2>&1 | sha256sum
 }
 
@@ -15,7 +15,7 @@ log() { # log EVENT FIELD VALUE
     printf '{"timestamp":"%s","event":"%s","%s":"%s"}\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$2" "$value"
 }
 
-wrong() { # says what is wrong with the pair, if anything is
+find_problem() { # print what is wrong with the pair, if anything
     openssl x509 -in "$certificate" -noout -checkend 0 >/dev/null 2>&1 || {
         echo "$certificate: has expired, or holds no certificate"
         return
@@ -29,30 +29,30 @@ wrong() { # says what is wrong with the pair, if anything is
         echo "$key: is not the key of $certificate"
         return
     }
-    # And nginx's own opinion, which is the one that counts.
-    told=$(nginx -t -q 2>&1) || echo "${told:-nginx -t fails}"
+    # Anything else that nginx would refuse.
+    message=$(nginx -t -q 2>&1) || echo "${message:-nginx -t fails}"
 }
 
 watch() {
-    taken=$(fingerprint) seen=$taken refused=
+    loaded=$(fingerprint) seen=$loaded refused=
     while sleep "$pause"; do
         now=$(fingerprint)
-        if [ "$now" != "$seen" ]; then # whoever writes has that long for both files
+        if [ "$now" != "$seen" ]; then # time to write both files
             seen=$now
             continue
         fi
-        if [ "$now" = "$taken" ]; then
+        if [ "$now" = "$loaded" ]; then
             refused=
             continue
         fi
-        problem=$(wrong)
-        # A pair that changed meanwhile is looked at again.
+        problem=$(find_problem)
+        # A pair that changed meanwhile is checked again.
         [ "$now" = "$(fingerprint)" ] || continue
         if [ -z "$problem" ]; then
             problem=$(nginx -s reload 2>&1) && problem=
         fi
         if [ -z "$problem" ]; then
-            taken=$now refused=
+            loaded=$now refused=
             log certificate_taken certificate \
                 "$(openssl x509 -in "$certificate" -noout -serial -enddate 2>&1)"
         elif [ "$now" != "$refused" ]; then
@@ -62,6 +62,5 @@ watch() {
     done
 }
 
-# Of the entrypoint's shell nothing is left when nginx takes its place: this goes on beside it and
-# ends with the container.
+# nginx replaces the entrypoint's shell; this process goes on in the background and ends with the container.
 watch </dev/null &

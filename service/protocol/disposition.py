@@ -1,6 +1,6 @@
 """Content-Disposition for a file of any name (RFC 6266, RFC 8187).
 
-The edge writes the same text for cached responses: `nginx/njs/edge.js`, `disposition`."""
+The edge writes the same text for cached responses: `nginx/njs/content_disposition.js`."""
 
 import re
 from urllib.parse import quote

@@ -7,10 +7,10 @@ layout   = "-f" 1*3 decimal digits: bytes that are made of the file (`mp4/fast_s
 """
 
 FILE_REVISION = "[0-9a-f]{1,16}-[0-9a-f]{1,64}"
-"""The revision of a file's own bytes, as a regular expression. `nginx/njs/edge.js` has it, too."""
+"""The revision of a file's own bytes, a regular expression as in `nginx/njs/request_target.js`."""
 
 REVISION = FILE_REVISION + "(?:-f[0-9]{1,3})?"
-"""The revision of any bytes, as in `nginx/njs/edge.js` and `nginx/snippets/media-cache.conf`."""
+"""The revision of any bytes. `nginx/njs/request_target.js` and `media-cache.conf` have both."""
 
 
 def file_revision(size: int, modified: int) -> str:

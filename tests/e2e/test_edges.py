@@ -174,10 +174,10 @@ def test_who_is_asked_by_an_edge_answers_itself_and_says_for_whom(several: Sever
         assert ask(lending, target).status == 404
 
 
-@pytest.mark.parametrize("header", ["X-Lender", "X-Keeping"])
+@pytest.mark.parametrize("header", ["X-Block-Owner", "X-Cache-Zone"])
 def test_a_viewers_word_of_where_blocks_are_is_nothing(several: Several, header: str) -> None:
     film, fetched = cold(several, 3), several.fetched()
-    for value in ("edge_0", "service", "borrowed", "x y"):
+    for value in ("edge_0", "service", "peer_cache", "x y"):
         for edge in several.edges:
             for span in (f"bytes={BLOCK}-", "bytes=7-"):
                 asked = {"Range": span, header: value}

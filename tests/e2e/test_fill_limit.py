@@ -15,7 +15,7 @@ from support.stack import Stack, running
 
 pytestmark = pytest.mark.stack
 
-MAX_BLOCKS_LEFT = 64  # nginx/njs/edge.js
+MAX_BLOCKS_LEFT = 64  # nginx/njs/fetch_limit.js
 BLOCKS = 160
 REQUESTS_PER_CLIENT = 100  # the default; one block a second may then be left on top
 

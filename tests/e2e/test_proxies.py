@@ -91,9 +91,9 @@ class TestWhatTheServiceIsTold:
         said = {"X-Forwarded-For": f"10.9.9.9, {VIEWER}, 192.0.2.1", "X-Forwarded-Proto": "https",
                 "X-Forwarded-Host": "evil.test", "X-Forwarded-Port": "1", "X-Real-IP": "10.9.9.9",
                 "Forwarded": "for=10.9.9.9", "X-Mark": name, "Host": "a.example:81"}  # fmt: skip
-        # What the edge's inner servers tell one another
-        said |= {"X-Answer": "whole a", "X-Base": "4096", "X-Fill-Charge": "a 0 9",
-                 "X-Keeping": "borrowed", "X-Lender": "edge_0"}  # fmt: skip
+        # What the internal servers of the edge send one another
+        said |= {"X-Joined-Response": "whole a", "X-Range-Base": "4096", "X-Fetch-Charge": "a 0 9",
+                 "X-Cache-Zone": "peer_cache", "X-Block-Owner": "edge_0"}  # fmt: skip
         if span:
             said["Range"] = span
         base = trusting.base if scheme == "https" else trusting.unencrypted
@@ -111,11 +111,11 @@ class TestWhatTheServiceIsTold:
                 "x-forwarded-port",
                 "x-real-ip",
                 "forwarded",
-                "x-answer",
-                "x-base",
-                "x-fill-charge",
-                "x-keeping",
-                "x-lender",
+                "x-joined-response",
+                "x-range-base",
+                "x-fetch-charge",
+                "x-cache-zone",
+                "x-block-owner",
             }
 
     def test_it_is_sent_no_body(self, trusting: Stack, recorder: str) -> None:

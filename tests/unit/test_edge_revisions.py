@@ -18,7 +18,7 @@ FAST_START = fast_start_revision(FILE)
 
 def pattern(door: str) -> re.Pattern[str]:
     """Give what njs matches a pin behind a door by; it means the same to Python."""
-    script = (NGINX / "njs" / "edge.js").read_text(encoding="utf-8")
+    script = (NGINX / "njs" / "request_target.js").read_text(encoding="utf-8")
     (found,) = re.findall(rf"'/{door}': /(.+)/,", script)
     return re.compile(found)
 

@@ -73,7 +73,7 @@ def run(**settings: str) -> tuple[int, dict[str, str], str]:
         }),
         ("HOSTNAME", "localhost", {"KNOWN_HOSTS": "", "ANY_OPERATORS_HOST": "1"}),
         ("EDGES", "", {
-            "EDGES": "", "THIS_EDGE": "", "LENDERS": "", "EDGES_SNIPPET": "single-edge",
+            "EDGES": "", "THIS_EDGE": "", "PEER_UPSTREAMS": "", "EDGES_SNIPPET": "single-edge",
         }),
         ("PROXY_PROTOCOL", "", {"PROXY_PROTOCOL": "", "REAL_IP_HEADER": "X-Forwarded-For"}),
         ("PROXY_PROTOCOL", "off", {"PROXY_PROTOCOL": "", "REAL_IP_HEADER": "X-Forwarded-For"}),
@@ -101,7 +101,7 @@ def test_an_edge_knows_the_others_and_itself() -> None:
     for number, edge in enumerate(environment["EDGES"].split(",")):
         assert (
             f"upstream edge_{number} {{ zone edge_{number} 64k; server {edge} resolve "
-            in (environment["LENDERS"])
+            in (environment["PEER_UPSTREAMS"])
         )
 
 
@@ -115,11 +115,11 @@ def test_an_edge_is_the_one_that_is_named_as_its_host() -> None:
 def test_what_is_borrowed_is_within_the_caches_size() -> None:
     _, environment, _ = run(EDGES="a,b", EDGE_NAME="a", CACHE_SIZE="8GiB")
     assert environment["CACHE_SIZE"] == str(7 * 2**30)
-    assert f" max_size={2**30} " in environment["LENDERS"]
+    assert f" max_size={2**30} " in environment["PEER_UPSTREAMS"]
     # Neither part is smaller than a block.
     _, environment, _ = run(EDGES="a,b", EDGE_NAME="a", CACHE_SIZE="8MiB")
     assert environment["CACHE_SIZE"] == str(4 * 2**20)
-    assert f" max_size={4 * 2**20} " in environment["LENDERS"]
+    assert f" max_size={4 * 2**20} " in environment["PEER_UPSTREAMS"]
 
 
 @pytest.mark.parametrize("name", ["c", "a:99", "-", "a b", "a,b", "a:x"])

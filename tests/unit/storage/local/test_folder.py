@@ -832,7 +832,7 @@ def test_two_versions_never_share_a_revision(one: tuple[int, int], two: tuple[in
 
 
 def test_an_empty_files_revision_begins_with_zero(tmp_path: Path) -> None:
-    # nginx/njs/edge.js knows an empty file by that.
+    # nginx/njs/cache_lookup.js recognises an empty file by this.
     assert version(0, 10**18, tmp_path).startswith("0-")
     assert not version(0x10, 10**18, tmp_path).startswith("0-")
 
