@@ -1,11 +1,11 @@
-"""How close the edge's warm cache comes to the same nginx serving the same file statically.
+"""Compare the edge's warm cache with the same nginx that serves the same file statically.
 
     .venv/bin/python benchmarks/edge.py [--rounds N] [--seconds S] [--connections C]
 
-Needs a Docker engine and wrk. Starts a stack of its own, fills the cache, and lets wrk ask both for
-the same spans over TLS in turns: whole blocks, seeks to arbitrary offsets (to the block's end), and
-spans of 64 KiB. Prints the median of the rounds' ratios, edge to static, with their spread, and the
-processor time that nginx took for a request. Then: what the first byte of a cold block costs.
+Needs a Docker engine and wrk. Starts its own stack, fills the cache, and lets wrk request the same
+spans from both over TLS in turn: whole blocks, arbitrary offsets to the block's end, and spans of
+64 KiB. Prints the median of the ratios (edge to static) with their range, and the ratio of nginx's
+processor time for each request. Then prints how long the first byte of a cold block takes.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from support.stack import Stack, running  # noqa: E402
 BLOCK = 4 * 1024**2
 SIZE = 64 * BLOCK
 COLD = 32
-"""Blocks whose first byte is timed, by each way."""
+"""Blocks whose first byte is timed, from the edge and from the service."""
 SPAN = str(64 * 1024)
 KINDS = {str(BLOCK): "whole blocks of 4 MiB", "seek": "arbitrary seeks", SPAN: "spans of 64 KiB"}
 EDGE, STATIC = 8443, 8444
@@ -39,7 +39,7 @@ EDGE, STATIC = 8443, 8444
 
 @dataclass(frozen=True)
 class Run:
-    """What wrk and the kernel measured."""
+    """Results of wrk and the kernel."""
 
     requests: float
     """A second."""
@@ -67,7 +67,7 @@ def main() -> int:
 
 @contextmanager
 def measured_stack() -> Iterator[Stack]:
-    """Run a stack with a film for each kind of measurement, and the static server beside it."""
+    """Run a stack with a warm and a cold film, and the static server."""
     with tempfile.TemporaryDirectory() as folder:
         media = Path(folder)
         media.chmod(0o755)
@@ -79,7 +79,7 @@ def measured_stack() -> Iterator[Stack]:
 
 
 class Load:
-    """wrk, asking the edge or the static server for random spans of the film."""
+    """Run wrk against the edge or the static server, with random spans of the film."""
 
     def __init__(self, stack: Stack, connections: int, seconds: float) -> None:
         self._host = stack.address("nginx")
@@ -129,7 +129,7 @@ def warm(stack: Stack) -> str:
 
 
 def compare(load: Load, kind: str, rounds: int) -> None:
-    """Run both in turns; print the ratios of the pairs."""
+    """Run both in turn; print the ratios of the pairs."""
     edge, static = [], []
     for number in range(rounds + 1):
         pair = {EDGE: edge, STATIC: static}
@@ -156,11 +156,11 @@ def compare(load: Load, kind: str, rounds: int) -> None:
 
 
 def first_bytes(stack: Stack) -> None:
-    """Time the first byte of blocks that no cache holds, by the edge and from the service."""
+    """Time the first byte of uncached blocks, from the edge and from the service."""
     target = "/media/cold.mp4"
     revision = ask(stack.base, target, {"Range": "bytes=-1"}).headers["ETag"].strip('"')
     ways = {
-        "by the edge": stack.base,
+        "from the edge": stack.base,
         "from the service": f"http://{stack.address('service')}:8000",
     }
     times: dict[str, list[float]] = {way: [] for way in ways}

@@ -1,11 +1,11 @@
-"""What three edges take from the service and from one another, beside what was predicted.
+"""Measure what three edges fetch from the service and each other; compare it with scaling.py.
 
     .venv/bin/python benchmarks/edges.py [--requests N] [--rate R]
 
-Needs a Docker engine. Runs three edges over two replicas (deploy/compose/edges.yml), lets viewers
-watch by all of them, and does the same in the simulation of benchmarks/scaling.py. First with
-caches that hold everything; then an edge is lost; then anew, with caches for a tenth of the
-catalogue each, at so many requests a second, as nginx makes room only every ten seconds.
+Needs a Docker engine. Runs three edges and two replicas (deploy/compose/edges.yml), lets viewers
+watch through all edges, and runs the same requests in the simulation of benchmarks/scaling.py:
+with caches that hold everything; after an edge is lost; and with caches for a tenth of the
+catalogue each, at a limited rate, as nginx evicts only every ten seconds.
 """
 
 import argparse
@@ -31,18 +31,18 @@ FILMS, LENGTH = 160, 20
 VIEWERS = 60
 ROOM = FILMS * LENGTH // 10
 """Blocks that a small cache has room for."""
-SHOWN = {
+LABELS = {
     "HIT": "the viewer's edge had it",
     "PEER": "another edge had it",
     "MISS": "from the service",
     "moved": "from edge to edge",
 }
-TIDIES = 10
-"""Seconds between two moments at which nginx makes room."""
+EVICTION_INTERVAL = 10
+"""Seconds between two evictions by nginx."""
 
 
 class Run:
-    """One audience, by real edges and by simulated ones."""
+    """An audience of real edges and of simulated ones."""
 
     def __init__(self, several: Several, room: float) -> None:
         self._several = several
@@ -50,7 +50,7 @@ class Run:
         self._targets = [self._target(number) for number in range(FILMS)]
         self._audience = Audience(viewers=VIEWERS, films=FILMS, length=LENGTH)
         names = [f"{edge.name}:9146" for edge in several.edges]
-        self.predicted = Edges(names, room, name_of=self._name, tidy_themselves=False)
+        self.predicted = Edges(names, room, name_of=self._name, evict_themselves=False)
         self.measured: Counter[str] = Counter()
 
     def _target(self, number: int) -> str:
@@ -63,7 +63,7 @@ class Run:
         return f"{self._targets[film]}|bytes={number * BLOCK}-{(number + 1) * BLOCK - 1}"
 
     def play(self, title: str, requests: int, rate: float | None = None) -> None:
-        """Let the audience ask; print what came of it, both ways."""
+        """Send the audience's requests to both; print what each counted."""
         self.predicted.counted.clear()
         self.measured.clear()
         before, began = self._from_edges(), time.monotonic()
@@ -73,33 +73,33 @@ class Run:
             self.measured[self._ask(name.partition(":")[0], block)] += 1
             if rate:
                 time.sleep(max(0.0, began + count / rate - time.monotonic()))
-                if count % int(rate * TIDIES) == 0:
-                    self.predicted.tidy()
+                if count % int(rate * EVICTION_INTERVAL) == 0:
+                    self.predicted.evict()
         self.measured["moved"] = int(self._from_edges() - before)
         if title:
             self._print(title, requests)
 
     def _ask(self, name: str, block: Block) -> str:
         connection, (film, number) = self._connections[name], block
-        asked = {"Range": f"bytes={number * BLOCK}-"}
-        connection.request("GET", self._targets[film], headers=asked)
-        answer = connection.getresponse()
-        if len(answer.read()) != BLOCK:
-            raise SystemExit(f"{name} answers {answer.status}")
-        return str(answer.headers["X-Cache"])
+        headers = {"Range": f"bytes={number * BLOCK}-"}
+        connection.request("GET", self._targets[film], headers=headers)
+        response = connection.getresponse()
+        if len(response.read()) != BLOCK:
+            raise SystemExit(f"{name} answers {response.status}")
+        return str(response.headers["X-Cache"])
 
     def _from_edges(self) -> float:
         series = 'reelay_edge_blocks_total{source="edge"}'
-        there = (
+        running = (
             edge for edge in self._several.edges if f"{edge.name}:9146" in self.predicted.names
         )
-        return sum(edge.metric(series) for edge in there)
+        return sum(edge.metric(series) for edge in running)
 
     def _print(self, title: str, requests: int) -> None:
         print(f"\n{title}: {requests} requests\n\n| | predicted | measured |\n| --- | --- | --- |")
-        for word, told in SHOWN.items():
+        for word, label in LABELS.items():
             ways = (self.predicted.counted[word], self.measured[word])
-            print(f"| {told} | " + " | ".join(f"{100 * n / requests:.1f} %" for n in ways) + " |")
+            print(f"| {label} | " + " | ".join(f"{100 * n / requests:.1f} %" for n in ways) + " |")
 
     def lose(self, number: int) -> None:
         """Stop an edge, and wait until the others know."""
@@ -113,7 +113,7 @@ class Run:
 
 @contextmanager
 def stack(**settings: str) -> Iterator[Several]:
-    """Run the edges over films that nobody has seen."""
+    """Run the edges with films that no cache has."""
     chance = random.Random(3)  # noqa: S311 # the same films each time
     with tempfile.TemporaryDirectory() as folder:
         media = Path(folder)

@@ -1,16 +1,17 @@
-"""How many edges, how large, and what is left for the store: a simulation, and a plan from it.
+"""Simulate several edges: how many are needed, how large, and what the store has to send.
 
     .venv/bin/python benchmarks/scaling.py
     .venv/bin/python benchmarks/scaling.py --viewers 5000 --rate 6 --catalogue 20 --cache 2
 
-Without arguments, the tables of docs/scaling.md; with them, a plan for so many viewers at a time,
-of films of so many Mbit/s, from a catalogue of so many TB, by edges with so many TB of cache each.
-Takes nothing but the standard library; the same numbers come out each time.
+Without arguments, print the tables of docs/scaling.md. With them, print a plan for so many viewers
+at a time, films of so many Mbit/s, a catalogue of so many TB, and so many TB of cache for each
+edge.
+Needs only the standard library; prints the same numbers each time.
 
-What is simulated: viewers, each of one edge, watch films from their beginning, a block a time step,
-and leave somewhere; then another viewer comes, and takes a film by Zipf's law. Edges keep blocks
-until they are full and forget what was unused for longest, as nginx does. Who owns a block is found
-as nginx/njs/block_owner.js finds it.
+Each viewer uses one edge, watches films from the beginning, a block in each step, and leaves
+somewhere; then another viewer comes and chooses a film by Zipf's law. Edges keep blocks until they
+are full and evict the least recently used one, as nginx does. A block's owner is found as in
+nginx/njs/block_owner.js.
 """
 
 import argparse
@@ -24,19 +25,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 FILMS, LENGTH = 1_200, 25
-"""The catalogue: films, and blocks of each. Real ones have more; what counts is proportions."""
+"""The catalogue: films, and blocks of each. Real ones have more; only proportions count."""
 VIEWERS = 240
 STEPS = 130_000
-"""Blocks asked for while the caches fill, and again while it is counted."""
+"""Blocks requested while the caches fill, and again while they are counted."""
 SKEW = 0.8
 """Zipf's exponent: a tenth of the films gets half of all viewers."""
 FINISH = 0.4
-"""Of those who begin a film, so many see its end; the others leave anywhere."""
-BORROWED = 1 / 8
-"""Of a cache, for what other edges own: nginx/docker-entrypoint.d/10-settings.envsh."""
+"""The share of viewers who watch a film to its end; the others leave anywhere."""
+PEER_CACHE_SHARE = 1 / 8
+"""Share of a cache for blocks of other edges: nginx/docker-entrypoint.d/10-settings.envsh."""
 
-FULL = 0.7
-"""How much of what an edge can send is planned for: the rest is the minute after a flash crowd."""
+USABLE_SHARE = 0.7
+"""Share of what an edge can send that is planned for: the rest is for flash crowds."""
 
 Block = tuple[int, int]
 """Number of the film, and of the block in it."""
@@ -45,8 +46,8 @@ Block = tuple[int, int]
 class Cache:
     """A cache of so many blocks that evicts the least recently used one."""
 
-    def __init__(self, room: float, *, tidies_itself: bool = True) -> None:
-        self._room, self._tidies_itself = int(room), tidies_itself
+    def __init__(self, room: float, *, evicts_itself: bool = True) -> None:
+        self._room, self._evicts_itself = int(room), evicts_itself
         self._kept: OrderedDict[Block, None] = OrderedDict()
 
     def has(self, block: Block) -> bool:
@@ -58,10 +59,10 @@ class Cache:
 
     def keep(self, block: Block) -> None:
         self._kept[block] = None
-        if self._tidies_itself:
-            self.tidy()
+        if self._evicts_itself:
+            self.evict()
 
-    def tidy(self) -> None:
+    def evict(self) -> None:
         """Evict the least recently used blocks above the limit, as nginx does every ten seconds."""
         while len(self._kept) > self._room:
             self._kept.popitem(last=False)
@@ -78,25 +79,25 @@ class Edges:
 
     names: list[str]
     room: float
-    borrowed: float | None = BORROWED
-    """The part of the room for what others own; None where each edge is alone."""
+    peer_share: float | None = PEER_CACHE_SHARE
+    """Share of the room for blocks of other edges; None if each edge is alone."""
     name_of: Callable[[Block], str] = lambda block: f"/media/{block[0]}.mp4|{block[1]}"
-    tidy_themselves: bool = True
-    """Whether caches forget as soon as they are full, and not when they are told to."""
+    evict_themselves: bool = True
+    """Whether caches evict as soon as they are full, and not only when `evict` is called."""
     counted: Counter[str] = field(default_factory=Counter)
-    """HIT, PEER and MISS, as X-Cache says them, and `moved`: from an edge to another."""
+    """HIT, PEER and MISS as in X-Cache, and `moved`: copied from edge to edge."""
 
     def __post_init__(self) -> None:
         self._own: dict[str, Cache] = {}
-        self._lent: dict[str, Cache] = {}
+        self._peer_cache: dict[str, Cache] = {}
         self._owners: dict[Block, str] = {}
         for name in self.names:
             self._open(name)
 
     def _open(self, name: str) -> None:
-        part = self.borrowed or 0
-        self._own[name] = Cache(self.room * (1 - part), tidies_itself=self.tidy_themselves)
-        self._lent[name] = Cache(self.room * part, tidies_itself=self.tidy_themselves)
+        part = self.peer_share or 0
+        self._own[name] = Cache(self.room * (1 - part), evicts_itself=self.evict_themselves)
+        self._peer_cache[name] = Cache(self.room * part, evicts_itself=self.evict_themselves)
 
     def lose(self, name: str) -> None:
         """Remove an edge, and all that it kept."""
@@ -109,9 +110,9 @@ class Edges:
         self._open(name)
         self._owners.clear()
 
-    def tidy(self) -> None:
-        for cache in (*self._own.values(), *self._lent.values()):
-            cache.tidy()
+    def evict(self) -> None:
+        for cache in (*self._own.values(), *self._peer_cache.values()):
+            cache.evict()
 
     def owner(self, block: Block) -> str:
         if block not in self._owners:
@@ -120,26 +121,26 @@ class Edges:
 
     def ask(self, edge: str, block: Block) -> str:
         """Send the block to a viewer of this edge; return where it came from."""
-        told = self._found(edge, block)
-        self.counted[told] += 1
-        return told
+        source = self._found(edge, block)
+        self.counted[source] += 1
+        return source
 
     def _found(self, edge: str, block: Block) -> str:
-        owner = edge if self.borrowed is None else self.owner(block)
+        owner = edge if self.peer_share is None else self.owner(block)
         if owner != edge:
-            if self._lent[edge].has(block):
+            if self._peer_cache[edge].has(block):
                 return "HIT"
-            self._lent[edge].keep(block)
+            self._peer_cache[edge].keep(block)
             self.counted["moved"] += 1
         if self._own[owner].has(block):
             return "HIT" if owner == edge else "PEER"
         self._own[owner].keep(block)
         return "MISS"
 
-    def share(self, *told: str) -> float:
+    def share(self, *source: str) -> float:
         """Return the part of the requested blocks that came from there."""
-        asked = sum(self.counted[word] for word in ("HIT", "PEER", "MISS"))
-        return sum(self.counted[word] for word in told) / asked
+        requested = sum(self.counted[word] for word in ("HIT", "PEER", "MISS"))
+        return sum(self.counted[word] for word in source) / requested
 
 
 class Audience:
@@ -183,9 +184,9 @@ def named(number: int) -> list[str]:
     return [f"edge-{n + 1}:9146" for n in range(number)]
 
 
-def settled(number: int, part: float, borrowed: float | None = BORROWED) -> Edges:
+def settled(number: int, part: float, peer_share: float | None = PEER_CACHE_SHARE) -> Edges:
     """Simulate edges with room for this part of the catalogue each; count once they are warm."""
-    edges, audience = Edges(named(number), part * FILMS * LENGTH, borrowed), Audience()
+    edges, audience = Edges(named(number), part * FILMS * LENGTH, peer_share), Audience()
     play(edges, audience, STEPS)
     return play(edges, audience, STEPS)
 
@@ -215,14 +216,14 @@ def by_room() -> None:
     )
 
 
-def by_borrowed() -> None:
+def by_peer_share() -> None:
     rows = []
     for part in (0, 1 / 16, 1 / 8, 1 / 4, 1 / 2):
         edges = settled(3, 0.1, part)
         rows.append([f"{part:.3f}", percent(edges.share("MISS")), percent(edges.share("moved"))])
     table(
-        "Three edges with room for a tenth of the catalogue each, by the part for what is borrowed",
-        ["for what is borrowed", "store", "from edge to edge"],
+        "Three edges with room for a tenth of the catalogue, by the share for other edges' blocks",
+        ["share for other edges' blocks", "store", "from edge to edge"],
         rows,
     )
 
@@ -243,22 +244,27 @@ def by_number() -> None:
 def flash_crowd() -> None:
     """Half of all viewers open one film, which nobody has seen so far."""
     rows = []
-    for name, borrowed in (("each alone", None), ("together", BORROWED), ("nothing kept", 0.0)):
-        edges, audience = Edges(named(3), 0.1 * FILMS * LENGTH, borrowed), Audience()
+    ways = {
+        "each alone": None,
+        "together": PEER_CACHE_SHARE,
+        "no cache for other edges' blocks": 0.0,
+    }
+    for name, peer_share in ways.items():
+        edges, audience = Edges(named(3), 0.1 * FILMS * LENGTH, peer_share), Audience()
         play(edges, audience, STEPS)
         audience.all_open(FILMS, 0.5)  # its number is the next after the last
-        asked: Counter[str] = Counter()
+        requested: Counter[str] = Counter()
         for number, block in audience.asks(VIEWERS * LENGTH):
             moved = edges.counted["moved"]
-            told = edges.ask(edges.names[number % 3], block)
+            source = edges.ask(edges.names[number % 3], block)
             if block[0] == FILMS:
-                asked[told] += 1
-                asked["moved"] += edges.counted["moved"] - moved
-        viewers = asked["HIT"] + asked["PEER"] + asked["MISS"]
-        rows.append([name, str(viewers // LENGTH), f"{asked['MISS'] / LENGTH:.2f}",
-                     f"{asked['moved'] / LENGTH:.2f}"])  # fmt: skip
+                requested[source] += 1
+                requested["moved"] += edges.counted["moved"] - moved
+        viewers = requested["HIT"] + requested["PEER"] + requested["MISS"]
+        rows.append([name, str(viewers // LENGTH), f"{requested['MISS'] / LENGTH:.2f}",
+                     f"{requested['moved'] / LENGTH:.2f}"])  # fmt: skip
     table(
-        "A flash crowd on one film, by three edges: how often each of its blocks went",
+        "A flash crowd on one film, three edges: how often each of its blocks is sent",
         ["", "to viewers", "from the store", "from edge to edge"],
         rows,
     )
@@ -290,15 +296,15 @@ def lost_edge() -> None:
     )
     table("One of three edges is lost, and comes back empty", ["", "store"], rows)
     print(f"\nLost, it moves {percent(len(moved) / len(blocks))} of the blocks, of which"
-          f" {needless} were another's; by the rest of a division it would be"
+          f" {needless} had another owner; by a modulus it would be"
           f" {percent(by_rest / len(blocks))}. Back, {percent(back / len(blocks))} have their"
-          " owner of before.")  # fmt: skip
+          " old owner.")  # fmt: skip
 
 
 def plan(options: argparse.Namespace) -> None:
     """Print how many of each, and what flows between them."""
     watched = options.viewers * options.rate * 1e6 / 8  # bytes a second
-    most = options.edge_rate * 1e9 / 8 * FULL
+    most = options.edge_rate * 1e9 / 8 * USABLE_SHARE
     part, edges = min(options.cache / options.catalogue, 1.0), 2
     while True:  # what edges lend one another they have to send, too
         simulated = settled(edges, part)
@@ -306,7 +312,7 @@ def plan(options: argparse.Namespace) -> None:
         if watched * (1 + moved) <= most * (edges - 1):  # one may be lost
             break
         edges = max(edges + 1, math.ceil(watched / most) + 1)
-    store, lent, block = watched * missed, watched * moved, options.block * 2**20
+    store, between, block = watched * missed, watched * moved, options.block * 2**20
     replicas = math.ceil(store / (options.replica_rate * 1e6)) + 1
     month = 30 * 86400 * options.busy
     print(f"viewers           {options.viewers}: {watched / 1e6:,.0f} MB/s")
@@ -314,11 +320,11 @@ def plan(options: argparse.Namespace) -> None:
     print(f"replicas          {replicas}, of which one may be lost")
     print(f"from the store    {percent(missed)}: {store / block:,.0f} requests/s,"
           f" {store / 1e6:,.0f} MB/s")  # fmt: skip
-    print(f"from edge to edge {percent(moved)}: {lent / 1e6:,.0f} MB/s,"
-          f" {lent / edges / 1e6:,.0f} MB/s of each")  # fmt: skip
+    print(f"from edge to edge {percent(moved)}: {between / 1e6:,.0f} MB/s,"
+          f" {between / edges / 1e6:,.0f} MB/s of each")  # fmt: skip
     print(f"a month of {options.busy * 720:.0f} such hours: {watched * month / 1e12:,.0f} TB to"
           f" viewers, {store * month / 1e12:,.0f} TB from the store in"
-          f" {store * month / block / 1e6:,.0f} million requests, {lent * month / 1e12:,.0f} TB"
+          f" {store * month / block / 1e6:,.0f} million requests, {between * month / 1e12:,.0f} TB"
           " from edge to edge")  # fmt: skip
 
 
@@ -339,7 +345,7 @@ def main() -> int:
         return 0
     print(f"{FILMS} films of {LENGTH} blocks, {VIEWERS} viewers, Zipf {SKEW}. Parts of what viewers"
           " ask for.")  # fmt: skip
-    for each in (by_room, by_borrowed, by_number, flash_crowd, lost_edge):
+    for each in (by_room, by_peer_share, by_number, flash_crowd, lost_edge):
         each()
     return 0
 

@@ -45,13 +45,13 @@ def test_caches_that_hold_everything_ask_the_store_once(
     scaling: ModuleType,
     together: bool,  # noqa: FBT001 # as the table has it
 ) -> None:
-    borrowed = 1 / 8 if together else None
-    edges = scaling.Edges(scaling.named(3), 1e9, borrowed)
+    peer_share = 1 / 8 if together else None
+    edges = scaling.Edges(scaling.named(3), 1e9, peer_share)
     audience = scaling.Audience(viewers=30, films=20, length=10)
-    asked = [(number % 3, block) for number, block in audience.asks(5000)]
-    for number, block in asked:
+    requested = [(number % 3, block) for number, block in audience.asks(5000)]
+    for number, block in requested:
         edges.ask(edges.names[number], block)
-    pairs, blocks = set(asked), {block for _, block in asked}
+    pairs, blocks = set(requested), {block for _, block in requested}
     elsewhere = {(n, b) for n, b in pairs if edges.owner(b) != edges.names[n]}
     assert edges.counted["MISS"] == len(blocks if together else pairs)
     assert edges.counted["moved"] == (len(elsewhere) if together else 0)
