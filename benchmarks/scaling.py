@@ -306,7 +306,7 @@ def plan(options: argparse.Namespace) -> None:
     watched = options.viewers * options.rate * 1e6 / 8  # bytes a second
     most = options.edge_rate * 1e9 / 8 * USABLE_SHARE
     part, edges = min(options.cache / options.catalogue, 1.0), 2
-    while True:  # what edges lend one another they have to send, too
+    while True:  # edges also send to each other
         simulated = settled(edges, part)
         missed, moved = simulated.share("MISS"), simulated.share("moved")
         if watched * (1 + moved) <= most * (edges - 1):  # one may be lost

@@ -79,23 +79,23 @@ def test_each_block_is_fetched_by_one_edge_and_kept_there(several: Several) -> N
     assert (fetched.media_requests, fetched.sent_bytes) == (6, 6 * BLOCK)
 
 
-def test_pieces_and_downloads_are_cut_from_the_same_blocks(several: Several) -> None:
+def test_ranges_and_downloads_are_cut_from_the_same_blocks(several: Several) -> None:
     film, fetched = cold(several, 6), several.fetched()
     warm(several, film)
     for edge in several.edges:
-        for door, value, body in [
+        for route, value, body in [
             ("media", "bytes=5-99", film.data[5:100]),
             ("media", f"bytes={BLOCK + 1}-", film.data[BLOCK + 1 : 2 * BLOCK]),
             ("download", f"bytes={BLOCK - 5}-{4 * BLOCK}", film.data[BLOCK - 5 : 4 * BLOCK + 1]),
             ("download", "bytes=0-", film.data),
         ]:
             for target in (film.target, film.target.partition("?")[0]):
-                answer = ask(edge.base, f"/{door}/{target}", {"Range": value})
+                answer = ask(edge.base, f"/{route}/{target}", {"Range": value})
                 assert (answer.status, answer.body) == (206, body)
     assert fetched.media_requests == 6
 
 
-def test_emptying_a_cache_takes_what_is_borrowed_too(several: Several) -> None:
+def test_emptying_a_cache_also_empties_the_peer_cache(several: Several) -> None:
     film = cold(several, 1)
     (owner,) = owners(several, film)
     asker = next(edge for edge in several.edges if edge != owner)
@@ -148,7 +148,7 @@ def test_a_crowd_at_all_edges_costs_one_fetch_per_block(several: Several) -> Non
     assert (fetched.media_requests, fetched.sent_bytes) == (3, 3 * BLOCK)
 
 
-def test_who_is_asked_by_an_edge_answers_itself_and_says_for_whom(several: Several) -> None:
+def test_an_edge_answers_another_one_itself_and_logs_the_viewer(several: Several) -> None:
     film = cold(several, 6)
     number, owner = next(
         (n, owner) for n, owner in enumerate(owners(several, film)) if owner.name != "edge-1"
@@ -175,7 +175,7 @@ def test_who_is_asked_by_an_edge_answers_itself_and_says_for_whom(several: Sever
 
 
 @pytest.mark.parametrize("header", ["X-Block-Owner", "X-Cache-Zone"])
-def test_a_viewers_word_of_where_blocks_are_is_nothing(several: Several, header: str) -> None:
+def test_internal_headers_of_a_viewer_are_ignored(several: Several, header: str) -> None:
     film, fetched = cold(several, 3), several.fetched()
     for value in ("edge_0", "service", "peer_cache", "x y"):
         for edge in several.edges:
@@ -187,7 +187,7 @@ def test_a_viewers_word_of_where_blocks_are_is_nothing(several: Several, header:
     assert fetched.media_requests == 2
 
 
-def test_what_one_edge_has_all_can_give_while_the_service_is_away(several: Several) -> None:
+def test_all_edges_serve_what_one_has_while_the_service_is_away(several: Several) -> None:
     film = cold(several, 6)
     warm(several, film)
     several.stack.compose("stop", "--timeout", "5", "service")
@@ -224,7 +224,7 @@ def killed_under_load(several: Several, film: Film, lost: Edge) -> dict[str, Acc
     return accounts
 
 
-def test_killing_an_edge_costs_its_own_connections_and_moves_its_own_blocks(
+def test_killing_an_edge_breaks_only_its_connections_and_moves_only_its_blocks(
     several: Several,
 ) -> None:
     film = cold(several)
@@ -255,7 +255,7 @@ def test_killing_an_edge_costs_its_own_connections_and_moves_its_own_blocks(
     assert again.media_requests == 0
 
 
-def test_an_edge_that_says_nothing_holds_nobody_up(several: Several) -> None:
+def test_a_frozen_edge_does_not_stop_the_others(several: Several) -> None:
     film, fetched = cold(several), several.fetched()
     frozen, *rest = several.edges
     name = several.stack.container(frozen.service)["Id"]
@@ -270,7 +270,7 @@ def test_an_edge_that_says_nothing_holds_nobody_up(several: Several) -> None:
     assert fetched.media_requests <= BLOCKS + 2 * owners(several, film).count(frozen)
 
 
-def test_limits_count_viewers_and_not_the_edges_that_ask_for_them(several: Several) -> None:
+def test_limits_count_viewers_and_not_other_edges(several: Several) -> None:
     film = cold(several, 6)
     warm(several, film)
     edge, first = several.edges[0], {"Range": f"bytes=0-{BLOCK - 1}"}

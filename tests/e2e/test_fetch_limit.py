@@ -29,7 +29,7 @@ _names = itertools.count()
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Run a stack with the default limits that trusts this machine as a proxy."""
-    media = tmp_path_factory.mktemp("fills") / "media"
+    media = tmp_path_factory.mktemp("fetch_limit") / "media"
     media.mkdir()
     with running(media, REQUESTS_PER_CLIENT=str(REQUESTS_PER_CLIENT)) as stack:
         stack.configure(TRUSTED_PROXIES=stack.gateway)
@@ -51,21 +51,21 @@ def metric(stack: Stack, series: str) -> int:
     return int(line.removeprefix(series))
 
 
-def fills(stack: Stack) -> int:
+def fetches(stack: Stack) -> int:
     """Return how many blocks the edge has fetched."""
     return metric(stack, 'reelay_edge_blocks_total{source="service"}')
 
 
 @contextmanager
-def few_fills(stack: Stack, taken: float = 0) -> Iterator[None]:
+def few_fetches(stack: Stack, taken: float = 0) -> Iterator[None]:
     """Check that the edge fetches no more blocks than one address may leave unread.
 
     The address reads the part `taken` of each of them.
     """
-    before, began = fills(stack), time.monotonic()
+    before, began = fetches(stack), time.monotonic()
     yield
     seconds = math.ceil(time.monotonic() - began)
-    assert fills(stack) - before <= (MAX_BLOCKS_LEFT + 1 + seconds) / (1 - taken)
+    assert fetches(stack) - before <= (MAX_BLOCKS_LEFT + 1 + seconds) / (1 - taken)
 
 
 def get(stack: Stack, client: str, target: str, span: str) -> Answer:
@@ -73,10 +73,12 @@ def get(stack: Stack, client: str, target: str, span: str) -> Answer:
 
 
 @pytest.mark.parametrize("route", ["media", "download"])
-def test_bytes_of_many_blocks_do_not_bring_them_all_in(stack: Stack, film: str, route: str) -> None:
+def test_one_byte_of_many_blocks_does_not_fetch_them_all(
+    stack: Stack, film: str, route: str
+) -> None:
     client = next(_addresses)
     told = []
-    with few_fills(stack):
+    with few_fetches(stack):
         for block in range(BLOCKS):
             first = block * BLOCK + 7
             answer = get(stack, client, f"/{route}/{film}", f"{first}-{first}")
@@ -96,10 +98,12 @@ def test_bytes_of_many_blocks_do_not_bring_them_all_in(stack: Stack, film: str, 
 
 
 @pytest.mark.parametrize("route", ["media", "download"])
-def test_clients_that_leave_do_not_bring_them_all_in(stack: Stack, film: str, route: str) -> None:
+def test_clients_that_disconnect_do_not_fetch_all_blocks(
+    stack: Stack, film: str, route: str
+) -> None:
     # A published port has a proxy before it, which would take the bytes in the client's place.
     client, address = next(_addresses), (stack.address("nginx"), 8443)
-    with few_fills(stack, taken=1 / 4):  # 256 KiB: what the kernels take on the way
+    with few_fetches(stack, taken=1 / 4):  # 256 KiB: what the kernels take on the way
         for block in range(BLOCKS):
             with socket.socket() as plain:
                 plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -114,10 +118,12 @@ def test_clients_that_leave_do_not_bring_them_all_in(stack: Stack, film: str, ro
 
 
 @pytest.mark.parametrize("end", ["{}", ""], ids=["bounded", "open"])
-def test_ranges_across_borders_do_not_bring_them_all_in(stack: Stack, film: str, end: str) -> None:
+def test_ranges_across_block_borders_do_not_fetch_all_blocks(
+    stack: Stack, film: str, end: str
+) -> None:
     """The first block of each is cached already; the second one must not be fetched."""
     client, address = next(_addresses), (stack.address("nginx"), 8443)
-    with few_fills(stack, taken=1 / 4):
+    with few_fetches(stack, taken=1 / 4):
         for block in range(1, BLOCKS):
             border = block * BLOCK
             with socket.socket() as plain:
@@ -138,7 +144,7 @@ def test_ranges_across_borders_do_not_bring_them_all_in(stack: Stack, film: str,
                     assert body[:2] == DATA[border - 1 : border + 1]
 
 
-def test_whoever_takes_what_is_brought_in_has_no_limit(stack: Stack, film: str) -> None:
+def test_a_client_that_reads_all_it_has_fetched_has_no_limit(stack: Stack, film: str) -> None:
     client = next(_addresses)
     for block in range(BLOCKS):
         first = block * BLOCK
@@ -147,7 +153,7 @@ def test_whoever_takes_what_is_brought_in_has_no_limit(stack: Stack, film: str) 
         assert answer.headers["X-Cache"] == "MISS"
 
 
-def test_small_files_count_for_what_they_are(stack: Stack) -> None:
+def test_small_files_count_by_their_size(stack: Stack) -> None:
     client = next(_addresses)
     for number in range(2 * MAX_BLOCKS_LEFT):
         name = f"small-{number}.mp4"
@@ -156,7 +162,7 @@ def test_small_files_count_for_what_they_are(stack: Stack) -> None:
         assert (answer.body, answer.headers["X-Cache"]) == (content(10, number), "MISS")
 
 
-def test_a_long_answer_counts_for_what_is_left_of_it_alone(stack: Stack, film: str) -> None:
+def test_a_long_answer_counts_only_for_what_is_not_read(stack: Stack, film: str) -> None:
     client = next(_addresses)
     headers = {"X-Forwarded-For": client}
     for _ in range(2):  # together more blocks than may be left

@@ -19,9 +19,9 @@ class Edge:
     """One of the edges."""
 
     name: str
-    """At which the others reach it."""
+    """Host name at which the other edges reach it."""
     service: str
-    """As compose has it."""
+    """Name of the compose service."""
     base: str
     operator: str
 
@@ -40,9 +40,7 @@ class Several:
     edges: tuple[Edge, ...]
 
     def owner(self, target: str, first: int, size: int) -> Edge:
-        """Give the edge that is to keep a block of `film.mp4?v=...`: the one with the highest
-        digest of its name with the block's (rendezvous hashing).
-        """
+        """Return the owner of a block of `film.mp4?v=...`, as in nginx/njs/block_owner.js."""
         key = f"/media/{target}|bytes={first}-{first + size - 1}"
         return max(
             self.edges,

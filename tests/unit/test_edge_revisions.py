@@ -1,4 +1,4 @@
-"""The edge tells the service's revisions from other queries, and a layout's from a file's."""
+"""The edge recognises the service's revisions, and tells those of layouts from those of files."""
 
 import re
 from pathlib import Path
@@ -16,15 +16,15 @@ OLD = file_revision(5_000_000_000, -3_600_000_000_000)  # before 1970
 FAST_START = fast_start_revision(FILE)
 
 
-def pattern(door: str) -> re.Pattern[str]:
-    """Give what njs matches a pin behind a door by; it means the same to Python."""
+def pattern(route: str) -> re.Pattern[str]:
+    """Return the pattern that njs matches a route's pin with; Python reads it the same way."""
     script = (NGINX / "njs" / "request_target.js").read_text(encoding="utf-8")
-    (found,) = re.findall(rf"'/{door}': /(.+)/,", script)
+    (found,) = re.findall(rf"'/{route}': /(.+)/,", script)
     return re.compile(found)
 
 
 def cached() -> re.Pattern[str]:
-    """Give what nginx matches an answer by that it may cache, in Python's spelling."""
+    """Return the pattern of responses that nginx may store, in Python's syntax."""
     snippet = (NGINX / "snippets" / "media-cache.conf").read_text(encoding="utf-8")
     (found,) = re.findall(r"'~(\(\?:\^\| \)206 .+)' 0;", snippet)
     return re.compile(
@@ -35,7 +35,7 @@ def cached() -> re.Pattern[str]:
 
 
 @pytest.mark.parametrize(
-    ("door", "pin", "known"),
+    ("route", "pin", "known"),
     [
         ("media", FILE, True),
         ("media", OLD, True),
@@ -53,8 +53,8 @@ def cached() -> re.Pattern[str]:
         ("download", f"{FILE}\n", False),
     ],
 )
-def test_a_pin_is_known_behind_its_door(door: str, pin: str, known: bool) -> None:  # noqa: FBT001 # as the table has it
-    assert bool(pattern(door).search(pin)) is known
+def test_a_pin_is_accepted_on_its_route(route: str, pin: str, known: bool) -> None:  # noqa: FBT001 # as the table has it
+    assert bool(pattern(route).search(pin)) is known
 
 
 def test_the_edge_has_the_grammar_of_the_service() -> None:

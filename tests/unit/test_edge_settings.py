@@ -79,13 +79,13 @@ def run(**settings: str) -> tuple[int, dict[str, str], str]:
         ("PROXY_PROTOCOL", "off", {"PROXY_PROTOCOL": "", "REAL_IP_HEADER": "X-Forwarded-For"}),
     ],
 )  # fmt: skip
-def test_what_is_right_is_taken(setting: str, value: str, expected: dict[str, str]) -> None:
+def test_valid_values_are_accepted(setting: str, value: str, expected: dict[str, str]) -> None:
     status, environment, errors = run(**{setting: value})
     assert (status, errors) == (0, "")
     assert expected.items() <= environment.items()
 
 
-def test_the_proxy_protocol_is_spoken_with_those_that_are_trusted() -> None:
+def test_the_proxy_protocol_is_used_with_trusted_proxies() -> None:
     status, environment, _ = run(PROXY_PROTOCOL="on", TRUSTED_PROXIES="10.0.0.0/8")
     assert status == 0
     assert environment["PROXY_PROTOCOL"] == " proxy_protocol"
@@ -112,7 +112,7 @@ def test_an_edge_is_the_one_that_is_named_as_its_host() -> None:
     assert run(EDGES=f"other,{host}:99", EDGE_NAME=f"{host}:99")[0] == 0
 
 
-def test_what_is_borrowed_is_within_the_caches_size() -> None:
+def test_the_peer_cache_is_part_of_the_caches_size() -> None:
     _, environment, _ = run(EDGES="a,b", EDGE_NAME="a", CACHE_SIZE="8GiB")
     assert environment["CACHE_SIZE"] == str(7 * 2**30)
     assert f" max_size={2**30} " in environment["PEER_UPSTREAMS"]
@@ -123,7 +123,7 @@ def test_what_is_borrowed_is_within_the_caches_size() -> None:
 
 
 @pytest.mark.parametrize("name", ["c", "a:99", "-", "a b", "a,b", "a:x"])
-def test_an_edge_that_is_none_of_them_does_not_start(name: str) -> None:
+def test_an_edge_that_is_not_listed_does_not_start(name: str) -> None:
     status, _, errors = run(EDGES="a,b", EDGE_NAME=name)
     assert status == 2
     assert "REELAY_EDGE_NAME" in errors
@@ -162,7 +162,7 @@ def test_an_edge_that_is_none_of_them_does_not_start(name: str) -> None:
         ("PROXY_PROTOCOL", ["yes", "On", "1", "on"]),  # the last names nobody whom to believe
     ],
 )  # fmt: skip
-def test_what_is_wrong_stops_the_start_and_is_named(setting: str, values: list[str]) -> None:
+def test_wrong_values_stop_the_start_and_are_named(setting: str, values: list[str]) -> None:
     for value in values:
         status, _, errors = run(**{setting: value})
         assert status == 2, value
@@ -186,7 +186,7 @@ def test_what_is_wrong_stops_the_start_and_is_named(setting: str, values: list[s
         ("9223372036854771712", "2", "2", "8192"),
     ],
 )
-def test_connections_are_as_many_as_there_is_memory_for(
+def test_connections_are_limited_by_memory(
     tmp_path: Path, memory: str, processors: str, workers: str, connections: str
 ) -> None:
     (tmp_path / "memory.max").write_text(f"{memory}\n", encoding="ascii")
