@@ -31,7 +31,7 @@ def test_a_viewer_finds_a_film_plays_seeks_reads_along_and_goes_on(
     assert seen["message"] == ""  # a link says where to begin
     assert seen["copied"] == "Copied."
     assert seen["error"] is None
-    assert seen["alarm"] == ""
+    assert seen["banner"] == ""
     cannot = "This browser cannot play HEVC video."
     assert seen["verdict"] == ("This browser plays it." if seen["decodes"] else cannot)
     assert seen["framed"] == page

@@ -99,7 +99,7 @@ def test_a_lost_network_is_said_and_waited_for(viewer: Page, films: Stack) -> No
     try:
         seek(viewer, 40)
         until(lambda: state(viewer)["message"] or None, "it is said")
-        assert viewer.locator(".alarm[role=status]").is_visible()
+        assert viewer.locator(".banner[role=status]").is_visible()
     finally:
         films.compose("start", "nginx")
     until_playing(viewer, 40)
@@ -110,5 +110,5 @@ def test_a_film_that_is_removed_is_said_to_be(viewer: Page, films: Stack) -> Non
     (films.media / "gone.mp4").unlink()
     seek(viewer, 40)
     until(lambda: state(viewer)["message"] or None, "it is said")
-    viewer.locator(".alarm").get_by_role("link").click()
+    viewer.locator(".banner").get_by_role("link").click()
     viewer.wait_for_url(lambda url: "/watch/" not in url)

@@ -363,23 +363,23 @@ def test_speed_and_width_are_kept(page: Page) -> None:
 
 
 def test_what_this_browser_cannot_play_is_said_before_anybody_presses_play(page: Page) -> None:
-    refusal = page.locator("[data-refusal]")
+    unplayable = page.locator("[data-unplayable]")
     watch(page, CAPTIONED)
-    expect(refusal).to_be_hidden()
+    expect(unplayable).to_be_hidden()
     page.goto(f"/watch/{quote(HEVC)}")
     if page.evaluate("document.querySelector('video').canPlayType('video/mp4; codecs=\"hvc1\"')"):
         expect(page.get_by_text("This browser plays it.")).to_be_visible()
-        expect(refusal).to_be_hidden()
+        expect(unplayable).to_be_hidden()
         return
-    expect(refusal.get_by_role("status")).to_have_text("This browser cannot play HEVC video.")
-    expect(refusal.get_by_role("link", name="Download")).to_be_visible()
-    expect(refusal.get_by_role("link", name="Open in a player")).to_have_attribute(
+    expect(unplayable.get_by_role("status")).to_have_text("This browser cannot play HEVC video.")
+    expect(unplayable.get_by_role("link", name="Download")).to_be_visible()
+    expect(unplayable.get_by_role("link", name="Open in a player")).to_have_attribute(
         "href", f"/playlists/{quote(HEVC)}.m3u"
     )
-    refusal.get_by_role("link", name="How to mend the file").click()
+    unplayable.get_by_role("link", name="How to mend the file").click()
     expect(page.get_by_role("heading", name="How it plays")).to_be_in_viewport()
     page.goto(f"/watch/{quote(BROKEN)}")
-    expect(refusal.get_by_role("status")).to_have_text("This browser cannot play this file.")
+    expect(unplayable.get_by_role("status")).to_have_text("This browser cannot play this file.")
     expect(page.get_by_text("This file could not be read.")).to_be_visible()
 
 
@@ -404,7 +404,7 @@ def test_every_kind_of_video_fits_its_page(page: Page, width: int) -> None:
 
 def test_a_player_that_lost_its_connection_comes_back_by_itself(failing_page: Page) -> None:
     page = failing_page
-    alarm = page.locator(".alarm")
+    banner = page.locator(".banner")
     lost = True
 
     def answer(route: Route) -> None:
@@ -415,19 +415,19 @@ def test_a_player_that_lost_its_connection_comes_back_by_itself(failing_page: Pa
 
     page.route("**/media/**", answer)
     page.goto(f"/watch/{quote(CAPTIONED)}?t=30")
-    expect(alarm).to_contain_text("The connection is lost.")
-    expect(alarm.get_by_role("button", name="Try again")).to_be_visible()
+    expect(banner).to_contain_text("The connection is lost.")
+    expect(banner.get_by_role("button", name="Try again")).to_be_visible()
     lost = False
-    expect(alarm).to_be_empty(timeout=30_000)
+    expect(banner).to_be_empty(timeout=30_000)
     until_at(page, 30)
     # Again, and the viewer does not want to wait.
     lost = True
     page.reload()
     page.evaluate("void document.querySelector('video').play().catch(() => {})")
-    expect(alarm).to_contain_text("The connection is lost.")
+    expect(banner).to_contain_text("The connection is lost.")
     lost = False
-    alarm.get_by_role("button", name="Try again").click()
-    expect(alarm).to_be_empty()
+    banner.get_by_role("button", name="Try again").click()
+    expect(banner).to_be_empty()
     until(page, f"{AT} > 30.3 && {AT} < 40")
 
 
@@ -449,12 +449,12 @@ def test_a_player_whose_file_was_replaced_goes_on_with_the_new_one(failing_page:
     page.evaluate("document.querySelector('video').load()")
     until_at(page, 20.2, 0.5)
     assert page.evaluate("document.querySelector('source').src") == source.partition("?")[0]
-    expect(page.locator(".alarm")).to_be_empty()
+    expect(page.locator(".banner")).to_be_empty()
     # And where it is gone altogether.
     page.unroute("**/media/**")
     page.route("**/media/**", lambda route: route.fulfill(status=404, body=""))
     page.evaluate("document.querySelector('video').load()")
-    expect(page.locator(".alarm")).to_contain_text("This video is no longer in the library.")
+    expect(page.locator(".banner")).to_contain_text("This video is no longer in the library.")
     page.get_by_role("link", name="Go to its folder").click()
     page.wait_for_url("**/?folder=Films")
 
@@ -468,4 +468,4 @@ def test_nothing_is_complained_of_while_a_film_plays_to_its_end(
             play(page, 18.5, 1)
             page.evaluate("document.querySelector('[data-player]').play()")
             until(page, "document.querySelector('[data-player]').ended")
-            expect(page.locator(".alarm")).to_be_empty()
+            expect(page.locator(".banner")).to_be_empty()

@@ -25,11 +25,11 @@ LISTEN = """
 
 STATE = """() => {
     const video = document.querySelector("video");
-    const alarm = document.querySelector(".alarm");
+    const banner = document.querySelector(".banner");
     return {
         at: video.currentTime, paused: video.paused, ready: video.readyState,
         source: video.currentSrc, error: video.error?.code ?? null,
-        message: alarm.innerText.trim(), buttons: alarm.querySelectorAll("button").length,
+        message: banner.innerText.trim(), buttons: banner.querySelectorAll("button").length,
         noticed: window.noticed,
     };
 }"""

@@ -150,18 +150,18 @@ async function withScripts(browser, elsewhere) {
   });
   await until("ends", () => document.querySelector("[data-player]").ended);
   seen.error = await page.$eval("[data-player]", (video) => video.error?.message ?? null);
-  seen.alarm = await text(".alarm");
+  seen.banner = await text(".banner");
 
   // What it cannot play is said before anybody presses play.
   await page.goto(`${base}${hevc}`);
   seen.verdict = await until("a verdict", () => {
-    const [fine, refused] = [".finding-fine b", ".refusal-what"].map((part) =>
+    const [fine, unplayable] = [".finding-fine b", ".unplayable-reason"].map((part) =>
       document.querySelector(part)?.textContent.trim(),
     );
-    return refused || fine;
+    return unplayable || fine;
   });
   seen.decodes = await page.$eval("[data-player]", (video) =>
-    Boolean(video.canPlayType(document.querySelector("[data-refusal]").dataset.video)),
+    Boolean(video.canPlayType(document.querySelector("[data-unplayable]").dataset.video)),
   );
 
   // In somebody else's page.

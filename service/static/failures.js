@@ -1,0 +1,36 @@
+// Reports failures of the player to recovery, and carries out what it decides.
+
+import { EVENTS } from "./recovery.js";
+import { useNewRevision } from "./revision.js";
+
+const CHECK_INTERVAL = 2500; // milliseconds
+
+export function watchFailures(player, playback, recovery, verdict) {
+  for (const type of EVENTS) player.addEventListener(type, () => recovery.report(type));
+  // One that is to play on has recovered once it does.
+  player.addEventListener("loadedmetadata", () => playback.playing || recovery.recovered());
+  // Error events do not bubble, and that of a <source> is dispatched there: both are captured. The
+  // picture goes on without a track.
+  const onError = ({ target }) => target.localName !== "track" && recovery.failed();
+  player.addEventListener("error", onError, true);
+  setInterval(() => recovery.check(), CHECK_INTERVAL);
+  const wake = () => document.visibilityState === "visible" && recovery.wake();
+  addEventListener("online", wake);
+  document.addEventListener("visibilitychange", wake);
+
+  recovery.addEventListener("change", ({ state, reason }) => {
+    playback.frozen = recovery.active;
+    if (state === "unplayable" && !reason) verdict.show();
+  });
+  recovery.addEventListener("load", ({ url }) => playback.load(url));
+  recovery.addEventListener("replaced", ({ video }) => useNewRevision(player, video));
+
+  verdict.addEventListener("override", () => {
+    if (!recovery.hasFailed) {
+      playback.play();
+      return;
+    }
+    verdict.doubt();
+    recovery.tryAnyway();
+  });
+}

@@ -1,0 +1,84 @@
+// The keyboard shortcuts, and the dialog that lists them.
+
+import { toggleCaptions } from "./captions.js";
+import { changeVolume, stepFrames, toggleFullscreen, toggleMute } from "./controls.js";
+import { find, player, stage } from "./page.js";
+import { stepSpeed } from "./speed.js";
+import { saveSetting, settings } from "./store.js";
+import { toggleTheatre } from "./theatre.js";
+import { navigate } from "./upnext.js";
+
+const dialog = find("[data-keys-dialog]");
+
+// A control with the focus has these keys to itself.
+const NATIVE = new Set([" ", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"]);
+const TYPING = "textarea, select, [contenteditable], input:not([type=checkbox], [type=button])";
+const PRESSED = "a, button, summary, input, pre, dialog, [role=button]";
+
+export function startKeys(playback) {
+  const shortcuts = shortcutsOf(playback);
+  document.addEventListener("keydown", (event) => {
+    const act = shortcuts[nameOf(event)];
+    if (!act || isAnothers(event)) return;
+    event.preventDefault();
+    act();
+  });
+  find("[data-keys]")?.addEventListener("click", toggleDialog);
+  if (!dialog) return;
+  const enabled = dialog.querySelector("[data-keys-on]");
+  enabled.checked = settings.keys !== false;
+  enabled.addEventListener("change", () => saveSetting("keys", enabled.checked));
+}
+
+function shortcutsOf(playback) {
+  const by = (seconds) => () => playback.seek(playback.position + seconds);
+  const shortcuts = {
+    " ": () => playback.toggle(),
+    k: () => playback.toggle(),
+    j: by(-10),
+    l: by(10),
+    ArrowLeft: by(-5),
+    ArrowRight: by(5),
+    ArrowUp: () => changeVolume(0.1),
+    ArrowDown: () => changeVolume(-0.1),
+    m: toggleMute,
+    c: toggleCaptions,
+    f: toggleFullscreen,
+    t: toggleTheatre,
+    ",": () => stepFrames(playback, -1),
+    ".": () => stepFrames(playback, 1),
+    "<": () => stepSpeed(-1),
+    ">": () => stepSpeed(1),
+    N: () => navigate(find("[data-next]"), playback.playing),
+    P: () => navigate(find("[data-prev]"), playback.playing),
+    "?": toggleDialog,
+  };
+  for (let tenth = 0; tenth < 10; tenth += 1) {
+    shortcuts[tenth] = () => playback.duration && playback.seek((playback.duration * tenth) / 10);
+  }
+  return shortcuts;
+}
+
+// With the Shift key a letter is upper case, and so is it with Caps Lock.
+function nameOf({ key, shiftKey }) {
+  return shiftKey || key.length > 1 ? key : key.toLowerCase();
+}
+
+/** Return whether a key is not the player's but a control's, the browser's or the page's. */
+function isAnothers(event) {
+  const { key, target } = event;
+  if (event.defaultPrevented || event.isComposing) return true;
+  if (event.ctrlKey || event.metaKey || event.altKey) return true;
+  if (event.shiftKey && key.length > 1) return true;
+  if (settings.keys === false && key !== "?") return true;
+  if (target.closest(TYPING) || (dialog?.open && key !== "?")) return true;
+  if (NATIVE.has(key) && (target === player || target.closest(PRESSED))) return true;
+  // These scroll the page, unless the player has the focus.
+  return /^Arrow(Up|Down)$/.test(key) && !stage.contains(document.activeElement);
+}
+
+function toggleDialog() {
+  if (!dialog) return;
+  if (dialog.open) dialog.close();
+  else dialog.showModal();
+}

@@ -1,0 +1,240 @@
+// How a player comes back by itself after a failure. Without the DOM: the media element is read,
+// events are reported to it, and it dispatches what is to be done.
+
+// Milliseconds without a byte while the player waits: until the server is asked what is the matter,
+// and until the source is loaded again. The edge holds requests for ten seconds.
+const NOTICE_AFTER = 5000;
+const MAX_SILENCE = 20_000;
+const MAX_DELAY = 60; // seconds between attempts
+const MIN_GONE_ATTEMPT = 3; // so that a deleted file is asked for after 16 seconds or more
+
+// HTML §4.8.11: constants of HTMLMediaElement and MediaError.
+const NETWORK_NO_SOURCE = 3;
+const [HAVE_CURRENT_DATA, HAVE_FUTURE_DATA] = [2, 3];
+const [MEDIA_ERR_NETWORK, MEDIA_ERR_DECODE] = [2, 3];
+
+const PROGRESS = new Set(["progress", "timeupdate", "seeking", "canplay", "play"]);
+const DATA = new Set(["loadeddata", "seeked", "canplay", "playing"]);
+export const EVENTS = new Set([...PROGRESS, ...DATA]);
+
+/**
+ * What the player is doing:
+ * - playing: nothing is wrong
+ * - checking: it has stalled, and the server is asked whether it answers
+ * - asking: it has failed, and the server is asked why
+ * - waiting: the next attempt is scheduled
+ * - reloading: the source is being loaded again
+ * - gone: the server has no such file; an attempt is scheduled, as it may come back
+ * - unplayable: only the viewer can go on
+ * @typedef {"playing"|"checking"|"asking"|"waiting"|"reloading"|"gone"|"unplayable"} State
+ */
+
+/**
+ * Dispatches `change` with its new `state` and perhaps a `reason` to show, `load` with a `url` to
+ * load, and `replaced` with a `video`, the JSON of a new revision.
+ */
+export class Recovery extends EventTarget {
+  /** @type {State} */
+  state = "playing";
+
+  #media;
+  #url;
+  #server;
+  #verdict;
+  #attempt = 0;
+  #failuresWithServerUp = 0; // in a row, although the server sends the file
+  #timer;
+  #lastProgressAt = performance.now();
+  #silenceLimit = MAX_SILENCE;
+  #playedFrom = 0; // seconds
+
+  /**
+   * @param {HTMLMediaElement} media
+   * @param {string} url of its source
+   * @param {{statusOf: (url) => Promise<number>, fetchVideo: () => Promise<object?>}} server
+   * @param {{playable: boolean, decodable: boolean}} verdict
+   */
+  constructor(media, url, server, verdict) {
+    super();
+    this.#media = media;
+    this.#url = url;
+    this.#server = server;
+    this.#verdict = verdict;
+  }
+
+  /** Whether a failure is not over yet. */
+  get active() {
+    return this.state !== "playing" && this.state !== "checking";
+  }
+
+  get hasFailed() {
+    return Boolean(this.#media.error) || this.#media.networkState === NETWORK_NO_SOURCE;
+  }
+
+  /** Report one of EVENTS of the media element. */
+  report(type) {
+    const media = this.#media;
+    if (PROGRESS.has(type)) this.#lastProgressAt = performance.now();
+    if (type === "playing") this.#playedFrom = media.currentTime;
+    // After a second of playback the failure is over.
+    if (type === "timeupdate" && !this.active && media.currentTime > this.#playedFrom + 1) {
+      this.#failuresWithServerUp = this.#attempt = 0;
+    }
+    const hasData = !media.error && media.readyState >= HAVE_CURRENT_DATA && !media.seeking;
+    if (DATA.has(type) && hasData) this.recovered();
+  }
+
+  /** Report that the source has failed. */
+  failed() {
+    if (!this.#isAsking) this.#ask(false);
+  }
+
+  /** Try again now: the viewer wants it, or the delay is over. */
+  retry() {
+    if (!this.#isAsking) this.#ask(true);
+  }
+
+  /** Try again if that may help: the network or the viewer is back. */
+  wake() {
+    if (this.active && this.state !== "unplayable") this.retry();
+  }
+
+  /** Load the source again, without asking the server. */
+  reload() {
+    if (this.hasFailed) this.#failuresWithServerUp += 1;
+    else if (this.#media.readyState >= HAVE_FUTURE_DATA) {
+      this.#enter("playing"); // the player has recovered by itself
+      return;
+    }
+    this.#load(this.#url, "reloading");
+  }
+
+  /** Report that the player has what it needs. */
+  recovered() {
+    if (this.active && !this.#isAsking) this.#enter("playing");
+  }
+
+  /** Try a source that was taken for unplayable. */
+  tryAnyway() {
+    this.#failuresWithServerUp = 0;
+    this.failed();
+  }
+
+  /**
+   * Look for a stall. Browsers try for half a minute before they report an error, and report none of
+   * a connection that is neither dead nor alive.
+   */
+  check() {
+    const stalled = this.state === "playing" && this.#isWaitingForData;
+    if (!stalled && this.state !== "reloading") return;
+    const silence = performance.now() - this.#lastProgressAt;
+    if (silence >= this.#silenceLimit) {
+      this.#silenceLimit *= 2; // a slow connection is not cut off again and again
+      this.retry();
+    } else if (stalled && silence >= NOTICE_AFTER) {
+      this.#checkServer();
+    }
+  }
+
+  get #isAsking() {
+    return this.state === "asking" || this.state === "checking";
+  }
+
+  get #isWaitingForData() {
+    const { paused, ended, readyState } = this.#media;
+    return !paused && !ended && readyState < HAVE_FUTURE_DATA;
+  }
+
+  /** Whether the file, or this browser with it, has failed and not the connection. */
+  get #isFileAtFault() {
+    const code = this.#media.error?.code;
+    if (!this.hasFailed || code === MEDIA_ERR_NETWORK) return false;
+    return code === MEDIA_ERR_DECODE || !this.#verdict.decodable || !this.#verdict.playable;
+  }
+
+  #enter(state, reason) {
+    clearTimeout(this.#timer);
+    this.state = state;
+    if (state === "playing") this.#silenceLimit = MAX_SILENCE;
+    this.#dispatch("change", { state, reason });
+  }
+
+  #dispatch(type, detail) {
+    this.dispatchEvent(Object.assign(new Event(type), detail));
+  }
+
+  // `due`: load again whatever has happened before.
+  async #ask(due) {
+    this.#enter("asking");
+    const status = await this.#server.statusOf(this.#url);
+    if (status === 410) await this.#loadNewRevision();
+    else if (status === 404) this.#showGone();
+    else if (status !== 200 && status !== 206) this.#showUnreachable(status);
+    else if (this.#failuresWithServerUp > 0 && this.#isFileAtFault) this.#giveUp();
+    else if (this.#failuresWithServerUp > 0 && !due) this.#scheduleRetry("reloading");
+    else this.reload();
+  }
+
+  async #checkServer() {
+    this.#enter("checking");
+    const status = await this.#server.statusOf(this.#url);
+    const isDown = status === 0 || status >= 500;
+    if (this.hasFailed) await this.#ask(false);
+    else if (isDown && this.#isWaitingForData) this.#showUnreachable(status);
+    else this.#enter("playing");
+  }
+
+  #showUnreachable(status) {
+    this.#failuresWithServerUp = 0;
+    this.#scheduleRetry(status ? "unavailable" : "lost");
+  }
+
+  #scheduleRetry(reason) {
+    const jitter = 0.75 + Math.random() / 2; // not all players at once
+    this.#enter("waiting", reason);
+    this.#retryIn(Math.min(MAX_DELAY, 2 ** this.#attempt) * jitter);
+    this.#attempt += 1;
+  }
+
+  #showGone() {
+    this.#enter("gone", "gone");
+    this.#attempt = Math.max(this.#attempt, MIN_GONE_ATTEMPT) + 1;
+    this.#retryIn(Math.min(MAX_DELAY, 2 ** this.#attempt));
+  }
+
+  #retryIn(seconds) {
+    this.#timer = setTimeout(() => this.retry(), seconds * 1000);
+  }
+
+  #giveUp() {
+    const damaged = this.#media.error?.code === MEDIA_ERR_DECODE;
+    this.#enter("unplayable", damaged ? "damaged" : undefined);
+  }
+
+  // The file was replaced, and the URL has the old revision.
+  async #loadNewRevision() {
+    this.#failuresWithServerUp = 0;
+    this.#enter("asking", "replaced");
+    const old = new URL(this.#url);
+    const current = new URL(old.pathname, old);
+    const video = await this.#server.fetchVideo();
+    const pinned = video && new URL(video.media_url, old);
+    if (pinned && pinned.search !== old.search) {
+      this.#dispatch("replaced", { video });
+      this.#load(pinned);
+    } else if ((await this.#server.statusOf(current)) === 404) {
+      this.#showGone();
+    } else {
+      this.#load(current); // the library has not seen the new file yet
+    }
+  }
+
+  #load(address, reason) {
+    const url = new URL(address);
+    url.hash = ""; // the player would go to a time in it again
+    this.#url = url.href;
+    this.#lastProgressAt = performance.now();
+    this.#enter("reloading", reason);
+    this.#dispatch("load", { url: url.href });
+  }
+}

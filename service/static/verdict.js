@@ -1,0 +1,105 @@
+// Whether this browser can play the video, shown before the viewer presses play.
+
+import { find, player, setOverlay, stage } from "./page.js";
+
+const overlay = find("[data-unplayable]");
+// The stream that a finding is about, by its code.
+const STREAMS = {
+  audio_codec: "audio",
+  video_codec: "video",
+  pixel_format: "video",
+  sample_entry: "video",
+};
+
+/** Dispatches `override` when the viewer wants to try what is said not to play. */
+export class Verdict extends EventTarget {
+  /** Whether the browser decodes the stream; undefined if it is not known. */
+  #decodes = { video: undefined, audio: undefined };
+
+  constructor() {
+    super();
+    player.addEventListener("playing", () => overlay.hidden || setOverlay(overlay, false));
+    overlay.querySelector("[data-play-anyway]").addEventListener("click", () => {
+      setOverlay(overlay, false);
+      this.dispatchEvent(new Event("override"));
+    });
+    overlay.querySelector(".unplayable-fix")?.addEventListener("click", () => {
+      const details = find('.finding[data-code$="codec"] details') ?? find(".finding details");
+      details.open = true;
+    });
+  }
+
+  get playable() {
+    const { video, audio } = this.#decodes;
+    return video !== false && !(audio === false && player.localName === "audio");
+  }
+
+  get decodable() {
+    return this.#decodes.video === true || this.#decodes.audio === true;
+  }
+
+  /** Forget what the browser says about the picture: the viewer has seen more. */
+  doubt() {
+    this.#decodes.video = undefined;
+  }
+
+  /** Ask the browser about both streams, and show what it says. */
+  async check() {
+    const [video, audio] = await Promise.all([decodes("video"), decodes("audio")]);
+    this.#decodes = { video, audio };
+    const container = find('.finding-unplayable[data-code="container"]');
+    const type = player.querySelector("source").type;
+    if (!this.playable || (container && type && !player.canPlayType(type))) this.show();
+    else if (!container && worstFinding() && player.readyState === 0) this.show();
+    if (audio === false && player.localName === "video") showSilent();
+    for (const finding of document.querySelectorAll(".finding")) {
+      if (this.#decodes[STREAMS[finding.dataset.code]] === true) showFine(finding);
+    }
+  }
+
+  /** Cover the screen with why the video does not play. */
+  show() {
+    if (!overlay.hidden) return;
+    const texts = overlay.dataset;
+    let text = worstFinding()?.querySelector("p").textContent ?? texts.nothing;
+    if (this.#decodes.video === false) text = texts.noPicture.replace("{}", texts.videoName);
+    else if (this.#decodes.audio === false) text = texts.noSound.replace("{}", texts.audioName);
+    setOverlay(overlay, true);
+    overlay.querySelector("[role=status]").textContent = text;
+  }
+}
+
+// By the service, no browser plays what has such a finding.
+const worstFinding = () => find(".finding-unplayable");
+
+function showSilent() {
+  const notice = find("[data-silent-notice]");
+  const { silent, audioName } = overlay.dataset;
+  if (notice) notice.textContent = silent.replace("{}", audioName);
+}
+
+function showFine(finding) {
+  finding.classList.add("finding-fine");
+  const fine = document.createElement("b");
+  fine.textContent = finding.dataset.fine;
+  finding.querySelector("p").prepend(fine, " ");
+}
+
+async function decodes(kind) {
+  const { [kind]: contentType, width, height, bitRate } = overlay.dataset;
+  if (!contentType) return undefined;
+  if (!player.canPlayType(contentType)) return false;
+  const video = {
+    contentType,
+    width: Number(width) || 1280,
+    height: Number(height) || 720,
+    bitrate: Number(bitRate) || 1_000_000,
+    framerate: Number(stage.dataset.frameRate) || 25,
+  };
+  const stream = kind === "video" ? { video } : { audio: { contentType } };
+  try {
+    return (await navigator.mediaCapabilities.decodingInfo({ type: "file", ...stream })).supported;
+  } catch {
+    return true; // as canPlayType has said
+  }
+}
