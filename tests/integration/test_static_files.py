@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
+from support.chromium import flawless, launched
 from support.raw_http import ask
 from support.server import Server, serve, write
 
@@ -100,3 +101,17 @@ def test_every_module_of_a_page_is_preloaded(server: Server, target: str, script
     preloaded = re.findall(r'<link rel="modulepreload" href="/static/\w+/([^"]+)">', html)
     assert len(preloaded) == len(set(preloaded))
     assert set(preloaded) == imported(script)
+
+
+@pytest.mark.parametrize(
+    ("target", "script"), [("/", "library.js"), ("/watch/film.mp4", "watch.js")]
+)
+def test_a_browser_fetches_every_module_once(server: Server, target: str, script: str) -> None:
+    with launched() as browser, flawless(browser, server.base) as tab:
+        fetched: list[str] = []
+        tab.on("request", lambda request: fetched.append(request.url))
+        tab.goto(target)
+        tab.wait_for_load_state("networkidle")
+    scripts = sorted(url for url in fetched if url.endswith(".js"))
+    prefix = f"{server.base}/static/{version(server)}/"
+    assert scripts == sorted(prefix + name for name in {script, *imported(script)})

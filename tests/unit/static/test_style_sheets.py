@@ -1,0 +1,51 @@
+"""The style sheets share one set of custom properties, which style.css defines."""
+
+import re
+from pathlib import Path
+
+STATIC = Path(__file__).parents[3] / "service" / "static"
+SHEETS = {
+    file.name: re.sub(r"/\*.*?\*/", "", file.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for file in STATIC.glob("*.css")
+}
+DEFINITION = re.compile(r"^\s*--([\w-]+):\s*([^;]+);", re.MULTILINE)
+# Of an element, not of the page.
+LOCAL = {"at", "glow", "part"}
+SIZE = r"[\d.]+r?em\b"
+LITERAL = re.compile(
+    r"#[0-9a-f]{3,8}\b"
+    r"|\brgb\(\d"
+    rf"|\b(?:gap|(?:padding|margin)[\w-]*):[^;(]*{SIZE}"
+    rf"|\bfont(?:-size)?:\s*{SIZE}"
+    r"|\bfont-weight: \d"
+    r"|\bborder-radius: \d+px",
+)
+
+
+def test_tokens_are_defined_in_the_base_sheet_alone() -> None:
+    for name, css in SHEETS.items():
+        defined = {found for found, _ in DEFINITION.findall(css)} - LOCAL
+        assert defined == set() or name == "style.css", name
+
+
+def test_every_token_is_used_and_every_used_one_is_defined() -> None:
+    every = "".join(SHEETS.values())
+    defined = {name for name, _ in DEFINITION.findall(every)}
+    used = set(re.findall(r"var\(--([\w-]+)\)", every))
+    assert used == defined
+
+
+def test_other_sheets_have_no_colours_spaces_radii_or_type_of_their_own() -> None:
+    literals = {name: LITERAL.findall(css) for name, css in SHEETS.items() if name != "style.css"}
+    assert literals == {"library.css": [], "watch.css": [], "embed.css": []}
+
+
+def test_the_base_sheet_has_colours_in_custom_properties_alone() -> None:
+    rules = re.sub(r"(?m)^\s*--[\w-]+:[^;]+;", "", SHEETS["style.css"])
+    assert re.findall(r"#[0-9a-f]{3,8}\b", rules) == []
+
+
+def test_no_two_tokens_of_a_theme_have_the_same_name() -> None:
+    for block in re.findall(r":root \{([^}]*)\}", SHEETS["style.css"]):
+        names = [name for name, _ in DEFINITION.findall(block)]
+        assert len(names) == len(set(names))
