@@ -13,6 +13,8 @@ from service.http.responses import bytes_response
 from service.protocol.conditions import Validators
 from service.protocol.plan import Representation
 
+# Comments that have lines of their own, and indentation: a sixth of the bytes.
+_LAYOUT = re.compile(rb"^\s*(?://.*|/\*(?:(?!\*/)[\s\S])*\*/)\n|^\s+", re.MULTILINE)
 # Biome writes every import of a script in this form.
 _IMPORT = re.compile(r'^(?:import|\}) [^;"]*from "\./([^"]+)";$', re.MULTILINE)
 
@@ -31,6 +33,8 @@ class StaticViews:
         self._files = {}
         for file in sorted(files("service").joinpath("static").iterdir(), key=lambda f: f.name):
             data = file.read_bytes()
+            if file.name.endswith((".css", ".js")):
+                data = _LAYOUT.sub(b"", data)
             digest = hashlib.sha256(data).hexdigest()[:16]
             content_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
             if content_type.startswith("text/"):

@@ -10,11 +10,30 @@ from support.chromium import flawless, launched
 from support.raw_http import ask
 from support.server import Server, serve, write
 
-FILES = {file.name: file.read_bytes() for file in Path("service/static").iterdir()}
+SOURCES = {file.name: file.read_bytes() for file in Path("service/static").iterdir()}
 FILM = Path("media/sample.mp4").read_bytes()
 IMMUTABLE = "public, max-age=31536000, immutable"
 # Also dynamic imports, and any way to write a specifier.
 IMPORT = re.compile(r"""(?:\bfrom|\bimport)\s*\(?\s*["']([^"']+)["']""")
+
+
+def code(text: str) -> str:
+    """Return a script or style sheet without indentation and comments that have their own lines."""
+    lines = []
+    in_comment = False
+    for line in map(str.strip, text.splitlines()):
+        starts = line.startswith("/*")
+        if not line or in_comment or starts or line.startswith("//"):
+            in_comment = (in_comment or starts) and not line.endswith("*/")
+        else:
+            lines.append(line)
+    return "\n".join([*lines, ""])
+
+
+FILES = {
+    name: code(data.decode()).encode() if name.endswith((".css", ".js")) else data
+    for name, data in SOURCES.items()
+}
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +73,12 @@ def test_a_file_of_the_current_version_is_immutable(server: Server, name: str) -
     answer = ask(server.base, f"/static/{version(server)}/{name}")
     assert (answer.status, answer.body) == (200, FILES[name])
     assert answer.headers["Cache-Control"] == IMMUTABLE
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if name.endswith(".js")])
+def test_no_text_of_a_script_has_several_lines(name: str) -> None:
+    """Otherwise it would lose its indentation."""
+    assert all(line.count("`") % 2 == 0 for line in SOURCES[name].decode().splitlines())
 
 
 @pytest.mark.parametrize("prefix", ["", "0123456789abcdef/", "x/"])
