@@ -22,7 +22,7 @@ from service.pages.video_details import detail_rows, technical_rows
 
 SPEEDS = (0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3)
 
-# The keyboard shortcuts of watch.js, the same as on well-known video sites.
+# The keyboard shortcuts of keys.js, the same as on well-known video sites.
 SHORTCUTS = (
     (("Space", "k"), "Play or pause"),
     (("←", "→"), "5 seconds back or on"),

@@ -1,5 +1,6 @@
-"""The modules without the DOM, run by Node.js: their tests are in the folder of this file."""
+"""The scripts of the pages: rules for all, and those without the DOM, which Node.js tests."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ from support.stack import missing
 
 HERE = Path(__file__).parent
 STATIC = Path(__file__).parents[3] / "service" / "static"
+SCRIPTS = {file.name: file.read_text(encoding="utf-8") for file in STATIC.glob("*.js")}
 
 
 def test_the_modules_pass_their_tests(tmp_path: Path) -> None:
@@ -26,3 +28,21 @@ def test_the_modules_pass_their_tests(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def users(pattern: str) -> set[str]:
+    """Return the names of the scripts in which a pattern occurs."""
+    return {name for name, script in SCRIPTS.items() if re.search(pattern, script)}
+
+
+def test_playback_alone_moves_starts_stops_and_loads_the_player() -> None:
+    assert users(r"\bcurrentTime = ") == {"playback.js"}
+    assert users(r"player\.(?:play|pause|load)\(") == {"playback.js"}
+
+
+def test_the_store_alone_uses_what_browsers_keep() -> None:
+    assert users(r"\blocalStorage\b") == {"store.js"}
+
+
+def test_no_script_is_long() -> None:
+    assert {name for name, script in SCRIPTS.items() if script.count("\n") > 300} == set()
