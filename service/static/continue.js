@@ -1,4 +1,4 @@
-// What the viewer has begun to watch: a row of cards, and a line on posters. The browser alone knows.
+// Shows the videos in progress: a row of cards, and a progress line on posters.
 
 import { formatTime } from "./clock.js";
 import { announceForgotten } from "./status.js";

@@ -7,10 +7,10 @@ const CHECK_INTERVAL = 2500; // milliseconds
 
 export function watchFailures(player, playback, recovery, verdict) {
   for (const type of EVENTS) player.addEventListener(type, () => recovery.report(type));
-  // One that is to play on has recovered once it does.
+  // A player that is to play on has recovered only when it plays.
   player.addEventListener("loadedmetadata", () => playback.playing || recovery.recovered());
-  // Error events do not bubble, and that of a <source> is dispatched there: both are captured. The
-  // picture goes on without a track.
+  // Error events do not bubble, and that of a failed source is dispatched on <source>: both are
+  // captured. A failed track does not stop the video.
   const onError = ({ target }) => target.localName !== "track" && recovery.failed();
   player.addEventListener("error", onError, true);
   setInterval(() => recovery.check(), CHECK_INTERVAL);

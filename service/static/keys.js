@@ -19,7 +19,7 @@ export function startKeys(playback) {
   const shortcuts = shortcutsOf(playback);
   document.addEventListener("keydown", (event) => {
     const act = shortcuts[nameOf(event)];
-    if (!act || isAnothers(event)) return;
+    if (!act || isForOthers(event)) return;
     event.preventDefault();
     act();
   });
@@ -59,13 +59,13 @@ function shortcutsOf(playback) {
   return shortcuts;
 }
 
-// With the Shift key a letter is upper case, and so is it with Caps Lock.
+// Caps Lock alone does not change which shortcut a letter is.
 function nameOf({ key, shiftKey }) {
   return shiftKey || key.length > 1 ? key : key.toLowerCase();
 }
 
-/** Return whether a key is not the player's but a control's, the browser's or the page's. */
-function isAnothers(event) {
+/** Return whether a key is meant for a control, the browser or the page instead of the player. */
+function isForOthers(event) {
   const { key, target } = event;
   if (event.defaultPrevented || event.isComposing) return true;
   if (event.ctrlKey || event.metaKey || event.altKey) return true;

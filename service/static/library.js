@@ -1,6 +1,6 @@
-// What the library page does without loading anew: searching and sorting, waiting for a first video,
-// offering what was begun. All texts are in the page. Without this module only the row of what was
-// begun is missing.
+// What the library page does without a reload: it searches and sorts, waits for a first video, and
+// shows the videos in progress. All texts are in the page. Without this module only the row of videos
+// in progress is missing.
 
 import { markProgress, showRow, startContinue } from "./continue.js";
 import { announce, showFailed } from "./status.js";

@@ -37,7 +37,7 @@ function saveWhere({ interacted, known, frozen, duration }) {
   else forgetProgress(path);
 }
 
-// A link with a time, and the viewer, go before.
+// A time in the link, or what the viewer has done already, takes precedence.
 function resume(playback) {
   if (stage.dataset.start || playback.interacted || !resumed) return;
   const entry = readProgress()[path];

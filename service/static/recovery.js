@@ -1,8 +1,8 @@
-// How a player comes back by itself after a failure. Without the DOM: the media element is read,
-// events are reported to it, and it dispatches what is to be done.
+// Lets a player recover by itself after a failure. It uses no DOM: it reads the state of the media
+// element, is told of its events, and dispatches what is to be done.
 
-// Milliseconds without a byte while the player waits: until the server is asked what is the matter,
-// and until the source is loaded again. The edge holds requests for ten seconds.
+// Milliseconds without a byte while the player waits: after NOTICE_AFTER the server is asked if it
+// answers, after MAX_SILENCE the source is loaded again. The edge holds requests for ten seconds.
 const NOTICE_AFTER = 5000;
 const MAX_SILENCE = 20_000;
 const MAX_DELAY = 60; // seconds between attempts
@@ -121,8 +121,8 @@ export class Recovery extends EventTarget {
   }
 
   /**
-   * Look for a stall. Browsers try for half a minute before they report an error, and report none of
-   * a connection that is neither dead nor alive.
+   * Look for a stall. Browsers try for half a minute before they report an error, and report none
+   * while a connection stays open and brings nothing.
    */
   check() {
     const stalled = this.state === "playing" && this.#isWaitingForData;

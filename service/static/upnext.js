@@ -3,7 +3,7 @@
 import { find, player, setOverlay, stage } from "./page.js";
 import { saveSetting, settings } from "./store.js";
 
-const AUTOPLAY_KEY = "reelay.play"; // of this tab: the path of the video to play when its page opens
+const AUTOPLAY_KEY = "reelay.play"; // per tab: the path of the video to play when its page opens
 
 export function startUpNext(playback) {
   playback.addEventListener("ready", () => isToPlay() && playback.play());
