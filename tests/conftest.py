@@ -1,4 +1,4 @@
-"""What holds for every test, and what some of them share: a browser, an object store."""
+"""Settings and fixtures of all tests."""
 
 from collections.abc import Iterator
 
@@ -10,13 +10,27 @@ from support.object_store import bucket, swift
 
 __all__ = ["bucket", "swift"]  # fixtures for all
 
-# No bound on time: these machines are shared.
+# No limit of time: CI machines are shared.
 settings.register_profile("reelay", deadline=None)
 settings.load_profile("reelay")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share an expensive fixture in one of pytest-xdist's processes."""
+    for item in items:
+        if item.get_closest_marker("stack"):
+            group = "compose stack"  # two stacks at once would overload a small machine
+        elif "swift" in getattr(item, "fixturenames", ()):
+            group = "object store"
+        elif "integration" in item.path.parts:
+            group = item.path.name
+        else:
+            continue
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Start one. Not for longer: Playwright's event loop would be in the way of other tests'."""
+    """Start a browser for a module. Playwright's event loop would disturb other modules' tests."""
     with launched() as browser:
         yield browser

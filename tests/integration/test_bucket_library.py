@@ -70,6 +70,7 @@ def fill(bucket: Bucket, count: int) -> None:
     subprocess.run([sys.executable, script, folder, bucket.name, str(count)], check=True)
 
 
+@pytest.mark.slow
 def test_ten_thousand_objects_are_listed_and_the_next_one_too(
     bucket: Bucket, tmp_path: Path, film: bytes
 ) -> None:
@@ -219,6 +220,7 @@ def test_replicas_share_what_one_of_them_has_learned(
         assert server.metric("reelay_derivations_total") == 0
 
 
+@pytest.mark.slow
 def test_what_failed_because_the_store_did_is_tried_again(
     bucket: Bucket, tmp_path: Path, film: bytes
 ) -> None:

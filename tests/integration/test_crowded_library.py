@@ -95,6 +95,7 @@ def listed(server: Server) -> Iterator[dict[str, Any]]:
         target = page["next_url"]
 
 
+@pytest.mark.slow
 def test_a_thousand_files_added_at_once_are_probed_one_by_one_while_viewers_are_answered(
     media: Path, crowd: Path
 ) -> None:

@@ -105,6 +105,7 @@ def test_a_new_replica_starts_warm(media: Path, shared: Made) -> None:
         assert derivations(server) == 0
 
 
+@pytest.mark.slow
 def test_what_is_in_memory_does_not_wait_for_a_store_that_hangs(media: Path, shared: Made) -> None:
     with serve(media, DERIVED=shared.url) as server:
         wait_until_derived(server, *PATHS)
@@ -132,6 +133,7 @@ def test_what_is_in_memory_does_not_wait_for_a_store_that_hangs(media: Path, sha
         ]
 
 
+@pytest.mark.slow
 def test_what_a_killed_replica_had_claimed_is_made_by_the_next(media: Path, shared: Made) -> None:
     for path in PATHS[1:]:
         (media / path).unlink()
@@ -182,6 +184,7 @@ def test_room_is_made_and_claims_are_had_once_in_a_prefix_of_its_own(swift: Swif
     theirs()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", ["damaged", "cut off", "lost"])
 def test_what_was_harmed_is_made_again_as_it_was(media: Path, shared: Made, harm: str) -> None:
     with serve(media, DERIVED=shared.url) as server:

@@ -307,6 +307,7 @@ def test_what_was_damaged_or_lost_is_made_again_as_it_was(media: Path) -> None:
         assert kept(folder) == before
 
 
+@pytest.mark.slow
 def test_whenever_the_service_is_killed_the_end_is_the_same(media: Path, films: Path) -> None:
     paths = ["film.mp4", "text.mp4", "sound.m4a"]
     for number in range(4):

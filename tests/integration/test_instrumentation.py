@@ -60,6 +60,7 @@ def test_a_stalled_client_is_disconnected(server: Server) -> None:
     assert server.metric('reelay_broken_responses_total{outcome="stalled"}') == before + 1
 
 
+@pytest.mark.slow
 def test_a_slow_client_that_keeps_reading_is_never_disconnected(server: Server) -> None:
     with begin(server) as client:
         started, taken = time.monotonic(), bytearray()

@@ -286,6 +286,7 @@ def test_a_restart_probes_nothing_again(media: Path, clip: bytes) -> None:
         assert server.metric("reelay_probes_total") == 1  # the new one alone
 
 
+@pytest.mark.slow
 def test_a_restart_with_ten_thousand_known_videos_probes_none_of_them(
     media: Path, clip: bytes
 ) -> None:

@@ -107,6 +107,7 @@ def test_a_slow_client_costs_little_and_others_go_on(server: Server, buffer: int
     until(lambda: server.in_progress() == 0 or None, "they are gone")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_a_slow_client_of_an_object_store_whose_block_had_to_go_costs_a_chunk(
     bucket: Bucket, tmp_path: Path
@@ -153,6 +154,7 @@ def take(clients: dict[socket.socket, int], length: int) -> None:
                     del goals[client]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_players_that_read_fast_and_then_pause_cost_little(server: Server) -> None:
     watch(server, 20)
@@ -177,6 +179,7 @@ def test_players_that_read_fast_and_then_pause_cost_little(server: Server) -> No
     until(lambda: server.in_progress() == 0 or None, "they are gone")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's, and so is the stall timeout")
 def test_clients_that_were_cut_leave_no_memory_taken(media: Path) -> None:
     with serve(media, LOG_LEVEL="warning", STALL_TIMEOUT="6") as server, ExitStack() as stack:
@@ -255,6 +258,7 @@ def growth_for(server: Server, urls: list[str]) -> float:
     return growth
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_a_slow_reader_of_the_longest_captions_costs_little(tmp_path: Path) -> None:
     media = tmp_path / "media"
@@ -273,6 +277,7 @@ def test_a_slow_reader_of_the_longest_captions_costs_little(tmp_path: Path) -> N
         assert growth_for(server, urls * 200) <= MOST_MEMORY
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_slow_readers_of_many_captions_in_a_bucket_cost_what_may_be_held_and_little_more(
     bucket: Bucket, tmp_path: Path
@@ -305,6 +310,7 @@ MADE = 150
 MOST_MADE = 100 * 1024**2  # bytes for all: 64 MiB of answers, and what a slow client costs
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_slow_readers_of_long_pages_cost_what_may_be_held_and_others_are_answered(
     tmp_path: Path,
@@ -331,6 +337,7 @@ def test_slow_readers_of_long_pages_cost_what_may_be_held_and_others_are_answere
         assert ask(server.base, "/watch/0.mp4").status == 200
 
 
+@pytest.mark.slow
 def test_a_listing_of_long_entries_ends_before_its_limit_and_goes_on(tmp_path: Path) -> None:
     media = tmp_path / "media"
     paths = write_films(media, *[{"chapters.vtt": LONGEST_TITLES}] * 5)

@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_thousands_of_requests_with_aborts_leave_nothing_behind() -> None:
     """It fails for wrong answers, and for what is more than after the warm-up (benchmarks/soak.py):

@@ -97,7 +97,7 @@ class Server:
         return int(pages) * os.sysconf("SC_PAGESIZE")
 
 
-def until(ask: Any, what: str, timeout: float = 60, pause: float = 0.05) -> Any:
+def until(ask: Any, what: str, timeout: float = 300, pause: float = 0.05) -> Any:
     """Ask repeatedly until the answer is not None."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
@@ -111,7 +111,7 @@ def until(ask: Any, what: str, timeout: float = 60, pause: float = 0.05) -> Any:
 def until_ended(process: subprocess.Popen[str]) -> None:
     """Wait for a process that was asked to stop; kill it and fail if it does not end."""
     try:
-        process.wait(60)
+        process.wait(120)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
