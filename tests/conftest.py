@@ -7,6 +7,8 @@ from hypothesis import settings
 from playwright.sync_api import Browser
 from support.chromium import launched
 from support.object_store import bucket, swift
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 __all__ = ["bucket", "swift"]  # fixtures for all
 
@@ -15,18 +17,20 @@ settings.register_profile("reelay", deadline=None)
 settings.load_profile("reelay")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share an expensive fixture in one of pytest-xdist's processes."""
-    for item in items:
-        if item.get_closest_marker("stack"):
-            group = "compose stack"  # two stacks at once would overload a small machine
-        elif "swift" in getattr(item, "fixturenames", ()):
-            group = "object store"
-        elif "integration" in item.path.parts:
-            group = item.path.name
-        else:
-            continue
-        item.add_marker(pytest.mark.xdist_group(group))
+class _OneProcessPerFile(LoadScopeScheduling):
+    """Runs each file's tests in one process, as they share fixtures, and the stack's in one in all.
+
+    Two stacks at once would overload a small machine.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "tests/e2e" if file.startswith("tests/e2e/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Distribute the tests over pytest-xdist's processes."""
+    return _OneProcessPerFile(config, log)
 
 
 @pytest.fixture(scope="module")
