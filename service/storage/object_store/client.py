@@ -4,20 +4,13 @@ Spans are requested with If-Match and yield exactly their bytes or an error. Err
 their cause."""
 
 import asyncio
-import re
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from http import HTTPStatus
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
-from obstore.exceptions import (
-    BaseError,
-    InvalidPathError,
-    PermissionDeniedError,
-    PreconditionError,
-    UnauthenticatedError,
-)
+from obstore.exceptions import BaseError, InvalidPathError
 
 from service.errors import (
     BadGatewayError,
@@ -30,7 +23,8 @@ from service.errors import (
 from service.metrics import Metrics
 from service.protocol.ranges import Span
 from service.storage.object_store.block_cache import ObjectVersion
-from service.storage.object_store.config import error_summary, http_status, revision_of
+from service.storage.object_store.config import error_summary, revision_of
+from service.storage.object_store.errors import Cause, RangeMismatchError, cause_of
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -48,14 +42,19 @@ _MIN_SAMPLE = 256 * 1024  # bytes of a response from which the rate is measured
 # Objects per page of a listing, as in S3.
 _PAGE_SIZE = 1000
 
-# Error causes that obstore has in its messages only.
-_ERROR_KIND = re.compile(r"kind: (Connect|Request|Timeout|Interrupted|Decode)\b")
-_RANGE_ERROR_TEXT = re.compile(r"\b(NotPartial|UnexpectedRange|(No|Parse|Invalid)ContentRange)\b")
-_TIMEOUT_TEXT = re.compile(r"TimedOut|timed out")
-
-
-class RangeMismatchError(Exception):
-    """The store sent other bytes than the requested range."""
+# The error that a client gets.
+_CLIENT_ERRORS: dict[Cause, Callable[[], Exception]] = {
+    Cause.MISSING: partial(ChangedError, "The object is there no more."),
+    Cause.CHANGED: partial(ChangedError, "The object was replaced."),
+    Cause.PAST_END: partial(ChangedError, "The object was replaced."),
+    Cause.DENIED: partial(BadGatewayError, "The object store refuses to give this."),
+    Cause.TIMEOUT: partial(GatewayTimeoutError, "The object store takes too long."),
+    Cause.WRONG_BYTES: partial(
+        BadGatewayError, "The object store gave other bytes than were asked for."
+    ),
+    Cause.UNREACHABLE: partial(BadGatewayError, "The object store cannot be reached."),
+    Cause.OTHER: partial(BadGatewayError, "The object store failed."),
+}
 
 
 class ChunkTuner:
@@ -224,26 +223,12 @@ def _classify_error(error: Exception, missing: str | None) -> tuple[str, Excepti
 
     `missing` is the message for an object that does not exist; None if it existed before.
     """
-    text = str(error)
-    kind = match[1] if (match := _ERROR_KIND.search(text)) else None
-    code = http_status(error)
     detail = error_summary(error) or type(error).__name__
     if isinstance(error, (ReelayError, IncompleteResponseError)):
-        outcome = "changed" if isinstance(error, ChangedError) else "unpinned"
-        return outcome, error, detail
-    if isinstance(error, (FileNotFoundError, ValueError)):  # ValueError: an invalid key
-        if missing is not None:
-            return "missing", NotFoundError(missing), detail
-        return "changed", ChangedError("The object is there no more."), detail
-    if isinstance(error, PreconditionError) or code == HTTPStatus.PRECONDITION_FAILED:
-        return "changed", ChangedError("The object was replaced."), detail
-    if isinstance(error, (PermissionDeniedError, UnauthenticatedError)) or code in {401, 403}:
-        return "denied", BadGatewayError("The object store refuses to give this."), detail
-    if isinstance(error, TimeoutError) or kind == "Timeout" or _TIMEOUT_TEXT.search(text):
-        return "timeout", GatewayTimeoutError("The object store takes too long."), detail
-    if isinstance(error, RangeMismatchError) or _RANGE_ERROR_TEXT.search(text):
-        message = "The object store gave other bytes than were asked for."
-        return "wrong", BadGatewayError(message), detail
-    if kind == "Connect":
-        return "unreachable", BadGatewayError("The object store cannot be reached."), detail
-    return "failed", BadGatewayError("The object store failed."), detail
+        return "changed" if isinstance(error, ChangedError) else "unpinned", error, detail
+    cause = cause_of(error)
+    if cause is Cause.MISSING and missing is not None:
+        return cause, NotFoundError(missing), detail
+    # The object existed before: it was deleted or replaced.
+    outcome = Cause.CHANGED if cause in {Cause.MISSING, Cause.PAST_END} else cause
+    return outcome, _CLIENT_ERRORS[cause](), detail

@@ -4,7 +4,6 @@ All errors are OSErrors, as with files, so that callers handle both alike."""
 
 import errno
 from collections.abc import Iterator, Sequence
-from http import HTTPStatus
 from typing import NamedTuple
 
 import obstore
@@ -12,21 +11,16 @@ from obstore.exceptions import (
     AlreadyExistsError,
     BaseError,
     NotSupportedError,
-    PermissionDeniedError,
     PreconditionError,
-    UnauthenticatedError,
 )
 from obstore.store import ObjectStore
 
-from service.storage.object_store.config import http_status
+from service.storage.object_store.errors import Cause, cause_of
 
 # Maximum number of objects per page of a listing (S3 API, ListObjectsV2).
 _PAGE_SIZE = 1000
 
 _REPLACED = "the object was replaced"
-
-# How obstore reports it, besides status 416.
-_PAST_END = "StartTooLarge"
 
 
 class RangePastEndError(OSError, ValueError):
@@ -128,10 +122,11 @@ class SyncObjectClient:
 
 def _failure(error: BaseError, key: str | None = None) -> OSError:
     """Return an OSError with a short text: a store's own texts hold addresses and names."""
-    if http_status(error) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or _PAST_END in str(error):
-        return RangePastEndError(errno.EIO, "the object is shorter", key)
-    if isinstance(error, PreconditionError):
-        return FileNotFoundError(errno.ENOENT, _REPLACED, key)
-    if isinstance(error, (PermissionDeniedError, UnauthenticatedError)):
-        return PermissionError(errno.EACCES, "the store refused", key)
+    match cause_of(error):
+        case Cause.PAST_END:
+            return RangePastEndError(errno.EIO, "the object is shorter", key)
+        case Cause.CHANGED:
+            return FileNotFoundError(errno.ENOENT, _REPLACED, key)
+        case Cause.DENIED:
+            return PermissionError(errno.EACCES, "the store refused", key)
     return OSError(errno.EIO, "the store failed", key)
