@@ -24,8 +24,8 @@ from service.cli import doctor
 from service.event_loop import LowBufferLoop
 from service.http.http1 import install_protocol
 from service.settings import PREFIX, Settings, SettingsError, listen_source, load
+from service.storage.base import MAX_CHUNK
 from service.storage.object_store.config import StoreError, verify_access
-from service.storage.send_pacing import MAX_CHUNK
 
 _log = structlog.get_logger()
 

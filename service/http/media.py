@@ -30,11 +30,11 @@ from service.http.instrumentation import (
     Send,
     current_request_context,
 )
+from service.http.send_pacing import ChunkSizer, ChunkSizerRegistry
 from service.metrics import Metrics
 from service.protocol.plan import Plan, Policy, RangeKind, plan
 from service.protocol.ranges import Span
-from service.storage.base import OpenRepresentation
-from service.storage.send_pacing import MIN_CHUNK, ChunkSizer, ChunkSizerRegistry
+from service.storage.base import MIN_CHUNK, OpenRepresentation
 from service.workers.playback_activity import PlaybackActivity
 
 RepresentationOpener = Callable[[str, str | None], Awaitable[OpenRepresentation]]
@@ -207,7 +207,7 @@ def _body_of(
     decision: Plan, source: OpenRepresentation, sizer: ChunkSizer
 ) -> AsyncGenerator[bytes]:
     if len(decision.parts) == 1 and isinstance(decision.parts[0], Span):
-        return source.read(decision.parts[0], sizer)
+        return source.read(decision.parts[0], sizer.length)
     return _coalesce(decision, source, sizer)
 
 
@@ -236,7 +236,7 @@ async def _iter_parts(
         if isinstance(part, bytes):
             yield part
             continue
-        async with aclosing(source.read(part, sizer)) as body:
+        async with aclosing(source.read(part, sizer.length)) as body:
             async for chunk in body:
                 yield chunk
 

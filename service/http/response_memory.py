@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from quart import Response
 from quart.wrappers.response import DataBody
 
-from service.storage.send_pacing import MIN_CHUNK
+from service.storage.base import MIN_CHUNK
 
 MAX_HELD_BYTES = 64 * 1024**2
 """Bytes of all long responses in progress. Only many clients that read nothing come near this: a

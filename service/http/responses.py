@@ -11,7 +11,7 @@ from service.errors import HTTPError, IncompleteResponseError
 from service.http.media import conditional_headers
 from service.protocol.plan import Plan, Policy, Representation, plan
 from service.protocol.ranges import Span
-from service.storage.send_pacing import MIN_CHUNK
+from service.storage.base import MIN_CHUNK
 
 
 def bytes_response(data: bytes, representation: Representation, pin: str | None) -> Response:

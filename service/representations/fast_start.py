@@ -25,8 +25,7 @@ from service.mp4.sample_tables import MoovRewriter
 from service.protocol.conditions import Validators
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
-from service.storage.base import OpenRepresentation, Storage
-from service.storage.send_pacing import ChunkSizer
+from service.storage.base import ChunkLength, OpenRepresentation, Storage, min_chunk_length
 
 # Bytes of cached layouts. A film's has some 1,000, however long its index is; an entry for an
 # unchanged file has 300.
@@ -197,7 +196,7 @@ async def _read(source: OpenRepresentation, span: Span, *, keep: bool = True) ->
     try:
         async with (
             asyncio.timeout(_READ_TIMEOUT),
-            aclosing(source.read(span, ChunkSizer())) as chunks,
+            aclosing(source.read(span)) as chunks,
         ):
             return b"".join([chunk async for chunk in chunks if keep])
     except TimeoutError as error:
@@ -210,6 +209,8 @@ class FastStartRepresentation:
     def __init__(self, source: OpenRepresentation, layout: FastStartLayout) -> None:
         self._source = source
         self._layout = layout
+        # Align blocks with the media data after the index, as little precedes it.
+        source.align_blocks(-layout.relocation.length)
         file = source.representation
         validators = Validators(
             revision=fast_start_revision(file.validators.revision),
@@ -224,38 +225,39 @@ class FastStartRepresentation:
         return self._representation
 
     def read(
-        self, span: Span, sizer: ChunkSizer, *, block_origin: int = 0
+        self, span: Span, chunk_length: ChunkLength = min_chunk_length
     ) -> AsyncGenerator[bytes]:
-        """Yield a span in chunks of the sizer's length. Raises ChangedError, StorageError."""
-        # Align blocks with the media data after the index, as little precedes it.
-        block_origin -= self._layout.relocation.length
+        """Yield the bytes of a span. Raises ChangedError, StorageError."""
         segments = self._layout.map_span(span)
         if len(segments) == 1 and isinstance(segments[0], Span):
-            return self._source.read(segments[0], sizer, block_origin=block_origin)
-        return self._read(segments, sizer, block_origin)
+            return self._source.read(segments[0], chunk_length)
+        return self._read(segments, chunk_length)
+
+    def align_blocks(self, origin: int) -> None:
+        self._source.align_blocks(origin - self._layout.relocation.length)
 
     def close(self) -> None:
         self._source.close()
 
     async def _read(
-        self, segments: list[Span | MoovSpan], sizer: ChunkSizer, block_origin: int
+        self, segments: list[Span | MoovSpan], chunk_length: ChunkLength
     ) -> AsyncGenerator[bytes]:
         for segment in segments:
             bytes_of = (
-                self._read_moov(segment.span, sizer)
+                self._read_moov(segment.span, chunk_length)
                 if isinstance(segment, MoovSpan)
-                else self._source.read(segment, sizer, block_origin=block_origin)
+                else self._source.read(segment, chunk_length)
             )
             async with aclosing(bytes_of):
                 async for chunk in bytes_of:
                     yield chunk
 
-    async def _read_moov(self, span: Span, sizer: ChunkSizer) -> AsyncGenerator[bytes]:
+    async def _read_moov(self, span: Span, chunk_length: ChunkLength) -> AsyncGenerator[bytes]:
         """Yield a span of the rewritten index."""
         relocation = self._layout.relocation
         rewriter = MoovRewriter(relocation, span)
         # Minimum chunks, as the event loop rewrites them.
-        async with aclosing(self._source.read(relocation.source(span), ChunkSizer())) as old:
+        async with aclosing(self._source.read(relocation.source(span))) as old:
             async for data in old:
                 try:
                     new = rewriter.feed(data)
@@ -263,6 +265,6 @@ class FastStartRepresentation:
                     raise ChangedError("The file changed while it was sent.") from error
                 position = 0
                 while position < len(new):  # 64-bit offsets take twice the bytes
-                    chunk = new[position : position + sizer.size]
+                    chunk = new[position : position + chunk_length()]
                     position += len(chunk)
                     yield chunk

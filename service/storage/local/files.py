@@ -13,8 +13,8 @@ from service.protocol.conditions import STABLE_AFTER, Validators, last_modified_
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
 from service.protocol.revisions import file_revision
+from service.storage.base import ChunkLength, min_chunk_length
 from service.storage.local import nonblocking
-from service.storage.send_pacing import ChunkSizer
 
 
 def revision(status: os.stat_result) -> str:
@@ -101,16 +101,12 @@ class LocalRepresentation:
         return self._representation
 
     async def read(
-        self,
-        span: Span,
-        sizer: ChunkSizer,
-        *,
-        block_origin: int = 0,  # noqa: ARG002 # the kernel reads by pages
+        self, span: Span, chunk_length: ChunkLength = min_chunk_length
     ) -> AsyncGenerator[bytes]:
-        """Yield a span in chunks of the sizer's length. Raises ChangedError, StorageError."""
+        """Yield the bytes of a span. Raises ChangedError, StorageError."""
         file, position = self._file, span.start
         while file is not None and position < span.end:
-            length = min(sizer.size, span.end - position)
+            length = min(chunk_length(), span.end - position)
             try:
                 data = (
                     nonblocking.read_cached(file.descriptor, position, length)
@@ -125,6 +121,9 @@ class LocalRepresentation:
                 raise StorageError(f"The file cannot be read: {error.strerror}.") from error
             position += len(data)
             yield data
+
+    def align_blocks(self, origin: int) -> None:
+        """Do nothing: the kernel reads by pages."""
 
     def close(self) -> None:
         file, self._file = self._file, None

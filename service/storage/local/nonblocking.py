@@ -8,8 +8,8 @@ import os
 import stat
 from functools import cache
 
+from service.storage.base import MAX_CHUNK
 from service.storage.local.beneath import READ_FLAGS
-from service.storage.send_pacing import MAX_CHUNK
 
 # `read_cached` copies from one buffer, as only the event loop calls it and nothing runs
 # in between. Threads must not use it.

@@ -16,7 +16,7 @@ from cachetools import LRUCache
 from service.errors import IncompleteResponseError, ReelayError, StorageError
 from service.metrics import Metrics
 from service.protocol.ranges import Span
-from service.storage.send_pacing import ChunkSizer
+from service.storage.base import ChunkLength
 
 _log = structlog.get_logger()
 
@@ -127,9 +127,9 @@ class BlockCache:
         metrics.block_cache_bytes.set_function(lambda: self._buffered)
 
     async def read(
-        self, version: ObjectVersion, span: Span, sizer: ChunkSizer, block_origin: int
+        self, version: ObjectVersion, span: Span, chunk_length: ChunkLength, block_origin: int
     ) -> AsyncGenerator[bytes]:
-        """Yield a span in chunks of the sizer's length. Raises what `fetch` raises.
+        """Yield a span in chunks. Raises what `fetch` raises.
 
         Blocks begin at `block_origin` and at multiples of the block size from there.
         """
@@ -137,7 +137,7 @@ class BlockCache:
         while position < span.end:
             block = self._block_at(version, position, block_origin)
             part = Span(position, min(span.end, block.end) - position)
-            async with aclosing(self._read(version, block, part, sizer, span.end)) as chunks:
+            async with aclosing(self._read(version, block, part, chunk_length, span.end)) as chunks:
                 async for chunk in chunks:
                     yield chunk
             position = part.end
@@ -156,7 +156,12 @@ class BlockCache:
         return Span(start, end - start)
 
     async def _read(
-        self, version: ObjectVersion, span: Span, part: Span, sizer: ChunkSizer, request_end: int
+        self,
+        version: ObjectVersion,
+        span: Span,
+        part: Span,
+        chunk_length: ChunkLength,
+        request_end: int,
     ) -> AsyncGenerator[bytes]:
         """Yield a part of a block. `request_end` is where the whole request ends."""
         key = (version.path, version.e_tag, span)
@@ -170,7 +175,7 @@ class BlockCache:
             self._schedule_prefetch(version, block)
         position = part.start
         while block is not None and position < part.end:
-            chunk = await block.read(position, min(sizer.size, part.end - position))
+            chunk = await block.read(position, min(chunk_length(), part.end - position))
             position += len(chunk)
             block = None  # it may be evicted while the client reads slowly
             yield chunk
@@ -180,7 +185,7 @@ class BlockCache:
         rest = Span(position, part.end - position)
         async with aclosing(self._fetch(version, rest, buffered=False)) as chunks:
             async for chunk in chunks:
-                for start in range(0, len(chunk), size := sizer.size):
+                for start in range(0, len(chunk), size := chunk_length()):
                     yield chunk[start : start + size]
 
     def _get(self, key: _Key) -> _Block | None:

@@ -14,11 +14,10 @@ from service.protocol.conditions import STABLE_AFTER, Validators, last_modified_
 from service.protocol.media_types import is_sidecar, media_type
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
-from service.storage.base import Entry
+from service.storage.base import ChunkLength, Entry, min_chunk_length
 from service.storage.object_store.block_cache import BlockCache, ObjectVersion
 from service.storage.object_store.client import ObjectClient
 from service.storage.paths import validate_path
-from service.storage.send_pacing import ChunkSizer
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -43,6 +42,7 @@ class ObjectRepresentation:
     def __init__(self, storage: "ObjectStorage", version: ObjectVersion, content_type: str) -> None:
         self._storage = storage
         self._version = version
+        self._block_origin = 0
         now = time.time()
         validators = Validators(
             revision=version.revision,
@@ -59,15 +59,19 @@ class ObjectRepresentation:
         return self._representation
 
     async def read(
-        self, span: Span, sizer: ChunkSizer, *, block_origin: int = 0
+        self, span: Span, chunk_length: ChunkLength = min_chunk_length
     ) -> AsyncGenerator[bytes]:
-        """Yield a span in chunks of the sizer's length. Raises ChangedError, StorageError."""
+        """Yield the bytes of a span. Raises ChangedError, StorageError."""
+        blocks = self._storage.blocks
         try:
-            async for chunk in self._storage.blocks.read(self._version, span, sizer, block_origin):
+            async for chunk in blocks.read(self._version, span, chunk_length, self._block_origin):
                 yield chunk
         except ChangedError:
             self._storage.invalidate(self._version)
             raise
+
+    def align_blocks(self, origin: int) -> None:
+        self._block_origin = origin
 
     def close(self) -> None:
         """Nothing is held open."""

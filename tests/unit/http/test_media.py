@@ -12,9 +12,9 @@ from service.app import create_app
 from service.errors import BadGatewayError
 from service.http import media as media_views
 from service.settings import load
+from service.storage.base import MIN_CHUNK
 from service.storage.local import nonblocking
 from service.storage.local.folder import LocalStorage
-from service.storage.send_pacing import MIN_CHUNK
 from service.workers.playback_activity import PlaybackActivity
 
 DATA = content(3 * MIN_CHUNK)

@@ -4,7 +4,7 @@ from quart import Response
 
 from service.http import response_memory as module
 from service.http.response_memory import ResponseMemory
-from service.storage.send_pacing import MIN_CHUNK
+from service.storage.base import MIN_CHUNK
 
 
 async def sent(response: Response) -> list[bytes]:

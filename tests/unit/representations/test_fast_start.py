@@ -23,10 +23,9 @@ from service.protocol.conditions import Validators
 from service.protocol.ranges import Span
 from service.representations import fast_start
 from service.representations.fast_start import FastStart, fast_start_revision
-from service.storage.base import OpenRepresentation
+from service.storage.base import MIN_CHUNK, OpenRepresentation
 from service.storage.local import nonblocking
 from service.storage.local.folder import LocalStorage
-from service.storage.send_pacing import ChunkSizer
 
 MEDIA = content(300_000)
 AT = len(FTYP) + 8
@@ -69,7 +68,7 @@ def storage(media: Path) -> Storage:
 
 async def read(source: OpenRepresentation, span: Span | None = None) -> bytes:
     span = span or Span(0, source.representation.size)
-    return b"".join([piece async for piece in source.read(span, ChunkSizer())])
+    return b"".join([piece async for piece in source.read(span)])
 
 
 async def given(files: FastStart, path: str = "film.mp4", pin: str | None = None) -> bytes:
@@ -133,9 +132,9 @@ async def test_no_chunk_is_longer_than_the_sizer_allows(media: Path) -> None:
     many = 200_000
     write(media, "long.mp4", film(chunks=many))
     source = await FastStart(LocalStorage(media)).open("long.mp4", None)
-    sizer, got = ChunkSizer(), []
-    async for piece in source.read(Span(0, source.representation.size), sizer):
-        assert len(piece) <= sizer.size
+    got = []
+    async for piece in source.read(Span(0, source.representation.size)):
+        assert len(piece) <= MIN_CHUNK
         got.append(piece)
     assert b"".join(got) == fast(chunks=many)
 
@@ -521,7 +520,7 @@ async def test_a_slow_reader_of_an_index_keeps_one_chunk_of_it(media: Path) -> N
     try:
         for _ in range(20):
             source = await files.open("long.mp4", None)
-            reading = source.read(Span(0, source.representation.size), ChunkSizer())
+            reading = source.read(Span(0, source.representation.size))
             for _ in range(3):  # into the index
                 await anext(reading)
             readers.append((source, reading))

@@ -19,7 +19,6 @@ from service.storage.base import OpenRepresentation, Storage
 from service.storage.local.folder import LocalStorage
 from service.storage.object_store.config import open_store
 from service.storage.object_store.storage import ObjectStorage
-from service.storage.send_pacing import ChunkSizer
 
 BLOCK = 100_000
 SIZE = 5 * BLOCK + 777
@@ -56,7 +55,7 @@ async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 
 
 async def read(source: OpenRepresentation, span: Span) -> bytes:
-    return b"".join([chunk async for chunk in source.read(span, ChunkSizer())])
+    return b"".join([chunk async for chunk in source.read(span)])
 
 
 @pytest.mark.parametrize(
@@ -124,7 +123,7 @@ async def test_a_file_replaced_while_it_is_read_is_never_mixed(kept: Kept) -> No
     source = await kept.storage.open("film.mp4")
     got = b""
     try:
-        async for chunk in source.read(Span(0, SIZE), ChunkSizer()):
+        async for chunk in source.read(Span(0, SIZE)):
             if not got:
                 await asyncio.to_thread(kept.put, "film.mp4", content(SIZE, 2))
             got += chunk

@@ -19,12 +19,12 @@ from support.server import content
 
 from service.errors import ChangedError, NotFoundError, StorageError
 from service.protocol.ranges import Span
+from service.storage.base import MAX_CHUNK, MIN_CHUNK
 from service.storage.local import beneath, files, nonblocking
 from service.storage.local import folder as local
 from service.storage.local.files import LocalRepresentation, OpenFile, revision
 from service.storage.local.folder import LocalStorage
 from service.storage.paths import validate_path
-from service.storage.send_pacing import MAX_CHUNK, MIN_CHUNK, ChunkSizer
 
 SIZE = 3 * MAX_CHUNK + 777
 DATA = content(SIZE)
@@ -56,7 +56,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 async def read(source: LocalRepresentation, span: Span) -> bytes:
-    return b"".join([chunk async for chunk in source.read(span, ChunkSizer())])
+    return b"".join([chunk async for chunk in source.read(span)])
 
 
 def descriptors() -> dict[str, str]:
@@ -161,7 +161,7 @@ def slow_opens(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
 @pytest.mark.usefixtures("way")
 async def test_a_span_is_read_byte_for_byte(storage: LocalStorage, span: Span) -> None:
     source = await storage.open("film.mp4")
-    chunks = [chunk async for chunk in source.read(span, ChunkSizer())]
+    chunks = [chunk async for chunk in source.read(span)]
     source.close()
     assert b"".join(chunks) == DATA[span.start : span.end]
     assert all(0 < len(chunk) <= MAX_CHUNK for chunk in chunks)
@@ -197,7 +197,7 @@ async def test_a_file_that_shrinks_ends_the_read_without_a_wrong_byte(
     source = await storage.open("film.mp4")
     got = b""
     with pytest.raises(ChangedError):  # noqa: PT012 # changed between two pieces
-        async for chunk in source.read(Span(0, SIZE), ChunkSizer()):
+        async for chunk in source.read(Span(0, SIZE)):
             got += chunk
             os.truncate(media / "film.mp4", MAX_CHUNK + 10)
     assert got == DATA[:MIN_CHUNK]
@@ -212,7 +212,7 @@ async def test_a_file_rewritten_in_place_ends_the_read_without_a_wrong_byte(
     source = await storage.open("film.mp4")
     got = b""
     with pytest.raises(ChangedError):  # noqa: PT012 # changed between two pieces
-        async for chunk in source.read(Span(0, SIZE), ChunkSizer()):
+        async for chunk in source.read(Span(0, SIZE)):
             got += chunk
             (media / "film.mp4").write_bytes(content(SIZE, 2))  # the size stays
     assert got == DATA[:MIN_CHUNK]
@@ -224,7 +224,7 @@ async def test_a_file_that_grows_is_another_version(storage: LocalStorage, media
     source = await storage.open("film.mp4")
     got = b""
     with pytest.raises(ChangedError):  # noqa: PT012 # changed between two pieces
-        async for chunk in source.read(Span(0, SIZE), ChunkSizer()):
+        async for chunk in source.read(Span(0, SIZE)):
             got += chunk
             with (media / "film.mp4").open("ab") as file:
                 file.write(b"more")

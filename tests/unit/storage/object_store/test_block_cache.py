@@ -10,8 +10,8 @@ from support.server import content
 from service.errors import BadGatewayError, ChangedError
 from service.metrics import Metrics
 from service.protocol.ranges import Span
+from service.storage.base import MIN_CHUNK, min_chunk_length
 from service.storage.object_store.block_cache import BlockCache, ObjectVersion
-from service.storage.send_pacing import MIN_CHUNK, ChunkSizer
 
 BLOCK = 100_000
 CHUNK = 10_000
@@ -89,7 +89,7 @@ def block(number: int) -> Span:
 async def read(
     blocks: BlockCache, span: Span, version: ObjectVersion = FILM, block_origin: int = 0
 ) -> bytes:
-    chunks = [chunk async for chunk in blocks.read(version, span, ChunkSizer(), block_origin)]
+    chunks = [chunk async for chunk in blocks.read(version, span, min_chunk_length, block_origin)]
     return b"".join(chunks)
 
 
@@ -132,7 +132,7 @@ async def test_a_span_is_read_byte_for_byte(
 
 
 async def test_a_chunk_is_not_longer_than_the_sizer_allows(blocks: BlockCache) -> None:
-    lengths = [len(chunk) async for chunk in blocks.read(FILM, block(0), ChunkSizer(), 0)]
+    lengths = [len(chunk) async for chunk in blocks.read(FILM, block(0), min_chunk_length, 0)]
     assert max(lengths) <= MIN_CHUNK
     assert sum(lengths) == BLOCK
 
@@ -154,7 +154,7 @@ async def test_blocks_are_aligned_to_the_block_origin(blocks: BlockCache, far: F
 
 async def test_the_first_bytes_do_not_wait_for_the_last(blocks: BlockCache, far: Far) -> None:
     far.held_up[0] = CHUNK  # one chunk comes, and no other
-    async with aclosing(blocks.read(FILM, block(0), ChunkSizer(), 0)) as chunks:
+    async with aclosing(blocks.read(FILM, block(0), min_chunk_length, 0)) as chunks:
         assert await asyncio.wait_for(anext(chunks), PATIENCE) == DATA[:CHUNK]
 
 
@@ -187,7 +187,7 @@ async def test_nothing_is_prefetched_after_the_last_block(blocks: BlockCache, fa
 async def test_an_unexpected_error_in_a_prefetch_is_logged(blocks: BlockCache, far: Far) -> None:
     far.failing[BLOCK] = RuntimeError("what no code expects")
     with capture_logs() as lines:
-        async with aclosing(blocks.read(FILM, Span(0, SIZE), ChunkSizer(), 0)) as pieces:
+        async with aclosing(blocks.read(FILM, Span(0, SIZE), min_chunk_length, 0)) as pieces:
             await anext(pieces)
             await until(lambda: lines)
     (line,) = lines
@@ -211,7 +211,7 @@ async def test_prefetches_do_not_delay_readers(blocks: BlockCache, far: Far) -> 
 
 async def test_the_cache_stays_within_its_limit(blocks: BlockCache, metrics: Metrics) -> None:
     async def reads_and_looks(version: ObjectVersion) -> None:
-        async for _ in blocks.read(version, Span(0, SIZE), ChunkSizer(), 0):
+        async for _ in blocks.read(version, Span(0, SIZE), min_chunk_length, 0):
             assert held(metrics) <= 4 * BLOCK
 
     await asyncio.gather(*(reads_and_looks(FILM._replace(path=str(n))) for n in range(7)))
@@ -244,7 +244,7 @@ async def test_everything_is_passed_on_if_no_block_fits(far: Far, metrics: Metri
 async def test_a_slow_client_continues_after_its_block_was_evicted(
     blocks: BlockCache, far: Far
 ) -> None:
-    async with aclosing(blocks.read(FILM, block(0), ChunkSizer(), 0)) as chunks:
+    async with aclosing(blocks.read(FILM, block(0), min_chunk_length, 0)) as chunks:
         got = await anext(chunks)
         for number in range(5):
             await read(blocks, block(number), OTHER)
@@ -272,7 +272,7 @@ async def test_bytes_received_before_an_error_are_yielded(blocks: BlockCache, fa
     far.held_up[0] = 3 * CHUNK
     got = b""
     with pytest.raises(ChangedError):  # noqa: PT012 # between two pieces
-        async for chunk in blocks.read(FILM, block(0), ChunkSizer(), 0):
+        async for chunk in blocks.read(FILM, block(0), min_chunk_length, 0):
             got += chunk
             if len(got) == 3 * CHUNK:
                 far.failing[0] = ChangedError("replaced")
@@ -284,7 +284,7 @@ async def test_a_slower_reader_gets_the_bytes_received_before_an_error(
     blocks: BlockCache, far: Far
 ) -> None:
     far.held_up[0] = 3 * CHUNK
-    slow = blocks.read(FILM, block(0), ChunkSizer(), 0)
+    slow = blocks.read(FILM, block(0), min_chunk_length, 0)
     got = await anext(slow)
     waiting = asyncio.create_task(read(blocks, Span(5 * CHUNK, CHUNK)))
     await until(lambda: far.asked)

@@ -18,7 +18,6 @@ from service.storage.base import OpenRepresentation
 from service.storage.object_store import storage as objects
 from service.storage.object_store.config import open_store
 from service.storage.object_store.storage import ObjectStorage
-from service.storage.send_pacing import ChunkSizer
 
 BLOCK = 100_000
 SIZE = 5 * BLOCK + 777
@@ -48,7 +47,7 @@ async def storage(bucket: Bucket, seen: FaultyStore) -> AsyncIterator[ObjectStor
 
 
 async def read(source: OpenRepresentation, span: Span) -> bytes:
-    return b"".join([chunk async for chunk in source.read(span, ChunkSizer())])
+    return b"".join([chunk async for chunk in source.read(span)])
 
 
 async def test_a_block_is_one_pinned_request(

@@ -8,12 +8,7 @@ from collections.abc import Awaitable, Hashable
 
 from cachetools import LRUCache
 
-# Bytes. A slow client costs mainly one chunk of memory: 1,000 clients with 256 KiB cost 290 MB.
-MIN_CHUNK = 64 * 1024
-
-# Bytes. A send costs some 40 µs besides its bytes, so large chunks are fast. A whole cached file
-# under Hypercorn: 77 MB/s in chunks of 8 KiB, 900 of 64 KiB, 1,600 of 256 KiB, 1,700 of 384 KiB.
-MAX_CHUNK = 384 * 1024
+from service.storage.base import MAX_CHUNK, MIN_CHUNK
 
 # Bytes that a client has to read fast before it gets large chunks. More than both kernels buffer
 # for a client that reads nothing: 128 KiB here (`_NOTSENT_LOWAT` in __main__.py), as many there.
@@ -45,9 +40,8 @@ class ChunkSizer:
         self._fast_bytes = 0
         self._buffered = buffered or BufferedBytes()
 
-    @property
-    def size(self) -> int:
-        """The maximum length of the next chunk in bytes."""
+    def length(self) -> int:
+        """Return the maximum length of the next chunk in bytes."""
         if self._fast_bytes >= _PROBATION_BYTES and self._buffered.length < _MAX_BUFFERED:
             return MAX_CHUNK
         return MIN_CHUNK

@@ -4,14 +4,13 @@ import asyncio
 
 import pytest
 
-from service.storage.send_pacing import (
+from service.http.send_pacing import (
     _MAX_BUFFERED,
     _MAX_CONNECTIONS,
-    MAX_CHUNK,
-    MIN_CHUNK,
     ChunkSizer,
     ChunkSizerRegistry,
 )
+from service.storage.base import MAX_CHUNK, MIN_CHUNK
 
 AT_ONCE, IN_A_SECOND = 0.001, 1.0
 BOTH_KERNELS = 256 * 1024  # what they take for a client that reads nothing (send_pacing.py)
@@ -20,7 +19,7 @@ BOTH_KERNELS = 256 * 1024  # what they take for a client that reads nothing (sen
 def test_chunks_are_small_while_the_kernels_may_buffer_them_all() -> None:
     sizer, sent = ChunkSizer(), 0
     while sent <= BOTH_KERNELS:
-        assert sizer.size == MIN_CHUNK
+        assert sizer.length() == MIN_CHUNK
         sizer.record_send(MIN_CHUNK, AT_ONCE)
         sent += MIN_CHUNK
 
@@ -28,34 +27,34 @@ def test_chunks_are_small_while_the_kernels_may_buffer_them_all() -> None:
 def test_chunks_are_large_for_a_fast_client() -> None:
     sizer = ChunkSizer()
     for _ in range(5):
-        sizer.record_send(sizer.size, AT_ONCE)
-    assert sizer.size == MAX_CHUNK
+        sizer.record_send(sizer.length(), AT_ONCE)
+    assert sizer.length() == MAX_CHUNK
     sizer.record_send(MAX_CHUNK, AT_ONCE)
-    assert sizer.size == MAX_CHUNK
+    assert sizer.length() == MAX_CHUNK
 
 
 def test_a_client_that_becomes_slow_gets_small_chunks_again() -> None:
     sizer = ChunkSizer()
     for _ in range(9):
-        sizer.record_send(sizer.size, AT_ONCE)
+        sizer.record_send(sizer.length(), AT_ONCE)
     sizer.record_send(MAX_CHUNK, IN_A_SECOND)
-    assert sizer.size == MIN_CHUNK
+    assert sizer.length() == MIN_CHUNK
     sizer.record_send(MIN_CHUNK, AT_ONCE)
-    assert sizer.size == MIN_CHUNK
+    assert sizer.length() == MIN_CHUNK
 
 
 def test_a_slow_client_never_gets_a_large_chunk() -> None:
     sizer = ChunkSizer()
     for _ in range(99):
-        sizer.record_send(sizer.size, IN_A_SECOND)
-        assert sizer.size == MIN_CHUNK
+        sizer.record_send(sizer.length(), IN_A_SECOND)
+        assert sizer.length() == MIN_CHUNK
 
 
 def prompt(sizers: ChunkSizerRegistry, client: int) -> ChunkSizer:
     """Return the sizer of a fast client."""
     sizer = sizers.of(client)
     for _ in range(9):
-        sizer.record_send(sizer.size, AT_ONCE)
+        sizer.record_send(sizer.length(), AT_ONCE)
     return sizer
 
 
@@ -63,13 +62,13 @@ def test_many_unread_large_chunks_make_all_others_small() -> None:
     sizers, buffered = ChunkSizerRegistry(), 0
     stopped = [prompt(sizers, client) for client in range(1000)]
     for sizer in stopped:
-        size = sizer.size
+        size = sizer.length()
         sizer.add_buffered(size)
         buffered += size
     assert buffered < 1000 * MIN_CHUNK + 80 * 1024**2  # far from 1000 * MAX_CHUNK
-    assert prompt(sizers, 2000).size == MIN_CHUNK
+    assert prompt(sizers, 2000).length() == MIN_CHUNK
     stopped[0].add_buffered(-MAX_CHUNK)
-    assert prompt(sizers, 2000).size == MAX_CHUNK
+    assert prompt(sizers, 2000).length() == MAX_CHUNK
 
 
 @pytest.mark.parametrize("end", [asyncio.CancelledError, ConnectionError])
@@ -86,27 +85,27 @@ async def test_chunks_of_a_client_that_disconnects_are_not_counted(
     left = asyncio.Event()
     giving = asyncio.create_task(prompt(sizers, 1).track_send(_MAX_BUFFERED, taking()))
     await started.wait()
-    assert prompt(sizers, 2).size == MIN_CHUNK
+    assert prompt(sizers, 2).length() == MIN_CHUNK
     left.set()
     with pytest.raises(end):
         await giving
-    assert prompt(sizers, 2).size == MAX_CHUNK
+    assert prompt(sizers, 2).length() == MAX_CHUNK
 
 
 async def test_fast_sends_make_the_next_chunk_large() -> None:
     sizer = ChunkSizer()
     for _ in range(5):
         await sizer.track_send(MIN_CHUNK, asyncio.sleep(0))
-    assert sizer.size == MAX_CHUNK
+    assert sizer.length() == MAX_CHUNK
     await sizer.track_send(MAX_CHUNK, asyncio.sleep(0.3))
-    assert sizer.size == MIN_CHUNK
+    assert sizer.length() == MIN_CHUNK
 
 
 def test_the_next_response_of_a_connection_keeps_its_chunk_size() -> None:
     sizers = ChunkSizerRegistry()
     prompt(sizers, 1)
-    assert sizers.of(1).size == MAX_CHUNK
-    assert sizers.of(2).size == MIN_CHUNK
+    assert sizers.of(1).length() == MAX_CHUNK
+    assert sizers.of(2).length() == MIN_CHUNK
 
 
 def test_the_least_recently_used_connection_is_dropped() -> None:
@@ -117,5 +116,5 @@ def test_the_least_recently_used_connection_is_dropped() -> None:
         sizers.of(client)
     sizers.of(1)  # asks again
     sizers.of(_MAX_CONNECTIONS + 1)  # is one too many
-    assert sizers.of(1).size == MAX_CHUNK
-    assert sizers.of(2).size == MIN_CHUNK
+    assert sizers.of(1).length() == MAX_CHUNK
+    assert sizers.of(2).length() == MIN_CHUNK
