@@ -288,12 +288,26 @@ def threads() -> set[str]:
     return names.intersection(THREADS)
 
 
-def processes() -> str:
-    return "".join((task / "children").read_text() for task in Path("/proc/self/task").iterdir())
+def processes() -> set[str]:
+    """Return the identifiers of this process's children."""
+    tasks = Path("/proc/self/task").iterdir()
+    return {pid for task in tasks for pid in (task / "children").read_text().split()}
 
 
-async def nothing_is_left() -> bool:
-    return not threads() and not processes()
+@pytest.fixture
+async def nothing_is_left() -> Callable[[], Awaitable[bool]]:
+    """Return whether no thread of an application is left, and no process but of other fixtures."""
+
+    async def no_threads_are_left() -> bool:
+        return not threads()
+
+    await until(no_threads_are_left, "what other tests began has ended")
+    before = processes()
+
+    async def nothing_is_left() -> bool:
+        return not threads() and processes() <= before
+
+    return nothing_is_left
 
 
 @pytest.fixture
@@ -304,17 +318,18 @@ def _idle_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_idle_processes")
 async def test_what_was_opened_is_closed_at_the_end(
-    app: Quart, monkeypatch: pytest.MonkeyPatch
+    app: Quart,
+    nothing_is_left: Callable[[], Awaitable[bool]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(fast_start, "_SHORT_MOOV", 0)  # as if the clip's index were a long one
-    await until(nothing_is_left, "what other tests began has ended")
-    tasks = asyncio.all_tasks()
+    tasks, before = asyncio.all_tasks(), processes()
     async with app.test_app():
         await until_poster_is_ready(app)
         for target in ("/download/clip.mp4", "/media/clip.mp4", "/posters/clip.mp4.jpg"):
             assert (await app.test_client().get(target)).status_code == 200
         assert threads() == set(THREADS)
-        assert len(processes().split()) == 2  # one probes, the other builds
+        assert len(processes() - before) == 2  # one probes, the other builds
     assert asyncio.all_tasks() == tasks
     await until(nothing_is_left, "threads and processes have ended")
 
@@ -346,9 +361,10 @@ def test_closing_that_takes_longer_than_the_drain_timeout_is_not_begun_twice(med
 
 
 async def test_what_was_opened_is_closed_where_starting_fails_half_way(
-    app: Quart, monkeypatch: pytest.MonkeyPatch
+    app: Quart,
+    nothing_is_left: Callable[[], Awaitable[bool]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    await until(nothing_is_left, "what other tests began has ended")
     tasks = asyncio.all_tasks()
     monkeypatch.setattr(ArtefactScheduler, "start", Faulty(ArtefactScheduler.start, ALL))
     await app.test_client().get("/download/clip.mp4")

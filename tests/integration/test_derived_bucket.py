@@ -89,7 +89,8 @@ def test_two_replicas_make_each_thing_once_and_give_the_same_bytes(
     assert min(made) > 0
     # Swift looks before it writes: two that claim within the same few milliseconds both may.
     assert MADE <= sum(made) <= MADE + 2
-    assert len(PATHS) <= sum(probed) <= len(PATHS) + 3
+    # Both may probe a file at the same time: a probe costs less than a lease.
+    assert len(PATHS) <= sum(probed) <= 2 * len(PATHS)
     assert len(keys(shared)) == MADE + len(PATHS)
     assert not (media.parent / "derived").exists()
 
