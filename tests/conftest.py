@@ -1,5 +1,6 @@
 """Settings and fixtures of all tests."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,9 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 __all__ = ["bucket", "swift"]  # fixtures for all
+
+# Compile modules once, and not in each of the processes that the tests start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # No limit of time: CI machines are shared.
 settings.register_profile("reelay", deadline=None)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from obstore.store import LocalStore, MemoryStore
 from support.ffmpeg_fixtures import AAC, H264, ffmpeg
+from support.server import content
 
 from service.images.poster import poster
 from service.probing.metadata import read_metadata
@@ -41,11 +42,7 @@ def held(data: bytes) -> tuple[Counted, str]:
     return Counted(store), revision
 
 
-def some(size: int) -> bytes:
-    return b"".join(number.to_bytes(8, "big") for number in range(size // 8 + 1))[:size]
-
-
-LARGE = some(20 * MIB + 5)
+LARGE = content(20 * MIB + 5)
 
 
 @given(
