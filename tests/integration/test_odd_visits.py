@@ -1,4 +1,5 @@
-"""Pages on which nothing may go wrong, whatever videos are called and whatever a browser has kept.
+"""Pages of videos with unusual names, and with damaged data in the browser's local storage.
+
 In a browser, of the service alone: what needs the edge is tested in tests/e2e."""
 
 import json
@@ -87,7 +88,7 @@ def test_every_name_leads_to_its_video(server: Server, browser: Browser, name: s
         ('{"a.mp4": [1, 2, "x"], "other.mp4": [1e308, 8, 1]}', '{"speed": 1e-9}'),
     ],
 )
-def test_what_nobody_should_have_kept_is_not_minded(
+def test_damaged_local_storage_is_ignored(
     server: Server, browser: Browser, progress: str, settings: str
 ) -> None:
     with flawless(browser, server.base) as page:
@@ -101,12 +102,13 @@ def test_what_nobody_should_have_kept_is_not_minded(
         assert 5.5 <= place < 8
 
 
-def test_a_label_is_said_as_it_is(server: Server, browser: Browser) -> None:
+def test_a_label_is_shown_literally(server: Server, browser: Browser) -> None:
+    assert b"<track" in ask(server.base, url_of("watch", CAPTIONED)).body
     with flawless(browser, server.base) as page:
         page.goto(url_of("watch", CAPTIONED))
-        (label,) = page.evaluate(
-            "[...document.querySelector('[data-player]').textTracks].map((track) => track.label)"
-        )
+        label = page.wait_for_function(
+            "() => document.querySelector('[data-player]').textTracks[0]?.label"
+        ).json_value()
         assert LABEL in label
         page.keyboard.press("c")
         page.get_by_text(f"Captions: {label}", exact=True).wait_for()
