@@ -225,11 +225,8 @@ async def run(app: Quart, settings: Settings, listener: socket.socket) -> None:
             await services.instrumentation.idle.wait()
     except TimeoutError:
         _log.warning("cut what had not ended", seconds=settings.drain_timeout)
-    if not app.shutdown_event.is_set():
-        serving.cancel()
-    await asyncio.wait({serving})  # it may close what was opened, also when it is cancelled
-    if not app.shutdown_event.is_set():
-        await app.shutdown()
+    serving.cancel()
+    await app.shutdown()
     _log.info("stopped")
 
 

@@ -1,5 +1,6 @@
 """The composition root: `create_app` builds all parts, connects them and lists the routes."""
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -9,17 +10,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quart import Quart, Response, request
-from quart_schema import QuartSchema, RequestSchemaValidationError
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from quart import Quart
+from quart_schema import QuartSchema
 
 from service import __version__
 from service.api.artefacts import ArtefactViews
+from service.api.handlers import embed_policy, register_handlers
 from service.api.openapi import JSONRoutes, OpenapiView
 from service.api.ops import OpsViews
 from service.api.playlists import PlaylistViews
-from service.api.problems import problem_response
-from service.api.robots import NOINDEX, RobotsView
+from service.api.robots import RobotsView
 from service.api.video_items import VideoItems
 from service.api.videos import ApiViews
 from service.artefact_store.folder import ArtefactStore, FolderArtefactStore
@@ -28,13 +28,11 @@ from service.artefacts.fast_start_layouts import FastStartLayoutStore
 from service.artefacts.jpeg import JpegPosters
 from service.artefacts.probe_cache import ProbeCache
 from service.artefacts.scheduler import ArtefactScheduler
-from service.errors import NotFoundError, ReelayError
 from service.event_loop import monitor_lag
 from service.http.hosts import HostCheckMiddleware
-from service.http.instrumentation import InstrumentationMiddleware, current_request_context
+from service.http.instrumentation import InstrumentationMiddleware
 from service.http.media import MediaMiddleware, MediaViews
 from service.http.origins import Origins
-from service.http.response_memory import ResponseMemory
 from service.http.static import StaticViews
 from service.library.library import Library, ScanTiming
 from service.metrics import Metrics
@@ -56,34 +54,6 @@ from service.workers.pool import WorkerPool
 
 if TYPE_CHECKING:
     from service.storage.object_store.storage import ObjectStorage
-
-ALLOW = "GET, HEAD, OPTIONS"
-
-_BUSY_RETRY_SECONDS = "5"  # Retry-After
-
-# The errors of a query that a response lists, as one query may have thousands.
-_MAX_REASONS = 10
-_MAX_LENGTH = 100  # characters, and as many of the parameter's name
-
-# The pages load only this origin's files. The edge's own responses have the same headers:
-# nginx/snippets/security-headers.conf.
-SECURITY_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'self'; "
-        "script-src 'self'; connect-src 'self'; manifest-src 'self'; "
-        "base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
-    ),
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
-
-
-def embed_policy(origins: str) -> str:
-    """Return the policy of the page that other sites may embed: REELAY_EMBED_ORIGINS."""
-    policy = SECURITY_HEADERS["Content-Security-Policy"]
-    ancestors = {"*": "*", "none": "'self'"}.get(origins, f"'self' {origins}")
-    return policy.replace("frame-ancestors 'self'", f"frame-ancestors {ancestors}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +153,7 @@ def create_app(settings: Settings) -> Quart:
 
     origins = Origins(settings.trusted_proxies)
     app.before_request(origins.set_origin)
-    _register_handlers(app, indexable=settings.search_engines == "on")
+    register_handlers(app, indexable=settings.search_engines == "on")
     quart_app: Any = app.asgi_app
     media_app = MediaMiddleware(quart_app, openers, playback, metrics, settings.max_partial_size)
     checked_app = (
@@ -221,9 +191,22 @@ def _artefact_store(settings: Settings) -> ArtefactStore:
     return BucketArtefactStore(SyncObjectClient(store), settings.derived_size)
 
 
+class ReelayApp(Quart):
+    """The application. It closes what it opened once, also if it is asked to at the same time by
+    Hypercorn and by `__main__`.
+    """
+
+    _closing: asyncio.Task[None] | None = None
+
+    async def shutdown(self) -> None:
+        if self._closing is None:
+            self._closing = asyncio.create_task(super().shutdown())
+        await asyncio.shield(self._closing)
+
+
 def _quart(static: StaticViews) -> tuple[Quart, QuartSchema]:
     """Return an application without routes, and its OpenAPI schema."""
-    app = Quart("service", static_folder=None)
+    app = ReelayApp("service", static_folder=None)
     app.config["RESPONSE_TIMEOUT"] = None  # the kernel ends stalled ones, `listen` in __main__.py
     app.url_map.merge_slashes = False  # `//` in a path is a name that does not exist
     app.jinja_env.filters["duration"] = format_duration
@@ -250,70 +233,3 @@ def _url_builder(static: StaticViews) -> Callable[..., str]:
         return static.url(filename) if name == "static" else {"library": "/"}[name]
 
     return url
-
-
-def _register_handlers(app: Quart, *, indexable: bool) -> None:
-    """Register what applies to every route: headers and error pages."""
-    memory = ResponseMemory()
-
-    @app.before_request
-    async def name_route() -> Response | None:
-        if request.scope["path"].startswith("//"):
-            raise NotFoundError("There is nothing of that name here.")  # Werkzeug would strip them
-        if request.url_rule is not None:
-            current_request_context().route = request.url_rule.endpoint
-        elif request.method == "OPTIONS" and isinstance(
-            request.routing_exception, MethodNotAllowed
-        ):
-            return Response(status=204, headers={"Allow": ALLOW})
-        return None
-
-    @app.after_request
-    async def add_headers(response: Response) -> Response:
-        response = await _limit_memory(response, memory)
-        if response.status_code == 204:  # noqa: PLR2004 # it has no content
-            response.headers.pop("Content-Type", None)
-        headers = response.headers
-        if headers.get("Content-Type", "").startswith("text/html"):
-            for name, value in SECURITY_HEADERS.items():
-                headers.setdefault(name, value)
-        else:
-            headers.setdefault("X-Content-Type-Options", "nosniff")
-        headers.setdefault("Cache-Control", "no-cache")
-        if not indexable:
-            headers.setdefault("X-Robots-Tag", NOINDEX)
-        return response
-
-    app.register_error_handler(ReelayError, _reelay_error)
-    app.register_error_handler(RequestSchemaValidationError, _invalid_query)
-    app.register_error_handler(HTTPException, _http_error)
-
-
-async def _limit_memory(response: Response, memory: ResponseMemory) -> Response:
-    """Have a long response sent in chunks, or return 503 if memory is short."""
-    if memory.admit(response):
-        return response
-    reason = "Too many long answers are on their way just now."
-    return await problem_response(503, reason, {"Retry-After": _BUSY_RETRY_SECONDS})
-
-
-async def _reelay_error(error: ReelayError) -> Response:
-    return await problem_response(error.status, str(error), error.headers)
-
-
-async def _http_error(error: HTTPException) -> Response:
-    if isinstance(error, NotFound):
-        return await problem_response(404, "There is nothing of that name here.")
-    if isinstance(error, MethodNotAllowed):
-        return await problem_response(405, f"Only {ALLOW} are answered here.", {"Allow": ALLOW})
-    return await problem_response(error.code or 500, error.description or "Something went wrong.")
-
-
-async def _invalid_query(error: RequestSchemaValidationError) -> Response:
-    cause: Any = error.validation_error
-    details = cause.errors() if hasattr(cause, "errors") else [{"loc": (), "msg": str(cause)}]
-    sentences = [
-        f"{'.'.join(map(str, detail['loc']))[:_MAX_LENGTH]}: {detail['msg'][:_MAX_LENGTH]}"
-        for detail in details[:_MAX_REASONS]
-    ]
-    return await problem_response(400, "; ".join(sentences))

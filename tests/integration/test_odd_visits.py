@@ -41,7 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
         def captioned() -> Any:
             item = json.loads(ask(one.base, f"/api/videos/{CAPTIONED}").body)
-            return item.get("captions", {}).get("tracks") or None
+            return item.get("captions", {}).get("tracks")
 
         until(captioned, "the captions are there")
         yield one

@@ -99,11 +99,11 @@ class Server:
 
 
 def until(ask: Any, what: str, timeout: float = 300, pause: float = 0.05) -> Any:
-    """Ask repeatedly until the answer is not None."""
+    """Ask repeatedly until the answer is true, as Python has it. Return it."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         answer = ask()
-        if answer is not None:
+        if answer:
             return answer
         time.sleep(pause)
     raise AssertionError(f"not within {timeout} s: {what}")

@@ -1,0 +1,108 @@
+"""What applies to every route: security headers, cache headers and error responses."""
+
+from typing import Any
+
+from quart import Quart, Response, request
+from quart_schema import RequestSchemaValidationError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+
+from service.api.problems import problem_response
+from service.api.robots import NOINDEX
+from service.errors import NotFoundError, ReelayError
+from service.http.instrumentation import current_request_context
+from service.http.response_memory import ResponseMemory
+
+ALLOW = "GET, HEAD, OPTIONS"
+
+_BUSY_RETRY_SECONDS = "5"  # Retry-After
+
+# The errors of a query that a response lists, as one query may have thousands.
+_MAX_REASONS = 10
+_MAX_LENGTH = 100  # characters, and as many of the parameter's name
+
+# The pages load only this origin's files. The edge's own responses have the same headers:
+# nginx/snippets/security-headers.conf.
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'self'; "
+        "script-src 'self'; connect-src 'self'; manifest-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def embed_policy(origins: str) -> str:
+    """Return the policy of the page that other sites may embed: REELAY_EMBED_ORIGINS."""
+    policy = SECURITY_HEADERS["Content-Security-Policy"]
+    ancestors = {"*": "*", "none": "'self'"}.get(origins, f"'self' {origins}")
+    return policy.replace("frame-ancestors 'self'", f"frame-ancestors {ancestors}")
+
+
+def register_handlers(app: Quart, *, indexable: bool) -> None:
+    """Register what applies to every route: headers and error pages."""
+    memory = ResponseMemory()
+
+    @app.before_request
+    async def name_route() -> Response | None:
+        if request.scope["path"].startswith("//"):
+            raise NotFoundError("There is nothing of that name here.")  # Werkzeug would strip them
+        if request.url_rule is not None:
+            current_request_context().route = request.url_rule.endpoint
+        elif request.method == "OPTIONS" and isinstance(
+            request.routing_exception, MethodNotAllowed
+        ):
+            return Response(status=204, headers={"Allow": ALLOW})
+        return None
+
+    @app.after_request
+    async def add_headers(response: Response) -> Response:
+        response = await _limit_memory(response, memory)
+        if response.status_code == 204:  # noqa: PLR2004 # it has no content
+            response.headers.pop("Content-Type", None)
+        headers = response.headers
+        if headers.get("Content-Type", "").startswith("text/html"):
+            for name, value in SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
+        else:
+            headers.setdefault("X-Content-Type-Options", "nosniff")
+        headers.setdefault("Cache-Control", "no-cache")
+        if not indexable:
+            headers.setdefault("X-Robots-Tag", NOINDEX)
+        return response
+
+    app.register_error_handler(ReelayError, _reelay_error)
+    app.register_error_handler(RequestSchemaValidationError, _invalid_query)
+    app.register_error_handler(HTTPException, _http_error)
+
+
+async def _limit_memory(response: Response, memory: ResponseMemory) -> Response:
+    """Have a long response sent in chunks, or return 503 if memory is short."""
+    if memory.admit(response):
+        return response
+    reason = "Too many long answers are on their way just now."
+    return await problem_response(503, reason, {"Retry-After": _BUSY_RETRY_SECONDS})
+
+
+async def _reelay_error(error: ReelayError) -> Response:
+    return await problem_response(error.status, str(error), error.headers)
+
+
+async def _http_error(error: HTTPException) -> Response:
+    if isinstance(error, NotFound):
+        return await problem_response(404, "There is nothing of that name here.")
+    if isinstance(error, MethodNotAllowed):
+        return await problem_response(405, f"Only {ALLOW} are answered here.", {"Allow": ALLOW})
+    return await problem_response(error.code or 500, error.description or "Something went wrong.")
+
+
+async def _invalid_query(error: RequestSchemaValidationError) -> Response:
+    cause: Any = error.validation_error
+    details = cause.errors() if hasattr(cause, "errors") else [{"loc": (), "msg": str(cause)}]
+    sentences = [
+        f"{'.'.join(map(str, detail['loc']))[:_MAX_LENGTH]}: {detail['msg'][:_MAX_LENGTH]}"
+        for detail in details[:_MAX_REASONS]
+    ]
+    return await problem_response(400, "; ".join(sentences))
