@@ -168,7 +168,7 @@ class BucketArtefactStore(Quota):
         try:
             self._bucket.put(f"{kind}/{name}", data)
         except OSError as error:
-            _log.warning("cannot keep what was derived", error=error.strerror)
+            _log.warning("cannot store an artefact", error=error.strerror)
             return False
         self._headers.drop((kind, name))
         with self._lock:

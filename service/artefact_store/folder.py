@@ -187,7 +187,7 @@ class FolderArtefactStore(Quota):
                 self.size += file.tell()
             os.replace(temporary, target)  # noqa: PTH105 # says what it does
         except OSError as error:
-            _log.warning("cannot keep what was derived", folder=str(self._folder), error=str(error))
+            _log.warning("cannot store an artefact", folder=str(self._folder), error=str(error))
             if temporary is not None:
                 with suppress(OSError):
                     temporary.unlink()

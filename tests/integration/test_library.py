@@ -313,7 +313,7 @@ def test_a_folder_for_what_is_derived_that_cannot_be_written_does_no_harm(
     blocked = write(media.parent, "a file", b"")
     with serve(media, DERIVED=str(blocked / "derived")) as server:
         assert wait_until_probed(server, "film.mp4")["state"] == "probed"
-        line = server.wait_for_log("cannot keep what was derived")
+        line = server.wait_for_log("cannot store an artefact")
         assert line["level"] == "warning"
         assert ask(server.base, "/media/film.mp4").body == clip
     assert blocked.read_bytes() == b""
