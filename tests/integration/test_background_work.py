@@ -1,4 +1,4 @@
-"""Background work of the whole application: it goes on after an error that no code expected."""
+"""Background work of the whole application continues after unexpected errors."""
 
 import asyncio
 import signal
@@ -23,7 +23,7 @@ from service.settings import load
 from service.storage.local.folder import LocalStorage
 from service.workers.pool import WorkerPool
 
-PATIENCE = 60  # seconds, after which a test that waits for something fails
+PATIENCE = 60  # seconds until a wait in a test times out
 NEVER = 86_400
 THREADS = ("derived", "disk", "index", "jpeg", "layouts", "watch")
 
@@ -45,7 +45,7 @@ def media(tmp_path: Path, clip: bytes) -> Path:
 
 @pytest.fixture
 def app(media: Path, monkeypatch: pytest.MonkeyPatch) -> Quart:
-    """Build an application that soon begins again what failed, and scans after changes alone."""
+    """Build an application that retries failed work soon and scans only after changes."""
     monkeypatch.setattr(supervisor, "_MIN_DELAY", 0.01)
     monkeypatch.setattr(supervisor, "_MAX_DELAY", 0.01)
     settings = {"MEDIA": str(media), "DERIVED": str(media.parent / "derived")}
@@ -54,7 +54,7 @@ def app(media: Path, monkeypatch: pytest.MonkeyPatch) -> Quart:
 
 
 class Faulty:
-    """A function or a method of which some calls, counted from 0, raise."""
+    """A function or method that raises on the given calls, counted from 0."""
 
     def __init__(
         self, function: Callable[..., Any], calls: range, error: type[Exception] = RuntimeError
@@ -77,11 +77,11 @@ class Faulty:
 FIRST, SECOND, ALL, NONE = range(1), range(1, 2), range(10**9), range(0)
 
 
-async def until(ask: Callable[[], Awaitable[Any]], what: str) -> None:
-    """Ask again and again until the answer is true."""
+async def until(condition: Callable[[], Awaitable[Any]], what: str) -> None:
+    """Poll until the result is true."""
     try:
         async with asyncio.timeout(PATIENCE):
-            while not await ask():  # noqa: ASYNC110 # threads and processes set no event
+            while not await condition():  # noqa: ASYNC110 # threads and processes set no event
                 await asyncio.sleep(0.02)
     except TimeoutError as error:
         raise AssertionError(f"not within {PATIENCE} s: {what}") from error
@@ -90,7 +90,7 @@ async def until(ask: Callable[[], Awaitable[Any]], what: str) -> None:
 async def metric(app: Quart, series: str) -> float:
     text = await (await app.test_client().get("/metrics")).get_data(as_text=True)
     values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
-    return float(values.get(series, 0))  # a series begins with its first count
+    return float(values.get(series, 0))  # a series appears with its first count
 
 
 async def failures(app: Quart, task: str) -> float:
@@ -136,7 +136,9 @@ async def until_readiness(app: Quart, status: int) -> None:
 # One error
 
 
-async def test_scanning_goes_on(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_scanning_continues_after_an_error(
+    app: Quart, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(LocalStorage, "list_entries", Faulty(LocalStorage.list_entries, FIRST))
     async with app.test_app():
         await until_listed(app, "clip.mp4")
@@ -148,10 +150,10 @@ async def test_scanning_goes_on(app: Quart, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("calls", "task"), [(FIRST, "scanning the library"), (SECOND, "probing videos")]
 )
-async def test_what_could_not_be_listed_is_listed_later(
+async def test_a_failed_listing_is_retried(
     app: Quart, monkeypatch: pytest.MonkeyPatch, calls: range, task: str
 ) -> None:
-    """The first listing is of what a scan found; the second, of what probing learned."""
+    """The first listing shows what a scan found; the second, what probing added."""
     monkeypatch.setattr(library, "build_snapshot", Faulty(snapshot.build_snapshot, calls))
     async with app.test_app():
         await until_poster_is_ready(app)
@@ -159,7 +161,7 @@ async def test_what_could_not_be_listed_is_listed_later(
         assert await readiness(app) == 200
 
 
-async def test_a_file_over_which_the_server_fails_is_told_of_and_the_others_are_probed(
+async def test_a_probe_error_is_reported_and_other_files_are_probed(
     app: Quart, monkeypatch: pytest.MonkeyPatch, media: Path, clip: bytes
 ) -> None:
     write(media, "other.mp4", clip)
@@ -176,12 +178,12 @@ async def test_a_file_over_which_the_server_fails_is_told_of_and_the_others_are_
         assert "The server failed over it: see its log." in [each["problem"] for each in both]
 
 
-async def test_watching_goes_on(
+async def test_watching_continues_after_an_error(
     app: Quart, monkeypatch: pytest.MonkeyPatch, media: Path, clip: bytes
 ) -> None:
-    # ValueError: of others it is known that the folder cannot be watched.
+    # ValueError: other errors mean that the folder cannot be watched.
     monkeypatch.setattr(library, "watch_changes", Faulty(watcher.watch_changes, FIRST, ValueError))
-    monkeypatch.setattr(library, "POLL_INTERVAL", NEVER)  # so that events alone lead to scans
+    monkeypatch.setattr(library, "POLL_INTERVAL", NEVER)  # so that only events lead to scans
     monkeypatch.setattr(watcher, "_QUIET_INTERVAL", 20)
     async with app.test_app():
         await until_failures(app, "watching the folder", 1)
@@ -191,7 +193,7 @@ async def test_watching_goes_on(
         assert await failures(app, "watching the folder") == 1
 
 
-async def test_what_changed_while_the_folder_was_not_watched_is_found(
+async def test_changes_made_while_the_folder_was_not_watched_are_noticed(
     app: Quart, monkeypatch: pytest.MonkeyPatch, media: Path, clip: bytes
 ) -> None:
     may_begin = asyncio.Event()
@@ -212,7 +214,9 @@ async def test_what_changed_while_the_folder_was_not_watched_is_found(
         await until_listed(app, "one.mp4")
 
 
-async def test_evicting_artefacts_goes_on(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_eviction_continues_after_an_error(
+    app: Quart, monkeypatch: pytest.MonkeyPatch
+) -> None:
     evict = Faulty(FolderArtefactStore.evict, FIRST)
     monkeypatch.setattr(FolderArtefactStore, "evict", evict)
     async with app.test_app():
@@ -222,11 +226,11 @@ async def test_evicting_artefacts_goes_on(app: Quart, monkeypatch: pytest.Monkey
 
         await until(has_been_swept_again, "it is swept again")
         assert await failures(app, "evicting artefacts") == 1
-        assert await readiness(app) in {200, 503}  # by whether the first scan has ended
+        assert await readiness(app) in {200, 503}  # depends on whether the first scan has ended
         await until_readiness(app, 200)
 
 
-# Errors without end
+# Permanent errors
 
 
 @pytest.mark.parametrize(
@@ -238,7 +242,7 @@ async def test_evicting_artefacts_goes_on(app: Quart, monkeypatch: pytest.Monkey
         (FolderArtefactStore, "evict", "evicting artefacts"),
     ],
 )
-async def test_it_is_not_ready_while_work_keeps_failing(
+async def test_the_service_is_not_ready_while_background_work_keeps_failing(
     app: Quart, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, task: str
 ) -> None:
     faulty = Faulty(getattr(owner, name), ALL, ValueError)
@@ -258,10 +262,10 @@ async def test_it_is_not_ready_while_work_keeps_failing(
         await until_listed(app, "clip.mp4")
 
 
-async def test_it_stays_ready_while_the_storage_cannot_be_listed(
+async def test_the_service_stays_ready_while_the_storage_cannot_be_listed(
     app: Quart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The storage may be away for a while, which scans expect; what it serves does not wait."""
+    """Scans expect the storage to be unavailable at times; serving does not depend on scans."""
     later = range(1, 10**9)
     monkeypatch.setattr(
         LocalStorage, "list_entries", Faulty(LocalStorage.list_entries, later, OSError)
@@ -280,7 +284,7 @@ async def test_it_stays_ready_while_the_storage_cannot_be_listed(
         assert await failures(app, "scanning the library") == 0
 
 
-# The end
+# Shutdown
 
 
 def threads() -> set[str]:
@@ -296,7 +300,7 @@ def processes() -> set[str]:
 
 @pytest.fixture
 async def nothing_is_left() -> Callable[[], Awaitable[bool]]:
-    """Return whether no thread of an application is left, and no process but of other fixtures."""
+    """Return a check that the application has left no threads and no new processes."""
 
     async def no_threads_are_left() -> bool:
         return not threads()
@@ -312,24 +316,24 @@ async def nothing_is_left() -> Callable[[], Awaitable[bool]]:
 
 @pytest.fixture
 def _idle_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have worker processes wait for work that may come."""
+    """Keep idle worker processes running."""
     monkeypatch.setattr(WorkerPool, "stop_idle", lambda _: None)
 
 
 @pytest.mark.usefixtures("_idle_processes")
-async def test_what_was_opened_is_closed_at_the_end(
+async def test_shutdown_closes_everything_that_was_opened(
     app: Quart,
     nothing_is_left: Callable[[], Awaitable[bool]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fast_start, "_SHORT_MOOV", 0)  # as if the clip's index were a long one
+    monkeypatch.setattr(fast_start, "_SHORT_MOOV", 0)  # treat the clip's moov as a long one
     tasks, before = asyncio.all_tasks(), processes()
     async with app.test_app():
         await until_poster_is_ready(app)
         for target in ("/download/clip.mp4", "/media/clip.mp4", "/posters/clip.mp4.jpg"):
             assert (await app.test_client().get(target)).status_code == 200
         assert threads() == set(THREADS)
-        assert len(processes() - before) == 2  # one probes, the other builds
+        assert len(processes() - before) == 2  # one for probes, one for artefacts
     assert asyncio.all_tasks() == tasks
     await until(nothing_is_left, "threads and processes have ended")
 
@@ -349,7 +353,7 @@ Supervisor.stop = stop_slowly
 """
 
 
-def test_closing_that_takes_longer_than_the_drain_timeout_is_not_begun_twice(media: Path) -> None:
+def test_a_close_slower_than_the_drain_timeout_is_not_started_twice(media: Path) -> None:
     write(media.parent / "startup", "sitecustomize.py", SLOW_END.encode())
     path = {"PYTHONPATH": str(media.parent / "startup")}
     with serve(media, environ=path, DRAIN_TIMEOUT="1") as server:
@@ -360,7 +364,7 @@ def test_closing_that_takes_longer_than_the_drain_timeout_is_not_begun_twice(med
     assert not [line for line in server.lines if "Traceback" in line]
 
 
-async def test_what_was_opened_is_closed_where_starting_fails_half_way(
+async def test_a_failed_start_closes_everything_that_was_opened(
     app: Quart,
     nothing_is_left: Callable[[], Awaitable[bool]],
     monkeypatch: pytest.MonkeyPatch,

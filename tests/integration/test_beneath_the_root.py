@@ -1,5 +1,5 @@
-"""Workers open nothing outside the library, whatever is swapped for a link while they begin; they
-wait for no FIFO, open no device, and answer for the version that they were asked about alone."""
+"""Workers open nothing outside the library, even if a folder is swapped for a link meanwhile.
+They open only regular files, and answer only for the requested revision."""
 
 import asyncio
 import json
@@ -25,8 +25,8 @@ from service.storage.local.files import revision
 from service.storage.local.folder import LocalStorage
 from service.storage.media_root import ObjectRef
 
-INSIDE, OUTSIDE = "Public!", "Private"  # as long as each other: so are the files
-AT = 1_700_000_000  # seconds: the time of change of all files
+INSIDE, OUTSIDE = "Public!", "Private"  # of equal length, so that the files have equal sizes
+AT = 1_700_000_000  # seconds: modification time of all files
 
 
 @pytest.fixture
@@ -37,11 +37,11 @@ async def prober() -> AsyncIterator[Prober]:
 
 
 def fill(folder: Path, title: str, colour: str) -> None:
-    """Make a film, its poster and its captions, which differ by title and colour alone."""
+    """Create a film, its poster and its captions. Only the title and the colour vary."""
     folder.mkdir()
     film = mp4(folder / "film.mp4", "-metadata", f"title={title}")
     Image.new("RGB", (64, 48), colour).save(folder / "film.png")
-    os.truncate(folder / "film.png", 1000)  # to be of one length, whatever the colour takes
+    os.truncate(folder / "film.png", 1000)  # equal size for every colour
     (folder / "film.srt").write_text(f"1\n00:00:00,000 --> 00:00:01,000\n{title}\n")
     for file in (film, folder / "film.png", folder / "film.srt"):
         os.utime(file, (AT, AT))
@@ -49,7 +49,7 @@ def fill(folder: Path, title: str, colour: str) -> None:
 
 @pytest.fixture
 def media(tmp_path: Path) -> Path:
-    """Make a library with a folder, and a folder outside whose files have the same revisions."""
+    """Create a library with a folder, and an outside folder whose files have the same revisions."""
     media = tmp_path / "media"
     media.mkdir()
     fill(media / "sub", INSIDE, "red")
@@ -61,7 +61,7 @@ def media(tmp_path: Path) -> Path:
 
 
 def swap(media: Path) -> None:
-    """Put a link that leads out of the library in the place of its folder."""
+    """Replace the library's folder with a link that leads outside."""
     (media / "sub").rename(media / "aside")
     (media / "sub").symlink_to(media.parent / "outside")
 
@@ -73,7 +73,7 @@ def swap_back(media: Path) -> None:
 
 @contextmanager
 def swapping(media: Path) -> Iterator[None]:
-    """Swap the folder for a link and back, without a pause."""
+    """Swap the folder for a link and back continuously."""
     done = threading.Event()
 
     def swap_always() -> None:
@@ -91,7 +91,7 @@ def swapping(media: Path) -> Iterator[None]:
 
 
 def ask(media: Path, task: str, path: str, **more: Any) -> tuple[dict[str, Any], bytes]:
-    """Ask a worker of its own; give what it says and the bytes that follow."""
+    """Send a request to a worker of its own; return its JSON response and the bytes after it."""
     request = {"task": task, "root": str(media), "path": path, **more}
     done = subprocess.run(
         [sys.executable, "-m", "service.worker"],
@@ -100,26 +100,26 @@ def ask(media: Path, task: str, path: str, **more: Any) -> tuple[dict[str, Any],
         capture_output=True,
         timeout=60,
     )
-    told, _, blobs = done.stdout.partition(b"\n")
-    return json.loads(told), blobs
+    response, _, blobs = done.stdout.partition(b"\n")
+    return json.loads(response), blobs
 
 
-def located(media: Path, path: str) -> ObjectRef:
+def object_ref(media: Path, path: str) -> ObjectRef:
     return ObjectRef(str(media), path, revision((media / path).stat()))
 
 
-def asked_for(media: Path, task: str) -> dict[str, Any]:
-    """Give the rest of a request for the film in the folder."""
-    of = {
+def request_for(media: Path, task: str) -> dict[str, Any]:
+    """Return the remaining fields of a request for the film in the folder."""
+    revisions = {
         name: revision((media / "sub" / name).stat())
         for name in ("film.mp4", "film.png", "film.srt")
     }
-    more: dict[str, Any] = {"path": "sub/film.mp4", "revision": of["film.mp4"]}
+    fields: dict[str, Any] = {"path": "sub/film.mp4", "revision": revisions["film.mp4"]}
     if task == "poster":
-        more["image"] = ["sub/film.png", of["film.png"]]
+        fields["image"] = ["sub/film.png", revisions["film.png"]]
     if task == "captions":
-        more["texts"] = [["sub/film.srt", of["film.srt"]]]
-    return more
+        fields["texts"] = [["sub/film.srt", revisions["film.srt"]]]
+    return fields
 
 
 TASKS = ["probe", "poster", "captions", "storyboard"]
@@ -127,84 +127,82 @@ GONE = {"problem": "The file is gone.", "lasting": False}
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_folder_that_became_a_link_leads_nowhere(media: Path, task: str) -> None:
-    more = asked_for(media, task)
-    told, _ = ask(media, task, **more)
-    assert "problem" not in told
+def test_a_folder_replaced_with_a_link_is_not_followed(media: Path, task: str) -> None:
+    fields = request_for(media, task)
+    response, _ = ask(media, task, **fields)
+    assert "problem" not in response
     swap(media)
-    assert ask(media, task, **more) == (GONE, b"")
+    assert ask(media, task, **fields) == (GONE, b"")
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_film_that_became_a_link_leads_nowhere(media: Path, task: str) -> None:
-    more = asked_for(media, task)
+def test_a_film_replaced_with_a_link_is_not_followed(media: Path, task: str) -> None:
+    fields = request_for(media, task)
     (media / "sub/film.mp4").unlink()
     (media / "sub/film.mp4").symlink_to(media.parent / "outside/film.mp4")
-    assert ask(media, task, **more) == (GONE, b"")
+    assert ask(media, task, **fields) == (GONE, b"")
 
 
 @pytest.mark.parametrize(("task", "name"), [("poster", "film.png"), ("captions", "film.srt")])
-def test_a_file_beside_it_that_became_a_link_leads_nowhere(
-    media: Path, task: str, name: str
-) -> None:
-    more = asked_for(media, task)
+def test_a_sidecar_replaced_with_a_link_is_not_followed(media: Path, task: str, name: str) -> None:
+    fields = request_for(media, task)
     (media / "sub" / name).unlink()
     (media / "sub" / name).symlink_to(media.parent / "outside" / name)
     gone = {"problem": f"The file {name} is gone.", "lasting": False}
-    assert ask(media, task, **more) == (gone, b"")
+    assert ask(media, task, **fields) == (gone, b"")
 
 
 @pytest.mark.parametrize(
     "path", ["../outside/film.mp4", "sub/../../outside/film.mp4", "/etc/passwd", "sub/./film.mp4"]
 )
-def test_a_path_that_goes_up_leads_nowhere(media: Path, path: str) -> None:
-    told, _ = ask(media, "probe", path)
-    assert told == GONE
+def test_a_path_out_of_the_library_is_rejected(media: Path, path: str) -> None:
+    response, _ = ask(media, "probe", path)
+    assert response == GONE
 
 
 @pytest.mark.parametrize("path", ["sub/film.mp4/film.mp4", "one.mp4", "one.mp4/film.mp4"])
-def test_a_path_through_a_file_or_a_circle_of_links_leads_nowhere(media: Path, path: str) -> None:
+def test_a_path_through_a_file_or_a_loop_of_links_is_rejected(media: Path, path: str) -> None:
     (media / "one.mp4").symlink_to("two.mp4")
     (media / "two.mp4").symlink_to("one.mp4")
-    told, _ = ask(media, "probe", path)
-    assert told == GONE
+    response, _ = ask(media, "probe", path)
+    assert response == GONE
 
 
 async def test_links_within_the_library_are_followed(prober: Prober, media: Path) -> None:
     (media / "link.mp4").symlink_to("sub/film.mp4")
     (media / "folder").symlink_to(media / "sub")
     for path in ("link.mp4", "folder/film.mp4"):
-        known = await prober.probe(located(media, path))
-        assert isinstance(known, Metadata)
-        assert known.title == INSIDE
+        result = await prober.probe(object_ref(media, path))
+        assert isinstance(result, Metadata)
+        assert result.title == INSIDE
 
 
-async def test_a_folder_that_is_swapped_all_the_time_never_tells_a_title_from_outside(
+async def test_no_title_from_outside_is_read_while_a_folder_is_swapped(
     prober: Prober, media: Path
 ) -> None:
-    film = located(media, "sub/film.mp4")
+    film = object_ref(media, "sub/film.mp4")
     titles: list[str | None] = []
     with swapping(media):
         for _ in range(300):
-            known = await prober.probe(film)
-            if isinstance(known, Metadata):
-                titles.append(known.title)
+            result = await prober.probe(film)
+            if isinstance(result, Metadata):
+                titles.append(result.title)
             else:
-                assert (known.reason, known.lasting) == ("The file is gone.", False)
+                assert (result.reason, result.lasting) == ("The file is gone.", False)
     assert set(titles) <= {INSIDE}
-    known = await prober.probe(film)
-    assert isinstance(known, Metadata)  # whatever happened to those before
+    result = await prober.probe(film)
+    assert isinstance(result, Metadata)  # it can be probed after the swaps
 
 
-def test_a_folder_that_is_swapped_all_the_time_is_never_listed_from_outside(media: Path) -> None:
+def test_no_file_from_outside_is_listed_while_a_folder_is_swapped(media: Path) -> None:
     for number in range(20):
         (media.parent / f"outside/private {number}.mp4").write_bytes(b"private")
     storage = LocalStorage(media)
     ends = time.monotonic() + 3
     with swapping(media):
         while time.monotonic() < ends:
-            found = {entry.path for entry in storage.list_entries()}
-            assert not [path for path in found if "private" in path]
+            paths = {entry.path for entry in storage.list_entries()}
+            assert not [path for path in paths if "private" in path]
     storage.close()
 
 
@@ -224,46 +222,46 @@ KINDS = {"fifo": os.mkfifo, "socket": make_socket, "device": make_device, "folde
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_what_is_no_regular_file_is_neither_opened_nor_waited_for(
+async def test_probing_opens_only_regular_files(
     prober: Prober, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # the path of a socket is at most 108 bytes
+    monkeypatch.chdir(tmp_path)  # a socket's path may have at most 108 bytes
     KINDS[kind](tmp_path / "film.mp4")
     with opens_in(tmp_path) as opened:
         async with asyncio.timeout(30):
-            known = await prober.probe(tmp_path / "film.mp4")
+            result = await prober.probe(tmp_path / "film.mp4")
             replaced = await prober.probe(ObjectRef(str(tmp_path), "film.mp4", "1-1"))
-    assert known == ProbeFailure("This is not a regular file.", "failed", lasting=True)
+    assert result == ProbeFailure("This is not a regular file.", "failed", lasting=True)
     assert replaced == ProbeFailure("The file is gone.", "failed", lasting=False)
     assert not opened
 
 
 @pytest.mark.parametrize(("task", "name"), [("poster", "film.png"), ("captions", "film.srt")])
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_sidecar_that_is_no_regular_file_is_opened_or_waited_for(
+def test_only_regular_sidecars_are_opened(
     media: Path, monkeypatch: pytest.MonkeyPatch, kind: str, task: str, name: str
 ) -> None:
     monkeypatch.chdir(media)
-    more = asked_for(media, task)
+    fields = request_for(media, task)
     (media / "sub" / name).unlink()
     KINDS[kind](media / "sub" / name)
     with opens_in(media / "sub") as opened:
-        told, _ = ask(media, task, **more)
-    assert told == {"problem": f"The file {name} is gone.", "lasting": False}
+        response, _ = ask(media, task, **fields)
+    assert response == {"problem": f"The file {name} is gone.", "lasting": False}
     assert name not in opened
 
 
-# Of which version an answer is
+# Revisions
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_another_version_than_the_one_asked_for_is_not_answered_for(media: Path, task: str) -> None:
-    more = asked_for(media, task)
+def test_another_revision_than_the_requested_one_is_rejected(media: Path, task: str) -> None:
+    fields = request_for(media, task)
     os.utime(media / "sub/film.mp4", (AT + 1, AT + 1))
-    assert ask(media, task, **more) == (GONE, b"")
+    assert ask(media, task, **fields) == (GONE, b"")
 
 
-# Each of these stands for the library that reads the file, and changes it meanwhile.
+# Each stands for the library that reads the file, and changes the file meanwhile.
 MEANWHILE = {
     "it is read": "return {}",
     "it seems damaged": "raise worker.UnreadableError('It is damaged.')",
@@ -273,8 +271,8 @@ MEANWHILE = {
 
 
 @pytest.mark.parametrize("outcome", MEANWHILE.values(), ids=MEANWHILE.keys())
-def test_what_changes_while_it_is_read_is_not_answered_for(media: Path, outcome: str) -> None:
-    request = {"task": "probe", "root": str(media), **asked_for(media, "probe")}
+def test_a_file_that_changes_during_a_read_is_rejected(media: Path, outcome: str) -> None:
+    request = {"task": "probe", "root": str(media), **request_for(media, "probe")}
     source = f"""
 import json, os
 from service import worker
@@ -292,13 +290,11 @@ print(json.dumps(worker.handle_request({request!r})[0]))
     assert json.loads(done.stdout) == GONE
 
 
-async def test_a_film_replaced_by_name_is_told_of_as_it_was_opened(
-    prober: Prober, media: Path
-) -> None:
-    """The version that was opened is whole, whatever has its name by now."""
-    film = located(media, "sub/film.mp4")
+async def test_a_replaced_film_is_reported_as_gone(prober: Prober, media: Path) -> None:
+    """The old revision is gone; the new one can be probed."""
+    film = object_ref(media, "sub/film.mp4")
     assert isinstance(await prober.probe(film), Metadata)
     new = await asyncio.to_thread(ffmpeg, media / "new.mp4", "-i", media / "sub/film.mp4")
     new.rename(media / "sub/film.mp4")
     assert await prober.probe(film) == ProbeFailure("The file is gone.", "failed", lasting=False)
-    assert isinstance(await prober.probe(located(media, "sub/film.mp4")), Metadata)
+    assert isinstance(await prober.probe(object_ref(media, "sub/film.mp4")), Metadata)

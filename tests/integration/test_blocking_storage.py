@@ -1,4 +1,4 @@
-"""A mount that hangs under some files: their viewers wait, and nobody else."""
+"""When storage hangs for some files, only requests for those files wait."""
 
 import select
 import socket
@@ -13,7 +13,7 @@ from support.server import Server, content, serve, until, write
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 
-SIZE = 500_000  # more than one piece
+SIZE = 500_000  # more than one chunk
 WAITING = 40  # more than there are threads
 LEAVING = 10
 
@@ -47,7 +47,7 @@ def server(media: Path) -> Iterator[Server]:
 
 
 def begin(server: Server, clients: ExitStack, name: str) -> socket.socket:
-    """Ask for a film, and read nothing yet."""
+    """Request a film without reading the response."""
     host, port = server.base.removeprefix("http://").split(":")
     client = clients.enter_context(socket.create_connection((host, int(port)), timeout=60))
     client.sendall(f"GET /media/{name} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
@@ -55,7 +55,7 @@ def begin(server: Server, clients: ExitStack, name: str) -> socket.socket:
 
 
 def has_body(client: socket.socket) -> bool:
-    """Whether anything of the film has come."""
+    """Return whether part of the film has arrived."""
     if not select.select([client], [], [], 0)[0]:
         return False
     return bool(client.recv(65536, socket.MSG_PEEK).partition(b"\r\n\r\n")[2])
@@ -70,12 +70,12 @@ def body(client: socket.socket) -> bytes:
     return rest
 
 
-def under_way(server: Server) -> int:
-    return round(server.metric("reelay_responses_in_progress")) - 1  # without the question itself
+def requests_in_progress(server: Server) -> int:
+    return round(server.metric("reelay_responses_in_progress")) - 1  # without this request itself
 
 
 def others_are_answered(server: Server, names: tuple[str, ...]) -> None:
-    """Be every other viewer, some times."""
+    """Request every other page and film several times."""
     for _ in range(5):
         for name in names:
             assert ask(server.base, f"/media/{name}").body == FILMS[name], name
@@ -84,21 +84,19 @@ def others_are_answered(server: Server, names: tuple[str, ...]) -> None:
         assert ask(server.base, "/media/none.mp4").status == 404
 
 
-def open_of(server: Server, folder: Path) -> list[str]:
-    """Give what the process has open of a folder."""
-    found = []
+def open_files(server: Server, folder: Path) -> list[str]:
+    """Return the files in a folder that the process has open."""
+    paths = []
     for descriptor in Path(f"/proc/{server.process.pid}/fd").iterdir():
         try:
-            found.append(str(descriptor.readlink()))
+            paths.append(str(descriptor.readlink()))
         except OSError:
             continue  # closed meanwhile
-    return [name for name in found if name.startswith(str(folder))]
+    return [path for path in paths if path.startswith(str(folder))]
 
 
 @pytest.mark.parametrize("call", ["open", "fstat", "preadv", "pread", "*"])
-def test_a_file_that_hangs_holds_up_its_own_viewers_alone(
-    server: Server, media: Path, call: str
-) -> None:
+def test_a_hanging_file_delays_only_its_own_viewers(server: Server, media: Path, call: str) -> None:
     held = media.parent / "held"
     held.write_text(f"{call} hung/slow.mp4")
     with ExitStack() as stack:
@@ -106,37 +104,42 @@ def test_a_file_that_hangs_holds_up_its_own_viewers_alone(
         with ExitStack() as leaving:
             for _ in range(LEAVING):
                 begin(server, leaving, "hung/slow.mp4")
-            until(lambda: under_way(server) == WAITING + LEAVING or None, "all have asked")
-        until(lambda: under_way(server) == WAITING or None, "who has left is not waited for")
+            until(
+                lambda: requests_in_progress(server) == WAITING + LEAVING or None,
+                "all requests have started",
+            )
+        until(
+            lambda: requests_in_progress(server) == WAITING or None, "the aborted ones have ended"
+        )
         others_are_answered(server, tuple(FILMS))
         assert not any(has_body(client) for client in waiting)
         held.unlink()
         for client in waiting:
             assert body(client) == SLOW
-    until(lambda: under_way(server) == 0 or None, "all are gone")
-    until(lambda: not open_of(server, media / "hung") or None, "its files are closed")
+    until(lambda: requests_in_progress(server) == 0 or None, "all requests have ended")
+    until(lambda: not open_files(server, media / "hung") or None, "its files are closed")
 
 
-def test_a_file_that_cannot_be_closed_holds_up_nobody(server: Server, media: Path) -> None:
+def test_a_file_whose_close_hangs_delays_no_other_viewers(server: Server, media: Path) -> None:
     held = media.parent / "held"
     held.write_text("close hung/slow.mp4")
     with ExitStack() as stack:
-        # By the first ones' closing, its threads are taken.
+        # Closing the first file descriptors occupies its threads.
         first = [begin(server, stack, "hung/slow.mp4") for _ in range(WAITING)]
-        until(lambda: len(open_of(server, media / "hung")) > 1 or None, "it is open")
+        until(lambda: len(open_files(server, media / "hung")) > 1 or None, "it is open")
         others_are_answered(server, tuple(FILMS))
         held.unlink()
         assert all(body(client) == SLOW for client in first)
-    until(lambda: not open_of(server, media / "hung") or None, "its files are closed")
+    until(lambda: not open_files(server, media / "hung") or None, "its files are closed")
 
 
-def test_a_folder_that_hangs_holds_up_its_own_viewers_alone(server: Server, media: Path) -> None:
+def test_a_hanging_folder_delays_only_its_own_viewers(server: Server, media: Path) -> None:
     held = media.parent / "held"
     held.write_text("* hung/*")
     with ExitStack() as stack:
         names = [f"hung/{number}.mp4" for number in range(WAITING)]
         waiting = [begin(server, stack, name) for name in names]
-        until(lambda: under_way(server) == WAITING or None, "all have asked")
+        until(lambda: requests_in_progress(server) == WAITING or None, "all requests have started")
         others_are_answered(server, ("warm.mp4", "new/to/all.mp4"))
         assert not any(has_body(client) for client in waiting)
         held.unlink()

@@ -1,4 +1,4 @@
-"""The library over a bucket of a real object store: listed, probed, things made of its films."""
+"""The library over a bucket of a real object store: listing, probing and artefacts."""
 
 import asyncio
 import io
@@ -31,7 +31,7 @@ SRT = b"1\n00:00:01,000 --> 00:00:02,500\nGr\xfc\xdfe\n"
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Make a film whose index is at the end, behind 20 MB of media data."""
+    """Create a film whose moov is at the end, after 20 MB of media data."""
     file = tmp_path_factory.mktemp("films") / "film.mp4"
     picture = ("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=10:duration=20")
     sound = ("-f", "lavfi", "-i", "sine=duration=20")
@@ -44,10 +44,10 @@ def png(colour: str) -> bytes:
     return data.getvalue()
 
 
-def on(
+def serve_bucket(
     bucket: Bucket, tmp_path: Path, derived: str | None = None
 ) -> AbstractContextManager[Server]:
-    """Serve a bucket; what is derived is kept in a folder, or at this URL."""
+    """Serve a bucket; store artefacts in a folder or at the `derived` URL."""
     return serve(
         tmp_path / "media",
         environ=bucket.environ(),
@@ -60,22 +60,22 @@ def on(
 def listed(server: Server) -> dict[str, Any]:
     answer = ask(server.base, "/api/videos?limit=100")
     assert answer.status == 200
-    return {told["path"]: told for told in json.loads(answer.body)["videos"]}
+    return {video["path"]: video for video in json.loads(answer.body)["videos"]}
 
 
-def fill(bucket: Bucket, count: int) -> None:
-    """Have the bucket list so many objects more."""
+def add_listed_objects(bucket: Bucket, count: int) -> None:
+    """Add `count` objects to the bucket's listing."""
     folder = bucket.swift.container.log.parent
     script = Path(__file__).parents[1] / "support/swift_container.py"
     subprocess.run([sys.executable, script, folder, bucket.name, str(count)], check=True)
 
 
 @pytest.mark.slow
-def test_ten_thousand_objects_are_listed_and_the_next_one_too(
+def test_ten_thousand_objects_and_a_new_one_are_listed(
     bucket: Bucket, tmp_path: Path, film: bytes
 ) -> None:
-    fill(bucket, 10_000)
-    with on(bucket, tmp_path) as server:
+    add_listed_objects(bucket, 10_000)
+    with serve_bucket(bucket, tmp_path) as server:
         answer = json.loads(ask(server.base, "/api/videos?limit=1").body)
         assert answer["total"] == 10_000
         last = video(server, path_of(9_999))
@@ -88,7 +88,7 @@ def test_ten_thousand_objects_are_listed_and_the_next_one_too(
         assert json.loads(ask(server.base, "/api/videos?limit=1").body)["total"] == 10_001
 
 
-def test_films_are_probed_and_things_made_of_them_and_of_what_lies_beside(
+def test_films_are_probed_and_artefacts_use_their_sidecars(
     bucket: Bucket, tmp_path: Path, film: bytes
 ) -> None:
     bucket.put("a b/Grüße.mp4", film)
@@ -99,29 +99,31 @@ def test_films_are_probed_and_things_made_of_them_and_of_what_lies_beside(
     local = tmp_path / "local"
     local.mkdir()
     (local / "Grüße.mp4").write_bytes(film)
-    with on(bucket, tmp_path) as server, serve(local) as reference:
-        told = wait_until_derived(server, "a b/Grüße.mp4", "broken.mp4")
+    with serve_bucket(bucket, tmp_path) as server, serve(local) as reference:
+        videos = wait_until_derived(server, "a b/Grüße.mp4", "broken.mp4")
         assert set(listed(server)) == {"a b/Grüße.mp4", "broken.mp4"}
-        assert told["broken.mp4"]["state"] == "failed"
-        assert "zeros" in told["broken.mp4"]["problem"]
-        one = told["a b/Grüße.mp4"]
-        same = wait_until_derived(reference, "Grüße.mp4")["Grüße.mp4"]
-        assert one["metadata"] == same["metadata"]
-        assert {one[kind]["state"] for kind in KINDS} == {"ready"}
-        (track,) = one["captions"]["tracks"]
+        assert videos["broken.mp4"]["state"] == "failed"
+        assert "zeros" in videos["broken.mp4"]["problem"]
+        item = videos["a b/Grüße.mp4"]
+        reference_item = wait_until_derived(reference, "Grüße.mp4")["Grüße.mp4"]
+        assert item["metadata"] == reference_item["metadata"]
+        assert {item[kind]["state"] for kind in KINDS} == {"ready"}
+        (track,) = item["captions"]["tracks"]
         assert "Grüße" in ask(server.base, track["url"]).body.decode()
-        picture = Image.open(io.BytesIO(ask(server.base, one["poster"]["pictures"][0]["url"]).body))
+        picture = Image.open(
+            io.BytesIO(ask(server.base, item["poster"]["pictures"][0]["url"]).body)
+        )
         assert picture.size == (300, 200)
-        tiles = [ask(of.base, told["storyboard"]["url"]).body.decode().count("#xywh")
-                 for of, told in ((server, one), (reference, same))]  # fmt: skip
+        tiles = [ask(running.base, entry["storyboard"]["url"]).body.decode().count("#xywh")
+                 for running, entry in ((server, item), (reference, reference_item))]  # fmt: skip
         assert tiles[0] == tiles[1] > 10
 
 
-def test_what_is_replaced_comes_or_goes_is_seen(
+def test_replaced_added_and_deleted_objects_are_noticed(
     bucket: Bucket, tmp_path: Path, film: bytes
 ) -> None:
     bucket.put("film.mp4", film, age=3600)
-    with on(bucket, tmp_path) as server:
+    with serve_bucket(bucket, tmp_path) as server:
         before = wait_until_derived(server, "film.mp4")["film.mp4"]
         bucket.put("film.mp4", film + bytes(8), age=1800)
         until(
@@ -138,41 +140,47 @@ def test_what_is_replaced_comes_or_goes_is_seen(
                 == 300
                 or None
             ),
-            "the image beside it is its poster",
+            "the sidecar image is the poster",
         )
         bucket.delete("film.mp4")
         until(lambda: listed(server) == {} or None, "it is gone")
 
 
-def lengthened(film: bytes, more: int) -> bytes:
-    """Put so many bytes of nothing between the media data and the index behind them."""
-    index = film.rindex(b"moov") - 4
-    return film[:index] + more.to_bytes(4, "big") + b"free" + bytes(more - 8) + film[index:]
+def with_free_box(film: bytes, size: int) -> bytes:
+    """Insert a `free` box of `size` bytes between the media data and the moov after it."""
+    moov_offset = film.rindex(b"moov") - 4
+    return (
+        film[:moov_offset]
+        + size.to_bytes(4, "big")
+        + b"free"
+        + bytes(size - 8)
+        + film[moov_offset:]
+    )
 
 
-async def test_a_process_reads_of_a_film_what_it_needs(
+async def test_a_worker_reads_only_the_needed_part_of_a_film(
     bucket: Bucket, film: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = lengthened(film, 40 * MIB)
+    data = with_free_box(film, 40 * MIB)
     revision = revision_of(len(data), bucket.put("film.mp4", data))
     assert revision
     prober = Prober()
-    with CountingProxy(bucket.swift.proxy.port) as way:
-        for name, value in bucket.environ(way.endpoint).items():
+    with CountingProxy(bucket.swift.proxy.port) as proxy:
+        for name, value in bucket.environ(proxy.endpoint).items():
             monkeypatch.setenv(name, value)
         store = StoreRef(bucket.url, 10)
-        told = await prober.probe(ObjectRef(store, "film.mp4", revision))
+        metadata = await prober.probe(ObjectRef(store, "film.mp4", revision))
         gone = await prober.probe(ObjectRef(store, "film.mp4", revision + "0"))
     await prober.close()
-    assert isinstance(told, Metadata)
-    assert told.index_at_front is False
-    # The beginning, the index, and from where the first frames are: the media data has some MB.
-    assert 100_000 < way.received < 2 * MIB
+    assert isinstance(metadata, Metadata)
+    assert metadata.index_at_front is False
+    # The start, the moov, and the first frames: the media data has some MB.
+    assert 100_000 < proxy.received < 2 * MIB
     assert isinstance(gone, ProbeFailure)
     assert (gone.reason, gone.lasting) == ("The file is gone.", False)
 
 
-async def test_a_process_waits_for_the_store_as_long_as_it_is_told_to(
+async def test_a_worker_waits_for_the_store_up_to_its_timeout(
     bucket: Bucket, film: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     revision = revision_of(len(film), bucket.put("film.mp4", film))
@@ -182,26 +190,26 @@ async def test_a_process_waits_for_the_store_as_long_as_it_is_told_to(
         store.faults.append(Fault("hold"))
         for name, value in bucket.environ(store.endpoint).items():
             monkeypatch.setenv(name, value)
-        patient, other = (
+        patient, impatient = (
             asyncio.create_task(
                 prober.probe(ObjectRef(StoreRef(bucket.url, timeout), "film.mp4", revision))
             )
             for timeout in (60.0, 1.0)
         )
-        failed = await other
+        failed = await impatient
         assert not patient.done()
         store.released.set()
-        told = await patient
+        metadata = await patient
     await prober.close()
     assert isinstance(failed, ProbeFailure)
     assert (failed.reason, failed.lasting) == (
         "The file could not be read: the store failed.",
         False,
     )
-    assert isinstance(told, Metadata)
+    assert isinstance(metadata, Metadata)
 
 
-def test_replicas_share_what_one_of_them_has_learned(
+def test_replicas_share_probes_and_artefacts(
     bucket: Bucket, swift: Swift, tmp_path: Path, film: bytes
 ) -> None:
     for number in range(4):
@@ -209,27 +217,27 @@ def test_replicas_share_what_one_of_them_has_learned(
     paths = [f"{number}.mp4" for number in range(4)]
     shared = swift.bucket("derived").url
     with ExitStack() as stack:
-        replicas = [stack.enter_context(on(bucket, tmp_path, shared)) for _ in range(2)]
+        replicas = [stack.enter_context(serve_bucket(bucket, tmp_path, shared)) for _ in range(2)]
         one, other = (wait_until_derived(replica, *paths) for replica in replicas)
         assert one == other
-        made = sum(replica.metric("reelay_derivations_total") for replica in replicas)
-        assert 8 <= made <= 10  # Swift looks before it writes: two may claim at once
-    with on(bucket, tmp_path, shared) as server:
+        builds = sum(replica.metric("reelay_derivations_total") for replica in replicas)
+        assert 8 <= builds <= 10  # Swift's check and write are not atomic
+    with serve_bucket(bucket, tmp_path, shared) as server:
         assert wait_until_derived(server, *paths) == one
         assert server.metric("reelay_probes_total") == 0
         assert server.metric("reelay_derivations_total") == 0
 
 
 @pytest.mark.slow
-def test_what_failed_because_the_store_did_is_tried_again(
+def test_a_probe_is_retried_after_the_store_failed(
     bucket: Bucket, tmp_path: Path, film: bytes
 ) -> None:
     swift = bucket.swift
     bucket.put("film.mp4", film)
     bucket.put("broken.mp4", bytes(100_000))
     for node in swift.objects:
-        node.stop()  # it lists them, and has none of them
-    with on(bucket, tmp_path) as server:
+        node.stop()  # the store lists the objects but cannot read them
+    with serve_bucket(bucket, tmp_path) as server:
         until(lambda: video(server, "film.mp4")["problem"], "the probe fails")
         assert "the store failed" in video(server, "film.mp4")["problem"]
         swift.start()
@@ -237,8 +245,8 @@ def test_what_failed_because_the_store_did_is_tried_again(
         until(lambda: "zeros" in video(server, "broken.mp4")["problem"] or None, "so is this")
         before = server.metric("reelay_probes_total")
         scans = server.metric("reelay_scans_total")
-        until(lambda: server.metric("reelay_scans_total") > scans + 20 or None, "it is looked at")
-        assert server.metric("reelay_probes_total") == before  # what is the file's fault stays
+        until(lambda: server.metric("reelay_scans_total") > scans + 20 or None, "20 scans are done")
+        assert server.metric("reelay_probes_total") == before  # bad files stay failed
 
 
 def test_the_doctor_examines_a_bucket(bucket: Bucket, tmp_path: Path, film: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Text inside real files, made by FFmpeg's program, and what Chromium makes of the WebVTT."""
+"""Captions of real files made by FFmpeg, and how Chromium displays the WebVTT."""
 
 import json
 import shutil
@@ -58,8 +58,8 @@ def make(
 ) -> Path:
     if shutil.which("ffmpeg") is None:
         pytest.skip("ffmpeg is not on PATH, and the files of this test are made with it")
-    for beside, text in (("en.srt", english), ("de.srt", GERMAN), ("chapters.txt", CHAPTERS)):
-        (folder / beside).write_text(text, encoding="utf-8")
+    for name_on_disk, text in (("en.srt", english), ("de.srt", GERMAN), ("chapters.txt", CHAPTERS)):
+        (folder / name_on_disk).write_text(text, encoding="utf-8")
     path = folder / name
     picture = (argument.format(seconds) for argument in PICTURE)
     command: list[str | Path] = [
@@ -82,13 +82,13 @@ def make(
 
 
 def captions_from(path: Path, **sidecars: bytes) -> Captions:
-    beside = {name: BytesIO(data) for name, data in sidecars.items()}
+    files = {name: BytesIO(data) for name, data in sidecars.items()}
     with path.open("rb", buffering=0) as file:
-        return extract_captions(path.name, file, beside)
+        return extract_captions(path.name, file, files)
 
 
 FORMATS = [
-    # file, arguments, the first track's first settings and text: what its format can say
+    # file, arguments, first track's settings and text, as far as its format keeps them
     ("a.mp4", ("-c:s", "mov_text"), "", "Hello you &amp; me"),
     ("a.mp4", ("-c:s", "mov_text", "-movflags", "+faststart"), "", "Hello you &amp; me"),
     (
@@ -103,7 +103,7 @@ FORMATS = [
 
 
 @pytest.mark.parametrize(("name", "arguments", "settings", "text"), FORMATS)
-def test_text_tracks_are_taken_out_of_a_video(
+def test_text_tracks_of_a_video_are_extracted(
     tmp_path: Path, name: str, arguments: tuple[str, ...], settings: str, text: str
 ) -> None:
     result = captions_from(make(tmp_path, name, *arguments))
@@ -129,7 +129,7 @@ def test_text_tracks_are_taken_out_of_a_video(
         (2.0, 3.0, "", "Second\nline"),
     ]
     assert require_valid(second) == [(1.0, 2.0, "", "Grüße")]
-    # FFmpeg's muxer of fragments puts off pictures and text by two frames, and chapters not.
+    # FFmpeg's fragment muxer delays video and text by two frames, but not chapters.
     times = [time for chapter in result.chapters for time in (chapter.start, chapter.end)]
     assert times == pytest.approx([0.0, 1.5, 1.5, 4.0], abs=0.081)
     assert [chapter.title for chapter in result.chapters] == ["Beginning & more", "Ende"]
@@ -138,18 +138,18 @@ def test_text_tracks_are_taken_out_of_a_video(
 
 
 @pytest.mark.parametrize("name", ["a.webm", "a.mkv"])
-def test_webvtt_in_webm_and_matroska_is_taken_out(tmp_path: Path, name: str) -> None:
+def test_webvtt_in_webm_and_matroska_is_extracted(tmp_path: Path, name: str) -> None:
     path = make(tmp_path, name, "-c:v", "libvpx", "-deadline", "realtime", "-c:s", "webvtt")
     result = captions_from(path)
     assert [track.language for track, _ in result.tracks] == ["en", "de", None]
-    # The cue's text as it is: FFmpeg's program writes its ampersand unescaped.
+    # The cue's text is unchanged: FFmpeg writes its ampersand unescaped.
     assert require_valid(result.tracks[0][1], strict=False) == [
         (0.5, 2.0, "", "Hello <i>you</i> & me"),
         (2.0, 3.0, "", "Second\nline"),
     ]
 
 
-def test_settings_of_webvtt_in_webm_are_kept(tmp_path: Path) -> None:
+def test_webvtt_settings_in_webm_are_kept(tmp_path: Path) -> None:
     (tmp_path / "in.vtt").write_text(
         "WEBVTT\n\n00:01.000 --> 00:02.000 line:0 align:left\nUp\n", encoding="ascii"
     )
@@ -161,7 +161,7 @@ def test_settings_of_webvtt_in_webm_are_kept(tmp_path: Path) -> None:
     assert require_valid(text) == [(1.0, 2.0, "line:0 align:left", "Up")]
 
 
-def test_a_default_track_is_told_and_only_one(tmp_path: Path) -> None:
+def test_at_most_one_track_is_the_default(tmp_path: Path) -> None:
     flags = ("-disposition:s:0", "default", "-disposition:s:1", "default+forced")
     path = make(tmp_path, "a.mkv", "-c:s", "srt", *flags)
     assert [track.default for track, _ in captions_from(path).tracks] == [True, False, False]
@@ -174,7 +174,7 @@ def test_a_default_track_is_told_and_only_one(tmp_path: Path) -> None:
     ]
 
 
-def test_chapters_of_a_file_win_over_the_containers(tmp_path: Path) -> None:
+def test_chapters_in_a_sidecar_replace_those_in_the_container(tmp_path: Path) -> None:
     result = captions_from(
         make(tmp_path, "a.mp4", "-c:s", "mov_text"),
         **{"a.chapters.vtt": b"WEBVTT\n\n00:01.000 --> 00:02.000\nMine\n"},
@@ -185,7 +185,7 @@ def test_chapters_of_a_file_win_over_the_containers(tmp_path: Path) -> None:
     assert [chapter.title for chapter in damaged.chapters] == ["Beginning & more", "Ende"]
 
 
-def test_of_an_mp4_text_is_read_and_media_data_is_not(tmp_path: Path) -> None:
+def test_media_data_of_an_mp4_is_not_read(tmp_path: Path) -> None:
     # Two cues, a second apart, in the middle of a large film.
     arguments = ("-c:v", "libx264", "-preset", "ultrafast", "-qp", "4", "-c:s", "mov_text")
     path = make(tmp_path, "a.mp4", *arguments, seconds=30)
@@ -198,7 +198,7 @@ def test_of_an_mp4_text_is_read_and_media_data_is_not(tmp_path: Path) -> None:
             streams = embedded.text_streams(container)
             cues = embedded.read_cues(container, streams)
     assert [len(of_stream) for of_stream in cues.values()] >= [2, 1]
-    # Not more than a read or two for each sample of the two tracks.
+    # At most one or two reads for each sample of the two tracks.
     samples = sum(len(of_stream) for of_stream in cues.values())
     assert reader.bytes_read - opened <= (samples + 4) * 16 * 1024
     assert reader.bytes_read < size / 10
@@ -206,7 +206,7 @@ def test_of_an_mp4_text_is_read_and_media_data_is_not(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", "mov_text"), ("a.mkv", "srt")])
 @pytest.mark.parametrize("kept", [0.0, 0.1, 0.5, 0.9])
-def test_a_truncated_video_gives_what_is_there(
+def test_remaining_captions_of_a_truncated_video_are_extracted(
     tmp_path: Path, name: str, codec: str, kept: float
 ) -> None:
     path = make(tmp_path, name, "-c:s", codec)
@@ -219,7 +219,7 @@ def test_a_truncated_video_gives_what_is_there(
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", "mov_text"), ("a.mkv", "srt")])
-def test_a_damaged_video_is_no_surprise(tmp_path: Path, name: str, codec: str) -> None:
+def test_a_damaged_video_yields_valid_captions(tmp_path: Path, name: str, codec: str) -> None:
     path = make(tmp_path, name, "-c:s", codec, "-c:v", "mpeg4", "-b:v", "50k")
     data = path.read_bytes()
     for step in range(0, len(data), max(1, len(data) // 150)):
@@ -229,7 +229,7 @@ def test_a_damaged_video_is_no_surprise(tmp_path: Path, name: str, codec: str) -
             require_valid(text)
 
 
-def test_tags_that_are_no_utf_8_are_read_as_far_as_they_go(tmp_path: Path) -> None:
+def test_invalid_utf_8_in_tags_is_replaced(tmp_path: Path) -> None:
     path = make(tmp_path, "a.mkv", "-c:s", "srt")
     path.write_bytes(
         path.read_bytes()
@@ -241,7 +241,7 @@ def test_tags_that_are_no_utf_8_are_read_as_far_as_they_go(tmp_path: Path) -> No
     assert result.chapters[0].title == "B\ufffdginning & more"
 
 
-def test_too_much_text_is_refused_and_chapters_are_told(
+def test_too_much_embedded_text_is_rejected_but_chapters_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded, "MAX_TEXT_BYTES", 200)
@@ -251,9 +251,7 @@ def test_too_much_text_is_refused_and_chapters_are_told(
 
 
 @pytest.mark.parametrize("codec", ["srt", "ass"])
-def test_text_inside_a_video_that_is_longer_than_a_track_may_be_ends_there(
-    tmp_path: Path, codec: str
-) -> None:
+def test_embedded_text_is_cut_at_the_maximum_track_length(tmp_path: Path, codec: str) -> None:
     tenths = (f"00:00:{tenth // 10:02},{tenth % 10}" for tenth in range(600))
     cues = "\n\n".join(
         f"{number}\n{tenth}00 --> {tenth}90\n{'&' * 900}"
@@ -270,12 +268,12 @@ def test_text_inside_a_video_that_is_longer_than_a_track_may_be_ends_there(
     assert [track.language for track, _ in result.tracks[:2]] == ["en", "de"]
 
 
-def test_the_same_files_give_the_same_text(tmp_path: Path) -> None:
+def test_the_same_files_yield_the_same_captions(tmp_path: Path) -> None:
     path = make(tmp_path, "a.mkv", "-c:s", "srt")
     assert captions_from(path) == captions_from(path)
 
 
-# What a browser makes of it
+# In a browser
 
 
 CUES = """([text]) => new Promise((resolve, reject) => {
@@ -302,28 +300,28 @@ def in_browser(browser: Browser, text: str) -> list[dict[str, Any]]:
         page.close()
 
 
-def test_the_most_that_can_be_told_of_captions_is_an_answer() -> None:
-    clapper = "\N{CLAPPER BOARD}"  # JSON makes twelve bytes of it
+def test_the_largest_captions_metadata_fits_into_an_answer() -> None:
+    clapper = "\N{CLAPPER BOARD}"  # twelve bytes in JSON
     times = (f"{second // 60:02}:{second % 60:02}" for second in range(MAX_CHAPTERS + 1))
     chapters = "\n\n".join(
         f"{start}.000 --> {end}.000\n{clapper * MAX_TITLE_LENGTH}" for start, end in pairwise(times)
     )
-    beside = {"a.chapters.vtt": BytesIO(f"WEBVTT\n\n{chapters}".encode())}
+    sidecars = {"a.chapters.vtt": BytesIO(f"WEBVTT\n\n{chapters}".encode())}
     for number in range(MAX_CAPTIONS):  # a name has 255 bytes
-        beside[f"a.{number}.{clapper * 61}.srt"] = BytesIO(GERMAN.encode())
-        beside[f"a.{number}.{clapper * 60}x.srt"] = BytesIO(b"neither of the two")
-    result = extract_captions("a.mp4", BytesIO(b"no video"), beside)
+        sidecars[f"a.{number}.{clapper * 61}.srt"] = BytesIO(GERMAN.encode())
+        sidecars[f"a.{number}.{clapper * 60}x.srt"] = BytesIO(b"neither of the two")
+    result = extract_captions("a.mp4", BytesIO(b"no video"), sidecars)
     assert len(result.chapters) == MAX_CHAPTERS
     assert (len(result.tracks), len(result.problems)) == (MAX_CAPTIONS + 1, MAX_CAPTIONS)
-    facts = CaptionsMetadata(
+    metadata = CaptionsMetadata(
         tracks=tuple(track for track, _ in result.tracks),
         chapters=result.chapters,
         problems=result.problems,
     )
-    assert len(json.dumps({"facts": dump_metadata(facts).decode()})) < MAX_ANSWER_BYTES
+    assert len(json.dumps({"facts": dump_metadata(metadata).decode()})) < MAX_ANSWER_BYTES
 
 
-def test_a_browser_shows_what_subrip_meant(browser: Browser) -> None:
+def test_a_browser_displays_converted_subrip(browser: Browser) -> None:
     text = to_webvtt(
         ENGLISH + "\n3\n100:00:00,000 --> 100:00:01,000\n<b>I <3 <i>a</b> --> b</i> &amp; </c>!\n"
     )
@@ -337,8 +335,8 @@ def test_a_browser_shows_what_subrip_meant(browser: Browser) -> None:
     ]  # fmt: skip
 
 
-def test_a_browser_reads_a_webvtt_file_as_before(browser: Browser) -> None:
-    # As browsers take it: what is made of it has to be the same cues.
+def test_a_converted_webvtt_file_yields_the_same_cues(browser: Browser) -> None:
+    # Browsers have to parse the converted text into the same cues.
     text = (
         "WEBVTT a title\nheader: x\n\nSTYLE\n::cue(i) { color: red }\n\nNOTE nothing\n\n"
         "one\n00:01.000 --> 00:02.000 line:0 align:left foo:bar\n"
@@ -351,7 +349,7 @@ def test_a_browser_reads_a_webvtt_file_as_before(browser: Browser) -> None:
     assert after == before
 
 
-def test_a_browser_takes_what_is_inside_a_video(browser: Browser, tmp_path: Path) -> None:
+def test_a_browser_displays_embedded_captions(browser: Browser, tmp_path: Path) -> None:
     result = captions_from(make(tmp_path, "a.mp4", "-c:s", "mov_text"))
     shown = [[cue["shown"] for cue in in_browser(browser, text)] for _, text in result.tracks]
     assert shown == [["Hello you & me", "Second\nline"], ["Grüße"], ["Beginning & more", "Ende"]]

@@ -1,5 +1,5 @@
-"""No request costs many times what an ordinary one does, as limits count requests. What is compared
-is the processor time of the service's own thread, as the kernel counts it, within one run."""
+"""No request costs many times as much as an ordinary one, because rate limits count requests.
+Compares the processor time of the service's event loop thread, measured by the kernel."""
 
 import http.client
 import json
@@ -14,12 +14,12 @@ from support.raw_http import ask
 from support.server import Server, serve, until, write
 
 CLIP = (Path(__file__).parents[2] / "media/sample.mp4").read_bytes()
-CHAPTERS = 1000  # as many as are kept of a video
+CHAPTERS = 1000  # the maximum number kept for a video
 ROUNDS, REQUESTS = 5, 12
 HTML = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 RANGE = {"Range": "bytes=0-9"}
 
-# What is asked for, an ordinary request of the kind, and how many times as much it may cost.
+# A costly request, an ordinary request of the kind, and the maximum ratio of their costs.
 CASES = {
     "a long Accept": (("/nothing", {"Accept": "a/b," * 3800}), ("/nothing", {}), 4),
     "an Accept of many members": (
@@ -73,7 +73,7 @@ CASES = {
     ),
 }
 
-Asked = tuple[str, dict[str, str]]
+Request = tuple[str, dict[str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -86,21 +86,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         for n in range(CHAPTERS)
     )
     write(media, "film.chapters.vtt", ("WEBVTT\n\n" + "".join(cues)).encode())
-    with serve(media) as one:
+    with serve(media) as running:
 
-        def made() -> Any:
-            film, plain = (json.loads(ask(one.base, f"/api/videos/{name}.mp4").body)
+        def all_ready() -> Any:
+            film, plain = (json.loads(ask(running.base, f"/api/videos/{name}.mp4").body)
                            for name in ("film", "plain"))  # fmt: skip
             states = {v[kind]["state"] for v in (film, plain) for kind in ("poster", "storyboard")}
             return (states == {"ready"} and len(film["chapters"]) == CHAPTERS) or None
 
-        until(made, "all is made")
-        yield one
+        until(all_ready, "all artefacts are ready")
+        yield running
 
 
-def seconds(server: Server, asked: Asked) -> float:
-    """Return the processor time of a few requests of one kind."""
-    target, headers = asked
+def seconds(server: Server, request: Request) -> float:
+    """Return the processor time of several requests of one kind, in seconds."""
+    target, headers = request
     address = urlsplit(server.base)
     connection = http.client.HTTPConnection(f"{address.hostname}:{address.port}", timeout=60)
     before = processor_time(server)
@@ -114,24 +114,24 @@ def seconds(server: Server, asked: Asked) -> float:
 
 
 def processor_time(server: Server) -> float:
-    """Return the seconds that the thread of the event loop has run (proc(5), schedstat)."""
+    """Return how many seconds the event loop's thread has run (proc(5), schedstat)."""
     pid = server.process.pid
     text = Path(f"/proc/{pid}/task/{pid}/schedstat").read_text(encoding="ascii")
     return int(text.split()[0]) / 1e9
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_no_request_costs_many_times_what_an_ordinary_one_does(server: Server, name: str) -> None:
-    hostile, ordinary, most = CASES[name]
+def test_no_request_costs_many_times_as_much_as_an_ordinary_one(server: Server, name: str) -> None:
+    hostile, ordinary, max_ratio = CASES[name]
     costs: dict[str, list[float]] = {"hostile": [], "ordinary": []}
     for _ in range(ROUNDS):
         costs["hostile"].append(seconds(server, hostile))
         costs["ordinary"].append(seconds(server, ordinary))
         time.sleep(0.01)
-    assert min(costs["hostile"]) < most * min(costs["ordinary"]), costs
+    assert min(costs["hostile"]) < max_ratio * min(costs["ordinary"]), costs
 
 
-def test_every_chapter_is_on_the_page_and_the_one_that_plays_is_marked(server: Server) -> None:
+def test_every_chapter_is_on_the_page_and_the_current_one_is_marked(server: Server) -> None:
     page = ask(server.base, "/watch/film.mp4").body.decode()
     assert page.count('<li><a href="?t=') == CHAPTERS
     assert "aria-current" not in page.partition("data-chapters")[2].partition("</ol>")[0]

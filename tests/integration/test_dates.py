@@ -1,4 +1,4 @@
-"""What a file's date says of its bytes: nothing, while it lies ahead (RFC 9110 §8.8.2.2)."""
+"""A file date in the future says nothing about its bytes (RFC 9110 §8.8.2.2)."""
 
 import email.utils
 import json
@@ -37,7 +37,7 @@ def date_of(answer: Answer, name: str) -> float:
 
 @pytest.mark.parametrize("ahead", [2.5, 60, DAY])
 @pytest.mark.parametrize("door", ["media", "download"])
-def test_by_a_date_that_lay_ahead_no_bytes_of_another_file_come(
+def test_if_range_with_a_formerly_future_date_never_mixes_two_files(
     server: Server, media: Path, ahead: float, door: str
 ) -> None:
     target = f"/{door}/replaced.mp4"
@@ -51,7 +51,7 @@ def test_by_a_date_that_lay_ahead_no_bytes_of_another_file_come(
             assert (rest.status, rest.body) == (200, content(SIZE, 2))
 
 
-def test_a_file_whose_date_lies_ahead_is_kept_by_its_entity_tag_when_it_has_rested(
+def test_a_settled_file_with_a_future_date_is_cached_by_its_entity_tag(
     server: Server, media: Path
 ) -> None:
     ahead = time.time() + DAY
@@ -61,25 +61,25 @@ def test_a_file_whose_date_lies_ahead_is_kept_by_its_entity_tag_when_it_has_rest
         assert pinned.status == 206
         return "immutable" in pinned.headers["Cache-Control"] or None
 
-    def known_to_the_edge() -> str | None:
-        found: str | None = ask(server.base, "/_revision?path=/media/rested.mp4").headers[
-            "X-Revision"
-        ]
-        return found
+    def revision_for_the_edge() -> str | None:
+        cacheable_revision: str | None = ask(
+            server.base, "/_revision?path=/media/rested.mp4"
+        ).headers["X-Revision"]
+        return cacheable_revision
 
     file = write(media, "rested.mp4", content(SIZE))
     os.utime(file, (ahead, ahead))
     tag = ask(server.base, "/media/rested.mp4").headers["ETag"]
     revision = tag.strip('"')
-    assert known_to_the_edge() is None  # it may be that it is being written right now
-    assert until(immutable, "it has rested")
-    assert known_to_the_edge() == revision
-    asked = {"Range": "bytes=10-", "If-Range": tag}
-    assert ask(server.base, "/media/rested.mp4", asked).status == 206
+    assert revision_for_the_edge() is None  # it may still be in the middle of a write
+    assert until(immutable, "it has settled")
+    assert revision_for_the_edge() == revision
+    headers = {"Range": "bytes=10-", "If-Range": tag}
+    assert ask(server.base, "/media/rested.mp4", headers).status == 206
 
 
 @pytest.mark.parametrize("years", [-3000, -100, -1, 300, 5000])
-def test_whatever_the_date_a_file_is_served_and_shown(server: Server, years: int) -> None:
+def test_a_file_with_any_date_is_served_and_shown(server: Server, years: int) -> None:
     for target in (f"/media/{years}.mp4", f"/download/{years}.mp4", f"/api/videos/{years}.mp4",
                    f"/watch/{years}.mp4", f"/embed/{years}.mp4", f"/playlists/{years}.mp4.m3u",
                    "/", "/?sort=date", "/?sort=-date", "/api/videos?sort=date"):  # fmt: skip
@@ -89,7 +89,7 @@ def test_whatever_the_date_a_file_is_served_and_shown(server: Server, years: int
             assert date_of(answer, "Last-Modified") <= date_of(answer, "Date")
 
 
-def test_what_is_made_of_a_video_is_told_apart_by_its_tag_alone(server: Server) -> None:
+def test_artefacts_are_validated_by_their_entity_tag_only(server: Server) -> None:
     def poster() -> str | None:
         item = json.loads(ask(server.base, "/api/videos/film.mp4").body)
         pictures = item.get("poster", {}).get("pictures")
@@ -99,7 +99,7 @@ def test_what_is_made_of_a_video_is_told_apart_by_its_tag_alone(server: Server) 
         answer = ask(server.base, target)
         assert date_of(answer, "Last-Modified") <= date_of(answer, "Date")
         for date in (answer.headers["Last-Modified"], answer.headers["Date"]):
-            asked = {"Range": "bytes=10-", "If-Range": date}
-            assert ask(server.base, target, asked).status == 200
-        asked = {"Range": "bytes=10-", "If-Range": answer.headers["ETag"]}
-        assert ask(server.base, target, asked).status == 206
+            headers = {"Range": "bytes=10-", "If-Range": date}
+            assert ask(server.base, target, headers).status == 200
+        headers = {"Range": "bytes=10-", "If-Range": answer.headers["ETag"]}
+        assert ask(server.base, target, headers).status == 206
