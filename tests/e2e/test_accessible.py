@@ -59,7 +59,7 @@ def violations(page: Page, axe: str, what: str) -> list[str]:
     return found
 
 
-def test_axe_finds_nothing_on_any_page_in_either_theme(page: Page, axe: str) -> None:
+def test_axe_finds_no_violation_on_any_page_in_either_theme(page: Page, axe: str) -> None:
     found = []
     for name, target in PAGES.items():
         page.goto(target)
@@ -67,7 +67,7 @@ def test_axe_finds_nothing_on_any_page_in_either_theme(page: Page, axe: str) -> 
     assert found == []
 
 
-def test_axe_does_find_what_is_wrong(page: Page, axe: str) -> None:
+def test_axe_detects_violations(page: Page, axe: str) -> None:
     page.goto(PAGES["library"])
     page.evaluate("""() => document.querySelector("main").append(
         document.createElement("button"), document.createElement("button"), new Image())""")
@@ -128,7 +128,7 @@ def walk(page: Page, cdp: CDPSession) -> Iterator[dict[str, Any]]:
     pytest.fail(f"the focus does not get out of {page.url}")
 
 
-def test_everything_is_reached_by_keyboard_and_seen(page: Page) -> None:
+def test_tab_reaches_every_control_and_shows_the_focus(page: Page) -> None:
     page.emulate_media(reduced_motion="reduce")
     narrow = [(name, NARROW) for name in ("folder", "watch", "embed", "error-404")]
     for name, size in [*((name, WIDE) for name in PAGES), *narrow]:
@@ -145,7 +145,7 @@ def test_everything_is_reached_by_keyboard_and_seen(page: Page) -> None:
         assert [stop["html"] for stop in stops if not stop["name"]] == [], name
 
 
-def test_the_first_tab_leads_past_the_head(page: Page) -> None:
+def test_the_first_tab_stop_skips_to_the_content(page: Page) -> None:
     for target in (PAGES["library"], PAGES["watch"], PAGES["error-404"]):
         page.goto(target)
         page.keyboard.press("Tab")
@@ -202,7 +202,7 @@ SPACED = """() => {
 }"""
 
 
-def test_nothing_is_lost_in_a_narrow_or_magnified_window(page: Page) -> None:
+def test_no_content_overflows_a_narrow_or_zoomed_window(page: Page) -> None:
     for name, target in PAGES.items():
         page.goto(target)
         for size in (NARROW, ZOOMED):
@@ -212,7 +212,7 @@ def test_nothing_is_lost_in_a_narrow_or_magnified_window(page: Page) -> None:
         assert page.evaluate("document.getAnimations().length") == 0, name
 
 
-def test_nothing_is_lost_where_text_is_spaced_out(page: Page) -> None:
+def test_no_text_is_cut_off_with_wide_text_spacing(page: Page) -> None:
     for name, target in PAGES.items():
         page.goto(target)
         for size in (WIDE, NARROW):
@@ -224,7 +224,7 @@ def test_nothing_is_lost_where_text_is_spaced_out(page: Page) -> None:
             assert set(page.evaluate(CUT)) <= set(before), (name, size)
 
 
-def test_a_library_without_videos_is_accessible_too(
+def test_an_empty_library_is_accessible(
     browser: Browser, axe: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     empty = tmp_path_factory.mktemp("empty") / "media"

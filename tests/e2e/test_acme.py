@@ -149,7 +149,7 @@ class Visitors:
         self._thread.join()
 
 
-def test_a_certificate_is_got_and_renewed_and_nobody_who_watches_notices(stack: Stack) -> None:
+def test_issuing_and_renewing_a_certificate_interrupts_no_viewer(stack: Stack) -> None:
     trust = roots(stack)
     assert verified(stack, trust) is None  # the edge has made its own
     idle = http.client.HTTPSConnection(

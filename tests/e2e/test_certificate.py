@@ -68,7 +68,7 @@ def folder(stack: Stack) -> Iterator[Folder]:
     until(lambda: folder.shown() == kept or None, "the edge has its own certificate again")
 
 
-def test_a_pair_that_does_not_fit_is_not_taken_and_one_that_does_is(
+def test_an_invalid_certificate_is_refused_and_a_valid_one_is_loaded(
     origin: Origin, folder: Folder, tmp_path: Path
 ) -> None:
     made = folder.shown()
@@ -96,7 +96,7 @@ def test_a_pair_that_does_not_fit_is_not_taken_and_one_that_does_is(
     assert folder.shown() == first[0].strip()
 
 
-def test_a_challenge_is_answered_before_the_redirect(stack: Stack) -> None:
+def test_acme_challenges_are_not_redirected_to_https(stack: Stack) -> None:
     base = f"http://localhost:{stack.ports['HTTP']}"
     for token, status in [
         ("not-there_1", 404),

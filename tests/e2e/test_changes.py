@@ -78,12 +78,12 @@ def downloading(origin: Origin, target: str, seen: Bytes) -> Iterator[None]:
         chance = random.Random(number)  # noqa: S311
         while not over:
             first = chance.randrange(SIZE)
-            door, span = ("download", f"bytes={first // 4096 * 4096}-")
+            route, span = ("download", f"bytes={first // 4096 * 4096}-")
             if number % 2:
-                door, span = "media", f"bytes={first // BLOCK * BLOCK}-"
+                route, span = "media", f"bytes={first // BLOCK * BLOCK}-"
             connection = connect(origin.base, timeout=30)
             try:
-                connection.request("GET", f"/{door}/{target}", headers={"Range": span})
+                connection.request("GET", f"/{route}/{target}", headers={"Range": span})
                 response = connection.getresponse()
                 data = b""
                 try:
@@ -110,7 +110,7 @@ def downloading(origin: Origin, target: str, seen: Bytes) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("change", [rename, truncate, rewrite])
-def test_no_answer_holds_two_versions(
+def test_no_answer_mixes_two_versions(
     origin: Origin, change: Callable[[Path, bytes], None]
 ) -> None:
     old = secrets.token_bytes(SIZE)

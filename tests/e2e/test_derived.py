@@ -127,7 +127,7 @@ def links(told: dict[str, Any]) -> dict[str, str]:
 # Through the edge
 
 
-def test_the_container_may_write_nowhere_but_into_its_volume(stack: Stack) -> None:
+def test_the_container_can_write_only_to_its_volume(stack: Stack) -> None:
     container = stack.container("service")
     assert container["HostConfig"]["ReadonlyRootfs"] is True
     assert {mount["Destination"]: mount["RW"] for mount in container["Mounts"]} == {
@@ -137,7 +137,7 @@ def test_the_container_may_write_nowhere_but_into_its_volume(stack: Stack) -> No
     assert stack.inside("import os; print(os.getuid(), os.getgid())").split() == ["10001", "10001"]
 
 
-def test_what_is_derived_is_what_the_files_hold(stack: Stack) -> None:
+def test_artefacts_match_the_files(stack: Stack) -> None:
     told = wait_until_derived(stack.base, *FILMS)
     (beside,) = told[BESIDE]["captions"]["tracks"]
     assert (beside["kind"], beside["language"], beside["label"]) == ("subtitles", "de", "Deutsch")
@@ -152,7 +152,7 @@ def test_what_is_derived_is_what_the_files_hold(stack: Stack) -> None:
     assert (covered["width"], covered["height"]) == (300, 200)
 
 
-def test_the_edge_passes_it_on_as_the_service_says_it(stack: Stack) -> None:
+def test_the_edge_passes_artefacts_through_unchanged(stack: Stack) -> None:
     service = f"http://{stack.address('service')}:8000"
     for path, told in wait_until_derived(stack.base, *FILMS).items():
         found = links(told)
@@ -177,14 +177,14 @@ def test_the_edge_passes_it_on_as_the_service_says_it(stack: Stack) -> None:
             assert unpinned.headers["Cache-Control"] == "no-cache"
 
 
-def test_http2_gives_all_of_it_on_one_connection(stack: Stack) -> None:
+def test_one_http2_connection_serves_all_artefacts(stack: Stack) -> None:
     told = wait_until_derived(stack.base, *FILMS)
     urls = [url for item in told.values() for url in links(item)]
     with connection(stack.base, window=1 << 20) as client:
         assert client.wait(*[client.get(url) for url in urls]) == [200] * len(urls)
 
 
-def test_there_is_no_more_than_there_is(stack: Stack) -> None:
+def test_missing_artefacts_are_404_and_other_revisions_410(stack: Stack) -> None:
     told = wait_until_derived(stack.base, BESIDE)[BESIDE]
     for target in (
         "/posters/none.mp4",
@@ -201,7 +201,7 @@ def test_there_is_no_more_than_there_is(stack: Stack) -> None:
     assert ask(stack.base, url, method="POST").status == 405
 
 
-def test_a_poster_that_was_superseded_is_gone(stack: Stack, media: Path) -> None:
+def test_a_superseded_poster_is_410(stack: Stack, media: Path) -> None:
     url = wait_until_derived(stack.base, LATE)[LATE]["poster"]["pictures"][0]["url"]
     image = write(media, "late.jpg", (media / "covered/poster.jpg").read_bytes())
     try:
@@ -215,7 +215,9 @@ def test_a_poster_that_was_superseded_is_gone(stack: Stack, media: Path) -> None
     until(lambda: ask(stack.base, url).status == 200 or None, "the frame is the poster again")
 
 
-def test_what_another_replica_makes_is_asked_for_again_later(stack: Stack, media: Path) -> None:
+def test_an_artefact_leased_by_another_replica_is_404_with_retry_after(
+    stack: Stack, media: Path
+) -> None:
     """Another process holds the leases of everything, and then ends."""
     with claiming_all(stack):
         file = write(media, "new.mp4", (media / BESIDE).read_bytes())
@@ -241,7 +243,7 @@ def test_what_another_replica_makes_is_asked_for_again_later(stack: Stack, media
     file.unlink()
 
 
-def test_what_was_lost_is_made_again_as_it_was(stack: Stack) -> None:
+def test_lost_artefacts_are_rebuilt_identically(stack: Stack) -> None:
     told = wait_until_derived(stack.base, *FILMS)
     before = {url: ask(stack.base, url).body for item in told.values() for url in links(item)}
     stack.inside(
@@ -365,7 +367,7 @@ def test_the_library_shows_posters(page: Page, stack: Stack) -> None:
 # The doctor, as README.md calls it
 
 
-def test_the_doctor_examines_the_library_in_the_container(stack: Stack, media: Path) -> None:
+def test_the_doctor_checks_the_library_in_the_container(stack: Stack, media: Path) -> None:
     doctor = ("exec", "--no-TTY", "service", "python", "-m", "service", "doctor")
     told = stack.compose(*doctor)  # 0: nothing is unplayable
     assert f"{len(FILMS)} examined: 0 will not play, 1 could be better" in told
@@ -449,7 +451,9 @@ def look(stack: Stack) -> tuple[int, list[str]]:
     return int(kept), locked
 
 
-def test_two_replicas_make_each_thing_once(replicas: tuple[Stack, list[str]], film: bytes) -> None:
+def test_two_replicas_build_each_artefact_once(
+    replicas: tuple[Stack, list[str]], film: bytes
+) -> None:
     stack, names = replicas
     paths = add_films(stack.media, film, "films")
     bases = [address(name) for name in names]
@@ -463,7 +467,7 @@ def test_two_replicas_make_each_thing_once(replicas: tuple[Stack, list[str]], fi
             assert {ask(base, url).status for base in (*bases, stack.base)} == {200}
 
 
-def test_what_a_killed_replica_was_making_the_other_one_makes(
+def test_a_replica_builds_the_unfinished_artefacts_of_a_killed_one(
     replicas: tuple[Stack, list[str]], film: bytes
 ) -> None:
     stack, (victim, heir) = replicas

@@ -35,7 +35,7 @@ def fresh(origin: Origin, name: str, size: int = SIZE) -> tuple[str, bytes]:
 
 
 @pytest.mark.parametrize("span", ["0-", f"{BLOCK}-", f"{BLOCK + 9}-", "100-200", f"7-{SIZE}"])
-def test_the_second_asking_is_a_hit_with_the_same_bytes(
+def test_a_repeated_request_is_a_cache_hit_with_the_same_bytes(
     origin: Origin, fetched: Fetched, span: str
 ) -> None:
     pinned, data = fresh(origin, f"second-{span}")
@@ -49,7 +49,7 @@ def test_the_second_asking_is_a_hit_with_the_same_bytes(
 
 
 @pytest.mark.parametrize("target", ["/", "/api/videos"])
-def test_text_is_compressed_for_who_takes_it(origin: Origin, target: str) -> None:
+def test_text_is_compressed_for_clients_that_accept_gzip(origin: Origin, target: str) -> None:
     viewer = {"Accept-Encoding": "gzip, br", "Sec-Fetch-Site": "none"}
     plain, small = origin.get(target), origin.get(target, **viewer)
     assert "Content-Encoding" not in plain.headers
@@ -68,7 +68,7 @@ def test_text_is_compressed_for_who_takes_it(origin: Origin, target: str) -> Non
     [("none", "gzip"), ("same-origin", "gzip"),
      ("same-site", None), ("cross-site", None), ("same-origin, none", None), ("", None)],
 )  # fmt: skip
-def test_other_sites_learn_nothing_from_the_length_of_a_compressed_page(
+def test_cross_site_requests_are_not_compressed(
     origin: Origin, site: str, encoding: str | None
 ) -> None:
     for target in ("/", "/?q=f", "/api/videos?q=f"):  # what is searched for is said again
@@ -80,13 +80,13 @@ def test_other_sites_learn_nothing_from_the_length_of_a_compressed_page(
         assert given ^ plain <= {"Content-Encoding", "Content-Length", "Transfer-Encoding", "Vary"}
 
 
-def test_bytes_are_never_compressed(origin: Origin) -> None:
+def test_media_is_never_compressed(origin: Origin) -> None:
     answer = origin.get("/media/file.mp4", **{"Accept-Encoding": "gzip"})
     assert "Content-Encoding" not in answer.headers
     assert answer.body == DATA
 
 
-def test_seeks_and_downloads_are_cut_from_the_same_blocks(origin: Origin, fetched: Fetched) -> None:
+def test_seeks_and_downloads_share_cached_blocks(origin: Origin, fetched: Fetched) -> None:
     pinned, data = fresh(origin, "shared")
     for start in range(0, SIZE, BLOCK):
         assert origin.get(f"/media/{pinned}", Range=f"bytes={start}-").headers["X-Cache"] == "MISS"
@@ -106,7 +106,7 @@ def test_seeks_and_downloads_are_cut_from_the_same_blocks(origin: Origin, fetche
     assert fetched.media_requests == 4
 
 
-def test_unpinned_urls_share_the_pinned_ones_blocks(origin: Origin, fetched: Fetched) -> None:
+def test_unpinned_urls_share_blocks_with_pinned_ones(origin: Origin, fetched: Fetched) -> None:
     pinned, data = fresh(origin, "unpinned")
     path = pinned.partition("?")[0]
     origin.get(f"/media/{pinned}", Range="bytes=0-")
@@ -118,7 +118,7 @@ def test_unpinned_urls_share_the_pinned_ones_blocks(origin: Origin, fetched: Fet
     assert fetched.media_requests == 1
 
 
-def test_a_warm_block_costs_the_service_nothing(origin: Origin, fetched: Fetched) -> None:
+def test_a_cached_block_needs_no_request_to_the_service(origin: Origin, fetched: Fetched) -> None:
     pinned, _ = fresh(origin, "warm")
     origin.get(f"/media/{pinned}", Range="bytes=0-")
     warm = Fetched(fetched._stack)  # noqa: SLF001
@@ -128,7 +128,7 @@ def test_a_warm_block_costs_the_service_nothing(origin: Origin, fetched: Fetched
     assert warm.since('reelay_requests_total{method="GET",route="revision"') == 0
 
 
-def test_a_crowd_costs_one_fetch(origin: Origin, fetched: Fetched) -> None:
+def test_concurrent_requests_for_a_block_cause_one_fetch(origin: Origin, fetched: Fetched) -> None:
     pinned, data = fresh(origin, "crowd")
 
     def view(number: int) -> bytes:
@@ -157,7 +157,7 @@ def test_a_crowd_costs_one_fetch(origin: Origin, fetched: Fetched) -> None:
         {"Range": f"bytes={SIZE}-"},
     ],
 )
-def test_what_the_cache_cannot_answer_exactly_is_the_services(
+def test_requests_that_the_cache_cannot_answer_bypass_it(
     origin: Origin, headers: dict[str, str]
 ) -> None:
     for query in ("", f"?v={REVISION}"):
@@ -178,7 +178,7 @@ def test_a_download_resumes_to_an_identical_file(origin: Origin, tmp_path: Path)
         assert target.read_bytes() == DATA
 
 
-def test_players_outside_a_browser_read_the_whole_film(origin: Origin, stack: Stack) -> None:
+def test_ffmpeg_reads_the_whole_film(origin: Origin, stack: Stack) -> None:
     sample = Path(__file__).parents[2] / "media" / "sample.mp4"
     write(stack.media, "sample.mp4", sample.read_bytes())
     url = f"{origin.base}/media/sample.mp4"
@@ -190,7 +190,7 @@ def test_players_outside_a_browser_read_the_whole_film(origin: Origin, stack: St
     assert frames(url, "-tls_verify", "0") == frames(str(sample))
 
 
-def test_operations_are_for_the_operators_port_alone(origin: Origin, stack: Stack) -> None:
+def test_operator_routes_are_only_on_the_operator_port(origin: Origin, stack: Stack) -> None:
     for target in ("/metrics", "/healthz", "/readyz", "/_revision", "/_revision?path=/file.mp4",
                    "/%6detrics", "/./metrics", "/edge/metrics", "/stub_status", "/_ask_revision",
                    "/media/../metrics", "/metrics/", "//metrics"):  # fmt: skip
@@ -203,7 +203,7 @@ def test_operations_are_for_the_operators_port_alone(origin: Origin, stack: Stac
     assert ask(stack.operator, "/readyz").status == 200
 
 
-def test_port_80_redirects(stack: Stack) -> None:
+def test_port_80_redirects_to_https(stack: Stack) -> None:
     base = f"http://localhost:{stack.ports['HTTP']}"
     answer = ask(base, "/watch/a%20b?x=1", {"Host": "example.test"})
     assert answer.status == 308
@@ -215,7 +215,7 @@ def test_port_80_redirects(stack: Stack) -> None:
     ("version", "spoken"),
     [("TLSv1", False), ("TLSv1_1", False), ("TLSv1_2", True), ("TLSv1_3", True)],
 )
-def test_tls_is_1_2_or_1_3(stack: Stack, version: str, spoken: bool) -> None:  # noqa: FBT001
+def test_only_tls_1_2_and_1_3_are_accepted(stack: Stack, version: str, spoken: bool) -> None:  # noqa: FBT001
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -235,7 +235,7 @@ def test_tls_is_1_2_or_1_3(stack: Stack, version: str, spoken: bool) -> None:  #
                 context.wrap_socket(plain, server_hostname="localhost")
 
 
-def test_the_certificate_made_at_start_names_the_host_and_is_kept(stack: Stack) -> None:
+def test_the_self_signed_certificate_names_the_host_and_survives_a_restart(stack: Stack) -> None:
     def certificate() -> str:
         port = stack.ports["HTTPS"]
         return ssl.get_server_certificate(("localhost", port))
@@ -251,7 +251,7 @@ def test_the_certificate_made_at_start_names_the_host_and_is_kept(stack: Stack) 
     assert certificate() == first
 
 
-def test_bodies_and_endless_heads_are_refused(origin: Origin) -> None:
+def test_request_bodies_and_oversized_heads_are_refused(origin: Origin) -> None:
     connection = connect(origin.base)
     connection.request("POST", "/", headers={"Content-Length": "100000"})
     assert connection.getresponse().status == 413
@@ -259,13 +259,15 @@ def test_bodies_and_endless_heads_are_refused(origin: Origin) -> None:
     assert ask(origin.base, "/", {"X-Long": "x" * 17_000}).status in {400, 431}
 
 
-def test_nothing_tells_the_version_of_the_server(origin: Origin) -> None:
+def test_the_server_field_has_no_version(origin: Origin) -> None:
     for target in ("/", "/media/file.mp4", "/media/missing.mp4", "/metrics"):
         assert origin.get(target).headers["Server"] == "nginx"
 
 
 @pytest.mark.parametrize("value", ["-5", "0-", "3-9"])
-def test_the_request_id_is_the_edges_all_the_way(origin: Origin, stack: Stack, value: str) -> None:
+def test_the_edge_sets_the_request_id_for_client_and_service(
+    origin: Origin, stack: Stack, value: str
+) -> None:
     pinned, _ = fresh(origin, f"request-id-{value}")
     answer = origin.get(f"/media/{pinned}", Range=f"bytes={value}", X_Request_ID="from-the-client")
     request_id = answer.headers["X-Request-ID"]
@@ -281,7 +283,7 @@ def test_the_request_id_is_the_edges_all_the_way(origin: Origin, stack: Stack, v
     assert until(lambda: logged("service"), "the service's line")["route"] == "media"
 
 
-def test_what_is_cached_outlives_the_service(origin: Origin, stack: Stack) -> None:
+def test_cached_blocks_are_served_while_the_service_is_down(origin: Origin, stack: Stack) -> None:
     pinned, data = fresh(origin, "outlives")
     origin.get(f"/media/{pinned}", Range="bytes=0-")
     stack.compose("stop", "service")
@@ -293,16 +295,18 @@ def test_what_is_cached_outlives_the_service(origin: Origin, stack: Stack) -> No
         assert (stale.headers["X-Cache"], stale.body) == ("HIT", data[5:100])
         assert stale.headers["Cache-Control"] == "no-cache"
         # Each is held for a while in the hope of a service: so all at once, for a block each.
-        doors = [f"/media/{path}", f"/media/{pinned}", f"/download/{pinned}", "/"]
-        asked = [(door, {"Range": f"bytes={n * BLOCK}-"}) for n, door in enumerate(doors, start=1)]
+        targets = [f"/media/{path}", f"/media/{pinned}", f"/download/{pinned}", "/"]
+        asked = [
+            (route, {"Range": f"bytes={n * BLOCK}-"}) for n, route in enumerate(targets, start=1)
+        ]
         asked += [("/", BROWSER), ("/media/never-asked-for.mp4", BROWSER)]
         with ThreadPoolExecutor(len(asked)) as pool:
             answers = list(pool.map(lambda one: ask(stack.base, *one), asked))
-        for cold in answers[: len(doors)]:
+        for cold in answers[: len(targets)]:
             assert cold.status == 503
             assert cold.headers["Content-Type"] == "application/problem+json"
             assert cold.headers["Retry-After"] == "2"
-        for page in answers[len(doors) :]:
+        for page in answers[len(targets) :]:
             assert check_edge_page(page, 503) == "Back in a moment"
     finally:
         stack.up()
@@ -312,7 +316,7 @@ def test_what_is_cached_outlives_the_service(origin: Origin, stack: Stack) -> No
     )
 
 
-def test_replicas_come_and_go_and_answer_alike(origin: Origin, stack: Stack) -> None:
+def test_scaled_replicas_share_the_requests_and_answer_alike(origin: Origin, stack: Stack) -> None:
     stack.up("--scale", "service=3")
     try:
 
@@ -334,7 +338,7 @@ def test_replicas_come_and_go_and_answer_alike(origin: Origin, stack: Stack) -> 
     )
 
 
-def test_the_containers_have_no_rights_they_do_not_need(stack: Stack) -> None:
+def test_the_containers_run_with_minimal_privileges(stack: Stack) -> None:
     for name in stack.compose("ps", "--quiet").split():
         told = subprocess.run(["docker", "inspect", name], check=True, capture_output=True)
         (container,) = json.loads(told.stdout)
@@ -350,7 +354,7 @@ def test_the_containers_have_no_rights_they_do_not_need(stack: Stack) -> None:
         assert container["Config"]["Labels"]["org.opencontainers.image.title"]
 
 
-def test_the_image_runs_alone(stack: Stack) -> None:
+def test_the_image_runs_without_the_stack(stack: Stack) -> None:
     """As a container platform runs it: PORT set, nothing mounted, nothing writable."""
     run = ["docker", "run", "--detach", "--rm", "--read-only", "--cap-drop", "ALL",
            "--env", "PORT=9000", "--publish", "127.0.0.1::9000"]  # fmt: skip

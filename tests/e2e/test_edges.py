@@ -69,7 +69,7 @@ def warm(several: Several, film: Film) -> None:
         block(owner, film, number)
 
 
-def test_each_block_is_fetched_by_one_edge_and_kept_there(several: Several) -> None:
+def test_each_block_is_fetched_and_cached_by_its_owner(several: Several) -> None:
     film, fetched = cold(several, 6), several.fetched()
     for number, owner in enumerate(owners(several, film)):
         first, second = (edge for edge in several.edges if edge != owner)
@@ -79,7 +79,7 @@ def test_each_block_is_fetched_by_one_edge_and_kept_there(several: Several) -> N
     assert (fetched.media_requests, fetched.sent_bytes) == (6, 6 * BLOCK)
 
 
-def test_ranges_and_downloads_are_cut_from_the_same_blocks(several: Several) -> None:
+def test_ranges_and_downloads_share_cached_blocks(several: Several) -> None:
     film, fetched = cold(several, 6), several.fetched()
     warm(several, film)
     for edge in several.edges:
@@ -104,7 +104,7 @@ def test_emptying_a_cache_also_empties_the_peer_cache(several: Several) -> None:
     assert block(asker, film, 0).headers["X-Cache"] == "PEER"
 
 
-def test_viewers_of_all_edges_cost_one_fetch_per_byte(
+def test_viewers_of_all_edges_cause_one_fetch_per_byte(
     several: Several, record_property: Callable[[str, object], None]
 ) -> None:
     shown, account, fetched = cold(several), Account(), several.fetched()
@@ -131,7 +131,7 @@ def test_viewers_of_all_edges_cost_one_fetch_per_byte(
     assert ratio <= MOST
 
 
-def test_a_crowd_at_all_edges_costs_one_fetch_per_block(several: Several) -> None:
+def test_concurrent_viewers_of_all_edges_cause_one_fetch_per_block(several: Several) -> None:
     film, account, fetched = cold(several), Account(), several.fetched()
     together = threading.Barrier(VIEWERS)
 
@@ -148,7 +148,9 @@ def test_a_crowd_at_all_edges_costs_one_fetch_per_block(several: Several) -> Non
     assert (fetched.media_requests, fetched.sent_bytes) == (3, 3 * BLOCK)
 
 
-def test_an_edge_answers_another_one_itself_and_logs_the_viewer(several: Several) -> None:
+def test_an_edge_logs_peer_requests_and_does_not_forward_them_to_other_edges(
+    several: Several,
+) -> None:
     film = cold(several, 6)
     number, owner = next(
         (n, owner) for n, owner in enumerate(owners(several, film)) if owner.name != "edge-1"
@@ -175,7 +177,7 @@ def test_an_edge_answers_another_one_itself_and_logs_the_viewer(several: Several
 
 
 @pytest.mark.parametrize("header", ["X-Block-Owner", "X-Cache-Zone"])
-def test_internal_headers_of_a_viewer_are_ignored(several: Several, header: str) -> None:
+def test_internal_header_fields_from_clients_are_ignored(several: Several, header: str) -> None:
     film, fetched = cold(several, 3), several.fetched()
     for value in ("edge_0", "service", "peer_cache", "x y"):
         for edge in several.edges:
@@ -187,7 +189,7 @@ def test_internal_headers_of_a_viewer_are_ignored(several: Several, header: str)
     assert fetched.media_requests == 2
 
 
-def test_all_edges_serve_what_one_has_while_the_service_is_away(several: Several) -> None:
+def test_all_edges_serve_cached_blocks_while_the_service_is_down(several: Several) -> None:
     film = cold(several, 6)
     warm(several, film)
     several.stack.compose("stop", "--timeout", "5", "service")

@@ -31,7 +31,7 @@ def new_film(stack: Stack) -> Film:
     return Film(name, data)
 
 
-def test_what_was_a_hit_is_a_miss_and_then_a_hit(stack: Stack, origin: Origin) -> None:
+def test_emptying_the_cache_makes_the_next_request_a_miss(stack: Stack, origin: Origin) -> None:
     film, fetched = new_film(stack), Fetched(stack)
 
     def state(value: str) -> str:
@@ -51,7 +51,7 @@ def test_what_was_a_hit_is_a_miss_and_then_a_hit(stack: Stack, origin: Origin) -
     assert fetched.media_requests == 2
 
 
-def test_no_viewer_notices(stack: Stack) -> None:
+def test_emptying_the_cache_interrupts_no_viewer(stack: Stack) -> None:
     films, account, over = [new_film(stack) for _ in range(3)], Account(), threading.Event()
 
     def view(number: int) -> None:

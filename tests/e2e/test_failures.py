@@ -118,7 +118,7 @@ class Crowd:
 
 @pytest.mark.parametrize("temperature", ["cold", "warm"])
 @pytest.mark.parametrize("event", [kill, freeze_and_kill, stop, restart_all, scale])
-def test_no_client_notices(
+def test_failing_and_restarting_replicas_interrupt_no_client(
     replicated: Stack, event: Callable[[Stack], None], temperature: str
 ) -> None:
     replicated.up("--scale", f"service={REPLICAS}")
@@ -130,7 +130,7 @@ def test_no_client_notices(
     account.assert_flawless()
 
 
-def test_one_replica_alone_restarts_without_notice(replicated: Stack) -> None:
+def test_restarting_the_only_replica_interrupts_no_client(replicated: Stack) -> None:
     replicated.up("--scale", "service=1")
     account = Crowd(replicated, films(replicated)).meets(restart_all)
     account.assert_flawless()
@@ -142,7 +142,7 @@ def failing(replicated: Stack) -> Iterator[str]:
         yield name
 
 
-def test_a_block_that_breaks_off_is_fetched_again_before_anyone_sees_it(
+def test_a_truncated_block_is_fetched_again_before_it_is_sent(
     replicated: Stack, failing: str
 ) -> None:
     """As if replicas died in the middle of every block, one after another."""
@@ -171,7 +171,9 @@ def cold_blocks(stack: Stack, film: Film, numbers: range) -> list[str]:
     return told
 
 
-def test_files_that_are_cut_short_cost_others_nothing(replicated: Stack, failing: str) -> None:
+def test_truncated_files_do_not_disable_the_cache_for_others(
+    replicated: Stack, failing: str
+) -> None:
     """As with files that are being rewritten: the disk must not count as full."""
     sound, *damaged = films(replicated)[:4]
     for film in damaged:
@@ -193,7 +195,7 @@ def test_files_that_are_cut_short_cost_others_nothing(replicated: Stack, failing
     assert len(cut) <= broken * 7  # tried five times, or six, and once for the viewer
 
 
-def test_what_is_asked_once_more_says_whose_answer_it_is(replicated: Stack, failing: str) -> None:
+def test_a_retried_request_has_one_x_cache_field(replicated: Stack, failing: str) -> None:
     film = films(replicated)[0]
     (replicated.media / film.target).rename(replicated.media / f"unanswered-{film.target}")
     until(lambda: ask(replicated.base, "/").status == 200 or None, "it is asked")
@@ -203,7 +205,7 @@ def test_what_is_asked_once_more_says_whose_answer_it_is(replicated: Stack, fail
     assert answer.headers.get_all("X-Cache") == ["BYPASS"]
 
 
-def test_a_file_that_cannot_be_opened_costs_others_nothing(replicated: Stack) -> None:
+def test_an_unreadable_file_does_not_affect_other_requests(replicated: Stack) -> None:
     """All replicas answer 503 for it. None of them may be taken for dead."""
     replicated.up("--scale", f"service={REPLICAS}")
     film, other = films(replicated)[:2]
@@ -234,7 +236,7 @@ def test_a_file_that_cannot_be_opened_costs_others_nothing(replicated: Stack) ->
     assert told == ["MISS"] * 6
 
 
-def test_a_replica_that_says_nothing_is_replaced_by_the_next(replicated: Stack) -> None:
+def test_requests_to_a_frozen_replica_are_retried_on_another(replicated: Stack) -> None:
     replicated.up("--scale", f"service={REPLICAS}")
     film = films(replicated)[0]
     frozen = replicated.containers("service")[0]

@@ -41,7 +41,7 @@ def frames(source: str | Path) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def test_either_door_gives_its_own_bytes_whether_there_is_a_service_or_not(
+def test_media_and_download_keep_their_layouts_while_the_service_is_down(
     stack: Stack, film: Path
 ) -> None:
     original = frames(film)
@@ -56,8 +56,8 @@ def test_either_door_gives_its_own_bytes_whether_there_is_a_service_or_not(
     try:
         for span in (slice(0, BLOCK), slice(BLOCK + 5, BLOCK + 99)):
             asked = {"Range": f"bytes={span.start}-{span.stop - 1}"}
-            for door, data in (("media", laid_out.body), ("download", film.read_bytes())):
-                answer = ask(stack.base, f"/{door}/film.mp4", asked)
+            for route, data in (("media", laid_out.body), ("download", film.read_bytes())):
+                answer = ask(stack.base, f"/{route}/film.mp4", asked)
                 assert answer.status == 206
                 assert answer.headers["X-Cache"] == "HIT"
                 assert answer.body == data[span]
@@ -65,7 +65,7 @@ def test_either_door_gives_its_own_bytes_whether_there_is_a_service_or_not(
         stack.up()
 
 
-def test_chromium_plays_it_to_its_end(stack: Stack) -> None:
+def test_chromium_plays_the_film_to_its_end(stack: Stack) -> None:
     until(network_is_settled, "this machine's addresses are settled")
     with launched() as browser, flawless(browser, stack.base) as page:
         asked: list[str] = []

@@ -144,7 +144,7 @@ def test_ranges_across_block_borders_do_not_fetch_all_blocks(
                     assert body[:2] == DATA[border - 1 : border + 1]
 
 
-def test_a_client_that_reads_all_it_has_fetched_has_no_limit(stack: Stack, film: str) -> None:
+def test_a_client_that_reads_all_fetched_bytes_has_no_limit(stack: Stack, film: str) -> None:
     client = next(_addresses)
     for block in range(BLOCKS):
         first = block * BLOCK
@@ -162,7 +162,7 @@ def test_small_files_count_by_their_size(stack: Stack) -> None:
         assert (answer.body, answer.headers["X-Cache"]) == (content(10, number), "MISS")
 
 
-def test_a_long_answer_counts_only_for_what_is_not_read(stack: Stack, film: str) -> None:
+def test_a_long_answer_counts_only_its_unread_bytes(stack: Stack, film: str) -> None:
     client = next(_addresses)
     headers = {"X-Forwarded-For": client}
     for _ in range(2):  # together more blocks than may be left

@@ -54,7 +54,7 @@ def resume(stack: Stack, shown: Film, account: Account, seed: int) -> None:
     assert end == SIZE
 
 
-def test_viewers_and_downloads_cost_one_fetch_per_byte(
+def test_viewers_and_downloads_cause_one_fetch_per_byte(
     cinema: Stack, record_property: Callable[[str, object], None]
 ) -> None:
     shown, account, fetched = cold(cinema), Account(), Fetched(cinema)
@@ -71,7 +71,7 @@ def test_viewers_and_downloads_cost_one_fetch_per_byte(
     assert ratio <= MOST
 
 
-def test_a_crowd_at_a_cold_film_costs_one_fetch_per_block(cinema: Stack) -> None:
+def test_concurrent_viewers_of_an_uncached_film_cause_one_fetch_per_block(cinema: Stack) -> None:
     shown, account, fetched = cold(cinema), Account(), Fetched(cinema)
     together = threading.Barrier(VIEWERS)
 
@@ -89,7 +89,7 @@ def test_a_crowd_at_a_cold_film_costs_one_fetch_per_block(cinema: Stack) -> None
     assert (fetched.media_requests, fetched.sent_bytes) == (3, 3 * BLOCK)
 
 
-def test_viewers_who_leave_do_not_waste_what_is_on_its_way(cinema: Stack) -> None:
+def test_blocks_requested_by_leaving_viewers_are_still_cached(cinema: Stack) -> None:
     shown, account, fetched = cold(cinema), Account(), Fetched(cinema)
     for number in range(8):  # each leaves a cold block after its first bytes
         client = Client(cinema.base, shown, account)

@@ -11,7 +11,7 @@ from support.stack import Stack
 pytestmark = pytest.mark.stack
 
 
-def test_a_viewer_finds_a_film_plays_seeks_reads_along_and_goes_on(
+def test_a_viewer_finds_plays_and_resumes_a_film_with_captions(
     cinema: Stack, tmp_path: Path
 ) -> None:
     page = watch(CAPTIONED)

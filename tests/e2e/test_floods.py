@@ -70,7 +70,9 @@ def quantile(ask_once: Callable[[], None], of: float, asked: int = ASKED) -> flo
 
 
 class TestHalfOpen:
-    def test_ten_thousand_from_one_address_leave_the_others_alone(self, limited: Stack) -> None:
+    def test_ten_thousand_half_open_connections_do_not_slow_other_clients(
+        self, limited: Stack
+    ) -> None:
         base = f"https://{limited.address('nginx')}:8443"
 
         def ask_once() -> None:
@@ -135,7 +137,9 @@ def flood(base: str, data: bytes, until_then: float, *, kept: bool) -> int:
 
 class TestLogs:
     @pytest.mark.parametrize("kind", FLOODS)
-    def test_one_address_cannot_fill_a_disk(self, limited: Stack, kind: str) -> None:
+    def test_one_address_cannot_fill_the_disk_with_log_lines(
+        self, limited: Stack, kind: str
+    ) -> None:
         scheme, request, kept = FLOODS[kind]
         port = 8080 if scheme == "http" else 8443
         base = f"{'https' if scheme == 'https' else 'http'}://{limited.address('nginx')}:{port}"
@@ -159,7 +163,7 @@ class TestLogs:
         # The burst of five seconds' requests that may be asked at once comes on top.
         assert logged <= MOST_LOGGED * (took + 5), logged
 
-    def test_what_is_refused_is_told_of_in_one_log_a_few_times(self, limited: Stack) -> None:
+    def test_refused_requests_are_logged_ten_times_a_second(self, limited: Stack) -> None:
         base = f"http://{limited.address('nginx')}:8080"
         since = docker("exec", limited.containers("nginx")[0], "date", "-u", "+%FT%T.%NZ")
         began = time.monotonic()
@@ -173,7 +177,7 @@ class TestLogs:
         # Ten in each second of the clock that was begun.
         assert 10 <= len(lines) <= 10 * (time.monotonic() - began + 2)
 
-    def test_what_is_answered_is_told_of_every_time(self, limited: Stack) -> None:
+    def test_every_answered_request_is_logged(self, limited: Stack) -> None:
         base = f"https://{limited.address('nginx')}:8443"
         target = "/media/file.mp4?v=1-1"  # 410: the service's answer
         before = len([one for one in limited.events("nginx") if one["uri"] == target])
@@ -187,7 +191,7 @@ class TestPages:
     """The limit of pages: 10 a second, a burst of 20, and 80 more that wait."""
 
     @pytest.mark.parametrize("target", ["/", "/watch/file.mp4", "/api/videos", "/openapi.json"])
-    def test_at_the_permitted_rate_others_wait_at_most_twice_as_long(
+    def test_one_client_at_most_doubles_the_latency_of_others(
         self, limited: Stack, target: str
     ) -> None:
         """One client asks from the service's container, the others from this machine."""
@@ -221,7 +225,7 @@ class TestPages:
                     return
         raise AssertionError(f"p50 in seconds, without and with it: {found}")
 
-    def test_bytes_pictures_and_static_files_are_not_among_them(self, limited: Stack) -> None:
+    def test_media_posters_and_static_files_do_not_count_as_pages(self, limited: Stack) -> None:
         """300 at once are within the limit of all requests, and none waits."""
         base = f"https://{limited.address('nginx')}:8443"
         time.sleep(5)  # what was asked before is forgotten
@@ -245,9 +249,7 @@ class TestPages:
         paced = time.monotonic() - began
         assert paced > 0.8, (took, paced)
 
-    def test_a_hundred_at_once_wait_for_their_turn_and_more_are_refused(
-        self, limited: Stack
-    ) -> None:
+    def test_a_hundred_page_requests_are_queued_and_more_are_refused(self, limited: Stack) -> None:
         base = f"https://{limited.address('nginx')}:8443"
         time.sleep(10)  # what was asked before is forgotten
         with contextlib.ExitStack() as clients:
@@ -260,7 +262,7 @@ class TestPages:
 
 
 class TestHosts:
-    def test_a_foreign_host_is_misdirected(self, limited: Stack) -> None:
+    def test_an_unknown_host_is_421(self, limited: Stack) -> None:
         limited.configure(HOSTS="video.example.test")
         try:
             for base in (limited.base, limited.unencrypted, limited.operator):
@@ -275,9 +277,7 @@ class TestHosts:
         finally:
             limited.configure(HOSTS="")
 
-    def test_the_name_in_the_certificate_is_one_for_the_operators_port(
-        self, limited: Stack
-    ) -> None:
+    def test_the_operator_port_accepts_the_host_of_the_certificate(self, limited: Stack) -> None:
         limited.configure(HOSTNAME="video.example.test")
         try:
             assert ask(limited.operator, "/metrics", {"Host": "evil.example"}).status == 421
@@ -286,6 +286,6 @@ class TestHosts:
         finally:
             limited.configure(HOSTNAME="localhost")
 
-    def test_where_none_is_set_any_is_answered(self, limited: Stack) -> None:
+    def test_any_host_is_answered_by_default(self, limited: Stack) -> None:
         assert ask(limited.operator, "/metrics", {"Host": "evil.example"}).status == 200
         assert ask(limited.base, "/", {"Host": "evil.example"}).status == 200

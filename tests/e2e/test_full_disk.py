@@ -60,12 +60,12 @@ def new_film(stack: Stack) -> Film:
     return Film(name, data)
 
 
-@pytest.mark.parametrize("door", ["media", "download"])
-def test_one_viewer_gets_every_byte_and_waits_for_nothing(room: Stack, door: str) -> None:
+@pytest.mark.parametrize("route", ["media", "download"])
+def test_one_viewer_gets_every_byte_without_a_timeout(room: Stack, route: str) -> None:
     film, account, fetched = new_film(room), Account(), Fetched(room)
     client = Client(room.base, film, account)
     started = time.monotonic()
-    if door == "media":
+    if route == "media":
         client.play(0, SIZE)
     else:
         client.download()
@@ -99,7 +99,7 @@ def test_many_viewers_get_every_byte(room: Stack) -> None:
     assert account.distinct() == SIZE  # the two films alike
 
 
-def test_the_cache_works_again_when_there_is_room(cramped: Stack) -> None:
+def test_the_cache_works_again_once_there_is_space(cramped: Stack) -> None:
     fill_up(cramped)
     film = new_film(cramped)
 
@@ -115,7 +115,7 @@ def test_the_cache_works_again_when_there_is_room(cramped: Stack) -> None:
     until(lambda: state(0) == "HIT" or None, "a block comes into the cache")
 
 
-def test_an_answer_that_breaks_all_the_same_is_resumed(
+def test_an_interrupted_uncached_answer_is_resumed(
     cramped: Stack, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """An uncached answer breaks off with its replica: players and curl ask for the rest."""

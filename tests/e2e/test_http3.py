@@ -54,12 +54,14 @@ def curl(stack: Stack) -> Iterator[Curl]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("door", ["media", "download"])
+@pytest.mark.parametrize("route", ["media", "download"])
 @pytest.mark.parametrize("asked", CASES, ids=lambda asked: asked.name)
-def test_every_range_gives_the_same_bytes(curl: Curl, asked: Case, door: str, version: str) -> None:
-    span = asked.media if door == "media" else asked.download
+def test_every_http_version_returns_the_same_bytes(
+    curl: Curl, asked: Case, route: str, version: str
+) -> None:
+    span = asked.media if route == "media" else asked.download
     for query in ("", f"?v={REVISION}"):
-        answer = curl.get(version, f"/{door}/file.mp4{query}", asked.headers)
+        answer = curl.get(version, f"/{route}/file.mp4{query}", asked.headers)
         assert answer.version == f"HTTP/{version}"
         first, last = span or (0, LAST)
         assert answer.status == (206 if span else 200)
@@ -72,15 +74,15 @@ def test_every_range_gives_the_same_bytes(curl: Curl, asked: Case, door: str, ve
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("door", ["media", "download"])
-def test_what_cannot_be_satisfied_is_416(curl: Curl, door: str, version: str) -> None:
-    answer = curl.get(version, f"/{door}/file.mp4", {"Range": f"bytes={SIZE}-"})
+@pytest.mark.parametrize("route", ["media", "download"])
+def test_an_unsatisfiable_range_is_416(curl: Curl, route: str, version: str) -> None:
+    answer = curl.get(version, f"/{route}/file.mp4", {"Range": f"bytes={SIZE}-"})
     assert answer.status == 416
     assert answer.headers["content-range"] == f"bytes */{SIZE}"
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_every_answer_offers_http3_at_the_published_port(
+def test_every_answer_advertises_http3_on_the_published_port(
     curl: Curl, stack: Stack, version: str
 ) -> None:
     for target in ("/", "/media/file.mp4", "/media/missing.mp4", "/metrics"):
@@ -98,7 +100,7 @@ def test_the_published_port_speaks_http3(stack: Stack, curl: Curl) -> None:
         outside.remove()
 
 
-def test_more_requests_than_a_connection_may_have_streams_are_all_answered(curl: Curl) -> None:
+def test_more_requests_than_the_stream_limit_are_all_answered(curl: Curl) -> None:
     number = 100  # a connection may have 32; what is more waits, or opens the next
     url = f"{curl.base}/media/file.mp4?v={REVISION}"
     each = [word for i in range(number) for word in ("--output", f"part-{i}", url)]

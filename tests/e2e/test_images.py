@@ -47,16 +47,16 @@ def run(image: str, *words: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["service", "nginx", "acme"])
-def test_no_program_gives_its_user_anothers_rights(images: dict[str, str], name: str) -> None:
+def test_no_file_is_setuid_or_setgid(images: dict[str, str], name: str) -> None:
     assert run(images[name], "find", "/", "-xdev", "-perm", "/6000") == ""
 
 
 @pytest.mark.parametrize("name", ["service", "nginx", "acme"])
-def test_none_installs_software_for_python(images: dict[str, str], name: str) -> None:
+def test_no_python_package_installer_is_present(images: dict[str, str], name: str) -> None:
     assert run(images[name], "sh", "-c", f"{INSTALLERS} true") == ""
 
 
-def test_the_service_cannot_leave_its_network_and_nobody_but_the_edge_is_on_it(
+def test_the_network_of_the_service_is_internal_and_shared_only_with_the_edge(
     stack: Stack,
 ) -> None:
     networks = stack.container("service")["NetworkSettings"]["Networks"]

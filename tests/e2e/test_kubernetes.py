@@ -74,9 +74,7 @@ def running(stack: Stack, manifests: Overlays) -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.parametrize("name", ["service", "edge"])
-def test_every_probe_comes_to_be_answered(
-    running: dict[str, str], manifests: Overlays, name: str
-) -> None:
+def test_every_probe_succeeds(running: dict[str, str], manifests: Overlays, name: str) -> None:
     pod = pods(manifests[name])[name]
     for kind in ("startup", "liveness", "readiness"):
         get = pod["containers"][0][f"{kind}Probe"]["httpGet"]
@@ -91,7 +89,7 @@ def test_every_probe_comes_to_be_answered(
         until(answered, f"{name}: {kind}")
 
 
-def test_the_edge_finds_the_service_by_its_whole_name(
+def test_the_edge_reaches_the_service_by_its_full_name(
     running: dict[str, str], manifests: Overlays
 ) -> None:
     edge = pods(manifests["edge"])["edge"]

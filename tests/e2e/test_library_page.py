@@ -84,7 +84,7 @@ def opened(browser: Browser, cinema: Stack, **how: Any) -> Iterator[Page]:
     context.close()
 
 
-def test_a_search_goes_on_while_one_types(page: Page) -> None:
+def test_search_results_update_while_typing(page: Page) -> None:
     page.goto("/")
     box, status = page.get_by_label("Search"), page.get_by_role("status")
     expect(page.get_by_role("button", name="Show")).to_be_hidden()
@@ -117,7 +117,7 @@ def test_a_search_goes_on_while_one_types(page: Page) -> None:
     assert page.url == "about:blank"
 
 
-def test_an_answer_that_comes_late_is_not_shown(page: Page) -> None:
+def test_an_outdated_search_answer_is_not_shown(page: Page) -> None:
     held: list[Route] = []
     page.route("**/?q=t", lambda route: held.append(route))  # noqa: PLW0108 # it is marked
     page.goto("/")
@@ -135,7 +135,7 @@ def test_an_answer_that_comes_late_is_not_shown(page: Page) -> None:
     expect(page.get_by_role("heading", name="Collections")).to_be_visible()
 
 
-def test_a_search_without_an_answer_says_so_and_the_next_one_goes_on(
+def test_a_failed_search_shows_a_message_and_the_next_one_works(
     browser: Browser, cinema: Stack
 ) -> None:
     with opened(browser, cinema) as page:
@@ -150,7 +150,7 @@ def test_a_search_without_an_answer_says_so_and_the_next_one_goes_on(
         expect(page.get_by_text("No answer came.")).to_be_hidden()
 
 
-def test_in_a_folder_one_searches_there_or_everywhere(page: Page) -> None:
+def test_search_covers_the_folder_or_the_whole_library(page: Page) -> None:
     page.goto("/")
     for name in ("Series", "The Lighthouse", "Season 1"):
         page.get_by_role("link", name=name, exact=True).click()
@@ -168,7 +168,9 @@ def test_in_a_folder_one_searches_there_or_everywhere(page: Page) -> None:
     assert len(titles(page)) == len(EPISODES)
 
 
-def test_what_was_begun_is_offered_and_moves_nothing(browser: Browser, cinema: Stack) -> None:
+def test_continue_watching_lists_started_videos_without_layout_shift(
+    browser: Browser, cinema: Stack
+) -> None:
     asked: list[Route] = []
     # What is gone is answered with 404, of which browsers complain: so this page may.
     with opened(browser, cinema) as page:
@@ -193,7 +195,7 @@ def test_what_was_begun_is_offered_and_moves_nothing(browser: Browser, cinema: S
         assert line.get_attribute("value") == "0.25"
 
 
-def test_what_was_begun_is_forgotten_one_by_one_or_at_once(page: Page) -> None:
+def test_started_videos_are_forgotten_one_by_one_or_all_at_once(page: Page) -> None:
     begun = {path: at for path, at in BEGUN.items() if path != GONE}
     seed(page, begun)
     page.goto("/")
@@ -215,7 +217,7 @@ def test_what_was_begun_is_forgotten_one_by_one_or_at_once(page: Page) -> None:
     expect(row).to_be_hidden()
 
 
-def test_without_storage_everything_else_goes_on(page: Page) -> None:
+def test_search_works_without_local_storage(page: Page) -> None:
     page.add_init_script(
         "Object.defineProperty(window, 'localStorage', {get() { throw new Error('no storage'); }})"
     )
@@ -225,7 +227,7 @@ def test_without_storage_everything_else_goes_on(page: Page) -> None:
     assert titles(page) == ["Tides"]
 
 
-def test_everything_is_there_without_javascript(browser: Browser, cinema: Stack) -> None:
+def test_the_library_works_without_javascript(browser: Browser, cinema: Stack) -> None:
     with opened(browser, cinema, java_script_enabled=False) as page:
         page.goto("/")
         page.get_by_label("Search").fill("LIGHTHOUSE ep")
@@ -251,7 +253,7 @@ def test_everything_is_there_without_javascript(browser: Browser, cinema: Stack)
         expect(page.get_by_role("heading", level=1)).to_have_text("ep 1")
 
 
-def test_by_keyboard_one_comes_everywhere_and_sees_where_one_is(page: Page) -> None:
+def test_tab_visits_every_control_in_order_with_a_visible_focus(page: Page) -> None:
     seed(page, {PLAIN: [10, 60, 1]})
     page.goto(f"/?folder={SERIES}&limit=5&page=2")
     assert stops(page) == [
@@ -282,7 +284,7 @@ def stops(page: Page) -> list[str]:
     return found
 
 
-def test_a_phone_shows_all_of_it_and_scrolls_one_way(browser: Browser, cinema: Stack) -> None:
+def test_narrow_windows_do_not_scroll_sideways(browser: Browser, cinema: Stack) -> None:
     for width, height, size in ((390, 844, "100%"), (320, 256, "100%"), (320, 568, "200%")):
         with opened(browser, cinema, viewport={"width": width, "height": height}) as page:
             seed(page, {CAPTIONED: [10, 60, 1], ARABIC: [10, 20, 2]})
@@ -294,7 +296,7 @@ def test_a_phone_shows_all_of_it_and_scrolls_one_way(browser: Browser, cinema: S
                 assert not page.evaluate(WIDER_THAN_THE_WINDOW), (width, size, target)
 
 
-def test_a_title_that_is_read_from_the_right_stands_by_itself(page: Page) -> None:
+def test_a_right_to_left_title_is_isolated(page: Page) -> None:
     page.goto("/?q=البحر")
     title = page.get_by_role("link", name="رحلة إلى البحر").locator("bdi")
     assert title.evaluate("bdi => getComputedStyle(bdi).direction") == "rtl"
@@ -303,7 +305,7 @@ def test_a_title_that_is_read_from_the_right_stands_by_itself(page: Page) -> Non
     expect(page.get_by_role("heading", name="1 video for")).to_be_visible()
 
 
-def test_on_paper_there_is_nothing_to_press(page: Page) -> None:
+def test_controls_are_not_printed(page: Page) -> None:
     seed(page, {PLAIN: [10, 60, 1]})
     page.goto("/")
     expect(page.locator(".row a")).to_have_count(1)

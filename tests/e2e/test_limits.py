@@ -21,7 +21,7 @@ pytestmark = pytest.mark.stack
 RATE = 2
 AT_ONCE = 5 * RATE + 1
 
-DOORS = ["/", "/api/videos", "/media/large.mp4", "/download/large.mp4", "/static/style.css"]
+TARGETS = ["/", "/api/videos", "/media/large.mp4", "/download/large.mp4", "/static/style.css"]
 STATUS_FROM_INSIDE = """
 import http.client, ssl, sys
 connection = http.client.HTTPSConnection("nginx", 8443, context=ssl._create_unverified_context())
@@ -120,19 +120,21 @@ def recovers(stack: Stack, **headers: str) -> bool:
 
 
 class TestConnections:
-    def test_more_than_the_limit_are_refused_and_nobody_elses(self, few_connections: Stack) -> None:
+    def test_requests_over_the_limit_are_refused_and_other_clients_served(
+        self, few_connections: Stack
+    ) -> None:
         stack = few_connections
         with taking(stack, 4):
-            for target in DOORS:
+            for target in TARGETS:
                 assert is_refusal(ask(stack.base, target)), target
             assert is_refusal(ask(stack.base, "/media/large.mp4", {"Range": "bytes=0-9"}))
             page = ask(stack.base, "/", BROWSER)
             assert check_edge_page(page, 429) == "One moment, please"
-            for target in DOORS:
+            for target in TARGETS:
                 assert stack.inside(STATUS_FROM_INSIDE, target).strip() == "200", target
         assert recovers(stack)
 
-    def test_streams_of_http_2_count(self, few_connections: Stack) -> None:
+    def test_http_2_streams_count(self, few_connections: Stack) -> None:
         stack = few_connections
         with http2.connection(stack.base, window=0) as client:
             streams = [client.get("/download/large.mp4") for _ in range(4)]
@@ -152,7 +154,7 @@ class TestConnections:
             ("2001:db8:1::4", "2001:db8:1:0:ffff:1:2:3", "2001:db8:1:1::4"),
         ],
     )
-    def test_behind_a_trusted_proxy_it_is_the_viewer_who_counts(
+    def test_viewers_behind_a_trusted_proxy_are_counted_separately(
         self, few_connections: Stack, one: str, same: str, other: str
     ) -> None:
         stack = few_connections
@@ -166,7 +168,7 @@ class TestConnections:
 class TestWholeConnections:
     """Four connections for each answer that an address may have in progress."""
 
-    def test_one_more_is_closed_however_little_the_others_have_said(
+    def test_connections_over_the_limit_are_closed_even_if_others_are_idle(
         self, few_connections: Stack
     ) -> None:
         told = few_connections.inside(ONE_MORE_FROM_INSIDE, "16").splitlines()
@@ -174,13 +176,15 @@ class TestWholeConnections:
         few = few_connections.inside(ONE_MORE_FROM_INSIDE, "14").splitlines()
         assert few == ["HTTP/1.1 200,HTTP/1.1 308", "answered"]
 
-    def test_a_trusted_proxy_may_have_any_number(self, few_connections: Stack) -> None:
+    def test_a_trusted_proxy_may_open_any_number_of_connections(
+        self, few_connections: Stack
+    ) -> None:
         with contextlib.ExitStack() as clients:
             for _ in range(40):
                 clients.enter_context(open_socket(few_connections.unencrypted))
             assert ask(few_connections.base, "/static/style.css").status == 200
 
-    def test_by_the_proxy_protocol_it_is_the_viewer_who_counts(self, small: Stack) -> None:
+    def test_viewers_named_by_the_proxy_protocol_are_counted_separately(self, small: Stack) -> None:
         small.configure(CONNECTIONS_PER_CLIENT="4", PROXY_PROTOCOL="on")
         try:
             for one, same, other in [
@@ -212,12 +216,12 @@ def named(viewer: str) -> bytes:
 
 
 class TestRate:
-    @pytest.mark.parametrize("target", DOORS)
-    def test_more_than_the_limit_are_refused_and_nobody_elses(
+    @pytest.mark.parametrize("target", TARGETS)
+    def test_requests_over_the_rate_are_refused_and_other_clients_served(
         self, few_requests: Stack, target: str
     ) -> None:
         stack = few_requests
-        viewer = {"X-Forwarded-For": f"198.51.100.{DOORS.index(target) + 1}"}
+        viewer = {"X-Forwarded-For": f"198.51.100.{TARGETS.index(target) + 1}"}
         started = time.monotonic()
         answers = [ask(stack.base, target, viewer, "HEAD").status for _ in range(40)]
         most = AT_ONCE + RATE * (time.monotonic() - started) + 1
@@ -228,7 +232,7 @@ class TestRate:
         assert stack.inside(STATUS_FROM_INSIDE, target).strip() == "200"
         assert recovers(stack, **viewer)
 
-    def test_what_is_refused_says_when_to_come_back(self, few_requests: Stack) -> None:
+    def test_a_refusal_says_when_to_retry(self, few_requests: Stack) -> None:
         stack = few_requests
         viewer = {"X-Forwarded-For": "198.51.100.200"}
         answers = [ask(stack.base, "/", viewer) for _ in range(40)]
@@ -236,7 +240,7 @@ class TestRate:
         time.sleep(1)
         assert ask(stack.base, "/", viewer).status == 200
 
-    def test_requests_in_http_2_count(self, few_requests: Stack) -> None:
+    def test_http_2_requests_count(self, few_requests: Stack) -> None:
         with http2.connection(few_requests.base) as client:
             streams = [
                 client.get("/static/style.css", **{"x-forwarded-for": "198.51.100.201"})
@@ -246,7 +250,7 @@ class TestRate:
         assert set(statuses) == {200, 429}
 
 
-def test_zero_limits_nothing(stack: Stack) -> None:
+def test_zero_means_no_limit(stack: Stack) -> None:
     with http2.connection(stack.base, window=0) as one, http2.connection(stack.base, 0) as other:
         streams = [one.get("/download/file.mp4") for _ in range(30)]
         assert one.wait(*streams) == [200] * 30
@@ -261,7 +265,7 @@ def test_zero_limits_nothing(stack: Stack) -> None:
         connection.close()
 
 
-def test_a_connection_has_32_streams_at_once(stack: Stack) -> None:
+def test_a_connection_allows_32_concurrent_streams(stack: Stack) -> None:
     """RFC 9113 §5.1.2: SETTINGS announces it; more streams are refused, the others go on."""
     with http2.connection(stack.base, window=0) as client:
         streams = [client.get("/download/file.mp4") for _ in range(40)]
@@ -300,9 +304,7 @@ def status_without_body(stack: Stack) -> int | None:
         connection.close()
 
 
-def test_who_does_not_come_to_the_end_of_a_request_or_its_body_is_cut(
-    origin: Origin, stack: Stack
-) -> None:
+def test_unfinished_requests_and_handshakes_time_out(origin: Origin, stack: Stack) -> None:
     """The timeout is that of the whole head, not between two bytes."""
     with contextlib.ExitStack() as clients:
         slow = []

@@ -99,7 +99,7 @@ def test_a_range_of_many_runs_is_exact(stack: Stack, first: int, last: int) -> N
     assert answer.body == DATA[first : end + 1]
 
 
-def test_a_download_that_is_resumed_fetches_no_block_before(stack: Stack) -> None:
+def test_a_resumed_download_fetches_no_earlier_block(stack: Stack) -> None:
     """The download starts in the last block but one of a long run."""
     data = content(LONG_RUN + 2 * BLOCK, 8)
     write(stack.media, "resumed.mp4", data)
@@ -135,7 +135,7 @@ def test_a_long_answer_takes_no_more_memory_than_a_short_one(
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("route", ["download", "media"])  # the second one finds a warm cache
-def test_slow_clients_of_long_answers_hold_little(
+def test_slow_clients_of_long_answers_use_little_memory(
     stack: Stack, curl: Curl, route: str, version: str
 ) -> None:
     command = (
@@ -155,7 +155,7 @@ def test_slow_clients_of_long_answers_hold_little(
 
 @pytest.mark.parametrize("run", [0, 1, 2])
 @pytest.mark.parametrize("version", ["1.1", "2"])
-def test_an_answer_whose_run_breaks_off_ends_there(
+def test_an_answer_ends_where_a_run_is_truncated(
     stack: Stack, version: str, run: int, tmp_path: Path
 ) -> None:
     """Some blocks of a replaced file are cached and others are not.
@@ -192,9 +192,7 @@ KILL_A_WORKER = """
     done"""
 
 
-def test_when_a_worker_dies_no_answer_holds_bytes_of_another_place(
-    stack: Stack, curl: Curl
-) -> None:
+def test_a_killed_worker_leaves_no_gap_in_an_answer(stack: Stack, curl: Curl) -> None:
     """Answers that the dead worker took part in end early: none continues after the gap."""
     ask(stack.base, "/download/runs.mp4")
     script = f"""

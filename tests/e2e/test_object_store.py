@@ -40,7 +40,7 @@ def viewer(browser: Browser, store: Stack) -> Iterator[Page]:
         yield page
 
 
-def test_every_replica_gives_the_same_revision_and_bytes(store: Stack) -> None:
+def test_every_replica_returns_the_same_revision_and_bytes(store: Stack) -> None:
     source = (
         "import sys, urllib.request as r\n"
         "a = r.urlopen('http://127.0.0.1:8000/media/small.mp4')\n"
@@ -58,7 +58,7 @@ def test_every_replica_gives_the_same_revision_and_bytes(store: Stack) -> None:
     assert answer.headers["ETag"] in told.pop()
 
 
-def test_the_proxy_alone_speaks_to_the_storage_nodes(store: Stack) -> None:
+def test_only_the_proxy_reaches_the_storage_nodes(store: Stack) -> None:
     source = (
         "import socket\n"
         "def there(name):\n"
@@ -75,7 +75,7 @@ def test_the_proxy_alone_speaks_to_the_storage_nodes(store: Stack) -> None:
         assert told.split() == reached.split()
 
 
-def test_a_film_plays_and_is_sought_through(viewer: Page) -> None:
+def test_a_film_plays_and_seeks(viewer: Page) -> None:
     start(viewer, NAMES[0])
     for second in (45, 15, 30):
         seek(viewer, second)
@@ -83,7 +83,9 @@ def test_a_film_plays_and_is_sought_through(viewer: Page) -> None:
     assert state(viewer)["noticed"] == []
 
 
-def test_two_of_three_object_servers_may_die_under_a_viewer(store: Stack, viewer: Page) -> None:
+def test_playback_survives_the_loss_of_two_of_three_object_servers(
+    store: Stack, viewer: Page
+) -> None:
     start(viewer, NAMES[1])
     store.compose("kill", "swift-object1", "swift-object2")
     try:
@@ -96,7 +98,7 @@ def test_two_of_three_object_servers_may_die_under_a_viewer(store: Stack, viewer
         until(network_is_settled, "this machine's addresses are settled")
 
 
-def test_while_the_store_is_away_what_is_cached_plays_on_and_the_rest_errs_and_recovers(
+def test_cached_blocks_play_while_the_store_is_down_and_others_recover_later(
     store: Stack, viewer: Page
 ) -> None:
     start(viewer, NAMES[2])
@@ -118,7 +120,7 @@ def test_while_the_store_is_away_what_is_cached_plays_on_and_the_rest_errs_and_r
     until(network_is_settled, "this machine's addresses are settled")
 
 
-def test_an_object_that_is_replaced_plays_on_at_the_same_second(
+def test_playback_continues_at_the_same_second_after_an_object_is_replaced(
     store: Stack, viewer: Page, long_film: Path
 ) -> None:
     start(viewer, NAMES[3])

@@ -104,20 +104,23 @@ def new(origin: Origin, data: bytes, ending: str = "mp4", modified: int = 10**18
 
 
 @pytest.mark.parametrize("pin", ["", "?v=5-5", "?v=5-5%0d%0aX:y"])
-@pytest.mark.parametrize("door", ["media", "download", "watch"])
-def test_a_path_that_leads_nowhere_is_answered_at_once(both: Both, door: str, pin: str) -> None:
+@pytest.mark.parametrize("route", ["media", "download", "watch"])
+def test_invalid_paths_are_answered_immediately(both: Both, route: str, pin: str) -> None:
     wrong = []
     for path in PATHS:
-        mine, own = both.edge.ask(f"/{door}/{path}{pin}"), both.service.ask(f"/{door}/{path}{pin}")
+        mine, own = (
+            both.edge.ask(f"/{route}/{path}{pin}"),
+            both.service.ask(f"/{route}/{path}{pin}"),
+        )
         # nginx itself refuses what is no URL, or leads out of all folders: RFC 9110 §15.5.1.
         if mine.status not in {400, own.status}:
             wrong.append((path, mine.status, own.status))
     assert wrong == []
 
 
-def test_a_request_line_that_is_too_long_is_told_so(origin: Origin) -> None:
-    for door in ("media", "download", "watch"):
-        assert ask(origin.base, f"/{door}/{'x' * 17_000}.mp4").status == 414
+def test_an_overlong_request_line_is_414(origin: Origin) -> None:
+    for route in ("media", "download", "watch"):
+        assert ask(origin.base, f"/{route}/{'x' * 17_000}.mp4").status == 414
 
 
 def spans_of(size: int) -> list[str]:
@@ -134,16 +137,16 @@ def spans_of(size: int) -> list[str]:
 
 
 @pytest.mark.parametrize("file", ["index in front", "index at the end"])
-@pytest.mark.parametrize("door", ["media", "download"])
-def test_whoever_answers_the_headers_are_the_same(
-    both: Both, origin: Origin, door: str, file: str
+@pytest.mark.parametrize("route", ["media", "download"])
+def test_edge_and_service_send_the_same_header_fields(
+    both: Both, origin: Origin, route: str, file: str
 ) -> None:
     data, ending = (FAST_START, "mp4") if file == "index in front" else (ORIGINAL, "mov")
     size = len(data)
     own = file_revision(size, 10**18)
     pins = [own, fast_start_revision(own), "5-5", "5-5-f1", f"{own}0", "no-revision", ""]
     for temperature in ("cold", "warm"):
-        target = f"/{door}/{new(origin, data, ending)}"
+        target = f"/{route}/{new(origin, data, ending)}"
         if temperature == "warm":
             for first in range(0, size, BLOCK):
                 both.edge.ask(target, {"Range": f"bytes={first}-"})
@@ -158,7 +161,7 @@ def test_whoever_answers_the_headers_are_the_same(
 
 
 @pytest.mark.parametrize("modified", [-(2**31), -3600, -1, 0, 1, 2**32])
-def test_blocks_are_cached_whatever_the_date_of_their_file(origin: Origin, modified: int) -> None:
+def test_blocks_are_cached_for_files_of_any_date(origin: Origin, modified: int) -> None:
     data = content(BLOCK + 99, abs(modified) % 1000)
     name = new(origin, data, modified=modified * 10**9)
     revision = file_revision(len(data), modified * 10**9)
@@ -191,9 +194,7 @@ def first_line(base: str, request: bytes) -> tuple[int, list[str]]:
 @pytest.mark.parametrize(
     "method", ["get", "Get", "gET", "head", "GETS", "FOO", "PRI", "POST", "PUT", "DELETE", "TRACE"]
 )
-def test_only_methods_there_are_give_an_answer_to_them(
-    origin: Origin, method: str, target: str
-) -> None:
+def test_unsupported_methods_are_refused(origin: Origin, method: str, target: str) -> None:
     """Methods are case-sensitive (RFC 9110 §9.1), and a 405 lists those allowed (§15.5.6)."""
     request = f"{method} {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
     status, allowed = first_line(origin.base, request.encode())
@@ -203,7 +204,7 @@ def test_only_methods_there_are_give_an_answer_to_them(
         assert status in ({400, 501} if method.upper() != method else {404, 501})
 
 
-def test_what_only_files_are_there_for_names_their_methods(origin: Origin) -> None:
+def test_the_acme_challenge_route_lists_its_allowed_methods(origin: Origin) -> None:
     challenge = "/.well-known/acme-challenge/token"
     request = f"PUT {challenge} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
     assert first_line(origin.base, request.encode()) == (405, ["GET, HEAD"])
@@ -215,7 +216,7 @@ def test_what_only_files_are_there_for_names_their_methods(origin: Origin) -> No
     [b"a b", b"a\tb", b"a\x01b", b"a\x0bb", b"a\x1fb", b"a\x7fb", b"a/b", b"a\\b", b"a@b", b"a?b",
      b"a#b", b"a\x00b", b"[::1", b"a:b", b""],
 )  # fmt: skip
-def test_a_host_that_is_none_is_refused(origin: Origin, host: bytes, target: str) -> None:
+def test_an_invalid_host_is_400(origin: Origin, host: bytes, target: str) -> None:
     """RFC 9112 §3.2."""
     request = b"GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n" % (target.encode(), host)
     assert first_line(origin.base, request)[0] == 400

@@ -20,7 +20,7 @@ def policy(base: str, target: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("target", PAGES.values(), ids=PAGES)
-def test_every_page_has_a_policy_that_permits_our_own_files_and_nothing_else(
+def test_every_page_has_a_policy_that_allows_only_same_origin_files(
     cinema: Stack, target: str
 ) -> None:
     told = policy(cinema.base, target)
@@ -113,7 +113,7 @@ FORBIDDEN = {
 }
 
 
-def test_the_policy_stops_what_no_page_of_ours_does_and_that_is_seen(
+def test_the_policy_blocks_forbidden_content_and_the_browser_reports_it(
     browser: Browser, cinema: Stack
 ) -> None:
     """It also shows that the tests of the pages would see a violation."""
@@ -133,13 +133,13 @@ def test_the_policy_stops_what_no_page_of_ours_does_and_that_is_seen(
             complaints.clear()
 
 
-def test_no_page_asks_for_more_than_the_policy_permits(page: Page) -> None:
+def test_no_page_violates_the_policy(page: Page) -> None:
     """The fixture checks each page for violations, errors and other hosts."""
     for target in PAGES.values():
         page.goto(target)
 
 
-def test_watching_seeking_and_searching_ask_for_no_more_either(page: Page) -> None:
+def test_watching_seeking_and_searching_do_not_violate_the_policy(page: Page) -> None:
     page.goto(PAGES["library"])
     page.get_by_label("Search").press_sequentially("harbour")
     page.keyboard.press("Enter")

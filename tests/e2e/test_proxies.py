@@ -49,7 +49,7 @@ class TestBalancer:
     def published(self, balancer: str, port: int) -> str:
         return docker("port", balancer, str(port)).rpartition(":")[2]
 
-    def test_viewers_come_through_it(self, trusting: Stack, balancer: str) -> None:
+    def test_viewers_are_served_through_the_balancer(self, trusting: Stack, balancer: str) -> None:
         base = f"https://localhost:{self.published(balancer, 9443)}"
         target = fresh()
         first: Answer = until(lambda: ask(base, "/media/file.mp4"), "the balancer is there")
@@ -62,13 +62,13 @@ class TestBalancer:
         assert page.headers["Strict-Transport-Security"] == f"max-age={YEAR}"
         assert "Alt-Svc" not in page.headers
 
-    def test_it_is_redirected_once_and_not_for_ever(self, balancer: str) -> None:
+    def test_http_is_redirected_once_without_a_loop(self, balancer: str) -> None:
         base = f"http://localhost:{self.published(balancer, 9080)}"
         answer = ask(base, "/watch/a", {"X-Forwarded-Proto": "https"})  # which it replaces
         assert (answer.status, answer.headers["Location"]) == (308, "https://localhost/watch/a")
 
 
-class TestWhatTheServiceIsTold:
+class TestForwardedRequests:
     @pytest.mark.parametrize("scheme", ["http", "https"])
     @pytest.mark.parametrize(
         "asked",
@@ -82,7 +82,7 @@ class TestWhatTheServiceIsTold:
             ("GET", "/download/{}.mp4", "bytes=3-"),
         ],
     )
-    def test_it_is_told_what_the_edge_believed(
+    def test_the_service_gets_only_trusted_forwarded_fields(
         self, trusting: Stack, recorder: str, scheme: str, asked: tuple[str, str, str]
     ) -> None:
         method, target, span = asked
@@ -118,7 +118,7 @@ class TestWhatTheServiceIsTold:
                 "x-block-owner",
             }
 
-    def test_it_is_sent_no_body(self, trusting: Stack, recorder: str) -> None:
+    def test_the_service_gets_no_body(self, trusting: Stack, recorder: str) -> None:
         for target in ("/page", "/media/body.mp4", "/download/body.mp4"):
             mark = secrets.token_hex(8)
             head = (

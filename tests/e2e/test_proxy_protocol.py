@@ -42,7 +42,7 @@ def version_2(source: str) -> bytes:
 @pytest.mark.parametrize("write", [version_1, version_2])
 @pytest.mark.parametrize("source", [VIEWER, "2001:db8::7"])
 @pytest.mark.parametrize(("port", "status"), [("HTTPS", 404), ("HTTP", 308)])
-def test_the_client_is_the_one_that_it_names(
+def test_the_client_address_is_the_one_in_the_header(
     proxied: Stack, write: Callable[[str], bytes], source: str, port: str, status: int
 ) -> None:
     target = fresh()
@@ -56,7 +56,7 @@ def test_the_client_is_the_one_that_it_names(
 
 
 @pytest.mark.parametrize("hello", [b"PROXY UNKNOWN\r\n", b"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"])
-def test_one_that_names_nobody_speaks_for_itself(proxied: Stack, hello: bytes) -> None:
+def test_a_header_without_an_address_means_the_proxy_itself(proxied: Stack, hello: bytes) -> None:
     target = fresh()
     request = f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     with open_socket(proxied.base, hello=hello) as client:
@@ -64,14 +64,14 @@ def test_one_that_names_nobody_speaks_for_itself(proxied: Stack, hello: bytes) -
     assert client_of(proxied, target) == proxied.gateway
 
 
-def test_who_does_not_speak_it_is_not_answered(proxied: Stack) -> None:
+def test_connections_without_the_header_are_not_answered(proxied: Stack) -> None:
     with pytest.raises((OSError, EOFError)):
         ask(proxied.base, "/")
     with open_socket(proxied.unencrypted) as client:
         assert answers_to(client, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") == []
 
 
-def test_who_is_not_trusted_is_not_believed(proxied: Stack) -> None:
+def test_headers_from_untrusted_clients_are_ignored(proxied: Stack) -> None:
     target = fresh()
     source = f"""
 import socket
@@ -83,6 +83,6 @@ print(client.recv(100))
     assert client_of(proxied, target) == proxied.inside(OWN_ADDRESS).strip()
 
 
-def test_operators_need_not_speak_it(proxied: Stack) -> None:
+def test_the_operator_port_needs_no_header(proxied: Stack) -> None:
     assert ask(proxied.operator, "/edge/healthz").status == 200
     assert ask(proxied.operator, "/healthz").status == 200

@@ -59,7 +59,7 @@ def anyone(request: pytest.FixtureRequest) -> tuple[Page | Tab, str]:
     return page, request.param
 
 
-def test_a_film_that_is_replaced_plays_on_at_the_same_second(
+def test_playback_continues_at_the_same_second_after_a_film_is_replaced(
     anyone: tuple[Page | Tab, str], films: Stack, long_film: Path
 ) -> None:
     viewer, browser_name = anyone
@@ -77,7 +77,7 @@ def test_a_film_that_is_replaced_plays_on_at_the_same_second(
     assert until_playing(viewer, 20)["source"] == told["source"]
 
 
-def test_a_restart_of_the_service_is_not_noticed(
+def test_a_restart_of_the_service_does_not_interrupt_playback(
     anyone: tuple[Page | Tab, str], films: Stack
 ) -> None:
     viewer, browser_name = anyone
@@ -93,7 +93,7 @@ def test_a_restart_of_the_service_is_not_noticed(
     assert state(viewer)["noticed"] == []
 
 
-def test_a_lost_network_is_said_and_waited_for(viewer: Page, films: Stack) -> None:
+def test_a_lost_network_shows_a_message_until_playback_resumes(viewer: Page, films: Stack) -> None:
     start(viewer, "lost.mp4")
     films.compose("stop", "--timeout", "1", "nginx")
     try:
@@ -105,7 +105,7 @@ def test_a_lost_network_is_said_and_waited_for(viewer: Page, films: Stack) -> No
     until_playing(viewer, 40)
 
 
-def test_a_film_that_is_removed_is_said_to_be(viewer: Page, films: Stack) -> None:
+def test_a_removed_film_shows_a_message(viewer: Page, films: Stack) -> None:
     start(viewer, "gone.mp4")
     (films.media / "gone.mp4").unlink()
     seek(viewer, 40)

@@ -56,7 +56,7 @@ def screen(page: Page, name: str, size: tuple[int, int], *, whole: bool = True) 
     return file
 
 
-def test_there_is_something_to_see_on_every_page(page: Page) -> None:
+def test_no_page_is_blank(page: Page) -> None:
     for name, target in PAGES.items():
         page.emulate_media(color_scheme="light")
         page.goto(target)
@@ -66,7 +66,7 @@ def test_there_is_something_to_see_on_every_page(page: Page) -> None:
         screen(page, f"{name}-dark", DESKTOP)
 
 
-def test_the_pages_can_be_read_from_right_to_left_and_in_few_colours(page: Page) -> None:
+def test_right_to_left_printed_and_forced_colours_pages_are_not_blank(page: Page) -> None:
     for name in ("library", "watch"):
         page.goto(PAGES[name])
         page.emulate_media(forced_colors="active")
@@ -79,7 +79,7 @@ def test_the_pages_can_be_read_from_right_to_left_and_in_few_colours(page: Page)
         screen(page, f"{name}-rtl-phone", PHONE)
 
 
-def test_a_library_without_videos_has_something_to_say(
+def test_an_empty_library_is_not_blank(
     browser: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     empty = tmp_path_factory.mktemp("empty") / "media"
@@ -92,7 +92,7 @@ def test_a_library_without_videos_has_something_to_say(
         screen(page, "empty-dark", DESKTOP)
 
 
-def test_the_picture_of_the_readme_is_small(page: Page) -> None:
+def test_the_screenshot_of_the_readme_is_small(page: Page) -> None:
     """It is kept in the repository: `cp build/screens/readme.webp .github/watch.webp`."""
     page.emulate_media(color_scheme="light")
     page.goto(PAGES["watch-at"])

@@ -92,7 +92,7 @@ def framed(page: Page, url: str) -> Frame:
     return frame
 
 
-def test_a_film_plays_in_somebody_elses_page_with_its_captions(
+def test_an_embedded_film_plays_on_another_site_with_captions(
     outside: Page, elsewhere: str
 ) -> None:
     frame = framed(outside, f"{elsewhere}/?embed/{quote(CAPTIONED)}?t=30")
@@ -107,12 +107,12 @@ def test_a_film_plays_in_somebody_elses_page_with_its_captions(
     assert outside.evaluate("document.querySelector('h1').textContent") == "Elsewhere"
 
 
-def test_it_may_begin_by_itself_and_without_sound(outside: Page, elsewhere: str) -> None:
+def test_an_embedded_film_may_autoplay_muted(outside: Page, elsewhere: str) -> None:
     frame = framed(outside, f"{elsewhere}/?embed/{quote(PLAIN)}?autoplay=1")
     assert frame.evaluate(PLAYS_UP_TO, [0.5, False]) == [True, 0]
 
 
-def test_the_other_pages_are_framed_by_nobody_else(
+def test_other_sites_cannot_frame_other_pages(
     browser: Browser, cinema: Stack, elsewhere: str
 ) -> None:
     # A refused frame is an error in the console: no page on which nothing may go wrong.
@@ -142,7 +142,7 @@ def test_the_embedded_player_needs_no_script(browser: Browser, cinema: Stack, pa
         context.close()
 
 
-def test_it_can_be_installed(browser: Browser, cinema: Stack) -> None:
+def test_the_site_can_be_installed(browser: Browser, cinema: Stack) -> None:
     with flawless(browser, cinema.base) as page:
         page.goto("/")
         session = page.context.new_cdp_session(page)
@@ -156,7 +156,7 @@ def test_it_can_be_installed(browser: Browser, cinema: Stack) -> None:
         assert errors == ["in-incognito"]  # as every context of a test is
 
 
-def test_an_error_is_printed_without_what_can_only_be_pressed(
+def test_an_error_page_is_printed_without_controls(
     browser: Browser, cinema: Stack, tmp_path: Path
 ) -> None:
     context = browser.new_context(ignore_https_errors=True, base_url=cinema.base)
@@ -173,7 +173,7 @@ def test_an_error_is_printed_without_what_can_only_be_pressed(
         context.close()
 
 
-def test_what_links_unfurl_to_has_the_address_that_viewers_know(cinema: Stack) -> None:
+def test_structured_data_and_playlists_have_public_urls(cinema: Stack) -> None:
     page = ask(cinema.base, f"/watch/{quote(CAPTIONED)}").body.decode()
     data = json.loads(page.partition('<script type="application/ld+json">')[2].partition("</")[0])
     assert data["url"] == f"{cinema.base}/watch/{quote(CAPTIONED)}"
@@ -212,7 +212,7 @@ def filled_in(page: str) -> str:
     )
 
 
-def test_every_page_is_html_as_the_standard_has_it(cinema: Stack, tmp_path: Path) -> None:
+def test_every_page_is_valid_html(cinema: Stack, tmp_path: Path) -> None:
     for name, target in PAGES.items():
         answer = ask(cinema.base, target, {"Accept": "text/html"})
         (tmp_path / f"{name}.html").write_text(filled_in(answer.body.decode()), encoding="utf-8")

@@ -47,7 +47,9 @@ def memory(stack: Stack) -> int:
 
 
 @pytest.mark.parametrize("span", ["0-", "7-"], ids=["whole blocks", "cut"])
-def test_slow_clients_cost_little_and_others_go_on(origin: Origin, stack: Stack, span: str) -> None:
+def test_slow_clients_use_little_memory_and_do_not_block_others(
+    origin: Origin, stack: Stack, span: str
+) -> None:
     write(stack.media, "slow.mp4", DATA)
     assert ask(origin.base, "/download/slow.mp4").body == DATA
     asked = f"GET /media/slow.mp4 HTTP/1.1\r\nHost: x\r\nRange: bytes={span}\r\n\r\n"

@@ -14,13 +14,13 @@ from support.stack import Stack
 pytestmark = pytest.mark.stack
 
 SHAPES = shapes()
-DOORS = ["/api/videos", "/media/file.mp4", "/download/file.mp4"]
+TARGETS = ["/api/videos", "/media/file.mp4", "/download/file.mp4"]
 REQUEST = "GET {hidden} HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-def hidden(door: str, name: str) -> str:
+def hidden(target: str, name: str) -> str:
     """Return a unique target of a request that must not be seen."""
-    return f"{door.rpartition('/')[0]}/hidden-{name.replace(' ', '-').replace('/', '-')}.mp4"
+    return f"{target.rpartition('/')[0]}/hidden-{name.replace(' ', '-').replace('/', '-')}.mp4"
 
 
 def arrived(stack: Stack, after: str) -> set[str]:
@@ -50,25 +50,25 @@ class Seen:
 @pytest.fixture(scope="module")
 def seen(stack: Stack, origin: Origin) -> Seen:
     """Send every shape to every listener."""
-    cases = [(door, shape) for door in DOORS for shape in SHAPES]
+    cases = [(target, shape) for target in TARGETS for shape in SHAPES]
 
     def send(case: tuple[str, Shape]) -> list[int]:
-        door, shape = case
+        target, shape = case
         with open_socket(stack.base) as client:
-            return answers_to(client, shape.request(door, hidden(door, shape.name)))
+            return answers_to(client, shape.request(target, hidden(target, shape.name)))
 
     with ThreadPoolExecutor(len(cases)) as pool:
         answers = list(pool.map(send, cases))
-    names = [(door, shape.name) for door, shape in cases]
+    names = [(target, shape.name) for target, shape in cases]
     targets = arrived(stack, "/api/videos/after-the-shapes.mp4")
     return Seen(dict(zip(names, answers, strict=True)), targets)
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
-def test_a_hidden_request_is_not_answered(seen: Seen, door: str, shape: Shape) -> None:
-    statuses = seen.answers[door, shape.name]
-    assert hidden(door, shape.name) not in seen.targets
+def test_a_hidden_request_is_not_answered(seen: Seen, target: str, shape: Shape) -> None:
+    statuses = seen.answers[target, shape.name]
+    assert hidden(target, shape.name) not in seen.targets
     assert len(statuses) <= 1
     if shape.refused:  # where the connection was reset first, without a word
         assert not statuses or statuses[0] >= 400
@@ -99,7 +99,7 @@ def test_two_requests_in_one_write_get_two_responses(stack: Stack) -> None:
         "http://evil.test/stub_status",
     ],
 )
-def test_a_target_with_a_host_leads_nowhere_else(origin: Origin, target: str) -> None:
+def test_an_absolute_target_reaches_no_other_host(origin: Origin, target: str) -> None:
     """RFC 9112 §3.2.2: the target's host counts; there is one host here, whatever its name."""
     answer = origin.get(target)
     assert answer.status in {400, 404}
@@ -160,7 +160,9 @@ def seen_in_http_2(stack: Stack) -> SeenInHttp2:
 
 
 @pytest.mark.parametrize("name", [name for name, _, _ in MALFORMED])
-def test_http_2_brings_no_request_within_a_request(seen_in_http_2: SeenInHttp2, name: str) -> None:
+def test_http_2_requests_cannot_smuggle_another_request(
+    seen_in_http_2: SeenInHttp2, name: str
+) -> None:
     """Malformed (RFC 9113 §8.2.1, §8.1.1): reset, refused, or one request and no more."""
     legitimate = {200} if name in {"body", "coding", "name with a colon"} else set()
     assert seen_in_http_2.statuses[name] in {None, 400} | legitimate

@@ -36,12 +36,14 @@ def strict(stack: Stack) -> Iterator[Stack]:
         stack.up()
 
 
-def test_hsts_is_not_said_unless_it_is_set(origin: Origin) -> None:
+def test_hsts_is_off_by_default(origin: Origin) -> None:
     for target in ("/", "/media/file.mp4", "/metrics"):
         assert "Strict-Transport-Security" not in origin.get(target).headers
 
 
-def test_testssl_finds_nothing_above_low_and_hsts_is_said(strict: Stack, tmp_path: Path) -> None:
+def test_testssl_reports_no_finding_above_low_and_hsts_is_sent(
+    strict: Stack, tmp_path: Path
+) -> None:
     for target in ("/", "/media/file.mp4", "/download/file.mp4", "/media/missing.mp4", "/metrics"):
         answer = ask(strict.base, target, {"Range": "bytes=0-9"})
         assert answer.headers.get_all("Strict-Transport-Security") == [f"max-age={YEAR}"]

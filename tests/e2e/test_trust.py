@@ -23,7 +23,7 @@ class TestForwarded:
             ("192.0.2.5, 192.0.2.1", "192.0.2.5"),
         ],
     )
-    def test_a_trusted_proxys_chain_is_read_from_the_right(
+    def test_the_chain_of_a_trusted_proxy_is_read_from_the_right(
         self, trusting: Stack, chain: str, client: str
     ) -> None:
         target = fresh()
@@ -31,12 +31,12 @@ class TestForwarded:
         assert client_of(trusting, target) == client
 
     @pytest.mark.parametrize("chain", ["", "nonsense", "unix:", "203.0.113.7 extra", "<script>"])
-    def test_what_is_no_address_is_not_believed(self, trusting: Stack, chain: str) -> None:
+    def test_an_invalid_address_is_ignored(self, trusting: Stack, chain: str) -> None:
         target = fresh()
         ask(trusting.base, target, {"X-Forwarded-For": chain})
         assert client_of(trusting, target) == trusting.gateway
 
-    def test_nobody_else_is_believed(self, trusting: Stack) -> None:
+    def test_addresses_from_untrusted_clients_are_ignored(self, trusting: Stack) -> None:
         own = trusting.inside(OWN_ADDRESS).strip()
         for chain in (VIEWER, f"{VIEWER}, 192.0.2.1"):
             target = fresh()
@@ -44,14 +44,14 @@ class TestForwarded:
             ask_inside(trusting, 8443, target, fields)
             assert client_of(trusting, target) == own
 
-    def test_without_the_setting_nobody_is(self, stack: Stack) -> None:
+    def test_no_client_is_trusted_by_default(self, stack: Stack) -> None:
         target = fresh()
         ask(stack.base, target, {"X-Forwarded-For": VIEWER})
         assert client_of(stack, target) == stack.gateway
         answer = ask(stack.unencrypted, "/", {"X-Forwarded-Proto": "https"})
         assert answer.status == 308
 
-    def test_other_fields_name_nobody(self, trusting: Stack) -> None:
+    def test_other_address_fields_are_ignored(self, trusting: Stack) -> None:
         target = fresh()
         fields = {"X-Real-IP": VIEWER, "Forwarded": f"for={VIEWER}", "X_Forwarded_For": VIEWER}
         ask(trusting.base, target, fields)
@@ -59,7 +59,7 @@ class TestForwarded:
 
 
 class TestScheme:
-    def test_a_trusted_proxy_that_speaks_https_is_served(self, trusting: Stack) -> None:
+    def test_a_trusted_proxy_that_reports_https_is_served(self, trusting: Stack) -> None:
         answer = ask(trusting.unencrypted, "/", {"X-Forwarded-Proto": "https"})
         assert answer.status == 200
         assert answer.headers["Strict-Transport-Security"] == f"max-age={YEAR}"
@@ -69,7 +69,7 @@ class TestScheme:
     @pytest.mark.parametrize(
         "said", [None, "http", "HTTP", "ftp", "http, https", "https, http", ""]
     )
-    def test_one_that_says_anything_else_is_redirected_to_the_usual_port(
+    def test_a_trusted_proxy_that_reports_another_scheme_is_redirected_to_port_443(
         self, trusting: Stack, said: str | None
     ) -> None:
         fields = {"Host": "video.example"} | ({} if said is None else {"X-Forwarded-Proto": said})
@@ -78,13 +78,13 @@ class TestScheme:
         assert answer.headers["Location"] == "https://video.example/watch/a?b"
         assert "Strict-Transport-Security" not in answer.headers
 
-    def test_one_that_speaks_tls_to_the_edge_is_believed_as_well(self, trusting: Stack) -> None:
+    def test_a_trusted_proxy_may_connect_by_tls(self, trusting: Stack) -> None:
         assert ask(trusting.base, "/").status == 200
         assert ask(trusting.base, "/", {"X-Forwarded-Proto": "https"}).status == 200
         answer = ask(trusting.base, "/", {"X-Forwarded-Proto": "http", "Host": "video.example"})
         assert (answer.status, answer.headers["Location"]) == (308, "https://video.example/")
 
-    def test_nobody_else_is_believed(self, trusting: Stack) -> None:
+    def test_schemes_from_untrusted_clients_are_ignored(self, trusting: Stack) -> None:
         port = trusting.ports["HTTPS"]
         for said in ("https", "http"):
             fields = {"X-Forwarded-Proto": said, "Host": "video.example"}
@@ -92,7 +92,7 @@ class TestScheme:
             assert (status, answer["Location"]) == (308, f"https://video.example:{port}/x")
             assert ask_inside(trusting, 8443, "/", fields)[0] == 200
 
-    def test_http_3_is_offered_where_tls_ends_at_the_edge(self, trusting: Stack) -> None:
+    def test_http_3_is_advertised_where_tls_ends_at_the_edge(self, trusting: Stack) -> None:
         _, direct = ask_inside(trusting, 8443, "/")
         assert direct["Alt-Svc"] == f'h3=":{trusting.ports["HTTPS"]}"; ma=86400'
         assert "Alt-Svc" not in ask_inside(trusting, 8080, "/")[1]
@@ -101,21 +101,21 @@ class TestScheme:
             assert "Alt-Svc" not in answer.headers
 
 
-class TestInsistence:
+class TestHSTS:
     """Strict-Transport-Security: RFC 6797 §7.2 forbids it without TLS."""
 
     @pytest.mark.parametrize("target", ["/", "/media/file.mp4", "/metrics", "/media/none.mp4"])
-    def test_it_is_on_every_answer_by_https(self, trusting: Stack, target: str) -> None:
+    def test_hsts_is_on_every_https_answer(self, trusting: Stack, target: str) -> None:
         answer = ask(trusting.base, target)
         assert answer.headers.get_all("Strict-Transport-Security") == [f"max-age={YEAR}"]
         assert "Strict-Transport-Security" not in ask(trusting.unencrypted, target).headers
 
-    def test_it_is_nowhere_unless_asked_for(self, stack: Stack) -> None:
+    def test_hsts_is_off_by_default(self, stack: Stack) -> None:
         for target in ("/", "/media/file.mp4", "/metrics"):
             assert "Strict-Transport-Security" not in ask(stack.base, target).headers
 
 
-def test_a_wrong_setting_stops_the_start_and_is_named(stack: Stack) -> None:
+def test_an_invalid_setting_stops_the_start_and_is_named(stack: Stack) -> None:
     """The table of wrong settings is in tests/unit/test_edge_settings.py."""
     for setting in ("REELAY_TRUSTED_PROXIES=example.com", "REELAY_PROXY_PROTOCOL=on"):
         with pytest.raises(AssertionError, match=setting.partition("=")[0]):

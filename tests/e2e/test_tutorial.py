@@ -8,7 +8,7 @@ pytestmark = pytest.mark.stack
 SAMPLE = (Path(__file__).parents[2] / "media" / "sample.mp4").read_bytes()
 
 
-def test_the_tutorials_requests_get_the_tutorials_answers(origin: Origin) -> None:
+def test_the_requests_of_the_tutorial_get_its_answers(origin: Origin) -> None:
     write(origin.media, "clip.mp4", SAMPLE)
     whole = origin.get("/media/clip.mp4")
     assert (whole.status, len(whole.body)) == (200, len(SAMPLE))

@@ -95,7 +95,7 @@ def test_without_javascript_frames_chapters_and_neighbours_are_links(plain_page:
     expect(page.get_by_text("HEVC plays in some browsers only")).to_be_visible()
 
 
-def test_a_frame_is_jumped_to_marked_and_looked_at_larger(page: Page) -> None:
+def test_filmstrip_frames_seek_highlight_and_preview(page: Page) -> None:
     watch(page, CAPTIONED)
     page.evaluate("window.stays = true")
     strip = page.get_by_role("navigation", name="Filmstrip")
@@ -150,7 +150,7 @@ def test_a_frame_is_jumped_to_marked_and_looked_at_larger(page: Page) -> None:
     assert page.evaluate("[scrollY, window.stays]") == [scrolled, True]
 
 
-def test_a_link_leads_to_its_moment_and_can_be_copied(page: Page) -> None:
+def test_a_link_opens_at_its_time_and_can_be_copied(page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     for written, second in (("?t=1m30s", 60), ("?t=0m12.5s", 12.5), ("?t=30", 30)):
         watch(page, CAPTIONED, written)  # a minute and a half is beyond its end
@@ -171,7 +171,7 @@ def test_a_link_leads_to_its_moment_and_can_be_copied(page: Page) -> None:
     )
 
 
-def test_a_viewer_goes_on_where_they_left_unless_they_say_otherwise(page: Page) -> None:
+def test_playback_resumes_at_the_saved_position_or_starts_over(page: Page) -> None:
     message = page.locator(".resumed")
     watch(page, CAPTIONED)
     play(page, 2, 0.2)
@@ -207,7 +207,7 @@ def test_a_viewer_goes_on_where_they_left_unless_they_say_otherwise(page: Page) 
     assert page.evaluate(PROGRESS) == {}
 
 
-def test_the_library_keeps_no_more_than_is_of_use_and_forgets_all_when_told(page: Page) -> None:
+def test_only_200_positions_are_saved_and_all_can_be_cleared(page: Page) -> None:
     watch(page, PLAIN)
     page.evaluate("""localStorage.setItem("reelay.progress", JSON.stringify(Object.fromEntries(
         Array.from({length: 250}, (_, number) => [`film ${number}`, [10, 60, number]]))))""")
@@ -221,7 +221,7 @@ def test_the_library_keeps_no_more_than_is_of_use_and_forgets_all_when_told(page
     assert page.evaluate(PROGRESS) == {}
 
 
-def test_where_nothing_can_be_kept_everything_goes_on(page: Page) -> None:
+def test_the_player_works_without_browser_storage(page: Page) -> None:
     page.add_init_script("""
         for (const name of ["localStorage", "sessionStorage"]) {
             Object.defineProperty(window, name, {get() { throw new DOMException("no"); }});
@@ -234,7 +234,7 @@ def test_where_nothing_can_be_kept_everything_goes_on(page: Page) -> None:
     assert page.evaluate("document.querySelector('video').playbackRate") == 1.5
 
 
-def test_the_next_one_follows_by_itself_if_wanted_and_can_be_stopped(page: Page) -> None:
+def test_autoplay_of_the_next_video_is_optional_and_can_be_cancelled(page: Page) -> None:
     watch(page, EPISODES[1])
     play(page, 19.5, 0.3)
     overlay = page.locator("[data-upnext]")
@@ -289,7 +289,7 @@ def until_state(page: Page, **expected: Any) -> None:
     assert {name: found[name] for name in expected} == expected
 
 
-def test_everything_can_be_done_by_keys(page: Page) -> None:
+def test_keyboard_shortcuts_control_the_player(page: Page) -> None:
     watch(page, CAPTIONED)
     press = page.keyboard.press
     press("k")
@@ -350,7 +350,7 @@ def test_everything_can_be_done_by_keys(page: Page) -> None:
     until_state(page, muted=True)
 
 
-def test_speed_and_width_are_kept(page: Page) -> None:
+def test_speed_and_theatre_width_are_remembered(page: Page) -> None:
     watch(page, CAPTIONED)
     page.get_by_label("Speed").select_option("2")
     page.get_by_role("button", name="Theatre width").click()
@@ -362,7 +362,7 @@ def test_speed_and_width_are_kept(page: Page) -> None:
     assert page.get_by_role("button", name="Theatre width").get_attribute("aria-pressed") == "true"
 
 
-def test_what_this_browser_cannot_play_is_said_before_anybody_presses_play(page: Page) -> None:
+def test_an_unplayable_codec_is_reported_before_playback(page: Page) -> None:
     unplayable = page.locator("[data-unplayable]")
     watch(page, CAPTIONED)
     expect(unplayable).to_be_hidden()
@@ -384,7 +384,7 @@ def test_what_this_browser_cannot_play_is_said_before_anybody_presses_play(page:
 
 
 @pytest.mark.parametrize("width", [320, 1280])
-def test_every_kind_of_video_fits_its_page(page: Page, width: int) -> None:
+def test_every_kind_of_video_fits_the_window(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     for path in (CAPTIONED, PORTRAIT, AUDIO, ARABIC, HEVC, BROKEN):
         page.goto(f"/watch/{quote(path)}")
@@ -402,7 +402,7 @@ def test_every_kind_of_video_fits_its_page(page: Page, width: int) -> None:
         assert stage["height"] > stage["width"]
 
 
-def test_a_player_that_lost_its_connection_comes_back_by_itself(failing_page: Page) -> None:
+def test_the_player_recovers_from_a_lost_connection(failing_page: Page) -> None:
     page = failing_page
     banner = page.locator(".banner")
     lost = True
@@ -431,7 +431,7 @@ def test_a_player_that_lost_its_connection_comes_back_by_itself(failing_page: Pa
     until(page, f"{AT} > 30.3 && {AT} < 40")
 
 
-def test_a_player_whose_file_was_replaced_goes_on_with_the_new_one(failing_page: Page) -> None:
+def test_the_player_continues_with_a_replaced_file(failing_page: Page) -> None:
     page = failing_page
     superseded: set[str] = set()
 
@@ -459,9 +459,7 @@ def test_a_player_whose_file_was_replaced_goes_on_with_the_new_one(failing_page:
     page.wait_for_url("**/?folder=Films")
 
 
-def test_nothing_is_complained_of_while_a_film_plays_to_its_end(
-    browser: Browser, cinema: Stack
-) -> None:
+def test_playing_to_the_end_logs_no_error(browser: Browser, cinema: Stack) -> None:
     for path in (EPISODES[3], AUDIO):
         with flawless(browser, cinema.base) as page:
             watch(page, path)

@@ -51,4 +51,4 @@ def origin(swift: Swift, tmp_path_factory: pytest.TempPathFactory) -> Iterator[O
 class TestObjects(Contract):
     """The service, asked directly."""
 
-    test_links_that_stay_inside_are_followed = None  # type: ignore[assignment] # there are none
+    test_symlinks_within_the_root_are_followed = None  # type: ignore[assignment] # there are none

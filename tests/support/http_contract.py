@@ -184,7 +184,7 @@ class Contract:
     """Ranges, preconditions and names, byte for byte."""
 
     @pytest.mark.parametrize("case", range_cases(SIZE), ids=lambda case: case.name)
-    def test_a_download_means_what_the_rfc_says(self, origin: Origin, case: RangeCase) -> None:
+    def test_download_ranges_follow_rfc_9110(self, origin: Origin, case: RangeCase) -> None:
         answer = origin.get("/download/file.mp4", Range=case.header)
         if case.expected == WHOLE:
             assert answer.status == 200
@@ -199,14 +199,12 @@ class Contract:
             check_partial(answer, case.expected, origin)
 
     @pytest.mark.parametrize("case", cap_cases(SIZE, BLOCK), ids=lambda case: case.name)
-    def test_a_player_gets_no_more_than_the_block_holds(
-        self, origin: Origin, case: CapCase
-    ) -> None:
+    def test_media_ranges_are_capped_at_the_block(self, origin: Origin, case: CapCase) -> None:
         check_partial(origin.get("/media/file.mp4", Range=case.header), case.expected, origin)
 
     @pytest.mark.parametrize("case", CONDITIONS, ids=lambda case: case.name)
     @pytest.mark.parametrize("query", ["", f"?v={REVISION}"], ids=["unpinned", "pinned"])
-    def test_conditions_are_looked_at_in_the_rfcs_order(
+    def test_preconditions_are_evaluated_in_rfc_order(
         self, origin: Origin, case: ConditionCase, query: str
     ) -> None:
         headers = {"Range": "bytes=0-9", **case.headers}
@@ -224,7 +222,7 @@ class Contract:
         else:
             assert answer.headers["Content-Type"] == "application/problem+json"
 
-    def test_range_twice_in_a_head_is_malformed(self, origin: Origin) -> None:
+    def test_a_duplicate_range_field_is_ignored_or_refused(self, origin: Origin) -> None:
         connection = connect(origin.base)
         connection.putrequest("GET", "/media/sub/inside.mp4")
         connection.putheader("Range", "bytes=0-1")
@@ -236,22 +234,22 @@ class Contract:
         assert response.status in {200, 400}  # ignored (RFC 9110 §14.2), or refused by nginx
         assert response.status == 400 or body == content(3000, 2)
 
-    @pytest.mark.parametrize("door", ["media", "download"])
+    @pytest.mark.parametrize("route", ["media", "download"])
     @pytest.mark.parametrize("query", ["", f"?v={REVISION}"], ids=["unpinned", "pinned"])
-    def test_without_range_the_whole_file_comes(
-        self, origin: Origin, door: str, query: str
+    def test_without_range_the_whole_file_is_sent(
+        self, origin: Origin, route: str, query: str
     ) -> None:
-        answer = origin.get(f"/{door}/file.mp4{origin.own(query)}")
+        answer = origin.get(f"/{route}/file.mp4{origin.own(query)}")
         assert answer.status == 200
         assert answer.headers["Content-Type"] == "video/mp4"
         assert answer.headers["Content-Length"] == str(SIZE)
         assert answer.body == DATA
         check_validators(answer, origin)
 
-    @pytest.mark.parametrize("door", ["media", "download"])
-    def test_head_is_get_without_range_and_without_body(self, origin: Origin, door: str) -> None:
-        whole = origin.get(f"/{door}/file.mp4")
-        head = origin.get(f"/{door}/file.mp4", "HEAD", Range="bytes=0-9")
+    @pytest.mark.parametrize("route", ["media", "download"])
+    def test_head_is_get_without_range_and_without_body(self, origin: Origin, route: str) -> None:
+        whole = origin.get(f"/{route}/file.mp4")
+        head = origin.get(f"/{route}/file.mp4", "HEAD", Range="bytes=0-9")
         assert head.status == 200
         assert head.body == b""
         varying = {"date", "x-request-id", "x-cache"}
@@ -268,18 +266,16 @@ class Contract:
 
     @pytest.mark.parametrize("method", ["BREW", "PROPFIND"])
     @pytest.mark.parametrize("target", [*TARGETS, "/nothing"])
-    def test_methods_that_nobody_knows_here_are_501(
-        self, origin: Origin, method: str, target: str
-    ) -> None:
+    def test_unknown_methods_are_501(self, origin: Origin, method: str, target: str) -> None:
         assert origin.get(target, method).status == 501  # RFC 9110 §9.1
 
     @pytest.mark.parametrize("target", TARGETS)
-    def test_options_tells_the_methods(self, origin: Origin, target: str) -> None:
+    def test_options_lists_the_methods(self, origin: Origin, target: str) -> None:
         answer = origin.get(target, "OPTIONS")
         assert (answer.status, answer.body) == (204, b"")
         assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
 
-    def test_following_the_answers_reads_every_byte_once(self, origin: Origin) -> None:
+    def test_consecutive_ranges_read_every_byte_once(self, origin: Origin) -> None:
         position, pieces = 0, []
         while position < SIZE:
             answer = origin.get("/media/file.mp4", Range=f"bytes={position}-")
@@ -291,7 +287,9 @@ class Contract:
         assert b"".join(pieces) == DATA
         assert len(pieces) == 4
 
-    def test_the_right_pin_is_immutable_and_none_is_revalidated(self, origin: Origin) -> None:
+    def test_pinned_answers_are_immutable_and_unpinned_ones_revalidated(
+        self, origin: Origin
+    ) -> None:
         for target in ("/media/file.mp4", "/download/file.mp4"):
             for value in ("bytes=0-", "bytes=5-9", "bytes=-5", "bytes=0-1,5-6"):
                 pinned = origin.get(origin.own(f"{target}?v={REVISION}"), Range=value)
@@ -305,7 +303,9 @@ class Contract:
         ["1-1", "x", "", "%22", f"{REVISION}0", f"{REVISION}-f1", f"{REVISION}&v=1"],
     )
     @pytest.mark.parametrize("headers", [{}, {"Range": "bytes=0-9"}, {"If-Match": '"x"'}])
-    def test_another_pin_is_gone(self, origin: Origin, pin: str, headers: dict[str, str]) -> None:
+    def test_a_different_revision_is_410(
+        self, origin: Origin, pin: str, headers: dict[str, str]
+    ) -> None:
         answer = origin.ask(f"/media/file.mp4?v={origin.own(pin)}", headers)
         if pin.endswith("&v=1"):  # the first counts
             assert answer.status in {200, 206, 412}
@@ -324,7 +324,7 @@ class Contract:
             (f"/download/film.mov?v={FILM_REVISION}", FILM_REVISION, ORIGINAL),
         ],
     )
-    def test_players_get_the_index_in_front_and_downloads_the_file(
+    def test_media_has_moov_in_front_and_download_is_the_original(
         self, origin: Origin, target: str, tag: str, data: bytes
     ) -> None:
         target, tag = origin.own(target), origin.own(tag)
@@ -348,14 +348,14 @@ class Contract:
         by_date = origin.get(target, Range="bytes=5-9", If_Range=date)
         assert by_date.status == (200 if data is FAST_START else 206)
 
-    def test_the_layout_for_players_is_not_to_be_saved(self, origin: Origin) -> None:
+    def test_the_fast_start_layout_cannot_be_downloaded(self, origin: Origin) -> None:
         for pin in (f"{FILM_REVISION}-f1", f"{FILM_REVISION}-f2"):
             for headers in ({}, {"Range": "bytes=0-"}, {"Range": "bytes=5-9"}):
                 target = origin.own(f"/download/film.mov?v={pin}")
                 assert origin.ask(target, headers).status == 410
 
     @pytest.mark.parametrize("path", NAMES)
-    def test_every_name_works_everywhere(self, origin: Origin, path: str) -> None:
+    def test_every_file_name_works_on_all_routes(self, origin: Origin, path: str) -> None:
         data = (origin.media / path).read_bytes()
         assert origin.get(url_of("media", path)).body == data
         assert origin.get(url_of("media", path), Range="bytes=3-9").body == data[3:10]
@@ -376,11 +376,11 @@ class Contract:
         assert "<script>alert" not in page.body.decode()
 
     @pytest.mark.parametrize("target", ESCAPES)
-    @pytest.mark.parametrize("door", ["media", "download", "watch", "embed", "api/videos"])
+    @pytest.mark.parametrize("route", ["media", "download", "watch", "embed", "api/videos"])
     def test_nothing_outside_the_root_is_served(
-        self, origin: Origin, door: str, target: str
+        self, origin: Origin, route: str, target: str
     ) -> None:
-        answer = origin.get(f"/{door}/{target}")
+        answer = origin.get(f"/{route}/{target}")
         assert answer.status in self.refusals
         assert b"secret" not in answer.body.replace(b"secret.mp4", b"")
         assert b"root:" not in answer.body
@@ -388,12 +388,14 @@ class Contract:
     refusals = frozenset({404})
 
     @pytest.mark.parametrize("target", ["//media/file.mp4", "//", "///api/videos", "//metrics"])
-    def test_no_path_begins_with_two_slashes(self, origin: Origin, target: str) -> None:
+    def test_a_path_with_two_leading_slashes_is_404(self, origin: Origin, target: str) -> None:
         assert origin.get(target).status == 404
 
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
     @pytest.mark.parametrize("value", ["bytes=0-9", "bytes=-9", "bytes=0-1,5-6"])
-    def test_a_name_may_come_unescaped(self, origin: Origin, method: str, value: str) -> None:
+    def test_an_unescaped_file_name_gets_the_expected_status(
+        self, origin: Origin, method: str, value: str
+    ) -> None:
         # RFC 3986 wants it escaped; curl and old players send it as it is.
         connection = connect(origin.base)
         target = b"/media/" + "ümläut äöü ß.mp4".replace(" ", "%20").encode()
@@ -407,7 +409,7 @@ class Contract:
 
     unescaped = {"GET": {400}, "HEAD": {400}}  # noqa: RUF012 # h11 refuses it
 
-    def test_links_that_stay_inside_are_followed(self, origin: Origin) -> None:
+    def test_symlinks_within_the_root_are_followed(self, origin: Origin) -> None:
         for target in ("/media/link-in.mp4", "/media/folder-in/inside.mp4"):
             assert origin.get(target).body == content(3000, 2)
 
@@ -424,7 +426,7 @@ class Contract:
         assert paths >= {"file.mp4", "sub/inside.mp4", *NAMES}
         assert not paths & {".hidden.mp4", "empty.mp4", "not-media.txt", "link-out.mp4"}
 
-    def test_errors_are_problems_for_programs_and_pages_for_people(self, origin: Origin) -> None:
+    def test_errors_are_problem_json_or_html_pages(self, origin: Origin) -> None:
         problem = origin.get("/media/missing.mp4")
         assert problem.status == 404
         assert problem.headers["Content-Type"] == "application/problem+json"
@@ -435,7 +437,7 @@ class Contract:
         assert page.headers["Content-Type"] == "text/html; charset=utf-8"
         assert b"<h1" in page.body
 
-    def test_a_replaced_file_is_seen_at_once_and_never_mixed(self, origin: Origin) -> None:
+    def test_a_replaced_file_is_served_at_once_and_never_mixed(self, origin: Origin) -> None:
         old, new = content(2 * BLOCK, 40), content(2 * BLOCK, 41)
         origin.replace("replaced.mp4", old)
         first = origin.get("/media/replaced.mp4", Range="bytes=0-")
@@ -453,7 +455,7 @@ class Contract:
         gone = origin.get(f"/media/replaced.mp4?v={old_revision}", Range=f"bytes={BLOCK + 1}-")
         assert gone.status == 410
 
-    def test_a_file_just_written_is_served_but_not_kept(self, origin: Origin) -> None:
+    def test_a_file_just_written_is_served_but_not_cached(self, origin: Origin) -> None:
         for seed in (50, 51, 52):
             data = content(5000, seed)
             origin.replace("fresh.mp4", data, age=0)
@@ -477,13 +479,13 @@ class Contract:
         "query",
         ["limit=0", "limit=x", "limit=201", "sort=colour", "cursor=x", "cursor=e30=", "a=b"],
     )
-    def test_a_wrong_query_is_named(self, origin: Origin, query: str) -> None:
+    def test_an_invalid_query_parameter_is_named(self, origin: Origin, query: str) -> None:
         answer = origin.get(f"/api/videos?{query}")
         assert answer.status == 400
         detail = json.loads(answer.body)["detail"]
         assert query.partition("=")[0] in detail
 
-    def test_paging_gives_every_video_once_in_order(self, origin: Origin) -> None:
+    def test_paging_lists_every_video_once_in_order(self, origin: Origin) -> None:
         target, seen = "/api/videos?limit=3&sort=size", []
         while target:
             page = json.loads(origin.get(target).body)
@@ -493,7 +495,7 @@ class Contract:
         assert seen == sorted(seen)
         assert len(seen) == page["total"]
 
-    def test_pages_carry_a_strict_policy(self, origin: Origin) -> None:
+    def test_pages_have_a_strict_policy(self, origin: Origin) -> None:
         for target in ("/", "/watch/file.mp4", "/watch/missing.mp4"):
             answer = origin.get(target, Accept="text/html")
             policy = answer.headers.get_all("Content-Security-Policy")

@@ -43,8 +43,8 @@ def build(kustomization: str) -> list[Manifest]:
 
 
 @functools.cache
-def _rendered(overlay: str, door: str) -> list[Manifest]:
-    components = [*door.split(), *(["service-monitor"] if door else [])]
+def _rendered(overlay: str, entry_point: str) -> list[Manifest]:
+    components = [*entry_point.split(), *(["service-monitor"] if entry_point else [])]
     listed = [f"../reelay/components/{name}" for name in components]
     return build(
         yaml.safe_dump(
@@ -57,9 +57,9 @@ def _rendered(overlay: str, door: str) -> list[Manifest]:
     )
 
 
-def rendered(overlay: str, door: str = "") -> list[Manifest]:
+def rendered(overlay: str, entry_point: str = "") -> list[Manifest]:
     """Return the resources of an overlay, with an entry point and any ServiceMonitors."""
-    return _rendered(overlay, door)
+    return _rendered(overlay, entry_point)
 
 
 def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:

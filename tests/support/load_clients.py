@@ -19,7 +19,7 @@ class Film:
     """What clients request, and the bytes that they must get."""
 
     target: str
-    """Behind the door: `film.mp4`, with `?v=` or without."""
+    """The path below the route: `film.mp4`, with `?v=` or without."""
     data: bytes
 
 
@@ -61,13 +61,13 @@ class Client:
         self._connection: http.client.HTTPConnection | None = None
         self._etag = ""
 
-    def fetch(self, door: str, headers: dict[str, str], most: int | None = None) -> int:
+    def fetch(self, route: str, headers: dict[str, str], most: int | None = None) -> int:
         """Send one request, read at most `most` bytes, and return the offset where they ended."""
         if self._connection is None:
             self._connection = connect(self._base)
         position = _first(headers.get("Range"))
         try:
-            self._connection.request("GET", f"/{door}/{self._film.target}", headers=headers)
+            self._connection.request("GET", f"/{route}/{self._film.target}", headers=headers)
             response = self._connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             self._fail(f"no answer: {error!r}")

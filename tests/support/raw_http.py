@@ -105,6 +105,6 @@ def answers_to(client: socket.socket, data: bytes, silence: float = 2) -> list[i
     return [status for status in found if status >= 200]
 
 
-def url_of(door: str, path: str) -> str:
+def url_of(route: str, path: str) -> str:
     """Return the target of a file behind `/media/`, `/download/` or `/watch/`."""
-    return f"/{door}/{quote(path)}"
+    return f"/{route}/{quote(path)}"
