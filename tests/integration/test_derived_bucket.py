@@ -1,4 +1,4 @@
-"""What is derived, kept in a real object store that replicas share."""
+"""Artefacts in a real object store that replicas share."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +11,7 @@ import pytest
 from support.api_client import KINDS, wait_until_derived
 from support.faulty_store import Fault, faulty
 from support.ffmpeg_fixtures import ffmpeg
-from support.object_store import Bucket as Made
-from support.object_store import Swift
+from support.object_store import Bucket, Swift
 from support.raw_http import ask
 from support.server import Server, serve, until, write
 
@@ -34,7 +33,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture
 def media(tmp_path: Path, film: bytes) -> Path:
-    """Give a folder of six films, one with captions."""
+    """Create a folder of six films, one with captions."""
     folder = tmp_path / "media"
     for number in range(6):
         write(folder, f"{number}.mp4", film, HOUR + number)
@@ -43,30 +42,32 @@ def media(tmp_path: Path, film: bytes) -> Path:
 
 
 PATHS = [f"{number}.mp4" for number in range(6)]
-MADE = 2 * len(PATHS) + 1  # a poster and a storyboard of each, and the captions of one
+ARTEFACTS = 2 * len(PATHS) + 1  # a poster and a storyboard of each film, and the captions of one
 
 
 @pytest.fixture
-def shared(bucket: Made, monkeypatch: pytest.MonkeyPatch) -> Made:
-    """Give a bucket that services started now may use."""
+def shared(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """Let services that start now use the bucket; return it."""
     for name, value in bucket.environ().items():
         monkeypatch.setenv(name, value)
     return bucket
 
 
-def keys(bucket: Made, prefix: str = "") -> set[str]:
-    found = {told["path"] for page in obstore.list(bucket.store, prefix or None) for told in page}
-    return {key for key in found if not key.startswith(("claims/", "used/"))}
+def keys(bucket: Bucket, prefix: str = "") -> set[str]:
+    objects = {
+        entry["path"] for page in obstore.list(bucket.store, prefix or None) for entry in page
+    }
+    return {key for key in objects if not key.startswith(("claims/", "used/"))}
 
 
 def derivations(server: Server) -> float:
     return server.metric("reelay_derivations_total")
 
 
-def pictures(server: Server, told: dict[str, Any]) -> dict[str, bytes]:
-    """Give every picture and text that is told of, by its address."""
+def artefact_bytes(server: Server, videos: dict[str, Any]) -> dict[str, bytes]:
+    """Return the bytes of every poster, track and storyboard, by its URL."""
     urls = []
-    for video in told.values():
+    for video in videos.values():
         urls += [picture["url"] for picture in video["poster"]["pictures"]]
         urls += [track["url"] for track in video["captions"]["tracks"]]
         urls.append(video["storyboard"]["url"])
@@ -75,55 +76,53 @@ def pictures(server: Server, told: dict[str, Any]) -> dict[str, bytes]:
     return {url: answer.body for url, answer in answers.items()}
 
 
-def test_two_replicas_make_each_thing_once_and_give_the_same_bytes(
-    media: Path, shared: Made
-) -> None:
+def test_two_replicas_build_each_artefact_once(media: Path, shared: Bucket) -> None:
     with ExitStack() as stack:
         replicas = [stack.enter_context(serve(media, DERIVED=shared.url)) for _ in range(2)]
-        one, other = (wait_until_derived(replica, *PATHS) for replica in replicas)
-        assert one == other
-        given = [pictures(replica, one) for replica in replicas]
-        assert given[0] == given[1]
-        made = [derivations(replica) for replica in replicas]
+        first, second = (wait_until_derived(replica, *PATHS) for replica in replicas)
+        assert first == second
+        bodies = [artefact_bytes(replica, first) for replica in replicas]
+        assert bodies[0] == bodies[1]
+        builds = [derivations(replica) for replica in replicas]
         probed = [replica.metric("reelay_probes_total") for replica in replicas]
-    assert min(made) > 0
-    # Swift looks before it writes: two that claim within the same few milliseconds both may.
-    assert MADE <= sum(made) <= MADE + 2
+    assert min(builds) > 0
+    # Swift's check and write are not atomic: two replicas may acquire a lease within milliseconds.
+    assert ARTEFACTS <= sum(builds) <= ARTEFACTS + 2
     # Both may probe a file at the same time: a probe costs less than a lease.
     assert len(PATHS) <= sum(probed) <= 2 * len(PATHS)
-    assert len(keys(shared)) == MADE + len(PATHS)
+    assert len(keys(shared)) == ARTEFACTS + len(PATHS)
     assert not (media.parent / "derived").exists()
 
 
-def test_a_new_replica_starts_warm(media: Path, shared: Made) -> None:
+def test_a_new_replica_starts_with_all_artefacts(media: Path, shared: Bucket) -> None:
     with serve(media, DERIVED=shared.url) as server:
         before = wait_until_derived(server, *PATHS)
-        given = pictures(server, before)
+        bodies = artefact_bytes(server, before)
     with serve(media, DERIVED=shared.url) as server:
         assert wait_until_derived(server, *PATHS) == before
-        assert pictures(server, before) == given
+        assert artefact_bytes(server, before) == bodies
         assert server.metric("reelay_probes_total") == 0
         assert derivations(server) == 0
 
 
 @pytest.mark.slow
-def test_what_is_in_memory_does_not_wait_for_a_store_that_hangs(media: Path, shared: Made) -> None:
+def test_artefacts_in_memory_are_served_while_the_store_hangs(media: Path, shared: Bucket) -> None:
     with serve(media, DERIVED=shared.url) as server:
         wait_until_derived(server, *PATHS)
     with (
         faulty(shared.swift) as store,
         serve(media, DERIVED=shared.url, environ=shared.swift.environ(store.endpoint)) as server,
     ):
-        told = wait_until_derived(server, *PATHS)
-        urls = [picture["url"] for path in PATHS for picture in told[path]["poster"]["pictures"]]
-        sheet = told["0.mp4"]["storyboard"]["url"].replace(".vtt", "/0.webp")
+        videos = wait_until_derived(server, *PATHS)
+        urls = [picture["url"] for path in PATHS for picture in videos[path]["poster"]["pictures"]]
+        sheet = videos["0.mp4"]["storyboard"]["url"].replace(".vtt", "/0.webp")
         seen = [ask(server.base, url) for url in (urls[0], sheet)]
         assert {answer.status for answer in seen} == {200}
         hold = Fault("hold")
         store.faults.append(hold)
         with ThreadPoolExecutor(len(urls)) as threads:
             others = [threads.submit(ask, server.base, url) for url in urls[1:]]
-            # As many as the service asks for at a time wait for the store.
+            # The service sends its maximum of concurrent requests to the store.
             until(lambda: hold.times <= 1_000_000 - 8 or None, "the others wait")
             again = [ask(server.base, url) for url in (urls[0], sheet)]
             assert not any(other.done() for other in others)
@@ -135,72 +134,72 @@ def test_what_is_in_memory_does_not_wait_for_a_store_that_hangs(media: Path, sha
 
 
 @pytest.mark.slow
-def test_what_a_killed_replica_had_claimed_is_made_by_the_next(media: Path, shared: Made) -> None:
+def test_the_next_replica_builds_what_a_killed_one_had_leased(media: Path, shared: Bucket) -> None:
     for path in PATHS[1:]:
         (media / path).unlink()
     (media / "0.de.srt").unlink()
 
-    def claimed() -> set[str]:
-        return {told["path"] for page in obstore.list(shared.store, "claims") for told in page}
+    def leases() -> set[str]:
+        return {entry["path"] for page in obstore.list(shared.store, "claims") for entry in page}
 
     with serve(media, DERIVED=shared.url) as server:
-        until(lambda: claimed() or None, "something is claimed", pause=0)
+        until(lambda: leases() or None, "a lease is acquired", pause=0)
         server.process.kill()
         server.process.wait()
-    assert len(claimed()) == 1
+    assert len(leases()) == 1
     with serve(media, DERIVED=shared.url) as server:
-        told = wait_until_derived(server, PATHS[0])[PATHS[0]]
-        assert {told[kind]["state"] for kind in KINDS} == {"ready", "none"}
-    assert claimed() == set()
+        item = wait_until_derived(server, PATHS[0])[PATHS[0]]
+        assert {item[kind]["state"] for kind in KINDS} == {"ready", "none"}
+    assert leases() == set()
 
 
-def test_room_is_made_and_claims_are_had_once_in_a_prefix_of_its_own(swift: Swift) -> None:
-    made = swift.bucket()
-    made.put("poster/of somebody else", b"x")
-    url, environ = f"{made.url}/kept/here", made.environ()
-    one, other = (
+def test_two_stores_share_a_prefix_its_quota_and_its_leases(swift: Swift) -> None:
+    bucket = swift.bucket()
+    bucket.put("poster/of somebody else", b"x")
+    url, environ = f"{bucket.url}/kept/here", bucket.environ()
+    first, second = (
         BucketArtefactStore(SyncObjectClient(open_store(url, environ)), 20_000) for _ in range(2)
     )
     names = [artefact_name("poster", str(number)) for number in range(30)]
     for name in names:
-        assert one.save("poster", name, b"{}", [name.encode() * 30])  # of some 1,000 bytes
-    time.sleep(1)  # the store tells when something was written by the second, rounded up
+        assert first.save("poster", name, b"{}", [name.encode() * 30])  # about 1,000 bytes
+    time.sleep(1)  # the store rounds modification times up to whole seconds
     for name in names[:5]:
-        assert other.load("poster", name) == b"{}"
-    other.evict()
-    assert other.size <= 18_000  # nine tenths of what there may be
-    left = [key.rpartition("/")[2] for key in keys(made) if key.startswith("kept/here/poster/")]
+        assert second.load("poster", name) == b"{}"
+    second.evict()
+    assert second.size <= 18_000  # nine tenths of the quota
+    left = [key.rpartition("/")[2] for key in keys(bucket) if key.startswith("kept/here/poster/")]
     assert 15 <= len(left) < 20
-    assert set(names[:5]) <= set(left)  # they were used
-    assert "poster/of somebody else" in keys(made)
-    assert one.load("poster", names[0]) == b"{}"
-    other.save("poster", names[0], b'{"anew": 1}')
-    mine = one.acquire(names[0])
-    assert mine is not None
-    assert one.load("poster", names[0]) == b'{"anew": 1}'
-    assert other.acquire(names[0]) is None
-    mine()
-    theirs = other.acquire(names[0])
-    assert theirs is not None
-    theirs()
+    assert set(names[:5]) <= set(left)  # they were used recently
+    assert "poster/of somebody else" in keys(bucket)
+    assert first.load("poster", names[0]) == b"{}"
+    second.save("poster", names[0], b'{"anew": 1}')
+    release_first = first.acquire(names[0])
+    assert release_first is not None
+    assert first.load("poster", names[0]) == b'{"anew": 1}'
+    assert second.acquire(names[0]) is None
+    release_first()
+    release_second = second.acquire(names[0])
+    assert release_second is not None
+    release_second()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("harm", ["damaged", "cut off", "lost"])
-def test_what_was_harmed_is_made_again_as_it_was(media: Path, shared: Made, harm: str) -> None:
+def test_a_damaged_artefact_is_rebuilt_identically(media: Path, shared: Bucket, harm: str) -> None:
     with serve(media, DERIVED=shared.url) as server:
         url = wait_until_derived(server, *PATHS)[PATHS[0]]["poster"]["pictures"][0]["url"]
         good = ask(server.base, url).body
         key = f"poster/{url.partition('?v=')[2].partition('&')[0]}"
-        whole = bytes(obstore.get(shared.store, key).bytes())
+        record = bytes(obstore.get(shared.store, key).bytes())
     if harm == "lost":
         obstore.delete(shared.store, key)
     else:
-        at = whole.index(good) + 50
-        spoilt = whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :]
-        obstore.put(shared.store, key, spoilt if harm == "damaged" else whole[:-1])
+        at = record.index(good) + 50
+        spoilt = record[:at] + bytes([record[at] ^ 255]) + record[at + 1 :]
+        obstore.put(shared.store, key, spoilt if harm == "damaged" else record[:-1])
     with serve(media, DERIVED=shared.url) as server:
-        until(lambda: ask(server.base, url).status == 200 or None, "it is there again")
+        until(lambda: ask(server.base, url).status == 200 or None, "it is ready again")
         assert ask(server.base, url).body == good
         assert derivations(server) == 1
-    assert bytes(obstore.get(shared.store, key).bytes()) == whole
+    assert bytes(obstore.get(shared.store, key).bytes()) == record

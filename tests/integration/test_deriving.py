@@ -1,4 +1,4 @@
-"""What a running service derives from videos, and what becomes of it when things go wrong."""
+"""Artefacts that a running service builds from videos, also after failures."""
 
 import io
 import os
@@ -27,7 +27,7 @@ CUE = re.compile(r"(\S+) --> (\S+)\n(\S+)#xywh=(\d+),(\d+),(\d+),(\d+)")
 
 @pytest.fixture(scope="session")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a folder of real videos: a film, one with a text track and chapters, one of sound."""
+    """Make a folder of real videos: a film, one with a text track and chapters, an audio file."""
     folder = tmp_path_factory.mktemp("films")
     picture = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=10:duration=20")
     sound = ("-f", "lavfi", "-i", "sine=duration=20")
@@ -53,7 +53,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def fill(folder: Path, films: Path) -> None:
-    """Make a library of those, one with captions beside it."""
+    """Fill a library with these files, one with a caption sidecar."""
     for film in films.iterdir():
         write(folder, film.name, film.read_bytes(), 2 * HOUR)
     write(folder, "film.de.srt", SRT)
@@ -61,14 +61,14 @@ def fill(folder: Path, films: Path) -> None:
 
 @pytest.fixture
 def media(tmp_path: Path, films: Path) -> Path:
-    """Give such a library."""
+    """Create such a library."""
     fill(tmp_path / "media", films)
     return tmp_path / "media"
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, films: Path) -> Iterator[Server]:
-    """Run the service on one that nobody changes, with a file that is broken."""
+    """Run the service on an unchanged library that includes a broken file."""
     folder = tmp_path_factory.mktemp("unchanged") / "media"
     fill(folder, films)
     write(folder, "broken.mp4", b"\0" * 100_000)
@@ -76,8 +76,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, films: Path) -> Iterator[Se
         yield server
 
 
-def kept(folder: Path) -> dict[str, bytes]:
-    """Give all that is kept, by kind and name; without what a killed process left half written."""
+def stored_records(folder: Path) -> dict[str, bytes]:
+    """Return all stored records by kind and name, without temporary files of killed processes."""
     return {
         str(file.relative_to(folder)): file.read_bytes()
         for kind in ("metadata", *KINDS)
@@ -86,14 +86,14 @@ def kept(folder: Path) -> dict[str, bytes]:
     }
 
 
-# What there is to be had
+# Artefacts
 
 
-def test_a_video_has_posters_of_two_widths_that_browsers_may_keep(server: Server) -> None:
-    told = wait_until_derived(server, "film.mp4")["film.mp4"]["poster"]
-    sizes = [(picture["width"], picture["height"]) for picture in told["pictures"]]
-    assert sizes == [(480, 270), (640, 360)]  # of 640 by 360: not enlarged to 1280
-    for picture in told["pictures"]:
+def test_a_video_has_posters_of_two_widths_that_browsers_may_cache(server: Server) -> None:
+    poster = wait_until_derived(server, "film.mp4")["film.mp4"]["poster"]
+    sizes = [(picture["width"], picture["height"]) for picture in poster["pictures"]]
+    assert sizes == [(480, 270), (640, 360)]  # a source of 640 by 360 is not enlarged to 1280
+    for picture in poster["pictures"]:
         answer = ask(server.base, picture["url"])
         assert answer.status == 200
         assert answer.headers["Content-Type"] == "image/webp"
@@ -103,7 +103,7 @@ def test_a_video_has_posters_of_two_widths_that_browsers_may_keep(server: Server
         tag = {"If-None-Match": answer.headers["ETag"]}
         assert ask(server.base, picture["url"], headers=tag).status == 304
     unpinned = ask(server.base, "/posters/film.mp4?w=500")
-    assert Image.open(io.BytesIO(unpinned.body)).width == 640  # the next wider one
+    assert Image.open(io.BytesIO(unpinned.body)).width == 640  # the next larger width
     assert unpinned.headers["Cache-Control"] == "no-cache"
     for width in ("wide", "-1", "%C2%B2", "%D9%A3", "9" * 5000):
         assert ask(server.base, f"/posters/film.mp4?w={width}").status == 400
@@ -112,8 +112,8 @@ def test_a_video_has_posters_of_two_widths_that_browsers_may_keep(server: Server
 
 
 def test_a_storyboard_is_webvtt_whose_tiles_cover_the_film(server: Server) -> None:
-    told = wait_until_derived(server, "film.mp4")["film.mp4"]["storyboard"]
-    answer = ask(server.base, told["url"])
+    storyboard = wait_until_derived(server, "film.mp4")["film.mp4"]["storyboard"]
+    answer = ask(server.base, storyboard["url"])
     assert answer.headers["Content-Type"] == "text/vtt; charset=utf-8"
     assert "immutable" in answer.headers["Cache-Control"]
     text = answer.body.decode()
@@ -132,7 +132,7 @@ def test_a_storyboard_is_webvtt_whose_tiles_cover_the_film(server: Server) -> No
         assert y + height <= image.height
 
 
-def test_captions_come_from_beside_and_from_within(server: Server) -> None:
+def test_captions_come_from_sidecars_and_from_the_video(server: Server) -> None:
     videos = wait_until_derived(server, "film.mp4", "text.mp4")
     (track,) = videos["film.mp4"]["captions"]["tracks"]
     assert (track["language"], track["kind"], track["source"]) == ("de", "subtitles", "file")
@@ -154,10 +154,10 @@ def test_captions_come_from_beside_and_from_within(server: Server) -> None:
     assert ask(server.base, "/captions/film.mp4/fr.vtt").status == 404
 
 
-def test_what_cannot_be_had_is_said_so_and_not_waited_for(server: Server) -> None:
+def test_missing_artefacts_get_404_without_retry_after(server: Server) -> None:
     videos = wait_until_derived(server, "sound.m4a", "broken.mp4")
-    for told in videos.values():
-        assert {told[kind]["state"] for kind in KINDS} == {"none"}
+    for item in videos.values():
+        assert {item[kind]["state"] for kind in KINDS} == {"none"}
     for target in (
         "/posters/sound.m4a",
         "/storyboards/broken.mp4.vtt",
@@ -171,18 +171,18 @@ def test_what_cannot_be_had_is_said_so_and_not_waited_for(server: Server) -> Non
         assert "Retry-After" not in answer.headers
 
 
-def test_an_image_or_a_caption_that_comes_changes_or_goes_is_noticed(media: Path) -> None:
+def test_changed_sidecars_are_noticed(media: Path) -> None:
     def poster_of(colour: str) -> bytes:
         data = io.BytesIO()
         Image.new("RGB", (300, 200), colour).save(data, "PNG")
         return data.getvalue()
 
-    def shown(server: Server) -> tuple[int, ...] | None:
-        told = wait_until_derived(server, "film.mp4")["film.mp4"]
-        url = told["poster"]["pictures"][0]["url"]
+    def poster_colour(server: Server) -> tuple[int, ...] | None:
+        item = wait_until_derived(server, "film.mp4")["film.mp4"]
+        url = item["poster"]["pictures"][0]["url"]
         answer = ask(server.base, url)
         if answer.status != 200:
-            return ()  # it was superseded since it was told of
+            return ()  # the poster was replaced after the JSON was read
         image = Image.open(io.BytesIO(answer.body)).convert("RGB")
         pixel = image.getpixel((100, 100))
         assert isinstance(pixel, tuple)
@@ -191,13 +191,13 @@ def test_an_image_or_a_caption_that_comes_changes_or_goes_is_noticed(media: Path
     with serve(media, RESCAN_INTERVAL="1") as server:
         before = wait_until_derived(server, "film.mp4")["film.mp4"]
         write(media, "film.png", poster_of("red"))
-        until(lambda: shown(server) == (1, 0, 0) or None, "the red image is the poster")
+        until(lambda: poster_colour(server) == (1, 0, 0) or None, "the red image is the poster")
         superseded = ask(server.base, before["poster"]["pictures"][0]["url"])
         assert superseded.status == 410
         write(media, "film.png", poster_of("blue"), age=60)
-        until(lambda: shown(server) == (0, 0, 1) or None, "the blue image is the poster")
+        until(lambda: poster_colour(server) == (0, 0, 1) or None, "the blue image is the poster")
         (media / "film.png").unlink()
-        until(lambda: shown(server) is None or None, "a frame is the poster again")
+        until(lambda: poster_colour(server) is None or None, "a frame is the poster again")
         again = video(server, "film.mp4")
         assert again["poster"] == before["poster"]
         assert again["storyboard"] == before["storyboard"]
@@ -208,25 +208,25 @@ def test_an_image_or_a_caption_that_comes_changes_or_goes_is_noticed(media: Path
         )
 
 
-# Ranges and conditions
+# Range and conditional requests
 
 
-def a_part_of_each(server: Server) -> dict[str, str]:
-    """Give where a picture in either format, a sheet, the storyboard's text and a track are."""
-    told = wait_until_derived(server, "film.mp4")["film.mp4"]
-    picture = told["poster"]["pictures"][-1]["url"]
-    tiles = told["storyboard"]["url"]
+def artefact_urls(server: Server) -> dict[str, str]:
+    """Return the URLs of a poster in both formats, a sheet, the storyboard and a track."""
+    item = wait_until_derived(server, "film.mp4")["film.mp4"]
+    picture = item["poster"]["pictures"][-1]["url"]
+    tiles = item["storyboard"]["url"]
     return {
         "image/webp": picture,
         "image/jpeg": picture.replace("/film.mp4?", "/film.mp4.jpg?"),
         "a sheet": tiles.replace(".vtt?", "/0.webp?"),
         "tiles": tiles,
-        "captions": told["captions"]["tracks"][0]["url"].partition("?")[0],
+        "captions": item["captions"]["tracks"][0]["url"].partition("?")[0],
     }
 
 
-def test_ranges_of_what_is_derived_mean_what_the_rfc_says(server: Server) -> None:
-    for name, url in a_part_of_each(server).items():
+def test_ranges_of_artefacts_follow_the_rfc(server: Server) -> None:
+    for name, url in artefact_urls(server).items():
         whole = ask(server.base, url)
         assert whole.status == 200
         size = len(whole.body)
@@ -241,22 +241,22 @@ def test_ranges_of_what_is_derived_mean_what_the_rfc_says(server: Server) -> Non
                 assert answer.headers["Content-Range"] == f"bytes */{size}"
             else:
                 assert answer.status == 206, (name, case.name)
-                one = len(case.expected) == 1
-                parts = [(answer.span(), answer.body)] if one else answer.parts()
+                single = len(case.expected) == 1
+                parts = [(answer.span(), answer.body)] if single else answer.parts()
                 assert [span for span, _ in parts] == case.expected, (name, case.name)
                 for (first, last), data in parts:
                     assert data == whole.body[first : last + 1], (name, case.name)
 
 
-def test_conditions_of_what_is_derived_are_looked_at_in_the_rfcs_order(server: Server) -> None:
-    for name, url in a_part_of_each(server).items():
+def test_conditions_of_artefacts_are_evaluated_in_the_rfcs_order(server: Server) -> None:
+    for name, url in artefact_urls(server).items():
         whole = ask(server.base, url)
         modified = parsedate_to_datetime(whole.headers["Last-Modified"]).timestamp()
         dates = [formatdate(modified + days * 86400, usegmt=True) for days in (0, -1, 1)]
         for case in condition_cases(whole.headers["ETag"], *dates):
             answer = ask(server.base, url, {"Range": "bytes=0-9", **case.headers})
-            # The date is the video's, which others made of it have, too: it is no strong validator
-            # (RFC 9110 §8.8.2.2), and an If-Range by date is never fulfilled (§13.1.5).
+            # The date is the video's and all its artefacts share it, so it is no strong validator
+            # (RFC 9110 §8.8.2.2), and If-Range with a date never matches (§13.1.5).
             status = 200 if case.headers.get("If-Range") in dates else case.status
             assert answer.status == status, (name, case.name)
             if status in {200, 206, 304}:
@@ -267,10 +267,10 @@ def test_conditions_of_what_is_derived_are_looked_at_in_the_rfcs_order(server: S
         assert ask(server.base, other).status == 410
 
 
-# Once, and safely
+# Restarts and failures
 
 
-def test_a_restart_makes_nothing_again(media: Path) -> None:
+def test_a_restart_rebuilds_nothing(media: Path) -> None:
     write(media, "broken.mp4", b"\0" * 100_000)
     paths = ("film.mp4", "text.mp4", "sound.m4a", "broken.mp4")
     with serve(media) as server:
@@ -280,18 +280,18 @@ def test_a_restart_makes_nothing_again(media: Path) -> None:
         assert wait_until_derived(server, *paths) == before
         assert server.metric("reelay_probes_total") == 0
         assert server.metric("reelay_derivations_total") == 0
-        for told in before.values():
-            for picture in told["poster"]["pictures"]:
+        for item in before.values():
+            for picture in item["poster"]["pictures"]:
                 assert ask(server.base, picture["url"]).status == 200
 
 
-def test_what_was_damaged_or_lost_is_made_again_as_it_was(media: Path) -> None:
+def test_a_damaged_or_lost_artefact_is_rebuilt_identically(media: Path) -> None:
     with serve(media) as server:
-        told = wait_until_derived(server, "film.mp4", "text.mp4", "sound.m4a")["film.mp4"]
-        url = told["poster"]["pictures"][0]["url"]
+        item = wait_until_derived(server, "film.mp4", "text.mp4", "sound.m4a")["film.mp4"]
+        url = item["poster"]["pictures"][0]["url"]
         good = ask(server.base, url).body
         folder = media.parent / "derived"
-        before = kept(folder)
+        before = stored_records(folder)
         version = url.partition("?v=")[2].partition("&")[0]
         poster = f"poster/{version[:2]}/{version}"
         damaged = bytearray(before[poster])
@@ -302,41 +302,41 @@ def test_what_was_damaged_or_lost_is_made_again_as_it_was(media: Path) -> None:
             assert answer.status == 404
             assert int(answer.headers["Retry-After"]) > 0
             assert answer.headers["Cache-Control"] == "no-store"
-            until(lambda: ask(server.base, url).status == 200 or None, "the poster is there again")
+            until(lambda: ask(server.base, url).status == 200 or None, "the poster is ready again")
             assert ask(server.base, url).body == good
-        assert kept(folder) == before
+        assert stored_records(folder) == before
 
 
 @pytest.mark.slow
-def test_whenever_the_service_is_killed_the_end_is_the_same(media: Path, films: Path) -> None:
+def test_artefacts_are_the_same_whenever_the_service_is_killed(media: Path, films: Path) -> None:
     paths = ["film.mp4", "text.mp4", "sound.m4a"]
     for number in range(4):
         paths.append(f"more/{number}.mp4")
         write(media, paths[-1], (films / "film.mp4").read_bytes(), HOUR + number)
     with serve(media, DERIVED=str(media.parent / "whole")) as server:
         expected = wait_until_derived(server, *paths)
-    whole = kept(media.parent / "whole")
+    whole = stored_records(media.parent / "whole")
     assert len(whole) == len(paths) + 6 + 6 + 2
     kills = 0
     while True:
         with serve(media) as server:
-            for _ in range(3 * kills):  # at one moment after another
-                if len(kept(media.parent / "derived")) == len(whole):
+            for _ in range(3 * kills):  # kill at a later moment each time
+                if len(stored_records(media.parent / "derived")) == len(whole):
                     break
                 time.sleep(0.05)
-            if kills and len(kept(media.parent / "derived")) == len(whole):
+            if kills and len(stored_records(media.parent / "derived")) == len(whole):
                 assert wait_until_derived(server, *paths) == expected
                 break
             children = children_of(server.process.pid)
             server.process.kill()
             server.process.wait()
             for pid in children:
-                until(lambda pid=pid: not runs(pid) or None, "its processes end with it")
-        assert kept(media.parent / "derived").items() <= whole.items()
+                until(lambda pid=pid: not is_running(pid) or None, "its processes end with it")
+        assert stored_records(media.parent / "derived").items() <= whole.items()
         kills += 1
         assert kills < 100
     assert kills > 3
-    assert kept(media.parent / "derived") == whole
+    assert stored_records(media.parent / "derived") == whole
 
 
 def children_of(pid: int) -> list[int]:
@@ -347,7 +347,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def idle_worker(server: Server) -> int | None:
-    """Give the process that makes things, if it runs."""
+    """Return the process identifier of the artefact worker, if it runs."""
     for pid in children_of(server.process.pid):
         with suppress(FileNotFoundError, ProcessLookupError):  # it may end at any moment
             arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
@@ -356,28 +356,30 @@ def idle_worker(server: Server) -> int | None:
     return None
 
 
-def runs(pid: int) -> bool:
-    """Whether a process has not ended, be it that nobody has reaped it."""
+def is_running(pid: int) -> bool:
+    """Return whether a process has not ended. A zombie has ended."""
     try:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return False
 
 
-def test_two_replicas_that_share_the_folder_make_each_thing_once(media: Path, films: Path) -> None:
+def test_two_replicas_with_a_shared_folder_build_each_artefact_once(
+    media: Path, films: Path
+) -> None:
     for number in range(8):
         write(media, f"more/{number}.mp4", (films / "film.mp4").read_bytes(), HOUR + number)
     paths = ("film.mp4", *(f"more/{number}.mp4" for number in range(8)))
     with ExitStack() as stack:
         replicas = [stack.enter_context(serve(media)) for _ in range(2)]
-        one, other = (wait_until_derived(replica, *paths) for replica in replicas)
-        assert one == other
-        made = [replica.metric("reelay_derivations_total") for replica in replicas]
-    assert sum(made) == 2 * 10 + 2  # posters and storyboards of ten with a picture; two captions
-    assert min(made) > 0
+        first, second = (wait_until_derived(replica, *paths) for replica in replicas)
+        assert first == second
+        builds = [replica.metric("reelay_derivations_total") for replica in replicas]
+    assert sum(builds) == 2 * 10 + 2  # ten posters, ten storyboards, two captions
+    assert min(builds) > 0
 
 
-def test_what_somebody_looks_at_is_made_first(media: Path, films: Path) -> None:
+def test_artefacts_of_a_requested_video_are_built_first(media: Path, films: Path) -> None:
     for number in range(8):
         write(media, f"more/{number}.mp4", (films / "film.mp4").read_bytes(), HOUR + number)
 
@@ -393,15 +395,17 @@ def test_what_somebody_looks_at_is_made_first(media: Path, films: Path) -> None:
         finally:
             os.kill(pid, signal.SIGCONT)
         wait_until_derived(server, "film.mp4", *(f"more/{number}.mp4" for number in range(8)))
-    at = {
+    times = {
         kind: sorted(file.stat().st_mtime for file in (media.parent / "derived" / kind).glob("*/*"))
         for kind in ("poster", "storyboard")
     }
-    assert at["storyboard"][0] < at["poster"][-1]  # else those come when all posters are there
-    assert at["storyboard"][1] > at["poster"][-1]
+    assert times["storyboard"][0] < times["poster"][-1]  # without a request, posters come first
+    assert times["storyboard"][1] > times["poster"][-1]
 
 
-def test_derivation_is_done_when_nobody_else_wants_the_processor(media: Path, films: Path) -> None:
+def test_artefacts_are_built_at_idle_priority_and_despite_a_killed_worker(
+    media: Path, films: Path
+) -> None:
     for number in range(6):
         write(media, f"more/{number}.mp4", (films / "film.mp4").read_bytes(), HOUR + number)
     with serve(media) as server:
@@ -409,9 +413,9 @@ def test_derivation_is_done_when_nobody_else_wants_the_processor(media: Path, fi
         limits = Path(f"/proc/{pid}/limits").read_text()
         address_space = next(line for line in limits.splitlines() if "address space" in line)
         assert int(address_space.split()[3]) < 8 << 30
-        os.kill(pid, signal.SIGKILL)  # as the kernel does where memory runs out
-        told = wait_until_derived(
+        os.kill(pid, signal.SIGKILL)  # as the kernel does when memory runs out
+        videos = wait_until_derived(
             server, "film.mp4", *(f"more/{number}.mp4" for number in range(6))
         )
-        states = [told[path][kind]["state"] for path in told for kind in KINDS]
+        states = [videos[path][kind]["state"] for path in videos for kind in KINDS]
         assert states.count("failed") <= 1

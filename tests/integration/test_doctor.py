@@ -1,4 +1,4 @@
-"""The command `doctor`, run as a process on real files."""
+"""The `doctor` command, run as a process on real files."""
 
 import json
 import os
@@ -21,9 +21,9 @@ DOCTOR = (sys.executable, "-m", "service", "doctor")
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Create a film that plays, one with its index at the end, and one that does not play."""
-    folder = tmp_path_factory.mktemp("made")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Create a film that plays, one with its moov at the end, and one that does not play."""
+    folder = tmp_path_factory.mktemp("films")
     ffmpeg(folder / "good.mp4", *PICTURE, *SOUND, *H264, *AAC, "-movflags", "+faststart")
     ffmpeg(folder / "silent.mkv", *PICTURE, *H264)
     ffmpeg(folder / "divx.mp4", *PICTURE, "-c:v", "mpeg4", "-movflags", "+faststart")
@@ -51,10 +51,10 @@ def examine(
     )
 
 
-def test_a_folder_is_examined_and_findings_are_below_their_file(made: Path, media: Path) -> None:
+def test_findings_in_a_folder_are_printed_below_their_file(films: Path, media: Path) -> None:
     for name in ("b/divx.mp4", "silent.mkv", "good.mp4"):
         (media / name).parent.mkdir(exist_ok=True)
-        shutil.copy(made / Path(name).name, media / name)
+        shutil.copy(films / Path(name).name, media / name)
     (media / ".hidden.mp4").write_text("not served, so not examined")
     (media / "notes.txt").write_text("neither")
     done = examine(media, "media")
@@ -74,23 +74,23 @@ def test_a_folder_is_examined_and_findings_are_below_their_file(made: Path, medi
     assert done.stderr == ""  # no terminal, no progress bar
 
 
-def test_it_exits_with_0_if_everything_plays(made: Path, media: Path) -> None:
-    shutil.copy(made / "good.mp4", media)
-    shutil.copy(made / "silent.mkv", media)
+def test_doctor_exits_with_0_if_everything_plays(films: Path, media: Path) -> None:
+    shutil.copy(films / "good.mp4", media)
+    shutil.copy(films / "silent.mkv", media)
     done = examine(media)  # the configured library
     assert done.returncode == 0
     assert done.stdout.endswith("2 examined: 0 will not play, 1 could be better, 1 are fine.\n")
 
 
-def test_a_file_that_cannot_be_read_will_not_play(media: Path) -> None:
+def test_an_unreadable_file_is_unplayable(media: Path) -> None:
     (media / "text.mp4").write_text("this is no video")
     done = examine(media, media / "text.mp4")
     assert done.returncode == 1
     assert "unplayable: This is no video" in done.stdout
 
 
-def test_it_prints_the_same_as_json(made: Path, media: Path) -> None:
-    shutil.copy(made / "good.mp4", media)
+def test_doctor_prints_the_same_findings_as_json(films: Path, media: Path) -> None:
+    shutil.copy(films / "good.mp4", media)
     (media / "text.mp4").write_text("this is no video")
     done = examine(media, "--json", "media")
     assert [json.loads(line) for line in done.stdout.splitlines()] == [
@@ -110,11 +110,11 @@ def test_it_prints_the_same_as_json(made: Path, media: Path) -> None:
     assert done.returncode == 1
 
 
-def test_the_block_size_is_the_configured_one(media: Path) -> None:
-    # A lossless encoding takes at least twice that.
+def test_doctor_uses_the_configured_block_size(media: Path) -> None:
+    # The lossless encoding is at least twice as large as that block.
     lossless = (*PICTURE, "-c:v", "libx264", "-qp", "0", "-pix_fmt", "yuv420p")
-    made = ffmpeg(media / "large.mp4", *lossless, "-movflags", "+faststart")
-    assert made.stat().st_size > 65536
+    film = ffmpeg(media / "large.mp4", *lossless, "-movflags", "+faststart")
+    assert film.stat().st_size > 65536
     done = examine(media, MAX_PARTIAL_SIZE="64KiB")
     assert "a block holds less than a second" in done.stdout
     assert "a block holds less than a second" not in examine(media).stdout
@@ -124,7 +124,7 @@ def test_the_block_size_is_the_configured_one(media: Path) -> None:
     ("name", "word"),
     [("none", "no such file"), ("notes.txt", "ending"), ("empty", "no video")],
 )
-def test_nothing_to_examine_is_reported(media: Path, name: str, word: str) -> None:
+def test_a_path_without_videos_is_reported(media: Path, name: str, word: str) -> None:
     (media / "notes.txt").write_text("no video")
     (media / "empty").mkdir()
     done = examine(media, media / name)
@@ -134,35 +134,35 @@ def test_nothing_to_examine_is_reported(media: Path, name: str, word: str) -> No
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_missing_library_is_named(media: Path) -> None:
+def test_a_missing_library_is_reported(media: Path) -> None:
     done = examine(media, MEDIA="/nonexistent")
     assert done.returncode == 2
     assert done.stderr.startswith("REELAY_MEDIA=")
 
 
-def test_a_file_is_examined_without_any_library(made: Path, media: Path) -> None:
-    done = examine(media, made / "good.mp4", MEDIA="/nonexistent")
+def test_a_file_is_examined_without_a_library(films: Path, media: Path) -> None:
+    done = examine(media, films / "good.mp4", MEDIA="/nonexistent")
     assert done.returncode == 0
 
 
-def test_a_terminal_shows_progress_and_ctrl_c_ends_all_processes(made: Path, media: Path) -> None:
+def test_a_terminal_shows_progress_and_ctrl_c_ends_all_processes(films: Path, media: Path) -> None:
     for number in range(2000):
-        (media / f"{number}.mp4").hardlink_to(made / "good.mp4")
-    terminal, its_end = pty.openpty()
+        (media / f"{number}.mp4").hardlink_to(films / "good.mp4")
+    terminal, terminal_end = pty.openpty()
     termios.tcsetwinsize(terminal, (24, 80))
     process = subprocess.Popen(
-        # A shell that starts the tests in the background has them ignore the signal.
+        # A shell that starts the tests in the background makes them ignore the signal.
         ["env", "--default-signal=INT", *DOCTOR],
         env=environment(media),
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
-        stderr=its_end,
+        stderr=terminal_end,
     )
-    os.close(its_end)
+    os.close(terminal_end)
     try:
-        shown = b""
-        while b"/2000" not in shown:
-            shown += os.read(terminal, 4096)
+        output = b""
+        while b"/2000" not in output:
+            output += os.read(terminal, 4096)
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         pids: list[str] = until(lambda: children.read_text().split() or None, "it has a worker")
         process.send_signal(signal.SIGINT)

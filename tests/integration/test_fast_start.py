@@ -1,4 +1,4 @@
-"""Films with their index at the end, as players and downloads get them from a running service."""
+"""Films with their moov at the end, played and downloaded from a running service."""
 
 import json
 import os
@@ -36,58 +36,58 @@ def ffmpeg(path: Path, *arguments: str | Path) -> Path:
     return path
 
 
-def moved(moov: bytes, places: dict[int, int]) -> bytes:
-    """Give an index with other offsets, of as many bits as before."""
+def with_offsets(moov: bytes, new_offsets: dict[int, int]) -> bytes:
+    """Return a moov with other chunk offsets of the same width."""
     for width, offsets in index_of(moov).tables:
         code = f">{len(offsets)}{'I' if width == 4 else 'Q'}"
         old = struct.pack(code, *offsets)
         assert moov.count(old) == 1
-        moov = moov.replace(old, struct.pack(code, *(places[offset] for offset in offsets)))
+        moov = moov.replace(old, struct.pack(code, *(new_offsets[offset] for offset in offsets)))
     return moov
 
 
-def parts(film: bytes) -> tuple[bytes, int, bytes]:
-    """Give a film's index, where its chunks begin in it, and all chunks."""
-    found = dict(boxes(film))
-    moov = box(b"moov", found[b"moov"])
+def split_film(film: bytes) -> tuple[bytes, int, bytes]:
+    """Return a film's moov, the offset of its first chunk, and all chunks."""
+    payloads = dict(boxes(film))
+    moov = box(b"moov", payloads[b"moov"])
     assert film.endswith(moov)
     start = min(offset for _, offsets in index_of(moov).tables for offset in offsets)
     return moov, start, film[start : -len(moov)]
 
 
-def in_two(film: bytes) -> bytes:
-    """Put every second chunk into an mdat behind the index."""
-    moov, start, data = parts(film)
+def in_two_mdats(film: bytes) -> bytes:
+    """Move every second chunk into an mdat after the moov."""
+    moov, start, data = split_film(film)
     chunks = sorted({offset for _, offsets in index_of(moov).tables for offset in offsets})
     ends = dict(zip(chunks, [*chunks[1:], start + len(data)], strict=True))
     first, second = chunks[::2], chunks[1::2]
-    places, position = {}, len(FTYP) + 8
+    new_offsets, position = {}, len(FTYP) + 8
     for offset in first:
-        places[offset] = position
+        new_offsets[offset] = position
         position += ends[offset] - offset
     position += len(moov) + 8
     for offset in second:
-        places[offset] = position
+        new_offsets[offset] = position
         position += ends[offset] - offset
     mdats = [box(b"mdat", *(film[o : ends[o]] for o in part)) for part in (first, second)]
-    return FTYP + mdats[0] + moved(moov, places) + mdats[1]
+    return FTYP + mdats[0] + with_offsets(moov, new_offsets) + mdats[1]
 
 
 def write_far(file: Path, film: bytes) -> None:
-    """Write a film with so much of nothing in its mdat that the last chunk begins at 2**32 - 1."""
-    moov, start, data = parts(film)
+    """Write a film with a gap in its mdat, so that the last chunk begins at 2**32 - 1."""
+    moov, start, data = split_film(film)
     offsets = {offset for _, offsets in index_of(moov).tables for offset in offsets}
-    by = 2**32 - 1 - max(offsets)
-    places = {offset: offset + by for offset in offsets}
+    shift = 2**32 - 1 - max(offsets)
+    new_offsets = {offset: offset + shift for offset in offsets}
     with file.open("wb") as sparse:
-        sparse.write(FTYP + struct.pack(">I4sQ", 1, b"mdat", start + by + len(data) - len(FTYP)))
-        sparse.seek(start + by)
-        sparse.write(data + moved(moov, places))
+        sparse.write(FTYP + struct.pack(">I4sQ", 1, b"mdat", start + shift + len(data) - len(FTYP)))
+        sparse.seek(start + shift)
+        sparse.write(data + with_offsets(moov, new_offsets))
     os.utime(file, (MODIFIED, MODIFIED))
 
 
 FAST_START = ["end.mp4", "end.mov", "sound.m4a", "long length.mp4", "in two.mp4", "far.mp4"]
-LEFT_ALONE = ["front.mp4", "fragments.mp4", "other.mkv", "cut off.mp4"]
+UNCHANGED = ["front.mp4", "fragments.mp4", "other.mkv", "cut off.mp4"]
 
 
 @pytest.fixture(scope="module")
@@ -102,12 +102,12 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ffmpeg(folder / "fragments.mp4", *copy, "-movflags", "+frag_keyframe+empty_moov")
     ffmpeg(folder / "other.mkv", *copy)
     film = end.read_bytes()
-    short = box(b"free") + struct.pack(">I4s", dict(lengths(film))[b"mdat"], b"mdat")
+    short = box(b"free") + struct.pack(">I4s", dict(box_lengths(film))[b"mdat"], b"mdat")
     assert film.count(short) == 1
-    long = struct.pack(">I4sQ", 1, b"mdat", dict(lengths(film))[b"mdat"] + 8)
+    long = struct.pack(">I4sQ", 1, b"mdat", dict(box_lengths(film))[b"mdat"] + 8)
     for name, data in {
         "long length.mp4": film.replace(short, long),
-        "in two.mp4": in_two(film),
+        "in two.mp4": in_two_mdats(film),
         "cut off.mp4": film[:-100],
     }.items():
         os.utime(write(folder, name, data), (MODIFIED, MODIFIED))
@@ -115,7 +115,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def lengths(film: bytes) -> Iterator[tuple[bytes, int]]:
+def box_lengths(film: bytes) -> Iterator[tuple[bytes, int]]:
     for kind, content in boxes(film):
         yield kind, 8 + len(content)
 
@@ -126,13 +126,13 @@ def server(media: Path) -> Iterator[Server]:
         yield server
 
 
-def revision(media: Path, name: str) -> str:
-    """Name a version as README.md has it: size and nanosecond of the last change."""
+def revision_of(media: Path, name: str) -> str:
+    """Return the plain revision of a file: size and modification time in nanoseconds."""
     return f"{(media / name).stat().st_size:x}-{MODIFIED * 10**9:x}"
 
 
-def target(door: str, name: str, pin: str = "") -> str:
-    return f"/{door}/{name.replace(' ', '%20')}" + (f"?v={pin}" if pin else "")
+def url_for(route: str, name: str, pin: str = "") -> str:
+    return f"/{route}/{name.replace(' ', '%20')}" + (f"?v={pin}" if pin else "")
 
 
 def get(server: Server, where: str, **headers: str) -> Answer:
@@ -140,8 +140,8 @@ def get(server: Server, where: str, **headers: str) -> Answer:
 
 
 def frames(source: str | Path) -> str:
-    """Give the hash of every decoded frame, of pictures and sound."""
-    # The cap makes answers shorter than what FFmpeg asks for: it takes that for a lost connection.
+    """Return FFmpeg's hash of every decoded video and audio frame."""
+    # FFmpeg reconnects because the block size limit makes answers shorter than it requested.
     options = ["-reconnect", "1"] if str(source).startswith("http") else []
     command = ["ffmpeg", "-nostdin", "-loglevel", "fatal", *options, "-i", source]
     done = subprocess.run(
@@ -152,19 +152,21 @@ def frames(source: str | Path) -> str:
 
 
 @pytest.mark.parametrize("name", FAST_START)
-def test_every_frame_is_that_of_the_file(server: Server, media: Path, name: str) -> None:
-    plain = revision(media, name)
-    head = ask(server.base, target("media", name), method="HEAD")
+def test_every_decoded_frame_equals_that_of_the_file(
+    server: Server, media: Path, name: str
+) -> None:
+    plain = revision_of(media, name)
+    head = ask(server.base, url_for("media", name), method="HEAD")
     assert head.headers["ETag"] == f'"{plain}-f1"'
     original = frames(media / name)
-    assert frames(server.base + target("media", name)) == original
-    assert frames(server.base + target("media", name, plain)) == original
-    assert frames(server.base + target("download", name)) == original
+    assert frames(server.base + url_for("media", name)) == original
+    assert frames(server.base + url_for("media", name, plain)) == original
+    assert frames(server.base + url_for("download", name)) == original
 
 
-def test_offsets_beyond_32_bits_get_64(server: Server, media: Path) -> None:
-    """As these of far.mp4 do, by the index in front of them."""
-    answer = get(server, target("media", "far.mp4"), Range=f"bytes={len(FTYP)}-{BLOCK - 1}")
+def test_offsets_beyond_32_bits_are_rewritten_with_64_bits(server: Server, media: Path) -> None:
+    """Moving the moov to the front pushes the offsets of far.mp4 beyond 32 bits."""
+    answer = get(server, url_for("media", "far.mp4"), Range=f"bytes={len(FTYP)}-{BLOCK - 1}")
     kind, content = next(boxes(answer.body[: struct.unpack_from(">I", answer.body)[0]]))
     assert kind == b"moov"
     tables = index_of(box(kind, content)).tables
@@ -173,38 +175,38 @@ def test_offsets_beyond_32_bits_get_64(server: Server, media: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["end.mp4", "end.mov", "sound.m4a", "long length.mp4"])
-def test_the_index_is_what_qt_faststart_makes_of_it(
+def test_the_moov_equals_that_of_qt_faststart(
     server: Server, media: Path, tmp_path: Path, name: str
 ) -> None:
-    """FFmpeg's own tool, which puts it a little earlier."""
+    """FFmpeg's tool places the moov at a slightly different offset."""
     if shutil.which("qt-faststart") is None:
         pytest.skip("qt-faststart is not on PATH")
     subprocess.run(
         ["qt-faststart", media / name, tmp_path / "out"], check=True, capture_output=True
     )
-    data = get(server, target("media", name)).body
+    data = get(server, url_for("media", name)).body
     assert dict(boxes(data)) == dict(boxes((tmp_path / "out").read_bytes()))
     kinds = [kind for kind, _ in boxes(data)]
     assert kinds.index(b"moov") < kinds.index(b"mdat")
 
 
-@pytest.mark.parametrize("name", LEFT_ALONE)
-def test_other_files_are_served_as_they_are(server: Server, media: Path, name: str) -> None:
-    plain = revision(media, name)
+@pytest.mark.parametrize("name", UNCHANGED)
+def test_other_files_are_served_unchanged(server: Server, media: Path, name: str) -> None:
+    plain = revision_of(media, name)
     os.utime(media / name, (MODIFIED, MODIFIED))
-    for door in ("media", "download"):
-        answer = get(server, target(door, name))
+    for route in ("media", "download"):
+        answer = get(server, url_for(route, name))
         assert answer.body == (media / name).read_bytes()
         assert answer.headers["ETag"] == f'"{plain}"'
-    assert get(server, target("media", name, f"{plain}-f1")).status == 410
+    assert get(server, url_for("media", name, f"{plain}-f1")).status == 410
 
 
-def test_downloads_and_plain_pins_are_the_file_itself(server: Server, media: Path) -> None:
-    data, plain = (media / "end.mp4").read_bytes(), revision(media, "end.mp4")
+def test_downloads_and_plain_revisions_are_the_original_file(server: Server, media: Path) -> None:
+    data, plain = (media / "end.mp4").read_bytes(), revision_of(media, "end.mp4")
     for where in (
-        target("download", "end.mp4"),
-        target("download", "end.mp4", plain),
-        target("media", "end.mp4", plain),
+        url_for("download", "end.mp4"),
+        url_for("download", "end.mp4", plain),
+        url_for("media", "end.mp4", plain),
     ):
         answer = get(server, where)
         assert answer.body == data
@@ -212,54 +214,58 @@ def test_downloads_and_plain_pins_are_the_file_itself(server: Server, media: Pat
     assert (media / "end.mp4").stat().st_mtime == MODIFIED
 
 
-def test_a_pin_names_one_layout_behind_one_door(server: Server, media: Path) -> None:
-    plain = revision(media, "end.mp4")
-    laid_out = get(server, target("media", "end.mp4"))
-    pinned = get(server, target("media", "end.mp4", f"{plain}-f1"))
-    assert pinned.body == laid_out.body != (media / "end.mp4").read_bytes()
+def test_a_revision_is_bound_to_its_layout_and_route(server: Server, media: Path) -> None:
+    plain = revision_of(media, "end.mp4")
+    fast_start = get(server, url_for("media", "end.mp4"))
+    pinned = get(server, url_for("media", "end.mp4", f"{plain}-f1"))
+    assert pinned.body == fast_start.body != (media / "end.mp4").read_bytes()
     assert pinned.headers["Cache-Control"] == "public, max-age=31536000, immutable"
-    assert laid_out.headers["Cache-Control"] == "no-cache"
-    assert get(server, target("download", "end.mp4", f"{plain}-f1")).status == 410
-    for other in (f"{plain}-f2", f"{plain}-f", f"{plain}-f1-f1", f"0{plain}-f1", "-f1"):
-        assert get(server, target("media", "end.mp4", other)).status == 410
+    assert fast_start.headers["Cache-Control"] == "no-cache"
+    assert get(server, url_for("download", "end.mp4", f"{plain}-f1")).status == 410
+    for invalid in (f"{plain}-f2", f"{plain}-f", f"{plain}-f1-f1", f"0{plain}-f1", "-f1"):
+        assert get(server, url_for("media", "end.mp4", invalid)).status == 410
 
 
-def test_the_edge_learns_the_revision_behind_either_door(server: Server, media: Path) -> None:
-    def told(path: str) -> str | None:
+def test_the_edge_gets_the_revision_for_either_route(server: Server, media: Path) -> None:
+    def revision_for_edge(path: str) -> str | None:
         answer = get(server, f"/_revision?path={path}")
         assert answer.status == 204
         return answer.headers["X-Revision"]
 
-    plain = revision(media, "end.mp4")
-    assert told("/media/end.mp4") == f"{plain}-f1"
-    assert told("/download/end.mp4") == plain
-    assert told("/media/front.mp4") == told("/download/front.mp4") == revision(media, "front.mp4")
-    for nothing in ("/end.mp4", "/watch/end.mp4", "/media/", "/media", "", "/media/missing.mp4"):
-        assert told(nothing) is None
+    plain = revision_of(media, "end.mp4")
+    assert revision_for_edge("/media/end.mp4") == f"{plain}-f1"
+    assert revision_for_edge("/download/end.mp4") == plain
+    assert (
+        revision_for_edge("/media/front.mp4")
+        == revision_for_edge("/download/front.mp4")
+        == revision_of(media, "front.mp4")
+    )
+    for unknown in ("/end.mp4", "/watch/end.mp4", "/media/", "/media", "", "/media/missing.mp4"):
+        assert revision_for_edge(unknown) is None
 
 
 @pytest.mark.parametrize("name", ["end.mp4", "in two.mp4"])
-def test_every_span_is_a_slice_of_the_whole(server: Server, name: str) -> None:
-    whole = get(server, target("media", name)).body
-    size, chance = len(whole), random.Random(5)  # noqa: S311 # spans, no secrets
-    moov = whole.index(b"moov") - 4
-    edges = [0, moov, moov + struct.unpack_from(">I", whole, moov)[0], BLOCK, size - 1]
-    starts = [max(0, edge + by) for edge in edges for by in (-5, -1, 0)]
+def test_every_range_is_a_slice_of_the_rearranged_file(server: Server, name: str) -> None:
+    data = get(server, url_for("media", name)).body
+    size, chance = len(data), random.Random(5)  # noqa: S311 # spans, no secrets
+    moov = data.index(b"moov") - 4
+    edges = [0, moov, moov + struct.unpack_from(">I", data, moov)[0], BLOCK, size - 1]
+    starts = [max(0, edge + shift) for edge in edges for shift in (-5, -1, 0)]
     starts += [chance.randrange(size) for _ in range(60)]
     for start in starts:
         last = chance.choice([start, start + 9, start + chance.randrange(size), size * 2])
-        end = min(last + 1, size, start // BLOCK * BLOCK + BLOCK)  # the block's, at the latest
-        answer = get(server, target("media", name), Range=f"bytes={start}-{last}")
+        end = min(last + 1, size, start // BLOCK * BLOCK + BLOCK)  # at most to the end of the block
+        answer = get(server, url_for("media", name), Range=f"bytes={start}-{last}")
         assert answer.status == 206
         assert answer.headers["Content-Range"] == f"bytes {start}-{end - 1}/{size}"
-        assert answer.body == whole[start:end]
-    assert get(server, target("media", name), Range="bytes=-7").body == whole[-7:]
-    several = get(server, target("media", name), Range=f"bytes=-5,{moov - 3}-{moov + 20}").parts()
+        assert answer.body == data[start:end]
+    assert get(server, url_for("media", name), Range="bytes=-7").body == data[-7:]
+    several = get(server, url_for("media", name), Range=f"bytes=-5,{moov - 3}-{moov + 20}").parts()
     assert several == [
-        ((size - 5, size - 1), whole[-5:]),
-        ((moov - 3, moov + 20), whole[moov - 3 : moov + 21]),
+        ((size - 5, size - 1), data[-5:]),
+        ((moov - 3, moov + 20), data[moov - 3 : moov + 21]),
     ]
-    beyond = get(server, target("media", name), Range=f"bytes={size}-")
+    beyond = get(server, url_for("media", name), Range=f"bytes={size}-")
     assert (beyond.status, beyond.headers["Content-Range"]) == (416, f"bytes */{size}")
 
 
@@ -268,28 +274,28 @@ def cases(tag: str, *, dated: bool) -> list[ConditionCase]:
 
 
 @pytest.mark.parametrize("pinned", [False, True], ids=["unpinned", "pinned"])
-@pytest.mark.parametrize("laid_out", [False, True], ids=["original", "laid out"])
-def test_conditions_are_looked_at_as_for_any_bytes(
+@pytest.mark.parametrize("fast_start", [False, True], ids=["original", "fast start"])
+def test_conditions_apply_as_for_any_representation(
     server: Server,
     media: Path,
-    pinned: bool,  # noqa: FBT001 # as the table has it
-    laid_out: bool,  # noqa: FBT001
+    pinned: bool,  # noqa: FBT001 # as in the table
+    fast_start: bool,  # noqa: FBT001
 ) -> None:
-    """But that a date says nothing of which bytes have been made of a file."""
-    tag = revision(media, "end.mp4") + ("-f1" if laid_out else "")
-    where = target("media" if laid_out else "download", "end.mp4", tag if pinned else "")
-    whole = get(server, where).body
-    for case in cases(f'"{tag}"', dated=not laid_out):
-        answer = ask(server.base, where, {"Range": "bytes=0-9", **case.headers})
+    """Except that a date does not validate a rearranged file."""
+    tag = revision_of(media, "end.mp4") + ("-f1" if fast_start else "")
+    url = url_for("media" if fast_start else "download", "end.mp4", tag if pinned else "")
+    data = get(server, url).body
+    for case in cases(f'"{tag}"', dated=not fast_start):
+        answer = ask(server.base, url, {"Range": "bytes=0-9", **case.headers})
         assert answer.status == case.status, case.name
         if case.status in {200, 206, 304}:
             assert answer.headers["ETag"] == f'"{tag}"', case.name
             assert answer.headers["Last-Modified"] == DATES[0]
-        expected = {206: whole[:10], 200: whole, 304: b""}.get(case.status)
+        expected = {206: data[:10], 200: data, 304: b""}.get(case.status)
         assert expected is None or answer.body == expected, case.name
 
 
-def test_a_replaced_film_is_seen_at_once_and_never_mixed(server: Server, media: Path) -> None:
+def test_a_replaced_film_is_noticed_at_once_and_never_mixed(server: Server, media: Path) -> None:
     film = (media / "end.mp4").read_bytes()
     file = write(media, "replaced.mp4", film)
     first = get(server, "/media/replaced.mp4", Range="bytes=0-")
@@ -298,7 +304,7 @@ def test_a_replaced_film_is_seen_at_once_and_never_mixed(server: Server, media: 
     write(media, "new-one", (media / "in two.mp4").read_bytes(), age=1800).rename(file)
     second = get(server, "/media/replaced.mp4", Range=f"bytes={BLOCK}-", If_Range=tag)
     assert second.status == 200
-    assert second.body == get(server, target("media", "in two.mp4")).body
+    assert second.body == get(server, url_for("media", "in two.mp4")).body
     for pin in (tag.strip('"'), tag.strip('"').removesuffix("-f1")):
         assert get(server, f"/media/replaced.mp4?v={pin}", Range="bytes=0-").status == 410
     write(media, "new-one", (media / "front.mp4").read_bytes(), age=900).rename(file)
@@ -307,47 +313,47 @@ def test_a_replaced_film_is_seen_at_once_and_never_mixed(server: Server, media: 
     assert get(server, "/media/replaced.mp4").status == 404
 
 
-def test_pages_and_json_lead_players_to_the_layout(server: Server, media: Path) -> None:
+def test_pages_and_json_link_to_the_fast_start_revision(server: Server, media: Path) -> None:
     def probed(name: str) -> dict[str, str] | None:
-        video = json.loads(get(server, target("api/videos", name)).body)
+        video = json.loads(get(server, url_for("api/videos", name)).body)
         assert video.get("state") != "failed"
         return video if video.get("state") == "probed" else None
 
     for name in ("end.mp4", "front.mp4", "fragments.mp4", "other.mkv"):
-        plain = revision(media, name)
+        plain = revision_of(media, name)
         video = until(lambda: probed(name), f"{name} is probed")  # noqa: B023 # called at once
-        moved = name == "end.mp4"
-        assert video["metadata"]["fast_start"] is moved
+        rearranged = name == "end.mp4"
+        assert video["metadata"]["fast_start"] is rearranged
         assert video["revision"] == plain
-        assert video["media_url"] == target("media", name, f"{plain}-f1" if moved else plain)
-        assert video["download_url"] == target("download", name, plain)
+        assert video["media_url"] == url_for("media", name, f"{plain}-f1" if rearranged else plain)
+        assert video["download_url"] == url_for("download", name, plain)
         assert get(server, video["media_url"], Range="bytes=0-9").status == 206
         assert f'src="{video["media_url"]}"' in get(server, video["watch_url"]).body.decode()
 
 
-# Many films whose indexes are long: 90 MiB together, most of it sizes of samples.
+# Many films with long moovs: 90 MiB together, mostly tables of sample sizes.
 
 LONG_FILMS = 30
 
 
 def bytes_read(server: Server) -> int:
-    told = Path(f"/proc/{server.process.pid}/io").read_text(encoding="ascii").splitlines()
-    return int(dict(line.split(": ") for line in told)["rchar"])
+    lines = Path(f"/proc/{server.process.pid}/io").read_text(encoding="ascii").splitlines()
+    return int(dict(line.split(": ") for line in lines)["rchar"])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
-def test_many_films_with_long_indexes_are_opened_without_reading_these_again(
+def test_layouts_of_many_films_with_long_moovs_are_cached(
     tmp_path: Path,
 ) -> None:
     sizes = box(b"stsz", bytes(3 * 1024**2))
     chunk = len(FTYP) + 8
 
-    def index(offset: int) -> bytes:
+    def moov_at(offset: int) -> bytes:
         tables = box(b"stbl", box(b"stsd", bytes(8)), sizes, table([offset] * 1000))
         return moov(box(b"trak", box(b"mdia", box(b"minf", box(b"dinf", dref()), tables))))
 
-    film = FTYP + box(b"mdat", b"media data") + index(chunk)
-    whole = FTYP + index(chunk + len(index(0))) + box(b"mdat", b"media data")
+    film = FTYP + box(b"mdat", b"media data") + moov_at(chunk)
+    rearranged = FTYP + moov_at(chunk + len(moov_at(0))) + box(b"mdat", b"media data")
     media = tmp_path / "media"
     for number in range(LONG_FILMS):
         write(media, f"{number}.mp4", film, age=100 + number)
@@ -361,48 +367,52 @@ def test_many_films_with_long_indexes_are_opened_without_reading_these_again(
             assert answer.body == b"media data"
         return bytes_read(server) - before
 
-    with serve(media, SETTLE_TIME="3600", LOG_LEVEL="warning") as server:  # nothing is probed
+    with serve(media, SETTLE_TIME="3600", LOG_LEVEL="warning") as server:  # no file is probed
         assert open_all(server) > LONG_FILMS * len(sizes)
         before = server.resident()
         assert open_all(server) < LONG_FILMS * 64 * 1024
         assert server.resident() - before < 16 * 1024**2
-        assert get(server, "/media/7.mp4").body == whole
+        assert get(server, "/media/7.mp4").body == rearranged
         until(
             lambda: (
                 len(list((tmp_path / "derived" / "layout").rglob("?" * 32))) == LONG_FILMS or None
             ),
-            "all layouts are kept",
+            "all layouts are stored",
         )
     with serve(media, SETTLE_TIME="3600", LOG_LEVEL="warning") as server:
         assert open_all(server) < LONG_FILMS * 64 * 1024
-        assert get(server, "/media/8.mp4").body == whole
+        assert get(server, "/media/8.mp4").body == rearranged
 
 
-# How many requests a player needs before it has the first picture.
+# Requests that a player needs for the first frame
 
 
-def requests_for(server: Server, where: str, *, of: Sequence[str]) -> int:
+def requests_for(server: Server, where: str, *, command: Sequence[str]) -> int:
     before = server.metric("reelay_ranges_total")
-    done = subprocess.run([*of, server.base + where], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [*command, server.base + where], check=True, capture_output=True, text=True
+    )
     assert "pict_type" in done.stdout
     return int(server.metric("reelay_ranges_total") - before)
 
 
 @pytest.mark.parametrize("name", ["end.mp4", "end.mov"])
-def test_ffprobe_has_the_first_picture_after_one_request(
+def test_ffprobe_decodes_the_first_frame_after_one_request(
     server: Server, media: Path, name: str
 ) -> None:
-    """The original's index makes it ask three times: the start, the end, the start again."""
-    of = ["ffprobe", "-v", "fatal", "-reconnect", "1", "-select_streams", "v",
+    """The original takes three requests: for the start, the end, and the start again."""
+    command = ["ffprobe", "-v", "fatal", "-reconnect", "1", "-select_streams", "v",
           "-show_entries", "frame=pict_type", "-read_intervals", "%+#1"]  # fmt: skip
-    assert requests_for(server, target("media", name), of=of) == 1
-    assert requests_for(server, target("media", name, revision(media, name)), of=of) == 3
+    assert requests_for(server, url_for("media", name), command=command) == 1
+    assert (
+        requests_for(server, url_for("media", name, revision_of(media, name)), command=command) == 3
+    )
 
 
-FIRST_PICTURE = """async () => {
+FIRST_FRAME = """async () => {
     const video = document.querySelector("video");
     await new Promise((resolve, reject) => {
-        setTimeout(() => reject("no picture within a minute"), 60000);
+        setTimeout(() => reject("no frame within a minute"), 60000);
         const look = () => {
             if (video.error) reject(video.error.message);
             else if (video.readyState >= 2) resolve();
@@ -415,29 +425,29 @@ FIRST_PICTURE = """async () => {
 
 
 class Gate:
-    """Lets so many of Chromium's requests for a film pass, and holds the others."""
+    """Lets Chromium's first requests for a film pass, up to a limit, and holds the others."""
 
-    def __init__(self, page: Page, most: int) -> None:
+    def __init__(self, page: Page, limit: int) -> None:
         self.ranges: list[str] = []
-        self._most = most
+        self._limit = limit
         self._held: list[Route] = []
-        page.route("**/media/**", self._come)
+        page.route("**/media/**", self._on_request)
 
-    def _come(self, route: Route) -> None:
+    def _on_request(self, route: Route) -> None:
         self.ranges.append(route.request.headers.get("range", ""))
-        if len(self.ranges) > self._most:
+        if len(self.ranges) > self._limit:
             self._held.append(route)
         else:
             route.continue_()
 
     def open(self) -> None:
-        self._most = 1000
+        self._limit = 1000
         for route in self._held:
             route.continue_()
 
 
-def start_of(asked: str) -> int:
-    return int(asked.removeprefix("bytes=").partition("-")[0] or 0)
+def start_of(range_header: str) -> int:
+    return int(range_header.removeprefix("bytes=").partition("-")[0] or 0)
 
 
 @pytest.fixture
@@ -447,27 +457,27 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def test_chromium_has_the_first_picture_after_its_first_request(
+def test_chromium_shows_the_first_frame_after_its_first_request(
     server: Server, media: Path, page: Page
 ) -> None:
-    """It says `bytes=0-` only when it knows that this is a film: that makes two."""
-    gate = Gate(page, most=2)
-    page.goto(f"{server.base}/media/end.mp4?v={revision(media, 'end.mp4')}-f1")
-    assert page.evaluate(FIRST_PICTURE) == [640, 360, 12]
+    """Chromium sends `bytes=0-` in a second request, once it knows that this is a film."""
+    gate = Gate(page, limit=2)
+    page.goto(f"{server.base}/media/end.mp4?v={revision_of(media, 'end.mp4')}-f1")
+    assert page.evaluate(FIRST_FRAME) == [640, 360, 12]
     assert gate.ranges[:2] == ["", "bytes=0-"]
 
 
 def test_chromium_needs_more_requests_for_the_original(
     server: Server, media: Path, page: Page
 ) -> None:
-    gate = Gate(page, most=2)
-    page.goto(f"{server.base}/media/end.mp4?v={revision(media, 'end.mp4')}")
+    gate = Gate(page, limit=2)
+    page.goto(f"{server.base}/media/end.mp4?v={revision_of(media, 'end.mp4')}")
 
-    def asks_for_the_index() -> bool | None:
-        page.wait_for_timeout(20)  # in Playwright's own loop, in which the gate is asked
-        return any(start_of(asked) > 5 * BLOCK for asked in gate.ranges[2:]) or None
+    def requests_the_moov() -> bool | None:
+        page.wait_for_timeout(20)  # lets Playwright's loop run, which calls the gate
+        return any(start_of(range_header) > 5 * BLOCK for range_header in gate.ranges[2:]) or None
 
-    until(asks_for_the_index, "it asks for the index at the end")
+    until(requests_the_moov, "the moov at the end is requested")
     assert page.evaluate("document.querySelector('video').readyState") == 0
     gate.open()
-    assert page.evaluate(FIRST_PICTURE) == [640, 360, 12]
+    assert page.evaluate(FIRST_FRAME) == [640, 360, 12]

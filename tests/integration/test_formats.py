@@ -1,4 +1,4 @@
-"""Files of all kinds through the running service: listed, described, sent, and judged."""
+"""Files of all kinds in the running service: listed, described, sent and checked."""
 
 import json
 import os
@@ -22,7 +22,7 @@ VP9 = ("-c:v", "libvpx-vp9", "-pix_fmt", "yuv420p", "-c:a", "libopus")
 FRONT = ("-movflags", "+faststart")
 
 # RFC 6381 and the codecs' own mappings (service/probing/codecs.py cites them): what x264 and x265
-# are told to make, and the least levels for 320x240 at 25 frames a second.
+# are told to encode, and the minimum levels for 320x240 at 25 frames a second.
 AVC_HIGH = "avc1.64001E"
 MAIN, MAIN_10 = "1.6.L60.90", "2.4.L60.90"
 AV1_MAIN = "av01.0.00M.08"
@@ -32,14 +32,14 @@ AAC_LC = "mp4a.40.2"
 
 @dataclass(frozen=True)
 class Case:
-    """A file made by FFmpeg, and its expected metadata."""
+    """A file made by FFmpeg and its expected metadata."""
 
     name: str
-    made: tuple[str, ...]
+    arguments: tuple[str, ...]
     container: str
     codecs: tuple[str | None, ...]
     """The codec strings of its streams."""
-    found: dict[str, str] = field(default_factory=dict)
+    findings: dict[str, str] = field(default_factory=dict)
     """Findings and how severe they are."""
     picture: dict[str, Any] = field(default_factory=dict)
     """Other expected values of the first stream."""
@@ -124,8 +124,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, P
     media: Path = tmp_path_factory.mktemp("formats") / "media"
     media.mkdir()
     for case in CASES:
-        with suppress(pytest.skip.Exception):  # the test of what cannot be made is skipped, not all
-            ffmpeg(media / case.name, *case.made)
+        with suppress(pytest.skip.Exception):  # its own test is skipped
+            ffmpeg(media / case.name, *case.arguments)
     plain = (media / "no sound.mp4").read_bytes()
     before, mark, after = plain.partition(b"tkhd")
     for angle, matrix in TURNED.items():
@@ -156,17 +156,17 @@ def all_are_probed(server: Server) -> bool:
     return all(video["state"] != "pending" for video in videos)
 
 
-def told_of(server: Server, path: str) -> Any:
+def get_video(server: Server, path: str) -> Any:
     return get(server, f"/api/videos/{quote(path)}")
 
 
-def judged(video: dict[str, Any]) -> dict[str, str]:
-    """Return the findings of a video as the JSON interface tells them."""
-    return {found["code"]: found["severity"] for found in video["findings"]}
+def findings_of(video: dict[str, Any]) -> dict[str, str]:
+    """Return the severity of each finding of a video by its code, from the JSON."""
+    return {finding["code"]: finding["severity"] for finding in video["findings"]}
 
 
-def sent_by_range(server: Server, video: dict[str, Any], data: bytes) -> bool:
-    """Whether the service sends the bytes of a file, in the middle and at its end."""
+def range_matches(server: Server, video: dict[str, Any], data: bytes) -> bool:
+    """Return whether ranges in the middle and at the end of a file are sent correctly."""
     middle = len(data) // 2
     for first, last in ((middle, middle + 99), (len(data) - 50, len(data) - 1)):
         answer = ask(server.base, video["download_url"], {"Range": f"bytes={first}-{last}"})
@@ -176,13 +176,13 @@ def sent_by_range(server: Server, video: dict[str, Any], data: bytes) -> bool:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_a_film_is_listed_described_sent_and_judged(
+def test_a_film_is_listed_described_sent_and_checked(
     served: tuple[Server, Path], case: Case
 ) -> None:
     server, media = served
     if not (media / case.name).exists():
         pytest.skip("this ffmpeg has no encoder for it")
-    video = told_of(server, case.name)
+    video = get_video(server, case.name)
     assert video["state"] == "probed"
     metadata = video["metadata"]
     assert case.container in metadata["container"].split(",")
@@ -191,49 +191,49 @@ def test_a_film_is_listed_described_sent_and_judged(
     assert [stream["index"] for stream in streams] == list(range(len(streams)))
     assert {name: streams[0][name] for name in case.picture} == case.picture
     assert metadata["duration"] == pytest.approx(0.04 if "one frame" in case.name else 1, abs=0.15)
-    assert judged(video) == case.found
-    assert sent_by_range(server, video, (media / case.name).read_bytes())
+    assert findings_of(video) == case.findings
+    assert range_matches(server, video, (media / case.name).read_bytes())
 
 
 @pytest.mark.parametrize("angle", TURNED)
-def test_a_film_that_is_turned_tells_how_far(served: tuple[Server, Path], angle: int) -> None:
+def test_the_rotation_of_a_film_is_reported(served: tuple[Server, Path], angle: int) -> None:
     server, _ = served
-    video = told_of(server, f"turned {angle}.mp4")
+    video = get_video(server, f"turned {angle}.mp4")
     (picture,) = video["metadata"]["streams"]
     assert picture["rotation"] == angle
     assert (picture["width"], picture["height"]) == (320, 240)  # as coded
-    assert judged(video) == {}
+    assert findings_of(video) == {}
 
 
 @pytest.mark.parametrize("name", [*BROKEN, "cut off.mp4"])
-def test_what_is_broken_is_listed_with_the_reason_and_sent(
+def test_a_broken_file_is_listed_with_its_problem_and_sent(
     served: tuple[Server, Path], name: str
 ) -> None:
     server, media = served
-    video = told_of(server, name)
+    video = get_video(server, name)
     assert video["state"] == "failed"
     assert (BROKEN[name][1] if name in BROKEN else "moov") in video["problem"]
-    assert judged(video) == {"unreadable": "unplayable"}
-    assert sent_by_range(server, video, (media / name).read_bytes())
+    assert findings_of(video) == {"unreadable": "unplayable"}
+    assert range_matches(server, video, (media / name).read_bytes())
 
 
-def test_a_film_that_ends_early_is_described_as_far_as_its_index_goes(
+def test_a_truncated_film_is_described_by_its_moov(
     served: tuple[Server, Path],
 ) -> None:
     server, media = served
-    video = told_of(server, "cut short.mp4")
+    video = get_video(server, "cut short.mp4")
     assert video["state"] == "probed"
     assert video["metadata"]["streams"][0]["codec_string"] == AVC_HIGH
-    assert sent_by_range(server, video, (media / "cut short.mp4").read_bytes())
+    assert range_matches(server, video, (media / "cut short.mp4").read_bytes())
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_name_in_any_script_is_listed_as_it_is_and_leads_to_the_film(
+def test_a_name_in_any_script_is_listed_unchanged_and_its_video_served(
     served: tuple[Server, Path], name: str
 ) -> None:
     server, media = served
-    video = told_of(server, name)
+    video = get_video(server, name)
     assert video["path"] == name
     assert video["title"] == unicodedata.normalize("NFC", Path(name).stem)
     assert video["state"] == "probed"
-    assert sent_by_range(server, video, (media / name).read_bytes())
+    assert range_matches(server, video, (media / name).read_bytes())

@@ -1,4 +1,4 @@
-"""Files made to have others read in their place: neither probing nor a printed command does so."""
+"""Files that refer to other files: neither probing nor a printed command opens those."""
 
 import asyncio
 import subprocess
@@ -18,7 +18,7 @@ BLOCK = 4 * 1024 * 1024
 PACKET = 188  # bytes of a packet of an MPEG transport stream (ISO/IEC 13818-1 §2.4.3.2)
 TRANSPORT_STREAM = (*PICTURE, *SOUND, *H264, *AAC)
 
-# What stands for the private file that a playlist names: {here} is the folder.
+# Each refers to the private file; {here} stands for the folder.
 REFERENCES = [
     "secret.ts",
     "./secret.ts",
@@ -67,7 +67,7 @@ def write_secret(folder: Path) -> Path:
 
 
 def polyglot(script: str, film: bytes) -> bytes:
-    """Put a script in front of a transport stream, as long as some packets."""
+    """Return a transport stream after a script that is padded to whole packets."""
     lines = script.encode()
     comment = PACKET - (len(lines) + 2) % PACKET
     return lines + b"#" + b"x" * comment + b"\n" + film
@@ -90,7 +90,7 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 async def commands(prober: Prober, path: Path, name: str) -> tuple[Finding, ...]:
-    """Probe a file; give the findings that have a command. Nothing else in its folder is opened."""
+    """Probe a file; return the findings with a command. Check that no other file was opened."""
     with opens_in(path.parent) as opened:
         metadata = await prober.probe(path)
     assert opened <= {path.name}
@@ -101,7 +101,7 @@ async def commands(prober: Prober, path: Path, name: str) -> tuple[Finding, ...]
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-async def test_a_script_alone_is_no_video_and_nothing_that_it_names_is_opened(
+async def test_a_script_alone_is_no_video_and_its_references_are_not_opened(
     prober: Prober, tmp_path: Path, script: str
 ) -> None:
     await asyncio.to_thread(write_secret, tmp_path)
@@ -111,12 +111,12 @@ async def test_a_script_alone_is_no_video_and_nothing_that_it_names_is_opened(
         assert await commands(prober, path, path.name) == ()
 
 
-# What a reference may be is tried with the one that a release of FFmpeg is known to follow.
+# All references are tried with the script that some FFmpeg release is known to follow.
 @pytest.mark.parametrize(
     ("script", "reference"),
     [*product(["hls"], REFERENCES), *product(list(SCRIPTS)[1:], REFERENCES[:1])],
 )
-async def test_a_command_for_a_film_that_is_a_script_as_well_opens_the_film_alone(
+async def test_a_command_for_a_film_with_a_script_opens_only_the_film(
     prober: Prober, tmp_path: Path, script: str, reference: str
 ) -> None:
     await asyncio.to_thread(write_secret, tmp_path)
@@ -124,7 +124,7 @@ async def test_a_command_for_a_film_that_is_a_script_as_well_opens_the_film_alon
     text = SCRIPTS[script].format(reference=reference.format(here=tmp_path))
     film.write_bytes(polyglot(text, film.read_bytes()))
     results = await commands(prober, film, film.name)
-    assert results or script != "hls"  # which is the one that is probed as a transport stream
+    assert results or script != "hls"  # that one is probed as a transport stream
     for finding in results:
         assert finding.command
         with opens_in(tmp_path) as opened:
@@ -173,7 +173,7 @@ NAMES = [
         *product(["a:b", "subfile,,start,0,end,0,,:x", "-i", "100%d", "file:", "..a"], NAMES[:1]),
     ],
 )
-async def test_a_command_opens_the_file_of_that_name_and_its_output(
+async def test_a_command_opens_only_its_input_and_its_output(
     prober: Prober, tmp_path: Path, folder: str, name: str
 ) -> None:
     await asyncio.to_thread(write_secret, tmp_path)
@@ -182,8 +182,8 @@ async def test_a_command_opens_the_file_of_that_name_and_its_output(
     await asyncio.to_thread(write_secret, media)
     for number in range(3):
         (media / f"image{number}.mp4").write_bytes(b"not to be opened")
-    made = await asyncio.to_thread(ffmpeg, tmp_path / "made.ts", *TRANSPORT_STREAM)
-    source = made.rename(media / name)
+    film = await asyncio.to_thread(ffmpeg, tmp_path / "made.ts", *TRANSPORT_STREAM)
+    source = film.rename(media / name)
     before = names_in(media)
     (finding, *_) = await commands(prober, source, f"{folder}/{name}" if folder else name)
     assert finding.command

@@ -1,4 +1,4 @@
-"""REELAY_HOSTS: foreign hosts are refused; without it any host is answered."""
+"""REELAY_HOSTS: other hosts are refused; without it any host is accepted."""
 
 import json
 from collections.abc import Iterator
