@@ -17,7 +17,7 @@ from service.artefact_store.keys import artefact_name
 ROOM = 1 << 30
 KIND = "poster"
 NAME = artefact_name(KIND, "sub/film.mp4", "3039-18ae2d7f2c3a4b00")
-FACTS = '{"width": 480, "title": "Ümläut 🎬"}'.encode()
+METADATA = '{"width": 480, "title": "Ümläut 🎬"}'.encode()
 BLOBS = (b"\x00\xff" * 5000, b"", b"\n second \n")
 
 
@@ -40,49 +40,49 @@ def unused_for(folder: Path, name: str, seconds: float) -> None:
     os.utime(file, (at, at))
 
 
-def test_what_is_kept_comes_back_as_it_was(folder: Path) -> None:
+def test_a_saved_artefact_is_loaded_unchanged(folder: Path) -> None:
     store = FolderArtefactStore(folder, ROOM)
-    assert store.save(KIND, NAME, FACTS, BLOBS)
-    assert read(store) == (FACTS, list(BLOBS))
+    assert store.save(KIND, NAME, METADATA, BLOBS)
+    assert read(store) == (METADATA, list(BLOBS))
     assert read(FolderArtefactStore(folder, ROOM)) == (
-        FACTS,
+        METADATA,
         list(BLOBS),
     )  # after a restart as well
 
 
-def test_facts_may_be_longer_than_what_is_read_at_once(folder: Path) -> None:
+def test_metadata_may_be_longer_than_the_first_read(folder: Path) -> None:
     store = FolderArtefactStore(folder, ROOM)
     long = b"x" * 200_000
     store.save(KIND, NAME, long, BLOBS)
     assert read(store) == (long, list(BLOBS))
 
 
-def test_there_may_be_more_parts_than_the_first_read_tells_of(folder: Path) -> None:
+def test_there_may_be_more_blobs_than_the_first_read_lists(folder: Path) -> None:
     store = FolderArtefactStore(folder, ROOM)
     many = [b"%d" % number for number in range(3000)]
-    store.save(KIND, NAME, FACTS, many)
-    assert store.load(KIND, NAME) == FACTS
+    store.save(KIND, NAME, METADATA, many)
+    assert store.load(KIND, NAME) == METADATA
     assert store.blob(KIND, NAME, 2999) == b"2999"
 
 
-def test_nothing_was_kept_is_none_and_makes_no_folder(folder: Path) -> None:
+def test_a_missing_artefact_is_none_and_creates_no_folder(folder: Path) -> None:
     store = FolderArtefactStore(folder, ROOM)
     assert store.load(KIND, NAME) is None
     assert store.blob(KIND, NAME, 0) is None
     assert not folder.exists()
 
 
-def test_bytes_of_a_number_that_is_not_there_are_none(folder: Path) -> None:
+def test_a_blob_number_out_of_range_is_none(folder: Path) -> None:
     store = FolderArtefactStore(folder, ROOM)
-    store.save(KIND, NAME, FACTS, BLOBS)
+    store.save(KIND, NAME, METADATA, BLOBS)
     assert store.blob(KIND, NAME, len(BLOBS)) is None
 
 
-def test_what_is_damaged_is_dropped_and_what_cannot_be_read_now_is_not(
+def test_a_damaged_artefact_is_deleted_but_not_one_that_is_unreadable_for_now(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = FolderArtefactStore(folder, ROOM)
-    store.save(KIND, NAME, FACTS, [b"one"])
+    store.save(KIND, NAME, METADATA, [b"one"])
     with monkeypatch.context() as patch:
 
         def pread(*_: int) -> bytes:
@@ -99,13 +99,13 @@ def test_what_is_damaged_is_dropped_and_what_cannot_be_read_now_is_not(
 
 
 @pytest.mark.parametrize("place", ["link", "dangling", "fifo", "folder"])
-def test_what_has_taken_the_place_of_what_was_kept_is_none_and_holds_up_nobody(
+def test_an_artefact_replaced_by_a_special_file_is_none_and_blocks_no_read(
     folder: Path, place: str
 ) -> None:
     store = FolderArtefactStore(folder, ROOM)
-    store.save(KIND, NAME, FACTS, BLOBS)
+    store.save(KIND, NAME, METADATA, BLOBS)
     (file,) = files(folder)
-    elsewhere = file.rename(folder.parent / "elsewhere")  # as whole as it was
+    elsewhere = file.rename(folder.parent / "elsewhere")  # undamaged
     match place:
         case "link":
             file.symlink_to(elsewhere)
@@ -122,11 +122,11 @@ def test_what_has_taken_the_place_of_what_was_kept_is_none_and_holds_up_nobody(
     store.evict([(KIND, NAME)])
     assert elsewhere.exists()
     if place != "folder":
-        assert store.save(KIND, NAME, FACTS, BLOBS)
-        assert read(store) == (FACTS, list(BLOBS))
+        assert store.save(KIND, NAME, METADATA, BLOBS)
+        assert read(store) == (METADATA, list(BLOBS))
 
 
-def test_a_claim_follows_no_link(folder: Path) -> None:
+def test_a_lease_follows_no_link(folder: Path) -> None:
     store = FolderArtefactStore(folder, ROOM)
     (folder / "locks").mkdir(parents=True)
     (folder / "locks" / NAME[:2]).symlink_to(folder.parent / "elsewhere")
@@ -134,15 +134,15 @@ def test_a_claim_follows_no_link(folder: Path) -> None:
     assert not (folder.parent / "elsewhere").exists()
 
 
-def test_the_last_one_kept_counts(folder: Path) -> None:
+def test_the_last_save_counts(folder: Path) -> None:
     store = FolderArtefactStore(folder, ROOM)
     store.save(KIND, NAME, b"first")
-    store.save(KIND, NAME, FACTS, BLOBS)
-    assert read(store) == (FACTS, list(BLOBS))
+    store.save(KIND, NAME, METADATA, BLOBS)
+    assert read(store) == (METADATA, list(BLOBS))
     assert len(files(folder)) == 1
 
 
-def test_names_tell_kinds_and_parts_apart() -> None:
+def test_names_differ_by_kind_and_parts() -> None:
     names = {
         artefact_name("poster", "a", "b"),
         artefact_name("captions", "a", "b"),
@@ -157,52 +157,52 @@ def test_names_tell_kinds_and_parts_apart() -> None:
     assert all(len(name) == 32 and name.isalnum() for name in names)
 
 
-def test_every_damaged_or_missing_byte_is_noticed(folder: Path) -> None:
+def test_every_damaged_or_missing_byte_is_detected(folder: Path) -> None:
     store = FolderArtefactStore(folder, ROOM)
-    store.save(KIND, NAME, FACTS, (b"abc", b"def"))
+    store.save(KIND, NAME, METADATA, (b"abc", b"def"))
     (file,) = files(folder)
     whole = file.read_bytes()
     for at in range(len(whole)):
         damaged_file = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
         file.write_bytes(damaged_file)
-        told = [store.load(KIND, NAME)]
+        results = [store.load(KIND, NAME)]
         for number in (0, 1):
-            file.write_bytes(damaged_file)  # it is dropped where it is seen to be damaged
-            told.append(store.blob(KIND, NAME, number))
-        expected: list[bytes | None] = [FACTS, b"abc", b"def"]
-        if at >= len(whole) - 6:  # one of the two blobs; what else there is, is as it was
+            file.write_bytes(damaged_file)  # a damaged artefact is deleted when it is read
+            results.append(store.blob(KIND, NAME, number))
+        expected: list[bytes | None] = [METADATA, b"abc", b"def"]
+        if at >= len(whole) - 6:  # one of the two blobs; the rest is undamaged
             damaged = 1 if at < len(whole) - 3 else 2
             expected[damaged] = None
-            assert told == expected
+            assert results == expected
         else:
-            assert told == [None, None, None], at
+            assert results == [None, None, None], at
         file.write_bytes(whole[:at])
         assert store.load(KIND, NAME) is None, at
-    store.save(KIND, NAME, FACTS, BLOBS)
-    assert read(store) == (FACTS, list(BLOBS))
+    store.save(KIND, NAME, METADATA, BLOBS)
+    assert read(store) == (METADATA, list(BLOBS))
 
 
 @given(data=st.binary(max_size=200))
-def test_whatever_bytes_are_there_they_are_none(
+def test_arbitrary_bytes_are_no_artefact(
     tmp_path_factory: pytest.TempPathFactory, data: bytes
 ) -> None:
     folder = tmp_path_factory.getbasetemp() / "whatever-bytes"
     store = FolderArtefactStore(folder, ROOM)
-    store.save(KIND, NAME, FACTS, BLOBS)
+    store.save(KIND, NAME, METADATA, BLOBS)
     (file,) = files(folder)
     file.write_bytes(data)
     assert read(store) == (None, [None] * len(BLOBS))
 
 
-def test_what_is_opened_is_read_in_pieces_and_is_the_same_to_the_end(folder: Path) -> None:
+def test_an_open_blob_is_read_in_chunks_and_stays_the_same(folder: Path) -> None:
     store = FolderArtefactStore(folder, ROOM)
-    store.save(KIND, NAME, FACTS, BLOBS)
+    store.save(KIND, NAME, METADATA, BLOBS)
     opened = store.open(KIND, NAME, 0)
     assert opened is not None
     assert opened.length == len(BLOBS[0])
-    store.save(KIND, NAME, FACTS, [b"another release's"])  # in its place
-    pieces = [opened.read(start, 3000) for start in range(0, opened.length, 3000)]
-    assert b"".join(pieces) == BLOBS[0]
+    store.save(KIND, NAME, METADATA, [b"another release's"])  # replaces it
+    chunks = [opened.read(start, 3000) for start in range(0, opened.length, 3000)]
+    assert b"".join(chunks) == BLOBS[0]
     assert opened.get_cached(10, 5) in {None, BLOBS[0][10:15]}
     assert store.open(KIND, NAME, 1) is None
     (file,) = files(folder)
@@ -211,9 +211,9 @@ def test_what_is_opened_is_read_in_pieces_and_is_the_same_to_the_end(folder: Pat
     assert store.open(KIND, NAME, 0) is None
 
 
-def test_what_is_opened_is_closed_with_the_last_who_has_it(folder: Path) -> None:
+def test_an_open_blob_is_closed_with_its_last_reference(folder: Path) -> None:
     store = FolderArtefactStore(folder, ROOM)
-    store.save(KIND, NAME, FACTS, BLOBS)
+    store.save(KIND, NAME, METADATA, BLOBS)
 
     def descriptors() -> int:
         return len(list(Path("/dev/fd").iterdir()))
@@ -225,11 +225,11 @@ def test_what_is_opened_is_closed_with_the_last_who_has_it(folder: Path) -> None
     assert descriptors() == before
 
 
-def test_damage_is_noticed_before_a_byte_of_what_is_opened_is_given(folder: Path) -> None:
+def test_damage_is_detected_before_a_blob_is_opened(folder: Path) -> None:
     store = FolderArtefactStore(folder, ROOM)
     large = bytes(200_000)
     for at in (1, 70_000, 199_999):
-        store.save(KIND, NAME, FACTS, [b"one", large])
+        store.save(KIND, NAME, METADATA, [b"one", large])
         (file,) = files(folder)
         whole = file.read_bytes()
         start = len(whole) - len(large)
@@ -238,7 +238,7 @@ def test_damage_is_noticed_before_a_byte_of_what_is_opened_is_given(folder: Path
         assert first is not None
         assert first.read(0, 3) == b"one"
         assert store.open(KIND, NAME, 1) is None
-        assert files(folder) == []  # it is made anew
+        assert files(folder) == []  # deleted, to be built again
 
 
 def unwritable(tmp_path: Path, how: str) -> Path:
@@ -258,11 +258,11 @@ def unwritable(tmp_path: Path, how: str) -> Path:
 @pytest.mark.parametrize(
     "how", ["below a file", "a file where its folder goes", "a link that leads nowhere"]
 )
-def test_a_folder_that_cannot_be_written_only_warns(tmp_path: Path, how: str) -> None:
+def test_an_unwritable_folder_is_logged_as_a_warning(tmp_path: Path, how: str) -> None:
     folder = unwritable(tmp_path, how)
     store = FolderArtefactStore(folder, ROOM)
     with capture_logs() as lines:
-        assert not store.save(KIND, NAME, FACTS)
+        assert not store.save(KIND, NAME, METADATA)
         assert store.load(KIND, NAME) is None
         store.evict()
         assert store.blob(KIND, NAME, 0) is None
@@ -272,21 +272,21 @@ def test_a_folder_that_cannot_be_written_only_warns(tmp_path: Path, how: str) ->
     assert line["error"]
 
 
-def test_a_write_that_fails_leaves_nothing_half_done(folder: Path) -> None:
+def test_a_failed_write_leaves_no_file(folder: Path) -> None:
     store = FolderArtefactStore(folder, ROOM)
-    store.save(KIND, NAME, FACTS)
+    store.save(KIND, NAME, METADATA)
     (target,) = files(folder)
     target.unlink()
-    target.mkdir()  # a file cannot take its place
+    target.mkdir()  # a file cannot replace a folder
     with capture_logs() as lines:
-        assert not store.save(KIND, NAME, FACTS)
+        assert not store.save(KIND, NAME, METADATA)
     assert [line["log_level"] for line in lines] == ["warning"]
     assert store.load(KIND, NAME) is None
     assert files(folder) == []
 
 
-def test_two_writers_and_a_reader_never_see_half_a_file(folder: Path) -> None:
-    # Replicas may share the folder. What each writes is whole, and large enough to be torn.
+def test_a_reader_never_sees_half_an_artefact_while_two_replicas_write(folder: Path) -> None:
+    # Replicas may share the folder. The artefacts are large enough to be torn.
     versions = [(b"%d" % number, [bytes([number]) * 500_000]) for number in (1, 2)]
     FolderArtefactStore(folder, ROOM).save(KIND, NAME, *versions[0])
     start = threading.Barrier(2)
@@ -298,61 +298,61 @@ def test_two_writers_and_a_reader_never_see_half_a_file(folder: Path) -> None:
             store.save(KIND, NAME, *versions[number])
 
     writers = [threading.Thread(target=write, args=(number,)) for number in (0, 1)]
-    seen, pieces = set(), set()
+    loaded_metadata, loaded_blobs = set(), set()
     with capture_logs() as lines:
         for writer in writers:
             writer.start()
         store = FolderArtefactStore(folder, ROOM)
         while any(writer.is_alive() for writer in writers):
-            seen.add(store.load(KIND, NAME))
-            pieces.add(store.blob(KIND, NAME, 0))
+            loaded_metadata.add(store.load(KIND, NAME))
+            loaded_blobs.add(store.blob(KIND, NAME, 0))
         for writer in writers:
             writer.join()
-    assert seen <= {facts for facts, _ in versions}
-    assert pieces <= {blobs[0] for _, blobs in versions}
+    assert loaded_metadata <= {metadata for metadata, _ in versions}
+    assert loaded_blobs <= {blobs[0] for _, blobs in versions}
     assert lines == []
     assert len(files(folder)) == 1  # no temporary file is left
 
 
-# The bound
+# The quota
 
 
-def test_those_that_were_not_used_for_longest_make_room(folder: Path) -> None:
+def test_the_least_recently_used_artefacts_are_evicted(folder: Path) -> None:
     store = FolderArtefactStore(folder, 10 * 100_000)
     names = [artefact_name(KIND, str(number)) for number in range(12)]
     for number, name in enumerate(names):
-        store.save(KIND, name, FACTS, [bytes(99_000)])
+        store.save(KIND, name, METADATA, [bytes(99_000)])
         unused_for(folder, name, 86_400 * (20 - number))
     assert store.over_quota
-    store.load(KIND, names[0])  # which makes the oldest one the latest
+    store.load(KIND, names[0])  # now the oldest one was used last
     store.blob(KIND, names[2], 0)
     store.evict([(KIND, names[4])])
-    kept = [name for name in names if store.load(KIND, name)]
-    assert {names[0], names[2], names[4], *names[8:]} <= set(kept)
-    assert not {names[1], names[3]} & set(kept)
+    remaining = [name for name in names if store.load(KIND, name)]
+    assert {names[0], names[2], names[4], *names[8:]} <= set(remaining)
+    assert not {names[1], names[3]} & set(remaining)
     assert sum(file.stat().st_size for file in files(folder)) <= 10 * 100_000
     assert store.size <= 10 * 100_000
     assert not store.over_quota
 
 
-def test_a_sweep_of_what_fits_drops_nothing(folder: Path) -> None:
+def test_eviction_within_the_quota_deletes_nothing(folder: Path) -> None:
     store = FolderArtefactStore(folder, ROOM)
-    store.save(KIND, NAME, FACTS, BLOBS)
+    store.save(KIND, NAME, METADATA, BLOBS)
     unused_for(folder, NAME, 10 * 365 * 86_400)
     store.evict()
-    assert store.load(KIND, NAME) == FACTS
+    assert store.load(KIND, NAME) == METADATA
     assert 0 < store.size < 100_000
     assert not store.above_high_watermark
 
 
-def test_what_a_dead_process_left_half_written_is_dropped_and_what_is_not_ours_stays(
+def test_eviction_deletes_abandoned_temporary_files_and_no_foreign_ones(
     folder: Path,
 ) -> None:
     store = FolderArtefactStore(folder, 1)
-    store.save(KIND, NAME, FACTS)
-    of_now, abandoned = folder / KIND / "tmpnow", folder / KIND / "tmpold"
+    store.save(KIND, NAME, METADATA)
+    recent, abandoned = folder / KIND / "tmpnow", folder / KIND / "tmpold"
     foreign = folder / "thesis.doc"
-    for file in (of_now, abandoned, foreign):
+    for file in (recent, abandoned, foreign):
         file.write_bytes(b"x")
     os.utime(abandoned, (0, 0))
     os.utime(foreign, (0, 0))
@@ -361,9 +361,9 @@ def test_what_a_dead_process_left_half_written_is_dropped_and_what_is_not_ours_s
     assert not abandoned.exists()
 
 
-def test_a_replica_sees_how_much_others_have_kept_when_it_sweeps(folder: Path) -> None:
+def test_eviction_counts_what_other_replicas_have_saved(folder: Path) -> None:
     one, other = FolderArtefactStore(folder, 200_000), FolderArtefactStore(folder, 200_000)
-    one.save(KIND, NAME, FACTS, [bytes(195_000)])
+    one.save(KIND, NAME, METADATA, [bytes(195_000)])
     assert (one.above_high_watermark, other.above_high_watermark) == (True, False)
     other.evict()
     assert (one.above_high_watermark, other.above_high_watermark) == (True, True)
@@ -372,7 +372,7 @@ def test_a_replica_sees_how_much_others_have_kept_when_it_sweeps(folder: Path) -
 # Leases
 
 
-def test_what_is_claimed_is_nobody_elses_until_it_is_let_go(folder: Path) -> None:
+def test_a_lease_is_exclusive_until_it_is_released(folder: Path) -> None:
     one, other = FolderArtefactStore(folder, ROOM), FolderArtefactStore(folder, ROOM)
     lease = one.acquire(NAME)
     assert lease is not None
@@ -387,7 +387,7 @@ def test_what_is_claimed_is_nobody_elses_until_it_is_let_go(folder: Path) -> Non
     other_lease()
 
 
-def test_what_a_killed_process_had_claimed_is_free(folder: Path) -> None:
+def test_the_lease_of_a_killed_process_is_free(folder: Path) -> None:
     store = FolderArtefactStore(folder, ROOM)
     claim = (
         "import sys, time; from pathlib import Path;"
@@ -407,7 +407,7 @@ def test_what_a_killed_process_had_claimed_is_free(folder: Path) -> None:
     free()
 
 
-def test_where_nothing_can_be_locked_everyone_may(tmp_path: Path) -> None:
+def test_without_locks_every_lease_is_granted(tmp_path: Path) -> None:
     folder = tmp_path / "derived"
     folder.write_bytes(b"")
     leases = [FolderArtefactStore(folder, ROOM).acquire(NAME) for _ in range(2)]

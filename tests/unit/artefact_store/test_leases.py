@@ -1,4 +1,4 @@
-"""Leases of replicas that share a bucket."""
+"""Leases for replicas that share a bucket."""
 
 import threading
 import time
@@ -32,7 +32,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
         yield now
 
 
-def test_what_is_claimed_is_nobody_elses_until_it_is_let_go(store: MemoryStore) -> None:
+def test_a_lease_is_exclusive_until_it_is_released(store: MemoryStore) -> None:
     one, other = LeaseManager(SyncObjectClient(store)), LeaseManager(SyncObjectClient(store))
     lease = one.acquire(NAME)
     assert lease is not None
@@ -47,12 +47,12 @@ def test_what_is_claimed_is_nobody_elses_until_it_is_let_go(store: MemoryStore) 
     other_lease()
 
 
-def test_a_claim_that_nobody_renews_lapses_by_the_clock_of_who_looks(
+def test_a_lease_that_is_not_renewed_expires_by_the_observers_clock(
     store: MemoryStore, clock: list[float]
 ) -> None:
-    obstore.put(store, KEY, b"of one that was killed")
+    obstore.put(store, KEY, b"of a killed process")
     leases = LeaseManager(SyncObjectClient(store))
-    clock[0] += 1e6  # it may be as old as it will: it was never seen before
+    clock[0] += 1e6  # its age does not count: this manager has not seen it before
     assert leases.acquire(NAME) is None
     clock[0] += module._LEASE_TTL - 1  # noqa: SLF001
     assert leases.acquire(NAME) is None
@@ -63,17 +63,17 @@ def test_a_claim_that_nobody_renews_lapses_by_the_clock_of_who_looks(
     lease()
 
 
-def test_a_claim_that_is_renewed_does_not_lapse(
+def test_a_renewed_lease_does_not_expire(
     store: MemoryStore, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_RENEW_INTERVAL", 0.01)
     lease = LeaseManager(SyncObjectClient(store)).acquire(NAME)
     assert lease is not None
-    other, seen = LeaseManager(SyncObjectClient(store)), set[bytes]()
+    other, values = LeaseManager(SyncObjectClient(store)), set[bytes]()
     deadline = time.perf_counter() + PATIENCE
-    while len(seen) < 5:
-        clock[0] += module._LEASE_TTL  # noqa: SLF001 # far more often than it should be renewed
-        seen.add(obstore.get(store, KEY).bytes().to_bytes())
+    while len(values) < 5:
+        clock[0] += module._LEASE_TTL  # noqa: SLF001 # far longer than the time between renewals
+        values.add(obstore.get(store, KEY).bytes().to_bytes())
         assert time.perf_counter() < deadline
         threading.Event().wait(0.05)
         assert other.acquire(NAME) is None
@@ -81,7 +81,7 @@ def test_a_claim_that_is_renewed_does_not_lapse(
     assert other.acquire(NAME) is not None
 
 
-def test_an_error_that_no_code_expected_does_not_end_the_renewals(
+def test_an_unexpected_error_does_not_end_the_renewals(
     store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Faulty(SyncObjectClient):
@@ -92,7 +92,7 @@ def test_an_error_that_no_code_expected_does_not_end_the_renewals(
         def put(self, key: str, data: bytes) -> None:
             self.puts += 1
             if self.puts == 1:
-                raise RuntimeError("what no code expects")
+                raise RuntimeError("unexpected")
             super().put(key, data)
 
     monkeypatch.setattr(module, "_RENEW_INTERVAL", 0.01)
@@ -112,27 +112,27 @@ def test_an_error_that_no_code_expected_does_not_end_the_renewals(
     assert lines[0]["exc_info"]
 
 
-def test_one_of_many_that_come_at_once_has_it(store: MemoryStore) -> None:
-    start, given = threading.Barrier(8), []
+def test_only_one_of_many_concurrent_replicas_acquires_a_lease(store: MemoryStore) -> None:
+    start, results = threading.Barrier(8), []
 
     def acquire() -> None:
         leases = LeaseManager(SyncObjectClient(store))
         start.wait(PATIENCE)
-        given.append(leases.acquire(NAME))
+        results.append(leases.acquire(NAME))
 
     threads = [threading.Thread(target=acquire) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    held = [release for release in given if release is not None]
-    assert len(held) == 1
-    held[0]()
+    acquired = [release for release in results if release is not None]
+    assert len(acquired) == 1
+    acquired[0]()
 
 
-def test_an_answer_that_was_lost_does_not_lose_the_claim(store: MemoryStore) -> None:
+def test_a_lost_response_does_not_lose_the_lease(store: MemoryStore) -> None:
     class Forgetful(SyncObjectClient):
-        """Keeps what it is given, and is asked again as if it had not."""
+        """A client whose first response is lost, so that it repeats the request."""
 
         def create(self, key: str, data: bytes) -> bool:
             super().create(key, data)
@@ -143,10 +143,10 @@ def test_an_answer_that_was_lost_does_not_lose_the_claim(store: MemoryStore) -> 
     lease()
 
 
-def test_claims_of_the_dead_are_swept_away(
+def test_leases_of_dead_processes_are_evicted(
     store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    obstore.put(store, KEY, b"of one that was killed")
+    obstore.put(store, KEY, b"of a killed process")
     leases = LeaseManager(SyncObjectClient(store))
     leases.evict()
     assert leases.acquire(NAME) is None

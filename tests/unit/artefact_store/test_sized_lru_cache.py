@@ -3,10 +3,10 @@
 from service.artefact_store.sized_lru_cache import SizedLRUCache
 
 
-def test_what_was_not_used_for_longest_makes_room() -> None:
+def test_the_least_recently_used_entry_is_evicted() -> None:
     cache: SizedLRUCache[str, int] = SizedLRUCache(4000)
     for number, key in enumerate("abc"):
-        cache.put(key, number, 500)  # and 500 of its own
+        cache.put(key, number, 500)  # and 500 bytes of overhead
     assert cache.get("a") == 0
     cache.put("d", 3, 500)
     assert [cache.get(key) for key in "abcd"] == [0, 1, 2, 3]
@@ -15,7 +15,7 @@ def test_what_was_not_used_for_longest_makes_room() -> None:
     assert [cache.get(key) for key in "abcde"] == [0, None, 2, 3, 4]
 
 
-def test_what_is_put_again_counts_once_and_what_is_dropped_not_at_all() -> None:
+def test_a_replaced_entry_counts_once_and_a_dropped_one_not_at_all() -> None:
     cache: SizedLRUCache[str, int] = SizedLRUCache(2000)
     for number in range(10):
         cache.put("a", number, 500)
@@ -27,7 +27,7 @@ def test_what_is_put_again_counts_once_and_what_is_dropped_not_at_all() -> None:
     assert [cache.get(key) for key in "abc"] == [None, 1, 2]
 
 
-def test_what_is_larger_than_all_that_may_be_held_is_not_held() -> None:
+def test_an_entry_larger_than_the_cache_is_not_cached() -> None:
     cache: SizedLRUCache[str, bytes] = SizedLRUCache(2000)
     cache.put("a", b"1", 1)
     cache.put("b", bytes(5000), 5000)

@@ -16,28 +16,28 @@ from service.artefacts.jpeg import JpegPosters
 
 
 def webp(colour: str) -> bytes:
-    written = BytesIO()
-    Image.new("RGB", (64, 36), colour).save(written, "WEBP")
-    return written.getvalue()
+    buffer = BytesIO()
+    Image.new("RGB", (64, 36), colour).save(buffer, "WEBP")
+    return buffer.getvalue()
 
 
 def picture(colour: str | None) -> Callable[[], Awaitable[bytes | None]]:
-    async def give() -> bytes | None:
+    async def load() -> bytes | None:
         return webp(colour) if colour else None
 
-    return give
+    return load
 
 
-async def shown(opened: AsyncBlob | None) -> tuple[str | None, str]:
-    """Return the format, and which of red and blue dominates."""
+async def format_and_colour(opened: AsyncBlob | None) -> tuple[str | None, str]:
+    """Return the format, and the dominant colour: red or blue."""
     assert opened is not None
-    with Image.open(BytesIO(await opened.read(0, opened.length))) as found:
-        red, _, blue = found.convert("RGB").resize((1, 1)).tobytes()
-        return found.format, "red" if red > blue else "blue"
+    with Image.open(BytesIO(await opened.read(0, opened.length))) as image:
+        red, _, blue = image.convert("RGB").resize((1, 1)).tobytes()
+        return image.format, "red" if red > blue else "blue"
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def conversions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list with an entry for each conversion."""
     lengths: list[int] = []
     make = jpeg._jpeg  # noqa: SLF001
@@ -50,28 +50,32 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return lengths
 
 
-async def test_a_crowd_and_the_next_start_cost_one(tmp_path: Path, made: list[int]) -> None:
+async def test_concurrent_requests_and_the_next_start_share_one_conversion(
+    tmp_path: Path, conversions: list[int]
+) -> None:
     for _ in range(2):
         jpegs = JpegPosters(FolderArtefactStore(tmp_path, 1 << 30))
-        crowd = await asyncio.gather(*(jpegs.open("a", picture("red")) for _ in range(20)))
-        for opened in crowd:
-            assert await shown(opened) == ("JPEG", "red")
-    assert len(made) == 1
-    assert await shown(await jpegs.open("b", picture("blue"))) == ("JPEG", "blue")
-    assert await shown(await jpegs.open("a", picture(None))) == ("JPEG", "red")
-    assert len(made) == 2
+        blobs = await asyncio.gather(*(jpegs.open("a", picture("red")) for _ in range(20)))
+        for opened in blobs:
+            assert await format_and_colour(opened) == ("JPEG", "red")
+    assert len(conversions) == 1
+    assert await format_and_colour(await jpegs.open("b", picture("blue"))) == ("JPEG", "blue")
+    assert await format_and_colour(await jpegs.open("a", picture(None))) == ("JPEG", "red")
+    assert len(conversions) == 2
 
 
-async def test_where_there_is_no_picture_there_is_none(tmp_path: Path) -> None:
+async def test_without_a_poster_there_is_no_jpeg(tmp_path: Path) -> None:
     assert (
         await JpegPosters(FolderArtefactStore(tmp_path, 1 << 30)).open("a", picture(None)) is None
     )
 
 
-async def test_where_none_can_be_kept_it_is_made_and_given(tmp_path: Path, made: list[int]) -> None:
+async def test_a_jpeg_that_cannot_be_stored_is_still_returned(
+    tmp_path: Path, conversions: list[int]
+) -> None:
     (tmp_path / "derived").write_bytes(b"")
     jpegs = JpegPosters(FolderArtefactStore(tmp_path / "derived", 1 << 30))
     with capture_logs():
         for _ in range(2):
-            assert await shown(await jpegs.open("a", picture("red"))) == ("JPEG", "red")
-    assert len(made) == 1
+            assert await format_and_colour(await jpegs.open("a", picture("red"))) == ("JPEG", "red")
+    assert len(conversions) == 1

@@ -33,23 +33,23 @@ BARE = Metadata(container="mp3", duration=None, bit_rate=None, streams=())
 
 
 @pytest.fixture
-def derived(tmp_path: Path) -> FolderArtefactStore:
+def store(tmp_path: Path) -> FolderArtefactStore:
     return FolderArtefactStore(tmp_path / "derived", 1 << 30)
 
 
-def test_what_was_told_comes_back_as_it_was(derived: FolderArtefactStore) -> None:
-    probed = ProbeCache(derived)
-    probed.save(PATH, REVISION, FULL)
-    probed.save("bare.mp3", REVISION, BARE)
-    assert probed.load(PATH, REVISION) == FULL
-    assert ProbeCache(derived).load("bare.mp3", REVISION) == BARE
+def test_saved_metadata_is_loaded_unchanged(store: FolderArtefactStore) -> None:
+    cache = ProbeCache(store)
+    cache.save(PATH, REVISION, FULL)
+    cache.save("bare.mp3", REVISION, BARE)
+    assert cache.load(PATH, REVISION) == FULL
+    assert ProbeCache(store).load("bare.mp3", REVISION) == BARE
 
 
-def test_streams_that_are_alike_are_held_once(derived: FolderArtefactStore) -> None:
-    probed = ProbeCache(derived)
-    probed.save(PATH, REVISION, FULL)
-    probed.save("other.mp4", REVISION, FULL.model_copy(update={"title": "Other"}))
-    one, other = probed.load(PATH, REVISION), probed.load("other.mp4", REVISION)
+def test_equal_streams_are_held_in_memory_once(store: FolderArtefactStore) -> None:
+    cache = ProbeCache(store)
+    cache.save(PATH, REVISION, FULL)
+    cache.save("other.mp4", REVISION, FULL.model_copy(update={"title": "Other"}))
+    one, other = cache.load(PATH, REVISION), cache.load("other.mp4", REVISION)
     assert isinstance(one, Metadata)
     assert isinstance(other, Metadata)
     assert one.streams is other.streams
@@ -71,34 +71,32 @@ def test_streams_that_are_alike_are_held_once(derived: FolderArtefactStore) -> N
     ],
 )
 def test_another_path_or_revision_is_another_video(
-    derived: FolderArtefactStore, path: str, revision: str
+    store: FolderArtefactStore, path: str, revision: str
 ) -> None:
-    probed = ProbeCache(derived)
-    probed.save(PATH, REVISION, FULL)
-    assert probed.load(path, revision) is None
-    probed.save(path, revision, BARE)
-    assert probed.load(path, revision) == BARE
-    assert probed.load(PATH, REVISION) == FULL
+    cache = ProbeCache(store)
+    cache.save(PATH, REVISION, FULL)
+    assert cache.load(path, revision) is None
+    cache.save(path, revision, BARE)
+    assert cache.load(path, revision) == BARE
+    assert cache.load(PATH, REVISION) == FULL
 
 
-def test_a_problem_of_the_files_own_is_kept_and_a_passing_one_is_not(
-    derived: FolderArtefactStore,
+def test_a_lasting_failure_is_cached_and_a_transient_one_is_not(
+    store: FolderArtefactStore,
 ) -> None:
-    probed = ProbeCache(derived)
-    own = ProbeFailure("There is no video in it.", "crashed")
-    probed.save(PATH, REVISION, own)
-    assert probed.load(PATH, REVISION) == own
-    probed.save(
-        "passing.mp4", REVISION, ProbeFailure("The disk is slow.", "timeout", lasting=False)
-    )
-    assert probed.load("passing.mp4", REVISION) is None
+    cache = ProbeCache(store)
+    lasting = ProbeFailure("There is no video in it.", "crashed")
+    cache.save(PATH, REVISION, lasting)
+    assert cache.load(PATH, REVISION) == lasting
+    cache.save("passing.mp4", REVISION, ProbeFailure("The disk is slow.", "timeout", lasting=False))
+    assert cache.load("passing.mp4", REVISION) is None
 
 
-def test_a_problem_that_other_decoders_had_is_not_believed(derived: FolderArtefactStore) -> None:
+def test_a_failure_of_another_decoder_version_is_ignored(store: FolderArtefactStore) -> None:
     name = probe_cache_name(PATH, REVISION)
     problem = {"problem": "It crashed.", "outcome": "crashed", "decoder": "0.0.1"}
-    derived.save("metadata", name, json.dumps(problem).encode())
-    assert ProbeCache(derived).load(PATH, REVISION) is None
+    store.save("metadata", name, json.dumps(problem).encode())
+    assert ProbeCache(store).load(PATH, REVISION) is None
 
 
 WHOLE = FULL.model_dump_json().encode()
@@ -119,11 +117,11 @@ WHOLE = FULL.model_dump_json().encode()
         b'{"streams":' + b"[" * 100_000,
     ],
 )
-def test_what_another_release_may_have_kept_is_none_and_made_again(
-    derived: FolderArtefactStore, other: bytes
+def test_an_invalid_record_is_none_and_can_be_replaced(
+    store: FolderArtefactStore, other: bytes
 ) -> None:
-    probed = ProbeCache(derived)
-    derived.save("metadata", probe_cache_name(PATH, REVISION), other)
-    assert probed.load(PATH, REVISION) is None
-    probed.save(PATH, REVISION, FULL)
-    assert probed.load(PATH, REVISION) == FULL
+    cache = ProbeCache(store)
+    store.save("metadata", probe_cache_name(PATH, REVISION), other)
+    assert cache.load(PATH, REVISION) is None
+    cache.save(PATH, REVISION, FULL)
+    assert cache.load(PATH, REVISION) == FULL

@@ -28,14 +28,14 @@ from service.workers.pool import WorkerPool
 PATIENCE = 30  # seconds, after which a test that waits for something fails
 FILM = (Stream(kind="video", codec="h264"), Stream(kind="audio", codec="aac"))
 
-# A worker that notes what it is asked, waits while a file is there, and then does what that says.
+# A worker that records its requests, waits while the file `hold` exists, and runs the file `do`.
 WORKER = """
 import json, os, pathlib, sys, time
 folder = pathlib.Path(sys.argv[1])
 for line in sys.stdin:
-    asked = json.loads(line)
-    name = f"{asked['task']} {pathlib.Path(asked['path']).name}"
-    with open(folder / "asked", "a") as file:
+    request = json.loads(line)
+    name = f"{request['task']} {pathlib.Path(request['path']).name}"
+    with open(folder / "requests", "a") as file:
         file.write(name + "\\n")
     while (folder / "hold").exists():
         time.sleep(0.01)
@@ -62,12 +62,12 @@ def film(path: str, revision: str = "1-1", **more: Any) -> Video:
 
 
 def metadata(*streams: Stream, chapters: tuple[Chapter, ...] = ()) -> Metadata:
-    told = streams or FILM
-    return Metadata(container="mp4", duration=1.0, bit_rate=1, streams=told, chapters=chapters)
+    present = streams or FILM
+    return Metadata(container="mp4", duration=1.0, bit_rate=1, streams=present, chapters=chapters)
 
 
 class Bench:
-    """A scheduler, and a worker that does what the test says."""
+    """A scheduler, and a worker that runs the test's code."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -88,7 +88,7 @@ class Bench:
         return scheduler
 
     async def stop(self) -> None:
-        """Stop those that were started."""
+        """Stop all started schedulers."""
         for supervisor, scheduler, pool in self.running:
             await supervisor.stop()
             scheduler.close()
@@ -103,16 +103,16 @@ class Bench:
     def hold(self) -> None:
         (self.folder / "hold").touch()
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         (self.folder / "hold").unlink()
 
-    def asked(self) -> list[str]:
-        file = self.folder / "asked"
+    def requests(self) -> list[str]:
+        file = self.folder / "requests"
         return file.read_text().splitlines() if file.exists() else []
 
     async def until(self, condition: Any) -> None:
         async with asyncio.timeout(PATIENCE):
-            while not condition():  # noqa: ASYNC110 # what is waited for happens in a process
+            while not condition():  # noqa: ASYNC110 # the condition changes in another process
                 await asyncio.sleep(0.01)
 
 
@@ -133,7 +133,7 @@ def done(scheduler: ArtefactScheduler, *paths: str) -> bool:
     return ArtefactState.WAITING not in states
 
 
-# What there is to be had of what
+# Which artefacts a video has
 
 
 def entry(path: str, revision: str = "1-1") -> Entry:
@@ -157,7 +157,7 @@ def entry(path: str, revision: str = "1-1") -> Entry:
             {"poster", "captions", "storyboard"},
         ),
         (
-            # Pictures are no text.
+            # A bitmap subtitle has no text.
             film("a.mkv", metadata=metadata(*FILM, Stream(kind="subtitle", codec="dvd_subtitle"))),
             Sidecars(),
             {"poster", "storyboard"},
@@ -179,14 +179,14 @@ def entry(path: str, revision: str = "1-1") -> Entry:
         ),
     ],
 )
-def test_what_can_be_derived_is_what_there_is(
+def test_a_video_has_the_artefacts_that_its_streams_and_sidecars_allow(
     video: Video, sidecars: Sidecars, expected: set[str]
 ) -> None:
     source = ArtefactSource.of(video, sidecars)
     assert {kind.value for kind in ArtefactKind if source.name(kind)} == expected
 
 
-def test_a_name_changes_with_what_it_is_made_of_and_with_nothing_else() -> None:
+def test_an_artefact_name_changes_only_with_its_sources() -> None:
     image, text = entry("a.jpg"), entry("a.en.vtt")
     one = ArtefactSource.of(film("a.mp4"), Sidecars(image, None, (text,)))
     assert one == ArtefactSource.of(film("a.mp4"), Sidecars(image, None, (text,)))
@@ -200,49 +200,49 @@ def test_a_name_changes_with_what_it_is_made_of_and_with_nothing_else() -> None:
     assert len(names) == 6
 
 
-# In which order
+# Order
 
 
-async def test_posters_come_before_storyboards_and_what_is_asked_for_comes_first(
+async def test_posters_come_before_storyboards_and_requested_artefacts_first(
     bench: Bench,
 ) -> None:
     bench.hold()
     scheduler = bench.start()
     scheduler.set_sources(sources(*(film(f"{number}.mp4") for number in range(4))))
-    await bench.until(bench.asked)
-    first = bench.asked()[0]
+    await bench.until(bench.requests)
+    first = bench.requests()[0]
     for path, kind in (
         ("2.mp4", ArtefactKind.STORYBOARD),
         ("3.mp4", ArtefactKind.STORYBOARD),
         ("3.mp4", ArtefactKind.POSTER),
-        ("2.mp4", ArtefactKind.STORYBOARD),  # again: now it is the last one
+        ("2.mp4", ArtefactKind.STORYBOARD),  # repeated: now the last request
         ("gone.mp4", ArtefactKind.POSTER),
         ("2.mp4", ArtefactKind.CAPTIONS),  # there are none
     ):
         scheduler.request(path, kind)
-    bench.let_go()
+    bench.release()
     await bench.until(lambda: done(scheduler, "0.mp4", "1.mp4", "2.mp4", "3.mp4"))
-    asked = bench.asked()
-    assert asked[:4] == [first, "storyboard 2.mp4", "poster 3.mp4", "storyboard 3.mp4"]
-    rest = [name.split()[0] for name in asked[4:]]
+    requests = bench.requests()
+    assert requests[:4] == [first, "storyboard 2.mp4", "poster 3.mp4", "storyboard 3.mp4"]
+    rest = [name.split()[0] for name in requests[4:]]
     assert rest == ["poster"] * (8 - 4 - 2) + ["storyboard"] * 2
-    assert len(set(asked)) == 8
+    assert len(set(requests)) == 8
 
 
-async def test_what_is_no_longer_in_the_library_is_not_made(bench: Bench) -> None:
+async def test_no_artefact_of_a_removed_video_is_built(bench: Bench) -> None:
     bench.hold()
     scheduler = bench.start()
     scheduler.set_sources(sources(film("0.mp4"), film("1.mp4")))
-    await bench.until(bench.asked)
+    await bench.until(bench.requests)
     scheduler.request("1.mp4", ArtefactKind.STORYBOARD)
     scheduler.set_sources(sources(film("2.mp4")))
     await bench.until(lambda: scheduler.progress(ArtefactKind.STORYBOARD) == (0, 1))
-    bench.let_go()
+    bench.release()
     await bench.until(lambda: done(scheduler, "2.mp4"))
-    assert set(bench.asked()[1:]) == {"poster 2.mp4", "storyboard 2.mp4"}
+    assert set(bench.requests()[1:]) == {"poster 2.mp4", "storyboard 2.mp4"}
 
 
-async def test_a_full_folder_takes_only_what_is_asked_for(bench: Bench) -> None:
+async def test_a_full_store_takes_only_requested_artefacts(bench: Bench) -> None:
     bench.derived = FolderArtefactStore(bench.folder / "derived", 100_000)
     bench.derived.save("poster", "0" * 32, b"", [bytes(97_000)])
     scheduler = bench.start()
@@ -252,10 +252,10 @@ async def test_a_full_folder_takes_only_what_is_asked_for(bench: Bench) -> None:
     await bench.until(
         lambda: scheduler.status("1.mp4", ArtefactKind.STORYBOARD).state is ArtefactState.NONE
     )
-    assert bench.asked() == ["storyboard 1.mp4"]
+    assert bench.requests() == ["storyboard 1.mp4"]
 
 
-async def test_while_somebody_watches_there_is_a_pause_before_what_nobody_asked_for(
+async def test_background_builds_pause_during_playback_and_requested_ones_do_not(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(playback_module, "_YIELD_SECONDS", 3600)
@@ -263,20 +263,20 @@ async def test_while_somebody_watches_there_is_a_pause_before_what_nobody_asked_
     bench.hold()
     scheduler = bench.start()
     scheduler.set_sources(sources(film("0.mp4"), film("1.mp4")))
-    await bench.until(bench.asked)
+    await bench.until(bench.requests)
     for path in ("0.mp4", "1.mp4"):
         scheduler.request(path, ArtefactKind.STORYBOARD)
-    bench.let_go()
-    # The one that was under way and what was asked for; the other poster waits.
+    bench.release()
+    # The job in progress and the requested ones; the other poster waits.
     await bench.until(lambda: scheduler.progress(ArtefactKind.STORYBOARD) == (0, 0))
-    assert [name.split()[0] for name in bench.asked()] == ["poster", "storyboard", "storyboard"]
+    assert [name.split()[0] for name in bench.requests()] == ["poster", "storyboard", "storyboard"]
     assert scheduler.progress(ArtefactKind.POSTER) == (0, 1)
 
 
-# What goes wrong
+# Failures
 
 
-async def test_a_file_that_crashes_the_decoder_is_not_tried_again_until_it_changes(
+async def test_a_file_that_crashes_the_decoder_is_not_retried_until_it_changes(
     bench: Bench,
 ) -> None:
     bench.do(CRASH)
@@ -287,7 +287,7 @@ async def test_a_file_that_crashes_the_decoder_is_not_tried_again_until_it_chang
     failed = scheduler.status("bad.mp4", ArtefactKind.POSTER)
     assert failed.state is ArtefactState.FAILED
     assert failed.problem
-    assert sorted(bench.asked()) == sorted(
+    assert sorted(bench.requests()) == sorted(
         f"{kind} {name}.mp4" for kind in ("poster", "storyboard") for name in ("bad", "good")
     )
     scheduler.request("bad.mp4", ArtefactKind.POSTER)
@@ -295,12 +295,12 @@ async def test_a_file_that_crashes_the_decoder_is_not_tried_again_until_it_chang
     again.set_sources(sources(film("bad.mp4"), film("good.mp4")))
     await bench.until(lambda: done(again, "bad.mp4", "good.mp4"))
     assert again.status("bad.mp4", ArtefactKind.POSTER) == failed
-    assert len(bench.asked()) == 4
+    assert len(bench.requests()) == 4
     again.set_sources(sources(film("bad.mp4", "2-2"), film("good.mp4")))
-    await bench.until(lambda: len(bench.asked()) == 6)
+    await bench.until(lambda: len(bench.requests()) == 6)
 
 
-async def test_what_failed_for_no_fault_of_the_files_is_tried_again(
+async def test_a_transient_failure_is_retried(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_MIN_RETRY_SECONDS", 0.2)
@@ -314,10 +314,10 @@ async def test_what_failed_for_no_fault_of_the_files_is_tried_again(
     await bench.until(
         lambda: scheduler.status("a.mp4", ArtefactKind.POSTER).state is ArtefactState.NONE
     )
-    assert bench.asked().count("poster a.mp4") >= 2
+    assert bench.requests().count("poster a.mp4") >= 2
 
 
-async def test_what_failed_for_no_fault_of_the_files_is_tried_again_less_and_less_often(
+async def test_the_delays_of_retries_double_up_to_an_hour(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scheduler = bench.start()
@@ -330,7 +330,7 @@ async def test_what_failed_for_no_fault_of_the_files_is_tried_again_less_and_les
     assert delays == [60, 120, 240, 480, 960, 1920, 3600, 3600]
 
 
-async def test_where_nothing_can_be_kept_nothing_is_made_unasked_for_a_while(
+async def test_background_builds_pause_when_artefacts_cannot_be_stored(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_MIN_RETRY_SECONDS", 0.5)
@@ -342,51 +342,51 @@ async def test_where_nothing_can_be_kept_nothing_is_made_unasked_for_a_while(
     )
     problem = scheduler.status("0.mp4", ArtefactKind.POSTER).problem
     assert problem == "It cannot be kept: see the server's log."
-    scheduler.request("1.mp4", ArtefactKind.POSTER)  # what is asked for is tried all the same
+    scheduler.request("1.mp4", ArtefactKind.POSTER)  # a requested artefact is tried nevertheless
     await bench.until(
         lambda: scheduler.status("1.mp4", ArtefactKind.POSTER).state is ArtefactState.FAILED
     )
-    assert bench.asked() == ["poster 0.mp4", "poster 1.mp4"]
+    assert bench.requests() == ["poster 0.mp4", "poster 1.mp4"]
     (bench.folder / "derived").unlink()
     assert scheduler._background_pause is not None  # noqa: SLF001
     scheduler._background_pause.cancel()  # noqa: SLF001
-    scheduler._resume_background()  # noqa: SLF001 # as it does by itself in a minute
-    every = [f"{number}.mp4" for number in range(4)]
+    scheduler._resume_background()  # noqa: SLF001 # as the timer does after a minute
+    paths = [f"{number}.mp4" for number in range(4)]
     await bench.until(
         lambda: all(
             scheduler.status(path, kind).state is ArtefactState.NONE
-            for path in every
+            for path in paths
             for kind in ArtefactKind
         )
     )
-    assert len(bench.asked()) == 8 + 2
+    assert len(bench.requests()) == 8 + 2
 
 
-# What comes late: a timer, a look or a read of something that has been replaced meanwhile
+# Late events: a timer, a load or a read of an artefact that has been replaced meanwhile
 
 
 class Timers:
-    """The timers that a test fires by hand, when it likes, unless they have been cancelled."""
+    """Timers that fire only when the test calls `fire`."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         loop = asyncio.get_running_loop()
         self._call_later = loop.call_later
-        self._held: list[asyncio.TimerHandle] = []
-        monkeypatch.setattr(loop, "call_later", self._hold)
+        self._handles: list[asyncio.TimerHandle] = []
+        monkeypatch.setattr(loop, "call_later", self._intercept)
 
-    def _hold(self, delay: float, callback: Any, *given: Any, **options: Any) -> Any:
+    def _intercept(self, delay: float, callback: Any, *args: Any, **options: Any) -> Any:
         if getattr(callback, "__module__", "") != module.__name__:
-            return self._call_later(delay, callback, *given, **options)
-        handle = self._call_later(3600, callback, *given, **options)
-        self._held.append(handle)
+            return self._call_later(delay, callback, *args, **options)
+        handle = self._call_later(3600, callback, *args, **options)
+        self._handles.append(handle)
         return handle
 
     def __len__(self) -> int:
-        return sum(not handle.cancelled() for handle in self._held)
+        return sum(not handle.cancelled() for handle in self._handles)
 
     def fire(self) -> None:
-        held, self._held = self._held, []
-        for handle in held:
+        handles, self._handles = self._handles, []
+        for handle in handles:
             if not handle.cancelled():
                 handle._run()  # noqa: SLF001 # as the loop does
                 handle.cancel()
@@ -395,7 +395,7 @@ class Timers:
 AWAY = 'print(json.dumps({"problem": "The disk is away.", "lasting": False}))'
 
 
-async def test_a_timer_set_for_what_failed_does_not_throw_away_what_has_been_made_since(
+async def test_an_outdated_retry_timer_does_not_discard_a_ready_artefact(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timers = Timers(monkeypatch)
@@ -403,7 +403,7 @@ async def test_a_timer_set_for_what_failed_does_not_throw_away_what_has_been_mad
     scheduler = bench.start()
     scheduler.set_sources(sources(film("a.mp4")))
     await bench.until(lambda: done(scheduler, "a.mp4"))
-    scheduler.set_sources({})  # the folder is away for a moment
+    scheduler.set_sources({})  # the folder disappears for a moment
     await bench.until(lambda: not scheduler._statuses)  # noqa: SLF001
     bench.do(POSTER)
     scheduler.set_sources(sources(film("a.mp4")))
@@ -415,7 +415,7 @@ async def test_a_timer_set_for_what_failed_does_not_throw_away_what_has_been_mad
     assert scheduler.progress(ArtefactKind.POSTER) == (1, 1)
 
 
-async def test_what_fails_again_after_it_came_back_is_tried_again_at_one_time_alone(
+async def test_a_video_that_returns_and_fails_again_has_one_retry_timer_per_artefact(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timers = Timers(monkeypatch)
@@ -426,28 +426,28 @@ async def test_what_fails_again_after_it_came_back_is_tried_again_at_one_time_al
         await bench.until(lambda: not scheduler._statuses)  # noqa: SLF001
         scheduler.set_sources(sources(film("a.mp4")))
         await bench.until(lambda: done(scheduler, "a.mp4"))
-    assert len(timers) == 2  # one for each of the two things that cannot be made
-    asked = len(bench.asked())
+    assert len(timers) == 2  # one for each of the two artefacts that fail
+    requests = len(bench.requests())
     timers.fire()
     await bench.until(lambda: done(scheduler, "a.mp4"))
-    assert len(bench.asked()) == asked + 2
+    assert len(bench.requests()) == requests + 2
 
 
-async def test_what_another_makes_is_looked_for_again_though_the_film_was_away_meanwhile(
+async def test_an_outdated_lease_timer_does_not_discard_a_ready_artefact(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timers = Timers(monkeypatch)
-    one = sources(film("a.mp4"))
+    library = sources(film("a.mp4"))
     bench.do(POSTER)
-    let_go = bench.derived.acquire(one["a.mp4"].name(ArtefactKind.POSTER) or "")
-    assert let_go is not None
+    release = bench.derived.acquire(library["a.mp4"].name(ArtefactKind.POSTER) or "")
+    assert release is not None
     scheduler = bench.start()
-    scheduler.set_sources(one)
+    scheduler.set_sources(library)
     await bench.until(lambda: len(timers))
     scheduler.set_sources({})
     await bench.until(lambda: not scheduler._in_progress)  # noqa: SLF001
-    let_go()
-    scheduler.set_sources(one)
+    release()
+    scheduler.set_sources(library)
     await bench.until(
         lambda: scheduler.status("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY
     )
@@ -455,26 +455,26 @@ async def test_what_another_makes_is_looked_for_again_though_the_film_was_away_m
     assert scheduler.status("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY
 
 
-async def test_what_is_made_of_a_film_that_is_gone_by_then_is_not_counted(bench: Bench) -> None:
+async def test_an_artefact_of_a_video_removed_meanwhile_is_not_counted(bench: Bench) -> None:
     bench.do(POSTER)
     bench.hold()
     scheduler = bench.start()
     scheduler.set_sources(sources(film("a.mp4")))
-    await bench.until(bench.asked)
+    await bench.until(bench.requests)
     scheduler.set_sources({})
     await bench.until(lambda: scheduler.progress(ArtefactKind.STORYBOARD) == (0, 0))
-    bench.let_go()
+    bench.release()
     await bench.until(lambda: not scheduler._in_progress)  # noqa: SLF001
     assert scheduler.progress(ArtefactKind.POSTER) == (0, 0)
 
 
 class Gated(FolderArtefactStore):
-    """A folder whose disk takes as long over some calls as the test likes."""
+    """A store whose next calls wait for the test."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, 1 << 30)
         self.gates: list[threading.Event] = []
-        """Of the calls to come: each waits for its own; those after them for none."""
+        """One for each of the next calls; later calls do not wait."""
         self.waiting = 0
 
     def _pass(self) -> None:
@@ -483,20 +483,20 @@ class Gated(FolderArtefactStore):
             self.waiting += 1
             assert gate.wait(PATIENCE)
 
-    def prefetch(self, wanted: Any) -> None:
+    def prefetch(self, entries: Any) -> None:
         self._pass()
-        super().prefetch(wanted)
+        super().prefetch(entries)
 
 
 class Lossy(Gated):
-    """One that has lost all bytes."""
+    """A gated store that has lost all blobs."""
 
     def blob(self, *_: object) -> bytes | None:
         self._pass()
         return None
 
 
-async def test_a_late_read_of_what_was_damaged_does_not_throw_away_what_was_made_anew(
+async def test_a_late_failed_read_does_not_discard_a_rebuilt_artefact(
     bench: Bench,
 ) -> None:
     bench.do(POSTER)
@@ -518,7 +518,9 @@ async def test_a_late_read_of_what_was_damaged_does_not_throw_away_what_was_made
     assert scheduler.status("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY
 
 
-async def test_a_late_look_does_not_throw_away_what_the_library_has_again(bench: Bench) -> None:
+async def test_a_late_load_does_not_discard_the_status_of_a_video_that_has_returned(
+    bench: Bench,
+) -> None:
     bench.do(POSTER)
     gated = bench.derived = Gated(bench.folder / "derived")
     scheduler = bench.start()
@@ -536,24 +538,24 @@ async def test_a_late_look_does_not_throw_away_what_the_library_has_again(bench:
     assert scheduler._statuses[name] is before  # noqa: SLF001
 
 
-async def test_looking_up_artefacts_goes_on_after_an_error_that_no_code_expected(
+async def test_loading_artefacts_continues_after_an_unexpected_error(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Faulty(FolderArtefactStore):
-        """A store that cannot be read at first."""
+        """A store whose first load fails."""
 
         loads = 0
 
         def load(self, kind: str, name: str) -> bytes | None:
             self.loads += 1
             if self.loads == 1:
-                raise RuntimeError("what no code expects")
+                raise RuntimeError("unexpected")
             return super().load(kind, name)
 
     monkeypatch.setattr(supervisor_module, "_MIN_DELAY", 0.01)
     bench.derived = Faulty(bench.folder / "derived", 1 << 30)
     scheduler = bench.start()
-    scheduler.set_sources(sources(film("a.mp4")))  # once: no other change leads to another look
+    scheduler.set_sources(sources(film("a.mp4")))  # once: no other change causes another load
     await bench.until(lambda: done(scheduler, "a.mp4"))
     series = "reelay_background_failures_total"
     labels = {"task": "looking up artefacts"}
@@ -576,7 +578,7 @@ async def test_no_timer_outlives_the_scheduler(
     "answer",
     [
         {"facts": json.dumps({"problem": "Made up.", "decoder": "1"})},
-        {"facts": json.dumps({"source": "frame", "sizes": [[1, 1]]})},  # and no bytes
+        {"facts": json.dumps({"source": "frame", "sizes": [[1, 1]]})},  # without bytes
         {"facts": "null", "bytes": [1]},
         {"facts": "{}"},
         {"facts": 7},
@@ -584,7 +586,7 @@ async def test_no_timer_outlives_the_scheduler(
         {"problem": "", "lasting": True},
     ],
 )
-async def test_an_answer_that_is_none_is_a_failure_of_the_files(
+async def test_an_invalid_response_of_the_worker_is_a_lasting_failure(
     bench: Bench, answer: dict[str, Any]
 ) -> None:
     bench.do(f"sys.stdout.write({json.dumps(answer)!r} + '\\nx')")
@@ -598,11 +600,11 @@ async def test_an_answer_that_is_none_is_a_failure_of_the_files(
     assert again.status("a.mp4", ArtefactKind.POSTER) == scheduler.status(
         "a.mp4", ArtefactKind.POSTER
     )
-    assert len(bench.asked()) == 2
+    assert len(bench.requests()) == 2
 
 
 class Hanging(FolderArtefactStore):
-    """A folder whose disk, or a store that, gives no bytes for now; then it fails."""
+    """A store whose reads hang until the gate opens, and then fail."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, 1 << 30)
@@ -618,17 +620,17 @@ class Hanging(FolderArtefactStore):
         return super().load(kind, name)
 
 
-async def test_bytes_that_do_not_come_hold_up_nobody_and_are_not_made_anew(bench: Bench) -> None:
+async def test_a_hanging_store_blocks_no_other_work_and_causes_no_rebuild(bench: Bench) -> None:
     bench.do(POSTER)
     hanging = bench.derived = Hanging(bench.folder / "derived")
     scheduler = bench.start()
     scheduler.set_sources(sources(film("a.mp4")))
     await bench.until(lambda: done(scheduler, "a.mp4"))
-    asked = len(bench.asked())
+    requests = len(bench.requests())
     waiting = [
         asyncio.create_task(scheduler.blob("a.mp4", ArtefactKind.POSTER, 0)) for _ in range(100)
     ]
-    await asyncio.sleep(0)  # they have all asked
+    await asyncio.sleep(0)  # all tasks have started to wait
     async with asyncio.timeout(PATIENCE / 2):
         assert await asyncio.to_thread(lambda: "other work") == "other work"
     assert not any(task.done() for task in waiting)
@@ -636,16 +638,16 @@ async def test_bytes_that_do_not_come_hold_up_nobody_and_are_not_made_anew(bench
     assert await asyncio.gather(*waiting) == [None] * 100
     assert await scheduler.load_metadata("a.mp4", ArtefactKind.POSTER) is None
     assert scheduler.status("a.mp4", ArtefactKind.POSTER).state is ArtefactState.READY
-    assert len(bench.asked()) == asked
+    assert len(bench.requests()) == requests
 
 
-async def test_nothing_is_made_by_two_at_a_time(bench: Bench) -> None:
+async def test_two_replicas_never_build_the_same_artefact_at_once(bench: Bench) -> None:
     bench.hold()
     one, other = bench.start(), bench.start()
     for scheduler in (one, other):
         scheduler.set_sources(sources(film("a.mp4")))
-    await bench.until(lambda: len(bench.asked()) == 2)  # each makes one of the two
-    assert len(set(bench.asked())) == 2
-    bench.let_go()
+    await bench.until(lambda: len(bench.requests()) == 2)  # each builds one of the two artefacts
+    assert len(set(bench.requests())) == 2
+    bench.release()
     await bench.until(lambda: done(one, "a.mp4") and done(other, "a.mp4"))
-    assert len(bench.asked()) == 2
+    assert len(bench.requests()) == 2
