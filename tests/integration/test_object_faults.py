@@ -276,7 +276,7 @@ def test_a_service_that_ends_while_the_store_says_nothing_tells_who_waits(
     ):
         store.faults = [Fault("hold")]
         waiting = viewer.submit(ask, server.base, "/media/film.ts", {"Range": "bytes=0-9"})
-        until(lambda: store.got() or None, "the store is asked")
+        until(lambda: store.object_requests() or None, "the store is asked")
         server.process.send_signal(signal.SIGTERM)
         assert server.ended() == 0
         answer = waiting.result()

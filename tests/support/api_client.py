@@ -18,12 +18,12 @@ def video(server: Server, path: str) -> Any:
 
 
 def wait_until_derived(server: Server, *paths: str) -> dict[str, Any]:
-    """Wait until no artefact of these videos is waiting; return their JSON."""
+    """Wait until no artefact of these videos is in state `waiting`; return their JSON."""
 
-    def look() -> dict[str, Any] | None:
+    def fetch_if_derived() -> dict[str, Any] | None:
         videos = {path: video(server, path) for path in paths}
-        states = {told[kind]["state"] for told in videos.values() for kind in KINDS}
+        states = {item[kind]["state"] for item in videos.values() for kind in KINDS}
         return None if "waiting" in states else videos
 
-    told: dict[str, Any] = until(look, f"{paths} are derived")
-    return told
+    videos: dict[str, Any] = until(fetch_if_derived, f"{paths} are derived")
+    return videos

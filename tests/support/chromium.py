@@ -1,4 +1,4 @@
-"""Chromium from the system, which plays H.264; Playwright's own does not."""
+"""The system's Chromium, which plays H.264; that of Playwright does not."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ ARGUMENTS = [
 def launched() -> Iterator[Browser]:
     """Start Chromium for the block.
 
-    Without one, skip the test, or fail where skipping is not allowed.
+    If it is not installed, skip the test, or fail where skipping is not allowed.
     """
     names = ("chromium", "google-chrome", "chrome")
     path = next(filter(None, map(shutil.which, names)), None)
@@ -46,7 +46,7 @@ VIOLATION = """document.addEventListener("securitypolicyviolation", (event) =>
 
 @contextmanager
 def watched(browser: Browser, base: str, **options: Any) -> Iterator[tuple[Page, list[str]]]:
-    """Open a page; return it with a list of its faults.
+    """Open a page; yield it with a list of its faults.
 
     Faults are console errors, uncaught exceptions, violations of the content security policy, and
     requests to other hosts.
@@ -54,8 +54,8 @@ def watched(browser: Browser, base: str, **options: Any) -> Iterator[tuple[Page,
     context = browser.new_context(ignore_https_errors=True, base_url=base, **options)
     complaints: list[str] = []
 
-    def heard(message: ConsoleMessage) -> None:
-        # A page that is itself an answer of 4xx says so.
+    def record_console_error(message: ConsoleMessage) -> None:
+        # The console also reports the 4xx status of the page itself.
         own = message.page is not None and message.location["url"] == message.page.url
         if message.type == "error" and not (own and "status of 4" in message.text):
             complaints.append(message.text)
@@ -63,15 +63,15 @@ def watched(browser: Browser, base: str, **options: Any) -> Iterator[tuple[Page,
     def complain(complaint: str) -> None:
         complaints.append(complaint)
 
-    def asked(request: Request) -> None:
+    def record_foreign_request(request: Request) -> None:
         if not request.url.startswith((f"{base}/", f"blob:{base}/")):
             complaints.append(f"elsewhere: {request.url}")
 
     context.expose_function("complain", complain)
     context.add_init_script(VIOLATION)
-    context.on("console", heard)
+    context.on("console", record_console_error)
     context.on("weberror", lambda error: complaints.append(str(error.error)))
-    context.on("request", asked)
+    context.on("request", record_foreign_request)
     try:
         yield context.new_page(), complaints
     finally:

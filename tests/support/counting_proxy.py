@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that counts the bytes that come back."""
+"""A TCP proxy on loopback that counts the bytes that the server sends."""
 
 import socket
 import threading
@@ -8,13 +8,13 @@ from typing import Self
 
 
 class CountingProxy:
-    """Pass connections on, from a port of its own."""
+    """Forward connections from its own port."""
 
     def __init__(self, port: int) -> None:
-        self._to = port
+        self._port = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.received = 0
-        """Bytes that came back, headers and all."""
+        """Bytes from the server, including headers."""
 
     @property
     def endpoint(self) -> str:
@@ -36,15 +36,15 @@ class CountingProxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._to))
-                for one, other, counts in ((client, server, False), (server, client, True)):
+                server = socket.create_connection(("127.0.0.1", self._port))
+                for source, target, counts in ((client, server, False), (server, client, True)):
                     threading.Thread(
-                        target=self._pass_on, args=(one, other, counts), daemon=True
+                        target=self._pass_on, args=(source, target, counts), daemon=True
                     ).start()
 
-    def _pass_on(self, one: socket.socket, other: socket.socket, counts: bool) -> None:  # noqa: FBT001 # one of two threads
-        with one, suppress(OSError):
-            while data := one.recv(1 << 16):
+    def _pass_on(self, source: socket.socket, target: socket.socket, counts: bool) -> None:  # noqa: FBT001 # one of two threads
+        with source, suppress(OSError):
+            while data := source.recv(1 << 16):
                 self.received += len(data) if counts else 0
-                other.sendall(data)
-            other.shutdown(socket.SHUT_WR)
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)

@@ -1,4 +1,4 @@
-"""The curl of the edge's image, which speaks HTTP/3 on any machine."""
+"""The curl in the edge's image, which supports HTTP/3 on any machine."""
 
 import subprocess
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ VERSIONS = {"1.1": "--http1.1", "2": "--http2", "3": "--http3-only"}
 
 
 @dataclass(frozen=True)
-class Said:
-    """What curl prints about one response."""
+class CurlResponse:
+    """A response as curl prints it."""
 
     version: str
     status: int
@@ -24,7 +24,7 @@ class Curl:
     """Curl in a container on one of the engine's networks."""
 
     def __init__(self, stack: Stack, network: str, base: str) -> None:
-        # In a folder that the image's user may write to.
+        # The image's user may write to this folder.
         options = ["--rm", "--network", network, "--workdir", "/var/cache/nginx"]
         self.name = docker(
             "run", "--detach", *options, "--entrypoint", "sleep", f"{stack.project}-nginx", "3600"
@@ -41,25 +41,25 @@ class Curl:
         """Run a shell script in the container; return what it prints."""
         return docker("exec", self.name, "sh", "-c", script).decode()
 
-    def get(self, version: str, target: str, headers: dict[str, str]) -> Said:
-        named = [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
-        told = self("--silent", "--show-error", "--insecure", "--include", "--max-time", "60",
-                    VERSIONS[version], *named, self.base + target)  # fmt: skip
-        head, _, body = told.partition(b"\r\n\r\n")
+    def get(self, version: str, target: str, headers: dict[str, str]) -> CurlResponse:
+        options = [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
+        output = self("--silent", "--show-error", "--insecure", "--include", "--max-time", "60",
+                      VERSIONS[version], *options, self.base + target)  # fmt: skip
+        head, _, body = output.partition(b"\r\n\r\n")
         first, *lines = head.decode().split("\r\n")
-        spoken, status = first.split()[:2]
+        protocol, status = first.split()[:2]
         fields = {name.lower(): value.strip() for name, _, value in
                   (line.partition(":") for line in lines)}  # fmt: skip
-        return Said(spoken, int(status), fields, body)
+        return CurlResponse(protocol, int(status), fields, body)
 
     def remove(self) -> None:
         docker("rm", "--force", self.name)
 
 
 def docker(*words: str) -> bytes:
-    done = subprocess.run(["docker", *words], capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout
+    result = subprocess.run(["docker", *words], capture_output=True, check=False)
+    assert result.returncode == 0, result.stderr.decode()
+    return result.stdout
 
 
 @contextmanager

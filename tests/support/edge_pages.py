@@ -1,4 +1,4 @@
-"""Checks of the error pages that the edge makes itself."""
+"""Checks of the edge's own error pages."""
 
 import base64
 import hashlib
@@ -10,7 +10,7 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;
 
 
 def check_edge_page(answer: Answer, status: int) -> str:
-    """Check that a page looks as intended under its own policy; return its heading."""
+    """Check an error page and that its policy allows its style; return its heading."""
     assert answer.status == status
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     assert answer.headers["Cache-Control"] == "no-store"

@@ -19,7 +19,7 @@ class Edge:
     """One of the edges."""
 
     name: str
-    """Host name at which the other edges reach it."""
+    """The host name by which the other edges reach it."""
     service: str
     """Name of the compose service."""
     base: str
@@ -52,7 +52,7 @@ class Several:
 
 
 class FetchedFromAll(Fetched):
-    """What all replicas together were asked for."""
+    """The counters of all replicas, added up."""
 
     def _read(self) -> dict[str, float]:
         total: dict[str, float] = {}

@@ -1,8 +1,8 @@
 """A proxy in front of a replica that fails; it runs in a container from its source alone.
 
-It cuts the first answer with a span off in the middle; the next one is whole. It cuts every answer
-for a path with `damaged` in it. For a path with `unanswered` in it, it ends the first request on a
-new connection without an answer.
+It truncates the first answer to each range request; the next one is complete. It truncates every
+answer for a path that contains `damaged`. For a path that contains `unanswered`, it closes the
+first new connection without an answer.
 
     failing_replica.py ADDRESS-OF-THE-REPLICA
 """
@@ -17,7 +17,7 @@ UNANSWERED: set[str] = set()
 
 class Failing(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    used = False  # whether the connection has been asked before: nginx then asks again by itself
+    used = False  # whether the connection had a request before: nginx then retries by itself
 
     def do_GET(self) -> None:  # the framework's name
         used, self.used = self.used, True
@@ -36,10 +36,10 @@ class Failing(BaseHTTPRequestHandler):
             if name.lower() not in {"connection", "date", "server"}:
                 self.send_header(name, value)
         self.end_headers()
-        asked = (self.path, self.headers.get("Range", ""))
-        if answer.status == 206 and (asked not in CUT or "/damaged" in self.path):
-            CUT.add(asked)
-            print("cut", *asked, flush=True)  # noqa: T201 # what the test looks for
+        request = (self.path, self.headers.get("Range", ""))
+        if answer.status == 206 and (request not in CUT or "/damaged" in self.path):
+            CUT.add(request)
+            print("cut", *request, flush=True)  # noqa: T201 # the test reads it
             body = body[: len(body) // 2]
             self.close_connection = True
         self.wfile.write(body)

@@ -1,4 +1,4 @@
-"""A proxy in front of a real object store that counts requests and fails as a test says."""
+"""A proxy in front of a real object store that records requests and injects faults."""
 
 import contextlib
 import http.client
@@ -16,7 +16,7 @@ import obstore
 
 from support.object_store import Swift
 
-_PIECE = 16 * 1024
+_CHUNK = 16 * 1024
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class Request:
 
 @dataclass
 class Fault:
-    """What goes wrong, for which requests (`when`), and how many times."""
+    """A fault, the requests that it applies to (`when`), and how many times it does."""
 
     kind: str
-    """refuse: no answer; status: this one; hold: an answer after `released`; truncate: so many
-    bytes of it; stall: so many, and the others after `released`; shift: the span so many bytes
-    further on; whole: 200 and all bytes; unconditional: as if there were no If-Match."""
+    """refuse: no answer; status: answer with status `value`; hold: answer after `released`;
+    truncate: send `value` bytes; stall: send `value` bytes, and the rest after `released`; shift:
+    move the span by `value` bytes; whole: 200 and all bytes; unconditional: ignore If-Match."""
     value: int = 0
     times: int = 1_000_000
     when: Callable[[Request], bool] = lambda request: request.method == "GET" and bool(request.key)
@@ -58,7 +58,7 @@ class FaultyStore:
         self.faults: list[Fault] = []
         self.released = threading.Event()
         self.sent = 0
-        """Bytes of bodies."""
+        """Bytes of response bodies."""
         self._lock = threading.Lock()
         outer = self
 
@@ -70,12 +70,12 @@ class FaultyStore:
         self._thread = threading.Thread(target=self._server.serve_forever)
         self._thread.start()
 
-    def got(self, method: str = "GET") -> list[Request]:
+    def object_requests(self, method: str = "GET") -> list[Request]:
         """Return the requests for objects so far."""
         with self._lock:
-            return [one for one in self.requests if one.method == method and one.key]
+            return [r for r in self.requests if r.method == method and r.key]
 
-    def note(self, request: Request) -> Fault | None:
+    def record(self, request: Request) -> Fault | None:
         """Record a request; return the fault that applies to it."""
         with self._lock:
             self.requests.append(request)
@@ -85,8 +85,8 @@ class FaultyStore:
                     return fault
         return None
 
-    def signed(self, path: str) -> str:
-        """Sign a request of the proxy: a client's signature holds for its own headers only."""
+    def signed_target(self, path: str) -> str:
+        """Return a signed target: the client's signature covers only its own header fields."""
         bucket, _, key = unquote(path).lstrip("/").partition("/")
         url = obstore.sign(self.swift.client(bucket), "GET", key, timedelta(minutes=5))
         return url.removeprefix(self.swift.endpoint)
@@ -118,14 +118,14 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 # the framework's name
         """Print nothing."""
 
-    def _pass_on(self) -> None:
+    def _forward(self) -> None:
         parts = urlsplit(self.path)
         key = unquote(parts.path).lstrip("/").partition("/")[2]
         headers = {name: value for name, value in self.headers.items() if name != "Connection"}
         lower = {name.lower(): value for name, value in headers.items()}
         body = self.rfile.read(int(lower.get("content-length", 0)))
-        asked = Request(self.command, key, lower.get("range"), lower.get("if-match"))
-        fault = self.proxy.note(asked)
+        request = Request(self.command, key, lower.get("range"), lower.get("if-match"))
+        fault = self.proxy.record(request)
         kind, value = (fault.kind, fault.value) if fault else ("", 0)
         self.close_connection = True
         if kind == "refuse":
@@ -139,8 +139,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.proxy.released.wait()
         target, host = self.path, f"127.0.0.1:{self.proxy.swift.proxy.port}"
         if kind in {"shift", "whole", "unconditional"}:
-            target = self.proxy.signed(parts.path)
-            headers = {"Range": _shifted(asked.range or "", value)} if kind != "whole" else {}
+            target = self.proxy.signed_target(parts.path)
+            headers = {"Range": _shifted(request.range or "", value)} if kind != "whole" else {}
         store = http.client.HTTPConnection(host, timeout=60)
         try:
             store.request(self.command, target, body or None, headers)
@@ -157,10 +157,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
         self.end_headers()
         left = value if kind in {"truncate", "stall"} else -1
-        while piece := answer.read(_PIECE if left < 0 else min(left, _PIECE)):
-            self.wfile.write(piece)
-            self.proxy.count(len(piece))
-            left -= len(piece) if left > 0 else 0
+        while chunk := answer.read(_CHUNK if left < 0 else min(left, _CHUNK)):
+            self.wfile.write(chunk)
+            self.proxy.count(len(chunk))
+            left -= len(chunk) if left > 0 else 0
         self.wfile.flush()
         if kind == "stall":
             self.proxy.released.wait()
@@ -168,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif kind == "truncate":
             self.connection.shutdown(socket.SHUT_RDWR)
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass_on  # noqa: N815 # the framework's names
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _forward  # noqa: N815 # the framework's names
 
 
 def _shifted(text: str, value: int) -> str:

@@ -1,4 +1,4 @@
-"""Small videos of one second, made by FFmpeg."""
+"""One-second videos made by FFmpeg."""
 
 import shutil
 import subprocess
@@ -22,27 +22,27 @@ def encoders() -> frozenset[str]:
     return frozenset(line.split()[1] for line in listing.stdout.splitlines() if " " in line.strip())
 
 
-# What has been made of nothing but its arguments, and is small: for the next one who wants it.
-_made: dict[tuple[str | Path, ...], bytes] = {}
+# Small files that depend only on their arguments: each is made once for all tests.
+_cache: dict[tuple[str | Path, ...], bytes] = {}
 _SMALL = 4 * 1024 * 1024  # bytes
 
 
 def ffmpeg(path: Path, *arguments: str | Path) -> Path:
-    of_nothing = arguments.count("-i") == arguments.count("lavfi")
+    is_synthetic = arguments.count("-i") == arguments.count("lavfi")
     key = (path.suffix, *arguments)
-    if of_nothing and key in _made:
-        path.write_bytes(_made[key])
+    if is_synthetic and key in _cache:
+        path.write_bytes(_cache[key])
         return path
     if shutil.which("ffmpeg") is None:
-        pytest.skip("ffmpeg is not on PATH, and the files of this test are made with it")
+        pytest.skip("ffmpeg, which makes the files of this test, is not on PATH")
     for option, name in pairwise(arguments):
         if option in {"-c:v", "-c:a"} and name != "copy" and name not in encoders():
             pytest.skip(f"this ffmpeg has no encoder {name}")
     subprocess.run(
         ["ffmpeg", "-nostdin", "-v", "error", "-y", *arguments, path], check=True, timeout=120
     )
-    if of_nothing and path.stat().st_size <= _SMALL:
-        _made[key] = path.read_bytes()
+    if is_synthetic and path.stat().st_size <= _SMALL:
+        _cache[key] = path.read_bytes()
     return path
 
 

@@ -1,4 +1,4 @@
-"""Debian's Firefox over WebDriver BiDi, with the page methods that tests use."""
+"""Firefox over WebDriver BiDi, with the page methods that tests use."""
 
 import json
 import shutil
@@ -15,15 +15,15 @@ from support.stack import missing
 
 
 def executable() -> str:
-    """Return Firefox's path. Without one, skip the test, or fail where skipping is not allowed."""
-    found = shutil.which("firefox-esr") or shutil.which("firefox")
-    if found is None:
+    """Return the path of Firefox; without it, skip the test, or fail where that is not allowed."""
+    path = shutil.which("firefox-esr") or shutil.which("firefox")
+    if path is None:
         missing("needs Firefox")
-    return found
+    return path
 
 
 class Tab:
-    """A page, driven by browser/remote.js."""
+    """A page that browser/remote.js controls."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -34,7 +34,7 @@ class Tab:
         self._process.stdin.write(json.dumps(words) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
-        assert line, "Firefox is gone: what it said stands in the captured output"
+        assert line, "Firefox has ended: see its messages in the captured output"
         return json.loads(line)
 
     def add_init_script(self, script: str) -> None:
@@ -57,13 +57,13 @@ class Tab:
 
     def complaints(self) -> list[str]:
         """Return the faults so far, as browser/launch.js lists them."""
-        found: list[str] = self._do("complaints")
-        return found
+        complaints: list[str] = self._do("complaints")
+        return complaints
 
 
 @contextmanager
 def tab(base: str, profile: Path) -> Iterator[Tab]:
-    """Start Firefox with a page of that server, for the block."""
+    """Start Firefox with a page of this server for the block."""
     firefox = executable()
     packages()
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Open connections that never finish what they begin, and hold them; it runs in a container.
+"""Open and hold connections with unfinished requests or handshakes; it runs in a container.
 
 python half_open.py HOST COUNT
 """
@@ -8,12 +8,12 @@ import contextlib
 import resource
 import sys
 
-# A record's head and the beginning of a ClientHello (RFC 8446 §5.1, §4.1.2), of 512 bytes.
-HALF_A_HANDSHAKE = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(20)
+# The header of a record of 512 bytes and the start of a ClientHello (RFC 8446 §5.1, §4.1.2).
+PARTIAL_HANDSHAKE = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(20)
 
-BEGINNINGS = [(8080, b"GET / HT"), (8443, HALF_A_HANDSHAKE), (8080, b""), (8443, b"")]
-PAUSE = 20  # seconds until one that was closed is opened anew
-AT_ONCE = 200  # connections that are being opened: more would overrun the listener's queue
+BEGINNINGS = [(8080, b"GET / HT"), (8443, PARTIAL_HANDSHAKE), (8080, b""), (8443, b"")]
+PAUSE = 20  # seconds until a closed connection is reopened
+MAX_OPENING = 200  # connections being opened at once: more would overflow the listen queue
 
 
 async def hold(
@@ -32,10 +32,10 @@ async def hold(
     writer.close()
 
 
-async def hold_again_and_again(
+async def keep_holding(
     host: str, number: int, turn: asyncio.Semaphore, opened: asyncio.Semaphore
 ) -> None:
-    """Keep one connection open, with a pause before each new attempt."""
+    """Keep one connection open; reopen it after a pause when it closes."""
     while True:
         await hold(host, *BEGINNINGS[number % len(BEGINNINGS)], turn, opened)
         await asyncio.sleep(PAUSE)
@@ -43,10 +43,10 @@ async def hold_again_and_again(
 
 async def main(host: str, count: int) -> None:
     """Print "held" once COUNT connections have been opened."""
-    turn, opened = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(0)
+    turn, opened = asyncio.Semaphore(MAX_OPENING), asyncio.Semaphore(0)
     async with asyncio.TaskGroup() as group:
         for number in range(count):
-            group.create_task(hold_again_and_again(host, number, turn, opened))
+            group.create_task(keep_holding(host, number, turn, opened))
         for _ in range(count):
             await opened.acquire()
         sys.stdout.write("held\n")

@@ -1,4 +1,4 @@
-"""HTTP/2 frame by frame, for what well-behaved clients do not send."""
+"""HTTP/2 frame by frame, for requests that ordinary clients do not send."""
 
 import contextlib
 import socket
@@ -16,7 +16,7 @@ Header = tuple[str, str]
 
 
 class Connection:
-    """One connection. What it sends is not checked; what comes is read only when asked for."""
+    """One connection that does not check what it sends and reads only in `wait` and `read`."""
 
     def __init__(self, client: socket.socket, window: int) -> None:
         config = h2.config.H2Configuration(
@@ -29,13 +29,13 @@ class Connection:
         self._h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: window})
         self._flush()
         self.streams_allowed: int | None = None
-        """SETTINGS_MAX_CONCURRENT_STREAMS (RFC 9113 §6.5.2), once it has come."""
+        """SETTINGS_MAX_CONCURRENT_STREAMS (RFC 9113 §6.5.2), once received."""
         self.statuses: dict[int, int | None] = {}
-        """Of each stream that has been answered; None where it was reset."""
+        """The status of each answered stream; None if it was reset."""
         self.closed = False
 
     def ask(self, headers: Iterable[Header], body: bytes | None = None) -> int:
-        """Send a request; give its stream's number."""
+        """Send a request; return its stream number."""
         number = self._h2.get_next_available_stream_id()
         self._h2.send_headers(number, list(headers), end_stream=body is None)
         if body is not None:
@@ -49,13 +49,13 @@ class Connection:
         return self.ask([*fixed, (":path", path), *fields.items()])
 
     def wait(self, *numbers: int) -> list[int | None]:
-        """Read until these streams are answered, or the server closes; give their statuses."""
+        """Read until these streams are answered or the server closes; return their statuses."""
         while not self.closed and not self.statuses.keys() >= set(numbers):
             self.read()
         return [self.statuses.get(number) for number in numbers]
 
     def read(self) -> None:
-        """Take what has come."""
+        """Receive data once, and handle its frames."""
         try:
             data = self._socket.recv(65536)
             events = self._h2.receive_data(data)
@@ -81,6 +81,6 @@ class Connection:
 
 @contextlib.contextmanager
 def connection(base: str, window: int = 65535) -> Iterator[Connection]:
-    """Connect. `window`: how many bytes of a stream may come before more are asked for."""
+    """Connect. `window` is the initial flow-control window of a stream in bytes."""
     with open_socket(base, "h2") as client:
         yield Connection(client, window)

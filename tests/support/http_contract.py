@@ -1,4 +1,4 @@
-"""Tests that the service alone and the whole stack must pass alike, through an `origin` fixture."""
+"""Tests that both the service alone and the whole stack must pass, with an `origin` fixture."""
 
 import html
 import json
@@ -32,13 +32,13 @@ REVISION = f"{SIZE:x}-{MODIFIED * 10**9:x}"
 TAG = f'"{REVISION}"'
 DAY = 86400
 
-# A film with its index at the end, and as players get it: what is in front of a chunk's place grows
-# by the index.
+# A film with its index (moov) at the end, and its fast-start layout: the chunk offsets grow by the
+# size of the index.
 _MEDIA = box(b"mdat", content(2 * BLOCK + 777, 60))
-_PLACES = [len(FTYP) + 8, len(FTYP) + 1000, len(FTYP) + BLOCK]
-_INDEX = moov(track(table(_PLACES)))
+_OFFSETS = [len(FTYP) + 8, len(FTYP) + 1000, len(FTYP) + BLOCK]
+_INDEX = moov(track(table(_OFFSETS)))
 ORIGINAL = FTYP + _MEDIA + _INDEX
-FAST_START = FTYP + moov(track(table([place + len(_INDEX) for place in _PLACES]))) + _MEDIA
+FAST_START = FTYP + moov(track(table([offset + len(_INDEX) for offset in _OFFSETS]))) + _MEDIA
 FILM_REVISION = f"{len(ORIGINAL):x}-{MODIFIED * 10**9:x}"
 CONDITIONS = condition_cases(
     TAG, formatdate(MODIFIED, usegmt=True),
@@ -100,17 +100,17 @@ ESCAPES = [
 
 @dataclass(frozen=True)
 class Origin:
-    """A base URL, and the folder that is served there."""
+    """A base URL and the folder that it serves."""
 
     base: str
     media: Path
     revisions: Mapping[str, str] = field(default_factory=dict)
-    """What is served under another revision than it has in the folder."""
+    """The served revision for each revision in the folder, where they differ."""
 
     def own(self, text: str) -> str:
         """Return a text with the revisions of this origin filled in."""
-        for in_folder, here in self.revisions.items():
-            text = text.replace(in_folder, here)
+        for original, served in self.revisions.items():
+            text = text.replace(original, served)
         return text
 
     def replace(self, name: str, data: bytes, age: float = 3600) -> None:
@@ -150,7 +150,7 @@ def fill(media: Path) -> None:
 
 
 def check_partial(answer: Answer, expected: list[tuple[int, int]], origin: Origin) -> None:
-    """Compare a 206 with the spans that it should hold."""
+    """Check that a 206 has the expected spans."""
     assert answer.status == 206
     assert answer.headers["Content-Length"] == str(len(answer.body))
     check_validators(answer, origin)
@@ -168,7 +168,7 @@ def check_partial(answer: Answer, expected: list[tuple[int, int]], origin: Origi
 
 
 def check_validators(answer: Answer, origin: Origin) -> None:
-    """Check that an answer has each validator of the file once (for 200, 206 and 304)."""
+    """Check that an answer (200, 206 or 304) has each validator of the file once."""
     expected = {
         "ETag": origin.own(TAG),
         "Last-Modified": "Sun, 06 Nov 1994 08:49:37 GMT",
@@ -181,7 +181,7 @@ def check_validators(answer: Answer, origin: Origin) -> None:
 
 
 class Contract:
-    """Ranges, preconditions and names, byte for byte."""
+    """Tests of ranges, preconditions and file names that compare every byte."""
 
     @pytest.mark.parametrize("case", range_cases(SIZE), ids=lambda case: case.name)
     def test_download_ranges_follow_rfc_9110(self, origin: Origin, case: RangeCase) -> None:
@@ -276,16 +276,16 @@ class Contract:
         assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
 
     def test_consecutive_ranges_read_every_byte_once(self, origin: Origin) -> None:
-        position, pieces = 0, []
+        position, bodies = 0, []
         while position < SIZE:
             answer = origin.get("/media/file.mp4", Range=f"bytes={position}-")
             first, last = answer.span()
             assert first == position
             assert len(answer.body) == last - first + 1
-            pieces.append(answer.body)
+            bodies.append(answer.body)
             position = last + 1
-        assert b"".join(pieces) == DATA
-        assert len(pieces) == 4
+        assert b"".join(bodies) == DATA
+        assert len(bodies) == 4
 
     def test_pinned_answers_are_immutable_and_unpinned_ones_revalidated(
         self, origin: Origin
@@ -307,7 +307,7 @@ class Contract:
         self, origin: Origin, pin: str, headers: dict[str, str]
     ) -> None:
         answer = origin.ask(f"/media/file.mp4?v={origin.own(pin)}", headers)
-        if pin.endswith("&v=1"):  # the first counts
+        if pin.endswith("&v=1"):  # the first one counts
             assert answer.status in {200, 206, 412}
             return
         assert answer.status == 410
@@ -330,9 +330,9 @@ class Contract:
         target, tag = origin.own(target), origin.own(tag)
         size, index = len(data), data.index(b"moov")
         spans = [(0, size), (5, 10), (BLOCK, 2 * BLOCK), (index - 9, index + 99), (BLOCK + 5, size)]
-        for start, end in [*spans, *spans]:  # the edge knows them the second time
-            asked = f"bytes={start}-{end - 1}"
-            for headers in ({"Range": asked}, {"Range": asked, "If-Range": f'"{tag}"'}):
+        for start, end in [*spans, *spans]:  # the second time they are cached
+            range_value = f"bytes={start}-{end - 1}"
+            for headers in ({"Range": range_value}, {"Range": range_value, "If-Range": f'"{tag}"'}):
                 answer = origin.ask(target, headers)
                 assert answer.status == 206
                 last = end
@@ -343,7 +343,7 @@ class Contract:
                 assert answer.headers["ETag"] == f'"{tag}"'
         assert origin.get(target).body == data
         assert origin.get(target, If_None_Match=f'"{tag}"').status == 304
-        # Other bytes may have been made of the file at the same date.
+        # The two layouts have different bytes and the same date.
         date = formatdate(MODIFIED, usegmt=True)
         by_date = origin.get(target, Range="bytes=5-9", If_Range=date)
         assert by_date.status == (200 if data is FAST_START else 206)
@@ -396,7 +396,7 @@ class Contract:
     def test_an_unescaped_file_name_gets_the_expected_status(
         self, origin: Origin, method: str, value: str
     ) -> None:
-        # RFC 3986 wants it escaped; curl and old players send it as it is.
+        # RFC 3986 requires escaping; curl and old players send it unescaped.
         connection = connect(origin.base)
         target = b"/media/" + "ümläut äöü ß.mp4".replace(" ", "%20").encode()
         request = f"{method} ".encode() + target + b" HTTP/1.1\r\nHost: x\r\nRange: "
@@ -446,7 +446,7 @@ class Contract:
         second = origin.get("/media/replaced.mp4", Range=f"bytes={BLOCK}-")
         assert second.body == new[BLOCK:]
         assert second.headers["ETag"] != first.headers["ETag"]
-        # RFC 9110 §13.1.5: the rest of the old file is not to be had, so all of the new one comes.
+        # RFC 9110 §13.1.5: the old file is gone, so the whole new one is sent.
         third = origin.get(
             "/media/replaced.mp4", Range=f"bytes={BLOCK}-", If_Range=first.headers["ETag"]
         )
@@ -466,11 +466,11 @@ class Contract:
             time.sleep(0.01)
 
     def test_the_library_page_lists_and_searches(self, origin: Origin) -> None:
-        def listed() -> str | None:
+        def find_page() -> str | None:
             page = origin.get("/?q=inside").body.decode()
             return page if "sub" in page and "inside" in page else None
 
-        page = until(listed, "the file is listed")
+        page = until(find_page, "the file is listed")
         assert 'href="/watch/sub/inside.mp4"' in page
         assert "/watch/file.mp4" not in page
         assert origin.get("/?q=nothing+at+all").status == 200

@@ -2,9 +2,9 @@
 
     python -m tests.support.hung_mount
 
-Files in it cannot be read without blocking, and system calls on them take as long as the test
-says: the test writes lines into a file `held` beside the library, each a call and a file as
-patterns (`pread hung/slow.mp4`, `* hung/*`). Such calls wait until the line is removed.
+Files in it cannot be read without blocking, and the test controls how long system calls on them
+take: it writes lines into a file `held` next to the library, each with a pattern for a call and a
+file (`pread hung/slow.mp4`, `* hung/*`). Matching calls wait until the line is removed.
 """
 
 import errno
@@ -26,7 +26,7 @@ DESCRIPTORS = Path("/proc/self/fd")
 
 
 def path_of(target: Any, folder: int | None = None) -> str:
-    """Return the path below the library that a call is about, or None."""
+    """Return the path of a call's target below the library; empty if it is elsewhere."""
     if isinstance(target, int):
         target = DESCRIPTORS.joinpath(str(target)).readlink()
     elif folder is not None:
@@ -37,19 +37,21 @@ def path_of(target: Any, folder: int | None = None) -> str:
 
 def wait(call: str, path: str) -> None:
     """Wait while a line of `held` matches this call."""
-    while path.startswith("hung/") and any(fnmatch(f"{call} {path}", line) for line in held()):
+    while path.startswith("hung/") and any(
+        fnmatch(f"{call} {path}", line) for line in held_lines()
+    ):
         time.sleep(0.02)
 
 
-def held() -> list[str]:
+def held_lines() -> list[str]:
     try:
         return HELD.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return []
 
 
-def hold_up(call: str, real: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that waits before each call."""
+def delayed(call: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that waits before it makes the real call."""
 
     def slow(target: Any, *args: Any, **options: Any) -> Any:
         path = path_of(target, options.get("dir_fd"))
@@ -62,13 +64,13 @@ def hold_up(call: str, real: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def open_file(path: str, real: Callable[[str], int | None] = nonblocking.open_cached) -> int | None:
-    """Replace nonblocking.open_cached, whose system call is not in `os`."""
+    """Replace nonblocking.open_cached, which makes its system call without `os`."""
     wait("open", path_of(path))
     return real(path)
 
 
 if __name__ == "__main__":
     for name in CALLS:
-        setattr(os, name, hold_up(name, getattr(os, name)))
+        setattr(os, name, delayed(name, getattr(os, name)))
     nonblocking.open_cached = open_file
     sys.exit(main())

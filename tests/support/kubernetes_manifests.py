@@ -22,36 +22,36 @@ Manifest = dict[str, Any]
 
 def _kubectl() -> str:
     """Return the path of kubectl, which is one of the test dependencies."""
-    beside = Path(sys.executable).with_name("kubectl")
-    found = str(beside) if beside.exists() else shutil.which("kubectl")
-    return found or missing("needs kubectl")
+    installed = Path(sys.executable).with_name("kubectl")
+    path = str(installed) if installed.exists() else shutil.which("kubectl")
+    return path or missing("needs kubectl")
 
 
 def build(kustomization: str) -> list[Manifest]:
-    """Render a kustomization that lies beside a folder `reelay` with the manifests."""
+    """Render a kustomization next to a folder `reelay` with the manifests."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(MANIFESTS, Path(folder, "reelay"))
         own = Path(folder, "own")
         own.mkdir()
         (own / "kustomization.yaml").write_text(kustomization, encoding="utf-8")
-        done = subprocess.run(
+        result = subprocess.run(
             [_kubectl(), "kustomize", own], capture_output=True, text=True, check=False
         )
-    assert done.returncode == 0, done.stderr
-    assert not done.stderr  # what is deprecated is told there
-    return list(yaml.safe_load_all(done.stdout))
+    assert result.returncode == 0, result.stderr
+    assert not result.stderr  # kubectl reports deprecated fields there
+    return list(yaml.safe_load_all(result.stdout))
 
 
 @functools.cache
 def _rendered(overlay: str, entry_point: str) -> list[Manifest]:
     components = [*entry_point.split(), *(["service-monitor"] if entry_point else [])]
-    listed = [f"../reelay/components/{name}" for name in components]
+    paths = [f"../reelay/components/{name}" for name in components]
     return build(
         yaml.safe_dump(
             {
                 "namespace": "reelay",
                 "resources": [f"../reelay/overlays/{overlay}"],
-                "components": listed,
+                "components": paths,
             }
         )
     )
@@ -68,50 +68,50 @@ def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
 
 def workloads(manifests: list[Manifest]) -> dict[str, Manifest]:
     """Return each workload by its name, `service` and `edge`."""
-    found = {
+    by_name = {
         workload["metadata"]["name"]: workload
         for workload in of_kind(manifests, "Deployment", "StatefulSet")
     }
-    assert set(found) == {"service", "edge"}
-    return found
+    assert set(by_name) == {"service", "edge"}
+    return by_name
 
 
 def pods(manifests: list[Manifest]) -> dict[str, Manifest]:
     """Return the pod specifications; each has one container."""
-    found = {
+    by_name = {
         name: workload["spec"]["template"]["spec"]
         for name, workload in workloads(manifests).items()
     }
-    assert all(len(pod["containers"]) == 1 for pod in found.values())
-    assert not any("initContainers" in pod for pod in found.values())
-    return found
+    assert all(len(pod["containers"]) == 1 for pod in by_name.values())
+    assert not any("initContainers" in pod for pod in by_name.values())
+    return by_name
 
 
 def environment(manifests: list[Manifest], name: str) -> dict[str, str]:
     """Return the environment of a workload's container, without secrets."""
     maps = {one["metadata"]["name"]: one["data"] for one in of_kind(manifests, "ConfigMap")}
     container = pods(manifests)[name]["containers"][0]
-    found: dict[str, str] = {}
+    variables: dict[str, str] = {}
     for source in container.get("envFrom", []):
         settings = maps[source["configMapRef"]["name"]]
-        assert not found.keys() & settings.keys()
-        found |= settings
+        assert not variables.keys() & settings.keys()
+        variables |= settings
     for variable in container.get("env", []):
-        assert variable["name"] not in found
+        assert variable["name"] not in variables
         origin = variable.get("valueFrom", {})
         if "secretKeyRef" in origin:
-            found[variable["name"]] = "secret"
+            variables[variable["name"]] = "secret"
         elif "fieldRef" in origin:
             path = origin["fieldRef"]["fieldPath"]
-            found[variable["name"]] = {
+            variables[variable["name"]] = {
                 "metadata.namespace": "reelay",
                 "metadata.name": f"{name}-0",
             }[path]
-        else:  # what came before it is known to it
-            found[variable["name"]] = re.sub(
-                r"\$\((\w+)\)", lambda match: found[match[1]], variable["value"]
+        else:  # it may refer to variables before it
+            variables[variable["name"]] = re.sub(
+                r"\$\((\w+)\)", lambda match: variables[match[1]], variable["value"]
             )
-    return found
+    return variables
 
 
 def size(quantity: str) -> int:

@@ -57,7 +57,7 @@ async def test_a_block_is_one_pinned_request(
     source = await storage.open("film.mp4")
     spans = [Span(2 * BLOCK + number, 5000) for number in range(0, BLOCK // 2, 5000)]
     await asyncio.gather(*(read(source, span) for span in spans))
-    (request,) = seen.got()
+    (request,) = seen.object_requests()
     assert request.range == f"bytes={2 * BLOCK}-{3 * BLOCK - 1}"
     assert request.condition == f'"{tag}"'
 
@@ -67,7 +67,7 @@ async def test_many_opens_cost_one_head_request(
 ) -> None:
     bucket.put("film.mp4", DATA)
     await asyncio.gather(*(storage.open("film.mp4") for _ in range(20)))
-    assert len(seen.got("HEAD")) == 1
+    assert len(seen.object_requests("HEAD")) == 1
 
 
 async def test_a_pinned_version_is_opened_without_a_head_request(
@@ -78,10 +78,10 @@ async def test_a_pinned_version_is_opened_without_a_head_request(
     bucket.put("film.mp4", DATA)
     revision = (await storage.open("film.mp4")).representation.validators.revision
     await storage.open("film.mp4", revision)
-    assert len(seen.got("HEAD")) == 1
+    assert len(seen.object_requests("HEAD")) == 1
     await storage.open("film.mp4", "f-0")
     await storage.open("film.mp4")
-    assert len(seen.got("HEAD")) == 3
+    assert len(seen.object_requests("HEAD")) == 3
 
 
 async def test_an_unknown_pinned_version_causes_a_head_request(
@@ -159,7 +159,7 @@ async def test_a_path_whose_key_is_too_long_is_not_found(swift: Swift, seen: Fau
     for name, asked in (("a" * (longest - 3), 1), ("ä" + "a" * (longest - 4), 1)):
         with pytest.raises(NotFoundError):
             await storage.open(f"{name}.ts")
-        assert len(seen.got("HEAD")) == asked
+        assert len(seen.object_requests("HEAD")) == asked
 
 
 def test_a_key_that_is_no_path_hides_only_its_own_folder(
@@ -179,10 +179,10 @@ async def test_blocks_of_a_layout_are_one_request_each(
     index = moov(track(table([len(FTYP) + 8])))
     bucket.put("film.mp4", FTYP + media + index)
     source = await FastStart(storage).open("film.mp4", None)
-    before = len(seen.got())
+    before = len(seen.object_requests())
     for number in (4, 1, 3):  # none after the one before it: nothing is read ahead
         await read(source, Span(number * BLOCK, BLOCK))
-    asked = [request.range for request in seen.got()[before:]]
+    asked = [request.range for request in seen.object_requests()[before:]]
     assert asked == [
         f"bytes={number * BLOCK - len(index)}-{(number + 1) * BLOCK - len(index) - 1}"
         for number in (4, 1, 3)
