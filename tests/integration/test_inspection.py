@@ -1,4 +1,4 @@
-"""Metadata is bounded, and so are the bytes read for it."""
+"""Bounds on metadata and on the bytes read for it."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ from service.workers.pool import MAX_ANSWER_BYTES
 
 
 class Counted:
-    """A file that counts the bytes read of it."""
+    """A file that counts the bytes read from it."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -53,13 +53,17 @@ def ffmetadata(path: Path, tags: str, chapters: list[tuple[int, int, str]]) -> P
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
-def test_tags_and_chapters_are_told_and_what_is_technical_is_not(tmp_path: Path, name: str) -> None:
-    given = ffmetadata(
-        tmp_path / "given",
+def test_descriptive_tags_and_chapters_are_kept_and_technical_tags_dropped(
+    tmp_path: Path, name: str
+) -> None:
+    metadata_file = ffmetadata(
+        tmp_path / "metadata.txt",
         "title=A film\nartist=Somebody\ngenre=Drama\nencoded_by=A machine",
         [(0, 400, "One"), (400, 1000, "Zwei \N{CLAPPER BOARD}")],
     )
-    metadata = inspect(ffmpeg(tmp_path / name, *PICTURE, "-i", given, "-map_metadata", "1", *H264))
+    metadata = inspect(
+        ffmpeg(tmp_path / name, *PICTURE, "-i", metadata_file, "-map_metadata", "1", *H264)
+    )
     assert metadata.title == "A film"
     assert metadata.tags == (Tag(name="artist", text="Somebody"), Tag(name="genre", text="Drama"))
     assert metadata.chapters == (
@@ -68,7 +72,7 @@ def test_tags_and_chapters_are_told_and_what_is_technical_is_not(tmp_path: Path,
     )
 
 
-def test_streams_tell_their_titles_and_which_are_chosen(tmp_path: Path) -> None:
+def test_titles_and_dispositions_of_streams_are_read(tmp_path: Path) -> None:
     path = ffmpeg(
         tmp_path / "a.mkv",
         *(*PICTURE, *SOUND, "-map", "0", "-map", "1", "-map", "1", *H264, *AAC),
@@ -80,15 +84,15 @@ def test_streams_tell_their_titles_and_which_are_chosen(tmp_path: Path) -> None:
     assert (second.title, second.default, second.forced) == ("Commentary", False, True)
 
 
-def test_a_file_that_tells_far_too_much_is_told_of_within_bounds(tmp_path: Path) -> None:
-    widest = "\N{CLAPPER BOARD}" * 1000  # JSON writes each as twelve bytes
+def test_oversized_metadata_is_bounded(tmp_path: Path) -> None:
+    widest = "\N{CLAPPER BOARD}" * 1000  # twelve bytes each in JSON
     tags = "\n".join(f"{'x' * 50}{number}={widest}" for number in range(100))
     chapters = [(number, number + 1, widest) for number in range(MAX_CHAPTERS + 100)]
-    given = ffmetadata(tmp_path / "given", f"title={widest}\n{tags}", chapters)
+    metadata_file = ffmetadata(tmp_path / "metadata.txt", f"title={widest}\n{tags}", chapters)
     sounds = ["-map", "1"] * (MAX_STREAMS + 20)
     path = ffmpeg(
         tmp_path / "a.mkv",
-        *(*PICTURE, *SOUND, "-i", str(given), "-map", "0", *sounds, "-map_metadata", "2"),
+        *(*PICTURE, *SOUND, "-i", str(metadata_file), "-map", "0", *sounds, "-map_metadata", "2"),
         *(*H264, "-c:a", "pcm_s16le", "-metadata:s", f"title={widest}"),
     )
     with path.open("rb") as file:
@@ -103,7 +107,7 @@ def test_a_file_that_tells_far_too_much_is_told_of_within_bounds(tmp_path: Path)
 
 @pytest.fixture(scope="module")
 def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make noise without loss, of 1.4 MB a frame, behind a single key frame."""
+    """Create lossless noise of 1.4 MB per frame, with only one key frame."""
     source = "color=size=1280x720:rate=25:duration=2.4,noise=alls=100:allf=t"
     return ffmpeg(
         tmp_path_factory.mktemp("noise") / "a.mkv",
@@ -113,12 +117,12 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("cues", [(), ("-reserve_index_space", "4096"), ("-live", "1")])
-def test_a_large_film_is_not_read_through(
+def test_a_large_film_is_not_read_completely(
     noise: Path, tmp_path: Path, cues: tuple[str, ...]
 ) -> None:
     path = ffmpeg(tmp_path / "a.mkv", "-i", noise, "-c", "copy", *cues)
     size = path.stat().st_size
-    # FFmpeg's own look at the beginning: probesize is 5,000,000 bytes, and a frame more.
+    # FFmpeg reads the beginning first: its probesize of 5,000,000 bytes, and a frame more.
     opening = 5_000_000 + 2 * 1280 * 720
     bound = opening + MAX_BYTES + MAX_INDEX_BYTES + (1 << 20)
     assert size > 2 * bound
@@ -128,16 +132,16 @@ def test_a_large_film_is_not_read_through(
     assert counted.count < bound
 
 
-def test_a_stream_that_begins_later_than_ffmpeg_looks_is_no_fault(tmp_path: Path) -> None:
-    # More than the 5,000,000 bytes that FFmpeg looks at unasked, less than a sample.
+def test_a_stream_that_begins_after_ffmpegs_probe_size_is_ignored(tmp_path: Path) -> None:
+    # More than FFmpeg's default probe size of 5,000,000 bytes, less than a sample.
     noise = ("-f", "lavfi", "-i", "color=size=320x240:rate=25:duration=3,noise=alls=100:allf=t")
     lossless = ("-c:v", "libx264", "-preset", "ultrafast", "-qp", "0", "-pix_fmt", "yuv420p")
     path = ffmpeg(tmp_path / "a.ts", *noise, *lossless, "-g", "5")
     assert 6_000_000 < path.stat().st_size < MAX_BYTES
-    # Another version of the table of streams (ISO/IEC 13818-1 §2.4.4.9), with sound in it.
+    # Another version of the program map table (ISO/IEC 13818-1 §2.4.4.9), with audio in it.
     later = ffmpeg(tmp_path / "b.ts", *PICTURE, *SOUND, *H264, *AAC, "-tables_version", "1")
     before = path.read_bytes()
-    path.write_bytes(before + later.read_bytes() + before)  # it looks at the end, too
+    path.write_bytes(before + later.read_bytes() + before)  # FFmpeg reads the end, too
     metadata = inspect(path)
     assert [stream.kind for stream in metadata.streams] == ["video"]
     assert metadata.streams[0].key_frame_interval == pytest.approx(0.2)

@@ -15,7 +15,7 @@ import pytest
 from support.raw_http import ask, connect
 from support.server import BLOCK, Server, content, serve, until, write
 
-LARGE = 48 * BLOCK  # more than the kernel buffers between two sockets
+LARGE = 48 * BLOCK  # more than the kernel's buffers between two sockets hold
 DATA = content(LARGE)
 
 
@@ -33,7 +33,7 @@ def server(media: Path) -> Iterator[Server]:
 
 
 def begin(server: Server, target: str = "/media/large.mp4") -> socket.socket:
-    """Send a request and read nothing of the response. The socket's buffer is small."""
+    """Send a request without reading the response. The socket's buffer is small."""
     host, port = server.base.removeprefix("http://").split(":")
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
@@ -44,7 +44,7 @@ def begin(server: Server, target: str = "/media/large.mp4") -> socket.socket:
 
 
 def read_all(client: socket.socket) -> bytes:
-    """Read until the server closes the connection or the announced length is read."""
+    """Read until the server closes the connection or the declared length is read."""
     response = http.client.HTTPResponse(client)
     response.begin()
     return response.read()
@@ -61,18 +61,18 @@ def test_a_stalled_client_is_disconnected(server: Server) -> None:
 
 
 @pytest.mark.slow
-def test_a_slow_client_that_keeps_reading_is_never_disconnected(server: Server) -> None:
+def test_a_slow_client_that_keeps_reading_is_not_disconnected(server: Server) -> None:
     with begin(server) as client:
-        started, taken = time.monotonic(), bytearray()
+        started, received = time.monotonic(), bytearray()
         while time.monotonic() - started < 16:  # three times the stall timeout
-            taken += client.recv(128 * 1024, socket.MSG_WAITALL)
+            received += client.recv(128 * 1024, socket.MSG_WAITALL)
             time.sleep(0.25)
-        assert len(taken) < LARGE / 4  # not only the kernel's buffers
+        assert len(received) < LARGE / 4  # the rest exceeds the kernel's buffers
         while piece := client.recv(1024 * 1024):
-            taken += piece
-            if taken.endswith(DATA[-8:]):
+            received += piece
+            if received.endswith(DATA[-8:]):
                 break
-    assert bytes(taken).partition(b"\r\n\r\n")[2] == DATA
+    assert bytes(received).partition(b"\r\n\r\n")[2] == DATA
 
 
 @pytest.mark.parametrize("target", ["/media/large.mp4", "/api/videos/large.mp4", "/"])
@@ -80,14 +80,14 @@ def test_a_target_may_be_in_absolute_form(server: Server, target: str) -> None:
     """RFC 9112 §3.2.2: a server must accept the absolute form."""
     host, port = server.base.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=60) as client:
-        asked = f"HEAD http://video.example{target} HTTP/1.1\r\nHost: video.example\r\n\r\n"
-        client.sendall(asked.encode())
+        head = f"HEAD http://video.example{target} HTTP/1.1\r\nHost: video.example\r\n\r\n"
+        client.sendall(head.encode())
         response = http.client.HTTPResponse(client, method="HEAD")
         response.begin()
     assert response.status == 200
 
 
-def test_a_client_that_leaves_is_counted_and_its_file_closed(server: Server) -> None:
+def test_an_aborted_response_is_counted_and_its_file_closed(server: Server) -> None:
     before = server.metric('reelay_broken_responses_total{outcome="aborted"}')
     with begin(server) as client:
         client.recv(1000)
@@ -105,7 +105,7 @@ def test_a_client_that_leaves_is_counted_and_its_file_closed(server: Server) -> 
     assert server.metric("reelay_responses_in_progress") == 1  # this request itself
 
 
-def test_hundreds_of_aborts_leak_nothing(server: Server) -> None:
+def test_hundreds_of_aborts_leak_no_descriptors(server: Server) -> None:
     def descriptors() -> int:
         return len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
 
@@ -137,7 +137,7 @@ def test_a_file_that_changes_under_a_response_closes_the_connection(
             rest += piece
     received = (head + rest).partition(b"\r\n\r\n")[2]
     assert len(received) < LARGE
-    assert data.startswith(received)  # a prefix of the old version, and nothing of the new one
+    assert data.startswith(received)  # a prefix of the old version, without a byte of the new one
     assert server.wait_for_log(path=f"/media/{change}.mp4")["outcome"] == "changed"
 
 
@@ -200,14 +200,14 @@ def test_an_unread_request_body_is_not_buffered(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("sent", "is_kept"),
     [("abc-123_x.y", True), ("x" * 64, True), ("x" * 65, False), ("a b", False), ("ä", False)],
 )
-def test_a_valid_request_id_is_kept(server: Server, given: str, kept: bool) -> None:  # noqa: FBT001
-    answer = ask(server.base, "/healthz", {"X-Request-ID": given.encode().decode("latin-1")})
+def test_a_valid_request_id_is_kept(server: Server, sent: str, is_kept: bool) -> None:  # noqa: FBT001
+    answer = ask(server.base, "/healthz", {"X-Request-ID": sent.encode().decode("latin-1")})
     used = answer.headers["X-Request-ID"]
-    assert (used == given) == kept
-    assert kept or re.fullmatch("[0-9a-f]{32}", used)
+    assert (used == sent) == is_kept
+    assert is_kept or re.fullmatch("[0-9a-f]{32}", used)
     assert server.wait_for_log(request_id=used)["route"] == "healthz"
 
 
@@ -217,7 +217,7 @@ def test_a_log_line_does_not_grow_with_the_request(server: Server) -> None:
     assert len(json.dumps(line)) < 1500
 
 
-def test_unknown_methods_and_paths_make_no_new_series(server: Server) -> None:
+def test_unknown_methods_and_paths_create_no_new_series(server: Server) -> None:
     for i in range(5):
         ask(server.base, f"/nowhere/{i}", method=f"MADEUP{i}")
         ask(server.base, f"/media/{i}.mp4")
@@ -245,13 +245,13 @@ def test_metrics_count_the_responses(media: Path) -> None:
 
 
 class TestStop:
-    def test_what_is_under_way_ends_and_nothing_new_begins(self, media: Path) -> None:
+    def test_shutdown_finishes_responses_and_accepts_no_connections(self, media: Path) -> None:
         with serve(media, DRAIN_DELAY="1", STALL_TIMEOUT="30") as server:
             with begin(server) as client:
                 client.recv(1000)
                 server.process.send_signal(signal.SIGTERM)
                 server.wait_for_log("stopping")
-                # Until balancers notice, requests are still answered.
+                # Requests are still answered until load balancers notice.
                 assert ask(server.base, "/readyz").status == 503
                 assert ask(server.base, "/healthz").status == 200
                 assert ask(server.base, "/media/large.mp4", {"Range": "bytes=0-9"}).status == 206
@@ -263,15 +263,15 @@ class TestStop:
                         return True
                     return None
 
-                until(refused, "nothing is accepted")
-                taken = 0
+                until(refused, "connections are refused")
+                received = 0
                 while piece := client.recv(1024 * 1024):
-                    taken += len(piece)
-                assert taken + 1000 > LARGE
+                    received += len(piece)
+                assert received + 1000 > LARGE
             assert server.ended() == 0
             assert not server.logged("cut what had not ended")
 
-    def test_the_end_comes_within_the_drain_timeout(self, media: Path) -> None:
+    def test_shutdown_ends_within_the_drain_timeout(self, media: Path) -> None:
         with serve(media, DRAIN_TIMEOUT="2", STALL_TIMEOUT="600") as server:
             with begin(server) as client:
                 client.recv(1000)
@@ -279,13 +279,13 @@ class TestStop:
                 assert server.ended() == 0
                 assert server.logged("cut what had not ended")
 
-    def test_a_stalled_client_does_not_end_it_for_the_others(self, media: Path) -> None:
+    def test_a_stalled_client_does_not_interrupt_others_during_shutdown(self, media: Path) -> None:
         with serve(media, DRAIN_TIMEOUT="60", STALL_TIMEOUT="4") as server:
             with begin(server), begin(server) as viewer:
                 received = bytearray(viewer.recv(1000))
                 server.process.send_signal(signal.SIGTERM)
                 server.wait_for_log("stopping")
-                while not server.logged(outcome="stalled"):  # meanwhile the other one ends
+                while not server.logged(outcome="stalled"):  # the stalled client is cut meanwhile
                     received += viewer.recv(64 * 1024)
                     time.sleep(0.1)
                 while piece := viewer.recv(1024 * 1024):
@@ -293,7 +293,7 @@ class TestStop:
             assert bytes(received).partition(b"\r\n\r\n")[2] == DATA
             assert server.ended() == 0
 
-    def test_idle_connections_do_not_hold_it_up(self, media: Path) -> None:
+    def test_idle_connections_do_not_delay_shutdown(self, media: Path) -> None:
         with serve(media, DRAIN_TIMEOUT="600") as server:
             connection = connect(server.base)
             connection.request("GET", "/healthz")
@@ -302,7 +302,7 @@ class TestStop:
             assert server.ended() == 0
             connection.close()
 
-    def test_a_second_signal_ends_it_at_once(self, media: Path) -> None:
+    def test_a_second_signal_ends_the_process_at_once(self, media: Path) -> None:
         with serve(media, DRAIN_TIMEOUT="600", STALL_TIMEOUT="600") as server:
             with begin(server) as client:
                 client.recv(1000)

@@ -45,15 +45,15 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             write(media, f"{inside}/The Long CountingProxy Home {film} (1957).mp4", b"no video")
     with serve(media) as server:
 
-        def shown() -> bool | None:
+        def all_posters_shown() -> bool | None:
             first = page(server, "/?limit=200")
             return len(POSTER.findall(first)) == FOLDERS * IN_EACH or None
 
-        until(shown, "all posters are there")
+        until(all_posters_shown, "all posters are ready")
         yield server
 
 
-def test_a_full_first_page_has_less_than_50_kb_without_its_images(full: Server) -> None:
+def test_a_full_first_page_has_less_than_50_kb_without_images(full: Server) -> None:
     """Responses are not compressed."""
     html = page(full, "/")
     assert len(POSTER.findall(html)) == CARDS
@@ -95,7 +95,7 @@ def test_following_next_shows_every_video_once_and_previous_leads_back(full: Ser
     assert page(full, "/?page=1000") == visited[-1]
 
 
-def test_a_page_number_that_is_invalid_is_refused(full: Server) -> None:
+def test_an_invalid_page_number_is_rejected(full: Server) -> None:
     for wrong in ("0", "-1", "x", "1e9", "99999999999999999999"):
         assert ask(full.base, f"/?page={wrong}").status == 400
 
@@ -108,7 +108,7 @@ def test_a_search_in_a_folder_mentions_results_elsewhere(full: Server) -> None:
     assert len(WATCH.findall(page(full, unescape(link)))) == IN_EACH
 
 
-def test_a_query_without_letters_is_no_search(full: Server) -> None:
+def test_a_query_without_letters_searches_nothing(full: Server) -> None:
     for accent in ("%20", "%CC%81"):
         assert "All videos" in page(full, f"/?q={accent}")
         assert 'rel="next"' in page(full, f"/?folder=&limit=5&q={accent}")  # there are more folders
@@ -118,7 +118,7 @@ def test_only_the_first_images_load_eagerly_and_all_have_a_size(full: Server) ->
     for target in ("/", "/?page=2"):
         images = re.findall("<img[^>]*>", page(full, target))
         assert sum('loading="lazy"' not in image for image in images) <= 12
-        # The image in the template has neither; the script sets both.
+        # The template of the script has neither; the script sets both.
         real = [image for image in images if "src=" in image]
         assert real
         assert all('width="480"' in image and 'height="270"' in image for image in real)

@@ -1,4 +1,4 @@
-"""Listings of a running service: collections, titles, search, and what pollers are told."""
+"""Listings of a running service: folders, titles, search, and conditional requests."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ FILES = [
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Make a real film whose tags say something, of which its name says nothing."""
+    """Make a real film with tags that its name does not contain."""
     return ffmpeg(
         tmp_path_factory.mktemp("clip") / "clip.mp4",
         *("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=1", "-c:v", "mpeg4"),
@@ -42,16 +42,16 @@ def server(tmp_path_factory: pytest.TempPathFactory, clip: bytes) -> Iterator[Se
         write(media, name, b"no video")
     write(media, "films/x1.mp4", clip)
     write(media, "films/x2.mp4", clip.replace("東京物語".encode(), b"C:\\video.avi"))
-    with serve(media, RESCAN_INTERVAL="86400") as one:
+    with serve(media, RESCAN_INTERVAL="86400") as running:
 
-        def derived() -> Any:
-            videos = listing(one)["videos"]
+        def all_settled() -> Any:
+            videos = listing(running)["videos"]
             states = [video["state"] for video in videos]
             states += [video[kind]["state"] for video in videos for kind in ArtefactKind]
             return not {"pending", "waiting"} & set(states) or None
 
-        until(derived, "nothing changes any more")
-        yield one
+        until(all_settled, "all videos and artefacts are settled")
+        yield running
 
 
 def listing(server: Server, **query: object) -> Any:
@@ -64,16 +64,16 @@ def paths(page: Any) -> list[str]:
     return [video["path"] for video in page["videos"]]
 
 
-# Collections
+# Folders
 
 
-def test_a_folder_gives_what_is_directly_in_it(server: Server) -> None:
+def test_a_folder_lists_only_its_own_videos(server: Server) -> None:
     page = listing(server, folder="series/s1")
     assert paths(page) == ["series/s1/ep 1.mp4", "series/s1/ep 2.mp4", "series/s1/ep 10.mp4"]
     assert (page["folders"], page["total"]) == ([], 3)
 
 
-def test_the_root_gives_its_own_and_the_folders_with_how_much_they_hold(server: Server) -> None:
+def test_the_root_lists_its_own_videos_and_the_folders_with_their_counts(server: Server) -> None:
     page = listing(server, folder="")
     assert paths(page) == ["The.Big.Film.2019.mp4"]
     assert [(inner["path"], inner["title"], inner["count"]) for inner in page["folders"]] == [
@@ -83,21 +83,21 @@ def test_the_root_gives_its_own_and_the_folders_with_how_much_they_hold(server: 
     ]
 
 
-def test_without_a_folder_all_is_listed_and_no_folder(server: Server) -> None:
+def test_without_a_folder_all_videos_and_no_folders_are_listed(server: Server) -> None:
     page = listing(server)
     assert sorted(paths(page)) == sorted([*FILES, "films/x1.mp4", "films/x2.mp4"])
     assert page["folders"] == []
 
 
-def test_a_search_in_a_folder_finds_what_is_below_it(server: Server) -> None:
-    found = listing(server, folder="series", q="ep 1.mp4", sort="-name")
-    assert paths(found) == ["series/s2/ep 1.mp4", "series/s1/ep 1.mp4"]
-    assert found["folders"] == []
+def test_a_search_in_a_folder_includes_subfolders(server: Server) -> None:
+    page = listing(server, folder="series", q="ep 1.mp4", sort="-name")
+    assert paths(page) == ["series/s2/ep 1.mp4", "series/s1/ep 1.mp4"]
+    assert page["folders"] == []
     assert paths(listing(server, folder="Köln", q="ep")) == []
 
 
 @pytest.mark.parametrize("folder", ["series/s3", "serie", "series/", "/", "..", "SERIES"])
-def test_an_unknown_folder_is_named(server: Server, folder: str) -> None:
+def test_an_unknown_folder_gets_404_with_its_name(server: Server, folder: str) -> None:
     answer = ask(server.base, f"/api/videos?folder={quote(folder, safe='')}")
     assert answer.status == 404
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -106,7 +106,7 @@ def test_an_unknown_folder_is_named(server: Server, folder: str) -> None:
     assert page.status == 404
 
 
-def test_the_links_of_folders_lead_to_their_pages_and_these_further(server: Server) -> None:
+def test_folder_links_lead_to_their_pages_and_subfolders(server: Server) -> None:
     top = listing(server, folder="")["folders"][1]
     page = ask(server.base, top["url"], {"Accept": "text/html"})
     assert page.status == 200
@@ -115,10 +115,10 @@ def test_the_links_of_folders_lead_to_their_pages_and_these_further(server: Serv
     assert f'href="{inner["url"]}"' in page.body.decode()
     deeper = ask(server.base, inner["url"]).body.decode()
     assert f'href="/watch/{quote("Köln/a & b/50% + 1#.mp4")}"' in deeper
-    assert f'href="{top["url"]}"' in deeper  # the way back
+    assert f'href="{top["url"]}"' in deeper  # the link to the parent folder
 
 
-def test_pages_of_a_folder_go_on_from_its_folders_to_its_videos(server: Server) -> None:
+def test_pages_of_a_folder_list_its_folders_and_then_its_videos(server: Server) -> None:
     target, seen = "/api/videos?folder=series&limit=1", []
     while target:
         page = json.loads(ask(server.base, target).body)
@@ -144,19 +144,19 @@ def test_titles_are_readable(server: Server, path: str, title: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "expected"),
     [
         ("BIG film", ["The.Big.Film.2019.mp4"]),
         ("koln", ["Köln/a & b/50% + 1#.mp4"]),
         ("東京", ["films/x1.mp4"]),
         ("X1 films 物語", ["films/x1.mp4"]),
-        ("video.avi", ["films/x2.mp4"]),  # the title tag, although it is no title
+        ("video.avi", ["films/x2.mp4"]),  # the tag, although it is not used as the title
     ],
 )
-def test_a_search_looks_at_titles_folders_and_tags(
-    server: Server, query: str, found: list[str]
+def test_a_search_covers_titles_folders_and_tags(
+    server: Server, query: str, expected: list[str]
 ) -> None:
-    assert paths(listing(server, q=query)) == found
+    assert paths(listing(server, q=query)) == expected
 
 
 # Entity tags
@@ -171,18 +171,18 @@ def entity_tag(answer: Answer) -> str:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_whoever_has_the_answer_is_told_so_in_a_line(server: Server, target: str) -> None:
+def test_a_matching_entity_tag_gets_304(server: Server, target: str) -> None:
     first = ask(server.base, target)
     tag = entity_tag(first)
-    # RFC 9110 §8.8.3: strong, so without W/; and of the bytes.
+    # RFC 9110 §8.8.3: a strong tag has no W/ prefix. It is computed from the bytes.
     assert tag == f'"{hashlib.sha256(first.body).hexdigest()[:32]}"'
-    for known in (tag, f"W/{tag}", f'"x", {tag}', "*"):
+    for condition in (tag, f"W/{tag}", f'"x", {tag}', "*"):
         for method in ("GET", "HEAD"):
-            again = ask(server.base, target, {"If-None-Match": known}, method)
+            again = ask(server.base, target, {"If-None-Match": condition}, method)
             assert (again.status, again.body) == (304, b"")
             assert entity_tag(again) == tag
             assert again.headers["Cache-Control"] == "no-cache"
-            # RFC 9110 §8.6: what it says of a length would be of the answer that there is not.
+            # RFC 9110 §8.6: a length here would describe the 200 response, so it is omitted.
             assert again.headers["Content-Length"] is None
 
 
@@ -195,27 +195,28 @@ def test_whoever_has_the_answer_is_told_so_in_a_line(server: Server, target: str
         ({"If-None-Match": ""}, 200),
         ({"If-Match": "*"}, 200),
         ({"If-Match": '"other"'}, 412),
-        ({"If-Match": '"other"', "If-None-Match": "*"}, 412),  # RFC 9110 §13.2.2: it comes first
-        # RFC 9110 §13.1.3 and §13.1.4: where there is no date, they are ignored.
+        # RFC 9110 §13.2.2: If-Match comes first.
+        ({"If-Match": '"other"', "If-None-Match": "*"}, 412),
+        # RFC 9110 §13.1.3 and §13.1.4: without Last-Modified these fields are ignored.
         ({"If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"}, 200),
         ({"If-Unmodified-Since": "Thu, 01 Jan 1970 00:00:00 GMT"}, 200),
         ({"Range": "bytes=0-0"}, 200),
     ],
 )
-def test_conditions_are_heeded(
+def test_preconditions_are_evaluated(
     server: Server, target: str, headers: dict[str, str], status: int
 ) -> None:
-    whole = ask(server.base, target)
-    got = ask(server.base, target, headers)
-    assert got.status == status
+    plain = ask(server.base, target)
+    answer = ask(server.base, target, headers)
+    assert answer.status == status
     if status == 200:
-        assert got.body == whole.body
+        assert answer.body == plain.body
         head = ask(server.base, target, headers, "HEAD")
         assert (head.status, head.body) == (200, b"")
         for name in ("ETag", "Content-Length", "Content-Type", "Cache-Control"):
-            assert head.headers[name] == got.headers[name] == whole.headers[name]
+            assert head.headers[name] == answer.headers[name] == plain.headers[name]
     else:
-        assert got.headers["Content-Type"] == "application/problem+json"
+        assert answer.headers["Content-Type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize(
@@ -236,7 +237,7 @@ def test_errors_have_no_entity_tag_and_come_before_conditions(
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_replicas_that_see_the_same_say_the_same_and_a_change_is_another_tag(
+def test_equal_libraries_have_equal_entity_tags_and_a_change_alters_them(
     tmp_path: Path,
 ) -> None:
     media = tmp_path / "media"
@@ -250,18 +251,18 @@ def test_replicas_that_see_the_same_say_the_same_and_a_change_is_another_tag(
     def settled(server: Server) -> Any:
         return all(video["state"] != "pending" for video in listing(server)["videos"]) or None
 
-    with serve(media) as one:
-        with serve(media, DERIVED=str(tmp_path / "other")) as another:
-            for server in (one, another):
+    with serve(media) as first:
+        with serve(media, DERIVED=str(tmp_path / "other")) as second:
+            for server in (first, second):
                 until(lambda server=server: settled(server), "all are probed")
-            assert tags(one) == tags(another)
-            before = tags(one)
+            assert tags(first) == tags(second)
+            before = tags(first)
             assert len(set(before)) == len(before)
         write(media, "new", b"no video at all", age=1800).rename(media / "two.mp4")
 
         def changed() -> Any:
-            return tags(one)[0] != before[0] or None
+            return tags(first)[0] != before[0] or None
 
         until(changed, "the change is listed")
         headers = {"If-None-Match": before[0]}
-        assert ask(one.base, targets[0], headers).status == 200
+        assert ask(first.base, targets[0], headers).status == 200

@@ -1,4 +1,4 @@
-"""The service speaks HTTP/1.1 alone, however a client asks for HTTP/2."""
+"""The service speaks only HTTP/1.1, however a client requests HTTP/2."""
 
 import re
 import subprocess
@@ -27,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def received(server: Server, sent: bytes) -> bytes:
-    """Return all that the server says to these bytes, until it closes."""
+    """Send bytes; return everything that the server sends until it closes the connection."""
     answer = b""
     with open_socket(server.base) as client:
         client.sendall(sent)
@@ -38,7 +38,7 @@ def received(server: Server, sent: bytes) -> bytes:
 
 @pytest.mark.parametrize("hello", [b"", HELLO], ids=["first", "behind another"])
 def test_an_upgrade_is_ignored(server: Server, hello: bytes) -> None:
-    """RFC 9113 §3.1: it is obsolete; a proxy that passed it on would be led past its own rules."""
+    """RFC 9113 §3.1: the upgrade is obsolete, and could bypass the rules of a proxy."""
     last = HELLO.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
     answer = received(server, hello + UPGRADE + last)
     statuses = re.findall(rb"HTTP/1\.1 (\d+)", answer)

@@ -1,4 +1,4 @@
-"""The service over an object store: the contract of the one over a folder."""
+"""The range contract for the service over an object store."""
 
 import stat
 import time
@@ -11,11 +11,11 @@ from support.http_contract import DATA, FILM_REVISION, ORIGINAL, REVISION, Contr
 from support.object_store import Bucket, Swift
 from support.server import serve
 
-SEEN_AFTER = 1.1  # seconds: what is known of an object holds for one
+REFRESH_DELAY = 1.1  # seconds: a response about an object is reused for one second
 
 
 def revision(data: bytes) -> str:
-    """Give the revision of an object: its size, and what S3's entity tag is."""
+    """Return the revision of an object: its size and its S3 entity tag."""
     return f"{len(data):x}-{md5(data, usedforsecurity=False).hexdigest()}"
 
 
@@ -28,7 +28,7 @@ class BucketOrigin(Origin):
     def replace(self, name: str, data: bytes, age: float = 3600) -> None:
         assert self.bucket
         self.bucket.put(name, data, age=age)
-        time.sleep(SEEN_AFTER)
+        time.sleep(REFRESH_DELAY)
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,6 @@ def origin(swift: Swift, tmp_path_factory: pytest.TempPathFactory) -> Iterator[O
 
 
 class TestObjects(Contract):
-    """The service, asked directly."""
+    """The service without an edge."""
 
     test_symlinks_within_the_root_are_followed = None  # type: ignore[assignment] # there are none

@@ -1,4 +1,4 @@
-"""An object store that misbehaves: viewers get the right bytes or an error, never anything else."""
+"""Faults of the object store: viewers get the right bytes or an error."""
 
 import http.client
 import json
@@ -22,7 +22,7 @@ DATA = content(SIZE)
 
 @dataclass
 class Film:
-    """A film in a store behind a proxy that misbehaves, and the service that serves it."""
+    """A film in a store behind a faulty proxy, and the service that serves it."""
 
     name: str
     bucket: Bucket
@@ -44,7 +44,7 @@ class Film:
 
 @pytest.fixture(scope="module")
 def all_films(swift: Swift, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Film]:
-    """Serve a bucket by way of the proxy."""
+    """Serve a bucket through the faulty proxy."""
     swift.start()
     bucket = swift.bucket()
     media = tmp_path_factory.mktemp("faults") / "media"
@@ -57,8 +57,8 @@ def all_films(swift: Swift, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def film(all_films: Film, request: pytest.FixtureRequest) -> Iterator[Film]:
-    """Give a film of the test's own, none of which is held in memory."""
-    # No MP4: nothing of it is looked at beforehand.
+    """Create a film for one test, so that none of its blocks are cached."""
+    # It is not an MP4, so it is not probed for a moov.
     name = f"{md5(request.node.name.encode(), usedforsecurity=False).hexdigest()}.ts"
     all_films.bucket.put(name, DATA)
     all_films.store.faults = []
@@ -68,8 +68,8 @@ def film(all_films: Film, request: pytest.FixtureRequest) -> Iterator[Film]:
     all_films.store.released.set()
 
 
-def rest(answer: http.client.HTTPResponse) -> bytes:
-    """Read to the end of a body that is cut off."""
+def read_truncated(answer: http.client.HTTPResponse) -> bytes:
+    """Read until the body is cut off; return the received bytes."""
     with pytest.raises(http.client.IncompleteRead) as caught:
         answer.read()
     return caught.value.partial
@@ -87,7 +87,7 @@ def rest(answer: http.client.HTTPResponse) -> bytes:
     ],
     ids=lambda fault: f"{fault.kind} {fault.value}",
 )
-def test_what_passes_is_asked_for_again_and_nobody_notices(film: Film, fault: Fault) -> None:
+def test_a_temporary_fault_is_retried(film: Film, fault: Fault) -> None:
     before = film.outcomes("complete")
     film.store.faults = [fault]
     answer = film.get(0, BLOCK - 1)
@@ -111,7 +111,7 @@ def test_what_passes_is_asked_for_again_and_nobody_notices(film: Film, fault: Fa
     ],
     ids=lambda value: f"{value.kind} {value.value}" if isinstance(value, Fault) else None,
 )
-def test_what_goes_wrong_before_the_first_byte_is_a_problem(
+def test_a_fault_before_the_first_byte_is_a_problem_response(
     film: Film, fault: Fault, status: int, outcome: str
 ) -> None:
     before = film.outcomes(outcome)
@@ -127,8 +127,8 @@ def test_what_goes_wrong_before_the_first_byte_is_a_problem(
     assert film.get(BLOCK + 1000, BLOCK + 1999).body == DATA[BLOCK + 1000 : BLOCK + 2000]
 
 
-def test_a_store_that_is_not_there_is_a_problem(film: Film) -> None:
-    film.get(0, 9)  # what the object is, is known for a second
+def test_an_unreachable_store_is_a_problem_response(film: Film) -> None:
+    film.get(0, 9)  # metadata of the object is reused for a second
     film.bucket.swift.proxy.stop()
     try:
         answer = film.get(BLOCK, BLOCK + 9)
@@ -137,12 +137,12 @@ def test_a_store_that_is_not_there_is_a_problem(film: Film) -> None:
     finally:
         film.bucket.swift.start()
     recovered = until(
-        lambda: (found := film.get(BLOCK, BLOCK + 9)).status == 206 and found, "it recovers"
+        lambda: (answer := film.get(BLOCK, BLOCK + 9)).status == 206 and answer, "it recovers"
     )
     assert recovered.body == DATA[BLOCK : BLOCK + 10]
 
 
-def test_two_of_three_object_servers_may_go(film: Film) -> None:
+def test_two_of_three_object_servers_may_fail(film: Film) -> None:
     swift = film.bucket.swift
     for node in swift.objects[:2]:
         node.stop()
@@ -155,7 +155,7 @@ def test_two_of_three_object_servers_may_go(film: Film) -> None:
 
 
 @pytest.mark.parametrize("kind", ["truncate", "stall"])
-def test_what_goes_wrong_after_the_first_byte_ends_the_connection(film: Film, kind: str) -> None:
+def test_a_fault_after_the_first_byte_closes_the_connection(film: Film, kind: str) -> None:
     outcome = {"truncate": "failed", "stall": "timeout"}[kind]
     before = film.outcomes(outcome)
     film.store.faults = [Fault(kind, 0, when=lambda request: request.first >= BLOCK)]
@@ -164,18 +164,18 @@ def test_what_goes_wrong_after_the_first_byte_ends_the_connection(film: Film, ki
     answer = connection.getresponse()
     assert answer.status == 200
     assert answer.headers["Content-Length"] == str(SIZE)
-    assert rest(answer) == DATA[:BLOCK]
+    assert read_truncated(answer) == DATA[:BLOCK]
     connection.close()
     line = film.server.wait_for_log(path=f"/download/{film.name}", outcome="failed")
     assert (line["status"], line["bytes"]) == (200, BLOCK)
-    # What was read ahead, or that and what was asked for when it had failed.
+    # One request was read ahead; a second may have been sent after it failed.
     assert film.outcomes(outcome) - before in {1, 2}
     film.store.faults = []
     film.store.released.set()
     assert film.get(BLOCK, 2 * BLOCK - 1).body == DATA[BLOCK : 2 * BLOCK]
 
 
-def test_a_store_that_knows_no_conditions_mixes_nothing(film: Film) -> None:
+def test_a_store_that_ignores_conditions_never_mixes_versions(film: Film) -> None:
     first = film.get(0, 9)
     new = content(SIZE, 2)
     film.replace(new)
@@ -186,40 +186,40 @@ def test_a_store_that_knows_no_conditions_mixes_nothing(film: Film) -> None:
     assert film.get(BLOCK, BLOCK + 9).body == new[BLOCK : BLOCK + 10]
 
 
-def test_an_object_that_is_replaced_under_an_answer_ends_it(film: Film) -> None:
-    data = content(12 * BLOCK)  # more than the kernels take by themselves, and what is read ahead
+def test_replacing_an_object_ends_its_response(film: Film) -> None:
+    data = content(12 * BLOCK)  # more than the kernel's buffers and the read-ahead hold
     film.bucket.put(film.name, data, age=2400)
     connection = connect(film.server.base)
     connection.request("GET", f"/download/{film.name}")
     answer = connection.getresponse()
     assert answer.status == 200
-    got = answer.read(1000)
+    received = answer.read(1000)
     film.replace(content(12 * BLOCK, 2))
-    got += rest(answer)
+    received += read_truncated(answer)
     connection.close()
-    assert got == data[: len(got)]
+    assert received == data[: len(received)]
     film.server.wait_for_log(path=f"/download/{film.name}", status=200, outcome="changed")
 
 
-def test_an_object_replaced_is_gone_for_who_pins_it_and_new_for_others(film: Film) -> None:
+def test_a_replaced_object_is_gone_if_pinned_and_new_otherwise(film: Film) -> None:
     first = film.get(0, 9)
     assert first.status == 206
     new = content(SIZE, 2)
     film.replace(new)
-    # It was opened less than a second ago: what the store says of the block's request counts.
+    # Opened less than a second ago, so only the request for the block notices the new version.
     unpinned = film.get(2 * BLOCK, 2 * BLOCK + 9)
     assert (unpinned.status, unpinned.body) == (206, new[2 * BLOCK : 2 * BLOCK + 10])
     assert unpinned.headers["ETag"] != first.headers["ETag"]
     assert film.get(0, 9, first.headers["ETag"].strip('"')).status == 410
 
 
-def test_an_object_removed_is_found_no_more(film: Film) -> None:
+def test_a_removed_object_is_not_found(film: Film) -> None:
     film.get(0, 9)
     film.bucket.delete(film.name)
     assert film.get(BLOCK, BLOCK + 9).status == 404
 
 
-def test_an_object_replaced_before_its_bytes_came_again_is_new(film: Film) -> None:
+def test_an_object_replaced_before_a_retry_is_new(film: Film) -> None:
     new = content(SIZE, 2)
 
     def replaced(request: Request) -> bool:
@@ -227,7 +227,7 @@ def test_an_object_replaced_before_its_bytes_came_again_is_new(film: Film) -> No
             film.replace(new)
         return False
 
-    # What was to come again is of the old version, and the store has it no more.
+    # The retry requests the old version, which the store no longer has.
     film.store.faults = [Fault("truncate", 0, times=1), Fault("refuse", times=1, when=replaced)]
     changed = film.outcomes("changed")
     answer = film.get(0, 9)
@@ -235,32 +235,30 @@ def test_an_object_replaced_before_its_bytes_came_again_is_new(film: Film) -> No
     assert film.outcomes("changed") == changed + 1
 
 
-def test_a_film_replaced_before_its_index_was_read_is_new_at_once(film: Film) -> None:
-    def indexed(seed: int) -> bytes:
+def test_a_film_replaced_before_its_moov_was_read_is_new_at_once(film: Film) -> None:
+    def film_with_moov(seed: int) -> bytes:
         media = box(b"mdat", content(BLOCK, seed))
         return FTYP + media + moov(track(table([len(FTYP) + 8])))
 
     film = replace(film, name=film.name.replace(".ts", ".mp4"))
-    film.replace(indexed(1))
+    film.replace(film_with_moov(1))
     old = ask(film.server.base, f"/download/{film.name}", method="HEAD")
-    film.replace(indexed(2))
+    film.replace(film_with_moov(2))
     answer = ask(film.server.base, f"/media/{film.name}")
-    index = len(moov(track(table([0]))))
+    moov_length = len(moov(track(table([0]))))
     assert answer.status == 200
-    assert answer.body[len(FTYP) + index :] == indexed(2)[len(FTYP) : -index]
+    assert answer.body[len(FTYP) + moov_length :] == film_with_moov(2)[len(FTYP) : -moov_length]
     assert film.get(0, 9, old.headers["ETag"].strip('"') + "-f1").status == 410
 
 
 @pytest.mark.parametrize("length", [1025, 8200, 22_500])
-def test_a_name_longer_than_any_key_is_nothing_that_failed(film: Film, length: int) -> None:
+def test_a_name_longer_than_any_key_is_not_found_without_a_request(film: Film, length: int) -> None:
     failed = film.server.metric("reelay_store_requests_total")
     assert replace(film, name="!" * (length - 3) + ".ts").get(0, 9).status == 404
     assert film.server.metric("reelay_store_requests_total") == failed
 
 
-def test_a_service_that_ends_while_the_store_says_nothing_tells_who_waits(
-    swift: Swift, tmp_path: Path
-) -> None:
+def test_shutdown_answers_requests_that_wait_for_the_store(swift: Swift, tmp_path: Path) -> None:
     bucket = swift.bucket()
     bucket.put("film.ts", DATA)
     with (
@@ -276,11 +274,11 @@ def test_a_service_that_ends_while_the_store_says_nothing_tells_who_waits(
     ):
         store.faults = [Fault("hold")]
         waiting = viewer.submit(ask, server.base, "/media/film.ts", {"Range": "bytes=0-9"})
-        until(lambda: store.object_requests() or None, "the store is asked")
+        until(lambda: store.object_requests() or None, "the store has a request")
         server.process.send_signal(signal.SIGTERM)
         assert server.ended() == 0
         answer = waiting.result()
         store.released.set()
-        assert answer.status == 503  # the edge asks another replica
+        assert answer.status == 503  # the edge then tries another replica
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert not [line for line in server.lines if '"level": "error"' in line]

@@ -1,4 +1,4 @@
-"""Files whose time stamps are nobody's: each is served and listed as any other."""
+"""Files with unusual modification times are served and listed like any other."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from service.protocol.revisions import FILE_REVISION
 
 DATA = content(5000)
 
-# Nanoseconds since 1970; the last ones are no dates of any calendar.
+# Nanoseconds since 1970; the last ones are outside any calendar.
 TIMES = [
     *(-(10**27), -62_135_596_800_000_000_001, -11_644_473_600 * 10**9, -3_600 * 10**9, -1, 0, 1),
     *(2**31 * 10**9, 2**32 * 10**9, 15_032_385_535 * 10**9, 253_402_300_800 * 10**9, 10**27),
@@ -26,7 +26,7 @@ TIMES = [
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """Serve files from memory, where Linux has such a folder: there every time is kept as it is."""
+    """Serve files from memory where Linux offers it: such a folder keeps every time exactly."""
     memory = Path("/dev/shm")  # noqa: S108 # a file system, not a file's name
     folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
     try:
@@ -40,7 +40,7 @@ def server() -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("time", TIMES)
-def test_a_file_of_any_date_is_served_by_a_revision_of_its_own(server: Server, time: int) -> None:
+def test_a_file_of_any_date_has_a_revision_of_its_own(server: Server, time: int) -> None:
     target = url_of("media", f"{time}.mp4")
     answer = ask(server.base, target)
     assert (answer.status, answer.body) == (200, DATA)
@@ -48,7 +48,7 @@ def test_a_file_of_any_date_is_served_by_a_revision_of_its_own(server: Server, t
     assert re.fullmatch(FILE_REVISION, revision)
     pinned = ask(server.base, f"{target}?v={revision}", {"Range": "bytes=5-9"})
     assert (pinned.status, pinned.body) == (206, DATA[5:10])
-    # RFC 9110 §8.8.2.1: a date, and none that is still to come.
+    # RFC 9110 §8.8.2.1: the date must not be in the future.
     modified = parsedate_to_datetime(answer.headers["Last-Modified"])
     assert modified <= parsedate_to_datetime(answer.headers["Date"])
     again = ask(server.base, target, {"If-Modified-Since": answer.headers["Last-Modified"]})
@@ -56,14 +56,14 @@ def test_a_file_of_any_date_is_served_by_a_revision_of_its_own(server: Server, t
 
 
 @pytest.mark.parametrize("time", TIMES)
-def test_a_file_of_any_date_has_its_page(server: Server, time: int) -> None:
+def test_a_file_of_any_date_has_a_page(server: Server, time: int) -> None:
     path = f"{time}.mp4"
     until(lambda: ask(server.base, f"/api/videos/{path}").status == 200 or None, "it is listed")
     assert ask(server.base, f"/watch/{path}", {"Accept": "text/html"}).status == 200
     assert isinstance(json.loads(ask(server.base, f"/api/videos/{path}").body)["modified"], float)
 
 
-def test_files_of_all_dates_are_sorted_by_them(server: Server) -> None:
+def test_files_of_all_dates_are_sorted_by_date(server: Server) -> None:
     listing = json.loads(ask(server.base, "/api/videos?sort=date&limit=200").body)["videos"]
     times = [video["modified"] for video in listing]
     assert len(times) == len(TIMES)

@@ -1,6 +1,6 @@
 """Pages of videos with unusual names, and with damaged data in the browser's local storage.
 
-In a browser, of the service alone: what needs the edge is tested in tests/e2e."""
+These run in a browser on the service alone; tests of the edge are in tests/e2e."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from support.ffmpeg_fixtures import ffmpeg
 from support.raw_http import ask, url_of
 from support.server import Server, serve, until, write
 
-CLIP = Path(__file__).parents[2] / "media/sample.mp4"  # of 8 seconds
+CLIP = Path(__file__).parents[2] / "media/sample.mp4"  # 8 seconds
 LABEL = """$& $' "><b>English</b>"""
 NAMES = [
     """Odd/"'<b>&amp;</b>{{7*7}} {} $&.mp4""",
@@ -35,20 +35,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         write(media, name, CLIP.read_bytes())
     text = write(media.parent, "text.srt", b"1\n00:00:01,000 --> 00:00:03,000\nHello\n")
     titled = ("-c", "copy", "-metadata:s:s:0", f"title={LABEL}")
-    made = ffmpeg(media.parent / "made.mkv", "-i", CLIP, "-i", text, *titled)
-    write(media, CAPTIONED, made.read_bytes())
+    film = ffmpeg(media.parent / "film.mkv", "-i", CLIP, "-i", text, *titled)
+    write(media, CAPTIONED, film.read_bytes())
     with serve(media) as one:
 
-        def captioned() -> Any:
+        def captions_ready() -> Any:
             item = json.loads(ask(one.base, f"/api/videos/{CAPTIONED}").body)
             return item.get("captions", {}).get("tracks")
 
-        until(captioned, "the captions are there")
+        until(captions_ready, "the captions are ready")
         yield one
 
 
 def play(page: Page, second: float) -> None:
-    """Play a little from there on."""
+    """Play briefly from this time on."""
     page.locator("[data-player]").evaluate(
         """async (player, second) => {
             player.muted = true;

@@ -16,7 +16,7 @@ from support.server import Server, content, serve, until, write
 
 CLIP = (Path(__file__).parents[2] / "media/sample.mp4").read_bytes()
 
-DIGITS = "9" * 5000  # more than int() accepts
+DIGITS = "9" * 5000  # more digits than int() accepts
 NUMBERS = [
     "0",
     "-0",
@@ -243,8 +243,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     write(media, "other/more.mp4", content(3000))
     write(media, "film.en.srt", b"1\n00:00:01,000 --> 00:00:02,000\nHello\n")
     with serve(media, TRUSTED_PROXIES="127.0.0.1") as one:
-        for made in ("/posters/film.mp4", "/storyboards/film.mp4.vtt"):
-            until(lambda made=made: ask(one.base, made).status == 200 or None, made)
+        for url in ("/posters/film.mp4", "/storyboards/film.mp4.vtt"):
+            until(lambda url=url: ask(one.base, url).status == 200 or None, url)
         yield one
         assert not one.logged("unexpected error")
         assert not [line for line in one.lines if "Traceback" in line]

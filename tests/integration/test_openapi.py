@@ -74,8 +74,8 @@ def test_the_errors_of_all_operations_are_described(
         431: (target, host | {f"a{number}": "b" for number in range(200)}),
     }
     described = description["paths"][path]["get"]["responses"]
-    for status, (asked, fields) in requests.items():
-        answer = ask(server.base, asked, fields)
+    for status, (request_target, fields) in requests.items():
+        answer = ask(server.base, request_target, fields)
         assert answer.status == status
         assert answer.headers["Content-Type"] in described[str(status)]["content"]
         assert json.loads(answer.body)["status"] == status
@@ -91,7 +91,7 @@ def test_the_errors_of_all_operations_are_described(
     ],
     ids=["listings", "wrong listings", "a video", "any video"],
 )
-def test_every_response_matches_its_description(
+def test_every_its_description(
     server: Server,
     description: Any,
     path: str,
