@@ -22,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
 from scaling import Audience, Block, Edges  # noqa: E402
-from support.edges import Several, three  # noqa: E402
+from support.edges import EdgeCluster, edge_cluster  # noqa: E402
 from support.raw_http import ask, connect  # noqa: E402
 from support.server import until, write  # noqa: E402
 
@@ -44,17 +44,17 @@ EVICTION_INTERVAL = 10
 class Run:
     """An audience of real edges and of simulated ones."""
 
-    def __init__(self, several: Several, room: float) -> None:
-        self._several = several
-        self._connections = {edge.name: connect(edge.base) for edge in several.edges}
+    def __init__(self, cluster: EdgeCluster, room: float) -> None:
+        self._cluster = cluster
+        self._connections = {edge.name: connect(edge.base) for edge in cluster.edges}
         self._targets = [self._target(number) for number in range(FILMS)]
         self._audience = Audience(viewers=VIEWERS, films=FILMS, length=LENGTH)
-        names = [f"{edge.name}:9146" for edge in several.edges]
+        names = [f"{edge.name}:9146" for edge in cluster.edges]
         self.predicted = Edges(names, room, name_of=self._name, evict_themselves=False)
         self.measured: Counter[str] = Counter()
 
     def _target(self, number: int) -> str:
-        head = ask(self._several.edges[0].base, f"/media/{number}.mp4", method="HEAD")
+        head = ask(self._cluster.edges[0].base, f"/media/{number}.mp4", method="HEAD")
         revision = head.headers["ETag"].strip('"')
         return f"/media/{number}.mp4?v={revision}"
 
@@ -91,7 +91,7 @@ class Run:
     def _from_edges(self) -> float:
         series = 'reelay_edge_blocks_total{source="edge"}'
         running = (
-            edge for edge in self._several.edges if f"{edge.name}:9146" in self.predicted.names
+            edge for edge in self._cluster.edges if f"{edge.name}:9146" in self.predicted.names
         )
         return sum(edge.metric(series) for edge in running)
 
@@ -103,16 +103,16 @@ class Run:
 
     def lose(self, number: int) -> None:
         """Stop an edge, and wait until the others know."""
-        edge = self._several.edges[number]
-        self._several.stack.compose("stop", edge.service)
+        edge = self._cluster.edges[number]
+        self._cluster.stack.compose("stop", edge.service)
         self.predicted.lose(f"{edge.name}:9146")
-        rest = [other for other in self._several.edges if other != edge]
+        rest = [other for other in self._cluster.edges if other != edge]
         series = 'reelay_edge_others{state="silent"}'
         until(lambda: all(other.metric(series) == 1 for other in rest) or None, "they know")
 
 
 @contextmanager
-def stack(**settings: str) -> Iterator[Several]:
+def stack(**settings: str) -> Iterator[EdgeCluster]:
     """Run the edges with films that no cache has."""
     chance = random.Random(3)  # noqa: S311 # the same films each time
     with tempfile.TemporaryDirectory() as folder:
@@ -120,8 +120,8 @@ def stack(**settings: str) -> Iterator[Several]:
         media.chmod(0o755)
         for number in range(FILMS):
             write(media, f"{number}.mp4", chance.randbytes(LENGTH * BLOCK))
-        with three(media, MAX_PARTIAL_SIZE=str(BLOCK), **settings) as several:
-            yield several
+        with edge_cluster(media, MAX_PARTIAL_SIZE=str(BLOCK), **settings) as cluster:
+            yield cluster
 
 
 def main() -> int:
@@ -130,13 +130,13 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=6000)
     parser.add_argument("--rate", type=float, default=100, help="requests a second, small caches")
     options = parser.parse_args()
-    with stack() as several:
-        run = Run(several, FILMS * LENGTH)
+    with stack() as cluster:
+        run = Run(cluster, FILMS * LENGTH)
         run.play("Caches that hold everything", options.requests)
         run.lose(1)
         run.play("One of the three is lost", options.requests // 2)
-    with stack(CACHE_SIZE=str(ROOM * BLOCK)) as several:
-        run = Run(several, ROOM)
+    with stack(CACHE_SIZE=str(ROOM * BLOCK)) as cluster:
+        run = Run(cluster, ROOM)
         run.play("", options.requests, options.rate)
         run.play("Caches for a tenth of the catalogue each", options.requests, options.rate)
     return 0

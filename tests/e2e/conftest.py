@@ -13,7 +13,7 @@ from support.raw_http import ask
 from support.sample_library import fill as fill_library
 from support.server import until
 from support.stack import Stack, running
-from support.trusted_proxies import YEAR, in_front, trust
+from support.trusted_proxies import YEAR, balancer_in_front, trust
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +33,7 @@ def origin(stack: Stack) -> Origin:
 def behind_proxies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, str]]:
     media = tmp_path_factory.mktemp("behind") / "media"
     fill(media)
-    with running(media, HSTS_MAX_AGE=YEAR) as stack, in_front(stack) as balancer:
+    with running(media, HSTS_MAX_AGE=YEAR) as stack, balancer_in_front(stack) as balancer:
         trust(stack, balancer)
         yield stack, balancer
 

@@ -1,4 +1,4 @@
-"""Several edges: each block is kept by one of them, and the loss of one costs no other viewer."""
+"""Several edges: each block is cached by one of them; losing one affects only its own viewers."""
 
 import random
 import secrets
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
-from support.edges import Edge, Several, three
+from support.edges import Edge, EdgeCluster, edge_cluster
 from support.load_clients import Account, Client, Film, crowd, seeks
 from support.raw_http import Answer, ask
 from support.server import BLOCK, until, write
@@ -23,29 +23,29 @@ MOST = 1.1  # bytes from the service for each distinct byte that viewers got
 
 
 @pytest.fixture(scope="module")
-def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Several]:
-    media = tmp_path_factory.mktemp("several") / "media"
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeCluster]:
+    media = tmp_path_factory.mktemp("cluster") / "media"
     media.mkdir()
-    with three(media) as several:
-        yield several
+    with edge_cluster(media) as cluster:
+        yield cluster
 
 
 @pytest.fixture(autouse=True)
-def _all_there(several: Several) -> None:
-    until(lambda: others_up(several, several.edges) or None, "each edge sees the others")
+def _all_there(cluster: EdgeCluster) -> None:
+    until(lambda: others_up(cluster, cluster.edges) or None, "each edge sees the others")
 
 
-def others_up(several: Several, edges: tuple[Edge, ...]) -> bool:
+def others_up(cluster: EdgeCluster, edges: tuple[Edge, ...]) -> bool:
     """Return whether each of these edges sees the others as up."""
     counts = [edge.metric('reelay_edge_others{state="up"}') for edge in edges]
     return counts == [len(edges) - 1] * len(edges)
 
 
-def cold(several: Several, blocks: int = BLOCKS) -> Film:
+def cold(cluster: EdgeCluster, blocks: int = BLOCKS) -> Film:
     """Write a film that no cache knows; return its path with its revision."""
     name, data = f"{secrets.token_hex(4)}.mp4", secrets.token_bytes(SIZE)[: blocks * BLOCK]
-    write(several.stack.media, name, data)
-    head = ask(several.edges[0].base, f"/media/{name}", method="HEAD")
+    write(cluster.stack.media, name, data)
+    head = ask(cluster.edges[0].base, f"/media/{name}", method="HEAD")
     revision = head.headers["ETag"].strip('"')
     return Film(f"{name}?v={revision}", data)
 
@@ -58,31 +58,31 @@ def block(edge: Edge, film: Film, number: int) -> Answer:
     return answer
 
 
-def owners(several: Several, film: Film) -> list[Edge]:
+def owners(cluster: EdgeCluster, film: Film) -> list[Edge]:
     """Return the edge that keeps each block."""
-    return [several.owner(film.target, first, BLOCK) for first in range(0, len(film.data), BLOCK)]
+    return [cluster.owner(film.target, first, BLOCK) for first in range(0, len(film.data), BLOCK)]
 
 
-def warm(several: Several, film: Film) -> None:
+def warm(cluster: EdgeCluster, film: Film) -> None:
     """Bring each block of a film into its owner's cache, and into no other."""
-    for number, owner in enumerate(owners(several, film)):
+    for number, owner in enumerate(owners(cluster, film)):
         block(owner, film, number)
 
 
-def test_each_block_is_fetched_and_cached_by_its_owner(several: Several) -> None:
-    film, fetched = cold(several, 6), several.fetched()
-    for number, owner in enumerate(owners(several, film)):
-        first, second = (edge for edge in several.edges if edge != owner)
+def test_each_block_is_fetched_and_cached_by_its_owner(cluster: EdgeCluster) -> None:
+    film, fetched = cold(cluster, 6), cluster.fetched()
+    for number, owner in enumerate(owners(cluster, film)):
+        first, second = (edge for edge in cluster.edges if edge != owner)
         # Whoever is asked, the owner fetches it; and whoever has asked once need not ask again.
         told = [block(e, film, number).headers["X-Cache"] for e in (first, second, owner, first)]
         assert told == ["MISS", "PEER", "HIT", "HIT"]
     assert (fetched.media_requests, fetched.sent_bytes) == (6, 6 * BLOCK)
 
 
-def test_ranges_and_downloads_share_cached_blocks(several: Several) -> None:
-    film, fetched = cold(several, 6), several.fetched()
-    warm(several, film)
-    for edge in several.edges:
+def test_ranges_and_downloads_share_cached_blocks(cluster: EdgeCluster) -> None:
+    film, fetched = cold(cluster, 6), cluster.fetched()
+    warm(cluster, film)
+    for edge in cluster.edges:
         for route, value, body in [
             ("media", "bytes=5-99", film.data[5:100]),
             ("media", f"bytes={BLOCK + 1}-", film.data[BLOCK + 1 : 2 * BLOCK]),
@@ -95,30 +95,30 @@ def test_ranges_and_downloads_share_cached_blocks(several: Several) -> None:
     assert fetched.media_requests == 6
 
 
-def test_emptying_a_cache_also_empties_the_peer_cache(several: Several) -> None:
-    film = cold(several, 1)
-    (owner,) = owners(several, film)
-    asker = next(edge for edge in several.edges if edge != owner)
+def test_emptying_a_cache_also_empties_the_peer_cache(cluster: EdgeCluster) -> None:
+    film = cold(cluster, 1)
+    (owner,) = owners(cluster, film)
+    asker = next(edge for edge in cluster.edges if edge != owner)
     assert [block(asker, film, 0).headers["X-Cache"] for _ in range(2)] == ["MISS", "HIT"]
-    several.stack.compose("exec", "-T", asker.service, "empty-cache")
+    cluster.stack.compose("exec", "-T", asker.service, "empty-cache")
     assert block(asker, film, 0).headers["X-Cache"] == "PEER"
 
 
 def test_viewers_of_all_edges_cause_one_fetch_per_byte(
-    several: Several, record_property: Callable[[str, object], None]
+    cluster: EdgeCluster, record_property: Callable[[str, object], None]
 ) -> None:
-    shown, account, fetched = cold(several), Account(), several.fetched()
+    shown, account, fetched = cold(cluster), Account(), cluster.fetched()
 
     def watch(seed: int) -> None:
         chance = random.Random(seed)  # noqa: S311
-        client = Client(several.edges[seed % 3].base, shown, account)
+        client = Client(cluster.edges[seed % 3].base, shown, account)
         for offset in seeks(shown, seed, 1 + SEEKS):
             client.play(offset, 2 * BLOCK, leaves=lambda: chance.random() < 0.25)
         client.close()
 
     def resume(seed: int) -> None:
         (offset,) = seeks(shown, seed, 1)
-        client = Client(several.edges[seed % 3].base, shown, account)
+        client = Client(cluster.edges[seed % 3].base, shown, account)
         client.fetch("download", {"Range": f"bytes={offset}-"})
         client.close()
 
@@ -131,12 +131,12 @@ def test_viewers_of_all_edges_cause_one_fetch_per_byte(
     assert ratio <= MOST
 
 
-def test_concurrent_viewers_of_all_edges_cause_one_fetch_per_block(several: Several) -> None:
-    film, account, fetched = cold(several), Account(), several.fetched()
+def test_concurrent_viewers_of_all_edges_cause_one_fetch_per_block(cluster: EdgeCluster) -> None:
+    film, account, fetched = cold(cluster), Account(), cluster.fetched()
     together = threading.Barrier(VIEWERS)
 
     def open_it(number: int) -> None:
-        client = Client(several.edges[number % 3].base, film, account)
+        client = Client(cluster.edges[number % 3].base, film, account)
         together.wait()
         client.play(0, 3 * BLOCK)
         client.close()
@@ -149,26 +149,26 @@ def test_concurrent_viewers_of_all_edges_cause_one_fetch_per_block(several: Seve
 
 
 def test_an_edge_logs_peer_requests_and_does_not_forward_them_to_other_edges(
-    several: Several,
+    cluster: EdgeCluster,
 ) -> None:
-    film = cold(several, 6)
+    film = cold(cluster, 6)
     number, owner = next(
-        (n, owner) for n, owner in enumerate(owners(several, film)) if owner.name != "edge-1"
+        (n, owner) for n, owner in enumerate(owners(cluster, film)) if owner.name != "edge-1"
     )
-    told = block(several.edges[0], film, number)
+    told = block(cluster.edges[0], film, number)
     request_id = told.headers["X-Request-ID"]
 
     def lent() -> str | None:
-        lines = several.stack.compose("logs", "--no-log-prefix", owner.service).splitlines()
+        lines = cluster.stack.compose("logs", "--no-log-prefix", owner.service).splitlines()
         return next((li for li in lines if '"event":"lent"' in li and request_id in li), None)
 
     assert film.target.partition("?")[0] in until(lent, "the owner has logged what it lent")
     # Another than the owner, asked as by an edge: it goes to the service, and to nobody else.
-    other = next(edge for edge in several.edges if edge != owner)
+    other = next(edge for edge in cluster.edges if edge != owner)
     before = owner.metric('reelay_edge_blocks_total{source="service"}')
     asked = {"Range": f"bytes={number * BLOCK}-{(number + 1) * BLOCK - 1}"}
-    lending = f"http://{several.stack.address(other.service)}:9146"
-    fetched = several.fetched()
+    lending = f"http://{cluster.stack.address(other.service)}:9146"
+    fetched = cluster.fetched()
     assert ask(lending, f"/media/{film.target}", asked).body == told.body
     assert fetched.media_requests == 1
     assert owner.metric('reelay_edge_blocks_total{source="service"}') == before
@@ -177,10 +177,10 @@ def test_an_edge_logs_peer_requests_and_does_not_forward_them_to_other_edges(
 
 
 @pytest.mark.parametrize("header", ["X-Block-Owner", "X-Cache-Zone"])
-def test_internal_header_fields_from_clients_are_ignored(several: Several, header: str) -> None:
-    film, fetched = cold(several, 3), several.fetched()
+def test_internal_header_fields_from_clients_are_ignored(cluster: EdgeCluster, header: str) -> None:
+    film, fetched = cold(cluster, 3), cluster.fetched()
     for value in ("edge_0", "service", "peer_cache", "x y"):
-        for edge in several.edges:
+        for edge in cluster.edges:
             for span in (f"bytes={BLOCK}-", "bytes=7-"):
                 asked = {"Range": span, header: value}
                 first = int(span[6:-1])
@@ -189,27 +189,27 @@ def test_internal_header_fields_from_clients_are_ignored(several: Several, heade
     assert fetched.media_requests == 2
 
 
-def test_all_edges_serve_cached_blocks_while_the_service_is_down(several: Several) -> None:
-    film = cold(several, 6)
-    warm(several, film)
-    several.stack.compose("stop", "--timeout", "5", "service")
+def test_all_edges_serve_cached_blocks_while_the_service_is_down(cluster: EdgeCluster) -> None:
+    film = cold(cluster, 6)
+    warm(cluster, film)
+    cluster.stack.compose("stop", "--timeout", "5", "service")
     try:
-        for edge in several.edges:
-            for number, owner in enumerate(owners(several, film)):
+        for edge in cluster.edges:
+            for number, owner in enumerate(owners(cluster, film)):
                 told = "HIT" if owner == edge else "PEER"
                 assert block(edge, film, number).headers["X-Cache"] == told
     finally:
-        several.stack.up()
+        cluster.stack.up()
 
 
-def killed_under_load(several: Several, film: Film, lost: Edge) -> dict[str, Account]:
+def killed_under_load(cluster: EdgeCluster, film: Film, lost: Edge) -> dict[str, Account]:
     """Kill an edge while viewers of all edges watch; return what the viewers of each met."""
-    accounts = {edge.name: Account() for edge in several.edges}
-    rest = tuple(edge for edge in several.edges if edge != lost)
+    accounts = {edge.name: Account() for edge in cluster.edges}
+    rest = tuple(edge for edge in cluster.edges if edge != lost)
     over = threading.Event()
 
     def watch(number: int) -> None:
-        edge, chance = several.edges[number % 3], random.Random(number)  # noqa: S311
+        edge, chance = cluster.edges[number % 3], random.Random(number)  # noqa: S311
         client = Client(edge.base, film, accounts[edge.name], rate=4 * BLOCK)
         while not over.is_set():
             client.fetch("media", {"Range": f"bytes={chance.randrange(SIZE)}-"})
@@ -218,8 +218,8 @@ def killed_under_load(several: Several, film: Film, lost: Edge) -> dict[str, Acc
     with crowd([partial(watch, number) for number in range(VIEWERS)]):
         try:
             time.sleep(2)  # so that all are under way
-            docker("kill", "--signal", "KILL", several.stack.container(lost.service)["Id"])
-            until(lambda: others_up(several, rest) or None, "the others have seen it")
+            docker("kill", "--signal", "KILL", cluster.stack.container(lost.service)["Id"])
+            until(lambda: others_up(cluster, rest) or None, "the others have seen it")
             time.sleep(2)
         finally:
             over.set()
@@ -227,13 +227,13 @@ def killed_under_load(several: Several, film: Film, lost: Edge) -> dict[str, Acc
 
 
 def test_killing_an_edge_breaks_only_its_connections_and_moves_only_its_blocks(
-    several: Several,
+    cluster: EdgeCluster,
 ) -> None:
-    film = cold(several)
-    warm(several, film)
-    kept, fetched = owners(several, film), several.fetched()
-    *rest, lost = several.edges
-    accounts = killed_under_load(several, film, lost)
+    film = cold(cluster)
+    warm(cluster, film)
+    kept, fetched = owners(cluster, film), cluster.fetched()
+    *rest, lost = cluster.edges
+    accounts = killed_under_load(cluster, film, lost)
     for edge in rest:
         accounts[edge.name].assert_flawless()
     assert accounts[lost.name].wrong == []
@@ -245,47 +245,47 @@ def test_killing_an_edge_breaks_only_its_connections_and_moves_only_its_blocks(
     # not know yet, by each for itself.
     assert 0 < fetched.media_requests <= 3 * kept.count(lost)
 
-    several.stack.up()
-    until(lambda: others_up(several, several.edges) or None, "it is there again")
-    again = several.fetched()
+    cluster.stack.up()
+    until(lambda: others_up(cluster, cluster.edges) or None, "it is there again")
+    again = cluster.fetched()
     for number, owner in enumerate(kept):
         if owner == lost:  # whose disk has outlived it
             assert block(lost, film, number).headers["X-Cache"] == "HIT"
-    for edge in several.edges:
+    for edge in cluster.edges:
         for number in range(BLOCKS):
             block(edge, film, number)
     assert again.media_requests == 0
 
 
-def test_a_frozen_edge_does_not_stop_the_others(several: Several) -> None:
-    film, fetched = cold(several), several.fetched()
-    frozen, *rest = several.edges
-    name = several.stack.container(frozen.service)["Id"]
+def test_a_frozen_edge_does_not_stop_the_others(cluster: EdgeCluster) -> None:
+    film, fetched = cold(cluster), cluster.fetched()
+    frozen, *rest = cluster.edges
+    name = cluster.stack.container(frozen.service)["Id"]
     docker("pause", name)
     try:
         for edge in rest:  # before and after they know
             for number in range(BLOCKS):
                 block(edge, film, number)
-        until(lambda: others_up(several, tuple(rest)) or None, "they know")
+        until(lambda: others_up(cluster, tuple(rest)) or None, "they know")
     finally:
         docker("unpause", name)
-    assert fetched.media_requests <= BLOCKS + 2 * owners(several, film).count(frozen)
+    assert fetched.media_requests <= BLOCKS + 2 * owners(cluster, film).count(frozen)
 
 
-def test_limits_count_viewers_and_not_other_edges(several: Several) -> None:
-    film = cold(several, 6)
-    warm(several, film)
-    edge, first = several.edges[0], {"Range": f"bytes=0-{BLOCK - 1}"}
+def test_limits_count_viewers_and_not_other_edges(cluster: EdgeCluster) -> None:
+    film = cold(cluster, 6)
+    warm(cluster, film)
+    edge, first = cluster.edges[0], {"Range": f"bytes=0-{BLOCK - 1}"}
 
     def limit(requests: str) -> None:
-        several.stack.settings["REQUESTS_PER_CLIENT"] = requests
-        several.stack.up("--no-deps", edge.service)
+        cluster.stack.settings["REQUESTS_PER_CLIENT"] = requests
+        cluster.stack.up("--no-deps", edge.service)
 
     limit("1")  # a second, and five seconds' worth at once
     try:
         viewer = [ask(edge.base, f"/media/{film.target}", first).status for _ in range(20)]
         assert 429 in viewer
-        lending = f"http://{several.stack.address(edge.service)}:9146"
+        lending = f"http://{cluster.stack.address(edge.service)}:9146"
         lent = [ask(lending, f"/media/{film.target}", first).status for _ in range(20)]
         assert lent == [206] * 20
     finally:

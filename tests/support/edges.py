@@ -33,7 +33,7 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class Several:
+class EdgeCluster:
     """A stack with several edges."""
 
     stack: Stack
@@ -66,7 +66,7 @@ class FetchedFromAll(Fetched):
 
 
 @contextlib.contextmanager
-def three(media: Path, **settings: str) -> Iterator[Several]:
+def edge_cluster(media: Path, **settings: str) -> Iterator[EdgeCluster]:
     """Run three edges and two replicas over a folder."""
     ports = {
         f"REELAY_{kind}_PORT_{number}": str(free_port())
@@ -83,4 +83,4 @@ def three(media: Path, **settings: str) -> Iterator[Several]:
             )
             for number in (2, 3)
         )
-        yield Several(stack, (Edge("edge-1", "nginx", stack.base, stack.operator), *others))
+        yield EdgeCluster(stack, (Edge("edge-1", "nginx", stack.base, stack.operator), *others))

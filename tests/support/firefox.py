@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from support.npm import FOLDER, clean, packages
+from support.npm import FOLDER, clean_environment, packages
 from support.server import until_ended
 from support.stack import missing
 
@@ -68,7 +68,7 @@ def tab(base: str, profile: Path) -> Iterator[Tab]:
     packages()
     process = subprocess.Popen(
         ["node", FOLDER / "remote.js", firefox, base, profile],
-        env=clean(),
+        env=clean_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -1,4 +1,4 @@
-"""Many clients at once that behave like players and download managers and check every byte."""
+"""Many concurrent clients that act as players and download managers and check every byte."""
 
 import contextlib
 import http.client
@@ -16,7 +16,7 @@ CHUNK = 64 * 1024
 
 @dataclass
 class Film:
-    """What clients request, and the bytes that they must get."""
+    """A film that clients request, and its bytes."""
 
     target: str
     """The path below the route: `film.mp4`, with `?v=` or without."""
@@ -25,23 +25,23 @@ class Film:
 
 @dataclass
 class Account:
-    """What all clients of a crowd count together."""
+    """Results of all clients of a crowd."""
 
     answers: int = 0
     received: int = 0
     """Bytes."""
     statuses: list[int] = field(default_factory=list)
-    """Those that were not asked for: anything but 200 and 206."""
+    """Unexpected statuses: all except 200 and 206."""
     broken: list[str] = field(default_factory=list)
-    """Answers that ended early, and connections that failed."""
+    """Truncated answers and failed connections."""
     wrong: list[str] = field(default_factory=list)
-    """Bytes that are not the film's."""
+    """Descriptions of bytes that differ from the film."""
     spans: list[tuple[int, int]] = field(default_factory=list)
-    """First byte and end of what clients got."""
+    """First byte and end of each answer that clients received."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def distinct(self) -> int:
-        """Return how many bytes at least one client got."""
+        """Return the number of distinct bytes that clients received."""
         total = reached = 0
         for first, end in sorted(self.spans):
             total += max(0, end - max(first, reached))
@@ -54,15 +54,15 @@ class Account:
 
 
 class Client:
-    """One client with one connection, which it opens again when it breaks."""
+    """A client with one connection, which it reopens after a failure."""
 
     def __init__(self, base: str, film: Film, account: Account, rate: float | None = None) -> None:
         self._base, self._film, self._account, self._rate = base, film, account, rate
         self._connection: http.client.HTTPConnection | None = None
         self._etag = ""
 
-    def fetch(self, route: str, headers: dict[str, str], most: int | None = None) -> int:
-        """Send one request, read at most `most` bytes, and return the offset where they ended."""
+    def fetch(self, route: str, headers: dict[str, str], limit: int | None = None) -> int:
+        """Send one request, read at most `limit` bytes, and return the offset where they end."""
         if self._connection is None:
             self._connection = connect(self._base)
         position = _first(headers.get("Range"))
@@ -81,7 +81,7 @@ class Client:
         self._etag = response.headers["ETag"]
         first = position if response.status == 206 else 0
         whole = int(response.headers["Content-Length"])
-        wanted = whole if most is None else min(most, whole)
+        wanted = whole if limit is None else min(limit, whole)
         taken = self._read(response, first, wanted)
         if taken < wanted:
             self._fail(f"ended after {taken} of {whole} bytes")
@@ -97,30 +97,30 @@ class Client:
         taken, started, film = 0, time.monotonic(), memoryview(self._film.data)
         while taken < wanted:
             try:
-                piece = response.read(min(CHUNK, wanted - taken))
+                chunk = response.read(min(CHUNK, wanted - taken))
             except (OSError, http.client.HTTPException):
                 break
-            if not piece:
+            if not chunk:
                 break
-            place = first + taken
-            if film[place : place + len(piece)] != piece:
-                self._note_wrong(place, bytes(piece), response)
-            taken += len(piece)
+            offset = first + taken
+            if film[offset : offset + len(chunk)] != chunk:
+                self._record_wrong(offset, bytes(chunk), response)
+            taken += len(chunk)
             if self._rate:
                 time.sleep(max(0.0, taken / self._rate - (time.monotonic() - started)))
         return taken
 
     def download(self) -> None:
-        """Fetch the whole film, and resume after breaks as `curl -C -` does."""
+        """Fetch the whole film; resume after failures as `curl -C -` does."""
         position = self.fetch("download", {})
         for _ in range(200):
             if position >= len(self._film.data):
                 return
             position = self.fetch("download", {"Range": f"bytes={position}-"})
-        self._fail("never came to the end")
+        self._fail("the end was not reached")
 
     def play(self, start: int, amount: int, leaves: Callable[[], bool] = lambda: False) -> None:
-        """Watch from an offset: `bytes=N-` and `bytes=N-LAST` with If-Range, alternately."""
+        """Watch from an offset with `bytes=N-` and `bytes=N-LAST` with If-Range in turn."""
         position, end = start, min(start + amount, len(self._film.data))
         closed = False
         for _ in range(2000):
@@ -130,36 +130,37 @@ class Client:
             if closed and self._etag:
                 last = len(self._film.data) - 1
                 headers = {"Range": f"bytes={position}-{last}", "If-Range": self._etag}
-            most = end - position
+            limit = end - position
             if leaves():
-                most = min(most, CHUNK)
-                end = position + most
-            position = self.fetch("media", headers, most)
+                limit = min(limit, CHUNK)
+                end = position + limit
+            position = self.fetch("media", headers, limit)
             closed = not closed
-        self._fail("never came to the end")
+        self._fail("the end was not reached")
 
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def _note_wrong(self, place: int, piece: bytes, response: http.client.HTTPResponse) -> None:
-        """Record what may tell where wrong bytes come from."""
-        wanted = self._film.data[place : place + len(piece)]
+    def _record_wrong(self, offset: int, chunk: bytes, response: http.client.HTTPResponse) -> None:
+        """Record details that help to find the source of wrong bytes."""
+        wanted = self._film.data[offset : offset + len(chunk)]
         first = next(
-            at for at, pair in enumerate(zip(piece, wanted, strict=False)) if len({*pair}) > 1
+            at for at, pair in enumerate(zip(chunk, wanted, strict=False)) if len({*pair}) > 1
         )
-        stands = self._film.data.find(piece[first : first + 64])
-        told = {name: response.headers[name] for name in ("Content-Range", "ETag", "X-Cache")}
+        position = self._film.data.find(chunk[first : first + 64])
+        fields = {name: response.headers[name] for name in ("Content-Range", "ETag", "X-Cache")}
         with self._account.lock:
             self._account.wrong.append(
-                f"{self._film.target}: {len(piece)} bytes at {place}, wrong from {place + first}:"
-                f" {piece[first : first + 16]!r}, which stand at {stands}; {response.status} {told}"
+                f"{self._film.target}: {len(chunk)} bytes at {offset}, wrong from {offset + first}:"
+                f" {chunk[first : first + 16]!r}, whose offset is {position};"
+                f" {response.status} {fields}"
             )
 
-    def _fail(self, what: str) -> None:
+    def _fail(self, reason: str) -> None:
         with self._account.lock:
-            self._account.broken.append(what)
+            self._account.broken.append(reason)
         self.close()
         time.sleep(0.2)
 
@@ -170,7 +171,7 @@ def _first(value: str | None) -> int:
 
 @contextlib.contextmanager
 def crowd(works: Sequence[Callable[[], None]]) -> Iterator[Callable[[], int]]:
-    """Run all clients at once; return how many did not finish in time."""
+    """Run all clients; yield a function that returns how many have not finished."""
     with ThreadPoolExecutor(len(works)) as pool:
         futures = [pool.submit(work) for work in works]
         yield lambda: sum(not future.done() for future in futures)
@@ -179,6 +180,6 @@ def crowd(works: Sequence[Callable[[], None]]) -> Iterator[Callable[[], int]]:
 
 
 def seeks(film: Film, seed: int, number: int) -> list[int]:
-    """Return offsets to watch from; the first is where a viewer starts."""
+    """Return offsets to watch from; the viewer starts at the first one."""
     chance = random.Random(seed)  # noqa: S311
     return [chance.randrange(len(film.data)) for _ in range(number)]

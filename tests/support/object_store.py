@@ -37,7 +37,7 @@ NAMES = ("proxy", "account", "container", "object1", "object2", "object3")
 
 
 class Node:
-    """One process of the store, on a port that stays the same."""
+    """One process of the store, which keeps its port over restarts."""
 
     def __init__(self, description: Path, name: str, port: int) -> None:
         self.name = name
@@ -52,12 +52,12 @@ class Node:
 
     @property
     def pid(self) -> int:
-        """The process id. The process must run."""
-        assert self._process, f"{self.name} does not run"
+        """The id of the process, which must be running."""
+        assert self._process, f"{self.name} is not running"
         return self._process.pid
 
     def start(self) -> None:
-        """Start the process unless it runs."""
+        """Start the process unless it is running."""
         if self._process is None:
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(
@@ -80,7 +80,7 @@ class Node:
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Stop the process for the block, with its connections left open."""
+        """Suspend the process for the block; its connections stay open."""
         os.kill(self.pid, signal.SIGSTOP)
         try:
             yield
@@ -101,12 +101,12 @@ class Node:
 
 
 class Swift:
-    """The store's processes, and how to reach it."""
+    """The processes and the address of the store."""
 
     def __init__(self, folder: Path) -> None:
         ports = {name: free_port() for name in NAMES}
         description = folder / "store.json"
-        described = {
+        store = {
             "folder": str(folder),
             "devices": str(folder / "devices"),
             "bind": "127.0.0.1",
@@ -114,7 +114,7 @@ class Swift:
             "access_key": ACCESS_KEY,
             "secret_key": SECRET_KEY,
         }
-        description.write_text(json.dumps(described))
+        description.write_text(json.dumps(store))
         nodes = [Node(description, name, port) for name, port in ports.items()]
         self.proxy, self.account, self.container, *self.objects = nodes
         self._numbers = itertools.count()
@@ -139,7 +139,7 @@ class Swift:
         }
 
     def start(self) -> None:
-        """Start the processes that do not run, and wait for them."""
+        """Start the processes that are not running, and wait for them."""
         for node in self.nodes:
             node.start()
         for node in self.nodes:
@@ -168,12 +168,12 @@ class Swift:
         )
 
     def bucket(self, prefix: str = "") -> "Bucket":
-        """Create a bucket of a unique name."""
+        """Create a bucket with a unique name."""
         name = f"bucket{next(self._numbers)}"
-        # The client makes no buckets, but signs the request that does.
+        # The client cannot create buckets, but it can sign the request.
         url = obstore.sign(self.client(name), "PUT", "", timedelta(minutes=5))
-        made = ask(self.endpoint, url.removeprefix(self.endpoint), {"Content-Length": "0"}, "PUT")
-        assert made.status == 200, made.body
+        answer = ask(self.endpoint, url.removeprefix(self.endpoint), {"Content-Length": "0"}, "PUT")
+        assert answer.status == 200, answer.body
         return Bucket(self, name, prefix)
 
 
@@ -198,13 +198,13 @@ class Bucket:
     def put(self, key: str, data: bytes, *, age: float = 3600, at: float | None = None) -> str:
         """Write an object; return its entity tag without quotes.
 
-        It was last changed `age` seconds ago, or at a time. Of one name, the latest object stays,
-        in whichever order they are written.
+        Its modification time is `age` seconds ago, or `at`. Of several objects with one name, the
+        store keeps the one with the latest time, in whatever order they are written.
         """
         written = time.time() - age if at is None else at
         client = self.swift.client(self.name, self.prefix, X_Timestamp=f"{written:.5f}")
         tag = client.put(key, data, use_multipart=False)["e_tag"]
-        assert tag, "an object that was written later is there"
+        assert tag, "the store has an object with a later time"
         return tag.strip('"')
 
     def put_key(self, key: str, data: bytes) -> None:
@@ -217,15 +217,15 @@ class Bucket:
             "x-amz-content-sha256": "UNSIGNED-PAYLOAD",
             "x-amz-date": now,
         }
-        # AWS Signature Version 4: a canonical request, what is signed of it, and by which key.
+        # AWS Signature Version 4: canonical request, string to sign, signing key.
         named = ";".join(headers)
         lines = [f"{name}:{value}" for name, value in headers.items()]
         canonical = "\n".join(["PUT", path, "", *lines, "", named, "UNSIGNED-PAYLOAD"])
-        signed = "\n".join(
+        to_sign = "\n".join(
             ["AWS4-HMAC-SHA256", now, "/".join(scope), sha256(canonical.encode()).hexdigest()]
         )
         secret = f"AWS4{SECRET_KEY}".encode()
-        for part in (*scope, signed):
+        for part in (*scope, to_sign):
             secret = hmac.digest(secret, part.encode(), sha256)
         credential = f"Credential={ACCESS_KEY}/{'/'.join(scope)}"
         headers["authorization"] = (
@@ -242,8 +242,8 @@ class Bucket:
         self.store.delete(key)
 
 
-def takes_attributes(folder: Path) -> bool:
-    """Return whether files there can have user attributes as long as Swift's metadata."""
+def supports_attributes(folder: Path) -> bool:
+    """Return whether the file system supports user attributes as long as Swift's metadata."""
     probe = folder / "attributes"
     probe.touch()
     try:
@@ -258,11 +258,11 @@ def takes_attributes(folder: Path) -> bool:
 
 @pytest.fixture(scope="session")
 def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swift]:
-    """Run a store for the tests of a session."""
+    """Run a store for all tests of the session."""
     folder = tmp_path_factory.mktemp("swift")
-    if not takes_attributes(folder):
-        said = f"Swift needs a file system with user extended attributes: {folder} has none"
-        (pytest.fail if os.environ.get("REELAY_REQUIRE_STACK") == "1" else pytest.skip)(said)
+    if not supports_attributes(folder):
+        reason = f"Swift needs a file system with user extended attributes: {folder} has none"
+        (pytest.fail if os.environ.get("REELAY_REQUIRE_STACK") == "1" else pytest.skip)(reason)
     store = Swift(folder)
     try:
         store.start()
@@ -274,5 +274,5 @@ def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swift]:
 @pytest.fixture
 def bucket(swift: Swift) -> Bucket:
     """Return a bucket for one test."""
-    swift.start()  # another test may have killed some of it
+    swift.start()  # another test may have killed some of its processes
     return swift.bucket()

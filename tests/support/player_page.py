@@ -1,4 +1,4 @@
-"""Observe a player as its viewer does: what it plays, what it says."""
+"""Observe a player as its viewer does: its playback and its messages."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from support.chromium import watched
 from support.firefox import Tab
 from support.server import until
 
-# What a viewer would notice: errors of the player or its source, pauses that nobody asked for.
+# Events that a viewer would notice: errors of the player or its source, unexpected pauses.
 LISTEN = """
     window.noticed = [];
     for (const type of ["error", "pause", "ended"]) {
@@ -37,7 +37,7 @@ STATE = """() => {
 
 @contextmanager
 def patient(browser: Browser, base: str) -> Iterator[Page]:
-    """Open a page on which requests to the server may fail, and nothing else."""
+    """Open a page on which only failed requests to the server are allowed as faults."""
     with watched(browser, base) as (page, complaints):
         page.add_init_script(LISTEN)
         yield page
@@ -51,12 +51,12 @@ def state(page: Page | Tab) -> Any:
 
 
 def until_playing(page: Page | Tab, at: float) -> Any:
-    """Wait until it plays from there by itself without a message."""
+    """Wait until the player plays on from this second and shows no message."""
 
     def playing() -> Any:
-        told = state(page)
-        going = not told["paused"] and told["ready"] >= 3 and not told["message"]
-        return told if going and at + 0.5 < told["at"] < at + 15 else None
+        player = state(page)
+        going = not player["paused"] and player["ready"] >= 3 and not player["message"]
+        return player if going and at + 0.5 < player["at"] < at + 15 else None
 
     try:
         return until(playing, f"plays on from {at} s")

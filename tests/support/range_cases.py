@@ -1,6 +1,6 @@
-"""Requests and their answers, for the pure functions, the service and the stack alike.
+"""Requests and expected answers for the tests of the pure functions, the service and the stack.
 
-Expected values are worked out by hand from RFC 9110. Pairs are inclusive, as in Content-Range.
+Expected values are derived by hand from RFC 9110. Pairs are inclusive, as in Content-Range.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ UNSATISFIABLE = "no satisfiable range"
 
 @dataclass(frozen=True)
 class RangeCase:
-    """A Range header field, and its meaning for a file of `size` bytes without a cap."""
+    """A Range header field and its meaning for a file of `size` bytes without a cap."""
 
     name: str
     header: str
@@ -34,7 +34,7 @@ def range_cases(size: int) -> list[RangeCase]:
         case("the whole as a range", "bytes=0-", [(0, last)]),
         case("one byte", "bytes=0-0", [(0, 0)]),
         case("the last byte", f"bytes={last}-", [(last, last)]),
-        # §14.1.2: an end behind the file's is the file's.
+        # §14.1.2: an end past the end of the file means the end of the file.
         case("end past the file", f"bytes=500-{size * 2}", [(500, last)]),
         case("end of 5,000 digits", f"bytes=500-{digits}", [(500, last)]),
         case("leading zeros", "bytes=0000-0009", [(0, 9)]),
@@ -49,7 +49,7 @@ def range_cases(size: int) -> list[RangeCase]:
         case("start of 5,000 digits", f"bytes={digits}-", UNSATISFIABLE),
         case("suffix of nothing", "bytes=-0", UNSATISFIABLE),
         case("several, none satisfiable", f"bytes={size}-,-0", UNSATISFIABLE),
-        # §14.2: what is malformed is ignored, and so is a unit that is unknown.
+        # §14.2: malformed ranges and unknown units are ignored.
         case("unknown unit", "lines=0-1", WHOLE),
         case("no unit", "0-1", WHOLE),
         case("empty", "", WHOLE),
@@ -72,12 +72,12 @@ def range_cases(size: int) -> list[RangeCase]:
         case("space before the equals sign", "bytes =0-4", WHOLE),
         # §14.1: units are case-insensitive.
         case("upper case unit", "BYTES=0-4", [(0, 4)]),
-        # §5.6.1: a recipient takes empty members and white space around commas.
+        # §5.6.1: a recipient accepts empty members and white space around commas.
         case("empty members", "bytes=,0-4,,", [(0, 4)]),
         case("white space around commas", "bytes=0-4 ,\t 10-14", [(0, 4), (10, 14)]),
         # Lenient: white space before the first member, as around the others.
         case("white space first", "bytes= 0-4", [(0, 4)]),
-        # §15.3.7.2: what overlaps or touches is merged, the order asked is kept.
+        # §15.3.7.2: overlapping and adjacent ranges are merged; the requested order is kept.
         case("overlapping", "bytes=0-9,5-14", [(0, 14)]),
         case("touching", "bytes=0-4,5-9", [(0, 9)]),
         case("touching backwards", "bytes=5-9,0-4", [(0, 9)]),
@@ -88,7 +88,7 @@ def range_cases(size: int) -> list[RangeCase]:
         case("merged at its first place", "bytes=600-609,0-9,605-619", [(600, 619), (0, 9)]),
         case("bridged", "bytes=0-9,20-29,8-21", [(0, 29)]),
         case("unsatisfiable left out", f"bytes=0-4,{size}-", [(0, 4)]),
-        # Bounds of ours: Apache's 200 ranges, 8 KiB of header.
+        # Our own limits: 200 ranges as in Apache, 8 KiB of header.
         case(
             "200 ranges",
             "bytes=" + ",".join(f"{2 * i}-{2 * i}" for i in range(200)),
@@ -107,7 +107,7 @@ def range_cases(size: int) -> list[RangeCase]:
 
 @dataclass(frozen=True)
 class CapCase:
-    """A Range header field, and the span that is sent under a cap."""
+    """A Range header field and the spans that are sent under a cap."""
 
     name: str
     header: str
@@ -137,7 +137,7 @@ def cap_cases(size: int, block: int) -> list[CapCase]:
 
 @dataclass(frozen=True)
 class ConditionCase:
-    """Preconditions with `Range: bytes=0-9`, and the expected status."""
+    """Preconditions with `Range: bytes=0-9` and the expected status."""
 
     name: str
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -187,7 +187,7 @@ def condition_cases(
         case("If-Range holds", {"If-Range": tag}),
         case("If-Range fails", {"If-Range": '"x"'}, 200),
         case("If-Range is a strong comparison", {"If-Range": f"W/{tag}"}, 200),
-        # §13.1.5: a date that is no strong validator does not hold.
+        # §13.1.5: a date that is not a strong validator never matches.
         case("If-Range by date", {"If-Range": modified}, 206 if dated else 200),
         case("If-Range by an earlier date", {"If-Range": before}, 200),
         case("If-Range by a later date", {"If-Range": after}, 200),  # §13.1.5: exact match

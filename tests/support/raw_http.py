@@ -17,7 +17,7 @@ TRUSTING.verify_mode = ssl.CERT_NONE  # the stack's certificate is self-signed
 
 @dataclass(frozen=True)
 class Answer:
-    """A whole response."""
+    """A complete response."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -32,13 +32,13 @@ class Answer:
     def parts(self) -> list[tuple[tuple[int, int], bytes]]:
         """Parse a multipart/byteranges body: inclusive spans and their bytes."""
         boundary = self.headers["Content-Type"].partition("boundary=")[2].encode()
-        found = []
-        for piece in self.body.split(b"\r\n--" + boundary)[1:-1]:
-            head, _, data = piece.partition(b"\r\n\r\n")
+        parts = []
+        for part in self.body.split(b"\r\n--" + boundary)[1:-1]:
+            head, _, data = part.partition(b"\r\n\r\n")
             message: email.message.Message = email.message_from_bytes(head.lstrip(b"\r\n"))
-            found.append((Answer(206, message, b"").span(), data))  # type: ignore[arg-type]
+            parts.append((Answer(206, message, b"").span(), data))  # type: ignore[arg-type]
         assert self.body.endswith(b"\r\n--" + boundary + b"--\r\n")
-        return found
+        return parts
 
 
 def connect(base: str, timeout: float = 60) -> http.client.HTTPConnection:
@@ -55,7 +55,7 @@ def connect(base: str, timeout: float = 60) -> http.client.HTTPConnection:
 def ask(
     base: str, target: str, headers: Mapping[str, str] | None = None, method: str = "GET"
 ) -> Answer:
-    """Send one request on a connection of its own; return the whole response."""
+    """Send one request on a new connection; return the complete response."""
     connection = connect(base)
     try:
         own_host = any(name.lower() == "host" for name in headers or {})
@@ -72,7 +72,7 @@ def ask(
 def open_socket(base: str, protocol: str = "http/1.1", hello: bytes = b"") -> socket.socket:
     """Connect, send `hello` in clear text, then speak TLS if `base` is HTTPS."""
     parts = urlsplit(base)
-    # Before it connects, as that takes its time where many do so at once, and the server waits.
+    # Before it connects: the context is slow to make, and the server would wait for the handshake.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -97,14 +97,14 @@ def answers_to(client: socket.socket, data: bytes, silence: float = 2) -> list[i
     client.sendall(data)
     client.settimeout(silence)
     try:
-        while piece := client.recv(65536):
-            received += piece
+        while chunk := client.recv(65536):
+            received += chunk
     except (TimeoutError, ConnectionError, ssl.SSLError):
-        pass  # an answer may be lost when the server closes while there is more to read
-    found = [int(code) for code in re.findall(rb"HTTP/1\.[01] (\d{3}) ", received)]
-    return [status for status in found if status >= 200]
+        pass  # an answer may be lost if the server closes before it has read all data
+    statuses = [int(code) for code in re.findall(rb"HTTP/1\.[01] (\d{3}) ", received)]
+    return [status for status in statuses if status >= 200]
 
 
 def url_of(route: str, path: str) -> str:
-    """Return the target of a file behind `/media/`, `/download/` or `/watch/`."""
+    """Return the target of a file on a route such as `media`, `download` or `watch`."""
     return f"/{route}/{quote(path)}"

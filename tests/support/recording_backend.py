@@ -1,4 +1,4 @@
-"""A server in place of the service that prints each request as a JSON object.
+"""A server that replaces the service and prints each request as a JSON object.
 
 Its files have ten bytes. It runs in a container from its source alone.
 """
@@ -15,8 +15,8 @@ class Recorder(BaseHTTPRequestHandler):
     def do_GET(self) -> None:  # the framework's name
         fields = [[name.lower(), value] for name, value in self.headers.items()]
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-        seen = {"method": self.command, "path": self.path, "fields": fields, "body": body}
-        print(json.dumps(seen), flush=True)  # noqa: T201 # what it is for
+        record = {"method": self.command, "path": self.path, "fields": fields, "body": body}
+        print(json.dumps(record), flush=True)  # noqa: T201 # the test reads it
         if self.path.startswith("/_revision"):
             self.send_response(204)
             self.send_header("X-Revision", "a-1")

@@ -1,4 +1,4 @@
-"""A realistic library of videos made by FFmpeg, for the tests of the pages."""
+"""A realistic library of videos, made by FFmpeg for the tests of the pages."""
 
 from itertools import count
 from pathlib import Path
@@ -11,7 +11,7 @@ LONG, SHORT = 60, 20  # seconds
 SERIES = "Series/The Lighthouse/Season 1"
 EPISODES = [f"{SERIES}/ep {number}.mp4" for number in range(1, 13)]
 CAPTIONED = "Films/Harbour at Dawn (2024).mp4"
-"""A minute, a key frame a second; captions in English and German, three chapters."""
+"""One minute with a key frame each second, English and German captions, three chapters."""
 PLAIN = "Films/Tides.mp4"
 PORTRAIT = "Films/Tower.mp4"
 HEVC = "Films/Paper Lanterns.mp4"
@@ -46,7 +46,7 @@ PAGES = {
     "error-404": "/watch/none.mp4",
     "error-410": f"/media/{quote(PLAIN)}?v=0",
 }
-"""Every kind of page there is, but for that of a library without videos."""
+"""One target for each kind of page, except that of an empty library."""
 
 _CHAPTERS = """;FFMETADATA1
 title=Harbour at Dawn
@@ -75,12 +75,12 @@ _COLOURS = (
     ("0x10002b", "0x5a189a", "0x9bf6ff"),
     ("0x14213d", "0xfca311", "0xe5e5e5"),
 )
-_look = count()
+_source_numbers = count()
 
 
-def _moving(seconds: int, size: str = "640x360") -> tuple[str, ...]:
-    """Return an FFmpeg source of moving pictures in colours of their own, with a clock."""
-    number = next(_look)
+def _video_source(seconds: int, size: str = "640x360") -> tuple[str, ...]:
+    """Return an FFmpeg source of moving gradients; each call has other colours."""
+    number = next(_source_numbers)
     first, second, third = _COLOURS[number % len(_COLOURS)]
     source = (
         f"gradients=size={size}:rate=10:duration={seconds}:n=3:c0={first}:c1={second}:c2={third}"
@@ -89,31 +89,31 @@ def _moving(seconds: int, size: str = "640x360") -> tuple[str, ...]:
     return ("-f", "lavfi", "-i", source)
 
 
-def _sound(seconds: int) -> tuple[str, ...]:
+def _audio_source(seconds: int) -> tuple[str, ...]:
     return ("-f", "lavfi", "-i", f"sine=frequency=330:duration={seconds}")
 
 
 def _film(path: Path, seconds: int, *more: str | Path, size: str = "640x360") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    inputs = (*_moving(seconds, size), *_sound(seconds))
+    inputs = (*_video_source(seconds, size), *_audio_source(seconds))
     return ffmpeg(path, *inputs, *more, *_H264, "-g", "10", *AAC, "-movflags", "+faststart")
 
 
 def fill(folder: Path) -> None:
-    """Make the library in a folder that does not exist yet."""
-    made = folder.parent / "cinema"
-    made.mkdir(parents=True)
-    chapters = made / "chapters.txt"
+    """Create the library in a folder that does not exist yet."""
+    source_folder = folder.parent / "cinema"
+    source_folder.mkdir(parents=True)
+    chapters = source_folder / "chapters.txt"
     chapters.write_text(_CHAPTERS, encoding="utf-8")
     with_chapters = ("-i", chapters, "-map_metadata", "2", "-map", "0", "-map", "1")
     films = {
-        CAPTIONED: _film(made / "captioned.mp4", LONG, *with_chapters),
-        PLAIN: _film(made / "plain.mp4", LONG),
-        PORTRAIT: _film(made / "portrait.mp4", SHORT, size="360x640"),
-        ARABIC: _film(made / "arabic.mp4", SHORT),
+        CAPTIONED: _film(source_folder / "captioned.mp4", LONG, *with_chapters),
+        PLAIN: _film(source_folder / "plain.mp4", LONG),
+        PORTRAIT: _film(source_folder / "portrait.mp4", SHORT, size="360x640"),
+        ARABIC: _film(source_folder / "arabic.mp4", SHORT),
         HEVC: ffmpeg(
-            made / "hevc.mp4",
-            *_moving(SHORT),
+            source_folder / "hevc.mp4",
+            *_video_source(SHORT),
             "-c:v",
             "libx265",
             "-preset",
@@ -123,11 +123,13 @@ def fill(folder: Path) -> None:
             "-tag:v",
             "hvc1",
         ),
-        AUDIO: ffmpeg(made / "audio.m4a", *_sound(SHORT), *AAC, "-metadata", "title=Nocturne"),
+        AUDIO: ffmpeg(
+            source_folder / "audio.m4a", *_audio_source(SHORT), *AAC, "-metadata", "title=Nocturne"
+        ),
     }
-    looks = [_film(made / f"episode-{number}.mp4", SHORT) for number in range(3)]
+    episodes = [_film(source_folder / f"episode-{number}.mp4", SHORT) for number in range(3)]
     for number, episode in enumerate(EPISODES):
-        films[episode] = looks[number % 3]
+        films[episode] = episodes[number % 3]
     for name, file in films.items():
         write(folder, name, file.read_bytes())
     write(folder, BROKEN, b"This is no film.\n" * 100)

@@ -1,4 +1,4 @@
-"""The real service as a process on a free port, over a folder of the test."""
+"""The real service as a process on a free port that serves a folder of the test."""
 
 import contextlib
 import http.client
@@ -20,13 +20,13 @@ SIZE = 3 * BLOCK + 12_345
 
 
 def content(size: int = SIZE, seed: int = 1) -> bytes:
-    """Return random bytes, the same in every run; those of a seed begin alike for all sizes."""
-    whole_words = -(-size // 4) * 4  # a part of a word would have other bytes
+    """Return pseudorandom bytes; those of one seed have a common prefix for all sizes."""
+    whole_words = -(-size // 4) * 4  # the bytes of a partial word would differ
     return random.Random(seed).randbytes(whole_words)[:size]  # noqa: S311
 
 
 def write(folder: Path, name: str, data: bytes, age: float = 3600) -> Path:
-    """Write a file whose last change is `age` seconds ago."""
+    """Write a file with a modification time `age` seconds ago."""
     file = folder / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(data)
@@ -50,7 +50,7 @@ class Server:
             self.lines.append(line.rstrip("\n"))
 
     def answers(self, target: str) -> bool:
-        """Return whether it answers 200. Its process must be running."""
+        """Return whether it answers with 200. Its process must be running."""
         assert self.process.poll() is None, self.lines
         connection = http.client.HTTPConnection(self.base.removeprefix("http://"), timeout=5)
         try:
@@ -62,26 +62,26 @@ class Server:
             connection.close()
 
     def ended(self, timeout: float = 60) -> int:
-        """Wait for its end; return the exit status."""
+        """Wait until the process ends; return its exit status."""
         status = self.process.wait(timeout)
         self._reader.join(timeout)
         return status
 
     def logged(self, event: str = "request", **fields: Any) -> list[dict[str, Any]]:
         """Return the log lines of an event with these field values."""
-        found = [json.loads(line) for line in self.lines if line.startswith("{")]
+        objects = [json.loads(line) for line in self.lines if line.startswith("{")]
         wanted = {"event": event, **fields}.items()
-        return [line for line in found if wanted <= line.items()]
+        return [line for line in objects if wanted <= line.items()]
 
     def wait_for_log(self, event: str = "request", **fields: Any) -> dict[str, Any]:
-        """Wait until such a line is written."""
+        """Wait until such a line is logged; return the last one."""
         lines: list[dict[str, Any]] = until(
             lambda: self.logged(event, **fields) or None, f"{event} {fields}"
         )
         return lines[-1]
 
     def metric(self, name: str) -> float:
-        """Return the value of a series, named as in the text format; 0 if there is none yet."""
+        """Return the value of a series, named as in the text format; 0 if it does not exist yet."""
         connection = http.client.HTTPConnection(self.base.removeprefix("http://"), timeout=30)
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
@@ -90,7 +90,7 @@ class Server:
         return sum(float(value) for value in values)
 
     def in_progress(self) -> int:
-        """Return the number of responses in progress, without the one that answers this."""
+        """Return the number of responses in progress, not counting that of this request."""
         return round(self.metric("reelay_responses_in_progress")) - 1
 
     def resident(self) -> int:
@@ -100,7 +100,7 @@ class Server:
 
 
 def until(ask: Any, what: str, timeout: float = 300, pause: float = 0.05) -> Any:
-    """Ask repeatedly until the answer is true, as Python has it. Return it."""
+    """Call `ask` until its result is true in Python's sense; return the result."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         answer = ask()
@@ -111,7 +111,7 @@ def until(ask: Any, what: str, timeout: float = 300, pause: float = 0.05) -> Any
 
 
 def until_ended(process: subprocess.Popen[str]) -> None:
-    """Wait for a process that was asked to stop; kill it and fail if it does not end."""
+    """Wait for a stopping process; kill it and fail if it does not end."""
     try:
         process.wait(120)
     except subprocess.TimeoutExpired:
@@ -121,14 +121,14 @@ def until_ended(process: subprocess.Popen[str]) -> None:
 
 
 def free_port() -> int:
-    """Return a port that is free."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def environment(media: Path, **settings: str) -> dict[str, str]:
-    """Return an environment with these settings and no others of Reelay."""
+    """Return the environment with only these settings of Reelay."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("REELAY_") and k != "PORT"}
     ours = {"MEDIA": str(media), "DERIVED": str(media.parent / "derived"), **settings}
     return clean | {f"REELAY_{name}": value for name, value in ours.items()}
@@ -143,10 +143,10 @@ def start(
     environ: Mapping[str, str] | None = None,
     **settings: str,
 ) -> Iterator[Server]:
-    """Run the service for the block; afterwards it must stop when asked to.
+    """Run the service for the block; afterwards it must stop on SIGTERM.
 
-    `module` starts the service in a way of its own. `log` is PIPE, or DEVNULL for no `lines`, where
-    only errors are shown. `environ` adds variables that are not settings.
+    `module` is the module to run. `log` is PIPE, or DEVNULL for no `lines`; then only stderr is
+    shown. `environ` adds variables that are not settings.
     """
     port = free_port()
     defaults = {

@@ -1,11 +1,11 @@
-"""What the service was asked for, by its own metrics."""
+"""Growth of the service's own metrics."""
 
 from support.raw_http import ask
 from support.stack import Stack
 
 
 class Fetched:
-    """What the service was asked for since this object was made."""
+    """Requests and bytes that the service has counted since this object was created."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack

@@ -1,7 +1,7 @@
-"""Requests whose end two parsers might see at different places (RFC 9112 §11.2).
+"""Requests whose end two parsers might find at different positions (RFC 9112 §11.2).
 
-Each has a second request hidden where a parser might look for it. A parser that follows RFC 9112
-finds one request, or refuses it.
+Each hides a second request where a wrong parser would find it. A parser that follows RFC 9112
+finds one request or refuses it.
 """
 
 from collections.abc import Iterator
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Shape:
-    """Bytes to send: `request(first, hidden)` with the visible and the hidden target."""
+    """A template for a request with a visible and a hidden target."""
 
     name: str
     head: str
-    """The lines between the request line and the empty one; {size} is the body's."""
+    """The lines between the request line and the empty line; {size} is the length of the body."""
     body: str = "{hidden}"
-    """With {hidden} for the second request, and {hidden_size} for its size in hexadecimal."""
+    """{hidden} is the second request, and {hidden_size} its size in hexadecimal."""
     refused: bool = False
-    """Whether the RFC leaves no choice; where it does, one answer of any kind is right."""
+    """Whether the RFC requires a refusal; else any single answer is right."""
     line: str = "GET {first} HTTP/1.1"
     end: str = "\r\n"
 
@@ -35,24 +35,24 @@ class Shape:
 
 LENGTH = "Content-Length: {size}"
 CHUNKED = "Transfer-Encoding: chunked"
-ENDED = "0\r\n\r\n{hidden}"  # the second request lies behind the last chunk
+ENDED = "0\r\n\r\n{hidden}"  # the second request follows the last chunk
 IN_A_CHUNK = "{hidden_size}\r\n{hidden}\r\n0\r\n\r\n"
 
 
 def shapes() -> list[Shape]:
-    """Return the table. Names are unique, of ASCII letters and spaces."""
+    """Return the table. Names are unique and consist of ASCII letters and spaces."""
     return [*_lengths(), *_codings(), *_chunks(), *_lines(), *_others()]
 
 
 def _lengths() -> Iterator[Shape]:
-    # RFC 9112 §6.3, 3: may be refused; if it is not, the length is ignored, and the connection
-    # closed after the answer.
+    # RFC 9112 §6.3, 3: the server may refuse these; otherwise it ignores the length and closes the
+    # connection after the answer.
     yield Shape("length and coding", f"{LENGTH}\r\n{CHUNKED}", ENDED)
     yield Shape("coding and length", f"{CHUNKED}\r\n{LENGTH}", ENDED)
     yield Shape(
         "coding and a length that ends early", f"{CHUNKED}\r\nContent-Length: 4", IN_A_CHUNK
     )
-    # §6.3, 5: lengths that differ, or are none, are an error that cannot be recovered from.
+    # §6.3, 5: differing or invalid lengths are an unrecoverable error.
     yield Shape("zero and a length", f"Content-Length: 0\r\n{LENGTH}", refused=True)
     yield Shape("a length and zero", f"{LENGTH}\r\nContent-Length: 0", refused=True)
     yield Shape("half a length and a length", f"Content-Length: {{half}}\r\n{LENGTH}", refused=True)
@@ -79,7 +79,7 @@ def _lengths() -> Iterator[Shape]:
 
 
 def _codings() -> Iterator[Shape]:
-    # §6.3, 4: where chunked is not the last coding, the end cannot be told.
+    # §6.3, 4: if chunked is not the last coding, the end is unknown.
     for name, value in [
         ("with a letter before", "xchunked"),
         ("with a letter behind", "chunkedx"),
@@ -94,22 +94,22 @@ def _codings() -> Iterator[Shape]:
         ("with a bare carriage return", "\rchunked"),
     ]:
         yield Shape(f"a coding {name}", f"Transfer-Encoding: {value}", ENDED, refused=True)
-    # §7.1: coding names know no case; §5.1: blanks around a value are no part of it.
+    # §7.1: coding names are case-insensitive; §5.1: a value excludes surrounding blanks.
     for name, value in [("in capitals", "CHUNKED"), ("behind a tab", "\tchunked"),
                         ("before blanks", "chunked \t "), ("behind gzip", "gzip, chunked"),
                         ("behind itself", "chunked, chunked"), ("behind a comma", ", chunked"),
                         ("with a parameter", "chunked;q=1")]:  # fmt: skip
         yield Shape(f"a coding {name}", f"Transfer-Encoding: {value}", IN_A_CHUNK)
-    # §6.1: in HTTP/1.0 a coding makes the framing faulty.
+    # §6.1: a coding in HTTP/1.0 means faulty framing.
     yield Shape("a coding in an older version", f"{CHUNKED}\r\nConnection: keep-alive", ENDED,
                 line="GET {first} HTTP/1.0")  # fmt: skip
-    # Names that are another's by some mistake; the length is what counts.
+    # Similar names of other fields: only the length counts.
     for name in ("Transfer_Encoding", "Transfer-Encoding-", "X-Transfer-Encoding", "TE", "Trailer"):
         yield Shape(f"a coding under {name}", f"{LENGTH}\r\n{name}: chunked", ENDED)
 
 
 def _chunks() -> Iterator[Shape]:
-    # §7.1: a size is of hexadecimal digits, its line ends with CRLF, and so does the data.
+    # §7.1: a size consists of hexadecimal digits; its line and the data end with CRLF.
     for name, body in [
         ("with a prefix", "0x5\r\nhello\r\n" + ENDED),
         ("with a minus", "-5\r\nhello\r\n" + ENDED),
@@ -134,7 +134,7 @@ def _chunks() -> Iterator[Shape]:
         ("of zero in many digits", "{hidden_size}\r\n{hidden}\r\n0000\r\n\r\n"),
     ]:
         yield Shape(f"a chunk size {name}", CHUNKED, body)
-    # §7.1.2: what follows the last chunk are fields; a request line is none, but ends no body.
+    # §7.1.2: trailer fields follow the last chunk; a request line there does not end the body.
     yield Shape("a request among the trailer fields", CHUNKED, "0\r\nX: y\r\n{hidden}")
     yield Shape("a request for the trailer fields", CHUNKED, "0\r\n{hidden}")
     yield Shape("a length among the trailer fields", CHUNKED,
@@ -142,8 +142,8 @@ def _chunks() -> Iterator[Shape]:
 
 
 def _lines() -> Iterator[Shape]:
-    # §5.1: no blank between name and colon; §5.2: no line that goes on in the next, for servers;
-    # §2.2: no bare CR. RFC 9110 §5.5: no NUL.
+    # §5.1: no blank between name and colon; §5.2: no line folding in requests; §2.2: no bare CR.
+    # RFC 9110 §5.5: no NUL.
     yield Shape("a blank before the colon of a length", "Content-Length : {size}", refused=True)
     yield Shape("a tab before the colon of a coding", f"{LENGTH}\r\nTransfer-Encoding\t: chunked",
                 ENDED, refused=True)  # fmt: skip
@@ -159,7 +159,7 @@ def _lines() -> Iterator[Shape]:
     yield Shape("a line without a colon", f"X\r\n{LENGTH}")
     yield Shape("a name that is empty", f": x\r\n{LENGTH}", refused=True)
     yield Shape("a length behind a bare carriage return", f"X: y\r{LENGTH}", refused=True)
-    # §2.2: a line may end with LF alone; then it has ended.
+    # §2.2: a recipient may accept a lone LF as the end of a line.
     yield Shape("a length behind a bare line feed", f"X: y\n{LENGTH}")
     yield Shape("line feeds alone", LENGTH, end="\n")
     yield Shape("a second host", f"Host: other\r\n{LENGTH}", refused=True)  # RFC 9112 §3.2
@@ -169,7 +169,7 @@ def _lines() -> Iterator[Shape]:
 
 
 def _others() -> Iterator[Shape]:
-    # RFC 9110 §9.3.1: a GET may have a body, which means nothing.
+    # RFC 9110 §9.3.1: the body of a GET has no meaning.
     for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "MADEUP"):
         yield Shape(f"a body of {method}", LENGTH, line=f"{method} {{first}} HTTP/1.1")
         yield Shape(f"a chunked body of {method}", CHUNKED, IN_A_CHUNK,

@@ -1,4 +1,4 @@
-"""The real stack: `docker compose up` with a project name, ports and volumes of its own."""
+"""The real stack: `docker compose up` with its own project name, ports and volumes."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ EAGER = ROOT / "tests" / "e2e" / "eager.yml"
 
 
 def missing(reason: str) -> NoReturn:
-    """Skip the test for want of something; fail where REELAY_REQUIRE_STACK is set."""
+    """Skip the test because something is missing; fail if REELAY_REQUIRE_STACK is set."""
     if os.environ.get("REELAY_REQUIRE_STACK") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
@@ -29,10 +29,10 @@ def require_engine() -> None:
     """Skip the test without a Docker engine."""
     for command in (["docker", "info"], ["docker", "compose", "version"]):
         try:
-            done = subprocess.run(command, capture_output=True, check=False).returncode == 0
+            available = subprocess.run(command, capture_output=True, check=False).returncode == 0
         except OSError:
-            done = False
-        if not done:
+            available = False
+        if not available:
             missing(f"needs a Docker engine with the compose plugin: `{' '.join(command)}` fails")
 
 
@@ -43,7 +43,7 @@ class Stack:
     media: Path
     settings: dict[str, str] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
-    """Compose files on top of the repository's."""
+    """Compose files in addition to that of the repository."""
     variables: dict[str, str] = field(default_factory=dict)  # for compose itself
     project: str = field(default_factory=lambda: f"reelay-test-{secrets.token_hex(4)}")
     ports: dict[str, int] = field(
@@ -61,7 +61,7 @@ class Stack:
     def containers(self, service: str, *words: str) -> list[str]:
         """Return the names of a service's running containers, or of all with `--all`.
 
-        This asks the engine, as compose takes a second to read its files.
+        This queries the engine directly, as compose takes a second to read its files.
         """
         labels = {"project": self.project, "service": service, "oneoff": "False"}
         wanted = [f"label=com.docker.compose.{name}={value}" for name, value in labels.items()]
@@ -69,12 +69,12 @@ class Stack:
         return docker("ps", "--quiet", *words, *filters).split()
 
     def container(self, service: str) -> dict[str, Any]:
-        """Return what the engine knows of a service's first container."""
-        found: dict[str, Any] = json.loads(docker("inspect", self.containers(service)[0]))[0]
-        return found
+        """Return the engine's description of a service's first container."""
+        description: dict[str, Any] = json.loads(docker("inspect", self.containers(service)[0]))[0]
+        return description
 
     def address(self, service: str) -> str:
-        """Return a container's own address: a published port has a proxy of the engine in front."""
+        """Return a container's own address, without the engine's proxy of published ports."""
         return address_of(self.containers(service)[0])
 
     @property
@@ -99,7 +99,7 @@ class Stack:
         files = [
             word for f in (ROOT / "docker-compose.yml", *self.files) for word in ("-f", str(f))
         ]
-        done = subprocess.run(
+        result = subprocess.run(
             ["docker", "compose", *files, "--project-name", self.project, *words],
             cwd=ROOT,
             env=self.environment(),
@@ -107,24 +107,24 @@ class Stack:
             text=True,
             check=False,
         )
-        if check and done.returncode:
-            raise AssertionError(f"compose {' '.join(words)}\n{done.stdout}\n{done.stderr}")
-        return done.stdout
+        if check and result.returncode:
+            raise AssertionError(f"compose {' '.join(words)}\n{result.stdout}\n{result.stderr}")
+        return result.stdout
 
     def up(self, *words: str) -> None:
-        """Start the containers as the settings say, and wait until they are healthy."""
+        """Start the containers with the current settings, and wait until they are healthy."""
         try:
             self.compose("up", "--detach", "--wait", *words)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.compose('logs', check=False)}") from None
 
     def configure(self, **settings: str) -> None:
-        """Change settings for the block; the containers that they concern start anew."""
+        """Change settings; the affected containers restart."""
         self.settings.update(settings)
         self.up()
 
     def inside(self, source: str, *words: str) -> str:
-        """Run Python in the service's container, a client of its own address; return its output."""
+        """Run Python in the service's container, which has its own address; return its output."""
         return self.run("service", "python", "-c", source, *words)
 
     def run(self, service: str, *words: str) -> str:
@@ -133,43 +133,43 @@ class Stack:
 
     def lines(self, service: str, *options: str) -> list[str]:
         """Return the log lines of a service's containers; `options` are those of `docker logs`."""
-        told = b""
+        output = b""
         for name in self.containers(service, "--all"):
             command = ["docker", "logs", *options, name]
-            told += subprocess.run(
+            output += subprocess.run(
                 command, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
             ).stdout
-        return told.decode().splitlines()
+        return output.decode().splitlines()
 
     def events(self, service: str, event: str = "request", *words: str) -> list[dict[str, Any]]:
-        """Return the log lines with an `event`, such as the requests of `nginx` or the service."""
+        """Return the log lines of an event, such as the requests of `nginx` or the service."""
         objects = [json.loads(line) for line in self.lines(service, *words) if line[:1] == "{"]
         return [line for line in objects if line["event"] == event]
 
 
 def docker(*words: str) -> str:
     """Run a command of the engine; return what it prints."""
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"docker {' '.join(words)}\n{done.stdout}\n{done.stderr}"
-    return done.stdout.strip()
+    result = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, f"docker {' '.join(words)}\n{result.stdout}\n{result.stderr}"
+    return result.stdout.strip()
 
 
 def address_of(container: str, network: str = "") -> str:
     """Return a container's address on the network of this name within its project.
 
-    Without a name: the network of this machine's clients, else that of the edge and the service.
+    Without a name, use `default`, else `backend`.
     """
-    told = docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", container)
-    networks = {name.rpartition("_")[2]: value for name, value in json.loads(told).items()}
+    output = docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", container)
+    networks = {name.rpartition("_")[2]: value for name, value in json.loads(output).items()}
     wanted = network or next(name for name in ("default", "backend") if name in networks)
     return str(networks[wanted]["IPAddress"])
 
 
 @contextlib.contextmanager
 def container(stack: Stack, *words: str, network: str = "default") -> Iterator[str]:
-    """Run another container on one of the stack's networks; return its name.
+    """Run another container on one of the stack's networks; yield its name.
 
-    The networks are `default`, where clients are, and `backend`, where the service is.
+    The networks are `default` for clients and `backend` for the service.
     """
     name = docker("run", "--detach", "--network", f"{stack.project}_{network}", *words)
     try:
@@ -180,7 +180,7 @@ def container(stack: Stack, *words: str, network: str = "default") -> Iterator[s
 
 @contextlib.contextmanager
 def failing_replica(stack: Stack) -> Iterator[str]:
-    """Replace all replicas by one that fails once in the middle of each span."""
+    """Replace all replicas by one that truncates each span once."""
     source = (ROOT / "tests" / "support" / "failing_replica.py").read_text(encoding="utf-8")
     image = f"{stack.project}-service"
     media = f"{stack.media}:/media:ro"
@@ -198,9 +198,9 @@ def failing_replica(stack: Stack) -> Iterator[str]:
 def running(
     media: Path, *files: Path, variables: Mapping[str, str] | None = None, **settings: str
 ) -> Iterator[Stack]:
-    """Build and start a stack for the block; remove all of it afterwards."""
+    """Build and start a stack for the block; remove it completely afterwards."""
     require_engine()
-    unlimited = {"CONNECTIONS_PER_CLIENT": "0", "REQUESTS_PER_CLIENT": "0"}  # all from one address
+    unlimited = {"CONNECTIONS_PER_CLIENT": "0", "REQUESTS_PER_CLIENT": "0"}  # one address
     timing = {"SETTLE_TIME": "0", "DRAIN_DELAY": "0"}
     defaults = {"MAX_PARTIAL_SIZE": str(BLOCK)} | unlimited | timing
     stack = Stack(media, defaults | settings, (EAGER, *files), dict(variables or {}))

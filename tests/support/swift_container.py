@@ -1,8 +1,8 @@
-"""Write thousands of objects into the listing of a Swift bucket, and nowhere else.
+"""Write thousands of objects into the listing of a Swift bucket only.
 
     python swift_container.py FOLDER BUCKET COUNT
 
-Writing each of them through the store would take minutes.
+Writing them through the store would take minutes.
 """
 
 import hashlib
@@ -15,11 +15,11 @@ from typing import Any
 
 warnings.simplefilter("ignore")  # as in deploy/swift/swift_node.py
 
-SIZE = 1000  # bytes, as the listing has it
+SIZE = 1000  # bytes, in the listing
 
 
 def path_of(number: int) -> str:
-    """Return the name of an object; each folder has a hundred."""
+    """Return the name of an object; each folder has 100 objects."""
     return f"{number // 100:03}/{number:05}.mp4"
 
 
@@ -48,7 +48,7 @@ def main() -> None:
                 ]
             )
             return
-    sys.exit(f"{bucket}: there is no such bucket")
+    sys.exit(f"there is no bucket {bucket}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A stack that trusts this machine, an unused network and a balancer, not the service."""
+"""A stack that trusts this machine, an unused network and a balancer, but not the service."""
 
 import contextlib
 import json
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from support.server import until
 from support.stack import Stack, address_of, container
 
-VIEWER = "203.0.113.7"  # RFC 5737: addresses that nobody has
+VIEWER = "203.0.113.7"  # RFC 5737: reserved for documentation
 PROXIES = "192.0.2.0/24"
 YEAR = "31536000"
 
@@ -26,7 +26,7 @@ print(json.dumps([answer.status, dict(answer.getheaders())]))
 """
 OWN_ADDRESS = "import socket; print(socket.gethostbyname(socket.gethostname()))"
 
-# A balancer as operators write it: TLS ends here, and the edge is asked without.
+# A typical balancer: it terminates TLS and connects to the edge without TLS.
 BALANCER = """
 events {}
 pid /tmp/nginx.pid;
@@ -55,8 +55,8 @@ http {
 
 
 @contextlib.contextmanager
-def in_front(stack: Stack) -> Iterator[str]:
-    """Run a balancer; return its container's name."""
+def balancer_in_front(stack: Stack) -> Iterator[str]:
+    """Run a balancer; yield the name of its container."""
     script = (
         f"printf '%s' '{BALANCER}' >/tmp/own.conf; exec nginx -c /tmp/own.conf -g 'daemon off;'"
     )
@@ -77,22 +77,22 @@ def ask_inside(
     stack: Stack, port: int, target: str, headers: dict[str, str] | None = None
 ) -> tuple[int, dict[str, str]]:
     """Send a request from an untrusted client; return status and header fields."""
-    told = stack.inside(ASK_FROM_INSIDE, json.dumps([port, target, headers or {}]))
-    status, fields = json.loads(told)
+    output = stack.inside(ASK_FROM_INSIDE, json.dumps([port, target, headers or {}]))
+    status, fields = json.loads(output)
     return status, fields
 
 
 def fresh() -> str:
-    """Return a target that no other request has."""
+    """Return a target that no other request uses."""
     return f"/api/videos/{secrets.token_hex(8)}.mp4"
 
 
 def client_of(stack: Stack, target: str) -> str:
     """Return the client's address as the edge logged it."""
 
-    def found() -> str | None:
+    def logged_client() -> str | None:
         lines = [line for line in stack.events("nginx") if line["uri"] == target]
         return lines[-1]["client"] if lines else None
 
-    address: str = until(found, f"{target} is logged")
+    address: str = until(logged_client, f"{target} is logged")
     return address

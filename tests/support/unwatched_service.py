@@ -1,4 +1,4 @@
-"""The service over a folder that reports no changes, as a network mount does.
+"""The service over a folder that reports no changes, like a network mount.
 
 python -m tests.support.unwatched_service
 """
@@ -19,7 +19,7 @@ MOUNTS = f"20 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 20 0:5 / {MEDIA} rw - nfs4 th
 
 
 async def watch_changes(root: Path) -> AsyncGenerator[bool]:
-    """Report no change of a folder, ever."""
+    """Never report a change of the folder."""
     await asyncio.Event().wait()
     yield False
 

@@ -1,4 +1,4 @@
-"""The service in a user namespace of its own, in which a kernel limit is lower.
+"""The service in its own user namespace with a lower kernel limit.
 
 LIMIT=/proc/sys/user/max_inotify_watches=4 python -m tests.support.user_namespace
 """

@@ -1,4 +1,4 @@
-"""Validate WebVTT by its grammar (§4.1 to §4.4), independently of the service."""
+"""Validate WebVTT by its grammar (§4.1 to §4.4), independently of the service's code."""
 
 import re
 
@@ -10,7 +10,7 @@ NAMES = {"vertical", "line", "position", "size", "align", "region"}
 
 
 def seconds(time: str) -> float:
-    """Return the seconds of a timestamp."""
+    """Return a timestamp in seconds."""
     total = 0.0
     for part in time.split(":"):
         total = total * 60 + float(part)
@@ -18,9 +18,9 @@ def seconds(time: str) -> float:
 
 
 def require_valid(text: str, *, strict: bool = True) -> list[tuple[float, float, str, str]]:
-    """Return the cues: start, end, settings, payload.
+    """Check a file; return its cues: start, end, settings, payload.
 
-    `strict` also checks that payloads are cue text.
+    With `strict`, also check that payloads are cue text.
     """
     text.encode()
     assert "\r" not in text
@@ -39,12 +39,12 @@ def require_valid(text: str, *, strict: bool = True) -> list[tuple[float, float,
         if "-->" not in lines[0]:
             assert lines[0] not in identifiers
             identifiers.add(lines.pop(0))
-        found = LINE.fullmatch(lines[0])
-        assert found, lines[0]
-        start, end = seconds(found[1]), seconds(found[2])
+        match = LINE.fullmatch(lines[0])
+        assert match, lines[0]
+        start, end = seconds(match[1]), seconds(match[2])
         assert start < end
         assert not cues or cues[-1][0] <= start
-        names = [setting.partition(":")[0] for setting in found[3].split()]
+        names = [setting.partition(":")[0] for setting in match[3].split()]
         assert set(names) <= NAMES
         assert len(set(names)) == len(names)
         payload = "\n".join(lines[1:])
@@ -52,7 +52,7 @@ def require_valid(text: str, *, strict: bool = True) -> list[tuple[float, float,
         assert "-->" not in payload
         if strict:
             require_cue_text(payload)
-        cues.append((start, end, found[3].strip(), payload))
+        cues.append((start, end, match[3].strip(), payload))
     return cues
 
 

@@ -24,7 +24,7 @@ from support.kubernetes_manifests import (
     size,
     workloads,
 )
-from support.npm import clean, packages
+from support.npm import clean_environment, packages
 
 from service.app import create_app
 from service.settings import PREFIX, Settings, load, parse_size
@@ -138,7 +138,7 @@ def complaints(extensions: list[Manifest], folder: Path) -> str:
             *("--skipLibCheck", "--module", "nodenext", "manifests.ts"),
         ],
         cwd=folder,
-        env=clean(),
+        env=clean_environment(),
         capture_output=True,
         text=True,
         check=False,

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from support.npm import clean
+from support.npm import clean_environment
 from support.stack import missing
 
 HERE = Path(__file__).parent
@@ -21,7 +21,7 @@ def test_the_modules_pass_their_tests(tmp_path: Path) -> None:
     done = subprocess.run(
         [node, "--test", *sorted(file.name for file in HERE.glob("*.js"))],
         cwd=tmp_path,
-        env=clean(),
+        env=clean_environment(),
         capture_output=True,
         text=True,
         timeout=60,
