@@ -47,7 +47,7 @@ ARTEFACTS = 2 * len(PATHS) + 1  # a poster and a storyboard of each film, and th
 
 @pytest.fixture
 def shared(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Bucket:
-    """Let services that start now use the bucket; return it."""
+    """Configure services to use the bucket; return it."""
     for name, value in bucket.environ().items():
         monkeypatch.setenv(name, value)
     return bucket

@@ -1,4 +1,4 @@
-"""Real files, made by FFmpeg's program, through real worker processes."""
+"""Probes of real files, made by FFmpeg, in real worker processes."""
 
 import asyncio
 import errno
@@ -37,7 +37,7 @@ async def prober() -> AsyncIterator[Prober]:
 
 
 def exists(pid: int) -> bool:
-    """Whether there is such a process, be it a zombie."""
+    """Return whether a process exists, including zombies."""
     return Path(f"/proc/{pid}").exists()
 
 
@@ -48,7 +48,7 @@ async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
 
 
 async def hang(prober: Prober) -> int:
-    """Stop the only process once there is one, as a disk that is away would; give its number."""
+    """Stop the only worker, as if a disk did not respond; return its process identifier."""
     await until(lambda: prober.pids)
     (pid,) = prober.pids
     os.kill(pid, signal.SIGSTOP)
@@ -68,10 +68,10 @@ async def problem(prober: Prober, path: Path) -> ProbeFailure:
     return answer
 
 
-# Metadata of good files
+# Metadata of valid files
 
 
-async def test_an_mp4_tells_its_streams(prober: Prober, tmp_path: Path) -> None:
+async def test_the_streams_of_an_mp4_are_described(prober: Prober, tmp_path: Path) -> None:
     path = mp4(tmp_path / "a.mp4", "-metadata", "title= Hello ", "-metadata:s:a:0", "language=deu")
     result = await metadata(prober, path)
     assert "mp4" in result.container.split(",")
@@ -88,7 +88,7 @@ async def test_an_mp4_tells_its_streams(prober: Prober, tmp_path: Path) -> None:
             bit_depth=8,
             frame_rate=25.0,
             variable_frame_rate=False,
-            key_frame_interval=0.96,  # one key frame, and 24 frames of 40 ms behind it
+            key_frame_interval=0.96,  # one key frame, and 24 frames of 40 ms after it
             default=True,
         ),
         Stream(
@@ -105,7 +105,7 @@ async def test_an_mp4_tells_its_streams(prober: Prober, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("flags", "expected"), [(("-movflags", "+faststart"), True), ((), False)])
-async def test_an_mp4_tells_where_its_index_is(
+async def test_the_position_of_an_mp4s_moov_is_reported(
     prober: Prober,
     tmp_path: Path,
     flags: tuple[str, ...],
@@ -119,7 +119,7 @@ FILES = [
     (
         "a.webm",
         ("-c:v", "libvpx-vp9", "-pix_fmt", "yuv420p", "-c:a", "libopus"),
-        ("vp09.00.20.08", "opus"),  # 76800 samples are more than level 1.1 has
+        ("vp09.00.20.08", "opus"),  # 76800 samples exceed level 1.1
     ),
     (
         "a.mp4",
@@ -147,7 +147,7 @@ FILES = [
 
 
 @pytest.mark.parametrize(("name", "arguments", "expected"), FILES)
-async def test_streams_tell_what_a_browser_needs_to_know(
+async def test_codec_strings_and_dimensions_of_streams_are_read(
     prober: Prober, tmp_path: Path, name: str, arguments: tuple[str, ...], expected: tuple[str, str]
 ) -> None:
     result = await metadata(prober, ffmpeg(tmp_path / name, *PICTURE, *SOUND, *arguments))
@@ -156,7 +156,7 @@ async def test_streams_tell_what_a_browser_needs_to_know(
     assert result.streams[0].frame_rate == pytest.approx(25.0)
     assert (result.index_at_front is None) is (name != "a.mp4")
     assert result.duration == pytest.approx(1.0, abs=0.2)
-    assert not any(stream.language for stream in result.streams)  # "und" is no language
+    assert not any(stream.language for stream in result.streams)  # "und" is not a language
 
 
 @pytest.mark.parametrize(
@@ -175,19 +175,15 @@ async def test_cover_art_is_an_attachment(
     ]
 
 
-async def test_a_title_that_is_no_utf_8_is_told_as_far_as_it_goes(
-    prober: Prober, tmp_path: Path
-) -> None:
+async def test_invalid_utf_8_in_a_title_is_replaced(prober: Prober, tmp_path: Path) -> None:
     path = mp4(tmp_path / "a.mp4", "-metadata", "title=Hello")
     path.write_bytes(path.read_bytes().replace(b"Hello", b"H\xffllo"))
     assert (await metadata(prober, path)).title == "H\ufffdllo"
 
 
-async def test_a_stream_without_decoder_is_told_all_the_same(
-    prober: Prober, tmp_path: Path
-) -> None:
+async def test_a_stream_without_a_decoder_is_reported(prober: Prober, tmp_path: Path) -> None:
     path = mp4(tmp_path / "a.mp4")
-    # the last avc1 is the sample entry, the first one is ftyp's brand
+    # The last avc1 is the sample entry; the first one is the brand in ftyp.
     path.write_bytes(b"zzzz".join(path.read_bytes().rsplit(b"avc1", 1)))
     result = await metadata(prober, path)
     assert [stream.kind for stream in result.streams] == ["video", "audio"]
@@ -203,12 +199,12 @@ async def test_any_name_is_opened_as_a_file(prober: Prober, tmp_path: Path, name
     assert (await metadata(prober, path)).duration
 
 
-async def test_content_decides_not_the_extension(prober: Prober, tmp_path: Path) -> None:
+async def test_the_content_determines_the_container(prober: Prober, tmp_path: Path) -> None:
     path = mp4(tmp_path / "a.mp4").rename(tmp_path / "a.mp3")
     assert "mp4" in (await metadata(prober, path)).container
 
 
-# What is wrong with bad ones
+# Problems of invalid files
 
 FTYP = struct.pack(">I4s4sI4s", 20, b"ftyp", b"isom", 512, b"mp41")
 SUBTITLES = b"1\n00:00:00,000 --> 00:00:01,000\nHello\n\n" * 20
@@ -225,7 +221,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize(("data", "word"), DAMAGED.values(), ids=DAMAGED.keys())
-async def test_what_is_no_video_is_a_problem_that_says_why(
+async def test_a_file_that_is_no_video_has_a_problem_with_its_reason(
     prober: Prober, tmp_path: Path, data: bytes, word: str
 ) -> None:
     path = tmp_path / "a.mp4"
@@ -235,7 +231,7 @@ async def test_what_is_no_video_is_a_problem_that_says_why(
     assert word in result.reason
 
 
-async def test_an_mp4_cut_off_before_its_index_is_a_problem(prober: Prober, tmp_path: Path) -> None:
+async def test_an_mp4_cut_off_before_its_moov_is_a_problem(prober: Prober, tmp_path: Path) -> None:
     path = mp4(tmp_path / "a.mp4")
     os.truncate(path, path.stat().st_size // 2)
     result = await problem(prober, path)
@@ -243,21 +239,19 @@ async def test_an_mp4_cut_off_before_its_index_is_a_problem(prober: Prober, tmp_
     assert "moov" in result.reason
 
 
-async def test_a_picture_is_no_video(prober: Prober, tmp_path: Path) -> None:
+async def test_an_image_is_no_video(prober: Prober, tmp_path: Path) -> None:
     path = ffmpeg(tmp_path / "a.png", *PICTURE, "-frames:v", "1").rename(tmp_path / "a.mp4")
     assert "no video or audio file" in (await problem(prober, path)).reason
 
 
-async def test_a_file_of_subtitles_has_no_picture_and_no_sound(
-    prober: Prober, tmp_path: Path
-) -> None:
+async def test_a_file_with_only_subtitles_is_a_problem(prober: Prober, tmp_path: Path) -> None:
     text = tmp_path / "a.srt"
     text.write_bytes(SUBTITLES)
     result = await problem(prober, ffmpeg(tmp_path / "a.mkv", "-i", text))
     assert "no picture and no sound" in result.reason
 
 
-async def test_what_cannot_be_opened_is_a_problem(prober: Prober, tmp_path: Path) -> None:
+async def test_a_path_that_cannot_be_opened_is_a_problem(prober: Prober, tmp_path: Path) -> None:
     gone = await problem(prober, tmp_path / "none.mp4")
     assert "gone" in gone.reason
     assert not gone.lasting
@@ -267,18 +261,18 @@ async def test_what_cannot_be_opened_is_a_problem(prober: Prober, tmp_path: Path
     assert folder.lasting
 
 
-# What happens to the processes
+# Worker processes
 
 
 @pytest.mark.parametrize(
     ("cause", "result"),
     [
         (signal.SIGSEGV, ("crashed", "lasting")),
-        (signal.SIGKILL, ("crashed", "passing")),  # as the kernel does where memory runs out
-        (signal.SIGPROF, ("timeout", "lasting")),  # the processor's time, of which a disk has none
+        (signal.SIGKILL, ("crashed", "passing")),  # as the kernel does when memory runs out
+        (signal.SIGPROF, ("timeout", "lasting")),  # processor time; a hanging disk uses none
     ],
 )
-async def test_a_killed_worker_costs_its_file_alone(
+async def test_a_killed_worker_fails_only_its_own_file(
     prober: Prober, tmp_path: Path, cause: signal.Signals, result: tuple[str, str]
 ) -> None:
     probing = asyncio.create_task(prober.probe(mp4(tmp_path / "b.mp4")))
@@ -292,7 +286,7 @@ async def test_a_killed_worker_costs_its_file_alone(
     await until(lambda: not exists(pid))
 
 
-async def test_a_worker_killed_between_files_costs_none(prober: Prober, tmp_path: Path) -> None:
+async def test_a_worker_killed_between_files_fails_none(prober: Prober, tmp_path: Path) -> None:
     path = mp4(tmp_path / "a.mp4")
     await metadata(prober, path)
     (pid,) = prober.pids
@@ -302,7 +296,7 @@ async def test_a_worker_killed_between_files_costs_none(prober: Prober, tmp_path
     assert pid not in prober.pids
 
 
-async def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+async def test_a_probe_that_takes_too_long_times_out(tmp_path: Path) -> None:
     path = mp4(tmp_path / "a.mp4")
     prober = Prober(timeout=5)
     try:
@@ -318,7 +312,9 @@ async def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
         await prober.close()
 
 
-async def test_a_cancelled_probe_leaves_no_answer_behind(prober: Prober, tmp_path: Path) -> None:
+async def test_a_cancelled_probe_leaves_no_answer_for_the_next(
+    prober: Prober, tmp_path: Path
+) -> None:
     path = mp4(tmp_path / "a.mp4")
     await metadata(prober, path)
     pid = await hang(prober)
@@ -347,7 +343,7 @@ async def test_a_probe_may_be_cancelled_at_any_moment(prober: Prober, tmp_path: 
     assert len(prober.pids) == 1
 
 
-async def test_processes_are_started_when_needed_and_replaced_in_time(tmp_path: Path) -> None:
+async def test_workers_are_started_on_demand_and_replaced_after_their_files(tmp_path: Path) -> None:
     path = mp4(tmp_path / "a.mp4")
     prober = Prober(workers=2, files_per_worker=2)
     try:
@@ -364,9 +360,7 @@ async def test_processes_are_started_when_needed_and_replaced_in_time(tmp_path: 
         await prober.close()
 
 
-async def test_processes_at_rest_are_ended_and_started_again(
-    prober: Prober, tmp_path: Path
-) -> None:
+async def test_idle_workers_are_stopped_and_started_again(prober: Prober, tmp_path: Path) -> None:
     file = tmp_path / "no.mp4"
     file.write_bytes(b"no video")
     await problem(prober, file)
@@ -378,20 +372,20 @@ async def test_processes_at_rest_are_ended_and_started_again(
     assert len(prober.pids) == 1
 
 
-async def test_the_number_of_processes_is_bounded() -> None:
-    prober = Prober(workers=2, command=saying(PROBLEM, "import time; time.sleep(0.1)"))
-    seen: list[int] = []
+async def test_the_number_of_workers_is_bounded() -> None:
+    prober = Prober(workers=2, command=worker_answering(PROBLEM, "import time; time.sleep(0.1)"))
+    counts: list[int] = []
 
-    async def one(number: int) -> None:
+    async def probe(number: int) -> None:
         await prober.probe(Path(f"/{number}"))
-        seen.append(len(prober.pids))
+        counts.append(len(prober.pids))
 
-    await asyncio.gather(*map(one, range(8)))
+    await asyncio.gather(*map(probe, range(8)))
     await prober.close()
-    assert max(seen) == 2
+    assert max(counts) == 2
 
 
-async def test_close_ends_what_is_under_way(tmp_path: Path) -> None:
+async def test_close_stops_running_probes(tmp_path: Path) -> None:
     prober = Prober(workers=2)
     path = mp4(tmp_path / "a.mp4")
     probing = [asyncio.create_task(prober.probe(path)) for _ in range(3)]
@@ -409,14 +403,14 @@ async def test_close_ends_what_is_under_way(tmp_path: Path) -> None:
         await prober.probe(path)
 
 
-# What a worker that went astray may say
+# Invalid answers of a worker
 
 PROBLEM = b'{"problem": "It is so.", "lasting": true}\n'
 VALID = {"container": "mp4", "duration": 1.0, "bit_rate": 1, "streams": []}
 
 
-def saying(answer: bytes, before: str = "") -> tuple[str, ...]:
-    """Return the command of a worker that answers every request so."""
+def worker_answering(answer: bytes, before: str = "") -> tuple[str, ...]:
+    """Return the command of a worker that sends this answer to every request."""
     source = (
         f"import sys\nfor _ in sys.stdin.buffer:\n {before or 'pass'}\n"
         f" sys.stdout.buffer.write({answer!r}); sys.stdout.flush()"
@@ -424,7 +418,7 @@ def saying(answer: bytes, before: str = "") -> tuple[str, ...]:
     return (sys.executable, "-c", source)
 
 
-def copying(answer: Path) -> tuple[str, ...]:
+def worker_copying(answer: Path) -> tuple[str, ...]:
     """Return the command of a worker that answers with the content of a file."""
     source = (
         "import pathlib, sys\nfor _ in sys.stdin.buffer:\n"
@@ -439,9 +433,9 @@ def answer_of(size: int) -> bytes:
     return frame.replace(b'"title": ""', b'"title": "%s"' % (b"x" * (size - len(frame))))
 
 
-async def test_an_answer_may_be_as_long_as_the_bound_says(tmp_path: Path) -> None:
+async def test_an_answer_may_have_the_maximum_length(tmp_path: Path) -> None:
     (tmp_path / "answer").write_bytes(answer_of(MAX_ANSWER_BYTES))
-    prober = Prober(command=copying(tmp_path / "answer"))
+    prober = Prober(command=worker_copying(tmp_path / "answer"))
     result = await metadata(prober, tmp_path)
     assert result.title is not None
     assert len(result.title) > MAX_ANSWER_BYTES - 200
@@ -471,15 +465,15 @@ async def test_an_answer_may_be_as_long_as_the_bound_says(tmp_path: Path) -> Non
     ],
 )
 async def test_an_invalid_answer_counts_as_a_crash(answer: bytes) -> None:
-    prober = Prober(command=saying(answer))
+    prober = Prober(command=worker_answering(answer))
     assert (await problem(prober, Path("/a/b"))).outcome == "crashed"
     assert not prober.pids
     await prober.close()
 
 
-async def test_an_answer_beyond_the_bound_counts_as_a_crash(tmp_path: Path) -> None:
+async def test_an_answer_above_the_maximum_length_counts_as_a_crash(tmp_path: Path) -> None:
     (tmp_path / "answer").write_bytes(answer_of(MAX_ANSWER_BYTES * 3))
-    prober = Prober(command=copying(tmp_path / "answer"))
+    prober = Prober(command=worker_copying(tmp_path / "answer"))
     assert (await problem(prober, Path("/a/b"))).outcome == "crashed"
     await prober.close()
 
@@ -492,7 +486,9 @@ async def test_an_answer_beyond_the_bound_counts_as_a_crash(tmp_path: Path) -> N
         (sys.executable, "-c", "print('half', end='')"),
     ],
 )
-async def test_a_worker_that_cannot_work_counts_as_a_crash(command: tuple[str, ...]) -> None:
+async def test_a_worker_that_cannot_start_or_answer_counts_as_a_crash(
+    command: tuple[str, ...],
+) -> None:
     prober = Prober(command=command)
     for _ in range(2):
         result = await problem(prober, Path("/a/b"))
@@ -500,21 +496,21 @@ async def test_a_worker_that_cannot_work_counts_as_a_crash(command: tuple[str, .
     await prober.close()
 
 
-# The worker by itself
+# The worker on its own
 
 
-def run(source: str, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def run(source: str, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     source = f"import os, sys; from service import worker; {source}"
     return subprocess.run(
         [sys.executable, "-c", source, *arguments],
         check=False,
-        input=given,
+        input=stdin,
         capture_output=True,
         timeout=30,
     )
 
 
-def test_a_worker_has_a_bound_on_its_memory() -> None:
+def test_the_memory_of_a_worker_is_limited() -> None:
     assert (
         run(
             "worker.process.apply_limits(); bytearray(worker.process.MAX_MEMORY_BYTES // 2)"
@@ -527,7 +523,7 @@ def test_a_worker_has_a_bound_on_its_memory() -> None:
     assert b"MemoryError" in result.stderr
 
 
-def test_a_file_that_takes_too_much_memory_is_a_problem() -> None:
+def test_a_file_that_needs_too_much_memory_is_a_problem() -> None:
     result = run(
         "worker.process.apply_limits();"
         "worker.read_metadata = lambda *_: bytearray(2 * worker.process.MAX_MEMORY_BYTES);"
@@ -540,14 +536,16 @@ def test_a_file_that_takes_too_much_memory_is_a_problem() -> None:
 @pytest.mark.parametrize(
     ("hindrance", "reason"),
     [
-        ("os.geteuid() or os.seteuid(65534)", "permission denied"),  # root may read everything
+        ("os.geteuid() or os.seteuid(65534)", "permission denied"),  # root may read every file
         (
             "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))",
             "Too many open files",
         ),
     ],
 )
-def test_what_is_not_the_files_doing_may_pass(tmp_path: Path, hindrance: str, reason: str) -> None:
+def test_failures_not_caused_by_the_file_are_temporary(
+    tmp_path: Path, hindrance: str, reason: str
+) -> None:
     path = mp4(tmp_path / "a.mp4")
     path.chmod(0)
     tmp_path.chmod(0o755)
@@ -568,14 +566,14 @@ def test_what_is_not_the_files_doing_may_pass(tmp_path: Path, hindrance: str, re
         ("os.unlink(texts[0][0])", "The file a.srt is gone."),
     ],
 )
-def test_a_file_beside_the_video_is_blamed_by_its_name_alone(
+def test_a_sidecar_failure_is_reported_by_its_name_only(
     tmp_path: Path, hindrance: str, problem: str
 ) -> None:
-    path, beside = mp4(tmp_path / "a.mp4"), tmp_path / "a.srt"
-    beside.write_text("1\n00:00:01,000 --> 00:00:02,000\nText\n")
+    path, sidecar = mp4(tmp_path / "a.mp4"), tmp_path / "a.srt"
+    sidecar.write_text("1\n00:00:01,000 --> 00:00:02,000\nText\n")
     tmp_path.chmod(0o755)
-    beside.chmod(0)
-    texts = [["a.srt", revision(beside.stat())]]
+    sidecar.chmod(0)
+    texts = [["a.srt", revision(sidecar.stat())]]
     request = {
         "task": "captions",
         "root": ".",
@@ -590,7 +588,7 @@ def test_a_file_beside_the_video_is_blamed_by_its_name_alone(
 
 
 class FailingDisk(io.FileIO):
-    """A file of which the first bytes alone can be read."""
+    """A file of which only the first bytes can be read."""
 
     def __init__(self, path: Path, readable: int) -> None:
         super().__init__(path)
@@ -603,43 +601,39 @@ class FailingDisk(io.FileIO):
 
 
 @pytest.mark.parametrize("readable", [0, 1000, 20_000])
-def test_a_file_that_the_disk_cannot_read_is_not_called_damaged(
-    tmp_path: Path, readable: int
-) -> None:
+def test_a_disk_error_is_not_reported_as_damage(tmp_path: Path, readable: int) -> None:
     path = mp4(tmp_path / "a.mp4")
     size = path.stat().st_size
-    assert size > readable  # and its index is at the end
+    assert size > readable  # the moov is at the end
     with FailingDisk(path, readable) as file, pytest.raises(OSError, match="Input/output error"):
         read_metadata(file, size)
 
 
-def test_nothing_but_answers_reaches_standard_output() -> None:
+def test_only_answers_reach_standard_output() -> None:
     result = run(
         "worker.handle_request = lambda _: ({'said': os.write(1, b'noise')}, ()); worker.main()",
-        given=b'{"path": "/"}\n',
+        stdin=b'{"path": "/"}\n',
     )
     assert result.stdout == b'{"said": 5}\n'
     assert b"noise" in result.stderr
 
 
-def test_a_worker_that_hangs_ends_itself(tmp_path: Path) -> None:
+def test_a_hanging_worker_ends_itself(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"x")
-    asked = {"task": "probe", "root": str(tmp_path), "path": "a.mp4", "wall": 1}
+    request = {"task": "probe", "root": str(tmp_path), "path": "a.mp4", "wall": 1}
     result = run(
         "import time; worker.read_metadata = lambda *_: time.sleep(60); worker.main()",
-        given=json.dumps(asked).encode() + b"\n",
+        stdin=json.dumps(request).encode() + b"\n",
     )
     assert result.returncode == -signal.SIGALRM
 
 
-async def test_a_worker_gives_way_to_the_server_and_dumps_no_core(
-    prober: Prober, tmp_path: Path
-) -> None:
+async def test_a_worker_has_idle_priority_and_dumps_no_core(prober: Prober, tmp_path: Path) -> None:
     await problem(prober, tmp_path)
     (pid,) = prober.pids
     assert os.getpriority(os.PRIO_PROCESS, pid) == 19
     assert os.sched_getscheduler(pid) == os.SCHED_IDLE
-    # A session of its own would have a share of its own of the processors, whatever its priority.
+    # A session of its own would get its own share of processor time at any priority.
     assert (os.getsid(pid), os.getpgid(pid)) == (os.getsid(0), pid)
     limits = await asyncio.to_thread(Path(f"/proc/{pid}/limits").read_text)
     core = next(line for line in limits.splitlines() if line.startswith("Max core file size"))
@@ -660,12 +654,12 @@ asyncio.run(main())
 """
 
 
-async def test_a_worker_is_found_from_anywhere_and_ends_with_its_parent(tmp_path: Path) -> None:
+async def test_a_worker_starts_from_any_folder_and_ends_with_its_parent(tmp_path: Path) -> None:
     (tmp_path / "service").mkdir()
     (tmp_path / "service/__init__.py").write_text("raise ImportError('the wrong one')")
     parent = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-P", "-c", PARENT],  # -P: the parent itself does not look here
+        [sys.executable, "-P", "-c", PARENT],  # -P: the parent itself does not import from here
         check=True,
         capture_output=True,
         text=True,
@@ -675,11 +669,11 @@ async def test_a_worker_is_found_from_anywhere_and_ends_with_its_parent(tmp_path
     said, pid = parent.stdout.rsplit(maxsplit=1)
     assert "The file is gone." in said
     status = Path(f"/proc/{pid}/status")
-    # a zombie has ended; it is for whoever adopted it to reap
+    # A zombie has ended; its new parent reaps it.
     await until(lambda: not status.exists() or "\nState:\tZ" in status.read_text())
 
 
-def test_all_this_works_on_uvloop(tmp_path: Path) -> None:
+def test_probes_timeouts_and_crashes_work_on_uvloop(tmp_path: Path) -> None:
     path = mp4(tmp_path / "a.mp4")
 
     async def main() -> None:

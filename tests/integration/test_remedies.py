@@ -1,4 +1,4 @@
-"""Findings of real files, and the commands that fix them, run as they are by a shell."""
+"""Findings of real files, and the commands that fix them, run by a shell."""
 
 import asyncio
 import hashlib
@@ -22,7 +22,7 @@ FRONT = ("-movflags", "+faststart")
 NEVER_A_KEY = ("-g", "9999", "-keyint_min", "9999", "-sc_threshold", "0")
 LONG = ("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=15")
 NOISE = ("-f", "lavfi", "-i", "nullsrc=size=320x240:rate=25:duration=3,geq=random(1)*255:128:128")
-# One frame in three is left out, and the others keep their times.
+# Every third frame is dropped; the others keep their timestamps.
 UNEVEN = ("-vf", "select='mod(n,3)'", "-fps_mode", "passthrough")
 
 
@@ -33,7 +33,9 @@ async def prober() -> AsyncIterator[Prober]:
     await prober.close()
 
 
-async def look(prober: Prober, path: Path, name: str, block: int = BLOCK) -> tuple[Finding, ...]:
+async def probe_findings(
+    prober: Prober, path: Path, name: str, block: int = BLOCK
+) -> tuple[Finding, ...]:
     metadata = await prober.probe(path)
     assert isinstance(metadata, Metadata), metadata
     return findings(name, metadata, block)
@@ -44,7 +46,7 @@ class Case:
     """A file and its expected findings."""
 
     name: str
-    made: tuple[str, ...]
+    arguments: tuple[str, ...]
     expected: dict[str, str]
     """All codes that are more than hints, and those hints that the case is about."""
     block: int = BLOCK
@@ -158,11 +160,11 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-async def test_what_is_found_of_a_file_is_fixed_by_the_command(
+async def test_each_finding_is_fixed_by_its_command(
     prober: Prober, tmp_path: Path, case: Case
 ) -> None:
-    source = await asyncio.to_thread(ffmpeg, tmp_path / case.name, *case.made)
-    results = await look(prober, source, case.name, case.block)
+    source = await asyncio.to_thread(ffmpeg, tmp_path / case.name, *case.arguments)
+    results = await probe_findings(prober, source, case.name, case.block)
     severities = {finding.code: finding.severity for finding in results}
     assert case.expected.items() <= severities.items()
     assert {code for code in severities if severities[code] != "hint"} <= set(case.expected)
@@ -173,7 +175,7 @@ async def test_what_is_found_of_a_file_is_fixed_by_the_command(
             assert finding.code == "low_bit_rate"
             continue
         fixed = await asyncio.to_thread(run, finding.command, tmp_path, source)
-        after = {f.code: f for f in await look(prober, fixed, fixed.name, case.block)}
+        after = {f.code: f for f in await probe_findings(prober, fixed, fixed.name, case.block)}
         assert finding.code not in after, finding.command
         assert all(f.severity == "hint" or f.code in severities for f in after.values()), after
         assert not any(f.severity == "unplayable" for f in after.values()), after
@@ -182,8 +184,8 @@ async def test_what_is_found_of_a_file_is_fixed_by_the_command(
 
 
 def run(command: str, folder: Path, source: Path) -> Path:
-    """Run a command as a shell does; give the file that it makes."""
-    there = set(folder.iterdir())
+    """Run a command in a shell; return the file that it creates."""
+    before = set(folder.iterdir())
     done = subprocess.run(
         ["sh", "-c", command],
         cwd=folder,
@@ -194,9 +196,9 @@ def run(command: str, folder: Path, source: Path) -> Path:
         timeout=120,
     )
     assert done.returncode == 0, (command, done.stderr)
-    (made,) = set(folder.iterdir()) - there
+    (output,) = set(folder.iterdir()) - before
     assert source.exists()
-    return made
+    return output
 
 
 @pytest.mark.parametrize(
@@ -213,31 +215,31 @@ def run(command: str, folder: Path, source: Path) -> Path:
         f"{'long' * 62}.mp4",
     ],
 )
-async def test_a_command_names_any_file_for_any_shell(
+async def test_a_command_quotes_any_file_name_for_the_shell(
     prober: Prober, tmp_path: Path, name: str
 ) -> None:
-    made = await asyncio.to_thread(ffmpeg, tmp_path / "a.mp4", *PICTURE, *H264)
-    source = made.rename(tmp_path / name)
-    (finding,) = await look(prober, source, name)
+    film = await asyncio.to_thread(ffmpeg, tmp_path / "a.mp4", *PICTURE, *H264)
+    source = film.rename(tmp_path / name)
+    (finding,) = await probe_findings(prober, source, name)
     assert finding.command
     fixed = await asyncio.to_thread(run, finding.command, tmp_path, source)
-    assert await look(prober, fixed, fixed.name) == ()
+    assert await probe_findings(prober, fixed, fixed.name) == ()
     assert not (tmp_path / "owned").exists()
 
 
-async def test_a_command_never_overwrites(prober: Prober, tmp_path: Path) -> None:
+async def test_a_command_never_overwrites_a_file(prober: Prober, tmp_path: Path) -> None:
     source = await asyncio.to_thread(ffmpeg, tmp_path / "a.mp4", *PICTURE, *H264)
-    (finding,) = await look(prober, source, "a.mp4")
+    (finding,) = await probe_findings(prober, source, "a.mp4")
     assert finding.command
-    there = tmp_path / shlex.split(finding.command)[-1]
-    there.write_bytes(b"mine")
+    existing = tmp_path / shlex.split(finding.command)[-1]
+    existing.write_bytes(b"mine")
     await asyncio.to_thread(
         subprocess.run, ["sh", "-c", finding.command], cwd=tmp_path, check=False, timeout=120
     )
-    assert there.read_bytes() == b"mine"
+    assert existing.read_bytes() == b"mine"
 
 
-async def test_what_else_a_film_holds_is_kept(prober: Prober, tmp_path: Path) -> None:
+async def test_other_streams_tags_and_chapters_are_kept(prober: Prober, tmp_path: Path) -> None:
     (tmp_path / "a.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nHello\n")
     (tmp_path / "a.ffmeta").write_text(
         ";FFMETADATA1\ntitle=A film\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=500\ntitle=One\n"
@@ -250,24 +252,24 @@ async def test_what_else_a_film_holds_is_kept(prober: Prober, tmp_path: Path) ->
         *(*H264, "-c:a:0", "aac", "-c:a:1", "dca", "-strict", "-2", "-ac:a:1", "2", "-c:s", "srt"),
         *("-metadata:s:a:1", "language=deu", "-metadata:s:s:0", "language=eng"),
     )
-    (finding,) = await look(prober, source, "a.mkv")
+    (finding,) = await probe_findings(prober, source, "a.mkv")
     assert finding.command
     fixed = await asyncio.to_thread(run, finding.command, tmp_path, source)
     metadata = await prober.probe(fixed)
     assert isinstance(metadata, Metadata)
     assert metadata.title == "A film"
     assert [(c.start, c.end, c.title) for c in metadata.chapters] == [(0, 0.5, "One")]
-    kept = [(s.kind, s.codec, s.language) for s in metadata.streams if s.kind != "data"]
-    assert kept == [
+    streams = [(s.kind, s.codec, s.language) for s in metadata.streams if s.kind != "data"]
+    assert streams == [
         ("video", "h264", None),
         ("audio", "aac", None),
-        ("audio", "aac", "deu"),  # DTS cannot stay
+        ("audio", "aac", "deu"),  # DTS is not possible in MP4
         ("subtitle", "mov_text", "eng"),
     ]
 
 
 def packets(path: Path) -> list[str]:
-    """Return the hash of each packet of the picture."""
+    """Return the hash of each video packet."""
     listing = subprocess.run(
         ["ffmpeg", "-v", "error", "-i", path, "-map", "0:v", "-c", "copy", "-f", "framemd5", "-"],
         check=True,
@@ -277,11 +279,11 @@ def packets(path: Path) -> list[str]:
     return [line.rpartition(",")[2] for line in listing.splitlines() if not line.startswith("#")]
 
 
-async def test_only_the_stream_at_fault_is_encoded_anew(prober: Prober, tmp_path: Path) -> None:
+async def test_only_the_incompatible_stream_is_reencoded(prober: Prober, tmp_path: Path) -> None:
     source = await asyncio.to_thread(
         ffmpeg, tmp_path / "a.mp4", *PICTURE, *SOUND, *H264, "-c:a", "ac3", *FRONT
     )
-    (finding,) = await look(prober, source, "a.mp4")
+    (finding,) = await probe_findings(prober, source, "a.mp4")
     assert finding.command
     fixed = await asyncio.to_thread(run, finding.command, tmp_path, source)
     assert packets(fixed) == packets(source)

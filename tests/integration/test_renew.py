@@ -1,4 +1,4 @@
-"""What becomes of what certbot does: a stand-in for it does what each test needs."""
+"""Certificate renewal with a stand-in for certbot."""
 
 import json
 import os
@@ -20,7 +20,7 @@ ENVIRONMENT = {
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> renew.Settings:
-    """Give folders of the test's own, and a certbot that gets the pair which is named in a file."""
+    """Create folders and a certbot stand-in that issues a pair named "one"."""
     for name in ("bin", "tls", "challenges", "state"):
         (tmp_path / name).mkdir()
     settings = replace(
@@ -38,7 +38,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> renew.Settings:
 
 
 def certbot(settings: renew.Settings, pair: str | None) -> None:
-    """Let certbot's folder hold this pair from its next run on; None: let it fail."""
+    """Make certbot's next runs store this pair, or fail if it is None."""
     lines = ["#!/bin/sh", "set -e", f'printf "%s\\n" "$@" >{settings.state}/arguments']
     if pair is None:
         lines += ["echo 'Some challenges', 'have failed.'", "exit 1"]
@@ -51,7 +51,7 @@ def certbot(settings: renew.Settings, pair: str | None) -> None:
 
 
 def self_signed(folder: Path, subject: str) -> None:
-    """Put such a pair where the edge reads it, and the edge's mark beside it."""
+    """Store a self-signed pair and the edge's mark in the folder that the edge reads."""
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
          "-noenc", "-subj", subject, "-keyout", folder / renew.KEY, "-out", folder / renew.CHAIN],
@@ -64,7 +64,7 @@ def read(settings: renew.Settings) -> list[str]:
     return [(settings.tls / name).read_text().strip() for name in (renew.CHAIN, renew.KEY)]
 
 
-def test_the_first_takes_the_place_of_the_edges_own(settings: renew.Settings) -> None:
+def test_the_first_certificate_replaces_that_of_the_edge(settings: renew.Settings) -> None:
     self_signed(settings.tls, "/CN=Reelay")
     assert renew.check(settings)
     assert read(settings) == ["one", "one"]
@@ -74,45 +74,45 @@ def test_the_first_takes_the_place_of_the_edges_own(settings: renew.Settings) ->
     assert key.parent.stat().st_mode & 0o077 == 0
 
 
-def test_the_next_leaves_nothing_of_the_one_before(
+def test_a_renewal_removes_the_previous_pair(
     settings: renew.Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for pair in ("one", "one", "two"):
         certbot(settings, pair)
         assert renew.check(settings)
     assert read(settings) == ["two", "two"]
-    assert len(list(settings.tls.iterdir())) == 4  # two files, the link, and its folder
-    told = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
-    assert told == ["certificate_published", "certificate_not_due", "certificate_published"]
+    assert len(list(settings.tls.iterdir())) == 4  # two files, the current link, and its folder
+    events = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
+    assert events == ["certificate_published", "certificate_not_due", "certificate_published"]
 
 
-def test_a_reader_never_meets_a_key_without_its_certificate(settings: renew.Settings) -> None:
-    """It goes through the link once, as it were: a folder's two files are always of one pair."""
+def test_readers_always_see_a_matching_pair(settings: renew.Settings) -> None:
+    """A reader resolves the link once; both files in a folder always belong to one pair."""
     renew.check(settings)
-    over = threading.Event()
-    met: set[tuple[str, ...]] = set()
+    done = threading.Event()
+    pairs: set[tuple[str, ...]] = set()
 
-    def look() -> None:
-        while not over.is_set():
+    def read_pairs() -> None:
+        while not done.is_set():
             try:
                 folder = (settings.tls / renew.CURRENT).resolve()
-                met.add(tuple((folder / n).read_text() for n in (renew.CHAIN, renew.KEY)))
+                pairs.add(tuple((folder / n).read_text() for n in (renew.CHAIN, renew.KEY)))
             except FileNotFoundError:
-                pass  # it has gone between the two: nginx would try again
+                pass  # removed between both reads: nginx would retry
 
-    reader = threading.Thread(target=look)
+    reader = threading.Thread(target=read_pairs)
     reader.start()
     for number in range(50):
         for name in (renew.CHAIN, renew.KEY):
             (settings.lineage / name).write_text(str(number))
         assert renew.publish(settings)
-    over.set()
+    done.set()
     reader.join()
-    assert met
-    assert all(chain == key for chain, key in met)
+    assert pairs
+    assert all(chain == key for chain, key in pairs)
 
 
-def test_an_operators_own_is_not_replaced(
+def test_a_certificate_of_the_operator_is_not_replaced(
     settings: renew.Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     self_signed(settings.tls, "/CN=video.example.test")
@@ -120,10 +120,10 @@ def test_an_operators_own_is_not_replaced(
     assert not renew.check(settings)
     assert read(settings) == before
     assert "from elsewhere" in capsys.readouterr().out
-    assert not (settings.state / "arguments").exists()  # nor is one asked for
+    assert not (settings.state / "arguments").exists()  # none is requested either
 
 
-def test_what_was_got_is_kept_when_the_next_is_refused(
+def test_the_certificate_is_kept_when_a_renewal_fails(
     settings: renew.Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert renew.check(settings)
@@ -134,7 +134,7 @@ def test_what_was_got_is_kept_when_the_next_is_refused(
     assert not settings.healthy.exists()
 
 
-def test_a_half_done_change_is_done_by_the_next_check(settings: renew.Settings) -> None:
+def test_the_next_check_completes_an_interrupted_publication(settings: renew.Settings) -> None:
     renew.check(settings)
     (settings.tls / renew.KEY).unlink()
     assert renew.check(settings)
@@ -143,13 +143,13 @@ def test_a_half_done_change_is_done_by_the_next_check(settings: renew.Settings) 
     assert read(settings) == ["one", "one"]
 
 
-def test_what_one_server_gave_is_no_answer_to_another(settings: renew.Settings) -> None:
+def test_each_acme_server_has_its_own_folders(settings: renew.Settings) -> None:
     other = replace(settings, server="https://acme.example.test/another")
     assert settings.lineage != other.lineage
     assert "/" not in str(other.account.relative_to(other.state))
 
 
-def test_certbot_is_told_of_an_address_only_if_there_is_one(settings: renew.Settings) -> None:
+def test_certbot_gets_an_email_address_only_if_one_is_set(settings: renew.Settings) -> None:
     renew.check(settings)
     arguments = (settings.state / "arguments").read_text().splitlines()
     assert "--register-unsafely-without-email" in arguments
@@ -158,10 +158,10 @@ def test_certbot_is_told_of_an_address_only_if_there_is_one(settings: renew.Sett
     assert arguments[arguments.index("--email") + 1] == "me@example.test"
 
 
-def test_a_stop_lets_certbot_tidy_up(settings: renew.Settings) -> None:
+def test_a_stop_lets_certbot_clean_up(settings: renew.Settings) -> None:
     program = settings.state.parent / "bin" / "certbot"
     note = settings.state / "tidied-up"
-    # The signal comes from certbot itself, so that it comes while certbot runs.
+    # Certbot sends the signal itself, so that it arrives while certbot runs.
     program.write_text(
         f"#!/bin/sh\ntrap 'touch {note}; exit 1' TERM\nkill -TERM $PPID\n"
         "while :; do sleep 0.1; done\n"
@@ -192,7 +192,9 @@ def test_a_stop_lets_certbot_tidy_up(settings: renew.Settings) -> None:
         ("REELAY_ACME_INTERVAL", "12h"),
     ],
 )
-def test_a_wrong_setting_ends_it_with_a_line_that_names_it(variable: str, value: str) -> None:
+def test_an_invalid_setting_ends_the_process_with_a_line_that_names_it(
+    variable: str, value: str
+) -> None:
     done = subprocess.run(
         [sys.executable, renew.__file__],
         env={**os.environ, **ENVIRONMENT, variable: value},
@@ -205,8 +207,8 @@ def test_a_wrong_setting_ends_it_with_a_line_that_names_it(variable: str, value:
     assert done.stderr.count("\n") == 1
 
 
-def test_it_goes_on_until_it_is_told_to_stop(settings: renew.Settings, tmp_path: Path) -> None:
-    """Without rights to its folders it fails again and again, but does not end."""
+def test_checks_are_repeated_until_a_stop_signal(settings: renew.Settings, tmp_path: Path) -> None:
+    """Without access to its folders every check fails, but the process continues."""
     with subprocess.Popen(
         [sys.executable, renew.__file__],
         env={**os.environ, **ENVIRONMENT, "REELAY_ACME_INTERVAL": "1"},

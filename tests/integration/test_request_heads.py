@@ -50,7 +50,7 @@ def status(server: Server, head: str) -> int:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_method_in_lower_case_is_another_method(server: Server, target: str) -> None:
+def test_methods_are_case_sensitive(server: Server, target: str) -> None:
     """RFC 9110 §9.1."""
     for method in ("get", "Get", "head", "options", "post", "BREW"):
         assert status(server, f"{method} {target} HTTP/1.1\r\nHost: x") == 501, method
@@ -72,7 +72,7 @@ def test_the_connection_of_an_unknown_method_stays_open(server: Server) -> None:
     assert answers.count(b"HTTP/1.1 200") == 1
 
 
-def test_a_method_does_not_leak_into_other_connections(server: Server) -> None:
+def test_an_unknown_method_does_not_affect_other_connections(server: Server) -> None:
     with open_socket(server.base) as client:
         for _ in range(3):
             assert status(server, "get /healthz HTTP/1.1\r\nHost: x") == 501
@@ -135,7 +135,7 @@ def test_the_host_in_an_absolute_target_is_checked_too(
 
 
 def test_links_name_the_host_of_an_absolute_target(server: Server) -> None:
-    """RFC 9112 §3.2.2: the Host field that came with it is ignored."""
+    """RFC 9112 §3.2.2: the Host field of the request is ignored."""
     address = urlsplit(server.base)
     with socket.create_connection((address.hostname, address.port), timeout=60) as client:
         client.sendall(
@@ -149,7 +149,7 @@ def test_links_name_the_host_of_an_absolute_target(server: Server) -> None:
     assert b"wrong.example" not in answer
 
 
-def test_a_head_that_is_slow_to_parse_is_refused_first(server: Server) -> None:
+def test_a_head_that_would_be_slow_to_parse_is_refused(server: Server) -> None:
     many = "".join(f"a{number}: b\r\n" for number in range(MAX_FIELDS))
     few = "".join(f"a{number}: b\r\n" for number in range(MAX_FIELDS - 3))
     lines = "a:\r\n" * 14_000
@@ -164,7 +164,7 @@ def test_a_head_that_is_slow_to_parse_is_refused_first(server: Server) -> None:
     assert status(server, f"GET /{long} HTTP/1.1\r\nHost: x") == 414
 
 
-def test_a_later_request_on_its_connection_is_refused_too(server: Server) -> None:
+def test_a_later_request_on_the_same_connection_is_refused_too(server: Server) -> None:
     first = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
     second = "GET /healthz HTTP/1.1\r\nHost: x\r\n" + "a:\r\n" * (MAX_FIELDS + 1) + "\r\n"
     with open_socket(server.base) as client:

@@ -14,4 +14,4 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Origin]:
 
 
 class TestService(Contract):
-    """The range contract, for the service without an edge."""
+    """The range contract for the service without an edge."""

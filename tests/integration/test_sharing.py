@@ -31,20 +31,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     write(media, "broken.mp4", b"no film")
     for name in (NAME, f"{FOLDER}/ep 10.mp4", f"{FOLDER}/ep 2.mp4", "first.mp4"):
         write(media, name, SAMPLE)
-    told = ("-metadata", f"title={TITLE}", "-metadata", f"description={STORY}")
-    odd = ffmpeg(media.parent / "odd.mp4", "-i", CLIP, "-c", "copy", *told).read_bytes()
+    metadata = ("-metadata", f"title={TITLE}", "-metadata", f"description={STORY}")
+    odd = ffmpeg(media.parent / "odd.mp4", "-i", CLIP, "-c", "copy", *metadata).read_bytes()
     write(media, "Odd/odd.mp4", odd)
     write(media, "Odd/odd.chapters.vtt", b"WEBVTT\n\n00:02.500 --> 00:05.000\nThe end\n")
     write(media, "Odd/sound.m4a", ffmpeg(media.parent / "a.m4a", "-i", CLIP, "-vn").read_bytes())
-    with serve(media, TRUSTED_PROXIES="127.0.0.1") as one:
+    with serve(media, TRUSTED_PROXIES="127.0.0.1") as running:
 
-        def derived() -> Any:
-            videos = json.loads(ask(one.base, "/api/videos").body)["videos"]
+        def all_settled() -> Any:
+            videos = json.loads(ask(running.base, "/api/videos").body)["videos"]
             states = [(v["state"], v["poster"]["state"], v["captions"]["state"]) for v in videos]
-            return not {"pending", "waiting"} & {s for told in states for s in told} or None
+            return not {"pending", "waiting"} & {s for state in states for s in state} or None
 
-        until(derived, "all is derived")
-        yield one
+        until(all_settled, "all artefacts are ready")
+        yield running
 
 
 def get(server: Server, target: str, method: str = "GET", **headers: str) -> Answer:
@@ -56,25 +56,25 @@ def entries(answer: Answer) -> list[tuple[str, str]]:
     """Return each entry's `#EXTINF:` and URL."""
     first, *lines = answer.body.decode().splitlines()
     assert first == "#EXTM3U"
-    told = [line.removeprefix("#EXTINF:") for line in lines if line.startswith("#EXTINF:")]
-    return list(zip(told, [line for line in lines if not line.startswith("#")], strict=True))
+    names = [line.removeprefix("#EXTINF:") for line in lines if line.startswith("#EXTINF:")]
+    return list(zip(names, [line for line in lines if not line.startswith("#")], strict=True))
 
 
-def test_a_playlist_names_the_video_its_length_and_its_bytes(server: Server) -> None:
+def test_a_playlist_lists_title_duration_and_url_of_the_video(server: Server) -> None:
     answer = get(server, PLAYLISTS[0])
     assert answer.headers["Content-Type"] == "audio/x-mpegurl; charset=utf-8"
     assert answer.headers["Content-Disposition"].startswith("attachment; ")
     assert answer.headers["Content-Disposition"].endswith(
         "filename*=UTF-8''ep%201%20&%20%C3%BCn%C3%AF.m3u"
     )
-    ((told, address),) = entries(answer)
-    assert told == "8,Reelay sample"
+    ((name, address),) = entries(answer)
+    assert name == "8,Reelay sample"
     item = json.loads(get(server, f"/api/videos/{quote(NAME)}").body)
     assert address == server.base + item["media_url"]
     assert get(server, address.removeprefix(server.base)).body == SAMPLE
 
 
-def test_a_folders_playlist_has_what_is_directly_in_it_in_order(server: Server) -> None:
+def test_the_playlist_of_a_folder_lists_its_own_videos_in_order(server: Server) -> None:
     addresses = [address for _, address in entries(get(server, PLAYLISTS[2]))]
     items = [
         json.loads(get(server, f"/api/videos/{quote(name)}").body)["media_url"]
@@ -88,7 +88,7 @@ def test_a_folders_playlist_has_what_is_directly_in_it_in_order(server: Server) 
     assert get(server, "/playlists/nothing.mp4.m3u").status == 404
 
 
-def test_addresses_have_the_requested_host(server: Server) -> None:
+def test_playlist_urls_have_the_requested_host(server: Server) -> None:
     for host, proto, origin in (
         ("video.example.org", "https", "https://video.example.org"),
         ("video.example.org:8443", "javascript", "http://video.example.org:8443"),
@@ -99,24 +99,24 @@ def test_addresses_have_the_requested_host(server: Server) -> None:
         assert address.partition("/media/")[0] == origin
 
 
-def test_behind_a_proxy_all_links_have_the_host_that_the_viewer_used(
+def test_links_behind_a_proxy_have_the_host_that_the_viewer_used(
     server: Server,
 ) -> None:
     origin = "https://video.example.org"
-    asked = {"Host": "origin.internal", "X_Forwarded_Host": "video.example.org"}
-    secure = asked | {"X_Forwarded_Proto": "https"}
+    forwarded = {"Host": "origin.internal", "X_Forwarded_Host": "video.example.org"}
+    secure = forwarded | {"X_Forwarded_Proto": "https"}
     page = head(server, NAME, **secure)
-    assert page.links["canonical"] == page.told["og:url"] == f"{origin}/watch/{quote(NAME)}"
-    assert page.told["og:video"].startswith(f"{origin}/media/")
-    told = get(server, f"/oembed?url={quote(page.told['og:url'], safe='')}", **secure)
-    assert json.loads(told.body)["provider_url"] == f"{origin}/"
+    assert page.links["canonical"] == page.properties["og:url"] == f"{origin}/watch/{quote(NAME)}"
+    assert page.properties["og:video"].startswith(f"{origin}/media/")
+    response = get(server, f"/oembed?url={quote(page.properties['og:url'], safe='')}", **secure)
+    assert json.loads(response.body)["provider_url"] == f"{origin}/"
     ((_, address),) = entries(get(server, PLAYLISTS[0], **secure))
     assert address.startswith(f"{origin}/media/")
 
 
 @pytest.mark.parametrize("host", ["a" * 64, "video..example"])
 def test_an_invalid_host_name_is_refused(server: Server, host: str) -> None:
-    """RFC 9112 §3.2; RFC 1034 §3.1 has labels of 1 to 63 characters."""
+    """RFC 9112 §3.2; a label has 1 to 63 characters (RFC 1034 §3.1)."""
     for target in ("/", PLAYLISTS[0], "/nothing", "/oembed?url=x", f"/media/{quote(NAME)}"):
         answer = get(server, target, Host=host)
         assert answer.status == 400
@@ -136,7 +136,7 @@ def test_forwarded_headers_of_untrusted_clients_are_ignored(tmp_path: Path) -> N
             assert address.startswith("http://a.example/media/film.mp4")
 
 
-def test_a_folders_playlist_is_not_redirected(server: Server) -> None:
+def test_the_playlist_url_of_a_folder_is_not_redirected(server: Server) -> None:
     target = f"/playlists?folder={quote(FOLDER)}"
     answer = get(server, target, Host="video.example.org", X_Forwarded_Proto="https")
     assert answer.status == 200
@@ -152,8 +152,8 @@ def test_program_routes_support_conditional_requests(server: Server, target: str
     head = get(server, target, "HEAD")
     assert (head.status, head.body) == (200, b"")
     assert head.headers["Content-Length"] == str(len(answer.body))
-    known = get(server, target, If_None_Match=answer.headers["ETag"])
-    assert (known.status, known.body) == (304, b"")
+    response = get(server, target, If_None_Match=answer.headers["ETag"])
+    assert (response.status, response.body) == (304, b"")
     assert get(server, target, If_Match='"another"').status == 412
     options = get(server, target, "OPTIONS")
     assert (options.status, options.headers["Allow"]) == (204, "GET, HEAD, OPTIONS")
@@ -167,7 +167,7 @@ def test_program_routes_support_conditional_requests(server: Server, target: str
 class Head(HTMLParser):
     """The metadata in a page's head."""
 
-    told: dict[str, str] = field(default_factory=dict)
+    properties: dict[str, str] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
     scripts: list[str] = field(default_factory=list)
     frames: list[str] = field(default_factory=list)
@@ -179,8 +179,8 @@ class Head(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         has = {name: value or "" for name, value in attrs}
         if tag == "meta" and (name := has.get("property") or has.get("name")):
-            assert name == "theme-color" or name not in self.told
-            self.told[name] = has["content"]
+            assert name == "theme-color" or name not in self.properties
+            self.properties[name] = has["content"]
         elif tag == "link":
             self.links[has["rel"]] = has["href"]
         elif tag == "script":
@@ -194,9 +194,9 @@ class Head(HTMLParser):
 
 
 def head(server: Server, path: str, **headers: str) -> Head:
-    found = Head()
-    found.feed(get(server, f"/watch/{quote(path)}", **headers).body.decode())
-    return found
+    result = Head()
+    result.feed(get(server, f"/watch/{quote(path)}", **headers).body.decode())
+    return result
 
 
 TLS = {"Host": "video.example.org", "X_Forwarded_Proto": "https"}
@@ -227,29 +227,29 @@ def test_a_shared_link_has_a_preview(server: Server) -> None:
         "twitter:player:height": "720",
         "twitter:image": origin + picture["url"].replace("?", ".jpg?"),
     }
-    assert expected.items() <= page.told.items()
-    assert "0:08 · 1280\N{MULTIPLICATION SIGN}720" in page.told["og:description"]
-    for address in (page.told["og:image"], page.told["og:video"]):
+    assert expected.items() <= page.properties.items()
+    assert "0:08 · 1280\N{MULTIPLICATION SIGN}720" in page.properties["og:description"]
+    for address in (page.properties["og:image"], page.properties["og:video"]):
         assert get(server, address.removeprefix(origin)).status == 200
     data = json.loads(page.data)
     assert data["@type"] == "VideoObject"
     assert (data["contentUrl"], data["embedUrl"]) == (
-        page.told["og:video"],
-        page.told["twitter:player"],
+        page.properties["og:video"],
+        page.properties["twitter:player"],
     )
-    assert data["thumbnailUrl"] == page.told["og:image"]
+    assert data["thumbnailUrl"] == page.properties["og:image"]
     assert data["duration"] == "PT8S"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", data["uploadDate"])
 
 
 def test_titles_are_escaped_in_every_context(server: Server) -> None:
     page = head(server, "Odd/odd.mp4", **TLS)
-    assert page.told["og:title"] == page.told["twitter:title"] == TITLE.strip()
+    assert page.properties["og:title"] == page.properties["twitter:title"] == TITLE.strip()
     assert page.scripts == ["module", "application/ld+json"]
     data = json.loads(page.data)
     assert data["name"] == TITLE.strip()
     # The description in the file, shortened.
-    assert data["description"] == page.told["description"]
+    assert data["description"] == page.properties["description"]
     assert data["description"].startswith("A storm. A storm.")
     assert len(data["description"]) == 300
     (part,) = data["hasPart"]
@@ -259,42 +259,44 @@ def test_titles_are_escaped_in_every_context(server: Server) -> None:
 
 def test_a_preview_has_only_what_the_video_offers(server: Server) -> None:
     sound = head(server, "Odd/sound.m4a", **TLS)
-    assert sound.told["og:type"] == "music.song"
-    assert sound.told["og:audio:secure_url"].startswith("https://video.example.org/media/Odd/")
+    assert sound.properties["og:type"] == "music.song"
+    assert sound.properties["og:audio:secure_url"].startswith(
+        "https://video.example.org/media/Odd/"
+    )
     assert json.loads(sound.data)["@type"] == "AudioObject"
-    assert not any(name.startswith(("og:video", "og:image", "video:")) for name in sound.told)
-    assert sound.told["twitter:card"] == "summary"
+    assert not any(name.startswith(("og:video", "og:image", "video:")) for name in sound.properties)
+    assert sound.properties["twitter:card"] == "summary"
     # No browser plays it, so there is no player card.
     broken = head(server, "broken.mp4", **TLS)
-    assert broken.told["og:title"] == "broken"
-    assert not any(name.startswith(("og:video", "twitter:player")) for name in broken.told)
+    assert broken.properties["og:title"] == "broken"
+    assert not any(name.startswith(("og:video", "twitter:player")) for name in broken.properties)
     # A player card needs TLS.
     open_page = head(server, NAME)
-    assert open_page.told["og:video"].startswith(f"{server.base}/media/")
-    assert "og:video:secure_url" not in open_page.told
-    assert open_page.told["twitter:card"] == "summary_large_image"
+    assert open_page.properties["og:video"].startswith(f"{server.base}/media/")
+    assert "og:video:secure_url" not in open_page.properties
+    assert open_page.properties["twitter:card"] == "summary_large_image"
     # Without a known origin there is no preview, but the page works.
     nowhere = head(server, NAME, Host="video!.example")
-    assert not any(name.startswith(("og:", "twitter:")) for name in nowhere.told)
+    assert not any(name.startswith(("og:", "twitter:")) for name in nowhere.properties)
     assert (nowhere.scripts, nowhere.links.get("canonical")) == (["module"], None)
 
 
 def test_oembed_returns_the_frame_for_a_link(server: Server) -> None:
     page = head(server, "Odd/odd.mp4", **TLS)
     target = page.links["alternate"].removeprefix("https://video.example.org")
-    told = json.loads(get(server, target, **TLS).body)
-    assert (told["version"], told["type"], told["title"]) == ("1.0", "video", TITLE.strip())
-    assert (told["width"], told["height"]) == (1280, 720)
-    assert told["thumbnail_url"] == page.told["og:image"]
+    embed = json.loads(get(server, target, **TLS).body)
+    assert (embed["version"], embed["type"], embed["title"]) == ("1.0", "video", TITLE.strip())
+    assert (embed["width"], embed["height"]) == (1280, 720)
+    assert embed["thumbnail_url"] == page.properties["og:image"]
     frame = Head()
-    frame.feed(told["html"])
-    assert frame.frames == [page.told["twitter:player"]]
+    frame.feed(embed["html"])
+    assert frame.frames == [page.properties["twitter:player"]]
     assert frame.scripts == []
     narrow = json.loads(get(server, f"{target}&maxwidth=320&maxheight=500", **TLS).body)
     assert (narrow["width"], narrow["height"]) == (320, 180)
     googol = "9" * 400  # too large for a float
     wide = json.loads(get(server, f"{target}&maxwidth={googol}&maxheight={googol}", **TLS).body)
-    assert (wide["width"], wide["height"]) == (told["width"], told["height"])
+    assert (wide["width"], wide["height"]) == (embed["width"], embed["height"])
     sound = target.replace("odd.mp4", "sound.m4a")
     assert json.loads(get(server, sound, **TLS).body)["type"] == "rich"
     tag = get(server, target, **TLS).headers["ETag"]
@@ -314,15 +316,15 @@ def test_oembed_returns_the_frame_for_a_link(server: Server) -> None:
 
 def test_the_image_of_a_preview_is_a_jpeg(server: Server) -> None:
     page = head(server, NAME)
-    target = page.told["og:image"].removeprefix(server.base)
+    target = page.properties["og:image"].removeprefix(server.base)
     answer = get(server, target)
-    assert answer.headers["Content-Type"] == page.told["og:image:type"] == "image/jpeg"
+    assert answer.headers["Content-Type"] == page.properties["og:image:type"] == "image/jpeg"
     assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     with Image.open(BytesIO(answer.body)) as picture:
         assert picture.format == "JPEG"
         assert [str(side) for side in picture.size] == [
-            page.told["og:image:width"],
-            page.told["og:image:height"],
+            page.properties["og:image:width"],
+            page.properties["og:image:height"],
         ]
         colour = picture.convert("RGB").resize((1, 1)).getpixel((0, 0))
     original = get(server, target.replace(".jpg", ""))
@@ -330,7 +332,7 @@ def test_the_image_of_a_preview_is_a_jpeg(server: Server) -> None:
     with Image.open(BytesIO(original.body)) as picture:
         assert picture.format == "WEBP"
         expected = picture.convert("RGB").resize((1, 1)).getpixel((0, 0))
-    assert colour == pytest.approx(expected, abs=3)  # the same picture
+    assert colour == pytest.approx(expected, abs=3)  # the same image
     assert get(server, target, If_None_Match=answer.headers["ETag"]).status == 304
     assert get(server, target, "HEAD").headers["Content-Length"] == str(len(answer.body))
     assert get(server, re.sub(r"v=[^&]*", "v=0", target)).status == 410
@@ -343,8 +345,8 @@ def test_the_image_of_a_preview_is_a_jpeg(server: Server) -> None:
 def ancestors(answer: Answer) -> str:
     """Return the sites that may embed a page."""
     (policy,) = answer.headers.get_all("Content-Security-Policy") or []
-    (found,) = re.findall(r"frame-ancestors ([^;]*)", policy)
-    return str(found)
+    (sites,) = re.findall(r"frame-ancestors ([^;]*)", policy)
+    return str(sites)
 
 
 def test_only_the_player_may_be_embedded_by_other_sites(server: Server) -> None:
@@ -372,8 +374,8 @@ def test_settings_control_embedding_and_indexing(
     theirs = "https://a.example, https://*.b.example:8443"
     with serve(tmp_path / "media", EMBED_ORIGINS=theirs, SEARCH_ENGINES="on") as server:
         until(lambda: get(server, "/embed/film.mp4").status == 200 or None, "it is listed")
-        told = ancestors(get(server, "/embed/film.mp4"))
-        assert told == "'self' https://a.example https://*.b.example:8443"
+        sites = ancestors(get(server, "/embed/film.mp4"))
+        assert sites == "'self' https://a.example https://*.b.example:8443"
         assert "X-Robots-Tag" not in get(server, "/").headers
         assert b"/media/" not in get(server, "/robots.txt").body
 
@@ -392,11 +394,11 @@ def test_search_engines_are_asked_not_to_index(server: Server) -> None:
 
 
 def test_icons_and_manifest_have_their_declared_types_and_sizes(server: Server) -> None:
-    found = Head()
-    found.feed(get(server, "/").body.decode())
+    page_head = Head()
+    page_head.feed(get(server, "/").body.decode())
     for rel in ("icon", "apple-touch-icon", "manifest"):
-        assert get(server, found.links[rel]).status == 200
-    answer = get(server, found.links["manifest"])
+        assert get(server, page_head.links[rel]).status == 200
+    answer = get(server, page_head.links["manifest"])
     assert answer.headers["Content-Type"] == "application/manifest+json"
     manifest = json.loads(answer.body)
     assert (manifest["id"], manifest["start_url"], manifest["scope"]) == ("/", "/", "/")

@@ -1,4 +1,4 @@
-"""Request smuggling against the service alone, on Hypercorn and h11."""
+"""Request smuggling against the service, on Hypercorn and h11."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,17 +25,17 @@ def hidden(shape: Shape) -> str:
 
 @pytest.fixture(scope="module")
 def answers(server: Server) -> dict[str, list[int]]:
-    """Send every shape and return the statuses. Most need to wait until the server is silent."""
+    """Send every shape and return the statuses. Most wait until the server sends nothing more."""
 
     def send(shape: Shape) -> list[int]:
         with open_socket(server.base) as client:
             return answers_to(client, shape.request("/api/videos", hidden(shape)))
 
     with ThreadPoolExecutor(len(SHAPES)) as pool:
-        found = list(pool.map(send, SHAPES))
+        results = list(pool.map(send, SHAPES))
     ask(server.base, "/api/videos/after-the-shapes.mp4")
     server.wait_for_log(path="/api/videos/after-the-shapes.mp4")
-    return {shape.name: statuses for shape, statuses in zip(SHAPES, found, strict=True)}
+    return {shape.name: statuses for shape, statuses in zip(SHAPES, results, strict=True)}
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
@@ -49,7 +49,7 @@ def test_a_hidden_request_is_not_answered(
 
 
 def test_two_requests_in_one_write_get_two_responses(server: Server) -> None:
-    """RFC 9112 §9.3.2: a hidden request that is answered would be noticed by these tests."""
+    """RFC 9112 §9.3.2: these tests would notice an answer to a hidden request."""
     request = "GET /api/videos/pipelined-{}.mp4 HTTP/1.1\r\nHost: x\r\n\r\n"
     with open_socket(server.base) as client:
         data = (request.format(1) + request.format(2)).encode()
@@ -58,7 +58,7 @@ def test_two_requests_in_one_write_get_two_responses(server: Server) -> None:
 
 
 def test_conflicting_lengths_are_refused_and_the_connection_closed(server: Server) -> None:
-    """RFC 9112 §6.3: it should be handled as an error, and the bytes after it not be answered."""
+    """RFC 9112 §6.3: it is an error, and the bytes after the head are not a request."""
     head = "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked"
     next_one = "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
     with open_socket(server.base) as client:

@@ -1,4 +1,4 @@
-"""The benchmark of many requests and aborts, made short."""
+"""The soak benchmark with few requests."""
 
 import subprocess
 import sys
@@ -11,9 +11,9 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
-def test_thousands_of_requests_with_aborts_leave_nothing_behind() -> None:
-    """It fails for wrong answers, and for what is more than after the warm-up (benchmarks/soak.py):
-    descriptors by 3, responses in progress at all, memory by 24 MiB.
+def test_thousands_of_requests_with_aborts_leak_nothing() -> None:
+    """Fail on wrong responses and on growth after the warm-up (benchmarks/soak.py):
+    more than 3 descriptors, any response in progress, or more than 24 MiB of memory.
     """
     few = ["--warm-up", "2000", "--requests", "6000", "--every", "3000"]
     command = [sys.executable, "benchmarks/soak.py", *few]

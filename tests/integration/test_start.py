@@ -62,9 +62,9 @@ def started(env: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
         lines: list[str] = []
         try:
             first = process.stdout.readline()
-            found = re.fullmatch(r"Reelay \S+ serves (.+) on (http://\S+/)\n", first)
-            assert found, first
-            base = found[2].removesuffix("/")
+            match = re.fullmatch(r"Reelay \S+ serves (.+) on (http://\S+/)\n", first)
+            assert match, first
+            base = match[2].removesuffix("/")
             until(lambda: is_ready(base), f"{base} is ready", timeout=30)
             yield base, lines
             process.send_signal(signal.SIGTERM)
@@ -185,7 +185,7 @@ def test_a_bucket_that_cannot_store_artefacts_is_named(media: Path, bucket: Buck
 
 
 @pytest.fixture
-def taken() -> Iterator[int]:
+def used_port() -> Iterator[int]:
     """Yield a port that is in use."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -193,15 +193,15 @@ def taken() -> Iterator[int]:
         yield other.getsockname()[1]
 
 
-def test_an_address_in_use_is_named(media: Path, taken: int) -> None:
-    line = complaint(environment(media, LISTEN=f"127.0.0.1:{taken}"))
-    assert line.startswith(f"REELAY_LISTEN='127.0.0.1:{taken}': ")
+def test_an_address_in_use_is_named(media: Path, used_port: int) -> None:
+    line = complaint(environment(media, LISTEN=f"127.0.0.1:{used_port}"))
+    assert line.startswith(f"REELAY_LISTEN='127.0.0.1:{used_port}': ")
     assert "in use" in line.lower()
 
 
-def test_a_port_in_use_is_named_by_the_variable_it_came_from(media: Path, taken: int) -> None:
-    line = complaint(environment(media) | {"PORT": str(taken)})
-    assert line.startswith(f"PORT='{taken}': ")
+def test_a_port_in_use_is_named_by_the_variable_it_came_from(media: Path, used_port: int) -> None:
+    line = complaint(environment(media) | {"PORT": str(used_port)})
+    assert line.startswith(f"PORT='{used_port}': ")
     assert "in use" in line.lower()
 
 
@@ -262,10 +262,10 @@ def test_every_line_after_the_first_is_one_json_object(media: Path) -> None:
     with started(env) as (base, lines):
         for target in targets:
             ask(base, target, {"User-Agent": 'a "quoted" \t one', "Range": "x\x1b[31m"})
-    told = [json.loads(line) for line in lines]
-    assert all(isinstance(one, dict) and one["event"] and one["level"] for one in told)
+    events = [json.loads(line) for line in lines]
+    assert all(isinstance(event, dict) and event["event"] and event["level"] for event in events)
     assert all(line.isascii() and line.isprintable() for line in lines)
-    paths = [one["path"] for one in told if one["event"] == "request"]
+    paths = [event["path"] for event in events if event["event"] == "request"]
     for path in ("/media/film.mp4", "/media/a\nb", '/media/""', "/media/🎬", "/\x1b[31m"):
         assert path in paths
 

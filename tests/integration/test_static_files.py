@@ -13,7 +13,7 @@ from support.server import Server, serve, write
 SOURCES = {file.name: file.read_bytes() for file in Path("service/static").iterdir()}
 FILM = Path("media/sample.mp4").read_bytes()
 IMMUTABLE = "public, max-age=31536000, immutable"
-# Also dynamic imports, and any way to write a specifier.
+# Also dynamic imports, and every way to write a specifier.
 IMPORT = re.compile(r"""(?:\bfrom|\bimport)\s*\(?\s*["']([^"']+)["']""")
 
 
@@ -49,23 +49,23 @@ def page(server: Server, target: str) -> str:
 
 
 def version(server: Server) -> str:
-    (found,) = set(re.findall(r'"/static/([0-9a-f]{16})/', page(server, "/")))
-    return str(found)
+    (digest,) = set(re.findall(r'"/static/([0-9a-f]{16})/', page(server, "/")))
+    return str(digest)
 
 
 def imported(script: str) -> set[str]:
     """Return the names of the modules that a script imports, directly or through others."""
-    found = {script}
+    modules = {script}
     queue = [script]
     while queue:
         base = f"/static/0/{queue.pop()}"
         for specifier in IMPORT.findall(FILES[base.rpartition("/")[2]].decode()):
             folder, _, name = urljoin(base, specifier).rpartition("/")
             assert folder == "/static/0", (base, specifier)
-            if name not in found:
-                found.add(name)
+            if name not in modules:
+                modules.add(name)
                 queue.append(name)
-    return found - {script}
+    return modules - {script}
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -76,28 +76,28 @@ def test_a_file_of_the_current_version_is_immutable(server: Server, name: str) -
 
 
 @pytest.mark.parametrize("name", [name for name in SOURCES if name.endswith(".js")])
-def test_no_text_of_a_script_has_several_lines(name: str) -> None:
-    """Otherwise it would lose its indentation."""
+def test_no_string_of_a_script_spans_several_lines(name: str) -> None:
+    """Otherwise its indentation would be lost."""
     assert all(line.count("`") % 2 == 0 for line in SOURCES[name].decode().splitlines())
 
 
 @pytest.mark.parametrize("prefix", ["", "0123456789abcdef/", "x/"])
-def test_a_file_of_another_version_is_sent_as_it_is_now_and_revalidated(
+def test_a_url_of_another_version_gets_the_current_file_with_revalidation(
     server: Server, prefix: str
 ) -> None:
     answer = ask(server.base, f"/static/{prefix}watch.js")
     assert (answer.status, answer.body) == (200, FILES["watch.js"])
     assert answer.headers["Cache-Control"] == "no-cache"
-    known = {"If-None-Match": answer.headers["ETag"]}
-    assert ask(server.base, f"/static/{prefix}watch.js", known).status == 304
+    headers = {"If-None-Match": answer.headers["ETag"]}
+    assert ask(server.base, f"/static/{prefix}watch.js", headers).status == 304
 
 
-def test_a_query_is_no_version(server: Server) -> None:
+def test_a_version_in_the_query_is_ignored(server: Server) -> None:
     answer = ask(server.base, f"/static/style.css?v={version(server)}")
     assert answer.headers["Cache-Control"] == "no-cache"
 
 
-def test_there_is_no_other_file(server: Server) -> None:
+def test_unknown_files_are_not_found(server: Server) -> None:
     current = version(server)
     others = (f"{current}/{name}" for name in ("none.js", "", "a/watch.js"))
     for target in ("none.js", current, *others):
@@ -107,7 +107,7 @@ def test_there_is_no_other_file(server: Server) -> None:
 
 
 @pytest.mark.parametrize("target", ["/", "/watch/film.mp4", "/embed/film.mp4", "/nothing"])
-def test_pages_name_files_of_the_current_version(server: Server, target: str) -> None:
+def test_pages_link_to_files_of_the_current_version(server: Server, target: str) -> None:
     names = re.findall(r'(?:href|src)="/static/([^"]*)"', page(server, target))
     assert names
     for name in names:

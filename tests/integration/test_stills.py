@@ -1,4 +1,4 @@
-"""Posters and storyboards of real files, made by FFmpeg's program, and what can be seen on them."""
+"""Posters and storyboards of real files made by FFmpeg, checked by their pixels."""
 
 import colorsys
 import shutil
@@ -26,9 +26,9 @@ RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 BLACK = (0, 0, 0)
 
 # The colours are marked as BT.709, so that decoders do not have to guess.
-TOLD = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
+BT709 = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
 AS_709 = "scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd,format=yuv420p"
-H264 = ("-vf", AS_709, *TOLD, "-c:v", "libx264", "-preset", "ultrafast", "-crf", "10")
+H264 = ("-vf", AS_709, *BT709, "-c:v", "libx264", "-preset", "ultrafast", "-crf", "10")
 TESTSRC = ("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=10:duration=4")
 
 
@@ -39,24 +39,24 @@ def encoders() -> str:
     ).stdout
 
 
-def ffmpeg(path: Path, *arguments: str | Path, given: bytes | None = None) -> Path:
+def ffmpeg(path: Path, *arguments: str | Path, stdin: bytes | None = None) -> Path:
     if shutil.which("ffmpeg") is None:
         pytest.skip("ffmpeg is not on PATH, and the files of this test are made with it")
     for option, name in pairwise(arguments):
         if option == "-c:v" and name != "copy" and f" {name} " not in encoders():
             pytest.skip(f"this ffmpeg has no encoder {name}")
     subprocess.run(
-        ["ffmpeg", "-v", "error", "-y", *arguments, path], check=True, timeout=120, input=given
+        ["ffmpeg", "-v", "error", "-y", *arguments, path], check=True, timeout=120, input=stdin
     )
     return path
 
 
 def film(path: Path, pictures: list[Image.Image], rate: str, *arguments: str) -> Path:
-    """Make a video of these pictures, at so many a second."""
+    """Make a video of these frames at a frame rate."""
     width, height = pictures[0].size
     raw = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", rate)
-    given = b"".join(picture.tobytes() for picture in pictures)
-    return ffmpeg(path, *raw, "-i", "-", *(arguments or H264), given=given)
+    stdin = b"".join(picture.tobytes() for picture in pictures)
+    return ffmpeg(path, *raw, "-i", "-", *(arguments or H264), stdin=stdin)
 
 
 def plain(colour: Colour, size: tuple[int, int] = (160, 90)) -> Image.Image:
@@ -64,7 +64,7 @@ def plain(colour: Colour, size: tuple[int, int] = (160, 90)) -> Image.Image:
 
 
 def quadrants(width: int = 320, height: int = 180) -> Image.Image:
-    """Return a picture whose corners are red, green, blue, white, as one reads."""
+    """Return an image whose corners are red, green, blue and white in reading order."""
     picture = plain(RED, (width, height))
     draw = ImageDraw.Draw(picture)
     draw.rectangle((width // 2, 0, width, height // 2), GREEN)
@@ -73,14 +73,14 @@ def quadrants(width: int = 320, height: int = 180) -> Image.Image:
     return picture
 
 
-def made(path: Path, sidecar: Path | None = None) -> Poster:
+def poster_of(path: Path, sidecar: Path | None = None) -> Poster:
     with path.open("rb") as video:
         result = poster(video, BytesIO(sidecar.read_bytes()) if sidecar else None)
     assert result is not None
     return result
 
 
-def board(path: Path, duration: float | None = None) -> Storyboard:
+def storyboard_of(path: Path, duration: float | None = None) -> Storyboard:
     with path.open("rb") as video:
         result = storyboard(video, duration)
     assert result is not None
@@ -94,7 +94,7 @@ def image(data: bytes) -> Image.Image:
 
 
 def largest(path: Path) -> Image.Image:
-    return image(made(path).images[-1].data)
+    return image(poster_of(path).images[-1].data)
 
 
 def at(picture: Image.Image, across: float, down: float) -> Any:
@@ -105,9 +105,9 @@ def corners(picture: Image.Image) -> list[Colour]:
     return [at(picture, across, down) for down in (0.2, 0.8) for across in (0.2, 0.8)]
 
 
-def alike(colour: Colour, other: Colour, most: int = 24) -> bool:
-    """Whether two colours differ by no more than what two lossy codecs do."""
-    return all(abs(one - another) <= most for one, another in zip(colour, other, strict=True))
+def alike(colour: Colour, other: Colour, tolerance: int = 24) -> bool:
+    """Return whether two colours differ by no more than two lossy codecs may cause."""
+    return all(abs(a - b) <= tolerance for a, b in zip(colour, other, strict=True))
 
 
 def assert_corners(picture: Image.Image, expected: list[Colour]) -> None:
@@ -116,25 +116,25 @@ def assert_corners(picture: Image.Image, expected: list[Colour]) -> None:
 
 
 def tiles(storyboard: Storyboard) -> Iterator[tuple[float, float, Image.Image]]:
-    """Return each tile, with where its time begins and ends, as a player cuts it from its sheet."""
-    layout = storyboard.grid
-    ends = (*layout.starts[1:], layout.duration)
-    for number, (start, end) in enumerate(zip(layout.starts, ends, strict=True)):
-        sheet, place = divmod(number, layout.columns * layout.rows)
-        left = place % layout.columns * layout.width
-        top = place // layout.columns * layout.height
-        whole = image(storyboard.sheets[sheet])
-        assert left + layout.width <= whole.width
-        assert top + layout.height <= whole.height
-        yield start, end, whole.crop((left, top, left + layout.width, top + layout.height))
+    """Yield the start, the end and the image of each tile, cropped from its sheet."""
+    grid = storyboard.grid
+    ends = (*grid.starts[1:], grid.duration)
+    for number, (start, end) in enumerate(zip(grid.starts, ends, strict=True)):
+        sheet, cell = divmod(number, grid.columns * grid.rows)
+        left = cell % grid.columns * grid.width
+        top = cell // grid.columns * grid.height
+        sheet_image = image(storyboard.sheets[sheet])
+        assert left + grid.width <= sheet_image.width
+        assert top + grid.height <= sheet_image.height
+        yield start, end, sheet_image.crop((left, top, left + grid.width, top + grid.height))
 
 
 def with_matrix(path: Path, a: int, b: int, c: int, d: int) -> Path:
     """Write a display matrix into the track header (ISO/IEC 14496-12 §8.3.2) of an MP4."""
     content = bytearray(path.read_bytes())
-    place = content.index(b"tkhd") + 44  # version 0
+    offset = content.index(b"tkhd") + 44  # version 0
     values = (a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
-    assert struct.unpack_from(">9i", content, place) == (
+    assert struct.unpack_from(">9i", content, offset) == (
         1 << 16,
         0,
         0,
@@ -145,17 +145,17 @@ def with_matrix(path: Path, a: int, b: int, c: int, d: int) -> Path:
         0,
         1 << 30,
     )
-    struct.pack_into(">9i", content, place, *values)
+    struct.pack_into(">9i", content, offset, *values)
     path.write_bytes(content)
     return path
 
 
-# Which picture
+# Choice of the poster
 
 
 def test_a_poster_has_two_widths_of_one_picture(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4", [quadrants(1920, 1080)], "1")
-    result = made(path)
+    result = poster_of(path)
     assert result.source == "frame"
     assert [(picture.width, picture.height) for picture in result.images] == [
         (480, 270),
@@ -167,19 +167,19 @@ def test_a_poster_has_two_widths_of_one_picture(tmp_path: Path) -> None:
         assert_corners(decoded, [RED, GREEN, BLUE, WHITE])
 
 
-def test_a_small_picture_is_not_enlarged(tmp_path: Path) -> None:
-    (only,) = made(film(tmp_path / "a.mp4", [quadrants(320, 180)], "1")).images
+def test_a_small_frame_is_not_enlarged(tmp_path: Path) -> None:
+    (only,) = poster_of(film(tmp_path / "a.mp4", [quadrants(320, 180)], "1")).images
     assert (only.width, only.height) == (320, 180)
 
 
-def test_a_film_that_begins_in_the_dark_has_no_dark_poster(tmp_path: Path) -> None:
+def test_a_film_with_a_dark_beginning_has_no_dark_poster(tmp_path: Path) -> None:
     noise = Image.effect_noise((160, 90), 60).convert("RGB")
-    pictures = [plain(BLACK)] * 330 + [noise] * 770  # longer than what is decoded in a row
+    pictures = [plain(BLACK)] * 330 + [noise] * 770  # longer than the frames decoded in a row
     path = film(tmp_path / "a.mp4", pictures, "10", *H264, "-g", "20")
-    assert largest(path).convert("L").entropy() > 5  # black has none
+    assert largest(path).convert("L").entropy() > 5  # black has no entropy
 
 
-def test_a_film_that_fades_in_from_its_only_key_frame_has_no_dark_poster(tmp_path: Path) -> None:
+def test_a_fade_from_the_only_key_frame_yields_no_dark_poster(tmp_path: Path) -> None:
     picture = Image.linear_gradient("L").resize((160, 90)).convert("RGB")
     fade = [picture.point(lambda value, step=step: value * step // 40) for step in range(41)]
     only_one = ("-g", "1000", "-x264-params", "scenecut=0")
@@ -189,8 +189,8 @@ def test_a_film_that_fades_in_from_its_only_key_frame_has_no_dark_poster(tmp_pat
     assert at(picture, 0.5, 0.95)[0] > 200
 
 
-def test_a_picture_wins_over_a_title(tmp_path: Path) -> None:
-    title = plain(WHITE)  # brightness alone is no merit
+def test_a_detailed_frame_is_preferred_to_a_title(tmp_path: Path) -> None:
+    title = plain(WHITE)  # brightness alone does not count
     ImageDraw.Draw(title).text((60, 40), "THE FILM", BLACK)
     shades = Image.linear_gradient("L").resize((160, 90)).convert("RGB")
     pictures = [title] * 480 + [shades] * 40 + [title] * 480
@@ -201,30 +201,30 @@ def test_a_picture_wins_over_a_title(tmp_path: Path) -> None:
     ]
 
 
-def test_a_file_of_one_black_frame_has_that_one(tmp_path: Path) -> None:
+def test_a_single_black_frame_is_the_poster(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4", [plain(BLACK)], "25")
     assert alike(at(largest(path), 0.5, 0.5), BLACK)
-    only = board(path)
+    only = storyboard_of(path)
     assert only.grid.starts == (0.0,)
     assert (only.grid.columns, only.grid.rows) == (1, 1)
     assert len(list(tiles(only))) == 1
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mp3"])
-def test_a_cover_wins_over_a_frame(tmp_path: Path, name: str) -> None:
+def test_a_cover_is_preferred_to_a_frame(tmp_path: Path, name: str) -> None:
     cover = tmp_path / "cover.png"
     quadrants(600, 600).save(cover)
     video = ("-i", film(tmp_path / "video.mp4", [plain(BLACK)], "1"))
-    sound = ("-f", "lavfi", "-i", "sine=duration=1")
+    audio = ("-f", "lavfi", "-i", "sine=duration=1")
     both = ("-i", cover, "-map", "0", "-map", "1", "-c:v", "copy")
     matroska = ("-attach", cover, "-metadata:s:t", "mimetype=image/png", "-c", "copy")
     arguments: dict[str, tuple[str | Path, ...]] = {
         "a.mp4": (*video, *both, "-disposition:v:1", "attached_pic"),
         "a.mkv": (*video, *matroska, "-metadata:s:t", "filename=cover.png"),
-        "a.mp3": (*sound, *both),
+        "a.mp3": (*audio, *both),
     }
     path = ffmpeg(tmp_path / name, *arguments[name])
-    result = made(path)
+    result = poster_of(path)
     assert result.source == "cover"
     assert [(picture.width, picture.height) for picture in result.images] == [
         (480, 480),
@@ -233,49 +233,49 @@ def test_a_cover_wins_over_a_frame(tmp_path: Path, name: str) -> None:
     assert_corners(image(result.images[-1].data), [RED, GREEN, BLUE, WHITE])
 
 
-def test_a_sidecar_wins_over_all(tmp_path: Path) -> None:
+def test_a_sidecar_is_preferred_to_everything(tmp_path: Path) -> None:
     sidecar = tmp_path / "poster.jpg"
     quadrants(100, 150).save(sidecar, quality=95)
-    result = made(film(tmp_path / "a.mp4", [plain(BLACK)], "1"), sidecar)
+    result = poster_of(film(tmp_path / "a.mp4", [plain(BLACK)], "1"), sidecar)
     assert result.source == "sidecar"
     assert [(picture.width, picture.height) for picture in result.images] == [(100, 150)]
     assert_corners(image(result.images[0].data), [RED, GREEN, BLUE, WHITE])
 
 
-def test_a_damaged_cover_and_a_damaged_sidecar_are_passed_over(tmp_path: Path) -> None:
+def test_a_damaged_cover_and_a_damaged_sidecar_are_skipped(tmp_path: Path) -> None:
     cover, sidecar = tmp_path / "cover.jpg", tmp_path / "poster.png"
     Image.effect_noise((600, 600), 60).save(cover)
     video = film(tmp_path / "video.mp4", [quadrants()], "1")
     maps = ("-map", "0", "-map", "1", "-c", "copy", "-disposition:v:1", "attached_pic")
     path = ffmpeg(tmp_path / "a.mp4", "-i", video, "-i", cover, *maps)
     content = path.read_bytes()
-    place = content.index(cover.read_bytes())
-    path.write_bytes(content[: place + 100] + bytes(1000) + content[place + 1100 :])
+    offset = content.index(cover.read_bytes())
+    path.write_bytes(content[: offset + 100] + bytes(1000) + content[offset + 1100 :])
     sidecar.write_bytes(cover.read_bytes()[:5000])
-    result = made(path, sidecar)
-    assert result.source in {"cover", "frame"}  # decoders of JPEG differ in what they forgive
-    content = content[:place] + bytes(1000) + content[place + 1000 :]
+    result = poster_of(path, sidecar)
+    assert result.source in {"cover", "frame"}  # JPEG decoders tolerate different damage
+    content = content[:offset] + bytes(1000) + content[offset + 1000 :]
     path.write_bytes(content)
-    result = made(path, sidecar)
+    result = poster_of(path, sidecar)
     assert result.source == "frame"
     assert_corners(image(result.images[-1].data), [RED, GREEN, BLUE, WHITE])
 
 
-def test_sound_alone_has_neither(tmp_path: Path) -> None:
+def test_audio_alone_has_neither_poster_nor_storyboard(tmp_path: Path) -> None:
     path = ffmpeg(tmp_path / "a.m4a", "-f", "lavfi", "-i", "sine=duration=1")
     with path.open("rb") as video:
         assert poster(video) is None
         assert storyboard(video) is None
 
 
-# How it is shown
+# Geometry and colours
 
 TURNED = [
     # ISO/IEC 14496-12 §6.2.2: (x, y) is shown at (ax + cy, bx + dy); x to the right, y down
     ((0, 1, -1, 0), [BLUE, RED, WHITE, GREEN]),  # right becomes down: clockwise
     ((-1, 0, 0, -1), [WHITE, BLUE, GREEN, RED]),
     ((0, -1, 1, 0), [GREEN, WHITE, RED, BLUE]),  # right becomes up: anticlockwise
-    ((-1, 0, 0, 1), [GREEN, RED, WHITE, BLUE]),  # right becomes left: a mirror
+    ((-1, 0, 0, 1), [GREEN, RED, WHITE, BLUE]),  # right becomes left: mirrored
     ((1, 0, 0, -1), [BLUE, WHITE, RED, GREEN]),
     ((0, 1, 1, 0), [RED, BLUE, GREEN, WHITE]),
     ((0, -1, -1, 0), [WHITE, GREEN, BLUE, RED]),
@@ -283,7 +283,7 @@ TURNED = [
 
 
 @pytest.mark.parametrize(("matrix", "expected"), TURNED)
-def test_pictures_are_upright(
+def test_posters_and_tiles_are_upright(
     tmp_path: Path, matrix: tuple[int, int, int, int], expected: list[Colour]
 ) -> None:
     path = with_matrix(film(tmp_path / "a.mp4", [quadrants(320, 180)], "1"), *matrix)
@@ -291,7 +291,7 @@ def test_pictures_are_upright(
     picture = largest(path)
     assert picture.size == size
     assert_corners(picture, expected)
-    ((_, _, tile),) = tiles(board(path))
+    ((_, _, tile),) = tiles(storyboard_of(path))
     assert tile.size == (size[0] // 2, size[1] // 2)
     assert_corners(tile, expected)
 
@@ -300,7 +300,7 @@ def test_pictures_are_upright(
     ("aspect", "size"),
     [("4/3", (427, 180)), ("1/2", (160, 180)), ("1/1", (320, 180)), ("1/10000", (320, 180))],
 )
-def test_pixels_are_square(tmp_path: Path, aspect: str, size: tuple[int, int]) -> None:
+def test_pixels_are_made_square(tmp_path: Path, aspect: str, size: tuple[int, int]) -> None:
     arguments = list(H264)
     arguments[1] = f"{AS_709},setsar={aspect}:max=10000"
     path = film(tmp_path / "a.mp4", [quadrants(320, 180)], "1", *arguments)
@@ -309,7 +309,7 @@ def test_pixels_are_square(tmp_path: Path, aspect: str, size: tuple[int, int]) -
     assert_corners(picture, [RED, GREEN, BLUE, WHITE])
 
 
-def test_an_anamorphic_film_on_its_side_is_stretched_before_it_is_turned(tmp_path: Path) -> None:
+def test_an_anamorphic_film_is_stretched_before_it_is_rotated(tmp_path: Path) -> None:
     arguments = list(H264)
     arguments[1] = f"{AS_709},setsar=2/1"
     path = film(tmp_path / "a.mp4", [quadrants(100, 100)], "1", *arguments)
@@ -325,10 +325,10 @@ COLOURS = [
 
 
 @pytest.mark.parametrize(("matrix", "full", "pixels"), COLOURS)
-def test_colours_are_those_that_were_encoded(
+def test_colours_equal_those_that_were_encoded(
     tmp_path: Path, matrix: str, full: str, pixels: str
 ) -> None:
-    # FFmpeg's scaler knows the matrices by older names.
+    # FFmpeg's scaler uses older names for the matrices.
     name = {"bt709": "bt709", "smpte170m": "smpte170m", "bt2020nc": "bt2020"}[matrix]
     path = film(
         tmp_path / "a.mp4",
@@ -349,10 +349,10 @@ def test_rgb_stays_rgb(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("height", "matrix"), [(576, "smpte170m"), (720, "bt709")], ids=["SD", "HD"]
 )
-def test_what_tells_no_matrix_is_taken_by_its_size(
+def test_an_unknown_matrix_is_chosen_by_resolution(
     tmp_path: Path, height: int, matrix: str
 ) -> None:
-    green = (0, 160, 0)  # 187 of green with the wrong one of the two: none of it is cut off
+    green = (0, 160, 0)  # the wrong matrix yields a green of 187, without clipping
     path = film(
         tmp_path / "a.mp4",
         [plain(green, (320, height))],
@@ -364,7 +364,7 @@ def test_what_tells_no_matrix_is_taken_by_its_size(
 
 
 def hdr(path: Path, transfer: str, codes: list[int]) -> Path:
-    """Make a film of grey stripes, whose codes are of ten bits and limited range."""
+    """Make a film of grey stripes with 10-bit code values of limited range."""
     width, height = 32 * len(codes), 64
     row = b"".join(struct.pack("<H", code) * 32 for code in codes)
     grey = struct.pack("<H", 512) * (width * height // 4)
@@ -372,25 +372,25 @@ def hdr(path: Path, transfer: str, codes: list[int]) -> Path:
     info = ("-colorspace", "bt2020nc", "-color_primaries", "bt2020", "-color_trc", transfer)
     x265 = f"log-level=none:crf=4:colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc"
     encoder = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", x265)
-    return ffmpeg(path, *raw, "-i", "-", *info, *encoder, given=row * height + grey * 2)
+    return ffmpeg(path, *raw, "-i", "-", *info, *encoder, stdin=row * height + grey * 2)
 
 
 def stripes(path: Path, count: int) -> list[int]:
     picture = largest(path)
     colours = [at(picture, (number + 0.5) / count, 0.5) for number in range(count)]
-    assert all(max(colour) - min(colour) <= 6 for colour in colours)  # grey is grey
+    assert all(max(colour) - min(colour) <= 6 for colour in colours)  # grey has no colour cast
     return [colour[1] for colour in colours]
 
 
-def test_pq_is_shown_as_bright_as_it_is_meant(tmp_path: Path) -> None:
+def test_pq_is_displayed_at_its_intended_brightness(tmp_path: Path) -> None:
     codes = [64 + 876 * step // 16 for step in range(17)]
     shades = stripes(hdr(tmp_path / "a.mp4", "smpte2084", codes), 17)
     assert shades == sorted(shades)
     assert shades[0] <= 4
     assert shades[-1] >= 250
     # ITU-R BT.2408 table 1: HDR reference white, 203 cd/m², is 58 % of PQ; the grey card, 26 cd/m²,
-    # is 38 %. 26 / 203 in sRGB is 100. White is less than full, as 1000 cd/m² have to be above it,
-    # but more than would make a page look grey.
+    # is 38 %. 26 / 203 in sRGB is 100. White is below full brightness, to leave room for
+    # 1000 cd/m², but above a level at which a page would look grey.
     grey, white = stripes(
         hdr(tmp_path / "b.mp4", "smpte2084", [64 + 876 * 38 // 100, 64 + 876 * 58 // 100]), 2
     )
@@ -398,7 +398,7 @@ def test_pq_is_shown_as_bright_as_it_is_meant(tmp_path: Path) -> None:
     assert 215 <= white <= 245
 
 
-def test_hlg_is_shown_as_bright_as_it_is_meant(tmp_path: Path) -> None:
+def test_hlg_is_displayed_at_its_intended_brightness(tmp_path: Path) -> None:
     codes = [64 + 876 * step // 16 for step in range(17)]
     shades = stripes(hdr(tmp_path / "a.mp4", "arib-std-b67", codes), 17)
     assert shades == sorted(shades)
@@ -415,21 +415,21 @@ def test_hlg_is_shown_as_bright_as_it_is_meant(tmp_path: Path) -> None:
 # Storyboards
 
 
-def hue(second: float) -> Colour:
-    """Return the colour that tells a time: in 24 seconds round the circle of hues."""
+def colour_at(second: float) -> Colour:
+    """Return the colour that encodes a time: its hue, of which 24 seconds are a full circle."""
     red, green, blue = colorsys.hsv_to_rgb(second / 24 % 1, 1, 1)
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def clock(path: Path, duration: int, every: int, *arguments: str) -> Path:
-    """Make a film of two frames a second that tell the time, a key frame every so many seconds."""
-    pictures = [plain(hue(frame / 2)) for frame in range(2 * duration)]
-    group = ("-g", str(2 * every), "-keyint_min", str(2 * every))
+def film_of_times(path: Path, duration: int, interval: int, *arguments: str) -> Path:
+    """Make a film of two frames a second whose colours encode the time, with regular key frames."""
+    pictures = [plain(colour_at(frame / 2)) for frame in range(2 * duration)]
+    group = ("-g", str(2 * interval), "-keyint_min", str(2 * interval))
     return film(path, pictures, "2", *H264, *group, "-x264-params", "scenecut=0", *arguments)
 
 
-def last_key_frame(time: float, every: int) -> float:
-    return time // every * every
+def last_key_frame(time: float, interval: int) -> float:
+    return time // interval * interval
 
 
 @pytest.mark.parametrize(
@@ -445,12 +445,12 @@ def last_key_frame(time: float, every: int) -> float:
 def test_a_tile_shows_the_last_key_frame_before_the_middle_of_its_time(
     tmp_path: Path, name: str, arguments: tuple[str, ...]
 ) -> None:
-    duration, every = 400, 1  # a tile stands for 3 seconds: 400 / 150, in whole seconds
-    result = board(clock(tmp_path / name, duration, every, *arguments))
+    duration, interval = 400, 1  # a tile covers 3 seconds: 400 / 150, rounded up to whole seconds
+    result = storyboard_of(film_of_times(tmp_path / name, duration, interval, *arguments))
     assert result.grid.duration == pytest.approx(duration, abs=0.6)
     assert result.grid.starts == tuple(float(3 * number) for number in range(134))
     for start, end, tile in tiles(result):
-        expected = hue(last_key_frame((start + end) / 2, every))
+        expected = colour_at(last_key_frame((start + end) / 2, interval))
         assert alike(at(tile, 0.5, 0.5), expected), start
     assert len(result.sheets) == 2
     assert all(len(sheet) <= MAX_SHEET_BYTES for sheet in result.sheets)
@@ -461,55 +461,55 @@ def test_a_tile_shows_the_last_key_frame_before_the_middle_of_its_time(
     ("name", "arguments"),
     [("a.ts", ()), ("a.mpg", ("-c:v", "mpeg2video", "-vf", "fps=24", "-g", "24", "-q:v", "2"))],
 )
-def test_a_file_without_an_index_shows_key_frames_near_their_times(
+def test_a_file_without_an_index_uses_key_frames_near_the_tile_times(
     tmp_path: Path, name: str, arguments: tuple[str, ...]
 ) -> None:
-    result = board(clock(tmp_path / name, 60, 1, *arguments))
+    result = storyboard_of(film_of_times(tmp_path / name, 60, 1, *arguments))
     assert result.grid.starts[0] == 0
     assert len(result.grid.starts) > 40
-    # From a second before the tile's own to a second after; 24 seconds are the whole circle.
+    # From a second before the tile's time to a second after it; 24 seconds are the full circle.
     for start, _, tile in tiles(result):
         red, green, blue = at(tile, 0.5, 0.5)
-        shown = 24 * colorsys.rgb_to_hsv(red, green, blue)[0]
-        assert (shown - start + 1.5) % 24 <= 1.5 + 1 + 1.5, start
+        tile_time = 24 * colorsys.rgb_to_hsv(red, green, blue)[0]
+        assert (tile_time - start + 1.5) % 24 <= 1.5 + 1 + 1.5, start
 
 
-def test_a_video_of_few_key_frames_has_as_few_tiles(tmp_path: Path) -> None:
-    result = board(clock(tmp_path / "a.mp4", 60, 20))
-    # Key frames at 0, 20 and 40 s are first seen in the seconds that begin there.
+def test_a_video_with_few_key_frames_has_as_few_tiles(tmp_path: Path) -> None:
+    result = storyboard_of(film_of_times(tmp_path / "a.mp4", 60, 20))
+    # Key frames at 0, 20 and 40 s are first shown in the seconds that begin there.
     assert result.grid.starts == (0.0, 20.0, 40.0)
     assert (result.grid.columns, result.grid.rows) == (3, 1)
     colours = [at(tile, 0.5, 0.5) for _, _, tile in tiles(result)]
-    assert all(map(alike, colours, [hue(second) for second in (0, 20, 40)]))
+    assert all(map(alike, colours, [colour_at(second) for second in (0, 20, 40)]))
 
 
-def test_a_duration_that_is_a_mere_claim_costs_no_more(tmp_path: Path) -> None:
-    result = board(clock(tmp_path / "a.mp4", 10, 2), duration=1e9)
+def test_a_false_duration_adds_no_tiles(tmp_path: Path) -> None:
+    result = storyboard_of(film_of_times(tmp_path / "a.mp4", 10, 2), duration=1e9)
     assert 1 <= len(result.grid.starts) <= MAX_TILES
     assert result.grid.duration == 1e9
 
 
-def test_noise_does_not_make_a_sheet_larger_than_it_may_be(tmp_path: Path) -> None:
+def test_a_sheet_of_noise_stays_within_its_maximum_size(tmp_path: Path) -> None:
     noise = [Image.effect_noise((160, 90), 90).convert("RGB") for _ in range(110)]
-    result = board(film(tmp_path / "a.mp4", noise, "1", *H264, "-g", "1"))
+    result = storyboard_of(film(tmp_path / "a.mp4", noise, "1", *H264, "-g", "1"))
     assert len(result.grid.starts) == 110
     assert all(len(sheet) <= MAX_SHEET_BYTES for sheet in result.sheets)
 
 
-def test_the_size_of_the_pictures_may_change(tmp_path: Path) -> None:
-    first = film(tmp_path / "1.h264", [plain(RED, (160, 90))] * 4, "1", *H264, "-g", "1")
-    then = film(tmp_path / "2.h264", [plain(BLUE, (90, 160))] * 4, "1", *H264, "-g", "1")
+def test_the_resolution_may_change_within_a_film(tmp_path: Path) -> None:
+    landscape = film(tmp_path / "1.h264", [plain(RED, (160, 90))] * 4, "1", *H264, "-g", "1")
+    portrait = film(tmp_path / "2.h264", [plain(BLUE, (90, 160))] * 4, "1", *H264, "-g", "1")
     both = tmp_path / "both.h264"
-    both.write_bytes(first.read_bytes() + then.read_bytes())
+    both.write_bytes(landscape.read_bytes() + portrait.read_bytes())
     path = ffmpeg(tmp_path / "a.ts", "-r", "1", "-i", both, "-c", "copy")
-    result = list(tiles(board(path)))
+    result = list(tiles(storyboard_of(path)))
     assert {tile.size for _, _, tile in result} == {(160, 90)}
     assert alike(at(result[0][2], 0.5, 0.5), RED)
     assert alike(at(result[-1][2], 0.5, 0.5), BLUE)
     assert alike(at(result[-1][2], 0.1, 0.5), BLACK)
 
 
-# Of any file
+# All formats
 
 
 FORMATS = [
@@ -525,57 +525,57 @@ FORMATS = [
 
 
 @pytest.mark.parametrize(("name", "arguments"), FORMATS)
-def test_all_formats_are_seen(tmp_path: Path, name: str, arguments: tuple[str, ...]) -> None:
+def test_all_formats_are_decoded(tmp_path: Path, name: str, arguments: tuple[str, ...]) -> None:
     path = film(tmp_path / name, [quadrants()] * 30, "10", "-g", "10", *arguments)
     picture = largest(path)
     assert picture.size == (320, 180)
     pairs = zip(corners(picture), [RED, GREEN, BLUE, WHITE], strict=True)
     assert all(alike(result, expected, 40) for result, expected in pairs), corners(picture)
-    for _, _, tile in tiles(board(path)):
+    for _, _, tile in tiles(storyboard_of(path)):
         assert tile.size == (160, 90)
         assert alike(at(tile, 0.2, 0.2), RED, 40)
 
 
-def test_the_same_file_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_file_yields_the_same_bytes(tmp_path: Path) -> None:
     path = ffmpeg(tmp_path / "a.mp4", *TESTSRC, *H264, "-g", "10")
-    assert made(path) == made(path)
-    assert board(path) == board(path)
+    assert poster_of(path) == poster_of(path)
+    assert storyboard_of(path) == storyboard_of(path)
 
 
-def test_of_a_truncated_file_is_shown_what_is_there(tmp_path: Path) -> None:
-    path = clock(tmp_path / "a.mp4", 60, 2, "-movflags", "+faststart")
+def test_the_readable_part_of_a_truncated_file_is_shown(tmp_path: Path) -> None:
+    path = film_of_times(tmp_path / "a.mp4", 60, 2, "-movflags", "+faststart")
     content = path.read_bytes()
     media = content.index(b"mdat")
     path.write_bytes(content[: media + (len(content) - media) // 2])
-    result = board(path)
-    assert 10 <= len(result.grid.starts) <= 20  # half of the 30 key frames, give or take
+    result = storyboard_of(path)
+    assert 10 <= len(result.grid.starts) <= 20  # about half of the 30 key frames
     assert result.grid.duration == pytest.approx(60, abs=0.5)
     for start, _, tile in tiles(result):
-        assert alike(at(tile, 0.5, 0.5), hue(last_key_frame(start + 0.5, 2))), start
-    assert made(path).source == "frame"
+        assert alike(at(tile, 0.5, 0.5), colour_at(last_key_frame(start + 0.5, 2))), start
+    assert poster_of(path).source == "frame"
 
 
-def test_of_a_file_that_is_read_no_further_is_shown_what_was_read(
+def test_the_part_within_the_read_limit_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Without cues and duration it is read from the beginning to the end.
+    # Without cues and duration it is read sequentially.
     live = (*H264, "-qp", "1", "-g", "5", "-f", "matroska", "-live", "1")
     path = ffmpeg(tmp_path / "a.mkv", *TESTSRC, *live)
     monkeypatch.setattr(video_reader, "MAX_BYTES_READ", path.stat().st_size // 2)
-    result = board(path)
+    result = storyboard_of(path)
     assert result.grid.duration == pytest.approx(2, abs=0.7)  # of four seconds
     assert len(result.grid.starts) in {2, 3}
     assert len(list(tiles(result))) == len(result.grid.starts)
 
 
 @pytest.mark.parametrize("content", [b"", bytes(5000), b"This is text.\n" * 500])
-def test_what_is_no_video_is_told(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_video_is_unreadable(tmp_path: Path, content: bytes) -> None:
     for make in (poster, storyboard):
         with pytest.raises(UnreadableError, match=r"^[A-Z][^.]+\.$"):
             make(BytesIO(content))
 
 
-def test_a_video_of_which_nothing_can_be_decoded_is_told(tmp_path: Path) -> None:
+def test_a_video_without_decodable_frames_is_unreadable(tmp_path: Path) -> None:
     path = ffmpeg(tmp_path / "a.mp4", *TESTSRC, *H264, "-movflags", "+faststart")
     content = path.read_bytes()
     media = content.index(b"mdat") + 4
