@@ -13,7 +13,7 @@ from service.probing.chapters import MAX_CHAPTERS, MAX_TITLE_LENGTH, read_chapte
 
 
 class Container:
-    """What PyAV tells of a container: damaged files can tell anything."""
+    """A container as PyAV reports it. Damaged files can have any values."""
 
     def __init__(
         self, *chapters: tuple[int, int, dict[str, str]], start_time: int | None = None
@@ -28,7 +28,7 @@ class Container:
         ]
 
 
-def test_chapters_are_told_in_their_order_with_their_titles() -> None:
+def test_chapters_are_read_in_order_with_their_titles() -> None:
     container = Container((1500, 3000, {"TITLE": " B\n b "}), (0, 1500, {"title": "A"}))
     assert read_chapters(container) == (
         Chapter(start=0.0, end=1.5, title="A"),
@@ -47,13 +47,15 @@ def test_a_chapter_without_an_end_lasts_until_the_next() -> None:
     assert [(chapter.start, chapter.end) for chapter in chapters] == [(0.0, 2.0)]
 
 
-def test_times_count_from_the_first_picture() -> None:
+def test_chapter_times_start_at_the_first_frame() -> None:
     chapters = read_chapters(Container((1000, 3000, {}), (3000, 4000, {}), start_time=1_500_000))
     assert [(chapter.start, chapter.end) for chapter in chapters] == [(0.0, 1.5), (1.5, 2.5)]
 
 
 @given(st.lists(st.tuples(*[st.integers(-(2**63), 2**63 - 1)] * 2, st.text()), max_size=5))
-def test_any_numbers_are_chapters_in_order_or_none(raw: list[tuple[int, int, str]]) -> None:
+def test_arbitrary_chapter_times_give_ordered_chapters_or_none(
+    raw: list[tuple[int, int, str]],
+) -> None:
     chapters = read_chapters(
         Container(*((start, end, {"title": title}) for start, end, title in raw))
     )
@@ -63,14 +65,14 @@ def test_any_numbers_are_chapters_in_order_or_none(raw: list[tuple[int, int, str
         assert len(require_valid(to_webvtt(chapters))) == len(chapters)
 
 
-def test_chapters_are_bounded_in_number_and_length() -> None:
+def test_the_number_of_chapters_and_the_length_of_titles_are_limited() -> None:
     many = Container(*((at, at + 1, {"title": "x" * 10_000}) for at in range(2 * MAX_CHAPTERS)))
     chapters = read_chapters(many)
     assert len(chapters) == MAX_CHAPTERS
     assert {len(chapter.title) for chapter in chapters} == {MAX_TITLE_LENGTH}
 
 
-def test_a_file_tells_chapters() -> None:
+def test_chapters_are_parsed_from_webvtt() -> None:
     text = (
         "WEBVTT\n\n1\n00:10.000 --> 00:20.000\n<c>Tom</c> &amp; <i>J</i>\n\n"
         "00:00.000 --> 00:10.000\nIn"
@@ -82,7 +84,7 @@ def test_a_file_tells_chapters() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "WEBVTT", "hello", "WEBVTT\n\n00:02.000 --> 00:01.000\nA"])
-def test_a_damaged_file_tells_none(text: str) -> None:
+def test_a_damaged_file_has_no_chapters(text: str) -> None:
     assert parse_chapters(text) == ()
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from service.captions.encodings import decode_text
 
-# Sentences as people say them in films, each with the encodings that subtitles in them are met in.
+# Sentences of films, each with the encodings that subtitles in its language commonly have.
 FRENCH = "Où est-ce que tu étais hier soir ? Je t'ai attendu toute la soirée.\nÀ bientôt, ça va."
 GERMAN = "Ich weiß nicht, was du möchtest. Können wir später darüber reden?\nFür mich ist das klar."
 SPANISH = "¿Dónde está el niño? ¡Qué día más extraño!"
@@ -61,7 +61,9 @@ SUBTITLE = "1\n00:00:01,000 --> 00:00:02,000\n{}\n\n2\n00:00:03,000 --> 00:00:04
 
 
 @pytest.mark.parametrize(("encoding", "sentence"), SENTENCES)
-def test_a_sentence_in_an_encoding_of_its_language_is_read(encoding: str, sentence: str) -> None:
+def test_a_sentence_is_decoded_from_each_encoding_of_its_language(
+    encoding: str, sentence: str
+) -> None:
     text = SUBTITLE.format(sentence)
     assert decode_text(text.encode(encoding)) == text
 
@@ -70,16 +72,18 @@ def test_a_sentence_in_an_encoding_of_its_language_is_read(encoding: str, senten
 @pytest.mark.parametrize(
     "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]
 )
-def test_unicode_is_read_with_its_mark_and_without(encoding: str, sentence: str) -> None:
+def test_unicode_is_decoded_with_and_without_a_byte_order_mark(
+    encoding: str, sentence: str
+) -> None:
     text = SUBTITLE.format(sentence)
     assert decode_text(text.encode(encoding)) == text
 
 
-def test_utf_16_in_big_order_is_read_with_its_mark() -> None:
+def test_big_endian_utf_16_is_decoded_with_its_byte_order_mark() -> None:
     assert decode_text(b"\xfe\xff" + RUSSIAN.encode("utf-16-be")) == RUSSIAN
 
 
-# A word alone may be another one elsewhere; the language decides.
+# The bytes of a single word may be another word in another encoding; the language decides.
 @pytest.mark.parametrize(
     ("language", "encoding", "word"),
     [
@@ -90,13 +94,13 @@ def test_utf_16_in_big_order_is_read_with_its_mark() -> None:
         ("tr", "cp1254", "Işık"),
     ],
 )
-def test_the_language_of_the_files_name_helps_to_choose(
+def test_the_language_in_the_file_name_helps_to_choose_the_encoding(
     language: str, encoding: str, word: str
 ) -> None:
     assert decode_text(word.encode(encoding), language) == word
 
 
-def test_a_wrong_language_in_the_files_name_does_not_outweigh_the_text() -> None:
+def test_a_wrong_language_in_the_file_name_does_not_outweigh_the_text() -> None:
     assert decode_text(RUSSIAN.encode("cp1251"), "de") == RUSSIAN
     assert decode_text(FRENCH.encode("cp1252"), "pl") == FRENCH
 
@@ -106,19 +110,23 @@ def test_utf_8_with_a_damaged_character_is_utf_8() -> None:
     assert decode_text(data[:-3] + b"!") == RUSSIAN[:-2] + "\ufffd!"
 
 
-def test_ends_of_lines_are_made_alike_and_controls_dropped() -> None:
+def test_line_endings_are_normalised_and_control_characters_dropped() -> None:
     assert decode_text(b"a\r\nb\rc\n\n\x00d\x1b\x0b\x0c\x7f\te") == "a\nb\nc\n\nd\te"
-    assert decode_text("a\u0085\ufeffb".encode()) == "ab"  # C1, and a mark in the middle
+    assert (
+        decode_text("a\u0085\ufeffb".encode()) == "ab"
+    )  # a C1 control, and a byte order mark in the middle
 
 
 @given(st.binary(max_size=300), st.sampled_from([None, "en", "ja", "zh-Hant", "ru", ""]))
-def test_any_bytes_are_text_without_controls(data: bytes, language: str | None) -> None:
+def test_arbitrary_bytes_are_text_without_control_characters(
+    data: bytes, language: str | None
+) -> None:
     text = decode_text(data, language)
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]", text)
     text.encode()  # no surrogates
     assert decode_text(data, language) == text
 
 
-def test_evidence_far_into_a_large_file_is_found() -> None:
+def test_text_far_into_a_large_file_decides_the_encoding() -> None:
     text = "OK\n" * 400_000 + RUSSIAN
     assert decode_text(text.encode("cp1251")) == text

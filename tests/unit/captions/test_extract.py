@@ -27,7 +27,7 @@ def extract(**files: bytes) -> Captions:
 
 
 NAMES = [
-    # what follows the video's name: name, kind, label, language, forced, default
+    # what follows the video's name: track name, kind, label, language, forced, default
     ("", "captions", "subtitles", "Subtitles", None, False, False),
     (".en", "en", "subtitles", "English", "en", False, False),
     (".ENG", "en", "subtitles", "English", "en", False, False),
@@ -46,18 +46,18 @@ NAMES = [
     (".pt-br.sdh", "pt-br.sdh", "captions", "Português (Brasil, SDH)", "pt-BR", False, False),
     (".en.descriptions", "en.descriptions", "descriptions", "English (descriptions)", "en", False, False),
     (".und", "captions", "subtitles", "Subtitles", None, False, False),
-    # Other words are for people.
+    # Other words become part of the label.
     (".en.Commentary", "en.commentary", "subtitles", "English (Commentary)", "en", False, False),
     (".Commentary", "captions.commentary", "subtitles", "Commentary", None, False, False),
     (".en.Director's cut", "en.director-s-cut", "subtitles", "English (Director's cut)", "en", False, False),
     (".комментарии", "captions", "subtitles", "комментарии", None, False, False),
-    # Three letters may be a word: another language goes first.
+    # Three letters may be a word: another language takes precedence.
     (".new.en", "en.new", "subtitles", "English (new)", "en", False, False),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("words", "name", "kind", "label", "language", "forced", "default"), NAMES)
-def test_a_files_name_tells_its_track(  # noqa: PLR0913, PLR0917 - the columns of the table
+def test_a_file_name_determines_its_track(  # noqa: PLR0913, PLR0917 - the columns of the table
     words: str,
     name: str,
     kind: str,
@@ -79,10 +79,10 @@ def test_a_files_name_tells_its_track(  # noqa: PLR0913, PLR0917 - the columns o
     assert require_valid(text) == [(1.0, 2.0, "", "Hi")]
 
 
-def test_of_webvtt_and_subrip_that_tell_the_same_webvtt_wins() -> None:
+def test_webvtt_wins_over_subrip_of_the_same_track() -> None:
     result = extract(**{"film.en.vtt": CUE.replace(b"Hi", b"VTT"), "film.eng.srt": SUBRIP})
     assert ["VTT" in text for _, text in result.tracks] == [True]
-    # But a damaged one does not.
+    # A damaged WebVTT file does not.
     result = extract(**{"film.en.vtt": b"hello", "film.en.srt": SUBRIP})
     assert ["Hi" in text for _, text in result.tracks] == [True]
     assert result.problems == (
@@ -90,7 +90,7 @@ def test_of_webvtt_and_subrip_that_tell_the_same_webvtt_wins() -> None:
     )
 
 
-def test_names_and_labels_are_unique_and_one_track_is_shown_unasked() -> None:
+def test_names_and_labels_are_unique_and_one_track_is_the_default() -> None:
     names = ("film.en.default.vtt", "film.eng.default.vtt", "film.english.vtt", "film.en.2.vtt")
     result = extract(**dict.fromkeys(names, CUE))
     tracks = [track for track, _ in result.tracks]
@@ -99,7 +99,7 @@ def test_names_and_labels_are_unique_and_one_track_is_shown_unasked() -> None:
     assert [track.default for track in tracks] == [False, True, False, False]
 
 
-def test_the_order_of_files_is_of_no_matter() -> None:
+def test_the_order_of_files_does_not_matter() -> None:
     files = {
         "film.en.vtt": CUE,
         "film.eng.vtt": CUE,
@@ -109,7 +109,7 @@ def test_the_order_of_files_is_of_no_matter() -> None:
     assert extract(**files) == extract(**dict(reversed(files.items())))
 
 
-def test_chapters_of_a_file_are_a_track_and_values() -> None:
+def test_chapters_of_a_file_are_returned_as_a_track_and_as_values() -> None:
     result = extract(**{"film.chapters.vtt": CUE})
     assert result.chapters == (Chapter(start=1.0, end=2.0, title="Hi"),)
     ((track, text),) = result.tracks
@@ -118,7 +118,7 @@ def test_chapters_of_a_file_are_a_track_and_values() -> None:
     assert extract(**{"film.chapters.vtt": b"\0"}) == Captions((), (), ())
 
 
-def test_the_language_in_the_name_helps_to_read_the_file() -> None:
+def test_the_language_in_the_file_name_helps_to_decode_the_file() -> None:
     text = SUBRIP.decode().replace("Hi", "Ναι").encode("cp1253")
     ((_, converted),) = extract(**{"film.el.srt": text}).tracks
     assert "Ναι" in converted
@@ -136,7 +136,7 @@ def test_large_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def subrip(*cues: str) -> bytes:
-    """Make a SubRip file whose cues begin after as many seconds as there are before them."""
+    """Return a SubRip file whose cues last a second each, without gaps."""
     times = (f"{s // 3600:02}:{s // 60 % 60:02}:{s % 60:02},000" for s in range(len(cues) + 1))
     blocks = (
         f"{start} --> {end}\n{text}\n\n"
@@ -151,20 +151,20 @@ MIB = 1 << 20
 @pytest.mark.parametrize(
     "character",
     [
-        "&",  # five bytes of WebVTT each
+        "&",  # four or five bytes of WebVTT each
         "<",
         "\N{CLAPPER BOARD}",
         "a",
     ],
 )
-def test_what_is_given_of_a_file_is_bounded_and_told_of(character: str) -> None:
+def test_a_track_is_truncated_at_the_limit_and_reported(character: str) -> None:
     cue = character * 10_000
     count = (10 * MIB - 1000) // (len(cue.encode()) + 40)
     ((_, text),) = (result := extract(**{"film.srt": subrip(*[cue] * count)})).tracks
     assert len(text.encode()) <= 2 * MIB
     cues = require_valid(text)
     assert 20 < len(cues) < count
-    assert len(text.encode()) > 2 * MIB - 60_000  # there is no room for another
+    assert len(text.encode()) > 2 * MIB - 60_000  # no room for another cue
     assert [start for start, *_ in cues] == list(range(len(cues)))
     end = f"{len(cues) // 3600:02}:{len(cues) // 60 % 60:02}:{len(cues) % 60:02}"
     assert result.problems == (
@@ -172,14 +172,14 @@ def test_what_is_given_of_a_file_is_bounded_and_told_of(character: str) -> None:
     )
 
 
-def test_what_is_not_too_long_is_whole_and_not_told_of() -> None:
+def test_a_track_below_the_limit_is_complete_and_not_reported() -> None:
     text = subrip(*["&" * 10_000] * 40)
     result = extract(**{"film.srt": text})
     assert result.problems == ()
     assert len(require_valid(result.tracks[0][1])) == 40
 
 
-def test_what_is_given_of_all_files_is_bounded_and_told_of() -> None:
+def test_tracks_beyond_the_total_limit_are_left_out_and_reported() -> None:
     text = subrip(*["&" * 10_000] * 40)  # 2 MB
     names = [f"film.{language}.srt" for language in ("de", "en", "fr", "it", "nl", "pl", "pt")]
     names += [f"film.{language}.vtt" for language in ("cs", "da", "fi", "hu", "sv", "tr")]
@@ -192,20 +192,20 @@ def test_what_is_given_of_all_files_is_bounded_and_told_of() -> None:
 
 
 @pytest.mark.parametrize("head", ["STYLE\n" + "x" * 3 * MIB, "REGION\n" + "id:a\n" * (MIB // 2)])
-def test_a_track_with_more_before_its_cues_than_a_track_may_have_is_not_shown(head: str) -> None:
+def test_a_track_whose_header_exceeds_the_limit_is_left_out(head: str) -> None:
     result = extract(**{"film.vtt": f"WEBVTT\n\n{head}\n\n00:01.000 --> 00:02.000\nHi\n".encode()})
     assert result.tracks == ()
     assert result.problems == ("film.vtt: What stands before its first cue is too long.",)
 
 
-def test_a_long_identifier_takes_nothing_from_its_track() -> None:
+def test_a_long_cue_identifier_does_not_count_towards_the_limit() -> None:
     text = "WEBVTT\n\n" + "x" * 3 * MIB + "\n00:01.000 --> 00:02.000\nHi\n"
     result = extract(**{"film.vtt": text.encode()})
     assert require_valid(result.tracks[0][1]) == [(1.0, 2.0, "", "Hi")]
     assert result.problems == ()
 
 
-def test_the_most_chapters_with_the_longest_titles_are_a_track() -> None:
+def test_the_maximum_of_chapters_with_the_longest_titles_fits_into_a_track() -> None:
     for character in ("&", "\N{CLAPPER BOARD}"):
         text = subrip(*[character * MAX_TITLE_LENGTH] * MAX_CHAPTERS)
         result = extract(**{"film.chapters.srt": text})
@@ -223,7 +223,7 @@ def test_the_most_chapters_with_the_longest_titles_are_a_track() -> None:
         max_size=4,
     )
 )
-def test_any_files_are_tracks_with_names_for_urls(files: dict[str, bytes]) -> None:
+def test_arbitrary_files_give_valid_tracks_with_names_for_urls(files: dict[str, bytes]) -> None:
     result = extract(**files)
     names = [track.name for track, _ in result.tracks]
     assert len(set(names)) == len(names)

@@ -29,7 +29,7 @@ LANGUAGES = [
     ("sr-Latn", "sr-Latn", "Srpski (latinica)"),
     ("ka", "ka", "ქართული"),  # has no title case
     ("iw", "he", "עברית"),  # deprecated in favour of he
-    # As people write them
+    # As commonly written
     ("english", "en", "English"),
     ("German", "de", "Deutsch"),
     ("deutsch", "de", "Deutsch"),
@@ -47,7 +47,7 @@ LANGUAGES = [
 
 
 @pytest.mark.parametrize(("word", "tag", "name"), LANGUAGES)
-def test_a_language_is_known_by_its_codes_and_names(word: str, tag: str, name: str) -> None:
+def test_a_language_is_recognised_by_its_codes_and_names(word: str, tag: str, name: str) -> None:
     assert parse_language(word) == tag
     assert own_name(tag) == name
 
@@ -64,7 +64,7 @@ def test_other_words_are_no_languages(word: str) -> None:
     assert parse_language(word) is None
 
 
-def test_codes_for_no_language_are_told_from_words() -> None:
+def test_codes_for_no_language_differ_from_words() -> None:
     assert is_non_language("UND")
     assert not is_non_language("commentary")
 
@@ -75,7 +75,7 @@ def test_a_language_has_an_english_name_too() -> None:
 
 
 @given(st.text(max_size=12))
-def test_any_word_is_a_language_with_a_name_or_none(word: str) -> None:
+def test_an_arbitrary_word_is_a_language_with_a_name_or_none(word: str) -> None:
     tag = parse_language(word)
     if tag is not None:
         assert parse_language(tag) is not None

@@ -1,4 +1,4 @@
-# ruff: noqa: ISC004 - files are told in several lines
+# ruff: noqa: ISC004 - test files are written in several lines
 
 import pytest
 
@@ -10,10 +10,10 @@ def vtt(*cues: str) -> str:
     return "\n".join(["WEBVTT\n", *(f"{cue}\n" for cue in cues)])
 
 
-# SubRip, without the ends of lines of its last; what a player shows, as WebVTT says it.
+# A SubRip file without its final newline; the WebVTT cues for what a player shows.
 FILES = [
     ("1\n00:00:01,000 --> 00:00:02,500\nOne", ["00:00:01.000 --> 00:00:02.500\nOne"]),
-    # Points, hours missing, short fractions, none, and more than they can be.
+    # Decimal points, missing hours, and fractions that are short, missing or too long.
     ("00:01.5 --> 00:02\nOne", ["00:00:01.500 --> 00:00:02.000\nOne"]),
     ("1:02:03,4 --> 1:02:03,45678\nOne", ["01:02:03.400 --> 01:02:03.456\nOne"]),
     ("00: 00: 01, 000-->00:00:02 ,000\nOne", ["00:00:01.000 --> 00:00:02.000\nOne"]),
@@ -22,12 +22,12 @@ FILES = [
         "100:00:00,000 --> 1234:00:00,000\nLate",
         ["100:00:00.000 --> 1234:00:00.000\nLate"],
     ),
-    # Where it stands in pixels of a picture of an unknown size
+    # A position in pixels of a picture of unknown size is dropped.
     (
         "1\n00:00:01,000 --> 00:00:02,000 X1:1 X2:2 Y1:3 Y2:4\nOne",
         ["00:00:01.000 --> 00:00:02.000\nOne"],
     ),
-    # Empty lines in a cue are not shown; those of blanks neither.
+    # Empty and blank lines in a cue are not shown.
     (
         "1\n00:00:01,000 --> 00:00:02,000\n\nOne\n\n \nTwo\n\n2\n00:00:03,000 --> 00:00:04,000\nX",
         ["00:00:01.000 --> 00:00:02.000\nOne\nTwo", "00:00:03.000 --> 00:00:04.000\nX"],
@@ -37,7 +37,7 @@ FILES = [
         "00:00:01,000 --> 00:00:02,000\nOne\n\n00:00:03,000 --> 00:00:04,000\nTwo",
         ["00:00:01.000 --> 00:00:02.000\nOne", "00:00:03.000 --> 00:00:04.000\nTwo"],
     ),
-    # No empty line: a number that counts on is the counter, another is text.
+    # Without an empty line, the next number in sequence is a counter; any other is text.
     (
         "1\n00:00:01,000 --> 00:00:02,000\nOne\n2\n00:00:03,000 --> 00:00:04,000\nIn\n1984\n"
         "00:00:05,000 --> 00:00:06,000\nTwo",
@@ -47,13 +47,13 @@ FILES = [
             "00:00:05.000 --> 00:00:06.000\nTwo",
         ],
     ),
-    # A number is text where no times follow; a cue without text is none.
+    # A number without times after it is text. A cue without text is dropped.
     (
         "7\n00:00:01,000 --> 00:00:02,000\n42\n\n8\n00:00:03,000 --> 00:00:04,000\n\n"
         "9\n00:00:05,000 --> 00:00:06,000\n10\n00:00:07,000 --> 00:00:08,000\nEnd\n\n2001",
         ["00:00:01.000 --> 00:00:02.000\n42", "00:00:07.000 --> 00:00:08.000\nEnd\n2001"],
     ),
-    # In the order of starts (WebVTT §4.1), overlapping or not; what ends before it begins is none.
+    # Ordered by start (WebVTT §4.1), even if they overlap. Reversed cues are dropped.
     (
         "00:00:05,000 --> 00:00:09,000\nB\n\n00:00:01,000 --> 00:00:06,000\nA\n\n"
         "00:00:05,000 --> 00:00:06,000\nC\n\n00:00:08,000 --> 00:00:07,000\nX\n\n"
@@ -77,7 +77,7 @@ FILES = [
 
 @pytest.mark.parametrize("end", ["", "\n", "\n\n\n"])
 @pytest.mark.parametrize(("subrip", "cues"), FILES)
-def test_subrip_is_shown_as_players_show_it(subrip: str, cues: list[str], end: str) -> None:
+def test_subrip_is_converted_as_players_show_it(subrip: str, cues: list[str], end: str) -> None:
     assert to_webvtt(subrip + end) == vtt(*cues)
 
 
@@ -88,7 +88,7 @@ MARKUP = [
     ("<font color=red>a", "a", ""),
     ("<s>a</s><span x>b</span>", "ab", ""),
     ("a<br>b<br/>c<br />d", "a\nb\nc\nd", ""),
-    # Tags that do not nest are made to (WebVTT §4.2.2), and those left open are closed.
+    # Tags are nested (WebVTT §4.2.2), and open ones are closed.
     ("<i>a<b>b</i>c</b>", "<i>a<b>b</b></i><b>c</b>", ""),
     ("<i>a", "<i>a</i>", ""),
     ("a</i>b<i>", "ab<i></i>", ""),
@@ -101,7 +101,7 @@ MARKUP = [
     ("&lt;", "&amp;lt;", ""),
     ("<ixx>a<i", "&lt;ixx&gt;a&lt;i", ""),
     ("{a} \\N {", "{a} \\N {", ""),
-    # The keys of a number pad
+    # Alignments by the keys of a number pad
     ("{\\an1}a", "a", "align:left"),
     ("{\\an2}a", "a", ""),
     ("{\\an3}a", "a", "align:right"),
@@ -117,7 +117,7 @@ MARKUP = [
 
 
 @pytest.mark.parametrize(("text", "payload", "settings"), MARKUP)
-def test_markup_is_kept_where_webvtt_has_it(text: str, payload: str, settings: str) -> None:
+def test_markup_that_webvtt_supports_is_kept(text: str, payload: str, settings: str) -> None:
     assert srt_to_cue_text(text) == (payload, settings)
 
 
@@ -131,17 +131,19 @@ EVENTS = [
 
 
 @pytest.mark.parametrize(("text", "payload", "settings"), EVENTS)
-def test_substation_events_are_text(text: str, payload: str, settings: str) -> None:
+def test_substation_events_are_converted_to_cue_text(
+    text: str, payload: str, settings: str
+) -> None:
     assert ass_to_cue_text(text) == (payload, settings)
 
 
 @pytest.mark.parametrize("text", ["", "hello", "[Script Info]\n", "1\n2\n3", "00:00:01,000 -->\na"])
-def test_what_has_no_times_is_refused(text: str) -> None:
+def test_a_file_without_times_is_refused(text: str) -> None:
     with pytest.raises(CaptionsError, match="neither SubRip nor WebVTT"):
         to_webvtt(text)
 
 
-def test_a_file_in_which_nothing_is_shown_is_refused() -> None:
+def test_a_file_without_visible_cues_is_refused() -> None:
     with pytest.raises(CaptionsError, match="no cues"):
         to_webvtt("1\n00:00:02,000 --> 00:00:01,000\nBefore")
     with pytest.raises(CaptionsError, match="no cues"):
@@ -154,11 +156,13 @@ def test_too_many_cues_are_refused() -> None:
     assert to_webvtt("0:0 --> 0:1\na\n" * 100_000).count("-->") == 100_000
 
 
-@pytest.mark.parametrize("piece", ["<i>", "<i", "{\\", "<b><i></b>", "&", "<" + "i" * 50, "{\\an8"])
-def test_hostile_markup_costs_no_more_than_its_length(piece: str) -> None:
-    # Quadratic, these would be 10 ** 11 steps.
-    payload, _ = srt_to_cue_text(piece * (1_000_000 // len(piece)))
-    assert len(payload) < 100_000  # what is longer than a screen is cut
+@pytest.mark.parametrize(
+    "markup", ["<i>", "<i", "{\\", "<b><i></b>", "&", "<" + "i" * 50, "{\\an8"]
+)
+def test_hostile_markup_takes_linear_time(markup: str) -> None:
+    # In quadratic time, these would take 10 ** 11 steps.
+    payload, _ = srt_to_cue_text(markup * (1_000_000 // len(markup)))
+    assert len(payload) < 100_000  # text longer than a screen is cut
 
 
 def test_too_many_lines_are_refused() -> None:

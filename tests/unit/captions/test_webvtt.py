@@ -1,4 +1,4 @@
-# ruff: noqa: ISC004 - files are told in several lines
+# ruff: noqa: ISC004 - test files are written in several lines
 
 import pytest
 from hypothesis import given
@@ -27,19 +27,19 @@ FILES = [
     ),
     # A cue may follow without an empty line.
     ("WEBVTT\n00:01.000 --> 00:04.000\nHi", "00:00:01.000 --> 00:00:04.000\nHi"),
-    # Identifiers are unique (§4.1), markup is the author's.
+    # Identifiers are unique (§4.1); markup is kept.
     (
         "WEBVTT\n\nid\n00:01.000 --> 00:02.000\n<v Ann>Hi\n<c.x>a</c>\n\n"
         "id\n00:02.000 --> 00:03.000\nB",
         "id\n00:00:01.000 --> 00:00:02.000\n<v Ann>Hi\n<c.x>a</c>\n\n"
         "00:00:02.000 --> 00:00:03.000\nB",
     ),
-    # Comments are left out; an arrow ends a block (§6.1).
+    # Comments are dropped; an arrow ends a block (§6.1).
     (
         "WEBVTT\n\nNOTE a\nb\n\n00:01.000 --> 00:02.000\nA\n00:02.000 --> 00:03.000\nB",
         "00:00:01.000 --> 00:00:02.000\nA\n\n00:00:02.000 --> 00:00:03.000\nB",
     ),
-    # Styles and regions stand before the cues, where browsers look for them.
+    # Styles and regions are moved before the cues, where browsers expect them.
     (
         "WEBVTT\n\nSTYLE\n::cue { color: red }\n\nREGION\nid:r\nlines:2\n\n"
         "00:01.000 --> 00:02.000 region:r\nA\n\nSTYLE\n::cue { color: blue }",
@@ -52,7 +52,7 @@ FILES = [
         "vertical:up foo:bar align:end line:\nA",
         "00:00:01.000 --> 00:00:02.000 line:-1 align:start position:50%,line-left\nA",
     ),
-    # Wrong, but common: commas, cues out of order; damaged or reversed ones are left out.
+    # Common errors: commas, and cues out of order. Damaged or reversed cues are dropped.
     (
         "WEBVTT\n\n00:03,000 --> 00:04,000\nB\n\n00:01.000 --> 00:02.000\nA\n\nxx --> yy\nC\n\n"
         "00:02.000 --> 00:01.000\nD\n\n00:02.000 --> 00:03.000\n",
@@ -62,22 +62,22 @@ FILES = [
 
 
 @pytest.mark.parametrize(("text", "body"), FILES)
-def test_a_webvtt_file_is_given_as_browsers_read_it(text: str, body: str) -> None:
-    given_anew = to_webvtt(text)
-    assert given_anew == f"WEBVTT\n\n{body}\n"
-    require_valid(given_anew, strict=False)
-    assert sanitize_webvtt(given_anew) == given_anew
+def test_a_webvtt_file_is_normalised_as_browsers_parse_it(text: str, body: str) -> None:
+    result = to_webvtt(text)
+    assert result == f"WEBVTT\n\n{body}\n"
+    require_valid(result, strict=False)
+    assert sanitize_webvtt(result) == result
 
 
 @pytest.mark.parametrize("signature", ["WEBVTT\n\n", "WEBVTT\t\n\n", "WEBVTT x\n\n"])
-def test_the_signature_decides_and_not_the_name(signature: str) -> None:
+def test_a_file_with_the_signature_is_webvtt(signature: str) -> None:
     assert to_webvtt(f"{signature}00:01.000 --> 00:02.000\n<b>A</b> & B") == (
         "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n<b>A</b> & B\n"
     )
 
 
 @pytest.mark.parametrize("signature", ["", "WEBVTTX\n\n", " WEBVTT\n\n", "webvtt\n\n"])
-def test_without_the_signature_it_is_subrip(signature: str) -> None:
+def test_a_file_without_the_signature_is_subrip(signature: str) -> None:
     assert to_webvtt(f"{signature}00:01.000 --> 00:02.000\n<b>A</b> & B") == (
         "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n<b>A</b> &amp; B\n"
     )
@@ -92,14 +92,14 @@ SETTINGS = [
     ("position:10%,right", ""),
     ("size:33.333%", "size:33.333%"),
     ("vertical:rl", "vertical:rl"),
-    ("align:middle", ""),  # of an old draft
+    ("align:middle", ""),  # from an old draft
     ("region:a-->b", ""),
     ("ALIGN:left", ""),
 ]
 
 
 @pytest.mark.parametrize(("text", "expected"), SETTINGS)
-def test_settings_are_the_specifications_or_left_out(text: str, expected: str) -> None:
+def test_cue_settings_follow_the_specification_or_are_dropped(text: str, expected: str) -> None:
     assert valid_settings(text) == expected
 
 
@@ -109,7 +109,7 @@ def test_hours_have_as_many_digits_as_they_need() -> None:
     assert "100:00:00.000 --> 1000:00:00.001\n" in text
 
 
-PIECES = [
+TOKENS = [
     "WEBVTT",
     "\n",
     "\r\n",
@@ -122,7 +122,7 @@ PIECES = [
     "</i>",
     "<b>",
 ]
-PIECES += [
+TOKENS += [
     "</b>",
     "<font x>",
     "</font>",
@@ -137,7 +137,7 @@ PIECES += [
     "REGION",
     "NOTE",
 ]
-PIECES += [
+TOKENS += [
     "line:0",
     "align:left",
     "1",
@@ -151,18 +151,18 @@ PIECES += [
 ]
 
 
-@given(st.lists(st.sampled_from(PIECES), max_size=60).map("".join))
-def test_any_text_is_valid_webvtt_or_refused(text: str) -> None:
+@given(st.lists(st.sampled_from(TOKENS), max_size=60).map("".join))
+def test_arbitrary_text_is_valid_webvtt_or_refused(text: str) -> None:
     clean = decode_text(text.encode())
     try:
-        given_text = to_webvtt(clean)
+        result = to_webvtt(clean)
     except CaptionsError:
-        return  # documented
-    assert require_valid(given_text, strict=not clean.startswith("WEBVTT"))
+        return  # the documented error
+    assert require_valid(result, strict=not clean.startswith("WEBVTT"))
 
 
 @given(st.binary(max_size=200), st.booleans())
-def test_any_bytes_behind_a_cues_times_are_valid_webvtt(data: bytes, srt: bool) -> None:  # noqa: FBT001
+def test_arbitrary_bytes_after_cue_times_are_valid_webvtt(data: bytes, srt: bool) -> None:  # noqa: FBT001
     head = b"" if srt else b"WEBVTT\n\n"
     clean = decode_text(head + b"00:00:01,000 --> 00:00:02,000\nHi\n" + data)
     require_valid(to_webvtt(clean), strict=srt)
@@ -179,34 +179,36 @@ CUES = st.builds(
 
 
 @given(st.lists(CUES, min_size=1, max_size=8), st.sampled_from([(), ("STYLE\na",)]), st.data())
-def test_what_is_shortened_has_the_first_cues_and_says_where_it_ends(
+def test_a_truncated_track_has_the_first_cues_and_the_time_of_the_cut(
     cues: list[Cue], head: tuple[str, ...], data: st.DataObject
 ) -> None:
     whole = serialize_webvtt(cues, head)
-    most = data.draw(st.integers(0, len(whole.encode()) + 5))
-    starts = [start for start, *_ in require_valid_but_for_identifiers(whole)]
+    max_bytes = data.draw(st.integers(0, len(whole.encode()) + 5))
+    starts = [start for start, *_ in require_valid_without_identifiers(whole)]
     try:
-        kept, end = truncate_webvtt(whole, most)
+        truncated, end = truncate_webvtt(whole, max_bytes)
     except CaptionsError:
         first = whole.index("-->")
-        assert len(whole[: whole.find("\n\n", first)].encode()) >= most  # not even one fits
+        assert (
+            len(whole[: whole.find("\n\n", first)].encode()) >= max_bytes
+        )  # not even one cue fits
         return
-    assert len(kept.encode()) <= most
-    assert whole.startswith(kept)
-    left = require_valid_but_for_identifiers(kept)
-    assert [start for start, *_ in left] == starts[: len(left)]
+    assert len(truncated.encode()) <= max_bytes
+    assert whole.startswith(truncated)
+    remaining = require_valid_without_identifiers(truncated)
+    assert [start for start, *_ in remaining] == starts[: len(remaining)]
     if end is None:
-        assert kept == whole
+        assert truncated == whole
     else:
         hours, minutes, seconds = map(int, end.split(":"))
-        assert hours * 3600 + minutes * 60 + seconds == int(starts[len(left)])
+        assert hours * 3600 + minutes * 60 + seconds == int(starts[len(remaining)])
 
 
-def require_valid_but_for_identifiers(text: str) -> list[tuple[float, float, str, str]]:
+def require_valid_without_identifiers(text: str) -> list[tuple[float, float, str, str]]:
     return require_valid("\n".join(line for line in text.split("\n") if line != "id"))
 
 
-def test_a_track_may_take_every_byte_that_it_has() -> None:
+def test_a_track_may_use_every_byte_of_the_limit() -> None:
     first = "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\nä\n"
     whole = f"{first}\n00:01:02.000 --> 00:01:03.000\nB\n"
     length = len(first.encode())
@@ -217,8 +219,8 @@ def test_a_track_may_take_every_byte_that_it_has() -> None:
         truncate_webvtt(whole, length - 1)
 
 
-def test_an_arrow_in_a_style_is_no_cue() -> None:
-    """WebVTT §4.1: a style block holds none. Here the style sheets are longer than a track."""
+def test_an_arrow_in_a_style_block_is_no_cue() -> None:
+    """WebVTT §4.1: a style block has no arrow. These are longer than a track."""
     styles = "STYLE\na --> b\n\n" + ("STYLE\n" + "::cue{color:red}\n" * 100 + "\n") * 20
     text = sanitize_webvtt(f"WEBVTT\n\n{styles}00:01.000 --> 00:02.000\nhi\n")
     assert text.count("-->") == 1

@@ -1,4 +1,4 @@
-"""Pictures in files of their own, which anybody may have made."""
+"""Conversion of untrusted image files."""
 
 import struct
 import zlib
@@ -15,13 +15,13 @@ from service.images.conversion import BACKGROUND, MAX_PIXELS, fit_within, image_
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 
-def written(picture: Image.Image, kind: str, **options: Any) -> bytes:
+def encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
     file = BytesIO()
     picture.save(file, kind, **options)
     return file.getvalue()
 
 
-def seen(data: bytes, max_width: int = 1280, max_height: int = 2560) -> Image.Image:
+def converted(data: bytes, max_width: int = 1280, max_height: int = 2560) -> Image.Image:
     picture = image_from_file(BytesIO(data), max_width, max_height)
     assert picture is not None
     assert picture.mode == "RGB"
@@ -39,8 +39,8 @@ def colour(picture: Image.Image, across: float, down: float) -> Any:
     return picture.getpixel((int(picture.width * across), int(picture.height * down)))
 
 
-# Exif 2.32 §4.6.4, Orientation: which sides of what is seen row 0 and column 0 of the file are.
-# Red is what column 0 has.
+# Exif 2.32 §4.6.4, Orientation: the sides of the displayed image that row 0 and column 0 are.
+# Column 0 is red.
 ORIENTATIONS = [
     (1, (64, 32), (0.25, 0.5)),  # top, left
     (2, (64, 32), (0.75, 0.5)),  # top, right
@@ -55,12 +55,12 @@ ORIENTATIONS = [
 
 @pytest.mark.parametrize(("orientation", "size", "red"), ORIENTATIONS)
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_a_picture_is_turned_as_its_exif_data_tell(
+def test_an_image_is_rotated_by_its_exif_orientation(
     kind: str, orientation: int, size: tuple[int, int], red: tuple[float, float]
 ) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    picture = seen(written(halves(), kind, exif=exif))
+    picture = converted(encoded(halves(), kind, exif=exif))
     assert picture.size == size
     red_part = colour(picture, *red)
     blue_part = colour(picture, 1 - red[0], 1 - red[1])
@@ -68,49 +68,49 @@ def test_a_picture_is_turned_as_its_exif_data_tell(
     assert blue_part[2] - blue_part[0] > 150
 
 
-def test_exif_data_that_are_damaged_are_no_damage_to_the_picture() -> None:
-    plain = written(halves(), "JPEG")
+def test_damaged_exif_data_do_not_prevent_the_conversion() -> None:
+    plain = encoded(halves(), "JPEG")
     garbage = b"Exif\0\0neither of the two orders of bytes"
     segment = b"\xff\xe1" + (len(garbage) + 2).to_bytes(2, "big") + garbage  # ITU-T T.81 §B.2.4.6
-    picture = seen(plain[:2] + segment + plain[2:])
+    picture = converted(plain[:2] + segment + plain[2:])
     assert picture.size == (64, 32)
-    assert picture.tobytes() == seen(plain).tobytes()
+    assert picture.tobytes() == converted(plain).tobytes()
 
 
-def test_an_upright_picture_fits_the_bounds_once_it_is_turned() -> None:
+def test_a_rotated_image_fits_the_bounds() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    assert seen(written(halves(400, 200), "PNG", exif=exif), 50, 1000).size == (50, 100)
+    assert converted(encoded(halves(400, 200), "PNG", exif=exif), 50, 1000).size == (50, 100)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
-def test_what_is_transparent_shows_the_ground(kind: str) -> None:
+def test_transparent_parts_show_the_background(kind: str) -> None:
     picture = Image.new("RGBA", (40, 20), (255, 255, 255, 0))
     picture.paste((255, 0, 0, 255), (0, 0, 20, 20))
-    result = seen(written(picture, kind, lossless=True))
+    result = converted(encoded(picture, kind, lossless=True))
     assert colour(result, 0.25, 0.5) == pytest.approx(RED, abs=2)
     assert colour(result, 0.75, 0.5) == pytest.approx(BACKGROUND, abs=2)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
-def test_pictures_of_all_kinds_are_seen(mode: str) -> None:
+def test_images_of_all_colour_modes_are_converted(mode: str) -> None:
     if mode == "I;16":
         picture = Image.new("I;16", (40, 20), 0x8000)
         expected = 128
     else:
         picture = Image.new("RGB", (40, 20), (255, 255, 255)).convert(mode)
         expected = 255
-    result = seen(written(picture, "JPEG" if mode == "CMYK" else "PNG"))
+    result = converted(encoded(picture, "JPEG" if mode == "CMYK" else "PNG"))
     assert colour(result, 0.5, 0.5) == pytest.approx((expected,) * 3, abs=2)
 
 
-def test_a_picture_is_made_smaller_and_never_larger() -> None:
-    assert seen(written(halves(3000, 1500), "JPEG")).size == (1280, 640)
-    assert seen(written(halves(30, 20), "JPEG")).size == (30, 20)
+def test_an_image_is_never_enlarged() -> None:
+    assert converted(encoded(halves(3000, 1500), "JPEG")).size == (1280, 640)
+    assert converted(encoded(halves(30, 20), "JPEG")).size == (30, 20)
 
 
 def png(width: int, height: int, mode: int = 2) -> bytes:
-    """Make a PNG (ISO/IEC 15948) that claims a size, and has next to nothing in it."""
+    """Return a PNG (ISO/IEC 15948) that claims a size and has almost no data."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         checksum = zlib.crc32(kind + content)
@@ -128,34 +128,36 @@ def png(width: int, height: int, mode: int = 2) -> bytes:
 @pytest.mark.parametrize(
     ("width", "height"), [(100_000, 100_000), (MAX_PIXELS // 100 + 1, 100), (10_000, 10_000)]
 )
-def test_a_picture_that_claims_to_be_huge_is_none(
+def test_an_image_that_claims_to_be_huge_is_none(
     monkeypatch: pytest.MonkeyPatch, width: int, height: int
 ) -> None:
-    def decoded(*_: Any) -> None:
+    def decode(*_: Any) -> None:
         pytest.fail("it was decoded")
 
-    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decoded)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decode)
     assert image_from_file(BytesIO(png(width, height)), 1280, 2560) is None
 
 
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "PPM", "ICO"])
 def test_other_formats_are_none(kind: str) -> None:
-    assert image_from_file(BytesIO(written(halves(), kind)), 1280, 2560) is None
+    assert image_from_file(BytesIO(encoded(halves(), kind)), 1280, 2560) is None
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @given(st.data())
-def test_a_damaged_picture_is_seen_or_none(kind: str, data: st.DataObject) -> None:
-    whole = bytearray(written(halves(), kind))
-    places = st.integers(0, len(whole) - 1)
-    for place, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), max_size=5)):
-        whole[place] = value
-    result = image_from_file(BytesIO(whole[: data.draw(places) + 1]), 64, 64)
+def test_a_damaged_image_is_converted_or_none(kind: str, data: st.DataObject) -> None:
+    whole = bytearray(encoded(halves(), kind))
+    positions = st.integers(0, len(whole) - 1)
+    for position, value in data.draw(
+        st.lists(st.tuples(positions, st.integers(0, 255)), max_size=5)
+    ):
+        whole[position] = value
+    result = image_from_file(BytesIO(whole[: data.draw(positions) + 1]), 64, 64)
     assert result is None or (result.mode == "RGB" and max(result.size) <= 64)
 
 
 @given(*[st.integers(1, 100_000)] * 2, *[st.integers(1, 4096)] * 2)
-def test_what_is_fitted_is_within_its_bounds_and_never_enlarged(
+def test_a_fitted_size_is_within_the_bounds_and_never_enlarged(
     width: int, height: int, max_width: int, max_height: int
 ) -> None:
     result = fit_within(width, height, max_width, max_height)
@@ -163,5 +165,5 @@ def test_what_is_fitted_is_within_its_bounds_and_never_enlarged(
     assert 1 <= result[1] <= min(height, max_height)
     if width <= max_width and height <= max_height:
         assert result == (width, height)
-    else:  # it fills one of the bounds
+    else:  # it fills one of the bounds exactly
         assert result[0] == max_width or result[1] == max_height

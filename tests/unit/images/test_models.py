@@ -1,4 +1,4 @@
-"""The storyboard's WebVTT, as players read it."""
+"""The storyboard's WebVTT, as players parse it."""
 
 import re
 from itertools import pairwise
@@ -24,7 +24,7 @@ def seconds(timestamp: str) -> float:
     return int(hours) * 3600 + int(minutes) * 60 + float(rest)
 
 
-def test_a_cue_names_the_sheet_and_the_place_on_it() -> None:
+def test_a_cue_names_the_sheet_and_the_position_on_it() -> None:
     grid = StoryboardGrid(
         160, 90, columns=2, rows=2, starts=(0.0, 48.0, 96, 3600, 3648), duration=3660.5
     )
@@ -48,7 +48,7 @@ def test_a_cue_names_the_sheet_and_the_place_on_it() -> None:
     )
 
 
-def test_a_film_shorter_than_a_millisecond_has_a_cue_all_the_same() -> None:
+def test_a_film_shorter_than_a_millisecond_has_a_cue() -> None:
     text = storyboard_webvtt(
         StoryboardGrid(16, 9, columns=1, rows=1, starts=(0.0,), duration=0.0001), sheet_url
     )
@@ -68,7 +68,7 @@ def test_cues_cover_the_film_in_order_and_without_gaps(duration: float) -> None:
 
 
 @given(st.floats(min_value=0.002, max_value=1e7))
-def test_times_are_of_whole_seconds_but_for_the_last(duration: float) -> None:
+def test_all_times_but_the_last_are_whole_seconds(duration: float) -> None:
     spans = tile_intervals(duration)
     lengths = {end - start for start, end in spans[:-1]}
     assert len(lengths) <= 1
@@ -81,5 +81,5 @@ def test_times_are_of_whole_seconds_but_for_the_last(duration: float) -> None:
     ("duration", "interval"),
     [(10, 1), (150, 1), (151, 2), (300, 2), (3600, 24), (7200, 48), (7200.5, 49)],
 )
-def test_the_interval_grows_with_the_film(duration: float, interval: int) -> None:
+def test_the_interval_grows_with_the_duration(duration: float, interval: int) -> None:
     assert tile_intervals(duration)[1] == (interval, 2 * interval)  # of at most 150 tiles

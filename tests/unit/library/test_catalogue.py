@@ -84,12 +84,12 @@ def walk(catalogue: Catalogue, sort: Sort, limit: int, query: str = "") -> list[
     pages = [catalogue.page(query, sort, limit, None)]
     while pages[-1].next_cursor is not None:
         pages.append(catalogue.page(query, sort, limit, pages[-1].next_cursor))
-        assert len(pages) <= len(catalogue.videos), "the cursors never end"
+        assert len(pages) <= len(catalogue.videos), "the cursors do not end"
     return pages
 
 
 @given(libraries, sorts, st.integers(1, 30), st.sampled_from(["", "a", "ä 0"]))
-def test_the_pages_one_after_another_are_the_whole_listing(
+def test_the_pages_together_are_the_whole_listing(
     library: list[Video], sort: Sort, limit: int, query: str
 ) -> None:
     catalogue = Catalogue(library)
@@ -97,7 +97,7 @@ def test_the_pages_one_after_another_are_the_whole_listing(
     whole = paths(catalogue, sort, query)
     assert [video.path for page in pages for video in page.videos] == whole
     assert {page.total for page in pages} == {len(whole)}
-    # No page but the last is short, and none is empty but that of an empty listing.
+    # Only the last page may be short, and only an empty listing has an empty page.
     assert all(len(page.videos) == limit for page in pages[:-1])
     assert pages[-1].videos or not whole
 
@@ -108,14 +108,14 @@ def test_every_video_is_listed_once_in_any_order(library: list[Video], sort: Sor
 
 
 @given(libraries, sorts.filter(lambda sort: not sort.startswith("-")))
-def test_downwards_is_ascending_turned_round(library: list[Video], sort: Sort) -> None:
+def test_a_descending_order_is_the_reversed_ascending_one(library: list[Video], sort: Sort) -> None:
     catalogue = Catalogue(library)
     down: Any = f"-{sort}"
     assert paths(catalogue, down) == paths(catalogue, sort)[::-1]
 
 
 @given(libraries, sorts, st.randoms(use_true_random=False))
-def test_the_order_does_not_depend_on_the_storages(
+def test_the_order_does_not_depend_on_the_order_of_the_scan(
     library: list[Video], sort: Sort, chance: random.Random
 ) -> None:
     shuffled = chance.sample(library, len(library))
@@ -128,53 +128,53 @@ def test_the_order_does_not_depend_on_the_storages(
     st.integers(1, 4),
     st.randoms(use_true_random=False),
 )
-def test_while_videos_come_and_go_none_is_seen_twice_and_none_that_stays_is_missed(
+def test_paging_while_videos_change_repeats_none_and_misses_none_that_stays(
     pool: list[Video], sort: Sort, limit: int, chance: random.Random
 ) -> None:
     stay = pool[: len(pool) // 2]
-    seen: list[str] = []
+    listed: list[str] = []
     cursor = None
     for _ in range(len(pool) + 1):
         present = stay + [video for video in pool[len(stay) :] if chance.random() < 0.5]
         page = Catalogue(present).page("", sort, limit, cursor)
-        seen += [video.path for video in page.videos]
+        listed += [video.path for video in page.videos]
         cursor = page.next_cursor
         if cursor is None:
             break
     assert cursor is None
-    assert len(set(seen)) == len(seen)
-    assert {video.path for video in stay} <= set(seen)
+    assert len(set(listed)) == len(listed)
+    assert {video.path for video in stay} <= set(listed)
 
 
 @pytest.mark.parametrize("sort", SORTS)
-def test_a_page_goes_on_where_the_last_seen_video_was_removed(sort: Sort) -> None:
+def test_paging_continues_after_the_last_listed_video_was_removed(sort: Sort) -> None:
     library = [video(f"{n}", size=n, modified=float(n), duration=float(n)) for n in range(1, 6)]
     first = Catalogue(library).page("", sort, 2, None)
-    left = [one for one in library if one not in first.videos]
-    second = Catalogue(left).page("", sort, 10, first.next_cursor)
+    remaining = [item for item in library if item not in first.videos]
+    second = Catalogue(remaining).page("", sort, 10, first.next_cursor)
     assert len(second.videos) == 3
     assert second.total == 3
     assert second.next_cursor is None
 
 
-def test_a_full_last_page_has_no_next_one() -> None:
+def test_a_full_last_page_has_no_next_cursor() -> None:
     catalogue = titled("a", "b", "c", "d")
     assert [len(page.videos) for page in walk(catalogue, "name", 2)] == [2, 2]
     assert catalogue.page("", "name", 4, None).next_cursor is None
 
 
 @pytest.mark.parametrize("sort", SORTS)
-def test_nothing_at_all_is_one_empty_page(sort: Sort) -> None:
+def test_an_empty_listing_is_one_empty_page(sort: Sort) -> None:
     assert Catalogue().page("", sort, 50, None) == Page((), 0, None)
     assert titled("a").page("b", sort, 50, None) == Page((), 0, None)
 
 
-# What probing makes longest: `inspection` cuts titles at 500 characters; Linux cuts a path at
-# 4,096 bytes and each of its names at 255.
+# The longest names: `inspection` cuts titles at 500 characters; Linux limits a path to 4,096
+# bytes and each of its names to 255.
 LONG = {
     "Latin": video("a" * 255, "z" * 500),
     "Japanese": video("日" * 85, "語" * 500),
-    "Korean": video("글" * 85, "각" * 500),  # each letter comes apart into three
+    "Korean": video("글" * 85, "각" * 500),  # each letter decomposes into three
     "emoji": video("🎬" * 63, "🎬" * 500),
     "digits in turn": video("1a" * 127, "1a" * 250),
     "deep folders": video("/".join(["фильмы и передачи" * 7] * 16), "Ж"),
@@ -182,7 +182,7 @@ LONG = {
 
 
 @pytest.mark.parametrize("long", LONG.values(), ids=LONG.keys())
-def test_paging_goes_on_behind_the_longest_names(long: Video) -> None:
+def test_paging_continues_after_the_longest_names(long: Video) -> None:
     catalogue = Catalogue([video("0", "0"), long, video("🙂", "🙂🙂")])
     pages = walk(catalogue, "name", 1)
     assert sorted(page.videos[0].path for page in pages) == sorted(["0", long.path, "🙂"])
@@ -193,8 +193,8 @@ def test_paging_goes_on_behind_the_longest_names(long: Video) -> None:
 NATURAL: dict[str, list[str]] = {
     "numbers by value": ["ep 1", "ep 2", "ep 10", "ep 100"],
     "numbers in the middle": ["s1e2", "s1e10", "s2e1", "s10e1"],
-    "case is no matter": ["Alpha", "beta", "Gamma"],
-    "accents are no matter": ["eclair", "École", "edit"],
+    "case is ignored": ["Alpha", "beta", "Gamma"],
+    "accents are ignored": ["eclair", "École", "edit"],
     "a shorter name first": ["film", "film 2", "film 2 a"],
     "numbers before letters": ["1", "2", "a"],
     "leading zeros do not count": ["a 1 x", "a 01 y", "a 2 x", "a 002 y"],
@@ -204,23 +204,23 @@ NATURAL: dict[str, list[str]] = {
 
 
 @pytest.mark.parametrize("expected", NATURAL.values(), ids=NATURAL.keys())
-def test_names_are_in_the_order_that_people_expect(expected: list[str]) -> None:
+def test_names_are_in_natural_order(expected: list[str]) -> None:
     catalogue = titled(*expected)
     assert titles(catalogue) == expected
     assert titles(catalogue, "-name") == expected[::-1]
 
 
-def test_names_alike_are_ordered_by_path() -> None:
+def test_equal_names_are_ordered_by_path() -> None:
     catalogue = Catalogue([video("b", "Same"), video("c", "same"), video("a", "sâme")])
     assert paths(catalogue) == ["a", "b", "c"]
 
 
-def test_the_other_orders_are_by_number() -> None:
+def test_the_other_orders_are_numeric() -> None:
     catalogue = Catalogue(
         [
             video("a", size=10, modified=3.0, duration=20.5),
             video("b", size=9, modified=1.0, duration=100.0),
-            video("c", size=100, modified=2.5),  # nothing known yet: shorter than all
+            video("c", size=100, modified=2.5),  # not probed yet: sorts as the shortest
         ]
     )
     assert paths(catalogue, "size") == ["b", "a", "c"]
@@ -239,7 +239,7 @@ def test_the_other_orders_are_by_number() -> None:
     [
         ("Amélie", "amelie"),
         ("amelie", "AMÉLIE"),
-        ("Ame\u0301lie", "am\u00e9lie"),  # composed in one place, decomposed in the other
+        ("Ame\u0301lie", "am\u00e9lie"),  # decomposed and composed
         ("STRASSE", "straße"),
         ("Straße", "strasse"),
         ("ΣΊΣΥΦΟΣ", "σισυφος"),
@@ -257,12 +257,12 @@ def test_the_other_orders_are_by_number() -> None:
         ("anything", " "),
     ],
 )
-def test_a_search_finds_without_regard_to_case_accents_and_order(title: str, query: str) -> None:
+def test_a_search_ignores_case_accents_and_word_order(title: str, query: str) -> None:
     assert titles(Catalogue([video("1", title)]), query=query) == [title]
 
 
 @pytest.mark.parametrize("query", ["third woman", "thirdman", ".", "T.ird", "*"])
-def test_every_word_must_be_there_literally(query: str) -> None:
+def test_every_word_must_match_literally(query: str) -> None:
     assert titles(Catalogue([video("1", "The Third Man")]), query=query) == []
 
 
@@ -273,7 +273,7 @@ def test_folders_are_searched_as_well_as_titles() -> None:
 
 
 @given(libraries.filter(bool), st.text())
-def test_whatever_is_searched_for_what_is_found_was_there_and_nothing_raises(
+def test_an_arbitrary_query_returns_only_videos_of_the_library(
     library: list[Video], query: str
 ) -> None:
     catalogue = Catalogue(library)
@@ -285,17 +285,17 @@ def test_whatever_is_searched_for_what_is_found_was_there_and_nothing_raises(
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "matches"),
     [
         ("kurosawa", True),
         ("SEVEN samurai", True),  # the title tag, although another title is shown
-        ("kurosawa 7.mp4 shichinin", True),  # each word anywhere
+        ("kurosawa 7.mp4 shichinin", True),  # the words may match different fields
         ("kurosawa ozu", False),
-        ("artist", False),  # the name of a tag is none of its words
+        ("artist", False),  # the name of a tag is not searched
     ],
 )
-def test_tags_are_searched_as_well(query: str, found: bool) -> None:  # noqa: FBT001
-    known = Metadata(
+def test_tags_are_searched_as_well(query: str, matches: bool) -> None:  # noqa: FBT001
+    metadata = Metadata(
         container="mp4",
         duration=None,
         bit_rate=None,
@@ -303,8 +303,8 @@ def test_tags_are_searched_as_well(query: str, found: bool) -> None:  # noqa: FB
         title="Seven Samurai.mov",
         tags=(Tag(name="artist", text="Kurosawa Akira"), Tag(name="genre", text="x" * 5000)),
     )
-    one = video("7.mp4", "Shichinin").model_copy(update={"metadata": known})
-    assert paths(Catalogue([one]), query=query) == ["7.mp4"] * found
+    tagged = video("7.mp4", "Shichinin").model_copy(update={"metadata": metadata})
+    assert paths(Catalogue([tagged]), query=query) == ["7.mp4"] * matches
 
 
 # Folders
@@ -324,7 +324,7 @@ TREE = [
 def inside(catalogue: Catalogue, folder: str, query: str = "", sort: Sort = "name") -> list[str]:
     """Return the whole listing of a folder; folders end with a slash."""
     page = catalogue.page(query, sort, 1000, None, folder)
-    return [f"{one.path}/" for one in page.folders] + [one.path for one in page.videos]
+    return [f"{entry.path}/" for entry in page.folders] + [entry.path for entry in page.videos]
 
 
 @pytest.mark.parametrize(
@@ -338,11 +338,11 @@ def inside(catalogue: Catalogue, folder: str, query: str = "", sort: Sort = "nam
         ("deep/er/and/deeper", ["deep/er/and/deeper/x.mp4"]),
     ],
 )
-def test_a_folder_holds_what_is_directly_in_it(folder: str, expected: list[str]) -> None:
+def test_a_folder_lists_only_its_direct_entries(folder: str, expected: list[str]) -> None:
     assert inside(Catalogue(video(path) for path in TREE), folder) == expected
 
 
-def test_a_folder_counts_what_is_in_it_and_below() -> None:
+def test_a_folder_counts_the_videos_in_it_and_below() -> None:
     folders = Catalogue(video(path) for path in TREE).folders
     counts = {"": 8, "series": 4, "series/s2": 2, "series/s10": 1, "deep": 1, "deep/er/and": 1}
     for path, count in counts.items():
@@ -351,7 +351,7 @@ def test_a_folder_counts_what_is_in_it_and_below() -> None:
         assert folder.videos == count
 
 
-def test_a_search_in_a_folder_finds_what_is_below_it_alone() -> None:
+def test_a_search_in_a_folder_covers_only_that_folder() -> None:
     catalogue = Catalogue(video(path) for path in TREE)
     assert inside(catalogue, "series", "e") == [
         path for path in paths(catalogue, query="e") if path.startswith("series/")
@@ -361,18 +361,18 @@ def test_a_search_in_a_folder_finds_what_is_below_it_alone() -> None:
 
 
 @pytest.mark.parametrize("folder", ["other", "ser", "series/", "/series", "a.mp4", "series/s", "/"])
-def test_a_folder_that_holds_no_videos_is_none(folder: str) -> None:
+def test_a_folder_without_videos_is_not_found(folder: str) -> None:
     catalogue = Catalogue(video(path) for path in TREE)
     for query in ("", "e"):
         with pytest.raises(NotFoundError, match=re.escape(f'"{folder}"')):
             catalogue.page(query, "name", 10, None, folder)
 
 
-def test_the_root_is_there_even_with_nothing_in_it() -> None:
+def test_the_root_of_an_empty_library_exists() -> None:
     assert Catalogue().page("", "name", 50, None, "") == Page((), 0, None)
 
 
-def test_a_catalogue_made_from_the_one_before_has_its_own_folders() -> None:
+def test_a_catalogue_built_from_the_previous_one_has_its_own_folders() -> None:
     before = Catalogue(video(path) for path in TREE)
     after = Catalogue([video("series/s2/e2.mp4"), video("new/x.mp4")], before)
     assert inside(after, "") == ["new/", "series/"]
@@ -381,7 +381,7 @@ def test_a_catalogue_made_from_the_one_before_has_its_own_folders() -> None:
     assert len(inside(before, "")) == 5
 
 
-def test_folders_are_as_deep_as_paths_can_be() -> None:
+def test_folders_may_be_as_deep_as_paths_can_be() -> None:
     path = "/".join(["d"] * 2000)
     catalogue = Catalogue([video(f"{path}/x.mp4")])
     assert inside(catalogue, path) == [f"{path}/x.mp4"]
@@ -395,15 +395,15 @@ trees = st.lists(st.builds(video, files, names, size=st.integers(0, 3)), max_siz
 
 
 @given(trees, sorts)
-def test_every_video_is_reached_from_the_root_once_and_in_the_order_of_all(
+def test_every_video_is_reached_from_the_root_once_and_in_listing_order(
     library: list[Video], sort: Sort
 ) -> None:
     catalogue = Catalogue(library)
-    seen, open_folders = [], [""]
+    reached, open_folders = [], [""]
     while open_folders:
         folder = open_folders.pop()
         page = catalogue.page("", sort, 1000, None, folder)
-        own = [one.path for one in page.videos]
+        own = [item.path for item in page.videos]
         whole = paths(catalogue, sort)
         assert own == [path for path in whole if path.rpartition("/")[0] == folder]
         assert page.total == len(own)
@@ -411,98 +411,108 @@ def test_every_video_is_reached_from_the_root_once_and_in_the_order_of_all(
             assert inner.path.rpartition("/")[0] == folder
             assert inner.videos == sum(path.startswith(f"{inner.path}/") for path in whole) > 0
             open_folders.append(inner.path)
-        seen += own
-    assert sorted(seen) == sorted(one.path for one in library)
+        reached += own
+    assert sorted(reached) == sorted(item.path for item in library)
 
 
 @given(trees.filter(lambda tree: len(tree) > 1), sorts, st.integers(1, 4), st.data())
-def test_while_a_folder_changes_nothing_is_seen_twice_and_nothing_that_stays_is_missed(
+def test_paging_while_a_folder_changes_repeats_none_and_misses_none_that_stays(
     pool: list[Video], sort: Sort, limit: int, data: st.DataObject
 ) -> None:
     stay = pool[: (len(pool) + 1) // 2]
     come_and_go = pool[len(stay) :]
     folder = data.draw(st.sampled_from(["", stay[0].path.rpartition("/")[0]]))
-    seen: list[str] = []
+    listed: list[str] = []
     cursor, before = None, None
     for _ in range(2 * len(pool) + 2):
         present = data.draw(st.lists(st.sampled_from(come_and_go), unique_by=id))
-        # What comes and goes may also have been written anew, and be another's size and title.
-        changed = [one.model_copy(update={"modified": len(seen)}) for one in present]
+        # Videos that return may have been rewritten.
+        changed = [entry.model_copy(update={"modified": len(listed)}) for entry in present]
         before = Catalogue([*stay, *changed], before)
         page = before.page("", sort, limit, cursor, folder)
         assert len(page.folders) + len(page.videos) <= limit
-        seen += [f"{one.path}/" for one in page.folders] + [one.path for one in page.videos]
+        listed += [f"{entry.path}/" for entry in page.folders] + [
+            entry.path for entry in page.videos
+        ]
         cursor = page.next_cursor
         if cursor is None:
             break
     assert cursor is None
-    if sort.removeprefix("-") != "date":  # a file written anew has another place there
-        assert len(set(seen)) == len(seen)
-    assert set(inside(Catalogue(stay), folder)) <= set(seen)
+    if sort.removeprefix("-") != "date":  # a rewritten file moves in this order
+        assert len(set(listed)) == len(listed)
+    assert set(inside(Catalogue(stay), folder)) <= set(listed)
 
 
 @given(libraries)
-def test_the_neighbours_of_a_video_are_those_beside_it_in_its_folder(library: list[Video]) -> None:
+def test_the_neighbours_of_a_video_are_the_adjacent_ones_in_its_folder(
+    library: list[Video],
+) -> None:
     catalogue = Catalogue(library)
-    for one in library:
-        folder = one.path.rpartition("/")[0]
-        beside = [path for path in paths(catalogue) if path.rpartition("/")[0] == folder]
-        around = [None, *beside, None]
-        at = around.index(one.path)
-        before, behind = catalogue.neighbours(one.path)
+    for current in library:
+        folder = current.path.rpartition("/")[0]
+        in_folder = [path for path in paths(catalogue) if path.rpartition("/")[0] == folder]
+        around = [None, *in_folder, None]
+        at = around.index(current.path)
+        before, behind = catalogue.neighbours(current.path)
         assert (before and before.path) == around[at - 1]
         assert (behind and behind.path) == around[at + 1]
 
 
-def test_neighbours_are_in_the_order_that_people_expect_and_of_no_other_folder() -> None:
+def test_neighbours_are_in_natural_order_and_from_the_same_folder() -> None:
     catalogue = Catalogue(
         video(path, path.rpartition("/")[2])
         for path in ("a/ep 10", "a/ep 2", "a/ep 1", "a/b/ep 3", "ep 4", "a/ep 2b", "b/ep 0")
     )
 
-    def beside(path: str) -> list[str | None]:
-        return [one.path if one else None for one in catalogue.neighbours(path)]
+    def neighbours(path: str) -> list[str | None]:
+        return [neighbour.path if neighbour else None for neighbour in catalogue.neighbours(path)]
 
-    assert beside("a/ep 1") == [None, "a/ep 2"]
-    assert beside("a/ep 2") == ["a/ep 1", "a/ep 2b"]
-    assert beside("a/ep 10") == ["a/ep 2b", None]
-    assert beside("a/b/ep 3") == beside("ep 4") == beside("b/ep 0") == [None, None]
-    assert beside("nothing") == [None, None]
+    assert neighbours("a/ep 1") == [None, "a/ep 2"]
+    assert neighbours("a/ep 2") == ["a/ep 1", "a/ep 2b"]
+    assert neighbours("a/ep 10") == ["a/ep 2b", None]
+    assert neighbours("a/b/ep 3") == neighbours("ep 4") == neighbours("b/ep 0") == [None, None]
+    assert neighbours("nothing") == [None, None]
 
 
-def test_neighbours_of_one_name_are_told_apart_by_their_paths() -> None:
+def test_neighbours_with_equal_names_are_ordered_by_path() -> None:
     catalogue = Catalogue(video(f"{number}.mp4", "same") for number in range(5))
-    found = [catalogue.neighbours(f"{number}.mp4")[1] for number in range(5)]
-    assert [one and one.path for one in found] == ["1.mp4", "2.mp4", "3.mp4", "4.mp4", None]
+    next_videos = [catalogue.neighbours(f"{number}.mp4")[1] for number in range(5)]
+    assert [following and following.path for following in next_videos] == [
+        "1.mp4",
+        "2.mp4",
+        "3.mp4",
+        "4.mp4",
+        None,
+    ]
 
 
 @pytest.mark.parametrize("sort", SORTS)
 @pytest.mark.parametrize("folder", [None, "", "a"])
 @pytest.mark.parametrize("query", ["", "1"])
 @pytest.mark.parametrize("limit", [1, 3, 50])
-def test_stretches_one_after_another_are_the_listing_that_pages_are(
+def test_pages_by_offset_together_are_the_whole_listing(
     sort: Sort, folder: str | None, query: str, limit: int
 ) -> None:
     names = ["1", "a/1", "a/2", "a/10", "a/b/1", "a/c/1", "d/e/1", "z"]
     catalogue = Catalogue(video(name, size=size % 3) for size, name in enumerate(names))
     whole = catalogue.page(query, sort, 100, None, folder)
     listing = [*whole.folders, *whole.videos]
-    seen: list[object] = []
+    entries: list[object] = []
     for start in range(0, len(listing) + limit, limit):
         page = catalogue.page_at(query, sort, start, limit, folder)
         assert (page.total, page.next_cursor) == (whole.total, None)
         assert len(page.folders) + len(page.videos) <= limit
-        seen += [*page.folders, *page.videos]
-    assert seen == listing
+        entries += [*page.folders, *page.videos]
+    assert entries == listing
 
 
-def test_a_stretch_of_a_folder_that_holds_no_videos_is_refused() -> None:
+def test_a_page_by_offset_of_a_folder_without_videos_is_refused() -> None:
     with pytest.raises(NotFoundError, match="b"):
         Catalogue([video("a/1")]).page_at("", "name", 0, 10, "b")
 
 
 @pytest.mark.parametrize("sort", SORTS)
-def test_a_cursor_among_folders_is_refused_where_there_are_none(sort: Sort) -> None:
+def test_a_cursor_at_a_folder_is_refused_in_a_listing_without_folders(sort: Sort) -> None:
     catalogue = Catalogue(video(path) for path in TREE)
     cursor = catalogue.page("", sort, 1, None, "").next_cursor
     assert catalogue.page("", sort, 1, cursor, "").folders[0].path == "series"
@@ -511,14 +521,14 @@ def test_a_cursor_among_folders_is_refused_where_there_are_none(sort: Sort) -> N
             catalogue.page(query, sort, 1, cursor, folder)
 
 
-def test_a_search_looks_at_every_video_for_a_bounded_number_of_words() -> None:
-    looks: Counter[str] = Counter()
+def test_a_search_compares_a_limited_number_of_words_once() -> None:
+    comparisons: Counter[str] = Counter()
 
     class CountingText(str):
         __slots__ = ()
 
         def __contains__(self, word: object) -> bool:
-            looks[str(word)] += 1
+            comparisons[str(word)] += 1
             return super().__contains__(str(word))
 
     catalogue = Catalogue(video(f"{n}", string.ascii_lowercase * 2) for n in range(50))
@@ -527,13 +537,13 @@ def test_a_search_looks_at_every_video_for_a_bounded_number_of_words() -> None:
             object.__setattr__(item, "search_text", CountingText(item.search_text))
     query = " ".join(a + b for a, b in pairwise(string.ascii_lowercase))
     assert catalogue.page(query, "name", 5, None).total == 50
-    assert looks.total() <= MAX_SEARCH_TERMS * 50
-    # Several parts of one page ask the same.
+    assert comparisons.total() <= MAX_SEARCH_TERMS * 50
+    # Several parts of one page run the same query.
     assert catalogue.page_at(query, "-name", 10, 5, None).total == 50
-    assert looks.total() <= MAX_SEARCH_TERMS * 50
+    assert comparisons.total() <= MAX_SEARCH_TERMS * 50
 
 
-# Cursors that are not ours
+# Invalid cursors
 
 
 def cursor_of(key: object) -> str:
@@ -577,23 +587,25 @@ WRONG = {
 
 
 @pytest.mark.parametrize("cursor", WRONG.values(), ids=WRONG.keys())
-def test_a_cursor_that_is_not_ours_is_refused_in_any_order(cursor: str) -> None:
+def test_an_invalid_cursor_is_refused_in_every_order(cursor: str) -> None:
     for sort in SORTS:
         with pytest.raises(InvalidRequestError):
             SOME.page("", sort, 3, cursor)
 
 
 @pytest.mark.parametrize("cursor", WRONG.values(), ids=WRONG.keys())
-def test_a_cursor_that_is_not_ours_is_refused_where_nothing_is_found(cursor: str) -> None:
+def test_an_invalid_cursor_is_refused_for_an_empty_listing(cursor: str) -> None:
     with pytest.raises(InvalidRequestError):
         Catalogue().page("", "name", 3, cursor)
 
 
-@pytest.mark.parametrize(("made", "used"), [("name", "size"), ("size", "name"), ("-date", "name")])
-def test_a_cursor_of_an_order_of_another_kind_is_refused(made: Sort, used: Sort) -> None:
-    cursor = SOME.page("", made, 3, None).next_cursor
+@pytest.mark.parametrize(
+    ("created_for", "used_for"), [("name", "size"), ("size", "name"), ("-date", "name")]
+)
+def test_a_cursor_of_another_order_is_refused(created_for: Sort, used_for: Sort) -> None:
+    cursor = SOME.page("", created_for, 3, None).next_cursor
     with pytest.raises(InvalidRequestError):
-        SOME.page("", used, 3, cursor)
+        SOME.page("", used_for, 3, cursor)
 
 
 json_values = st.recursive(
@@ -617,7 +629,7 @@ json_values = st.recursive(
         "-Infinity",
     ],
 )
-def test_a_number_that_no_key_can_be_is_refused(sort: Sort, number: str) -> None:
+def test_a_cursor_with_an_impossible_number_is_refused(sort: Sort, number: str) -> None:
     cursor = base64.urlsafe_b64encode(f'["{sort}",{number},"x"]'.encode()).decode()
     for folder in (None, ""):
         with pytest.raises(InvalidRequestError):
@@ -637,7 +649,7 @@ keys = json_values | st.integers(-(10**1000), 10**1000)
 )
 @example(cursor_of([["film ", 5, ""], "x"]), "name")
 @example(cursor_of([["film ", ["1", 1], ""], "x"]), "name")
-def test_whatever_the_cursor_it_is_refused_or_it_gives_videos(cursor: str, sort: Sort) -> None:
+def test_an_arbitrary_cursor_is_refused_or_returns_videos(cursor: str, sort: Sort) -> None:
     try:
         page = SOME.page("", sort, 3, cursor)
     except InvalidRequestError:
@@ -646,19 +658,19 @@ def test_whatever_the_cursor_it_is_refused_or_it_gives_videos(cursor: str, sort:
     assert len(page.videos) <= 3
 
 
-# A value
+# Immutability
 
 
-def test_a_video_is_found_by_its_path_alone() -> None:
+def test_a_video_is_found_only_by_its_path() -> None:
     catalogue = Catalogue([video("a/b.mp4", "Title")])
-    found = catalogue.get("a/b.mp4")
-    assert found
-    assert found.title == "Title"
+    result = catalogue.get("a/b.mp4")
+    assert result
+    assert result.title == "Title"
     for path in ("Title", "A/B.mp4", "a", "", "a/b.mp4/"):
         assert catalogue.get(path) is None
 
 
-def test_a_catalogue_keeps_what_it_was_made_of() -> None:
+def test_a_catalogue_copies_its_videos() -> None:
     library = [video("a"), video("b")]
     catalogue = Catalogue(library)
     library.clear()
@@ -666,7 +678,7 @@ def test_a_catalogue_keeps_what_it_was_made_of() -> None:
     assert paths(Catalogue(iter([video("c")]))) == ["c"]
 
 
-def test_asking_changes_nothing() -> None:
+def test_queries_do_not_change_a_catalogue() -> None:
     catalogue = titled("b", "a", "c")
     before = [walk(catalogue, sort, 2) for sort in SORTS]
     for sort in reversed(SORTS):
@@ -674,7 +686,7 @@ def test_asking_changes_nothing() -> None:
     assert [walk(catalogue, sort, 2) for sort in SORTS] == before
 
 
-def test_neither_a_video_nor_a_page_can_be_changed() -> None:
+def test_videos_and_pages_are_immutable() -> None:
     page = titled("a").page("", "name", 1, None)
     with pytest.raises(FrozenInstanceError):
         page.total = 2  # type: ignore[misc]
@@ -683,11 +695,11 @@ def test_neither_a_video_nor_a_page_can_be_changed() -> None:
     assert isinstance(page.videos, tuple)
 
 
-# Growth
+# Complexity
 
 
 def steps(act: Callable[[], object]) -> int:
-    """Count the interpreter's steps in a call: work that no slow machine makes more of."""
+    """Count the interpreter's steps in a call, which do not depend on the machine's speed."""
     count = 0
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
@@ -712,12 +724,12 @@ def folded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     texts: list[str] = []
     fold = collation.fold
 
-    def noting(text: str) -> str:
+    def recorded(text: str) -> str:
         texts.append(text)
         return fold(text)
 
-    monkeypatch.setattr(collation, "fold", noting)
-    monkeypatch.setattr(module, "fold", noting)
+    monkeypatch.setattr(collation, "fold", recorded)
+    monkeypatch.setattr(module, "fold", recorded)
     return texts
 
 
@@ -729,26 +741,28 @@ def of_size(count: int) -> list[Video]:
 
 
 @pytest.mark.parametrize("sort", SORTS)
-@pytest.mark.parametrize("which", ["the first", "a later one"])
-def test_a_page_takes_no_more_of_a_large_library_than_of_a_small_one(
-    sort: Sort, which: str
+@pytest.mark.parametrize("position", ["the first", "a later one"])
+def test_a_page_of_a_large_library_takes_no_more_work_than_of_a_small_one(
+    sort: Sort, position: str
 ) -> None:
     small, large = of_size(100), of_size(10_000)
 
     def work(library: list[Video]) -> int:
         cursor = None
-        if which == "a later one":
+        if position == "a later one":
             cursor = Catalogue(library).page("", sort, len(library) // 2, None).next_cursor
-        fresh = Catalogue(library)  # that nobody has asked before
+        fresh = Catalogue(library)  # a catalogue without cached results
         return steps(lambda: fresh.page("", sort, 20, cursor))
 
-    # Some more steps of a search by halves, and not one for each of 9,900 videos.
+    # Some more steps of a binary search, but not one for each of 9,900 videos.
     assert work(large) - work(small) < 1000
 
 
 @pytest.mark.parametrize("sort", SORTS)
 @pytest.mark.parametrize("folder", ["", "series/7"])
-def test_a_page_of_a_folder_takes_what_it_holds_and_no_more(sort: Sort, folder: str) -> None:
+def test_the_work_for_a_page_of_a_folder_does_not_depend_on_other_folders(
+    sort: Sort, folder: str
+) -> None:
     def work(folders: int) -> int:
         fresh = Catalogue(
             video(f"series/{number}/{n}.mp4") for number in range(folders) for n in range(20)
@@ -758,14 +772,14 @@ def test_a_page_of_a_folder_takes_what_it_holds_and_no_more(sort: Sort, folder: 
     assert work(500) - work(10) < 500
 
 
-def test_a_search_looks_at_each_video_and_prepares_none(folded: list[str]) -> None:
+def test_a_search_folds_only_the_query(folded: list[str]) -> None:
     fresh = Catalogue(of_size(10_000))
     folded.clear()
     assert steps(lambda: fresh.page("film 77", "name", 20, None)) < 2 * 15 * 10_000
     assert folded == ["film 77"]
 
 
-def test_a_catalogue_takes_over_what_the_one_before_had_prepared(folded: list[str]) -> None:
+def test_a_catalogue_reuses_the_keys_of_the_previous_one(folded: list[str]) -> None:
     library = of_size(100)
     before = Catalogue(library)
     folded.clear()

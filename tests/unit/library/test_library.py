@@ -36,24 +36,24 @@ def entry(path: str, revision: str = "1-1") -> Entry:
 
 
 class Folder:
-    """A storage that counts how often it is walked, and in which threads."""
+    """A storage that records its listings and their threads."""
 
     def __init__(self, count: int) -> None:
         self.files = [entry(f"{number}.mp4") for number in range(count)]
-        self.walks = 0
+        self.listings = 0
         self.threads: set[threading.Thread] = set()
 
     def list_entries(self) -> Iterator[Entry]:
         self.threads.add(threading.current_thread())
         yield from list(self.files)
-        self.walks += 1
+        self.listings += 1
 
     async def open(self, path: str, expected: str | None = None) -> OpenRepresentation:
         raise NotImplementedError
 
 
-class Counting(ProbeCache):
-    """A prober that records the files it is asked to probe."""
+class RecordingCache(ProbeCache):
+    """A probe cache that records its loads and their threads."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(FolderArtefactStore(folder, 1 << 30))
@@ -70,31 +70,31 @@ class Counting(ProbeCache):
         return super().load(path, revision)
 
 
-class Asked:
-    """A prober that notes what it is asked about."""
+class RecordingProber:
+    """A prober that records the files it is asked to probe."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
-        self.answer: Metadata | ProbeFailure = KNOWN
+        self.result: Metadata | ProbeFailure = KNOWN
         self.gate = asyncio.Event()
         self.gate.set()
 
     async def probe(self, file: ObjectRef) -> Metadata | ProbeFailure:
         self.paths.append(file.path)
         await self.gate.wait()
-        return self.answer
+        return self.result
 
     def stop_idle(self) -> None:
         pass
 
 
 class Running:
-    """A library that scans without a pause, and all that it works with."""
+    """A library that scans without a pause, and its collaborators."""
 
     def __init__(self, root: Path, count: int) -> None:
         self.folder = Folder(count)
-        self.probed = Counting(root / "derived")
-        self.prober = Asked()
+        self.cache = RecordingCache(root / "derived")
+        self.prober = RecordingProber()
         self.playback = PlaybackActivity()
         self.sources: Mapping[str, ArtefactSource] = {}
         self.metrics = Metrics()
@@ -104,7 +104,7 @@ class Running:
             storage=self.folder,
             media_root=MediaRoot(root / "media"),
             prober=self.prober,
-            probe_cache=self.probed,
+            probe_cache=self.cache,
             listener=self,
             playback=self.playback,
             metrics=self.metrics,
@@ -114,16 +114,16 @@ class Running:
 
     async def until(self, condition: Callable[[], Any]) -> None:
         async with asyncio.timeout(PATIENCE):
-            while not condition():  # noqa: ASYNC110 # what is waited for happens in threads
+            while not condition():  # noqa: ASYNC110 # the condition changes in other threads
                 await asyncio.sleep(0.005)
 
     async def until_probed(self, count: int) -> None:
         await self.until(lambda: self.states() == [ProbeState.PROBED] * count)
 
     async def scans(self) -> None:
-        """Wait for a scan that begins from now on, and what follows from it."""
-        walks = self.folder.walks
-        await self.until(lambda: self.folder.walks >= walks + 3)
+        """Wait for a scan that begins after the call, and for its effects."""
+        listings = self.folder.listings
+        await self.until(lambda: self.folder.listings >= listings + 3)
 
     def set_sources(self, sources: Mapping[str, ArtefactSource]) -> None:
         self.sources = sources
@@ -132,7 +132,7 @@ class Running:
         return [video.state for video in self.library.catalogue.videos]
 
     def forget_counts(self) -> None:
-        self.probed.loads.clear()
+        self.cache.loads.clear()
         self.prober.paths.clear()
 
 
@@ -140,40 +140,40 @@ class Running:
 async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
     """Start a library of a hundred videos."""
     monkeypatch.setattr(module, "_MIN_SCAN_PAUSE", 0)
-    one = Running(tmp_path, 100)
-    one.library.start(one.supervisor)
-    yield one
-    one.probed.gate.set()
-    await one.supervisor.stop()
+    running_library = Running(tmp_path, 100)
+    running_library.library.start(running_library.supervisor)
+    yield running_library
+    running_library.cache.gate.set()
+    await running_library.supervisor.stop()
 
 
 @pytest.mark.parametrize(
-    ("took", "wait", "expected"),
+    ("duration", "interval", "expected"),
     [
-        (0.01, 60, (1, 60)),  # a small folder: what changes waits a second at the most
-        (0.01, 0.2, (1, 1)),  # a file may have settled: not at once, as many may
+        (0.01, 60, (1, 60)),  # a small folder: a change waits a second at most
+        (0.01, 0.2, (1, 1)),  # files may have settled: after a second, with others
         (5, 60, (5, 60)),
-        (60, 60, (60, 60)),  # a listing of a minute: not ten of staleness
+        (60, 60, (60, 60)),  # a listing takes a minute: it is not outdated for ten
         (600, 60, (600, 600)),
     ],
 )
-def test_the_next_scan_begins_after_the_time_that_the_last_one_took_or_the_interval(
-    took: float, wait: float, expected: tuple[float, float]
+def test_the_pause_before_a_scan_is_the_duration_of_the_last_one_or_the_interval(
+    duration: float, interval: float, expected: tuple[float, float]
 ) -> None:
-    assert module.next_scan(took, wait) == expected
+    assert module.next_scan(duration, interval) == expected
 
 
 @given(took=st.floats(0, 1e6), wait=st.floats(0, 1e6))
-def test_scans_take_half_of_the_time_at_most_and_are_never_late(took: float, wait: float) -> None:
+def test_scans_take_at_most_half_of_the_time_and_are_never_late(took: float, wait: float) -> None:
     earliest, latest = module.next_scan(took, wait)
     assert took <= earliest <= latest
     assert latest <= max(took, wait, 1)
 
 
-async def test_a_slow_listing_is_soon_followed_by_the_next(
+async def test_the_next_scan_soon_follows_a_slow_listing(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ten times as long as it takes would be 30 seconds for these three."""
+    """A pause of ten times its duration would take 30 seconds for three scans."""
     entries = running.folder.list_entries
 
     def slowly() -> Iterator[Entry]:
@@ -181,13 +181,13 @@ async def test_a_slow_listing_is_soon_followed_by_the_next(
         yield from entries()
 
     monkeypatch.setattr(running.folder, "list_entries", slowly)
-    await running.scans()  # one may be under way
+    await running.scans()  # one may be in progress
     begun = time.monotonic()
     await running.scans()
     assert time.monotonic() - begun < 20
 
 
-async def test_while_somebody_watches_there_is_a_pause_after_each_probe(
+async def test_probing_pauses_after_each_file_during_playback(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(playback_module, "_YIELD_SECONDS", 3600)
@@ -197,35 +197,35 @@ async def test_while_somebody_watches_there_is_a_pause_after_each_probe(
     running.folder.files.extend(entry(f"added {number}.mp4") for number in range(2))
     await running.until(lambda: running.prober.paths)
     await running.scans()
-    assert len(running.library.catalogue.videos) == 102  # they are listed all the same
+    assert len(running.library.catalogue.videos) == 102  # both are listed nevertheless
     assert len(running.prober.paths) == 1
 
 
-async def test_a_scan_that_finds_nothing_new_is_a_walk_and_nothing_else(running: Running) -> None:
+async def test_a_scan_without_changes_only_lists_the_storage(running: Running) -> None:
     await running.until_probed(100)
     await running.scans()
     running.forget_counts()
     before = running.library.catalogue
     await running.scans()
     assert running.library.catalogue is before
-    assert running.probed.loads == []
+    assert running.cache.loads == []
     assert running.prober.paths == []
 
 
-async def test_an_added_file_is_the_only_one_that_is_looked_into(running: Running) -> None:
+async def test_only_an_added_file_is_probed(running: Running) -> None:
     await running.until_probed(100)
     await running.scans()
     running.forget_counts()
     before = running.library.catalogue
     running.folder.files.append(entry("added.mp4"))
     await running.until_probed(101)
-    assert set(running.probed.loads) == {"added.mp4"}
+    assert set(running.cache.loads) == {"added.mp4"}
     assert running.prober.paths == ["added.mp4"]
     for video in before.videos:
         assert running.library.catalogue.get(video.path) is video
 
 
-async def test_a_replaced_file_is_the_only_one_that_is_looked_into(running: Running) -> None:
+async def test_only_a_replaced_file_is_probed(running: Running) -> None:
     await running.until_probed(100)
     await running.scans()
     running.forget_counts()
@@ -242,8 +242,8 @@ async def test_a_replaced_file_is_the_only_one_that_is_looked_into(running: Runn
     assert changed == ["7.mp4"]
 
 
-async def test_a_removed_file_costs_nothing_and_is_forgotten(running: Running) -> None:
-    running.prober.answer = ProbeFailure("no room", "failed", lasting=False)
+async def test_a_removed_file_causes_no_work_and_is_forgotten(running: Running) -> None:
+    running.prober.result = ProbeFailure("no room", "failed", lasting=False)
     running.folder.files.append(entry("odd.mp4"))
     await running.until(lambda: "odd.mp4" in running.prober.paths)
     await running.until(lambda: ProbeState.PENDING not in running.states())
@@ -251,29 +251,29 @@ async def test_a_removed_file_costs_nothing_and_is_forgotten(running: Running) -
     await running.until(lambda: running.library.catalogue.get("odd.mp4") is None)
     running.forget_counts()
     await running.scans()
-    assert (running.probed.loads, running.prober.paths) == ([], [])
-    running.folder.files.append(odd)  # what was wrong with it then is not held against it
+    assert (running.cache.loads, running.prober.paths) == ([], [])
+    running.folder.files.append(odd)  # its earlier failure does not count
     await running.until(lambda: running.prober.paths == ["odd.mp4"])
 
 
-async def test_what_is_probed_during_a_scan_is_not_probed_again(running: Running) -> None:
+async def test_a_file_probed_during_a_scan_is_not_probed_again(running: Running) -> None:
     await running.until_probed(100)
     running.forget_counts()
     running.prober.gate.clear()
     running.folder.files.append(entry("first.mp4"))
     await running.until(lambda: running.prober.paths == ["first.mp4"])
-    running.probed.gate.clear()
+    running.cache.gate.clear()
     running.folder.files.append(entry("second.mp4"))
-    walked = len(running.probed.loads)
-    await running.until(lambda: "second.mp4" in running.probed.loads[walked:])
-    running.prober.gate.set()  # while that scan, to which the first is new, is under way
+    loaded = len(running.cache.loads)
+    await running.until(lambda: "second.mp4" in running.cache.loads[loaded:])
+    running.prober.gate.set()  # during that scan, which finds the first file new
     await running.until(lambda: ProbeState.PENDING not in running.states())
-    running.probed.gate.set()
+    running.cache.gate.set()
     await running.until_probed(102)
     assert running.prober.paths == ["first.mp4", "second.mp4"]
 
 
-async def test_the_event_loop_neither_walks_nor_loads_nor_builds(
+async def test_listing_loading_and_building_run_outside_the_event_loop(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     builders: set[threading.Thread] = set()
@@ -286,34 +286,34 @@ async def test_the_event_loop_neither_walks_nor_loads_nor_builds(
     monkeypatch.setattr(showing, "Catalogue", Noting)
     running.folder.files.append(entry("added.mp4"))
     await running.until_probed(101)
-    for threads in (running.folder.threads, running.probed.threads, builders):
+    for threads in (running.folder.threads, running.cache.threads, builders):
         assert threads
         assert threading.current_thread() not in threads
 
 
-async def test_a_lasting_problem_is_kept_and_a_passing_one_is_tried_again_when_touched(
+async def test_a_lasting_failure_is_kept_and_a_transient_one_retried_when_the_file_changes(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await running.until_probed(100)
-    running.prober.answer = ProbeFailure("no video", "failed")
+    running.prober.result = ProbeFailure("no video", "failed")
     running.folder.files.append(entry("lasting.mp4"))
     await running.until(lambda: ProbeState.FAILED in running.states())
-    running.prober.answer = ProbeFailure("permission denied", "failed", lasting=False)
+    running.prober.result = ProbeFailure("permission denied", "failed", lasting=False)
     running.folder.files.append(entry("passing.mp4"))
     await running.until(lambda: running.states().count(ProbeState.FAILED) == 2)
     await running.scans()
-    assert isinstance(running.probed.load("lasting.mp4", "1-1"), ProbeFailure)
-    assert running.probed.load("passing.mp4", "1-1") is None
+    assert isinstance(running.cache.load("lasting.mp4", "1-1"), ProbeFailure)
+    assert running.cache.load("passing.mp4", "1-1") is None
     running.forget_counts()
     await running.scans()
     assert running.prober.paths == []  # nothing has changed
-    running.prober.answer = KNOWN
+    running.prober.result = KNOWN
     running.folder.files = [replace(file, changed_at=2.0) for file in running.folder.files]
     await running.until(lambda: running.states().count(ProbeState.PROBED) == 101)
     assert running.prober.paths == ["passing.mp4"]
 
 
-async def test_what_lies_beside_a_video_belongs_to_it_and_is_no_video(running: Running) -> None:
+async def test_sidecars_belong_to_their_video_and_are_not_listed(running: Running) -> None:
     await running.until_probed(100)
     running.folder.files += [
         entry("a/film.mp4"),
@@ -326,7 +326,7 @@ async def test_what_lies_beside_a_video_belongs_to_it_and_is_no_video(running: R
     assert sidecars == Sidecars(entry("a/film.jpg"), None, (entry("a/film.en.vtt"),))
     assert running.sources["b/other.mp4"].sidecars == NO_SIDECARS
     before = running.sources["a/film.mp4"]
-    running.folder.files[101] = entry("a/film.en.vtt", "2-2")  # as if it were edited
+    running.folder.files[101] = entry("a/film.en.vtt", "2-2")  # edited
     await running.until(lambda: running.sources["a/film.mp4"] is not before)
     after = running.sources["a/film.mp4"]
     assert after.captions != before.captions

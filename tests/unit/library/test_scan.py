@@ -12,12 +12,12 @@ from service.artefacts.probe_cache import ProbeCache
 from service.library.scan import Scan, scan
 from service.storage.base import Entry, OpenRepresentation
 
-SETTLE = 1000.0  # seconds: no test takes so long
+SETTLE = 1000.0  # seconds, longer than any test takes
 HOUR = 3600.0
 
 
 class Folder:
-    """A storage of one file, touched so many seconds ago."""
+    """A storage with one file, changed `age` seconds ago."""
 
     def __init__(self, age: float) -> None:
         self.entry = Entry("film.mp4", 1, "1-1", 1.0, time.time() - age)
@@ -29,7 +29,7 @@ class Folder:
         raise NotImplementedError
 
 
-def look(folder: Folder, root: Path, last: Scan | None = None, settle: float = SETTLE) -> Scan:
+def run_scan(folder: Folder, root: Path, last: Scan | None = None, settle: float = SETTLE) -> Scan:
     probed = ProbeCache(FolderArtefactStore(root, 1 << 20))
     return scan(folder, probed, settle, {}, {}, last.observations if last else None)
 
@@ -38,28 +38,32 @@ def look(folder: Folder, root: Path, last: Scan | None = None, settle: float = S
     ("age", "listed"),
     [(HOUR, True), (SETTLE + 1, True), (SETTLE / 2, False), (-SETTLE / 2, False), (-HOUR, True)],
 )
-def test_at_the_start_the_stamp_says_it(tmp_path: Path, age: float, listed: bool) -> None:  # noqa: FBT001 # the answer is the table
-    found = look(Folder(age), tmp_path)
-    assert bool(found.files) is listed
-    assert (found.unsettled is None) is listed
+def test_the_first_scan_decides_by_the_change_time(
+    tmp_path: Path,
+    age: float,
+    listed: bool,  # noqa: FBT001 # a column of the table
+) -> None:
+    result = run_scan(Folder(age), tmp_path)
+    assert bool(result.files) is listed
+    assert (result.unsettled is None) is listed
 
 
 @pytest.mark.parametrize("age", [HOUR, -HOUR])
-def test_a_stamp_of_another_clock_says_nothing_of_what_is_new(tmp_path: Path, age: float) -> None:
+def test_a_new_revision_is_unsettled_whatever_its_change_time(tmp_path: Path, age: float) -> None:
     folder = Folder(HOUR)
-    last = look(folder, tmp_path)
+    last = run_scan(folder, tmp_path)
     folder.entry = replace(folder.entry, revision="2-2", changed_at=time.time() - age)
-    found = look(folder, tmp_path, last)
-    assert not found.files
-    assert found.unsettled == pytest.approx(SETTLE, abs=60)
-    assert look(folder, tmp_path, found, settle=0).files  # unchanged for long enough
+    result = run_scan(folder, tmp_path, last)
+    assert not result.files
+    assert result.unsettled == pytest.approx(SETTLE, abs=60)
+    assert run_scan(folder, tmp_path, result, settle=0).files  # unchanged for long enough
 
 
-def test_what_has_settled_stays_so_until_something_in_it_changes(tmp_path: Path) -> None:
+def test_a_settled_file_stays_settled_until_its_revision_changes(tmp_path: Path) -> None:
     folder = Folder(HOUR)
-    last = look(folder, tmp_path)
-    folder.entry = replace(folder.entry, changed_at=time.time())  # its rights
-    last = look(folder, tmp_path, last)
+    last = run_scan(folder, tmp_path)
+    folder.entry = replace(folder.entry, changed_at=time.time())  # a change of its permissions
+    last = run_scan(folder, tmp_path, last)
     assert last.files
     folder.entry = replace(folder.entry, revision="2-2", changed_at=time.time())
-    assert not look(folder, tmp_path, last).files
+    assert not run_scan(folder, tmp_path, last).files

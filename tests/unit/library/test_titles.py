@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from service.library.titles import folder_title, video_title
 
-# What is no path of ours: names on Linux are any but these (and "." and "..").
+# Names on Linux have any characters but these (and are not "." or "..").
 names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1)
 
 
@@ -19,12 +19,12 @@ names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"
         ("the_big_film.mp4", "the big film"),
         ("a__b  c.mp4", "a b c"),
         (" film .mp4", "film"),
-        # Where there are spaces, dots are dots.
+        # In names with spaces, dots stay.
         ("v1.2 notes.mp4", "v1.2 notes"),
         ("Vol. 2.mp4", "Vol. 2"),
         ("Dr. Strange.mp4", "Dr. Strange"),
         ("my_film_v1.2.mp4", "my film v1.2"),
-        # Where there are none, some dots still are.
+        # In names without spaces, some dots stay.
         ("S.W.A.T..mp4", "S.W.A.T."),
         ("S.W.A.T.mp4", "S.W.A.T"),
         ("S.W.A.T.2017.mp4", "S.W.A.T. 2017"),
@@ -35,7 +35,7 @@ names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"
         ("Trip.2019.11.21.cut.mp4", "Trip 2019.11.21 cut"),
         ("Trip.21.11.2019.mp4", "Trip 21.11.2019"),
         ("我.是.谁.mp4", "我 是 谁"),
-        # Nothing else is cut off.
+        # Nothing else is removed.
         ("[Group] Film (1080p) - x264.mp4", "[Group] Film (1080p) - x264"),
         ("film-of-2019.mp4", "film-of-2019"),
         ("film.tar.mp4", "film tar"),
@@ -45,7 +45,7 @@ names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"
         (" .mp4", ".mp4"),
         ("\u200b.mp4", "\u200b.mp4"),
         ("🎬.mp4", "🎬"),
-        # Composed, as NFC has it, whatever the file system has.
+        # Composed (NFC), even if the file system decomposes names.
         ("Cafe\u0301.mp4", "Caf\u00e9"),
         ("a\tb\x85c.mp4", "a b c"),
     ],
@@ -64,7 +64,7 @@ def test_a_name_is_made_readable(path: str, expected: str) -> None:
         "2001: A Space Odyssey",
         "Untitled Goose Game",
         "Unknown Pleasures",
-        "The.Big.Film",  # somebody wrote it so
+        "The.Big.Film",  # as its author wrote it
         "♥",
         "東京物語",
         "12",
@@ -73,7 +73,7 @@ def test_a_name_is_made_readable(path: str, expected: str) -> None:
         "http and the rest",
     ],
 )
-def test_a_title_tag_that_says_something_is_the_title(tag: str) -> None:
+def test_a_meaningful_title_tag_is_the_title(tag: str) -> None:
     assert video_title("some_film.mp4", tag) == tag
 
 
@@ -86,11 +86,11 @@ def test_a_title_tag_that_says_something_is_the_title(tag: str) -> None:
         *("/home/me/film", "~/film", "C:\\Users\\me\\film", "d:/film", "\\\\share\\film"),
         *("file:///film", "https://example.org/film", "RTSP://camera/1"),
         *("other.mp4", "Other Film.MKV", "dir/other.webm", "movie.avi", "scan.jpg", "cut.prproj"),
-        "some_film",  # the file's own name, as it is
+        "some_film",  # the unchanged file name
         "some_film.mp4",
     ],
 )
-def test_a_title_tag_that_says_nothing_is_left_for_the_name(tag: str) -> None:
+def test_a_meaningless_title_tag_is_ignored(tag: str) -> None:
     assert video_title("some_film.mp4", tag) == "some film"
 
 
@@ -108,14 +108,12 @@ def test_a_title_tag_is_one_line() -> None:
         ("a/_", "_"),
     ],
 )
-def test_a_folder_is_called_by_its_last_part(path: str, expected: str) -> None:
+def test_a_folder_title_is_its_last_path_component(path: str, expected: str) -> None:
     assert folder_title(path) == expected
 
 
 @given(names, st.none() | st.text())
-def test_whatever_the_name_and_the_tag_there_is_a_title_of_one_tidy_line(
-    name: str, tag: str | None
-) -> None:
+def test_any_name_and_tag_give_a_title_of_one_tidy_line(name: str, tag: str | None) -> None:
     title = video_title(f"folder/{name}.mp4", tag)
     assert title
     assert title == " ".join(title.split())
@@ -123,7 +121,7 @@ def test_whatever_the_name_and_the_tag_there_is_a_title_of_one_tidy_line(
 
 
 @given(names.filter(lambda name: name.isprintable()))
-def test_what_a_name_says_stays(name: str) -> None:
+def test_a_title_keeps_the_letters_of_its_name(name: str) -> None:
     def letters(text: str) -> str:
         composed = unicodedata.normalize("NFC", text)
         return "".join(char for char in composed if char.isalnum())

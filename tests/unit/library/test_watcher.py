@@ -1,4 +1,4 @@
-"""Which folders report all of their changes."""
+"""Which folders report all changes, and the notifications themselves."""
 
 import asyncio
 import os
@@ -24,42 +24,42 @@ LOCAL = line(20, 1, "/", "ext4")
 
 @pytest.mark.parametrize(
     "kind",
-    # Disks of this machine, and memory. NTFS-3G's (fuseblk) is one: a process stands between, but
-    # it alone has the disk, and the kernel tells of what is done through the mount.
+    # Local disks and memory. NTFS-3G (fuseblk) counts: a process serves it, but no other one
+    # writes to the disk, and the kernel reports changes made through the mount.
     ["ext4", "xfs", "btrfs", "zfs", "f2fs", "exfat", "vfat", "ntfs3", "fuseblk", "tmpfs", "overlay",
      "squashfs", "iso9660"],
 )  # fmt: skip
 @pytest.mark.parametrize("point", ["/", "/srv", "/srv/media", "/srv/media/films"])
-def test_a_file_system_that_this_machine_alone_changes_tells_all(kind: str, point: str) -> None:
+def test_a_local_file_system_reports_all_changes(kind: str, point: str) -> None:
     text = "\n".join([*([LOCAL] if point != "/" else []), line(30, 20, point, kind), ""])
     assert inotify_is_complete(MEDIA, text.encode())
 
 
 @pytest.mark.parametrize(
     "kind",
-    # Other machines, the host of a virtual machine, or a process change these as well.
+    # Other machines, the host of a virtual machine, or a process can also change these.
     ["nfs", "nfs4", "cifs", "smb3", "9p", "virtiofs", "vboxsf", "ceph", "glusterfs", "lustre",
      "afs", "ocfs2", "gfs2", "fuse", "fuse.sshfs", "fuse.mergerfs", "fuse.rclone", "fuse.grpcfuse",
      "fakeowner", "drvfs", "autofs"],
 )  # fmt: skip
 @pytest.mark.parametrize("point", ["/", "/srv", "/srv/media", "/srv/media/films/of others"])
-def test_a_file_system_that_others_change_too_does_not_tell_all(kind: str, point: str) -> None:
+def test_a_shared_file_system_does_not_report_all_changes(kind: str, point: str) -> None:
     escaped = point.replace(" ", "\\040")
     text = "\n".join([*([LOCAL] if point != "/" else []), line(30, 20, escaped, kind), ""])
     assert not inotify_is_complete(MEDIA, text.encode())
 
 
 @pytest.mark.parametrize(
-    ("mounts", "all_told"),
+    ("mounts", "is_complete"),
     [
         pytest.param([], True, id="nothing is known"),
         pytest.param(["", "20", "20 1 8:1 / /"], True, id="no lines as they should be"),
         pytest.param([LOCAL], True, id="one mount"),
-        # Beside the library.
+        # A mount outside the library.
         pytest.param([LOCAL, line(30, 20, "/srv/media2", "nfs4")], True, id="the same beginning"),
         pytest.param([LOCAL, line(30, 20, "/srv/other", "nfs4")], True, id="a sibling"),
         pytest.param([LOCAL, line(30, 20, "/srv/med", "nfs4")], True, id="a shorter name"),
-        # Mounts over mounts: the last one is met, whatever the order of lines.
+        # Mounts over mounts: the last one is visible, in any order of lines.
         pytest.param(
             [LOCAL, line(30, 20, "/srv/media", "nfs4"), line(31, 30, "/srv/media", "ext4")],
             True,
@@ -105,7 +105,7 @@ def test_a_file_system_that_others_change_too_does_not_tell_all(kind: str, point
             True,
             id="a disk within a network",
         ),
-        # Parts of a file system, mounted elsewhere: it is still of its kind.
+        # A part of a file system, mounted elsewhere, keeps its type.
         pytest.param(
             [line(40, 7, "/", "overlay"), line(41, 40, "/srv/media", "ext4", root="/home/films")],
             True,
@@ -136,8 +136,8 @@ def test_a_file_system_that_others_change_too_does_not_tell_all(kind: str, point
         ),
     ],
 )
-def test_what_counts_is_the_mount_that_is_met(mounts: list[str], all_told: bool) -> None:  # noqa: FBT001 # the answer is the table
-    assert inotify_is_complete(MEDIA, "\n".join(mounts).encode()) is all_told
+def test_the_visible_mount_counts(mounts: list[str], is_complete: bool) -> None:  # noqa: FBT001 # a column of the table
+    assert inotify_is_complete(MEDIA, "\n".join(mounts).encode()) is is_complete
 
 
 @pytest.mark.parametrize(
@@ -146,80 +146,80 @@ def test_what_counts_is_the_mount_that_is_met(mounts: list[str], all_told: bool)
         ("/srv/my films", rb"/srv/my\040films"),
         ("/srv/a\tb", rb"/srv/a\011b"),
         ("/srv/a\nb", rb"/srv/a\012b"),
-        ("/srv/a\\040b", rb"/srv/a\134040b"),  # a name that looks like an escape itself
+        ("/srv/a\\040b", rb"/srv/a\134040b"),  # a name that itself looks like an escape
         ("/srv/a#b", rb"/srv/a\043b"),
         ("/srv/a\rb", b"/srv/a\rb"),
-        ("/srv/a\u2028b\x0c", "/srv/a\u2028b\x0c".encode()),  # ends of lines, elsewhere
+        ("/srv/a\u2028b\x0c", "/srv/a\u2028b\x0c".encode()),  # line separators elsewhere
         ("/srv/Фильмы", "/srv/Фильмы".encode()),
-        (os.fsdecode(b"/srv/Gr\xfc\xdfe"), b"/srv/Gr\xfc\xdfe"),  # no UTF-8
+        (os.fsdecode(b"/srv/Gr\xfc\xdfe"), b"/srv/Gr\xfc\xdfe"),  # invalid UTF-8
     ],
 )
-def test_names_are_read_as_the_kernel_writes_them(root: str, point: bytes) -> None:
+def test_escaped_names_of_the_kernel_are_decoded(root: str, point: bytes) -> None:
     network = line(30, 20, "HERE", "nfs4").encode().replace(b"HERE", point)
     text = b"\n".join([LOCAL.encode(), network, b""])
     assert not inotify_is_complete(Path(root), text)
     assert inotify_is_complete(Path("/srv/other"), text)
 
 
-def test_this_machine_tells_all_of_its_memory_and_of_proc_nothing_else_is_asked() -> None:
-    kinds = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
-    if " /dev/shm " not in kinds:
+def test_the_mounts_of_this_machine_are_parsed() -> None:
+    mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+    if " /dev/shm " not in mounts:
         pytest.skip("there is no /dev/shm here")
-    assert inotify_is_complete(Path("/dev/shm"))  # noqa: S108 # nothing is written there
+    assert inotify_is_complete(Path("/dev/shm"))  # noqa: S108 # nothing is written to it
 
 
-# The signs
+# Notifications
 
 
 @asynccontextmanager
 async def watched(root: Path) -> AsyncIterator[asyncio.Queue[None]]:
-    """Watch a folder; what comes is a sign each."""
-    signs: asyncio.Queue[None] = asyncio.Queue()
+    """Watch a folder, and queue an item for each change."""
+    changes: asyncio.Queue[None] = asyncio.Queue()
 
     async def follow() -> None:
-        async with aclosing(watch_changes(root)) as seen:
-            async for changed in seen:
+        async with aclosing(watch_changes(root)) as notifications:
+            async for changed in notifications:
                 if changed:
-                    signs.put_nowait(None)
+                    changes.put_nowait(None)
 
     task = asyncio.create_task(follow())
     try:
         async with asyncio.timeout(60):
-            while signs.empty():  # until the watch has begun
+            while changes.empty():  # until the watch has started
                 (root / "begun").touch()
                 await asyncio.sleep(0.1)
-            yield signs
+            yield changes
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def next_sign(signs: asyncio.Queue[None]) -> None:
-    """Wait for a sign of what is done from now on."""
+async def next_change(changes: asyncio.Queue[None]) -> None:
+    """Wait for the notification of a change made after the call."""
     async with asyncio.timeout(60):
-        await signs.get()
+        await changes.get()
 
 
 @pytest.mark.parametrize(
     "name", ["film.mp4", "flycheck_film.mp4", "node_modules/film.mp4", "film.mp4~", "__pycache__/a"]
 )
-async def test_a_change_is_told_whatever_the_name(tmp_path: Path, name: str) -> None:
+async def test_a_change_of_any_file_name_is_reported(tmp_path: Path, name: str) -> None:
     file = tmp_path / name
     file.parent.mkdir(exist_ok=True)
-    async with watched(tmp_path) as signs:
-        await asyncio.sleep(1.5)  # what came before has been told then
-        while not signs.empty():
-            signs.get_nowait()
+    async with watched(tmp_path) as changes:
+        await asyncio.sleep(1.5)  # earlier changes have been reported by then
+        while not changes.empty():
+            changes.get_nowait()
         file.write_bytes(b"x")
-        await next_sign(signs)
+        await next_change(changes)
 
 
-async def test_a_watch_says_that_it_goes_on_where_nothing_changes(
+async def test_a_watch_without_changes_yields_regularly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watcher, "_QUIET_INTERVAL", 10)
-    async with asyncio.timeout(60), aclosing(watch_changes(tmp_path)) as seen:
-        assert [await anext(seen), await anext(seen)] == [False, False]
+    async with asyncio.timeout(60), aclosing(watch_changes(tmp_path)) as notifications:
+        assert [await anext(notifications), await anext(notifications)] == [False, False]
 
 
 async def test_a_folder_that_is_not_there_cannot_be_watched(tmp_path: Path) -> None:
