@@ -1,4 +1,4 @@
-"""Fixtures of the stack tests: one stack that most of them share, and one behind proxies."""
+"""Fixtures of the end-to-end tests: a shared stack and one behind proxies."""
 
 import json
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ def balancer(behind_proxies: tuple[Stack, str]) -> str:
 
 @pytest.fixture(scope="session")
 def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a video of a minute and about 60 MB, more than a browser buffers, index in front."""
+    """Make a video of one minute and about 60 MB, more than a browser buffers; moov is in front."""
     picture = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=60")
     sound = ("-f", "lavfi", "-i", "sine=frequency=440:duration=60")
     rate = ("-b:v", "8M", "-minrate", "8M", "-maxrate", "8M", "-bufsize", "4M")
@@ -64,17 +64,17 @@ def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def cinema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Run the sample library with everything derived. No test changes it."""
+    """Run the sample library with all artefacts ready. Tests do not change it."""
     media = tmp_path_factory.mktemp("cinema") / "media"
     fill_library(media)
     with running(media) as stack:
         until(network_is_settled, "this machine's addresses are settled")
-        until(lambda: derived(stack.base) or None, "all is derived", timeout=120, pause=0.5)
+        until(lambda: derived(stack.base) or None, "artefacts are ready", timeout=120, pause=0.5)
         yield stack
 
 
 def derived(base: str) -> bool:
-    """Return whether nothing of the library waits to be made."""
+    """Return whether no video is pending and no artefact waiting."""
     videos = json.loads(ask(base, "/api/videos?limit=100").body)["videos"]
     kinds = ("poster", "captions", "storyboard")
     return bool(videos) and all(

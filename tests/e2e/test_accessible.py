@@ -1,4 +1,4 @@
-"""Accessibility of every page: WCAG 2.2 AA as far as axe can tell, keyboard, narrow windows."""
+"""Accessibility of every page: WCAG 2.2 AA as checked by axe, keyboard, narrow windows."""
 
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.stack
 
 WIDE, NARROW = (1280, 900), (320, 640)
 ZOOMED = (320, 225)
-"""What is left of a window of 1280 by 900 at 400 %, in CSS pixels: WCAG 1.4.10."""
+"""A window of 1280 by 900 at 400 %, in CSS pixels: WCAG 1.4.10."""
 
 
 @pytest.fixture(scope="module")
@@ -31,40 +31,41 @@ def set_size(page: Page, size: tuple[int, int]) -> None:
 AXE = """async () => {
     const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa",
         "best-practice"];
-    const told = await axe.run(document, {
+    const result = await axe.run(document, {
         runOnly: {type: "tag", values: tags}, rules: {"target-size": {enabled: true}},
         resultTypes: ["violations"],
     });
-    return [told.passes.length, told.violations.flatMap(({id, help, nodes}) => nodes.map((node) =>
+    const {passes, violations} = result;
+    return [passes.length, violations.flatMap(({id, help, nodes}) => nodes.map((node) =>
         `${id}: ${help}: ${node.target}: ${node.failureSummary.split("\\n").slice(1).join(";")}`))];
 }"""
 
 
-def violations(page: Page, axe: str, what: str) -> list[str]:
+def violations(page: Page, axe: str, page_name: str) -> list[str]:
     """Run axe in both themes, in a wide and a narrow window.
 
-    Contrast depends on the theme, the sizes of targets on the width. The content security policy
-    does not apply to DevTools.
+    Contrast depends on the theme, and the size of targets on the width. The content security policy
+    does not apply to scripts from DevTools.
     """
     page.evaluate(f"() => {{ {axe}; }}")
-    found = []
-    looks: list[tuple[Literal["light", "dark"], tuple[int, int]]]
-    looks = [("light", WIDE), ("dark", NARROW)]
-    for scheme, size in looks:
+    lines = []
+    variants: list[tuple[Literal["light", "dark"], tuple[int, int]]]
+    variants = [("light", WIDE), ("dark", NARROW)]
+    for scheme, size in variants:
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         set_size(page, size)
-        passes, wrong = page.evaluate(AXE)
+        passes, found = page.evaluate(AXE)
         assert passes > 10
-        found += [f"{what}, {scheme}, {size[0]} px: {line}" for line in wrong]
-    return found
+        lines += [f"{page_name}, {scheme}, {size[0]} px: {line}" for line in found]
+    return lines
 
 
 def test_axe_finds_no_violation_on_any_page_in_either_theme(page: Page, axe: str) -> None:
-    found = []
+    lines = []
     for name, target in PAGES.items():
         page.goto(target)
-        found += violations(page, axe, name)
-    assert found == []
+        lines += violations(page, axe, name)
+    assert lines == []
 
 
 def test_axe_detects_violations(page: Page, axe: str) -> None:
@@ -84,13 +85,13 @@ FOCUSABLE = """() => {
     const all = document.querySelectorAll(`a[href], button:enabled, select:enabled,
         input:enabled:not([type=hidden]), textarea:enabled, summary, audio[controls],
         video[controls], iframe, [tabindex]`);
-    const found = [...all].filter((element) =>
+    const stops = [...all].filter((element) =>
         element.tabIndex >= 0 && element.checkVisibility({visibilityProperty: true}));
-    found.forEach((element, number) => element.setAttribute("data-stop", number));
-    return found.map((element) => element.outerHTML.slice(0, 120));
+    stops.forEach((element, number) => element.setAttribute("data-stop", number));
+    return stops.map((element) => element.outerHTML.slice(0, 120));
 }"""
 
-# What has the focus: its number, whether it is in the window, and whether its style shows it.
+# The focused element: its number, whether it is in the window, and whether its style shows focus.
 FOCUSED = """() => {
     const element = document.activeElement;
     if (!element || element === document.body) return null;
@@ -109,13 +110,13 @@ FOCUSED = """() => {
 def name_of_focused(cdp: CDPSession) -> str:
     """Return the accessible name of the focused element, as the browser computes it."""
     element = cdp.send("Runtime.evaluate", {"expression": "document.activeElement"})["result"]
-    asked = {"objectId": element["objectId"], "fetchRelatives": False}
-    (node,) = cdp.send("Accessibility.getPartialAXTree", asked)["nodes"]
+    query = {"objectId": element["objectId"], "fetchRelatives": False}
+    (node,) = cdp.send("Accessibility.getPartialAXTree", query)["nodes"]
     return str(node.get("name", {}).get("value", ""))
 
 
 def walk(page: Page, cdp: CDPSession) -> Iterator[dict[str, Any]]:
-    """Press Tab until the focus leaves the page or starts again; a player has stops of its own."""
+    """Press Tab until the focus leaves the page or starts over; a player has stops of its own."""
     first = last = None
     for _ in range(150):
         page.keyboard.press("Tab")
@@ -125,7 +126,7 @@ def walk(page: Page, cdp: CDPSession) -> Iterator[dict[str, Any]]:
         last = focused["stop"]
         first = last if first is None else first
         yield focused | {"name": name_of_focused(cdp)}
-    pytest.fail(f"the focus does not get out of {page.url}")
+    pytest.fail(f"the focus does not leave {page.url}")
 
 
 def test_tab_reaches_every_control_and_shows_the_focus(page: Page) -> None:
@@ -138,7 +139,7 @@ def test_tab_reaches_every_control_and_shows_the_focus(page: Page) -> None:
         stops = list(walk(page, page.context.new_cdp_session(page)))
         reached = {stop["stop"] for stop in stops}
         assert [html for n, html in enumerate(wanted) if n not in reached] == [], name
-        # Within a player the browser's own controls show it, of which its element tells nothing.
+        # In a player the browser's own controls show the focus, which its element does not reflect.
         shown = {stop["stop"] for stop in stops if stop["shown"]}
         assert [stop["html"] for stop in stops if stop["stop"] not in shown] == [], name
         assert [stop["html"] for stop in stops if not stop["seen"]] == [], name
@@ -158,12 +159,12 @@ def test_the_first_tab_stop_skips_to_the_content(page: Page) -> None:
         assert page.evaluate("document.activeElement.closest('main') !== null")
 
 
-# Narrow, magnified, spaced out
+# Narrow and zoomed windows, text spacing
 
-# What is wider than the window, but for what scrolls by itself and what only is heard.
+# Elements wider than the window, except scrolling and visually hidden ones.
 TOO_WIDE = """() => {
     const wide = document.documentElement.clientWidth;
-    const found = document.documentElement.scrollWidth > wide
+    const lines = document.documentElement.scrollWidth > wide
         ? [`the page: ${document.documentElement.scrollWidth} of ${wide}`] : [];
     const inside = (element) => {
         for (let e = element; e && e !== document.body; e = e.parentElement) {
@@ -179,12 +180,12 @@ TOO_WIDE = """() => {
     for (const element of document.body.querySelectorAll("*")) {
         const box = element.getBoundingClientRect();
         if (box.width && (box.right > wide + 1 || box.left < -1) && element.checkVisibility()
-            && !inside(element)) found.push(element.outerHTML.slice(0, 120));
+            && !inside(element)) lines.push(element.outerHTML.slice(0, 120));
     }
-    return found;
+    return lines;
 }"""
 
-# Words that are cut off, by a box that neither grows nor scrolls.
+# Elements whose text is cut off by a box that neither grows nor scrolls.
 CUT = """() => [...document.body.querySelectorAll("*")].filter((element) => {
     const style = getComputedStyle(element);
     if (!element.checkVisibility() || style.clipPath !== "none") return false;
@@ -193,7 +194,7 @@ CUT = """() => [...document.body.querySelectorAll("*")].filter((element) => {
         || element.scrollWidth > element.clientWidth + 1;
 }).map((element) => element.outerHTML.slice(0, 120))"""
 
-# WCAG 1.4.12, as a viewer's own style sheet sets it: the policy says nothing of such.
+# WCAG 1.4.12, as in a viewer's own style sheet, to which the policy does not apply.
 SPACED = """() => {
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(`* { line-height: 1.5 !important; letter-spacing: 0.12em !important;

@@ -1,4 +1,4 @@
-"""A certificate by ACME from Debian's pebble, which validates the edge's name."""
+"""A certificate by ACME from pebble, which validates the edge's name."""
 
 import contextlib
 import http.client
@@ -18,7 +18,7 @@ from support.stack import Stack, running
 pytestmark = pytest.mark.stack
 
 NAME = "video.example.test"
-# More than all the buffers between the edge and a client that takes nothing.
+# More than all buffers between the edge and a client that does not read.
 FILM = content(64 * 2**20)
 
 
@@ -60,15 +60,15 @@ def roots(stack: Stack) -> ssl.SSLContext:
         try:
             return stack.run("pebble", "python3", "-c", read)
         except AssertionError:
-            return None  # it does not listen yet
+            return None  # it is not listening yet
 
-    told = until(root, "pebble tells its root", pause=0.2)
-    context.load_verify_locations(cadata=told)
+    certificate = until(root, "pebble returns its root", pause=0.2)
+    context.load_verify_locations(cadata=certificate)
     return context
 
 
 def serial(stack: Stack) -> str:
-    """Return the serial number of the certificate that a new connection gets."""
+    """Return the serial number of the certificate on a new connection."""
     shown = ssl.get_server_certificate(("localhost", stack.ports["HTTPS"]))
     return subprocess.run(
         ["openssl", "x509", "-noout", "-serial"],
@@ -87,7 +87,7 @@ def verified(stack: Stack, context: ssl.SSLContext) -> bool | None:
 
 
 class SlowDownload:
-    """A viewer that reads some of a film and then nothing for a while."""
+    """A viewer that reads part of a film and then pauses."""
 
     def __init__(self, stack: Stack, target: str) -> None:
         plain = socket.socket()
@@ -100,16 +100,16 @@ class SlowDownload:
         self._head = self._response.read(100_000)
 
     def rest(self) -> bytes:
-        """Read the rest; return the whole."""
+        """Read the rest; return all bytes."""
         with self._connection.sock, self._response:
             return self._head + self._response.read()
 
 
 @contextlib.contextmanager
 def over_http2(stack: Stack, target: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Let curl write a file to a pipe, and read it slowly.
+    """Run curl, which writes a file to a pipe, so that the test can read it slowly.
 
-    httpx cannot be used: it ends with the first GOAWAY, even with one that lets its stream go on
+    httpx cannot be used: it aborts at the first GOAWAY, even if its stream may continue
     (RFC 9113 §6.8).
     """
     command = ["curl", "--http2", "--insecure", "--silent", "--fail", "--write-out",
@@ -122,17 +122,17 @@ def over_http2(stack: Stack, target: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 class Visitors:
-    """Clients that connect all the time, each on a new connection."""
+    """A client that connects repeatedly, each time on a new connection."""
 
     def __init__(self, stack: Stack) -> None:
         self.served = 0
         self.failed: list[str] = []
         self._stack = stack
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._come)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._connect_repeatedly)
 
-    def _come(self) -> None:
-        while not self._over.wait(0.02):
+    def _connect_repeatedly(self) -> None:
+        while not self._stopped.wait(0.02):
             try:
                 answer = ask(self._stack.base, "/media/film.mp4", {"Range": "bytes=0-99"})
                 assert answer.body == FILM[:100], answer
@@ -145,13 +145,13 @@ class Visitors:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._stopped.set()
         self._thread.join()
 
 
 def test_issuing_and_renewing_a_certificate_interrupts_no_viewer(stack: Stack) -> None:
     trust = roots(stack)
-    assert verified(stack, trust) is None  # the edge has made its own
+    assert verified(stack, trust) is None  # the edge has its self-signed one
     idle = http.client.HTTPSConnection(
         "localhost", stack.ports["HTTPS"], context=TRUSTING, timeout=60
     )
@@ -185,15 +185,15 @@ def test_issuing_and_renewing_a_certificate_interrupts_no_viewer(stack: Stack) -
             )
             assert head + curl.stdout.read() == FILM
             assert curl.stderr.read() == b"2"
-        until(lambda: verified(stack, trust), "what follows is pebble's, too", 180)
+        until(lambda: verified(stack, trust), "the next one is from pebble, too", 180)
     assert visitors.served > 0
     assert visitors.failed == []
     assert second not in {before, first}
 
-    # What the edge made for itself does not come back.
+    # The edge's self-signed certificate does not come back.
     check_rights(stack)
     stack.compose("stop", "acme")
-    last = until(lambda: settled(stack), "the edge has taken the last one", 180)
+    last = until(lambda: settled(stack), "the edge serves the last certificate", 180)
     stack.compose("restart", "nginx")
     stack.up("nginx")
     assert serial(stack) == last
@@ -203,10 +203,10 @@ def test_issuing_and_renewing_a_certificate_interrupts_no_viewer(stack: Stack) -
 
 
 def settled(stack: Stack) -> str | None:
-    """Return the serial number of the certificate in the folder once it is the served one."""
+    """Return the serial number of the certificate in the folder once it is served."""
     command = ["openssl", "x509", "-noout", "-serial", "-in", "/etc/nginx/tls/fullchain.pem"]
-    kept = stack.run("nginx", *command)
-    return kept if kept == serial(stack) else None
+    published = stack.run("nginx", *command)
+    return published if published == serial(stack) else None
 
 
 def check_rights(stack: Stack) -> None:

@@ -1,4 +1,4 @@
-"""A changed certificate is used without a restart, if it can be served."""
+"""A changed certificate is used without a restart if it is valid."""
 
 import ssl
 import subprocess
@@ -18,7 +18,9 @@ FOLDER = "/etc/nginx/tls"
 
 def pair(folder: Path, name: str, days: int = 10) -> tuple[str, str]:
     """Make a certificate and its key."""
-    chain, key, request = (folder / f"{name}.{ending}" for ending in ("pem", "key", "request"))
+    chain, key, request = (
+        folder / f"{name}.{extension}" for extension in ("pem", "key", "request")
+    )
     subprocess.run(
         ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc",
          "-subj", f"/CN={name}", "-keyout", key, "-out", request],
@@ -33,7 +35,7 @@ def pair(folder: Path, name: str, days: int = 10) -> tuple[str, str]:
 
 
 class Folder:
-    """The folder that the edge reads certificates from, and what the edge logs and serves."""
+    """The edge's certificate folder, its log, and the certificate that it serves."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -42,11 +44,11 @@ class Folder:
         return self.stack.run("nginx", "sh", "-c", script)
 
     def put(self, chain: str | None, key: str | None) -> None:
-        """Write the given files at once, as the edge waits until they stay unchanged."""
+        """Write both files in one step, as the edge waits until they stay unchanged."""
         files = (("fullchain.pem", chain), ("privkey.pem", key))
         self.run(" && ".join(f"printf '%s' '{text}' >{FOLDER}/{n}" for n, text in files if text))
 
-    def shown(self) -> str:
+    def served(self) -> str:
         return ssl.get_server_certificate(("localhost", self.stack.ports["HTTPS"])).strip()
 
     def reasons(self) -> list[str]:
@@ -61,17 +63,17 @@ class Folder:
 @pytest.fixture
 def folder(stack: Stack) -> Iterator[Folder]:
     folder = Folder(stack)
-    kept = folder.shown()
+    original = folder.served()
     folder.run(f"cd {FOLDER} && mkdir kept && cp -p *.pem made-by-the-edge kept/")
     yield folder
     folder.run(f"cd {FOLDER} && cp -p kept/* . && rm -r kept")
-    until(lambda: folder.shown() == kept or None, "the edge has its own certificate again")
+    until(lambda: folder.served() == original or None, "the edge has its own certificate again")
 
 
 def test_an_invalid_certificate_is_refused_and_a_valid_one_is_loaded(
     origin: Origin, folder: Folder, tmp_path: Path
 ) -> None:
-    made = folder.shown()
+    original = folder.served()
     first, other = pair(tmp_path, "first.example.test"), pair(tmp_path, "other.example.test")
     count = len(folder.reasons())
     for chain, key, reason in [
@@ -85,15 +87,15 @@ def test_an_invalid_certificate_is_refused_and_a_valid_one_is_loaded(
         folder.put(chain, key)
         assert reason in folder.refused_since(count)
         count += 1
-        assert folder.shown() == made
+        assert folder.served() == original
         assert origin.get("/media/file.mp4", "HEAD").status == 200
     folder.put(*first)
-    until(lambda: folder.shown() == first[0].strip() or None, "what fits is taken")
+    until(lambda: folder.served() == first[0].strip() or None, "the valid pair is served")
     assert len(folder.reasons()) == count
-    # A restart keeps it, though it has less than the month for which the edge renews its own.
+    # A restart keeps it although it expires within the month in which the edge renews its own.
     folder.stack.compose("restart", "nginx")
     folder.stack.up()
-    assert folder.shown() == first[0].strip()
+    assert folder.served() == first[0].strip()
 
 
 def test_acme_challenges_are_not_redirected_to_https(stack: Stack) -> None:

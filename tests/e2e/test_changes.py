@@ -1,4 +1,4 @@
-"""A file changes while clients read it, and no answer mixes bytes of two versions."""
+"""Files change while clients read them; no answer mixes bytes of two versions."""
 
 import http.client
 import os
@@ -33,7 +33,7 @@ def truncate(file: Path, new: bytes) -> None:
 
 
 def rewrite(file: Path, new: bytes) -> None:
-    """Overwrite the file in place, chunk by chunk, as a careless program does."""
+    """Overwrite the file in place, chunk by chunk, without a temporary file."""
     with file.open("r+b") as stream:
         for start in range(0, len(new), BLOCK // 2):
             stream.write(new[start : start + BLOCK // 2])
@@ -42,7 +42,7 @@ def rewrite(file: Path, new: bytes) -> None:
 
 
 class Bytes:
-    """The bytes that clients got for each entity tag."""
+    """The bytes that clients received for each entity tag."""
 
     def __init__(self, versions: dict[str, bytes]) -> None:
         self.versions = versions
@@ -54,20 +54,20 @@ class Bytes:
     def take(self, etag: str, first: int, data: bytes) -> None:
         with self._lock:
             self.answers += 1
-            known = self.versions.get(etag)
-            if known is not None:
-                if known[first : first + len(data)] != data:
-                    self.mixed.append(f"{etag} at {first}: not that version's")
+            version = self.versions.get(etag)
+            if version is not None:
+                if version[first : first + len(data)] != data:
+                    self.mixed.append(f"{etag} at {first}: bytes of another version")
                 return
-            # A moment's state of a file that was being written: nobody knows its bytes, but two
-            # clients cannot be given different ones.
+            # An intermediate state of a file: its bytes are unknown, but they must be the same for
+            # all clients.
             seen = self._seen.setdefault(etag, {})
             for offset in range(0, len(data) - 4096, 4096):
-                place = first + offset
-                if place % 4096 == 0:
-                    piece = data[offset : offset + 4096]
-                    if seen.setdefault(place, piece) != piece:
-                        self.mixed.append(f"{etag} at {place}: two answers differ")
+                position = first + offset
+                if position % 4096 == 0:
+                    page = data[offset : offset + 4096]
+                    if seen.setdefault(position, page) != page:
+                        self.mixed.append(f"{etag} at {position}: two answers differ")
 
 
 @contextmanager
@@ -87,9 +87,9 @@ def downloading(origin: Origin, target: str, seen: Bytes) -> Iterator[None]:
                 response = connection.getresponse()
                 data = b""
                 try:
-                    while piece := response.read(256 * 1024):
-                        data += piece
-                        time.sleep(0.02)  # so that the change meets answers under way
+                    while chunk := response.read(256 * 1024):
+                        data += chunk
+                        time.sleep(0.02)  # so that the change falls into answers in progress
                 except http.client.IncompleteRead as error:
                     data += error.partial
                 if response.status == 206:
@@ -98,7 +98,7 @@ def downloading(origin: Origin, target: str, seen: Bytes) -> Iterator[None]:
             except TimeoutError:
                 raise  # a client hangs
             except (OSError, http.client.HTTPException):
-                pass  # cut short, which is right
+                pass  # truncated, as expected
             finally:
                 connection.close()
 
@@ -122,12 +122,12 @@ def test_no_answer_mixes_two_versions(
 
     before = etag()
     pinned = f"/media/{file.name}?v={before.strip(chr(34))}"
-    assert origin.get(pinned, Range="bytes=0-").body == old[:BLOCK]  # the edge holds this one
+    assert origin.get(pinned, Range="bytes=0-").body == old[:BLOCK]  # now this block is cached
     seen = Bytes({before: old})
     with downloading(origin, file.name, seen):
         time.sleep(1)
         change(file, new)
-        # At once, unpinned: the new version and nothing of the old one.
+        # Unpinned URLs serve only the new version immediately.
         after = etag()
         assert after != before
         seen.versions[after] = new
@@ -138,12 +138,12 @@ def test_no_answer_mixes_two_versions(
         time.sleep(3)
     assert seen.mixed == []
     assert seen.answers > CLIENTS
-    # Old pinned URLs: what the edge holds it may give, the rest is gone.
+    # Old pinned URLs: the edge may serve cached blocks; others are 410.
     assert origin.get(pinned, Range="bytes=0-").body == old[:BLOCK]
-    fresh = write(origin.media, f"unheld-{change.__name__}.mp4", old)
+    fresh = write(origin.media, f"uncached-{change.__name__}.mp4", old)
     tag = origin.get(f"/media/{fresh.name}", "HEAD").headers["ETag"].strip('"')
     change(fresh, new)
     for span in ("0-", "7-", "9-99"):
         answer = origin.get(f"/media/{fresh.name}?v={tag}", Range=f"bytes={span}")
         assert answer.status == 410
-    until(lambda: etag() == after or None, "the last word is the new version")
+    until(lambda: etag() == after or None, "the new version stays")

@@ -21,10 +21,11 @@ from support.stack import Stack, address_of, docker, running
 pytestmark = pytest.mark.stack
 
 KINDS = ("poster", "captions", "storyboard")
-BESIDE, WITHIN, LATE, COVERED = "film.mp4", "text.mp4", "late.mp4", "covered/film.mp4"
-FILMS = (BESIDE, WITHIN, LATE, COVERED)
+SIDECAR, EMBEDDED, LATE, COVERED = "film.mp4", "text.mp4", "late.mp4", "covered/film.mp4"
+"""Late: with moov at the end. Covered: with a poster for its folder."""
+FILMS = (SIDECAR, EMBEDDED, LATE, COVERED)
 CP1252 = b"1\r\n00:00:01,000 --> 00:00:02,500\r\nGr\xfc\xdfe \x84aus\x93 K\xf6ln: 5 \x80\r\n"
-WHAT_IT_SAYS = "Grüße „aus“ Köln: 5 €"
+SUBTITLE = "Grüße „aus“ Köln: 5 €"
 CHAPTERS = """;FFMETADATA1
 [CHAPTER]
 TIMEBASE=1/1
@@ -41,27 +42,27 @@ title=Two
 
 @pytest.fixture(scope="module")
 def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("made")
-    folder = made / "media"
+    sources = tmp_path_factory.mktemp("made")
+    folder = sources / "media"
     picture = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=10:duration=20")
     sound = ("-f", "lavfi", "-i", "sine=duration=20")
     codecs = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "20",
               "-c:a", "aac")  # fmt: skip
     front = ("-movflags", "+faststart")
-    text, chapters = made / "text.srt", made / "chapters.txt"
+    text, chapters = sources / "text.srt", sources / "chapters.txt"
     text.write_text("1\n00:00:01,000 --> 00:00:03,000\nWithin the film\n\n", encoding="utf-8")
     chapters.write_text(CHAPTERS, encoding="utf-8")
-    plain = ffmpeg(made / "front.mp4", *picture, *sound, *codecs, *front)
-    late = ffmpeg(made / "late.mp4", *picture, *sound, *codecs)
-    within = ffmpeg(
-        made / "text.mp4", *picture, *sound, "-i", text, "-i", chapters, "-map_metadata", "3",
+    plain = ffmpeg(sources / "front.mp4", *picture, *sound, *codecs, *front)
+    late = ffmpeg(sources / "late.mp4", *picture, *sound, *codecs)
+    embedded = ffmpeg(
+        sources / "text.mp4", *picture, *sound, "-i", text, "-i", chapters, "-map_metadata", "3",
         *codecs, "-map", "0", "-map", "1", "-map", "2", "-c:s", "mov_text",
         "-metadata:s:s:0", "language=eng", *front,
     )  # fmt: skip
-    for name, file in ((BESIDE, plain), (WITHIN, within), (LATE, late), (COVERED, plain)):
+    for name, file in ((SIDECAR, plain), (EMBEDDED, embedded), (LATE, late), (COVERED, plain)):
         write(folder, name, file.read_bytes())
     write(folder, "film.de.srt", CP1252)
-    image = made / "poster.jpg"
+    image = sources / "poster.jpg"
     Image.new("RGB", (300, 200), (255, 0, 0)).save(image)
     write(folder, "covered/poster.jpg", image.read_bytes())
     return folder
@@ -84,12 +85,12 @@ def page(browser: Browser, stack: Stack) -> Iterator[Page]:
 
 
 def listing(folder: Path) -> dict[str, tuple[int, int, int, int]]:
-    """Return the files of a folder with all that would show a change of them."""
-    found = {}
+    """Return size, time, mode and owner of the folder and its files."""
+    files = {}
     for file in (folder, *folder.rglob("*")):
         status = file.stat()
-        found[str(file)] = (status.st_size, status.st_mtime_ns, status.st_mode, status.st_uid)
-    return found
+        files[str(file)] = (status.st_size, status.st_mtime_ns, status.st_mode, status.st_uid)
+    return files
 
 
 def video(base: str, path: str) -> Any:
@@ -98,11 +99,11 @@ def video(base: str, path: str) -> Any:
 
 
 def waiting(base: str, *paths: str) -> list[tuple[str, str]]:
-    """Return what is still to be made."""
-    told = {path: video(base, path) for path in paths}
+    """Return the artefacts that are not built yet, as pairs of path and kind."""
+    videos = {path: video(base, path) for path in paths}
     return [
         (path, kind)
-        for path, item in told.items()
+        for path, item in videos.items()
         for kind in KINDS
         if item is None or item[kind]["state"] == "waiting"
     ]
@@ -113,15 +114,15 @@ def wait_until_derived(base: str, *paths: str) -> dict[str, Any]:
     return {path: video(base, path) for path in paths}
 
 
-def links(told: dict[str, Any]) -> dict[str, str]:
-    """Return the URLs of all artefacts of a video, each with its media type."""
-    found = {picture["url"]: "image/webp" for picture in told["poster"]["pictures"]}
-    for track in told["captions"]["tracks"]:
-        found[track["url"]] = "text/vtt; charset=utf-8"
-    found[told["storyboard"]["url"]] = "text/vtt; charset=utf-8"
-    path, _, version = told["storyboard"]["url"].partition(".vtt?v=")
-    found[f"{path}/0.webp?v={version}"] = "image/webp"
-    return found
+def links(item: dict[str, Any]) -> dict[str, str]:
+    """Return the media type of each artefact of a video by URL."""
+    media_types = {picture["url"]: "image/webp" for picture in item["poster"]["pictures"]}
+    for track in item["captions"]["tracks"]:
+        media_types[track["url"]] = "text/vtt; charset=utf-8"
+    media_types[item["storyboard"]["url"]] = "text/vtt; charset=utf-8"
+    path, _, version = item["storyboard"]["url"].partition(".vtt?v=")
+    media_types[f"{path}/0.webp?v={version}"] = "image/webp"
+    return media_types
 
 
 # Through the edge
@@ -138,39 +139,39 @@ def test_the_container_can_write_only_to_its_volume(stack: Stack) -> None:
 
 
 def test_artefacts_match_the_files(stack: Stack) -> None:
-    told = wait_until_derived(stack.base, *FILMS)
-    (beside,) = told[BESIDE]["captions"]["tracks"]
-    assert (beside["kind"], beside["language"], beside["label"]) == ("subtitles", "de", "Deutsch")
-    assert WHAT_IT_SAYS in ask(stack.base, beside["url"]).body.decode()
-    within, chapters = told[WITHIN]["captions"]["tracks"]
-    assert "Within the film" in ask(stack.base, within["url"]).body.decode()
+    videos = wait_until_derived(stack.base, *FILMS)
+    (track,) = videos[SIDECAR]["captions"]["tracks"]
+    assert (track["kind"], track["language"], track["label"]) == ("subtitles", "de", "Deutsch")
+    assert SUBTITLE in ask(stack.base, track["url"]).body.decode()
+    embedded, chapters = videos[EMBEDDED]["captions"]["tracks"]
+    assert "Within the film" in ask(stack.base, embedded["url"]).body.decode()
     assert chapters["kind"] == "chapters"
     assert "--> 00:00:20.000\nTwo" in ask(stack.base, chapters["url"]).body.decode()
-    assert told[LATE]["media_url"].endswith("-f1")  # played as if its index stood in front
-    assert told[LATE]["poster"]["state"] == told[LATE]["storyboard"]["state"] == "ready"
-    (covered,) = told[COVERED]["poster"]["pictures"]
+    assert videos[LATE]["media_url"].endswith("-f1")  # the fast-start layout
+    assert videos[LATE]["poster"]["state"] == videos[LATE]["storyboard"]["state"] == "ready"
+    (covered,) = videos[COVERED]["poster"]["pictures"]
     assert (covered["width"], covered["height"]) == (300, 200)
 
 
 def test_the_edge_passes_artefacts_through_unchanged(stack: Stack) -> None:
     service = f"http://{stack.address('service')}:8000"
-    for path, told in wait_until_derived(stack.base, *FILMS).items():
-        found = links(told)
-        assert len(found) >= 3, path
-        for url, content_type in found.items():
+    for path, item in wait_until_derived(stack.base, *FILMS).items():
+        media_types = links(item)
+        assert len(media_types) >= 3, path
+        for url, content_type in media_types.items():
             answer = ask(stack.base, url)
             assert answer.status == 200, url
             assert answer.body == ask(service, url).body, url
             assert answer.headers["Content-Type"] == content_type
             assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
             assert answer.headers["Content-Length"] == str(len(answer.body))
-            protected(answer)
+            check_header_fields(answer)
             head = ask(stack.base, url, method="HEAD")
             assert (head.status, head.body) == (200, b"")
             assert head.headers["Content-Length"] == str(len(answer.body))
-            known = ask(stack.base, url, {"If-None-Match": answer.headers["ETag"]})
-            assert (known.status, known.body) == (304, b"")
-            assert known.headers["ETag"] == answer.headers["ETag"]
+            revalidated = ask(stack.base, url, {"If-None-Match": answer.headers["ETag"]})
+            assert (revalidated.status, revalidated.body) == (304, b"")
+            assert revalidated.headers["ETag"] == answer.headers["ETag"]
             assert ask(stack.base, url, {"If-None-Match": '"another"'}).status == 200
             unpinned = ask(stack.base, url.partition("?")[0])
             assert unpinned.status == 200
@@ -178,14 +179,14 @@ def test_the_edge_passes_artefacts_through_unchanged(stack: Stack) -> None:
 
 
 def test_one_http2_connection_serves_all_artefacts(stack: Stack) -> None:
-    told = wait_until_derived(stack.base, *FILMS)
-    urls = [url for item in told.values() for url in links(item)]
+    videos = wait_until_derived(stack.base, *FILMS)
+    urls = [url for item in videos.values() for url in links(item)]
     with connection(stack.base, window=1 << 20) as client:
         assert client.wait(*[client.get(url) for url in urls]) == [200] * len(urls)
 
 
 def test_missing_artefacts_are_404_and_other_revisions_410(stack: Stack) -> None:
-    told = wait_until_derived(stack.base, BESIDE)[BESIDE]
+    item = wait_until_derived(stack.base, SIDECAR)[SIDECAR]
     for target in (
         "/posters/none.mp4",
         "/captions/film.mp4/fr.vtt",
@@ -195,8 +196,8 @@ def test_missing_artefacts_are_404_and_other_revisions_410(stack: Stack) -> None
         answer = ask(stack.base, target)
         assert answer.status == 404, target
         assert "Retry-After" not in answer.headers
-        protected(answer)
-    url = told["poster"]["pictures"][0]["url"]
+        check_header_fields(answer)
+    url = item["poster"]["pictures"][0]["url"]
     assert ask(stack.base, url.replace("?v=", "?v=0")).status == 410
     assert ask(stack.base, url, method="POST").status == 405
 
@@ -205,9 +206,9 @@ def test_a_superseded_poster_is_410(stack: Stack, media: Path) -> None:
     url = wait_until_derived(stack.base, LATE)[LATE]["poster"]["pictures"][0]["url"]
     image = write(media, "late.jpg", (media / "covered/poster.jpg").read_bytes())
     try:
-        gone = until(lambda: refused(stack.base, url, 410), "the image beside is the poster")
+        gone = until(lambda: answer_if(stack.base, url, 410), "the sidecar image is the poster")
         assert gone.headers["Cache-Control"] == "no-store"
-        protected(gone)
+        check_header_fields(gone)
         (picture,) = wait_until_derived(stack.base, LATE)[LATE]["poster"]["pictures"]
         assert picture["width"] == 300
     finally:
@@ -218,9 +219,9 @@ def test_a_superseded_poster_is_410(stack: Stack, media: Path) -> None:
 def test_an_artefact_leased_by_another_replica_is_404_with_retry_after(
     stack: Stack, media: Path
 ) -> None:
-    """Another process holds the leases of everything, and then ends."""
-    with claiming_all(stack):
-        file = write(media, "new.mp4", (media / BESIDE).read_bytes())
+    """Another process holds all leases, and then ends."""
+    with all_leases_held(stack):
+        file = write(media, "new.mp4", (media / SIDECAR).read_bytes())
         try:
             until(lambda: video(stack.base, "new.mp4"), "it is listed")
             for target in (
@@ -232,9 +233,9 @@ def test_an_artefact_leased_by_another_replica_is_404_with_retry_after(
                 assert answer.status == 404, target
                 assert int(answer.headers["Retry-After"]) > 0
                 assert answer.headers["Cache-Control"] == "no-store"
-                protected(answer)
+                check_header_fields(answer)
             until(lambda: b"Poster: being made" in ask(stack.base, "/watch/new.mp4").body or None,
-                  "the page says so")  # fmt: skip
+                  "the page shows that")  # fmt: skip
         except BaseException:
             file.unlink()
             raise
@@ -244,35 +245,35 @@ def test_an_artefact_leased_by_another_replica_is_404_with_retry_after(
 
 
 def test_lost_artefacts_are_rebuilt_identically(stack: Stack) -> None:
-    told = wait_until_derived(stack.base, *FILMS)
-    before = {url: ask(stack.base, url).body for item in told.values() for url in links(item)}
+    videos = wait_until_derived(stack.base, *FILMS)
+    before = {url: ask(stack.base, url).body for item in videos.values() for url in links(item)}
     stack.inside(
         "import pathlib, shutil\n"
         "for kind in pathlib.Path('/var/cache/reelay').iterdir(): shutil.rmtree(kind)"
     )
     for url in before:
-        answer = ask(stack.base, url)  # what is one with what is back already is there, too
+        answer = ask(stack.base, url)  # some artefacts are built together
         assert answer.status in (200, 404)
         assert answer.status == 200 or int(answer.headers["Retry-After"]) > 0
     for url, data in before.items():
-        until(lambda url=url: ask(stack.base, url).status == 200 or None, f"{url} is there again")
+        until(lambda url=url: ask(stack.base, url).status == 200 or None, f"{url} is ready again")
         assert ask(stack.base, url).body == data
 
 
-def protected(answer: Answer) -> None:
-    """Check that an answer has the header fields of every answer that is not a page."""
+def check_header_fields(answer: Answer) -> None:
+    """Check the header fields of every answer that is not a page."""
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["X-Request-ID"]
 
 
-def refused(base: str, url: str, status: int) -> Answer | None:
+def answer_if(base: str, url: str, status: int) -> Answer | None:
     answer = ask(base, url)
     return answer if answer.status == status else None
 
 
 @contextlib.contextmanager
-def claiming_all(stack: Stack) -> Iterator[None]:
-    """Hold every lock below the folder of derived data, as a replica does."""
+def all_leases_held(stack: Stack) -> Iterator[None]:
+    """Hold every lock file of the artefact store, as a replica does."""
     source = (
         "import fcntl, pathlib, sys\n"
         "folder = pathlib.Path('/var/cache/reelay/locks')\n"
@@ -297,9 +298,9 @@ def claiming_all(stack: Stack) -> Iterator[None]:
 
 # In Chromium
 
-# Browsers load a track when somebody switches it on.
+# Browsers load a track only once it is enabled.
 CUES = """async () => {
-    const found = [];
+    const tracks = [];
     for (const element of document.querySelectorAll("track")) {
         element.track.mode = "hidden";
         await new Promise((resolve, reject) => {
@@ -309,12 +310,12 @@ CUES = """async () => {
             look();
         });
         const cues = [...element.track.cues];
-        found.push({
+        tracks.push({
             kind: element.track.kind, language: element.track.language,
             cues: cues.map((cue) => [cue.startTime, cue.endTime, cue.text]),
         });
     }
-    return found;
+    return tracks;
 }"""
 
 POSTER = """async () => {
@@ -338,12 +339,12 @@ def test_the_watch_page_has_poster_captions_and_chapters(page: Page, stack: Stac
     wait_until_derived(stack.base, *FILMS)
     failed: list[str] = []
     page.on("response", lambda r: failed.append(r.url) if r.status >= 400 else None)
-    page.goto(f"/watch/{BESIDE}")
+    page.goto(f"/watch/{SIDECAR}")
     assert page.evaluate(POSTER) == [640, 360]
     assert page.evaluate(CUES) == [
-        {"kind": "subtitles", "language": "de", "cues": [[1, 2.5, WHAT_IT_SAYS]]}
+        {"kind": "subtitles", "language": "de", "cues": [[1, 2.5, SUBTITLE]]}
     ]
-    page.goto(f"/watch/{WITHIN}")
+    page.goto(f"/watch/{EMBEDDED}")
     assert page.evaluate(POSTER) == [640, 360]
     assert page.evaluate(CUES) == [
         {"kind": "subtitles", "language": "en", "cues": [[1, 3, "Within the film"]]},
@@ -364,14 +365,14 @@ def test_the_library_shows_posters(page: Page, stack: Stack) -> None:
     assert min(widths) > 0
 
 
-# The doctor, as README.md calls it
+# The doctor, with the command from README.md
 
 
 def test_the_doctor_checks_the_library_in_the_container(stack: Stack, media: Path) -> None:
     doctor = ("exec", "--no-TTY", "service", "python", "-m", "service", "doctor")
-    told = stack.compose(*doctor)  # 0: nothing is unplayable
-    assert f"{len(FILMS)} examined: 0 will not play, 1 could be better" in told
-    assert "/media/late.mp4" in told
+    report = stack.compose(*doctor)  # exit status 0: no file is unplayable
+    assert f"{len(FILMS)} examined: 0 will not play, 1 could be better" in report
+    assert "/media/late.mp4" in report
     container = ("docker", "exec", stack.container("service")["Id"], *doctor[3:])
     file = write(media, "broken.mp4", b"\0" * 100_000)
     try:
@@ -382,8 +383,8 @@ def test_the_doctor_checks_the_library_in_the_container(stack: Stack, media: Pat
         assert alone.returncode == 0
     finally:
         file.unlink()
-    nothing = subprocess.run([*container, "/nothing"], capture_output=True, check=False)
-    assert nothing.returncode == 2
+    missing = subprocess.run([*container, "/nothing"], capture_output=True, check=False)
+    assert missing.returncode == 2
 
 
 # Two replicas, one volume
@@ -393,7 +394,7 @@ MANY = 8
 
 @pytest.fixture
 def replicas(tmp_path: Path) -> Iterator[tuple[Stack, list[str]]]:
-    """Run a stack with two replicas and no video; yield it and their containers' names."""
+    """Run a stack with two replicas and no video; yield it and the names of their containers."""
     media = tmp_path / "media"
     media.mkdir()
     with running(media, RESCAN_INTERVAL="1") as stack:
@@ -403,14 +404,14 @@ def replicas(tmp_path: Path) -> Iterator[tuple[Stack, list[str]]]:
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Make a film whose storyboard takes a while: 120 key frames."""
+    """Make a film with 120 key frames, whose storyboard takes a while."""
     picture = ("-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=5:duration=120")
     codec = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "5")
     return ffmpeg(tmp_path_factory.mktemp("long") / "film.mp4", *picture, *codec).read_bytes()
 
 
 def add_films(media: Path, film: bytes, folder: str) -> list[str]:
-    """Add films all at once; return their paths."""
+    """Add films in one step; return their paths."""
     for number in range(MANY):
         write(media.parent, f"{folder}/{number}.mp4", film, 3600 + number)
         write(media.parent, f"{folder}/{number}.en.srt", CP1252)
@@ -422,15 +423,15 @@ def address(container: str) -> str:
     return f"http://{address_of(container)}:8000"
 
 
-def made(base: str) -> float:
-    """Return how many artefacts a replica has made, of any kind and outcome."""
+def built(base: str) -> float:
+    """Return how many artefacts a replica has built, of any kind and result."""
     lines = ask(base, "/metrics").body.decode().splitlines()
     wanted = [line for line in lines if line.startswith("reelay_derivations_total{")]
     return sum(float(line.rpartition(" ")[2]) for line in wanted)
 
 
-# Prints how much is kept, and which locks somebody holds.
-LOOK = """
+# Prints the number of stored artefacts and the names of held locks.
+INSPECT_STORE = """
 import fcntl, pathlib
 folder = pathlib.Path("/var/cache/reelay")
 kinds = ("poster", "captions", "storyboard")
@@ -444,11 +445,12 @@ for lock in (folder / "locks").iterdir():
 """
 
 
-def look(stack: Stack) -> tuple[int, list[str]]:
-    """Run `LOOK` in a container with the volume; return what it prints."""
+def inspect_store(stack: Stack) -> tuple[int, list[str]]:
+    """Return the number of stored artefacts and the names of held locks."""
     volume, image = f"{stack.project}_derived:/var/cache/reelay", f"{stack.project}-service"
-    kept, *locked = docker("run", "--rm", "--volume", volume, image, "python", "-c", LOOK).split()
-    return int(kept), locked
+    command = ("run", "--rm", "--volume", volume, image, "python", "-c", INSPECT_STORE)
+    stored, *locked = docker(*command).split()
+    return int(stored), locked
 
 
 def test_two_replicas_build_each_artefact_once(
@@ -459,37 +461,37 @@ def test_two_replicas_build_each_artefact_once(
     bases = [address(name) for name in names]
     one, other = (wait_until_derived(base, *paths) for base in bases)
     assert one == other
-    counts = [made(base) for base in bases]
+    counts = [built(base) for base in bases]
     assert sum(counts) == MANY * len(KINDS)
     assert min(counts) > 0
-    for told in one.values():
-        for url in links(told):
+    for item in one.values():
+        for url in links(item):
             assert {ask(base, url).status for base in (*bases, stack.base)} == {200}
 
 
 def test_a_replica_builds_the_unfinished_artefacts_of_a_killed_one(
     replicas: tuple[Stack, list[str]], film: bytes
 ) -> None:
-    stack, (victim, heir) = replicas
-    docker("pause", heir)
+    stack, (victim, survivor) = replicas
+    docker("pause", survivor)
     paths = add_films(stack.media, film, "films")
-    until(lambda: made(address(victim)) > 0 or None, "it has begun")
+    until(lambda: built(address(victim)) > 0 or None, "it has built an artefact")
 
-    def caught() -> int | None:
+    def pause_while_building() -> int | None:
         docker("pause", victim)
-        kept, locked = look(stack)
+        stored, locked = inspect_store(stack)
         if locked:
-            return kept
-        docker("unpause", victim)  # it was between two things
+            return stored
+        docker("unpause", victim)  # it was between two artefacts
         return None
 
-    kept = until(caught, "it is making something")
+    stored = until(pause_while_building, "it is building an artefact")
     docker("kill", "--signal", "KILL", victim)
-    docker("unpause", heir)
-    told = wait_until_derived(address(heir), *paths)
-    assert 0 < kept < MANY * len(KINDS)
-    assert made(address(heir)) == MANY * len(KINDS) - kept
-    for item in told.values():
+    docker("unpause", survivor)
+    videos = wait_until_derived(address(survivor), *paths)
+    assert 0 < stored < MANY * len(KINDS)
+    assert built(address(survivor)) == MANY * len(KINDS) - stored
+    for item in videos.values():
         assert {item[kind]["state"] for kind in KINDS} == {"ready"}
         for url in links(item):
             assert ask(stack.base, url).status == 200
