@@ -207,8 +207,8 @@ def test_no_file_from_outside_is_listed_while_a_folder_is_swapped(media: Path) -
 
 
 def make_socket(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as one:
-        one.bind(os.path.relpath(path))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.relpath(path))
 
 
 def make_device(path: Path) -> None:

@@ -27,8 +27,8 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(media: Path) -> Iterator[Server]:
-    with serve(media) as one:
-        yield one
+    with serve(media) as running:
+        yield running
 
 
 def date_of(answer: Answer, name: str) -> float:
@@ -36,11 +36,11 @@ def date_of(answer: Answer, name: str) -> float:
 
 
 @pytest.mark.parametrize("ahead", [2.5, 60, DAY])
-@pytest.mark.parametrize("door", ["media", "download"])
+@pytest.mark.parametrize("route", ["media", "download"])
 def test_if_range_with_a_formerly_future_date_never_mixes_two_files(
-    server: Server, media: Path, ahead: float, door: str
+    server: Server, media: Path, ahead: float, route: str
 ) -> None:
-    target = f"/{door}/replaced.mp4"
+    target = f"/{route}/replaced.mp4"
     for _ in range(3):  # within one second, nearly always
         write(media, "next", content(SIZE, 1), age=-ahead).rename(media / "replaced.mp4")
         first = ask(server.base, target, {"Range": "bytes=0-9"})

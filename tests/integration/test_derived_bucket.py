@@ -116,8 +116,8 @@ def test_artefacts_in_memory_are_served_while_the_store_hangs(media: Path, share
         videos = wait_until_derived(server, *PATHS)
         urls = [picture["url"] for path in PATHS for picture in videos[path]["poster"]["pictures"]]
         sheet = videos["0.mp4"]["storyboard"]["url"].replace(".vtt", "/0.webp")
-        seen = [ask(server.base, url) for url in (urls[0], sheet)]
-        assert {answer.status for answer in seen} == {200}
+        cached = [ask(server.base, url) for url in (urls[0], sheet)]
+        assert {answer.status for answer in cached} == {200}
         hold = Fault("hold")
         store.faults.append(hold)
         with ThreadPoolExecutor(len(urls)) as threads:
@@ -129,7 +129,7 @@ def test_artefacts_in_memory_are_served_while_the_store_hangs(media: Path, share
             store.released.set()
             assert {other.result().status for other in others} <= {200, 404, 503}
         assert [(answer.status, answer.body) for answer in again] == [
-            (200, answer.body) for answer in seen
+            (200, answer.body) for answer in cached
         ]
 
 

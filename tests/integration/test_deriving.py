@@ -227,15 +227,15 @@ def artefact_urls(server: Server) -> dict[str, str]:
 
 def test_ranges_of_artefacts_follow_the_rfc(server: Server) -> None:
     for name, url in artefact_urls(server).items():
-        whole = ask(server.base, url)
-        assert whole.status == 200
-        size = len(whole.body)
-        assert whole.headers["Content-Length"] == str(size)
+        full = ask(server.base, url)
+        assert full.status == 200
+        size = len(full.body)
+        assert full.headers["Content-Length"] == str(size)
         assert ask(server.base, url, method="HEAD").headers["Content-Length"] == str(size)
         for case in range_cases(size) if size >= 1000 else []:
             answer = ask(server.base, url, {"Range": case.header})
             if case.expected == WHOLE:
-                assert (answer.status, answer.body) == (200, whole.body), (name, case.name)
+                assert (answer.status, answer.body) == (200, full.body), (name, case.name)
             elif case.expected == UNSATISFIABLE:
                 assert answer.status == 416, (name, case.name)
                 assert answer.headers["Content-Range"] == f"bytes */{size}"
@@ -245,23 +245,23 @@ def test_ranges_of_artefacts_follow_the_rfc(server: Server) -> None:
                 parts = [(answer.span(), answer.body)] if single else answer.parts()
                 assert [span for span, _ in parts] == case.expected, (name, case.name)
                 for (first, last), data in parts:
-                    assert data == whole.body[first : last + 1], (name, case.name)
+                    assert data == full.body[first : last + 1], (name, case.name)
 
 
 def test_conditions_of_artefacts_are_evaluated_in_the_rfcs_order(server: Server) -> None:
     for name, url in artefact_urls(server).items():
-        whole = ask(server.base, url)
-        modified = parsedate_to_datetime(whole.headers["Last-Modified"]).timestamp()
+        full = ask(server.base, url)
+        modified = parsedate_to_datetime(full.headers["Last-Modified"]).timestamp()
         dates = [formatdate(modified + days * 86400, usegmt=True) for days in (0, -1, 1)]
-        for case in condition_cases(whole.headers["ETag"], *dates):
+        for case in condition_cases(full.headers["ETag"], *dates):
             answer = ask(server.base, url, {"Range": "bytes=0-9", **case.headers})
             # The date is the video's and all its artefacts share it, so it is no strong validator
             # (RFC 9110 §8.8.2.2), and If-Range with a date never matches (§13.1.5).
             status = 200 if case.headers.get("If-Range") in dates else case.status
             assert answer.status == status, (name, case.name)
             if status in {200, 206, 304}:
-                assert answer.headers["ETag"] == whole.headers["ETag"]
-                expected = {206: whole.body[:10], 200: whole.body, 304: b""}[status]
+                assert answer.headers["ETag"] == full.headers["ETag"]
+                expected = {206: full.body[:10], 200: full.body, 304: b""}[status]
                 assert answer.body == expected, (name, case.name)
         other = f"{url.partition('?')[0]}?v={'0' * 32}"
         assert ask(server.base, other).status == 410
@@ -315,16 +315,16 @@ def test_artefacts_are_the_same_whenever_the_service_is_killed(media: Path, film
         write(media, paths[-1], (films / "film.mp4").read_bytes(), HOUR + number)
     with serve(media, DERIVED=str(media.parent / "whole")) as server:
         expected = wait_until_derived(server, *paths)
-    whole = stored_records(media.parent / "whole")
-    assert len(whole) == len(paths) + 6 + 6 + 2
+    expected_records = stored_records(media.parent / "whole")
+    assert len(expected_records) == len(paths) + 6 + 6 + 2
     kills = 0
     while True:
         with serve(media) as server:
             for _ in range(3 * kills):  # kill at a later moment each time
-                if len(stored_records(media.parent / "derived")) == len(whole):
+                if len(stored_records(media.parent / "derived")) == len(expected_records):
                     break
                 time.sleep(0.05)
-            if kills and len(stored_records(media.parent / "derived")) == len(whole):
+            if kills and len(stored_records(media.parent / "derived")) == len(expected_records):
                 assert wait_until_derived(server, *paths) == expected
                 break
             children = children_of(server.process.pid)
@@ -332,11 +332,11 @@ def test_artefacts_are_the_same_whenever_the_service_is_killed(media: Path, film
             server.process.wait()
             for pid in children:
                 until(lambda pid=pid: not is_running(pid) or None, "its processes end with it")
-        assert stored_records(media.parent / "derived").items() <= whole.items()
+        assert stored_records(media.parent / "derived").items() <= expected_records.items()
         kills += 1
         assert kills < 100
     assert kills > 3
-    assert stored_records(media.parent / "derived") == whole
+    assert stored_records(media.parent / "derived") == expected_records
 
 
 def children_of(pid: int) -> list[int]:

@@ -61,11 +61,11 @@ def test_a_trusted_proxys_forwarded_host_counts(
             ("service:8000", "evil.example", 421),
             (inner, "", 421),
         ):
-            said = {"Host": host} | ({"X-Forwarded-Host": forwarded} if forwarded else {})
-            assert ask(running.base, "/", said).status == status
+            headers = {"Host": host} | ({"X-Forwarded-Host": forwarded} if forwarded else {})
+            assert ask(running.base, "/", headers).status == status
     with serve(media, HOSTS="video.example.org") as running:  # trusts no proxy
-        said = {"Host": "evil.example", "X-Forwarded-Host": "video.example.org"}
-        assert ask(running.base, "/", said).status == 421
+        headers = {"Host": "evil.example", "X-Forwarded-Host": "video.example.org"}
+        assert ask(running.base, "/", headers).status == 421
 
 
 def test_without_configured_hosts_any_host_is_answered(

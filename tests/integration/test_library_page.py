@@ -57,9 +57,13 @@ def test_a_full_first_page_has_less_than_50_kb_without_images(full: Server) -> N
     """Responses are not compressed."""
     html = page(full, "/")
     assert len(POSTER.findall(html)) == CARDS
-    named = re.findall(r'(?:href|src)="(/static/[^"]+\.(?:css|js))"', html)
-    assert {name.rpartition("/")[2] for name in named} >= {"style.css", "library.css", "library.js"}
-    parts = [ask(full.base, name) for name in named]
+    assets = re.findall(r'(?:href|src)="(/static/[^"]+\.(?:css|js))"', html)
+    assert {name.rpartition("/")[2] for name in assets} >= {
+        "style.css",
+        "library.css",
+        "library.js",
+    }
+    parts = [ask(full.base, name) for name in assets]
     assert all(part.status == 200 and "Content-Encoding" not in part.headers for part in parts)
     assert len(html.encode()) + sum(len(part.body) for part in parts) < MOST_BYTES
 
@@ -77,13 +81,13 @@ def test_folders_come_first_with_a_link_to_those_that_do_not_fit(full: Server) -
 
 def test_following_next_shows_every_video_once_and_previous_leads_back(full: Server) -> None:
     total, target = FOLDERS * IN_EACH, "/"
-    seen: list[str] = []
+    paths: list[str] = []
     visited: list[str] = []
     while target:
         html = page(full, target)
-        place = f"{len(seen) + 1}–{min(len(seen) + CARDS, total)} of {total}"  # noqa: RUF001
+        place = f"{len(paths) + 1}–{min(len(paths) + CARDS, total)} of {total}"  # noqa: RUF001
         assert place in text(html)
-        seen += [unquote(path) for path in WATCH.findall(html)]
+        paths += [unquote(path) for path in WATCH.findall(html)]
         if visited:
             (back,) = re.findall(r'href="([^"]+)"\s+rel="prev"', html)
             assert page(full, unescape(back)) == visited[-1]
@@ -91,7 +95,7 @@ def test_following_next_shows_every_video_once_and_previous_leads_back(full: Ser
         following = re.findall(r'href="([^"]+)"\s+rel="next"', html)
         target = unescape(following[0]) if following else ""
     listed = json.loads(ask(full.base, f"/api/videos?limit={total}").body)["videos"]
-    assert seen == [video["path"] for video in listed]
+    assert paths == [video["path"] for video in listed]
     assert page(full, "/?page=1000") == visited[-1]
 
 

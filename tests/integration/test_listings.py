@@ -119,12 +119,12 @@ def test_folder_links_lead_to_their_pages_and_subfolders(server: Server) -> None
 
 
 def test_pages_of_a_folder_list_its_folders_and_then_its_videos(server: Server) -> None:
-    target, seen = "/api/videos?folder=series&limit=1", []
+    target, listed = "/api/videos?folder=series&limit=1", []
     while target:
         page = json.loads(ask(server.base, target).body)
-        seen += [inner["path"] for inner in page["folders"]] + paths(page)
+        listed += [inner["path"] for inner in page["folders"]] + paths(page)
         target = page["next_url"]
-    assert seen == ["series/s1", "series/s2", "series/extra_material.mp4"]
+    assert listed == ["series/s1", "series/s2", "series/extra_material.mp4"]
 
 
 # Titles and search

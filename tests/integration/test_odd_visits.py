@@ -37,14 +37,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     titled = ("-c", "copy", "-metadata:s:s:0", f"title={LABEL}")
     film = ffmpeg(media.parent / "film.mkv", "-i", CLIP, "-i", text, *titled)
     write(media, CAPTIONED, film.read_bytes())
-    with serve(media) as one:
+    with serve(media) as running:
 
         def captions_ready() -> Any:
-            item = json.loads(ask(one.base, f"/api/videos/{CAPTIONED}").body)
+            item = json.loads(ask(running.base, f"/api/videos/{CAPTIONED}").body)
             return item.get("captions", {}).get("tracks")
 
         until(captions_ready, "the captions are ready")
-        yield one
+        yield running
 
 
 def play(page: Page, second: float) -> None:
@@ -93,10 +93,10 @@ def test_damaged_local_storage_is_ignored(
 ) -> None:
     with flawless(browser, server.base) as page:
         page.goto("/robots.txt")
-        kept = {"reelay.progress": progress, "reelay.settings": settings}
-        page.evaluate("(kept) => Object.assign(localStorage, kept)", kept)
-        for door in ("watch", "embed"):
-            page.goto(url_of(door, OTHER))
+        stored = {"reelay.progress": progress, "reelay.settings": settings}
+        page.evaluate("(kept) => Object.assign(localStorage, kept)", stored)
+        for route in ("watch", "embed"):
+            page.goto(url_of(route, OTHER))
             play(page, 5.5)
         place = page.evaluate("JSON.parse(localStorage['reelay.progress'])['other.mp4'][0]")
         assert 5.5 <= place < 8

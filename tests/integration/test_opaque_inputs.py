@@ -242,12 +242,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     write(media, "film.mp4", CLIP)
     write(media, "other/more.mp4", content(3000))
     write(media, "film.en.srt", b"1\n00:00:01,000 --> 00:00:02,000\nHello\n")
-    with serve(media, TRUSTED_PROXIES="127.0.0.1") as one:
+    with serve(media, TRUSTED_PROXIES="127.0.0.1") as running:
         for url in ("/posters/film.mp4", "/storyboards/film.mp4.vtt"):
-            until(lambda url=url: ask(one.base, url).status == 200 or None, url)
-        yield one
-        assert not one.logged("unexpected error")
-        assert not [line for line in one.lines if "Traceback" in line]
+            until(lambda url=url: ask(running.base, url).status == 200 or None, url)
+        yield running
+        assert not running.logged("unexpected error")
+        assert not [line for line in running.lines if "Traceback" in line]
 
 
 class RawClient:

@@ -29,14 +29,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     media: Path = tmp_path_factory.mktemp("library") / "media"
     write(media, "sample.mp4", (ROOT / "media/sample.mp4").read_bytes())
     write(media, "series/s1/The.Pilot.mp4", b"no video")
-    with serve(media, HOSTS="video.example.org") as one:
+    with serve(media, HOSTS="video.example.org") as running:
 
         def probed() -> Any:
-            videos = json.loads(ask(one.base, "/api/videos").body)["videos"]
+            videos = json.loads(ask(running.base, "/api/videos").body)["videos"]
             return all(video["state"] != "pending" for video in videos) or None
 
         until(probed, "all are probed")
-        yield one
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -666,8 +666,8 @@ async def test_a_worker_starts_from_any_folder_and_ends_with_its_parent(tmp_path
         cwd=tmp_path,
         timeout=30,
     )
-    said, pid = parent.stdout.rsplit(maxsplit=1)
-    assert "The file is gone." in said
+    output, pid = parent.stdout.rsplit(maxsplit=1)
+    assert "The file is gone." in output
     status = Path(f"/proc/{pid}/status")
     # A zombie has ended; its new parent reaps it.
     await until(lambda: not status.exists() or "\nState:\tZ" in status.read_text())

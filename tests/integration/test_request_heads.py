@@ -34,8 +34,8 @@ GOOD_HOSTS = ["x", "x:", "x:8000", "[::1]:8000", "192.0.2.7", "a!b", "%41", "x."
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     media = tmp_path_factory.mktemp("heads") / "media"
     write(media, "film.mp4", content(5000))
-    with serve(media) as one:
-        yield one
+    with serve(media) as running:
+        yield running
 
 
 def status(server: Server, head: str) -> int:

@@ -48,8 +48,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def get(server: Server, target: str, method: str = "GET", **headers: str) -> Answer:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return ask(server.base, target, named, method)
+    fields = {name.replace("_", "-"): value for name, value in headers.items()}
+    return ask(server.base, target, fields, method)
 
 
 def entries(answer: Answer) -> list[tuple[str, str]]:
@@ -128,11 +128,14 @@ def test_forwarded_headers_of_untrusted_clients_are_ignored(tmp_path: Path) -> N
     write(tmp_path / "media", "film.mp4", SAMPLE)
     lie = {"Host": "a.example", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "b.example"}
     for trusted in ("", "10.0.0.0/8, ::1"):
-        with serve(tmp_path / "media", TRUSTED_PROXIES=trusted) as one:
-            until(lambda: json.loads(ask(one.base, "/api/videos").body)["videos"] or None, "listed")
+        with serve(tmp_path / "media", TRUSTED_PROXIES=trusted) as running:
+            until(
+                lambda: json.loads(ask(running.base, "/api/videos").body)["videos"] or None,
+                "listed",
+            )
             page = f"/oembed?url={quote('http://a.example/watch/film.mp4', safe='')}"
-            assert ask(one.base, page, lie).status == 200  # the origin is this service's
-            ((_, address),) = entries(ask(one.base, "/playlists/film.mp4.m3u", lie))
+            assert ask(running.base, page, lie).status == 200  # the origin is this service's
+            ((_, address),) = entries(ask(running.base, "/playlists/film.mp4.m3u", lie))
             assert address.startswith("http://a.example/media/film.mp4")
 
 

@@ -84,8 +84,8 @@ def is_ready(base: str) -> bool | None:
 
 def has_ipv6() -> bool:
     try:
-        with socket.socket(socket.AF_INET6) as one:
-            one.bind(("::1", 0))
+        with socket.socket(socket.AF_INET6) as listener:
+            listener.bind(("::1", 0))
     except OSError:
         return False
     return True
@@ -163,7 +163,7 @@ def test_a_missing_media_folder_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "changed", "said"),
+    ("url", "changed", "message"),
     [
         ("s3://no-such-bucket/films", {}, "there is no such bucket"),
         ("{}", {"AWS_SECRET_ACCESS_KEY": "wrong"}, "the store refuses these credentials"),
@@ -171,11 +171,11 @@ def test_a_missing_media_folder_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_a_bucket_that_cannot_be_served_is_named(
-    media: Path, bucket: Bucket, url: str, changed: dict[str, str], said: str
+    media: Path, bucket: Bucket, url: str, changed: dict[str, str], message: str
 ) -> None:
     url = url.format(bucket.url)
     env = environment(media, MEDIA=url, STORE_TIMEOUT="1") | bucket.environ() | changed
-    assert complaint(env).startswith(f"'{url}': {said}: ")
+    assert complaint(env).startswith(f"'{url}': {message}: ")
 
 
 def test_a_bucket_that_cannot_store_artefacts_is_named(media: Path, bucket: Bucket) -> None:
@@ -333,9 +333,9 @@ def test_the_health_check_fails_quietly_on_other_responses(media: Path, answer: 
                 assert connection.recv(65536).startswith(b"GET /readyz ")
                 connection.sendall(answer)
             assert process.stderr
-            said = process.stderr.read()
+            errors = process.stderr.read()
             assert process.wait(60) == 1
-    assert said == ""
+    assert errors == ""
 
 
 def test_the_health_check_names_invalid_settings(media: Path) -> None:

@@ -40,8 +40,8 @@ FILES = {
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     media: Path = tmp_path_factory.mktemp("static") / "media"
     write(media, "film.mp4", FILM)
-    with serve(media) as one:
-        yield one
+    with serve(media) as running:
+        yield running
 
 
 def page(server: Server, target: str) -> str:
