@@ -44,7 +44,7 @@ class Folder:
         return self.stack.run("nginx", "sh", "-c", script)
 
     def put(self, chain: str | None, key: str | None) -> None:
-        """Write both files in one step, as the edge waits until they stay unchanged."""
+        """Write these files in one step, as the edge waits until they stay unchanged."""
         files = (("fullchain.pem", chain), ("privkey.pem", key))
         self.run(" && ".join(f"printf '%s' '{text}' >{FOLDER}/{n}" for n, text in files if text))
 

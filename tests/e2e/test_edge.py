@@ -1,4 +1,4 @@
-"""What the edge adds: the cache, and answers while the service is away."""
+"""The edge: its cache, compression and TLS, and its answers while the service is down."""
 
 import gzip
 import http.client
@@ -27,7 +27,7 @@ def fetched(stack: Stack) -> Fetched:
 
 
 def fresh(origin: Origin, name: str, size: int = SIZE) -> tuple[str, bytes]:
-    """Write a file that no cache knows; return its pinned path and its bytes."""
+    """Write an uncached file; return its pinned path and its bytes."""
     data = content(size, hash(name) % 1000 + 100)
     write(origin.media, f"{name}.mp4", data)
     etag = origin.get(f"/media/{name}.mp4", "HEAD").headers["ETag"].strip('"')
@@ -71,13 +71,13 @@ def test_text_is_compressed_for_clients_that_accept_gzip(origin: Origin, target:
 def test_cross_site_requests_are_not_compressed(
     origin: Origin, site: str, encoding: str | None
 ) -> None:
-    for target in ("/", "/?q=f", "/api/videos?q=f"):  # what is searched for is said again
+    for target in ("/", "/?q=f", "/api/videos?q=f"):  # pages repeat the search terms
         answer = origin.get(target, **{"Accept-Encoding": "gzip", "Sec-Fetch-Site": site})
         assert answer.status == 200
         assert answer.headers["Content-Encoding"] == encoding
-        # None of the rest is lost on the way.
-        given, plain = set(answer.headers.keys()), set(origin.get(target).headers.keys())
-        assert given ^ plain <= {"Content-Encoding", "Content-Length", "Transfer-Encoding", "Vary"}
+        # Compression changes no other header fields.
+        names, plain = set(answer.headers.keys()), set(origin.get(target).headers.keys())
+        assert names ^ plain <= {"Content-Encoding", "Content-Length", "Transfer-Encoding", "Vary"}
 
 
 def test_media_is_never_compressed(origin: Origin) -> None:
@@ -132,7 +132,7 @@ def test_concurrent_requests_for_a_block_cause_one_fetch(origin: Origin, fetched
     pinned, data = fresh(origin, "crowd")
 
     def view(number: int) -> bytes:
-        # Two clients in three ask for the block, the third for a piece of it.
+        # Two of three clients request the whole block, the third a part of it.
         value = "bytes=0-" if number % 3 else "bytes=0-999"
         return origin.get(f"/media/{pinned}", Range=value).body
 
@@ -212,21 +212,21 @@ def test_port_80_redirects_to_https(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "spoken"),
+    ("version", "accepted"),
     [("TLSv1", False), ("TLSv1_1", False), ("TLSv1_2", True), ("TLSv1_3", True)],
 )
-def test_only_tls_1_2_and_1_3_are_accepted(stack: Stack, version: str, spoken: bool) -> None:  # noqa: FBT001
+def test_only_tls_1_2_and_1_3_are_accepted(stack: Stack, version: str, accepted: bool) -> None:  # noqa: FBT001
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.set_ciphers("ALL:@SECLEVEL=0")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # what is old is what is tried
+        warnings.simplefilter("ignore", DeprecationWarning)  # old versions are under test
         context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
         context.maximum_version = getattr(ssl.TLSVersion, version)
     context.set_alpn_protocols(["h2", "http/1.1"])
     with socket.create_connection(("localhost", stack.ports["HTTPS"])) as plain:
-        if spoken:
+        if accepted:
             with context.wrap_socket(plain, server_hostname="localhost") as secure:
                 assert secure.version() == version.replace("_", ".")
                 assert secure.selected_alpn_protocol() == "h2"
@@ -275,12 +275,12 @@ def test_the_edge_sets_the_request_id_for_client_and_service(
     assert request_id != "from-the-client"
 
     def logged(service: str) -> dict[str, object] | None:
-        found = [line for line in stack.lines(service) if request_id in line]
-        line: dict[str, object] | None = json.loads(found[-1]) if found else None
+        lines = [line for line in stack.lines(service) if request_id in line]
+        line: dict[str, object] | None = json.loads(lines[-1]) if lines else None
         return line
 
-    assert until(lambda: logged("nginx"), "the edge's line")["cache"] in {"BYPASS", "MISS"}
-    assert until(lambda: logged("service"), "the service's line")["route"] == "media"
+    assert until(lambda: logged("nginx"), "the edge logs it")["cache"] in {"BYPASS", "MISS"}
+    assert until(lambda: logged("service"), "the service logs it")["route"] == "media"
 
 
 def test_cached_blocks_are_served_while_the_service_is_down(origin: Origin, stack: Stack) -> None:
@@ -294,14 +294,12 @@ def test_cached_blocks_are_served_while_the_service_is_down(origin: Origin, stac
         stale = origin.get(f"/media/{path}", Range="bytes=5-99")
         assert (stale.headers["X-Cache"], stale.body) == ("HIT", data[5:100])
         assert stale.headers["Cache-Control"] == "no-cache"
-        # Each is held for a while in the hope of a service: so all at once, for a block each.
+        # The edge waits a while for the service: so send all at once, each for another block.
         targets = [f"/media/{path}", f"/media/{pinned}", f"/download/{pinned}", "/"]
-        asked = [
-            (route, {"Range": f"bytes={n * BLOCK}-"}) for n, route in enumerate(targets, start=1)
-        ]
-        asked += [("/", BROWSER), ("/media/never-asked-for.mp4", BROWSER)]
-        with ThreadPoolExecutor(len(asked)) as pool:
-            answers = list(pool.map(lambda one: ask(stack.base, *one), asked))
+        requests = [(t, {"Range": f"bytes={n * BLOCK}-"}) for n, t in enumerate(targets, start=1)]
+        requests += [("/", BROWSER), ("/media/never-requested.mp4", BROWSER)]
+        with ThreadPoolExecutor(len(requests)) as pool:
+            answers = list(pool.map(lambda request: ask(stack.base, *request), requests))
         for cold in answers[: len(targets)]:
             assert cold.status == 503
             assert cold.headers["Content-Type"] == "application/problem+json"
@@ -323,25 +321,25 @@ def test_scaled_replicas_share_the_requests_and_answer_alike(origin: Origin, sta
         def replicas() -> set[str] | None:
             for _ in range(12):
                 origin.get("/media/file.mp4", Range="bytes=-9")
-            asked = stack.events("nginx", "request", "--tail", "40")
-            found = {line["upstream"] for line in asked if line["range"] == "bytes=-9"}
-            return found if len(found) == 3 else None
+            lines = stack.events("nginx", "request", "--tail", "40")
+            upstreams = {line["upstream"] for line in lines if line["range"] == "bytes=-9"}
+            return upstreams if len(upstreams) == 3 else None
 
-        assert until(replicas, "all three are asked")
+        assert until(replicas, "all three get requests")
         tags = {origin.get("/media/file.mp4", "HEAD").headers["ETag"] for _ in range(9)}
         assert tags == {TAG}
     finally:
         stack.up("--scale", "service=1")
     until(
         lambda: origin.get("/media/file.mp4", Range="bytes=-9").status == 206 or None,
-        "those that went are forgotten",
+        "the edge has forgotten the removed replicas",
     )
 
 
 def test_the_containers_run_with_minimal_privileges(stack: Stack) -> None:
     for name in stack.compose("ps", "--quiet").split():
-        told = subprocess.run(["docker", "inspect", name], check=True, capture_output=True)
-        (container,) = json.loads(told.stdout)
+        output = subprocess.run(["docker", "inspect", name], check=True, capture_output=True)
+        (container,) = json.loads(output.stdout)
         host = container["HostConfig"]
         assert host["ReadonlyRootfs"]
         assert host["CapDrop"] == ["ALL"]
@@ -355,17 +353,17 @@ def test_the_containers_run_with_minimal_privileges(stack: Stack) -> None:
 
 
 def test_the_image_runs_without_the_stack(stack: Stack) -> None:
-    """As a container platform runs it: PORT set, nothing mounted, nothing writable."""
+    """Run it as a container platform does: with PORT set, without mounts, read-only."""
     run = ["docker", "run", "--detach", "--rm", "--read-only", "--cap-drop", "ALL",
            "--env", "PORT=9000", "--publish", "127.0.0.1::9000"]  # fmt: skip
     name = subprocess.run(
         [*run, f"{stack.project}-service"], check=True, capture_output=True, text=True
     ).stdout.strip()
     try:
-        told = subprocess.run(
+        address = subprocess.run(
             ["docker", "port", name, "9000"], check=True, capture_output=True, text=True
         ).stdout
-        base = f"http://127.0.0.1:{told.rpartition(':')[2].strip()}"
+        base = f"http://127.0.0.1:{address.rpartition(':')[2].strip()}"
 
         def ready() -> bool | None:
             try:

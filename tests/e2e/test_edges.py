@@ -19,7 +19,7 @@ pytestmark = pytest.mark.stack
 BLOCKS = 30
 SIZE = (BLOCKS - 1) * BLOCK + 4321
 VIEWERS, SEEKS, DOWNLOADS = 30, 4, 9
-MOST = 1.1  # bytes from the service for each distinct byte that viewers got
+MAX_RATIO = 1.1  # bytes from the service for each distinct byte that viewers received
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ def others_up(cluster: EdgeCluster, edges: tuple[Edge, ...]) -> bool:
     return counts == [len(edges) - 1] * len(edges)
 
 
-def cold(cluster: EdgeCluster, blocks: int = BLOCKS) -> Film:
-    """Write a film that no cache knows; return its path with its revision."""
+def uncached_film(cluster: EdgeCluster, blocks: int = BLOCKS) -> Film:
+    """Write an uncached film."""
     name, data = f"{secrets.token_hex(4)}.mp4", secrets.token_bytes(SIZE)[: blocks * BLOCK]
     write(cluster.stack.media, name, data)
     head = ask(cluster.edges[0].base, f"/media/{name}", method="HEAD")
@@ -51,7 +51,7 @@ def cold(cluster: EdgeCluster, blocks: int = BLOCKS) -> Film:
 
 
 def block(edge: Edge, film: Film, number: int) -> Answer:
-    """Request a block from an edge, and check its bytes."""
+    """Request a block from an edge; check its bytes."""
     first = number * BLOCK
     answer = ask(edge.base, f"/media/{film.target}", {"Range": f"bytes={first}-"})
     assert (answer.status, answer.body) == (206, film.data[first : first + BLOCK])
@@ -59,28 +59,28 @@ def block(edge: Edge, film: Film, number: int) -> Answer:
 
 
 def owners(cluster: EdgeCluster, film: Film) -> list[Edge]:
-    """Return the edge that keeps each block."""
+    """Return the owner of each block."""
     return [cluster.owner(film.target, first, BLOCK) for first in range(0, len(film.data), BLOCK)]
 
 
 def warm(cluster: EdgeCluster, film: Film) -> None:
-    """Bring each block of a film into its owner's cache, and into no other."""
+    """Cache each block of a film at its owner only."""
     for number, owner in enumerate(owners(cluster, film)):
         block(owner, film, number)
 
 
 def test_each_block_is_fetched_and_cached_by_its_owner(cluster: EdgeCluster) -> None:
-    film, fetched = cold(cluster, 6), cluster.fetched()
+    film, fetched = uncached_film(cluster, 6), cluster.fetched()
     for number, owner in enumerate(owners(cluster, film)):
         first, second = (edge for edge in cluster.edges if edge != owner)
-        # Whoever is asked, the owner fetches it; and whoever has asked once need not ask again.
-        told = [block(e, film, number).headers["X-Cache"] for e in (first, second, owner, first)]
-        assert told == ["MISS", "PEER", "HIT", "HIT"]
+        # The owner fetches the block, whichever edge gets the request; then each edge caches it.
+        states = [block(e, film, number).headers["X-Cache"] for e in (first, second, owner, first)]
+        assert states == ["MISS", "PEER", "HIT", "HIT"]
     assert (fetched.media_requests, fetched.sent_bytes) == (6, 6 * BLOCK)
 
 
 def test_ranges_and_downloads_share_cached_blocks(cluster: EdgeCluster) -> None:
-    film, fetched = cold(cluster, 6), cluster.fetched()
+    film, fetched = uncached_film(cluster, 6), cluster.fetched()
     warm(cluster, film)
     for edge in cluster.edges:
         for route, value, body in [
@@ -96,18 +96,18 @@ def test_ranges_and_downloads_share_cached_blocks(cluster: EdgeCluster) -> None:
 
 
 def test_emptying_a_cache_also_empties_the_peer_cache(cluster: EdgeCluster) -> None:
-    film = cold(cluster, 1)
+    film = uncached_film(cluster, 1)
     (owner,) = owners(cluster, film)
-    asker = next(edge for edge in cluster.edges if edge != owner)
-    assert [block(asker, film, 0).headers["X-Cache"] for _ in range(2)] == ["MISS", "HIT"]
-    cluster.stack.compose("exec", "-T", asker.service, "empty-cache")
-    assert block(asker, film, 0).headers["X-Cache"] == "PEER"
+    requester = next(edge for edge in cluster.edges if edge != owner)
+    assert [block(requester, film, 0).headers["X-Cache"] for _ in range(2)] == ["MISS", "HIT"]
+    cluster.stack.compose("exec", "-T", requester.service, "empty-cache")
+    assert block(requester, film, 0).headers["X-Cache"] == "PEER"
 
 
 def test_viewers_of_all_edges_cause_one_fetch_per_byte(
     cluster: EdgeCluster, record_property: Callable[[str, object], None]
 ) -> None:
-    shown, account, fetched = cold(cluster), Account(), cluster.fetched()
+    shown, account, fetched = uncached_film(cluster), Account(), cluster.fetched()
 
     def watch(seed: int) -> None:
         chance = random.Random(seed)  # noqa: S311
@@ -128,16 +128,16 @@ def test_viewers_of_all_edges_cause_one_fetch_per_byte(
     account.assert_flawless()
     ratio = fetched.sent_bytes / account.distinct()
     record_property("fetched per byte", ratio)
-    assert ratio <= MOST
+    assert ratio <= MAX_RATIO
 
 
 def test_concurrent_viewers_of_all_edges_cause_one_fetch_per_block(cluster: EdgeCluster) -> None:
-    film, account, fetched = cold(cluster), Account(), cluster.fetched()
-    together = threading.Barrier(VIEWERS)
+    film, account, fetched = uncached_film(cluster), Account(), cluster.fetched()
+    barrier = threading.Barrier(VIEWERS)
 
     def open_it(number: int) -> None:
         client = Client(cluster.edges[number % 3].base, film, account)
-        together.wait()
+        barrier.wait()
         client.play(0, 3 * BLOCK)
         client.close()
 
@@ -151,105 +151,105 @@ def test_concurrent_viewers_of_all_edges_cause_one_fetch_per_block(cluster: Edge
 def test_an_edge_logs_peer_requests_and_does_not_forward_them_to_other_edges(
     cluster: EdgeCluster,
 ) -> None:
-    film = cold(cluster, 6)
+    film = uncached_film(cluster, 6)
     number, owner = next(
         (n, owner) for n, owner in enumerate(owners(cluster, film)) if owner.name != "edge-1"
     )
-    told = block(cluster.edges[0], film, number)
-    request_id = told.headers["X-Request-ID"]
+    answer = block(cluster.edges[0], film, number)
+    request_id = answer.headers["X-Request-ID"]
 
-    def lent() -> str | None:
+    def peer_log_line() -> str | None:
         lines = cluster.stack.compose("logs", "--no-log-prefix", owner.service).splitlines()
         return next((li for li in lines if '"event":"lent"' in li and request_id in li), None)
 
-    assert film.target.partition("?")[0] in until(lent, "the owner has logged what it lent")
-    # Another than the owner, asked as by an edge: it goes to the service, and to nobody else.
+    assert film.target.partition("?")[0] in until(peer_log_line, "the owner logs the peer request")
+    # An edge that is not the owner fetches a peer's block from the service, not from the owner.
     other = next(edge for edge in cluster.edges if edge != owner)
     before = owner.metric('reelay_edge_blocks_total{source="service"}')
-    asked = {"Range": f"bytes={number * BLOCK}-{(number + 1) * BLOCK - 1}"}
-    lending = f"http://{cluster.stack.address(other.service)}:9146"
+    headers = {"Range": f"bytes={number * BLOCK}-{(number + 1) * BLOCK - 1}"}
+    peer_base = f"http://{cluster.stack.address(other.service)}:9146"
     fetched = cluster.fetched()
-    assert ask(lending, f"/media/{film.target}", asked).body == told.body
+    assert ask(peer_base, f"/media/{film.target}", headers).body == answer.body
     assert fetched.media_requests == 1
     assert owner.metric('reelay_edge_blocks_total{source="service"}') == before
     for target in ("/", f"/download/{film.target}", "/metrics", "/api/videos", "/edge/metrics"):
-        assert ask(lending, target).status == 404
+        assert ask(peer_base, target).status == 404
 
 
 @pytest.mark.parametrize("header", ["X-Block-Owner", "X-Cache-Zone"])
 def test_internal_header_fields_from_clients_are_ignored(cluster: EdgeCluster, header: str) -> None:
-    film, fetched = cold(cluster, 3), cluster.fetched()
+    film, fetched = uncached_film(cluster, 3), cluster.fetched()
     for value in ("edge_0", "service", "peer_cache", "x y"):
         for edge in cluster.edges:
             for span in (f"bytes={BLOCK}-", "bytes=7-"):
-                asked = {"Range": span, header: value}
+                headers = {"Range": span, header: value}
                 first = int(span[6:-1])
                 body = film.data[first : (first // BLOCK + 1) * BLOCK]
-                assert ask(edge.base, f"/media/{film.target}", asked).body == body
+                assert ask(edge.base, f"/media/{film.target}", headers).body == body
     assert fetched.media_requests == 2
 
 
 def test_all_edges_serve_cached_blocks_while_the_service_is_down(cluster: EdgeCluster) -> None:
-    film = cold(cluster, 6)
+    film = uncached_film(cluster, 6)
     warm(cluster, film)
     cluster.stack.compose("stop", "--timeout", "5", "service")
     try:
         for edge in cluster.edges:
             for number, owner in enumerate(owners(cluster, film)):
-                told = "HIT" if owner == edge else "PEER"
-                assert block(edge, film, number).headers["X-Cache"] == told
+                expected = "HIT" if owner == edge else "PEER"
+                assert block(edge, film, number).headers["X-Cache"] == expected
     finally:
         cluster.stack.up()
 
 
 def killed_under_load(cluster: EdgeCluster, film: Film, lost: Edge) -> dict[str, Account]:
-    """Kill an edge while viewers of all edges watch; return what the viewers of each met."""
+    """Kill an edge while viewers of all edges watch; return the results by edge."""
     accounts = {edge.name: Account() for edge in cluster.edges}
     rest = tuple(edge for edge in cluster.edges if edge != lost)
-    over = threading.Event()
+    stopped = threading.Event()
 
     def watch(number: int) -> None:
         edge, chance = cluster.edges[number % 3], random.Random(number)  # noqa: S311
         client = Client(edge.base, film, accounts[edge.name], rate=4 * BLOCK)
-        while not over.is_set():
+        while not stopped.is_set():
             client.fetch("media", {"Range": f"bytes={chance.randrange(SIZE)}-"})
         client.close()
 
     with crowd([partial(watch, number) for number in range(VIEWERS)]):
         try:
-            time.sleep(2)  # so that all are under way
+            time.sleep(2)  # so that all requests are in progress
             docker("kill", "--signal", "KILL", cluster.stack.container(lost.service)["Id"])
-            until(lambda: others_up(cluster, rest) or None, "the others have seen it")
+            until(lambda: others_up(cluster, rest) or None, "the others have noticed")
             time.sleep(2)
         finally:
-            over.set()
+            stopped.set()
     return accounts
 
 
 def test_killing_an_edge_breaks_only_its_connections_and_moves_only_its_blocks(
     cluster: EdgeCluster,
 ) -> None:
-    film = cold(cluster)
+    film = uncached_film(cluster)
     warm(cluster, film)
-    kept, fetched = owners(cluster, film), cluster.fetched()
+    old_owners, fetched = owners(cluster, film), cluster.fetched()
     *rest, lost = cluster.edges
     accounts = killed_under_load(cluster, film, lost)
     for edge in rest:
         accounts[edge.name].assert_flawless()
     assert accounts[lost.name].wrong == []
-    assert accounts[lost.name].broken != []  # or it was not killed under load
+    assert accounts[lost.name].broken != []  # else it was not killed under load
     for edge in rest:
         for number in range(BLOCKS):
             block(edge, film, number)
-    # Only what the lost edge kept is fetched again: by who keeps it from now on, and while they did
-    # not know yet, by each for itself.
-    assert 0 < fetched.media_requests <= 3 * kept.count(lost)
+    # Only the blocks of the lost edge are fetched again: by their new owners, and by each edge
+    # until it notices the loss.
+    assert 0 < fetched.media_requests <= 3 * old_owners.count(lost)
 
     cluster.stack.up()
-    until(lambda: others_up(cluster, cluster.edges) or None, "it is there again")
+    until(lambda: others_up(cluster, cluster.edges) or None, "it is back")
     again = cluster.fetched()
-    for number, owner in enumerate(kept):
-        if owner == lost:  # whose disk has outlived it
+    for number, owner in enumerate(old_owners):
+        if owner == lost:  # its disk was not lost
             assert block(lost, film, number).headers["X-Cache"] == "HIT"
     for edge in cluster.edges:
         for number in range(BLOCKS):
@@ -258,22 +258,22 @@ def test_killing_an_edge_breaks_only_its_connections_and_moves_only_its_blocks(
 
 
 def test_a_frozen_edge_does_not_stop_the_others(cluster: EdgeCluster) -> None:
-    film, fetched = cold(cluster), cluster.fetched()
+    film, fetched = uncached_film(cluster), cluster.fetched()
     frozen, *rest = cluster.edges
     name = cluster.stack.container(frozen.service)["Id"]
     docker("pause", name)
     try:
-        for edge in rest:  # before and after they know
+        for edge in rest:  # before and after they notice
             for number in range(BLOCKS):
                 block(edge, film, number)
-        until(lambda: others_up(cluster, tuple(rest)) or None, "they know")
+        until(lambda: others_up(cluster, tuple(rest)) or None, "they have noticed")
     finally:
         docker("unpause", name)
     assert fetched.media_requests <= BLOCKS + 2 * owners(cluster, film).count(frozen)
 
 
 def test_limits_count_viewers_and_not_other_edges(cluster: EdgeCluster) -> None:
-    film = cold(cluster, 6)
+    film = uncached_film(cluster, 6)
     warm(cluster, film)
     edge, first = cluster.edges[0], {"Range": f"bytes=0-{BLOCK - 1}"}
 
@@ -281,12 +281,12 @@ def test_limits_count_viewers_and_not_other_edges(cluster: EdgeCluster) -> None:
         cluster.stack.settings["REQUESTS_PER_CLIENT"] = requests
         cluster.stack.up("--no-deps", edge.service)
 
-    limit("1")  # a second, and five seconds' worth at once
+    limit("1")  # one a second, with a burst of five
     try:
         viewer = [ask(edge.base, f"/media/{film.target}", first).status for _ in range(20)]
         assert 429 in viewer
-        lending = f"http://{cluster.stack.address(edge.service)}:9146"
-        lent = [ask(lending, f"/media/{film.target}", first).status for _ in range(20)]
-        assert lent == [206] * 20
+        peer_base = f"http://{cluster.stack.address(edge.service)}:9146"
+        peer = [ask(peer_base, f"/media/{film.target}", first).status for _ in range(20)]
+        assert peer == [206] * 20
     finally:
         limit("0")

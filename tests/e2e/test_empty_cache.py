@@ -1,4 +1,4 @@
-"""One command empties the cache while nginx runs, and no viewer notices."""
+"""One command empties the cache while nginx runs, without interrupting viewers."""
 
 import secrets
 import threading
@@ -15,11 +15,11 @@ pytestmark = pytest.mark.stack
 
 SIZE = 6 * BLOCK + 99
 FOLDER = "/var/cache/nginx/blocks"
-COMMAND = ("exec", "-T", "nginx", "empty-cache")  # as in the README; -T: there is no terminal
+COMMAND = ("exec", "-T", "nginx", "empty-cache")  # as in the README; -T: no terminal
 
 
 def on_disk(stack: Stack) -> tuple[int, int]:
-    """Return the number of files in the cache, and their bytes."""
+    """Return the number and the total size of the files in the cache."""
     command = f"find {FOLDER} -type f -printf '%s\\n'"
     sizes = stack.run("nginx", "sh", "-c", command).split()
     return len(sizes), sum(map(int, sizes))
@@ -52,12 +52,12 @@ def test_emptying_the_cache_makes_the_next_request_a_miss(stack: Stack, origin: 
 
 
 def test_emptying_the_cache_interrupts_no_viewer(stack: Stack) -> None:
-    films, account, over = [new_film(stack) for _ in range(3)], Account(), threading.Event()
+    films, account, stopped = [new_film(stack) for _ in range(3)], Account(), threading.Event()
 
     def view(number: int) -> None:
         film = films[number % 3]
         client = Client(stack.base, film, account, rate=4 * BLOCK)
-        while not over.is_set():
+        while not stopped.is_set():
             client.download()
             for offset in seeks(film, number, 2):
                 client.play(offset, 2 * BLOCK)
@@ -69,7 +69,7 @@ def test_emptying_the_cache_interrupts_no_viewer(stack: Stack) -> None:
             for _ in range(8):
                 stack.compose(*COMMAND)
         finally:
-            over.set()
+            stopped.set()
     account.assert_flawless()
     lines = stack.lines("nginx", "--since", since)
     assert [line for line in lines if "[crit]" in line or "[alert]" in line] == []

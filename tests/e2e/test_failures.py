@@ -1,4 +1,4 @@
-"""Replicas die, stop and restart while many clients read, and no client notices."""
+"""Replicas die, stop and restart while many clients read, without failed requests."""
 
 import fcntl
 import http.client
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.stack
 
 DOWNLOADS, PLAYERS = 100, 20
 FILMS, SIZE = 10, 12 * BLOCK + 777
-RATE = 1.5 * BLOCK  # bytes a second of each client, so that all are under way when it happens
+RATE = 1.5 * BLOCK  # bytes a second of each client, so that all are reading during the event
 REPLICAS = 3
 
 
@@ -40,7 +40,7 @@ def kill(stack: Stack) -> None:
 
 
 def freeze_and_kill(stack: Stack) -> None:
-    """Kill a replica in the middle of its answers: it is frozen first, so none can finish."""
+    """Kill a replica during its answers: freeze it first, so that none can finish."""
     name = stack.containers("service")[0]
     docker("pause", name)
     time.sleep(2)
@@ -67,25 +67,25 @@ def healthy(name: str) -> bool | None:
 
 
 def films(stack: Stack) -> list[Film]:
-    """Write films that no cache knows."""
-    made = []
+    """Write uncached films."""
+    new = []
     for _ in range(FILMS):
         name, data = f"{secrets.token_hex(4)}.mp4", secrets.token_bytes(SIZE)
         write(stack.media, name, data)
-        made.append(Film(name, data))
-    return made
+        new.append(Film(name, data))
+    return new
 
 
 @dataclass
 class Crowd:
-    """100 downloads and 20 players over some films."""
+    """100 downloads and 20 players of some films."""
 
     stack: Stack
     films: list[Film]
 
-    def meets(self, event: Callable[[Stack], None]) -> Account:
+    def run_during(self, event: Callable[[Stack], None]) -> Account:
         account, over = Account(), False
-        # A published port has a proxy before it, which takes much of what the processors can do.
+        # The engine's proxy of a published port would take much processor time.
         base = f"https://{self.stack.address('nginx')}:8443"
 
         def download(number: int) -> None:
@@ -108,7 +108,7 @@ class Crowd:
         works += [partial(play, number) for number in range(PLAYERS)]
         with crowd(works):
             try:
-                time.sleep(2)  # so that all are under way
+                time.sleep(2)  # so that all are reading
                 event(self.stack)
                 time.sleep(1)
             finally:
@@ -122,17 +122,17 @@ def test_failing_and_restarting_replicas_interrupt_no_client(
     replicated: Stack, event: Callable[[Stack], None], temperature: str
 ) -> None:
     replicated.up("--scale", f"service={REPLICAS}")
-    made = films(replicated)
+    new = films(replicated)
     if temperature == "warm":
-        for film in made:
+        for film in new:
             assert ask(replicated.base, f"/download/{film.target}").body == film.data
-    account = Crowd(replicated, made).meets(event)
+    account = Crowd(replicated, new).run_during(event)
     account.assert_flawless()
 
 
 def test_restarting_the_only_replica_interrupts_no_client(replicated: Stack) -> None:
     replicated.up("--scale", "service=1")
-    account = Crowd(replicated, films(replicated)).meets(restart_all)
+    account = Crowd(replicated, films(replicated)).run_during(restart_all)
     account.assert_flawless()
 
 
@@ -145,9 +145,9 @@ def failing(replicated: Stack) -> Iterator[str]:
 def test_a_truncated_block_is_fetched_again_before_it_is_sent(
     replicated: Stack, failing: str
 ) -> None:
-    """As if replicas died in the middle of every block, one after another."""
+    """Simulate replicas that die during every block, one after another."""
     film = films(replicated)[0]
-    until(lambda: ask(replicated.base, f"/media/{film.target}").status < 500 or None, "it is asked")
+    until(lambda: ask(replicated.base, f"/media/{film.target}").status < 500 or None, "it answers")
     account = Account()
     clients = [Client(replicated.base, film, account) for _ in range(20)]
     downloads = [client.download for client in clients[::2]]
@@ -161,79 +161,79 @@ def test_a_truncated_block_is_fetched_again_before_it_is_sent(
     assert len(cut) == len(range(0, SIZE, BLOCK))
 
 
-def cold_blocks(stack: Stack, film: Film, numbers: range) -> list[str]:
-    """Request blocks of a film, check their bytes, and return their X-Cache."""
-    told = []
+def request_blocks(stack: Stack, film: Film, numbers: range) -> list[str]:
+    """Request blocks of a film; check their bytes, and return their X-Cache."""
+    states = []
     for number in numbers:
         answer = ask(stack.base, f"/media/{film.target}", {"Range": f"bytes={number * BLOCK}-"})
         assert answer.body == film.data[number * BLOCK :][:BLOCK]
-        told.append(answer.headers["X-Cache"])
-    return told
+        states.append(answer.headers["X-Cache"])
+    return states
 
 
 def test_truncated_files_do_not_disable_the_cache_for_others(
     replicated: Stack, failing: str
 ) -> None:
-    """As with files that are being rewritten: the disk must not count as full."""
+    """Truncated answers, as of files being rewritten, must not count as a full disk."""
     sound, *damaged = films(replicated)[:4]
     for film in damaged:
         (replicated.media / film.target).rename(replicated.media / f"damaged-{film.target}")
         film.target = f"damaged-{film.target}"
-    until(lambda: ask(replicated.base, "/").status == 200 or None, "it is asked")
+    until(lambda: ask(replicated.base, "/").status == 200 or None, "it gets requests")
     broken = 0
     for film in damaged:
         for number in range(3):
-            asked = {"Range": f"bytes={number * BLOCK}-"}
+            headers = {"Range": f"bytes={number * BLOCK}-"}
             with pytest.raises(http.client.IncompleteRead):
-                ask(replicated.base, f"/media/{film.target}", asked)
+                ask(replicated.base, f"/media/{film.target}", headers)
             broken += 1
-        assert set(cold_blocks(replicated, sound, range(broken - 3, broken))) == {"MISS"}
-    assert cold_blocks(replicated, sound, range(broken)) == ["HIT"] * broken
+        assert set(request_blocks(replicated, sound, range(broken - 3, broken))) == {"MISS"}
+    assert request_blocks(replicated, sound, range(broken)) == ["HIT"] * broken
     rest = ask(replicated.base, f"/download/{sound.target}", {"Range": f"bytes={broken * BLOCK}-"})
     assert (rest.headers["X-Cache"], rest.body) == ("MISS", sound.data[broken * BLOCK :])
     cut = [line for line in docker("logs", failing).splitlines() if "/damaged" in line]
-    assert len(cut) <= broken * 7  # tried five times, or six, and once for the viewer
+    assert len(cut) <= broken * 7  # five or six tries for the cache, one for the viewer
 
 
 def test_a_retried_request_has_one_x_cache_field(replicated: Stack, failing: str) -> None:
     film = films(replicated)[0]
     (replicated.media / film.target).rename(replicated.media / f"unanswered-{film.target}")
-    until(lambda: ask(replicated.base, "/").status == 200 or None, "it is asked")
-    # RFC 9110 §14.1.1: a range that is none is as good as no range.
+    until(lambda: ask(replicated.base, "/").status == 200 or None, "it gets requests")
+    # RFC 9110 §14.1.1: an invalid range is ignored.
     answer = ask(replicated.base, f"/media/unanswered-{film.target}", {"Range": "bytes=5-4"})
     assert (answer.status, answer.body) == (200, film.data)
     assert answer.headers.get_all("X-Cache") == ["BYPASS"]
 
 
 def test_an_unreadable_file_does_not_affect_other_requests(replicated: Stack) -> None:
-    """All replicas answer 503 for it. None of them may be taken for dead."""
+    """All replicas answer 503 for it. None of them may count as failed."""
     replicated.up("--scale", f"service={REPLICAS}")
     film, other = films(replicated)[:2]
     target, over = f"/media/{film.target}", threading.Event()
-    # While one has a lease of a file, who opens it is told to come again (fcntl(2)).
+    # A process that opens a file leased by another one gets EWOULDBLOCK (fcntl(2)).
     before = signal.signal(signal.SIGIO, signal.SIG_IGN)
     try:
         with (replicated.media / film.target).open("r+b") as leased:
             fcntl.fcntl(leased, fcntl.F_SETLEASE, fcntl.F_WRLCK)
 
-            def insist() -> Counter[int]:
+            def request_repeatedly() -> Counter[int]:
                 statuses: Counter[int] = Counter()
                 while not over.is_set():
                     statuses[ask(replicated.base, target, {"Range": "bytes=-9"}).status] += 1
                 return statuses
 
             with ThreadPoolExecutor(2) as pool:
-                insisting = [pool.submit(insist) for _ in range(2)]
+                futures = [pool.submit(request_repeatedly) for _ in range(2)]
                 try:
                     pages = Counter(ask(replicated.base, "/").status for _ in range(100))
-                    told = cold_blocks(replicated, other, range(6))
+                    states = request_blocks(replicated, other, range(6))
                 finally:
                     over.set()
-            assert set(sum((each.result() for each in insisting), Counter())) == {503}
+            assert set(sum((future.result() for future in futures), Counter())) == {503}
     finally:
         signal.signal(signal.SIGIO, before)
     assert pages == {200: 100}
-    assert told == ["MISS"] * 6
+    assert states == ["MISS"] * 6
 
 
 def test_requests_to_a_frozen_replica_are_retried_on_another(replicated: Stack) -> None:
@@ -245,7 +245,7 @@ def test_requests_to_a_frozen_replica_are_retried_on_another(replicated: Stack) 
         with ThreadPoolExecutor(12) as pool:
             ranges = [{"Range": f"bytes={number * BLOCK}-"} for number in range(12)]
             answers = list(
-                pool.map(lambda asked: ask(replicated.base, f"/media/{film.target}", asked), ranges)
+                pool.map(lambda span: ask(replicated.base, f"/media/{film.target}", span), ranges)
             )
     finally:
         docker("unpause", frozen)

@@ -1,4 +1,4 @@
-"""A film with its index at the end, through the edge and its cache."""
+"""A film with moov at the end, through the edge and its cache."""
 
 import subprocess
 from collections.abc import Iterator
@@ -15,16 +15,16 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a film of ten seconds and about 5 MB with its index at the end."""
+    """Make a film of ten seconds and about 5 MB with moov at the end."""
     folder = tmp_path_factory.mktemp("fast") / "media"
     folder.mkdir()
     picture = ["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=10"]
     codec = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "25",
              "-b:v", "4M", "-minrate", "4M", "-maxrate", "4M", "-bufsize", "2M",
              "-x264-params", "nal-hrd=cbr"]  # fmt: skip
-    made = folder.parent / "made.mp4"
-    subprocess.run(["ffmpeg", "-loglevel", "error", *picture, *codec, made], check=True)
-    file = write(folder, "film.mp4", made.read_bytes())
+    original = folder.parent / "original.mp4"
+    subprocess.run(["ffmpeg", "-loglevel", "error", *picture, *codec, original], check=True)
+    file = write(folder, "film.mp4", original.read_bytes())
     assert file.stat().st_size > 4 * BLOCK
     return file
 
@@ -48,16 +48,16 @@ def test_media_and_download_keep_their_layouts_while_the_service_is_down(
     assert frames(f"{stack.base}/media/film.mp4") == original
     assert frames(f"{stack.base}/download/film.mp4") == original
     assert ask(stack.base, "/download/film.mp4").body == film.read_bytes()
-    laid_out = ask(stack.base, "/media/film.mp4")
-    assert laid_out.headers["ETag"].endswith('-f1"')
-    assert laid_out.body.index(b"moov") < laid_out.body.index(b"mdat")
-    # Until the edge knows that the service has gone it may pass a request on.
+    fast_start = ask(stack.base, "/media/film.mp4")
+    assert fast_start.headers["ETag"].endswith('-f1"')
+    assert fast_start.body.index(b"moov") < fast_start.body.index(b"mdat")
+    # Until the edge notices that the service has stopped, it may still forward a request.
     stack.compose("stop", "service")
     try:
         for span in (slice(0, BLOCK), slice(BLOCK + 5, BLOCK + 99)):
-            asked = {"Range": f"bytes={span.start}-{span.stop - 1}"}
-            for route, data in (("media", laid_out.body), ("download", film.read_bytes())):
-                answer = ask(stack.base, f"/{route}/film.mp4", asked)
+            headers = {"Range": f"bytes={span.start}-{span.stop - 1}"}
+            for route, data in (("media", fast_start.body), ("download", film.read_bytes())):
+                answer = ask(stack.base, f"/{route}/film.mp4", headers)
                 assert answer.status == 206
                 assert answer.headers["X-Cache"] == "HIT"
                 assert answer.body == data[span]
@@ -68,8 +68,8 @@ def test_media_and_download_keep_their_layouts_while_the_service_is_down(
 def test_chromium_plays_the_film_to_its_end(stack: Stack) -> None:
     until(network_is_settled, "this machine's addresses are settled")
     with launched() as browser, flawless(browser, stack.base) as page:
-        asked: list[str] = []
-        page.on("request", lambda r: asked.append(r.url) if "/media/" in r.url else None)
+        urls: list[str] = []
+        page.on("request", lambda r: urls.append(r.url) if "/media/" in r.url else None)
 
         def source() -> str | None:
             page.goto("/watch/film.mp4")
@@ -77,10 +77,10 @@ def test_chromium_plays_the_film_to_its_end(stack: Stack) -> None:
             return link if link.endswith("-f1") else None
 
         until(source, "the film has been probed")
-        asked.clear()
+        urls.clear()
         assert page.evaluate(PLAY_THE_END) is True
-        assert len(asked) > 1
-        assert all(url.endswith("-f1") for url in asked)
+        assert len(urls) > 1
+        assert all(url.endswith("-f1") for url in urls)
 
 
 PLAY_THE_END = """async () => {

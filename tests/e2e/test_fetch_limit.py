@@ -1,4 +1,4 @@
-"""The limit of blocks that one address may have cached without reading them."""
+"""The limit of blocks that one address may cause to be cached without reading them."""
 
 import ipaddress
 import itertools
@@ -17,10 +17,10 @@ pytestmark = pytest.mark.stack
 
 MAX_BLOCKS_LEFT = 64  # nginx/njs/fetch_limit.js
 BLOCKS = 160
-REQUESTS_PER_CLIENT = 100  # the default; one block a second may then be left on top
+REQUESTS_PER_CLIENT = 100  # the default, with which one more block a second may be left
 
 DATA = content(BLOCKS * BLOCK, 9)
-LAST_BLOCK = (BLOCKS - 1) * BLOCK  # where it begins
+LAST_BLOCK = (BLOCKS - 1) * BLOCK  # its offset
 
 _addresses = map(str, ipaddress.ip_network("203.0.113.0/24").hosts())  # RFC 5737: documentation
 _names = itertools.count()
@@ -38,7 +38,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def film(stack: Stack) -> str:
-    """Return the name of a file that no cache knows."""
+    """Return the name of an uncached file."""
     name = f"film-{next(_names)}.mp4"
     write(stack.media, name, DATA)
     return name
@@ -60,7 +60,7 @@ def fetches(stack: Stack) -> int:
 def few_fetches(stack: Stack, taken: float = 0) -> Iterator[None]:
     """Check that the edge fetches no more blocks than one address may leave unread.
 
-    The address reads the part `taken` of each of them.
+    The address reads the share `taken` of each of them.
     """
     before, began = fetches(stack), time.monotonic()
     yield
@@ -77,21 +77,21 @@ def test_one_byte_of_many_blocks_does_not_fetch_them_all(
     stack: Stack, film: str, route: str
 ) -> None:
     client = next(_addresses)
-    told = []
+    states = []
     with few_fetches(stack):
         for block in range(BLOCKS):
             first = block * BLOCK + 7
             answer = get(stack, client, f"/{route}/{film}", f"{first}-{first}")
             assert (answer.status, answer.body) == (206, DATA[first : first + 1])
-            told.append(answer.headers["X-Cache"])
-    assert told[:MAX_BLOCKS_LEFT] == ["MISS"] * MAX_BLOCKS_LEFT
-    assert told[-1] == "BYPASS"
-    assert metric(stack, "reelay_edge_blocks_over_limit_total") >= told.count("BYPASS")
-    # Nobody else pays for it, and what is cached is there for all.
+            states.append(answer.headers["X-Cache"])
+    assert states[:MAX_BLOCKS_LEFT] == ["MISS"] * MAX_BLOCKS_LEFT
+    assert states[-1] == "BYPASS"
+    assert metric(stack, "reelay_edge_blocks_over_limit_total") >= states.count("BYPASS")
+    # Other addresses are not limited, and cached blocks are served to all.
     other = next(_addresses)
     assert get(stack, other, f"/{route}/{film}", f"{LAST_BLOCK}-").headers["X-Cache"] == "MISS"
     assert get(stack, client, f"/{route}/{film}", f"{LAST_BLOCK}-").headers["X-Cache"] == "HIT"
-    # An answer of several blocks is whole, wherever its first block comes from.
+    # An answer of several blocks is complete, wherever its first block comes from.
     first = (BLOCKS - 3) * BLOCK + 5
     answer = get(stack, client, f"/download/{film}", f"{first}-")
     assert (answer.status, answer.body) == (206, DATA[first:])
@@ -101,9 +101,9 @@ def test_one_byte_of_many_blocks_does_not_fetch_them_all(
 def test_clients_that_disconnect_do_not_fetch_all_blocks(
     stack: Stack, film: str, route: str
 ) -> None:
-    # A published port has a proxy before it, which would take the bytes in the client's place.
+    # The engine's proxy of a published port would read the bytes in place of the client.
     client, address = next(_addresses), (stack.address("nginx"), 8443)
-    with few_fetches(stack, taken=1 / 4):  # 256 KiB: what the kernels take on the way
+    with few_fetches(stack, taken=1 / 4):  # 256 KiB: the kernel buffers on the way
         for block in range(BLOCKS):
             with socket.socket() as plain:
                 plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -121,7 +121,7 @@ def test_clients_that_disconnect_do_not_fetch_all_blocks(
 def test_ranges_across_block_borders_do_not_fetch_all_blocks(
     stack: Stack, film: str, end: str
 ) -> None:
-    """The first block of each is cached already; the second one must not be fetched."""
+    """The first block of each range is cached; the second one must not be fetched."""
     client, address = next(_addresses), (stack.address("nginx"), 8443)
     with few_fetches(stack, taken=1 / 4):
         for block in range(1, BLOCKS):
@@ -165,7 +165,7 @@ def test_small_files_count_by_their_size(stack: Stack) -> None:
 def test_a_long_answer_counts_only_its_unread_bytes(stack: Stack, film: str) -> None:
     client = next(_addresses)
     headers = {"X-Forwarded-For": client}
-    for _ in range(2):  # together more blocks than may be left
+    for _ in range(2):  # together more blocks than the limit
         name = f"long-{next(_names)}.mp4"
         write(stack.media, name, DATA)
         assert ask(stack.base, f"/download/{name}", headers).body == DATA

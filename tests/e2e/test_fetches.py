@@ -17,8 +17,8 @@ pytestmark = pytest.mark.stack
 BLOCK = 4 * 1024**2
 SIZE = 52 * BLOCK + 54_321  # over 200 MB
 VIEWERS, SEEKS, DOWNLOADS = 50, 5, 20
-WATCHED = 2 * BLOCK  # bytes from each place
-MOST = 1.05  # times what viewers got
+WATCHED = 2 * BLOCK  # bytes from each offset
+MAX_RATIO = 1.05  # bytes from the service for each distinct byte that viewers received
 
 
 @pytest.fixture(scope="module")
@@ -29,26 +29,26 @@ def cinema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
 
 
-def cold(stack: Stack) -> Film:
-    """Write a film that no cache knows."""
+def uncached_film(stack: Stack) -> Film:
+    """Write an uncached film."""
     name, data = f"{secrets.token_hex(4)}.mp4", secrets.token_bytes(SIZE)
     write(stack.media, name, data)
     return Film(name, data)
 
 
-def watch(stack: Stack, shown: Film, account: Account, seed: int) -> None:
-    """Start somewhere and seek five times; leave one answer in four in the middle."""
+def watch(stack: Stack, film: Film, account: Account, seed: int) -> None:
+    """Start at a random offset and seek five times; abort one of four answers."""
     chance = random.Random(seed)  # noqa: S311
-    client = Client(stack.base, shown, account)
-    for offset in seeks(shown, seed, 1 + SEEKS):
+    client = Client(stack.base, film, account)
+    for offset in seeks(film, seed, 1 + SEEKS):
         client.play(offset, WATCHED, leaves=lambda: chance.random() < 0.25)
     client.close()
 
 
-def resume(stack: Stack, shown: Film, account: Account, seed: int) -> None:
+def resume(stack: Stack, film: Film, account: Account, seed: int) -> None:
     """Fetch the rest of a download from an arbitrary offset."""
-    (offset,) = seeks(shown, seed, 1)
-    client = Client(stack.base, shown, account)
+    (offset,) = seeks(film, seed, 1)
+    client = Client(stack.base, film, account)
     end = client.fetch("download", {"Range": f"bytes={offset}-"})
     client.close()
     assert end == SIZE
@@ -57,27 +57,27 @@ def resume(stack: Stack, shown: Film, account: Account, seed: int) -> None:
 def test_viewers_and_downloads_cause_one_fetch_per_byte(
     cinema: Stack, record_property: Callable[[str, object], None]
 ) -> None:
-    shown, account, fetched = cold(cinema), Account(), Fetched(cinema)
-    with crowd([partial(watch, cinema, shown, account, n) for n in range(VIEWERS)]):
+    film, account, fetched = uncached_film(cinema), Account(), Fetched(cinema)
+    with crowd([partial(watch, cinema, film, account, n) for n in range(VIEWERS)]):
         pass
     account.assert_flawless()
-    assert fetched.sent_bytes / account.distinct() <= MOST
-    with crowd([partial(resume, cinema, shown, account, n) for n in range(DOWNLOADS)]):
+    assert fetched.sent_bytes / account.distinct() <= MAX_RATIO
+    with crowd([partial(resume, cinema, film, account, n) for n in range(DOWNLOADS)]):
         pass
     account.assert_flawless()
     ratio = fetched.sent_bytes / account.distinct()
     record_property("bytes to viewers", account.received)
     record_property("fetched per byte", ratio)
-    assert ratio <= MOST
+    assert ratio <= MAX_RATIO
 
 
 def test_concurrent_viewers_of_an_uncached_film_cause_one_fetch_per_block(cinema: Stack) -> None:
-    shown, account, fetched = cold(cinema), Account(), Fetched(cinema)
-    together = threading.Barrier(VIEWERS)
+    film, account, fetched = uncached_film(cinema), Account(), Fetched(cinema)
+    barrier = threading.Barrier(VIEWERS)
 
     def open_it() -> None:
-        client = Client(cinema.base, shown, account)
-        together.wait()
+        client = Client(cinema.base, film, account)
+        barrier.wait()
         client.play(0, 3 * BLOCK)
         client.close()
 
@@ -90,14 +90,14 @@ def test_concurrent_viewers_of_an_uncached_film_cause_one_fetch_per_block(cinema
 
 
 def test_blocks_requested_by_leaving_viewers_are_still_cached(cinema: Stack) -> None:
-    shown, account, fetched = cold(cinema), Account(), Fetched(cinema)
-    for number in range(8):  # each leaves a cold block after its first bytes
-        client = Client(cinema.base, shown, account)
+    film, account, fetched = uncached_film(cinema), Account(), Fetched(cinema)
+    for number in range(8):  # each leaves an uncached block after its first bytes
+        client = Client(cinema.base, film, account)
         client.play(number * BLOCK + 5, BLOCK, leaves=lambda: True)
         client.close()
-    again = Client(cinema.base, shown, account)
-    again.play(0, 8 * BLOCK)
-    again.close()
+    viewer = Client(cinema.base, film, account)
+    viewer.play(0, 8 * BLOCK)
+    viewer.close()
     account.assert_flawless()
     until(lambda: fetched.sent_bytes >= 8 * BLOCK or None, "the service has counted")
     assert (fetched.media_requests, fetched.sent_bytes) == (8, 8 * BLOCK)

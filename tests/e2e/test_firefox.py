@@ -1,4 +1,4 @@
-"""The pages in Debian's Firefox over WebDriver BiDi; browser/firefox.js acts as the viewer."""
+"""The pages in Firefox over WebDriver BiDi; browser/firefox.js acts as the viewer."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def test_a_viewer_finds_plays_and_resumes_a_film_with_captions(
     assert seen["current"] == ["0:33", "0:35", "Nets and ropes"]
     assert seen["stayed"]
     assert seen["resumed"] == pytest.approx(41.5, abs=2)
-    assert seen["message"] == ""  # a link says where to begin
+    assert seen["message"] == ""  # the link sets the start
     assert seen["copied"] == "Copied."
     assert seen["error"] is None
     assert seen["banner"] == ""

@@ -1,4 +1,4 @@
-"""What one address can do to others and to the disk under the default limits."""
+"""The effect of one address on others and on the disk under the default limits."""
 
 import contextlib
 import http.client
@@ -19,12 +19,12 @@ from support.stack import Stack, container, docker, running
 pytestmark = pytest.mark.stack
 
 HALF_OPEN = 10_000
-MOST_CONNECTIONS = 1024  # of one address: four for each of 256 answers
+MAX_CONNECTIONS = 1024  # of one address: four for each of 256 answers
 WINDOWS = 3
-ASKED = 100  # requests in a window
-TRIES = 4  # of a comparison: the machine may have other work at the moment
+WINDOW_REQUESTS = 100
+TRIES = 4  # of a comparison, as the machine may be busy
 
-MOST_LOGGED = 200 * 1024  # bytes a second, of one address that asks as fast as it can
+MAX_LOGGED = 200 * 1024  # bytes a second, for one address that sends as fast as it can
 HEAD = "Host: x\r\nUser-Agent: " + "a" * 5000
 
 
@@ -46,27 +46,27 @@ def connections(stack: Stack) -> int:
 
 @contextlib.contextmanager
 def half_open(stack: Stack) -> Iterator[None]:
-    """Hold COUNT half-open connections from another container."""
+    """Hold HALF_OPEN half-open connections from another container."""
     source = (Path(__file__).parents[1] / "support/half_open.py").read_text(encoding="utf-8")
     with container(
         stack, "--entrypoint", "python", "--ulimit", "nofile=20000:20000",
         f"{stack.project}-service", "-c", source, "nginx", str(HALF_OPEN),
     ) as name:  # fmt: skip
-        until(lambda: "held" in docker("logs", name) or None, "all were opened", 180, 0.5)
+        until(lambda: "held" in docker("logs", name) or None, "all are open", 180, 0.5)
         yield
-    # Those of before are closed, so that what comes next begins as this did.
-    until(lambda: connections(stack) < MOST_CONNECTIONS / 2 or None, "they are gone", pause=0.5)
+    # Wait until they are closed, so that the next measurement starts as this one did.
+    until(lambda: connections(stack) < MAX_CONNECTIONS / 2 or None, "they are closed", pause=0.5)
 
 
-def quantile(ask_once: Callable[[], None], of: float, asked: int = ASKED) -> float:
-    """Return a quantile of the seconds that the requests of a window take."""
+def quantile(ask_once: Callable[[], None], of: float, requests: int = WINDOW_REQUESTS) -> float:
+    """Return a quantile of the seconds that requests take."""
     took = []
-    for _ in range(asked):
+    for _ in range(requests):
         began = time.monotonic()
         ask_once()
         took.append(time.monotonic() - began)
         time.sleep(0.01)
-    return sorted(took)[math.ceil(asked * of) - 1]
+    return sorted(took)[math.ceil(requests * of) - 1]
 
 
 class TestHalfOpen:
@@ -82,36 +82,36 @@ class TestHalfOpen:
             assert plain.status == 308
 
         ask_once()
-        found = []
+        results = []
         for _ in range(TRIES):
             quiet = [quantile(ask_once, 0.99) for _ in range(WINDOWS)]
             with half_open(limited):
-                assert connections(limited) <= MOST_CONNECTIONS + 50  # and a few of ours
+                assert connections(limited) <= MAX_CONNECTIONS + 50  # and a few other connections
                 loaded = [quantile(ask_once, 0.99) for _ in range(WINDOWS)]
             quiet += [quantile(ask_once, 0.99) for _ in range(WINDOWS)]
-            found.append((statistics.median(quiet), statistics.median(loaded)))
-            if found[-1][1] <= 2 * found[-1][0]:
+            results.append((statistics.median(quiet), statistics.median(loaded)))
+            if results[-1][1] <= 2 * results[-1][0]:
                 return
-        raise AssertionError(f"p99 in seconds, without and with them: {found}")
+        raise AssertionError(f"p99 in seconds, without and with them: {results}")
 
 
-# Each is sent on one connection again and again; or, with False, each time on a new one.
+# True: requests are sent repeatedly on one connection; False: each on a new one.
 FLOODS: dict[str, tuple[str, str, bool]] = {
     "more requests than are permitted": ("https", f"GET / HTTP/1.1\r\n{HEAD}\r\n\r\n", True),
     "long targets": ("https", f"GET /{'b' * 8000} HTTP/1.1\r\n{HEAD}\r\n\r\n", True),
     "redirects": ("http", f"GET /{'b' * 3000} HTTP/1.1\r\n{HEAD}\r\n\r\n", True),
-    "what operators may ask": ("https", f"GET /metrics HTTP/1.1\r\n{HEAD}\r\n\r\n", True),
-    "challenges that nobody waits for": (
+    "operator routes": ("https", f"GET /metrics HTTP/1.1\r\n{HEAD}\r\n\r\n", True),
+    "unknown challenges": (
         "http", f"GET /.well-known/acme-challenge/x HTTP/1.1\r\n{HEAD}\r\n\r\n", True,
     ),
-    "bytes that are not there": ("https", f"GET /media/no.mp4 HTTP/1.1\r\n{HEAD}\r\n\r\n", True),
-    "names that are none": ("https", f"GET /media/%ff%fe HTTP/1.1\r\n{HEAD}\r\n\r\n", True),
+    "missing files": ("https", f"GET /media/no.mp4 HTTP/1.1\r\n{HEAD}\r\n\r\n", True),
+    "invalid names": ("https", f"GET /media/%ff%fe HTTP/1.1\r\n{HEAD}\r\n\r\n", True),
     "no request": ("http", "BAD\r\n\r\n", False),
     "no host": ("https", "GET / HTTP/1.1\r\n\r\n", False),
     "bodies": ("https", f"POST / HTTP/1.1\r\nContent-Length: 9999\r\n{HEAD}\r\n\r\n", False),
     "no TLS": ("plain", f"GET / HTTP/1.1\r\n{HEAD}\r\n\r\n", False),
-    # A ClientHello without the compression method that must be in it (RFC 8446 §4.1.2).
-    "handshakes that OpenSSL takes for an attack": (
+    # A ClientHello without the required compression method (RFC 8446 §4.1.2).
+    "malformed handshakes": (
         "plain",
         "\x16\x03\x01\x00\x2f\x01\x00\x00\x2b\x03\x03" + "r" * 32
         + "\x00\x00\x02\x13\x01\x01\x01\x00\x00",
@@ -121,16 +121,16 @@ FLOODS: dict[str, tuple[str, str, bool]] = {
 SECONDS = 2.5
 
 
-def flood(base: str, data: bytes, until_then: float, *, kept: bool) -> int:
-    """Send the same request as fast as it is answered; return how many were answered."""
+def flood(base: str, data: bytes, deadline: float, *, reused: bool) -> int:
+    """Send the same request as fast as it is answered; return how many were sent."""
     count = 0
-    while time.monotonic() < until_then:
+    while time.monotonic() < deadline:
         with contextlib.suppress(OSError), open_socket(base) as client:
             client.settimeout(1)
-            while time.monotonic() < until_then:
+            while time.monotonic() < deadline:
                 client.sendall(data)
                 count += 1
-                if not client.recv(65536) or not kept:
+                if not client.recv(65536) or not reused:
                     break
     return count
 
@@ -140,7 +140,7 @@ class TestLogs:
     def test_one_address_cannot_fill_the_disk_with_log_lines(
         self, limited: Stack, kind: str
     ) -> None:
-        scheme, request, kept = FLOODS[kind]
+        scheme, request, reused = FLOODS[kind]
         port = 8080 if scheme == "http" else 8443
         base = f"{'https' if scheme == 'https' else 'http'}://{limited.address('nginx')}:{port}"
         since = docker("exec", limited.containers("nginx")[0], "date", "-u", "+%FT%T.%NZ")
@@ -149,7 +149,7 @@ class TestLogs:
             threading.Thread(
                 target=flood,
                 args=(base, request.encode("latin-1"), began + SECONDS),
-                kwargs={"kept": kept},
+                kwargs={"reused": reused},
             )
             for _ in range(4)
         ]
@@ -160,8 +160,8 @@ class TestLogs:
         took = time.monotonic() - began
         logs = [limited.lines(name, "--since", since) for name in ("nginx", "service")]
         logged = sum(len(line) for lines in logs for line in lines)
-        # The burst of five seconds' requests that may be asked at once comes on top.
-        assert logged <= MOST_LOGGED * (took + 5), logged
+        # The permitted burst of five seconds' requests comes on top.
+        assert logged <= MAX_LOGGED * (took + 5), logged
 
     def test_refused_requests_are_logged_ten_times_a_second(self, limited: Stack) -> None:
         base = f"http://{limited.address('nginx')}:8080"
@@ -169,17 +169,17 @@ class TestLogs:
         began = time.monotonic()
         connection = connect(base)
         for _ in range(300):
-            connection.request("GET", "/told-of")
+            connection.request("GET", "/refused")
             connection.getresponse().read()
         connection.close()
-        lines = [line for line in limited.lines("nginx", "--since", since) if "/told-of" in line]
+        lines = [line for line in limited.lines("nginx", "--since", since) if "/refused" in line]
         assert all(line.startswith("{") for line in lines)
-        # Ten in each second of the clock that was begun.
+        # Ten in each started second of the clock.
         assert 10 <= len(lines) <= 10 * (time.monotonic() - began + 2)
 
     def test_every_answered_request_is_logged(self, limited: Stack) -> None:
         base = f"https://{limited.address('nginx')}:8443"
-        target = "/media/file.mp4?v=1-1"  # 410: the service's answer
+        target = "/media/file.mp4?v=1-1"  # 410 from the service
         before = len([one for one in limited.events("nginx") if one["uri"] == target])
         for _ in range(30):
             assert ask(base, target, {"Range": "bytes=0-9"}).status == 410
@@ -188,13 +188,13 @@ class TestLogs:
 
 
 class TestPages:
-    """The limit of pages: 10 a second, a burst of 20, and 80 more that wait."""
+    """The limit of pages: 10 a second, a burst of 20, and 80 more queued."""
 
     @pytest.mark.parametrize("target", ["/", "/watch/file.mp4", "/api/videos", "/openapi.json"])
     def test_one_client_at_most_doubles_the_latency_of_others(
         self, limited: Stack, target: str
     ) -> None:
-        """One client asks from the service's container, the others from this machine."""
+        """One client sends from the service's container, the others from this machine."""
         base = f"http://{limited.address('service')}:8000"
         asking = (
             "import http.client, ssl, sys, threading\n"
@@ -211,8 +211,8 @@ class TestPages:
 
         image = f"{limited.project}-service"
         with container(limited, "--entrypoint", "python", image, "-c", asking, target) as greedy:
-            time.sleep(3)  # the 20 at once are over
-            found = []
+            time.sleep(3)  # the burst of 20 is over
+            results = []
             for _ in range(TRIES):
                 quiet, loaded = [], []
                 for _ in range(WINDOWS):
@@ -220,15 +220,15 @@ class TestPages:
                     docker("pause", greedy)
                     quiet.append(quantile(ask_once, 0.5, 40))
                     docker("unpause", greedy)
-                found.append((statistics.median(quiet), statistics.median(loaded)))
-                if found[-1][1] <= 2 * found[-1][0]:
+                results.append((statistics.median(quiet), statistics.median(loaded)))
+                if results[-1][1] <= 2 * results[-1][0]:
                     return
-        raise AssertionError(f"p50 in seconds, without and with it: {found}")
+        raise AssertionError(f"p50 in seconds, without and with it: {results}")
 
     def test_media_posters_and_static_files_do_not_count_as_pages(self, limited: Stack) -> None:
-        """300 at once are within the limit of all requests, and none waits."""
+        """Their 300 requests are within the general limit, and none is queued."""
         base = f"https://{limited.address('nginx')}:8443"
-        time.sleep(5)  # what was asked before is forgotten
+        time.sleep(5)  # earlier requests no longer count
         connection = http.client.HTTPSConnection(
             limited.address("nginx"), 8443, context=TRUSTING, timeout=60
         )
@@ -241,7 +241,7 @@ class TestPages:
                 assert answer.status in {200, 206, 404}, (target, number)
         connection.close()
         took = time.monotonic() - began
-        # A hundred pages wait for (100 - 20) / 10 s at the least.
+        # Thirty pages take at least (30 - 20) / 10 s.
         began = time.monotonic()
         with http2.connection(base) as client:
             streams = [client.get("/robots.txt") for _ in range(30)]
@@ -251,12 +251,12 @@ class TestPages:
 
     def test_a_hundred_page_requests_are_queued_and_more_are_refused(self, limited: Stack) -> None:
         base = f"https://{limited.address('nginx')}:8443"
-        time.sleep(10)  # what was asked before is forgotten
+        time.sleep(10)  # earlier requests no longer count
         with contextlib.ExitStack() as clients:
             several = [clients.enter_context(http2.connection(base)) for _ in range(5)]
             streams = [(client, client.get("/robots.txt")) for client in several for _ in range(30)]
             statuses = [client.wait(stream)[0] for client, stream in streams]
-        # One goes, and a hundred more; while these wait, some ten a second have room again.
+        # One plus the burst of 100 are answered, and some ten a second more while they wait.
         assert 101 <= statuses.count(200) <= 125
         assert statuses.count(429) == 150 - statuses.count(200)
 
