@@ -47,8 +47,8 @@ async def test_a_server_error_shows_its_request_id_and_a_retry_link(
 async def test_programs_get_problem_details(app: Quart) -> None:
     answer = await app.test_client().get("/fails")
     assert answer.content_type == "application/problem+json"
-    told = await answer.get_json()
-    assert (told["status"], told["title"]) == (500, "Internal Server Error")
+    problem = await answer.get_json()
+    assert (problem["status"], problem["title"]) == (500, "Internal Server Error")
 
 
 MEMBERS = ["a/b;q=0.1"] * 23
@@ -69,7 +69,7 @@ MEMBERS = ["a/b;q=0.1"] * 23
         ("", False),
     ],
 )
-async def test_clients_that_prefer_html_get_a_page(app: Quart, accept: str, page: bool) -> None:  # noqa: FBT001 # the answer is the table
+async def test_clients_that_prefer_html_get_a_page(app: Quart, accept: str, page: bool) -> None:  # noqa: FBT001 # a column of the table
     answer = await app.test_client().get("/nothing", headers={"Accept": accept})
     assert answer.status_code == 404
     assert (answer.mimetype == "text/html") is page
@@ -84,7 +84,7 @@ async def test_an_error_page_shortens_long_addresses(app: Quart) -> None:
 async def test_at_most_ten_errors_of_a_query_are_listed(app: Quart) -> None:
     query = "&".join(f"{'x' * 200}{number}=1" for number in range(90))
     answer = await app.test_client().get(f"/api/videos?{query}")
-    told = await answer.get_json()
-    assert told["status"] == 400
-    assert told["detail"].count("Extra inputs") == 10
-    assert len(told["detail"]) < 2000
+    problem = await answer.get_json()
+    assert problem["status"] == 400
+    assert problem["detail"].count("Extra inputs") == 10
+    assert len(problem["detail"]) < 2000

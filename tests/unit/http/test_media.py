@@ -40,30 +40,30 @@ def scope(path: str, *headers: tuple[bytes, bytes]) -> dict[str, Any]:
 
 
 async def answer(
-    folder: Path, asked: dict[str, Any], leaving_after: int | None = None
+    folder: Path, request_scope: dict[str, Any], leaving_after: int | None = None
 ) -> list[dict[str, Any]]:
-    """Return the messages that the application sends to a client that sends no body.
+    """Return the messages that the application sends to a client without a request body.
 
-    It takes all at once, so that no send waits. It stays, or leaves when it has so many messages.
+    No send waits. The client disconnects after `leaving_after` messages, if that is set.
     """
     settings = load({"REELAY_MEDIA": str(folder), "REELAY_DERIVED": str(folder.parent / "derived")})
     app: Any = create_app(settings)
     messages: list[dict[str, Any]] = []
-    forwarded, left = asyncio.Event(), asyncio.Event()
+    forwarded, disconnected = asyncio.Event(), asyncio.Event()
 
     async def receive() -> dict[str, Any]:
         if not forwarded.is_set():
             forwarded.set()
             return {"type": "http.request", "body": b"", "more_body": False}
-        await left.wait()
+        await disconnected.wait()
         return {"type": "http.disconnect"}
 
     async def send(message: dict[str, Any]) -> None:
         messages.append(message)
         if len(messages) == leaving_after:
-            left.set()
+            disconnected.set()
 
-    await app(asked, receive, send)
+    await app(request_scope, receive, send)
     return messages
 
 
@@ -126,8 +126,8 @@ async def test_many_short_ranges_are_sent_together(media: Path, target: str) -> 
     assert len(body) == 1
     headers = dict(start["headers"])
     parts = body[0]["body"].split(b"--" + headers[b"content-type"].partition(b"=")[2])[1:-1]
-    found = [part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n") for part in parts]
-    assert found == [DATA[first : last + 1] for first, last in spans]
+    bodies = [part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n") for part in parts]
+    assert bodies == [DATA[first : last + 1] for first, last in spans]
     assert len(body[0]["body"]) == int(headers[b"content-length"])
 
 
@@ -143,8 +143,8 @@ async def test_long_and_short_ranges_are_sent_in_order(media: Path) -> None:
 
 
 async def revision_headers(media: Path) -> dict[bytes, bytes]:
-    asked = scope("/_revision") | {"query_string": b"path=/media/film.mp4"}
-    start, *_ = await answer(media, asked)
+    request_scope = scope("/_revision") | {"query_string": b"path=/media/film.mp4"}
+    start, *_ = await answer(media, request_scope)
     assert start["status"] == 204
     return dict(start["headers"])
 
@@ -152,9 +152,9 @@ async def revision_headers(media: Path) -> dict[bytes, bytes]:
 async def test_an_unavailable_store_is_reported_to_the_edge(
     media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = await revision_headers(media)
-    assert b"x-revision" in told
-    assert b"x-unavailable" not in told
+    headers = await revision_headers(media)
+    assert b"x-revision" in headers
+    assert b"x-unavailable" not in headers
 
     async def away(*_: object) -> None:
         raise BadGatewayError("The object store cannot be reached.")
@@ -166,9 +166,9 @@ async def test_an_unavailable_store_is_reported_to_the_edge(
     for failing in (away, silent):
         monkeypatch.setattr(LocalStorage, "open", failing)
         async with asyncio.timeout(30):
-            told = await revision_headers(media)
-        assert told[b"x-unavailable"] == b"storage"
-        assert b"x-revision" not in told
+            headers = await revision_headers(media)
+        assert headers[b"x-unavailable"] == b"storage"
+        assert b"x-revision" not in headers
 
 
 async def test_a_disconnected_client_gets_no_further_chunk_even_if_no_send_waits(

@@ -36,8 +36,8 @@ async def absolute(host: str | None, client: tuple[str, int] | None = PROXY, **h
 )
 async def test_an_absolute_url_has_the_requested_host(host: str) -> None:
     assert await absolute(host) == f"http://{host}/watch/film%201.mp4"
-    told = await absolute(host, X_Forwarded_Proto="https")
-    assert told == f"https://{host}/watch/film%201.mp4"
+    url = await absolute(host, X_Forwarded_Proto="https")
+    assert url == f"https://{host}/watch/film%201.mp4"
 
 
 @pytest.mark.parametrize(
@@ -57,10 +57,10 @@ async def test_only_http_and_https_are_accepted_as_schemes(forwarded: str) -> No
 
 
 async def test_a_trusted_proxy_may_name_the_requested_host() -> None:
-    told = await absolute(
+    url = await absolute(
         "origin.internal:8000", X_Forwarded_Host="a.example:8443", X_Forwarded_Proto="https"
     )
-    assert told == "https://a.example:8443/watch/film%201.mp4"
+    assert url == "https://a.example:8443/watch/film%201.mp4"
 
 
 @pytest.mark.parametrize("forwarded", ["", "a b", "<script>", "a.example, "])
@@ -71,15 +71,15 @@ async def test_without_a_valid_forwarded_host_the_host_header_counts(forwarded: 
 
 
 async def test_the_last_forwarded_value_counts() -> None:
-    told = await absolute(
+    url = await absolute(
         "a.example", X_Forwarded_Host="evil.example, b.example", X_Forwarded_Proto="http,https"
     )
-    assert told == "https://b.example/watch/film%201.mp4"
+    assert url == "https://b.example/watch/film%201.mp4"
 
 
 async def test_other_proxy_headers_are_ignored() -> None:
-    told = await absolute("a.example", Forwarded="host=b.example;proto=https", X_Real_IP="::1")
-    assert told == "http://a.example/watch/film%201.mp4"
+    url = await absolute("a.example", Forwarded="host=b.example;proto=https", X_Real_IP="::1")
+    assert url == "http://a.example/watch/film%201.mp4"
 
 
 @pytest.mark.parametrize(
@@ -98,11 +98,11 @@ async def test_other_proxy_headers_are_ignored() -> None:
     ],
 )
 async def test_only_trusted_proxies_are_believed(address: str, believed: bool) -> None:  # noqa: FBT001
-    told = await absolute(
+    url = await absolute(
         "a.example", (address, 1), X_Forwarded_Host="b.example", X_Forwarded_Proto="https"
     )
     origin = "https://b.example" if believed else "http://a.example"
-    assert told == f"{origin}/watch/film%201.mp4"
+    assert url == f"{origin}/watch/film%201.mp4"
 
 
 async def test_a_client_without_an_address_is_not_trusted() -> None:

@@ -9,7 +9,7 @@ from service.storage.base import MIN_CHUNK
 
 async def sent(response: Response) -> list[bytes]:
     async with response.response as body:
-        return [piece async for piece in body]
+        return [chunk async for chunk in body]
 
 
 async def test_a_long_response_is_sent_in_chunks() -> None:
@@ -18,9 +18,9 @@ async def test_a_long_response_is_sent_in_chunks() -> None:
         data = data[:length]
         response = Response(data)
         assert ResponseMemory().admit(response)
-        pieces = await sent(response)
-        assert b"".join(pieces) == data
-        assert all(len(piece) <= MIN_CHUNK for piece in pieces)
+        chunks = await sent(response)
+        assert b"".join(chunks) == data
+        assert all(len(chunk) <= MIN_CHUNK for chunk in chunks)
         assert response.content_length == length
 
 

@@ -13,7 +13,9 @@ from service.http.send_pacing import (
 from service.storage.base import MAX_CHUNK, MIN_CHUNK
 
 AT_ONCE, IN_A_SECOND = 0.001, 1.0
-BOTH_KERNELS = 256 * 1024  # what they take for a client that reads nothing (send_pacing.py)
+BOTH_KERNELS = (
+    256 * 1024
+)  # what the kernels buffer for a client that reads nothing (send_pacing.py)
 
 
 def test_chunks_are_small_while_the_kernels_may_buffer_them_all() -> None:
@@ -114,7 +116,7 @@ def test_the_least_recently_used_connection_is_dropped() -> None:
         prompt(sizers, client)
     for client in range(3, _MAX_CONNECTIONS + 1):
         sizers.of(client)
-    sizers.of(1)  # asks again
-    sizers.of(_MAX_CONNECTIONS + 1)  # is one too many
+    sizers.of(1)  # requests again
+    sizers.of(_MAX_CONNECTIONS + 1)  # exceeds the limit
     assert sizers.of(1).length() == MAX_CHUNK
     assert sizers.of(2).length() == MIN_CHUNK

@@ -34,15 +34,15 @@ class FastStartLayout:
         self._file = file
         self.index = self.rewritten(Span(0, layout.relocation.length))
 
-    def rewritten(self, span: Span, segments: int = 1 << 30) -> bytes:
-        """Return a span of the rewritten index, made from reads of `pieces` bytes."""
+    def rewritten(self, span: Span, chunk_length: int = 1 << 30) -> bytes:
+        """Return a span of the rewritten index, read in chunks of `chunk_length` bytes."""
         source = self.small.relocation.source(span)
         assert self.old.start <= source.start < source.end <= self.old.end
-        rewriter, made = MoovRewriter(self.small.relocation, span), []
-        for start in range(source.start, source.end, segments):
+        rewriter, parts = MoovRewriter(self.small.relocation, span), []
+        for start in range(source.start, source.end, chunk_length):
             self._file.seek(start)
-            made.append(rewriter.feed(self._file.read(min(segments, source.end - start))))
-        return b"".join(made)
+            parts.append(rewriter.feed(self._file.read(min(chunk_length, source.end - start))))
+        return b"".join(parts)
 
     def parts(self, span: Span) -> list[Span | memoryview]:
         return [
@@ -52,11 +52,11 @@ class FastStartLayout:
 
 
 def fast_start_layout(file: BinaryIO, size: int) -> FastStartLayout | None:
-    found = module.fast_start_layout(file, size)
-    if found is None:
+    layout = module.fast_start_layout(file, size)
+    if layout is None:
         return None
-    assert layout_from_json(found.to_json()) == found
-    return FastStartLayout(found, file)
+    assert layout_from_json(layout.to_json()) == layout
+    return FastStartLayout(layout, file)
 
 
 def plan_fast_start(data: bytes) -> FastStartLayout | None:
@@ -83,7 +83,7 @@ def test_the_index_comes_before_the_media_data_and_its_offsets_with_them() -> No
     assert whole(io.BytesIO(data), layout) == FTYP + relocated + MDAT
 
 
-def test_what_follows_the_old_index_stays_where_it_is() -> None:
+def test_boxes_after_the_old_index_do_not_move() -> None:
     second = AT + len(MDAT) + len(MOOV)
     index = moov(track(table([AT, second])))
     assert len(index) == len(MOOV)
@@ -94,7 +94,7 @@ def test_what_follows_the_old_index_stays_where_it_is() -> None:
     assert whole(io.BytesIO(data), layout) == FTYP + relocated + MDAT + MDAT + box(b"free", b"x")
 
 
-# Lengths of 64 bits and of none, tables of 64 bits, what stands before the media data, QuickTime.
+# 64-bit and open lengths, 64-bit tables, boxes before the media data, QuickTime.
 FAST_START = {
     "media data with 64-bit length": FTYP + large(b"mdat", MEDIA) + MOOV,
     "index with 64-bit length": FTYP + MDAT + large(b"moov", MOOV[8:]),
@@ -124,7 +124,7 @@ def test_many_file_variants_are_supported(data: bytes) -> None:
 
 
 def stbl(*content: bytes) -> bytes:
-    """Make a film whose only track has these in its stbl."""
+    """Return a film whose only track has these boxes in its stbl."""
     return FTYP + MDAT + moov(track(*content))
 
 
@@ -150,7 +150,7 @@ LEFT_ALONE = {
     "sidx": FTYP + box(b"sidx", bytes(24)) + MDAT + MOOV,
     "styp": box(b"styp", bytes(8)) + MDAT + MOOV,
     "meta beside the index": FTYP + MDAT + MOOV + box(b"meta", bytes(4)),
-    # What else has places in the file.
+    # Other boxes with offsets into the file.
     "saio": stbl(table([AT]), box(b"saio", bytes(12))),
     "iloc": FTYP + MDAT + moov(box(b"meta", bytes(4), box(b"hdlr"), box(b"iloc", bytes(8)))),
     "iloc as in QuickTime": FTYP + MDAT + moov(box(b"meta", box(b"hdlr"), box(b"iloc"))),
@@ -186,12 +186,12 @@ LEFT_ALONE = {
     "offset of 2**64-1": stbl(table([2**64 - 1], 8)),
     "offset in the index": stbl(table([len(FTYP + MDAT) + 20])),
     "offset of the index": stbl(table([len(FTYP + MDAT)])),
-    # Players may heed these or not.
+    # Players may use or ignore these.
     "table in a track": FTYP + MDAT + moov(box(b"trak", table([AT]))),
     "track in a track": FTYP + MDAT + moov(track(more=track(table([AT])))),
     "index in an index": FTYP + MDAT + moov(MOOV),
     "table in user data": FTYP + MDAT + moov(box(b"udta", table([AT]))),
-    # Bounds.
+    # Limits.
     "more boxes than are read": FTYP + box(b"free") * MAX_BOXES + MDAT + MOOV,
     "more boxes in the index than are read": FTYP + MDAT + moov(box(b"free") * 10_000),
     "more tables than are remembered": stbl(*[table([AT])] * 1001),
@@ -203,7 +203,7 @@ def test_damaged_and_unsupported_files_are_unchanged(data: bytes) -> None:
     assert plan_fast_start(data) is None
 
 
-def test_the_cases_above_differ_from_supported_files_only_by_what_they_name() -> None:
+def test_the_cases_above_differ_from_supported_files_only_as_named() -> None:
     assert plan_fast_start(stbl(table([AT])))
     assert plan_fast_start(stbl(claiming(1)))
     last = len(stbl(table([0]))) - 1 + 9
@@ -216,32 +216,32 @@ def test_the_cases_above_differ_from_supported_files_only_by_what_they_name() ->
 class Counting(io.BytesIO):
     """Counts the bytes that are read."""
 
-    asked = 0
+    bytes_read = 0
 
     def read(self, size: int | None = -1, /) -> bytes:
         assert size is not None
-        self.asked += size
+        self.bytes_read += size
         return super().read(size)
 
 
-def test_only_headers_are_read_of_files_refused_by_them() -> None:
+def test_only_headers_are_read_of_files_that_they_exclude() -> None:
     media = box(b"mdat", bytes(1_000_000))
     for data in (FTYP + MOOV + media, FTYP + media, FTYP + media + MOOV + box(b"mfra")):
         file = Counting(data)
         assert fast_start_layout(file, len(data)) is None
-        assert file.asked <= 4 * 16
+        assert file.bytes_read <= 4 * 16
 
 
-def test_an_index_beyond_the_bound_is_not_read() -> None:
+def test_an_index_beyond_the_limit_is_not_read() -> None:
     with tempfile.TemporaryFile() as file:
         file.write(FTYP + MDAT + struct.pack(">I4s", MAX_INDEX_BYTES + 1, b"moov"))
         size = len(FTYP + MDAT) + MAX_INDEX_BYTES + 1
         file.truncate(size)
         assert fast_start_layout(file, size) is None
-        assert file.tell() < 1000  # where the last that was read ends
+        assert file.tell() < 1000  # the end of the last header that was read
 
 
-def test_an_index_that_would_exceed_the_bound_is_unchanged() -> None:
+def test_an_index_that_would_exceed_the_limit_is_unchanged() -> None:
     count = MAX_INDEX_BYTES // 4 - 1000
     offsets = struct.pack(">I", 2**32 - 1) * count
     index = moov(track(box(b"stco", bytes(4), struct.pack(">I", count), offsets)))
@@ -261,7 +261,7 @@ def test_a_file_that_shrank_since_its_size_was_taken_is_unchanged() -> None:
 
 
 def far(*tables: bytes, media: int) -> tuple[BinaryIO, int]:
-    """Make a sparse file with this many bytes of media data."""
+    """Return a sparse file with this many bytes of media data."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 # the callers close it
     file.write(FTYP + struct.pack(">I4sQ", 1, b"mdat", 16 + media))
     file.seek(len(FTYP) + 16 + media)
@@ -269,7 +269,7 @@ def far(*tables: bytes, media: int) -> tuple[BinaryIO, int]:
     return file, file.tell()
 
 
-def test_offsets_that_the_index_pushes_beyond_32_bits_get_64() -> None:
+def test_offsets_that_no_longer_fit_into_32_bits_get_64() -> None:
     length = len(moov(track(table([0] * 3))))
     last = 2**32 - 1 - length
     fits, size = far(table([100, last, 200]), media=2**32)
@@ -282,15 +282,15 @@ def test_offsets_that_the_index_pushes_beyond_32_bits_get_64() -> None:
     with too_far:
         layout = fast_start_layout(too_far, size)
         assert layout
-        grown = length + 3 * 4  # three entries, four bytes more each
+        grown = length + 3 * 4  # three entries, each four bytes longer
         relocated = [100 + grown, last + 1 + grown, 200 + grown]
         assert layout.index == moov(track(table(relocated, 8)))
 
 
-def test_a_table_that_grows_may_push_another_beyond_32_bits() -> None:
+def test_a_growing_table_may_push_another_beyond_32_bits() -> None:
     tables = [0] * 5, [0] * 2, [0]
     length = len(moov(*(track(table(offsets)) for offsets in tables)))
-    # The first grows at once, and by 20 bytes; the second only by that; the third then fits still.
+    # The first grows by 20 bytes, which makes the second grow; the third still fits then.
     first, second, third = 2**32 - length, 2**32 - length - 20, 2**32 - 1 - length - 28
     file, size = far(table([7, 7, first, 7, 7]), table([second, 7]), table([third]), media=2**32)
     with file:
@@ -303,8 +303,8 @@ def test_a_table_that_grows_may_push_another_beyond_32_bits() -> None:
         assert len(layout.index) == grown
 
 
-# An independent model: chunks whose content is their number, anywhere in a sparse file. Where the
-# index says that a chunk is, there it has to be, before and after.
+# An independent model: chunks whose content is their number, anywhere in a sparse file. Each
+# chunk must be at its offset in the index, before and after.
 
 
 @dataclass(frozen=True)
@@ -376,7 +376,7 @@ def check(file: BinaryIO, size: int, layout: FastStartLayout) -> None:
     old_index = file.read(layout.old.length)
     assert old_index[4:8] == layout.index[4:8] == b"moov"
     assert struct.unpack_from(">I", layout.index)[0] in {1, len(layout.index)}
-    # All bytes of the file are in it once, in order, but for the old index.
+    # All bytes of the file but the old index are in it once, in order.
     parts = layout.parts(Span(0, layout.size))
     spans = [part for part in parts if isinstance(part, Span)]
     assert [bytes(part) for part in parts if not isinstance(part, Span)] == [layout.index]
@@ -389,7 +389,7 @@ def check(file: BinaryIO, size: int, layout: FastStartLayout) -> None:
     assert [span.end for span in spans[1:]] == ends
     assert sum(span.length for span in spans) == size - layout.old.length
     assert layout.size == size - layout.old.length + len(layout.index)
-    # The index says the same of other places, and nothing else.
+    # The index differs only in its offsets.
     old, new = index_of(old_index), index_of(layout.index)
     assert new.rest == old.rest
     for (old_width, old_offsets), (new_width, new_offsets) in zip(
@@ -400,7 +400,7 @@ def check(file: BinaryIO, size: int, layout: FastStartLayout) -> None:
             file.seek(before)
             there = whole(file, layout, Span(after, min(8, layout.size - after)))
             file.seek(before)
-            # A chunk ends where the index stood or the file ends, at the latest.
+            # A chunk ends at the old index or the end of the file, at the latest.
             length = min(8, size - before)
             if before < layout.old.start:
                 length = min(length, layout.old.start - before)
@@ -415,7 +415,7 @@ def check(file: BinaryIO, size: int, layout: FastStartLayout) -> None:
 @example(
     Film([(2**32 - 500, [1, 2])], 1, [([1] * 9, False), ([2], False)], wide_media=False, between=0)
 )
-@example(  # what stands behind the index moves, too, where that grows
+@example(  # boxes after the index also move when it grows
     Film(
         [(2**32 - 500, [1, 2]), (0, [3])],
         1,
@@ -425,14 +425,14 @@ def check(file: BinaryIO, size: int, layout: FastStartLayout) -> None:
     )
 )
 @settings(deadline=None)
-def test_every_chunk_is_where_the_index_says(film: Film) -> None:
+def test_every_chunk_is_at_its_offset_in_the_index(film: Film) -> None:
     with tempfile.TemporaryFile() as file:
         positions: dict[int, int] = {}
         size = -1
-        for _ in range(4):  # the index's length depends on the places, and they on it
-            known = dict(positions)
+        for _ in range(4):  # the length of the index depends on the offsets, and they on it
+            previous = dict(positions)
             size = write(file, film, positions)
-            if known == positions:
+            if previous == positions:
                 break
         layout = fast_start_layout(file, size)
         assert layout
@@ -457,7 +457,7 @@ def test_a_span_of_the_layout_is_a_slice_of_it(data: st.DataObject) -> None:
 
 @given(st.data())
 @settings(deadline=None)
-def test_a_span_of_the_index_is_a_slice_of_it_whatever_the_pieces(data: st.DataObject) -> None:
+def test_a_span_of_the_index_is_a_slice_of_it_for_any_chunk_size(data: st.DataObject) -> None:
     """Offsets of 32 bits, of 64 bits, and those that grow to 64."""
     near = [AT, AT + 3, 5, 2**32 - 400, 2**32 - 1]
     offsets = st.lists(st.sampled_from(near), max_size=30)
@@ -472,27 +472,27 @@ def test_a_span_of_the_index_is_a_slice_of_it_whatever_the_pieces(data: st.DataO
         length = len(layout.index)
         start = data.draw(st.integers(0, length - 1))
         span = Span(start, data.draw(st.integers(1, length - start)))
-        segments = data.draw(st.integers(1, 40))
-        assert layout.rewritten(span, segments) == layout.index[span.start : span.end]
+        chunk_length = data.draw(st.integers(1, 40))
+        assert layout.rewritten(span, chunk_length) == layout.index[span.start : span.end]
 
 
 def test_a_layout_is_small_however_long_the_index_is() -> None:
     many = FTYP + box(b"mdat", bytes(100)) + moov(track(table([AT] * 200_000)))
-    found = module.fast_start_layout(io.BytesIO(many), len(many))
-    assert found
-    assert len(found.to_json()) < 300
-    assert found.relocation.weight < 2000
+    layout = module.fast_start_layout(io.BytesIO(many), len(many))
+    assert layout
+    assert len(layout.to_json()) < 300
+    assert layout.relocation.weight < 2000
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"null", b"[]", b"{}", b'{"media":1}', b'{"old":[1,2,3]}', b"\xff"]
 )
 def test_invalid_layouts_are_refused(data: bytes) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 # of several kinds
+    with pytest.raises(ValueError):  # noqa: PT011 # different errors
         layout_from_json(data)
 
 
-def test_an_offset_that_the_file_did_not_have_is_noticed() -> None:
+def test_an_offset_missing_in_the_file_is_detected() -> None:
     file, size = far(table([100]), media=2**32)
     with file:
         layout = fast_start_layout(file, size)

@@ -107,7 +107,7 @@ def metadata(
 
 
 @pytest.mark.parametrize(
-    ("known", "expected"),
+    ("probed", "expected"),
     [
         (metadata(SOUND, PICTURE), "1:01 · 320\N{MULTIPLICATION SIGN}240 · 1.5 MB"),
         # Cover art does not count; of several video streams the first does.
@@ -120,14 +120,14 @@ def metadata(
     ],
 )
 def test_the_summary_has_duration_resolution_and_size(
-    known: Metadata | None, expected: str
+    probed: Metadata | None, expected: str
 ) -> None:
-    assert summary(video(known)) == expected
+    assert summary(video(probed)) == expected
 
 
 @given(st.floats(-1e15, 1e15))
 def test_every_timestamp_has_a_date(seconds: float) -> None:
-    told = to_datetime(seconds)
-    assert -62_135_596_800 <= told.timestamp() <= 253_402_300_799  # the years 1 to 9999
+    moment = to_datetime(seconds)
+    assert -62_135_596_800 <= moment.timestamp() <= 253_402_300_799  # the years 1 to 9999
     if abs(seconds) < 6e10:
-        assert told.timestamp() == pytest.approx(seconds, abs=0.001)
+        assert moment.timestamp() == pytest.approx(seconds, abs=0.001)

@@ -15,7 +15,7 @@ from service.settings import load
 
 def film(width: int | None = None, height: int | None = None, kind: str = "video") -> Video:
     stream = Stream(kind=kind, codec="h264", width=width, height=height)
-    known = Metadata(container="mov,mp4", duration=1, bit_rate=None, streams=(stream,))
+    metadata = Metadata(container="mov,mp4", duration=1, bit_rate=None, streams=(stream,))
     return Video(
         path="Series/The_Lighthouse/Season 1/ep 1.mp4",
         title="ep 1",
@@ -24,7 +24,7 @@ def film(width: int | None = None, height: int | None = None, kind: str = "video
         revision="1-1",
         modified=0,
         state=ProbeState.PROBED,
-        metadata=known,
+        metadata=metadata,
     )
 
 
@@ -145,7 +145,7 @@ def test_a_narrow_poster_is_letterboxed(
         (1, 24, (1, 1, 24)),
         (2, 25, (2, 25, 25)),
         (3, 100, (3, 49, 72)),
-        (9, 25, (2, 25, 25)),  # a link from when there were more
+        (9, 25, (2, 25, 25)),  # an old link to a page that no longer exists
     ],
 )
 def test_a_pager_has_its_place(number: int, entries: int, place: tuple[int, int, int]) -> None:
@@ -180,9 +180,9 @@ def test_a_pager_always_links_to_both_neighbours(number: int, entries: int) -> N
 
 
 def test_a_url_keeps_the_query_without_defaults() -> None:
-    asked = LibraryQuery(q="a & b", sort="-date", folder="x/ü")
-    assert asked.url(page=2) == "/?q=a+%26+b&sort=-date&folder=x%2F%C3%BC&page=2"
-    assert asked.url(folder=None) == "/?q=a+%26+b&sort=-date"
+    query = LibraryQuery(q="a & b", sort="-date", folder="x/ü")
+    assert query.url(page=2) == "/?q=a+%26+b&sort=-date&folder=x%2F%C3%BC&page=2"
+    assert query.url(folder=None) == "/?q=a+%26+b&sort=-date"
     assert LibraryQuery(page=3, cursor="of the JSON").url(page=1) == "/"
     assert LibraryQuery(folder="").url() == "/?folder="
 

@@ -118,9 +118,9 @@ def test_unusual_properties_are_named() -> None:
     )
     surround = SOUND.model_copy(update={"codec": "ac3", "channels": 6, "language": "deu"})
     odd = SOUND.model_copy(update={"channels": 3, "sample_rate": None, "title": "Commentary"})
-    told = dict(detail_rows(video(metadata(picture, surround, odd))))
-    assert told["Video"] == "HEVC, 10 bits, HDR (PQ), interlaced"
-    assert told["Audio"] == "AC-3, 5.1, 44.1 kHz, deu; AAC, 3 channels, Commentary"
+    rows = dict(detail_rows(video(metadata(picture, surround, odd))))
+    assert rows["Video"] == "HEVC, 10 bits, HDR (PQ), interlaced"
+    assert rows["Audio"] == "AC-3, 5.1, 44.1 kHz, deu; AAC, 3 channels, Commentary"
 
 
 @pytest.mark.parametrize(
@@ -142,8 +142,8 @@ def test_technical_rows_have_the_rest() -> None:
         ("Revision", "16e360-1"),
     ]
     for index, expected in ((True, "at the front"), (False, "at the end"), (None, None)):
-        told = dict(technical_rows(video(metadata(index_at_front=index))))
-        assert told.get("Index") == expected
+        rows = dict(technical_rows(video(metadata(index_at_front=index))))
+        assert rows.get("Index") == expected
 
 
 @pytest.mark.parametrize(

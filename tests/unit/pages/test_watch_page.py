@@ -19,7 +19,7 @@ AAC = Stream(kind="audio", codec="aac", codec_string="mp4a.40.2")
 
 
 def item(*streams: Stream, **more: Any) -> VideoItem:
-    known = Metadata(container="mov,mp4", duration=60.0, bit_rate=None, streams=streams)
+    metadata = Metadata(container="mov,mp4", duration=60.0, bit_rate=None, streams=streams)
     values: dict[str, Any] = {
         "path": "Films/a & b.mp4",
         "title": 'A "B" <script> & C',
@@ -28,7 +28,7 @@ def item(*streams: Stream, **more: Any) -> VideoItem:
         "revision": "1-1",
         "modified": 0,
         "state": ProbeState.PROBED,
-        "metadata": known if streams else None,
+        "metadata": metadata if streams else None,
         "watch_url": "",
         "media_url": "",
         "download_url": "",
@@ -46,11 +46,11 @@ class Elements(HTMLParser):
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
+        self.elements.append((tag, dict(attrs)))
 
 
 @asynccontextmanager
@@ -64,7 +64,7 @@ async def request_context_for_films_example() -> AsyncIterator[None]:
 async def test_the_embed_code_escapes_any_title() -> None:
     async with request_context_for_films_example():
         code = embed_code(item())
-    ((tag, attributes),) = Elements(code).found
+    ((tag, attributes),) = Elements(code).elements
     assert tag == "iframe"
     assert attributes["title"] == 'A "B" <script> & C'
     assert attributes["src"] == "http://films.example/embed/Films/a%20%26%20b.mp4"

@@ -1,4 +1,4 @@
-"""Findings and commands as values: the rules that no file is needed for."""
+"""The rules for findings and commands, tested on metadata without files."""
 
 import re
 import shlex
@@ -34,18 +34,18 @@ def commands(metadata: Metadata, path: str = "a.mp4") -> dict[str, list[str]]:
     }
 
 
-def test_what_could_not_be_examined_will_not_play_for_the_reason_given() -> None:
+def test_an_unreadable_file_is_unplayable_with_its_reason() -> None:
     (finding,) = findings("a.mp4", "The file is empty.", BLOCK)
     assert (finding.code, finding.severity) == ("unreadable", "unplayable")
     assert finding.sentence == "The file is empty."
     assert finding.command is None
 
 
-def test_before_a_file_is_examined_nothing_is_found() -> None:
+def test_a_file_that_is_not_probed_yet_has_no_findings() -> None:
     assert findings("a.mp4", None, BLOCK) == ()
 
 
-def test_an_index_at_the_end_is_a_hint_where_it_is_served_in_front() -> None:
+def test_an_index_at_the_end_is_a_hint_if_it_is_served_in_front() -> None:
     assert codes(film(H264, index_at_front=False)) == {"index_at_end": "warning"}
     assert codes(film(H264, index_at_front=False, fast_start=True)) == {"index_at_end": "hint"}
 
@@ -58,32 +58,32 @@ def test_an_index_at_the_end_is_a_hint_where_it_is_served_in_front() -> None:
         (33_500_000, 60.0, {}),
         (560_000, 600.0, {}),
         (550_000, 600.0, {"low_bit_rate": "hint"}),
-        (550_000, 50.0, {}),  # all of it is less than a block
+        (550_000, 50.0, {}),  # the whole file is smaller than a block
         (None, 60.0, {}),
     ],
 )
-def test_the_bit_rate_is_held_against_the_block(
+def test_the_bit_rate_is_compared_with_the_block_size(
     bit_rate: int | None, duration: float, expected: dict[str, str]
 ) -> None:
     assert codes(film(H264, bit_rate=bit_rate, duration=duration)) == expected
 
 
-def test_sound_alone_is_not_held_against_the_block() -> None:
-    sound = film(AAC, bit_rate=128_000, duration=6000.0)
-    assert codes(sound, "a.m4a") == {}
+def test_the_bit_rate_of_audio_files_is_not_compared_with_the_block_size() -> None:
+    audio = film(AAC, bit_rate=128_000, duration=6000.0)
+    assert codes(audio, "a.m4a") == {}
 
 
-@pytest.mark.parametrize(("interval", "found"), [(10.0, False), (10.42, False), (11.0, True)])
-def test_key_frames_may_be_as_far_apart_as_encoders_leave_them(
-    interval: float, *, found: bool
+@pytest.mark.parametrize(("interval", "expected"), [(10.0, False), (10.42, False), (11.0, True)])
+def test_key_frames_may_be_as_sparse_as_encoders_make_them_by_default(
+    interval: float, *, expected: bool
 ) -> None:
-    # x264 leaves 250 frames between them, which at 24 a second are 10.42 seconds.
+    # x264 puts a key frame every 250 frames, which is 10.42 seconds at 24 frames a second.
     metadata = film(H264.model_copy(update={"key_frame_interval": interval}))
-    assert ("sparse_key_frames" in codes(metadata)) is found
+    assert ("sparse_key_frames" in codes(metadata)) is expected
 
 
 @pytest.mark.parametrize(
-    ("path", "streams", "found"),
+    ("path", "streams", "expected"),
     [
         ("a.webm", ("vp9", "opus"), False),
         ("a.WEBM", ("av1", "vorbis"), False),
@@ -94,7 +94,7 @@ def test_key_frames_may_be_as_far_apart_as_encoders_leave_them(
     ],
 )
 def test_matroska_is_webm_by_its_name_and_codecs(
-    path: str, streams: tuple[str, ...], *, found: bool
+    path: str, streams: tuple[str, ...], *, expected: bool
 ) -> None:
     kinds = {"opus": "audio", "vorbis": "audio", "aac": "audio"}
     metadata = film(
@@ -105,17 +105,17 @@ def test_matroska_is_webm_by_its_name_and_codecs(
         container="matroska,webm",
         index_at_front=None,
     )
-    assert ("container" in codes(metadata, path)) is found
+    assert ("container" in codes(metadata, path)) is expected
 
 
-def test_hdr_is_brought_to_sdr_where_it_is_encoded_anew() -> None:
+def test_hdr_is_tone_mapped_to_sdr_when_it_is_re_encoded() -> None:
     hevc = Stream(kind="video", codec="hevc", bit_depth=10, transfer="smpte2084")
     assert "tonemap" in " ".join(commands(film(hevc))["video_codec"])
     plain = hevc.model_copy(update={"transfer": "bt709"})
     assert "tonemap" not in " ".join(commands(film(plain))["video_codec"])
 
 
-def test_only_text_stays_of_subtitles_and_no_data() -> None:
+def test_a_remux_keeps_text_subtitles_and_drops_data() -> None:
     metadata = film(
         H264,
         Stream(index=1, kind="subtitle", codec="hdmv_pgs_subtitle"),
@@ -126,11 +126,11 @@ def test_only_text_stays_of_subtitles_and_no_data() -> None:
         container="matroska,webm",
     )
     words = commands(metadata, "a.mkv")["container"]
-    kept = [value for name, value in pairwise(words) if name == "-map"]
-    assert kept == ["0:0", "0:2", "0:5"]
+    mapped = [value for name, value in pairwise(words) if name == "-map"]
+    assert mapped == ["0:0", "0:2", "0:5"]
 
 
-def test_what_is_worst_comes_first() -> None:
+def test_findings_are_ordered_by_severity() -> None:
     metadata = film(
         Stream(kind="video", codec="mpeg4", variable_frame_rate=True),
         Stream(index=1, kind="audio", codec="ac3"),
@@ -166,7 +166,7 @@ films = st.builds(
 
 
 @given(name=names, metadata=films, block=st.integers(1 << 16, 1 << 30))
-def test_whatever_is_told_commands_read_the_file_and_write_another_beside_it(
+def test_commands_read_the_file_and_write_another_into_its_folder(
     name: str, metadata: Metadata, block: int
 ) -> None:
     path = f"folder/{name}"
@@ -176,24 +176,24 @@ def test_whatever_is_told_commands_read_the_file_and_write_another_beside_it(
             continue
         words = shlex.split(finding.command)
         assert words[:2] == ["ffmpeg", "-n"]
-        read = words.index("-i")
-        assert words[read + 1] == f"./{path}"
-        # What stands before the input is about how it is read: by one demuxer, from a file.
+        at = words.index("-i")
+        assert words[at + 1] == f"./{path}"
+        # The options before the input select one demuxer and allow only files.
         demuxer = metadata.container.partition(",")[0]
-        assert words[read - 4 : read] == ["-f", demuxer, "-protocol_whitelist", "file"]
-        written = PurePosixPath(words[-1])
-        assert written.parent == PurePosixPath("folder")
-        assert str(written) != path
+        assert words[at - 4 : at] == ["-f", demuxer, "-protocol_whitelist", "file"]
+        output = PurePosixPath(words[-1])
+        assert output.parent == PurePosixPath("folder")
+        assert str(output) != path
 
 
 @given(name=names.filter(lambda name: name not in {".", ".."}))
 @example(name="subfile,,start,0,end,0,,:x.mp4")
-def test_a_name_is_never_taken_for_an_option_or_a_protocol(name: str) -> None:
+def test_ffmpeg_never_parses_a_file_name_as_an_option_or_a_protocol(name: str) -> None:
     (finding,) = findings(name, film(H264, index_at_front=False), BLOCK)
     words = shlex.split(finding.command or "")
     for word in (words[words.index("-i") + 1], words[-1]):
         assert not word.startswith("-")
-        # FFmpeg takes what stands before a colon for a protocol, if it is made of these alone, and
-        # so it does `subfile,` with what follows (libavformat/avio.c, url_find_protocol).
+        # FFmpeg parses text before a colon as a protocol if it has only these characters, and also
+        # `subfile,` with its options (libavformat/avio.c, url_find_protocol).
         assert not re.match(r"[A-Za-z0-9+.-]*:", word)
         assert not re.match(r"subfile,.*:", word)

@@ -34,7 +34,7 @@ CASES: list[tuple[str, str, dict[str, Any], str | None]] = [
     ("hevc", "01 01 60000000 b00000000000 5d f000", {}, "hvc1.1.6.L93.B0"),
     # Profile space A, profile 4, flags 0 and 6, high tier, level 2.1, constraints B0 23.
     ("hevc", "01 64 82000000 b02300000000 3f", {}, "hvc1.A4.41.H63.B0.23"),
-    # An inner zero byte of the constraints stays, and so do single digits.
+    # Inner zero bytes and single digits of the constraints are kept.
     ("hevc", "01 c2 20000000 90000a000000 99", {}, "hvc1.C2.4.L153.90.0.A"),
     ("hevc", "01 01 60000000 000000000000 5d", {}, "hvc1.1.6.L93"),
     (
@@ -71,7 +71,7 @@ CASES: list[tuple[str, str, dict[str, Any], str | None]] = [
     # WebM CodecPrivate: profile (1), level (2), bit depth (3), chroma subsampling (4).
     ("vp9", "010103 020133 03010c 040103", {}, "vp09.03.51.12"),
     ("vp9", "010100 02011f", {"profile": 2, "level": 10}, "vp09.00.31.08"),
-    # Without either, the profile of the decoder and the least level that carries the picture.
+    # Without either, the profile of the decoder and the lowest level that allows the picture size.
     ("vp9", "", {"profile": 0, "level": 40}, "vp09.00.40.08"),
     ("vp9", "", {"profile": 0, "level": -99, "entry": entry(1280, 720, 30)}, "vp09.00.31.08"),
     ("vp9", "", {"profile": 0, "entry": entry(1920, 1080, 30)}, "vp09.00.40.08"),
@@ -118,7 +118,7 @@ CASES: list[tuple[str, str, dict[str, Any], str | None]] = [
 
 
 @pytest.mark.parametrize(("codec", "extradata", "more", "expected"), CASES)
-def test_a_stream_gets_the_codecs_parameter_of_its_specification(
+def test_a_stream_has_the_codecs_parameter_of_its_specification(
     codec: str, extradata: str, more: dict[str, Any], expected: str | None
 ) -> None:
     assert codec_string(codec, bytes.fromhex(extradata), **more) == expected
@@ -135,7 +135,7 @@ numbers = st.none() | st.integers(-100, 300)
     numbers,
     numbers,
 )
-def test_any_bytes_give_a_well_formed_string_or_none(
+def test_arbitrary_bytes_give_a_well_formed_string_or_none(
     codec: str, extradata: bytes, profile: int | None, level: int | None
 ) -> None:
     string = codec_string(codec, extradata, profile, level)

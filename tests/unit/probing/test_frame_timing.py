@@ -1,4 +1,4 @@
-"""How frames follow one another, as numbers."""
+"""Key frame intervals and variable frame rates, computed from timestamps."""
 
 import io
 from fractions import Fraction
@@ -15,15 +15,15 @@ MS = Fraction(1, 1000)
     ("keys", "end", "expected"),
     [
         ([0, 2000, 4000], 5000, 2.0),
-        ([0, 2000], 9000, 7.0),  # behind the last one, too
-        ([4000, 0, 2000], 5000, 2.0),  # in whatever order
+        ([0, 2000], 9000, 7.0),  # the time after the last one counts
+        ([4000, 0, 2000], 5000, 2.0),  # in any order
         ([0], 3000, 3.0),
         ([0], 0, None),  # one frame
         ([], 3000, None),
         ([], None, None),
     ],
 )
-def test_the_longest_time_between_key_frames(
+def test_the_key_frame_interval_is_the_longest_one(
     keys: list[int], end: int | None, expected: float | None
 ) -> None:
     assert key_frame_interval(TimingSample(MS, keys=keys, end=end)) == expected
@@ -45,14 +45,16 @@ TWO_OF_THREE = [time for number, time in enumerate(CONSTANT) if number % 3]
         ([0, 40], None),
         ([0], None),
         ([], None),
-        ([7] * 100, None),  # no frame lasts at all
+        ([7] * 100, None),  # no frame has a duration
     ],
 )
-def test_frames_that_last_differently_long(times: list[int], *, expected: bool | None) -> None:
+def test_a_frame_rate_is_variable_if_frame_durations_differ(
+    times: list[int], *, expected: bool | None
+) -> None:
     assert is_variable_frame_rate(TimingSample(MS, times=times)) is expected
 
 
-def test_a_reader_ends_where_its_allowance_does() -> None:
+def test_a_reader_ends_at_its_budget() -> None:
     reader = ReadLimitedFile(io.BytesIO(bytes(100)))
     assert len(reader.read(50)) == 50
     reader.seek(0)

@@ -17,12 +17,12 @@ from service.protocol.disposition import attachment
         ("🎬", "attachment; filename=\"_\"; filename*=UTF-8''%F0%9F%8E%AC"),
     ],
 )
-def test_a_name_is_written_as_rfc_6266_says(name: str, expected: str) -> None:
+def test_a_name_is_encoded_as_in_rfc_6266(name: str, expected: str) -> None:
     assert attachment(name) == expected
 
 
 @given(st.text())
-def test_nothing_in_a_name_gets_out_of_its_quotes(name: str) -> None:
+def test_no_character_of_a_name_ends_its_quotes(name: str) -> None:
     if any("\ud800" <= char <= "\udfff" for char in name):
         return
     value = attachment(name)

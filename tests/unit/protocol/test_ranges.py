@@ -17,22 +17,22 @@ def spans(pairs: list[tuple[int, int]]) -> tuple[Span, ...]:
 
 
 @pytest.mark.parametrize("case", range_cases(SIZE), ids=lambda case: case.name)
-def test_a_header_means_what_the_rfc_says(case: RangeCase) -> None:
-    found = parse_range(case.header, SIZE)
+def test_a_range_header_is_parsed_as_in_the_rfc(case: RangeCase) -> None:
+    ranges = parse_range(case.header, SIZE)
     if case.expected == WHOLE:
-        assert found is None
+        assert ranges is None
     elif case.expected == UNSATISFIABLE:
-        assert found == ()
+        assert ranges == ()
     else:
         assert isinstance(case.expected, list)
-        assert found == spans(case.expected)
+        assert ranges == spans(case.expected)
 
 
 @pytest.mark.parametrize("case", cap_cases(SIZE, BLOCK), ids=lambda case: case.name)
 def test_the_cap_ends_spans_at_block_ends(case: CapCase) -> None:
-    found = parse_range(case.header, SIZE)
-    assert found
-    assert cap(found, BLOCK) == spans(case.expected)
+    ranges = parse_range(case.header, SIZE)
+    assert ranges
+    assert cap(ranges, BLOCK) == spans(case.expected)
 
 
 @pytest.mark.parametrize("digit", ["٣", "３", "²", "①", "𝟛"])  # noqa: RUF001
@@ -46,7 +46,7 @@ def test_only_ascii_digits_are_digits(digit: str) -> None:
     ("header", "expected"),
     [("bytes=0-", ()), ("bytes=0-0", ()), ("bytes=-0", ()), ("bytes=-5", None), ("bytes=1-", ())],
 )
-def test_an_empty_file_has_no_byte_to_start_at(
+def test_ranges_of_an_empty_file_are_unsatisfiable(
     header: str, expected: tuple[Span, ...] | None
 ) -> None:
     assert parse_range(header, 0) == expected
@@ -60,9 +60,9 @@ sizes = st.integers(0, 3 * SIZE)
 
 
 @given(headers | st.text(), sizes)
-def test_whatever_the_header_no_span_lies_outside_the_file(header: str, size: int) -> None:
-    found = parse_range(header, size)
-    for span in found or ():
+def test_no_span_of_an_arbitrary_header_is_outside_the_file(header: str, size: int) -> None:
+    ranges = parse_range(header, size)
+    for span in ranges or ():
         assert span.start >= 0
         assert span.length > 0
         assert span.end <= size
@@ -70,47 +70,51 @@ def test_whatever_the_header_no_span_lies_outside_the_file(header: str, size: in
 
 @given(headers, sizes)
 def test_spans_neither_overlap_nor_touch(header: str, size: int) -> None:
-    found = sorted(parse_range(header, size) or (), key=lambda span: span.start)
-    assert all(left.end < right.start for left, right in pairwise(found))
-    assert len(found) <= MAX_RANGES
+    ranges = sorted(parse_range(header, size) or (), key=lambda span: span.start)
+    assert all(left.end < right.start for left, right in pairwise(ranges))
+    assert len(ranges) <= MAX_RANGES
 
 
 small = st.builds(Span, st.integers(0, 60), st.integers(1, 30))
 
 
 @given(st.lists(small, max_size=12))
-def test_merging_keeps_exactly_the_bytes_asked_for(asked: list[Span]) -> None:
+def test_merging_keeps_exactly_the_requested_bytes(requested: list[Span]) -> None:
     def covered(group: tuple[Span, ...] | list[Span]) -> set[int]:
         return {byte for span in group for byte in range(span.start, span.end)}
 
-    merged = merge(asked)
-    assert covered(merged) == covered(asked)
-    assert sum(span.length for span in merged) == len(covered(asked))
+    merged = merge(requested)
+    assert covered(merged) == covered(requested)
+    assert sum(span.length for span in merged) == len(covered(requested))
 
 
 @given(headers, sizes, st.integers(1, SIZE))
-def test_a_capped_answer_never_crosses_a_blocks_end(header: str, size: int, block: int) -> None:
-    asked = parse_range(header, size) or ()
-    capped = cap(asked, block)
+def test_a_capped_span_never_crosses_the_end_of_a_block(header: str, size: int, block: int) -> None:
+    requested = parse_range(header, size) or ()
+    capped = cap(requested, block)
     assert sum(span.length for span in capped) <= block
-    assert bool(capped) == bool(asked)
+    assert bool(capped) == bool(requested)
     for span in capped:
         assert span.start // block == (span.end - 1) // block
-        assert any(one.start == span.start and span.end <= one.end for one in asked)
+        assert any(
+            uncapped.start == span.start and span.end <= uncapped.end for uncapped in requested
+        )
 
 
 @given(st.integers(1, 100_000), st.integers(500, 40_000), st.integers(0, 100_000))
-def test_following_the_answers_reads_every_byte_once(size: int, block: int, start: int) -> None:
+def test_consecutive_capped_requests_read_every_byte_once(
+    size: int, block: int, start: int
+) -> None:
     position = start = min(start, size - 1)
-    answers = 0
+    responses = 0
     while position < size:
         (span,) = cap(parse_range(f"bytes={position}-", size) or (), block)
         assert span.start == position
         position = span.end
-        answers += 1
+        responses += 1
         assert position % block == 0 or position == size
     assert position == size
-    assert answers == -(-size // block) - start // block
+    assert responses == -(-size // block) - start // block
 
 
 @given(st.from_regex(re.compile(r"bytes=[0-9]{0,30}-[0-9]{0,30}"), fullmatch=True))

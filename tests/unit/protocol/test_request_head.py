@@ -22,7 +22,7 @@ FINE = ("GET", [b"example.org"], 10, (b"/", b""))
         "a:080",
         "192.0.2.7",
         "192.0.2.7:80",
-        "256.1.1.1",  # §3.2.2: what is no IPv4 address is a name
+        "256.1.1.1",  # §3.2.2: an invalid IPv4 address is a name
         "my_box~1",
         "a!$&'()*+,;=b",  # sub-delims
         "%C3%A4.example",
@@ -34,7 +34,7 @@ FINE = ("GET", [b"example.org"], 10, (b"/", b""))
         ".".join(["x" * 60] * 4),
     ],
 )
-def test_a_host_with_or_without_a_port_is_one(host: str) -> None:
+def test_a_host_may_have_a_port(host: str) -> None:
     assert is_host(host)
 
 
@@ -95,7 +95,7 @@ def test_a_host_with_or_without_a_port_is_one(host: str) -> None:
         ".".join(["x" * 60] * 5),
     ],
 )
-def test_whatever_else_is_none(host: str) -> None:
+def test_other_text_is_no_host(host: str) -> None:
     assert not is_host(host)
     assert refusal(FINE[0], [b"example.org", host.encode()], *FINE[2:]) == (
         400,
@@ -104,7 +104,7 @@ def test_whatever_else_is_none(host: str) -> None:
 
 
 @given(st.ip_addresses(), st.none() | st.integers(0, 65535))
-def test_every_address_is_a_host(
+def test_every_ip_address_is_a_host(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int | None
 ) -> None:
     host = f"[{address}]" if address.version == 6 else str(address)
@@ -114,7 +114,7 @@ def test_every_address_is_a_host(
 @given(
     st.text(st.characters(max_codepoint=255), max_size=300) | st.text("a.:[]@%1 \x01", max_size=9)
 )
-def test_no_host_has_a_character_that_a_url_would_end_at(text: str) -> None:
+def test_a_host_has_no_character_that_ends_the_host_of_a_url(text: str) -> None:
     if is_host(text):
         assert re.fullmatch(r"[!-~]+", text)
         assert not set(text) & set('@/?#\\"<>^`{|}')
@@ -122,18 +122,18 @@ def test_no_host_has_a_character_that_a_url_would_end_at(text: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["get", "Get", "gET", "HEAd", "BREW", "PROPFIND", "GET ", ""])
-def test_names_of_methods_are_case_sensitive_and_those_unknown_are_not_implemented(
+def test_methods_are_case_sensitive_and_unknown_ones_not_implemented(
     method: str,
 ) -> None:
-    found = refusal(method, *FINE[1:])
-    assert found is not None
-    assert found[0] == 501
+    error = refusal(method, *FINE[1:])
+    assert error is not None
+    assert error[0] == 501
 
 
 @pytest.mark.parametrize(
     "method", ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
 )
-def test_those_of_the_rfcs_are_known(method: str) -> None:
+def test_the_methods_of_the_rfcs_are_known(method: str) -> None:
     assert refusal(method, *FINE[1:]) is None
 
 
@@ -150,12 +150,12 @@ def test_those_of_the_rfcs_are_known(method: str) -> None:
         (9, b"/", b"x" * MAX_TARGET, 414),
     ],
 )
-def test_a_head_that_is_slow_to_parse_is_refused_first(
+def test_a_request_head_that_is_slow_to_parse_is_refused_before_parsing(
     fields: int, path: bytes, query: bytes, status: int | None
 ) -> None:
-    found = refusal("GET", [b"a"], fields, (path, query))
-    assert (found and found[0]) == status
+    error = refusal("GET", [b"a"], fields, (path, query))
+    assert (error and error[0]) == status
 
 
-def test_a_request_without_a_host_field_may_be_one_of_http_1_0() -> None:
+def test_an_http_1_0_request_may_have_no_host_field() -> None:
     assert refusal("GET", [], 3, (b"/", b"")) is None

@@ -1,4 +1,4 @@
-"""Each version of a file has its own revision, and all follow one grammar."""
+"""Each version of a file has its own revision, and all revisions have one grammar."""
 
 import re
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from service.protocol.revisions import FILE_REVISION, REVISION, file_revision, tagged_revision
 from service.representations.fast_start import fast_start_revision
 
-# Nanoseconds that file systems have: int64, and whole seconds of 64 bits with a fraction.
+# Timestamps of file systems: 64-bit nanoseconds, and 64-bit seconds with nanoseconds.
 TIMES = st.one_of(
     st.integers(-(2**63), 2**63 - 1),
     st.integers(-(2**63) * 10**9, 2**63 * 10**9 - 1),
@@ -20,7 +20,7 @@ FILES = st.tuples(SIZES, TIMES)
 
 
 @given(FILES)
-def test_every_size_and_time_make_a_revision_of_the_grammar(file: tuple[int, int]) -> None:
+def test_every_size_and_time_give_a_valid_revision(file: tuple[int, int]) -> None:
     revision = file_revision(*file)
     assert re.fullmatch(FILE_REVISION, revision)
     assert not re.fullmatch(FILE_REVISION, fast_start_revision(revision))
@@ -28,19 +28,19 @@ def test_every_size_and_time_make_a_revision_of_the_grammar(file: tuple[int, int
 
 
 @given(FILES, FILES)
-def test_two_files_have_the_same_revision_only_if_size_and_time_are_the_same(
+def test_equal_revisions_have_equal_sizes_and_times(
     one: tuple[int, int], two: tuple[int, int]
 ) -> None:
     assert (file_revision(*one) == file_revision(*two)) == (one == two)
 
 
 @given(SIZES, st.integers(1, 2**63 * 10**9))
-def test_times_before_and_after_1970_are_told_apart(size: int, distance: int) -> None:
+def test_times_before_and_after_1970_differ(size: int, distance: int) -> None:
     assert file_revision(size, -distance) != file_revision(size, distance)
 
 
 @given(SIZES, st.integers(0, 2**63 - 1))
-def test_a_time_since_1970_is_written_as_it_always_was(size: int, modified: int) -> None:
+def test_the_format_of_times_since_1970_is_unchanged(size: int, modified: int) -> None:
     assert file_revision(size, modified) == f"{size:x}-{modified:x}"
 
 
@@ -48,12 +48,12 @@ def test_a_time_since_1970_is_written_as_it_always_was(size: int, modified: int)
     ("modified", "revision"),
     [(0, "5-0"), (1, "5-1"), (-1, "5-01"), (-255, "5-0ff"), (10**18, "5-de0b6b3a7640000")],
 )
-def test_what_a_revision_looks_like(modified: int, revision: str) -> None:
+def test_revisions_have_the_documented_format(modified: int, revision: str) -> None:
     assert file_revision(5, modified) == revision
 
 
 @given(SIZES, st.text("0123456789abcdef", min_size=8, max_size=64))
-def test_a_digest_makes_a_revision_of_the_same_grammar(size: int, digest: str) -> None:
+def test_a_digest_gives_a_valid_revision(size: int, digest: str) -> None:
     assert re.fullmatch(FILE_REVISION, tagged_revision(size, digest))
 
 
@@ -62,5 +62,5 @@ def test_a_digest_makes_a_revision_of_the_same_grammar(size: int, digest: str) -
     ["", "-", "5-", "-5", "5--5", "5-A", "5-5-", "5-5-f", "5-5-f1-f1", "5-5\n", "5 -5", "5-5-f1234",
      f"{'1' * 17}-5", f"5-{'1' * 65}", "5-5-g1", "\N{ARABIC-INDIC DIGIT FIVE}-5"],
 )  # fmt: skip
-def test_anything_else_is_no_revision(text: str) -> None:
+def test_other_text_is_no_revision(text: str) -> None:
     assert not re.fullmatch(REVISION, text)
