@@ -1,4 +1,4 @@
-"""What every compose file has to say of every container."""
+"""Rules that every container of every compose file meets."""
 
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ FILES = sorted(
     for file in ROOT.glob(pattern)
     if "kubernetes" not in file.parts and "node_modules" not in file.parts
 )
-MOST = 100 * 2**20  # bytes of a disk that one container's log may take
+MAX_LOG_BYTES = 100 * 2**20  # bytes of disk space that one container's log may take
 
 
 class Loader(yaml.SafeLoader):
-    """Reads compose's own tags, which say how files are merged, as if they were not there."""
+    """Ignores compose's own tags for merging files."""
 
 
 def _untagged(loader: Loader, _suffix: str, node: yaml.Node) -> Any:
@@ -32,16 +32,16 @@ Loader.add_multi_constructor("!", _untagged)
 
 
 def read(file: Path) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.load(file.read_text(encoding="utf-8"), Loader)  # noqa: S506 # safe
-    return found
+    document: dict[str, Any] = yaml.load(file.read_text(encoding="utf-8"), Loader)  # noqa: S506 # safe
+    return document
 
 
 COMPOSE = read(ROOT / "docker-compose.yml")
 
 
 def containers(file: Path) -> dict[str, dict[str, Any]]:
-    """Give a file's services, with what each has from one that it extends or is laid over."""
-    found = {}
+    """Return a file's services, merged with the services that they extend or override."""
+    services = {}
     for name, own in read(file)["services"].items():
         inherited: dict[str, Any] = {}
         if "extends" in own:
@@ -49,8 +49,8 @@ def containers(file: Path) -> dict[str, dict[str, Any]]:
             inherited = read(other)["services"][own["extends"]["service"]]
         elif file.name != "docker-compose.yml":
             inherited = COMPOSE["services"].get(name, {})
-        found[name] = inherited | own
-    return found
+        services[name] = inherited | own
+    return services
 
 
 def test_every_compose_file_is_found() -> None:
@@ -64,24 +64,24 @@ def test_every_compose_file_is_found() -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_every_containers_log_is_bounded(file: Path) -> None:
+def test_the_log_of_every_container_is_limited(file: Path) -> None:
     for name, container in containers(file).items():
         options = container["logging"]["options"]
         assert container["logging"]["driver"] == "json-file", name
         assert options["max-size"][-1] == "m", name
         size = int(options["max-size"][:-1]) * 2**20
-        # Without a number of files the engine keeps one, and loses it whole when it is full.
-        assert 2 <= int(options["max-file"]) <= MOST // size, name
+        # Without max-file the engine keeps one file and discards all of it when it is full.
+        assert 2 <= int(options["max-file"]) <= MAX_LOG_BYTES // size, name
 
 
-def test_the_service_has_no_way_out_and_the_edge_is_on_its_network() -> None:
+def test_the_service_is_on_an_internal_network_with_the_edge() -> None:
     services = COMPOSE["services"]
     assert services["service"]["networks"] == ["backend"]
     assert COMPOSE["networks"]["backend"] == {"internal": True}
     assert services["nginx"]["networks"] == ["default", "backend"]
 
 
-def test_with_an_object_store_it_has_one() -> None:
+def test_with_an_object_store_the_service_reaches_outside_networks() -> None:
     objects = read(ROOT / "deploy" / "compose" / "objects.yml")
     assert objects["services"]["service"]["networks"] == ["outside"]
     assert not (objects["networks"]["outside"] or {}).get("internal")

@@ -33,16 +33,16 @@ def app(tmp_path: Path) -> Quart:
     )
 
 
-def test_every_setting_is_listed_and_every_listed_one_exists() -> None:
+def test_the_listed_settings_are_the_existing_ones() -> None:
     listed = {name for name in rows("settings") if name.startswith(PREFIX)}
     compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     in_compose = set(re.findall(r"\$\{(REELAY_[A-Z_]+)", compose))
-    ours = {PREFIX + name.upper() for name in Settings.model_fields}
-    assert listed == ours | in_compose
-    assert in_compose - ours == EDGE_VARIABLES - {"REELAY_REQUIRE_STACK"}
+    settings = {PREFIX + name.upper() for name in Settings.model_fields}
+    assert listed == settings | in_compose
+    assert in_compose - settings == EDGE_VARIABLES - {"REELAY_REQUIRE_STACK"}
 
 
-def test_every_default_is_the_one_listed() -> None:
+def test_the_listed_defaults_are_the_defaults() -> None:
     listed = rows("settings")
     compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     for name, default in re.findall(r"\$\{(REELAY_[A-Z_]+):-([^}]*)\}", compose):
@@ -59,7 +59,7 @@ def test_every_default_is_the_one_listed() -> None:
     assert settings.listen == ("127.0.0.1", 8000)
 
 
-def test_every_route_is_listed_and_every_listed_one_exists(app: Quart) -> None:
+def test_the_listed_routes_are_the_existing_ones(app: Quart) -> None:
     routes = {re.sub(r"<\w+:(\w+)>", r"<\1>", rule.rule) for rule in app.url_map.iter_rules()}
     assert {name for name in rows("http-api") if name.startswith("/")} == routes
 
@@ -95,7 +95,7 @@ def test_every_sort_has_a_label() -> None:
     assert tuple(library_page._SORT_LABELS) == SORTS  # noqa: SLF001
 
 
-def test_the_commands_are_the_promised_ones() -> None:
+def test_the_readme_has_the_promised_commands() -> None:
     for command in (
         "docker compose up\n",
         "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/python -m service\n",
@@ -105,7 +105,7 @@ def test_the_commands_are_the_promised_ones() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_file_and_heading_that_is_linked_exists(page: Path) -> None:
+def test_every_linked_file_and_heading_exists(page: Path) -> None:
     for target, heading in re.findall(
         r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text(encoding="utf-8")
     ):
@@ -117,7 +117,7 @@ def test_every_file_and_heading_that_is_linked_exists(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_path_that_is_named_exists(page: Path) -> None:
+def test_every_named_path_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     named = re.findall(r"\b(?:service|nginx|tests|benchmarks|deploy|docs)/[\w./-]*\w", text)
     for path in named:

@@ -1,4 +1,4 @@
-"""The edge recognises the service's revisions, and tells those of layouts from those of files."""
+"""The edge recognises the service's revisions and distinguishes layouts from files."""
 
 import re
 from pathlib import Path
@@ -19,23 +19,23 @@ FAST_START = fast_start_revision(FILE)
 def pattern(route: str) -> re.Pattern[str]:
     """Return the pattern that njs matches a route's pin with; Python reads it the same way."""
     script = (NGINX / "njs" / "request_target.js").read_text(encoding="utf-8")
-    (found,) = re.findall(rf"'/{route}': /(.+)/,", script)
-    return re.compile(found)
+    (regex,) = re.findall(rf"'/{route}': /(.+)/,", script)
+    return re.compile(regex)
 
 
 def cached() -> re.Pattern[str]:
     """Return the pattern of responses that nginx may store, in Python's syntax."""
     snippet = (NGINX / "snippets" / "media-cache.conf").read_text(encoding="utf-8")
-    (found,) = re.findall(r"'~(\(\?:\^\| \)206 .+)' 0;", snippet)
+    (regex,) = re.findall(r"'~(\(\?:\^\| \)206 .+)' 0;", snippet)
     return re.compile(
-        found.replace("(?<", "(?P<")
+        regex.replace("(?<", "(?P<")
         .replace("\\k<tag>", "(?P=tag)")
         .replace("\\k<begin>", "(?P=begin)")
     )
 
 
 @pytest.mark.parametrize(
-    ("route", "pin", "known"),
+    ("route", "pin", "accepted"),
     [
         ("media", FILE, True),
         ("media", OLD, True),
@@ -45,7 +45,7 @@ def cached() -> re.Pattern[str]:
         ("media", f"{FILE}-f", False),
         ("media", f"{FAST_START}-f1", False),
         ("media", f"{FAST_START}x", False),
-        ("media", f"{FILE}\n", False),  # where PCRE's $ matches, and JavaScript's does not
+        ("media", f"{FILE}\n", False),  # PCRE's $ matches here, and JavaScript's does not
         ("media", FILE.replace("-", "--"), False),
         ("download", FILE, True),
         ("download", OLD, True),
@@ -53,8 +53,8 @@ def cached() -> re.Pattern[str]:
         ("download", f"{FILE}\n", False),
     ],
 )
-def test_a_pin_is_accepted_on_its_route(route: str, pin: str, known: bool) -> None:  # noqa: FBT001 # as the table has it
-    assert bool(pattern(route).search(pin)) is known
+def test_a_pin_is_accepted_on_its_route(route: str, pin: str, accepted: bool) -> None:  # noqa: FBT001 # a column of the table
+    assert bool(pattern(route).search(pin)) is accepted
 
 
 def test_the_edge_has_the_grammar_of_the_service() -> None:
@@ -65,7 +65,7 @@ def test_the_edge_has_the_grammar_of_the_service() -> None:
 
 
 @given(st.integers(1, 2**63 - 1), st.integers(-(2**63) * 10**9, 2**63 * 10**9))
-def test_whatever_a_files_time_its_blocks_may_be_cached(size: int, modified: int) -> None:
+def test_blocks_of_files_with_any_time_may_be_cached(size: int, modified: int) -> None:
     file, may_cache = file_revision(size, modified), cached()
     for revision in (file, fast_start_revision(file)):
         assert pattern("media").search(revision)
@@ -75,7 +75,7 @@ def test_whatever_a_files_time_its_blocks_may_be_cached(size: int, modified: int
 
 
 @pytest.mark.parametrize("revision", [FILE, OLD, FAST_START])
-def test_a_block_of_either_layout_may_be_cached_under_its_name_alone(revision: str) -> None:
+def test_a_block_of_a_layout_may_be_cached_only_under_its_own_revision(revision: str) -> None:
     may_cache = cached()
     other = {FILE: FAST_START, FAST_START: FILE, OLD: FILE}[revision]
     target, rest = f"/media/film.mp4?v={revision}", "bytes=0-4194303 bytes 0-4194303/5000000000"

@@ -1,4 +1,4 @@
-"""The edge's settings, and what nginx/docker-entrypoint.d/10-settings.envsh makes of them."""
+"""The edge's settings, and the environment that 10-settings.envsh derives from them."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ SCRIPT = Path(__file__).parents[2] / "nginx" / "docker-entrypoint.d" / "10-setti
 
 
 def run(**settings: str) -> tuple[int, dict[str, str], str]:
-    """Source the script as the image's entry point does; give status, environment and errors."""
+    """Source the script as the image's entry point does; return status, environment and errors."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("REELAY_")}
     done = subprocess.run(
         ["sh", "-euc", f'. "{SCRIPT}"; env -0'],
@@ -38,15 +38,15 @@ def run(**settings: str) -> tuple[int, dict[str, str], str]:
         ("SERVICE", "192.0.2.7:65535", {"SERVICE": "192.0.2.7:65535"}),
         ("CONNECTIONS_PER_CLIENT", "", {"CLIENT_CONNECTIONS": "256", "CLIENT_ANSWERS": "256"}),
         ("CONNECTIONS_PER_CLIENT", "8", {"CLIENT_CONNECTIONS": "8", "CLIENT_ANSWERS": "8"}),
-        # nginx has no limit of zero: the one that nobody reaches has to be at least one.
+        # nginx allows no limit of zero, so the unused limit is one.
         ("CONNECTIONS_PER_CLIENT", "0", {"CLIENT_CONNECTIONS": "0", "CLIENT_ANSWERS": "1"}),
         ("CONNECTIONS_PER_CLIENT", "000", {"CLIENT_CONNECTIONS": "0", "CLIENT_ANSWERS": "1"}),
         ("CONNECTIONS_PER_CLIENT", "010", {"CLIENT_CONNECTIONS": "10"}),
-        # Whole connections: four for each answer.
+        # All connections: four for each response.
         ("CONNECTIONS_PER_CLIENT", "", {"CLIENT_SOCKETS": "1024"}),
         ("CONNECTIONS_PER_CLIENT", "0", {"CLIENT_SOCKETS": "4"}),
         ("REQUESTS_PER_CLIENT", "", {"CLIENT_REQUESTS": "100", "CLIENT_BURST": "500"}),
-        # Pages: a tenth, but ten.
+        # Pages: a tenth, but at least ten.
         ("REQUESTS_PER_CLIENT", "", {
             "CLIENT_PAGES": "10", "CLIENT_PAGES_BURST": "100", "CLIENT_PAGES_AT_ONCE": "20",
         }),
@@ -67,7 +67,7 @@ def run(**settings: str) -> tuple[int, dict[str, str], str]:
         ("HOSTS", "a.example, B.Lan a.example", {
             "KNOWN_HOSTS": "a.example 1; b.lan 1; ", "ANY_HOST": "", "ANY_OPERATORS_HOST": "",
         }),
-        # The public ports go on to answer for any name: the name in the certificate is no promise.
+        # The public ports still accept any host name: HOSTNAME only names the certificate.
         ("HOSTNAME", "Video.example.org", {
             "KNOWN_HOSTS": "video.example.org 1; ", "ANY_HOST": "1", "ANY_OPERATORS_HOST": "",
         }),
@@ -105,14 +105,14 @@ def test_an_edge_knows_the_others_and_itself() -> None:
         )
 
 
-def test_an_edge_is_the_one_that_is_named_as_its_host() -> None:
+def test_an_edge_identifies_itself_by_its_host_name() -> None:
     host = os.uname().nodename
     status, environment, _ = run(EDGES=f"other,{host}", EDGE_NAME="")
     assert (status, environment["THIS_EDGE"]) == (0, f"{host}:9146")
     assert run(EDGES=f"other,{host}:99", EDGE_NAME=f"{host}:99")[0] == 0
 
 
-def test_the_peer_cache_is_part_of_the_caches_size() -> None:
+def test_the_peer_cache_is_part_of_the_cache_size() -> None:
     _, environment, _ = run(EDGES="a,b", EDGE_NAME="a", CACHE_SIZE="8GiB")
     assert environment["CACHE_SIZE"] == str(7 * 2**30)
     assert f" max_size={2**30} " in environment["PEER_UPSTREAMS"]
@@ -155,14 +155,14 @@ def test_an_edge_that_is_not_listed_does_not_start(name: str) -> None:
             "1:2:3:4:5:6:7:8:9", "${HOME}", "192.0.2.7, 192.0.2.8x",
         ]),
         ("EDGES", [
-            "a,b",  # neither is this host
+            "a,b",  # none of them is this host
             "-a", ".a", "a..b", "a;b", "a:", "a:0", "a:65536", "a:x", ":9146", "http://a", "a/b",
             "[::1]:9146", "$(id)", "*", "a{", "a,a", "a,b,a:9146",
         ]),
-        ("PROXY_PROTOCOL", ["yes", "On", "1", "on"]),  # the last names nobody whom to believe
+        ("PROXY_PROTOCOL", ["yes", "On", "1", "on"]),  # `on` needs trusted proxies
     ],
 )  # fmt: skip
-def test_wrong_values_stop_the_start_and_are_named(setting: str, values: list[str]) -> None:
+def test_invalid_values_prevent_the_start_and_are_named(setting: str, values: list[str]) -> None:
     for value in values:
         status, _, errors = run(**{setting: value})
         assert status == 2, value

@@ -8,21 +8,21 @@ from service.event_loop import LowBufferLoop
 
 
 async def _limits() -> tuple[int, int]:
-    found: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
+    limits_read: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
 
     async def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        found.set_result(writer.transport.get_write_buffer_limits())
+        limits_read.set_result(writer.transport.get_write_buffer_limits())
         writer.close()
 
     async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
         host, port = server.sockets[0].getsockname()
         _, writer = await asyncio.open_connection(host, port)
-        limits = await found
+        limits = await limits_read
         writer.close()
     return limits
 
 
-def test_a_writer_waits_until_the_kernel_has_taken_everything() -> None:
+def test_a_writer_waits_until_the_kernel_has_accepted_everything() -> None:
     with asyncio.Runner(loop_factory=LowBufferLoop) as runner:
         assert runner.run(_limits()) == (0, 0)
 
@@ -40,4 +40,4 @@ async def test_a_blocked_loop_is_reported_with_its_delay() -> None:
     while not lags:  # noqa: ASYNC110 # a list sets no event
         await asyncio.sleep(0.01)
     watching.cancel()
-    assert lags[0] >= 0.7  # a second less _LAG_INTERVAL
+    assert lags[0] >= 0.7  # a second minus _LAG_INTERVAL

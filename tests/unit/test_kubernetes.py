@@ -1,4 +1,4 @@
-"""deploy/kubernetes: rendered by kubectl, valid, and held to the images and the settings."""
+"""deploy/kubernetes: rendered by kubectl, valid, and consistent with images and settings."""
 
 import json
 import os
@@ -38,21 +38,21 @@ DOCKERFILES = {
 }
 IN_COMPOSE = {"service": "service", "edge": "nginx"}
 
-DOORS = ("", "load-balancer", "load-balancer certificate", "gateway", "ingress")
+EXPOSURES = ("", "load-balancer", "load-balancer certificate", "gateway", "ingress")
 VARIANTS = [
-    pytest.param(overlay, door, id=f"{overlay} {door}".strip())
+    pytest.param(overlay, exposure, id=f"{overlay} {exposure}".strip())
     for overlay in OVERLAYS
-    for door in DOORS
+    for exposure in EXPOSURES
 ]
-every_variant = pytest.mark.parametrize(("overlay", "door"), VARIANTS)
+every_variant = pytest.mark.parametrize(("overlay", "exposure"), VARIANTS)
 every_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
 
-# The oldest has preStop.sleep, without which a stopping edge would refuse; the newest is the newest
-# that kubernetes-validate knows.
+# The oldest version with preStop.sleep, without which a stopping edge would refuse connections; the
+# newest version that kubernetes-validate knows.
 OLDEST, NEWEST = "1.30", kubernetes_validate.latest_version()
 
-# Kinds that kubernetes-validate does not know, being no part of Kubernetes: their definitions by
-# cert-manager, the Gateway API and the Prometheus operator, as types of TypeScript, from npm.
+# Custom resources, which kubernetes-validate does not know: their definitions by cert-manager, the
+# Gateway API and the Prometheus operator, as TypeScript types from npm.
 EXTENSIONS = {
     "cert-manager.io/v1 Certificate": "cert-manager/cert-manager.io/v1/Certificate",
     "gateway.networking.k8s.io/v1 Gateway": "gateway-api/gateway.networking.k8s.io/v1/Gateway",
@@ -63,18 +63,18 @@ EXTENSIONS = {
 }
 
 
-def exposed(name: str) -> set[int]:
-    """Give the ports of an image."""
+def exposed_ports(name: str) -> set[int]:
+    """Return the ports that an image exposes."""
     line = re.search(r"^EXPOSE (.*)$", DOCKERFILES[name], re.MULTILINE)
     assert line
     return {int(port) for port in line[1].split()}
 
 
 def matches(selector: Manifest, labels: dict[str, str]) -> bool:
-    """Whether a selector by labels alone selects what has these."""
+    """Return whether a selector that has only labels selects an object with these labels."""
     assert set(selector) <= {"matchLabels"}
-    wanted: dict[str, str] = selector.get("matchLabels", {})
-    return wanted.items() <= labels.items()
+    required: dict[str, str] = selector.get("matchLabels", {})
+    return required.items() <= labels.items()
 
 
 def labels_of(manifests: list[Manifest]) -> dict[str, dict[str, str]]:
@@ -84,35 +84,35 @@ def labels_of(manifests: list[Manifest]) -> dict[str, dict[str, str]]:
     }
 
 
-def test_every_overlay_and_every_component_is_rendered_here() -> None:
+def test_every_overlay_and_component_is_rendered() -> None:
     assert {folder.name for folder in (MANIFESTS / "overlays").iterdir()} == set(OVERLAYS)
-    components = {name for door in DOORS for name in door.split()} | {"service-monitor"}
+    components = {name for exposure in EXPOSURES for name in exposure.split()} | {"service-monitor"}
     assert {folder.name for folder in (MANIFESTS / "components").iterdir()} == components
 
 
-def everything() -> list[Manifest]:
-    """Give what is in any variant, once: most of it is the same in several of them."""
-    found = {
+def all_manifests() -> list[Manifest]:
+    """Return the manifests of all variants without duplicates."""
+    unique = {
         json.dumps(manifest, sort_keys=True): manifest
         for overlay in OVERLAYS
-        for door in DOORS
-        for manifest in rendered(overlay, door)
+        for exposure in EXPOSURES
+        for manifest in rendered(overlay, exposure)
     }
-    return list(found.values())
+    return list(unique.values())
 
 
-def named(manifest: Manifest) -> str:
+def type_name(manifest: Manifest) -> str:
     return f"{manifest['apiVersion']} {manifest['kind']}"
 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
-def test_everything_of_kubernetes_is_valid(version: str) -> None:
-    for manifest in everything():
-        if named(manifest) not in EXTENSIONS:
+def test_every_kubernetes_manifest_is_valid(version: str) -> None:
+    for manifest in all_manifests():
+        if type_name(manifest) not in EXTENSIONS:
             kubernetes_validate.validate(manifest, version, strict=True)
 
 
-def test_what_is_misspelt_would_be_found() -> None:
+def test_the_validator_detects_a_misspelt_field() -> None:
     manifest = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {}}
     kubernetes_validate.validate(manifest, NEWEST, strict=True)
     with pytest.raises(kubernetes_validate.ValidationError, match="clusterIp"):
@@ -121,11 +121,11 @@ def test_what_is_misspelt_would_be_found() -> None:
         )
 
 
-def complaints(extensions: list[Manifest], folder: Path) -> str:
-    """Say where manifests are not of the type that their kind has; unknown fields are not."""
+def type_errors(manifests: list[Manifest], folder: Path) -> str:
+    """Return the compiler's errors for manifests that do not match the type of their kind."""
     lines = []
-    for number, manifest in enumerate(extensions):
-        module, kind = EXTENSIONS[named(manifest)], manifest["kind"]
+    for number, manifest in enumerate(manifests):
+        module, kind = EXTENSIONS[type_name(manifest)], manifest["kind"]
         lines += [
             f'import type {{ I{kind} as Type{number} }} from "@kubernetes-models/{module}";',
             f"export const manifest{number}: Type{number} = {json.dumps(manifest)};",
@@ -147,19 +147,23 @@ def complaints(extensions: list[Manifest], folder: Path) -> str:
     return done.stdout
 
 
-def extensions() -> dict[str, Manifest]:
-    """Give one of each kind that is no part of Kubernetes."""
-    return {named(one): one for one in everything() if named(one) in EXTENSIONS}
+def custom_resources() -> dict[str, Manifest]:
+    """Return one manifest of each custom resource."""
+    return {
+        type_name(manifest): manifest
+        for manifest in all_manifests()
+        if type_name(manifest) in EXTENSIONS
+    }
 
 
-def test_what_is_no_part_of_kubernetes_is_as_it_is_defined(tmp_path: Path) -> None:
-    assert extensions().keys() == EXTENSIONS.keys()
-    used = [one for one in everything() if named(one) in EXTENSIONS]
-    assert complaints(used, tmp_path) == ""
+def test_custom_resources_match_their_definitions(tmp_path: Path) -> None:
+    assert custom_resources().keys() == EXTENSIONS.keys()
+    used = [manifest for manifest in all_manifests() if type_name(manifest) in EXTENSIONS]
+    assert type_errors(used, tmp_path) == ""
 
 
 @pytest.mark.parametrize(
-    ("kind", "spec", "found"),
+    ("kind", "spec", "error"),
     [
         ("cert-manager.io/v1 Certificate", {"dnsName": ["a"]}, '"dnsName"'),
         ("cert-manager.io/v1 Certificate", {"privateKey": {"algorithm": "DSA"}}, '"DSA"'),
@@ -176,16 +180,16 @@ def test_what_is_no_part_of_kubernetes_is_as_it_is_defined(tmp_path: Path) -> No
         ),
     ],
 )
-def test_what_is_not_as_it_is_defined_would_be_found(
-    kind: str, spec: Manifest, found: str, tmp_path: Path
+def test_the_compiler_detects_an_invalid_custom_resource(
+    kind: str, spec: Manifest, error: str, tmp_path: Path
 ) -> None:
-    one = extensions()[kind]
-    assert found in complaints([one | {"spec": one["spec"] | spec}], tmp_path)
+    manifest = custom_resources()[kind]
+    assert error in type_errors([manifest | {"spec": manifest["spec"] | spec}], tmp_path)
 
 
 @every_variant
-def test_everything_is_in_the_namespace_which_is_restricted(overlay: str, door: str) -> None:
-    manifests = rendered(overlay, door)
+def test_every_manifest_is_in_the_restricted_namespace(overlay: str, exposure: str) -> None:
+    manifests = rendered(overlay, exposure)
     (namespace,) = of_kind(manifests, "Namespace")
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
     for manifest in manifests:
@@ -194,7 +198,7 @@ def test_everything_is_in_the_namespace_which_is_restricted(overlay: str, door: 
 
 
 @every_overlay
-def test_pods_may_do_nothing_that_restricted_pod_security_forbids(overlay: str) -> None:
+def test_pods_meet_the_restricted_pod_security_standard(overlay: str) -> None:
     """Pod Security Standards, "Restricted"; and a read-only root, as in docker-compose.yml."""
     for name, pod in pods(rendered(overlay, "load-balancer certificate")).items():
         assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
@@ -216,29 +220,29 @@ def test_pods_may_do_nothing_that_restricted_pod_security_forbids(overlay: str) 
 
 
 @every_overlay
-def test_users_are_those_of_the_images(overlay: str) -> None:
+def test_pods_run_as_the_users_of_the_images(overlay: str) -> None:
     for name, pod in pods(rendered(overlay)).items():
         context = pod["securityContext"]
         assert f"\nUSER {context['runAsUser']}:{context['runAsGroup']}\n" in DOCKERFILES[name]
-        assert context["fsGroup"] == context["runAsGroup"]  # its volumes are its own
+        assert context["fsGroup"] == context["runAsGroup"]  # the user owns its volumes
 
 
 @every_overlay
-def test_ports_are_those_that_the_images_listen_on(overlay: str) -> None:
+def test_pod_ports_are_the_ports_of_the_images(overlay: str) -> None:
     for name, pod in pods(rendered(overlay)).items():
         ports = pod["containers"][0]["ports"]
-        assert {port["containerPort"] for port in ports} <= exposed(name)
+        assert {port["containerPort"] for port in ports} <= exposed_ports(name)
         udp = {port["containerPort"] for port in ports if port.get("protocol") == "UDP"}
         published = map(str, COMPOSE[IN_COMPOSE[name]].get("ports", []))
         assert udp == {
             int(port.rpartition(":")[2][:-4]) for port in published if port.endswith("/udp")
         }
-    assert f" PORT={exposed('service').pop()} " in DOCKERFILES["service"].replace("\\\n", "")
+    assert f" PORT={exposed_ports('service').pop()} " in DOCKERFILES["service"].replace("\\\n", "")
 
 
 @every_variant
-def test_whoever_names_a_port_names_one_that_is_there(overlay: str, door: str) -> None:
-    manifests = rendered(overlay, door)
+def test_every_referenced_port_exists(overlay: str, exposure: str) -> None:
+    manifests = rendered(overlay, exposure)
     labels = labels_of(manifests)
     listening = {
         name: {port["name"]: port.get("protocol", "TCP") for port in pod["containers"][0]["ports"]}
@@ -272,7 +276,7 @@ def test_whoever_names_a_port_names_one_that_is_there(overlay: str, door: str) -
         for path in rule["http"]["paths"]
         if path["backend"]["service"]["name"] == "edge"
     ]
-    assert behind == {"gateway": [80], "ingress": ["http"]}.get(door, [])
+    assert behind == {"gateway": [80], "ingress": ["http"]}.get(exposure, [])
     assert {"http": 80}.items() <= {
         port["name"]: port["port"] for port in services["edge"]["spec"]["ports"]
     }.items()
@@ -283,23 +287,23 @@ def app(tmp_path: Path) -> Quart:
     return create_app(load({"REELAY_MEDIA": str(tmp_path), "REELAY_DERIVED": str(tmp_path / "d")}))
 
 
-def test_probes_and_scrapes_ask_for_what_there_is(app: Quart) -> None:
+def test_probes_and_scrapes_request_existing_routes(app: Quart) -> None:
     manifests = rendered("edges", "ingress")
     routes = {rule.rule for rule in app.url_map.iter_rules()}
     template = (NGINX / "templates" / "edge.conf.template").read_text(encoding="utf-8")
     operators = template.partition("listen 9145;")[2]
-    there = {
+    available = {
         "service": {("http", route) for route in routes},
         "edge": {("operators", path) for path in re.findall(r"location = (/edge/\w+) ", operators)},
     }
     for name, pod in pods(manifests).items():
         container = pod["containers"][0]
         probes = {kind: container[f"{kind}Probe"] for kind in ("startup", "liveness", "readiness")}
-        asked = {kind: probe["httpGet"] for kind, probe in probes.items()}
-        assert all((get["port"], get["path"]) in there[name] for get in asked.values())
-        # A service that is not ready is alive all the same; and without it, so is the edge.
+        requests = {kind: probe["httpGet"] for kind, probe in probes.items()}
+        assert all((get["port"], get["path"]) in available[name] for get in requests.values())
+        # A service that is not ready is still alive, and so is an edge without a service.
         alive = {"service": "/healthz", "edge": "/edge/healthz"}[name]
-        assert asked["startup"]["path"] == asked["liveness"]["path"] == alive
+        assert requests["startup"]["path"] == requests["liveness"]["path"] == alive
         image = re.search(r"--timeout=(\d+)s", DOCKERFILES[name])
         assert image
         assert {probe["timeoutSeconds"] for probe in probes.values()} == {int(image[1])}
@@ -309,34 +313,36 @@ def test_probes_and_scrapes_ask_for_what_there_is(app: Quart) -> None:
     }
     for monitor in of_kind(manifests, "ServiceMonitor"):
         (endpoint,) = monitor["spec"]["endpoints"]
-        assert (endpoint["port"], endpoint["path"]) in there[monitor["metadata"]["name"]]
+        assert (endpoint["port"], endpoint["path"]) in available[monitor["metadata"]["name"]]
 
 
 @every_variant
-def test_every_variable_is_a_setting_of_whoever_gets_it(overlay: str, door: str) -> None:
-    manifests = rendered(overlay, door)
-    ours = {PREFIX + name.upper() for name in Settings.model_fields}
+def test_every_variable_is_a_setting_of_its_container(overlay: str, exposure: str) -> None:
+    manifests = rendered(overlay, exposure)
+    settings = {PREFIX + name.upper() for name in Settings.model_fields}
     cloud = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_ENDPOINT_URL"}
-    assert environment(manifests, "service").keys() <= ours | cloud
+    assert environment(manifests, "service").keys() <= settings | cloud
     scripts = (NGINX / "docker-entrypoint.d").iterdir()
     read = {
         name
         for script in scripts
         for name in re.findall(r"\bREELAY_[A-Z_]+", script.read_text(encoding="utf-8"))
     }
-    given = environment(manifests, "edge").keys()
-    assert given - read == {"NAMESPACE"} | ({"NAME"} if overlay == "edges" else set())
+    variables = environment(manifests, "edge").keys()
+    assert variables - read == {"NAMESPACE"} | ({"NAME"} if overlay == "edges" else set())
     block = f"{PREFIX}MAX_PARTIAL_SIZE"
     assert environment(manifests, "edge")[block] == environment(manifests, "service")[block]
 
 
 @every_variant
-def test_the_settings_are_such_that_both_start(overlay: str, door: str, tmp_path: Path) -> None:
-    manifests = rendered(overlay, door)
-    given = environment(manifests, "service")
-    assert given.get("REELAY_MEDIA", "s3://").startswith("s3://")
-    assert given.get("REELAY_DERIVED", "s3://").startswith("s3://")
-    load(given | {"REELAY_MEDIA": str(tmp_path), "REELAY_DERIVED": str(tmp_path)})
+def test_service_and_edge_accept_their_settings(
+    overlay: str, exposure: str, tmp_path: Path
+) -> None:
+    manifests = rendered(overlay, exposure)
+    variables = environment(manifests, "service")
+    assert variables.get("REELAY_MEDIA", "s3://").startswith("s3://")
+    assert variables.get("REELAY_DERIVED", "s3://").startswith("s3://")
+    load(variables | {"REELAY_MEDIA": str(tmp_path), "REELAY_DERIVED": str(tmp_path)})
     script = NGINX / "docker-entrypoint.d" / "10-settings.envsh"
     subprocess.run(
         ["sh", "-euc", f'. "{script}"'],
@@ -346,7 +352,7 @@ def test_the_settings_are_such_that_both_start(overlay: str, door: str, tmp_path
 
 
 @every_overlay
-def test_mounts_are_where_the_images_have_what_is_not_theirs(overlay: str) -> None:
+def test_mounts_are_the_same_as_in_compose(overlay: str) -> None:
     manifests = rendered(overlay)
     image = dict(re.findall(r"\b(REELAY_(?:MEDIA|DERIVED))=(\S+)", DOCKERFILES["service"]))
     for name, pod in pods(manifests).items():
@@ -358,39 +364,39 @@ def test_mounts_are_where_the_images_have_what_is_not_theirs(overlay: str) -> No
         assert sorted(mount["name"] for mount in mounts.values()) == sorted(volumes)
         compose = COMPOSE[IN_COMPOSE[name]]
         targets = [volume.split("}")[-1].removesuffix(":ro") for volume in compose["volumes"]]
-        wanted = {target.rpartition(":")[2] for target in targets}
-        wanted |= {place.partition(":")[0] for place in compose["tmpfs"]}
+        expected = {target.rpartition(":")[2] for target in targets}
+        expected |= {tmpfs.partition(":")[0] for tmpfs in compose["tmpfs"]}
         if name == "service":
-            assert set(image.values()) < wanted
-            if overlay != "one-node":  # the films are in the store
-                wanted -= {image["REELAY_MEDIA"]}
+            assert set(image.values()) < expected
+            if overlay != "one-node":  # the films are in the object store
+                expected -= {image["REELAY_MEDIA"]}
         else:
-            wanted -= {"/srv/challenges"}  # certbot's; here cert-manager answers
-        assert set(mounts) == wanted
-        for volume in pod["volumes"]:  # whose own it makes the fsGroup's
+            expected -= {"/srv/challenges"}  # for certbot; here cert-manager answers the challenges
+        assert set(mounts) == expected
+        for volume in pod["volumes"]:
             claim = volume.get("persistentVolumeClaim", {})
             assert claim.get("readOnly", False) == (volume["name"] == "media")
         readonly = {path for path, mount in mounts.items() if mount.get("readOnly")}
-        assert readonly == ({"/media"} & wanted if name == "service" else set())
+        assert readonly == ({"/media"} & expected if name == "service" else set())
 
 
 @every_overlay
-def test_a_stop_is_given_the_time_that_it_takes(overlay: str) -> None:
+def test_the_grace_periods_cover_a_graceful_stop(overlay: str) -> None:
     manifests = rendered(overlay)
     pod = pods(manifests)
     settings = environment(manifests, "service")
     delay, timeout = (float(settings[f"{PREFIX}DRAIN_{word}"]) for word in ("DELAY", "TIMEOUT"))
-    # Of a replica that stops, CoreDNS tells for 5 seconds more, and edges remember it for two.
+    # CoreDNS lists a stopping replica for 5 more seconds, and edges cache that for two.
     assert 5 + 2 < delay < timeout
     assert timeout + delay < pod["service"]["terminationGracePeriodSeconds"]
     sleep = pod["edge"]["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
-    left = pod["edge"]["terminationGracePeriodSeconds"] - sleep
-    assert left >= int(COMPOSE["nginx"]["stop_grace_period"].removesuffix("s"))
-    assert "\nSTOPSIGNAL SIGQUIT\n" in DOCKERFILES["edge"]  # nginx's graceful one
+    remaining = pod["edge"]["terminationGracePeriodSeconds"] - sleep
+    assert remaining >= int(COMPOSE["nginx"]["stop_grace_period"].removesuffix("s"))
+    assert "\nSTOPSIGNAL SIGQUIT\n" in DOCKERFILES["edge"]  # stops nginx gracefully
 
 
 @every_overlay
-def test_memory_is_limited_as_in_compose_and_room_is_more_than_what_is_kept(overlay: str) -> None:
+def test_memory_limits_are_those_of_compose_and_volumes_exceed_the_caches(overlay: str) -> None:
     manifests = rendered(overlay)
     for name, pod in pods(manifests).items():
         resources = pod["containers"][0]["resources"]
@@ -406,22 +412,24 @@ def test_memory_is_limited_as_in_compose_and_room_is_more_than_what_is_kept(over
     for workload in workloads(manifests).values():
         for claim in workload["spec"].get("volumeClaimTemplates", []):
             claims[claim["metadata"]["name"]] = claim["spec"]["resources"]["requests"]["storage"]
-    room = dict(claims)
+    capacity = dict(claims)
     for pod in pods(manifests).values():
         for volume in pod["volumes"]:
             if "emptyDir" in volume:
-                room[volume["name"]] = volume["emptyDir"]["sizeLimit"]
-    kept = parse_size(environment(manifests, "service")[f"{PREFIX}DERIVED_SIZE"])
-    assert size(room["derived"]) > kept
-    cached = parse_size(environment(manifests, "edge")[f"{PREFIX}CACHE_SIZE"])
-    # nginx leaves a gigabyte free, and makes room every ten seconds: a pod whose emptyDir has
-    # outgrown its limit would be evicted, where a full volume is merely full.
-    assert size(room["cache"]) >= cached + (2**30 if "cache" in claims else 10 * 2**30)
+                capacity[volume["name"]] = volume["emptyDir"]["sizeLimit"]
+    quota = parse_size(environment(manifests, "service")[f"{PREFIX}DERIVED_SIZE"])
+    assert size(capacity["derived"]) > quota
+    cache_size = parse_size(environment(manifests, "edge")[f"{PREFIX}CACHE_SIZE"])
+    # nginx keeps a gigabyte free and evicts every ten seconds. A pod whose emptyDir exceeds its
+    # limit is evicted; a full volume is only full.
+    assert size(capacity["cache"]) >= cache_size + (2**30 if "cache" in claims else 10 * 2**30)
 
 
 @every_variant
-def test_only_the_edge_and_monitoring_may_speak_to_the_service(overlay: str, door: str) -> None:
-    manifests = rendered(overlay, door)
+def test_only_the_edge_and_monitoring_may_connect_to_the_service(
+    overlay: str, exposure: str
+) -> None:
+    manifests = rendered(overlay, exposure)
     labels = labels_of(manifests)
     policies = of_kind(manifests, "NetworkPolicy")
     for name, has in labels.items():
@@ -431,10 +439,11 @@ def test_only_the_edge_and_monitoring_may_speak_to_the_service(overlay: str, doo
             if matches(policy["spec"]["podSelector"], has)
             for direction in policy["spec"]["policyTypes"]
         }
-        assert directions == {"Ingress", "Egress"}, name  # what no policy allows is forbidden
+        # Without an allowing policy, traffic is denied.
+        assert directions == {"Ingress", "Egress"}, name
     monitoring = {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}
     edge = {"matchLabels": labels["edge"]}
-    scraped = [("namespaceSelector", monitoring)] if door else []
+    scraped = [("namespaceSelector", monitoring)] if exposure else []
     assert sorted(map(str, allowed(policies, labels["service"], 8000))) == sorted(
         map(str, [("podSelector", edge), *scraped])
     )
@@ -447,20 +456,20 @@ def test_only_the_edge_and_monitoring_may_speak_to_the_service(overlay: str, doo
 def allowed(
     policies: list[Manifest], labels: dict[str, str], port: int
 ) -> list[tuple[str, Manifest]]:
-    """Give who may speak to a port of a pod."""
-    found: list[tuple[str, Manifest]] = []
+    """Return the sources that may connect to a port of a pod."""
+    result: list[tuple[str, Manifest]] = []
     for policy in policies:
         if matches(policy["spec"]["podSelector"], labels):
             for rule in policy["spec"].get("ingress", []):
-                assert rule["ports"]  # or it would open them all
-                if port in {one["port"] for one in rule["ports"]}:
+                assert rule["ports"]  # a rule without ports opens all
+                if port in {rule_port["port"] for rule_port in rule["ports"]}:
                     sources = rule.get("from", [{"everybody": {}}])
-                    found += [item for source in sources for item in source.items()]
-    return found
+                    result += [item for source in sources for item in source.items()]
+    return result
 
 
 def selectors(node: Any) -> Iterator[Manifest]:
-    """Give every selector of pods in a manifest, however deep."""
+    """Yield every pod selector of a manifest at any depth."""
     if isinstance(node, dict):
         for key, value in node.items():
             if key in {"podSelector", "labelSelector"}:
@@ -473,8 +482,8 @@ def selectors(node: Any) -> Iterator[Manifest]:
 
 
 @every_variant
-def test_whatever_selects_pods_selects_some(overlay: str, door: str) -> None:
-    manifests = rendered(overlay, door)
+def test_every_pod_selector_selects_a_pod(overlay: str, exposure: str) -> None:
+    manifests = rendered(overlay, exposure)
     labels = labels_of(manifests)
     for manifest in manifests:
         for selector in selectors(manifest):
@@ -484,53 +493,63 @@ def test_whatever_selects_pods_selects_some(overlay: str, door: str) -> None:
     for scaler in of_kind(manifests, "HorizontalPodAutoscaler"):
         target = workloads(manifests)[scaler["spec"]["scaleTargetRef"]["name"]]
         assert target["kind"] == scaler["spec"]["scaleTargetRef"]["kind"]
-        assert "replicas" not in target["spec"]  # or each `kubectl apply` would undo its work
+        # Otherwise each `kubectl apply` would reset the autoscaler.
+        assert "replicas" not in target["spec"]
 
 
 @every_overlay
-def test_the_edge_asks_the_service_by_its_whole_name(overlay: str) -> None:
+def test_the_edge_uses_the_fully_qualified_name_of_the_service(overlay: str) -> None:
     manifests = rendered(overlay)
     (service,) = [
-        one for one in of_kind(manifests, "Service") if one["metadata"]["name"] == "service"
+        manifest
+        for manifest in of_kind(manifests, "Service")
+        if manifest["metadata"]["name"] == "service"
     ]
-    assert service["spec"]["clusterIP"] == "None"  # each replica has an address of its own
+    # The name resolves to the address of each replica.
+    assert service["spec"]["clusterIP"] == "None"
     (port,) = service["spec"]["ports"]
     assert environment(manifests, "edge")["REELAY_SERVICE"] == (
         f"service.reelay.svc.cluster.local:{port['port']}"
     )
 
 
-def test_each_of_several_edges_is_one_of_those_that_all_know() -> None:
+def test_each_edge_is_in_the_list_of_edges() -> None:
     manifests = rendered("edges")
     edge = workloads(manifests)["edge"]
     domain = f"{edge['spec']['serviceName']}.reelay.svc.cluster.local"
     names = [f"edge-{number}.{domain}" for number in range(edge["spec"]["replicas"])]
-    given = environment(manifests, "edge")
-    assert given["REELAY_EDGES"].replace(",", " ").split() == names
-    assert given["REELAY_EDGE_NAME"] == names[0]
-    (named,) = [one for one in of_kind(manifests, "Service") if one["metadata"]["name"] == "edges"]
-    assert (named["spec"]["clusterIP"], named["spec"]["selector"]) == (
+    variables = environment(manifests, "edge")
+    assert variables["REELAY_EDGES"].replace(",", " ").split() == names
+    assert variables["REELAY_EDGE_NAME"] == names[0]
+    (service,) = [
+        manifest
+        for manifest in of_kind(manifests, "Service")
+        if manifest["metadata"]["name"] == "edges"
+    ]
+    assert (service["spec"]["clusterIP"], service["spec"]["selector"]) == (
         "None",
         labels_of(manifests)["edge"],
     )
-    (port,) = named["spec"]["ports"]
+    (port,) = service["spec"]["ports"]
     snippet = (NGINX / "snippets" / "multiple-edges.conf").read_text(encoding="utf-8")
     assert f"listen {port['port']}" in snippet
-    # Each keeps its blocks through a restart.
+    # Each edge keeps its cached blocks across a restart.
     (claim,) = edge["spec"]["volumeClaimTemplates"]
     assert claim["metadata"]["name"] == "cache"
 
 
-def test_the_certificate_is_where_nginx_reads_it() -> None:
+def test_the_certificate_is_mounted_where_nginx_reads_it() -> None:
     manifests = rendered("edges", "load-balancer certificate")
     (certificate,) = of_kind(manifests, "Certificate")
-    (volume,) = [one for one in pods(manifests)["edge"]["volumes"] if one["name"] == "tls"]
+    (volume,) = [
+        candidate for candidate in pods(manifests)["edge"]["volumes"] if candidate["name"] == "tls"
+    ]
     assert volume["secret"]["secretName"] == certificate["spec"]["secretName"]
     files = {item["path"] for item in volume["secret"]["items"]}
     (mount,) = [
-        one
-        for one in pods(manifests)["edge"]["containers"][0]["volumeMounts"]
-        if one["name"] == "tls"
+        candidate
+        for candidate in pods(manifests)["edge"]["containers"][0]["volumeMounts"]
+        if candidate["name"] == "tls"
     ]
     tls = (NGINX / "snippets" / "tls.conf").read_text(encoding="utf-8")
     read = re.findall(r"^ssl_certificate(?:_key)? (.*);$", tls, re.MULTILINE)
@@ -542,11 +561,11 @@ def test_no_secret_is_in_a_manifest() -> None:
         manifests = rendered(overlay)
         assert not of_kind(manifests, "Secret")
         for name in ("service", "edge"):
-            given = environment(manifests, name)
-            assert all(value == "secret" for key, value in given.items() if "KEY" in key)
+            variables = environment(manifests, name)
+            assert all(value == "secret" for key, value in variables.items() if "KEY" in key)
 
 
-def test_what_is_to_be_written_as_told_is_rendered() -> None:
+def test_the_kustomization_of_the_manual_is_rendered() -> None:
     manual = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
     (kustomization,) = re.findall(r"```yaml\n(.*?)```", manual, re.DOTALL)
     manifests = build(kustomization.replace("namespace: reelay", "namespace: films"))
@@ -558,6 +577,8 @@ def test_what_is_to_be_written_as_told_is_rendered() -> None:
     assert environment(manifests, "service")["REELAY_DRAIN_TIMEOUT"] == "40"
     (certificate,) = of_kind(manifests, "Certificate")
     assert certificate["spec"]["dnsNames"] == ["films.example.org"]
-    places = {manifest["metadata"].get("namespace") for manifest in manifests}
-    assert places == {"films", None}
-    assert [one["metadata"]["name"] for one in of_kind(manifests, "Namespace")] == ["films"]
+    namespaces = {manifest["metadata"].get("namespace") for manifest in manifests}
+    assert namespaces == {"films", None}
+    assert [manifest["metadata"]["name"] for manifest in of_kind(manifests, "Namespace")] == [
+        "films"
+    ]

@@ -1,4 +1,4 @@
-"""The simulation that docs/scaling.md draws from, where its results can be reasoned out."""
+"""The simulation behind docs/scaling.md, in cases whose results can be derived."""
 
 import importlib.util
 import sys
@@ -15,7 +15,7 @@ TEN = [f"edge-{number}:9146" for number in range(10)]
 
 @pytest.fixture(scope="module")
 def scaling() -> ModuleType:
-    """Load it from its file: benchmarks are no package."""
+    """Load the module from its file, as benchmarks are not a package."""
     spec = importlib.util.spec_from_file_location("scaling", FILE)
     assert spec
     assert spec.loader
@@ -30,7 +30,7 @@ def test_edges_own_equal_shares(scaling: ModuleType) -> None:
     assert all(400 < owned[edge] < 600 for edge in TEN)
 
 
-def test_losing_or_adding_an_edge_moves_its_own_share_alone(scaling: ModuleType) -> None:
+def test_losing_or_adding_an_edge_moves_only_its_own_share(scaling: ModuleType) -> None:
     rest = [edge for edge in TEN if edge != "edge-3:9146"]
     moved = 0
     for name in NAMES:
@@ -41,9 +41,9 @@ def test_losing_or_adding_an_edge_moves_its_own_share_alone(scaling: ModuleType)
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_caches_that_hold_everything_ask_the_store_once(
+def test_caches_that_hold_everything_request_each_block_from_the_store_once(
     scaling: ModuleType,
-    together: bool,  # noqa: FBT001 # as the table has it
+    together: bool,  # noqa: FBT001 # a column of the table
 ) -> None:
     peer_share = 1 / 8 if together else None
     edges = scaling.Edges(scaling.named(3), 1e9, peer_share)
@@ -58,7 +58,7 @@ def test_caches_that_hold_everything_ask_the_store_once(
     assert edges.share("HIT", "PEER", "MISS") == 1
 
 
-def test_what_was_unused_for_longest_is_forgotten_first(scaling: ModuleType) -> None:
+def test_the_least_recently_used_block_is_evicted_first(scaling: ModuleType) -> None:
     cache = scaling.Cache(2)
     cache.keep((0, 0))
     cache.keep((0, 1))

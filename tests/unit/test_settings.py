@@ -106,8 +106,8 @@ def problem(environment: dict[str, str]) -> str:
 def test_everything_has_a_default(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", "/home/somebody")
-    found = load({})
-    assert found.model_dump() == {
+    loaded = load({})
+    assert loaded.model_dump() == {
         "media": media.resolve(),
         "listen": ("127.0.0.1", 8000),
         "max_partial_size": 4 * MIB,
@@ -143,12 +143,12 @@ def test_artefacts_go_to_the_platforms_cache_folder(
 def test_a_user_without_a_home_gets_the_variable_to_set(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def nobody(_: int) -> pwd.struct_passwd:
+    def no_user(_: int) -> pwd.struct_passwd:
         raise KeyError("getpwuid(): uid not found")
 
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.delenv("HOME", raising=False)
-    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.setattr(pwd, "getpwuid", no_user)
     assert "REELAY_DERIVED" in problem({})
     assert settings(DERIVED="/var/cache").derived == Path("/var/cache")
 
@@ -227,11 +227,11 @@ def test_variables_of_other_programs_are_ignored() -> None:
 
 
 def test_settings_are_immutable() -> None:
-    found = load({})
+    loaded = load({})
     with pytest.raises(ValidationError):
-        found.listen = ("0.0.0.0", 80)  # noqa: S104
-    assert found.listen == ("127.0.0.1", 8000)
-    assert hash(found) == hash(load({}))
+        loaded.listen = ("0.0.0.0", 80)  # noqa: S104
+    assert loaded.listen == ("127.0.0.1", 8000)
+    assert hash(loaded) == hash(load({}))
 
 
 # Sizes
@@ -544,9 +544,9 @@ def test_an_unknown_variable_is_refused_without_a_wild_guess() -> None:
 
 def test_variables_of_the_stack_are_allowed() -> None:
     # A .env has those of docker-compose.yml and of the service.
-    wanted = {"MEDIA_DIR", "BIND", "HTTP_PORT", "HTTPS_PORT", "OPERATOR_PORT", "HOSTNAME",
+    expected = {"MEDIA_DIR", "BIND", "HTTP_PORT", "HTTPS_PORT", "OPERATOR_PORT", "HOSTNAME",
               "TLS_DIR", "CACHE_SIZE"}  # fmt: skip
-    assert {PREFIX + name for name in wanted} <= EDGE_VARIABLES
+    assert {PREFIX + name for name in expected} <= EDGE_VARIABLES
     assert load(dict.fromkeys(EDGE_VARIABLES, "x")) == load({})
 
 

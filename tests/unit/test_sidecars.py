@@ -11,15 +11,15 @@ TEXTS = [
     (["film.EN.VTT", "FILM.de.srt"], "film.mp4", ("FILM.de.srt", "film.EN.VTT")),
     (["film.1080p.en.srt"], "film.1080p.mp4", ("film.1080p.en.srt",)),
     (["film.1080p.en.srt"], "film.mp4", ("film.1080p.en.srt",)),
-    # To the longest name: the other video has none of it.
+    # They belong to the video with the longest name and not to the other.
     (["film.en.srt", "film.en.mp4"], "film.mp4", ()),
     (["film.en.srt", "film.en.mp4"], "film.en.mp4", ("film.en.srt",)),
     (["film.en.sdh.srt", "film.en.mp4"], "film.en.mp4", ("film.en.sdh.srt",)),
-    # A video in two formats: to both.
+    # They belong to both formats of a video.
     (["film.en.srt", "film.mkv"], "film.mp4", ("film.en.srt",)),
-    # Longer without a dot: another film.
+    # A longer name without a dot is another film.
     (["films.srt", "film 2.srt", "film-en.srt"], "film.mp4", ()),
-    # What is no media file owns nothing.
+    # A file that is no media file has no sidecars.
     (["film.en.srt", "film.en.nfo"], "film.mp4", ("film.en.srt",)),
     (["other.srt", ".srt", ".vtt", "srt", ""], "film.mp4", ()),
     # Composed and decomposed.
@@ -28,13 +28,13 @@ TEXTS = [
 
 
 @pytest.mark.parametrize(("names", "video", "expected"), TEXTS)
-def test_captions_belong_to_the_video_with_the_longest_name_that_theirs_begins_with(
+def test_captions_belong_to_the_video_with_the_longest_matching_name(
     names: list[str], video: str, expected: tuple[str, ...]
 ) -> None:
     assert SidecarMatcher([*names, video]).match(video).captions == expected
 
 
-def test_chapters_are_told_from_captions_by_a_word_of_their_name() -> None:
+def test_chapters_differ_from_captions_by_a_word_in_their_name() -> None:
     folder = SidecarMatcher(
         ["film.mp4", "film.chapters.vtt", "film.en.vtt", "film.en.Chapters.srt"]
     )
@@ -52,14 +52,14 @@ IMAGES = [
     (["film.webp", "film.png", "film.jpeg"], "film.jpeg"),
     (["film.webp"], "film.webp"),
     (["film.en.jpg", "film.gif", "film.jpg.txt", "films.jpg"], None),
-    # A video of that name has it for itself.
+    # It belongs only to the video of that name.
     (["poster.jpg", "poster.mp4"], None),
     (["film-poster.jpg", "film-poster.mp4"], None),
 ]
 
 
 @pytest.mark.parametrize(("names", "expected"), IMAGES)
-def test_a_picture_belongs_to_the_video_of_its_name_or_to_all_of_the_folder(
+def test_an_image_belongs_to_the_video_of_its_name_or_to_the_whole_folder(
     names: list[str], expected: str | None
 ) -> None:
     assert SidecarMatcher([*names, "film.mp4"]).match("film.mp4").image == expected
@@ -74,48 +74,48 @@ def test_a_picture_belongs_to_the_video_of_its_name_or_to_all_of_the_folder(
         ("film.mp4", "film..en. .Director's cut.srt", ("en", "Director's cut")),
     ],
 )
-def test_the_words_of_a_sidecar_are_what_its_name_has_beyond_the_videos(
+def test_the_tags_of_a_sidecar_are_the_words_after_the_video_name(
     video: str, sidecar: str, expected: tuple[str, ...]
 ) -> None:
     assert name_tags(video, sidecar) == expected
 
 
-def test_captions_of_one_video_are_bounded_in_number() -> None:
+def test_the_number_of_captions_of_a_video_is_limited() -> None:
     names = [f"film.{number:04}.srt" for number in range(10 * MAX_CAPTIONS)]
     assert SidecarMatcher(["film.mp4", *names]).match("film.mp4").captions == tuple(
         names[:MAX_CAPTIONS]
     )
 
 
-PIECES = ["a", "b", ".a", ".b", ".en", ".mp4", ".srt", ".vtt", ".jpg", "é"]
+PARTS = ["a", "b", ".a", ".b", ".en", ".mp4", ".srt", ".vtt", ".jpg", "é"]
 
 
-@given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
-def test_no_name_is_unexpected(name: str) -> None:
-    found = SidecarMatcher([name, "a.mp4"]).match("a.mp4")
-    assert {found.image, found.chapters, *found.captions} <= {name, None}
+@given(st.lists(st.sampled_from(PARTS), max_size=8).map("".join))
+def test_an_arbitrary_name_is_matched_without_error(name: str) -> None:
+    sidecars = SidecarMatcher([name, "a.mp4"]).match("a.mp4")
+    assert {sidecars.image, sidecars.chapters, *sidecars.captions} <= {name, None}
 
 
-def test_the_order_of_names_is_of_no_matter() -> None:
+def test_the_order_of_names_does_not_matter() -> None:
     names = ["film.mp4", "film.en.srt", "film.jpg", "film.png", "film.de.srt", "poster.jpg"]
     assert SidecarMatcher(names).match("film.mp4") == SidecarMatcher(reversed(names)).match(
         "film.mp4"
     )
 
 
-def test_a_large_folder_is_looked_through_once() -> None:
-    looked_at = 0
+def test_a_large_folder_is_matched_in_linear_time() -> None:
+    splits = 0
 
     class Name(str):
         __slots__ = ()
 
         def rpartition(self, separator: str, /) -> tuple[str, str, str]:
-            nonlocal looked_at
-            looked_at += 1
+            nonlocal splits
+            splits += 1
             return super().rpartition(separator)
 
     count = 1000
     names = [Name(f"{number}{end}") for number in range(count) for end in (".mp4", ".en.srt")]
     folder = SidecarMatcher(names)
     assert all(folder.match(f"{number}.mp4").captions for number in range(count))
-    assert looked_at <= 10 * len(names)
+    assert splits <= 10 * len(names)

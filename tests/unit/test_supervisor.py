@@ -1,4 +1,4 @@
-"""Background work is restarted when it fails, and what keeps failing is named. No test waits."""
+"""Failed background work is restarted, and repeated failures are reported."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -14,7 +14,7 @@ STEPS = 1000  # turns of the event loop, after which a test that waits for somet
 
 
 class Bench:
-    """A supervisor whose clock is moved by its own pauses, and by the work."""
+    """A supervisor whose clock advances by its own pauses and by the work."""
 
     def __init__(self) -> None:
         self.metrics = Metrics()
@@ -60,7 +60,7 @@ async def wait() -> AsyncGenerator[None]:
 
 
 class Work:
-    """Work whose runs do as they are told, one after the other; the last one for ever."""
+    """Work whose runs execute the given steps one after another; the last one runs without end."""
 
     def __init__(self, *runs: Callable[[], AsyncGenerator[None]]) -> None:
         self.runs = list(runs)
@@ -71,10 +71,10 @@ class Work:
         return (self.runs.pop(0) if len(self.runs) > 1 else self.runs[0])()
 
 
-async def test_work_that_failed_is_logged_counted_and_begun_again(bench: Bench) -> None:
+async def test_failed_work_is_logged_counted_and_restarted(bench: Bench) -> None:
     work = Work(fail, wait)
     bench.supervisor.start(NAME, work)
-    assert bench.counted() == 0  # so that an alert sees the first one
+    assert bench.counted() == 0  # so that an alert sees the first failure
     with capture_logs() as lines:
         await bench.until(lambda: work.begun == 2)
     assert bench.counted() == 1
@@ -90,7 +90,7 @@ async def test_pauses_double_up_to_a_minute(bench: Bench) -> None:
     assert bench.pauses == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
-async def test_pauses_begin_anew_after_five_minutes_without_a_failure(bench: Bench) -> None:
+async def test_pauses_start_over_after_five_minutes_without_a_failure(bench: Bench) -> None:
     async def fail_late() -> AsyncGenerator[None]:
         yield
         bench.now += 301
@@ -116,15 +116,17 @@ async def test_work_is_failing_after_five_failures_in_a_row_and_not_before(bench
 
     work = Work(*[fail] * 5, succeed_later)
     bench.supervisor.start(NAME, work)
-    bench.supervisor.start(NAME, wait)  # that another of the same name succeeds does not count
+    bench.supervisor.start(NAME, wait)  # a success of other work with the same name does not count
     await bench.until(lambda: work.begun == 6)
-    assert bench.supervisor.failing == [NAME]  # until it has done something
+    assert bench.supervisor.failing == [NAME]  # until it has made progress
     go_on.set()
     await bench.until(lambda: bench.supervisor.failing == [])
     assert bench.counted() == 5
 
 
-async def test_work_that_succeeds_in_between_is_not_failing_but_pauses_longer(bench: Bench) -> None:
+async def test_work_that_succeeds_between_failures_is_not_failing_but_pauses_longer(
+    bench: Bench,
+) -> None:
     async def succeed_and_fail() -> AsyncGenerator[None]:
         yield
         raise ValueError("unexpected")
@@ -135,7 +137,7 @@ async def test_work_that_succeeds_in_between_is_not_failing_but_pauses_longer(be
     assert bench.pauses[-1] == 60
 
 
-async def test_work_that_returns_has_ended_and_is_not_failing(bench: Bench) -> None:
+async def test_work_that_returns_is_not_failing(bench: Bench) -> None:
     async def end() -> AsyncGenerator[None]:
         return
         yield
@@ -147,7 +149,7 @@ async def test_work_that_returns_has_ended_and_is_not_failing(bench: Bench) -> N
     assert work.begun == 6
 
 
-async def test_a_future_that_is_cancelled_by_others_does_not_end_the_work(bench: Bench) -> None:
+async def test_a_future_cancelled_elsewhere_does_not_end_the_work(bench: Bench) -> None:
     async def await_cancelled() -> AsyncGenerator[None]:
         future = asyncio.get_running_loop().create_future()
         future.cancel()
@@ -182,7 +184,7 @@ async def test_stopping_cancels_work_and_waits_until_it_has_ended() -> None:
     metrics = Metrics()
     supervisor = Supervisor(metrics.background_failures)
     supervisor.start(NAME, work)
-    supervisor.start("scanning", fail)  # which then pauses, for a real second
+    supervisor.start("scanning", fail)  # it then pauses for a real second
     others = asyncio.all_tasks() - {asyncio.current_task()}
     assert len(others) == 2
     with capture_logs() as lines:
@@ -192,4 +194,4 @@ async def test_stopping_cancels_work_and_waits_until_it_has_ended() -> None:
     assert ended == ["work"]
     assert all(task.done() for task in others)
     assert supervisor.failing == []
-    assert len(lines) == 1  # that it was cancelled is no failure
+    assert len(lines) == 1  # a cancellation is no failure

@@ -1,5 +1,7 @@
-"""What Quart's video tutorial tests, on the sample clip: with Quart's own test client here, against
-the stack in tests/e2e/test_tutorial.py."""
+"""The tests of Quart's video tutorial on the sample clip, with Quart's test client.
+
+tests/e2e/test_tutorial.py runs them against the stack.
+"""
 
 from pathlib import Path
 
@@ -17,13 +19,13 @@ def app(tmp_path: Path) -> Quart:
     )
 
 
-async def test_the_whole_clip_comes_without_range(tmp_path: Path) -> None:
+async def test_the_whole_clip_is_returned_without_range(tmp_path: Path) -> None:
     response = await app(tmp_path).test_client().get("/media/sample.mp4")
     assert response.status_code == 200
     assert await response.get_data() == SAMPLE.read_bytes()
 
 
-async def test_801_bytes_come_for_bytes_200_to_1000(tmp_path: Path) -> None:
+async def test_801_bytes_are_returned_for_bytes_200_to_1000(tmp_path: Path) -> None:
     client = app(tmp_path).test_client()
     response = await client.get("/media/sample.mp4", headers={"Range": "bytes=200-1000"})
     assert response.status_code == 206
@@ -31,7 +33,7 @@ async def test_801_bytes_come_for_bytes_200_to_1000(tmp_path: Path) -> None:
     assert len(await response.get_data()) == 801
 
 
-async def test_the_index_page_is_there(tmp_path: Path) -> None:
+async def test_the_index_page_exists(tmp_path: Path) -> None:
     response = await app(tmp_path).test_client().get("/")
     assert response.status_code == 200
     assert "Library" in await response.get_data(as_text=True)

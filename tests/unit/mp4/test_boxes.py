@@ -83,7 +83,7 @@ class Counting(io.BytesIO):
 
     def read(self, size: int | None = -1, /) -> bytes:
         assert size is not None
-        assert size >= 0, "everything was asked for"
+        assert size >= 0, "the whole rest was requested"
         self.bytes_read += size
         return super().read(size)
 

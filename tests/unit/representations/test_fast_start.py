@@ -68,10 +68,10 @@ def storage(media: Path) -> Storage:
 
 async def read(source: OpenRepresentation, span: Span | None = None) -> bytes:
     span = span or Span(0, source.representation.size)
-    return b"".join([piece async for piece in source.read(span)])
+    return b"".join([chunk async for chunk in source.read(span)])
 
 
-async def given(files: FastStart, path: str = "film.mp4", pin: str | None = None) -> bytes:
+async def open_and_read(files: FastStart, path: str = "film.mp4", pin: str | None = None) -> bytes:
     source = await files.open(path, pin)
     try:
         return await read(source)
@@ -86,14 +86,14 @@ def validators(source: OpenRepresentation) -> Validators:
 async def test_a_pin_selects_the_layout_and_fast_start_is_the_default(storage: Storage) -> None:
     files = FastStart(storage)
     plain = validators(await storage.open("film.mp4")).revision
-    assert await given(files) == fast()
-    assert await given(files, pin=fast_start_revision(plain)) == fast()
-    assert await given(files, pin=plain) == film()
+    assert await open_and_read(files) == fast()
+    assert await open_and_read(files, pin=fast_start_revision(plain)) == fast()
+    assert await open_and_read(files, pin=plain) == film()
     assert validators(await files.open("film.mp4", None)).revision == f"{plain}-f1"
     assert validators(await files.open("film.mp4", plain)).revision == plain
 
 
-async def test_dates_are_the_files_and_no_strong_validator(storage: Storage) -> None:
+async def test_dates_are_those_of_the_file_and_no_strong_validators(storage: Storage) -> None:
     original = validators(await storage.open("film.mp4"))
     laid_out = validators(await FastStart(storage).open("film.mp4", None))
     assert laid_out.last_modified == original.last_modified
@@ -110,7 +110,7 @@ async def test_an_unchanged_file_has_no_other_layout(storage: Storage) -> None:
         assert await read(source) == fast()
 
 
-async def test_what_is_not_there_is_not_found(storage: Storage) -> None:
+async def test_a_missing_file_is_not_found(storage: Storage) -> None:
     files = FastStart(storage)
     for _ in range(2):
         with pytest.raises(NotFoundError):
@@ -132,22 +132,22 @@ async def test_no_chunk_is_longer_than_the_sizer_allows(media: Path) -> None:
     many = 200_000
     write(media, "long.mp4", film(chunks=many))
     source = await FastStart(LocalStorage(media)).open("long.mp4", None)
-    got = []
-    async for piece in source.read(Span(0, source.representation.size)):
-        assert len(piece) <= MIN_CHUNK
-        got.append(piece)
-    assert b"".join(got) == fast(chunks=many)
+    chunks = []
+    async for chunk in source.read(Span(0, source.representation.size)):
+        assert len(chunk) <= MIN_CHUNK
+        chunks.append(chunk)
+    assert b"".join(chunks) == fast(chunks=many)
 
 
 async def test_a_layout_is_computed_once_for_all_requests(storage: Storage) -> None:
     files = FastStart(storage)
-    crowd = await asyncio.gather(*(given(files) for _ in range(50)))
+    crowd = await asyncio.gather(*(open_and_read(files) for _ in range(50)))
     assert set(crowd) == {fast()}
     assert storage.opened == 50 + 1
-    await given(files)
+    await open_and_read(files)
     assert storage.opened == 52
-    await asyncio.gather(*(given(files, "fast.mp4") for _ in range(50)))
-    await given(files, "fast.mp4")
+    await asyncio.gather(*(open_and_read(files, "fast.mp4") for _ in range(50)))
+    await open_and_read(files, "fast.mp4")
     assert storage.opened == 52 + 50 + 1 + 1
 
 
@@ -161,7 +161,7 @@ async def test_busy_threads_do_not_delay_an_index(
         waiting = asyncio.create_task(asyncio.to_thread(go_on.wait))
         try:
             async with asyncio.timeout(30):
-                assert await given(FastStart(LocalStorage(media))) == fast()
+                assert await open_and_read(FastStart(LocalStorage(media))) == fast()
         finally:
             go_on.set()
         assert await waiting
@@ -173,21 +173,21 @@ async def test_a_cancelled_request_does_not_affect_others(
     begun, go_on = threading.Event(), threading.Event()
     resume = layout.resume
 
-    def slow(*given: Any) -> Any:
-        if given[1] and given[1][4:8] == b"moov" and len(given[1]) > 16:
+    def slow(*args: Any) -> Any:
+        if args[1] and args[1][4:8] == b"moov" and len(args[1]) > 16:
             begun.set()
             go_on.wait()
-        return resume(*given)
+        return resume(*args)
 
     monkeypatch.setattr(fast_start, "_SHORT_MOOV", 100)  # in a thread
     monkeypatch.setattr(fast_start, "resume", slow)
     files = FastStart(storage)
-    first, second = (asyncio.create_task(given(files)) for _ in range(2))
+    first, second = (asyncio.create_task(open_and_read(files)) for _ in range(2))
     await asyncio.to_thread(begun.wait)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
-    third = asyncio.create_task(given(files))
+    third = asyncio.create_task(open_and_read(files))
     await asyncio.sleep(0)
     go_on.set()
     assert await second == await third == fast()
@@ -197,29 +197,29 @@ async def test_a_cancelled_request_does_not_affect_others(
 async def test_one_long_index_at_a_time_is_in_memory(
     media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at_work, most = 0, 0
+    active, max_active = 0, 0
     read = fast_start._read  # noqa: SLF001
 
-    async def counted(*given: Any, keep: bool = True) -> Any:
-        nonlocal at_work, most
+    async def counted(*args: Any, keep: bool = True) -> Any:
+        nonlocal active, max_active
         if not keep:
-            return await read(*given, keep=False)
-        at_work += 1
-        most = max(most, at_work)
+            return await read(*args, keep=False)
+        active += 1
+        max_active = max(max_active, active)
         await asyncio.sleep(0.001)
         try:
-            return await read(*given)
+            return await read(*args)
         finally:
-            at_work -= 1
+            active -= 1
 
-    monkeypatch.setattr(fast_start, "_SHORT_MOOV", 8)  # not even a header is less
+    monkeypatch.setattr(fast_start, "_SHORT_MOOV", 8)  # not even a header fits
     monkeypatch.setattr(fast_start, "_read", counted)
     for number in range(5):
         write(media, f"{number}.mp4", film(content(1000, number)))
     files = FastStart(LocalStorage(media))
-    got = await asyncio.gather(*(given(files, f"{number}.mp4") for number in range(5)))
-    assert got == [fast(content(1000, number)) for number in range(5)]
-    assert most == 1
+    films = await asyncio.gather(*(open_and_read(files, f"{number}.mp4") for number in range(5)))
+    assert films == [fast(content(1000, number)) for number in range(5)]
+    assert max_active == 1
 
 
 async def test_a_replaced_file_has_a_layout_of_its_own(media: Path, storage: Storage) -> None:
@@ -229,12 +229,12 @@ async def test_a_replaced_file_has_a_layout_of_its_own(media: Path, storage: Sto
     other = content(300_000, 2)
     write(media, "new", film(other), age=1800).rename(media / "film.mp4")
     assert await read(old) == fast()
-    assert await given(files) == fast(other)
+    assert await open_and_read(files) == fast(other)
     new = await files.open("film.mp4", pin)
     assert validators(new).revision != pin  # which is 410: protocol/plan.py
 
 
-async def test_a_file_that_is_replaced_between_two_looks_is_asked_for_again_later(
+async def test_a_file_replaced_between_two_opens_must_be_requested_again(
     media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Replacing(Storage):
@@ -248,7 +248,7 @@ async def test_a_file_that_is_replaced_between_two_looks_is_asked_for_again_late
         await files.open("film.mp4", None)
 
 
-async def test_a_file_that_changes_while_it_is_read_is_asked_for_again_later(
+async def test_a_file_changed_during_a_read_must_be_requested_again(
     media: Path, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pread = os.pread
@@ -264,16 +264,16 @@ async def test_a_file_that_changes_while_it_is_read_is_asked_for_again_later(
         files = FastStart(storage)
         with pytest.raises(ChangedError, match="changed"):
             await files.open("film.mp4", None)
-    assert await given(files) == fast()
+    assert await open_and_read(files) == fast()
 
 
 async def test_a_slow_disk_times_out(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     go_on = threading.Event()
     pread = os.pread
 
-    def hanging(*given: int) -> bytes:
+    def hanging(*args: int) -> bytes:
         go_on.wait()
-        return pread(*given)
+        return pread(*args)
 
     files = FastStart(storage)
     with monkeypatch.context() as patch:
@@ -285,7 +285,7 @@ async def test_a_slow_disk_times_out(storage: Storage, monkeypatch: pytest.Monke
                 await files.open("film.mp4", None)
         finally:
             go_on.set()
-    assert await given(files) == fast()
+    assert await open_and_read(files) == fast()
 
 
 async def test_the_layout_of_a_fresh_file_is_not_cached(media: Path) -> None:
@@ -293,8 +293,8 @@ async def test_the_layout_of_a_fresh_file_is_not_cached(media: Path) -> None:
     files = FastStart(storage)
     write(media, "film.mp4", film(), age=0)
     os.utime(media / "film.mp4", (time.time() + 1, time.time() + 1))  # just now, for a while
-    assert await given(files) == fast()
-    assert await given(files) == fast()
+    assert await open_and_read(files) == fast()
+    assert await open_and_read(files) == fast()
     assert storage.opened == 2 * 2
     assert not validators(await files.open("film.mp4", None)).is_stable
 
@@ -309,13 +309,13 @@ async def test_the_least_recently_used_layouts_are_evicted(
     monkeypatch.setattr(fast_start, "_MAX_BYTES", 3 * one.relocation.weight)
     storage = Storage(media)
     files = FastStart(storage)
-    for number in (0, 1, 2, 0, 3):  # the last one pushes 1 out
-        await given(files, f"{number}.mp4")
+    for number in (0, 1, 2, 0, 3):  # the last one evicts 1
+        await open_and_read(files, f"{number}.mp4")
     opened = storage.opened
     for number in (0, 2, 3):
-        assert await given(files, f"{number}.mp4") == fast(content(1000, number))
+        assert await open_and_read(files, f"{number}.mp4") == fast(content(1000, number))
     assert storage.opened == opened + 3
-    await given(files, "1.mp4")
+    await open_and_read(files, "1.mp4")
     assert storage.opened == opened + 3 + 2
 
 
@@ -327,12 +327,12 @@ async def test_unchanged_files_are_cached_up_to_a_limit(
     files = FastStart(storage)
     for number in range(3):
         write(media, f"{number}.mp4", fast(content(1000, number)))
-        await given(files, f"{number}.mp4")
+        await open_and_read(files, f"{number}.mp4")
     opened = storage.opened
-    await given(files, "1.mp4")
-    await given(files, "2.mp4")
+    await open_and_read(files, "1.mp4")
+    await open_and_read(files, "2.mp4")
     assert storage.opened == opened + 2
-    await given(files, "0.mp4")
+    await open_and_read(files, "0.mp4")
     assert storage.opened == opened + 2 + 2
 
 
@@ -343,14 +343,14 @@ async def test_a_long_index_does_not_block_the_loop(
     turned = asyncio.Event()
     loop, relocate = asyncio.get_running_loop(), index.relocate
 
-    def waiting(*given: Any) -> Any:
+    def waiting(*args: Any) -> Any:
         assert threading.current_thread() is not threading.main_thread()
         asyncio.run_coroutine_threadsafe(turned.wait(), loop).result(60)
-        return relocate(*given)
+        return relocate(*args)
 
     monkeypatch.setattr("service.mp4.fast_start_layout.relocate", waiting)
     write(media, "long.mp4", film(chunks=100_000))
-    opening = asyncio.create_task(given(FastStart(LocalStorage(media)), "long.mp4"))
+    opening = asyncio.create_task(open_and_read(FastStart(LocalStorage(media)), "long.mp4"))
     await asyncio.sleep(0)
     turned.set()
     assert await opening == fast(chunks=100_000)
@@ -367,9 +367,9 @@ class Work:
         self._rewrite = index.relocate
         monkeypatch.setattr("service.mp4.fast_start_layout.relocate", self._count)
 
-    def _count(self, *given: Any) -> Any:
+    def _count(self, *args: Any) -> Any:
         self.done += 1
-        return self._rewrite(*given)
+        return self._rewrite(*args)
 
 
 @pytest.fixture
@@ -378,10 +378,10 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Work:
 
 
 VERY_LONG = 3 * 1024**2 // 4  # chunks, of a byte each: an index of 3 MiB
-LONG = 20_000  # chunks: an index of 80 KB, more than is looked into without a thread
+LONG = 20_000  # chunks: an index of 80 KB, too long to be parsed without a thread
 
 
-async def kept_by(files: FastStart) -> None:
+async def wait_until_stored(files: FastStart) -> None:
     """Wait until the layout is stored."""
     await asyncio.to_thread(files._store_threads.shutdown, wait=True)  # noqa: SLF001
 
@@ -396,7 +396,7 @@ async def test_films_with_long_indexes_do_not_evict_each_other(media: Path, work
         for number in range(films):
             (await files.open(f"{number}.mp4", None)).close()
     assert work.done == films
-    assert await given(files, "7.mp4") == fast(content(VERY_LONG), VERY_LONG)
+    assert await open_and_read(files, "7.mp4") == fast(content(VERY_LONG), VERY_LONG)
     assert work.done == films  # nor does it take another rewriting to send an index
 
 
@@ -406,9 +406,9 @@ async def test_the_index_is_only_read_if_it_is_requested(media: Path, storage: S
             source = await super().open(path, expected)
             read = source.read
 
-            def noted(span: Span, *given: Any, **more: Any) -> Any:
+            def noted(span: Span, *args: Any, **options: Any) -> Any:
                 spans.append(span)
-                return read(span, *given, **more)
+                return read(span, *args, **options)
 
             source.read = noted
             return source
@@ -424,7 +424,7 @@ async def test_the_index_is_only_read_if_it_is_requested(media: Path, storage: S
     await read(source, Span(0, 10))
     await read(source, Span(size - 10, 10))
     assert sum(span.length for span in spans) == 20
-    await read(source, Span(100_000, 10))  # in the index: an entry is read to its end
+    await read(source, Span(100_000, 10))  # in the index: each entry is read completely
     assert sum(span.length for span in spans) < 20 + 10 + 8
 
 
@@ -437,14 +437,14 @@ async def test_a_layout_is_stored_for_the_next_start_and_other_replicas(
     derived = FolderArtefactStore(tmp_path / "derived", 1 << 30)
     for round_ in range(3):
         files = FastStart(LocalStorage(media), FastStartLayoutStore(derived))
-        assert await given(files, "long.mp4") == fast(chunks=LONG)
-        assert await given(files, "left alone.mp4") == fragments
-        await kept_by(files)
+        assert await open_and_read(files, "long.mp4") == fast(chunks=LONG)
+        assert await open_and_read(files, "left alone.mp4") == fragments
+        await wait_until_stored(files)
         assert work.done == 2, round_
     write(media, "long.mp4", film(content(300_000, 2), LONG), age=60)
     files = FastStart(LocalStorage(media), FastStartLayoutStore(derived))
-    assert await given(files, "long.mp4") == fast(content(300_000, 2), LONG)
-    await kept_by(files)
+    assert await open_and_read(files, "long.mp4") == fast(content(300_000, 2), LONG)
+    await wait_until_stored(files)
     assert work.done == 3
 
 
@@ -454,23 +454,23 @@ async def test_a_damaged_stored_layout_is_computed_again(
     write(media, "long.mp4", film(chunks=LONG))
     derived = FolderArtefactStore(tmp_path / "derived", 1 << 30)
 
-    async def give() -> None:
+    async def check() -> None:
         files = FastStart(LocalStorage(media), FastStartLayoutStore(derived))
-        assert await given(files, "long.mp4") == fast(chunks=LONG)
-        await kept_by(files)
+        assert await open_and_read(files, "long.mp4") == fast(chunks=LONG)
+        await wait_until_stored(files)
 
-    await give()
+    await check()
     (file,) = (tmp_path / "derived" / "layout").rglob("?" * 32)
     whole = file.read_bytes()
     for number, damaged in enumerate((b"", whole[:-1], whole[:-9] + b"0" + whole[-8:], b"x" * 99)):
         file.write_bytes(damaged)
-        await give()
+        await check()
         assert work.done == number + 2
         assert file.read_bytes() == whole
     for other in (b"{}", b"[1]", whole[whole.index(b"{") :].replace(b'"old":[', b'"old":[1')):
         before = work.done
-        derived.save("layout", file.name, other)  # whole, but no layout of this file
-        await give()
+        derived.save("layout", file.name, other)  # undamaged, but a layout of another file
+        await check()
         assert work.done == before + 1
         assert file.read_bytes() == whole
 
@@ -486,16 +486,16 @@ async def test_a_layout_is_computed_if_the_store_fails(
         FastStartLayoutStore(FolderArtefactStore(tmp_path / "derived", 1 << 30)),
     )
     for _ in range(2):
-        assert await given(files, "long.mp4") == fast(chunks=LONG)
+        assert await open_and_read(files, "long.mp4") == fast(chunks=LONG)
     assert work.done == 1
 
-    asked = 0
+    loads = 0
     go_on = threading.Event()
 
     class Hanging:
         def load(self, *_: str) -> None:
-            nonlocal asked
-            asked += 1
+            nonlocal loads
+            loads += 1
             go_on.wait()
 
         def save(self, *_: str | bytes) -> None:
@@ -504,9 +504,9 @@ async def test_a_layout_is_computed_if_the_store_fails(
     monkeypatch.setattr(fast_start, "_LOAD_TIMEOUT", 0.01)
     files = FastStart(LocalStorage(media), Hanging())
     try:
-        assert await given(files, "long.mp4") == fast(chunks=LONG)
-        assert await given(files, "another.mp4") == fast(content(LONG), LONG)
-        assert (work.done, asked) == (3, 1)  # what is away is not asked for the next one
+        assert await open_and_read(files, "long.mp4") == fast(chunks=LONG)
+        assert await open_and_read(files, "another.mp4") == fast(content(LONG), LONG)
+        assert (work.done, loads) == (3, 1)  # the failing store is not used for the next file
     finally:
         go_on.set()
 

@@ -1,4 +1,4 @@
-"""The scripts of the pages: rules for all, and those without the DOM, which Node.js tests."""
+"""The scripts of the pages: rules for all modules, and Node.js tests of those without the DOM."""
 
 import re
 import shutil
@@ -35,12 +35,12 @@ def users(pattern: str) -> set[str]:
     return {name for name, script in SCRIPTS.items() if re.search(pattern, script)}
 
 
-def test_playback_alone_moves_starts_stops_and_loads_the_player() -> None:
+def test_only_playback_seeks_starts_stops_and_loads_the_player() -> None:
     assert users(r"\bcurrentTime = ") == {"playback.js"}
     assert users(r"player\.(?:play|pause|load)\(") == {"playback.js"}
 
 
-def test_the_store_alone_uses_what_browsers_keep() -> None:
+def test_only_the_store_uses_browser_storage() -> None:
     assert users(r"\blocalStorage\b") == {"store.js"}
 
 

@@ -9,7 +9,7 @@ SHEETS = {
     for file in STATIC.glob("*.css")
 }
 DEFINITION = re.compile(r"^\s*--([\w-]+):\s*([^;]+);", re.MULTILINE)
-# Of an element, not of the page.
+# Set on elements, not on the page.
 LOCAL = {"at", "glow", "part"}
 SIZE = r"[\d.]+r?em\b"
 LITERAL = re.compile(
@@ -22,13 +22,13 @@ LITERAL = re.compile(
 )
 
 
-def test_tokens_are_defined_in_the_base_sheet_alone() -> None:
+def test_tokens_are_defined_only_in_the_base_sheet() -> None:
     for name, css in SHEETS.items():
-        defined = {found for found, _ in DEFINITION.findall(css)} - LOCAL
+        defined = {token for token, _ in DEFINITION.findall(css)} - LOCAL
         assert defined == set() or name == "style.css", name
 
 
-def test_every_token_is_used_and_every_used_one_is_defined() -> None:
+def test_the_used_tokens_are_the_defined_ones() -> None:
     every = "".join(SHEETS.values())
     defined = {name for name, _ in DEFINITION.findall(every)}
     used = set(re.findall(r"var\(--([\w-]+)\)", every))
@@ -37,10 +37,10 @@ def test_every_token_is_used_and_every_used_one_is_defined() -> None:
 
 def test_other_sheets_have_no_colours_spaces_radii_or_type_of_their_own() -> None:
     literals = {name: LITERAL.findall(css) for name, css in SHEETS.items() if name != "style.css"}
-    assert {name: found for name, found in literals.items() if found} == {}
+    assert {name: values for name, values in literals.items() if values} == {}
 
 
-def test_the_base_sheet_has_colours_in_custom_properties_alone() -> None:
+def test_the_base_sheet_has_colours_only_in_custom_properties() -> None:
     rules = re.sub(r"(?m)^\s*--[\w-]+:[^;]+;", "", SHEETS["style.css"])
     assert re.findall(r"#[0-9a-f]{3,8}\b", rules) == []
 

@@ -26,7 +26,7 @@ DATA = content(SIZE)
 
 
 @dataclass
-class Kept:
+class WritableStorage:
     """A storage and a function that writes to it."""
 
     storage: Storage
@@ -34,12 +34,14 @@ class Kept:
 
 
 @pytest.fixture(params=["folder", "bucket"])
-async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Kept]:
+async def writable(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[WritableStorage]:
     if request.param == "folder":
         media = tmp_path / "media"
         media.mkdir()
         folder = LocalStorage(media)
-        yield Kept(folder, lambda name, data: write(media, name, data))
+        yield WritableStorage(folder, lambda name, data: write(media, name, data))
         folder.close()
     else:
         bucket: Bucket = request.getfixturevalue("bucket")
@@ -50,7 +52,7 @@ async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
             timeout=30,
             metrics=Metrics(),
         )
-        yield Kept(storage, bucket.put)
+        yield WritableStorage(storage, bucket.put)
         storage.close()
 
 
@@ -72,64 +74,66 @@ async def read(source: OpenRepresentation, span: Span) -> bytes:
     ],
     ids=str,
 )
-async def test_a_span_is_read_byte_for_byte(kept: Kept, span: Span) -> None:
-    kept.put("film.mp4", DATA)
-    source = await kept.storage.open("film.mp4")
+async def test_a_span_is_read_byte_for_byte(writable: WritableStorage, span: Span) -> None:
+    writable.put("film.mp4", DATA)
+    source = await writable.storage.open("film.mp4")
     assert await read(source, span) == DATA[span.start : span.end]
     source.close()
 
 
-async def test_several_readers_of_one_file_do_not_disturb_each_other(kept: Kept) -> None:
-    kept.put("film.mp4", DATA)
-    sources = [await kept.storage.open("film.mp4") for _ in range(8)]
+async def test_several_readers_of_one_file_do_not_disturb_each_other(
+    writable: WritableStorage,
+) -> None:
+    writable.put("film.mp4", DATA)
+    sources = [await writable.storage.open("film.mp4") for _ in range(8)]
     spans = [Span(number * 1000, 2 * BLOCK) for number in range(8)]
-    found = await asyncio.gather(*map(read, sources, spans))
-    assert found == [DATA[span.start : span.end] for span in spans]
+    results = await asyncio.gather(*map(read, sources, spans))
+    assert results == [DATA[span.start : span.end] for span in spans]
     for source in sources:
         source.close()
         source.close()
 
 
-async def test_an_open_file_has_its_metadata(kept: Kept) -> None:
-    kept.put("sub/film.webm", DATA)
-    kept.put("empty.mp4", b"")
-    (entry,) = kept.storage.list_entries()
-    source = await kept.storage.open("sub/film.webm")
-    told = source.representation
+async def test_an_open_file_has_its_metadata(writable: WritableStorage) -> None:
+    writable.put("sub/film.webm", DATA)
+    writable.put("empty.mp4", b"")
+    (entry,) = writable.storage.list_entries()
+    source = await writable.storage.open("sub/film.webm")
+    representation = source.representation
     assert (entry.path, entry.size) == ("sub/film.webm", SIZE)
-    assert (told.size, told.content_type) == (SIZE, "video/webm")
-    assert entry.revision == told.validators.revision
-    assert int(entry.modified) == told.validators.last_modified
-    assert told.validators.is_stable
-    empty = (await kept.storage.open("empty.mp4")).representation
+    assert (representation.size, representation.content_type) == (SIZE, "video/webm")
+    assert entry.revision == representation.validators.revision
+    assert int(entry.modified) == representation.validators.last_modified
+    assert representation.validators.is_stable
+    empty = (await writable.storage.open("empty.mp4")).representation
     assert empty.size == 0
     assert empty.validators.revision.startswith("0-")
 
 
-async def test_another_version_has_another_revision(kept: Kept) -> None:
-    kept.put("film.mp4", DATA)
-    (before,) = kept.storage.list_entries()
-    kept.put("film.mp4", content(SIZE, 2))
-    (after,) = kept.storage.list_entries()
+async def test_another_version_has_another_revision(writable: WritableStorage) -> None:
+    writable.put("film.mp4", DATA)
+    (before,) = writable.storage.list_entries()
+    writable.put("film.mp4", content(SIZE, 2))
+    (after,) = writable.storage.list_entries()
     assert before.revision != after.revision
-    assert (await kept.storage.open("film.mp4")).representation.validators.revision in {
+    assert (await writable.storage.open("film.mp4")).representation.validators.revision in {
         before.revision,
         after.revision,
     }
 
 
-async def test_a_file_replaced_while_it_is_read_is_never_mixed(kept: Kept) -> None:
-    kept.put("film.mp4", DATA)
-    source = await kept.storage.open("film.mp4")
-    got = b""
+async def test_a_file_replaced_while_it_is_read_is_never_mixed(writable: WritableStorage) -> None:
+    writable.put("film.mp4", DATA)
+    source = await writable.storage.open("film.mp4")
+    received = b""
     try:
         async for chunk in source.read(Span(0, SIZE)):
-            if not got:
-                await asyncio.to_thread(kept.put, "film.mp4", content(SIZE, 2))
-            got += chunk
+            if not received:
+                await asyncio.to_thread(writable.put, "film.mp4", content(SIZE, 2))
+            received += chunk
     except ChangedError:
-        assert len(got) < SIZE
-    assert got == DATA[: len(got)]
+        assert len(received) < SIZE
+    assert received == DATA[: len(received)]
     source.close()
 
 
@@ -159,42 +163,42 @@ async def test_a_file_replaced_while_it_is_read_is_never_mixed(kept: Kept) -> No
         "",
     ],
 )
-async def test_what_is_not_there_is_not_found(kept: Kept, path: str) -> None:
-    kept.put("film.mp4", b"film")
-    kept.put("sub/inside.mp4", b"film")
-    kept.put("text.txt", b"text")
+async def test_a_missing_or_invalid_path_is_not_found(writable: WritableStorage, path: str) -> None:
+    writable.put("film.mp4", b"film")
+    writable.put("sub/inside.mp4", b"film")
+    writable.put("text.txt", b"text")
     with pytest.raises(NotFoundError):
-        await kept.storage.open(path)
+        await writable.storage.open(path)
 
 
-def test_hidden_empty_and_other_files_are_not_listed(kept: Kept) -> None:
+def test_hidden_empty_and_other_files_are_not_listed(writable: WritableStorage) -> None:
     listed = ["film.mp4", "film.en.srt", "film.jpg", "sub/deep/ünïcode 🎬.webm", "sub/film.mp4"]
     for path in listed:
-        kept.put(path, b"x")
+        writable.put(path, b"x")
     for path in (".hidden.mp4", ".hidden/film.mp4", "sub/.hidden/film.mp4", "text.txt", "film",
                  "back\\slash.mp4"):  # fmt: skip
-        kept.put(path, b"x")
-    kept.put("empty.mp4", b"")
-    assert sorted(entry.path for entry in kept.storage.list_entries()) == sorted(listed)
+        writable.put(path, b"x")
+    writable.put("empty.mp4", b"")
+    assert sorted(entry.path for entry in writable.storage.list_entries()) == sorted(listed)
 
 
 @pytest.mark.parametrize("media_size", [1000, 3 * BLOCK])
-async def test_players_get_the_index_in_front(kept: Kept, media_size: int) -> None:
+async def test_players_get_the_index_in_front(writable: WritableStorage, media_size: int) -> None:
     media = box(b"mdat", content(media_size))
-    places = [len(FTYP) + 8, len(FTYP) + media_size // 2]
-    index = moov(track(table(places)))
-    kept.put("film.mp4", FTYP + media + index)
-    expected = FTYP + moov(track(table([place + len(index) for place in places]))) + media
-    source = await FastStart(kept.storage).open("film.mp4", None)
-    told = source.representation
-    assert told.size == len(expected)
-    assert await read(source, Span(0, told.size)) == expected
+    offsets = [len(FTYP) + 8, len(FTYP) + media_size // 2]
+    index = moov(track(table(offsets)))
+    writable.put("film.mp4", FTYP + media + index)
+    expected = FTYP + moov(track(table([offset + len(index) for offset in offsets]))) + media
+    source = await FastStart(writable.storage).open("film.mp4", None)
+    representation = source.representation
+    assert representation.size == len(expected)
+    assert await read(source, Span(0, representation.size)) == expected
     assert await read(source, Span(BLOCK, 10)) == expected[BLOCK : BLOCK + 10]
-    original = await kept.storage.open("film.mp4")
+    original = await writable.storage.open("film.mp4")
     revision = original.representation.validators.revision
-    assert told.validators.revision == fast_start_revision(revision)
-    pinned = await FastStart(kept.storage).open("film.mp4", told.validators.revision)
-    assert pinned.representation == told
+    assert representation.validators.revision == fast_start_revision(revision)
+    pinned = await FastStart(writable.storage).open("film.mp4", representation.validators.revision)
+    assert pinned.representation == representation
 
 
 def test_a_failed_listing_raises_and_is_not_empty(tmp_path: Path, bucket: Bucket) -> None:
@@ -202,10 +206,10 @@ def test_a_failed_listing_raises_and_is_not_empty(tmp_path: Path, bucket: Bucket
     media.mkdir()
     folder = LocalStorage(media)
     media.rmdir()
-    gone = open_store("s3://no-such-bucket", bucket.environ())
+    missing_bucket = open_store("s3://no-such-bucket", bucket.environ())
     storages: list[Storage] = [
         folder,
-        ObjectStorage(gone, block_size=BLOCK, max_bytes=0, timeout=30, metrics=Metrics()),
+        ObjectStorage(missing_bucket, block_size=BLOCK, max_bytes=0, timeout=30, metrics=Metrics()),
     ]
     for storage in storages:
         with pytest.raises(OSError, match=os.strerror(2) if storage is folder else "cannot be"):

@@ -26,11 +26,11 @@ async def pauses(playback: PlaybackActivity) -> bool:
     return not done
 
 
-async def test_nobody_is_made_way_for_where_nobody_watches() -> None:
+async def test_work_does_not_pause_without_playback() -> None:
     assert not await pauses(PlaybackActivity())
 
 
-async def test_viewers_are_made_way_for_until_they_have_gone(
+async def test_work_pauses_until_playback_has_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "_ACTIVE_SECONDS", math.inf)
@@ -43,7 +43,7 @@ async def test_viewers_are_made_way_for_until_they_have_gone(
     assert not await pauses(playback)
 
 
-async def test_a_pause_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_pause_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_YIELD_SECONDS", 0.001)
     playback = PlaybackActivity()
     playback.record()

@@ -58,7 +58,7 @@ def test_no_more_jobs_run_than_the_limit(gate: threading.Event) -> None:
         assert executor.submit(int, "8").result(PATIENCE) == 8
 
 
-def test_a_file_that_hangs_leaves_threads_to_its_neighbours(
+def test_a_hanging_file_leaves_threads_to_its_neighbours(
     pool: FairThreadPool, gate: threading.Event
 ) -> None:
     jobs = crowd(pool, ["a/film.mp4"] * 3 * MAX_THREADS, gate)
@@ -67,7 +67,7 @@ def test_a_file_that_hangs_leaves_threads_to_its_neighbours(
     assert all(job.result(PATIENCE) for job in jobs)
 
 
-def test_a_folder_that_hangs_leaves_threads_to_the_others(
+def test_a_hanging_folder_leaves_threads_to_the_others(
     pool: FairThreadPool, gate: threading.Event
 ) -> None:
     jobs = crowd(pool, [f"a/{n % 5}/{n}.mp4" for n in range(3 * MAX_THREADS)], gate)

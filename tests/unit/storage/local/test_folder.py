@@ -33,7 +33,7 @@ PATIENCE = 30  # seconds, after which a test that waits for something fails
 
 @pytest.fixture
 def media(tmp_path: Path) -> Path:
-    """Make a folder with one file of more than three chunks."""
+    """Return a folder with one file of more than three chunks."""
     folder = tmp_path / "media"
     folder.mkdir()
     (folder / "film.mp4").write_bytes(DATA)
@@ -62,13 +62,13 @@ async def read(source: LocalRepresentation, span: Span) -> bytes:
 def descriptors() -> dict[str, str]:
     """Return this process's descriptors and their targets."""
     gc.collect()
-    found = {}
-    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 # asked for again below, by name
+    targets = {}
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 # resolved below, by name
         try:
-            found[name] = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115
+            targets[name] = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115
         except OSError:
-            continue  # that of the listing itself
-    return found
+            continue  # the descriptor of the listing itself
+    return targets
 
 
 def open_below(folder: Path) -> list[str]:
@@ -106,7 +106,7 @@ def gate() -> Iterator[Gate]:
 
 @pytest.fixture
 def slow_reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
-    """Make reads uncached, and block them as long as the test needs."""
+    """Make reads uncached, and block them until the test opens the gate."""
     with gate() as one:
 
         def pread(descriptor: int, length: int, position: int) -> bytes:
@@ -171,10 +171,10 @@ async def test_a_span_is_read_byte_for_byte(storage: LocalStorage, span: Span) -
 async def test_several_readers_of_one_file_do_not_disturb_each_other(storage: LocalStorage) -> None:
     sources = [await storage.open("film.mp4") for _ in range(8)]
     spans = [Span(seed * 1000, 2 * MAX_CHUNK) for seed in range(8)]
-    found = await asyncio.gather(*map(read, sources, spans))
+    results = await asyncio.gather(*map(read, sources, spans))
     for source in sources:
         source.close()
-    assert found == [DATA[span.start : span.end] for span in spans]
+    assert results == [DATA[span.start : span.end] for span in spans]
 
 
 @pytest.mark.skipif(nonblocking._NO_WAIT is None, reason="needs RWF_NOWAIT, which is Linux's")  # noqa: SLF001
@@ -183,7 +183,7 @@ async def test_cached_pages_are_read_without_a_thread(storage: LocalStorage, med
         try:
             os.preadv(file.fileno(), [bytearray(1)], 0, os.RWF_NOWAIT)
         except OSError as error:
-            pytest.skip(f"this file system cannot be asked: {error}")
+            pytest.skip(f"this file system does not support RWF_NOWAIT: {error}")
     source = await storage.open("film.mp4")
     storage.close()  # from now on no thread would begin to read
     assert await read(source, Span(0, SIZE)) == DATA
@@ -195,12 +195,12 @@ async def test_a_file_that_shrinks_ends_the_read_without_a_wrong_byte(
     storage: LocalStorage, media: Path
 ) -> None:
     source = await storage.open("film.mp4")
-    got = b""
-    with pytest.raises(ChangedError):  # noqa: PT012 # changed between two pieces
+    received = b""
+    with pytest.raises(ChangedError):  # noqa: PT012 # changed between two chunks
         async for chunk in source.read(Span(0, SIZE)):
-            got += chunk
+            received += chunk
             os.truncate(media / "film.mp4", MAX_CHUNK + 10)
-    assert got == DATA[:MIN_CHUNK]
+    assert received == DATA[:MIN_CHUNK]
     source.close()
 
 
@@ -210,25 +210,25 @@ async def test_a_file_rewritten_in_place_ends_the_read_without_a_wrong_byte(
 ) -> None:
     os.utime(media / "film.mp4", (1000, 1000))
     source = await storage.open("film.mp4")
-    got = b""
-    with pytest.raises(ChangedError):  # noqa: PT012 # changed between two pieces
+    received = b""
+    with pytest.raises(ChangedError):  # noqa: PT012 # changed between two chunks
         async for chunk in source.read(Span(0, SIZE)):
-            got += chunk
+            received += chunk
             (media / "film.mp4").write_bytes(content(SIZE, 2))  # the size stays
-    assert got == DATA[:MIN_CHUNK]
+    assert received == DATA[:MIN_CHUNK]
     source.close()
 
 
 @pytest.mark.usefixtures("way")
 async def test_a_file_that_grows_is_another_version(storage: LocalStorage, media: Path) -> None:
     source = await storage.open("film.mp4")
-    got = b""
-    with pytest.raises(ChangedError):  # noqa: PT012 # changed between two pieces
+    received = b""
+    with pytest.raises(ChangedError):  # noqa: PT012 # changed between two chunks
         async for chunk in source.read(Span(0, SIZE)):
-            got += chunk
+            received += chunk
             with (media / "film.mp4").open("ab") as file:
                 file.write(b"more")
-    assert got == DATA[:MIN_CHUNK]
+    assert received == DATA[:MIN_CHUNK]
     source.close()
 
 
@@ -274,13 +274,13 @@ async def test_closing_while_a_thread_reads_leaves_it_its_descriptor(
     reading.cancel()
     await asyncio.wait([reading])
     source.close()
-    # Were it closed, the next file opened would have its number, and the thread would read that.
+    # If it were closed, the next opened file would get its number, and the thread would read that.
     assert descriptors()[descriptor] == film
     slow_reads.opened.set()
     await until(lambda: not open_below(media))
 
 
-async def test_closing_twice_while_a_thread_reads_is_no_harm(
+async def test_closing_twice_while_a_thread_reads_is_harmless(
     storage: LocalStorage, media: Path, slow_reads: Gate
 ) -> None:
     source = await storage.open("film.mp4")
@@ -315,18 +315,20 @@ async def test_a_queued_read_is_cancelled_when_the_file_is_closed(
 
 
 @pytest.mark.usefixtures("way")
-async def test_closing_twice_is_no_harm(storage: LocalStorage, media: Path) -> None:
+async def test_closing_twice_is_harmless(storage: LocalStorage, media: Path) -> None:
     source = await storage.open("film.mp4")
     await read(source, Span(0, SIZE))
     source.close()
     (media / "other.mp4").write_bytes(b"x")
-    with (media / "other.mp4").open("rb") as other:  # likely with the number just let go
+    with (media / "other.mp4").open("rb") as other:  # probably with the number just released
         source.close()
         assert other.read() == b"x"
 
 
-@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # meant: see LocalStorage.open
-async def test_an_open_that_nobody_waits_for_any_more_leaks_nothing(
+@pytest.mark.filterwarnings(
+    "ignore:unclosed file:ResourceWarning"
+)  # intended: see LocalStorage.open
+async def test_a_cancelled_open_leaks_nothing(
     storage: LocalStorage, media: Path, slow_opens: Gate
 ) -> None:
     opening = asyncio.create_task(storage.open("film.mp4"))
@@ -337,13 +339,13 @@ async def test_an_open_that_nobody_waits_for_any_more_leaks_nothing(
     await until(lambda: not open_below(media))
 
 
-async def test_a_disk_that_sleeps_in_a_read_does_not_stop_the_loop(
+async def test_a_slow_read_does_not_block_the_event_loop(
     storage: LocalStorage, slow_reads: Gate
 ) -> None:
     source = await storage.open("film.mp4")
     reading = asyncio.create_task(read(source, Span(0, 10)))
     await until(slow_reads.reached.is_set)
-    for _ in range(1000):  # a loop that waited for the thread would never get here
+    for _ in range(1000):  # a loop that waits for the thread would never get here
         await asyncio.sleep(0)
     assert not reading.done()
     slow_reads.opened.set()
@@ -351,7 +353,7 @@ async def test_a_disk_that_sleeps_in_a_read_does_not_stop_the_loop(
     source.close()
 
 
-async def test_a_disk_that_sleeps_in_an_open_does_not_stop_the_loop(
+async def test_a_slow_open_does_not_block_the_event_loop(
     storage: LocalStorage, slow_opens: Gate
 ) -> None:
     opening = asyncio.create_task(storage.open("film.mp4"))
@@ -371,7 +373,7 @@ async def test_closing_the_storage_does_not_wait_for_the_disk(
     storage = LocalStorage(media)
     opening = asyncio.create_task(storage.open("film.mp4"))
     await until(slow_opens.reached.is_set)
-    storage.close()  # would never come back if it waited: the gate is shut
+    storage.close()  # the gate is closed: a close that waits would never return
     assert not opening.done()
     slow_opens.opened.set()
     (await asyncio.wait_for(opening, PATIENCE)).close()
@@ -438,7 +440,7 @@ async def test_odd_files_are_not_found_and_leak_no_descriptor(
     await until(lambda: not open_below(media.parent))
 
 
-async def test_a_socket_is_not_there(
+async def test_a_socket_is_not_found(
     storage: LocalStorage, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(media)  # a socket's path is at most 108 bytes
@@ -455,7 +457,7 @@ async def test_a_socket_is_not_there(
         "link-in.mp4",
         "link-absolute.mp4",
         "folder-in/inside.mp4",
-        "link-out-and-in.mp4",  # what counts is where a link leads
+        "link-out-and-in.mp4",  # the target of the link counts
         "folder-out/media/sub/inside.mp4",
     ],
 )
@@ -500,75 +502,79 @@ async def test_many_opens_leak_nothing(storage: LocalStorage, media: Path) -> No
     await until(lambda: not open_below(media.parent))
 
 
-# Opening at once
+# Opening without a thread
 
 
 @pytest.fixture
-async def told(storage: LocalStorage) -> LocalStorage:
-    """Return a storage that knows that its root supports RWF_NOWAIT."""
+async def nowait_storage(storage: LocalStorage) -> LocalStorage:
+    """Return a storage that has recorded that its root supports RWF_NOWAIT."""
     (await storage.open("film.mp4")).close()
     if not storage._nowait_folders:  # noqa: SLF001
-        pytest.skip("needs a file system that can be asked (RWF_NOWAIT)")
+        pytest.skip("needs a file system with RWF_NOWAIT")
     (await storage.open("film.mp4")).close()
     if not storage._handles:  # noqa: SLF001
-        pytest.skip("needs openat2 with RESOLVE_CACHED (Linux 5.12), not kept out by a sandbox")
+        pytest.skip("needs openat2 with RESOLVE_CACHED (Linux 5.12), not blocked by a sandbox")
     return storage
 
 
-async def test_cached_names_are_opened_without_a_thread(told: LocalStorage, media: Path) -> None:
+async def test_cached_names_are_opened_without_a_thread(
+    nowait_storage: LocalStorage, media: Path
+) -> None:
     (media / "other.mp4").write_bytes(b"other")
-    told.close()  # from now on no thread would begin to open
+    nowait_storage.close()  # from now on no thread would begin to open
     for path, data in [("film.mp4", DATA[:5]), ("other.mp4", b"other")] * 2:
-        source = await told.open(path)
+        source = await nowait_storage.open(path)
         assert await read(source, Span(0, 5)) == data
         source.close()
 
 
 async def test_viewers_of_one_file_share_its_descriptor_for_a_moment(
-    told: LocalStorage, media: Path, monkeypatch: pytest.MonkeyPatch
+    nowait_storage: LocalStorage, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told._handles.clear()  # noqa: SLF001
+    nowait_storage._handles.clear()  # noqa: SLF001
     monkeypatch.setattr(local, "_HANDLE_TTL", 0.05)
-    sources = [await told.open("film.mp4") for _ in range(9)]
+    sources = [await nowait_storage.open("film.mp4") for _ in range(9)]
     assert len(open_below(media)) == 1
     for source in sources[1:]:
         source.close()
-    await until(lambda: not told._handles)  # noqa: SLF001
-    assert await read(sources[0], Span(0, SIZE)) == DATA  # the others took nothing with them
+    await until(lambda: not nowait_storage._handles)  # noqa: SLF001
+    assert await read(sources[0], Span(0, SIZE)) == DATA  # closing the others did not affect it
     sources[0].close()
     assert open_below(media) == []
 
 
 async def test_the_number_of_shared_handles_is_bounded(
-    told: LocalStorage, media: Path, monkeypatch: pytest.MonkeyPatch
+    nowait_storage: LocalStorage, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "_MAX_HANDLES", 5)
     for number in range(20):
         (media / f"{number}.mp4").write_bytes(b"film")
-        (await told.open(f"{number}.mp4")).close()
+        (await nowait_storage.open(f"{number}.mp4")).close()
         assert len(open_below(media)) <= 5
 
 
-async def test_a_replaced_file_is_seen_at_once(told: LocalStorage, media: Path) -> None:
+async def test_a_replaced_file_is_seen_at_once(nowait_storage: LocalStorage, media: Path) -> None:
     (media / "new").write_bytes(content(SIZE, 2))
-    os.utime(media / "new", ns=(0, (media / "film.mp4").stat().st_mtime_ns))  # and as long
+    os.utime(media / "new", ns=(0, (media / "film.mp4").stat().st_mtime_ns))  # and of equal length
     (media / "new").rename(media / "film.mp4")
-    source = await told.open("film.mp4")
+    source = await nowait_storage.open("film.mp4")
     assert await read(source, Span(0, SIZE)) == content(SIZE, 2)
     source.close()
 
 
-async def test_a_changed_file_is_another_version_at_once(told: LocalStorage, media: Path) -> None:
+async def test_a_changed_file_is_another_version_at_once(
+    nowait_storage: LocalStorage, media: Path
+) -> None:
     with (media / "film.mp4").open("ab") as file:
         file.write(b"more")
-    source = await told.open("film.mp4")
+    source = await nowait_storage.open("film.mp4")
     assert source.representation.size == SIZE + 4
     source.close()
 
 
 @pytest.mark.parametrize("change", ["removed", "link", "fifo", "folder", "device"])
 async def test_a_special_file_in_place_of_a_film_is_not_opened(
-    told: LocalStorage, media: Path, change: str
+    nowait_storage: LocalStorage, media: Path, change: str
 ) -> None:
     film = media / "film.mp4"
     (media.parent / "secret.mp4").write_bytes(b"secret")
@@ -584,35 +590,35 @@ async def test_a_special_file_in_place_of_a_film_is_not_opened(
             try:
                 os.mknod(film, 0o666 | stat.S_IFCHR, os.makedev(1, 3))  # /dev/null
             except PermissionError:
-                pytest.skip("to make a device takes a right that is not given here")
+                pytest.skip("creating a device needs a privilege")
     with opens_in(media) as opened, pytest.raises(NotFoundError):
-        await told.open("film.mp4")
+        await nowait_storage.open("film.mp4")
     assert not opened
 
 
-async def test_a_link_in_the_place_of_a_folder_leads_nowhere(
-    told: LocalStorage, media: Path
+async def test_a_link_that_replaces_a_folder_is_not_followed(
+    nowait_storage: LocalStorage, media: Path
 ) -> None:
     make_odd_things(media)
     for _ in range(2):
-        (await told.open("sub/inside.mp4")).close()
+        (await nowait_storage.open("sub/inside.mp4")).close()
     (media / "sub").rename(media / "sub-before")
     (media.parent / "outside").mkdir()
     (media.parent / "outside/inside.mp4").write_bytes(b"secret")
     (media / "sub").symlink_to(media.parent / "outside")
     with pytest.raises(NotFoundError):
-        await told.open("sub/inside.mp4")
+        await nowait_storage.open("sub/inside.mp4")
 
 
 @pytest.mark.parametrize("path", NOT_THERE, ids=lambda path: path[:32])
 async def test_odd_files_are_not_found_without_a_thread_either(
-    told: LocalStorage, media: Path, path: str
+    nowait_storage: LocalStorage, media: Path, path: str
 ) -> None:
     make_odd_things(media)
-    (await told.open("sub/inside.mp4")).close()
+    (await nowait_storage.open("sub/inside.mp4")).close()
     for _ in range(2):
         with pytest.raises(NotFoundError):
-            await told.open(path)
+            await nowait_storage.open(path)
 
 
 async def test_file_systems_without_nowait_are_only_used_in_threads(
@@ -658,7 +664,7 @@ async def test_a_link_does_not_mark_its_own_folder_as_nowait(
     assert not opened
 
 
-# What a listing tells
+# Listings
 
 
 def paths(media: Path) -> list[str]:
@@ -684,12 +690,12 @@ def test_files_are_listed_and_odd_things_are_not(media: Path) -> None:
         "link-absolute.mp4",
         "link-in.mp4",
         "link-out-and-in.mp4",
-        "sub/inside.mp4",  # once: not by the folder's link as well
-        "text-link.mp4",  # the ending of its own name decides
+        "sub/inside.mp4",  # once, and not again through the link to the folder
+        "text-link.mp4",  # the extension of its own name decides
     ]
 
 
-async def test_whatever_is_listed_can_be_opened_and_is_the_same(
+async def test_every_listed_file_opens_with_the_same_revision(
     storage: LocalStorage, media: Path
 ) -> None:
     make_odd_things(media)
@@ -705,7 +711,7 @@ async def test_whatever_is_listed_can_be_opened_and_is_the_same(
 @pytest.mark.parametrize(
     "name", [b"\xff.mp4", b"b\\c.mp4", b"line\nend.mp4", b"tab\t.mp4", b"\x7f.mp4", b"\xc2\x85.mp4"]
 )
-def test_names_that_no_request_can_have_are_left_out(media: Path, name: bytes) -> None:
+def test_names_that_no_request_can_have_are_not_listed(media: Path, name: bytes) -> None:
     folder = os.fsencode(media)
     try:
         (Path(os.fsdecode(folder)) / os.fsdecode(name)).write_bytes(b"x")
@@ -722,8 +728,8 @@ def test_a_listing_is_in_order_folder_by_folder(media: Path) -> None:
         (media / folder).mkdir()
         for name in ("2.mp4", "10.mp4", "1.mp4"):
             (media / folder / name).write_bytes(b"x")
-    found = paths(media)
-    assert found == [
+    listed = paths(media)
+    assert listed == [
         "film.mp4",
         *[
             f"{folder}/{name}"
@@ -800,7 +806,7 @@ def test_components_of_any_accepted_path_are_safe(path: str) -> None:
     for name in components:
         assert name not in ("", ".", "..")
         assert not set(name) & {"/", "\\", "\0", "\n", "\r"}
-        assert name.encode()  # it is UTF-8
+        assert name.encode()  # it can be encoded as UTF-8
 
 
 # Versions
@@ -815,7 +821,7 @@ def version(size: int, nanoseconds: int, folder: Path) -> str:
 
 def test_a_revision_stays_with_size_and_time_and_differs_with_either(tmp_path: Path) -> None:
     one = version(5, 10**18, tmp_path)
-    assert version(5, 10**18, tmp_path) == one  # another moment, another change: a copy
+    assert version(5, 10**18, tmp_path) == one  # another time, and so another copy
     assert version(6, 10**18, tmp_path) != one
     assert version(5, 10**18 + 1, tmp_path) != one
     assert version(0x51, 0, tmp_path) != version(5, 0x10, tmp_path)
@@ -841,10 +847,10 @@ def test_an_empty_files_revision_begins_with_zero(tmp_path: Path) -> None:
     ("age", "settled"),
     [
         (0, False),
-        (1, False),  # another change within the same second would have the same date
+        (1, False),  # a second change within the same second would have the same date
         (60, True),
         (10**9, True),
-        # From the future, by a clock that is wrong: no change from now on gets that stamp.
+        # From the future, by a wrong clock: no later change gets that timestamp.
         (-3600, True),
     ],
 )
@@ -853,7 +859,7 @@ async def test_a_file_is_stable_when_no_later_change_can_share_its_time(
     media: Path,
     monkeypatch: pytest.MonkeyPatch,
     age: int,
-    settled: bool,  # noqa: FBT001 # the answer is the table
+    settled: bool,  # noqa: FBT001 # a column of the table
 ) -> None:
     now = 2_000_000_000.5
 
@@ -869,32 +875,32 @@ async def test_a_file_is_stable_when_no_later_change_can_share_its_time(
 
 @pytest.mark.parametrize(
     ("modified", "changed", "settled", "dated"),
-    [  # seconds before now, by the kernel's two stamps
+    [  # seconds before now: the kernel's two timestamps
         (0, 0, False, False),
         (1.5, 1.5, False, False),
         (2.5, 2.5, True, True),  # the second of the date is over, and so is the kernel's tick
         (3600, 3600, True, True),
         (3600, 0, True, True),  # renamed just now, or copied with its times
         (3600, -5, True, True),
-        (1, 3600, False, False),  # its date was chosen, and has come only now
-        # Ahead: chosen, by who copied it from a machine whose clock is ahead.
+        (1, 3600, False, False),  # its date was set by a program, and has only just been reached
+        # In the future: set by a copy from a machine whose clock is ahead.
         (-1, 3600, False, False),
         (-3, 3600, True, False),
         (-1e9, 2.5, True, False),
-        (-1e9, 1.5, False, False),  # it may be that it is being written right now
-        # By a file server whose clock is ahead: nobody knows when that was.
+        (-1e9, 1.5, False, False),  # it may be being written now
+        # Set by a file server whose clock is ahead: the real time is unknown.
         (-3, -3, False, False),
         (-1e9, -1e9, False, False),
         (-1e9, 0, False, False),
     ],
 )
-async def test_what_may_change_unseen_is_not_settled_and_no_date_to_come_is_strong(  # noqa: PLR0913, PLR0917 # two fixtures and a table
+async def test_a_file_that_may_still_change_is_not_stable_and_a_future_date_is_no_validator(  # noqa: PLR0913, PLR0917 # two fixtures and a table
     storage: LocalStorage,
     media: Path,
     monkeypatch: pytest.MonkeyPatch,
     modified: float,
     changed: float,
-    settled: bool,  # noqa: FBT001 # the answer is the table
+    settled: bool,  # noqa: FBT001 # a column of the table
     dated: bool,  # noqa: FBT001
 ) -> None:
     """RFC 9110 §8.8.1 and §8.8.2.2. Only the kernel sets a ctime, so the clock is moved."""
@@ -907,20 +913,20 @@ async def test_what_may_change_unseen_is_not_settled_and_no_date_to_come_is_stro
 
     monkeypatch.setattr(files, "time", Clock)
     source = await storage.open("film.mp4")
-    told = source.representation.validators
+    validators = source.representation.validators
     source.close()
-    assert (told.is_stable, told.date_is_validator) == (settled, dated)
-    assert told.last_modified <= now  # RFC 9110 §8.8.2.1
+    assert (validators.is_stable, validators.date_is_validator) == (settled, dated)
+    assert validators.last_modified <= now  # RFC 9110 §8.8.2.1
 
 
 async def test_an_open_file_has_size_type_and_date(storage: LocalStorage, media: Path) -> None:
     os.utime(media / "film.mp4", ns=(0, 784111777_999_999_999))
     source = await storage.open("film.mp4")
-    told = source.representation
+    representation = source.representation
     source.close()
-    assert (told.size, told.content_type) == (SIZE, "video/mp4")
-    assert told.validators.last_modified == 784111777  # whole seconds, never rounded up
-    assert told.validators.revision == f"{SIZE:x}-{784111777_999_999_999:x}"
+    assert (representation.size, representation.content_type) == (SIZE, "video/mp4")
+    assert representation.validators.last_modified == 784111777  # whole seconds, never rounded up
+    assert representation.validators.revision == f"{SIZE:x}-{784111777_999_999_999:x}"
 
 
 async def test_last_modified_is_never_in_the_future(storage: LocalStorage, media: Path) -> None:

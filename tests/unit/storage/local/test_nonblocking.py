@@ -24,7 +24,7 @@ def opened(tmp_path: Path) -> Iterator[list[int]]:
 
 def test_cached_pages_are_read(opened: list[int]) -> None:
     if not nonblocking.supports_nowait(opened[0]):
-        pytest.skip("this file system does not tell")
+        pytest.skip("this file system does not support RWF_NOWAIT")
     assert nonblocking.read_cached(opened[0], 10, 20) == b"A" * 20
     assert nonblocking.read_cached(opened[0], 990, 20) == b"A" * 10
     assert nonblocking.read_cached(opened[0], 1000, 20) is None

@@ -26,7 +26,7 @@ class Far:
     """A store that yields a chunk of a block when the test allows it."""
 
     def __init__(self) -> None:
-        self.asked: list[Span] = []
+        self.requests: list[Span] = []
         self.passed: list[Span] = []
         """Of those, the spans that are not cached."""
         self.versions: list[ObjectVersion] = []
@@ -39,7 +39,7 @@ class Far:
     async def fetch(
         self, version: ObjectVersion, span: Span, *, buffered: bool
     ) -> AsyncGenerator[bytes]:
-        self.asked.append(span)
+        self.requests.append(span)
         if not buffered:
             self.passed.append(span)
         self.versions.append(version)
@@ -59,7 +59,7 @@ class Far:
 
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 # what is looked at sets no asyncio.Event
+        while not condition():  # noqa: ASYNC110 # the condition sets no asyncio.Event
             await asyncio.sleep(0.001)
 
 
@@ -141,19 +141,19 @@ async def test_a_block_is_one_request_for_any_number_of_readers(
     blocks: BlockCache, far: Far
 ) -> None:
     spans = [Span(number * 9000, 10_000) for number in range(10)]
-    found = await asyncio.gather(*(read(blocks, span) for span in spans))
-    assert found == [bytes_of(span) for span in spans]
-    assert far.asked == [block(0)]
+    results = await asyncio.gather(*(read(blocks, span) for span in spans))
+    assert results == [bytes_of(span) for span in spans]
+    assert far.requests == [block(0)]
 
 
 async def test_blocks_are_aligned_to_the_block_origin(blocks: BlockCache, far: Far) -> None:
     await read(blocks, Span(5, 10), block_origin=-1000)
     await read(blocks, Span(BLOCK, 10), block_origin=-1000)
-    assert far.asked == [Span(0, BLOCK - 1000), Span(BLOCK - 1000, BLOCK)]
+    assert far.requests == [Span(0, BLOCK - 1000), Span(BLOCK - 1000, BLOCK)]
 
 
 async def test_the_first_bytes_do_not_wait_for_the_last(blocks: BlockCache, far: Far) -> None:
-    far.held_up[0] = CHUNK  # one chunk comes, and no other
+    far.held_up[0] = CHUNK  # only one chunk arrives
     async with aclosing(blocks.read(FILM, block(0), min_chunk_length, 0)) as chunks:
         assert await asyncio.wait_for(anext(chunks), PATIENCE) == DATA[:CHUNK]
 
@@ -162,12 +162,12 @@ async def test_a_sequential_reader_finds_the_next_block_prefetched(
     blocks: BlockCache, far: Far, metrics: Metrics
 ) -> None:
     await read(blocks, block(0))
-    assert far.asked == [block(0)]  # nobody knows yet
+    assert far.requests == [block(0)]  # one read does not show a sequence
     await read(blocks, block(1))
-    await until(lambda: block(2) in far.asked)
+    await until(lambda: block(2) in far.requests)
     await until(lambda: held(metrics) == 3 * BLOCK)
     assert await read(blocks, block(2)) == bytes_of(block(2))
-    assert far.asked.count(block(2)) == 1
+    assert far.requests.count(block(2)) == 1
     assert counted(metrics, "ahead") >= 1
 
 
@@ -175,20 +175,20 @@ async def test_nothing_is_prefetched_for_random_access(blocks: BlockCache, far: 
     for number in (0, 5, 2, 7, 4):
         await read(blocks, block(number))
     await asyncio.sleep(0.02)
-    assert far.asked == [block(number) for number in (0, 5, 2, 7, 4)]
+    assert far.requests == [block(number) for number in (0, 5, 2, 7, 4)]
 
 
 async def test_nothing_is_prefetched_after_the_last_block(blocks: BlockCache, far: Far) -> None:
     await read(blocks, Span(8 * BLOCK, SIZE - 8 * BLOCK))
     await asyncio.sleep(0.02)
-    assert far.asked == [block(8), block(9), block(10)]
+    assert far.requests == [block(8), block(9), block(10)]
 
 
 async def test_an_unexpected_error_in_a_prefetch_is_logged(blocks: BlockCache, far: Far) -> None:
     far.failing[BLOCK] = RuntimeError("what no code expects")
     with capture_logs() as lines:
-        async with aclosing(blocks.read(FILM, Span(0, SIZE), min_chunk_length, 0)) as pieces:
-            await anext(pieces)
+        async with aclosing(blocks.read(FILM, Span(0, SIZE), min_chunk_length, 0)) as chunks:
+            await anext(chunks)
             await until(lambda: lines)
     (line,) = lines
     assert (line["event"], line["path"]) == ("a block could not be fetched", FILM.path)
@@ -202,8 +202,8 @@ async def test_an_unexpected_error_in_a_prefetch_is_logged(blocks: BlockCache, f
 
 async def test_prefetches_do_not_delay_readers(blocks: BlockCache, far: Far) -> None:
     far.held_up[2 * BLOCK] = 0
-    await read(blocks, Span(0, 2 * BLOCK))  # block 2 is asked for, and never comes
-    await until(lambda: block(2) in far.asked)
+    await read(blocks, Span(0, 2 * BLOCK))  # block 2 is requested and never arrives
+    await until(lambda: block(2) in far.requests)
     for number in (5, 6, 7, 8, 9, 10):
         async with asyncio.timeout(PATIENCE):
             assert await read(blocks, block(number), OTHER) == bytes_of(block(number))
@@ -225,10 +225,10 @@ async def test_bytes_are_passed_on_when_the_cache_is_full(
     for number in range(4):
         far.held_up[number * BLOCK] = 0
         waiting.append(asyncio.create_task(read(blocks, block(number))))
-    await until(lambda: len(far.asked) == 4)
+    await until(lambda: len(far.requests) == 4)
     span = Span(7 * BLOCK + 5, 50_000)
     assert await asyncio.wait_for(read(blocks, span), PATIENCE) == bytes_of(span)
-    assert far.asked[-1] == span  # no more than was asked for
+    assert far.requests[-1] == span  # no more than the requested bytes
     assert far.passed == [span]
     assert counted(metrics, "passed") == 1
     far.held_up.clear()
@@ -245,39 +245,39 @@ async def test_a_slow_client_continues_after_its_block_was_evicted(
     blocks: BlockCache, far: Far
 ) -> None:
     async with aclosing(blocks.read(FILM, block(0), min_chunk_length, 0)) as chunks:
-        got = await anext(chunks)
+        received = await anext(chunks)
         for number in range(5):
             await read(blocks, block(number), OTHER)
         async for chunk in chunks:
-            got += chunk
-    assert got == bytes_of(block(0))
-    assert far.asked.count(block(0)) == 2  # his and OTHER's: the rest is no block
-    assert any(span.end == BLOCK and span.start > 0 for span in far.asked)
+            received += chunk
+    assert received == bytes_of(block(0))
+    assert far.requests.count(block(0)) == 2  # its own and OTHER's: the rest is no block
+    assert any(span.end == BLOCK and span.start > 0 for span in far.requests)
 
 
 async def test_an_error_is_raised_to_all_waiting_readers_and_not_cached(
     blocks: BlockCache, far: Far
 ) -> None:
-    far.failing[0] = BadGatewayError("gone wrong")
-    found = await asyncio.gather(
+    far.failing[0] = BadGatewayError("failed")
+    results = await asyncio.gather(
         *(read(blocks, Span(n, 10)) for n in range(3)), return_exceptions=True
     )
-    assert [str(error) for error in found] == ["gone wrong"] * 3
-    assert far.asked == [block(0)]
+    assert [str(error) for error in results] == ["failed"] * 3
+    assert far.requests == [block(0)]
     del far.failing[0]
     assert await read(blocks, block(0)) == bytes_of(block(0))
 
 
 async def test_bytes_received_before_an_error_are_yielded(blocks: BlockCache, far: Far) -> None:
     far.held_up[0] = 3 * CHUNK
-    got = b""
-    with pytest.raises(ChangedError):  # noqa: PT012 # between two pieces
+    received = b""
+    with pytest.raises(ChangedError):  # noqa: PT012 # between two chunks
         async for chunk in blocks.read(FILM, block(0), min_chunk_length, 0):
-            got += chunk
-            if len(got) == 3 * CHUNK:
+            received += chunk
+            if len(received) == 3 * CHUNK:
                 far.failing[0] = ChangedError("replaced")
                 del far.held_up[0]
-    assert got == DATA[: 3 * CHUNK]
+    assert received == DATA[: 3 * CHUNK]
 
 
 async def test_a_slower_reader_gets_the_bytes_received_before_an_error(
@@ -285,22 +285,22 @@ async def test_a_slower_reader_gets_the_bytes_received_before_an_error(
 ) -> None:
     far.held_up[0] = 3 * CHUNK
     slow = blocks.read(FILM, block(0), min_chunk_length, 0)
-    got = await anext(slow)
+    received = await anext(slow)
     waiting = asyncio.create_task(read(blocks, Span(5 * CHUNK, CHUNK)))
-    await until(lambda: far.asked)
+    await until(lambda: far.requests)
     far.failing[0] = ChangedError("replaced")
     del far.held_up[0]
     await asyncio.wait([waiting])
     assert isinstance(waiting.exception(), ChangedError)
     del far.failing[0]
-    got += b"".join([chunk async for chunk in slow])  # by a request of his own
-    assert got == bytes_of(block(0))
+    received += b"".join([chunk async for chunk in slow])  # by its own request
+    assert received == bytes_of(block(0))
 
 
 async def test_closing_fails_all_waiting_readers(blocks: BlockCache, far: Far) -> None:
     far.held_up[0] = CHUNK
     waiting = asyncio.create_task(read(blocks, Span(CHUNK, 1)))
-    await until(lambda: far.asked)
+    await until(lambda: far.requests)
     blocks.close()
     await asyncio.wait([waiting], timeout=PATIENCE)
     assert "about to end" in str(waiting.exception())
@@ -311,19 +311,19 @@ async def test_a_block_whose_reader_left_is_completed(
 ) -> None:
     far.held_up[0] = CHUNK
     reading = asyncio.create_task(read(blocks, block(0)))
-    await until(lambda: far.asked)
+    await until(lambda: far.requests)
     reading.cancel()
     await asyncio.wait([reading])
     del far.held_up[0]
     assert await read(blocks, block(0)) == bytes_of(block(0))
-    assert far.asked == [block(0)]
+    assert far.requests == [block(0)]
     assert far.called_off == []
 
 
 async def test_a_block_without_waiting_readers_is_evicted(blocks: BlockCache, far: Far) -> None:
     far.held_up[0] = 0
     reading = asyncio.create_task(read(blocks, block(0)))
-    await until(lambda: far.asked)
+    await until(lambda: far.requests)
     reading.cancel()
     await asyncio.wait([reading])
     for number in (2, 4, 6, 8):
@@ -341,9 +341,9 @@ async def test_versions_of_a_file_are_kept_apart(blocks: BlockCache, far: Far) -
 async def test_a_prefetch_does_not_evict_the_block_before_it(far: Far, metrics: Metrics) -> None:
     blocks = BlockCache(far.fetch, BLOCK, BLOCK, metrics)  # room for one
     far.held_up[0] = 6 * CHUNK
-    # Somebody reads the first half, and leaves.
+    # A reader reads the first half and disconnects.
     assert await read(blocks, Span(0, 5 * CHUNK)) == bytes_of(Span(0, 5 * CHUNK))
-    # Who comes to the rest of it, and wants to go on behind it, waits for what has yet to come.
+    # A sequential reader of the second half waits for the bytes that have not arrived.
     rest = Span(7 * CHUNK, BLOCK)
     reading = asyncio.create_task(read(blocks, rest))
     for _ in range(10):

@@ -92,9 +92,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_an_invalid_endpoint_is_refused_without_showing_it(endpoint: str) -> None:
-    with pytest.raises(StoreError, match=r"^AWS_ENDPOINT_URL: should be http:") as told:
+    with pytest.raises(StoreError, match=r"^AWS_ENDPOINT_URL: should be http:") as error:
         open_store("s3://bucket", {"AWS_ENDPOINT_URL": endpoint})
-    assert "only-for-me" not in str(told.value)
+    assert "only-for-me" not in str(error.value)
 
 
 @pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"])
@@ -127,7 +127,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         open_store("s3://bucket", {})
 
 
-def test_a_bucket_that_is_there_passes_and_so_does_an_empty_prefix(bucket: "Bucket") -> None:
+def test_an_existing_bucket_passes_also_with_an_empty_prefix(bucket: "Bucket") -> None:
     verify_access(bucket.url, bucket.environ())
     verify_access(f"{bucket.url}/films", bucket.environ())
 
@@ -143,7 +143,7 @@ def test_wrong_credentials_are_named(bucket: "Bucket") -> None:
         verify_access(bucket.url, environ)
 
 
-def test_a_store_that_is_not_there_is_named() -> None:
+def test_an_unreachable_store_is_named() -> None:
     environ = {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}",
         "AWS_ACCESS_KEY_ID": "x",

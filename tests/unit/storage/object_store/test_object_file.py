@@ -1,4 +1,4 @@
-"""Objects read as files: the right bytes, with few requests."""
+"""Objects read as files, with few requests."""
 
 import io
 from pathlib import Path
@@ -66,11 +66,11 @@ def test_reads_at_any_position_return_the_objects_bytes(steps: list[tuple[int, i
             assert file.read(length) == expected
 
 
-def test_it_is_read_to_its_end_and_no_further() -> None:
+def test_an_object_is_read_to_its_end_and_no_further() -> None:
     for size in (1, 4096, 64 * KIB, 64 * KIB + 1, 3 * MIB):
         bucket, revision = held(LARGE[:size])
-        file, told = open_object(bucket, KEY, revision)
-        assert told == size
+        file, reported_size = open_object(bucket, KEY, revision)
+        assert reported_size == size
         assert file.read() == LARGE[:size]
         assert file.read(1) == b""
         assert file.seek(-1, io.SEEK_END) == size - 1
@@ -98,12 +98,12 @@ def test_recently_read_bytes_are_not_fetched_again() -> None:
     file, _ = open_object(bucket, KEY, revision)
     file.seek(10 * MIB)
     file.read(4 * MIB)
-    asked = len(bucket.lengths)
+    requests = len(bucket.lengths)
     file.seek(10 * MIB)
     assert file.read(4 * MIB) == LARGE[10 * MIB : 14 * MIB]
     file.seek(0)
     assert file.read(100) == LARGE[:100]
-    assert len(bucket.lengths) == asked
+    assert len(bucket.lengths) == requests
 
 
 def test_no_byte_of_a_replaced_object_is_returned() -> None:
@@ -117,12 +117,12 @@ def test_no_byte_of_a_replaced_object_is_returned() -> None:
         file.read(1)
     with pytest.raises(FileNotFoundError):
         open_object(bucket, KEY, revision)
-    with pytest.raises(FileNotFoundError) as gone:
+    with pytest.raises(FileNotFoundError) as error:
         open_object(bucket, "films/other.mp4", None)
-    assert gone.value.filename == "films/other.mp4"
+    assert error.value.filename == "films/other.mp4"
 
 
-# What films cost
+# Requests for films
 
 
 @pytest.fixture(scope="module")
@@ -133,17 +133,14 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def two_hours(once: Path, target: Path, size: int, *options: str) -> int:
-    """Make a sparse film of two hours and `size` bytes.
-
-    Gives the length of its index.
-    """
+    """Write a sparse film of two hours and `size` bytes, and return the length of its index."""
     film = ffmpeg(
         target.with_suffix(".mov.mp4"), "-stream_loop", "719", "-i", once, "-c", "copy", *options
     )
     data = film.read_bytes()
     film.unlink()
     media = data.index(b"mdat") - 4
-    assert data[media - 4 : media] == b"free"  # room for a length of 64 bits
+    assert data[media - 4 : media] == b"free"  # space for a 64-bit length
     start, end = media - 8, media + int.from_bytes(data[media : media + 4], "big")
     behind = data[end:]
     header = (1).to_bytes(4, "big") + b"mdat" + (size - len(behind) - start).to_bytes(8, "big")
@@ -156,20 +153,20 @@ def two_hours(once: Path, target: Path, size: int, *options: str) -> int:
 
 
 @pytest.mark.parametrize("where", ["front", "end"])
-def test_of_a_film_of_4_gib_a_few_mb_are_read(once: Path, tmp_path: Path, where: str) -> None:
+def test_probing_a_film_of_4_gib_reads_a_few_mb(once: Path, tmp_path: Path, where: str) -> None:
     film, size = tmp_path / "film.mp4", 4 * GIB + 12_345
     options = ("-movflags", "+faststart") if where == "front" else ()
     index = two_hours(once, film, size, *options)
-    assert 4 * MIB < index < 8 * MIB  # longer than those of most such films
+    assert 4 * MIB < index < 8 * MIB  # longer than the index of most such films
     bucket = Counted(LocalStore(tmp_path))
     file, told_size = open_object(bucket, "film.mp4", None)
     assert told_size == size
-    told = read_metadata(file, told_size)
-    assert told["duration"] == pytest.approx(7200, abs=10)
-    assert told["index_at_front"] is (where == "front")
+    metadata = read_metadata(file, told_size)
+    assert metadata["duration"] == pytest.approx(7200, abs=10)
+    assert metadata["index_at_front"] is (where == "front")
     with film.open("rb") as same:
-        assert read_metadata(same, size) == told
-    # The index once, the last request for it perhaps too long, and the first frames.
+        assert read_metadata(same, size) == metadata
+    # The index once, perhaps with a last request that is too long, and the first frames.
     assert sum(bucket.lengths) < index + 2 * MIB
     assert len(bucket.lengths) < 30
     bucket.lengths.clear()

@@ -1,4 +1,4 @@
-"""Buckets only: head requests, pages, keys that are no paths, numbers of requests."""
+"""Buckets only: head requests, pages, keys that are no paths, and numbers of requests."""
 
 import asyncio
 import time
@@ -25,15 +25,15 @@ DATA = content(SIZE)
 
 
 @pytest.fixture
-def seen(bucket: Bucket) -> Iterator[FaultyStore]:
+def proxy(bucket: Bucket) -> Iterator[FaultyStore]:
     """Return a proxy that counts requests."""
     with faulty(bucket.swift) as store:
         yield store
 
 
 @pytest.fixture
-async def storage(bucket: Bucket, seen: FaultyStore) -> AsyncIterator[ObjectStorage]:
-    environ = bucket.environ(seen.endpoint)
+async def storage(bucket: Bucket, proxy: FaultyStore) -> AsyncIterator[ObjectStorage]:
+    environ = bucket.environ(proxy.endpoint)
     storage = ObjectStorage(
         open_store(bucket.url, environ),
         block_size=BLOCK,
@@ -42,7 +42,7 @@ async def storage(bucket: Bucket, seen: FaultyStore) -> AsyncIterator[ObjectStor
         metrics=Metrics(),
     )
     yield storage
-    seen.released.set()
+    proxy.released.set()
     storage.close()
 
 
@@ -51,37 +51,37 @@ async def read(source: OpenRepresentation, span: Span) -> bytes:
 
 
 async def test_a_block_is_one_pinned_request(
-    storage: ObjectStorage, bucket: Bucket, seen: FaultyStore
+    storage: ObjectStorage, bucket: Bucket, proxy: FaultyStore
 ) -> None:
     tag = bucket.put("film.mp4", DATA)
     source = await storage.open("film.mp4")
     spans = [Span(2 * BLOCK + number, 5000) for number in range(0, BLOCK // 2, 5000)]
     await asyncio.gather(*(read(source, span) for span in spans))
-    (request,) = seen.object_requests()
+    (request,) = proxy.object_requests()
     assert request.range == f"bytes={2 * BLOCK}-{3 * BLOCK - 1}"
     assert request.condition == f'"{tag}"'
 
 
 async def test_many_opens_cost_one_head_request(
-    storage: ObjectStorage, bucket: Bucket, seen: FaultyStore
+    storage: ObjectStorage, bucket: Bucket, proxy: FaultyStore
 ) -> None:
     bucket.put("film.mp4", DATA)
     await asyncio.gather(*(storage.open("film.mp4") for _ in range(20)))
-    assert len(seen.object_requests("HEAD")) == 1
+    assert len(proxy.object_requests("HEAD")) == 1
 
 
 async def test_a_pinned_version_is_opened_without_a_head_request(
-    storage: ObjectStorage, bucket: Bucket, seen: FaultyStore, monkeypatch: pytest.MonkeyPatch
+    storage: ObjectStorage, bucket: Bucket, proxy: FaultyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("_VERSION_TTL", "_PINNED_TTL"):
         monkeypatch.setattr(objects, name, 0.0)
     bucket.put("film.mp4", DATA)
     revision = (await storage.open("film.mp4")).representation.validators.revision
     await storage.open("film.mp4", revision)
-    assert len(seen.object_requests("HEAD")) == 1
+    assert len(proxy.object_requests("HEAD")) == 1
     await storage.open("film.mp4", "f-0")
     await storage.open("film.mp4")
-    assert len(seen.object_requests("HEAD")) == 3
+    assert len(proxy.object_requests("HEAD")) == 3
 
 
 async def test_an_unknown_pinned_version_causes_a_head_request(
@@ -92,7 +92,7 @@ async def test_an_unknown_pinned_version_causes_a_head_request(
     before = (await storage.open("film.mp4")).representation
     bucket.put("film.mp4", content(SIZE + 1, 2))
     assert (await storage.open("film.mp4")).representation == before
-    newer = f"{SIZE + 1:x}-0"  # whichever: it is not the one that is known
+    newer = f"{SIZE + 1:x}-0"  # any revision but the cached one
     monkeypatch.setattr(objects, "_PINNED_TTL", 0.0)
     assert (await storage.open("film.mp4", newer)).representation.size == SIZE + 1
 
@@ -132,10 +132,10 @@ async def test_a_listing_drops_versions_that_were_replaced(
         await storage.open("removed.mp4", revisions["removed.mp4"])
 
 
-async def test_a_store_that_does_not_answer_times_out(bucket: Bucket, seen: FaultyStore) -> None:
-    seen.faults = [Fault("hold", when=lambda request: request.method == "HEAD")]
+async def test_a_store_that_does_not_respond_times_out(bucket: Bucket, proxy: FaultyStore) -> None:
+    proxy.faults = [Fault("hold", when=lambda request: request.method == "HEAD")]
     storage = ObjectStorage(
-        open_store(bucket.url, bucket.environ(seen.endpoint), timeout=1),
+        open_store(bucket.url, bucket.environ(proxy.endpoint), timeout=1),
         block_size=BLOCK,
         max_bytes=BLOCK,
         timeout=1,
@@ -143,23 +143,23 @@ async def test_a_store_that_does_not_answer_times_out(bucket: Bucket, seen: Faul
     )
     with pytest.raises(GatewayTimeoutError):
         await storage.open("film.mp4")
-    seen.released.set()
+    proxy.released.set()
 
 
-async def test_a_path_whose_key_is_too_long_is_not_found(swift: Swift, seen: FaultyStore) -> None:
+async def test_a_path_whose_key_is_too_long_is_not_found(swift: Swift, proxy: FaultyStore) -> None:
     bucket = swift.bucket("films/of/mine")
     storage = ObjectStorage(
-        open_store(bucket.url, bucket.environ(seen.endpoint)),
+        open_store(bucket.url, bucket.environ(proxy.endpoint)),
         block_size=BLOCK,
         max_bytes=0,
         timeout=30,
         metrics=Metrics(),
     )
     longest = 1024 - len("films/of/mine/")  # bytes; the last of these takes two
-    for name, asked in (("a" * (longest - 3), 1), ("ä" + "a" * (longest - 4), 1)):
+    for name, requests in (("a" * (longest - 3), 1), ("ä" + "a" * (longest - 4), 1)):
         with pytest.raises(NotFoundError):
             await storage.open(f"{name}.ts")
-        assert len(seen.object_requests("HEAD")) == asked
+        assert len(proxy.object_requests("HEAD")) == requests
 
 
 def test_a_key_that_is_no_path_hides_only_its_own_folder(
@@ -173,17 +173,17 @@ def test_a_key_that_is_no_path_hides_only_its_own_folder(
 
 
 async def test_blocks_of_a_layout_are_one_request_each(
-    storage: ObjectStorage, bucket: Bucket, seen: FaultyStore
+    storage: ObjectStorage, bucket: Bucket, proxy: FaultyStore
 ) -> None:
     media = box(b"mdat", content(5 * BLOCK))
     index = moov(track(table([len(FTYP) + 8])))
     bucket.put("film.mp4", FTYP + media + index)
     source = await FastStart(storage).open("film.mp4", None)
-    before = len(seen.object_requests())
-    for number in (4, 1, 3):  # none after the one before it: nothing is read ahead
+    before = len(proxy.object_requests())
+    for number in (4, 1, 3):  # not sequential: nothing is prefetched
         await read(source, Span(number * BLOCK, BLOCK))
-    asked = [request.range for request in seen.object_requests()[before:]]
-    assert asked == [
+    ranges = [request.range for request in proxy.object_requests()[before:]]
+    assert ranges == [
         f"bytes={number * BLOCK - len(index)}-{(number + 1) * BLOCK - len(index) - 1}"
         for number in (4, 1, 3)
     ]
@@ -197,9 +197,9 @@ async def test_a_date_is_strong_once_its_second_is_over_and_a_revision_always(
     bucket: Bucket,
     monkeypatch: pytest.MonkeyPatch,
     age: float,
-    dated: bool,  # noqa: FBT001 # the answer is the table
+    dated: bool,  # noqa: FBT001 # a column of the table
 ) -> None:
-    """RFC 9110 §8.8.2.2. The revision holds the store's entity tag, whatever its clock says."""
+    """RFC 9110 §8.8.2.2. The revision does not depend on the store's clock."""
     bucket.put("film.mp4", DATA)
     (entry,) = storage.list_entries()
 
@@ -208,6 +208,6 @@ async def test_a_date_is_strong_once_its_second_is_over_and_a_revision_always(
         time = staticmethod(lambda: entry.modified + age)
 
     monkeypatch.setattr(objects, "time", Clock)
-    told = (await storage.open("film.mp4")).representation.validators
-    assert (told.is_stable, told.date_is_validator) == (True, dated)
-    assert told.last_modified <= entry.modified + age  # RFC 9110 §8.8.2.1
+    validators = (await storage.open("film.mp4")).representation.validators
+    assert (validators.is_stable, validators.date_is_validator) == (True, dated)
+    assert validators.last_modified <= entry.modified + age  # RFC 9110 §8.8.2.1
