@@ -54,9 +54,9 @@ def violations(page: Page, axe: str, page_name: str) -> list[str]:
     for scheme, size in variants:
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         set_size(page, size)
-        passes, found = page.evaluate(AXE)
+        passes, results = page.evaluate(AXE)
         assert passes > 10
-        lines += [f"{page_name}, {scheme}, {size[0]} px: {line}" for line in found]
+        lines += [f"{page_name}, {scheme}, {size[0]} px: {line}" for line in results]
     return lines
 
 

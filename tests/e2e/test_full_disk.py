@@ -36,8 +36,8 @@ def cramped(stack: Stack) -> Iterator[Stack]:
 
 
 @pytest.fixture(params=["three blocks", "none"])
-def room(cramped: Stack, request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """Leave space for a quarter of a film, or for nothing."""
+def little_space(cramped: Stack, request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """Leave space for a quarter of a film or none at all."""
     if request.param == "none":
         fill_up(cramped)
     yield cramped
@@ -49,7 +49,7 @@ def inside(stack: Stack, command: str) -> str:
 
 
 def fill_up(stack: Stack) -> None:
-    """Leave the cache no byte of space."""
+    """Fill the disk of the cache completely."""
     inside(stack, f"empty-cache; head -c {DISK} /dev/zero 2>/dev/null >{FOLDER}/other || true")
     assert int(inside(stack, f"df --output=avail {FOLDER} | tail -n 1")) == 0
 
@@ -61,9 +61,9 @@ def new_film(stack: Stack) -> Film:
 
 
 @pytest.mark.parametrize("route", ["media", "download"])
-def test_one_viewer_gets_every_byte_without_a_timeout(room: Stack, route: str) -> None:
-    film, account, fetched = new_film(room), Account(), Fetched(room)
-    client = Client(room.base, film, account)
+def test_one_viewer_gets_every_byte_without_a_timeout(little_space: Stack, route: str) -> None:
+    film, account, fetched = new_film(little_space), Account(), Fetched(little_space)
+    client = Client(little_space.base, film, account)
     started = time.monotonic()
     if route == "media":
         client.play(0, SIZE)
@@ -72,21 +72,21 @@ def test_one_viewer_gets_every_byte_without_a_timeout(room: Stack, route: str) -
     client.close()
     took = time.monotonic() - started
     assert (account.wrong, account.statuses) == ([], [])
-    assert len(account.broken) <= 1  # the download under way when the disk was found full
+    assert len(account.broken) <= 1  # the download during which the disk was found full
     assert account.distinct() == SIZE
-    # The shortest of the timeouts that a block could run into is 15 seconds.
+    # The shortest timeout that could apply to a block is 15 seconds.
     assert took < 10
-    # Each block once, but for the one that is tried five times before the cache is given up.
+    # Each block once, except the one that is tried five times before the edge stops caching.
     assert fetched.sent_bytes <= SIZE + 6 * BLOCK
 
 
-def test_many_viewers_get_every_byte(room: Stack) -> None:
-    """A download with some cached blocks ends at one that cannot be cached: it is resumed."""
-    films, account = [new_film(room) for _ in range(2)], Account()
+def test_many_viewers_get_every_byte(little_space: Stack) -> None:
+    """A download with some cached blocks ends at an uncacheable one, and is resumed."""
+    films, account = [new_film(little_space) for _ in range(2)], Account()
 
     def view(number: int) -> None:
         film = films[number % 2]
-        client = Client(room.base, film, account)
+        client = Client(little_space.base, film, account)
         client.download()
         for offset in seeks(film, number, 3):
             client.play(offset, 2 * BLOCK)
@@ -96,7 +96,7 @@ def test_many_viewers_get_every_byte(room: Stack) -> None:
         pass
     assert (account.wrong, account.statuses) == ([], [])
     assert len(account.broken) < VIEWERS
-    assert account.distinct() == SIZE  # the two films alike
+    assert account.distinct() == SIZE  # spans of both films are counted together
 
 
 def test_the_cache_works_again_once_there_is_space(cramped: Stack) -> None:
@@ -112,17 +112,17 @@ def test_the_cache_works_again_once_there_is_space(cramped: Stack) -> None:
     for block in range(BLOCKS):
         state(block)
     inside(cramped, f"rm {FOLDER}/other")
-    until(lambda: state(0) == "HIT" or None, "a block comes into the cache")
+    until(lambda: state(0) == "HIT" or None, "a block is cached")
 
 
 def test_an_interrupted_uncached_answer_is_resumed(
     cramped: Stack, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """An uncached answer breaks off with its replica: players and curl ask for the rest."""
+    """An uncached answer ends when its replica fails: players and curl request the rest."""
     film, account = new_film(cramped), Account()
     saved = tmp_path / "film.mp4"
     with failing_replica(cramped):
-        until(lambda: ask(cramped.base, "/").status == 200 or None, "it is asked")
+        until(lambda: ask(cramped.base, "/").status == 200 or None, "it gets requests")
         fill_up(cramped)
         clients = [Client(cramped.base, film, account) for _ in range(2)]
         clients[0].play(0, SIZE)
@@ -136,5 +136,5 @@ def test_an_interrupted_uncached_answer_is_resumed(
         client.close()
     assert (account.wrong, account.statuses, account.distinct()) == ([], [], SIZE)
     assert saved.read_bytes() == film.data
-    assert len(account.broken) + calls > 1  # or nothing was shown
+    assert len(account.broken) + calls > 1  # else nothing was interrupted
     record_property("answers that broke", len(account.broken) + calls - 1)

@@ -18,7 +18,7 @@ DATE = "Sun, 06 Nov 1994 08:49:37 GMT"  # contract.MODIFIED, RFC 9110 §5.6.7
 
 @dataclass(frozen=True)
 class Case:
-    """A request, and the expected span: None for the whole file."""
+    """A request and the expected span on each route; None means the whole file."""
 
     name: str
     headers: dict[str, str]
@@ -40,7 +40,7 @@ CASES = [
     case("the last, short block", f"bytes={3 * B}-", (3 * B, LAST), (3 * B, LAST)),
     case("a suffix", "bytes=-500", (SIZE - 500, LAST), (SIZE - 500, LAST)),
     Case("no range", {}, None),
-    # RFC 9110 §13.1.5: a condition that fails makes it a request without Range.
+    # RFC 9110 §13.1.5: if the condition fails, Range is ignored.
     Case("If-Range holds", {"Range": "bytes=5-9", "If-Range": TAG}, (5, 9), (5, 9)),
     Case("If-Range by date holds", {"Range": "bytes=5-9", "If-Range": DATE}, (5, 9), (5, 9)),
     Case("If-Range fails", {"Range": "bytes=5-9", "If-Range": '"other"'}, None),
@@ -55,13 +55,13 @@ def curl(stack: Stack) -> Iterator[Curl]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("route", ["media", "download"])
-@pytest.mark.parametrize("asked", CASES, ids=lambda asked: asked.name)
+@pytest.mark.parametrize("request_case", CASES, ids=lambda case: case.name)
 def test_every_http_version_returns_the_same_bytes(
-    curl: Curl, asked: Case, route: str, version: str
+    curl: Curl, request_case: Case, route: str, version: str
 ) -> None:
-    span = asked.media if route == "media" else asked.download
+    span = request_case.media if route == "media" else request_case.download
     for query in ("", f"?v={REVISION}"):
-        answer = curl.get(version, f"/{route}/file.mp4{query}", asked.headers)
+        answer = curl.get(version, f"/{route}/file.mp4{query}", request_case.headers)
         assert answer.version == f"HTTP/{version}"
         first, last = span or (0, LAST)
         assert answer.status == (206 if span else 200)
@@ -91,7 +91,7 @@ def test_every_answer_advertises_http3_on_the_published_port(
 
 
 def test_the_published_port_speaks_http3(stack: Stack, curl: Curl) -> None:
-    """From the machine's own network, as a browser on it does."""
+    """Connect from the machine's own network, as a browser on it does."""
     outside = Curl(stack, "host", stack.base)
     try:
         answer = outside.get("3", "/media/file.mp4", {"Range": "bytes=5-9"})
@@ -101,15 +101,15 @@ def test_the_published_port_speaks_http3(stack: Stack, curl: Curl) -> None:
 
 
 def test_more_requests_than_the_stream_limit_are_all_answered(curl: Curl) -> None:
-    number = 100  # a connection may have 32; what is more waits, or opens the next
+    number = 100  # a connection allows 32; further requests wait or open another one
     url = f"{curl.base}/media/file.mp4?v={REVISION}"
     each = [word for i in range(number) for word in ("--output", f"part-{i}", url)]
-    told = curl("--silent", "--insecure", "--http3-only", "--parallel", "--parallel-max", "100",
+    output = curl("--silent", "--insecure", "--http3-only", "--parallel", "--parallel-max", "100",
                 "--write-out", "%{http_version} %{http_code} %{num_connects}\\n",
                 "--range", f"{B}-", *each)  # fmt: skip
-    answers = [line.split() for line in told.decode().splitlines()]
+    answers = [line.split() for line in output.decode().splitlines()]
     assert [(version, code) for version, code, _ in answers] == [("3", "206")] * number
-    assert sum(int(connects) for *_, connects in answers) < 10  # they share connections
+    assert sum(int(connects) for *_, connects in answers) < 10  # requests share connections
     sums = curl.shell("cat part-* | wc -c; sha256sum part-*").split()
     assert int(sums[0]) == number * B
     assert set(sums[1::2]) == {hashlib.sha256(DATA[B : 2 * B]).hexdigest()}

@@ -1,4 +1,4 @@
-"""The contents of the images that compose builds, and what their containers can reach."""
+"""The contents of the images that compose builds, and the networks of their containers."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from support.stack import Stack, docker
 
 pytestmark = pytest.mark.stack
 
-# By every Python that is there: the base's, and the one of the environment.
+# For each installed Python: those of the base image and of the environment.
 INSTALLERS = """
 for python in python python3 /usr/bin/python3 /usr/local/bin/python3; do
     command -v "$python" >/dev/null || continue
@@ -25,10 +25,10 @@ find / -xdev -name "pip-*.whl" -o -xdev -name "setuptools-*.whl"
 REACH = """
 import socket, sys
 socket.setdefaulttimeout(3)
-for place in (("192.0.2.1", 443), ("1.1.1.1", 443), (sys.argv[1], 80)):
+for address in (("192.0.2.1", 443), ("1.1.1.1", 443), (sys.argv[1], 80)):
     try:
-        socket.create_connection(place).close()
-        print("reached", place)
+        socket.create_connection(address).close()
+        print("reached", address)
     except OSError as error:
         print("not", type(error).__name__, error.errno)
 """
@@ -36,7 +36,7 @@ for place in (("192.0.2.1", 443), ("1.1.1.1", 443), (sys.argv[1], 80)):
 
 @pytest.fixture(scope="module")
 def images(stack: Stack) -> Iterator[dict[str, str]]:
-    """Return the names of the images. That of the ACME client is built separately."""
+    """Yield the names of the images. That of the ACME client is built separately."""
     stack.compose("--profile", "acme", "build", "acme")
     yield {name: f"{stack.project}-{name}" for name in ("service", "nginx", "acme")}
     docker("rmi", f"{stack.project}-acme")
@@ -61,9 +61,9 @@ def test_the_network_of_the_service_is_internal_and_shared_only_with_the_edge(
 ) -> None:
     networks = stack.container("service")["NetworkSettings"]["Networks"]
     (name,) = networks
-    told = docker("network", "inspect", "--format", "{{.Internal}} {{len .Containers}}", name)
-    assert told == "true 2"
-    # Nowhere is a route to be found: that is an error at once (ENETUNREACH), no silence.
+    output = docker("network", "inspect", "--format", "{{.Internal}} {{len .Containers}}", name)
+    assert output == "true 2"
+    # There is no route at all: an immediate error (ENETUNREACH), not a timeout.
     lines = stack.inside(REACH, "example.org").splitlines()
     assert [line.split()[0] for line in lines] == ["not"] * 3
     assert lines[:2] == ["not OSError 101"] * 2

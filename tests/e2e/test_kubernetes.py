@@ -1,4 +1,4 @@
-"""The images run as the manifests say: user, read-only root, volumes, variables, ports, probes.
+"""The images run as in the manifests: user, read-only root, volumes, variables, ports, probes.
 
 Docker stands in for the kubelet.
 """
@@ -20,7 +20,7 @@ Overlays = dict[str, list[Manifest]]
 
 @pytest.fixture(scope="module", params=["one-node", "edges"])
 def manifests(request: pytest.FixtureRequest) -> Overlays:
-    """Return the pod specifications of the service and of the edge.
+    """Return the manifests for the service and for the edge.
 
     With several edges, one starts while the names of the others do not resolve yet.
     """
@@ -31,20 +31,20 @@ def words(manifests: list[Manifest], name: str) -> list[str]:
     """Return the options of `docker run` that correspond to a pod specification."""
     pod = pods(manifests)[name]
     context, (run,) = pod["securityContext"], pod["containers"]
-    told = ["--user", f"{context['runAsUser']}:{context['runAsGroup']}", "--read-only",
+    options = ["--user", f"{context['runAsUser']}:{context['runAsGroup']}", "--read-only",
             "--group-add", str(context["fsGroup"]), "--cap-drop", "ALL",
             "--security-opt", "no-new-privileges",
             "--memory", str(size(run["resources"]["limits"]["memory"]))]  # fmt: skip
     for variable, value in environment(manifests, name).items():
-        told += ["--env", f"{variable}={value}"]
+        options += ["--env", f"{variable}={value}"]
     for mount in run["volumeMounts"]:
         if not mount.get("readOnly"):
-            # It may write there: in a pod by its fsGroup, while the engine keeps the image's mode.
-            told += ["--tmpfs", f"{mount['mountPath']}:uid={context['runAsUser']}"]
+            # In a pod fsGroup permits writing; the engine keeps the mode of the image.
+            options += ["--tmpfs", f"{mount['mountPath']}:uid={context['runAsUser']}"]
     for port in run["ports"]:
         protocol = port.get("protocol", "TCP").lower()
-        told += ["--publish", f"127.0.0.1::{port['containerPort']}/{protocol}"]
-    return told
+        options += ["--publish", f"127.0.0.1::{port['containerPort']}/{protocol}"]
+    return options
 
 
 def base(name: str, pod: Manifest, port: str) -> str:
@@ -57,20 +57,20 @@ def base(name: str, pod: Manifest, port: str) -> str:
 
 @pytest.fixture(scope="module")
 def running(stack: Stack, manifests: Overlays) -> Iterator[dict[str, str]]:
-    """Run both on the network of a stack that has their images; yield the containers' names."""
-    whole_name = environment(manifests["edge"], "edge")["REELAY_SERVICE"].partition(":")[0]
-    found: dict[str, str] = {}
-    with ExitStack() as until_then:
-        for name, all_of_it in manifests.items():
+    """Run both on the network of a stack with their images; yield the names of the containers."""
+    full_name = environment(manifests["edge"], "edge")["REELAY_SERVICE"].partition(":")[0]
+    names: dict[str, str] = {}
+    with ExitStack() as containers:
+        for name, resources in manifests.items():
             more = {
-                "service": ["--volume", f"{stack.media}:/media:ro", "--network-alias", whole_name],
+                "service": ["--volume", f"{stack.media}:/media:ro", "--network-alias", full_name],
                 "edge": [],
             }[name]
             image = f"{stack.project}-{ {'edge': 'nginx'}.get(name, name) }"
-            found[name] = until_then.enter_context(
-                container(stack, *words(all_of_it, name), *more, image)
+            names[name] = containers.enter_context(
+                container(stack, *words(resources, name), *more, image)
             )
-        yield found
+        yield names
 
 
 @pytest.mark.parametrize("name", ["service", "edge"])
@@ -83,7 +83,7 @@ def test_every_probe_succeeds(running: dict[str, str], manifests: Overlays, name
             try:
                 origin = base(running[name], pod, get["port"])
                 return ask(origin, get["path"]).status == 200 or None
-            except OSError:  # nobody listens yet
+            except OSError:  # it is not listening yet
                 return None
 
         until(answered, f"{name}: {kind}")
@@ -97,7 +97,7 @@ def test_the_edge_reaches_the_service_by_its_full_name(
     until(lambda: ask(origin, "/api/videos").status == 200 or None, "the edge answers")
     answer = ask(origin, "/media/file.mp4", {"Range": "bytes=0-99"})
     assert (answer.status, answer.headers["X-Cache"]) == (206, "MISS")
-    # Nothing but its own volumes can be written to, and there it has put its certificate.
+    # It can write only to its own volumes, where it has created its certificate.
     assert docker("exec", running["edge"], "ls", "/etc/nginx/tls").split() == [
         "fullchain.pem", "made-by-the-edge", "privkey.pem",
     ]  # fmt: skip

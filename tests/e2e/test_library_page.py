@@ -13,7 +13,7 @@ from support.stack import Stack
 pytestmark = pytest.mark.stack
 
 GONE = "Films/Gone.mp4"
-BEGUN = {  # seconds, duration, when
+STARTED = {  # position, duration, time of the last change
     CAPTIONED: [42, 60, 5],
     EPISODES[1]: [9, 20, 4],
     GONE: [10, 20, 9],
@@ -43,7 +43,7 @@ TRANSFERRED = """() => performance.getEntriesByType("navigation")
     .filter(({initiatorType: by, name}) => by !== "img" && by !== "fetch" && !/svg/.test(name))
     .reduce((sum, entry) => sum + entry.encodedBodySize, 0)"""
 
-# What is where the keyboard is, and whether one sees it.
+# The name of the focused element, and whether its style shows focus.
 FOCUSED = """() => {
     const at = document.activeElement;
     const seen = (style) => style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
@@ -57,9 +57,9 @@ WIDER_THAN_THE_WINDOW = """() => {
 }"""
 
 
-def seed(page: Page, begun: dict[str, Any]) -> None:
-    """Set what the viewer has begun before the first page opens; later changes of pages stay."""
-    text = json.dumps(json.dumps(begun))
+def seed(page: Page, started: dict[str, Any]) -> None:
+    """Store the started videos before the first page opens; keep later changes by pages."""
+    text = json.dumps(json.dumps(started))
     page.add_init_script(
         f"""if (!localStorage.getItem("seeded")) {{
             localStorage.setItem("seeded", "yes");
@@ -68,7 +68,7 @@ def seed(page: Page, begun: dict[str, Any]) -> None:
     )
 
 
-def kept(page: Page) -> Any:
+def stored_progress(page: Page) -> Any:
     return page.evaluate("JSON.parse(localStorage.getItem('reelay.progress'))")
 
 
@@ -77,9 +77,9 @@ def titles(page: Page, within: str = "[data-results] .shelf:last-of-type") -> li
 
 
 @contextmanager
-def opened(browser: Browser, cinema: Stack, **how: Any) -> Iterator[Page]:
-    """Open a page in a browser context of another kind."""
-    context = browser.new_context(ignore_https_errors=True, base_url=cinema.base, **how)
+def opened(browser: Browser, cinema: Stack, **options: Any) -> Iterator[Page]:
+    """Open a page in a browser context with other options."""
+    context = browser.new_context(ignore_https_errors=True, base_url=cinema.base, **options)
     yield context.new_page()
     context.close()
 
@@ -91,7 +91,7 @@ def test_search_results_update_while_typing(page: Page) -> None:
     page.keyboard.press("/")
     expect(box).to_be_focused()
     expect(box).to_have_value("")
-    box.press_sequentially("lihthouse/")  # within the box it is a letter
+    box.press_sequentially("lihthouse/")  # in the box it is an ordinary character
     expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
     page.keyboard.press("Backspace")
     page.keyboard.press("Home")
@@ -113,13 +113,13 @@ def test_search_results_update_while_typing(page: Page) -> None:
     expect(box).to_have_value("lighthouse")
     assert titles(page)[0] == "ep 12"
     assert page.url.endswith("/?q=lighthouse&sort=-name")
-    page.go_back()  # all the typing left no trace: before the search there was nothing
+    page.go_back()  # typing adds no history entries
     assert page.url == "about:blank"
 
 
 def test_an_outdated_search_answer_is_not_shown(page: Page) -> None:
     held: list[Route] = []
-    page.route("**/?q=t", lambda route: held.append(route))  # noqa: PLW0108 # it is marked
+    page.route("**/?q=t", lambda route: held.append(route))  # noqa: PLW0108 # Playwright marks the function
     page.goto("/")
     box = page.get_by_label("Search")
     with page.expect_request("**/?q=t"):
@@ -128,7 +128,7 @@ def test_an_outdated_search_answer_is_not_shown(page: Page) -> None:
     page.wait_for_url("**/?q=tides")
     (late,) = held
     late.fulfill(status=200, content_type="text/html", body="<div data-results>late</div>")
-    page.evaluate("fetch('/').then((answer) => answer.text())")  # by then it would be there
+    page.evaluate("fetch('/').then((answer) => answer.text())")  # by then it would be shown
     assert titles(page) == ["Tides"]
     box.fill("")
     page.wait_for_url(lambda url: url.endswith("/"))
@@ -163,7 +163,7 @@ def test_search_covers_the_folder_or_the_whole_library(page: Page) -> None:
     page.get_by_label("Search in Season 1 only").uncheck()
     page.wait_for_url("**/?q=tides")
     assert titles(page) == ["Tides"]
-    page.get_by_label("Search", exact=True).fill("")  # and the folder is there again
+    page.get_by_label("Search", exact=True).fill("")  # the folder is shown again
     page.wait_for_url("**/?folder=**")
     assert len(titles(page)) == len(EPISODES)
 
@@ -171,24 +171,24 @@ def test_search_covers_the_folder_or_the_whole_library(page: Page) -> None:
 def test_continue_watching_lists_started_videos_without_layout_shift(
     browser: Browser, cinema: Stack
 ) -> None:
-    asked: list[Route] = []
-    # What is gone is answered with 404, of which browsers complain: so this page may.
+    held: list[Route] = []
+    # Browsers log the 404 of a missing video, so this page may have errors.
     with opened(browser, cinema) as page:
-        seed(page, BEGUN)
-        page.route("**/api/videos/**", lambda route: asked.append(route))  # noqa: PLW0108 # as above
+        seed(page, STARTED)
+        page.route("**/api/videos/**", lambda route: held.append(route))  # noqa: PLW0108 # as above
         page.goto("/")
         row = page.get_by_role("region", name="Continue watching")
-        expect(row).to_be_visible()  # before it is known what is in it
+        expect(row).to_be_visible()  # before its contents are known
         page.evaluate(PAINTED)
-        assert len(asked) == 6
-        for route in asked:
+        assert len(held) == 6
+        for route in held:
             route.continue_()
         expect(row.get_by_role("link")).to_have_count(5)
         names = ["Harbour at Dawn", "ep 2", "رحلة إلى البحر", "Tower", "Nocturne"]
         assert titles(page, ".row") == names
         assert row.locator(".details").first.inner_text() == "0:18 left"
         assert row.get_by_role("progressbar").first.get_attribute("value") == "0.7"
-        assert GONE not in kept(page)
+        assert GONE not in stored_progress(page)
         assert page.evaluate(SHIFTS) < 0.01
         assert 10_000 < page.evaluate(TRANSFERRED) < 50_000
         line = page.locator("[data-results] .card", has_text="Tower").get_by_role("progressbar")
@@ -196,14 +196,15 @@ def test_continue_watching_lists_started_videos_without_layout_shift(
 
 
 def test_started_videos_are_forgotten_one_by_one_or_all_at_once(page: Page) -> None:
-    begun = {path: at for path, at in BEGUN.items() if path != GONE}
-    seed(page, begun)
+    started = {path: at for path, at in STARTED.items() if path != GONE}
+    seed(page, started)
     page.goto("/")
     row = page.get_by_role("region", name="Continue watching")
     row.get_by_role("button", name="Forget ep 2").press("Enter")
     expect(row.get_by_role("button", name="Forget رحلة إلى البحر")).to_be_focused()
     expect(page.get_by_role("status")).to_have_text("Forgotten.")
-    assert kept(page) == {path: at for path, at in begun.items() if path != EPISODES[1]}
+    del started[EPISODES[1]]
+    assert stored_progress(page) == started
     page.reload()
     expect(row.get_by_role("link")).to_have_count(4)
     row.get_by_role("link", name="Tower").click()
@@ -211,7 +212,7 @@ def test_started_videos_are_forgotten_one_by_one_or_all_at_once(page: Page) -> N
     page.go_back()
     page.get_by_role("button", name="Forget all").click()
     expect(row).to_be_hidden()
-    assert kept(page) is None
+    assert stored_progress(page) is None
     page.reload()
     expect(page.get_by_role("heading", name="All videos")).to_be_visible()
     expect(row).to_be_hidden()
@@ -243,9 +244,9 @@ def test_the_library_works_without_javascript(browser: Browser, cinema: Stack) -
         assert titles(page) == ["Nocturne"]
         page.goto(f"/?folder={SERIES}&limit=5")
         seen = titles(page)
-        for place in ("6–10 of 12", "11–12 of 12"):  # noqa: RUF001 # as it is written
+        for position in ("6–10 of 12", "11–12 of 12"):  # noqa: RUF001 # as on the page
             page.get_by_role("link", name="Next").click()
-            expect(page.get_by_text(place)).to_be_visible()
+            expect(page.get_by_text(position)).to_be_visible()
             seen += titles(page)
         assert seen == [f"ep {number}" for number in range(1, 13)]
         page.get_by_role("link", name="Page 1", exact=True).click()
@@ -273,15 +274,15 @@ def test_tab_visits_every_control_in_order_with_a_visible_focus(page: Page) -> N
 
 
 def stops(page: Page) -> list[str]:
-    """Walk through a page by the Tab key; return each focused element."""
-    found: list[str] = []
+    """Press Tab through a page; return the name of each focused element."""
+    names: list[str] = []
     page.locator("body").press("Tab")
-    while page.evaluate("document.activeElement !== document.body") and len(found) < 100:
+    while page.evaluate("document.activeElement !== document.body") and len(names) < 100:
         name, seen = page.evaluate(FOCUSED)
         assert seen, f"{name} does not look focused"
-        found.append(name)
+        names.append(name)
         page.keyboard.press("Tab")
-    return found
+    return names
 
 
 def test_narrow_windows_do_not_scroll_sideways(browser: Browser, cinema: Stack) -> None:

@@ -1,4 +1,4 @@
-"""The limits of one client, and that other clients do not notice one that reaches them."""
+"""The limits of one client, which do not affect other clients."""
 
 import contextlib
 import http.client
@@ -17,9 +17,9 @@ from support.stack import Stack, running
 
 pytestmark = pytest.mark.stack
 
-# As nginx takes it: one every half a second, and ten at once on top.
+# In nginx: one every half second, and a burst of ten.
 RATE = 2
-AT_ONCE = 5 * RATE + 1
+BURST = 5 * RATE + 1
 
 TARGETS = ["/", "/api/videos", "/media/large.mp4", "/download/large.mp4", "/static/style.css"]
 STATUS_FROM_INSIDE = """
@@ -30,8 +30,8 @@ print(connection.getresponse().status)
 """
 
 
-# Opens so many connections to the edge's two ports by turns, asks on half of them, keeps all, and
-# says what becomes of one more to each port, and of one more when all are closed.
+# Opens that many connections to the two ports of the edge in turn, sends a request on half of them,
+# and keeps all open. Prints the results of one more on each port, and of one after all are closed.
 ONE_MORE_FROM_INSIDE = """
 import socket, ssl, sys, time
 context = ssl._create_unverified_context()
@@ -49,8 +49,8 @@ kept = []
 for number in range(int(sys.argv[1])):
     port = 8443 if number % 2 else 8080
     if number % 4 < 2:
-        client, told = answer(port)
-        assert told != "closed"
+        client, status = answer(port)
+        assert status != "closed"
     else:
         client = socket.create_connection(("nginx", port))
     kept.append(client)
@@ -70,7 +70,7 @@ for _ in range(100):
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Run a stack with small limits that trusts this machine as a proxy."""
     media = tmp_path_factory.mktemp("limits") / "media"
-    write(media, "large.mp4", content(48 * BLOCK))  # more than is buffered on the way
+    write(media, "large.mp4", content(48 * BLOCK))  # more than the buffers on the way
     with running(media) as stack:
         stack.configure(TRUSTED_PROXIES=stack.gateway)
         yield stack
@@ -101,8 +101,8 @@ def is_refusal(answer: Answer) -> bool:
 
 
 @contextlib.contextmanager
-def taking(stack: Stack, count: int, **headers: str) -> Iterator[None]:
-    """Keep so many answers in progress, each on a connection of its own, and read none."""
+def in_progress(stack: Stack, count: int, **headers: str) -> Iterator[None]:
+    """Keep that many answers in progress without reading, each on its own connection."""
     fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     request = f"GET /download/large.mp4 HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode()
     with contextlib.ExitStack() as clients:
@@ -124,7 +124,7 @@ class TestConnections:
         self, few_connections: Stack
     ) -> None:
         stack = few_connections
-        with taking(stack, 4):
+        with in_progress(stack, 4):
             for target in TARGETS:
                 assert is_refusal(ask(stack.base, target)), target
             assert is_refusal(ask(stack.base, "/media/large.mp4", {"Range": "bytes=0-9"}))
@@ -147,7 +147,7 @@ class TestConnections:
         ("one", "same", "other"),
         [
             ("203.0.113.1", "203.0.113.1", "203.0.113.2"),
-            # Who has one address of a /64 has all of them (RFC 7084, RFC 4291 §2.5.1).
+            # A client with one address of a /64 has all of them (RFC 7084, RFC 4291 §2.5.1).
             ("2001:db8:1:2:3::4", "2001:db8:1:2:ffff:1:2:3", "2001:db8:1:3:3::4"),
             ("2001:db8:1:0:3::4", "2001:db8:1:0:0:1:2:3", "2001:db8:1:4::4"),
             ("2001:db8::4", "2001:db8:0:0:ffff:1:2:3", "2001:db8:0:1::4"),
@@ -158,7 +158,7 @@ class TestConnections:
         self, few_connections: Stack, one: str, same: str, other: str
     ) -> None:
         stack = few_connections
-        with taking(stack, 4, X_Forwarded_For=one):
+        with in_progress(stack, 4, X_Forwarded_For=one):
             assert is_refusal(ask(stack.base, "/", {"X-Forwarded-For": same}))
             assert ask(stack.base, "/", {"X-Forwarded-For": other}).status == 200
             assert ask(stack.base, "/").status == 200
@@ -166,15 +166,15 @@ class TestConnections:
 
 
 class TestWholeConnections:
-    """Four connections for each answer that an address may have in progress."""
+    """Connections: four for each answer that an address may have in progress."""
 
     def test_connections_over_the_limit_are_closed_even_if_others_are_idle(
         self, few_connections: Stack
     ) -> None:
-        told = few_connections.inside(ONE_MORE_FROM_INSIDE, "16").splitlines()
-        assert told == ["closed,closed", "answered"]
-        few = few_connections.inside(ONE_MORE_FROM_INSIDE, "14").splitlines()
-        assert few == ["HTTP/1.1 200,HTTP/1.1 308", "answered"]
+        over = few_connections.inside(ONE_MORE_FROM_INSIDE, "16").splitlines()
+        assert over == ["closed,closed", "answered"]
+        under = few_connections.inside(ONE_MORE_FROM_INSIDE, "14").splitlines()
+        assert under == ["HTTP/1.1 200,HTTP/1.1 308", "answered"]
 
     def test_a_trusted_proxy_may_open_any_number_of_connections(
         self, few_connections: Stack
@@ -192,24 +192,25 @@ class TestWholeConnections:
                 ("2001:db8:1:2:3::4", "2001:db8:1:2:ffff:1:2:3", "2001:db8:1:3:3::4"),
             ]:
                 with contextlib.ExitStack() as clients:
+                    hello = proxy_header(one)
                     for _ in range(16):
-                        clients.enter_context(open_socket(small.unencrypted, hello=named(one)))
+                        clients.enter_context(open_socket(small.unencrypted, hello=hello))
                     request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
                     def refused(
                         viewer: str = same, request: bytes = request
-                    ) -> bool | None:  # the others may still be on their way
-                        with open_socket(small.unencrypted, hello=named(viewer)) as client:
+                    ) -> bool | None:  # the others may not be accepted yet
+                        with open_socket(small.unencrypted, hello=proxy_header(viewer)) as client:
                             return answers_to(client, request) == [] or None
 
                     until(refused, "one more is closed")
-                    with open_socket(small.unencrypted, hello=named(other)) as client:
+                    with open_socket(small.unencrypted, hello=proxy_header(other)) as client:
                         assert answers_to(client, request) == [308]
         finally:
             small.configure(PROXY_PROTOCOL="off")
 
 
-def named(viewer: str) -> bytes:
+def proxy_header(viewer: str) -> bytes:
     """Return the PROXY protocol header (§2.1) for a viewer."""
     family, here = ("TCP6", "2001:db8::1") if ":" in viewer else ("TCP4", "198.51.100.1")
     return f"PROXY {family} {viewer} {here} 50000 443\r\n".encode()
@@ -224,10 +225,10 @@ class TestRate:
         viewer = {"X-Forwarded-For": f"198.51.100.{TARGETS.index(target) + 1}"}
         started = time.monotonic()
         answers = [ask(stack.base, target, viewer, "HEAD").status for _ in range(40)]
-        most = AT_ONCE + RATE * (time.monotonic() - started) + 1
+        limit = BURST + RATE * (time.monotonic() - started) + 1
         assert set(answers) == {200, 429}
-        assert answers[:AT_ONCE] == [200] * AT_ONCE
-        assert answers.count(200) <= most
+        assert answers[:BURST] == [200] * BURST
+        assert answers.count(200) <= limit
         assert ask(stack.base, target, {"X-Forwarded-For": "198.51.100.99"}, "HEAD").status == 200
         assert stack.inside(STATUS_FROM_INSIDE, target).strip() == "200"
         assert recovers(stack, **viewer)
@@ -266,15 +267,15 @@ def test_zero_means_no_limit(stack: Stack) -> None:
 
 
 def test_a_connection_allows_32_concurrent_streams(stack: Stack) -> None:
-    """RFC 9113 §5.1.2: SETTINGS announces it; more streams are refused, the others go on."""
+    """RFC 9113 §5.1.2: SETTINGS announces the limit, and further streams are refused."""
     with http2.connection(stack.base, window=0) as client:
         streams = [client.get("/download/file.mp4") for _ in range(40)]
         assert client.wait(*streams) == [200] * 32 + [None] * 8
         assert client.streams_allowed == 32
 
 
-def cut_after(client: socket.socket) -> float:
-    """Send a byte every second until the server closes; return the seconds that it took."""
+def closed_after(client: socket.socket) -> float:
+    """Send a byte every second until the server closes; return the elapsed seconds."""
     started = time.monotonic()
     client.settimeout(1)
     while time.monotonic() - started < 120:
@@ -305,28 +306,28 @@ def status_without_body(stack: Stack) -> int | None:
 
 
 def test_unfinished_requests_and_handshakes_time_out(origin: Origin, stack: Stack) -> None:
-    """The timeout is that of the whole head, not between two bytes."""
+    """The timeout applies to the whole head, not to the time between two bytes."""
     with contextlib.ExitStack() as clients:
         slow = []
-        for base, said in [
+        for base, data in [
             (stack.base, b"GET / HTTP/1.1\r\nHost: x\r\nX-A: "),
             (stack.unencrypted, b"GET / HTTP/1.1\r\nHost: x\r\nX-A: "),
             (stack.base, b""),
             (stack.unencrypted, b"G"),
         ]:
             client = clients.enter_context(open_socket(base))
-            client.sendall(said)
+            client.sendall(data)
             slow.append(client)
-        # Who does not even come to the end of the handshake.
+        # A client that does not finish the handshake.
         address = ("localhost", stack.ports["HTTPS"])
         silent = clients.enter_context(socket.create_connection(address, timeout=120))
         started = time.monotonic()
         with ThreadPoolExecutor(len(slow) + 1) as pool:
-            told = pool.submit(status_without_body, stack)
-            taken = list(pool.map(cut_after, slow))
-        # 10 s each; they began a little apart.
+            status = pool.submit(status_without_body, stack)
+            taken = list(pool.map(closed_after, slow))
+        # 10 s each; they started a little apart.
         assert all(9 < seconds < 60 for seconds in taken), taken
         assert silent.recv(1) == b""
         assert time.monotonic() - started > 9
-    assert told.result() in {None, 408}  # RFC 9110 §15.5.9
+    assert status.result() in {None, 408}  # RFC 9110 §15.5.9
     assert origin.get("/").status == 200

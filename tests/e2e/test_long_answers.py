@@ -1,4 +1,4 @@
-"""The edge's cost of one answer depends neither on its length nor on how slow its client is."""
+"""The edge's cost of an answer depends on neither its length nor the speed of its client."""
 
 import hashlib
 import subprocess
@@ -16,15 +16,15 @@ from support.stack import Stack, running
 
 pytestmark = pytest.mark.stack
 
-BLOCK = 64 * 1024  # the smallest that may be set: an answer has as many parts as it can have
-RUN = 48 * BLOCK  # what the second joiner asks for at a time, and
-LONG_RUN = 48 * RUN  # the third: nginx/docker-entrypoint.d/10-settings.envsh
+BLOCK = 64 * 1024  # the smallest allowed: an answer has the most parts
+RUN = 48 * BLOCK  # requested at a time by the second joiner
+LONG_RUN = 48 * RUN  # and by the third: nginx/docker-entrypoint.d/10-settings.envsh
 SIZE = LONG_RUN + 2 * RUN + 3 * BLOCK + 4321
 DATA = content(SIZE, 5)
 
 MIB = 2**20
-MAX_MEMORY = 64 * MIB  # bytes, of all answers at once
-MAX_DESCRIPTORS = 16  # of one answer
+MAX_MEMORY = 64 * MIB  # bytes, for all answers together
+MAX_DESCRIPTORS = 16  # for one answer
 SLOW_CLIENTS = 50
 
 
@@ -53,7 +53,7 @@ def sparse(folder: Path, name: str, size: int) -> None:
 
 
 def usage(stack: Stack) -> tuple[int, int]:
-    """Return the private memory of nginx's processes in bytes, and their open descriptors."""
+    """Return the private memory in bytes and the open descriptors of nginx's processes."""
     script = """
         for process in /proc/[0-9]*; do
             [ "$(cat $process/comm 2>/dev/null)" = nginx ] || continue
@@ -65,15 +65,15 @@ def usage(stack: Stack) -> tuple[int, int]:
 
 
 def growth(stack: Stack, work: Callable[[], object]) -> tuple[int, int]:
-    """Return by how much usage rose at most while `work` ran."""
+    """Return the largest increase of usage while `work` runs."""
     before = usage(stack)
-    seen = [before]
+    samples = [before]
     with ThreadPoolExecutor(1) as threads:
-        under_way = threads.submit(work)
-        while not under_way.done():
-            seen.append(usage(stack))
-        under_way.result()
-    memory, descriptors = (max(column) for column in zip(*seen, strict=True))
+        future = threads.submit(work)
+        while not future.done():
+            samples.append(usage(stack))
+        future.result()
+    memory, descriptors = (max(column) for column in zip(*samples, strict=True))
     return memory - before[0], descriptors - before[1]
 
 
@@ -100,7 +100,7 @@ def test_a_range_of_many_runs_is_exact(stack: Stack, first: int, last: int) -> N
 
 
 def test_a_resumed_download_fetches_no_earlier_block(stack: Stack) -> None:
-    """The download starts in the last block but one of a long run."""
+    """The download starts in the second-last block of a long run."""
     data = content(LONG_RUN + 2 * BLOCK, 8)
     write(stack.media, "resumed.mp4", data)
     fetched = Fetched(stack)
@@ -134,7 +134,7 @@ def test_a_long_answer_takes_no_more_memory_than_a_short_one(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("route", ["download", "media"])  # the second one finds a warm cache
+@pytest.mark.parametrize("route", ["download", "media"])  # the second one finds cached blocks
 def test_slow_clients_of_long_answers_use_little_memory(
     stack: Stack, curl: Curl, route: str, version: str
 ) -> None:
@@ -144,9 +144,9 @@ def test_slow_clients_of_long_answers_use_little_memory(
         f" {curl.base}/{route}/slow-{version}.mp4"
     )
     crowd = f"for client in $(seq {SLOW_CLIENTS}); do {command} & done; wait"
-    told: list[str] = []
-    memory, descriptors = growth(stack, lambda: told.extend(curl.shell(crowd).splitlines()))
-    answers = [line.split() for line in told]
+    lines: list[str] = []
+    memory, descriptors = growth(stack, lambda: lines.extend(curl.shell(crowd).splitlines()))
+    answers = [line.split() for line in lines]
     assert len(answers) == SLOW_CLIENTS
     assert all(status == "200" and int(length) for status, length in answers)
     assert memory <= MAX_MEMORY
@@ -160,7 +160,7 @@ def test_an_answer_ends_where_a_run_is_truncated(
 ) -> None:
     """Some blocks of a replaced file are cached and others are not.
 
-    Those after a gap must not follow those before it.
+    Blocks after a gap must not follow those before it.
     """
     name, blocks = f"replaced-{version}-{run}.mp4", 4 * 48
     gap = range(48 * run + 10, 48 * (run + 1))
@@ -193,7 +193,7 @@ KILL_A_WORKER = """
 
 
 def test_a_killed_worker_leaves_no_gap_in_an_answer(stack: Stack, curl: Curl) -> None:
-    """Answers that the dead worker took part in end early: none continues after the gap."""
+    """Answers that involved the killed worker end early; none continues after a gap."""
     ask(stack.base, "/download/runs.mp4")
     script = f"""
         for client in $(seq 40); do
@@ -206,7 +206,7 @@ def test_a_killed_worker_leaves_no_gap_in_an_answer(stack: Stack, curl: Curl) ->
         crowd = threads.submit(curl.shell, script)
         time.sleep(6)
         stack.run("nginx", "sh", "-c", KILL_A_WORKER)
-        total, *told = crowd.result().splitlines()
+        total, *lines = crowd.result().splitlines()
     assert int(total)
-    for size, digest in (line.split() for line in told):
+    for size, digest in (line.split() for line in lines):
         assert digest == hashlib.sha256(DATA[: int(size)]).hexdigest()

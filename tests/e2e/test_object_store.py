@@ -1,4 +1,4 @@
-"""The stack over an object store, and failures of its parts."""
+"""The stack over an object store, with failures of its parts."""
 
 import secrets
 from collections.abc import Iterator
@@ -46,33 +46,33 @@ def test_every_replica_returns_the_same_revision_and_bytes(store: Stack) -> None
         "a = r.urlopen('http://127.0.0.1:8000/media/small.mp4')\n"
         "import hashlib; print(a.headers['ETag'], hashlib.sha256(a.read()).hexdigest())\n"
     )
-    told = {
+    outputs = {
         store.compose("exec", "--no-TTY", "--index", str(number), "service", "python", "-c", source)
         for number in range(1, REPLICAS + 1)
     }
-    assert len(told) == 1
+    assert len(outputs) == 1
     answer = ask(store.base, "/media/small.mp4", {"Range": f"bytes={BLOCK - 3}-"})
     assert answer.status == 206
     assert answer.headers["Content-Range"] == f"bytes {BLOCK - 3}-{BLOCK - 1}/{2 * BLOCK + 1000}"
     assert answer.body == (store.media / "small.mp4").read_bytes()[BLOCK - 3 : BLOCK]
-    assert answer.headers["ETag"] in told.pop()
+    assert answer.headers["ETag"] in outputs.pop()
 
 
 def test_only_the_proxy_reaches_the_storage_nodes(store: Stack) -> None:
     source = (
         "import socket\n"
-        "def there(name):\n"
+        "def reachable(name):\n"
         "    try: socket.create_connection((f'swift-{name}', 8080), 5).close()\n"
         "    except OSError: return False\n"
         "    return True\n"
-        "print(*filter(there, ('proxy', 'account', 'container', 'object1')))\n"
+        "print(*filter(reachable, ('proxy', 'account', 'container', 'object1')))\n"
     )
-    for asking, reached in {
+    for client, reached in {
         "service": "proxy",
         "swift-proxy": "proxy account container object1",
     }.items():
-        told = store.compose("exec", "--no-TTY", asking, "python", "-c", source)
-        assert told.split() == reached.split()
+        output = store.compose("exec", "--no-TTY", client, "python", "-c", source)
+        assert output.split() == reached.split()
 
 
 def test_a_film_plays_and_seeks(viewer: Page) -> None:
@@ -106,12 +106,12 @@ def test_cached_blocks_play_while_the_store_is_down_and_others_recover_later(
     assert ask(store.base, f"/media/{NAMES[2]}", cached).status == 206
     store.compose("kill", "swift-proxy")
     try:
-        # What nobody has asked for yet.
+        # A block that is not cached.
         answer = ask(store.base, f"/media/{NAMES[3]}", {"Range": f"bytes={5 * BLOCK}-"})
         assert answer.status in {502, 504}
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert ask(store.base, f"/media/{NAMES[2]}", cached).status == 206
-        # No replica counts as lost for it: pages need none of the store.
+        # Replicas do not count as failed: pages do not need the store.
         assert [ask(store.base, "/").status for _ in range(10)] == [200] * 10
         seek(viewer, 50)
     finally:

@@ -1,4 +1,4 @@
-"""Wrong requests are answered at once, by the edge as by the service."""
+"""Edge and service answer invalid requests immediately and alike."""
 
 import contextlib
 import os
@@ -20,10 +20,10 @@ from service.representations.fast_start import fast_start_revision
 
 pytestmark = pytest.mark.stack
 
-# Seconds: for a replica that does not answer, the edge waits for ten.
-AT_ONCE = 5
+# Seconds; the edge waits ten for a replica that does not answer.
+TIMEOUT = 5
 
-# Each byte that is a control character, a part of no character, or has a meaning in a URL.
+# Bytes that are control characters, invalid in UTF-8, or special in a URL.
 BYTES = [*range(0x21), *b'"#%&+/:;<=>?@[\\]^`{|}', 0x7F, 0x80, 0x9F, 0xA0, 0xC3, 0xFE, 0xFF]
 ESCAPED = [f"%{byte:02x}" for byte in BYTES]
 PATHS = [
@@ -43,19 +43,19 @@ PATHS = [
     *("a/" * count + "file.mp4" for count in (500, 2043, 6000)),
 ]
 
-# What differs for a good reason: who says it, and how.
+# Header fields that differ between edge and service by design.
 OWN_HEADERS = {"Alt-Svc", "Connection", "Date", "Server", "Transfer-Encoding", "X-Cache",
                "X-Request-Id"}  # fmt: skip
 
 
 @dataclass
 class Client:
-    """A client with one connection, which it opens again when the server closes it."""
+    """A client with one connection, which it reopens when the server closes it."""
 
     base: str
 
     def __post_init__(self) -> None:
-        self.connection = connect(self.base, AT_ONCE)
+        self.connection = connect(self.base, TIMEOUT)
 
     def ask(self, target: str, headers: dict[str, str] | None = None) -> Answer:
         self.connection.request("GET", target, headers=headers or {})
@@ -65,23 +65,23 @@ class Client:
 
 @dataclass
 class Both:
-    """The same requests to the edge and to the service."""
+    """Clients of the edge and of the service that send the same requests."""
 
     edge: Client
     service: Client
     differences: list[object] = field(default_factory=list)
 
     def compare(self, target: str, headers: dict[str, str] | None = None) -> tuple[Answer, Answer]:
-        """Send a request to both, and record where their answers differ."""
-        mine, own = self.edge.ask(target, headers), self.service.ask(target, headers)
-        if (mine.status, mine.body, fields(mine)) != (own.status, own.body, fields(own)):
-            more, less = fields(mine) - fields(own), fields(own) - fields(mine)
-            self.differences.append((target, headers, mine.status, own.status, more, less))
-        return mine, own
+        """Send a request to both; record differences between their answers."""
+        edge, own = self.edge.ask(target, headers), self.service.ask(target, headers)
+        if (edge.status, edge.body, fields(edge)) != (own.status, own.body, fields(own)):
+            more, less = fields(edge) - fields(own), fields(own) - fields(edge)
+            self.differences.append((target, headers, edge.status, own.status, more, less))
+        return edge, own
 
 
 def fields(answer: Answer) -> Counter[tuple[str, str]]:
-    """Return the header fields that both should have."""
+    """Return the header fields that both should send."""
     named = Counter((name.title(), value) for name, value in answer.headers.items())
     return Counter({one: count for one, count in named.items() if one[0] not in OWN_HEADERS})
 
@@ -95,9 +95,9 @@ def both(stack: Stack) -> Iterator[Both]:
         yield Both(*clients)
 
 
-def new(origin: Origin, data: bytes, ending: str = "mp4", modified: int = 10**18) -> str:
-    """Write a file that no cache knows, with a time in nanoseconds; return its name."""
-    name = f"{secrets.token_hex(4)}.{ending}"
+def new(origin: Origin, data: bytes, extension: str = "mp4", modified: int = 10**18) -> str:
+    """Write an uncached file with a modification time in nanoseconds; return its name."""
+    name = f"{secrets.token_hex(4)}.{extension}"
     file = write(origin.media, name, data)
     os.utime(file, ns=(modified, modified))
     return name
@@ -108,13 +108,13 @@ def new(origin: Origin, data: bytes, ending: str = "mp4", modified: int = 10**18
 def test_invalid_paths_are_answered_immediately(both: Both, route: str, pin: str) -> None:
     wrong = []
     for path in PATHS:
-        mine, own = (
+        edge, own = (
             both.edge.ask(f"/{route}/{path}{pin}"),
             both.service.ask(f"/{route}/{path}{pin}"),
         )
-        # nginx itself refuses what is no URL, or leads out of all folders: RFC 9110 §15.5.1.
-        if mine.status not in {400, own.status}:
-            wrong.append((path, mine.status, own.status))
+        # nginx itself refuses invalid URLs and those above the root: RFC 9110 §15.5.1.
+        if edge.status not in {400, own.status}:
+            wrong.append((path, edge.status, own.status))
     assert wrong == []
 
 
@@ -124,8 +124,8 @@ def test_an_overlong_request_line_is_414(origin: Origin) -> None:
 
 
 def spans_of(size: int) -> list[str]:
-    """Return ranges around each block boundary of a file of `size` bytes, and beyond its end."""
-    last = size // BLOCK * BLOCK  # where the last block begins
+    """Return ranges around the block boundaries of a file of `size` bytes and beyond its end."""
+    last = size // BLOCK * BLOCK  # offset of the last block
     after = last + BLOCK
     within = [(0, 0), (5, 99), (BLOCK - 5, BLOCK + 5), (last, size + 9), (last + 5, size + 9)]
     at_the_end = [(size - 1, size - 1), (size - 1, size), (size, size), (size, size + 9)]
@@ -141,22 +141,22 @@ def spans_of(size: int) -> list[str]:
 def test_edge_and_service_send_the_same_header_fields(
     both: Both, origin: Origin, route: str, file: str
 ) -> None:
-    data, ending = (FAST_START, "mp4") if file == "index in front" else (ORIGINAL, "mov")
+    data, extension = (FAST_START, "mp4") if file == "index in front" else (ORIGINAL, "mov")
     size = len(data)
     own = file_revision(size, 10**18)
     pins = [own, fast_start_revision(own), "5-5", "5-5-f1", f"{own}0", "no-revision", ""]
     for temperature in ("cold", "warm"):
-        target = f"/{route}/{new(origin, data, ending)}"
+        target = f"/{route}/{new(origin, data, extension)}"
         if temperature == "warm":
             for first in range(0, size, BLOCK):
                 both.edge.ask(target, {"Range": f"bytes={first}-"})
         for query in ["", *(f"?v={pin}" for pin in pins)]:
             for span in (None, *spans_of(size)):
                 headers = {} if span is None else {"Range": f"bytes={span}"}
-                mine, _ = both.compare(target + query, headers)
-                told = mine.headers.get_all("X-Cache") or []
-                assert len(told) == 1, (query, span)
-                assert mine.status < 400 or told == ["BYPASS"], (query, span)
+                edge, _ = both.compare(target + query, headers)
+                states = edge.headers.get_all("X-Cache") or []
+                assert len(states) == 1, (query, span)
+                assert edge.status < 400 or states == ["BYPASS"], (query, span)
     assert both.differences == []
 
 
@@ -165,7 +165,7 @@ def test_blocks_are_cached_for_files_of_any_date(origin: Origin, modified: int) 
     data = content(BLOCK + 99, abs(modified) % 1000)
     name = new(origin, data, modified=modified * 10**9)
     revision = file_revision(len(data), modified * 10**9)
-    # Of a date in the future nothing is kept before the file has been unchanged for two seconds.
+    # With a date in the future, nothing is cached until the file is unchanged for two seconds.
     if modified > time.time():
         time.sleep(STABLE_AFTER + 0.5)
     for target in (f"/media/{name}?v={revision}", f"/media/{name}", f"/download/{name}"):
@@ -175,14 +175,14 @@ def test_blocks_are_cached_for_files_of_any_date(origin: Origin, modified: int) 
         assert answers[1].headers["X-Cache"] == "HIT"
 
 
-def first_line(base: str, request: bytes) -> tuple[int, list[str]]:
-    """Send a request as it is; return the status and the Allow field."""
+def status_and_allow(base: str, request: bytes) -> tuple[int, list[str]]:
+    """Send a request exactly as given; return the status and the Allow fields."""
     with open_socket(base) as client:
-        client.settimeout(AT_ONCE)
+        client.settimeout(TIMEOUT)
         client.sendall(request)
         head = b""
-        while b"\r\n\r\n" not in head and (piece := client.recv(65_536)):
-            head += piece
+        while b"\r\n\r\n" not in head and (chunk := client.recv(65_536)):
+            head += chunk
     lines = head.decode("latin-1").partition("\r\n\r\n")[0].split("\r\n")
     allowed = [
         line.partition(":")[2].strip() for line in lines if line.lower().startswith("allow:")
@@ -195,9 +195,9 @@ def first_line(base: str, request: bytes) -> tuple[int, list[str]]:
     "method", ["get", "Get", "gET", "head", "GETS", "FOO", "PRI", "POST", "PUT", "DELETE", "TRACE"]
 )
 def test_unsupported_methods_are_refused(origin: Origin, method: str, target: str) -> None:
-    """Methods are case-sensitive (RFC 9110 §9.1), and a 405 lists those allowed (§15.5.6)."""
+    """Methods are case-sensitive (RFC 9110 §9.1), and a 405 lists the allowed ones (§15.5.6)."""
     request = f"{method} {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-    status, allowed = first_line(origin.base, request.encode())
+    status, allowed = status_and_allow(origin.base, request.encode())
     if status == 405:
         assert allowed == ["GET, HEAD, OPTIONS"]
     else:
@@ -207,7 +207,7 @@ def test_unsupported_methods_are_refused(origin: Origin, method: str, target: st
 def test_the_acme_challenge_route_lists_its_allowed_methods(origin: Origin) -> None:
     challenge = "/.well-known/acme-challenge/token"
     request = f"PUT {challenge} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-    assert first_line(origin.base, request.encode()) == (405, ["GET, HEAD"])
+    assert status_and_allow(origin.base, request.encode()) == (405, ["GET, HEAD"])
 
 
 @pytest.mark.parametrize("target", ["/media/file.mp4", "/"])
@@ -219,4 +219,4 @@ def test_the_acme_challenge_route_lists_its_allowed_methods(origin: Origin) -> N
 def test_an_invalid_host_is_400(origin: Origin, host: bytes, target: str) -> None:
     """RFC 9112 §3.2."""
     request = b"GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n" % (target.encode(), host)
-    assert first_line(origin.base, request)[0] == 400
+    assert status_and_allow(origin.base, request)[0] == 400

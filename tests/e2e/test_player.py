@@ -1,4 +1,4 @@
-"""Chromium plays through the stack, with the cap and with the index in front or at the end."""
+"""Chromium plays through the stack, with capped ranges and with moov in front or at the end."""
 
 import subprocess
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ SAMPLE = Path(__file__).parents[2] / "media" / "sample.mp4"
 
 @pytest.fixture(scope="module")
 def media(long_film: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a film twice, with its index at the end and in front, and copy the sample."""
+    """Make a film with moov at the end and one with moov in front, and copy the sample."""
     folder = tmp_path_factory.mktemp("films") / "media"
     folder.mkdir()
     ffmpeg(folder / "end.mp4", "-i", long_film, "-c", "copy")
@@ -80,7 +80,7 @@ PLAY_ON = """async ([seconds, timeout]) => {
 
 
 def run(page: Page, script: str, *values: float) -> Any:
-    """Run one of the scripts above; each gives up after a minute."""
+    """Run one of the scripts above, with a timeout of a minute."""
     return page.evaluate(script, [*values, 60_000])
 
 
@@ -114,7 +114,7 @@ def test_a_film_plays_seeks_and_finishes(page: Page, films: Stack, name: str) ->
 def test_a_viewer_finds_and_plays_the_sample_to_its_end(page: Page, path: str) -> None:
     page.goto("/")
     page.get_by_label("Search").fill(path.rpartition("/")[2].removesuffix(".mp4"))
-    page.wait_for_url(lambda url: "?q=" in url)  # what was found is there
+    page.wait_for_url(lambda url: "?q=" in url)  # the results are shown
     page.get_by_role("link", name="Reelay sample").first.click()
     assert run(page, DURATION) == pytest.approx(8, abs=0.2)
     run(page, SEEK, 6.5)
@@ -122,7 +122,7 @@ def test_a_viewer_finds_and_plays_the_sample_to_its_end(page: Page, path: str) -
     assert page.evaluate("document.querySelector('video').error") is None
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").first.click()
-    # The browser itself replaces what file systems do not take.
+    # The browser itself replaces characters that file systems do not allow.
     assert download.value.suggested_filename == path.rpartition("/")[2].replace("?", "_")
     assert Path(download.value.path()).read_bytes() == SAMPLE.read_bytes()
 
@@ -130,7 +130,7 @@ def test_a_viewer_finds_and_plays_the_sample_to_its_end(page: Page, path: str) -
 def test_curl_gets_exactly_the_first_block(films: Stack, media: Path) -> None:
     """Fetch ranges of a real film with curl, as a user does.
 
-    Its index is in front, so that players get the file as it is.
+    Its moov is in front, so that the media route serves the file unchanged.
     """
     block = {"1MiB": 2**20, "4MiB": 2**22}[films.settings["MAX_PARTIAL_SIZE"]]
     data = (media / "front.mp4").read_bytes()

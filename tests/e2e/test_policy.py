@@ -1,4 +1,4 @@
-"""The content security policy: its text, that it blocks, and that pages stay within it."""
+"""The content security policy: its text, what it blocks, and that no page violates it."""
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -23,18 +23,18 @@ def policy(base: str, target: str) -> dict[str, list[str]]:
 def test_every_page_has_a_policy_that_allows_only_same_origin_files(
     cinema: Stack, target: str
 ) -> None:
-    told = policy(cinema.base, target)
-    assert told["default-src"] == ["'none'"]  # and so of object-src, worker-src and the rest
-    assert told["base-uri"] == ["'none'"]  # these three default-src does not speak of
-    assert told["form-action"] == ["'self'"]
+    directives = policy(cinema.base, target)
+    assert directives["default-src"] == ["'none'"]  # also for object-src, worker-src and others
+    assert directives["base-uri"] == ["'none'"]  # default-src does not cover these three
+    assert directives["form-action"] == ["'self'"]
     framed = ["*"] if target.startswith("/embed/") else ["'self'"]
-    assert told["frame-ancestors"] == framed
-    rest = told.keys() - {"default-src", "base-uri", "form-action", "frame-ancestors"}
+    assert directives["frame-ancestors"] == framed
+    rest = directives.keys() - {"default-src", "base-uri", "form-action", "frame-ancestors"}
     assert "script-src" in rest
-    assert {source for name in rest for source in told[name]} == {"'self'"}
+    assert {source for name in rest for source in directives[name]} == {"'self'"}
 
 
-# What is tried, and the directive that has to stop it.
+# Forbidden actions with the directive that must block each.
 FORBIDDEN = {
     "an inline script": (
         "script-src-elem",
@@ -52,7 +52,7 @@ FORBIDDEN = {
             document.head.append(script);
         }""",
     ),
-    "an attribute that is a script": (
+    "a script in an attribute": (
         "script-src-attr",
         """() => {
             const button = document.createElement("button");
@@ -61,7 +61,7 @@ FORBIDDEN = {
             button.click();
         }""",
     ),
-    "text that becomes a script": (
+    "a script from a string": (
         "script-src",
         """() => { setTimeout("document.title = 'It ran'", 0); }""",
     ),
@@ -69,11 +69,11 @@ FORBIDDEN = {
         "style-src-attr",
         """() => document.body.setAttribute("style", "color: red")""",
     ),
-    "another's picture": (
+    "an image of another site": (
         "img-src",
         """() => { new Image().src = "https://elsewhere.invalid/pixel.gif"; }""",
     ),
-    "another's ear": (
+    "a request to another site": (
         "connect-src",
         """() => { fetch("https://elsewhere.invalid/").catch(() => {}); }""",
     ),
@@ -116,19 +116,19 @@ FORBIDDEN = {
 def test_the_policy_blocks_forbidden_content_and_the_browser_reports_it(
     browser: Browser, cinema: Stack
 ) -> None:
-    """It also shows that the tests of the pages would see a violation."""
+    """Show also that the tests of the pages detect violations."""
     with watched(browser, cinema.base) as (page, complaints):
-        for what, (directive, script) in FORBIDDEN.items():
+        for action, (directive, script) in FORBIDDEN.items():
             page.goto(PAGES["error-404"])
-            assert complaints == [], what
+            assert complaints == [], action
             page.evaluate(script)
 
-            def seen(directive: str = directive) -> bool | None:
-                page.wait_for_timeout(20)  # in which Playwright hears what the page says
+            def reported(directive: str = directive) -> bool | None:
+                page.wait_for_timeout(20)  # so that Playwright receives the report
                 return any(line.startswith(f"policy: {directive} ") for line in complaints) or None
 
-            until(seen, f"{what} is stopped", timeout=30)
-            assert page.title() != "It ran", what
+            until(reported, f"{action} is blocked", timeout=30)
+            assert page.title() != "It ran", action
             page.goto("about:blank")
             complaints.clear()
 

@@ -1,4 +1,4 @@
-"""Proxies in front of the edge, and what the service is told about viewers."""
+"""Proxies in front of the edge, and the header fields that the service gets about viewers."""
 
 import json
 import secrets
@@ -27,20 +27,20 @@ def recorder(trusting: Stack) -> Iterator[str]:
     ) as name:  # fmt: skip
         trusting.compose("stop", "service")
         ready = {"X-Forwarded-Proto": "https"}
-        until(lambda: ask(trusting.base, "/", ready).body == b"0123456789" or None, "it is asked")
+        until(lambda: ask(trusting.base, "/", ready).body == b"0123456789" or None, "it answers")
         yield name
     trusting.up()
 
 
-def told_of(recorder: str, mark: str) -> list[dict[str, Any]]:
-    """Return the requests with a mark that the backend received."""
+def recorded_requests(recorder: str, mark: str) -> list[dict[str, Any]]:
+    """Return the requests with this mark that the backend received."""
 
-    def found() -> list[dict[str, Any]] | None:
-        seen = [json.loads(line) for line in docker("logs", recorder).splitlines()]
-        return [one for one in seen if ["x-mark", mark] in one["fields"]] or None
+    def marked() -> list[dict[str, Any]] | None:
+        requests = [json.loads(line) for line in docker("logs", recorder).splitlines()]
+        return [one for one in requests if ["x-mark", mark] in one["fields"]] or None
 
-    mine: list[dict[str, Any]] = until(found, "the recorder tells of it")
-    return mine
+    requests: list[dict[str, Any]] = until(marked, "the backend has recorded it")
+    return requests
 
 
 class TestBalancer:
@@ -52,10 +52,10 @@ class TestBalancer:
     def test_viewers_are_served_through_the_balancer(self, trusting: Stack, balancer: str) -> None:
         base = f"https://localhost:{self.published(balancer, 9443)}"
         target = fresh()
-        first: Answer = until(lambda: ask(base, "/media/file.mp4"), "the balancer is there")
+        first: Answer = until(lambda: ask(base, "/media/file.mp4"), "the balancer answers")
         assert first.status == 200
         assert ask(base, "/media/file.mp4", {"Range": "bytes=5-9"}).span() == (5, 9)
-        # It adds this machine, which the edge trusts here, to what a viewer behind that says.
+        # The balancer appends this machine, which the edge trusts, to the viewer's addresses.
         ask(base, target, {"X-Forwarded-For": f"10.9.9.9, {VIEWER}"})
         assert client_of(trusting, target) == VIEWER
         page = ask(base, "/")
@@ -71,42 +71,42 @@ class TestBalancer:
 class TestForwardedRequests:
     @pytest.mark.parametrize("scheme", ["http", "https"])
     @pytest.mark.parametrize(
-        "asked",
+        "case",
         [
             ("GET", "/page", ""),
             ("POST", "/page", ""),
             ("GET", "/media/{}.mp4", "bytes=0-"),  # a block
-            ("GET", "/media/{}.mp4", "bytes=0-4"),  # a piece
-            ("GET", "/media/{}.mp4", "bytes=2-"),  # cut
-            ("GET", "/media/{}.mp4", "bytes=-5"),  # the service's
+            ("GET", "/media/{}.mp4", "bytes=0-4"),  # a part of one
+            ("GET", "/media/{}.mp4", "bytes=2-"),  # a block from its middle
+            ("GET", "/media/{}.mp4", "bytes=-5"),  # not from the cache
             ("GET", "/download/{}.mp4", "bytes=3-"),
         ],
     )
     def test_the_service_gets_only_trusted_forwarded_fields(
-        self, trusting: Stack, recorder: str, scheme: str, asked: tuple[str, str, str]
+        self, trusting: Stack, recorder: str, scheme: str, case: tuple[str, str, str]
     ) -> None:
-        method, target, span = asked
+        method, target, span = case
         name = secrets.token_hex(8)
         marked = f"{target.format(name)}?{'x' if target == '/page' else ''}"
-        said = {"X-Forwarded-For": f"10.9.9.9, {VIEWER}, 192.0.2.1", "X-Forwarded-Proto": "https",
+        sent = {"X-Forwarded-For": f"10.9.9.9, {VIEWER}, 192.0.2.1", "X-Forwarded-Proto": "https",
                 "X-Forwarded-Host": "evil.test", "X-Forwarded-Port": "1", "X-Real-IP": "10.9.9.9",
                 "Forwarded": "for=10.9.9.9", "X-Mark": name, "Host": "a.example:81"}  # fmt: skip
-        # What the internal servers of the edge send one another
-        said |= {"X-Joined-Response": "whole a", "X-Range-Base": "4096", "X-Fetch-Charge": "a 0 9",
+        # Fields that the internal servers of the edge send to each other
+        sent |= {"X-Joined-Response": "whole a", "X-Range-Base": "4096", "X-Fetch-Charge": "a 0 9",
                  "X-Cache-Zone": "peer_cache", "X-Block-Owner": "edge_0"}  # fmt: skip
         if span:
-            said["Range"] = span
+            sent["Range"] = span
         base = trusting.base if scheme == "https" else trusting.unencrypted
-        assert ask(base, marked.rstrip("?"), said, method).status in {200, 206}
-        mine = told_of(recorder, name)
-        for one in mine:
+        assert ask(base, marked.rstrip("?"), sent, method).status in {200, 206}
+        requests = recorded_requests(recorder, name)
+        for one in requests:
             fields = [tuple(field) for field in one["fields"]]
-            told = dict(fields)
-            assert len(told) == len(fields)  # no field comes twice
-            assert told["x-forwarded-for"] == VIEWER
-            assert told["x-forwarded-proto"] == "https"
-            assert told["host"] == "a.example:81"
-            assert not told.keys() & {
+            received = dict(fields)
+            assert len(received) == len(fields)  # no field is repeated
+            assert received["x-forwarded-for"] == VIEWER
+            assert received["x-forwarded-proto"] == "https"
+            assert received["host"] == "a.example:81"
+            assert not received.keys() & {
                 "x-forwarded-host",
                 "x-forwarded-port",
                 "x-real-ip",
@@ -127,8 +127,8 @@ class TestForwardedRequests:
             )
             with open_socket(trusting.base) as client:
                 assert answers_to(client, f"{head}hello".encode()) == [200]
-            mine = told_of(recorder, mark)
-            for one in mine:
+            requests = recorded_requests(recorder, mark)
+            for one in requests:
                 names = {name for name, _ in one["fields"]}
                 assert not names & {"content-length", "transfer-encoding", "expect"}
                 assert one["body"] == ""

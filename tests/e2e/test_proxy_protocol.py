@@ -1,4 +1,4 @@
-"""Balancers that pass connections on and send the client's address by the PROXY protocol.
+"""Balancers that forward connections and send the client's address by the PROXY protocol.
 
 https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt
 """
@@ -47,7 +47,7 @@ def test_the_client_address_is_the_one_in_the_header(
 ) -> None:
     target = fresh()
     base = proxied.base if port == "HTTPS" else proxied.unencrypted
-    # What the client itself says is not the proxy's word.
+    # Header fields of the client itself are not trusted.
     request = (f"GET {target} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 10.9.9.9\r\n"
                "X-Forwarded-Proto: https\r\nConnection: close\r\n\r\n")  # fmt: skip
     with open_socket(base, hello=write(source)) as client:

@@ -1,4 +1,4 @@
-"""A viewer watches through failures that no viewer should notice."""
+"""Playback continues through failures."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,7 @@ NAMES = (
 
 @pytest.fixture(scope="module")
 def films(long_film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Return a film for each test, so that nothing of it is cached."""
+    """Run a stack with a film for each test, so that none is cached."""
     media = tmp_path_factory.mktemp("films") / "media"
     media.mkdir()
     for name in NAMES:
@@ -36,7 +36,7 @@ def films(long_film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 def viewer(browser: Browser, films: Stack) -> Iterator[Page]:
-    """Open a page on which requests may fail and nothing else."""
+    """Open a page on which only failed requests are allowed as faults."""
     with patient(browser, films.base) as page:
         yield page
 
@@ -51,8 +51,8 @@ def firefox(films: Stack, tmp_path: Path) -> Iterator[Tab]:
 
 
 @pytest.fixture(params=["chromium", "firefox"])
-def anyone(request: pytest.FixtureRequest) -> tuple[Page | Tab, str]:
-    """Yield a viewer's page and the name of its browser."""
+def any_viewer(request: pytest.FixtureRequest) -> tuple[Page | Tab, str]:
+    """Return a page and the name of its browser."""
     page: Page | Tab = request.getfixturevalue(
         {"chromium": "viewer", "firefox": "firefox"}[request.param]
     )
@@ -60,27 +60,27 @@ def anyone(request: pytest.FixtureRequest) -> tuple[Page | Tab, str]:
 
 
 def test_playback_continues_at_the_same_second_after_a_film_is_replaced(
-    anyone: tuple[Page | Tab, str], films: Stack, long_film: Path
+    any_viewer: tuple[Page | Tab, str], films: Stack, long_film: Path
 ) -> None:
-    viewer, browser_name = anyone
+    viewer, browser_name = any_viewer
     name = f"replaced in {browser_name}.mp4"
     start(viewer, name)
     before = state(viewer)["source"]
     another = ("-c", "copy", "-metadata", "title=New", "-movflags", "+faststart")
     other = ffmpeg(films.media / ".new.mp4", "-i", long_film, *another)
     other.replace(films.media / name)
-    # Without a seek the viewer comes to what is not there any more a while later.
+    # Without a seek the viewer would reach missing bytes only later.
     seek(viewer, 40)
-    told = until_playing(viewer, 40)
-    assert told["source"] != before
+    player = until_playing(viewer, 40)
+    assert player["source"] != before
     seek(viewer, 20)
-    assert until_playing(viewer, 20)["source"] == told["source"]
+    assert until_playing(viewer, 20)["source"] == player["source"]
 
 
 def test_a_restart_of_the_service_does_not_interrupt_playback(
-    anyone: tuple[Page | Tab, str], films: Stack
+    any_viewer: tuple[Page | Tab, str], films: Stack
 ) -> None:
-    viewer, browser_name = anyone
+    viewer, browser_name = any_viewer
     start(viewer, f"restarted in {browser_name}.mp4")
     with ThreadPoolExecutor() as threads:
         restarted = threads.submit(films.compose, "restart", "service")
@@ -98,7 +98,7 @@ def test_a_lost_network_shows_a_message_until_playback_resumes(viewer: Page, fil
     films.compose("stop", "--timeout", "1", "nginx")
     try:
         seek(viewer, 40)
-        until(lambda: state(viewer)["message"] or None, "it is said")
+        until(lambda: state(viewer)["message"] or None, "it shows a message")
         assert viewer.locator(".banner[role=status]").is_visible()
     finally:
         films.compose("start", "nginx")
@@ -109,6 +109,6 @@ def test_a_removed_film_shows_a_message(viewer: Page, films: Stack) -> None:
     start(viewer, "gone.mp4")
     (films.media / "gone.mp4").unlink()
     seek(viewer, 40)
-    until(lambda: state(viewer)["message"] or None, "it is said")
+    until(lambda: state(viewer)["message"] or None, "it shows a message")
     viewer.locator(".banner").get_by_role("link").click()
     viewer.wait_for_url(lambda url: "/watch/" not in url)

@@ -1,6 +1,6 @@
 """Screenshots of every page, for people to look at, in build/screens or REELAY_SCREENS.
 
-The tests check what can be checked of a picture: that something is on it.
+The tests check that the pictures are not blank.
 """
 
 import os
@@ -17,9 +17,9 @@ pytestmark = pytest.mark.stack
 
 FOLDER = Path(os.environ.get("REELAY_SCREENS") or Path(__file__).parents[2] / "build" / "screens")
 DESKTOP, PHONE = (1280, 800), (390, 844)
-SMALL = 200_000  # bytes: the README's picture is loaded by whoever looks at the repository
+SMALL = 200_000  # bytes: visitors of the repository load the README's picture
 
-# Pictures that are in sight, or will be when the whole page is, and the player's.
+# Loads all images of the page and the poster of the player.
 PICTURES = """async () => {
     const images = [...document.images];
     for (const image of images) image.loading = "eager";
@@ -28,13 +28,13 @@ PICTURES = """async () => {
     if (poster.src) images.push(poster);
     await Promise.all(images.map((image) => image.decode().catch(() => {})));
     const player = document.querySelector("[data-player]");
-    // While it loads, the browser shows that in the midst of the picture.
+    // While the player loads, the browser shows a spinner on the picture.
     const waits = () => player.networkState === player.NETWORK_LOADING;
     for (let turn = 0; player && turn < 50 && waits(); turn += 1)
         await new Promise((resolve) => setTimeout(resolve, 100));
 }"""
 
-# A player that has played shows no more that it loads.
+# After some playback a player shows no spinner.
 PLAY_A_MOMENT = """async () => {
     const player = document.querySelector("[data-player]");
     await player.play();
@@ -51,7 +51,7 @@ def screen(page: Page, name: str, size: tuple[int, int], *, whole: bool = True) 
     file = FOLDER / f"{name}.png"
     page.screenshot(path=file, full_page=whole, animations="disabled")
     with Image.open(file) as image:
-        # Words on paper: two colours of which the rarer is seldom. A blank page has 0.
+        # A page with little text has a small deviation, a blank one has 0.
         assert ImageStat.Stat(image.convert("L")).stddev[0] > 5, f"{file} is blank"
     return file
 

@@ -37,7 +37,7 @@ PLAYS_UP_TO = """async ([second, press]) => {
 
 @pytest.fixture(scope="module")
 def elsewhere(cinema: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Serve another site's page over TLS that frames what its query names; yield its origin."""
+    """Serve a page of another site over TLS, with a frame as in its query; yield its origin."""
     folder = tmp_path_factory.mktemp("elsewhere")
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
@@ -78,7 +78,7 @@ def elsewhere(cinema: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def outside(browser: Browser, cinema: Stack, elsewhere: str) -> Iterator[Page]:
-    """Open a page for another site, on which any fault of ours fails the test."""
+    """Open a page for another site, on which any fault of our page fails the test."""
     with watched(browser, cinema.base) as (page, complaints):
         yield page
     theirs = {line for line in complaints if line.startswith(f"elsewhere: {elsewhere}/?embed/")}
@@ -86,7 +86,7 @@ def outside(browser: Browser, cinema: Stack, elsewhere: str) -> Iterator[Page]:
 
 
 def framed(page: Page, url: str) -> Frame:
-    """Open another site's page; return the frame in it."""
+    """Open a page of another site; return its frame."""
     page.goto(url)
     (frame,) = page.main_frame.child_frames
     return frame
@@ -103,7 +103,7 @@ def test_an_embedded_film_plays_on_another_site_with_captions(
     opened.value.wait_for_load_state()
     assert opened.value.url.endswith(f"/watch/{quote(CAPTIONED)}")
     assert opened.value.evaluate("window.opener") is None
-    # Only the frame is to be had elsewhere.
+    # The other site stays in its own window.
     assert outside.evaluate("document.querySelector('h1').textContent") == "Elsewhere"
 
 
@@ -115,12 +115,12 @@ def test_an_embedded_film_may_autoplay_muted(outside: Page, elsewhere: str) -> N
 def test_other_sites_cannot_frame_other_pages(
     browser: Browser, cinema: Stack, elsewhere: str
 ) -> None:
-    # A refused frame is an error in the console: no page on which nothing may go wrong.
+    # A refused frame logs an error, so this page may have faults.
     context = browser.new_context(ignore_https_errors=True)
     page = context.new_page()
     try:
         for target in (f"watch/{quote(PLAIN)}", "", "embed/missing.mp4"):
-            with page.expect_console_message(lambda told: "frame-ancestors 'self'" in told.text):
+            with page.expect_console_message(lambda line: "frame-ancestors 'self'" in line.text):
                 frame = framed(page, f"{elsewhere}/?{target}")
             frame.wait_for_url("chrome-error://**")
     finally:
@@ -147,13 +147,13 @@ def test_the_site_can_be_installed(browser: Browser, cinema: Stack) -> None:
         page.goto("/")
         session = page.context.new_cdp_session(page)
         session.send("Page.enable")
-        told = session.send("Page.getAppManifest")
-        assert told["errors"] == []
-        manifest = json.loads(told["data"])
+        response = session.send("Page.getAppManifest")
+        assert response["errors"] == []
+        manifest = json.loads(response["data"])
         assert manifest["name"] == "Reelay"
-        told = session.send("Page.getInstallabilityErrors")
-        errors = [error["errorId"] for error in told["installabilityErrors"]]
-        assert errors == ["in-incognito"]  # as every context of a test is
+        response = session.send("Page.getInstallabilityErrors")
+        errors = [error["errorId"] for error in response["installabilityErrors"]]
+        assert errors == ["in-incognito"]  # as all contexts of tests
 
 
 def test_an_error_page_is_printed_without_controls(
@@ -167,8 +167,8 @@ def test_an_error_page_is_printed_without_controls(
         assert page.get_by_role("heading", name="Nothing here").is_visible()
         assert page.get_by_text("/watch/missing.mp4").is_visible()
         assert page.locator("button:visible, input:visible, .actions:visible").count() == 0
-        ground = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
-        assert ground == "rgb(255, 255, 255)"
+        background = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+        assert background == "rgb(255, 255, 255)"
     finally:
         context.close()
 
@@ -188,9 +188,9 @@ def test_structured_data_and_playlists_have_public_urls(cinema: Stack) -> None:
         assert ask(cinema.base, address.removeprefix(cinema.base), method="HEAD").status == 200
     playlist = ask(cinema.base, f"/playlists/{quote(CAPTIONED)}.m3u").body.decode()
     assert data["contentUrl"] in playlist.splitlines()
-    # A stranger's word of it is not believed.
-    lie = {"X-Forwarded-Proto": "http", "X-Forwarded-Host": "evil.example"}
-    assert ask(cinema.base, f"/playlists/{quote(CAPTIONED)}.m3u", lie).body.decode() == playlist
+    # Forwarded fields from untrusted clients are ignored.
+    forged = {"X-Forwarded-Proto": "http", "X-Forwarded-Host": "evil.example"}
+    assert ask(cinema.base, f"/playlists/{quote(CAPTIONED)}.m3u", forged).body.decode() == playlist
 
 
 HTML_RULES = """{
@@ -198,12 +198,12 @@ HTML_RULES = """{
     "extends": ["html-validate:standard", "html-validate:a11y"],
     "rules": {"no-redundant-role": "off", "prefer-native-element": "off"}
 }"""
-"""Of the HTML standard, and of what is known to confuse. Off: Safari leaves out the list role of a
-list without markers unless it is named."""
+"""Rules of the HTML standard and for accessibility. The list role stays explicit, as Safari drops
+it from lists without markers."""
 
 
 def filled_in(page: str) -> str:
-    """Fill in the pictures of templates that a script would fill in."""
+    """Add a source to images in templates, as a script would do."""
     return re.sub(
         r"<template.*?</template>",
         lambda template: template[0].replace("<img ", "<img src='/picture' "),
@@ -229,15 +229,15 @@ def test_every_page_is_valid_html(cinema: Stack, tmp_path: Path) -> None:
         "--formatter",
         "json",
     ]
-    done = subprocess.run(
+    result = subprocess.run(
         [*command, *sorted(tmp_path.glob("*.html"))], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 1, done.stderr  # one is bad on purpose: so it does look
-    found = {
+    assert result.returncode == 1, result.stderr  # one page is invalid on purpose
+    messages = {
         f"{Path(page['filePath']).stem}:{message['line']}: {message['message']}"
-        for page in json.loads(done.stdout)
+        for page in json.loads(result.stdout)
         for message in page["messages"]
     }
-    bad = {line for line in found if line.startswith("bad:")}
+    bad = {line for line in messages if line.startswith("bad:")}
     assert len(bad) == 1
-    assert found - bad == set()
+    assert messages - bad == set()

@@ -17,14 +17,14 @@ pytestmark = pytest.mark.stack
 SLOW, HEADERLESS = 1000, 500
 SECONDS = 20
 SPAN = 64 * 1024
-MOST_MEMORY = 600 * 2**20  # bytes of the edge's container, as the README says
+MAX_MEMORY = 600 * 2**20  # bytes, of the edge's container, as in the README
 
 DATA = content(8 * BLOCK, 77)
 
 
 @pytest.fixture(autouse=True)
 def descriptors() -> Iterator[None]:
-    """Raise this process's limit of open connections."""
+    """Raise the limit of open descriptors of this process."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
     yield
@@ -39,11 +39,11 @@ def begin(address: str, clients: ExitStack, request: str) -> socket.socket:
 
 
 def memory(stack: Stack) -> int:
-    """Return the bytes of memory that the engine counts for the edge."""
+    """Return the edge's memory in bytes, as counted by the engine."""
     (name,) = stack.containers("nginx")
-    told = docker("stats", "--no-stream", "--format", "{{.MemUsage}}", name).split()[0]
-    unit = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[told[-3:]]
-    return int(float(told[:-3]) * unit)
+    usage = docker("stats", "--no-stream", "--format", "{{.MemUsage}}", name).split()[0]
+    unit = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[usage[-3:]]
+    return int(float(usage[:-3]) * unit)
 
 
 @pytest.mark.parametrize("span", ["0-", "7-"], ids=["whole blocks", "cut"])
@@ -52,13 +52,13 @@ def test_slow_clients_use_little_memory_and_do_not_block_others(
 ) -> None:
     write(stack.media, "slow.mp4", DATA)
     assert ask(origin.base, "/download/slow.mp4").body == DATA
-    asked = f"GET /media/slow.mp4 HTTP/1.1\r\nHost: x\r\nRange: bytes={span}\r\n\r\n"
-    address = stack.address("nginx")  # a published port has a proxy before it that takes much
+    request = f"GET /media/slow.mp4 HTTP/1.1\r\nHost: x\r\nRange: bytes={span}\r\n\r\n"
+    address = stack.address("nginx")  # the proxy of a published port would cost much
     with ExitStack() as clients:
-        slow = [begin(address, clients, asked) for _ in range(SLOW)]
+        slow = [begin(address, clients, request) for _ in range(SLOW)]
         for _ in range(HEADERLESS):
             begin(address, clients, "GET /media/slow.mp4 HTTP/1.1\r\nHost: x\r\nX-Endl")
-        began, answers, most = time.monotonic(), 0, 0
+        began, answers, peak = time.monotonic(), 0, 0
         while time.monotonic() - began < SECONDS:
             for client in slow:
                 assert client.recv(1024)  # 1 KiB of each about every second
@@ -70,6 +70,6 @@ def test_slow_clients_use_little_memory_and_do_not_block_others(
                 assert start == first
                 assert answer.body == DATA[first : last + 1]
             answers += 10
-            most = max(most, memory(stack))
-    assert most <= MOST_MEMORY
+            peak = max(peak, memory(stack))
+    assert peak <= MAX_MEMORY
     assert stack.container("nginx")["RestartCount"] == 0

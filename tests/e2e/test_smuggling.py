@@ -1,4 +1,4 @@
-"""Bytes that look like a request but are part of another never reach the service as a request."""
+"""Requests that are hidden in other requests are never processed."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,29 +19,29 @@ REQUEST = "GET {hidden} HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def hidden(target: str, name: str) -> str:
-    """Return a unique target of a request that must not be seen."""
+    """Return a unique target for a hidden request."""
     return f"{target.rpartition('/')[0]}/hidden-{name.replace(' ', '-').replace('/', '-')}.mp4"
 
 
 def arrived(stack: Stack, after: str) -> set[str]:
     """Return the targets that the edge and the service logged as requests.
 
-    Requests after `after`, which is sent now, may be missing.
+    Wait until `after`, which is sent last, is logged.
     """
     ask(stack.base, after)
 
-    def when_all_is_told() -> set[str] | None:
+    def logged_targets() -> set[str] | None:
         inner = {line["path"] for line in stack.events("service")}
         outer = {line["uri"] for line in stack.events("nginx")}
         return inner | outer if after in inner & outer else None
 
-    found: set[str] = until(when_all_is_told, f"{after} is logged")
-    return found
+    targets: set[str] = until(logged_targets, f"{after} is logged")
+    return targets
 
 
 @dataclass
 class Seen:
-    """What came of all shapes."""
+    """The results of all shapes."""
 
     answers: dict[tuple[str, str], list[int]]
     targets: set[str]
@@ -49,7 +49,7 @@ class Seen:
 
 @pytest.fixture(scope="module")
 def seen(stack: Stack, origin: Origin) -> Seen:
-    """Send every shape to every listener."""
+    """Send every shape to every target."""
     cases = [(target, shape) for target in TARGETS for shape in SHAPES]
 
     def send(case: tuple[str, Shape]) -> list[int]:
@@ -70,12 +70,12 @@ def test_a_hidden_request_is_not_answered(seen: Seen, target: str, shape: Shape)
     statuses = seen.answers[target, shape.name]
     assert hidden(target, shape.name) not in seen.targets
     assert len(statuses) <= 1
-    if shape.refused:  # where the connection was reset first, without a word
+    if shape.refused:  # or the connection was reset without an answer
         assert not statuses or statuses[0] >= 400
 
 
 def test_two_requests_in_one_write_get_two_responses(stack: Stack) -> None:
-    """RFC 9112 §9.3.2. This also shows that the test would see a hidden request."""
+    """RFC 9112 §9.3.2. This also shows that the tests detect a hidden request."""
     first, second = "/api/videos/pipelined-1.mp4", "/api/videos/pipelined-2.mp4"
     with open_socket(stack.base) as client:
         data = (REQUEST.format(hidden=first) + REQUEST.format(hidden=second)).encode()
@@ -100,7 +100,7 @@ def test_two_requests_in_one_write_get_two_responses(stack: Stack) -> None:
     ],
 )
 def test_an_absolute_target_reaches_no_other_host(origin: Origin, target: str) -> None:
-    """RFC 9112 §3.2.2: the target's host counts; there is one host here, whatever its name."""
+    """RFC 9112 §3.2.2: the host in the target counts; the edge has one host of any name."""
     answer = origin.get(target)
     assert answer.status in {400, 404}
     assert b"reelay_" not in answer.body
@@ -109,7 +109,7 @@ def test_an_absolute_target_reaches_no_other_host(origin: Origin, target: str) -
 
 CRLF = "\r\n"
 INJECTED = f" HTTP/1.1{CRLF}Host: localhost{CRLF}{CRLF}{REQUEST}"
-CHUNK = f"0{CRLF}{CRLF}{REQUEST}"  # none in HTTP/2: bytes of a body
+CHUNK = f"0{CRLF}{CRLF}{REQUEST}"  # in HTTP/2 only bytes of a body
 COMMON = {":method": "GET", ":scheme": "https", ":authority": "localhost", ":path": "/api/videos"}
 
 
@@ -139,7 +139,7 @@ def within_http_2(name: str) -> str:
 
 @dataclass
 class SeenInHttp2:
-    """What came of all HTTP/2 requests."""
+    """The results of all HTTP/2 requests."""
 
     statuses: dict[str, int | None]
     targets: set[str]
@@ -147,7 +147,7 @@ class SeenInHttp2:
 
 @pytest.fixture(scope="module")
 def seen_in_http_2(stack: Stack) -> SeenInHttp2:
-    """Send each on a connection of its own."""
+    """Send each request on its own connection."""
     statuses = {}
     for name, fields, body in MALFORMED:
         target = within_http_2(name)

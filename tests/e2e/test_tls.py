@@ -1,4 +1,4 @@
-"""TLS as testssl.sh sees it, and HSTS."""
+"""TLS as checked by testssl.sh, and HSTS."""
 
 import json
 import shutil
@@ -15,14 +15,14 @@ pytestmark = pytest.mark.stack
 
 YEAR = 365 * 86400
 
-# What a certificate that nobody else signed brings, and one by an authority has not.
+# Findings of a self-signed certificate that one from an authority does not have.
 SELF_SIGNED = {
     "cert_chain_of_trust",
-    "cert_revocation",  # no CRL, no OCSP: nobody could be asked
+    "cert_revocation",  # no CRL, no OCSP
 }
 
-# What testssl.sh says of this machine's openssl, and not of the server: it has no GOST engine.
-OF_THE_CLIENT = {"engine_problem"}
+# A finding about this machine's openssl, not about the server: it has no GOST engine.
+CLIENT_FINDINGS = {"engine_problem"}
 
 
 @pytest.fixture
@@ -47,50 +47,50 @@ def test_testssl_reports_no_finding_above_low_and_hsts_is_sent(
     for target in ("/", "/media/file.mp4", "/download/file.mp4", "/media/missing.mp4", "/metrics"):
         answer = ask(strict.base, target, {"Range": "bytes=0-9"})
         assert answer.headers.get_all("Strict-Transport-Security") == [f"max-age={YEAR}"]
-    # RFC 6797 §7.2: not in answers that did not come by TLS.
+    # RFC 6797 §7.2: not in answers without TLS.
     plain = ask(f"http://127.0.0.1:{strict.ports['HTTP']}", "/")
     assert "Strict-Transport-Security" not in plain.headers
 
-    findings = tried(strict, tmp_path / "findings.json")
+    findings = run_testssl(strict, tmp_path / "findings.json")
     unexpected = above_low(findings)
-    if unexpected:  # a check that did not come through on a busy machine is made once more
-        findings = tried(strict, tmp_path / "again.json")
-        again = above_low(findings)
-        unexpected = {name: text for name, text in again.items() if name in unexpected}
+    if unexpected:  # checks may fail on a busy machine: try once more
+        findings = run_testssl(strict, tmp_path / "retry.json")
+        retried = above_low(findings)
+        unexpected = {name: text for name, text in retried.items() if name in unexpected}
     assert unexpected == {}
-    assert len(findings) > 80  # or it has not looked
+    assert len(findings) > 80  # else it has not checked
     (hsts,) = (f for f in findings if f["id"] == "HSTS_time")
     assert hsts["severity"] == "OK"
 
 
 def above_low(findings: list[dict[str, str]]) -> dict[str, str]:
-    """Return the names of findings that should not be there."""
+    """Return the unexpected findings by name."""
     graded = {"MEDIUM", "HIGH", "CRITICAL", "WARN", "FATAL"}
     above = {f["id"]: f["finding"] for f in findings if f["severity"] in graded}
-    # One by one where there are several certificates: "cert_revocation <cert#1>".
+    # With several certificates names look like "cert_revocation <cert#1>".
     return {
         name: text
         for name, text in above.items()
-        if name.split()[0] not in SELF_SIGNED | OF_THE_CLIENT
+        if name.split()[0] not in SELF_SIGNED | CLIENT_FINDINGS
     }
 
 
-def tried(stack: Stack, report: Path) -> list[dict[str, str]]:
+def run_testssl(stack: Stack, report: Path) -> list[dict[str, str]]:
     """Run testssl.sh for protocols, ciphers, key exchange, certificate, headers, vulnerabilities.
 
-    Without its simulation of single clients it takes half a minute.
+    Without the client simulation it takes half a minute.
     """
     program = shutil.which("testssl") or shutil.which("testssl.sh")
     if program is None:
         missing("needs testssl.sh: apt-get install testssl.sh")
-    looks = ["--protocols", "--standard", "--pfs", "--server-preference", "--server-defaults",
+    checks = ["--protocols", "--standard", "--pfs", "--server-preference", "--server-defaults",
              "--headers", "--vulnerable"]  # fmt: skip
     quiet = ["--quiet", "--color", "0", "--warnings", "off", "--nodns", "none"]
     done = subprocess.run(
-        [program, *quiet, *looks, "--ip", "127.0.0.1", "--jsonfile", report, stack.base],
+        [program, *quiet, *checks, "--ip", "127.0.0.1", "--jsonfile", report, stack.base],
         capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
-    # It exits with the number of what it found.
+    # It exits with the number of findings.
     assert report.exists(), done.stdout + done.stderr
     findings: list[dict[str, str]] = json.loads(report.read_text())
     return findings

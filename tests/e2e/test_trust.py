@@ -1,4 +1,4 @@
-"""Only proxies that the operator names are trusted about the viewer's address and scheme."""
+"""Only proxies that the operator names are trusted for the viewer's address and scheme."""
 
 import pytest
 from support.raw_http import ask
@@ -14,7 +14,7 @@ class TestForwarded:
         [
             (VIEWER, VIEWER),
             ("2001:db8::7", "2001:db8::7"),
-            # From the right, as far as proxies are trusted: the rest anyone may have said.
+            # From the right, as long as proxies are trusted: the rest may be forged.
             (f"10.9.9.9, {VIEWER}", VIEWER),
             (f"10.9.9.9, {VIEWER}, 192.0.2.1", VIEWER),
             (f"10.9.9.9, {VIEWER}, 192.0.2.1, 192.0.2.200", VIEWER),
@@ -67,12 +67,14 @@ class TestScheme:
         assert media.status == 200
 
     @pytest.mark.parametrize(
-        "said", [None, "http", "HTTP", "ftp", "http, https", "https, http", ""]
+        "scheme", [None, "http", "HTTP", "ftp", "http, https", "https, http", ""]
     )
     def test_a_trusted_proxy_that_reports_another_scheme_is_redirected_to_port_443(
-        self, trusting: Stack, said: str | None
+        self, trusting: Stack, scheme: str | None
     ) -> None:
-        fields = {"Host": "video.example"} | ({} if said is None else {"X-Forwarded-Proto": said})
+        fields = {"Host": "video.example"}
+        if scheme is not None:
+            fields["X-Forwarded-Proto"] = scheme
         answer = ask(trusting.unencrypted, "/watch/a?b", fields)
         assert answer.status == 308
         assert answer.headers["Location"] == "https://video.example/watch/a?b"
@@ -86,8 +88,8 @@ class TestScheme:
 
     def test_schemes_from_untrusted_clients_are_ignored(self, trusting: Stack) -> None:
         port = trusting.ports["HTTPS"]
-        for said in ("https", "http"):
-            fields = {"X-Forwarded-Proto": said, "Host": "video.example"}
+        for scheme in ("https", "http"):
+            fields = {"X-Forwarded-Proto": scheme, "Host": "video.example"}
             status, answer = ask_inside(trusting, 8080, "/x", fields)
             assert (status, answer["Location"]) == (308, f"https://video.example:{port}/x")
             assert ask_inside(trusting, 8443, "/", fields)[0] == 200
@@ -116,7 +118,7 @@ class TestHSTS:
 
 
 def test_an_invalid_setting_stops_the_start_and_is_named(stack: Stack) -> None:
-    """The table of wrong settings is in tests/unit/test_edge_settings.py."""
+    """The table of invalid settings is in tests/unit/test_edge_settings.py."""
     for setting in ("REELAY_TRUSTED_PROXIES=example.com", "REELAY_PROXY_PROTOCOL=on"):
         with pytest.raises(AssertionError, match=setting.partition("=")[0]):
             stack.compose("run", "--rm", "--no-deps", "--env", setting, "nginx")

@@ -1,4 +1,4 @@
-"""The watch page in Chromium: what viewers see and do there."""
+"""The watch page in Chromium, as viewers see and use it."""
 
 import re
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def until_at(page: Page, second: float, tolerance: float = 0.3) -> None:
 
 
 def until(page: Page, condition: str) -> None:
-    """Wait until this is so. Playwright's own waiting would need eval, which the policy forbids."""
+    """Wait for a condition. Playwright's own waiting needs eval, which the policy forbids."""
     for _ in range(1200):
         if page.evaluate(f"Boolean({condition})"):
             return
@@ -37,7 +37,7 @@ def until(page: Page, condition: str) -> None:
 
 
 def play(page: Page, second: float, seconds: float = 0.5) -> None:
-    """Play a little from a second on, and pause."""
+    """Play a little from a position, and pause."""
     page.evaluate(
         """async ([from, seconds]) => {
             const player = document.querySelector("[data-player]");
@@ -66,7 +66,7 @@ def plain_page(browser: Browser, cinema: Stack) -> Iterator[Page]:
 
 @pytest.fixture
 def failing_page(browser: Browser, cinema: Stack) -> Iterator[Page]:
-    """Open a page on which answers may fail, of which the console tells."""
+    """Open a page on which answers may fail, which the console reports."""
     context = browser.new_context(ignore_https_errors=True, base_url=cinema.base)
     yield context.new_page()
     context.close()
@@ -127,12 +127,12 @@ def test_filmstrip_frames_seek_highlight_and_preview(page: Page) -> None:
     expect(strip.get_by_role("link", name="0:59")).to_be_focused()
     expect(strip.get_by_role("link", name="0:59")).to_be_in_viewport()
     expect(preview).to_contain_text("0:59")
-    expect(preview).to_be_visible()  # where the strip has gone to
+    expect(preview).to_be_visible()  # after the strip has scrolled
     page.keyboard.press("Escape")
     expect(preview).to_be_hidden()
     page.keyboard.press("Tab")
     expect(page.get_by_label("Speed")).to_be_focused()
-    # A chapter; and the strip follows, while the page does not move.
+    # A chapter link seeks and scrolls the strip, but not the page.
     page.mouse.wheel(0, 300)
     until(page, "scrollY > 100")
     page.get_by_role("link", name="0:20 Nets and ropes").click()
@@ -152,8 +152,8 @@ def test_filmstrip_frames_seek_highlight_and_preview(page: Page) -> None:
 
 def test_a_link_opens_at_its_time_and_can_be_copied(page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    for written, second in (("?t=1m30s", 60), ("?t=0m12.5s", 12.5), ("?t=30", 30)):
-        watch(page, CAPTIONED, written)  # a minute and a half is beyond its end
+    for query, second in (("?t=1m30s", 60), ("?t=0m12.5s", 12.5), ("?t=30", 30)):
+        watch(page, CAPTIONED, query)  # 1m30s is beyond its end
         until_at(page, second)
     copy = page.get_by_role("button", name="Copy link at this moment")
     copy.click()
@@ -176,7 +176,7 @@ def test_playback_resumes_at_the_saved_position_or_starts_over(page: Page) -> No
     watch(page, CAPTIONED)
     play(page, 2, 0.2)
     page.reload()
-    assert page.evaluate(PROGRESS) == {}  # the first five seconds are nothing to come back to
+    assert page.evaluate(PROGRESS) == {}  # a position in the first five seconds is not saved
     watch(page, CAPTIONED)
     play(page, 21)
     page.reload()
@@ -212,11 +212,11 @@ def test_only_200_positions_are_saved_and_all_can_be_cleared(page: Page) -> None
     page.evaluate("""localStorage.setItem("reelay.progress", JSON.stringify(Object.fromEntries(
         Array.from({length: 250}, (_, number) => [`film ${number}`, [10, 60, number]]))))""")
     play(page, 10, 0.2)
-    known = page.evaluate(PROGRESS)
-    assert len(known) == 200
-    assert PLAIN in known
-    assert "film 249" in known
-    assert "film 50" not in known
+    positions = page.evaluate(PROGRESS)
+    assert len(positions) == 200
+    assert PLAIN in positions
+    assert "film 249" in positions
+    assert "film 50" not in positions
     page.get_by_role("button", name="Forget where I stopped in all videos").click()
     assert page.evaluate(PROGRESS) == {}
 
@@ -240,7 +240,7 @@ def test_autoplay_of_the_next_video_is_optional_and_can_be_cancelled(page: Page)
     overlay = page.locator("[data-upnext]")
     page.evaluate("document.querySelector('video').play()")
     until(page, "document.querySelector('video').ended")
-    expect(overlay).to_be_hidden()  # nobody has asked for it
+    expect(overlay).to_be_hidden()  # it is off by default
     expect(page.get_by_role("link", name=re.compile("^Previous"))).to_have_attribute(
         "href", f"/watch/{quote(EPISODES[0])}"
     )
@@ -266,7 +266,7 @@ def test_autoplay_of_the_next_video_is_optional_and_can_be_cancelled(page: Page)
 
 
 def state(page: Page) -> dict[str, Any]:
-    found: dict[str, Any] = page.evaluate("""() => {
+    values: dict[str, Any] = page.evaluate("""() => {
         const video = document.querySelector("video");
         const shown = [...video.textTracks].filter((track) => track.mode === "showing");
         return {
@@ -276,17 +276,17 @@ def state(page: Page) -> dict[str, Any]:
             full: document.fullscreenElement === video,
         };
     }""")
-    return found
+    return values
 
 
 def until_state(page: Page, **expected: Any) -> None:
-    """Wait until these hold."""
+    """Wait until the player has this state."""
     for _ in range(200):
-        found = state(page)
-        if all(found[name] == value for name, value in expected.items()):
+        actual = state(page)
+        if all(actual[name] == value for name, value in expected.items()):
             return
         page.wait_for_timeout(25)
-    assert {name: found[name] for name in expected} == expected
+    assert {name: actual[name] for name in expected} == expected
 
 
 def test_keyboard_shortcuts_control_the_player(page: Page) -> None:
@@ -312,7 +312,7 @@ def test_keyboard_shortcuts_control_the_player(page: Page) -> None:
         press(key)
         until_state(page, **expected)
     expect(page.get_by_label("Speed")).to_have_value("1")
-    # With a modifier, in a field and on a control a key is theirs.
+    # Keys with a modifier, in a field or on a control are not shortcuts.
     press("Control+k")
     press("Alt+m")
     page.get_by_label("Speed").focus()
@@ -320,7 +320,7 @@ def test_keyboard_shortcuts_control_the_player(page: Page) -> None:
     page.get_by_role("button", name="Theatre width").focus()
     press(" ")
     until_state(page, theatre=True, paused=True, muted=False)
-    # The player's own controls, where they have the focus, are not pressed twice.
+    # A key on the player's focused controls has its effect only once.
     page.locator("video").focus()
     press(" ")
     until_state(page, paused=False)
@@ -329,7 +329,7 @@ def test_keyboard_shortcuts_control_the_player(page: Page) -> None:
     press("k")
     until_state(page, paused=False)
     press("k")
-    # The list of keys, and whoever does not want them.
+    # The list of shortcuts, and turning them off.
     press("?")
     dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
     expect(dialog).to_be_visible()
@@ -389,8 +389,8 @@ def test_every_kind_of_video_fits_the_window(page: Page, width: int) -> None:
     for path in (CAPTIONED, PORTRAIT, AUDIO, ARABIC, HEVC, BROKEN):
         page.goto(f"/watch/{quote(path)}")
         until(page, "!document.querySelector('[data-tools]').hidden")
-        wide, there = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-        assert wide <= there, path
+        used, available = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert used <= available, path
         stage = page.locator(".screen").bounding_box()
         assert stage
         assert stage["y"] + stage["height"] <= 800, path
@@ -420,7 +420,7 @@ def test_the_player_recovers_from_a_lost_connection(failing_page: Page) -> None:
     lost = False
     expect(banner).to_be_empty(timeout=30_000)
     until_at(page, 30)
-    # Again, and the viewer does not want to wait.
+    # Again, with a viewer who does not wait.
     lost = True
     page.reload()
     page.evaluate("void document.querySelector('video').play().catch(() => {})")
@@ -450,7 +450,7 @@ def test_the_player_continues_with_a_replaced_file(failing_page: Page) -> None:
     until_at(page, 20.2, 0.5)
     assert page.evaluate("document.querySelector('source').src") == source.partition("?")[0]
     expect(page.locator(".banner")).to_be_empty()
-    # And where it is gone altogether.
+    # The file is removed.
     page.unroute("**/media/**")
     page.route("**/media/**", lambda route: route.fulfill(status=404, body=""))
     page.evaluate("document.querySelector('video').load()")

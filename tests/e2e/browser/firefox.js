@@ -1,8 +1,9 @@
-// What a viewer does, in Firefox, over WebDriver BiDi: prints one JSON object of what was seen.
+// Acts as a viewer in Firefox over WebDriver BiDi, and prints its observations as one JSON object.
 //
 //   node firefox.js FIREFOX BASE FILM HEVC PROFILE
 //
-// FILM is the path of a page with a captioned film of a minute, HEVC that of one with HEVC.
+// FILM is the path of a page with a captioned film of one minute, HEVC that of a page with an HEVC
+// film.
 
 import { createServer } from "node:http";
 import { launched, opened, until as untilIn } from "./launch.js";
@@ -34,21 +35,21 @@ async function withScripts(browser, elsewhere) {
   const pause = () => page.$eval("[data-player]", (video) => video.pause());
   const text = (selector) => page.$eval(selector, (element) => element.textContent.trim());
 
-  // The library: search as one types, and go to what was found.
+  // The library: search while typing, and open the result.
   await page.goto(`${base}/`);
   await page.type("input[type=search]", "harbour");
-  await until("what was found", () => location.search.includes("harbour"));
-  const found = await page.waitForSelector(`main a[href^="${film}"]`);
-  await Promise.all([page.waitForNavigation(), found.click()]);
+  await until("search results", () => location.search.includes("harbour"));
+  const result = await page.waitForSelector(`main a[href^="${film}"]`);
+  await Promise.all([page.waitForNavigation(), result.click()]);
   seen.page = new URL(page.url()).pathname;
 
-  // It plays.
+  // Play.
   await until("metadata", () => document.querySelector("[data-player]").readyState >= 1);
   seen.duration = await page.$eval("[data-player]", (video) => video.duration);
   await play();
   await until("plays", () => document.querySelector("[data-player]").currentTime > 1);
 
-  // Captions are shown.
+  // Show captions.
   await page.$eval("[data-player]", (video) => {
     video.textTracks[0].mode = "showing";
   });
@@ -64,7 +65,7 @@ async function withScripts(browser, elsewhere) {
     (video) => video.textTracks[0].activeCues[0].text,
   );
 
-  // Seeks, and plays on from there.
+  // Seek, and play on from there.
   seen.seeks = [];
   for (const second of [45, 10, 30.5]) {
     await play(second);
@@ -85,12 +86,12 @@ async function withScripts(browser, elsewhere) {
   const preview = () =>
     page.$eval(".preview", (element) => element.checkVisibility() && element.textContent.trim());
 
-  // By the filmstrip: what is pointed at is shown larger, what is clicked is gone to, and with the
-  // arrows and Enter it is the same.
+  // The filmstrip: hovering over a frame shows a preview, a click seeks there, and the arrow keys and
+  // Enter do the same.
   await page.evaluate(() => {
     window.stays = true;
   });
-  // Once the strip has followed the film: while it does so, nothing is shown larger.
+  // The strip shows no preview while it follows the film.
   for (let left = 100; left > 0 && (await preview()) !== "0:33"; left -= 1) {
     await page.hover(".strip a[data-t='32']");
     await page.hover(".strip a[data-t='33']");
@@ -114,7 +115,7 @@ async function withScripts(browser, elsewhere) {
   seen.current.push(await text("[data-chapters] [aria-current] bdi"));
   seen.stayed = await page.evaluate(() => window.stays);
 
-  // By keys: the player's where it has the focus, else the page's.
+  // Shortcuts: those of the player if it has the focus, else those of the page.
   await page.focus("[data-player]");
   await page.keyboard.press("ArrowRight");
   await until("a key seeks", () => document.querySelector("[data-player]").currentTime > 22);
@@ -124,18 +125,18 @@ async function withScripts(browser, elsewhere) {
   await page.keyboard.press("l");
   await untilAt(40);
   await page.keyboard.press("?");
-  await until("the keys are listed", () => document.querySelector("dialog").open);
+  await until("the shortcuts are listed", () => document.querySelector("dialog").open);
   await page.keyboard.press("Escape");
-  await until("and not any more", () => !document.querySelector("dialog").open);
+  await until("the list is closed", () => !document.querySelector("dialog").open);
 
-  // What was watched is resumed after a reload, a link leads to its moment all the same.
+  // Playback resumes after a reload; a link with a time overrides that.
   await play(40);
   await until("plays at 41 s", () => document.querySelector("[data-player]").currentTime > 41);
   await pause();
   await page.reload();
   await until("resumes", () => document.querySelector("[data-player]").currentTime > 30);
   seen.resumed = await page.$eval("[data-player]", (video) => video.currentTime);
-  await until("says so", () => document.querySelector(".resumed").textContent.includes("0:4"));
+  await until("a message about resuming", () => document.querySelector(".resumed").textContent.includes("0:4"));
   await page.goto(`${base}${film}?t=0m12.5s`);
   await untilAt(12.5);
   seen.message = await text(".resumed");
@@ -143,7 +144,7 @@ async function withScripts(browser, elsewhere) {
   await until("it is copied", () => document.querySelector(".tool-status").textContent !== "");
   seen.copied = await text(".tool-status");
 
-  // To the end.
+  // Play to the end.
   await page.$eval("[data-player]", (video) => {
     video.currentTime = video.duration - 1.5;
     return video.play();
@@ -152,7 +153,7 @@ async function withScripts(browser, elsewhere) {
   seen.error = await page.$eval("[data-player]", (video) => video.error?.message ?? null);
   seen.banner = await text(".banner");
 
-  // What it cannot play is said before anybody presses play.
+  // An unplayable codec is reported before playback.
   await page.goto(`${base}${hevc}`);
   seen.verdict = await until("a verdict", () => {
     const [fine, unplayable] = [".finding-fine b", ".unplayable-reason"].map((part) =>
@@ -164,7 +165,7 @@ async function withScripts(browser, elsewhere) {
     Boolean(video.canPlayType(document.querySelector("[data-unplayable]").dataset.video)),
   );
 
-  // In somebody else's page.
+  // Embedded in a page of another site.
   await page.goto(`${elsewhere}/`);
   const [frame] = page.mainFrame().childFrames();
   const player = await frame.waitForSelector("[data-player]");
@@ -178,20 +179,20 @@ async function withScripts(browser, elsewhere) {
   await page.close();
 }
 
-// Frames are links there, and Firefox' own controls play.
+// Without scripts, frames are links, and Firefox has its own controls.
 async function withoutScripts(browser) {
   const page = await opened(browser, [base], seen.complaints);
   const until = (what, test, ...values) => untilIn(page, what, test, ...values);
-  const leads = async (act) => {
+  const navigates = async (act) => {
     const before = await page.evaluate(() => location.href);
     await act();
     await until(
-      `leads from ${before}`,
+      `leaves ${before}`,
       (before) => location.href !== before && document.readyState === "complete",
       before,
     );
   };
-  // As Puppeteer's own, which waits for promises: without scripts none is ever kept.
+  // In place of Puppeteer's click, which waits for promises that never settle without scripts.
   const click = async (selector) => {
     const [x, y] = await page.evaluate((selector) => {
       const element = document.querySelector(selector);
@@ -201,11 +202,11 @@ async function withoutScripts(browser) {
     }, selector);
     await page.mouse.click(x, y);
   };
-  const follow = (selector) => leads(() => click(selector));
+  const follow = (selector) => navigates(() => click(selector));
   await page.goto(`${base}/`);
   await page.evaluate(() => document.querySelector("input[type=search]").focus());
   await page.keyboard.type("harbour");
-  await leads(() => page.keyboard.press("Enter"));
+  await navigates(() => page.keyboard.press("Enter"));
   await follow(`main a[href^="${film}"]`);
   seen.scripts = await page.evaluate(() =>
     document.querySelector("[data-tools]").checkVisibility(),
@@ -234,7 +235,7 @@ await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
 try {
   for (const [flow, preferences] of [
     [withScripts, {}],
-    // BiDi itself has no command for it yet.
+    // BiDi has no command to disable scripts yet.
     [withoutScripts, { "javascript.enabled": false }],
   ]) {
     const browser = await launched(executablePath, `${profile}-${flow.name}`, preferences);

@@ -1,4 +1,4 @@
-// Firefox over WebDriver BiDi, its pages, and what goes wrong on them.
+// Firefox over WebDriver BiDi, with the faults on its pages.
 
 import { setTimeout as pause } from "node:timers/promises";
 import puppeteer from "puppeteer-core";
@@ -20,8 +20,8 @@ export function launched(executablePath, userDataDir, preferences = {}) {
   });
 }
 
-// Open a page; what goes wrong on it is added to complaints: errors in the console and those that
-// nobody caught, violations of the policy, requests to other servers.
+// Opens a page, and adds its faults to `complaints`: console errors, uncaught exceptions, violations
+// of the policy, requests to other servers.
 export async function opened(browser, origins, complaints) {
   const page = await browser.newPage();
   await page.setViewport({ width: 1280, height: 900 });
@@ -31,7 +31,7 @@ export async function opened(browser, origins, complaints) {
   });
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("request", (request) => {
-    // Its own controls have fonts in data: addresses; the page's policy lets it have none.
+    // Firefox's own controls load fonts from data: URLs, which the policy forbids to the page.
     const url = request.url();
     const ours = url.startsWith("data:") || origins.some((origin) => url.startsWith(`${origin}/`));
     if (!ours) complaints.push(`elsewhere: ${url}`);
@@ -44,8 +44,8 @@ export async function opened(browser, origins, complaints) {
   return page;
 }
 
-// Wait until something is so in a page or a frame; give it. Puppeteer's own waiting needs scripts
-// to be allowed there, and ends when the page is another.
+// Waits until `test` returns a true value in a page or frame, and returns it. Puppeteer's own waiting
+// needs scripts in the page, and ends when the page navigates.
 export async function until(page, what, test, ...values) {
   let last;
   for (let left = 1200; left > 0; left -= 1) {
@@ -53,7 +53,7 @@ export async function until(page, what, test, ...values) {
       last = await page.evaluate(test, ...values);
       if (last) return last;
     } catch (error) {
-      last = error; // one page has gone, the next is not there yet
+      last = error; // the page is navigating
     }
     await pause(50);
   }

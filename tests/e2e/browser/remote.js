@@ -1,12 +1,12 @@
-// A page in Firefox for tests that do other things meanwhile, over WebDriver BiDi. Each line that
-// comes is an array in JSON, a verb and its object; each that goes is what came of it.
+// A page in Firefox over WebDriver BiDi, controlled by a running test. Each input line is a JSON array
+// of a command and its argument; each output line is the result.
 //
 //   node remote.js FIREFOX BASE PROFILE
 //
-//   ["prepare", SCRIPT]        run this before those of every page
+//   ["prepare", SCRIPT]        run a script before those of every page
 //   ["goto", PATH]
-//   ["evaluate", EXPRESSION]   give its value
-//   ["complaints"]             give what has gone wrong so far
+//   ["evaluate", EXPRESSION]   return its value
+//   ["complaints"]             return the faults so far
 
 import { createInterface } from "node:readline";
 import { launched, opened } from "./launch.js";
@@ -17,7 +17,7 @@ const browser = await launched(executablePath, profile);
 
 try {
   const page = await opened(browser, [base], complaints);
-  const verbs = {
+  const commands = {
     prepare: (script) => page.evaluateOnNewDocument(script),
     goto: (path) => page.goto(`${base}${path}`),
     evaluate: (expression) => page.evaluate(expression),
@@ -25,9 +25,9 @@ try {
   };
   const values = new Set(["evaluate", "complaints"]);
   for await (const line of createInterface({ input: process.stdin })) {
-    const [verb, object] = JSON.parse(line);
-    const came = await verbs[verb](object);
-    console.log(JSON.stringify(values.has(verb) ? (came ?? null) : null));
+    const [command, argument] = JSON.parse(line);
+    const result = await commands[command](argument);
+    console.log(JSON.stringify(values.has(command) ? (result ?? null) : null));
   }
 } finally {
   await browser.close();
