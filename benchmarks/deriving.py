@@ -1,19 +1,20 @@
-"""What viewers notice of a library being examined, and how long that takes.
+"""Measure how long a library takes to probe and derive, and how that slows viewers.
 
     .venv/bin/python benchmarks/deriving.py [--pairs N] [--seconds S] [--rate R] [--files N]
                                             [--added N]
 
-Needs FFmpeg, which makes a dozen films of several codecs, containers and lengths; the library is
+Needs FFmpeg, which makes a dozen films of several codecs, containers and lengths; the library has
 300 copies of them. Three parts:
 
-- The service starts with nothing derived and nobody watching: seconds until it is ready, all are
-  listed, all are probed, all is derived.
-- The same while viewers ask for spans of 64 KiB at a steady rate. In every other window of some
-  seconds the processes that examine files are stopped (SIGSTOP): two windows in a row are a pair,
-  in turns with either first, so that what else the machine does is in both.
-- A restart with everything known; then 1,000 small files are moved in at once, in pairs as before.
+- The service starts without artefacts or viewers: seconds until it is ready, and until all videos
+  are listed, probed and derived.
+- The same while viewers request spans of 64 KiB at a steady rate. In every other window of some
+  seconds the worker processes are stopped (SIGSTOP). Two consecutive windows are a pair, with
+  alternating order, so that other work of the machine affects both.
+- A restart with everything derived; then 1,000 small files are moved in at once, in pairs as
+  before.
 
-A span's time counts from when it was due, if the one before on its connection was late.
+The time of a span counts from when it was due if the span before it on its connection was late.
 """
 
 import argparse
@@ -59,14 +60,14 @@ SUBTITLES = "".join(
 
 @dataclass(frozen=True)
 class Film:
-    """One that is made: ten seconds of it, as often as said."""
+    """A film to make: ten seconds, repeated `times` times."""
 
     name: str
     size: str
     codecs: tuple[str, ...]
     times: int = 1
     text: str = ""
-    """The codec of its subtitles."""
+    """The codec of its subtitles, if any."""
 
 
 FILMS = (
@@ -87,7 +88,7 @@ FILMS = (
 
 
 def main() -> int:
-    """Measure, and print what came out."""
+    """Measure, and print the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--files", type=int, default=300)
     parser.add_argument("--added", type=int, default=1000)
@@ -105,10 +106,10 @@ def main() -> int:
 
 
 def make_films(folder: Path) -> list[Path]:
-    """Make one of each, and two that are none."""
+    """Make one file of each kind, and two that are not films."""
     text = folder / "text.srt"
     text.write_text(SUBTITLES)
-    made = []
+    files = []
     for film in FILMS:
         file = folder / film.name
         part = file.with_name(f"part{file.suffix}")
@@ -117,33 +118,33 @@ def make_films(folder: Path) -> list[Path]:
         ffmpeg(*picture, "-f", "lavfi", "-i", "sine=duration=10", *subtitles, *film.codecs, part)
         ffmpeg("-stream_loop", film.times - 1, "-i", part, "-map", 0, "-c", "copy", file)
         part.unlink()
-        made.append(file)
+        files.append(file)
     text.unlink()
     for name, data in (("zeros.mp4", b"\0" * 100_000), ("text.mp4", b"This is no film.\n" * 100)):
-        made.append(folder / name)
-        made[-1].write_bytes(data)
-    return made
+        files.append(folder / name)
+        files[-1].write_bytes(data)
+    return files
 
 
 def ffmpeg(*arguments: object) -> None:
-    """Run it."""
+    """Run FFmpeg."""
     words = [str(argument) for argument in arguments]
     subprocess.run(
         ["ffmpeg", "-nostdin", "-v", "error", "-y", *words],
-        env=os.environ | {"SVT_LOG": "1"},  # else it greets
+        env=os.environ | {"SVT_LOG": "1"},  # no greeting
         check=True,
     )
 
 
 @dataclass
 class Pairs:
-    """Seconds that spans took in windows of either kind, pair by pair."""
+    """Seconds that spans took in windows with running and with stopped workers, by pair."""
 
     busy: list[list[float]] = field(default_factory=list)
     rest: list[list[float]] = field(default_factory=list)
 
     def show(self, title: str) -> None:
-        """Print percentiles of all, and the median of the pairs' ratios."""
+        """Print percentiles of all spans, and the median of the ratios of the pairs."""
         if not self.busy:
             print(f"{title}: over before it could be measured", flush=True)
             return
@@ -163,12 +164,12 @@ class Pairs:
 
 
 def percentile(values: list[float], which: int) -> float:
-    """Return the least value that so many percent do not exceed."""
+    """Return a percentile by the nearest-rank method."""
     return sorted(values)[max(0, -(-len(values) * which // 100) - 1)]
 
 
 class Bench:
-    """A folder, and what is asked of the service on it."""
+    """A folder with a library, and the measurements on it."""
 
     def __init__(self, root: Path, rate: int, seconds: float) -> None:
         self.root = root
@@ -178,7 +179,7 @@ class Bench:
         self.listed = 0
 
     def make(self, files: int) -> None:
-        """Make the library: every third film has captions beside it, every tenth a picture."""
+        """Make the library: every third film has sidecar captions, every tenth a sidecar image."""
         originals = self.root / "originals"
         originals.mkdir()
         films = make_films(originals)
@@ -202,7 +203,7 @@ class Bench:
 
     @contextmanager
     def started(self, derived: str) -> Iterator[tuple[Server, float]]:
-        """Run the service; return it, and when it was started."""
+        """Run the service; yield it and the time of its start."""
         before = time.monotonic()
         settings = {
             "DERIVED": str(self.root / derived),
@@ -216,7 +217,7 @@ class Bench:
             yield server, before
 
     def derive_alone(self) -> None:
-        """Derive everything with nobody watching; say how long each step took."""
+        """Derive everything without viewers; print how long each step took."""
         print("\nNothing derived yet, nobody watching")
         with self.started("derived") as (server, before):
             for title, done in (
@@ -233,7 +234,7 @@ class Bench:
             print(f"  {server.metric('reelay_derived_bytes') / 1e6:.0f} MB kept")
 
     def derive_under_viewers(self, pairs: int) -> None:
-        """Do it again with viewers, for so many pairs of windows."""
+        """Derive everything again with viewers, for that many pairs of windows."""
         print(f"\nThe same with {VIEWERS} viewers, {self.rate} spans of 64 KiB a second")
         with self.started("derived again") as (server, _):
             self.measure(server, "probing", pairs, lambda: bool(pending(server)))
@@ -241,7 +242,7 @@ class Bench:
             self.measure(server, "deriving", pairs, lambda: bool(waiting(server)))
 
     def restart_and_add(self, added: int) -> None:
-        """Start with everything known; then move files in."""
+        """Start with everything derived; then move files in."""
         print("\nStarted again with everything derived")
         small = [self.root / f"new/new {number:04}.mp4" for number in range(added)]
         small[0].parent.mkdir()
@@ -251,8 +252,9 @@ class Bench:
             os.utime(file, (aged, aged + number))
         with self.started("derived") as (server, _):
             until(lambda: not waiting(server) or None, "all is derived", PATIENCE)
-            probes, made = (server.metric(f"reelay_{of}_total") for of in ("probes", "derivations"))
-            print(f"  {probes:.0f} probes, {made:.0f} derivations")
+            probes = server.metric("reelay_probes_total")
+            built = server.metric("reelay_derivations_total")
+            print(f"  {probes:.0f} probes, {built:.0f} derivations")
             at_rest = self.watch(server)
             before = time.monotonic()
             (self.root / "new").rename(self.media / "new")
@@ -267,22 +269,22 @@ class Bench:
             print(f"  all listed after {time.monotonic() - before:.1f} s at most", flush=True)
             self.measure(server, "probing", 1000, lambda: bool(pending(server)))
 
-    def measure(self, server: Server, title: str, pairs: int, goes_on: Callable[[], bool]) -> None:
-        """Measure pairs of windows for as long as something goes on, and print them."""
-        found = Pairs()
+    def measure(self, server: Server, title: str, pairs: int, active: Callable[[], bool]) -> None:
+        """Measure pairs of windows while the service is active, and print them."""
+        results = Pairs()
         for number in range(pairs):
             windows = {}
             for stopped in (False, True) if number % 2 else (True, False):
-                with held(server.process.pid) if stopped else nullcontext():
+                with stopped_workers(server.process.pid) if stopped else nullcontext():
                     windows[stopped] = self.watch(server)
-            if not goes_on():
-                break  # the window may have been at rest in part
-            found.busy.append(windows[False])
-            found.rest.append(windows[True])
-        found.show(title)
+            if not active():
+                break  # the service may have been idle for a part of the window
+            results.busy.append(windows[False])
+            results.rest.append(windows[True])
+        results.show(title)
 
     def watch(self, server: Server) -> list[float]:
-        """Let viewers ask for a window's time; return the seconds that each span took."""
+        """Run viewers for one window; return the seconds that each span took."""
         taken: list[float] = []
         begin = time.perf_counter() + 0.1
         viewers = [
@@ -320,8 +322,8 @@ class Bench:
 
 
 @contextmanager
-def held(pid: int) -> Iterator[None]:
-    """Stop the processes that examine files for a service until the block ends."""
+def stopped_workers(pid: int) -> Iterator[None]:
+    """Stop the worker processes of a service for the block."""
     stopped: set[int] = set()
     try:
         for _ in range(3):
@@ -329,7 +331,7 @@ def held(pid: int) -> Iterator[None]:
                 with suppress(ProcessLookupError):
                     os.kill(worker, signal.SIGSTOP)
                 stopped.add(worker)
-            time.sleep(0.1)  # one may have been about to start
+            time.sleep(0.1)  # another one may be starting
         yield
     finally:
         for worker in stopped:
@@ -338,9 +340,9 @@ def held(pid: int) -> Iterator[None]:
 
 
 def workers(pid: int) -> set[int]:
-    """Find the processes that examine files for another one.
+    """Return the worker processes of a service.
 
-    Not those that are about to become one: until then the service waits, and viewers would, too.
+    Omit those that are still starting: the service waits for them, so viewers would wait, too.
     """
     listing = subprocess.run(
         ["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True, check=False
@@ -349,17 +351,17 @@ def workers(pid: int) -> set[int]:
 
 
 def videos(server: Server) -> float:
-    """Count what is listed."""
+    """Return the number of listed videos."""
     return server.metric("reelay_videos{")
 
 
 def pending(server: Server) -> float:
-    """Count the videos yet to be probed."""
+    """Return the number of videos that are not probed yet."""
     return server.metric('reelay_videos{state="pending"}')
 
 
 def waiting(server: Server) -> float:
-    """Count what is yet to be derived; it may be one more, that is under way."""
+    """Return the number of waiting artefacts, including one that may be in progress."""
     return sum(server.metric(f'reelay_derived{{kind="{kind}",state="waiting"}}') for kind in KINDS)
 
 

@@ -1,11 +1,11 @@
-"""Compare the edge's warm cache with the same nginx that serves the same file statically.
+"""Compare the edge's warm cache with the same nginx serving the same file statically.
 
     .venv/bin/python benchmarks/edge.py [--rounds N] [--seconds S] [--connections C]
 
-Needs a Docker engine and wrk. Starts its own stack, fills the cache, and lets wrk request the same
-spans from both over TLS in turn: whole blocks, arbitrary offsets to the block's end, and spans of
-64 KiB. Prints the median of the ratios (edge to static) with their range, and the ratio of nginx's
-processor time for each request. Then prints how long the first byte of a cold block takes.
+Needs a Docker engine and wrk. Starts its own stack, fills the cache, and requests the same spans
+from both over TLS in turn with wrk: whole blocks, arbitrary offsets to the block's end, and spans
+of 64 KiB. Prints the median of the ratios (edge to static) with their range, and the ratio of
+nginx's processor time per request. Then prints the time to the first byte of a cold block.
 """
 
 import argparse
@@ -39,18 +39,18 @@ EDGE, STATIC = 8443, 8444
 
 @dataclass(frozen=True)
 class Run:
-    """Results of wrk and the kernel."""
+    """Measurements by wrk and the kernel."""
 
     requests: float
-    """A second."""
+    """Per second."""
     sent: float
-    """Bytes a second."""
+    """Bytes per second."""
     processor: float
-    """Seconds of nginx's processor time a request."""
+    """Seconds of nginx's processor time per request."""
 
 
 def main() -> int:
-    """Measure, and print what came out."""
+    """Measure, and print the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=3)
@@ -92,9 +92,9 @@ class Load:
         target, capped = "/media/film.mp4", "no"
         if port == EDGE:
             target, capped = f"{target}?v={self._revision}", "capped"
-        what = [kind, str(SIZE), str(BLOCK), capped, target, str(seed)]
+        arguments = [kind, str(SIZE), str(BLOCK), capped, target, str(seed)]
         before = self._processor()
-        command = ["wrk", *self._options, f"https://{self._host}:{port}/", "--", *what]
+        command = ["wrk", *self._options, f"https://{self._host}:{port}/", "--", *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT"))
         duration, requests, sent, errors = (int(word) for word in line.split()[1:])
@@ -117,13 +117,13 @@ class Load:
 
 
 def warm(stack: Stack) -> str:
-    """Bring every block of the film into the cache; return its revision."""
+    """Cache every block of the film; return its revision."""
     target = "/media/film.mp4"
     revision = ask(stack.base, target, {"Range": "bytes=0-0"}).headers["ETag"].strip('"')
-    for wanted in ("MISS", "HIT"):
+    for expected in ("MISS", "HIT"):
         for first in range(0, SIZE, BLOCK):
             answer = ask(stack.base, f"{target}?v={revision}", {"Range": f"bytes={first}-"})
-            if wanted == "HIT" and answer.headers["X-Cache"] != wanted:
+            if expected == "HIT" and answer.headers["X-Cache"] != expected:
                 raise SystemExit(f"the block at {first} is not cached")
     return revision
 
@@ -142,7 +142,7 @@ def compare(load: Load, kind: str, rounds: int) -> None:
     def rate(run: Run) -> float:
         return run.requests if small else run.sent
 
-    def shown(runs: list[Run]) -> str:
+    def formatted(runs: list[Run]) -> str:
         value = statistics.median(map(rate, runs))
         return f"{value:,.0f} /s" if small else f"{value / 1e6:,.0f} MB/s"
 
@@ -152,20 +152,20 @@ def compare(load: Load, kind: str, rounds: int) -> None:
     )
     spread = f"{ratios[0]:.2f}-{ratios[-1]:.2f}"
     print(f"{KINDS[kind]:22} {statistics.median(ratios):11.3f} {spread:>12}"
-          f" {shown(edge):>12} {shown(static):>12} {cost:6.2f}", flush=True)  # fmt: skip
+          f" {formatted(edge):>12} {formatted(static):>12} {cost:6.2f}", flush=True)  # fmt: skip
 
 
 def first_bytes(stack: Stack) -> None:
     """Time the first byte of uncached blocks, from the edge and from the service."""
     target = "/media/cold.mp4"
     revision = ask(stack.base, target, {"Range": "bytes=-1"}).headers["ETag"].strip('"')
-    ways = {
+    bases = {
         "from the edge": stack.base,
         "from the service": f"http://{stack.address('service')}:8000",
     }
-    times: dict[str, list[float]] = {way: [] for way in ways}
+    times: dict[str, list[float]] = {source: [] for source in bases}
     for first in range(0, COLD * BLOCK, BLOCK):
-        for way, base in ways.items():
+        for source, base in bases.items():
             connection = connect(base)
             connection.connect()
             started = time.perf_counter()
@@ -174,11 +174,12 @@ def first_bytes(stack: Stack) -> None:
             )
             response = connection.getresponse()
             response.read(1)
-            times[way].append(time.perf_counter() - started)
+            times[source].append(time.perf_counter() - started)
             response.read()
             connection.close()
-    told = ", ".join(f"{statistics.median(t) * 1e3:.1f} ms {way}" for way, t in times.items())
-    print(f"first byte of a cold block: {told}")
+    medians = {source: statistics.median(seconds) * 1e3 for source, seconds in times.items()}
+    summary = ", ".join(f"{median:.1f} ms {source}" for source, median in medians.items())
+    print(f"first byte of a cold block: {summary}")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/edges.py [--requests N] [--rate R]
 
-Needs a Docker engine. Runs three edges and two replicas (deploy/compose/edges.yml), lets viewers
-watch through all edges, and runs the same requests in the simulation of benchmarks/scaling.py:
+Needs a Docker engine. Runs three edges and two replicas (deploy/compose/edges.yml) with viewers
+at all edges, and runs the same requests in the simulation of benchmarks/scaling.py:
 with caches that hold everything; after an edge is lost; and with caches for a tenth of the
 catalogue each, at a limited rate, as nginx evicts only every ten seconds.
 """
@@ -30,7 +30,7 @@ BLOCK = 64 * 1024
 FILMS, LENGTH = 160, 20
 VIEWERS = 60
 ROOM = FILMS * LENGTH // 10
-"""Blocks that a small cache has room for."""
+"""Blocks that fit into a small cache."""
 LABELS = {
     "HIT": "the viewer's edge had it",
     "PEER": "another edge had it",
@@ -38,11 +38,11 @@ LABELS = {
     "moved": "from edge to edge",
 }
 EVICTION_INTERVAL = 10
-"""Seconds between two evictions by nginx."""
+"""Seconds between evictions by nginx."""
 
 
 class Run:
-    """An audience of real edges and of simulated ones."""
+    """An audience that watches through real and through simulated edges."""
 
     def __init__(self, cluster: EdgeCluster, room: float) -> None:
         self._cluster = cluster
@@ -63,7 +63,7 @@ class Run:
         return f"{self._targets[film]}|bytes={number * BLOCK}-{(number + 1) * BLOCK - 1}"
 
     def play(self, title: str, requests: int, rate: float | None = None) -> None:
-        """Send the audience's requests to both; print what each counted."""
+        """Send the audience's requests to both; print the counts of each."""
         self.predicted.counted.clear()
         self.measured.clear()
         before, began = self._from_edges(), time.monotonic()
@@ -102,19 +102,19 @@ class Run:
             print(f"| {label} | " + " | ".join(f"{100 * n / requests:.1f} %" for n in ways) + " |")
 
     def lose(self, number: int) -> None:
-        """Stop an edge, and wait until the others know."""
+        """Stop an edge, and wait until the others notice."""
         edge = self._cluster.edges[number]
         self._cluster.stack.compose("stop", edge.service)
         self.predicted.lose(f"{edge.name}:9146")
         rest = [other for other in self._cluster.edges if other != edge]
         series = 'reelay_edge_others{state="silent"}'
-        until(lambda: all(other.metric(series) == 1 for other in rest) or None, "they know")
+        until(lambda: all(other.metric(series) == 1 for other in rest) or None, "they notice")
 
 
 @contextmanager
 def stack(**settings: str) -> Iterator[EdgeCluster]:
-    """Run the edges with films that no cache has."""
-    chance = random.Random(3)  # noqa: S311 # the same films each time
+    """Run the edges with uncached films."""
+    chance = random.Random(3)  # noqa: S311 # the same films in each run
     with tempfile.TemporaryDirectory() as folder:
         media = Path(folder)
         media.chmod(0o755)
@@ -125,7 +125,7 @@ def stack(**settings: str) -> Iterator[EdgeCluster]:
 
 
 def main() -> int:
-    """Measure, and print what came out."""
+    """Measure, and print the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--requests", type=int, default=6000)
     parser.add_argument("--rate", type=float, default=100, help="requests a second, small caches")

@@ -1,4 +1,4 @@
-"""The film that clients ask for."""
+"""The film that clients request."""
 
 import os
 import time
@@ -8,10 +8,10 @@ _CHUNK = 4 * 1024**2
 
 
 def write_film(path: Path, size: int) -> None:
-    """Write so many bytes, a multiple of 4 MiB; what they are does not matter."""
+    """Write a file of `size` random bytes, a multiple of 4 MiB."""
     chunk = os.urandom(_CHUNK)
     with path.open("wb") as file:
         for _ in range(size // _CHUNK):
             file.write(chunk)
-    aged = time.time() - 60  # older than what counts as just changed
+    aged = time.time() - 60  # older than a file that counts as just changed
     os.utime(path, (aged, aged))

@@ -1,13 +1,13 @@
-"""What grows with the library: the start, memory, listings, and a scan that finds nothing new.
+"""Measure growth with the library: start, memory, listings, and a scan without changes.
 
     .venv/bin/python benchmarks/growth.py [--videos N,...] [--asked N] [--probing S]
 
-Makes a library of each size from hard links to the sample clip, a hundred to a folder, and starts
-the service on it. First with nothing derived: it probes for S seconds at most, while /healthz is
-asked all the time, whose slowest answer tells how long the event loop was held up. What is not
-probed by then is written into the folder of what is derived, as the clip is the same everywhere.
-Then with everything derived: the start, listings asked for one after another on one connection, and
-scans that a file beside the videos sets off. Memory is the process's beyond what no videos take.
+Makes a library of each size from hard links to the sample clip, 100 per folder, and starts the
+service on it. First without artefacts: it probes for at most S seconds, while /healthz is requested
+continually, whose slowest answer shows how long the event loop was blocked. The missing probe
+results are then written into the artefact store, as all clips are the same. Then with everything
+derived: the start, consecutive listings on one connection, and scans triggered by a file next to
+the videos. Memory per video is the growth over an empty library.
 """
 
 import argparse
@@ -34,10 +34,10 @@ from service.artefact_store.folder import FolderArtefactStore  # noqa: E402
 from service.artefacts.probe_cache import ProbeCache  # noqa: E402
 from service.storage.local.folder import LocalStorage  # noqa: E402
 
-A_FOLDER = 100
-"""Videos in one."""
-ROOM = 1 << 30
-"""Bytes that may be derived: more than there will be."""
+FOLDER_VIDEOS = 100
+"""Videos per folder."""
+QUOTA = 1 << 30
+"""Bytes of the artefact store, more than needed."""
 SCANS = 3
 PATIENCE = 600
 WORDS = (
@@ -53,7 +53,7 @@ WORDS = (
 PAGE = "/api/videos?limit=50"
 LISTINGS = {
     "/api/videos?limit=50": PAGE,
-    "  a later page of it": "",  # whose cursor is the server's to say
+    "  a later page of it": "",  # the server sets its cursor
     "  a search that finds few": f"{PAGE}&q=way+episode+042",
     "  a search that finds all": f"{PAGE}&q=series+mp4",
     "/": "/",
@@ -61,7 +61,7 @@ LISTINGS = {
 
 
 def main() -> int:
-    """Measure, and print what came out."""
+    """Measure, and print the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--videos", default="100,1000,10000")
     parser.add_argument("--asked", type=int, default=200, help="times that a listing is asked for")
@@ -86,7 +86,7 @@ def main() -> int:
 
 @dataclass
 class Library:
-    """A library of some size, and what was measured of it."""
+    """A library of some size, and its measurements."""
 
     root: Path
     videos: int
@@ -95,7 +95,7 @@ class Library:
     figures: dict[str, str] = field(default_factory=dict)
 
     def make(self) -> None:
-        """Link the clip, without its title so that each is listed by its name."""
+        """Link the clip, without its title so that each video is listed by its file name."""
         clip = self.root / "clip.mp4"
         clip.write_bytes(
             (HERE.parent / "media/sample.mp4").read_bytes().replace(b"\xa9nam", b"free")
@@ -104,32 +104,32 @@ class Library:
         os.utime(clip, (aged, aged))
         (self.root / "media").mkdir()
         for number in range(self.videos):
-            series, episode = divmod(number, A_FOLDER)
+            series, episode = divmod(number, FOLDER_VIDEOS)
             folder = self.root / f"media/Series {series + 1}"
             folder.mkdir(exist_ok=True)
             title = f"{WORDS[series % len(WORDS)]} - episode {episode + 1:03}"
             (folder / f"{title}.mp4").hardlink_to(clip)
 
-    def measure_underived(self, longest: float) -> None:
-        """Start with nothing derived, and watch it probe."""
+    def measure_underived(self, limit: float) -> None:
+        """Start without artefacts, and measure the probing."""
         with started(self.root) as (server, took):
             self.figures["start to ready, nothing derived"] = seconds(took)
             before = time.monotonic()
             with Watch(server) as watch, suppress(AssertionError):
-                until(lambda: pending(server) == 0 or None, "probed", longest)
+                until(lambda: pending(server) == 0 or None, "probed", limit)
             spent = time.monotonic() - before
             probed = server.metric("reelay_probes_total")
         self.figures["  slowest /healthz while probing"] = watch.slowest
         self.figures["  probes a second"] = f"{probed / spent:.0f}"
 
-    def measure_derived(self, asked: int) -> None:
-        """Start with everything derived; ask, and let it scan."""
+    def measure_derived(self, requests: int) -> None:
+        """Start with everything derived; measure listings and scans."""
         self.derive()
         with started(self.root) as (server, took):
             self.figures["start to ready, all derived"] = seconds(took)
             for title, target in LISTINGS.items():
-                times = ask_often(server, target or later_page(server), asked)
-                self.figures[title] = shown(times)
+                times = ask_often(server, target or later_page(server), requests)
+                self.figures[title] = formatted(times)
             self.memory = server.resident()
             with Watch(server) as watch:
                 scans = [self.scan(server) for _ in range(SCANS)]
@@ -140,23 +140,23 @@ class Library:
                 raise SystemExit("not everything was derived")
 
     def derive(self) -> None:
-        """Write what the time did not suffice to probe."""
-        probed, missing, known = (
-            ProbeCache(FolderArtefactStore(self.root / "derived", ROOM)),
+        """Write the missing probe results."""
+        cache, missing, sample = (
+            ProbeCache(FolderArtefactStore(self.root / "derived", QUOTA)),
             [],
             None,
         )
         for entry in LocalStorage(self.root / "media").list_entries():
-            found = probed.load(entry.path, entry.revision)
-            known = known or found
-            if found is None:
+            record = cache.load(entry.path, entry.revision)
+            sample = sample or record
+            if record is None:
                 missing.append(entry)
         for entry in missing:
-            if known:
-                probed.save(entry.path, entry.revision, known)
+            if sample:
+                cache.save(entry.path, entry.revision, sample)
 
     def scan(self, server: Server) -> float:
-        """Let a change that concerns no video set off a scan; return its seconds."""
+        """Trigger a scan by a change of a file that is not a video; return its seconds."""
         count, before = (server.metric(f"reelay_scan_seconds_{of}") for of in ("count", "sum"))
         (self.root / "media/notes.txt").write_text(str(count))
         until(
@@ -167,7 +167,7 @@ class Library:
 
 @contextmanager
 def started(root: Path) -> Iterator[tuple[Server, float]]:
-    """Run the service; return it, and the seconds until it was ready."""
+    """Run the service; yield it and the seconds until it was ready."""
     before = time.monotonic()
     with start(root / "media", RESCAN_INTERVAL="86400", LOG_LEVEL="warning") as server:
         until(lambda: server.answers("/readyz") or None, "it is ready", PATIENCE, pause=0.005)
@@ -175,7 +175,7 @@ def started(root: Path) -> Iterator[tuple[Server, float]]:
 
 
 class Watch:
-    """Request /healthz continually: it needs only the event loop."""
+    """Request /healthz continually, which needs only the event loop."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -201,7 +201,7 @@ class Watch:
 
 
 def ask_often(server: Server, target: str, times: int, pause: float = 0) -> list[float]:
-    """Ask one time after another; return the seconds that each took."""
+    """Send consecutive requests; return the seconds that each took."""
     connection = http.client.HTTPConnection(server.base.removeprefix("http://"), timeout=60)
     connection.connect()
     taken = []
@@ -219,7 +219,7 @@ def ask_often(server: Server, target: str, times: int, pause: float = 0) -> list
 
 
 def later_page(server: Server) -> str:
-    """Return the URL of the page after half of the videos, or of the last one before."""
+    """Return the URL of the page in the middle of the listing, or of the last page before it."""
     connection = http.client.HTTPConnection(server.base.removeprefix("http://"), timeout=60)
     target, seen = PAGE, 0
     while True:
@@ -233,23 +233,23 @@ def later_page(server: Server) -> str:
 
 
 def pending(server: Server) -> float:
-    """Count the videos yet to be probed."""
+    """Return the number of videos that are not probed yet."""
     return server.metric('reelay_videos{state="pending"}')
 
 
 def seconds(value: float) -> str:
-    """Write a time."""
+    """Format a time."""
     return f"{value:.2f} s" if value >= 1 else f"{value * 1e3:.0f} ms"
 
 
-def shown(times: list[float]) -> str:
-    """Write the median, the 95th percentile, and the first, which may have had to prepare."""
+def formatted(times: list[float]) -> str:
+    """Format the median, the 95th percentile and the first time, which may include preparations."""
     middle, high = statistics.median(times), statistics.quantiles(times, n=20)[-1]
     return f"{middle * 1e3:.1f} / {high * 1e3:.1f} / {times[0] * 1e3:.1f}"
 
 
 def print_table(columns: list[Library]) -> None:
-    """Print a line for each figure. Listings: median, 95th percentile and first, in ms."""
+    """Print a line for each figure; of listings median, 95th percentile and first in ms."""
     print(f"{'videos':34}" + "".join(f"{library.videos:>20,}" for library in columns))
     for title in columns[-1].figures:
         values = (library.figures.get(title, "") for library in columns)

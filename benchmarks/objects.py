@@ -1,16 +1,17 @@
-"""What the service adds to an object store: against a bare loop of the same ranged GETs.
+"""Compare the service over an object store with a bare loop of the same ranged GETs.
 
     .venv/bin/python benchmarks/objects.py [--rounds N] [--blocks N]
 
-Starts OpenStack Swift (tests/support/object_store.py) and a service over it, and reads a film by
-its blocks in turns: by obstore itself, as fast as it goes, and by HTTP from the service, which has
-none of the blocks. Every other block, in a random order, so that nothing is read ahead, and all in
-order; by one reader and by four. Prints the median of the rounds' ratios, service to bare, with
-their spread, and the processor time that a block takes the service and the bare loop; then a cold
-block's first byte, and how many bytes the service asked the store for, for each that it gave.
+Starts OpenStack Swift (tests/support/object_store.py) and a service over it, and reads the blocks
+of a film from each in turn: with obstore alone at full speed, and over HTTP from the service, which
+has none of the blocks. It reads every other block in random order, so that nothing is read ahead,
+and all blocks in order; with one reader and with four. Prints the median of the ratios of the
+rounds, service to bare, with their spread, and the processor time per block of the service and of
+the bare loop; then the time to the first byte of a cold block, and how many bytes the service
+requested from the store per byte sent.
 
-The store gets a processor of its own, as it has one on another machine, and what reads from it the
-others; with --shared, all share all of them.
+The store runs on its own processor, as on another machine, and its readers on the others; with
+--shared, all use all processors.
 """
 
 import argparse
@@ -37,27 +38,27 @@ from support.server import Server, serve  # noqa: E402
 
 BLOCK = 4 * 1024**2
 BLOCKS = 64
-"""Of the film: every other one are twice as many as the service holds by default, so that they are
-cold again when they are read again."""
+"""Blocks of the film: half of them are twice as many as the service holds by default, so that they
+are cold again in the next round."""
 FILM = "film.ts"
 HEAD = 64 * 1024
-"""Bytes that are looked at for the end of a response's head."""
+"""Bytes in which the end of a response's head is searched."""
 
 
 def main() -> int:
-    """Measure, and print what came out."""
+    """Measure, and print the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--shared", action="store_true")
     options = parser.parse_args()
     processors = os.sched_getaffinity(0)
-    of_store = processors if options.shared or len(processors) == 1 else {min(processors)}
+    store_processors = processors if options.shared or len(processors) == 1 else {min(processors)}
     with tempfile.TemporaryDirectory() as folder:
         swift = Swift(Path(folder))
         try:
-            os.sched_setaffinity(0, of_store)  # what is started has the same
+            os.sched_setaffinity(0, store_processors)  # child processes inherit it
             swift.start()
-            os.sched_setaffinity(0, processors - of_store or processors)
+            os.sched_setaffinity(0, processors - store_processors or processors)
             bucket = swift.bucket()
             tag = bucket.put(FILM, os.urandom(BLOCKS * BLOCK))
             with serve(
@@ -67,16 +68,16 @@ def main() -> int:
                 environ=bucket.environ(),
             ) as server:
                 measure(Bare(bucket, f'"{tag}"'), Served(server), options.rounds)
-                asked = server.metric("reelay_store_bytes_total")
-                given = server.metric('reelay_sent_bytes_total{route="media"}')
-                print(f"{'bytes asked for, each given':36} {asked / given:12.2f}")
+                requested = server.metric("reelay_store_bytes_total")
+                sent = server.metric('reelay_sent_bytes_total{route="media"}')
+                print(f"{'bytes asked for, each given':36} {requested / sent:12.2f}")
         finally:
             swift.stop()
     return 0
 
 
 class Bare:
-    """Ranged GETs by the store's client, and nothing else."""
+    """Ranged GETs by the store's client alone."""
 
     def __init__(self, bucket: Bucket, tag: str) -> None:
         self._store = bucket.store
@@ -99,7 +100,7 @@ class Bare:
         return time.perf_counter() - started
 
     def first_byte(self, number: int) -> float:
-        """Return the seconds to the first bytes of a block; then take the others."""
+        """Return the seconds to the first bytes of a block; then read the others."""
 
         async def read() -> float:
             started = time.perf_counter()
@@ -132,11 +133,11 @@ class Served:
         """Read these blocks; return the seconds that it took."""
 
         def read_some(own: list[int]) -> None:
-            room = bytearray(BLOCK)
+            buffer = bytearray(BLOCK)
             with socket.create_connection(self._address) as connection:
                 for number in own:
                     self._ask(connection, number)
-                    check(_take(connection, room) == BLOCK)
+                    check(_receive(connection, buffer) == BLOCK)
 
         started = time.perf_counter()
         with ThreadPoolExecutor(readers) as threads:
@@ -144,17 +145,17 @@ class Served:
         return time.perf_counter() - started
 
     def first_byte(self, number: int) -> float:
-        """Return the seconds to the first bytes of a block; then take the others."""
+        """Return the seconds to the first bytes of a block; then read the others."""
         with socket.create_connection(self._address) as connection:
             started = time.perf_counter()
             self._ask(connection, number)
-            check(_take(connection, bytearray(1)) == 1)
+            check(_receive(connection, bytearray(1)) == 1)
             took = time.perf_counter() - started
-            check(_take(connection, bytearray(BLOCK - 1)) == BLOCK - 1)
+            check(_receive(connection, bytearray(BLOCK - 1)) == BLOCK - 1)
         return took
 
     def _ask(self, connection: socket.socket, number: int) -> None:
-        """Ask for a block, and take what comes before it."""
+        """Request a block, and read the head of the response."""
         connection.sendall(
             f"GET {self._target} HTTP/1.1\r\nHost: benchmark\r\n"
             f"Range: bytes={number * BLOCK}-{(number + 1) * BLOCK - 1}\r\n\r\n".encode()
@@ -166,31 +167,31 @@ class Served:
         check(head.startswith(b"HTTP/1.1 206 "))
 
 
-def _take(connection: socket.socket, room: bytearray) -> int:
-    """Fill this, as cheaply as a client can; return how many bytes there were."""
-    return connection.recv_into(room, len(room), socket.MSG_WAITALL)
+def _receive(connection: socket.socket, buffer: bytearray) -> int:
+    """Fill the buffer as cheaply as possible; return the number of bytes received."""
+    return connection.recv_into(buffer, len(buffer), socket.MSG_WAITALL)
 
 
-def check(right: bool) -> None:  # noqa: FBT001 # as assert has it
-    """Raise RuntimeError for what must not be measured."""
-    if not right:
-        raise RuntimeError("the answer is not what was asked for")
+def check(correct: bool) -> None:  # noqa: FBT001 # like assert
+    """Raise RuntimeError unless the answer is correct."""
+    if not correct:
+        raise RuntimeError("the answer is wrong")
 
 
 def processor_time(pid: int) -> float:
-    """Return the seconds of a process's, so far."""
+    """Return the processor time of a process in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def shares(numbers: list[int], readers: int) -> list[list[int]]:
-    """Deal blocks out: to each reader a run of them."""
+    """Divide blocks into one run for each reader."""
     each = len(numbers) // readers
     return [numbers[start : start + each] for start in range(0, each * readers, each)]
 
 
 def measure(bare: Bare, served: Served, rounds: int) -> None:
-    """Compare in turns, and print."""
+    """Compare both in turn, and print the results."""
     print(f"{'':36} {'service/bare':>12} {'spread':>12} {'service':>12} {'bare':>12}")
     apart = random.sample(range(0, BLOCKS, 2), BLOCKS // 2)
     pids = (served.pid, os.getpid())
@@ -211,13 +212,13 @@ def measure(bare: Bare, served: Served, rounds: int) -> None:
     show("a cold block's first byte", first, "ms")
 
 
-def show(what: str, pairs: list[list[float]], unit: str) -> None:
+def show(title: str, pairs: list[list[float]], unit: str) -> None:
     """Print a line of medians."""
     ratios = sorted(one / other for one, other in pairs)
     ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
     spread = f"{ratios[0]:.2f}-{ratios[-1]:.2f}"
     print(
-        f"{what:36} {statistics.median(ratios):12.2f} {spread:>12} {ours:7.1f} {unit:4} "
+        f"{title:36} {statistics.median(ratios):12.2f} {spread:>12} {ours:7.1f} {unit:4} "
         f"{theirs:7.1f} {unit}",
         flush=True,
     )

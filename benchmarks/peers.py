@@ -1,8 +1,8 @@
-"""The servers that `service.py` compares the service with, each as its own documentation has it.
+"""The servers that `service.py` compares the service with, each as in its documentation.
 
     .venv/bin/python benchmarks/peers.py NAME PORT FOLDER
 
-They serve FOLDER/film.mp4 under /media/film.mp4 until they are told to stop.
+They serve FOLDER/film.mp4 under /media/film.mp4 until a signal ends them.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ def hypercorn(app: Any, port: int) -> None:
 
 
 def tutorial(port: int, folder: Path) -> None:
-    """Quart's video tutorial: a page, and `send_file` with `conditional`."""
+    """Run Quart's video tutorial: a page, and `send_file` with `conditional`."""
     from quart import Quart, Response, send_file  # noqa: PLC0415
 
     app = Quart(__name__)
@@ -49,7 +49,7 @@ def tutorial(port: int, folder: Path) -> None:
 
 
 def bare(port: int, _: Path) -> None:
-    """Answer as long as is asked for, always alike: what Hypercorn costs without a framework."""
+    """Send zeros of the requested length: the cost of Hypercorn without a framework."""
     data = memoryview(bytes(4 << 20))
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -58,21 +58,21 @@ def bare(port: int, _: Path) -> None:
                 await send({"type": "lifespan.startup.complete"})
             await send({"type": "lifespan.shutdown.complete"})
             return
-        asked = dict(scope["headers"]).get(b"range", b"bytes=0-4194303").decode()
-        first, last = map(int, asked.removeprefix("bytes=").split("-"))
+        span = dict(scope["headers"]).get(b"range", b"bytes=0-4194303").decode()
+        first, last = map(int, span.removeprefix("bytes=").split("-"))
         head = [(b"content-length", str(last - first + 1).encode())]
         await send({"type": "http.response.start", "status": 206, "headers": head})
         left = last - first + 1
         while left:
-            piece = data[: min(left, 256 * 1024)]
-            left -= len(piece)
-            await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
+            chunk = data[: min(left, 256 * 1024)]
+            left -= len(chunk)
+            await send({"type": "http.response.body", "body": chunk, "more_body": left > 0})
 
     hypercorn(app, port)
 
 
 def starlette(port: int, folder: Path) -> None:
-    """Starlette's FileResponse under uvicorn with uvloop and httptools."""
+    """Run Starlette's FileResponse under uvicorn with uvloop and httptools."""
     import uvicorn  # noqa: PLC0415
     from starlette.applications import Starlette  # noqa: PLC0415
     from starlette.requests import Request  # noqa: PLC0415
@@ -89,7 +89,7 @@ def starlette(port: int, folder: Path) -> None:
 
 
 def aiohttp(port: int, folder: Path) -> None:
-    """Aiohttp's FileResponse, which has the kernel send the file."""
+    """Run aiohttp's FileResponse, which uses sendfile."""
     from aiohttp import web  # noqa: PLC0415
 
     async def media(_: web.Request) -> web.FileResponse:

@@ -1,17 +1,15 @@
-"""Simulate several edges: how many are needed, how large, and what the store has to send.
+"""Simulate several edges: their number, their size, and the load of the store.
 
     .venv/bin/python benchmarks/scaling.py
     .venv/bin/python benchmarks/scaling.py --viewers 5000 --rate 6 --catalogue 20 --cache 2
 
-Without arguments, print the tables of docs/scaling.md. With them, print a plan for so many viewers
-at a time, films of so many Mbit/s, a catalogue of so many TB, and so many TB of cache for each
-edge.
+Without arguments, print the tables of docs/scaling.md. With arguments, print a plan for a number of
+concurrent viewers, a bit rate of films in Mbit/s, a catalogue in TB, and a cache in TB per edge.
 Needs only the standard library; prints the same numbers each time.
 
-Each viewer uses one edge, watches films from the beginning, a block in each step, and leaves
-somewhere; then another viewer comes and chooses a film by Zipf's law. Edges keep blocks until they
-are full and evict the least recently used one, as nginx does. A block's owner is found as in
-nginx/njs/block_owner.js.
+Each viewer uses one edge, watches a film from its start, one block in each step, and leaves at some
+block; then a new viewer chooses a film by Zipf's law. Full edges evict the least recently used
+block, as nginx does. The owner of a block is computed as in nginx/njs/block_owner.js.
 """
 
 import argparse
@@ -25,67 +23,67 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 FILMS, LENGTH = 1_200, 25
-"""The catalogue: films, and blocks of each. Real ones have more; only proportions count."""
+"""The catalogue: films, and blocks per film. Real ones have more; only proportions count."""
 VIEWERS = 240
 STEPS = 130_000
 """Blocks requested while the caches fill, and again while they are counted."""
 SKEW = 0.8
-"""Zipf's exponent: a tenth of the films gets half of all viewers."""
+"""Zipf's exponent: a tenth of the films has half of all viewers."""
 FINISH = 0.4
-"""The share of viewers who watch a film to its end; the others leave anywhere."""
+"""The share of viewers who watch a film to its end; the others leave at a random block."""
 PEER_CACHE_SHARE = 1 / 8
-"""Share of a cache for blocks of other edges: nginx/docker-entrypoint.d/10-settings.envsh."""
+"""The share of a cache for blocks of other edges: nginx/docker-entrypoint.d/10-settings.envsh."""
 
 USABLE_SHARE = 0.7
-"""Share of what an edge can send that is planned for: the rest is for flash crowds."""
+"""The planned share of an edge's bandwidth; the rest is for flash crowds."""
 
 Block = tuple[int, int]
 """Number of the film, and of the block in it."""
 
 
 class Cache:
-    """A cache of so many blocks that evicts the least recently used one."""
+    """A cache of `room` blocks that evicts the least recently used ones."""
 
     def __init__(self, room: float, *, evicts_itself: bool = True) -> None:
         self._room, self._evicts_itself = int(room), evicts_itself
-        self._kept: OrderedDict[Block, None] = OrderedDict()
+        self._blocks: OrderedDict[Block, None] = OrderedDict()
 
     def has(self, block: Block) -> bool:
         """Return whether the block is in the cache, and mark it as used."""
-        if block not in self._kept:
+        if block not in self._blocks:
             return False
-        self._kept.move_to_end(block)
+        self._blocks.move_to_end(block)
         return True
 
     def keep(self, block: Block) -> None:
-        self._kept[block] = None
+        self._blocks[block] = None
         if self._evicts_itself:
             self.evict()
 
     def evict(self) -> None:
         """Evict the least recently used blocks above the limit, as nginx does every ten seconds."""
-        while len(self._kept) > self._room:
-            self._kept.popitem(last=False)
+        while len(self._blocks) > self._room:
+            self._blocks.popitem(last=False)
 
 
 def owner_of(name: str, edges: Sequence[str]) -> str:
-    """Return the edge that owns the block with this name: nginx/njs/block_owner.js."""
+    """Return the owner of the block with this name, as in nginx/njs/block_owner.js."""
     return max(edges, key=lambda edge: hashlib.md5(f"{edge} {name}".encode()).hexdigest())  # noqa: S324 # no secret
 
 
 @dataclass
 class Edges:
-    """Edges with room for so many blocks each."""
+    """Edges with caches of `room` blocks each."""
 
     names: list[str]
     room: float
     peer_share: float | None = PEER_CACHE_SHARE
-    """Share of the room for blocks of other edges; None if each edge is alone."""
+    """The share of the room for blocks of other edges; None if edges do not share."""
     name_of: Callable[[Block], str] = lambda block: f"/media/{block[0]}.mp4|{block[1]}"
     evict_themselves: bool = True
-    """Whether caches evict as soon as they are full, and not only when `evict` is called."""
+    """Whether caches evict as soon as they are full, else only when `evict` is called."""
     counted: Counter[str] = field(default_factory=Counter)
-    """HIT, PEER and MISS as in X-Cache, and `moved`: copied from edge to edge."""
+    """HIT, PEER and MISS as in X-Cache, and `moved` for blocks copied from edge to edge."""
 
     def __post_init__(self) -> None:
         self._own: dict[str, Cache] = {}
@@ -100,7 +98,7 @@ class Edges:
         self._peer_cache[name] = Cache(self.room * part, evicts_itself=self.evict_themselves)
 
     def lose(self, name: str) -> None:
-        """Remove an edge, and all that it kept."""
+        """Remove an edge with its cache."""
         self.names.remove(name)
         self._owners.clear()
 
@@ -120,12 +118,12 @@ class Edges:
         return self._owners[block]
 
     def ask(self, edge: str, block: Block) -> str:
-        """Send the block to a viewer of this edge; return where it came from."""
-        source = self._found(edge, block)
+        """Serve a block to a viewer of this edge; return its source."""
+        source = self._source(edge, block)
         self.counted[source] += 1
         return source
 
-    def _found(self, edge: str, block: Block) -> str:
+    def _source(self, edge: str, block: Block) -> str:
         owner = edge if self.peer_share is None else self.owner(block)
         if owner != edge:
             if self._peer_cache[edge].has(block):
@@ -138,16 +136,16 @@ class Edges:
         return "MISS"
 
     def share(self, *source: str) -> float:
-        """Return the part of the requested blocks that came from there."""
+        """Return the share of the requested blocks from these sources."""
         requested = sum(self.counted[word] for word in ("HIT", "PEER", "MISS"))
         return sum(self.counted[word] for word in source) / requested
 
 
 class Audience:
-    """Viewers who watch one film after another. Each keeps to one edge."""
+    """Viewers who watch one film after another, each at one edge."""
 
     def __init__(self, *, viewers: int = VIEWERS, films: int = FILMS, length: int = LENGTH) -> None:
-        self._chance = random.Random(7)  # noqa: S311 # the same each time
+        self._chance = random.Random(7)  # noqa: S311 # the same in each run
         self._films, self._length = films, length
         self._weights = list(itertools.accumulate((rank + 1) ** -SKEW for rank in range(films)))
         self._watching = [self._begin(middle=True) for _ in range(viewers)]
@@ -159,12 +157,12 @@ class Audience:
         return film, self._chance.randrange(end) if middle else 0, end
 
     def all_open(self, film: int, part: float) -> None:
-        """Let this part of all viewers begin one film now."""
+        """Start one film for this share of all viewers."""
         for number in range(int(len(self._watching) * part)):
             self._watching[number] = film, 0, self._length
 
     def asks(self, steps: int) -> Iterator[tuple[int, Block]]:
-        """Yield so many requests: each viewer's next block in turn."""
+        """Yield `steps` requests: the next block of each viewer in turn."""
         for step in range(steps):
             number = step % len(self._watching)
             film, at, end = self._watching[number]
@@ -173,7 +171,7 @@ class Audience:
 
 
 def play(edges: Edges, audience: Audience, steps: int) -> Edges:
-    """Let the audience watch through these edges."""
+    """Run the requests of the audience through the edges; count them anew."""
     edges.counted.clear()
     for number, block in audience.asks(steps):
         edges.ask(edges.names[number % len(edges.names)], block)
@@ -185,7 +183,7 @@ def named(number: int) -> list[str]:
 
 
 def settled(number: int, part: float, peer_share: float | None = PEER_CACHE_SHARE) -> Edges:
-    """Simulate edges with room for this part of the catalogue each; count once they are warm."""
+    """Simulate edges with room for this share of the catalogue each; count once they are warm."""
     edges, audience = Edges(named(number), part * FILMS * LENGTH, peer_share), Audience()
     play(edges, audience, STEPS)
     return play(edges, audience, STEPS)
@@ -196,7 +194,7 @@ def percent(part: float) -> str:
 
 
 def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table as docs/scaling.md has it."""
+    """Print a table in Markdown."""
     print(f"\n{title}\n")
     for row in (head, ["---"] * len(head), *rows):
         print("| " + " | ".join(row) + " |")
@@ -242,7 +240,7 @@ def by_number() -> None:
 
 
 def flash_crowd() -> None:
-    """Half of all viewers open one film, which nobody has seen so far."""
+    """Simulate half of all viewers opening one new film."""
     rows = []
     ways = {
         "each alone": None,
@@ -252,7 +250,7 @@ def flash_crowd() -> None:
     for name, peer_share in ways.items():
         edges, audience = Edges(named(3), 0.1 * FILMS * LENGTH, peer_share), Audience()
         play(edges, audience, STEPS)
-        audience.all_open(FILMS, 0.5)  # its number is the next after the last
+        audience.all_open(FILMS, 0.5)  # a film after the last one
         requested: Counter[str] = Counter()
         for number, block in audience.asks(VIEWERS * LENGTH):
             moved = edges.counted["moved"]
@@ -271,7 +269,7 @@ def flash_crowd() -> None:
 
 
 def lost_edge() -> None:
-    """One of three edges goes, and comes back empty."""
+    """Simulate the loss of one of three edges, and its return with an empty cache."""
     audience = Audience()
     edges = Edges(named(3), 0.1 * FILMS * LENGTH)
     play(edges, audience, STEPS)
@@ -302,16 +300,16 @@ def lost_edge() -> None:
 
 
 def plan(options: argparse.Namespace) -> None:
-    """Print how many of each, and what flows between them."""
+    """Print the number of edges and replicas, and the traffic between them."""
     watched = options.viewers * options.rate * 1e6 / 8  # bytes a second
-    most = options.edge_rate * 1e9 / 8 * USABLE_SHARE
+    usable = options.edge_rate * 1e9 / 8 * USABLE_SHARE
     part, edges = min(options.cache / options.catalogue, 1.0), 2
     while True:  # edges also send to each other
         simulated = settled(edges, part)
         missed, moved = simulated.share("MISS"), simulated.share("moved")
-        if watched * (1 + moved) <= most * (edges - 1):  # one may be lost
+        if watched * (1 + moved) <= usable * (edges - 1):  # one may be lost
             break
-        edges = max(edges + 1, math.ceil(watched / most) + 1)
+        edges = max(edges + 1, math.ceil(watched / usable) + 1)
     store, between, block = watched * missed, watched * moved, options.block * 2**20
     replicas = math.ceil(store / (options.replica_rate * 1e6)) + 1
     month = 30 * 86400 * options.busy

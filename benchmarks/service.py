@@ -1,14 +1,14 @@
-"""How fast the service is beside other Python servers, and beside nginx, on the same file.
+"""Compare the speed of the service with other Python servers and nginx on the same file.
 
     .venv/bin/pip install -e '.[benchmark]'
     .venv/bin/python benchmarks/service.py [--rounds N] [--seconds S] [--connections C,...]
                                            [--work NAME,...] [--without PEER,...]
 
-Needs wrk, and a Docker engine for nginx (NGINX_IMAGE names its image). Starts all on loopback, one
-process each (nginx: one worker), and lets wrk ask them in turns, in another order each round.
-Prints for each work the rates, the median of the rounds' ratios of the service to each peer with
-their spread, and what a request and a GiB cost in processor time of the server's processes; at last
-each one's peak memory. `bare` is an ASGI application that does nothing: what Hypercorn takes.
+Needs wrk, and a Docker engine for nginx (NGINX_IMAGE names its image). Starts all servers on
+loopback, one process each (nginx: one worker), and runs wrk on them in turn, in another order each
+round. Prints for each work the rates, the median of the ratios of the service to each peer with
+their spread, and the processor time of the server's processes per request and per GiB; finally the
+peak memory of each. `bare` is a minimal ASGI application: the cost of Hypercorn itself.
 """
 
 import argparse
@@ -43,11 +43,11 @@ FILE_PEERS = ("tutorial", "starlette", "aiohttp", "nginx")
 
 @dataclass(frozen=True)
 class Work:
-    """What is requested from a server and from its peers."""
+    """The requests to the service and to its peers."""
 
     title: str
     kind: str
-    """As ranges.lua has it."""
+    """The kind of requests in ranges.lua."""
     peers: tuple[str, ...]
     target: str = FILM
     peers_target: str = FILM
@@ -65,18 +65,18 @@ WORKS = {
 
 @dataclass(frozen=True)
 class Run:
-    """What wrk and the kernel measured."""
+    """Measurements by wrk and the kernel."""
 
     requests: float
-    """A second."""
+    """Per second."""
     sent: float
-    """Bytes a second."""
+    """Bytes per second."""
     processor: float
-    """Seconds of the server's processor time, by clock ticks of 10 ms, in `seconds`."""
+    """The server's processor time in seconds, in clock ticks of 10 ms, during `seconds`."""
     seconds: float
 
     def rate(self, work: Work) -> float:
-        """Return the figure to compare: of films the bytes, as not all answers finish in time."""
+        """Return the rate to compare: bytes for films, as not all answers finish in time."""
         return self.sent if work.target == FILM else self.requests
 
 
@@ -87,14 +87,14 @@ class Server:
     name: str
     port: int
     cgroup: str = ""
-    """A part of its processes' control group, or else `root` is their parent."""
+    """A part of the name of its processes' control group; if empty, `root` is their parent."""
     root: int = 0
     peak: int = 0
-    """The most memory seen in a run, bytes."""
+    """The peak memory in bytes."""
     runs: list[Run] = field(default_factory=list)
 
     def processes(self) -> Iterator[Path]:
-        """Find its processes."""
+        """Yield its processes."""
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 if self.cgroup:
@@ -114,8 +114,8 @@ class Server:
                 total += int(fields[11]) + int(fields[12])
         return total / os.sysconf("SC_CLK_TCK")
 
-    def note_memory(self) -> None:
-        """Note the most resident memory since the last time, and begin anew."""
+    def record_memory(self) -> None:
+        """Record the peak resident memory since the last call, and reset it."""
         now = 0
         for process in self.processes():
             with suppress(OSError):
@@ -126,10 +126,10 @@ class Server:
 
 
 def main() -> int:
-    """Measure, and print what came out."""
+    """Measure, and print the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=1, help="whole ones")
+    parser.add_argument("--seconds", type=int, default=1, help="whole seconds")
     parser.add_argument("--connections", default="1,8,64")
     parser.add_argument("--work", default=",".join(WORKS))
     parser.add_argument("--without", default="")
@@ -146,7 +146,7 @@ def main() -> int:
 
 @contextmanager
 def servers(names: Iterable[str]) -> Iterator[dict[str, Server]]:
-    """Run all on one folder with one film."""
+    """Run all servers on one folder with one film."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.chmod(0o755)
@@ -163,7 +163,7 @@ def servers(names: Iterable[str]) -> Iterator[dict[str, Server]]:
 
 @contextmanager
 def service(name: str, media: Path) -> Iterator[Server]:
-    """Run the service, and wait until it knows all about the sample."""
+    """Run the service, and wait until the sample is probed."""
     with serve(media, log=subprocess.DEVNULL, MAX_PARTIAL_SIZE=str(BLOCK)) as running:
         port = int(running.base.rpartition(":")[2])
         url = f"http://127.0.0.1:{port}/api/videos/sample.mp4"
@@ -178,7 +178,7 @@ def service(name: str, media: Path) -> Iterator[Server]:
 
 @contextmanager
 def peer(name: str, media: Path) -> Iterator[Server]:
-    """Run one of peers.py."""
+    """Run a server of peers.py."""
     port = free_port()
     command = [sys.executable, str(HERE / "peers.py"), name, str(port), str(media)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -218,7 +218,7 @@ def nginx(name: str, media: Path) -> Iterator[Server]:
 
 
 def wait_for(port: int) -> None:
-    """Wait until a process listens there."""
+    """Wait until a process listens on the port."""
 
     def listens() -> bool | None:
         try:
@@ -227,19 +227,19 @@ def wait_for(port: int) -> None:
             return None
         return True
 
-    until(listens, f"somebody listens on {port}")
+    until(listens, f"a process listens on {port}")
 
 
 def ask(server: Server, work: Work, connections: int, seconds: int, seed: int) -> Run:
-    """Let wrk ask a server."""
+    """Run wrk on a server."""
     target = work.target if server.name == OURS else work.peers_target
-    what = [work.kind, str(SIZE), str(BLOCK), "no", target, str(seed)]
+    arguments = [work.kind, str(SIZE), str(BLOCK), "no", target, str(seed)]
     bounds = ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds}"]
     script = ["--timeout", "30", "--script", str(HERE / "ranges.lua")]
     before = server.processor()
     url = f"http://127.0.0.1:{server.port}/"
     done = subprocess.run(
-        ["wrk", *bounds, *script, url, "--", *what], capture_output=True, text=True, check=True
+        ["wrk", *bounds, *script, url, "--", *arguments], capture_output=True, text=True, check=True
     )
     line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT"))
     duration, requests, sent, errors = (int(word) for word in line.split()[1:])
@@ -252,14 +252,14 @@ def ask(server: Server, work: Work, connections: int, seconds: int, seed: int) -
 def compare(
     running: dict[str, Server], work: Work, connections: int, rounds: int, seconds: int
 ) -> None:
-    """Run all in turns; print the ratios of the rounds."""
+    """Run all servers in turn; print the ratios of the rounds."""
     names = [name for name in (OURS, *work.peers) if name in running]
     for name in names:
         running[name].runs.clear()
     for number in range(rounds + 1):
         for name in random.sample(names, len(names)):
             run = ask(running[name], work, connections, seconds, number)
-            running[name].note_memory()
+            running[name].record_memory()
             if number:  # the first warms up
                 running[name].runs.append(run)
     plural = "s" if connections > 1 else ""

@@ -1,20 +1,20 @@
-"""What slow clients cost the others, and the memory of whoever serves them.
+"""Measure the effect of slow clients on other clients, and the memory that they cost.
 
     .venv/bin/python benchmarks/slow.py [--slow 1000] [--headerless 500] [--seconds 60] [--rounds 3]
     .venv/bin/python benchmarks/slow.py --url https://localhost/media/film.mp4 --container NAME
 
-Viewers ask for random spans of 64 KiB, at a steady rate, by turns undisturbed and while slow
-clients read 1 KiB/s each and others never finish their headers. Whoever is cut comes again. Prints
-the 99th percentile of the viewers' answers, errors, and the most that memory grew by for each slow
-client.
+Viewers request random spans of 64 KiB at a steady rate, in turn undisturbed and while slow clients
+read 1 KiB/s each and others never finish their headers. Clients that are cut off reconnect. Prints
+the 99th percentile of the viewers' response times, errors, and the largest growth of memory per
+slow client.
 
-Without --url a service of its own is started, without an edge. With it, --pid (its children are
-counted too) or --container (as its cgroup counts: the kernel's buffers too, cached files not) says
-whose memory to read. An edge is to be started with REELAY_CONNECTIONS_PER_CLIENT=0 and
-REELAY_REQUESTS_PER_CLIENT=0: all of these have one address.
+Without --url it starts its own service without an edge. With --url, the memory is that of --pid
+with its children, or of --container by its cgroup, including kernel buffers but not cached files.
+Start an edge with REELAY_CONNECTIONS_PER_CLIENT=0 and REELAY_REQUESTS_PER_CLIENT=0, as all clients
+have one address.
 
-The slow clients are one process and the viewers another. A request's time counts from when it was
-due, so that a wait for the one before is not left out.
+The slow clients are one process and the viewers another. The time of a request counts from when it
+was due, so that it includes waiting for the request before it.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from film import write_film
-from slow_clients import Seen, be_slow, be_viewers
+from slow_clients import Results, run_slow_clients, run_viewers
 from support.server import serve
 
 SIZE = 256 * 1024**2
@@ -54,8 +54,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with contextlib.ExitStack() as stack:
         if options.url is None:
             options.url, options.pid = stack.enter_context(own_service())
@@ -73,14 +73,14 @@ def measure(options: argparse.Namespace) -> None:
         alone = in_viewers(context, options, options.seconds)
         before = memory(options)
         ours, theirs = context.Pipe()
-        crowd = context.Process(target=be_slow, args=(options, theirs), daemon=True)
+        crowd = context.Process(target=run_slow_clients, args=(options, theirs), daemon=True)
         crowd.start()
         ours.recv()  # all are connected
         time.sleep(WARM_UP)  # and have been answered
         beside = in_viewers(context, options, options.seconds)
         growth = beside.memory - before
         ours.send("end")
-        told = ours.recv()
+        load = ours.recv()
         crowd.join()
         quiet.append(alone.p99)
         loaded.append(beside.p99)
@@ -89,8 +89,8 @@ def measure(options: argparse.Namespace) -> None:
         print(f"{number + 1:<6} {alone.p99 * 1e3:7.1f} ms {beside.p99 * 1e3:8.1f} ms"
               f" {beside.p99 / alone.p99:6.2f} {alone.p50 * 1e3:5.1f}, {beside.p50 * 1e3:.1f} ms"
               f" {alone.errors:>3},{beside.errors:>3}"
-              f" {growths[-1] if growths else float('nan'):16.1f}  {told}", flush=True)  # fmt: skip
-        time.sleep(7)  # those who are gone are let go
+              f" {growths[-1] if growths else float('nan'):16.1f}  {load}", flush=True)  # fmt: skip
+        time.sleep(7)  # the server closes the connections of the slow clients
     alone_p99, loaded_p99 = statistics.median(quiet), statistics.median(loaded)
     ratio = loaded_p99 / alone_p99
     print(f"median {alone_p99 * 1e3:7.1f} ms {loaded_p99 * 1e3:8.1f} ms {ratio:6.2f}")
@@ -99,20 +99,20 @@ def measure(options: argparse.Namespace) -> None:
 
 
 def in_viewers(context: "multiprocessing.context.SpawnContext", options: argparse.Namespace,
-               seconds: float) -> Seen:  # fmt: skip
+               seconds: float) -> Results:  # fmt: skip
     ours, theirs = context.Pipe()
-    process = context.Process(target=be_viewers, args=(options, seconds, theirs), daemon=True)
+    process = context.Process(target=run_viewers, args=(options, seconds, theirs), daemon=True)
     process.start()
-    most = memory(options)
+    peak = memory(options)
     while not ours.poll(1):
-        most = max(most, memory(options))
-    seen: Seen = ours.recv()
+        peak = max(peak, memory(options))
+    results: Results = ours.recv()
     process.join()
-    seen.memory = most
-    return seen
+    results.memory = peak
+    return results
 
 
-# Whose memory
+# Memory
 
 
 def memory(options: argparse.Namespace) -> int:
@@ -125,9 +125,9 @@ def memory(options: argparse.Namespace) -> int:
 
 
 def of_container(name: str) -> int:
-    """Count its processes' own memory and the kernel's buffers, by cgroup v2 or v1."""
-    told = json.loads(subprocess.check_output(["docker", "inspect", name]))[0]
-    lines = Path(f"/proc/{told['State']['Pid']}/cgroup").read_text().splitlines()
+    """Return the memory of its processes and of kernel buffers in bytes, by cgroup v2 or v1."""
+    description = json.loads(subprocess.check_output(["docker", "inspect", name]))[0]
+    lines = Path(f"/proc/{description['State']['Pid']}/cgroup").read_text().splitlines()
     groups = {names: path for _, names, path in (line.split(":", 2) for line in lines)}
     folder = Path("/sys/fs/cgroup/memory" + groups["memory"] if "memory" in groups
                   else "/sys/fs/cgroup" + groups[""])  # fmt: skip
@@ -140,7 +140,7 @@ def of_container(name: str) -> int:
 
 
 def private(pid: int) -> int:
-    """Return the bytes that would be free without this process."""
+    """Return the private memory of a process in bytes."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:
@@ -150,23 +150,23 @@ def private(pid: int) -> int:
 
 
 def with_children(pid: int) -> list[int]:
-    found = [pid]
-    for parent in found:
+    pids = [pid]
+    for parent in pids:
         for task in Path(f"/proc/{parent}/task").glob("*/children"):
-            found += map(int, task.read_text().split())
-    return found
+            pids += map(int, task.read_text().split())
+    return pids
 
 
 @contextlib.contextmanager
 def own_service() -> Iterator[tuple[str, int]]:
-    """Run a service on a film of random bytes."""
+    """Run a service with a film of random bytes."""
     with tempfile.TemporaryDirectory() as folder:
         media = Path(folder, "media")
         media.mkdir()
         write_film(media / "film.mp4", SIZE)
         settings = {"LOG_LEVEL": "warning", "MAX_PARTIAL_SIZE": "4MiB"}
         with serve(media, log=subprocess.DEVNULL, **settings) as server:
-            time.sleep(2)  # the film has been looked at
+            time.sleep(2)  # until the film is probed
             yield f"{server.base}/media/film.mp4", server.process.pid
 
 

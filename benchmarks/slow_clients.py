@@ -1,4 +1,4 @@
-"""The clients of slow.py: viewers whose answers are timed, and clients that hardly read."""
+"""The clients of slow.py: timed viewers and slow clients."""
 
 import argparse
 import asyncio
@@ -16,15 +16,15 @@ import uvloop
 
 SPAN = 64 * 1024
 PACE = 1024  # bytes a second
-BUFFER = 4096  # what a slow client's kernel may hold for it
+BUFFER = 4096  # receive buffer of a slow client, bytes
 HEADERLESS_BYTE_EVERY = 2  # seconds
-SPREAD = 10  # a second has so many turns of the slow clients
-RAMP = 10  # seconds in which all slow clients come, so that they are not all cut at one moment
+SPREAD = 10  # groups of slow clients, whose turns are spread over a second
+RAMP = 10  # seconds in which the slow clients connect, so that they are not all cut at once
 
 
 @dataclass
 class Target:
-    """Where the film is."""
+    """The URL of the film."""
 
     url: str
     host: str = field(init=False)
@@ -51,23 +51,23 @@ class Target:
 
 
 @dataclass
-class Seen:
-    """What the viewers saw."""
+class Results:
+    """Results of the viewers."""
 
     p50: float
     """Seconds."""
     p99: float
     errors: int
     memory: int = 0
-    """The most bytes that the server had meanwhile."""
+    """The server's peak memory in bytes."""
 
 
-def be_viewers(options: argparse.Namespace, seconds: float, pipe: Connection) -> None:
+def run_viewers(options: argparse.Namespace, seconds: float, pipe: Connection) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         pipe.send(runner.run(view_all(options, seconds)))
 
 
-async def view_all(options: argparse.Namespace, seconds: float) -> Seen:
+async def view_all(options: argparse.Namespace, seconds: float) -> Results:
     viewers = [Viewer(options, number) for number in range(options.viewers)]
     end = time.monotonic() + seconds
     async with asyncio.TaskGroup() as group:
@@ -77,7 +77,7 @@ async def view_all(options: argparse.Namespace, seconds: float) -> Seen:
     for error in sorted(set(errors)):
         print(f"error ({errors.count(error)} times): {error}", file=sys.stderr)
     cuts = statistics.quantiles([time for viewer in viewers for time in viewer.times], n=100)
-    return Seen(cuts[49], cuts[98], len(errors))
+    return Results(cuts[49], cuts[98], len(errors))
 
 
 class Viewer:
@@ -90,7 +90,7 @@ class Viewer:
         self._interval = 1 / options.rate
         self._due = time.monotonic() + self._interval * number / options.viewers
         self._chosen = random.Random(number)  # noqa: S311 # the same in each run
-        self._size = 2 * SPAN  # until an answer tells
+        self._size = 2 * SPAN  # until an answer has the real size
         self._connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def view(self, end: float) -> None:
@@ -116,8 +116,8 @@ class Viewer:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
         fields = dict(line.split(": ", 1) for line in head.splitlines()[1:-1])
         await reader.readexactly(int(fields.get("content-length", 0)))
-        unit, _, told = fields.get("content-range", "").partition(" ")
-        span, _, size = told.partition("/")
+        unit, _, value = fields.get("content-range", "").partition(" ")
+        span, _, size = value.partition("/")
         first, _, _ = span.partition("-")
         if unit != "bytes" or int(first) != start:
             raise ValueError(head.partition("\r")[0])
@@ -135,7 +135,7 @@ class Viewer:
 
 
 class Client:
-    """One connection that hardly reads, made anew when it is cut."""
+    """A client that hardly reads, and reconnects when it is cut off."""
 
     def __init__(self, target: Target, request: bytes, trickle: bytes) -> None:
         self._target = target
@@ -175,7 +175,7 @@ class Client:
             if not data:
                 self._cut()
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            pass  # nothing has come yet
+            pass  # no data yet
         except OSError:
             self._cut()
 
@@ -186,18 +186,18 @@ class Client:
         self._socket = None
 
 
-def be_slow(options: argparse.Namespace, pipe: Connection) -> None:
-    """Run all slow clients, each with a turn every second, until told to end."""
+def run_slow_clients(options: argparse.Namespace, pipe: Connection) -> None:
+    """Run all slow clients, with a turn each second, until a message ends them."""
     target = Target(options.url)
-    asked = target.request("" if options.whole else "Range: bytes=0-\r\n")
-    half = target.request("X-Endless: ")[:-2]
-    readers = [Client(target, asked, b"") for _ in range(options.slow)]
-    headerless = [Client(target, half, b"x") for _ in range(options.headerless)]
-    coming = readers + headerless
-    random.Random(0).shuffle(coming)  # noqa: S311
-    for client in coming:
+    request = target.request("" if options.whole else "Range: bytes=0-\r\n")
+    partial = target.request("X-Endless: ")[:-2]
+    readers = [Client(target, request, b"") for _ in range(options.slow)]
+    headerless = [Client(target, partial, b"x") for _ in range(options.headerless)]
+    clients = readers + headerless
+    random.Random(0).shuffle(clients)  # noqa: S311
+    for client in clients:
         client.connect()
-        time.sleep(RAMP / len(coming))
+        time.sleep(RAMP / len(clients))
     pipe.send("ready")
     started, late, turn = time.monotonic(), 0.0, 0
     while not pipe.poll():

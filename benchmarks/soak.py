@@ -1,13 +1,13 @@
-"""Does the service grow? Many requests of every kind; a fifth of the clients leave midway.
+"""Check that the service does not grow under many requests, a fifth of which are aborted.
 
     .venv/bin/python benchmarks/soak.py [--requests 200000] [--warm-up 5000] [--every 20000]
                                         [--clients 32] [--seed 1]
 
-Starts a service on loopback, without an edge, and checks every answer: its status, and of media
-each byte. After the warm-up and then every so many requests, all clients leave, and it prints what
-the process holds when idle: descriptors, threads, resident memory, responses in progress. It exits
-with 1 if an answer was wrong, or if any of these exceeds its value after the warm-up by more than
-the margins below.
+Starts a service on loopback without an edge, and checks every answer: its status, and each byte of
+media. After the warm-up and then after every N requests, all clients disconnect, and it prints the
+usage of the idle process: descriptors, threads, resident memory, tasks, responses in progress. It
+exits with 1 if an answer was wrong, or if a value exceeds that after the warm-up by more than the
+margins below.
 """
 
 import argparse
@@ -37,23 +37,23 @@ LEAVING = 0.2
 PATIENCE = 60  # seconds
 REST = 7  # seconds; the service keeps an idle connection for five
 
-# How much more than after the warm-up there may be. A pool starts a thread only when none is idle,
-# so that its last ones (32 for disks, 6 of the event loop on two processors) may come late.
-MOST_DESCRIPTORS = 3
-MOST_TASKS = 2
-MOST_THREADS = 38
-MOST_MEMORY = 24 * 1024**2
+# Allowed growth after the warm-up. A pool starts a thread only when none is idle, so its last ones
+# (32 for disks, 6 of the event loop on two processors) may start late.
+MAX_DESCRIPTORS = 3
+MAX_TASKS = 2
+MAX_THREADS = 38
+MAX_MEMORY = 24 * 1024**2
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of request: what is asked, what has to be answered, and how often it comes."""
+    """A kind of request with its expected status and its share of all requests."""
 
     share: int
     target: str
     status: int
     headers: str = ""
-    """Lines that are formatted with two positions in the film and its revision."""
+    """Lines to format with two offsets in the film, a length, and the entity tag."""
     method: str = "GET"
 
 
@@ -83,7 +83,7 @@ KINDS = (
 
 @dataclass
 class Crowd:
-    """The clients, and what they saw."""
+    """The clients and their results."""
 
     port: int
     film: bytes
@@ -95,7 +95,7 @@ class Crowd:
     wrong: list[str] = field(default_factory=list)
 
     async def ask(self, requests: int, clients: int) -> None:
-        """Send so many requests, some at a time; all clients have left afterwards."""
+        """Send requests with this number of clients, and disconnect all of them."""
         left = iter(range(requests))
         async with asyncio.TaskGroup() as group:
             for _ in range(clients):
@@ -133,9 +133,9 @@ class Crowd:
         return f"{kind.method} {kind.target} HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode()
 
     async def _leave(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Disconnect, at once or in the middle of the answer, with or without a goodbye."""
-        if enough := self.random.choice((0, 0, 1, 2_000, 100_000)):
-            self.sent += len(await reader.read(enough))
+        """Disconnect, immediately or during the answer, with FIN or RST."""
+        if limit := self.random.choice((0, 0, 1, 2_000, 100_000)):
+            self.sent += len(await reader.read(limit))
         if self.random.random() < 0.5:  # noqa: PLR2004 # a FIN as often as a RST
             writer.close()
         else:
@@ -160,8 +160,8 @@ class Crowd:
 
 
 @dataclass(frozen=True)
-class Held:
-    """What a process holds."""
+class Usage:
+    """Resources that a process uses."""
 
     descriptors: int
     threads: int
@@ -170,13 +170,13 @@ class Held:
     tasks: int
     in_progress: int
 
-    def grown(self, before: "Held") -> list[str]:
-        """Return the names of what exceeds its margin."""
+    def grown(self, before: "Usage") -> list[str]:
+        """Return a line for each value that exceeds its margin."""
         bounds = {
-            "descriptors": MOST_DESCRIPTORS,
-            "threads": MOST_THREADS,
-            "memory": MOST_MEMORY,
-            "tasks": MOST_TASKS,
+            "descriptors": MAX_DESCRIPTORS,
+            "threads": MAX_THREADS,
+            "memory": MAX_MEMORY,
+            "tasks": MAX_TASKS,
             "in_progress": 0,
         }
         return [
@@ -186,32 +186,32 @@ class Held:
         ]
 
 
-async def at_rest(process: int, port: int) -> Held:
-    """Return what is held when connections that clients have closed are let go of."""
+async def at_rest(process: int, port: int) -> Usage:
+    """Return the usage once the connections of clients are closed."""
     await asyncio.sleep(REST)
-    return await held(process, port)
+    return await usage(process, port)
 
 
-async def held(process: int, port: int) -> Held:
-    """Read /proc, and ask the service."""
+async def usage(process: int, port: int) -> Usage:
+    """Read the usage from /proc and from the metrics of the service."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     metrics = (await reader.read()).decode()
     writer.close()
-    found = dict(re.findall(r"(?m)^(reelay_\w+) (\S+)", metrics))
+    series = dict(re.findall(r"(?m)^(reelay_\w+) (\S+)", metrics))
     proc = Path(f"/proc/{process}")
     status = dict(re.findall(r"(?m)^(Threads|VmRSS):\s+(\d+)", (proc / "status").read_text()))
-    return Held(
+    return Usage(
         descriptors=len(list((proc / "fd").iterdir())),
         threads=int(status["Threads"]),
         memory=int(status["VmRSS"]) * 1024,
-        tasks=round(float(found["reelay_event_loop_tasks"])),
-        in_progress=round(float(found["reelay_responses_in_progress"])),
+        tasks=round(float(series["reelay_event_loop_tasks"])),
+        in_progress=round(float(series["reelay_responses_in_progress"])),
     )
 
 
 async def soak(options: argparse.Namespace, process: int, port: int, film: bytes) -> int:
-    """Send requests and measure by turns; return the exit status."""
+    """Send requests and measure in turn; return the exit status."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}{FILM}") as answer:  # noqa: ASYNC210 # alone
         revision = answer.headers["ETag"]
     choices = random.Random(options.seed)  # noqa: S311 # no secrets
@@ -221,15 +221,15 @@ async def soak(options: argparse.Namespace, process: int, port: int, film: bytes
     print(f"{'requests':>9} {'left':>7} {'GiB':>6} {'/s':>6} {'descriptors':>12} {'threads':>8}"
           f" {'MB':>7} {'tasks':>6} {'in progress':>12}")  # fmt: skip
     show(crowd, before, options.warm_up, 0)
-    asked, grown = 0, []
-    while asked < options.requests:
-        now = min(options.every, options.requests - asked)
+    count, grown = 0, []
+    while count < options.requests:
+        now = min(options.every, options.requests - count)
         started = time.monotonic()
         await crowd.ask(now, options.clients)
         rate = now / (time.monotonic() - started)
-        asked += now
+        count += now
         after = await at_rest(process, port)
-        show(crowd, after, options.warm_up + asked, rate)
+        show(crowd, after, options.warm_up + count, rate)
         grown += after.grown(before)
     print("answers: " + ", ".join(f"{n} {status}" for status, n in sorted(crowd.answers.items())))
     for line in grown + crowd.wrong[:5]:
@@ -237,14 +237,14 @@ async def soak(options: argparse.Namespace, process: int, port: int, film: bytes
     return 1 if grown or crowd.wrong else 0
 
 
-def show(crowd: Crowd, held: Held, asked: int, rate: float) -> None:
-    print(f"{asked:9,} {crowd.left:7,} {crowd.sent / 1024**3:6.1f} {rate:6,.0f}"
-          f" {held.descriptors:12} {held.threads:8} {held.memory / 1e6:7.1f}"
-          f" {held.tasks:6} {held.in_progress:12}", flush=True)  # fmt: skip
+def show(crowd: Crowd, usage: Usage, requests: int, rate: float) -> None:
+    print(f"{requests:9,} {crowd.left:7,} {crowd.sent / 1024**3:6.1f} {rate:6,.0f}"
+          f" {usage.descriptors:12} {usage.threads:8} {usage.memory / 1e6:7.1f}"
+          f" {usage.tasks:6} {usage.in_progress:12}", flush=True)  # fmt: skip
 
 
 def main() -> int:
-    """Run everything."""
+    """Run the service and the clients; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--requests", type=int, default=200_000)
     parser.add_argument("--warm-up", type=int, default=5_000)

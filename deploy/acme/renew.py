@@ -1,4 +1,4 @@
-"""Get a certificate and renew it in time with certbot, for as long as the program runs.
+"""Get a certificate with certbot and renew it as long as the program runs.
 
 The edge reads a key and its certificate through one symbolic link, so that both change in one
 step. Only certificates of this program and of the edge itself are ever replaced.
@@ -24,21 +24,21 @@ CHAIN, KEY = "fullchain.pem", "privkey.pem"
 CURRENT = "acme"  # the symbolic link to the folder that holds the pair in use
 MADE_BY_THE_EDGE = "made-by-the-edge"  # nginx/docker-entrypoint.d/30-certificate.sh
 
-# Let's Encrypt takes 5 failed validations of a name an hour: that many tries stay below.
+# Let's Encrypt allows 5 failed validations of a name per hour; this interval stays below that.
 RETRY = 900.0
-# One order takes seconds. Beyond this something hangs, and a later try may go better.
+# An order takes seconds. After this time something hangs, and a later try may succeed.
 TIMEOUT = 900.0
 
 stopping = threading.Event()
 
-# RFC 1123 2.1, and a dot in it: no authority has a certificate for `localhost`. An address is told
-# by its last label, as RFC 1123 has it: a name's is not all digits.
+# RFC 1123 2.1, with a dot: no authority issues a certificate for `localhost`. As in RFC 1123, a
+# last label of digits only means an address, not a name.
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _NAME = re.compile(rf"(?=.{{1,253}}$)(?:{_LABEL}\.)+(?!\d+$){_LABEL}")
 
 
-class Problem(Exception):  # noqa: N818 # most are no errors of this program
-    """What prevents a certificate, as a sentence for the log."""
+class Problem(Exception):  # noqa: N818 # most are not errors of this program
+    """A reason why there is no certificate, as a sentence for the log."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,11 @@ class Settings:
     challenges: Path = Path("/challenges")
     state: Path = Path("/state")
     scratch: Path = Path("/tmp/certbot")  # noqa: S108 # the container's own
-    healthy: Path = Path("/tmp/healthy")  # noqa: S108 # as the Dockerfile has it
+    healthy: Path = Path("/tmp/healthy")  # noqa: S108 # as in the Dockerfile
 
     @property
     def account(self) -> Path:
-        """Return the folder of certbot's data from this server; each server has its own."""
+        """Return the folder of certbot's data; each server has its own."""
         return self.state / quote(self.server, safe="")
 
     @property
@@ -67,7 +67,7 @@ class Settings:
 
 
 def load(environment: Mapping[str, str]) -> Settings:
-    """Read the settings; raise Problem where one is wrong."""
+    """Read the settings; raise Problem if one is invalid."""
     name = environment.get("REELAY_HOSTNAME", "")
     if not _NAME.fullmatch(name):
         raise Problem(f"REELAY_HOSTNAME={name!r}: should be a public name like video.example.org")
@@ -92,7 +92,7 @@ def log(event: str, **fields: object) -> None:
 
 
 def run_certbot(settings: Settings) -> None:
-    """Let certbot make sure that its own folder holds a certificate that is not due."""
+    """Run certbot, which gets or renews the certificate in its own folder if it is due."""
     contact = ["--register-unsafely-without-email"]
     if settings.email:
         contact = ["--email", settings.email]
@@ -110,27 +110,27 @@ def run_certbot(settings: Settings) -> None:
     with subprocess.Popen(
         command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as certbot:
-        begun = time.monotonic()
+        started = time.monotonic()
         while True:
             try:
-                told, _ = certbot.communicate(timeout=0.5)
+                text, _ = certbot.communicate(timeout=0.5)
                 break
             except subprocess.TimeoutExpired:
                 if stopping.is_set():
-                    certbot.terminate()  # it takes back what it has put among the challenges
+                    certbot.terminate()  # it removes its challenge files
                     raise Problem("told to stop") from None
-                if time.monotonic() - begun > TIMEOUT:
+                if time.monotonic() - started > TIMEOUT:
                     certbot.kill()
                     raise Problem(f"certbot has not ended within {TIMEOUT:g} s") from None
     if certbot.returncode:
-        raise Problem(" ".join(told.split())[-2000:] or f"certbot ended with {certbot.returncode}")
+        raise Problem(" ".join(text.split())[-2000:] or f"certbot ended with {certbot.returncode}")
 
 
 def made_by_the_edge(certificate: Path) -> bool:
-    """Return whether this is the self-signed one of 30-certificate.sh."""
+    """Return whether this is the self-signed certificate of 30-certificate.sh."""
     command = ["openssl", "x509", "-noout", "-issuer", "-nameopt", "RFC2253", "-in"]
-    told = subprocess.run([*command, str(certificate)], capture_output=True, text=True, check=False)
-    return told.stdout.strip() == "issuer=CN=Reelay"
+    done = subprocess.run([*command, str(certificate)], capture_output=True, text=True, check=False)
+    return done.stdout.strip() == "issuer=CN=Reelay"
 
 
 def published(settings: Settings, name: str) -> bool:
@@ -149,7 +149,7 @@ def require_right_to_replace(settings: Settings) -> None:
 
 
 def publish(settings: Settings) -> bool:
-    """Publish certbot's pair, unless the edge has it already; return whether it was new."""
+    """Publish certbot's pair unless the edge has it already; return whether it was new."""
     pair = {name: (settings.lineage / name).read_bytes() for name in (CHAIN, KEY)}
     if all(
         published(settings, name) and (settings.tls / name).exists()
@@ -160,7 +160,7 @@ def publish(settings: Settings) -> bool:
     require_right_to_replace(settings)
     new = _folder(settings, pair)
     if not all(published(settings, name) for name in pair):
-        # First the pair in use moves behind the link, where there is one, and nothing else changes.
+        # First move an existing pair behind the link, without any other change.
         files = {name: settings.tls / name for name in pair}
         if all(file.exists() for file in files.values()):
             old = {name: file.read_bytes() for name, file in files.items()}
@@ -184,12 +184,12 @@ def _folder(settings: Settings, files: Mapping[str, bytes]) -> Path:
         with (folder / name).open("xb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())  # or a machine that fails could find the link before the bytes
+            os.fsync(file.fileno())  # else after a crash the link could exist without the bytes
     return folder
 
 
 def _link(settings: Settings, name: str, target: str) -> None:
-    """Make a symbolic link in one step, and replace what had its name."""
+    """Create a symbolic link atomically, replacing any file of its name."""
     new = settings.tls / f"{name}.new"
     new.unlink(missing_ok=True)
     new.symlink_to(target)
@@ -227,7 +227,7 @@ def main() -> int:
         return 2
     while not stopping.is_set():
         wait = settings.interval if check(settings) else min(RETRY, settings.interval)
-        # Authorities ask that their clients do not all come at once.
+        # Authorities ask clients to spread their requests.
         stopping.wait(wait * random.uniform(0.75, 1.25))  # noqa: S311 # no secret
     return 0
 

@@ -1,4 +1,4 @@
-"""Copy the folder of videos into a bucket: what is missing there or has another size."""
+"""Copy those files of the video folder into a bucket that it lacks or has in another size."""
 
 import os
 import urllib.error
@@ -14,21 +14,21 @@ FOLDER = Path("/media")
 
 
 def main() -> None:
-    """Create the bucket, and copy."""
+    """Create the bucket, and copy the files."""
     store = S3Store(os.environ["BUCKET"], client_options={"allow_http": True})
-    # The client makes no buckets, but signs the request that does.
+    # The client cannot create buckets, but it can sign the request.
     url = obstore.sign(store, "PUT", "", timedelta(minutes=5))
     request = urllib.request.Request(url, method="PUT")  # noqa: S310 # the operator's own store
     try:
         urllib.request.urlopen(request, timeout=30).close()  # noqa: S310
     except urllib.error.HTTPError as error:
-        if error.code != HTTPStatus.CONFLICT:  # it is there, and ours
+        if error.code != HTTPStatus.CONFLICT:  # the bucket exists and is ours
             raise
-    there = {known["path"]: known["size"] for page in store.list() for known in page}
+    sizes = {entry["path"]: entry["size"] for page in store.list() for entry in page}
     for file in sorted(FOLDER.rglob("*")):
         key = file.relative_to(FOLDER).as_posix()
         hidden = any(part.startswith(".") for part in Path(key).parts)
-        if file.is_file() and not hidden and there.get(key) != file.stat().st_size:
+        if file.is_file() and not hidden and sizes.get(key) != file.stat().st_size:
             print(key, flush=True)
             store.put(key, file)
 

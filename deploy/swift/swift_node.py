@@ -1,12 +1,12 @@
-"""One process of an OpenStack Swift with its S3 API: an object store to try Reelay with.
+"""A process of OpenStack Swift with its S3 API, an object store for trying Reelay.
 
     swift_node.py NAME [DESCRIPTION]
 
 NAME is proxy, account, container, object1, object2 or object3. DESCRIPTION is a JSON file with the
-fields of `Store`; without one the processes are in containers, as deploy/compose/objects.yml has
-them. Each makes its configuration here, and the same rings: every object is on all object servers,
-so that any one is enough to read it. Nothing is encrypted: it is for trying things out, on a
-network of its own.
+fields of `Store`; without it the processes run in containers, as in deploy/compose/objects.yml.
+Each process writes its own configuration and the same rings: every object is on all object servers,
+so that any one is enough to read it. Nothing is encrypted: use it only for trials on a private
+network.
 """
 
 import getpass
@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 POWER = 4
-"""2**POWER parts: few, as there are few objects."""
+"""2**POWER partitions: few, as there are few objects."""
 
-_ANY = """
+_COMMON = """
 [filter:healthcheck]
 use = egg:swift#healthcheck
 
@@ -54,7 +54,7 @@ account_autocreate = true
 allow_account_management = true
 node_timeout = 5
 conn_timeout = 0.5
-# An object server that was away is asked again as soon as it is back.
+# A failed object server is used again as soon as it is back.
 error_suppression_limit = 1000000
 
 [filter:catch_errors]
@@ -62,7 +62,7 @@ use = egg:swift#catch_errors
 
 [filter:gatekeeper]
 use = egg:swift#gatekeeper
-# Who writes an object may say when it was written.
+# Clients may set the modification time of an object.
 shunt_inbound_x_timestamp = false
 
 [filter:s3api]
@@ -84,24 +84,24 @@ class Store:
     """The addresses of a store's processes, and its credentials."""
 
     folder: str
-    """What each process is made to know: a folder of its own in this one."""
+    """The parent folder of the configuration of each process."""
     devices: str
-    """What they keep."""
+    """The folder of the stored data."""
     bind: str
-    """The address that they listen on."""
+    """The address on which they listen."""
     nodes: dict[str, tuple[str, int]]
-    """The host, as the others know it, and the port of each, by name."""
+    """The host and the port of each process by name, for the other processes."""
     access_key: str
-    """An account and a name, with a colon between. Only the proxy has to know."""
+    """ACCOUNT:NAME. Only the proxy needs it."""
     secret_key: str
 
     def of(self, kind: str) -> list[str]:
-        """Name the processes of a kind."""
+        """Return the names of the processes of a kind."""
         return [name for name in self.nodes if kind_of(name) == kind]
 
 
 def kind_of(name: str) -> str:
-    """Return what a process does."""
+    """Return the kind of a process, such as `object`."""
     return name.rstrip("0123456789")
 
 
@@ -120,10 +120,10 @@ def in_containers() -> Store:
 
 def main() -> None:
     """Run the process that the first argument names, until a signal ends it."""
-    name, *described = sys.argv[1:]
-    text = Path(described[0]).read_text(encoding="utf-8") if described else None
+    name, *paths = sys.argv[1:]
+    text = Path(paths[0]).read_text(encoding="utf-8") if paths else None
     store = Store(**json.loads(text)) if text else in_containers()
-    # Swift is what it is: its warnings, eventlet's of its own end among them, are not for here.
+    # Warnings of Swift, such as the deprecation of eventlet, are of no use here.
     warnings.simplefilter("ignore")
     kind, folder = kind_of(name), Path(store.folder, name)
     folder.mkdir(parents=True, exist_ok=True)
@@ -139,7 +139,7 @@ def main() -> None:
 
 
 def use(folder: Path) -> None:
-    """Have Swift find itself there. To be done before anything else of it is imported."""
+    """Write Swift's main configuration and select it, before other parts of Swift are imported."""
     (folder / "swift.conf").write_text("[swift-hash]\nswift_hash_path_suffix = reelay\n")
     utils: Any = import_module("swift.common.utils")
     utils.SWIFT_CONF_FILE = str(folder / "swift.conf")
@@ -147,17 +147,17 @@ def use(folder: Path) -> None:
 
 def configured(store: Store, name: str, folder: Path) -> str:
     """Return a process's configuration."""
-    of_any = _ANY.format(
+    common = _COMMON.format(
         bind=store.bind, port=store.nodes[name][1], user=getpass.getuser(), folder=folder
     )
     if name != "proxy":
-        return of_any + _STORAGE.format(devices=store.devices, kind=kind_of(name))
+        return common + _STORAGE.format(devices=store.devices, kind=kind_of(name))
     account, colon, user = store.access_key.partition(":")
     if not (account and colon and user) or "_" in store.access_key:
         sys.exit("The access key must be ACCOUNT:NAME, without underscores.")
     if not store.secret_key or len(store.secret_key.split()) > 1:
         sys.exit("The secret key must be one word.")
-    return of_any + _PROXY.format(account=account, name=user, secret_key=store.secret_key)
+    return common + _PROXY.format(account=account, name=user, secret_key=store.secret_key)
 
 
 def build_rings(store: Store, folder: Path) -> None:

@@ -86,8 +86,8 @@ async function withScripts(browser, elsewhere) {
   const preview = () =>
     page.$eval(".preview", (element) => element.checkVisibility() && element.textContent.trim());
 
-  // The filmstrip: hovering over a frame shows a preview, a click seeks there, and the arrow keys and
-  // Enter do the same.
+  // The filmstrip: hovering over a frame shows a preview, a click seeks there, and the arrow keys
+  // and Enter do the same.
   await page.evaluate(() => {
     window.stays = true;
   });

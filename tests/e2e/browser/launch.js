@@ -44,8 +44,8 @@ export async function opened(browser, origins, complaints) {
   return page;
 }
 
-// Waits until `test` returns a true value in a page or frame, and returns it. Puppeteer's own waiting
-// needs scripts in the page, and ends when the page navigates.
+// Waits until `test` returns a true value in a page or frame, and returns it. Puppeteer's own
+// waiting needs scripts in the page, and ends when the page navigates.
 export async function until(page, what, test, ...values) {
   let last;
   for (let left = 1200; left > 0; left -= 1) {

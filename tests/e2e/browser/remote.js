@@ -1,5 +1,5 @@
-// A page in Firefox over WebDriver BiDi, controlled by a running test. Each input line is a JSON array
-// of a command and its argument; each output line is the result.
+// A page in Firefox over WebDriver BiDi, controlled by a running test. Each input line is a JSON
+// array of a command and its argument; each output line is the result.
 //
 //   node remote.js FIREFOX BASE PROFILE
 //
