@@ -21,15 +21,25 @@ settings.register_profile("reelay", deadline=None)
 settings.load_profile("reelay")
 
 
-class _OneProcessPerFile(LoadScopeScheduling):
-    """Runs each file's tests in one process, as they share fixtures, and the stack's in one in all.
+# Two stacks at once would overload a small machine. Chromium fails its requests when a network is
+# created, as a stack does ("ERR_NETWORK_CHANGED").
+_STACK_AND_CHROMIUM = (
+    "tests/e2e/",
+    "tests/integration/test_fast_start.py",
+    "tests/integration/test_library_page.py",
+    "tests/integration/test_odd_visits.py",
+    "tests/integration/test_static_files.py",
+)
 
-    Two stacks at once would overload a small machine.
+
+class _OneProcessPerFile(LoadScopeScheduling):
+    """Runs each file's tests in one process, as they share fixtures. Those of the stack and of
+    Chromium run one after another.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "tests/e2e" if file.startswith("tests/e2e/") else file
+        return "stack and Chromium" if file.startswith(_STACK_AND_CHROMIUM) else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:

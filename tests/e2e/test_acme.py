@@ -15,7 +15,7 @@ from support.raw_http import TRUSTING, ask
 from support.server import content, until, write
 from support.stack import Stack, running
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
 NAME = "video.example.test"
 # More than all buffers between the edge and a client that does not read.

@@ -11,7 +11,7 @@ from support.raw_http import ask
 from support.server import until
 from support.stack import Stack
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
 FOLDER = "/etc/nginx/tls"
 

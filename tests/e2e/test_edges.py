@@ -14,7 +14,7 @@ from support.raw_http import Answer, ask
 from support.server import BLOCK, until, write
 from support.stack import docker
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
 BLOCKS = 30
 SIZE = (BLOCKS - 1) * BLOCK + 4321

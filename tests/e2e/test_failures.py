@@ -18,7 +18,7 @@ from support.raw_http import ask
 from support.server import BLOCK, until, write
 from support.stack import Stack, docker, failing_replica, running
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
 DOWNLOADS, PLAYERS = 100, 20
 FILMS, SIZE = 10, 12 * BLOCK + 777

@@ -41,6 +41,7 @@ def frames(source: str | Path) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
+@pytest.mark.slow
 def test_media_and_download_keep_their_layouts_while_the_service_is_down(
     stack: Stack, film: Path
 ) -> None:

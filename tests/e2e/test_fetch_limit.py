@@ -13,7 +13,7 @@ from support.raw_http import TRUSTING, Answer, ask
 from support.server import BLOCK, content, write
 from support.stack import Stack, running
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
 MAX_BLOCKS_LEFT = 64  # nginx/njs/fetch_limit.js
 BLOCKS = 160

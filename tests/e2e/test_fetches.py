@@ -12,7 +12,7 @@ from support.server import until, write
 from support.service_counters import Fetched
 from support.stack import Stack, running
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
 BLOCK = 4 * 1024**2
 SIZE = 52 * BLOCK + 54_321  # over 200 MB

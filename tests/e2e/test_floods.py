@@ -16,7 +16,7 @@ from support.raw_http import TRUSTING, ask, connect, open_socket
 from support.server import until
 from support.stack import Stack, container, docker, running
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
 HALF_OPEN = 10_000
 MAX_CONNECTIONS = 1024  # of one address: four for each of 256 answers

@@ -14,7 +14,7 @@ from support.server import BLOCK, until, write
 from support.service_counters import Fetched
 from support.stack import Stack, failing_replica
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
 DISK = 3 * BLOCK  # as in small-disk.yml; REELAY_CACHE_SIZE is 10 GiB
 BLOCKS = 12

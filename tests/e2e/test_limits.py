@@ -305,6 +305,7 @@ def status_without_body(stack: Stack) -> int | None:
         connection.close()
 
 
+@pytest.mark.slow
 def test_unfinished_requests_and_handshakes_time_out(origin: Origin, stack: Stack) -> None:
     """The timeout applies to the whole head, not to the time between two bytes."""
     with contextlib.ExitStack() as clients:

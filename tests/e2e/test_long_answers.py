@@ -14,7 +14,7 @@ from support.server import content, write
 from support.service_counters import Fetched
 from support.stack import Stack, running
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
 BLOCK = 64 * 1024  # the smallest allowed: an answer has the most parts
 RUN = 48 * BLOCK  # requested at a time by the second joiner

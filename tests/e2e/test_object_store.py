@@ -13,7 +13,7 @@ from support.raw_http import ask
 from support.server import BLOCK, until
 from support.stack import ROOT, Stack, running
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
 NAMES = ("films/played.mp4", "films/node.mp4", "films/proxy.mp4", "films/replaced.mp4")
 REPLICAS = 3

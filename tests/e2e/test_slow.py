@@ -12,7 +12,7 @@ from support.raw_http import TRUSTING, ask
 from support.server import BLOCK, content, write
 from support.stack import Stack, docker
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
 SLOW, HEADERLESS = 1000, 500
 SECONDS = 20

@@ -11,7 +11,7 @@ from support.http_contract import Origin
 from support.raw_http import ask
 from support.stack import Stack, missing
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
 YEAR = 365 * 86400
 

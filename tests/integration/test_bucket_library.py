@@ -25,6 +25,8 @@ from service.probing.prober import ProbeFailure, Prober
 from service.storage.media_root import ObjectRef, StoreRef
 from service.storage.object_store.config import revision_of
 
+pytestmark = pytest.mark.slow
+
 MIB = 1 << 20
 SRT = b"1\n00:00:01,000 --> 00:00:02,500\nGr\xfc\xdfe\n"
 
@@ -70,7 +72,6 @@ def add_listed_objects(bucket: Bucket, count: int) -> None:
     subprocess.run([sys.executable, script, folder, bucket.name, str(count)], check=True)
 
 
-@pytest.mark.slow
 def test_ten_thousand_objects_and_a_new_one_are_listed(
     bucket: Bucket, tmp_path: Path, film: bytes
 ) -> None:
@@ -228,7 +229,6 @@ def test_replicas_share_probes_and_artefacts(
         assert server.metric("reelay_derivations_total") == 0
 
 
-@pytest.mark.slow
 def test_a_probe_is_retried_after_the_store_failed(
     bucket: Bucket, tmp_path: Path, film: bytes
 ) -> None:

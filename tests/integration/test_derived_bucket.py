@@ -20,6 +20,8 @@ from service.artefact_store.keys import artefact_name
 from service.storage.object_store.config import open_store
 from service.storage.object_store.sync_client import SyncObjectClient
 
+pytestmark = pytest.mark.slow
+
 HOUR = 3600
 SRT = b"1\n00:00:01,000 --> 00:00:02,500\nGr\xfc\xdfe\n"
 
@@ -105,7 +107,6 @@ def test_a_new_replica_starts_with_all_artefacts(media: Path, shared: Bucket) ->
         assert derivations(server) == 0
 
 
-@pytest.mark.slow
 def test_artefacts_in_memory_are_served_while_the_store_hangs(media: Path, shared: Bucket) -> None:
     with serve(media, DERIVED=shared.url) as server:
         wait_until_derived(server, *PATHS)
@@ -133,7 +134,6 @@ def test_artefacts_in_memory_are_served_while_the_store_hangs(media: Path, share
         ]
 
 
-@pytest.mark.slow
 def test_the_next_replica_builds_what_a_killed_one_had_leased(media: Path, shared: Bucket) -> None:
     for path in PATHS[1:]:
         (media / path).unlink()
@@ -184,7 +184,6 @@ def test_two_stores_share_a_prefix_its_quota_and_its_leases(swift: Swift) -> Non
     release_second()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("harm", ["damaged", "cut off", "lost"])
 def test_a_damaged_artefact_is_rebuilt_identically(media: Path, shared: Bucket, harm: str) -> None:
     with serve(media, DERIVED=shared.url) as server:

@@ -285,6 +285,7 @@ def test_a_restart_rebuilds_nothing(media: Path) -> None:
                 assert ask(server.base, picture["url"]).status == 200
 
 
+@pytest.mark.slow
 def test_a_damaged_or_lost_artefact_is_rebuilt_identically(media: Path) -> None:
     with serve(media) as server:
         item = wait_until_derived(server, "film.mp4", "text.mp4", "sound.m4a")["film.mp4"]
@@ -364,6 +365,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_two_replicas_with_a_shared_folder_build_each_artefact_once(
     media: Path, films: Path
 ) -> None:
@@ -379,6 +381,7 @@ def test_two_replicas_with_a_shared_folder_build_each_artefact_once(
     assert min(builds) > 0
 
 
+@pytest.mark.slow
 def test_artefacts_of_a_requested_video_are_built_first(media: Path, films: Path) -> None:
     for number in range(8):
         write(media, f"more/{number}.mp4", (films / "film.mp4").read_bytes(), HOUR + number)
@@ -403,6 +406,7 @@ def test_artefacts_of_a_requested_video_are_built_first(media: Path, films: Path
     assert times["storyboard"][1] > times["poster"][-1]
 
 
+@pytest.mark.slow
 def test_artefacts_are_built_at_idle_priority_and_despite_a_killed_worker(
     media: Path, films: Path
 ) -> None:

@@ -673,6 +673,7 @@ async def test_a_worker_starts_from_any_folder_and_ends_with_its_parent(tmp_path
     await until(lambda: not status.exists() or "\nState:\tZ" in status.read_text())
 
 
+@pytest.mark.slow
 def test_probes_timeouts_and_crashes_work_on_uvloop(tmp_path: Path) -> None:
     path = mp4(tmp_path / "a.mp4")
 

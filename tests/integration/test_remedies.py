@@ -15,6 +15,8 @@ from service.models import Finding, Metadata
 from service.playability.findings import CODES, findings
 from service.probing.prober import Prober
 
+pytestmark = pytest.mark.slow
+
 BLOCK = 4 * 1024 * 1024
 HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
 QUIET = ("-x265-params", "log-level=none")

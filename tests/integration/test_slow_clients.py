@@ -19,6 +19,8 @@ from support.object_store import Bucket
 from support.raw_http import ask
 from support.server import BLOCK, Server, content, serve, until, write
 
+pytestmark = pytest.mark.slow
+
 DATA = content(8 * BLOCK)  # more than the kernel's buffers hold for a client that reads nothing
 
 SLOW = 1000
@@ -109,7 +111,6 @@ def test_a_slow_client_costs_little_memory_and_others_are_served(
     until(lambda: server.in_progress() == 0 or None, "all responses have ended")
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_a_slow_client_costs_one_chunk_after_its_block_was_evicted(
     bucket: Bucket, tmp_path: Path
@@ -158,7 +159,6 @@ def read_more(clients: dict[socket.socket, int], length: int) -> None:
                     del goals[client]
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_players_that_read_fast_and_then_pause_cost_little_memory(server: Server) -> None:
     request_ranges(server, 20)
@@ -183,7 +183,6 @@ def test_players_that_read_fast_and_then_pause_cost_little_memory(server: Server
     until(lambda: server.in_progress() == 0 or None, "all responses have ended")
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's, and so is the stall timeout")
 def test_disconnected_slow_clients_leave_no_memory_allocated(media: Path) -> None:
     with serve(media, LOG_LEVEL="warning", STALL_TIMEOUT="6") as server, ExitStack() as stack:
@@ -264,7 +263,6 @@ def growth_for(server: Server, urls: list[str]) -> float:
     return growth
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_a_slow_reader_of_the_longest_captions_costs_little_memory(tmp_path: Path) -> None:
     media = tmp_path / "media"
@@ -283,7 +281,6 @@ def test_a_slow_reader_of_the_longest_captions_costs_little_memory(tmp_path: Pat
         assert growth_for(server, urls * 200) <= MAX_MEMORY
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_slow_readers_of_captions_in_a_bucket_cost_at_most_the_cache_size(
     bucket: Bucket, tmp_path: Path
@@ -316,7 +313,6 @@ PAGES = 150
 MAX_MEMORY_FOR_PAGES = 100 * 1024**2  # bytes in total: 64 MiB of responses, and slow clients
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_slow_readers_of_long_pages_cost_bounded_memory_and_others_are_served(
     tmp_path: Path,
@@ -343,7 +339,6 @@ def test_slow_readers_of_long_pages_cost_bounded_memory_and_others_are_served(
         assert ask(server.base, "/watch/0.mp4").status == 200
 
 
-@pytest.mark.slow
 def test_a_listing_of_long_entries_has_shorter_pages(tmp_path: Path) -> None:
     media = tmp_path / "media"
     paths = write_films(media, *[{"chapters.vtt": LONGEST_TITLES}] * 5)

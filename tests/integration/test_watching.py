@@ -20,6 +20,8 @@ from support.ffmpeg_fixtures import mp4
 from support.raw_http import ask
 from support.server import Server, serve, until, write
 
+pytestmark = pytest.mark.slow
+
 NEVER = "86400"
 SETTLE = "1"  # seconds: the main part of every wait
 DEFAULT_SETTLE = "3"

@@ -172,6 +172,7 @@ def test_scans_take_at_most_half_of_the_time_and_are_never_late(
     assert latest <= max(duration, interval, 1)
 
 
+@pytest.mark.slow
 async def test_the_next_scan_soon_follows_a_slow_listing(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
