@@ -1,7 +1,7 @@
 """All Prometheus metrics. Labels have few values: routes, methods, statuses, never paths."""
 
 import asyncio
-from functools import cache
+from functools import cache, partial
 
 from prometheus_client import (
     CollectorRegistry,
@@ -45,111 +45,86 @@ class Metrics:
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call] # a second series, of no use here
         self.registry = registry = CollectorRegistry()
+        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry)
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
-        build = Gauge("reelay_build_info", "Always 1", ["version"], registry=registry)
+        build = gauge("reelay_build_info", "Always 1", ["version"])
         build.labels(__version__).set(1)
-        self.requests = Counter(
-            "reelay_requests_total",
-            "Requests answered",
-            ["route", "method", "status"],
-            registry=registry,
+        self.requests = counter(
+            "reelay_requests_total", "Requests answered", ["route", "method", "status"]
         )
-        self.sent_bytes = Counter(
-            "reelay_sent_bytes_total", "Bytes of response bodies", ["route"], registry=registry
+        self.sent_bytes = counter("reelay_sent_bytes_total", "Bytes of response bodies", ["route"])
+        self.ranges = counter("reelay_ranges_total", "Media requests by kind of range", ["kind"])
+        self.capped = counter(
+            "reelay_capped_responses_total", "Partial responses shortened to the end of a block"
         )
-        self.ranges = Counter(
-            "reelay_ranges_total", "Media requests by kind of range", ["kind"], registry=registry
-        )
-        self.capped = Counter(
-            "reelay_capped_responses_total",
-            "Partial responses shortened to the end of a block",
-            registry=registry,
-        )
-        self.broken = Counter(
+        self.broken = counter(
             "reelay_broken_responses_total",
             "Responses cut short: aborted by the client, stalled, changed, failed",
             ["outcome"],
-            registry=registry,
         )
-        self.first_byte = Histogram(
+        self.first_byte = histogram(
             "reelay_time_to_first_byte_seconds",
             "From the request to the response's head",
             ["route"],
             buckets=_FIRST_BYTE_BUCKETS,
-            registry=registry,
         )
-        self.in_progress = Gauge(
-            "reelay_responses_in_progress", "Responses being made or sent", registry=registry
-        )
-        self.loop_lag = Histogram(
+        self.in_progress = gauge("reelay_responses_in_progress", "Responses being made or sent")
+        self.loop_lag = histogram(
             "reelay_event_loop_lag_seconds",
             "Lag of the event loop, measured four times a second",
             buckets=_LAG_BUCKETS,
-            registry=registry,
         )
-        tasks = Gauge("reelay_event_loop_tasks", "Tasks of the event loop", registry=registry)
+        tasks = gauge("reelay_event_loop_tasks", "Tasks of the event loop")
         tasks.set_function(_count_tasks)
-        self.videos = Gauge(
-            "reelay_videos", "Videos in the library by state of probing", ["state"],
-            registry=registry,
-        )  # fmt: skip
-        self.findings = Gauge(
-            "reelay_findings", "Videos by finding on how they play", ["code"],
-            registry=registry,
-        )  # fmt: skip
-        self.scans = Counter(
-            "reelay_scans_total", "Scans of the library by outcome", ["outcome"], registry=registry
+        self.videos = gauge("reelay_videos", "Videos in the library by state of probing", ["state"])
+        self.findings = gauge("reelay_findings", "Videos by finding on how they play", ["code"])
+        self.scans = counter("reelay_scans_total", "Scans of the library by outcome", ["outcome"])
+        self.scan_seconds = histogram(
+            "reelay_scan_seconds", "Time of a scan", buckets=_WORK_BUCKETS
         )
-        self.scan_seconds = Histogram(
-            "reelay_scan_seconds", "Time of a scan", buckets=_WORK_BUCKETS, registry=registry
+        self.probes = counter("reelay_probes_total", "Files probed by outcome", ["outcome"])
+        self.probe_seconds = histogram(
+            "reelay_probe_seconds", "Time of a probe", buckets=_WORK_BUCKETS
         )
-        self.probes = Counter(
-            "reelay_probes_total", "Files probed by outcome", ["outcome"], registry=registry
+        self.background_failures = counter(
+            "reelay_background_failures_total",
+            "Failures of background work, which was restarted",
+            ["task"],
         )
-        self.probe_seconds = Histogram(
-            "reelay_probe_seconds", "Time of a probe", buckets=_WORK_BUCKETS, registry=registry
+        self.store_requests = counter(
+            "reelay_store_requests_total", "Requests to the object store", ["request", "outcome"]
         )
-        self.background_failures = Counter(
-            "reelay_background_failures_total", "Failures of background work, which was restarted",
-            ["task"], registry=registry,
-        )  # fmt: skip
-        self.store_requests = Counter(
-            "reelay_store_requests_total", "Requests to the object store", ["request", "outcome"],
-            registry=registry,
-        )  # fmt: skip
-        self.store_seconds = Histogram(
-            "reelay_store_seconds", "Time until the object store responded", ["request"],
-            buckets=_FIRST_BYTE_BUCKETS, registry=registry,
-        )  # fmt: skip
-        self.store_bytes = Counter(
-            "reelay_store_bytes_total",
-            "Bytes of objects received from the store",
-            registry=registry,
+        self.store_seconds = histogram(
+            "reelay_store_seconds",
+            "Time until the object store responded",
+            ["request"],
+            buckets=_FIRST_BYTE_BUCKETS,
         )
-        self.blocks = Counter(
-            "reelay_blocks_total", "Reads of objects' blocks by where they came from", ["how"],
-            registry=registry,
-        )  # fmt: skip
-        self.block_cache_bytes = Gauge(
-            "reelay_block_cache_bytes", "Bytes of objects cached in memory", registry=registry
+        self.store_bytes = counter(
+            "reelay_store_bytes_total", "Bytes of objects received from the store"
         )
-        self.derived = Gauge(
-            "reelay_derived", "Artefacts of videos by state", ["kind", "state"],
-            registry=registry,
-        )  # fmt: skip
-        self.derived_bytes = Gauge(
-            "reelay_derived_bytes", "Bytes of stored artefacts and probe results", registry=registry
+        self.blocks = counter(
+            "reelay_blocks_total", "Reads of objects' blocks by where they came from", ["how"]
         )
-        self.derivations = Counter(
-            "reelay_derivations_total", "Artefacts built by kind and outcome", ["kind", "outcome"],
-            registry=registry,
-        )  # fmt: skip
-        self.derivation_seconds = Histogram(
-            "reelay_derivation_seconds", "Time to build an artefact", ["kind"],
-            buckets=_DERIVATION_BUCKETS, registry=registry,
-        )  # fmt: skip
+        self.block_cache_bytes = gauge(
+            "reelay_block_cache_bytes", "Bytes of objects cached in memory"
+        )
+        self.derived = gauge("reelay_derived", "Artefacts of videos by state", ["kind", "state"])
+        self.derived_bytes = gauge(
+            "reelay_derived_bytes", "Bytes of stored artefacts and probe results"
+        )
+        self.derivations = counter(
+            "reelay_derivations_total", "Artefacts built by kind and outcome", ["kind", "outcome"]
+        )
+        self.derivation_seconds = histogram(
+            "reelay_derivation_seconds",
+            "Time to build an artefact",
+            ["kind"],
+            buckets=_DERIVATION_BUCKETS,
+        )
 
     @cache  # noqa: B019 # bounded by the series, and the registry lives as long as the process
     def for_request(
