@@ -133,10 +133,7 @@ def _probe(root: _MediaRoot, path: str, revision: str | None = None) -> Response
 
 
 def _poster(root: _MediaRoot, path: str, revision: str, image: _FileRef | None) -> Response:
-    with (
-        _open_file(root, path, revision) as (file, _),
-        _open_optional(root, image) as picture,
-    ):
+    with _open_file(root, path, revision) as (file, _), _open_optional(root, image) as picture:
         result = poster(file, picture)
     if result is None:
         return _response(None), ()

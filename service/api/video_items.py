@@ -148,10 +148,8 @@ class VideoItems:
         )
 
     def _poster(self, path: str) -> PosterItem:
-        artefact, version = (
-            self._scheduler.status(path, ArtefactKind.POSTER),
-            self._version(path, ArtefactKind.POSTER),
-        )
+        artefact = self._scheduler.status(path, ArtefactKind.POSTER)
+        version = self._version(path, ArtefactKind.POSTER)
         pictures = tuple(
             Picture(url=links.poster(path, version, width), width=width, height=height)
             for width, height in artefact.sizes

@@ -77,10 +77,7 @@ class RemoteBlob:
     """A blob in an object store, which may be cached in memory."""
 
     def __init__(
-        self,
-        length: int,
-        cached: Callable[[], bytes | None],
-        fetch: Callable[[int, int], bytes],
+        self, length: int, cached: Callable[[], bytes | None], fetch: Callable[[int, int], bytes]
     ) -> None:
         """Take `cached`, which returns the blob if it is in memory, and `fetch`, which returns its
         bytes from a start to an end and raises OSError.

@@ -13,13 +13,7 @@ from av.stream import Discard
 
 from service.captions.encodings import normalize_text
 from service.captions.subrip import ass_to_cue_text, srt_to_cue_text
-from service.captions.webvtt import (
-    MAX_CUES,
-    Cue,
-    escape,
-    strip_blank_lines,
-    valid_settings,
-)
+from service.captions.webvtt import MAX_CUES, Cue, escape, strip_blank_lines, valid_settings
 from service.probing.chapters import start_offset
 
 MAX_TRACKS: Final = 64

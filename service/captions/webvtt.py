@@ -96,8 +96,7 @@ def serialize_webvtt(cues: Iterable[Cue], header_blocks: Iterable[str] = ()) -> 
     or too many.
     """
     visible = sorted(
-        (cue for cue in cues if 0 <= cue.start < cue.end and cue.payload),
-        key=lambda cue: cue.start,
+        (cue for cue in cues if 0 <= cue.start < cue.end and cue.payload), key=lambda cue: cue.start
     )
     if not visible:
         raise CaptionsError("There are no cues in it.")

@@ -90,12 +90,7 @@ class Catalogue:
         return previous, order[at + 1].video if at + 1 < end else None
 
     def page(
-        self,
-        query: str,
-        sort: Sort,
-        limit: int,
-        cursor: str | None,
-        folder: str | None = None,
+        self, query: str, sort: Sort, limit: int, cursor: str | None, folder: str | None = None
     ) -> Page:
         """Return at most `limit` videos that contain every word of `query`, after `cursor`.
 

@@ -74,10 +74,7 @@ def _check(path: str, metadata: Metadata, block: int) -> Iterator[Finding]:
 
 def _finding(issue: browser_support.CompatibilityIssue, command: str) -> Finding:
     return Finding(
-        code=issue.code,
-        severity=issue.severity,
-        sentence=issue.sentence,
-        command=command,
+        code=issue.code, severity=issue.severity, sentence=issue.sentence, command=command
     )
 
 

@@ -69,8 +69,7 @@ def _avc(extradata: bytes, tag: str) -> str | None:
     else:
         # ITU-T H.264 §7.3.2.1.1: the sequence parameter set (type 7) begins with the same 3 bytes.
         profile_bytes = next(
-            (unit[1:4] for unit in _nal_units(extradata) if unit[:1] and unit[0] & 0x1F == 7),
-            b"",
+            (unit[1:4] for unit in _nal_units(extradata) if unit[:1] and unit[0] & 0x1F == 7), b""
         )
     if len(profile_bytes) < 3 or profile_bytes[0] == 0:
         return None

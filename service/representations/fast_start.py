@@ -194,10 +194,7 @@ def _load(store: LayoutStore, path: str, revision: str) -> tuple[FastStartLayout
 async def _read(source: OpenRepresentation, span: Span, *, keep: bool = True) -> bytes:
     """Return a span, or nothing without `keep`. Raises ChangedError, StorageError."""
     try:
-        async with (
-            asyncio.timeout(_READ_TIMEOUT),
-            aclosing(source.read(span)) as chunks,
-        ):
+        async with asyncio.timeout(_READ_TIMEOUT), aclosing(source.read(span)) as chunks:
             return b"".join([chunk async for chunk in chunks if keep])
     except TimeoutError as error:
         raise StorageError("The file takes too long to be read.") from error

@@ -26,11 +26,7 @@ _RESOLVE_NO_SYMLINKS, _RESOLVE_CACHED = 0x04, 0x20
 class _OpenHow(ctypes.Structure):
     """`struct open_how`."""
 
-    _fields_ = (
-        ("flags", ctypes.c_uint64),
-        ("mode", ctypes.c_uint64),
-        ("resolve", ctypes.c_uint64),
-    )
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
 # O_PATH looks a file up without opening it.

@@ -4,11 +4,7 @@ import re
 from enum import StrEnum
 from http import HTTPStatus
 
-from obstore.exceptions import (
-    PermissionDeniedError,
-    PreconditionError,
-    UnauthenticatedError,
-)
+from obstore.exceptions import PermissionDeniedError, PreconditionError, UnauthenticatedError
 
 from service.storage.object_store.config import http_status
 

@@ -140,11 +140,7 @@ class ObjectStorage:
                 self.invalidate(last[0])
             if version.size and _is_listed(version.path):
                 yield Entry(
-                    version.path,
-                    version.size,
-                    version.revision,
-                    version.modified,
-                    version.modified,
+                    version.path, version.size, version.revision, version.modified, version.modified
                 )
         for version, _ in cached.values():
             self.invalidate(version)  # it was deleted

@@ -7,12 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import obstore
-from obstore.exceptions import (
-    AlreadyExistsError,
-    BaseError,
-    NotSupportedError,
-    PreconditionError,
-)
+from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError, PreconditionError
 from obstore.store import ObjectStore
 
 from service.storage.object_store.errors import Cause, cause_of
