@@ -136,7 +136,9 @@ async function withScripts(browser, elsewhere) {
   await page.reload();
   await until("resumes", () => document.querySelector("[data-player]").currentTime > 30);
   seen.resumed = await page.$eval("[data-player]", (video) => video.currentTime);
-  await until("a message about resuming", () => document.querySelector(".resumed").textContent.includes("0:4"));
+  await until("a message about resuming", () =>
+    document.querySelector(".resumed").textContent.includes("0:4"),
+  );
   await page.goto(`${base}${film}?t=0m12.5s`);
   await untilAt(12.5);
   seen.message = await text(".resumed");
