@@ -47,8 +47,8 @@ TIMEOUT = 10.0
 # Requests are retried after a 5xx, a refused or broken connection, or half of TIMEOUT without data.
 # The pauses double and have jitter, so that replicas do not retry all at once (AWS Builders'
 # Library, "Timeouts, retries, and backoff with jitter").
-_RETRIES = 3
-_FIRST_PAUSE, _MAX_PAUSE = timedelta(milliseconds=100), timedelta(seconds=2)
+_MAX_RETRIES = 3
+_MIN_BACKOFF, _MAX_BACKOFF = timedelta(milliseconds=100), timedelta(seconds=2)
 
 # Some stores leave out the quotes.
 _STRONG = re.compile(r'"?([\x21\x23-\x7e\x80-\xff]+)"?')
@@ -116,9 +116,9 @@ def open_store(url: str, environ: Mapping[str, str], *, timeout: float = TIMEOUT
                 "pool_idle_timeout": timedelta(seconds=50),  # S3 and Swift close theirs after 60
             },
             retry_config={
-                "max_retries": _RETRIES,
+                "max_retries": _MAX_RETRIES,
                 "retry_timeout": timedelta(seconds=timeout),
-                "backoff": {"init_backoff": _FIRST_PAUSE, "max_backoff": _MAX_PAUSE, "base": 2},
+                "backoff": {"init_backoff": _MIN_BACKOFF, "max_backoff": _MAX_BACKOFF, "base": 2},
             },
         )
     except (BaseError, ValueError) as error:
