@@ -11,7 +11,10 @@ import pytest
 from support.raw_http import ask
 from support.server import Server, content, serve, until, write
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's"),
+]
 
 SIZE = 500_000  # more than one chunk
 WAITING = 40  # more than there are threads

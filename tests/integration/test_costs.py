@@ -13,6 +13,8 @@ import pytest
 from support.raw_http import ask
 from support.server import Server, serve, until, write
 
+pytestmark = pytest.mark.slow
+
 CLIP = (Path(__file__).parents[2] / "media/sample.mp4").read_bytes()
 CHAPTERS = 1000  # the maximum number kept for a video
 ROUNDS, REQUESTS = 5, 12

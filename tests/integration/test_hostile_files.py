@@ -14,6 +14,8 @@ from service.models import Finding, Metadata
 from service.playability.findings import findings
 from service.probing.prober import ProbeFailure, Prober
 
+pytestmark = pytest.mark.slow
+
 BLOCK = 4 * 1024 * 1024
 PACKET = 188  # bytes of a packet of an MPEG transport stream (ISO/IEC 13818-1 §2.4.3.2)
 TRANSPORT_STREAM = (*PICTURE, *SOUND, *H264, *AAC)

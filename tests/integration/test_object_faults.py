@@ -16,6 +16,8 @@ from support.object_store import Bucket, Swift
 from support.raw_http import Answer, ask, connect
 from support.server import BLOCK, Server, content, serve, until
 
+pytestmark = pytest.mark.slow
+
 SIZE = 3 * BLOCK + 500
 DATA = content(SIZE)
 

@@ -14,6 +14,8 @@ import pytest
 from support.raw_http import ask
 from support.server import Server, content, serve, until, write
 
+pytestmark = pytest.mark.slow
+
 CLIP = (Path(__file__).parents[2] / "media/sample.mp4").read_bytes()
 
 DIGITS = "9" * 5000  # more digits than int() accepts
