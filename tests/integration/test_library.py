@@ -198,7 +198,10 @@ def test_a_replaced_file_is_probed_again(watched: tuple[Server, Path], clip: byt
     assert after["revision"] != before["revision"]
     assert after["size"] == len(clip)
     assert after["problem"] is None
-    assert get(server, "/api/videos/replaced.mp4") == after
+    # Its artefacts are being built meanwhile.
+    lasting = after.keys() - {"poster", "storyboard", "captions"}
+    video = get(server, "/api/videos/replaced.mp4")
+    assert {key: video[key] for key in lasting} == {key: after[key] for key in lasting}
     # Links to the old revision are gone and do not lead to other bytes.
     assert ask(server.base, before["media_url"]).status == 410
     assert ask(server.base, after["media_url"]).body == clip
