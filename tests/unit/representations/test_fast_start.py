@@ -25,6 +25,7 @@ from service.representations import fast_start
 from service.representations.fast_start import FastStart, fast_start_revision
 from service.storage.base import MIN_CHUNK, OpenRepresentation
 from service.storage.local import nonblocking
+from service.storage.local.files import LocalRepresentation
 from service.storage.local.folder import LocalStorage
 
 MEDIA = content(300_000)
@@ -530,3 +531,17 @@ async def test_a_slow_reader_of_an_index_keeps_one_chunk_of_it(media: Path) -> N
         for source, reading in readers:
             await reading.aclose()
             source.close()
+
+
+async def test_blocks_of_the_storage_begin_where_those_of_the_media_data_do(
+    media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A block of the response is then one block of the storage, not two halves."""
+    origins: list[int] = []
+    monkeypatch.setattr(
+        LocalRepresentation, "align_blocks", lambda _, origin: origins.append(origin)
+    )
+    source = await FastStart(LocalStorage(media)).open("film.mp4", None)
+    moved, original = await read(source), (media / "film.mp4").read_bytes()
+    sample = MEDIA[1000:1032]  # random bytes, so they occur once
+    assert origins == [original.index(sample) - moved.index(sample)]
