@@ -1,4 +1,7 @@
-"""Playlists for players outside the browser: extended M3U with absolute URLs."""
+"""Playlists for players outside the browser: extended M3U with absolute URLs.
+
+They name `/download/`. Such players (FFmpeg, VLC) ask for `bytes=0-` and take the answer for the
+whole file: from `/media/` they would get its first block."""
 
 from collections.abc import Iterable
 from pathlib import PurePosixPath
@@ -77,7 +80,9 @@ class PlaylistViews:
             information = (
                 f"#EXTINF:{-1 if length is None else round(length)},{_single_line(video.title)}"
             )
-            entry = self._entries[video.path] = _Entry(video, information, links.media(video))
+            entry = self._entries[video.path] = _Entry(
+                video, information, links.download(video.path, video.revision)
+            )
         return entry
 
 

@@ -88,7 +88,8 @@ class LinkPreview:
             "url": self.page,
             "uploadDate": to_datetime(video.modified).isoformat(timespec="seconds"),
             "encodingFormat": video.content_type,
-            "contentUrl": self.media,
+            # Crawlers fetch it with one request, which /media/ would answer with a block.
+            "contentUrl": links.absolute(video.download_url),
             "embedUrl": self.embed,
         }
         if self.image is not None:

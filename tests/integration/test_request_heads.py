@@ -145,7 +145,7 @@ def test_links_name_the_host_of_an_absolute_target(server: Server) -> None:
         answer = b""
         while piece := client.recv(4096):
             answer += piece
-    assert b"http://right.example/media/film.mp4" in answer
+    assert b"http://right.example/download/film.mp4" in answer
     assert b"wrong.example" not in answer
 
 

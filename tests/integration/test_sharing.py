@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import av
 import pytest
 from PIL import Image
 from support.ffmpeg_fixtures import ffmpeg
@@ -70,14 +71,30 @@ def test_a_playlist_lists_title_duration_and_url_of_the_video(server: Server) ->
     ((name, address),) = entries(answer)
     assert name == "8,Reelay sample"
     item = json.loads(get(server, f"/api/videos/{quote(NAME)}").body)
-    assert address == server.base + item["media_url"]
+    assert address == server.base + item["download_url"]
     assert get(server, address.removeprefix(server.base)).body == SAMPLE
+
+
+def test_a_player_that_asks_from_byte_0_gets_the_whole_film_of_a_playlist(tmp_path: Path) -> None:
+    """FFmpeg asks for `bytes=0-` and never for the rest; /media/ ends at the end of the block."""
+    write(tmp_path / "media", "film.mp4", SAMPLE)
+    with serve(tmp_path / "media", MAX_PARTIAL_SIZE="65536") as running:
+        until(lambda: json.loads(ask(running.base, "/api/videos").body)["videos"] or None, "listed")
+        ((_, address),) = entries(ask(running.base, "/playlists/film.mp4.m3u"))
+        copy = ffmpeg(tmp_path / "copy.mp4", "-i", address, "-c", "copy")
+    assert packets(copy) == packets(CLIP) > 0
+
+
+def packets(film: Path) -> int:
+    """Return how many packets the streams of a file have."""
+    with av.open(str(film)) as container:
+        return sum(1 for packet in container.demux() if packet.size)
 
 
 def test_the_playlist_of_a_folder_lists_its_own_videos_in_order(server: Server) -> None:
     addresses = [address for _, address in entries(get(server, PLAYLISTS[2]))]
     items = [
-        json.loads(get(server, f"/api/videos/{quote(name)}").body)["media_url"]
+        json.loads(get(server, f"/api/videos/{quote(name)}").body)["download_url"]
         for name in (NAME, f"{FOLDER}/ep 10.mp4", f"{FOLDER}/ep 2.mp4")
     ]
     assert sorted(addresses) == sorted(server.base + item for item in items)
@@ -96,7 +113,7 @@ def test_playlist_urls_have_the_requested_host(server: Server) -> None:
     ):
         answer = get(server, PLAYLISTS[0], Host=host, X_Forwarded_Proto=proto)
         ((_, address),) = entries(answer)
-        assert address.partition("/media/")[0] == origin
+        assert address.partition("/download/")[0] == origin
 
 
 def test_links_behind_a_proxy_have_the_host_that_the_viewer_used(
@@ -111,7 +128,7 @@ def test_links_behind_a_proxy_have_the_host_that_the_viewer_used(
     response = get(server, f"/oembed?url={quote(page.properties['og:url'], safe='')}", **secure)
     assert json.loads(response.body)["provider_url"] == f"{origin}/"
     ((_, address),) = entries(get(server, PLAYLISTS[0], **secure))
-    assert address.startswith(f"{origin}/media/")
+    assert address.startswith(f"{origin}/download/")
 
 
 @pytest.mark.parametrize("host", ["a" * 64, "video..example"])
@@ -136,7 +153,7 @@ def test_forwarded_headers_of_untrusted_clients_are_ignored(tmp_path: Path) -> N
             page = f"/oembed?url={quote('http://a.example/watch/film.mp4', safe='')}"
             assert ask(running.base, page, lie).status == 200  # the origin is this service's
             ((_, address),) = entries(ask(running.base, "/playlists/film.mp4.m3u", lie))
-            assert address.startswith("http://a.example/media/film.mp4")
+            assert address.startswith("http://a.example/download/film.mp4")
 
 
 def test_the_playlist_url_of_a_folder_is_not_redirected(server: Server) -> None:
@@ -237,7 +254,7 @@ def test_a_shared_link_has_a_preview(server: Server) -> None:
     data = json.loads(page.data)
     assert data["@type"] == "VideoObject"
     assert (data["contentUrl"], data["embedUrl"]) == (
-        page.properties["og:video"],
+        origin + item["download_url"],
         page.properties["twitter:player"],
     )
     assert data["thumbnailUrl"] == page.properties["og:image"]
