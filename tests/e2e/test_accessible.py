@@ -60,7 +60,6 @@ def violations(page: Page, axe: str, page_name: str) -> list[str]:
     return lines
 
 
-@pytest.mark.slow
 def test_axe_finds_no_violation_on_any_page_in_either_theme(page: Page, axe: str) -> None:
     lines = []
     for name, target in PAGES.items():
@@ -130,7 +129,6 @@ def walk(page: Page, cdp: CDPSession) -> Iterator[dict[str, Any]]:
     pytest.fail(f"the focus does not leave {page.url}")
 
 
-@pytest.mark.slow
 def test_tab_reaches_every_control_and_shows_the_focus(page: Page) -> None:
     page.emulate_media(reduced_motion="reduce")
     narrow = [(name, NARROW) for name in ("folder", "watch", "embed", "error-404")]

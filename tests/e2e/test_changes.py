@@ -17,7 +17,7 @@ from support.load_clients import crowd
 from support.raw_http import connect
 from support.server import BLOCK, until, write
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
 CLIENTS = 20
 SIZE = 5 * BLOCK + 4321

@@ -16,7 +16,7 @@ from support.ffmpeg_fixtures import ffmpeg
 from support.http2_frames import connection
 from support.raw_http import Answer, ask
 from support.server import until, write
-from support.stack import Stack, address_of, docker, running
+from support.stack import Stack, address_of, docker, pause, running
 
 pytestmark = pytest.mark.stack
 
@@ -476,12 +476,12 @@ def test_a_replica_builds_the_unfinished_artefacts_of_a_killed_one(
     replicas: tuple[Stack, list[str]], film: bytes
 ) -> None:
     stack, (victim, survivor) = replicas
-    docker("pause", survivor)
+    pause(survivor)
     paths = add_films(stack.media, film, "films")
     until(lambda: built(address(victim)) > 0 or None, "it has built an artefact")
 
     def pause_while_building() -> int | None:
-        docker("pause", victim)
+        pause(victim)
         stored, locked = inspect_store(stack)
         if locked:
             return stored

@@ -12,7 +12,7 @@ from support.edges import Edge, EdgeCluster, edge_cluster
 from support.load_clients import Account, Client, Film, crowd, seeks
 from support.raw_http import Answer, ask
 from support.server import BLOCK, until, write
-from support.stack import docker
+from support.stack import docker, pause
 
 pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
@@ -261,7 +261,7 @@ def test_a_frozen_edge_does_not_stop_the_others(cluster: EdgeCluster) -> None:
     film, fetched = uncached_film(cluster), cluster.fetched()
     frozen, *rest = cluster.edges
     name = cluster.stack.container(frozen.service)["Id"]
-    docker("pause", name)
+    pause(name)
     try:
         for edge in rest:  # before and after they notice
             for number in range(BLOCKS):

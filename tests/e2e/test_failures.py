@@ -16,7 +16,7 @@ import pytest
 from support.load_clients import Account, Client, Film, crowd, seeks
 from support.raw_http import ask
 from support.server import BLOCK, until, write
-from support.stack import Stack, docker, failing_replica, running
+from support.stack import Stack, docker, failing_replica, pause, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
@@ -42,7 +42,7 @@ def kill(stack: Stack) -> None:
 def freeze_and_kill(stack: Stack) -> None:
     """Kill a replica during its answers: freeze it first, so that none can finish."""
     name = stack.containers("service")[0]
-    docker("pause", name)
+    pause(name)
     time.sleep(2)
     docker("kill", "--signal", "KILL", name)
 
@@ -240,7 +240,7 @@ def test_requests_to_a_frozen_replica_are_retried_on_another(replicated: Stack) 
     replicated.up("--scale", f"service={REPLICAS}")
     film = films(replicated)[0]
     frozen = replicated.containers("service")[0]
-    docker("pause", frozen)
+    pause(frozen)
     try:
         with ThreadPoolExecutor(12) as pool:
             ranges = [{"Range": f"bytes={number * BLOCK}-"} for number in range(12)]

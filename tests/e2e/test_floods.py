@@ -14,7 +14,7 @@ from support import http2_frames as http2
 from support.http_contract import fill
 from support.raw_http import TRUSTING, ask, connect, open_socket
 from support.server import until
-from support.stack import Stack, container, docker, running
+from support.stack import Stack, container, docker, pause, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
@@ -217,7 +217,7 @@ class TestPages:
                 quiet, loaded = [], []
                 for _ in range(WINDOWS):
                     loaded.append(quantile(ask_once, 0.5, 40))
-                    docker("pause", greedy)
+                    pause(greedy)
                     quiet.append(quantile(ask_once, 0.5, 40))
                     docker("unpause", greedy)
                 results.append((statistics.median(quiet), statistics.median(loaded)))

@@ -139,7 +139,7 @@ def test_slow_clients_of_long_answers_use_little_memory(
     stack: Stack, curl: Curl, route: str, version: str
 ) -> None:
     command = (
-        f"curl --silent --insecure {VERSIONS[version]} --limit-rate 64k --max-time 4"
+        f"curl --silent --insecure {VERSIONS[version]} --limit-rate 64k --max-time 10"
         f" --output /dev/null --write-out '%{{http_code}} %{{size_download}}\\n'"
         f" {curl.base}/{route}/slow-{version}.mp4"
     )

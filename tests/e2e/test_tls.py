@@ -51,12 +51,12 @@ def test_testssl_reports_no_finding_above_low_and_hsts_is_sent(
     plain = ask(f"http://127.0.0.1:{strict.ports['HTTP']}", "/")
     assert "Strict-Transport-Security" not in plain.headers
 
-    findings = run_testssl(strict, tmp_path / "findings.json")
-    unexpected = above_low(findings)
-    if unexpected:  # checks may fail on a busy machine: try once more
-        findings = run_testssl(strict, tmp_path / "retry.json")
-        retried = above_low(findings)
-        unexpected = {name: text for name, text in retried.items() if name in unexpected}
+    # A check may fail to connect on a busy machine: a true finding is there every time.
+    for attempt in range(3):
+        findings = run_testssl(strict, tmp_path / f"findings-{attempt}.json")
+        unexpected = above_low(findings)
+        if not unexpected:
+            break
     assert unexpected == {}
     assert len(findings) > 80  # else it has not checked
     (hsts,) = (f for f in findings if f["id"] == "HSTS_time")

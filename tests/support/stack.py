@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from support.server import BLOCK, free_port
+from support.server import BLOCK, free_port, until
 
 ROOT = Path(__file__).parents[2]
 EAGER = ROOT / "tests" / "e2e" / "eager.yml"
@@ -152,6 +152,17 @@ def docker(*words: str) -> str:
     result = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
     assert result.returncode == 0, f"docker {' '.join(words)}\n{result.stdout}\n{result.stderr}"
     return result.stdout.strip()
+
+
+def pause(container: str) -> None:
+    """Freeze a container's processes. On a busy machine runc can fail to ("unable to freeze")."""
+    until(lambda: _is_paused(container), f"{container} is paused")
+
+
+def _is_paused(container: str) -> bool:
+    with contextlib.suppress(AssertionError):
+        docker("pause", container)
+    return docker("inspect", "--format", "{{.State.Paused}}", container) == "true"
 
 
 def address_of(container: str, network: str = "") -> str:
