@@ -29,8 +29,8 @@ from service.storage.object_store.config import StoreError, verify_access
 
 _log = structlog.get_logger()
 
-# A Range header of more than 8 KiB gets a response instead of a closed connection. nginx's
-# large_client_header_buffers (nginx/nginx.conf) pass no larger heads.
+# A Range header of more than 8 KiB gets a response instead of a closed connection. The edge passes
+# no larger heads (large_client_header_buffers in nginx/snippets/client-limits.conf).
 _MAX_HEADER_BYTES = 64 * 1024
 
 # Connections waiting to be accepted. The kernel's limit (net.core.somaxconn) is 4,096.

@@ -1,4 +1,4 @@
-// Whether each part of a joined response has been sent whole: snippets/response-part-server.conf.
+// Whether each part of a joined response has been sent whole: snippets/response-part.conf.
 
 import retry from './retry.js';
 

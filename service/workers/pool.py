@@ -23,7 +23,7 @@ MAX_ANSWER_BYTES = 1 << 22
 
 MAX_BLOB_BYTES = 1 << 24
 """Bytes of all blobs that follow a response: the longest are the captions of a video
-(LONGEST_TRACKS of room.py)."""
+(MAX_TOTAL_TRACK_BYTES of captions/size_limit.py)."""
 
 REAP_TIMEOUT = 5.0
 """Seconds that close() waits for killed processes; one that waits for a dead network file system

@@ -365,7 +365,7 @@ def test_the_library_shows_posters(page: Page, stack: Stack) -> None:
     assert min(widths) > 0
 
 
-# The doctor, with the command from README.md
+# The doctor, with the command from docs/library.md
 
 
 @pytest.mark.slow

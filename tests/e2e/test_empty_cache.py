@@ -15,7 +15,7 @@ pytestmark = pytest.mark.stack
 
 SIZE = 6 * BLOCK + 99
 FOLDER = "/var/cache/nginx/blocks"
-COMMAND = ("exec", "-T", "nginx", "empty-cache")  # as in the README; -T: no terminal
+COMMAND = ("exec", "-T", "nginx", "empty-cache")  # as in docs/deployment.md; -T: no terminal
 
 
 def on_disk(stack: Stack) -> tuple[int, int]:

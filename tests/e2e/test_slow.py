@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.stack]
 SLOW, HEADERLESS = 1000, 500
 SECONDS = 20
 SPAN = 64 * 1024
-MAX_MEMORY = 600 * 2**20  # bytes, of the edge's container, as in the README
+MAX_MEMORY = 600 * 2**20  # bytes, of the edge's container, as in docs/benchmarks.md
 
 DATA = content(8 * BLOCK, 77)
 
