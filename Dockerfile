@@ -11,10 +11,10 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 COPY service /opt/reelay/app/service
 RUN /opt/reelay/bin/python -m compileall -q /opt/reelay/app
 
-# hadolint ignore=DL3006 # the same one
+# hadolint ignore=DL3006 # as above
 FROM ${PYTHON_IMAGE}
-# Nothing of the base that installs software, nor that gives its user another's rights. Removed by
-# path, as Python's own images and Debian's packages have it in different places.
+# Remove the base image's package installers, and all setuid and setgid bits. The installers are
+# found by path, because Python's own images and Debian's packages have them in different places.
 RUN find / -xdev \( -path '*/python3*/ensurepip' -o -path '*-packages/pip' -o -path '*-packages/pip-*' \
         -o -path '*-packages/setuptools*' -o -path '*-packages/wheel*' -o -path '*/share/python-wheels' \
         -o -path '*/bin/pip' -o -path '*/bin/pip[0-9]*' \) -prune -exec rm -rf {} + \
@@ -32,10 +32,10 @@ RUN groupadd --system --gid 10001 reelay \
  && mkdir -p /media /var/cache/reelay \
  && chown reelay:reelay /var/cache/reelay
 COPY --from=build /opt/reelay /opt/reelay
-# What a container without a mounted folder plays.
+# The library of a container without a mounted folder.
 COPY media /media
 
-# MALLOC_ARENA_MAX: the disk threads would else each keep an arena of their own.
+# MALLOC_ARENA_MAX: without it, each disk thread would keep an arena of its own.
 ENV PATH=/opt/reelay/bin:$PATH \
     PYTHONPATH=/opt/reelay/app \
     PYTHONDONTWRITEBYTECODE=1 \
