@@ -46,7 +46,7 @@ SPAN = 64 * 1024
 WATCHED = "watched.mp4"
 WATCHED_SIZE = 64 * BLOCK
 VIEWERS = 16
-PATIENCE = 3600
+TIMEOUT = 3600  # seconds
 SAMPLE = HERE.parent / "media/sample.mp4"
 KINDS = ("poster", "captions", "storyboard")
 
@@ -212,7 +212,7 @@ class Bench:
             "RESCAN_INTERVAL": "86400",
         }
         with start(self.media, log=subprocess.DEVNULL, **settings) as server:
-            until(lambda: server.answers("/readyz") or None, "it is ready", PATIENCE, 0.005)
+            until(lambda: server.answers("/readyz") or None, "it is ready", TIMEOUT, 0.005)
             print(f"  ready after {time.monotonic() - before:.1f} s")
             yield server, before
 
@@ -225,7 +225,7 @@ class Bench:
                 ("probed", lambda: not pending(server)),
                 ("derived", lambda: not pending(server) and not waiting(server)),
             ):
-                until(lambda done=done: done() or None, title, PATIENCE, 0.25)
+                until(lambda done=done: done() or None, title, TIMEOUT, 0.25)
                 print(f"  all {title} after {time.monotonic() - before:.1f} s", flush=True)
             for kind in KINDS:
                 series = partial('reelay_derived{{kind="{}",state="{}"}}'.format, kind)
@@ -238,7 +238,7 @@ class Bench:
         print(f"\nThe same with {VIEWERS} viewers, {self.rate} spans of 64 KiB a second")
         with self.started("derived again") as (server, _):
             self.measure(server, "probing", pairs, lambda: bool(pending(server)))
-            until(lambda: not pending(server) or None, "probed", PATIENCE)
+            until(lambda: not pending(server) or None, "probed", TIMEOUT)
             self.measure(server, "deriving", pairs, lambda: bool(waiting(server)))
 
     def restart_and_add(self, added: int) -> None:
@@ -251,7 +251,7 @@ class Bench:
             shutil.copyfile(SAMPLE, file)
             os.utime(file, (aged, aged + number))
         with self.started("derived") as (server, _):
-            until(lambda: not waiting(server) or None, "all is derived", PATIENCE)
+            until(lambda: not waiting(server) or None, "all is derived", TIMEOUT)
             probes = server.metric("reelay_probes_total")
             built = server.metric("reelay_derivations_total")
             print(f"  {probes:.0f} probes, {built:.0f} derivations")
@@ -265,7 +265,7 @@ class Bench:
                       f"   p99 {percentile(window, 99) * 1e3:6.2f} ms"
                       f"   slowest {max(window) * 1e3:6.1f} ms")  # fmt: skip
             whole = self.listed + added
-            until(lambda: videos(server) >= whole or None, "all are listed", PATIENCE)
+            until(lambda: videos(server) >= whole or None, "all are listed", TIMEOUT)
             print(f"  all listed after {time.monotonic() - before:.1f} s at most", flush=True)
             self.measure(server, "probing", 1000, lambda: bool(pending(server)))
 

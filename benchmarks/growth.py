@@ -39,7 +39,7 @@ FOLDER_VIDEOS = 100
 QUOTA = 1 << 30
 """Bytes of the artefact store, more than needed."""
 SCANS = 3
-PATIENCE = 600
+TIMEOUT = 600  # seconds
 WORDS = (
     "A Long Way Home",
     "The Third Man",
@@ -159,9 +159,7 @@ class Library:
         """Trigger a scan by a change of a file that is not a video; return its seconds."""
         count, before = (server.metric(f"reelay_scan_seconds_{of}") for of in ("count", "sum"))
         (self.root / "media/notes.txt").write_text(str(count))
-        until(
-            lambda: server.metric("reelay_scan_seconds_count") > count or None, "a scan", PATIENCE
-        )
+        until(lambda: server.metric("reelay_scan_seconds_count") > count or None, "a scan", TIMEOUT)
         return server.metric("reelay_scan_seconds_sum") - before
 
 
@@ -170,7 +168,7 @@ def started(root: Path) -> Iterator[tuple[Server, float]]:
     """Run the service; yield it and the seconds until it was ready."""
     before = time.monotonic()
     with start(root / "media", RESCAN_INTERVAL="86400", LOG_LEVEL="warning") as server:
-        until(lambda: server.answers("/readyz") or None, "it is ready", PATIENCE, pause=0.005)
+        until(lambda: server.answers("/readyz") or None, "it is ready", TIMEOUT, pause=0.005)
         yield server, time.monotonic() - before
 
 

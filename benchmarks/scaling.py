@@ -28,7 +28,7 @@ VIEWERS = 240
 STEPS = 130_000
 """Blocks requested while the caches fill, and again while they are counted."""
 SKEW = 0.8
-"""Zipf's exponent: a tenth of the films has half of all viewers."""
+"""Zipf's exponent: half of all viewers watch a tenth of the films."""
 FINISH = 0.4
 """The share of viewers who watch a film to its end; the others leave at a random block."""
 PEER_CACHE_SHARE = 1 / 8
@@ -42,10 +42,10 @@ Block = tuple[int, int]
 
 
 class Cache:
-    """A cache of `room` blocks that evicts the least recently used ones."""
+    """A cache of `capacity` blocks that evicts the least recently used ones."""
 
-    def __init__(self, room: float, *, evicts_itself: bool = True) -> None:
-        self._room, self._evicts_itself = int(room), evicts_itself
+    def __init__(self, capacity: float, *, evicts_itself: bool = True) -> None:
+        self._capacity, self._evicts_itself = int(capacity), evicts_itself
         self._blocks: OrderedDict[Block, None] = OrderedDict()
 
     def has(self, block: Block) -> bool:
@@ -62,7 +62,7 @@ class Cache:
 
     def evict(self) -> None:
         """Evict the least recently used blocks above the limit, as nginx does every ten seconds."""
-        while len(self._blocks) > self._room:
+        while len(self._blocks) > self._capacity:
             self._blocks.popitem(last=False)
 
 
@@ -73,12 +73,12 @@ def owner_of(name: str, edges: Sequence[str]) -> str:
 
 @dataclass
 class Edges:
-    """Edges with caches of `room` blocks each."""
+    """Edges with caches of `capacity` blocks each."""
 
     names: list[str]
-    room: float
+    capacity: float
     peer_share: float | None = PEER_CACHE_SHARE
-    """The share of the room for blocks of other edges; None if edges do not share."""
+    """The share of the capacity for blocks of other edges; None if edges do not share."""
     name_of: Callable[[Block], str] = lambda block: f"/media/{block[0]}.mp4|{block[1]}"
     evict_themselves: bool = True
     """Whether caches evict as soon as they are full, else only when `evict` is called."""
@@ -94,8 +94,8 @@ class Edges:
 
     def _open(self, name: str) -> None:
         part = self.peer_share or 0
-        self._own[name] = Cache(self.room * (1 - part), evicts_itself=self.evict_themselves)
-        self._peer_cache[name] = Cache(self.room * part, evicts_itself=self.evict_themselves)
+        self._own[name] = Cache(self.capacity * (1 - part), evicts_itself=self.evict_themselves)
+        self._peer_cache[name] = Cache(self.capacity * part, evicts_itself=self.evict_themselves)
 
     def lose(self, name: str) -> None:
         """Remove an edge with its cache."""
@@ -145,16 +145,16 @@ class Audience:
     """Viewers who watch one film after another, each at one edge."""
 
     def __init__(self, *, viewers: int = VIEWERS, films: int = FILMS, length: int = LENGTH) -> None:
-        self._chance = random.Random(7)  # noqa: S311 # the same in each run
+        self._random = random.Random(7)  # noqa: S311 # the same in each run
         self._films, self._length = films, length
         self._weights = list(itertools.accumulate((rank + 1) ** -SKEW for rank in range(films)))
         self._watching = [self._begin(middle=True) for _ in range(viewers)]
 
     def _begin(self, *, middle: bool = False) -> tuple[int, int, int]:
-        (film,) = self._chance.choices(range(self._films), cum_weights=self._weights)
-        finishes = self._chance.random() < FINISH
-        end = self._length if finishes else self._chance.randint(1, self._length)
-        return film, self._chance.randrange(end) if middle else 0, end
+        (film,) = self._random.choices(range(self._films), cum_weights=self._weights)
+        finishes = self._random.random() < FINISH
+        end = self._length if finishes else self._random.randint(1, self._length)
+        return film, self._random.randrange(end) if middle else 0, end
 
     def all_open(self, film: int, part: float) -> None:
         """Start one film for this share of all viewers."""

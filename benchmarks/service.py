@@ -5,8 +5,8 @@
                                            [--work NAME,...] [--without PEER,...]
 
 Needs wrk, and a Docker engine for nginx (NGINX_IMAGE names its image). Starts all servers on
-loopback, one process each (nginx: one worker), and runs wrk on them in turn, in another order each
-round. Prints for each work the rates, the median of the ratios of the service to each peer with
+loopback, one process each (nginx: one worker), and runs wrk on them in turn, in a random order each
+round. Prints for each workload the rates, the median of the ratios of the service to each peer with
 their spread, and the processor time of the server's processes per request and per GiB; finally the
 peak memory of each. `bare` is a minimal ASGI application: the cost of Hypercorn itself.
 """
@@ -42,8 +42,8 @@ FILE_PEERS = ("tutorial", "starlette", "aiohttp", "nginx")
 
 
 @dataclass(frozen=True)
-class Work:
-    """The requests to the service and to its peers."""
+class Workload:
+    """A kind of requests to the service and to its peers (the servers it is compared with)."""
 
     title: str
     kind: str
@@ -53,13 +53,15 @@ class Work:
     peers_target: str = FILM
 
 
-WORKS = {
-    "64k": Work("spans of 64 KiB", "65536", ("bare", *FILE_PEERS)),
-    "1m": Work("spans of 1 MiB", "1048576", ("bare", *FILE_PEERS)),
-    "4m": Work("blocks of 4 MiB", str(BLOCK), ("bare", *FILE_PEERS)),
-    "whole": Work("the whole file, 1 GiB", "whole", FILE_PEERS),
-    "json": Work("one video's JSON", "whole", ("tutorial",), "/api/videos/sample.mp4", "/constant"),
-    "page": Work("the library's page", "whole", ("tutorial",), "/", "/"),
+WORKLOADS = {
+    "64k": Workload("spans of 64 KiB", "65536", ("bare", *FILE_PEERS)),
+    "1m": Workload("spans of 1 MiB", "1048576", ("bare", *FILE_PEERS)),
+    "4m": Workload("blocks of 4 MiB", str(BLOCK), ("bare", *FILE_PEERS)),
+    "whole": Workload("the whole file, 1 GiB", "whole", FILE_PEERS),
+    "json": Workload(
+        "one video's JSON", "whole", ("tutorial",), "/api/videos/sample.mp4", "/constant"
+    ),
+    "page": Workload("the library's page", "whole", ("tutorial",), "/", "/"),
 }
 
 
@@ -75,8 +77,8 @@ class Run:
     """The server's processor time in seconds, in clock ticks of 10 ms, during `seconds`."""
     seconds: float
 
-    def rate(self, work: Work) -> float:
-        """Return the rate to compare: bytes for films, as not all answers finish in time."""
+    def rate(self, work: Workload) -> float:
+        """Return the rate to compare: bytes for films, as not all responses finish in time."""
         return self.sent if work.target == FILM else self.requests
 
 
@@ -131,14 +133,14 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=1, help="whole seconds")
     parser.add_argument("--connections", default="1,8,64")
-    parser.add_argument("--work", default=",".join(WORKS))
+    parser.add_argument("--work", default=",".join(WORKLOADS))
     parser.add_argument("--without", default="")
     options = parser.parse_args()
     left_out = set(options.without.split(","))
     with servers({OURS, "bare", *FILE_PEERS} - left_out) as running:
         for name in options.work.split(","):
             for connections in map(int, options.connections.split(",")):
-                compare(running, WORKS[name], connections, options.rounds, options.seconds)
+                compare(running, WORKLOADS[name], connections, options.rounds, options.seconds)
         memory = ", ".join(f"{s.name} {s.peak / 1e6:.0f} MB" for s in running.values())
         print(f"\npeak memory: {memory}")
     return 0
@@ -230,7 +232,7 @@ def wait_for(port: int) -> None:
     until(listens, f"a process listens on {port}")
 
 
-def ask(server: Server, work: Work, connections: int, seconds: int, seed: int) -> Run:
+def measure(server: Server, work: Workload, connections: int, seconds: int, seed: int) -> Run:
     """Run wrk on a server."""
     target = work.target if server.name == OURS else work.peers_target
     arguments = [work.kind, str(SIZE), str(BLOCK), "no", target, str(seed)]
@@ -250,7 +252,7 @@ def ask(server: Server, work: Work, connections: int, seconds: int, seed: int) -
 
 
 def compare(
-    running: dict[str, Server], work: Work, connections: int, rounds: int, seconds: int
+    running: dict[str, Server], work: Workload, connections: int, rounds: int, seconds: int
 ) -> None:
     """Run all servers in turn; print the ratios of the rounds."""
     names = [name for name in (OURS, *work.peers) if name in running]
@@ -258,7 +260,7 @@ def compare(
         running[name].runs.clear()
     for number in range(rounds + 1):
         for name in random.sample(names, len(names)):
-            run = ask(running[name], work, connections, seconds, number)
+            run = measure(running[name], work, connections, seconds, number)
             running[name].record_memory()
             if number:  # the first warms up
                 running[name].runs.append(run)

@@ -3,10 +3,10 @@
     .venv/bin/python benchmarks/soak.py [--requests 200000] [--warm-up 5000] [--every 20000]
                                         [--clients 32] [--seed 1]
 
-Starts a service on loopback without an edge, and checks every answer: its status, and each byte of
-media. After the warm-up and then after every N requests, all clients disconnect, and it prints the
-usage of the idle process: descriptors, threads, resident memory, tasks, responses in progress. It
-exits with 1 if an answer was wrong, or if a value exceeds that after the warm-up by more than the
+Starts a service on loopback without an edge, and checks every response: its status, and each byte
+of media. After the warm-up and then after every N requests, all clients disconnect, and it prints
+the usage of the idle process: descriptors, threads, resident memory, tasks, responses in progress.
+It exits with 1 if a response was wrong, or if a value has grown since the warm-up by more than the
 margins below.
 """
 
@@ -33,12 +33,12 @@ from support.server import serve, write
 
 BLOCK = 4 * 1024**2
 SIZE = 4 * BLOCK + 4321
-LEAVING = 0.2
-PATIENCE = 60  # seconds
-REST = 7  # seconds; the service keeps an idle connection for five
+ABORTED_SHARE = 0.2
+TIMEOUT = 60  # seconds
+IDLE_SECONDS = 7  # the service keeps an idle connection for five
 
-# Allowed growth after the warm-up. A pool starts a thread only when none is idle, so its last ones
-# (32 for disks, 6 of the event loop on two processors) may start late.
+# Allowed growth after the warm-up. A pool starts a thread only when none is idle, so some of
+# its threads (32 for disks, 6 of the event loop on two processors) may start only later.
 MAX_DESCRIPTORS = 3
 MAX_TASKS = 2
 MAX_THREADS = 38
@@ -99,19 +99,19 @@ class Crowd:
         left = iter(range(requests))
         async with asyncio.TaskGroup() as group:
             for _ in range(clients):
-                group.create_task(self._be_client(left))
+                group.create_task(self._run_client(left))
 
-    async def _be_client(self, left: Iterator[int]) -> None:
+    async def _run_client(self, left: Iterator[int]) -> None:
         """Send requests on one connection until it closes, then on the next."""
         writer = None
         for _ in left:
             kind = self.random.choices(KINDS, [kind.share for kind in KINDS])[0]
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(TIMEOUT):
                     if writer is None:
                         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
                     writer.write(self._request(kind))
-                    if self.random.random() < LEAVING:
+                    if self.random.random() < ABORTED_SHARE:
                         await self._leave(reader, writer)
                         writer = None
                     else:
@@ -186,9 +186,9 @@ class Usage:
         ]
 
 
-async def at_rest(process: int, port: int) -> Usage:
-    """Return the usage once the connections of clients are closed."""
-    await asyncio.sleep(REST)
+async def idle_usage(process: int, port: int) -> Usage:
+    """Return the usage after the service has closed the idle connections."""
+    await asyncio.sleep(IDLE_SECONDS)
     return await usage(process, port)
 
 
@@ -217,7 +217,7 @@ async def soak(options: argparse.Namespace, process: int, port: int, film: bytes
     choices = random.Random(options.seed)  # noqa: S311 # no secrets
     crowd = Crowd(port, film, choices, revision)
     await crowd.ask(options.warm_up, options.clients)
-    before = await at_rest(process, port)
+    before = await idle_usage(process, port)
     print(f"{'requests':>9} {'left':>7} {'GiB':>6} {'/s':>6} {'descriptors':>12} {'threads':>8}"
           f" {'MB':>7} {'tasks':>6} {'in progress':>12}")  # fmt: skip
     show(crowd, before, options.warm_up, 0)
@@ -228,7 +228,7 @@ async def soak(options: argparse.Namespace, process: int, port: int, film: bytes
         await crowd.ask(now, options.clients)
         rate = now / (time.monotonic() - started)
         count += now
-        after = await at_rest(process, port)
+        after = await idle_usage(process, port)
         show(crowd, after, options.warm_up + count, rate)
         grown += after.grown(before)
     print("answers: " + ", ".join(f"{n} {status}" for status, n in sorted(crowd.answers.items())))

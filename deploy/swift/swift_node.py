@@ -1,4 +1,4 @@
-"""A process of OpenStack Swift with its S3 API, an object store for trying Reelay.
+"""Run one process of OpenStack Swift, an object store with an S3 API, for trying Reelay.
 
     swift_node.py NAME [DESCRIPTION]
 
@@ -19,8 +19,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-POWER = 4
-"""2**POWER partitions: few, as there are few objects."""
+PART_POWER = 4
+"""The rings have 2**PART_POWER partitions: few, as there are few objects."""
 
 _COMMON = """
 [filter:healthcheck]
@@ -165,7 +165,7 @@ def build_rings(store: Store, folder: Path) -> None:
     rings = import_module("swift.common.ring")
     for kind in ("account", "container", "object"):
         names = store.of(kind)
-        builder = rings.RingBuilder(POWER, len(names), 0)
+        builder = rings.RingBuilder(PART_POWER, len(names), 0)
         for number, name in enumerate(names):
             host, port = store.nodes[name]
             builder.add_dev(

@@ -26,7 +26,7 @@ def fetched(stack: Stack) -> Fetched:
     return Fetched(stack)
 
 
-def fresh(origin: Origin, name: str, size: int = SIZE) -> tuple[str, bytes]:
+def uncached_file(origin: Origin, name: str, size: int = SIZE) -> tuple[str, bytes]:
     """Write an uncached file; return its pinned path and its bytes."""
     data = content(size, hash(name) % 1000 + 100)
     write(origin.media, f"{name}.mp4", data)
@@ -38,7 +38,7 @@ def fresh(origin: Origin, name: str, size: int = SIZE) -> tuple[str, bytes]:
 def test_a_repeated_request_is_a_cache_hit_with_the_same_bytes(
     origin: Origin, fetched: Fetched, span: str
 ) -> None:
-    pinned, data = fresh(origin, f"second-{span}")
+    pinned, data = uncached_file(origin, f"second-{span}")
     first = origin.get(f"/media/{pinned}", Range=f"bytes={span}")
     second = origin.get(f"/media/{pinned}", Range=f"bytes={span}")
     assert (first.headers["X-Cache"], second.headers["X-Cache"]) == ("MISS", "HIT")
@@ -87,7 +87,7 @@ def test_media_is_never_compressed(origin: Origin) -> None:
 
 
 def test_seeks_and_downloads_share_cached_blocks(origin: Origin, fetched: Fetched) -> None:
-    pinned, data = fresh(origin, "shared")
+    pinned, data = uncached_file(origin, "shared")
     for start in range(0, SIZE, BLOCK):
         assert origin.get(f"/media/{pinned}", Range=f"bytes={start}-").headers["X-Cache"] == "MISS"
     assert fetched.media_requests == 4
@@ -107,7 +107,7 @@ def test_seeks_and_downloads_share_cached_blocks(origin: Origin, fetched: Fetche
 
 
 def test_unpinned_urls_share_blocks_with_pinned_ones(origin: Origin, fetched: Fetched) -> None:
-    pinned, data = fresh(origin, "unpinned")
+    pinned, data = uncached_file(origin, "unpinned")
     path = pinned.partition("?")[0]
     origin.get(f"/media/{pinned}", Range="bytes=0-")
     for other in (path, path.replace("u", "%75"), path.replace("u", "%75", 1)):
@@ -119,7 +119,7 @@ def test_unpinned_urls_share_blocks_with_pinned_ones(origin: Origin, fetched: Fe
 
 
 def test_a_cached_block_needs_no_request_to_the_service(origin: Origin, fetched: Fetched) -> None:
-    pinned, _ = fresh(origin, "warm")
+    pinned, _ = uncached_file(origin, "warm")
     origin.get(f"/media/{pinned}", Range="bytes=0-")
     warm = Fetched(fetched._stack)  # noqa: SLF001
     for value in ("bytes=0-", "bytes=0-99", "bytes=77-"):
@@ -129,7 +129,7 @@ def test_a_cached_block_needs_no_request_to_the_service(origin: Origin, fetched:
 
 
 def test_concurrent_requests_for_a_block_cause_one_fetch(origin: Origin, fetched: Fetched) -> None:
-    pinned, data = fresh(origin, "crowd")
+    pinned, data = uncached_file(origin, "crowd")
 
     def view(number: int) -> bytes:
         # Two of three clients request the whole block, the third a part of it.
@@ -268,7 +268,7 @@ def test_the_server_field_has_no_version(origin: Origin) -> None:
 def test_the_edge_sets_the_request_id_for_client_and_service(
     origin: Origin, stack: Stack, value: str
 ) -> None:
-    pinned, _ = fresh(origin, f"request-id-{value}")
+    pinned, _ = uncached_file(origin, f"request-id-{value}")
     answer = origin.get(f"/media/{pinned}", Range=f"bytes={value}", X_Request_ID="from-the-client")
     request_id = answer.headers["X-Request-ID"]
     assert len(answer.headers.get_all("X-Request-ID") or []) == 1
@@ -284,7 +284,7 @@ def test_the_edge_sets_the_request_id_for_client_and_service(
 
 
 def test_cached_blocks_are_served_while_the_service_is_down(origin: Origin, stack: Stack) -> None:
-    pinned, data = fresh(origin, "outlives")
+    pinned, data = uncached_file(origin, "outlives")
     origin.get(f"/media/{pinned}", Range="bytes=0-")
     stack.compose("stop", "service")
     try:

@@ -22,15 +22,15 @@ MAX_RATIO = 1.05  # bytes from the service for each distinct byte that viewers r
 
 
 @pytest.fixture(scope="module")
-def cinema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    media = tmp_path_factory.mktemp("cinema") / "media"
+def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    media = tmp_path_factory.mktemp("fetches") / "media"
     media.mkdir()
     with running(media, MAX_PARTIAL_SIZE="4MiB") as stack:
         yield stack
 
 
 def uncached_film(stack: Stack) -> Film:
-    """Write an uncached film."""
+    """Write a film of random bytes, of which the edge has cached nothing."""
     name, data = f"{secrets.token_hex(4)}.mp4", secrets.token_bytes(SIZE)
     write(stack.media, name, data)
     return Film(name, data)
@@ -38,10 +38,10 @@ def uncached_film(stack: Stack) -> Film:
 
 def watch(stack: Stack, film: Film, account: Account, seed: int) -> None:
     """Start at a random offset and seek five times; abort one of four answers."""
-    chance = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)  # noqa: S311
     client = Client(stack.base, film, account)
     for offset in seeks(film, seed, 1 + SEEKS):
-        client.play(offset, WATCHED, leaves=lambda: chance.random() < 0.25)
+        client.play(offset, WATCHED, leaves=lambda: rng.random() < 0.25)
     client.close()
 
 
@@ -55,14 +55,14 @@ def resume(stack: Stack, film: Film, account: Account, seed: int) -> None:
 
 
 def test_viewers_and_downloads_cause_one_fetch_per_byte(
-    cinema: Stack, record_property: Callable[[str, object], None]
+    own_stack: Stack, record_property: Callable[[str, object], None]
 ) -> None:
-    film, account, fetched = uncached_film(cinema), Account(), Fetched(cinema)
-    with crowd([partial(watch, cinema, film, account, n) for n in range(VIEWERS)]):
+    film, account, fetched = uncached_film(own_stack), Account(), Fetched(own_stack)
+    with crowd([partial(watch, own_stack, film, account, n) for n in range(VIEWERS)]):
         pass
     account.assert_flawless()
     assert fetched.sent_bytes / account.distinct() <= MAX_RATIO
-    with crowd([partial(resume, cinema, film, account, n) for n in range(DOWNLOADS)]):
+    with crowd([partial(resume, own_stack, film, account, n) for n in range(DOWNLOADS)]):
         pass
     account.assert_flawless()
     ratio = fetched.sent_bytes / account.distinct()
@@ -71,12 +71,12 @@ def test_viewers_and_downloads_cause_one_fetch_per_byte(
     assert ratio <= MAX_RATIO
 
 
-def test_concurrent_viewers_of_an_uncached_film_cause_one_fetch_per_block(cinema: Stack) -> None:
-    film, account, fetched = uncached_film(cinema), Account(), Fetched(cinema)
+def test_concurrent_viewers_of_an_uncached_film_cause_one_fetch_per_block(own_stack: Stack) -> None:
+    film, account, fetched = uncached_film(own_stack), Account(), Fetched(own_stack)
     barrier = threading.Barrier(VIEWERS)
 
     def open_it() -> None:
-        client = Client(cinema.base, film, account)
+        client = Client(own_stack.base, film, account)
         barrier.wait()
         client.play(0, 3 * BLOCK)
         client.close()
@@ -89,13 +89,13 @@ def test_concurrent_viewers_of_an_uncached_film_cause_one_fetch_per_block(cinema
     assert (fetched.media_requests, fetched.sent_bytes) == (3, 3 * BLOCK)
 
 
-def test_blocks_requested_by_leaving_viewers_are_still_cached(cinema: Stack) -> None:
-    film, account, fetched = uncached_film(cinema), Account(), Fetched(cinema)
+def test_blocks_requested_by_leaving_viewers_are_still_cached(own_stack: Stack) -> None:
+    film, account, fetched = uncached_film(own_stack), Account(), Fetched(own_stack)
     for number in range(8):  # each leaves an uncached block after its first bytes
-        client = Client(cinema.base, film, account)
+        client = Client(own_stack.base, film, account)
         client.play(number * BLOCK + 5, BLOCK, leaves=lambda: True)
         client.close()
-    viewer = Client(cinema.base, film, account)
+    viewer = Client(own_stack.base, film, account)
     viewer.play(0, 8 * BLOCK)
     viewer.close()
     account.assert_flawless()

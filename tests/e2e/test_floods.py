@@ -1,4 +1,4 @@
-"""The effect of one address on others and on the disk under the default limits."""
+"""How a flood from one address affects other addresses and the disk, under the default limits."""
 
 import contextlib
 import http.client

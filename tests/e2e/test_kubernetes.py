@@ -1,6 +1,6 @@
 """The images run as in the manifests: user, read-only root, volumes, variables, ports, probes.
 
-Docker stands in for the kubelet.
+Docker takes the place of the kubelet.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def manifests(request: pytest.FixtureRequest) -> Overlays:
     return {"service": rendered("one-node"), "edge": rendered(request.param)}
 
 
-def words(manifests: list[Manifest], name: str) -> list[str]:
+def docker_options(manifests: list[Manifest], name: str) -> list[str]:
     """Return the options of `docker run` that correspond to a pod specification."""
     pod = pods(manifests)[name]
     context, (run,) = pod["securityContext"], pod["containers"]
@@ -68,7 +68,7 @@ def running(stack: Stack, manifests: Overlays) -> Iterator[dict[str, str]]:
             }[name]
             image = f"{stack.project}-{ {'edge': 'nginx'}.get(name, name) }"
             names[name] = containers.enter_context(
-                container(stack, *words(resources, name), *more, image)
+                container(stack, *docker_options(resources, name), *more, image)
             )
         yield names
 

@@ -24,7 +24,7 @@ from service.settings import load
 from service.storage.local.folder import LocalStorage
 from service.workers.pool import WorkerPool
 
-PATIENCE = 60  # seconds until a wait in a test times out
+TIMEOUT = 60  # seconds until a wait in a test times out
 NEVER = 86_400
 THREADS = ("derived", "disk", "index", "jpeg", "layouts", "watch")
 
@@ -81,11 +81,11 @@ FIRST, SECOND, ALL, NONE = range(1), range(1, 2), range(10**9), range(0)
 async def until(condition: Callable[[], Awaitable[Any]], what: str) -> None:
     """Poll until the result is true."""
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while not await condition():  # noqa: ASYNC110 # threads and processes set no event
                 await asyncio.sleep(0.02)
     except TimeoutError as error:
-        raise AssertionError(f"not within {PATIENCE} s: {what}") from error
+        raise AssertionError(f"not within {TIMEOUT} s: {what}") from error
 
 
 async def metric(app: Quart, series: str) -> float:

@@ -15,7 +15,7 @@ from service.storage.object_store.sync_client import SyncObjectClient
 
 NAME = "0" * 32
 KEY = f"claims/{NAME}"
-PATIENCE = 30  # seconds, after which a test that waits for something fails
+TIMEOUT = 30  # seconds, after which a test that waits for something fails
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_renewed_lease_does_not_expire(
     lease = LeaseManager(SyncObjectClient(store)).acquire(NAME)
     assert lease is not None
     other, values = LeaseManager(SyncObjectClient(store)), set[bytes]()
-    deadline = time.perf_counter() + PATIENCE
+    deadline = time.perf_counter() + TIMEOUT
     while len(values) < 5:
         clock[0] += module._LEASE_TTL  # noqa: SLF001 # far longer than the time between renewals
         values.add(obstore.get(store, KEY).bytes().to_bytes())
@@ -101,7 +101,7 @@ def test_an_unexpected_error_does_not_end_the_renewals(
         lease = LeaseManager(bucket).acquire(NAME)
         assert lease is not None
         before = obstore.get(store, KEY).bytes().to_bytes()
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while obstore.get(store, KEY).bytes().to_bytes() == before:
             assert time.monotonic() < deadline
             threading.Event().wait(0.01)
@@ -117,7 +117,7 @@ def test_only_one_of_many_concurrent_replicas_acquires_a_lease(store: MemoryStor
 
     def acquire() -> None:
         leases = LeaseManager(SyncObjectClient(store))
-        start.wait(PATIENCE)
+        start.wait(TIMEOUT)
         results.append(leases.acquire(NAME))
 
     threads = [threading.Thread(target=acquire) for _ in range(8)]

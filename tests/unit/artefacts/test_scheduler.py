@@ -25,7 +25,7 @@ from service.workers import playback_activity as playback_module
 from service.workers.playback_activity import PlaybackActivity
 from service.workers.pool import WorkerPool
 
-PATIENCE = 30  # seconds, after which a test that waits for something fails
+TIMEOUT = 30  # seconds, after which a test that waits for something fails
 FILM = (Stream(kind="video", codec="h264"), Stream(kind="audio", codec="aac"))
 
 # A worker that records its requests, waits while the file `hold` exists, and runs the file `do`.
@@ -111,7 +111,7 @@ class Bench:
         return file.read_text().splitlines() if file.exists() else []
 
     async def until(self, condition: Any) -> None:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while not condition():  # noqa: ASYNC110 # the condition changes in another process
                 await asyncio.sleep(0.01)
 
@@ -481,7 +481,7 @@ class Gated(FolderArtefactStore):
         if self.gates:
             gate = self.gates.pop(0)
             self.waiting += 1
-            assert gate.wait(PATIENCE)
+            assert gate.wait(TIMEOUT)
 
     def prefetch(self, entries: Any) -> None:
         self._pass()
@@ -611,7 +611,7 @@ class Hanging(FolderArtefactStore):
         self.gate = threading.Event()
 
     def blob(self, *_: object) -> bytes | None:
-        assert self.gate.wait(PATIENCE)
+        assert self.gate.wait(TIMEOUT)
         raise OSError(errno.EIO, "the store failed")
 
     def load(self, kind: str, name: str) -> bytes | None:
@@ -631,7 +631,7 @@ async def test_a_hanging_store_blocks_no_other_work_and_causes_no_rebuild(bench:
         asyncio.create_task(scheduler.blob("a.mp4", ArtefactKind.POSTER, 0)) for _ in range(100)
     ]
     await asyncio.sleep(0)  # all tasks have started to wait
-    async with asyncio.timeout(PATIENCE / 2):
+    async with asyncio.timeout(TIMEOUT / 2):
         assert await asyncio.to_thread(lambda: "other work") == "other work"
     assert not any(task.done() for task in waiting)
     hanging.gate.set()

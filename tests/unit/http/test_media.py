@@ -40,11 +40,11 @@ def scope(path: str, *headers: tuple[bytes, bytes]) -> dict[str, Any]:
 
 
 async def answer(
-    folder: Path, request_scope: dict[str, Any], leaving_after: int | None = None
+    folder: Path, request_scope: dict[str, Any], disconnect_after: int | None = None
 ) -> list[dict[str, Any]]:
     """Return the messages that the application sends to a client without a request body.
 
-    No send waits. The client disconnects after `leaving_after` messages, if that is set.
+    No send waits. The client disconnects after `disconnect_after` messages, if that is set.
     """
     settings = load({"REELAY_MEDIA": str(folder), "REELAY_DERIVED": str(folder.parent / "derived")})
     app: Any = create_app(settings)
@@ -60,7 +60,7 @@ async def answer(
 
     async def send(message: dict[str, Any]) -> None:
         messages.append(message)
-        if len(messages) == leaving_after:
+        if len(messages) == disconnect_after:
             disconnected.set()
 
     await app(request_scope, receive, send)
@@ -175,7 +175,7 @@ async def test_a_disconnected_client_gets_no_further_chunk_even_if_no_send_waits
     media: Path,
 ) -> None:
     write(media, "film.mp4", content(9 * MIN_CHUNK))
-    start, *body = await answer(media, scope("/media/film.mp4"), leaving_after=4)
+    start, *body = await answer(media, scope("/media/film.mp4"), disconnect_after=4)
     assert start["status"] == 200
     assert [len(message["body"]) for message in body] == [MIN_CHUNK] * 3
     assert body[-1]["more_body"]

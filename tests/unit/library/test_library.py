@@ -28,7 +28,7 @@ from service.workers import playback_activity as playback_module
 from service.workers.playback_activity import PlaybackActivity
 
 KNOWN = Metadata(container="mp4", duration=1.0, bit_rate=None, streams=())
-PATIENCE = 30  # seconds, after which a test that waits for something fails
+TIMEOUT = 30  # seconds, after which a test that waits for something fails
 
 
 def entry(path: str, revision: str = "1-1") -> Entry:
@@ -66,7 +66,7 @@ class RecordingCache(ProbeCache):
         self.loads.append(path)
         self.threads.add(threading.current_thread())
         if path == "second.mp4":
-            assert self.gate.wait(PATIENCE)
+            assert self.gate.wait(TIMEOUT)
         return super().load(path, revision)
 
 
@@ -113,7 +113,7 @@ class Running:
         )
 
     async def until(self, condition: Callable[[], Any]) -> None:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while not condition():  # noqa: ASYNC110 # the condition changes in other threads
                 await asyncio.sleep(0.005)
 

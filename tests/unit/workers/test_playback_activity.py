@@ -8,7 +8,7 @@ import pytest
 from service.workers import playback_activity as module
 from service.workers.playback_activity import PlaybackActivity
 
-PATIENCE = 30  # seconds, after which a test that waits for something fails
+TIMEOUT = 30  # seconds, after which a test that waits for something fails
 
 
 @pytest.fixture(autouse=True)
@@ -47,5 +47,5 @@ async def test_a_pause_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_YIELD_SECONDS", 0.001)
     playback = PlaybackActivity()
     playback.record()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         await playback.yield_to_playback()

@@ -28,7 +28,7 @@ from service.storage.paths import validate_path
 
 SIZE = 3 * MAX_CHUNK + 777
 DATA = content(SIZE)
-PATIENCE = 30  # seconds, after which a test that waits for something fails
+TIMEOUT = 30  # seconds, after which a test that waits for something fails
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def open_below(folder: Path) -> list[str]:
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while not condition():  # noqa: ASYNC110 # threads set no asyncio.Event
             await asyncio.sleep(0.005)
 
@@ -91,7 +91,7 @@ class Gate:
 
     def hold(self) -> None:
         self.reached.set()
-        assert self.opened.wait(PATIENCE)
+        assert self.opened.wait(TIMEOUT)
 
 
 @contextmanager
@@ -308,7 +308,7 @@ async def test_a_queued_read_is_cancelled_when_the_file_is_closed(
         reading = asyncio.create_task(read(source, Span(0, 10)))
         await until(threads._work_queue.qsize)  # noqa: SLF001
         source.close()
-        await asyncio.wait([reading], timeout=PATIENCE)
+        await asyncio.wait([reading], timeout=TIMEOUT)
         assert reading.cancelled() or reading.exception()
         one.opened.set()
         await until(lambda: not open_below(media))
@@ -349,7 +349,7 @@ async def test_a_slow_read_does_not_block_the_event_loop(
         await asyncio.sleep(0)
     assert not reading.done()
     slow_reads.opened.set()
-    assert await asyncio.wait_for(reading, PATIENCE) == DATA[:10]
+    assert await asyncio.wait_for(reading, TIMEOUT) == DATA[:10]
     source.close()
 
 
@@ -362,7 +362,7 @@ async def test_a_slow_open_does_not_block_the_event_loop(
         await asyncio.sleep(0)
     assert not opening.done()
     slow_opens.opened.set()
-    source = await asyncio.wait_for(opening, PATIENCE)
+    source = await asyncio.wait_for(opening, TIMEOUT)
     assert await read(source, Span(0, 10)) == DATA[:10]
     source.close()
 
@@ -376,7 +376,7 @@ async def test_closing_the_storage_does_not_wait_for_the_disk(
     storage.close()  # the gate is closed: a close that waits would never return
     assert not opening.done()
     slow_opens.opened.set()
-    (await asyncio.wait_for(opening, PATIENCE)).close()
+    (await asyncio.wait_for(opening, TIMEOUT)).close()
 
 
 # Opening

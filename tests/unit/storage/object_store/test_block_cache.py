@@ -19,7 +19,7 @@ SIZE = 10 * BLOCK + 777
 DATA = content(SIZE)
 FILM = ObjectVersion("film.mp4", '"tag"', "f-1", SIZE, 0.0)
 OTHER = ObjectVersion("other.mp4", '"tag"', "f-1", SIZE, 0.0)
-PATIENCE = 30  # seconds, after which a test that waits for something fails
+TIMEOUT = 30  # seconds, after which a test that waits for something fails
 
 
 class Far:
@@ -58,7 +58,7 @@ class Far:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while not condition():  # noqa: ASYNC110 # the condition sets no asyncio.Event
             await asyncio.sleep(0.001)
 
@@ -155,7 +155,7 @@ async def test_blocks_are_aligned_to_the_block_origin(blocks: BlockCache, far: F
 async def test_the_first_bytes_do_not_wait_for_the_last(blocks: BlockCache, far: Far) -> None:
     far.held_up[0] = CHUNK  # only one chunk arrives
     async with aclosing(blocks.read(FILM, block(0), min_chunk_length, 0)) as chunks:
-        assert await asyncio.wait_for(anext(chunks), PATIENCE) == DATA[:CHUNK]
+        assert await asyncio.wait_for(anext(chunks), TIMEOUT) == DATA[:CHUNK]
 
 
 async def test_a_sequential_reader_finds_the_next_block_prefetched(
@@ -205,7 +205,7 @@ async def test_prefetches_do_not_delay_readers(blocks: BlockCache, far: Far) -> 
     await read(blocks, Span(0, 2 * BLOCK))  # block 2 is requested and never arrives
     await until(lambda: block(2) in far.requests)
     for number in (5, 6, 7, 8, 9, 10):
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             assert await read(blocks, block(number), OTHER) == bytes_of(block(number))
 
 
@@ -227,7 +227,7 @@ async def test_bytes_are_passed_on_when_the_cache_is_full(
         waiting.append(asyncio.create_task(read(blocks, block(number))))
     await until(lambda: len(far.requests) == 4)
     span = Span(7 * BLOCK + 5, 50_000)
-    assert await asyncio.wait_for(read(blocks, span), PATIENCE) == bytes_of(span)
+    assert await asyncio.wait_for(read(blocks, span), TIMEOUT) == bytes_of(span)
     assert far.requests[-1] == span  # no more than the requested bytes
     assert far.passed == [span]
     assert counted(metrics, "passed") == 1
@@ -302,7 +302,7 @@ async def test_closing_fails_all_waiting_readers(blocks: BlockCache, far: Far) -
     waiting = asyncio.create_task(read(blocks, Span(CHUNK, 1)))
     await until(lambda: far.requests)
     blocks.close()
-    await asyncio.wait([waiting], timeout=PATIENCE)
+    await asyncio.wait([waiting], timeout=TIMEOUT)
     assert "about to end" in str(waiting.exception())
 
 
@@ -349,7 +349,7 @@ async def test_a_prefetch_does_not_evict_the_block_before_it(far: Far, metrics: 
     for _ in range(10):
         await asyncio.sleep(0)
     far.held_up.clear()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         assert await reading == bytes_of(rest)
     assert far.called_off == []
     blocks.close()
