@@ -29,6 +29,7 @@ from service.artefacts.jpeg import JpegPosters
 from service.artefacts.probe_cache import ProbeCache
 from service.artefacts.scheduler import ArtefactScheduler
 from service.event_loop import monitor_lag
+from service.http.cors import CorsMiddleware
 from service.http.hosts import HostCheckMiddleware
 from service.http.instrumentation import InstrumentationMiddleware
 from service.http.media import MediaMiddleware, MediaViews
@@ -161,7 +162,12 @@ def create_app(settings: Settings) -> Quart:
     )
     instrumentation = InstrumentationMiddleware(checked_app, metrics)
     app.extensions["reelay"] = Services(ops, instrumentation)
-    app.asgi_app = instrumentation  # type: ignore[method-assign, assignment]
+    whole_app = (
+        instrumentation
+        if settings.cors_origins == "none"
+        else CorsMiddleware(instrumentation, settings.cors_origins)
+    )
+    app.asgi_app = whole_app  # type: ignore[method-assign, assignment]
     return app
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from service.protocol import origin_list
 from service.storage.object_store.config import TIMEOUT, is_store_url, validate_url
 
 PREFIX = "REELAY_"
@@ -56,11 +57,6 @@ _SIZE = re.compile(r"([0-9]{1,12}) ?(|KiB|MiB|GiB)", re.ASCII | re.IGNORECASE)
 
 _LISTEN = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%\w+)?)\]|([^\[\]:\s]+)):([0-9]{1,5})", re.ASCII)
 _MAX_PORT = 65535
-
-# An origin as a Content-Security-Policy names it (CSP3 §2.3.1, host-source), without a path.
-_ORIGIN = re.compile(
-    r"https?://(?:\*\.)?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::(?:[0-9]{1,5}|\*))?", re.ASCII
-)
 
 _HOST_NAME = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*", re.ASCII)
 
@@ -147,18 +143,6 @@ def _hosts(text: object) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _embed_origins(text: object) -> str:
-    words = str(text).replace(",", " ").split()
-    if words in (["*"], ["none"]):
-        return words[0]
-    if not words or not all(_ORIGIN.fullmatch(word) for word in words):
-        raise ValueError(
-            "should be * for everybody, none, or origins such as https://example.org and "
-            "https://*.example.org"
-        )
-    return " ".join(words)
-
-
 def _default_derived() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "reelay"
 
@@ -214,8 +198,11 @@ class Settings(BaseModel):
     settle_time: Annotated[float, Field(ge=0, le=3600)] = Field(
         default=3, description="Seconds for which a file must be unchanged to be listed"
     )
-    embed_origins: Annotated[str, BeforeValidator(_embed_origins)] = Field(
+    embed_origins: Annotated[str, BeforeValidator(origin_list.parse)] = Field(
         default="*", description="The origins whose pages may embed the player: *, none, or a list"
+    )
+    cors_origins: Annotated[str, BeforeValidator(origin_list.parse)] = Field(
+        default="none", description="The origins whose scripts may read answers: likewise"
     )
     hosts: Annotated[tuple[str, ...], BeforeValidator(_hosts)] = Field(
         default=(), description="The host names that are answered; none: any"

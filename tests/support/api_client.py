@@ -6,18 +6,19 @@ from urllib.parse import quote
 
 from support.raw_http import ask
 from support.server import Server, until
+from support.stack import Stack
 
 KINDS = ("poster", "captions", "storyboard")
 
 
-def video(server: Server, path: str) -> Any:
+def video(server: Server | Stack, path: str) -> Any:
     """Return the JSON of one video."""
     answer = ask(server.base, f"/api/videos/{quote(path)}")
     assert answer.status == 200, answer.body
     return json.loads(answer.body)
 
 
-def wait_until_derived(server: Server, *paths: str) -> dict[str, Any]:
+def wait_until_derived(server: Server | Stack, *paths: str) -> dict[str, Any]:
     """Wait until no artefact of these videos is in state `waiting`; return their JSON."""
 
     def fetch_if_derived() -> dict[str, Any] | None:

@@ -1,12 +1,18 @@
 """The edge's settings, and the environment that 10-settings.envsh derives from them."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+from support.cors_cases import LISTED, ORIGINS, PRIVATE, READABLE
 
-SCRIPT = Path(__file__).parents[2] / "nginx" / "docker-entrypoint.d" / "10-settings.envsh"
+from service.http import cors
+from service.protocol.origin_list import matcher, parse
+
+NGINX = Path(__file__).parents[2] / "nginx"
+SCRIPT = NGINX / "docker-entrypoint.d" / "10-settings.envsh"
 
 
 def run(**settings: str) -> tuple[int, dict[str, str], str]:
@@ -72,6 +78,12 @@ def run(**settings: str) -> tuple[int, dict[str, str], str]:
             "KNOWN_HOSTS": "video.example.org 1; ", "ANY_HOST": "1", "ANY_OPERATORS_HOST": "",
         }),
         ("HOSTNAME", "localhost", {"KNOWN_HOSTS": "", "ANY_OPERATORS_HOST": "1"}),
+        ("CORS_ORIGINS", "none", {"CORS_ORIGINS": 'default "";', "CORS_VARY": ""}),
+        ("CORS_ORIGINS", " * ", {"CORS_ORIGINS": 'default "*";', "CORS_VARY": ""}),
+        ("CORS_ORIGINS", "https://a.example", {
+            "CORS_ORIGINS": 'default ""; "~*^https://a[.]example$" $http_origin;',
+            "CORS_VARY": "Origin",
+        }),
         ("EDGES", "", {
             "EDGES": "", "THIS_EDGE": "", "PEER_UPSTREAMS": "", "EDGES_SNIPPET": "single-edge",
         }),
@@ -83,6 +95,29 @@ def test_valid_values_are_accepted(setting: str, value: str, expected: dict[str,
     status, environment, errors = run(**{setting: value})
     assert (status, errors) == (0, "")
     assert expected.items() <= environment.items()
+
+
+@pytest.mark.parametrize("listed", [LISTED, "http://a:080,https://B.example:443", "http://h:*"])
+def test_the_edge_matches_the_same_origins_as_the_service(listed: str) -> None:
+    _, environment, _ = run(CORS_ORIGINS=listed)
+    patterns = re.findall(r'"~\*([^"]+)" \$http_origin;', environment["CORS_ORIGINS"])
+    assert len(patterns) == len(listed.split(","))
+    is_listed = matcher(parse(listed))
+    more = ["http://a", "http://a:80", "https://b.example", "http://h", "http://h:81", "http://h:"]
+    for origin in (*ORIGINS, *more):
+        matches = [pattern for pattern in patterns if re.search(pattern, origin, re.IGNORECASE)]
+        assert bool(matches) == is_listed(origin), origin
+
+
+def test_the_edge_has_the_routes_and_headers_of_the_service() -> None:
+    snippet = (NGINX / "snippets" / "cors-variables.conf").read_text(encoding="utf-8")
+    routes = [re.compile(pattern) for pattern in re.findall(r'"~(\^/[^"]+)" 1;', snippet)]
+    paths = [target.partition("?")[0] for target, *_ in READABLE.values()]
+    for path in (*paths, *PRIVATE, "/playlists/a.m3u", "/mediax/a.mp4", "/api", "/oembed/x"):
+        assert any(route.search(path) for route in routes) == cors.is_shared_route(path), path
+    for value in (cors._ALLOWED_METHODS, cors._ALLOWED_HEADERS, cors._EXPOSED_HEADERS):  # noqa: SLF001
+        assert f'"{value.decode()}";' in snippet
+    assert f" 1 {cors._MAX_AGE.decode()};" in snippet  # noqa: SLF001
 
 
 def test_the_proxy_protocol_is_used_with_trusted_proxies() -> None:
@@ -133,6 +168,8 @@ def test_an_edge_that_is_not_listed_does_not_start(name: str) -> None:
 @pytest.mark.parametrize(
     ("setting", "values"),
     [
+        ("CORS_ORIGINS", ["", "https://*", "* https://a", "null", "a.example", "http://a/", "http://a:65536",
+                          "https://a; x", 'https://"', "https://a none", "https://$a"]),
         ("MAX_PARTIAL_SIZE", ["65535", "2GiB", "-1", "4MB", "MiB", "1.5MiB", "4MiB;", "9" * 20]),
         ("CACHE_SIZE", ["1MiB", "2000000GiB", "lots", "$(id)"]),
         ("SERVICE", [

@@ -120,6 +120,7 @@ def test_everything_has_a_default(media: Path, monkeypatch: pytest.MonkeyPatch) 
         "rescan_interval": 60,
         "settle_time": 3,
         "embed_origins": "*",
+        "cors_origins": "none",
         "hosts": (),
         "trusted_proxies": (),
         "search_engines": "off",
@@ -167,6 +168,7 @@ TEXTS: list[tuple[str, str, Any]] = [
     ("RESCAN_INTERVAL", "3600", 3600),
     ("SETTLE_TIME", "0.25", 0.25),
     ("EMBED_ORIGINS", "https://a.example,http://b:81", "https://a.example http://b:81"),
+    ("CORS_ORIGINS", "https://a.example,http://b:81", "https://a.example http://b:81"),
     ("HOSTS", "Video.example.org, b.lan", ("video.example.org", "b.lan")),
     ("TRUSTED_PROXIES", "192.0.2.7", (ip_network("192.0.2.7/32"),)),
     ("SEARCH_ENGINES", "on", "on"),
@@ -352,6 +354,7 @@ def test_an_invalid_port_is_named(text: str) -> None:
 )  # fmt: skip
 def test_origins_are_separated_by_commas_or_blanks(text: str, meaning: str) -> None:
     assert settings(EMBED_ORIGINS=text).embed_origins == meaning
+    assert settings(CORS_ORIGINS=text).cors_origins == meaning
 
 
 @pytest.mark.parametrize("url", ["s3://bucket", "s3://bucket/films/2026", "gs://b1", "az://c1/x"])
@@ -423,14 +426,26 @@ def test_artefacts_may_be_in_a_bucket(url: str) -> None:
         ("HOSTS", "a.example:8000", "host names"),
         ("HOSTS", "*.example.org", "host names"),
         ("HOSTS", "a..example", "host names"),
-        ("EMBED_ORIGINS", "", "* for everybody, none, or origins"),
-        ("EMBED_ORIGINS", "example.org", "origins such as https://example.org"),
-        ("EMBED_ORIGINS", "https://a.example/page", "origins"),
-        ("EMBED_ORIGINS", "https://a.example; script-src *", "origins"),
-        ("EMBED_ORIGINS", "https://a.example none", "origins"),
-        ("EMBED_ORIGINS", "* https://a.example", "origins"),
-        ("EMBED_ORIGINS", "https://*", "origins"),
-        ("EMBED_ORIGINS", "'self'", "origins"),
+        *(
+            (name, text, "* for everybody, none, or origins such as https://example.org")
+            for name in ("EMBED_ORIGINS", "CORS_ORIGINS")
+            for text in (
+                "",
+                "example.org",
+                "https://a.example/page",
+                "https://a.example/",
+                "https://a.example; script-src *",
+                "https://a.example none",
+                "* https://a.example",
+                "https://*",
+                "https://a.*.example",
+                "https://a.example:65536",
+                "https://a.example:port",
+                "ftp://a.example",
+                "null",
+                "'self'",
+            )
+        ),
         *(
             ("TRUSTED_PROXIES", text, "addresses and networks such as 10.0.0.0/8")
             for text in (
