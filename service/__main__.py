@@ -100,7 +100,9 @@ def _run_doctor(path: Path | None, *, as_json: bool) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return doctor.EXIT_USAGE
-    return doctor.run(path or settings.media, settings.max_partial_size, as_json=as_json)
+    return doctor.run(
+        path or settings.media, settings.max_partial_size, settings.ignore, as_json=as_json
+    )
 
 
 def _parse_arguments() -> None:

@@ -46,6 +46,7 @@ from service.pages.watch_page import WatchPage
 from service.probing.prober import Prober
 from service.representations.fast_start import FastStart
 from service.settings import Settings
+from service.storage.left_out import LeftOutLog, LibraryFilter
 from service.storage.local.folder import LocalStorage
 from service.storage.media_root import MediaRoot, StoreRef
 from service.storage.object_store.config import open_store
@@ -69,7 +70,8 @@ def create_app(settings: Settings) -> Quart:
     """Build the application. Its parts start and stop with the server (ASGI lifespan)."""
     metrics = Metrics()
     supervisor = Supervisor(metrics.background_failures)
-    storage = _storage(settings, metrics)
+    library_filter = LibraryFilter(settings.ignore, LeftOutLog())
+    storage = _storage(settings, library_filter, metrics)
     media_root = (
         MediaRoot(root=storage.root)
         if isinstance(storage, LocalStorage)
@@ -91,6 +93,7 @@ def create_app(settings: Settings) -> Quart:
         metrics=metrics,
         timing=ScanTiming(settings.rescan_interval, settings.settle_time),
         block=settings.max_partial_size,
+        is_relevant=library_filter.is_relevant,
     )
     fast_start = FastStart(storage, FastStartLayoutStore(artefact_store))
     openers = {"media": fast_start.open, "download": storage.open}
@@ -171,10 +174,12 @@ def create_app(settings: Settings) -> Quart:
     return app
 
 
-def _storage(settings: Settings, metrics: Metrics) -> "LocalStorage | ObjectStorage":
+def _storage(
+    settings: Settings, library_filter: LibraryFilter, metrics: Metrics
+) -> "LocalStorage | ObjectStorage":
     """Return the storage of the media: a folder or an object store."""
     if isinstance(settings.media, Path):
-        return LocalStorage(settings.media)
+        return LocalStorage(settings.media, library_filter)
     from service.storage.object_store.storage import ObjectStorage  # noqa: PLC0415 # needs an extra
 
     return ObjectStorage(
@@ -183,6 +188,7 @@ def _storage(settings: Settings, metrics: Metrics) -> "LocalStorage | ObjectStor
         max_bytes=settings.block_cache,
         timeout=settings.store_timeout,
         metrics=metrics,
+        library_filter=library_filter,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from service.protocol import origin_list
+from service.storage.left_out import parse_patterns
 from service.storage.object_store.config import TIMEOUT, is_store_url, validate_url
 
 PREFIX = "REELAY_"
@@ -203,6 +204,9 @@ class Settings(BaseModel):
     )
     cors_origins: Annotated[str, BeforeValidator(origin_list.parse)] = Field(
         default="none", description="The origins whose scripts may read answers: likewise"
+    )
+    ignore: Annotated[tuple[str, ...], BeforeValidator(parse_patterns)] = Field(
+        default=(), description="What is left out of the library: patterns as in .gitignore"
     )
     hosts: Annotated[tuple[str, ...], BeforeValidator(_hosts)] = Field(
         default=(), description="The host names that are answered; none: any"

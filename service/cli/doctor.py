@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
@@ -19,12 +19,14 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from service.cli.left_out import left_out_lines
 from service.event_loop import LowBufferLoop
 from service.metrics import Metrics
 from service.models import Finding
 from service.playability.findings import findings
 from service.probing.prober import ProbeFailure, Prober
 from service.protocol.media_types import media_type
+from service.storage.left_out import LibraryFilter
 from service.storage.local.folder import LocalStorage
 from service.storage.media_root import ObjectRef, StoreRef
 from service.storage.object_store.config import TIMEOUT, StoreError, open_store
@@ -50,17 +52,20 @@ class _File(NamedTuple):
     place: Path | ObjectRef
 
 
-def run(where: Path | str, block: int, *, as_json: bool = False) -> int:
+def run(where: Path | str, block: int, ignore: Sequence[str] = (), *, as_json: bool = False) -> int:
     """Examine a file, a folder or a bucket by its URL and print findings. Return the exit status.
 
-    `block` is the block size in bytes.
+    `block` is the block size in bytes, `ignore` are the patterns of REELAY_IGNORE.
     """
     # Names that cannot be encoded must not end the examination.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        files = _files(where) if isinstance(where, Path) else _objects(where, block)
+        chosen = LibraryFilter(ignore)
+        files, left_out = (
+            _files(where, chosen) if isinstance(where, Path) else _objects(where, block, chosen)
+        )
         with asyncio.Runner(loop_factory=LowBufferLoop) as runner:
-            return runner.run(_check_all(files, block, as_json=as_json))
+            return runner.run(_check_all(files, left_out, block, as_json=as_json))
     except _NoInputError as error:
         print(error, file=sys.stderr)
         return EXIT_USAGE
@@ -75,15 +80,18 @@ class _NoInputError(Exception):
     """The path has no file that is served; the message is printed."""
 
 
-def _files(path: Path) -> list[_File]:
-    """Return the files to examine, sorted by name. Raises _NoInputError."""
+def _files(path: Path, chosen: LibraryFilter) -> tuple[list[_File], list[str]]:
+    """Return the files to examine, sorted by name, and lines about those that are left out.
+
+    Raises _NoInputError.
+    """
     if path.is_file():
         if media_type(path.name) is None:
             raise _NoInputError(f"{path}: files with this ending are not served.")
-        return [_File(str(path), path)]
+        return [_File(str(path), path)], []
     if not path.is_dir():
         raise _NoInputError(f"{path}: there is no such file or folder.")
-    storage = LocalStorage(path)
+    storage = LocalStorage(path, chosen)
     try:
         root = str(storage.root)
         # No revision: the version that exists when it is examined.
@@ -96,19 +104,25 @@ def _files(path: Path) -> list[_File]:
         raise _NoInputError(f"{path}: {error.strerror or error}.") from error
     finally:
         storage.close()
+    left_out = left_out_lines(chosen.left_out, path)
     if not files:
-        raise _NoInputError(f"{path}: there is no video in this folder.")
-    return sorted(files, key=attrgetter("name"))
+        raise _NoInputError("\n".join([f"{path}: there is no video in this folder.", *left_out]))
+    return sorted(files, key=attrgetter("name")), left_out
 
 
-def _objects(url: str, block: int) -> list[_File]:
-    """Return the objects to examine, sorted by key. Raises _NoInputError."""
+def _objects(url: str, block: int, chosen: LibraryFilter) -> tuple[list[_File], list[str]]:
+    """Return the same of a bucket, sorted by key. Raises _NoInputError."""
     try:
         store = open_store(url, os.environ)
         from service.storage.object_store.storage import ObjectStorage  # noqa: PLC0415 # needs an extra
 
         storage = ObjectStorage(
-            store, block_size=block, max_bytes=0, timeout=TIMEOUT, metrics=Metrics()
+            store,
+            block_size=block,
+            max_bytes=0,
+            timeout=TIMEOUT,
+            metrics=Metrics(),
+            library_filter=chosen,
         )
         entries = sorted(storage.list_entries(), key=attrgetter("path"))
     except (StoreError, OSError) as error:
@@ -118,12 +132,13 @@ def _objects(url: str, block: int) -> list[_File]:
         for entry in entries
         if media_type(entry.path)
     ]
+    left_out = left_out_lines(chosen.left_out, None)
     if not files:
-        raise _NoInputError(f"{url}: there is no video in this bucket.")
-    return files
+        raise _NoInputError("\n".join([f"{url}: there is no video in this bucket.", *left_out]))
+    return files, left_out
 
 
-async def _check_all(files: list[_File], block: int, *, as_json: bool) -> int:
+async def _check_all(files: list[_File], left_out: list[str], block: int, *, as_json: bool) -> int:
     hidden = not sys.stderr.isatty()
     total = unplayable = with_findings = 0
     with tqdm(total=len(files), unit="file", disable=hidden, leave=False) as bar:
@@ -141,6 +156,8 @@ async def _check_all(files: list[_File], block: int, *, as_json: bool) -> int:
         better = with_findings - unplayable
         print(f"{total} examined: {unplayable} will not play, {better} could be better, "
               f"{total - with_findings} are fine.")  # fmt: skip
+    for line in left_out:
+        print(line, file=sys.stderr if as_json else sys.stdout)
     sys.stdout.flush()
     return EXIT_UNPLAYABLE if unplayable else EXIT_OK
 

@@ -2,7 +2,7 @@
 
 It follows the Fetch standard (§3.3, "HTTP extensions"). Only what a player of another site needs
 is readable: neither pages nor operators' routes are. Behind the edge, the edge replaces these
-headers by its own (nginx/snippets/cors.conf, nginx/snippets/cross-origin.conf), which are the same.
+headers by its own, which are the same (nginx/snippets/cors-variables.conf).
 """
 
 import re

@@ -6,7 +6,7 @@ more videos is done in threads.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -90,8 +90,12 @@ class Library:
         metrics: Metrics,
         timing: ScanTiming,
         block: int,
+        is_relevant: Callable[[str], bool] = lambda _: True,
     ) -> None:
-        """Use these parts; `block` is the maximum size of a partial media response, in bytes."""
+        """Use these parts; `block` is the maximum size of a partial media response, in bytes.
+
+        `is_relevant` tells whether a change at a path, relative to the root, may matter.
+        """
         self.scanned = False
         """Whether a scan has finished."""
         self._storage = storage
@@ -103,6 +107,7 @@ class Library:
         self._metrics = metrics
         self._timing = timing
         self._block = block
+        self._is_relevant = is_relevant
         self._files: dict[str, File] = {}
         self._observations: dict[str, Observation] | None = None
         self._to_probe: list[Entry] = []
@@ -264,7 +269,7 @@ class Library:
     async def _watch(self, root: Path) -> AsyncGenerator[None]:
         """Scan soon after something changed; where the kernel does not tell, every few seconds."""
         try:
-            async with aclosing(watch_changes(root)) as events:
+            async with aclosing(watch_changes(root, self._is_relevant)) as events:
                 async for changed in events:
                     if changed or not self._watch_ok:  # changes may have been missed
                         self._watch_ok = True

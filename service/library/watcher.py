@@ -5,7 +5,7 @@ import os
 import re
 import threading
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -37,21 +37,23 @@ class _Mount(NamedTuple):
     fs_type: str
 
 
-async def watch_changes(root: Path) -> AsyncGenerator[bool]:
-    """Yield True soon after something below `root` changed, once for many changes; and False
-    after every five seconds in which nothing did.
+async def watch_changes(
+    root: Path, is_relevant: Callable[[str], bool] = lambda _: True
+) -> AsyncGenerator[bool]:
+    """Yield True soon after something relevant below `root` changed, once for many changes; and
+    False after every five seconds in which nothing did. `is_relevant` gets the path below `root`.
 
     Raises OSError and RuntimeError where the kernel cannot tell of all of it, be it of one folder:
     the first that cannot be watched ends the search for further ones.
     """
-    # Walking the folders to watch them may take long: in a thread of its own, not in the loop. No
-    # filter: that of watchfiles leaves out names that a developer would not want. It must not
+    # Walking the folders to watch them may take long: in a thread of its own, not in the loop. The
+    # filter of watchfiles leaves out names that a developer would not want. It must not
     # ignore errors either: by ignore_permission_denied it ignores all (1.3.0), that there may be no
     # more watches as well, and leaves what comes behind a folder like lost+found unwatched.
     stopped = threading.Event()
     batches = watch(
         root,
-        watch_filter=None,
+        watch_filter=lambda _, path: is_relevant(path.removeprefix(f"{root}/")),
         debounce=1000,
         step=250,
         stop_event=stopped,

@@ -65,7 +65,9 @@ class Storage(Protocol):
     """A place that holds media files."""
 
     def list_entries(self) -> Iterator[Entry]:
-        """Yield the listed files, without hidden and empty ones. Blocks: run it in a thread.
+        """Yield the media files and sidecars that are not empty and not left out (left_out.py).
+
+        Blocks: run it in a thread.
 
         Raises OSError if the listing fails, so that it is not mistaken for an empty library.
         """

@@ -69,7 +69,10 @@ def test_findings_in_a_folder_are_printed_below_their_file(films: Path, media: P
     assert lines[5].startswith(
         "    ffmpeg -n -f matroska -protocol_whitelist file -i ./media/silent.mkv "
     )
-    assert lines[6:] == ["3 examined: 1 will not play, 1 could be better, 1 are fine."]
+    assert lines[6:] == [
+        "3 examined: 1 will not play, 1 could be better, 1 are fine.",
+        "Left out, hidden: the name begins with a dot: 1 file (.hidden.mp4).",
+    ]
     assert done.returncode == 1
     assert done.stderr == ""  # no terminal, no progress bar
 

@@ -199,8 +199,10 @@ VISIT = """async (base) => {
     });
     const seen = {};
     const link = `${base}/media/film.mp4`;
-    seen.json = await tried(async () =>
-        (await (await fetch(`${base}/api/videos?q=film`)).json()).videos.map((video) => video.path));
+    seen.json = await tried(async () => {
+        const library = await (await fetch(`${base}/api/videos?q=film`)).json();
+        return library.videos.map((video) => video.path);
+    });
     seen.tag = await tried(async () => (await fetch(link, { method: "HEAD" })).headers.get("ETag"));
     seen.part = await tried(async () => {
         const headers = { Range: "bytes=0-9", "If-Range": seen.tag };

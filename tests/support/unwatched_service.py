@@ -6,7 +6,7 @@ python -m tests.support.unwatched_service
 import asyncio
 import os
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,9 @@ MEDIA = Path(os.environ["REELAY_MEDIA"]).resolve()
 MOUNTS = f"20 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 20 0:5 / {MEDIA} rw - nfs4 there:/ rw\n"
 
 
-async def watch_changes(root: Path) -> AsyncGenerator[bool]:
+async def watch_changes(
+    root: Path, is_relevant: Callable[[str], bool] = lambda _: True
+) -> AsyncGenerator[bool]:
     """Never report a change of the folder."""
     await asyncio.Event().wait()
     yield False

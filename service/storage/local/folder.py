@@ -15,9 +15,11 @@ from pathlib import Path
 from service.errors import NotFoundError, StorageError
 from service.protocol.media_types import is_sidecar, media_type
 from service.storage.base import Entry
+from service.storage.left_out import NOMEDIA, LeftOut, LibraryFilter, Reason, is_library_file
 from service.storage.local import beneath, nonblocking
 from service.storage.local.executors import FairThreadPool
 from service.storage.local.files import LocalRepresentation, OpenFile, modified_time, revision
+from service.storage.local.links import link_problem, seems_outside
 from service.storage.paths import validate_path
 
 # Seconds for which an open file serves other requests, too, if its path still leads to it. The
@@ -41,8 +43,9 @@ _NOT_FOUND_ERRNOS = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLO
 class LocalStorage:
     """The media files below a root folder."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, library_filter: LibraryFilter | None = None) -> None:
         self._root = root.resolve(strict=True)
+        self._filter = library_filter or LibraryFilter()
         self._threads = FairThreadPool()
         self._nowait_folders: set[str] = set()
         """Folders on a file system that supports RWF_NOWAIT."""
@@ -69,6 +72,7 @@ class LocalStorage:
         if content_type is None:
             raise NotFoundError("There is no such file.")
         validate_path(path)
+        self._filter.require_included(path)
         file = self._open_cached(path)
         executor_factory = partial(self._threads.executor_for, path)
         if file is None:
@@ -108,6 +112,7 @@ class LocalStorage:
 
         Raises OSError if the root cannot be read, so that it is not mistaken for an empty library.
         """
+        left_out = LeftOut()
         waiting = [""]
         while waiting:
             folder = waiting.pop()
@@ -119,20 +124,68 @@ class LocalStorage:
                 continue
             prefix = f"{folder}/" if folder else ""
             try:
-                folders, files = _listed(at, strict=not folder)
+                folders, files = self._listed(at, folder, left_out)
                 for file in files:
                     with suppress(NotFoundError, OSError):
                         path = prefix + file.name
                         validate_path(path)
                         status = file.stat(follow_symlinks=False)
                         if stat.S_ISLNK(status.st_mode):
-                            status = beneath.status_of(self._root, path)
+                            status = self._target_status(path, left_out)
                         if stat.S_ISREG(status.st_mode) and status.st_size:
                             yield _entry(path, status)
             finally:
                 os.close(at)
             inner = [prefix + name for name in reversed(folders)]
             waiting += [path for path in inner if len(path) < _MAX_PATH_LENGTH]
+        self._filter.finish(left_out)
+
+    def _listed(
+        self, at: int, folder: str, left_out: LeftOut
+    ) -> tuple[list[str], list[os.DirEntry[str]]]:
+        """Return the names of the listed folders in a folder, and its files, sorted.
+
+        If the folder cannot be read, raise OSError if it is the root, else return nothing.
+        """
+        try:
+            with os.scandir(at) as scan:
+                entries = sorted(scan, key=attrgetter("name"))
+        except OSError:
+            if not folder:
+                raise
+            return [], []
+        if any(entry.name.lower() == NOMEDIA and not _is_folder(entry) for entry in entries):
+            left_out.nomedia.add(folder)
+            left_out.add_folder(folder, Reason.NOMEDIA)
+            return [], []
+        prefix = f"{folder}/" if folder else ""
+        entries = [one for one in entries if self._is_included(one, prefix + one.name, left_out)]
+        folders = [entry.name for entry in entries if _is_folder(entry)]
+        return folders, [e for e in entries if media_type(e.name) or is_sidecar(e.name)]
+
+    def _is_included(self, entry: os.DirEntry[str], path: str, left_out: LeftOut) -> bool:
+        """Return whether an entry of a folder belongs to the library, and record it if not."""
+        is_folder, is_file = _is_folder(entry), is_library_file(entry.name)
+        reason = self._filter.name_reason(path, is_folder=is_folder)
+        if reason is None and not is_file and entry.is_symlink():
+            # Perhaps to a folder, of which viewers may miss the videos.
+            reason = Reason.OUTSIDE if seems_outside(self._root, path) else None
+            is_file = reason is not None
+        if reason is not None and is_folder:
+            left_out.add_folder(path, reason)
+        elif reason is not None and is_file:
+            left_out.add(path, reason)
+        return reason is None
+
+    def _target_status(self, path: str, left_out: LeftOut) -> os.stat_result:
+        """Return the status of the target of a link. Raises OSError, and records why if it can."""
+        try:
+            return beneath.status_of(self._root, path)
+        except OSError:
+            reason = link_problem(self._root, path)
+            if reason is not None:
+                left_out.add(path, reason)
+            raise
 
     def _open(self, path: str) -> "OpenFile":
         try:
@@ -147,23 +200,6 @@ class LocalStorage:
         # The folder of the real path, as the link may be on another file system.
         self._remember_nowait(real.rpartition("/")[0], file)
         return file
-
-
-def _listed(folder: int, *, strict: bool) -> tuple[list[str], list[os.DirEntry[str]]]:
-    """Return the names of the folders in a folder, and its media files and sidecars, sorted.
-
-    If the folder cannot be read, raise OSError if `strict`, else return nothing.
-    """
-    try:
-        with os.scandir(folder) as scan:
-            entries = [entry for entry in scan if not entry.name.startswith(".")]
-    except OSError:
-        if strict:
-            raise
-        return [], []
-    entries.sort(key=attrgetter("name"))
-    folders = [entry.name for entry in entries if _is_folder(entry)]
-    return folders, [e for e in entries if media_type(e.name) or is_sidecar(e.name)]
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

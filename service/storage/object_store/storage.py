@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from service.errors import ChangedError, NotFoundError
 from service.metrics import Metrics
 from service.protocol.conditions import STABLE_AFTER, Validators, last_modified_of
-from service.protocol.media_types import is_sidecar, media_type
+from service.protocol.media_types import media_type
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
 from service.storage.base import ChunkLength, Entry, min_chunk_length
+from service.storage.left_out import NOMEDIA, LeftOut, LibraryFilter, Reason, is_library_file
 from service.storage.object_store.block_cache import BlockCache, ObjectVersion
 from service.storage.object_store.client import ObjectClient
 from service.storage.paths import validate_path
@@ -80,7 +81,7 @@ class ObjectRepresentation:
 class ObjectStorage:
     """The media files of a store."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 # settings, passed by name
         self,
         store: "ObjectStore",
         *,
@@ -88,8 +89,10 @@ class ObjectStorage:
         max_bytes: int,
         timeout: float,
         metrics: Metrics,
+        library_filter: LibraryFilter | None = None,
     ) -> None:
         """Use a store's client, a cache of `max_bytes`, and a `timeout` in seconds."""
+        self._filter = library_filter or LibraryFilter()
         prefix = getattr(store, "prefix", None)  # not all kinds of store have one
         self._max_path_length = _MAX_KEY_LENGTH - (len(f"{prefix}/".encode()) if prefix else 0)
         self._client = ObjectClient(store, timeout, metrics)
@@ -111,6 +114,7 @@ class ObjectStorage:
         if content_type is None:
             raise NotFoundError("There is no such file.")
         validate_path(path)
+        self._filter.require_included(path)
         if len(path.encode()) > self._max_path_length:
             raise NotFoundError("There is no such file.")
         version, at = self._versions.get(path, (None, 0.0))
@@ -129,21 +133,36 @@ class ObjectStorage:
             self._versions.pop(version.path, None)
 
     def list_entries(self) -> Iterator[Entry]:
-        """Yield the listed files, without hidden and empty ones. Blocks: run it in a thread.
+        """Yield the media files and sidecars that are not empty and not left out.
+
+        Blocks: run it in a thread.
 
         Raises OSError if the listing is incomplete.
         """
         cached = dict(self._versions)
+        included, left_out = [], LeftOut()
         for version in self._client.list_objects():
             last = cached.pop(version.path, None)
             if last is not None and last[0].revision != version.revision:
                 self.invalidate(last[0])
-            if version.size and _is_listed(version.path):
+            folder, _, name = version.path.rpartition("/")
+            if name.lower() == NOMEDIA and self._filter.reason(folder, is_folder=True) is None:
+                left_out.nomedia.add(folder)
+            elif _is_valid(version.path) and is_library_file(name):
+                if (reason := self._filter.reason(version.path)) is not None:
+                    left_out.add(version.path, reason)
+                elif version.size:
+                    included.append(version)
+        for version, _ in cached.values():
+            self.invalidate(version)  # it was deleted
+        for version in included:  # only now: a bucket may list .nomedia after its folder's files
+            if left_out.has_nomedia_above(version.path):
+                left_out.add(version.path, Reason.NOMEDIA)
+            else:
                 yield Entry(
                     version.path, version.size, version.revision, version.modified, version.modified
                 )
-        for version, _ in cached.values():
-            self.invalidate(version)  # it was deleted
+        self._filter.finish(left_out)
 
     async def _head(self, path: str) -> ObjectVersion:
         task = self._pending_heads.get(path)
@@ -163,11 +182,9 @@ class ObjectStorage:
             self._versions.popitem(last=False)
 
 
-def _is_listed(path: str) -> bool:
+def _is_valid(path: str) -> bool:
     try:
-        components = validate_path(path)
+        validate_path(path)
     except NotFoundError:
         return False
-    if any(name.startswith(".") for name in components):
-        return False
-    return media_type(components[-1]) is not None or is_sidecar(components[-1])
+    return True

@@ -27,10 +27,11 @@ DATA = content(SIZE)
 
 @dataclass
 class WritableStorage:
-    """A storage and a function that writes to it."""
+    """A storage and functions that write to it and remove files."""
 
     storage: Storage
     put: Callable[[str, bytes], object]
+    remove: Callable[[str], object]
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -41,7 +42,11 @@ async def writable(
         media = tmp_path / "media"
         media.mkdir()
         folder = LocalStorage(media)
-        yield WritableStorage(folder, lambda name, data: write(media, name, data))
+        yield WritableStorage(
+            folder,
+            lambda name, data: write(media, name, data),
+            lambda name: (media / name).unlink(),
+        )
         folder.close()
     else:
         bucket: Bucket = request.getfixturevalue("bucket")
@@ -52,7 +57,7 @@ async def writable(
             timeout=30,
             metrics=Metrics(),
         )
-        yield WritableStorage(storage, bucket.put)
+        yield WritableStorage(storage, bucket.put, bucket.delete)
         storage.close()
 
 
@@ -180,6 +185,53 @@ def test_hidden_empty_and_other_files_are_not_listed(writable: WritableStorage) 
         writable.put(path, b"x")
     writable.put("empty.mp4", b"")
     assert sorted(entry.path for entry in writable.storage.list_entries()) == sorted(listed)
+
+
+async def is_served(storage: Storage, path: str) -> bool:
+    try:
+        (await storage.open(path)).close()
+    except NotFoundError:
+        return False
+    return True
+
+
+LEFT_OUT = (
+    "$RECYCLE.BIN/S-1-5-21/$R1.mp4", "#recycle/a.mp4", "Films/@eaDir/a.mp4/SYNOVIDEO.mp4",
+    ".Trash-1000/files/a.mp4", "lost+found/#123.mp4", "System Volume Information/a.mp4",
+    "#snapshot/GMT/a.mp4", ".zfs/snapshot/x/a.mp4", "@GMT-2026.01.31-00.00.00/a.mp4",
+    "__MACOSX/._a.mp4", ".hidden.mp4", "film.mp4.download/film.mp4",
+)  # fmt: skip
+
+
+async def test_what_is_no_library_is_neither_listed_nor_served(writable: WritableStorage) -> None:
+    storage = writable.storage
+    for path in (*LEFT_OUT, "film.mp4", "Films/#1.mp4"):
+        writable.put(path, b"x")
+    # Bytes do not wait for a listing.
+    assert [path for path in LEFT_OUT if await is_served(storage, path)] == []
+    assert sorted(entry.path for entry in storage.list_entries()) == ["Films/#1.mp4", "film.mp4"]
+    assert [path for path in LEFT_OUT if await is_served(storage, path)] == []
+    assert await is_served(storage, "Films/#1.mp4")
+
+
+async def test_a_nomedia_file_leaves_out_its_folder_until_it_is_removed(
+    writable: WritableStorage,
+) -> None:
+    storage = writable.storage
+    inside = ["Home/#1.mp4", "Home/deep/er/b.mp4"]  # the first before, the other after .nomedia
+    for path in (*inside, "Homes/c.mp4"):
+        writable.put(path, b"x")
+    everything = sorted([*inside, "Homes/c.mp4"])
+    assert sorted(entry.path for entry in storage.list_entries()) == everything
+    assert await is_served(storage, inside[0])
+    writable.put("Home/.nomedia", b"")
+    assert [entry.path for entry in storage.list_entries()] == ["Homes/c.mp4"]
+    for path in inside:
+        assert not await is_served(storage, path)
+    assert await is_served(storage, "Homes/c.mp4")
+    writable.remove("Home/.nomedia")
+    assert sorted(entry.path for entry in storage.list_entries()) == everything
+    assert await is_served(storage, inside[0])
 
 
 @pytest.mark.parametrize("media_size", [1000, 3 * BLOCK])
