@@ -16,7 +16,7 @@ _MAX_PORT = 65535
 _DEFAULT_PORT = re.compile(r"^(?:(http:.*):0*80|(https:.*):0*443)$")
 
 # What the stars stand for: one or more labels in front of a host, and any port or none.
-_LABELS, _PORT = r"(?:[a-z0-9_-]+\.)+", r"(?::[0-9]{1,5})?"
+_LABELS, _PORT = r"(?:[a-z0-9_-]+\.)+", r"(?::[0-9]+)?"
 
 
 def parse(text: object) -> str:

@@ -413,8 +413,11 @@ class Contract:
         for target in ("/media/link-in.mp4", "/media/folder-in/inside.mp4"):
             assert origin.get(target).body == content(3000, 2)
 
-    def test_hidden_and_empty_files_are_served_but_not_listed(self, origin: Origin) -> None:
-        assert origin.get("/media/.hidden.mp4").body == content(1000, 3)
+    def test_hidden_files_are_left_out(self, origin: Origin) -> None:
+        for route in ("media", "download"):
+            assert origin.get(f"/{route}/.hidden.mp4").status == 404
+
+    def test_empty_files_are_served_but_not_listed(self, origin: Origin) -> None:
         empty = origin.get("/media/empty.mp4")
         assert (empty.status, empty.body, empty.headers["Content-Length"]) == (200, b"", "0")
         assert origin.get("/media/empty.mp4", Range="bytes=0-").status == 416
