@@ -203,7 +203,7 @@ class Settings(BaseModel):
         default="*", description="The origins whose pages may embed the player: *, none, or a list"
     )
     cors_origins: Annotated[str, BeforeValidator(origin_list.parse)] = Field(
-        default="none", description="The origins whose scripts may read answers: likewise"
+        default="none", description="The origins whose scripts may read responses: likewise"
     )
     ignore: Annotated[tuple[str, ...], BeforeValidator(parse_patterns)] = Field(
         default=(), description="What is left out of the library: patterns as in .gitignore"

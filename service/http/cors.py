@@ -1,4 +1,4 @@
-"""ASGI middleware for REELAY_CORS_ORIGINS: lets scripts and players of other sites read answers.
+"""ASGI middleware for REELAY_CORS_ORIGINS: lets scripts and players of other sites read responses.
 
 It follows the Fetch standard (§3.3, "HTTP extensions"). Only what a player of another site needs
 is readable: neither pages nor operators' routes are. Behind the edge, the edge replaces these
@@ -35,12 +35,12 @@ _Headers = list[tuple[bytes, bytes]]
 
 
 def is_shared_route(path: str) -> bool:
-    """Return whether other sites may read the answers to a path, which is not escaped."""
+    """Return whether other sites may read the responses of a path, which is not escaped."""
     return _ROUTES.fullmatch(path) is not None
 
 
 class CorsMiddleware:
-    """Adds the headers of Cross-Origin Resource Sharing to answers and errors.
+    """Adds the headers of Cross-Origin Resource Sharing to responses and errors.
 
     Credentials are never allowed: nothing here depends on them.
     """
