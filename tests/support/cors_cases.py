@@ -243,6 +243,7 @@ VISIT = """async (base) => {
     seen.caption = await tried(async () => {
         track.track.mode = "hidden";
         if (track.readyState < 2) await event(track, "load");
+        if (track.readyState === 3) throw new DOMException("", "load"); // it failed earlier
         return track.track.cues[0].text;
     });
     video.remove();
