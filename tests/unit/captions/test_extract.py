@@ -134,6 +134,15 @@ def test_an_encoding_in_the_file_name_decodes_the_file_and_is_no_label() -> None
         assert result.problems == ()
 
 
+# The bytes of é and è in CP850 are other letters elsewhere (unicode.org, VENDORS).
+@pytest.mark.parametrize(("encoding", "text"), [("cp850", "éa è?"), ("mac-cyrillic", "Вa К?")])
+def test_the_encoding_in_the_file_name_is_believed(encoding: str, text: str) -> None:
+    data = SUBRIP.replace(b"Hi", b"\x82a \x8a?")
+    result = extract(**{f"film.{encoding}.srt": data})
+    assert require_valid(result.tracks[0][1]) == [(1.0, 2.0, "", text)]
+    assert result.problems == ()
+
+
 def test_an_uncertain_encoding_is_a_problem_of_the_file() -> None:
     result = extract(**{"film.srt": SUBRIP.replace(b"Hi", b"\x82a \x8a?")})
     assert len(result.tracks) == 1
