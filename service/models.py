@@ -1,5 +1,6 @@
 """Immutable values that describe videos. They are stored and sent as JSON."""
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Literal
@@ -89,6 +90,11 @@ class Metadata(FrozenModel):
     duration: float | None = Field(description="Seconds")
     bit_rate: int | None = Field(description="Bits per second over the whole file")
     title: str | None = Field(default=None, description="The container's title tag")
+    created: str | None = Field(
+        default=None,
+        description="When it was recorded or published, by its tags, as an ISO 8601 date or time: "
+        "1994, 1994-05, 1994-05-01 or 1994-05-01T12:00:00+02:00",
+    )
     tags: tuple[Tag, ...] = Field(
         default=(), description="The container's other tags, such as artist or genre"
     )
@@ -102,6 +108,16 @@ class Metadata(FrozenModel):
         description="Whether players are given the file with its index moved to the front",
     )
     streams: Annotated[tuple[Stream, ...], AfterValidator(_interned)]
+
+
+def date_seconds(created: str) -> float:
+    """Return the seconds since 1970 of a date as in `Metadata.created`; of a period, of its start.
+
+    A time without a zone is taken for UTC.
+    """
+    day = f"{created}-01-01"[: len("1994-05-01")] if len(created) < len("1994-05-01") else created
+    moment = datetime.fromisoformat(day)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 class ProbeState(StrEnum):
@@ -150,6 +166,12 @@ class Video(FrozenModel):
     state: ProbeState
     problem: str | None = Field(default=None, description="Why probing failed")
     metadata: Metadata | None = None
+
+    @property
+    def date(self) -> float:
+        """When it was recorded or published, else last modified, in seconds since 1970."""
+        created = self.metadata.created if self.metadata else None
+        return date_seconds(created) if created else self.modified
 
     @property
     def picture(self) -> Stream | None:

@@ -8,11 +8,14 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from service.protocol.media_types import media_type
+from service.protocol.media_types import UNSUPPORTED_SUBTITLES, media_type
 from service.storage.base import Entry
 
-TEXT_EXTENSIONS = (".vtt", ".srt")
+CONVERTED_EXTENSIONS = (".vtt", ".srt", ".ass", ".ssa")
 """Extensions of captions and chapters. If two files are equivalent, the first extension wins."""
+UNSUPPORTED_EXTENSIONS = tuple(f".{extension}" for extension in UNSUPPORTED_SUBTITLES)
+"""Extensions of subtitles that are mentioned, but not shown."""
+TEXT_EXTENSIONS = (*CONVERTED_EXTENSIONS, *UNSUPPORTED_EXTENSIONS)
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
 """Extensions of images, with the same preference."""
 
@@ -59,7 +62,7 @@ class SidecarMatcher:
         self._texts: defaultdict[str, list[str]] = defaultdict(list)
         self._images: dict[str, str] = {}
         for name in ordered:
-            stem, extension = _stem(name), _extension(name)
+            stem, extension = _stem(name), extension_of(name)
             if extension in TEXT_EXTENSIONS:
                 owner = self._owner(_key(stem))
                 if owner is not None:
@@ -67,7 +70,7 @@ class SidecarMatcher:
             elif extension in IMAGE_EXTENSIONS:
                 previous = self._images.get(_key(stem))
                 if previous is None or IMAGE_EXTENSIONS.index(extension) < IMAGE_EXTENSIONS.index(
-                    _extension(previous)
+                    extension_of(previous)
                 ):
                     self._images[_key(stem)] = name
         shared = (stem for stem in _FOLDER_IMAGES if stem not in self._videos)
@@ -81,7 +84,11 @@ class SidecarMatcher:
             poster = ""  # another video has this name
         image = self._images.get(key) or self._images.get(poster) or self._folder_image
         texts = self._texts.get(key, ())
-        chapters = [name for name in texts if is_chapters(video, name)]
+        chapters = [
+            name
+            for name in texts
+            if is_chapters(video, name) and extension_of(name) in CONVERTED_EXTENSIONS
+        ]
         return SidecarNames(
             image,
             min(chapters, key=_preference, default=None),
@@ -110,7 +117,7 @@ def is_chapters(video: str, sidecar: str) -> bool:
 
 
 def _preference(name: str) -> tuple[int, int, str]:
-    return name.count("."), TEXT_EXTENSIONS.index(_extension(name)), name
+    return name.count("."), TEXT_EXTENSIONS.index(extension_of(name)), name
 
 
 def _key(stem: str) -> str:
@@ -122,5 +129,6 @@ def _stem(name: str) -> str:
     return name.rpartition(".")[0]
 
 
-def _extension(name: str) -> str:
+def extension_of(name: str) -> str:
+    """Return the extension of a file name in lower case, with its dot."""
     return f".{name.rpartition('.')[2].lower()}"

@@ -54,7 +54,9 @@ class TrackItem(Track):
 class CaptionsItem(ArtefactStatusItem):
     """The video's text tracks."""
 
-    problems: tuple[str, ...] = Field(default=(), description="Which tracks are not shown, and why")
+    problems: tuple[str, ...] = Field(
+        default=(), description="Which texts are not shown or may be wrong, and why"
+    )
     tracks: tuple[TrackItem, ...] = ()
 
 

@@ -11,9 +11,6 @@ from service.models import Chapter, FrozenModel, Track, Video
 from service.sidecars import NO_SIDECARS, Sidecars
 from service.storage.base import Entry
 
-# FFmpeg's names of text subtitles; other subtitles are images.
-TEXT_CODECS = frozenset({"mov_text", "subrip", "webvtt", "ass", "ssa", "text"})
-
 
 class ArtefactKind(StrEnum):
     """The kinds of artefacts, in the order in which they are built."""
@@ -62,7 +59,7 @@ class CaptionsMetadata(FrozenModel):
     tracks: tuple[Track, ...]
     chapters: tuple[Chapter, ...] = ()
     problems: tuple[str, ...] = ()
-    """Sentences that say which text is not shown, and why."""
+    """Sentences that say which text is not shown or may be wrong, and why."""
 
 
 ArtefactMetadata = PosterMetadata | StoryboardMetadata | CaptionsMetadata | BuildFailure | None
@@ -128,7 +125,7 @@ class ArtefactStatus:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Which texts are not shown, and why."""
+        """Which texts are not shown or may be wrong, and why."""
         return self.metadata.problems if isinstance(self.metadata, CaptionsMetadata) else ()
 
     @property
@@ -169,7 +166,7 @@ class ArtefactSource:
         streams = video.metadata.streams if video.metadata else ()
         kinds = {stream.kind for stream in streams}
         image, texts = sidecars.image, sidecars.texts
-        has_text = any(stream.codec in TEXT_CODECS for stream in streams)
+        has_text = "subtitle" in kinds  # pictures, too: that they are not shown is a problem
         has_chapters = bool(video.metadata and video.metadata.chapters)
 
         def name(kind: ArtefactKind, *with_: Entry) -> str:

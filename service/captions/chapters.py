@@ -1,11 +1,11 @@
-"""Chapters of a WebVTT or SubRip file beside the video, and chapters as a WebVTT file."""
+"""Chapters of a file beside the video, and chapters as a WebVTT file."""
 
 import html
 import re
 from collections.abc import Iterable
 from typing import Final
 
-from service.captions import subrip, webvtt
+from service.captions import convert, webvtt
 from service.captions.webvtt import Cue
 from service.models import Chapter
 from service.probing.chapters import normalize_chapters
@@ -14,10 +14,10 @@ _TAG: Final = re.compile(r"<[^<>]*>")
 
 
 def parse_chapters(text: str) -> tuple[Chapter, ...]:
-    """Return the chapters of a WebVTT or SubRip file; none where it is neither."""
+    """Return the chapters of a file of captions; none if it is damaged."""
     try:
         # Convert to WebVTT first, so that JSON and WebVTT have the same chapters in the same order.
-        cues = webvtt.parse_cues(subrip.to_webvtt(text))
+        cues = webvtt.parse_cues(convert.to_webvtt(text))
     except webvtt.CaptionsError:
         return ()
     raw = ((cue.start / 1000, cue.end / 1000, _title(cue.payload)) for cue in cues)

@@ -11,9 +11,11 @@ from typing import Any, BinaryIO, Final
 import av
 from av.stream import Discard
 
-from service.captions.encodings import normalize_text
-from service.captions.subrip import ass_to_cue_text, srt_to_cue_text
+from service.captions.overrides import take_overrides
+from service.captions.subrip import srt_to_cue_text
+from service.captions.substation import event_to_cue_text
 from service.captions.webvtt import MAX_CUES, Cue, escape, strip_blank_lines, valid_settings
+from service.encodings.decode import normalize_text
 from service.probing.chapters import start_offset
 
 MAX_TRACKS: Final = 64
@@ -76,7 +78,7 @@ class AdaptiveReader:
 
 def text_streams(container: Any) -> list[Any]:
     """Return the text streams of a container."""
-    return [stream for stream in container.streams if _codec(stream) in _CONVERTERS][:MAX_TRACKS]
+    return [stream for stream in container.streams if codec(stream) in _CONVERTERS][:MAX_TRACKS]
 
 
 def read_cues(container: Any, streams: list[Any]) -> dict[int, list[Cue]]:
@@ -99,7 +101,7 @@ def read_cues(container: Any, streams: list[Any]) -> dict[int, list[Cue]]:
         if stream_cues and stream_cues[-1].end < 0:
             # RFC 9559 §5.1.3.5.3: without a duration, it lasts until the next block.
             stream_cues[-1] = _with_end(stream_cues[-1], start)
-        payload, settings = _CONVERTERS[_codec(packet.stream)](packet)
+        payload, settings = _CONVERTERS[codec(packet.stream)](packet)
         end = start + duration if duration > 0 else -1
         stream_cues.append(Cue(max(start, 0), end, payload, settings))
     last = (container.duration or 0) // 1000  # AV_TIME_BASE is a microsecond
@@ -127,7 +129,8 @@ def _milliseconds(ticks: int, base: Fraction) -> int:
     return round(ticks * base * 1000)
 
 
-def _codec(stream: Any) -> str:
+def codec(stream: Any) -> str:
+    """Return FFmpeg's name of the codec of a stream of subtitles, else an empty string."""
     context = stream.codec_context  # None where FFmpeg has no decoder
     return context.codec.canonical_name if context and stream.type == "subtitle" else ""
 
@@ -142,8 +145,8 @@ def _subrip(packet: Any) -> tuple[str, str]:
 
 
 def _ass(packet: Any) -> tuple[str, str]:
-    # Matroska's codec mappings, S_TEXT/ASS: eight fields, then the text, which may hold commas.
-    return ass_to_cue_text(_text(bytes(packet)).split(",", 8)[-1])
+    header = packet.stream.codec_context.extradata or b""
+    return event_to_cue_text(_text(bytes(packet)), header)
 
 
 def _webvtt(packet: Any) -> tuple[str, str]:
@@ -151,8 +154,9 @@ def _webvtt(packet: Any) -> tuple[str, str]:
     settings = ""
     if packet.has_sidedata("webvtt_settings"):
         settings = _text(bytes(packet.get_sidedata("webvtt_settings")))
-    lines = (line for line in _text(bytes(packet)).split("\n") if line)
-    return "\n".join(lines).replace("-->", "--&gt;"), valid_settings(settings)
+    text, position = take_overrides(_text(bytes(packet)))
+    lines = (line for line in text.split("\n") if line)
+    return "\n".join(lines).replace("-->", "--&gt;"), valid_settings(settings) or position
 
 
 def _mov_text(packet: Any) -> tuple[str, str]:
@@ -162,7 +166,8 @@ def _mov_text(packet: Any) -> tuple[str, str]:
     text = data[2 : 2 + int.from_bytes(data[:2], "big")]
     is_utf_16 = text.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE))
     content = normalize_text(text.decode("utf-16", errors="replace")) if is_utf_16 else _text(text)
-    return strip_blank_lines(escape(content)), ""
+    plain, position = take_overrides(content)
+    return strip_blank_lines(escape(plain)), position
 
 
 _CONVERTERS: Final[dict[str, Callable[[Any], tuple[str, str]]]] = {

@@ -50,14 +50,20 @@ def parse_language(word: str) -> str | None:
         return _ALIASES[word]
     if word in _NO_LANGUAGE or len(word) > _MAX_NAME_LENGTH or not word.isprintable():
         return None
-    if _TAG.fullmatch(word):
-        language = Language.get(word)
-        primary = Language.get(language.language or "und")
-        if not language.is_valid() or is_non_language(primary.to_tag()):
-            return None
-        in_iso_639_1 = len(primary.to_tag()) == 2  # noqa: PLR2004 # letters
-        return language.to_tag() if in_iso_639_1 or _has_speakers(language) else None
-    return _by_name(word.replace("-", " "))
+    return parse_code(word) if _TAG.fullmatch(word) else _by_name(word.replace("-", " "))
+
+
+def parse_code(word: str) -> str | None:
+    """Return the BCP 47 tag of a code, or None if it is not one of a language."""
+    word = word.lower()
+    if not _TAG.fullmatch(word):
+        return None
+    language = Language.get(word)
+    primary = Language.get(language.language or "und")
+    if not language.is_valid() or is_non_language(primary.to_tag()):
+        return None
+    in_iso_639_1 = len(primary.to_tag()) == 2  # noqa: PLR2004 # letters
+    return language.to_tag() if in_iso_639_1 or _has_speakers(language) else None
 
 
 def own_name(tag: str) -> str:

@@ -1,4 +1,4 @@
-"""Conversion of SubRip and ASS text to WebVTT cues.
+"""Conversion of SubRip to WebVTT cues.
 
 SubRip has no specification: this accepts what players accept. pysubs2 (1.8) escapes nothing, drops
 <b> and cue positions, and stops at 100 hours."""
@@ -6,40 +6,24 @@ SubRip has no specification: this accepts what players accept. pysubs2 (1.8) esc
 import re
 from typing import Final
 
+from service.captions.overrides import take_overrides
 from service.captions.webvtt import (
     MAX_CUE_LENGTH,
-    MAX_LINES,
     CaptionsError,
     Cue,
     check_cue_limit,
     escape,
-    is_webvtt,
     parse_timing,
-    sanitize_webvtt,
-    serialize_webvtt,
     strip_blank_lines,
 )
 
 _COUNTER: Final = re.compile(r"\s*([0-9]{1,9})\s*")
-_OVERRIDE: Final = re.compile(r"\{\\[^{}]*\}")
-_ALIGNMENT: Final = re.compile(r"\\an([1-9])")
-_DRAWING: Final = re.compile(r"\\p[1-9]")
 _TAG: Final = re.compile(r"<(/?)([A-Za-z]{1,10})((?:[\s=/][^<>]*)?)>")
 
 _KEPT: Final = frozenset("ibu")
 _DROPPED: Final = frozenset(
     {"font", "s", "strike", "span", "div", "p", "c", "v", "center", "small"}
 )
-
-
-def to_webvtt(text: str) -> str:
-    """Return a SubRip or WebVTT text as WebVTT.
-
-    Raises CaptionsError, whose message says what is wrong with the text.
-    """
-    if text.count("\n") > MAX_LINES:
-        raise CaptionsError(f"There are more than {MAX_LINES} lines in it.")
-    return sanitize_webvtt(text) if is_webvtt(text) else serialize_webvtt(parse_cues(text))
 
 
 def parse_cues(text: str) -> list[Cue]:
@@ -51,7 +35,7 @@ def parse_cues(text: str) -> list[Cue]:
             timings.append((at, times))
             check_cue_limit(len(timings))
     if not timings:
-        raise CaptionsError("This is neither SubRip nor WebVTT: no line tells a cue's times.")
+        raise CaptionsError("This is no SubRip, WebVTT or ASS: no line tells a cue's times.")
     cues = []
     previous_counter = _counter(lines, timings[0][0])
     for index, (at, (start, end, _)) in enumerate(timings):
@@ -79,12 +63,10 @@ def srt_to_cue_text(text: str) -> tuple[str, str]:
     Keep <i>, <b> and <u>, correctly nested. Drop other markup. Keep what is not markup, such as
     "<3", as text.
     """
-    text = text[:MAX_CUE_LENGTH]
-    settings = _settings(text)
+    text, settings = take_overrides(text[:MAX_CUE_LENGTH])
     output: list[str] = []
     open_tags: list[str] = []
     position = 0
-    text = _OVERRIDE.sub("", text)
     for tag in _TAG.finditer(text):
         closing, name = bool(tag[1]), tag[2].lower()
         if name not in _KEPT and name not in _DROPPED and name != "br":
@@ -122,28 +104,3 @@ def _nonempty(payload: str) -> str:
     if not re.sub(r"</?[ibu]>", "", payload).strip():
         return ""
     return strip_blank_lines(payload)
-
-
-def ass_to_cue_text(text: str) -> tuple[str, str]:
-    """Return the text of an Advanced SubStation Alpha event likewise, without styles."""
-    text = text[:MAX_CUE_LENGTH]
-    if _DRAWING.search(text):
-        return "", ""  # vector drawings, whose outlines are numbers
-    settings = _settings(text)
-    text = _OVERRIDE.sub("", text)
-    text = text.replace("\\N", "\n").replace("\\n", "\n").replace("\\h", "\xa0")
-    return strip_blank_lines(escape(text)), settings
-
-
-def _settings(text: str) -> str:
-    r"""Return cue settings for the first `{\an}`, whose values are laid out like a number pad."""
-    match = next(
-        (key for block in _OVERRIDE.finditer(text) if (key := _ALIGNMENT.search(block[0]))), None
-    )
-    if not match:
-        return ""
-    row, column = divmod(int(match[1]) - 1, 3)
-    # The default position is the bottom centre.
-    return " ".join(
-        filter(None, (("", "line:50%", "line:0")[row], ("align:left", "", "align:right")[column]))
-    )

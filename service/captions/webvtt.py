@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from service.captions.overrides import take_overrides
+
 MAX_CUES = 100_000
 """Cues of one track: one per second for a day."""
 MAX_LINES = 10 * MAX_CUES
@@ -200,11 +202,12 @@ def _parse_cue(block: list[str]) -> Cue | None:
     if parsed is None:
         return None
     start, end, settings = parsed
+    payload, position = take_overrides("\n".join(block[at + 1 :])[:MAX_CUE_LENGTH].rstrip("\n"))
     return Cue(
         start,
         end,
-        "\n".join(block[at + 1 :])[:MAX_CUE_LENGTH].rstrip("\n"),
-        valid_settings(settings),
+        strip_blank_lines(payload) if position or not payload.strip() else payload,
+        valid_settings(settings) or position,
         block[0].strip() if at else "",
     )
 

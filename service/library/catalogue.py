@@ -243,7 +243,7 @@ def _duration(video: Video) -> float:
 
 _KEYS: dict[str, Callable[[_Item], Any]] = {
     "name": lambda item: item.name,
-    "date": lambda item: item.video.modified,
+    "date": lambda item: item.video.date,
     "duration": lambda item: _duration(item.video),
     "size": lambda item: item.video.size,
 }

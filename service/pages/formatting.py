@@ -1,5 +1,6 @@
 """Formatting of times and sizes for pages."""
 
+from calendar import month_name
 from datetime import UTC, datetime
 
 from service.models import Video
@@ -19,6 +20,17 @@ def summary(video: Video) -> str:
 def to_datetime(seconds: float) -> datetime:
     """Return the UTC time of seconds since the epoch, or the nearest valid one."""
     return datetime.fromtimestamp(nearest_date(seconds), UTC)
+
+
+def format_date(date: float | str) -> str:
+    """Return a date for people: 1 May 1994, May 1994 or 1994.
+
+    `date` is in seconds since the epoch, or as in `Metadata.created`.
+    """
+    day = date[: len("1994-05-01")] if isinstance(date, str) else f"{to_datetime(date):%Y-%m-%d}"
+    year, *rest = day.split("-")
+    words = [str(int(rest[1]))] if len(rest) > 1 else []
+    return " ".join([*words, *([month_name[int(rest[0])]] if rest else []), year])
 
 
 def format_duration(seconds: float) -> str:

@@ -94,6 +94,8 @@ class LinkPreview:
         }
         if self.image is not None:
             data["thumbnailUrl"] = self.image.url
+        if metadata is not None and metadata.created is not None:
+            data["dateCreated"] = metadata.created
         if metadata is not None and metadata.duration is not None:
             data["duration"] = iso_duration(metadata.duration)
         if not self.audio_only:

@@ -1,7 +1,7 @@
 """The details of a video in words: the usual ones and the technical ones."""
 
 from service.models import Metadata, Stream, Video
-from service.pages.formatting import format_duration, format_size, to_datetime
+from service.pages.formatting import format_date, format_duration, format_size
 from service.playability.browser_support import is_matroska, is_mp4
 
 # Common names of codecs by FFmpeg's.
@@ -65,14 +65,14 @@ def detail_rows(video: Video, captions: tuple[str, ...] = ()) -> list[tuple[str,
         rows.append(("Subtitles", ", ".join(captions)))
     if video.metadata and video.metadata.bit_rate is not None:
         rows.append(("Bit rate", _format_bit_rate(video.metadata.bit_rate)))
-    changed = to_datetime(video.modified)
-    rows += [("Size", format_size(video.size)), ("Date", f"{changed.day} {changed:%B %Y}")]
+    created = video.metadata.created if video.metadata else None
+    rows += [("Size", format_size(video.size)), ("Date", format_date(created or video.modified))]
     return [*rows, ("File", video.path)]
 
 
 def technical_rows(video: Video) -> list[tuple[str, str]]:
     """Return the labels and values of the technical details."""
-    rows = [("Type", video.content_type)]
+    rows = [("Type", video.content_type), ("Changed", format_date(video.modified))]
     if video.metadata:
         metadata = video.metadata
         rows.append(("Container", container_name(video.content_type, metadata)))

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
+from service.encodings.tags import read_tag
 from service.models import Chapter
 
 MAX_CHAPTERS: Final = 1000
@@ -58,6 +59,5 @@ def normalize_chapters(
 
 
 def _readable(title: str) -> str:
-    """Return a title in one line, without the bytes that FFmpeg could not decode."""
-    text = title.encode(errors="surrogateescape").decode(errors="replace")
-    return " ".join(_CONTROLS.sub(" ", text).split())[:MAX_TITLE_LENGTH].strip()
+    """Return a title in one line, in its likely encoding; an empty string if it is illegible."""
+    return " ".join(_CONTROLS.sub(" ", read_tag(title).text).split())[:MAX_TITLE_LENGTH].strip()

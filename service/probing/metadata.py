@@ -3,7 +3,6 @@
 Use it in worker processes only."""
 
 import math
-from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 import av
@@ -12,6 +11,7 @@ from service.mp4.boxes import moov_precedes_mdat
 from service.mp4.fast_start_layout import fast_start_layout
 from service.probing.chapters import read_chapters
 from service.probing.codecs import SampleEntry, codec_string
+from service.probing.dates import creation_date
 from service.probing.frame_timing import (
     TimingSample,
     is_variable_frame_rate,
@@ -19,18 +19,15 @@ from service.probing.frame_timing import (
     sample_timing,
 )
 from service.probing.read_limited_file import ReadLimitedFile
+from service.probing.tags import legible, other_tags, title_tag
 from service.workers.process import TaskError
 
 # These keep the longest response below the limit of the worker pool, even if JSON escapes every
 # character as twelve. Blu-rays have about 60 streams.
 MAX_STREAMS = 100
 MAX_CHAPTERS = 500
-MAX_TAGS = 30
-MAX_TITLE_LENGTH = 500
 MAX_STREAM_TITLE_LENGTH = 100
 MAX_CHAPTER_TITLE_LENGTH = 100
-MAX_TAG_LENGTH = 300
-MAX_TAG_NAME_LENGTH = 30
 MAX_LANGUAGE_LENGTH = 35  # RFC 5646 §4.4.1
 
 # Without this list FFmpeg would open images, text, and playlists that name other files and hosts.
@@ -78,14 +75,6 @@ TRANSFERS = {
     17: "smpte428",
     18: "arib-std-b67",
 }
-
-# Tags about how the file was made, not about its content: brands of MP4 (ISO/IEC 14496-12 §4.3),
-# tags that FFmpeg, mkvmerge and QuickTime add by default, and the statistics of Matroska.
-IGNORED_TAGS = frozenset(
-    {"title", "encoder", "software", "encoded_by", "encoding_tool", "major_brand", "minor_version"}
-    | {"compatible_brands", "creation_time", "handler_name", "vendor_id", "duration", "language"}
-    | {"writing_app", "muxing_app", "bps", "number_of_frames", "number_of_bytes"}
-)
 
 
 class UnreadableError(TaskError):
@@ -136,29 +125,21 @@ def _container(container: Any, size: int) -> dict[str, Any]:
     if duration is not None and duration <= 0:
         duration = None
     bit_rate = container.bit_rate or (round(size * 8 / duration) if duration else 0)
-    titles = (text for key, text in container.metadata.items() if key.lower() == "title")
     return {
         "container": container.format.name,
         "duration": duration,
         "bit_rate": bit_rate if bit_rate > 0 else None,
-        "title": _text(next(titles, ""), MAX_TITLE_LENGTH) or None,
-        "tags": _tags(container.metadata),
+        "title": title_tag(container.metadata),
+        "created": creation_date(
+            container.metadata, *(stream.metadata for stream in container.streams)
+        ),
+        "tags": other_tags(container.metadata),
         "chapters": [
             {**dict(chapter), "title": chapter.title[:MAX_CHAPTER_TITLE_LENGTH]}
             for chapter in read_chapters(container)[:MAX_CHAPTERS]
         ],
         "streams": [_stream(stream) for stream in list(container.streams)[:MAX_STREAMS]],
     }
-
-
-def _tags(metadata: Mapping[str, str]) -> list[dict[str, str]]:
-    info: dict[str, str] = {}
-    for key, value in metadata.items():
-        name = _text(key, MAX_TAG_NAME_LENGTH).lower()
-        text = _text(value, MAX_TAG_LENGTH)
-        if name and text and name not in IGNORED_TAGS and not name.startswith("_"):
-            info.setdefault(name, text)
-    return [{"name": name, "text": text} for name, text in sorted(info.items())[:MAX_TAGS]]
 
 
 def _stream(stream: Any) -> dict[str, Any]:
@@ -168,11 +149,11 @@ def _stream(stream: Any) -> dict[str, Any]:
         "index": stream.index,
         "kind": _kind(stream),
         "codec": context.codec.canonical_name if context else "unknown",
-        "title": _text(stream.metadata.get("title", ""), MAX_STREAM_TITLE_LENGTH) or None,
+        "title": legible(stream.metadata.get("title", ""), MAX_STREAM_TITLE_LENGTH) or None,
         "default": bool(disposition & av.stream.Disposition.default),
         "forced": bool(disposition & av.stream.Disposition.forced),
     }
-    language = _text(stream.metadata.get("language", ""), MAX_LANGUAGE_LENGTH)
+    language = legible(stream.metadata.get("language", ""), MAX_LANGUAGE_LENGTH)
     if language and language.lower() != "und":
         info["language"] = language
     if context is None:
@@ -215,11 +196,6 @@ def _sample_video(container: Any, reader: ReadLimitedFile, info: dict[str, Any])
         clockwise = -round(timing.frame.rotation) % 360
         video_stream["rotation"] = clockwise if clockwise in {90, 180, 270} else None
         video_stream["interlaced"] = bool(timing.frame.interlaced_frame)
-
-
-def _text(tag: str, max_length: int) -> str:
-    """Return a tag without surrogate escapes, which are not valid in JSON."""
-    return tag.encode(errors="surrogateescape").decode(errors="replace").strip()[:max_length]
 
 
 def _kind(stream: Any) -> str:

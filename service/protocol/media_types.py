@@ -26,8 +26,13 @@ _TYPES = {
 EXTENSIONS = tuple(_TYPES)
 """File name extensions of media, without the dot."""
 
+UNSUPPORTED_SUBTITLES = ("sup", "idx", "sub", "smi", "ttml", "dfxp", "sbv", "scc", "srv3")
+"""Extensions of subtitles that cannot be shown: pictures of discs, and other kinds of text."""
+
 # Images, captions and chapters beside a video.
-_SIDECAR_EXTENSIONS = frozenset({"vtt", "srt", "jpg", "jpeg", "png", "webp"})
+_SIDECAR_EXTENSIONS = frozenset(
+    {"vtt", "srt", "ass", "ssa", "jpg", "jpeg", "png", "webp", *UNSUPPORTED_SUBTITLES}
+)
 
 
 def media_type(path: str) -> str | None:

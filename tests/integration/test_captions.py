@@ -15,9 +15,9 @@ from support.webvtt_validator import require_valid
 
 from service.artefacts.metadata import CaptionsMetadata, dump_metadata
 from service.captions import embedded
+from service.captions.convert import to_webvtt
 from service.captions.embedded import AdaptiveReader
 from service.captions.extract import Captions, extract_captions
-from service.captions.subrip import to_webvtt
 from service.models import Chapter, Track
 from service.probing.chapters import MAX_CHAPTERS, MAX_TITLE_LENGTH
 from service.sidecars import MAX_CAPTIONS
@@ -239,6 +239,93 @@ def test_invalid_utf_8_in_tags_is_replaced(tmp_path: Path) -> None:
     result = captions_from(path)
     assert result.tracks[1][0].label == "Deutsch (Sch\ufffdlder, forced)"
     assert result.chapters[0].title == "B\ufffdginning & more"
+
+
+ASS = """[Script Info]
+ScriptType: v4.00+
+
+[V4+ Styles]
+Format: Name, Fontname, Fontsize, Alignment
+Style: Default,Arial,20,2
+Style: Sign,Arial,20,9
+
+[Events]
+Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
+Dialogue: 0,0:00:00.50,0:00:01.00,Default,,0,0,0,,Good morning{TN: a pun}
+Comment: 0,0:00:01.00,0:00:02.00,Default,,0,0,0,,never shown
+Dialogue: 0,0:00:01.00,0:00:01.50,Default,,0,0,0,,{alternative: Hi}{\\i1}Grüße{\\i0}, you
+Dialogue: 0,0:00:01.50,0:00:02.00,Default,,0,0,0,,{not a tag \\an8}up here
+Dialogue: 0,0:00:02.00,0:00:02.50,Default,,0,0,0,,{\\pos(10,10)\\k20}ka{\\k30}ra
+Dialogue: 0,0:00:02.50,0:00:03.00,Sign,,0,0,0,,Exit
+"""
+SSA = """[Script Info]
+ScriptType: v4.00
+
+[V4 Styles]
+Format: Name, Fontname, Fontsize, Alignment
+Style: Default,Arial,20,2
+Style: Sign,Arial,20,7
+
+[Events]
+Format: Marked, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
+Dialogue: Marked=0,0:00:00.50,0:00:01.00,*Default,,0000,0000,0000,,Good morning{TN: a pun}
+Dialogue: Marked=0,0:00:01.00,0:00:01.50,Default,,0000,0000,0000,,Grüße, you
+Dialogue: Marked=0,0:00:01.50,0:00:02.00,Default,,0000,0000,0000,,{\\a6}up here
+Dialogue: Marked=0,0:00:02.00,0:00:02.50,Default,,0000,0000,0000,,kara
+Dialogue: Marked=0,0:00:02.50,0:00:03.00,Sign,,0000,0000,0000,,Exit
+"""
+SUBSTATION_CUES = [
+    (0.5, 1.0, "", "Good morning"),
+    (1.0, 1.5, "", "Grüße, you"),
+    (1.5, 2.0, "line:0", "up here"),
+    (2.0, 2.5, "", "kara"),
+    (2.5, 3.0, "line:0 align:right", "Exit"),  # 9 is at the top right, and SSA's 7 is
+]
+
+
+@pytest.mark.parametrize(("extension", "text"), [("ass", ASS), ("ssa", SSA)])
+def test_substation_beside_and_inside_a_video_has_the_same_cues(
+    tmp_path: Path, extension: str, text: str
+) -> None:
+    script = tmp_path / f"in.{extension}"
+    script.write_text(text, encoding="utf-8")
+    path = tmp_path / "a.mkv"
+    ffmpeg = ("ffmpeg", "-v", "error", "-i", script, "-c", "copy", path)
+    subprocess.run(ffmpeg, check=True)
+    for encoding in ("utf-8-sig", "utf-16", "cp1252"):
+        result = captions_from(path, **{f"a.de.{extension}": text.encode(encoding)})
+        (beside, first), (_, second) = result.tracks
+        assert (beside.name, beside.label, beside.source) == ("de", "Deutsch", "file")
+        assert require_valid(first) == SUBSTATION_CUES
+        assert require_valid(second) == SUBSTATION_CUES
+
+
+def test_subtitles_that_are_pictures_are_a_problem(tmp_path: Path) -> None:
+    path = make(tmp_path, "a.mkv", "-c:s:0", "srt", "-c:s:1", "srt")
+    data = path.read_bytes()
+    for codec, kind in [(b"S_VOBSUB", "VobSub"), (b"S_HDMV/PGS", "PGS"), (b"S_DVBSUB", "DVB")]:
+        # The codec's name in the second track alone is changed, with its length (RFC 8794 §4).
+        start = data.rindex(b"\x86\x8bS_TEXT/UTF8")
+        padded = codec.ljust(11, b"\0")  # RFC 8794 §7.4: zeros at the end are not of the string
+        path.write_bytes(data[: start + 2] + padded + data[start + 13 :])
+        result = captions_from(path)
+        assert [track.language for track, _ in result.tracks] == ["en", None]
+        (problem,) = result.problems
+        assert problem.startswith(f"The subtitles in stream 2 ({kind}, German), inside the video,")
+        assert "pictures" in problem
+
+
+@pytest.mark.parametrize("codec", ["mov_text", "srt", "webvtt"])
+def test_positions_are_taken_from_override_codes_in_every_format(
+    tmp_path: Path, codec: str
+) -> None:
+    name = "a.mp4" if codec == "mov_text" else "a.mkv"
+    place = "Hello__you"
+    english = f"1\n00:00:00,500 --> 00:00:02,000\n{place}\n"
+    path = make(tmp_path, name, "-c:s", codec, english=english)
+    path.write_bytes(path.read_bytes().replace(place.encode(), b"{\\an8}Good"))
+    text = captions_from(path).tracks[0][1]
+    assert require_valid(text) == [(0.5, 2.0, "line:0", "Good")]
 
 
 def test_too_much_embedded_text_is_rejected_but_chapters_are_kept(

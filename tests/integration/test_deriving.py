@@ -1,6 +1,7 @@
 """Artefacts that a running service builds from videos, also after failures."""
 
 import io
+import json
 import os
 import re
 import signal
@@ -44,7 +45,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "text.mp4",
         *(*picture, *sound, "-i", text, "-i", chapters, "-map_metadata", "3", *h264),
         *("-map", "0", "-map", "1", "-map", "2", "-c:s", "mov_text"),
-        *("-metadata:s:s:0", "language=eng"),
+        *("-metadata:s:s:0", "language=eng", "-metadata", "date=1994-05-01"),
     )
     ffmpeg(folder / "sound.m4a", *sound, "-c:a", "aac")
     text.unlink()
@@ -72,6 +73,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, films: Path) -> Iterator[Se
     folder = tmp_path_factory.mktemp("unchanged") / "media"
     fill(folder, films)
     write(folder, "broken.mp4", b"\0" * 100_000)
+    write(folder, "film.sup", b"PG")
     with serve(folder) as server:
         yield server
 
@@ -152,6 +154,26 @@ def test_captions_come_from_sidecars_and_from_the_video(server: Server) -> None:
         {"start": 10.0, "end": 20.0, "title": "Two"},
     ]
     assert ask(server.base, "/captions/film.mp4/fr.vtt").status == 404
+
+
+def test_subtitles_that_are_not_shown_are_named_in_the_json_and_on_the_page(
+    server: Server,
+) -> None:
+    captions = wait_until_derived(server, "film.mp4")["film.mp4"]["captions"]
+    (problem,) = captions["problems"]
+    assert problem.startswith("film.sup: PGS subtitles are pictures")
+    assert problem in ask(server.base, "/watch/film.mp4").body.decode()
+
+
+def test_the_date_in_the_tags_is_the_videos_date(server: Server) -> None:
+    metadata = wait_until_derived(server, "text.mp4")["text.mp4"]["metadata"]
+    assert metadata["created"] == "1994-05-01"
+    page = ask(server.base, "/watch/text.mp4").body.decode()
+    assert "<bdi>1 May 1994</bdi>" in page
+    assert '"dateCreated": "1994-05-01"' in page
+    # The others were changed two hours ago.
+    listing = json.loads(ask(server.base, "/api/videos?sort=date").body)
+    assert listing["videos"][0]["path"] == "text.mp4"
 
 
 def test_missing_artefacts_get_404_without_retry_after(server: Server) -> None:

@@ -12,10 +12,9 @@ from service.probing.frame_timing import MAX_BYTES, MAX_INDEX_BYTES
 from service.probing.metadata import (
     MAX_CHAPTERS,
     MAX_STREAMS,
-    MAX_TAG_LENGTH,
-    MAX_TAGS,
     read_metadata,
 )
+from service.probing.tags import MAX_TAG_LENGTH, MAX_TAGS
 from service.workers.pool import MAX_ANSWER_BYTES
 
 

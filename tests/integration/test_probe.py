@@ -175,10 +175,81 @@ async def test_cover_art_is_an_attachment(
     ]
 
 
-async def test_invalid_utf_8_in_a_title_is_replaced(prober: Prober, tmp_path: Path) -> None:
-    path = mp4(tmp_path / "a.mp4", "-metadata", "title=Hello")
+async def test_a_title_with_invalid_utf_8_is_none_but_other_tags_are_kept(
+    prober: Prober, tmp_path: Path
+) -> None:
+    tags = ("-metadata", "title=Hello", "-metadata", "artist=Hello")
+    path = mp4(tmp_path / "a.mp4", *tags)
     path.write_bytes(path.read_bytes().replace(b"Hello", b"H\xffllo"))
-    assert (await metadata(prober, path)).title == "H\ufffdllo"
+    result = await metadata(prober, path)
+    assert result.title is None
+    assert [(tag.name, tag.text) for tag in result.tags] == [("artist", "H\ufffdllo")]
+
+
+# Russian in Windows-1251 and Chinese in GBK, as programs write them.
+FOREIGN = [("Танцевальный рай", "cp1251"), ("我的家乡", "gbk"), ("夜に駆ける", "cp932")]
+
+
+@pytest.mark.parametrize(("text", "encoding"), FOREIGN)
+async def test_tags_in_another_encoding_than_declared_are_read_but_give_no_title(
+    prober: Prober, tmp_path: Path, text: str, encoding: str
+) -> None:
+    # ID3v2.3 frames that declare Latin-1 (id3v2.3.0 §3.3), before an MP3 without tags.
+    frames = b"".join(
+        name + struct.pack(">IHx", 1 + len(text.encode(encoding)), 0) + text.encode(encoding)
+        for name in (b"TIT2", b"TPE1")
+    )
+    sound = ffmpeg(tmp_path / "a.mp3", *SOUND, "-c:a", "libmp3lame", "-id3v2_version", "0")
+    sound.write_bytes(b"ID3\3\0\0" + bytes([0, 0, 0, len(frames)]) + frames + sound.read_bytes())
+    result = await metadata(prober, sound)
+    assert result.title is None
+    assert [(tag.name, tag.text) for tag in result.tags] == [("artist", text)]
+
+    # Bytes that are not UTF-8, in Matroska, which requires it (RFC 9559 §17.1).
+    place = "x" * len(text.encode(encoding))
+    film = ffmpeg(
+        tmp_path / "a.mkv",
+        *(*PICTURE, "-c:v", "mpeg4", "-metadata", f"title={place}", "-metadata", f"artist={place}"),
+        *("-metadata:s:v", f"title={place}"),
+    )
+    film.write_bytes(film.read_bytes().replace(place.encode(), text.encode(encoding)))
+    result = await metadata(prober, film)
+    assert (result.title, result.streams[0].title) == (None, text)
+    assert [(tag.name, tag.text) for tag in result.tags] == [("artist", text)]
+
+
+DATES = [
+    # file, tags, the date: what FFmpeg writes and reads for each container
+    ("a.mp4", {"creation_time": "2023-05-01T10:20:30Z"}, "2023-05-01T10:20:30Z"),
+    ("a.mkv", {"creation_time": "2023-05-01T10:20:30Z"}, "2023-05-01T10:20:30Z"),
+    ("a.mp4", {"date": "1994"}, "1994"),
+    ("a.mkv", {"date": "1994-05-01"}, "1994-05-01"),
+    ("a.m4a", {"date": "20230401"}, "2023-04-01"),
+    ("a.flac", {"date": "1994"}, "1994"),
+    ("a.mp3", {"date": "1994"}, "1994"),
+    (
+        "a.mov",
+        {
+            "com.apple.quicktime.creationdate": "2023-05-01T01:20:30+0200",
+            "creation_time": "2023-04-30T23:20:31Z",
+        },
+        "2023-05-01T01:20:30+02:00",
+    ),
+    ("a.mp4", {}, None),
+    ("a.mp4", {"creation_time": "1904-01-01T00:00:00Z"}, None),
+    ("a.mp4", {"creation_time": "1970-01-01T00:00:00Z"}, None),
+    ("a.mkv", {"creation_time": "2001-01-01T00:00:00Z"}, None),
+]
+
+
+@pytest.mark.parametrize(("name", "tags", "created"), DATES)
+async def test_the_date_of_a_recording_is_read_from_its_tags(
+    prober: Prober, tmp_path: Path, name: str, tags: dict[str, str], created: str | None
+) -> None:
+    options = [word for tag, text in tags.items() for word in ("-metadata", f"{tag}={text}")]
+    flags = ("-movflags", "use_metadata_tags") if name.endswith(".mov") else ()
+    path = ffmpeg(tmp_path / name, *SOUND, *options, *flags)
+    assert (await metadata(prober, path)).created == created
 
 
 async def test_a_stream_without_a_decoder_is_reported(prober: Prober, tmp_path: Path) -> None:

@@ -2,7 +2,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.sidecars import MAX_CAPTIONS, SidecarMatcher, SidecarNames, is_chapters, name_tags
+from service.protocol.media_types import is_sidecar
+from service.sidecars import (
+    IMAGE_EXTENSIONS,
+    MAX_CAPTIONS,
+    TEXT_EXTENSIONS,
+    SidecarMatcher,
+    SidecarNames,
+    is_chapters,
+    name_tags,
+)
 
 TEXTS = [
     # names in the folder, the video, its captions
@@ -22,6 +31,9 @@ TEXTS = [
     # A file that is no media file has no sidecars.
     (["film.en.srt", "film.en.nfo"], "film.mp4", ("film.en.srt",)),
     (["other.srt", ".srt", ".vtt", "srt", ""], "film.mp4", ()),
+    (["film.en.ass", "film.SSA"], "film.mp4", ("film.SSA", "film.en.ass")),
+    # Subtitles that cannot be shown are mentioned.
+    (["film.idx", "film.sub", "film.sup"], "film.mp4", ("film.idx", "film.sub", "film.sup")),
     # Composed and decomposed.
     (["e\u0301te\u0301.fr.srt"], "\xe9t\xe9.mp4", ("e\u0301te\u0301.fr.srt",)),
 ]
@@ -78,6 +90,15 @@ def test_the_tags_of_a_sidecar_are_the_words_after_the_video_name(
     video: str, sidecar: str, expected: tuple[str, ...]
 ) -> None:
     assert name_tags(video, sidecar) == expected
+
+
+def test_storage_lists_every_kind_of_sidecar() -> None:
+    assert all(is_sidecar(f"film{extension}") for extension in TEXT_EXTENSIONS + IMAGE_EXTENSIONS)
+
+
+def test_pictures_are_no_chapters() -> None:
+    folder = SidecarMatcher(["film.mp4", "film.chapters.sup", "film.chapters.ass"])
+    assert folder.match("film.mp4").chapters == "film.chapters.ass"
 
 
 def test_the_number_of_captions_of_a_video_is_limited() -> None:

@@ -157,10 +157,10 @@ def entry(path: str, revision: str = "1-1") -> Entry:
             {"poster", "captions", "storyboard"},
         ),
         (
-            # A bitmap subtitle has no text.
+            # Pictures have no text, which is a problem of the captions.
             film("a.mkv", metadata=metadata(*FILM, Stream(kind="subtitle", codec="dvd_subtitle"))),
             Sidecars(),
-            {"poster", "storyboard"},
+            {"poster", "captions", "storyboard"},
         ),
         (
             film("a.mp4", metadata=metadata(*FILM, chapters=(Chapter(start=0, end=1, title="A"),))),

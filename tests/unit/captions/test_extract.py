@@ -86,7 +86,7 @@ def test_webvtt_wins_over_subrip_of_the_same_track() -> None:
     result = extract(**{"film.en.vtt": b"hello", "film.en.srt": SUBRIP})
     assert ["Hi" in text for _, text in result.tracks] == [True]
     assert result.problems == (
-        "film.en.vtt: This is neither SubRip nor WebVTT: no line tells a cue's times.",
+        "film.en.vtt: This is no SubRip, WebVTT or ASS: no line tells a cue's times.",
     )
 
 
@@ -122,6 +122,87 @@ def test_the_language_in_the_file_name_helps_to_decode_the_file() -> None:
     text = SUBRIP.decode().replace("Hi", "Ναι").encode("cp1253")
     ((_, converted),) = extract(**{"film.el.srt": text}).tracks
     assert "Ναι" in converted
+
+
+def test_an_encoding_in_the_file_name_decodes_the_file_and_is_no_label() -> None:
+    text = SUBRIP.decode().replace("Hi", "Schöne Grüße")
+    for encoding in ("cp850", "mac-roman", "cp1252", "utf-16-be"):
+        result = extract(**{f"film.de.{encoding}.forced.srt": text.encode(encoding)})
+        ((track, converted),) = result.tracks
+        assert (track.name, track.label) == ("de.forced", "Deutsch (forced)")
+        assert "Schöne Grüße" in converted
+        assert result.problems == ()
+
+
+# The bytes of é and è in CP850 are other letters elsewhere (unicode.org, VENDORS).
+@pytest.mark.parametrize(("encoding", "text"), [("cp850", "éa è?"), ("mac-cyrillic", "Вa К?")])
+def test_the_encoding_in_the_file_name_is_believed(encoding: str, text: str) -> None:
+    data = SUBRIP.replace(b"Hi", b"\x82a \x8a?")
+    result = extract(**{f"film.{encoding}.srt": data})
+    assert require_valid(result.tracks[0][1]) == [(1.0, 2.0, "", text)]
+    assert result.problems == ()
+
+
+def test_an_uncertain_encoding_is_a_problem_of_the_file() -> None:
+    result = extract(**{"film.srt": SUBRIP.replace(b"Hi", b"\x82a \x8a?")})
+    assert len(result.tracks) == 1
+    (problem,) = result.problems
+    assert problem.startswith("film.srt: Its encoding is not")
+
+
+def test_of_equal_tracks_the_preferred_kind_is_shown() -> None:
+    ass = b"[Events]\nDialogue: 0,0:00:01.00,0:00:02.00,Default,,0,0,0,,ASS{note}\n"
+    files = {"film.en.ass": ass, "film.en.srt": SUBRIP, "film.de.ssa": ass, "film.de.ass": ass}
+    tracks = {track.language: text for track, text in extract(**files).tracks}
+    assert require_valid(tracks["en"]) == [(1.0, 2.0, "", "Hi")]
+    assert require_valid(tracks["de"]) == [(1.0, 2.0, "", "ASS")]
+    assert len(tracks) == len(extract(**files).tracks)
+
+
+def test_the_name_of_a_file_does_not_decide_its_kind() -> None:
+    ass = b"[Events]\nDialogue: 0,0:00:01.00,0:00:02.00,Default,,0,0,0,,ASS\n"
+    for name, data, text in [
+        ("film.srt", ass, "ASS"),
+        ("film.ass", SUBRIP, "Hi"),
+        ("film.vtt", SUBRIP, "Hi"),
+    ]:
+        ((_, converted),) = extract(**{name: data}).tracks
+        assert require_valid(converted) == [(1.0, 2.0, "", text)]
+
+
+@pytest.mark.parametrize(
+    ("names", "kinds"),
+    [
+        (("film.en.sup",), ["PGS subtitles are pictures"]),
+        (("film.idx", "film.sub"), ["VobSub subtitles are pictures"]),
+        (("film.sub",), ["Subtitles of this kind are not shown"]),
+        (("film.en.ttml", "film.smi"), ["Subtitles of this kind"] * 2),
+        (("film.live_chat.vtt",), ["This is what viewers wrote in a chat"]),
+    ],
+)
+def test_files_that_are_not_shown_are_mentioned(names: tuple[str, ...], kinds: list[str]) -> None:
+    result = extract(**dict.fromkeys(names, SUBRIP))
+    assert result.tracks == ()
+    assert len(result.problems) == len(kinds)
+    for name, kind, problem in zip(names, kinds, result.problems, strict=False):
+        assert problem.startswith(f"{name}: {kind}")
+
+
+YT_DLP = {
+    "de-en": ("Deutsch (translated from English)", "de"),
+    "en": ("English", "en"),
+    "en-orig": ("English (original)", "en"),
+    "en-nP7-2PuUl7o": ("English 2", "en"),
+    "zh-Hans": ("中文（简体）", "zh-Hans"),
+    "iw": ("עברית", "he"),
+}
+
+
+def test_files_of_yt_dlp_are_labelled() -> None:
+    result = extract(**{f"film.{code}.vtt": CUE for code in YT_DLP})
+    assert sorted((track.label, track.language) for track, _ in result.tracks) == sorted(
+        YT_DLP.values()
+    )
 
 
 def test_large_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from service.captions.subrip import ass_to_cue_text, srt_to_cue_text, to_webvtt
+from service.captions.convert import to_webvtt
+from service.captions.subrip import srt_to_cue_text
 from service.captions.webvtt import CaptionsError
 
 
@@ -113,6 +114,8 @@ MARKUP = [
     ("{\\an9}a", "a", "line:0 align:right"),
     ("{\\pos(1,2)\\an8\\i1}a{\\i0}{\\an2}", "a", "line:0"),
     ("{\\an0}a{\\fad(1,2)}", "a", ""),
+    ("{\\a6}a", "a", "line:0"),  # SSA's own number
+    ("{y:i}a", "a", ""),  # MicroDVD
 ]
 
 
@@ -121,25 +124,9 @@ def test_markup_that_webvtt_supports_is_kept(text: str, payload: str, settings: 
     assert srt_to_cue_text(text) == (payload, settings)
 
 
-EVENTS = [
-    ("Hello\\Nyou\\nthere\\h!", "Hello\nyou\nthere\xa0!", ""),
-    ("{\\an8\\b1}<i>&{\\r}", "&lt;i&gt;&amp;", "line:0"),
-    ("{\\p1}m 0 0 l 100 0 100 100{\\p0}", "", ""),
-    ("{\\pos(10,20)}Sign", "Sign", ""),
-    ("a, b, c", "a, b, c", ""),
-]
-
-
-@pytest.mark.parametrize(("text", "payload", "settings"), EVENTS)
-def test_substation_events_are_converted_to_cue_text(
-    text: str, payload: str, settings: str
-) -> None:
-    assert ass_to_cue_text(text) == (payload, settings)
-
-
-@pytest.mark.parametrize("text", ["", "hello", "[Script Info]\n", "1\n2\n3", "00:00:01,000 -->\na"])
+@pytest.mark.parametrize("text", ["", "hello", "1\n2\n3", "00:00:01,000 -->\na"])
 def test_a_file_without_times_is_refused(text: str) -> None:
-    with pytest.raises(CaptionsError, match="neither SubRip nor WebVTT"):
+    with pytest.raises(CaptionsError, match="no SubRip, WebVTT or ASS"):
         to_webvtt(text)
 
 
@@ -148,6 +135,8 @@ def test_a_file_without_visible_cues_is_refused() -> None:
         to_webvtt("1\n00:00:02,000 --> 00:00:01,000\nBefore")
     with pytest.raises(CaptionsError, match="no cues"):
         to_webvtt("WEBVTT\n\nNOTE nothing\n")
+    with pytest.raises(CaptionsError, match="no cues"):
+        to_webvtt("[Script Info]\n")
 
 
 def test_too_many_cues_are_refused() -> None:

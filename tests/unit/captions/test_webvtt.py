@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.webvtt_validator import require_valid
 
-from service.captions.encodings import decode_text
-from service.captions.subrip import to_webvtt
+from service.captions.convert import to_webvtt
 from service.captions.webvtt import (
     CaptionsError,
     Cue,
@@ -15,6 +14,7 @@ from service.captions.webvtt import (
     truncate_webvtt,
     valid_settings,
 )
+from service.encodings.decode import decode_text
 
 # Sections of the specification: https://www.w3.org/TR/webvtt1/
 FILES = [
@@ -67,6 +67,29 @@ def test_a_webvtt_file_is_normalised_as_browsers_parse_it(text: str, body: str) 
     assert result == f"WEBVTT\n\n{body}\n"
     require_valid(result, strict=False)
     assert sanitize_webvtt(result) == result
+
+
+OVERRIDES = [
+    ("{\\an8}Up", "", " line:0\nUp"),
+    ("{\\an8}\nUp", "", " line:0\nUp"),
+    ("<i>{\\an7}Up</i>", "", " line:0 align:left\n<i>Up</i>"),
+    ("{\\an8}Own", " line:90%", " line:90%\nOwn"),  # the cue's own settings win
+    ("{\\fad(1,2)}Plain", "", "\nPlain"),
+    ("{kept}", "", "\n{kept}"),
+]
+
+
+@pytest.mark.parametrize(("payload", "settings", "expected"), OVERRIDES)
+def test_override_codes_are_positions_in_webvtt_too(
+    payload: str, settings: str, expected: str
+) -> None:
+    result = to_webvtt(f"WEBVTT\n\n00:01.000 --> 00:02.000{settings}\n{payload}\n")
+    assert result == f"WEBVTT\n\n00:00:01.000 --> 00:00:02.000{expected}\n"
+
+
+def test_a_cue_of_override_codes_alone_is_dropped() -> None:
+    with pytest.raises(CaptionsError, match="no cues"):
+        to_webvtt("WEBVTT\n\n00:01.000 --> 00:02.000\n{\\an8}\n")
 
 
 @pytest.mark.parametrize("signature", ["WEBVTT\n\n", "WEBVTT\t\n\n", "WEBVTT x\n\n"])
@@ -153,7 +176,7 @@ TOKENS += [
 
 @given(st.lists(st.sampled_from(TOKENS), max_size=60).map("".join))
 def test_arbitrary_text_is_valid_webvtt_or_refused(text: str) -> None:
-    clean = decode_text(text.encode())
+    clean = decode_text(text.encode()).text
     try:
         result = to_webvtt(clean)
     except CaptionsError:
@@ -164,7 +187,7 @@ def test_arbitrary_text_is_valid_webvtt_or_refused(text: str) -> None:
 @given(st.binary(max_size=200), st.booleans())
 def test_arbitrary_bytes_after_cue_times_are_valid_webvtt(data: bytes, srt: bool) -> None:  # noqa: FBT001
     head = b"" if srt else b"WEBVTT\n\n"
-    clean = decode_text(head + b"00:00:01,000 --> 00:00:02,000\nHi\n" + data)
+    clean = decode_text(head + b"00:00:01,000 --> 00:00:02,000\nHi\n" + data).text
     require_valid(to_webvtt(clean), strict=srt)
 
 

@@ -24,17 +24,20 @@ from service.library.collation import MAX_SEARCH_TERMS
 from service.models import Metadata, ProbeState, Tag, Video
 
 
-def video(
+def video(  # noqa: PLR0913 - most have a default
     path: str,
     title: str | None = None,
     *,
     size: int = 1,
     modified: float = 0.0,
     duration: float | None = None,
+    created: str | None = None,
 ) -> Video:
     metadata = None
-    if duration is not None:
-        metadata = Metadata(container="mp4", duration=duration, bit_rate=None, streams=())
+    if duration is not None or created is not None:
+        metadata = Metadata(
+            container="mp4", duration=duration, bit_rate=None, created=created, streams=()
+        )
     return Video(
         path=path,
         title=path if title is None else title,
@@ -60,6 +63,26 @@ def titled(*titles: str) -> Catalogue:
 
 def titles(catalogue: Catalogue, sort: Sort = "name", query: str = "") -> list[str]:
     return [video.title for video in catalogue.page(query, sort, 10_000, None).videos]
+
+
+def test_videos_are_sorted_by_their_recording_if_it_is_known() -> None:
+    catalogue = Catalogue(
+        [
+            video("changed in 2001", modified=1_000_000_000.0),
+            video("of 2020", created="2020", modified=0.0),
+            video("of May 1994", created="1994-05", modified=2_000_000_000.0),
+            video("later that day", created="1994-05-01T20:00:00Z"),
+            # 19 h in UTC
+            video("before that", created="1994-05-01T21:00:00+02:00"),
+            video("of 1902", created="1902"),
+        ]
+    )
+    assert paths(catalogue, "date") == [
+        *("of 1902", "of May 1994", "before that", "later that day", "changed in 2001", "of 2020"),
+    ]
+    page = catalogue.page("", "date", 1, None)
+    assert page.next_cursor is not None  # a date before 1970 is a valid place
+    assert catalogue.page("", "date", 1, page.next_cursor).videos[0].path == "of May 1994"
 
 
 names = st.text(st.sampled_from("abÄä019 é-🎬日"), max_size=6)

@@ -101,7 +101,7 @@ def test_detail_rows_use_common_words() -> None:
 
 def test_an_unprobed_video_has_only_rows_about_its_file() -> None:
     assert [label for label, _ in detail_rows(video(None))] == ["Size", "Date", "File"]
-    assert [label for label, _ in technical_rows(video(None))] == ["Type", "Revision"]
+    assert [label for label, _ in technical_rows(video(None))] == ["Type", "Changed", "Revision"]
 
 
 def test_unknown_values_are_left_out() -> None:
@@ -110,6 +110,22 @@ def test_unknown_values_are_left_out() -> None:
     assert not dict(detail_rows(video(bare))).keys() & {
         "Length", "Resolution", "Frame rate", "Audio", "Subtitles", "Bit rate",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("created", "shown"),
+    [
+        ("1994", "1994"),
+        ("1994-05", "May 1994"),
+        ("1994-05-01", "1 May 1994"),
+        # In the zone of the recording, not in UTC, where it was the day before.
+        ("1994-05-01T01:00:00+02:00", "1 May 1994"),
+    ],
+)
+def test_the_date_is_that_of_the_recording_if_it_is_known(created: str, shown: str) -> None:
+    recorded = metadata(PICTURE).model_copy(update={"created": created})
+    assert dict(detail_rows(video(recorded)))["Date"] == shown
+    assert dict(technical_rows(video(recorded)))["Changed"] == "14 November 2023"
 
 
 def test_unusual_properties_are_named() -> None:
@@ -135,6 +151,7 @@ def test_technical_rows_have_the_rest() -> None:
     late = metadata(PICTURE, SOUND, index_at_front=False, fast_start=True)
     assert technical_rows(video(late)) == [
         ("Type", "video/mp4"),
+        ("Changed", "14 November 2023"),
         ("Container", "MP4"),
         ("Index", "at the end; players get it in front"),
         ("Stream 0", f"video: h264, 1920{CROSS}1080, 29.97 frames/s"),

@@ -1,0 +1,88 @@
+"""Conversion of SubStation Alpha (.ssa) and Advanced SubStation Alpha (.ass) to WebVTT.
+
+There is no specification: this follows libass. Styles are dropped, except the position."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from typing import Final
+
+from service.captions.overrides import alignment_settings, key_settings, legacy_settings
+from service.captions.webvtt import MAX_CUE_LENGTH, escape, strip_blank_lines
+
+_DRAWING: Final = re.compile(r"\\p([0-9])")
+_SIGNATURE: Final = re.compile(r"^\s*(?:\[Script Info\]|\[Events\]|Dialogue:)", re.MULTILINE)
+_MAX_HEADER_LENGTH: Final = 200_000  # characters; a film has some dozens of styles
+_FIELDS: Final = 8  # before the text of a packet: Matroska's codec mappings, S_TEXT/ASS
+
+
+def is_substation(text: str) -> bool:
+    """Return whether a file is ASS or SSA, by its sections or events."""
+    return bool(_SIGNATURE.search(text))
+
+
+def event_to_cue_text(event: str, header: bytes) -> tuple[str, str]:
+    """Return the text of a packet as WebVTT cue text, and its settings.
+
+    `header` is what precedes the events of the file: it has the styles.
+    """
+    fields = event.split(",", _FIELDS)
+    text, settings = ass_to_cue_text(fields[-1])
+    style = fields[2].strip() if len(fields) > _FIELDS else ""
+    return text, settings or _style_settings(header).get(style.lstrip("*"), "")
+
+
+def ass_to_cue_text(text: str) -> tuple[str, str]:
+    """Return the text of an event as WebVTT cue text, and the settings for its position."""
+    output: list[str] = []
+    codes: list[str] = []
+    drawing = False
+    for is_code, part in _split(text[:MAX_CUE_LENGTH]):
+        if is_code:
+            codes.append(part)
+            for match in _DRAWING.finditer(part):
+                drawing = match[1] != "0"
+        elif not drawing:  # the text of a drawing is its outline in numbers
+            output.append(part)
+    plain = "".join(output).replace("\\N", "\n").replace("\\n", "\n").replace("\\h", "\xa0")
+    return strip_blank_lines(escape(plain)), alignment_settings("".join(codes))
+
+
+def _split(text: str) -> Iterator[tuple[bool, str]]:
+    r"""Split a text into what is shown and what is in braces: codes and comments.
+
+    As in libass, a brace that is not closed is text, and so is `\{`.
+    """
+    position = 0
+    while (start := text.find("{", position)) >= 0 and (end := text.find("}", start)) >= 0:
+        if text[max(position, start - 1) : start] == "\\":
+            yield False, f"{text[position : start - 1]}{{"
+            position = start + 1
+            continue
+        yield False, text[position:start]
+        yield True, text[start + 1 : end]
+        position = end + 1
+    yield False, text[position:].replace("\\{", "{")
+
+
+@lru_cache(maxsize=4)
+def _style_settings(header: bytes) -> Mapping[str, str]:
+    """Return the cue settings of the styles whose text is not at the bottom, by name."""
+    settings: dict[str, str] = {}
+    columns: list[str] = []
+    to_settings: Callable[[int], str] = key_settings
+    for line in header.decode(errors="replace")[:_MAX_HEADER_LENGTH].splitlines():
+        key, _, value = line.partition(":")
+        match key.strip().lower():
+            case "[v4 styles]":
+                to_settings = legacy_settings
+            case "[events]":
+                break
+            case "format":
+                columns = [name.strip().lower() for name in value.split(",")]
+            case "style":
+                fields = dict(zip(columns, map(str.strip, value.split(",")), strict=False))
+                alignment = fields.get("alignment", "")
+                if re.fullmatch("[0-9]{1,2}", alignment):
+                    settings[fields.get("name", "").lstrip("*")] = to_settings(int(alignment))
+    return settings

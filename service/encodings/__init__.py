@@ -1,0 +1,1 @@
+"""Decoding of text whose encoding is not declared, or is declared wrongly."""

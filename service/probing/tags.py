@@ -1,0 +1,45 @@
+"""Tags of a container or a stream, legible and bounded in number and length."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from service.encodings.tags import read_tag
+
+MAX_TAGS: Final = 30
+MAX_TITLE_LENGTH: Final = 500
+MAX_TAG_LENGTH: Final = 300
+MAX_TAG_NAME_LENGTH: Final = 30
+
+# Tags about how the file was made, not about its content: brands of MP4 (ISO/IEC 14496-12 §4.3),
+# tags that FFmpeg, mkvmerge and QuickTime add by default, and the statistics of Matroska.
+_IGNORED: Final = frozenset(
+    {"title", "encoder", "software", "encoded_by", "encoding_tool", "major_brand", "minor_version"}
+    | {"compatible_brands", "creation_time", "handler_name", "vendor_id", "duration", "language"}
+    | {"writing_app", "muxing_app", "bps", "number_of_frames", "number_of_bytes"}
+)
+
+
+def title_tag(metadata: Mapping[str, str]) -> str | None:
+    """Return the title of a container; None if it has none, or a damaged one.
+
+    A title in another encoding than its declared one may be a guess; the file's name is not.
+    """
+    tag = next((text for key, text in metadata.items() if key.lower() == "title"), "")
+    title = read_tag(tag)
+    return title.text.strip()[:MAX_TITLE_LENGTH] or None if title.intact else None
+
+
+def other_tags(metadata: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return the name and text of the other tags, sorted by name; leave out illegible ones."""
+    info: dict[str, str] = {}
+    for key, value in metadata.items():
+        name = legible(key, MAX_TAG_NAME_LENGTH).lower()
+        text = legible(value, MAX_TAG_LENGTH)
+        if name and text and name not in _IGNORED and not name.startswith("_"):
+            info.setdefault(name, text)
+    return [{"name": name, "text": text} for name, text in sorted(info.items())[:MAX_TAGS]]
+
+
+def legible(tag: str, max_length: int) -> str:
+    """Return the text of a tag in its likely encoding; an empty string if it is illegible."""
+    return read_tag(tag).text.strip()[:max_length]
