@@ -63,7 +63,7 @@ class VideoReader:
         index = film_index(container, streams)
         self._covers = [stream["index"] for stream in streams if stream["kind"] == "attachment"]
         self.stream: Any = None if index is None else container.streams[index]
-        if self._has_decoder(self.stream):
+        if self.stream is not None and self._has_decoder(self.stream):
             self.stream.codec_context.thread_count = 1
 
     def has_video(self) -> bool:
@@ -76,7 +76,7 @@ class VideoReader:
 
     @staticmethod
     def _has_decoder(stream: Any) -> bool:
-        return stream is not None and stream.codec_context is not None
+        return stream.codec_context is not None
 
     def unmarked_covers(self) -> Iterator[tuple[Any, Any]]:
         """Yield the stream and the frame of covers that are stored as a video of one picture."""

@@ -8,10 +8,10 @@ from service.models import IMAGE_CODECS
 from service.probing.read_limited_file import ReadLimitedFile
 
 MAX_SECONDS = 10.0
-"""Of a file, read for a second picture. Films have one within a second, slide shows within seconds."""
+"""Of a file, read for a second picture. A film has one within a second."""
 
 MAX_BYTES = 1 << 24
-"""Read for it. 10 seconds have more than 13 Mbit/s then."""
+"""Read for it: 10 seconds at 13 Mbit/s."""
 
 _ATTACHED = av.stream.Disposition.attached_pic
 
@@ -36,7 +36,9 @@ def single_pictures(container: Any, file: BinaryIO, options: dict[str, Any]) -> 
     if any(stream.index not in single for stream in videos):
         return frozenset(single)
     single &= {stream.index for stream in images}
-    return frozenset(single) if len(single) < len(videos) or container.streams.audio else frozenset()
+    return (
+        frozenset(single) if len(single) < len(videos) or container.streams.audio else frozenset()
+    )
 
 
 def _is_image(stream: Any) -> bool:
