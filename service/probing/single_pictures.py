@@ -28,9 +28,10 @@ def single_pictures(container: Any, file: BinaryIO, options: dict[str, Any]) -> 
     candidates = videos if len(videos) > 1 else images if container.streams.audio else []
     if not candidates:
         return frozenset()
-    single = {stream.index for stream in candidates if stream.frames == 1}
-    uncounted = {stream.index for stream in candidates if stream.frames == 0}
-    # The programs of a transport stream are no covers.
+    # AVI counts the ticks of a stream's clock. The programs of a transport stream are no covers.
+    counted = container.format.name not in {"avi", "mpegts"}
+    single = {stream.index for stream in candidates if counted and stream.frames == 1}
+    uncounted = {stream.index for stream in candidates if not (counted and stream.frames)}
     if uncounted and container.format.name != "mpegts":
         single |= _with_one_packet(uncounted, file, options)
     if any(stream.index not in single for stream in videos):
