@@ -102,9 +102,11 @@ def _dispositions(kept: list[Stream]) -> list[str]:
     """
     arguments = []
     pictures = [stream for stream in kept if stream.kind in {"video", "attachment"}]
-    for number, stream in enumerate(pictures if len(pictures) > 1 else []):
-        value = "attached_pic" if stream.kind == "attachment" else "0" if number else "default"
-        arguments += [f"-disposition:v:{number}", value]
+    for number, stream in enumerate(pictures):
+        if stream.kind == "attachment":
+            arguments += [f"-disposition:v:{number}", "attached_pic"]
+        elif len(pictures) > 1:
+            arguments += [f"-disposition:v:{number}", "0" if number else "default"]
     sounds = [stream for stream in kept if stream.kind == "audio"]
     for number, _ in enumerate(sounds if len(sounds) > 1 else []):
         arguments += [f"-disposition:a:{number}", "0" if number else "default"]

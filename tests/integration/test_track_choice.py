@@ -338,3 +338,15 @@ def test_the_command_prefers_the_default_track_and_its_language(tmp_path: Path) 
         assert [stream.codec for stream in tracks] == codecs
         assert [stream.default for stream in tracks] == [True, False]
         assert tracks[0].language == languages[codecs.count("aac") - 1]
+
+
+def test_the_command_marks_a_cover_as_one(tmp_path: Path) -> None:
+    source = tracks_file(tmp_path / "a.mp4", "i:mjpeg", "a:ac3")
+    output = fixed(source)
+    assert output
+    listing = ["ffprobe", "-v", "error", "-show_entries", "stream_disposition=attached_pic"]
+    result = subprocess.run(
+        [*listing, "-select_streams", "v", "-of", "csv=p=0", output],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.stdout.split() == ["1"]
