@@ -1,5 +1,6 @@
 """Immutable values that describe videos. They are stored and sent as JSON."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -36,7 +37,10 @@ class Stream(FrozenModel):
     """One elementary stream of a container."""
 
     index: int = Field(default=0, description="Its place in the container, from 0")
-    kind: str = Field(description="video, audio, subtitle, data or attachment")
+    kind: str = Field(
+        description="video, audio, subtitle, data or attachment; a single picture beside sound or "
+        "a film is an attachment"
+    )
     codec: str = Field(description="FFmpeg's name of the codec, such as h264")
     codec_string: str | None = Field(
         default=None, description="The RFC 6381 codecs parameter, where there is one for it"
@@ -67,10 +71,40 @@ class Stream(FrozenModel):
     sample_rate: int | None = Field(default=None, description="Audio samples per second")
     language: str | None = Field(default=None, description="As the container tells it (ISO 639)")
     title: str | None = Field(default=None, description="The stream's title tag")
-    default: bool = Field(default=False, description="Whether players choose it unasked")
+    default: bool = Field(
+        default=False,
+        description="Whether the file marks it as the default; in an MP4, whether it is enabled",
+    )
     forced: bool = Field(
         default=False, description="Whether subtitles are for those who understand the sound"
     )
+
+
+BROWSER_VIDEO = frozenset({"h264", "hevc", "vp8", "vp9", "av1"})
+"""Video codecs that some browser decodes. Browsers skip tracks of other codecs."""
+
+IMAGE_CODECS = frozenset(
+    {"mjpeg", "ljpeg", "jpegls", "jpeg2000", "png", "apng", "gif", "bmp", "webp", "tiff", "targa"}
+)
+"""Codecs of image files, by FFmpeg's names. No browser decodes them as a video track."""
+
+
+def is_mp4(container: str) -> bool:
+    """Return whether a container is MP4 or QuickTime, which FFmpeg does not distinguish."""
+    return "mp4" in container.split(",")
+
+
+def film(container: str, streams: Sequence[Stream]) -> Stream | None:
+    """Return the video stream that is described, shown on posters and judged, or None.
+
+    It is the first of a codec that browsers decode, in MP4 the first that is enabled, else any
+    moving picture, else the first video stream. `container` is FFmpeg's name.
+    """
+    videos = [stream for stream in streams if stream.kind == "video"]
+    decoded = [stream for stream in videos if stream.codec in BROWSER_VIDEO]
+    enabled = [stream for stream in decoded if stream.default and is_mp4(container)]
+    moving = [stream for stream in videos if stream.codec not in IMAGE_CODECS]
+    return next(iter([*enabled, *decoded, *moving, *videos]), None)
 
 
 @lru_cache(maxsize=1024)
@@ -99,6 +133,10 @@ class Metadata(FrozenModel):
         default=(), description="The container's other tags, such as artist or genre"
     )
     chapters: tuple[Chapter, ...] = ()
+    brand: str | None = Field(
+        default=None,
+        description="The major brand of an MP4, such as isom; of QuickTime qt; null elsewhere",
+    )
     index_at_front: bool | None = Field(
         default=None,
         description="Whether an MP4's index (moov) precedes its media data; null elsewhere",
@@ -108,6 +146,11 @@ class Metadata(FrozenModel):
         description="Whether players are given the file with its index moved to the front",
     )
     streams: Annotated[tuple[Stream, ...], AfterValidator(_interned)]
+
+    @property
+    def film(self) -> Stream | None:
+        """The video stream that is described, shown on posters and judged."""
+        return film(self.container, self.streams)
 
 
 def date_seconds(created: str) -> float:
@@ -175,6 +218,6 @@ class Video(FrozenModel):
 
     @property
     def picture(self) -> Stream | None:
-        """What browsers show of it: the first picture."""
-        streams = self.metadata.streams if self.metadata else ()
-        return next((s for s in streams if s.kind == "video" and s.width and s.height), None)
+        """The video stream that viewers see, if its size is known."""
+        stream = self.metadata.film if self.metadata else None
+        return stream if stream and stream.width and stream.height else None

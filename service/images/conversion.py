@@ -45,6 +45,14 @@ _TRANSPOSES = {
     (True, True, True): Image.Transpose.TRANSVERSE,
 }
 
+# By degrees anticlockwise
+_ROTATIONS = {
+    90: (True, False, True),
+    -90: (True, True, False),
+    180: (False, True, True),
+    -180: (False, True, True),
+}
+
 # By Exif's orientation (Exif 2.32 §4.6.4); 1 is upright.
 _ORIENTATIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -140,7 +148,10 @@ def _display_transform(frame: Any) -> tuple[bool, bool, bool]:
     A frame and its side data, once accessed, form a reference cycle until the next garbage
     collection. So call this with a scaled frame: a decoded one in 2160p has 25 MB.
     """
-    matrix = frame.side_data.get(SideDataType.DISPLAYMATRIX)
+    try:
+        matrix = frame.side_data.get(SideDataType.DISPLAYMATRIX)
+    except ValueError:  # side data that PyAV does not know, such as Exif (FFmpeg 8)
+        return _ROTATIONS.get(round(frame.rotation), (False, False, False))
     if matrix is None:
         return (False, False, False)
     # ISO/IEC 14496-12 §8.2.2: x' = ax + cy, y' = bx + dy; so in libavutil/display.h

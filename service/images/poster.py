@@ -55,11 +55,17 @@ def poster(video: BinaryIO, sidecar: BinaryIO | None = None) -> Poster | None:
             if image:
                 return _poster("cover", image)
         if not reader.has_video():
-            return None
+            return _unmarked_cover(reader)
         image = _representative_frame(reader)
     if image is None:
         raise UnreadableError("No picture of this video could be decoded.")
     return _poster("frame", image)
+
+
+def _unmarked_cover(reader: VideoReader) -> Poster | None:
+    for stream, frame in reader.unmarked_covers():
+        return _poster("cover", image_from_frame(frame, stream, WIDTHS[-1], MAX_HEIGHT))
+    return None
 
 
 def _poster(source: Literal["frame", "cover", "sidecar"], image: Image.Image) -> Poster:

@@ -9,7 +9,13 @@ from typing import Any, BinaryIO, Self
 
 import av
 
-from service.probing.metadata import OPTIONS, TEXT_OPTIONS, UnreadableError
+from service.probing.metadata import (
+    OPTIONS,
+    TEXT_OPTIONS,
+    UnreadableError,
+    film_index,
+    read_streams,
+)
 from service.probing.read_limited_file import ReadLimitedFile
 
 MAX_BYTES_READ = 1 << 31
@@ -41,30 +47,49 @@ class VideoReader:
             raise UnreadableError("This is no video file of a kind that is known here.") from error
         with container:
             try:
-                yield cls(container, file)
+                yield cls(container, file, read_streams(container, video))
             except av.FFmpegError as error:  # a pixel format that cannot be converted
                 if isinstance(error, MemoryError):
                     raise
                 raise UnreadableError("The pictures of this video cannot be shown.") from error
 
-    def __init__(self, container: Any, file: ReadLimitedFile) -> None:
+    def __init__(
+        self, container: Any, file: ReadLimitedFile, streams: list[dict[str, Any]]
+    ) -> None:
         self._container = container
         self._file = file
         self._seekable = True  # as far as is known
         self._start = (container.start_time or 0) / _TIME_BASE
-        videos = [s for s in container.streams.video if not s.disposition & _ATTACHED]
-        self._has_video = bool(videos)
-        self.stream: Any = next((s for s in videos if s.codec_context is not None), None)
-        if self.stream is not None:
+        index = film_index(container, streams)
+        self._covers = [stream["index"] for stream in streams if stream["kind"] == "attachment"]
+        self.stream: Any = None if index is None else container.streams[index]
+        if self.stream is not None and self._has_decoder(self.stream):
             self.stream.codec_context.thread_count = 1
 
     def has_video(self) -> bool:
-        """Return whether there is a video stream besides covers, which is then `stream`.
+        """Return whether there is a film, which is then `stream`.
 
         Raises UnreadableError if there is no decoder for it."""
-        if self._has_video and self.stream is None:
+        if self.stream is not None and not self._has_decoder(self.stream):
             raise UnreadableError("There is no decoder for this video here.")
-        return self._has_video
+        return self.stream is not None
+
+    @staticmethod
+    def _has_decoder(stream: Any) -> bool:
+        return stream.codec_context is not None
+
+    def unmarked_covers(self) -> Iterator[tuple[Any, Any]]:
+        """Yield the stream and the frame of covers that are stored as a video of one picture."""
+        for index in self._covers:
+            stream = self._container.streams[index]
+            if stream.type != "video" or stream.disposition & _ATTACHED:
+                continue
+            if self._has_decoder(stream):
+                self._container.seek(0)
+                packet = next((p for p in self._packets(stream) if p.size), None)
+                frame = None if packet is None else self._decode(stream, packet)
+                if frame is not None:
+                    yield stream, frame
 
     def duration(self) -> float | None:
         """Return the duration from the header, else from all packets, or None if it is unknown."""
@@ -109,7 +134,11 @@ class VideoReader:
 
     def decode(self, packet: Any) -> Any | None:
         """Return the frame of a key frame's packet, or None if it cannot be decoded."""
-        context = self.stream.codec_context
+        return self._decode(self.stream, packet)
+
+    @staticmethod
+    def _decode(stream: Any, packet: Any) -> Any | None:
+        context = stream.codec_context
         context.skip_frame = "NONKEY"
         with _ignore_decode_errors():
             for item in (packet, None):  # None flushes the frame that most decoders delay

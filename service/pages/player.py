@@ -10,6 +10,7 @@ from service.api.video_items import VideoItem
 from service.library.folders import parent
 from service.models import Stream
 from service.pages.video_details import codec_name
+from service.playability.track_choice import common_sound
 
 # 90, 90.5, 90s, 1m30s, 1h2m3s; as many digits as Python reads fast.
 _TIMESTAMP = re.compile(
@@ -60,12 +61,14 @@ class CodecQuery:
 
 
 def codec_queries(video: VideoItem) -> list[CodecQuery]:
-    """Return the queries for the first video and the first audio stream."""
-    streams = video.metadata.streams if video.metadata else ()
-    first = {stream.kind: stream for stream in reversed(streams)}
+    """Return the queries for the film, and for the sound that browsers play."""
+    metadata = video.metadata
+    if metadata is None:
+        return []
+    chosen = {"video": metadata.film, "audio": common_sound(video.path, metadata)}
     queries = []
     for kind in _STREAM_KINDS:
-        stream = first.get(kind)
+        stream = chosen[kind]
         if stream and (codecs := stream.codec_string or _CODEC_STRINGS.get(stream.codec)):
             container = _CONTAINERS.get(stream.codec, "mp4")
             content_type = f'{kind}/{container}; codecs="{codecs}"'

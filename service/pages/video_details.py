@@ -96,7 +96,7 @@ def _content_rows(metadata: Metadata) -> list[tuple[str, str]]:
     rows = []
     if metadata.duration is not None:
         rows.append(("Length", format_duration(metadata.duration)))
-    video_stream = next((stream for stream in metadata.streams if stream.kind == "video"), None)
+    video_stream = metadata.film
     if video_stream:
         if video_stream.width and video_stream.height:
             rows.append(("Resolution", f"{video_stream.width}×{video_stream.height}"))

@@ -10,6 +10,7 @@ tested in version 156 on Debian without hardware decoders on 2026-11-21."""
 from dataclasses import dataclass
 from typing import Literal
 
+from service import models
 from service.models import Metadata, Stream
 
 Severity = Literal["unplayable", "warning", "hint"]
@@ -58,6 +59,15 @@ _PARTIAL = {
 
 # Common names of codecs, by FFmpeg's names.
 _NAMES = {
+    "h264": "H.264",
+    "aac": "AAC",
+    "mp3": "MP3",
+    "opus": "Opus",
+    "vorbis": "Vorbis",
+    "flac": "FLAC",
+    "alac": "Apple Lossless",
+    "ac3": "AC-3",
+    "eac3": "E-AC-3",
     "mpeg4": "MPEG-4 Part 2 (DivX, Xvid)",
     "mpeg2video": "MPEG-2",
     "mpeg1video": "MPEG-1",
@@ -75,9 +85,14 @@ _NAMES = {
 _COMMON_H264 = frozenset({"42", "4D", "58", "64"})
 
 
+def codec_name(codec: str) -> str:
+    """Return the common name of a codec, from FFmpeg's name."""
+    return "PCM" if codec.startswith("pcm_") else _NAMES.get(codec, codec)
+
+
 def is_mp4(metadata: Metadata) -> bool:
     """Return whether the container is MP4 or QuickTime, which FFmpeg does not distinguish."""
-    return "mp4" in metadata.container.split(",")
+    return models.is_mp4(metadata.container)
 
 
 def is_matroska(metadata: Metadata) -> bool:
@@ -114,7 +129,7 @@ def check_video(stream: Stream) -> CompatibilityIssue | None:
     if stream.codec in _PARTIAL:
         return CompatibilityIssue("video_codec", "warning", _PARTIAL[stream.codec])
     if stream.codec not in _UNIVERSAL:
-        name = _NAMES.get(stream.codec, stream.codec)
+        name = codec_name(stream.codec)
         return CompatibilityIssue(
             "video_codec", "unplayable", f"Browsers do not play {name} video."
         )
@@ -153,7 +168,7 @@ def check_audio(stream: Stream, metadata: Metadata) -> CompatibilityIssue | None
             "Uncompressed sound plays in some browsers only, unless the file is WAV.",
         )
     if stream.codec not in _UNIVERSAL:
-        name = _NAMES.get(stream.codec, stream.codec)
+        name = codec_name(stream.codec)
         return CompatibilityIssue(
             "audio_codec", "unplayable", f"Browsers do not play {name} sound."
         )

@@ -5,14 +5,18 @@ re-encodes what no browser plays."""
 
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from service.models import Metadata, Stream
 from service.playability.browser_support import WEBM, is_matroska
+from service.playability.track_choice import default_sound
 
 # Codecs copied into an MP4 unchanged: at least some browsers play them there.
 _MP4_CODECS = frozenset({"h264", "hevc", "av1", "vp9", "aac", "mp3", "opus", "flac", "ac3", "eac3"})
+_MP4_SOUND = frozenset({"aac", "mp3", "opus", "flac"})
+"""Sound that Chromium, Firefox and Safari play in MP4."""
+
 _COVER_CODECS = frozenset({"mjpeg", "png"})
 _TEXT_SUBTITLES = frozenset({"mov_text", "subrip", "webvtt", "ass", "ssa", "text"})
 """Text subtitles, which FFmpeg can convert; bitmap subtitles are dropped."""
@@ -48,7 +52,14 @@ STREAM_COPY = TranscodeOptions()
 def command(path: str, metadata: Metadata, options: TranscodeOptions = STREAM_COPY) -> str:
     """Return the command, quoted for a POSIX shell. It writes its output beside `path`."""
     webm = _fits_webm(metadata, options)
-    kept = [stream for stream in metadata.streams if _is_kept(stream, webm=webm)]
+    film, sound = metadata.film, _main_sound(metadata, webm=webm)
+    # Firefox plays the first track that it knows, so those to play come first.
+    kept = sorted(
+        (stream for stream in metadata.streams if _is_kept(stream, webm=webm)),
+        key=lambda stream: stream not in (film, sound),
+    )
+    if sound and not webm and sound.codec not in _MP4_SOUND:
+        options = replace(options, streams=options.streams | {sound.index})
     has_video = any(stream.kind == "video" for stream in kept)
     arguments = ["ffmpeg", "-n"]  # never overwrite a file
     if metadata.container == "avi":
@@ -56,13 +67,50 @@ def command(path: str, metadata: Metadata, options: TranscodeOptions = STREAM_CO
     arguments += [*_demuxer(metadata), "-i", _safe_path(path)]
     for stream in kept:
         arguments += ["-map", f"0:{stream.index}"]
-    arguments += ["-c", "copy", *_encoders(kept, options, webm=webm)]
+    arguments += ["-c", "copy", *_encoders(kept, options, webm=webm), *_dispositions(kept)]
     if not webm:
         arguments += ["-strict", "-2"] if _needs_strict(kept) else []
         arguments += ["-movflags", "+faststart"]
         arguments += [] if has_video else ["-f", "mp4"]  # FFmpeg's muxer for .m4a takes no MP3
     arguments.append(_output_path(path, "webm" if webm else "mp4" if has_video else "m4a"))
     return shlex.join(arguments)
+
+
+def _main_sound(metadata: Metadata, *, webm: bool) -> Stream | None:
+    """Return the sound track to play: the default one, or one like it that need not be encoded.
+
+    It has the same language. Files often have a stereo track beside the surround sound.
+    """
+    first = default_sound(metadata)
+    playable = WEBM if webm else _MP4_SOUND
+    if first is None or first.codec in playable:
+        return first
+    others = (
+        stream for stream in metadata.streams
+        if stream.kind == "audio"
+        and stream.codec in playable
+        and stream.language == first.language
+    )  # fmt: skip
+    return next(others, first)
+
+
+def _dispositions(kept: list[Stream]) -> list[str]:
+    """Return the options that enable the first track of each kind alone, and that mark covers.
+
+    FFmpeg's muxer of MP4 enables tracks by the disposition `default` (libavformat/movenc.c), and
+    enables one if no other of its kind is.
+    """
+    arguments = []
+    pictures = [stream for stream in kept if stream.kind in {"video", "attachment"}]
+    for number, stream in enumerate(pictures):
+        if stream.kind == "attachment":
+            arguments += [f"-disposition:v:{number}", "attached_pic"]
+        elif len(pictures) > 1:
+            arguments += [f"-disposition:v:{number}", "0" if number else "default"]
+    sounds = [stream for stream in kept if stream.kind == "audio"]
+    for number, _ in enumerate(sounds if len(sounds) > 1 else []):
+        arguments += [f"-disposition:a:{number}", "0" if number else "default"]
+    return arguments
 
 
 def _fits_webm(metadata: Metadata, options: TranscodeOptions) -> bool:

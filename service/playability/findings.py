@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from service.models import Finding, Metadata, Stream
-from service.playability import browser_support, ffmpeg_fix
+from service.playability import browser_support, ffmpeg_fix, tracks
 from service.playability.ffmpeg_fix import TranscodeOptions
 
 CODES = (
@@ -11,6 +11,7 @@ CODES = (
     "container",
     "video_codec",
     "audio_codec",
+    "track_choice",
     "pixel_format",
     "sample_entry",
     "interlaced",
@@ -56,15 +57,14 @@ def findings(path: str, probed: Metadata | str | None, block: int) -> tuple[Find
 
 
 def _check(path: str, metadata: Metadata, block: int) -> Iterator[Finding]:
-    # Browsers play the first video stream and the first audio stream.
-    video_stream = next((stream for stream in metadata.streams if stream.kind == "video"), None)
-    audio_stream = next((stream for stream in metadata.streams if stream.kind == "audio"), None)
+    video_stream = metadata.film
     if issue := browser_support.check_container(path, metadata):
         yield _finding(issue, ffmpeg_fix.command(path, metadata))
     if video_stream and (issue := browser_support.check_video(video_stream)):
         yield _finding(issue, ffmpeg_fix.command(path, metadata, _reencode(video_stream)))
-    if audio_stream and (issue := browser_support.check_audio(audio_stream, metadata)):
-        yield _finding(issue, ffmpeg_fix.command(path, metadata, _reencode(audio_stream)))
+    # The command makes a track that browsers play the first one, and enables it alone.
+    for issue in (*tracks.check_sound(path, metadata), *tracks.check_film(path, metadata)):
+        yield _finding(issue, ffmpeg_fix.command(path, metadata))
     if video_stream:
         yield from _check_frames(path, metadata, video_stream)
         yield from _check_bit_rate(path, metadata, video_stream, block)

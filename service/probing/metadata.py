@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 
 import av
 
+from service.models import Stream, film, is_mp4
 from service.mp4.boxes import moov_precedes_mdat
 from service.mp4.fast_start_layout import fast_start_layout
 from service.probing.chapters import read_chapters
@@ -19,6 +20,7 @@ from service.probing.frame_timing import (
     sample_timing,
 )
 from service.probing.read_limited_file import ReadLimitedFile
+from service.probing.single_pictures import single_pictures
 from service.probing.tags import legible, other_tags, title_tag
 from service.workers.process import TaskError
 
@@ -28,6 +30,7 @@ MAX_STREAMS = 100
 MAX_CHAPTERS = 500
 MAX_STREAM_TITLE_LENGTH = 100
 MAX_CHAPTER_TITLE_LENGTH = 100
+MAX_BRAND_LENGTH = 4  # ISO/IEC 14496-12 §4.3
 MAX_LANGUAGE_LENGTH = 35  # RFC 5646 §4.4.1
 
 # Without this list FFmpeg would open images, text, and playlists that name other files and hosts.
@@ -89,19 +92,18 @@ def read_metadata(file: BinaryIO, size: int) -> dict[str, Any]:
     try:
         reader = ReadLimitedFile(file)
         with av.open(reader, options=OPTIONS, **TEXT_OPTIONS) as container:
-            info = _container(container, size)
-            name = container.format.name
+            streams = read_streams(container, file)
+            info = {**_container(container, size), "streams": streams}
             _sample_video(container, reader, info)
     except av.FFmpegError as error:
         if isinstance(error, MemoryError):
             raise
         raise UnreadableError(_diagnose(file, size)) from error
-    is_mp4 = "mp4" in name.split(",")
-    if is_mp4 and not info["streams"]:
+    if is_mp4(info["container"]) and not streams:
         raise UnreadableError(_diagnose(file, size))  # FFmpeg accepts a truncated moov
-    if not any(stream["kind"] in {"video", "audio"} for stream in info["streams"]):
+    if not any(stream["kind"] in {"video", "audio"} for stream in streams):
         raise UnreadableError("There is no picture and no sound in this file.")
-    if is_mp4:
+    if is_mp4(info["container"]):
         info["index_at_front"] = moov_precedes_mdat(file, size)
         info["fast_start"] = fast_start_layout(file, size) is not None
     return info
@@ -138,16 +140,35 @@ def _container(container: Any, size: int) -> dict[str, Any]:
             {**dict(chapter), "title": chapter.title[:MAX_CHAPTER_TITLE_LENGTH]}
             for chapter in read_chapters(container)[:MAX_CHAPTERS]
         ],
-        "streams": [_stream(stream) for stream in list(container.streams)[:MAX_STREAMS]],
+        "brand": legible(container.metadata.get("major_brand", ""), MAX_BRAND_LENGTH) or None,
     }
 
 
-def _stream(stream: Any) -> dict[str, Any]:
+def read_streams(container: Any, file: BinaryIO) -> list[dict[str, Any]]:
+    """Return the streams of an open container, with the fields of `service.models.Stream`.
+
+    `file` is what the container reads. Raises OSError and MemoryError.
+    """
+    options = {"options": OPTIONS, **TEXT_OPTIONS}
+    covers = single_pictures(container, file, options)
+    return [
+        _stream(stream, is_cover=stream.index in covers)
+        for stream in list(container.streams)[:MAX_STREAMS]
+    ]
+
+
+def film_index(container: Any, streams: list[dict[str, Any]]) -> int | None:
+    """Return the index of the video stream that viewers see, or None."""
+    chosen = film(container.format.name, [Stream.model_validate(stream) for stream in streams])
+    return None if chosen is None else chosen.index
+
+
+def _stream(stream: Any, *, is_cover: bool) -> dict[str, Any]:
     context = stream.codec_context  # None where FFmpeg has no decoder
     disposition = stream.disposition
     info: dict[str, Any] = {
         "index": stream.index,
-        "kind": _kind(stream),
+        "kind": "attachment" if is_cover else _kind(stream),
         "codec": context.codec.canonical_name if context else "unknown",
         "title": legible(stream.metadata.get("title", ""), MAX_STREAM_TITLE_LENGTH) or None,
         "default": bool(disposition & av.stream.Disposition.default),
@@ -181,10 +202,8 @@ def _video_fields(stream: Any, context: Any) -> dict[str, Any]:
 
 
 def _sample_video(container: Any, reader: ReadLimitedFile, info: dict[str, Any]) -> None:
-    """Add what the first video stream's frames show: their timing and rotation."""
-    position = next(
-        (n for n, stream in enumerate(info["streams"]) if stream["kind"] == "video"), None
-    )
+    """Add what the frames of the film show: their timing and rotation."""
+    position = film_index(container, info["streams"])
     if position is None or container.streams[position].codec_context is None:
         return
     stream, video_stream = container.streams[position], info["streams"][position]

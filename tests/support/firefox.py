@@ -62,12 +62,12 @@ class Tab:
 
 
 @contextmanager
-def tab(base: str, profile: Path) -> Iterator[Tab]:
+def tab(base: str, profile: Path, **preferences: Any) -> Iterator[Tab]:
     """Start Firefox with a page of this server for the block."""
     firefox = executable()
     packages()
     process = subprocess.Popen(
-        ["node", FOLDER / "remote.js", firefox, base, profile],
+        ["node", FOLDER / "remote.js", firefox, base, profile, json.dumps(preferences)],
         env=clean_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -1,7 +1,7 @@
 // A page in Firefox over WebDriver BiDi, controlled by a running test. Each input line is a JSON
 // array of a command and its argument; each output line is the result.
 //
-//   node remote.js FIREFOX BASE PROFILE
+//   node remote.js FIREFOX BASE PROFILE [PREFERENCES, as a JSON object]
 //
 //   ["prepare", SCRIPT]        run a script before those of every page
 //   ["goto", PATH]
@@ -11,9 +11,9 @@
 import { createInterface } from "node:readline";
 import { launched, opened } from "./launch.js";
 
-const [executablePath, base, profile] = process.argv.slice(2);
+const [executablePath, base, profile, preferences = "{}"] = process.argv.slice(2);
 const complaints = [];
-const browser = await launched(executablePath, profile);
+const browser = await launched(executablePath, profile, JSON.parse(preferences));
 
 try {
   const page = await opened(browser, [base], complaints);
