@@ -2,13 +2,15 @@
 
 It decodes in one thread and without timeouts, so the same file always gives the same images."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from io import SEEK_END
 from itertools import islice
 from typing import Any, BinaryIO, Self
 
 import av
 
+from service.probing.headers import read_headers
 from service.probing.metadata import OPTIONS, TEXT_OPTIONS, UnreadableError
 from service.probing.read_limited_file import ReadLimitedFile
 
@@ -31,6 +33,7 @@ class VideoReader:
     def open(cls, video: BinaryIO) -> Iterator[Self]:
         """Open `video`. Raises UnreadableError, MemoryError and OSError, now and later."""
         file = ReadLimitedFile(video)
+        size = video.seek(0, SEEK_END)
         video.seek(0)
         file.set_budget(MAX_BYTES_READ)
         try:
@@ -40,26 +43,34 @@ class VideoReader:
                 raise
             raise UnreadableError("This is no video file of a kind that is known here.") from error
         with container:
+            encrypted = read_headers(video, size, container).encryption
             try:
-                yield cls(container, file)
+                yield cls(container, file, encrypted)
             except av.FFmpegError as error:  # a pixel format that cannot be converted
                 if isinstance(error, MemoryError):
                     raise
                 raise UnreadableError("The pictures of this video cannot be shown.") from error
 
-    def __init__(self, container: Any, file: ReadLimitedFile) -> None:
+    def __init__(
+        self, container: Any, file: ReadLimitedFile, encrypted: Collection[int] = ()
+    ) -> None:
+        """`encrypted` has the indexes of streams that cannot be decoded."""
         self._container = container
         self._file = file
         self._seekable = True  # as far as is known
         self._start = (container.start_time or 0) / _TIME_BASE
-        videos = [s for s in container.streams.video if not s.disposition & _ATTACHED]
+        videos = [
+            stream
+            for stream in container.streams.video
+            if not stream.disposition & _ATTACHED and stream.index not in encrypted
+        ]
         self._has_video = bool(videos)
         self.stream: Any = next((s for s in videos if s.codec_context is not None), None)
         if self.stream is not None:
             self.stream.codec_context.thread_count = 1
 
     def has_video(self) -> bool:
-        """Return whether there is a video stream besides covers, which is then `stream`.
+        """Return whether there is a video stream besides covers and encrypted ones.
 
         Raises UnreadableError if there is no decoder for it."""
         if self._has_video and self.stream is None:

@@ -3,11 +3,18 @@
 from collections.abc import Iterator
 
 from service.models import Finding, Metadata, Stream
-from service.playability import browser_support, ffmpeg_fix
+from service.playability import browser_support, defects, ffmpeg_fix
 from service.playability.ffmpeg_fix import TranscodeOptions
 
 CODES = (
     "unreadable",
+    "encrypted",
+    "compressed_index",
+    "truncated",
+    "no_duration",
+    "no_seek_index",
+    "track_compression",
+    "codec_tag",
     "container",
     "video_codec",
     "audio_codec",
@@ -59,8 +66,14 @@ def _check(path: str, metadata: Metadata, block: int) -> Iterator[Finding]:
     # Browsers play the first video stream and the first audio stream.
     video_stream = next((stream for stream in metadata.streams if stream.kind == "video"), None)
     audio_stream = next((stream for stream in metadata.streams if stream.kind == "audio"), None)
-    if issue := browser_support.check_container(path, metadata):
-        yield _finding(issue, ffmpeg_fix.command(path, metadata))
+    chosen = [stream for stream in (video_stream, audio_stream) if stream]
+    data_findings = list(defects.check_data(metadata, chosen))
+    yield from data_findings
+    if any(finding.severity == "unplayable" for finding in data_findings):
+        return  # nothing else matters, and no command works
+    container_issue = browser_support.check_container(path, metadata)
+    if container_issue:
+        yield _finding(container_issue, ffmpeg_fix.command(path, metadata))
     if video_stream and (issue := browser_support.check_video(video_stream)):
         yield _finding(issue, ffmpeg_fix.command(path, metadata, _reencode(video_stream)))
     if audio_stream and (issue := browser_support.check_audio(audio_stream, metadata)):
@@ -68,8 +81,10 @@ def _check(path: str, metadata: Metadata, block: int) -> Iterator[Finding]:
     if video_stream:
         yield from _check_frames(path, metadata, video_stream)
         yield from _check_bit_rate(path, metadata, video_stream, block)
-    if metadata.index_at_front is False:
+    if metadata.index_at_front is False and not metadata.compressed_index:
         yield _check_index(path, metadata)
+    if container_issue is None or container_issue.severity != "unplayable":
+        yield from defects.check_storage(path, metadata, chosen)
 
 
 def _finding(issue: browser_support.CompatibilityIssue, command: str) -> Finding:
