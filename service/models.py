@@ -45,6 +45,20 @@ class Stream(FrozenModel):
     codec_string: str | None = Field(
         default=None, description="The RFC 6381 codecs parameter, where there is one for it"
     )
+    sample_entry: str | None = Field(
+        default=None,
+        description="The container's code for the codec, such as avc1, where it has one",
+    )
+    encryption: str | None = Field(
+        default=None,
+        description="The scheme that it is encrypted with: cenc, cens, cbc1, cbcs, fairplay, "
+        "webm or another; null if it is not",
+    )
+    compression: str | None = Field(
+        default=None,
+        description="How Matroska compresses its frames once more: zlib, bzlib, lzo1x, header "
+        "stripping or none; null if it says nothing",
+    )
     width: int | None = Field(default=None, description="Coded width in pixels")
     height: int | None = Field(default=None, description="Coded height in pixels")
     pixel_aspect: float | None = Field(
@@ -144,6 +158,16 @@ class Metadata(FrozenModel):
     fast_start: bool = Field(
         default=False,
         description="Whether players are given the file with its index moved to the front",
+    )
+    compressed_index: bool = Field(
+        default=False, description="Whether an MP4's index is compressed (QuickTime's cmov)"
+    )
+    has_seek_index: bool | None = Field(
+        default=None, description="Whether a Matroska file has an index (Cues); null elsewhere"
+    )
+    complete_until: float | None = Field(
+        default=None,
+        description="Seconds of it, about, that are in the file, where its end is missing",
     )
     streams: Annotated[tuple[Stream, ...], AfterValidator(_interned)]
 

@@ -27,6 +27,7 @@ _STACK_AND_CHROMIUM = (
     "tests/integration/test_fast_start.py",
     "tests/integration/test_library_page.py",
     "tests/integration/test_odd_visits.py",
+    "tests/integration/test_refused_files.py",
     "tests/integration/test_static_files.py",
     "tests/integration/test_track_choice.py",
 )

@@ -2,13 +2,15 @@
 
 It decodes in one thread and without timeouts, so the same file always gives the same images."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from io import SEEK_END
 from itertools import islice
 from typing import Any, BinaryIO, Self
 
 import av
 
+from service.probing.headers import read_headers
 from service.probing.metadata import (
     OPTIONS,
     TEXT_OPTIONS,
@@ -37,6 +39,7 @@ class VideoReader:
     def open(cls, video: BinaryIO) -> Iterator[Self]:
         """Open `video`. Raises UnreadableError, MemoryError and OSError, now and later."""
         file = ReadLimitedFile(video)
+        size = video.seek(0, SEEK_END)
         video.seek(0)
         file.set_budget(MAX_BYTES_READ)
         try:
@@ -46,20 +49,27 @@ class VideoReader:
                 raise
             raise UnreadableError("This is no video file of a kind that is known here.") from error
         with container:
+            encrypted = read_headers(video, size, container).encryption
             try:
-                yield cls(container, file, read_streams(container, video))
+                yield cls(container, file, read_streams(container, video), encrypted)
             except av.FFmpegError as error:  # a pixel format that cannot be converted
                 if isinstance(error, MemoryError):
                     raise
                 raise UnreadableError("The pictures of this video cannot be shown.") from error
 
     def __init__(
-        self, container: Any, file: ReadLimitedFile, streams: list[dict[str, Any]]
+        self,
+        container: Any,
+        file: ReadLimitedFile,
+        streams: list[dict[str, Any]],
+        encrypted: Collection[int] = (),
     ) -> None:
+        """`encrypted` has the indexes of streams that cannot be decoded."""
         self._container = container
         self._file = file
         self._seekable = True  # as far as is known
         self._start = (container.start_time or 0) / _TIME_BASE
+        streams = [stream for stream in streams if stream["index"] not in encrypted]
         index = film_index(container, streams)
         self._covers = [stream["index"] for stream in streams if stream["kind"] == "attachment"]
         self.stream: Any = None if index is None else container.streams[index]
@@ -67,7 +77,7 @@ class VideoReader:
             self.stream.codec_context.thread_count = 1
 
     def has_video(self) -> bool:
-        """Return whether there is a film, which is then `stream`.
+        """Return whether there is a film that is not encrypted, which is then `stream`.
 
         Raises UnreadableError if there is no decoder for it."""
         if self.stream is not None and not self._has_decoder(self.stream):

@@ -3,11 +3,19 @@
 from collections.abc import Iterator
 
 from service.models import Finding, Metadata, Stream
-from service.playability import browser_support, ffmpeg_fix, tracks
+from service.playability import browser_support, defects, ffmpeg_fix, tracks
 from service.playability.ffmpeg_fix import TranscodeOptions
+from service.playability.track_choice import default_sound
 
 CODES = (
     "unreadable",
+    "encrypted",
+    "compressed_index",
+    "truncated",
+    "no_duration",
+    "no_seek_index",
+    "track_compression",
+    "codec_tag",
     "container",
     "video_codec",
     "audio_codec",
@@ -58,8 +66,14 @@ def findings(path: str, probed: Metadata | str | None, block: int) -> tuple[Find
 
 def _check(path: str, metadata: Metadata, block: int) -> Iterator[Finding]:
     video_stream = metadata.film
-    if issue := browser_support.check_container(path, metadata):
-        yield _finding(issue, ffmpeg_fix.command(path, metadata))
+    chosen = [stream for stream in (video_stream, default_sound(metadata)) if stream]
+    data_findings = list(defects.check_data(metadata, chosen))
+    yield from data_findings
+    if any(finding.severity == "unplayable" for finding in data_findings):
+        return  # nothing else matters, and no command works
+    container_issue = browser_support.check_container(path, metadata)
+    if container_issue:
+        yield _finding(container_issue, ffmpeg_fix.command(path, metadata))
     if video_stream and (issue := browser_support.check_video(video_stream)):
         yield _finding(issue, ffmpeg_fix.command(path, metadata, _reencode(video_stream)))
     # The command makes a track that browsers play the first one, and enables it alone.
@@ -68,8 +82,10 @@ def _check(path: str, metadata: Metadata, block: int) -> Iterator[Finding]:
     if video_stream:
         yield from _check_frames(path, metadata, video_stream)
         yield from _check_bit_rate(path, metadata, video_stream, block)
-    if metadata.index_at_front is False:
+    if metadata.index_at_front is False and not metadata.compressed_index:
         yield _check_index(path, metadata)
+    if container_issue is None or container_issue.severity != "unplayable":
+        yield from defects.check_storage(path, metadata, chosen)
 
 
 def _finding(issue: browser_support.CompatibilityIssue, command: str) -> Finding:

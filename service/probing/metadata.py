@@ -10,6 +10,7 @@ import av
 from service.models import Stream, film, is_mp4
 from service.mp4.boxes import moov_precedes_mdat
 from service.mp4.fast_start_layout import fast_start_layout
+from service.mp4.movie_header import read_movie_header
 from service.probing.chapters import read_chapters
 from service.probing.codecs import SampleEntry, codec_string
 from service.probing.dates import creation_date
@@ -19,6 +20,7 @@ from service.probing.frame_timing import (
     key_frame_interval,
     sample_timing,
 )
+from service.probing.headers import HeaderFacts, read_headers
 from service.probing.read_limited_file import ReadLimitedFile
 from service.probing.single_pictures import single_pictures
 from service.probing.tags import legible, other_tags, title_tag
@@ -94,6 +96,8 @@ def read_metadata(file: BinaryIO, size: int) -> dict[str, Any]:
         with av.open(reader, options=OPTIONS, **TEXT_OPTIONS) as container:
             streams = read_streams(container, file)
             info = {**_container(container, size), "streams": streams}
+            facts = read_headers(file, size, container)
+            _add_facts(info, facts)
             _sample_video(container, reader, info)
     except av.FFmpegError as error:
         if isinstance(error, MemoryError):
@@ -114,6 +118,8 @@ def _diagnose(file: BinaryIO, size: int) -> str:
     start = file.read(1 << 16)
     if not any(start):
         return "The file begins with nothing but zeros: there is no video in it, or not yet."
+    if read_movie_header(file, size).encryption:
+        return "The file is encrypted: no browser plays it."
     if moov_precedes_mdat(file, size) is False:
         return "The MP4's index (moov) is missing or damaged: the file is incomplete."
     if start[4:8] in {b"ftyp", b"moov"}:
@@ -142,6 +148,16 @@ def _container(container: Any, size: int) -> dict[str, Any]:
         ],
         "brand": legible(container.metadata.get("major_brand", ""), MAX_BRAND_LENGTH) or None,
     }
+
+
+def _add_facts(info: dict[str, Any], facts: HeaderFacts) -> None:
+    info["compressed_index"] = facts.compressed_index
+    info["has_seek_index"] = facts.has_seek_index
+    until = facts.complete_until(info["duration"])
+    info["complete_until"] = None if until is None else round(until, 3)
+    for stream in info["streams"]:
+        stream["encryption"] = facts.encryption.get(stream["index"])
+        stream["compression"] = facts.compression.get(stream["index"])
 
 
 def read_streams(container: Any, file: BinaryIO) -> list[dict[str, Any]]:
@@ -179,6 +195,7 @@ def _stream(stream: Any, *, is_cover: bool) -> dict[str, Any]:
         info["language"] = language
     if context is None:
         return info
+    info["sample_entry"] = _sample_entry(context) or None
     if stream.type == "video":
         info |= {"width": context.width or None, "height": context.height or None}
     if info["kind"] == "video":
@@ -206,6 +223,8 @@ def _sample_video(container: Any, reader: ReadLimitedFile, info: dict[str, Any])
     position = film_index(container, info["streams"])
     if position is None or container.streams[position].codec_context is None:
         return
+    if info["streams"][position]["encryption"]:
+        return  # its frames cannot be decoded
     stream, video_stream = container.streams[position], info["streams"][position]
     timing: TimingSample = sample_timing(container, stream, reader)
     video_stream["key_frame_interval"] = key_frame_interval(timing)
@@ -224,18 +243,23 @@ def _kind(stream: Any) -> str:
     return stream.type if stream.type in kinds else "data"
 
 
-def _codec_string(info: dict[str, Any], context: Any) -> str | None:
+def _sample_entry(context: Any) -> str:
+    """Return the four characters of the container's code; empty if it has none."""
     try:
-        tag = context.codec_tag
+        tag = str(context.codec_tag)
     except UnicodeDecodeError:  # PyAV decodes the four bytes as ASCII
-        tag = ""
+        return ""
+    return tag if tag.isprintable() else ""
+
+
+def _codec_string(info: dict[str, Any], context: Any) -> str | None:
     return codec_string(
         info["codec"],
         context.extradata or b"",
         PROFILES.get((info["codec"], context.profile or "")),
         getattr(context, "level", None),  # new in PyAV 16
         SampleEntry(
-            tag=tag,
+            tag=info["sample_entry"] or "",
             bit_depth=info.get("bit_depth"),
             width=info.get("width"),
             height=info.get("height"),

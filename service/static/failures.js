@@ -13,6 +13,11 @@ export function watchFailures(player, playback, recovery, verdict) {
   // captured. A failed track does not stop the video.
   const onError = ({ target }) => target.localName !== "track" && recovery.failed();
   player.addEventListener("error", onError, true);
+  // Dispatched where the browser finds encrypted data. There is no key here.
+  player.addEventListener("encrypted", () => {
+    verdict.encrypted();
+    recovery.refuse();
+  });
   setInterval(() => recovery.check(), CHECK_INTERVAL);
   const wake = () => document.visibilityState === "visible" && recovery.wake();
   addEventListener("online", wake);
