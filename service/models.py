@@ -86,7 +86,12 @@ class Metadata(FrozenModel):
     """The result of probing a file."""
 
     container: str = Field(description="FFmpeg's name of the container, such as mov,mp4,m4a")
-    duration: float | None = Field(description="Seconds")
+    duration: float | None = Field(description="Seconds from the first picture or sound")
+    start: float = Field(
+        default=0.0,
+        description="Seconds on the file's own clock at which its first picture or sound is; 0 if "
+        "less than 0.05. All other times are counted from there",
+    )
     bit_rate: int | None = Field(description="Bits per second over the whole file")
     title: str | None = Field(default=None, description="The container's title tag")
     tags: tuple[Tag, ...] = Field(

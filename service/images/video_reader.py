@@ -11,6 +11,7 @@ import av
 
 from service.probing.metadata import OPTIONS, TEXT_OPTIONS, UnreadableError
 from service.probing.read_limited_file import ReadLimitedFile
+from service.probing.timeline import play_length, start_offset
 
 MAX_BYTES_READ = 1 << 31
 """Of one file: the rest is not read. 150 key frames of a 2160p film have about 300 MB. A Matroska
@@ -19,12 +20,11 @@ file without cues has to be read up to the time of a seek."""
 _ATTACHED = av.stream.Disposition.attached_pic
 _THUMBNAILS = av.stream.Disposition.timed_thumbnails  # chapter thumbnails: attached, but not covers
 
-_TIME_BASE = 1_000_000  # AV_TIME_BASE: microseconds
 _MAX_TIMESTAMP = (1 << 63) - 1  # time stamps have 64 bits
 
 
 class VideoReader:
-    """An open video. Times are in seconds from the start that players show."""
+    """An open video. Times are in seconds on the page (service/probing/timeline.py)."""
 
     @classmethod
     @contextmanager
@@ -51,7 +51,8 @@ class VideoReader:
         self._container = container
         self._file = file
         self._seekable = True  # as far as is known
-        self._start = (container.start_time or 0) / _TIME_BASE
+        self._start = start_offset(container)
+        self._length: float | None = None
         videos = [s for s in container.streams.video if not s.disposition & _ATTACHED]
         self._has_video = bool(videos)
         self.stream: Any = next((s for s in videos if s.codec_context is not None), None)
@@ -68,9 +69,11 @@ class VideoReader:
 
     def duration(self) -> float | None:
         """Return the duration from the header, else from all packets, or None if it is unknown."""
-        value = self._container.duration
-        if value is not None and value > 0:
-            return float(value / _TIME_BASE)
+        if self._length is None:
+            self._length = play_length(self._container, self._file)
+            self._file.set_budget(MAX_BYTES_READ)
+        if self._length is not None:
+            return self._length
         ends = (
             float((packet.pts + (packet.duration or 0)) * packet.time_base) - self._start
             for packet in self._packets(self.stream)

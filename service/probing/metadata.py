@@ -19,6 +19,7 @@ from service.probing.frame_timing import (
     sample_timing,
 )
 from service.probing.read_limited_file import ReadLimitedFile
+from service.probing.timeline import SAME_CLOCK, play_length, start_offset
 from service.workers.process import TaskError
 
 # These keep the longest response below the limit of the worker pool, even if JSON escapes every
@@ -100,9 +101,10 @@ def read_metadata(file: BinaryIO, size: int) -> dict[str, Any]:
     try:
         reader = ReadLimitedFile(file)
         with av.open(reader, options=OPTIONS, **TEXT_OPTIONS) as container:
-            info = _container(container, size)
+            info = _container(container)
             name = container.format.name
             _sample_video(container, reader, info)
+            info |= _times(container, reader, size)
     except av.FFmpegError as error:
         if isinstance(error, MemoryError):
             raise
@@ -130,17 +132,10 @@ def _diagnose(file: BinaryIO, size: int) -> str:
     return "This is no video or audio file of a kind that is known here."
 
 
-def _container(container: Any, size: int) -> dict[str, Any]:
-    # AV_TIME_BASE is a microsecond
-    duration = container.duration / 1_000_000 if container.duration else None
-    if duration is not None and duration <= 0:
-        duration = None
-    bit_rate = container.bit_rate or (round(size * 8 / duration) if duration else 0)
+def _container(container: Any) -> dict[str, Any]:
     titles = (text for key, text in container.metadata.items() if key.lower() == "title")
     return {
         "container": container.format.name,
-        "duration": duration,
-        "bit_rate": bit_rate if bit_rate > 0 else None,
         "title": _text(next(titles, ""), MAX_TITLE_LENGTH) or None,
         "tags": _tags(container.metadata),
         "chapters": [
@@ -148,6 +143,19 @@ def _container(container: Any, size: int) -> dict[str, Any]:
             for chapter in read_chapters(container)[:MAX_CHAPTERS]
         ],
         "streams": [_stream(stream) for stream in list(container.streams)[:MAX_STREAMS]],
+    }
+
+
+def _times(container: Any, reader: ReadLimitedFile, size: int) -> dict[str, Any]:
+    start, duration = start_offset(container), play_length(container, reader)
+    told = (container.duration or 0) / 1_000_000  # AV_TIME_BASE is a microsecond
+    bit_rate = container.bit_rate
+    if duration is not None and (duration != told or not bit_rate):
+        bit_rate = round(size * 8 / duration)
+    return {
+        "duration": duration,
+        "start": start if start > SAME_CLOCK else 0.0,
+        "bit_rate": bit_rate if bit_rate > 0 else None,
     }
 
 
