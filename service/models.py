@@ -104,7 +104,8 @@ class Metadata(FrozenModel):
     )
     fast_start: bool = Field(
         default=False,
-        description="Whether players are given the file with its index moved to the front",
+        description="Whether players are given the file with its index in front and a clock that "
+        "begins at 0, where its own bytes differ",
     )
     streams: Annotated[tuple[Stream, ...], AfterValidator(_interned)]
 

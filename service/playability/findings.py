@@ -15,6 +15,7 @@ CODES = (
     "sample_entry",
     "interlaced",
     "index_at_end",
+    "clock",
     "high_bit_rate",
     "low_bit_rate",
     "sparse_key_frames",
@@ -33,6 +34,9 @@ of playback cost a whole block, and the first byte of an uncached block waits fo
 MAX_KEY_FRAME_INTERVAL = 10.0
 """Seconds. A seek decodes from the previous key frame. x264 puts key frames at most 250 frames
 apart, which is 10 s at 25 frames per second; the tolerance of half a second is for 24."""
+
+MIN_CLOCK_START = 1.0
+"""Seconds. Chromium's controls show whole seconds."""
 
 _INTERVAL_TOLERANCE = 0.5
 
@@ -70,6 +74,14 @@ def _check(path: str, metadata: Metadata, block: int) -> Iterator[Finding]:
         yield from _check_bit_rate(path, metadata, video_stream, block)
     if metadata.index_at_front is False:
         yield _check_index(path, metadata)
+    if metadata.start >= MIN_CLOCK_START and not metadata.fast_start:
+        yield Finding(
+            code="clock",
+            severity="hint",
+            sentence=f"The file's own clock begins at {metadata.start:.0f} seconds, not at 0. Chromium "
+            "shows that time in its controls, and cannot seek to the end of some such files.",
+            command=ffmpeg_fix.command(path, metadata),
+        )
 
 
 def _finding(issue: browser_support.CompatibilityIssue, command: str) -> Finding:

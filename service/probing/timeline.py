@@ -45,8 +45,7 @@ def media_streams(container: Any) -> list[Any]:
     return [
         stream
         for stream in container.streams
-        if stream.type == "audio"
-        or (stream.type == "video" and not stream.disposition & _ATTACHED)
+        if stream.type == "audio" or (stream.type == "video" and not stream.disposition & _ATTACHED)
     ]
 
 

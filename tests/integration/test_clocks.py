@@ -29,8 +29,14 @@ STARTS = {
     "second.webm": 2,
     "hour.webm": 3600,
     "hour of fragments.mp4": 3600,
+    "frame.mp4": 0.08,
+    "second.mp4": 2,
+    # FFmpeg cannot write MP4's text tracks that begin after 36 minutes.
+    "half an hour.mp4": 1800,
+    "half an hour, index in front.mp4": 1800,
 }
 FILMS = list(STARTS)
+FAST_START = ("-movflags", "+faststart")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +53,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 encoding="utf-8",
             )  # fmt: skip
         else:
-            film(folder, name, start)
+            film(folder, name, start, *(FAST_START if "front" in name else ()))
         (folder / name).with_suffix(".en.vtt").write_text(
             "WEBVTT\n\n" + cues("."), encoding="utf-8"
         )
@@ -116,7 +122,13 @@ SHOWN = """() => {
 }"""
 
 
-def seen(page: Page | Tab, second: int, chapter: str, captions: int) -> None:
+REFUSE_CLIPBOARD = """() => {
+    navigator.clipboard.writeText = () => Promise.reject(new Error("refused"));
+}"""
+PRESS_5 = "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: '5', bubbles: true}))"
+
+
+def seen(page: Page | Tab, second: int, chapter: str, captions: int | None) -> None:
     """Wait until the page shows a second of the film with what belongs to it."""
     last: Any = None
 
@@ -125,11 +137,11 @@ def seen(page: Page | Tab, second: int, chapter: str, captions: int) -> None:
         last = page.evaluate(SHOWN)
         return (
             last is not None
-            # Rounding of shades and times: by less than a frame.
-            and abs(second_of_shade(last["shade"]) - second) < 0.15
+            # A third of a second: sound may begin before the picture, and shades are lossy.
+            and abs(second_of_shade(last["shade"]) - second) < 0.35
             and last["chapter"] == chapter
             and last["frame"] == str(second)
-            and last["cues"] == [f"cue {second}"] * captions
+            and (captions is None or last["cues"] == [f"cue {second}"] * captions)
         )
 
     try:
@@ -144,22 +156,18 @@ def click(page: Page | Tab, selector: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILMS)
-def test_everything_on_the_page_counts_from_the_first_picture(
-    page: Page | Tab, name: str
-) -> None:
+def test_everything_on_the_page_counts_from_the_first_picture(page: Page | Tab, name: str) -> None:
     captions = 1 if "fragments" in name else 2  # one beside the film, one inside
     page.goto(f"/watch/{quote(name)}?t=5")
     page.evaluate("localStorage.clear()")
     seen(page, 5, "Second", captions)
-    click(page, "[data-chapters] a[data-t='9']")
+    click(page, "[data-chapters] li:nth-child(3) a")
     seen(page, 9, "Third", captions)
     click(page, ".strip a[data-t='3']")
     seen(page, 3, "First", captions)
-    page.evaluate("document.dispatchEvent(new KeyboardEvent('keydown', {key: '5', bubbles: true}))"
-                  if False else
-                  "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: '5', bubbles: true}))")
+    page.evaluate(PRESS_5)  # half of the film
     seen(page, LENGTH // 2, "Second", captions)
-    page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error())")
+    page.evaluate(REFUSE_CLIPBOARD)
     click(page, "[data-copy]")
     link = "document.querySelector('[data-copy-field] input').value"
     until(lambda: page.evaluate(link).endswith("?t=8"), "a link to this second", timeout=10)
@@ -168,8 +176,8 @@ def test_everything_on_the_page_counts_from_the_first_picture(
     assert stored[:2] == pytest.approx([8, LENGTH], abs=0.15)
     page.goto(f"/watch/{quote(name)}")
     seen(page, 8, "Second", captions)
-    click(page, "[data-chapters] a[data-t='0']")
-    seen(page, 0, "First", captions)
+    click(page, "[data-chapters] li:nth-child(1) a")
+    seen(page, 0, "First", None)  # a cue inside may begin with the picture, after the sound
 
 
 @pytest.mark.parametrize("name", FILMS)
@@ -185,10 +193,11 @@ def test_the_service_tells_all_times_from_the_first_picture(server: Server, name
 def test_a_storyboard_shows_the_pictures_of_its_times(server: Server, name: str) -> None:
     index = fetched(server, video(server, name)["storyboard"]["url"]).decode()
     tiles = [line for line in index.splitlines() if "#xywh=" in line]
-    assert len(tiles) == LENGTH
-    for second, tile in enumerate(tiles):
+    assert LENGTH <= len(tiles) <= LENGTH + 1  # sound may last some milliseconds longer
+    for second, tile in enumerate(tiles[:LENGTH]):
         sheet, _, area = tile.partition("#xywh=")
         left, top, width, height = map(int, area.split(","))
         with Image.open(BytesIO(fetched(server, sheet))) as image:
             shade = image.convert("L").getpixel((left + width // 2, top + height // 2))
+        assert isinstance(shade, int | float)
         assert second_of_shade(shade) == pytest.approx(second, abs=0.5)

@@ -25,10 +25,14 @@ def second_of_shade(shade: float) -> float:
 
 
 def cues(separator: str) -> str:
-    """Return a cue for each second, as `cue 7`, with the separator of its decimals."""
+    """Return a cue for each second, as `cue 7`, with the separator of its decimals.
+
+    It begins early, so that it is shown at the whole second, also if that is a frame off.
+    """
+    starts = ["00:00:00.000", *(f"00:00:{second:02}.800" for second in range(LENGTH))]
     return "\n".join(
-        f"{second + 1}\n00:00:{second:02}{separator}000 --> 00:00:{second:02}{separator}900\n"
-        f"cue {second}\n"
+        f"{second + 1}\n{starts[second]} --> 00:00:{second:02}.700\n".replace(".", separator)
+        + f"cue {second}\n"
         for second in range(LENGTH)
     )
 

@@ -19,6 +19,7 @@ class Container:
         self, *chapters: tuple[int, int, dict[str, str]], start_time: int | None = None
     ) -> None:
         self.start_time = start_time
+        self.streams: tuple[Any, ...] = ()
         self._chapters = chapters
 
     def chapters(self) -> list[dict[str, Any]]:
