@@ -78,8 +78,8 @@ def _check(path: str, metadata: Metadata, block: int) -> Iterator[Finding]:
         yield Finding(
             code="clock",
             severity="hint",
-            sentence=f"The file's own clock begins at {metadata.start:.0f} seconds, not at 0. Chromium "
-            "shows that time in its controls, and cannot seek to the end of some such files.",
+            sentence=f"The file's own clock begins at {metadata.start:.0f} seconds, not at 0. "
+            "Chromium shows that time in its controls, and cannot seek to the end of some such files.",
             command=ffmpeg_fix.command(path, metadata),
         )
 

@@ -16,7 +16,15 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page
 from support.chromium import launched
-from support.clock_films import CHAPTERS, LENGTH, cues, film, fragmented_film, second_of_shade
+from support.clock_films import (
+    CHAPTERS,
+    LENGTH,
+    cues,
+    film,
+    fragmented_film,
+    second_of_shade,
+    tell_length,
+)
 from support.firefox import Tab, tab
 from support.server import Server, serve, until
 
@@ -25,6 +33,7 @@ STARTS = {
     "frame.mkv": 0.08,
     "second.mkv": 2,
     "hour.mkv": 3600,
+    "length as by mkvmerge.mkv": 2,
     "frame.webm": 0.08,
     "second.webm": 2,
     "hour.webm": 3600,
@@ -53,7 +62,9 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 encoding="utf-8",
             )  # fmt: skip
         else:
-            film(folder, name, start, *(FAST_START if "front" in name else ()))
+            path = film(folder, name, start, *(FAST_START if "front" in name else ()))
+            if "mkvmerge" in name:
+                tell_length(path)
         (folder / name).with_suffix(".en.vtt").write_text(
             "WEBVTT\n\n" + cues("."), encoding="utf-8"
         )

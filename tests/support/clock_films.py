@@ -65,6 +65,14 @@ def film(folder: Path, name: str, start: float, *options: str) -> Path:
     )  # fmt: skip
 
 
+def tell_length(path: Path) -> None:
+    """Have a Matroska file tell its length, as mkvmerge writes it, and not the time of its end."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"\x44\x89\x88") + 3  # Duration (RFC 9559 §5.1.2.10), eight bytes
+    struct.pack_into(">d", data, at, LENGTH * 1000)
+    path.write_bytes(data)
+
+
 def fragmented_film(folder: Path, name: str, start: float) -> Path:
     """Write a fragmented MP4 whose fragments begin at `start` seconds, as of a live stream."""
     path = folder / name
