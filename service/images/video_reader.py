@@ -70,9 +70,9 @@ class VideoReader:
     def duration(self) -> float | None:
         """Return the duration from the header, else from all packets, or None if it is unknown."""
         if self._length is None:
-            self._length = play_length(self._container, self._file)
-            self._file.set_budget(MAX_BYTES_READ)
+            self._length = play_length(self._container, self._file, self._start)
         if self._length is not None:
+            self._file.set_budget(MAX_BYTES_READ)
             return self._length
         ends = (
             float((packet.pts + (packet.duration or 0)) * packet.time_base) - self._start

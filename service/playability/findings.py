@@ -63,8 +63,9 @@ def _check(path: str, metadata: Metadata, block: int) -> Iterator[Finding]:
     # Browsers play the first video stream and the first audio stream.
     video_stream = next((stream for stream in metadata.streams if stream.kind == "video"), None)
     audio_stream = next((stream for stream in metadata.streams if stream.kind == "audio"), None)
-    if issue := browser_support.check_container(path, metadata):
-        yield _finding(issue, ffmpeg_fix.command(path, metadata))
+    container_issue = browser_support.check_container(path, metadata)
+    if container_issue:
+        yield _finding(container_issue, ffmpeg_fix.command(path, metadata))
     if video_stream and (issue := browser_support.check_video(video_stream)):
         yield _finding(issue, ffmpeg_fix.command(path, metadata, _reencode(video_stream)))
     if audio_stream and (issue := browser_support.check_audio(audio_stream, metadata)):
@@ -74,14 +75,9 @@ def _check(path: str, metadata: Metadata, block: int) -> Iterator[Finding]:
         yield from _check_bit_rate(path, metadata, video_stream, block)
     if metadata.index_at_front is False:
         yield _check_index(path, metadata)
-    if metadata.start >= MIN_CLOCK_START and not metadata.fast_start:
-        yield Finding(
-            code="clock",
-            severity="hint",
-            sentence=f"The file's own clock begins at {metadata.start:.0f} seconds, not at 0. "
-            "Chromium shows that time in its controls, and cannot seek to the end of some such files.",
-            command=ffmpeg_fix.command(path, metadata),
-        )
+    is_played = container_issue is None or container_issue.severity != "unplayable"
+    if is_played and metadata.start >= MIN_CLOCK_START and not metadata.fast_start:
+        yield _check_clock(path, metadata)
 
 
 def _finding(issue: browser_support.CompatibilityIssue, command: str) -> Finding:
@@ -107,6 +103,16 @@ def _check_index(path: str, metadata: Metadata) -> Finding:
         code="index_at_end",
         severity="warning",
         sentence="The index is at the end: it must be fetched from there before playing begins.",
+        command=ffmpeg_fix.command(path, metadata),
+    )
+
+
+def _check_clock(path: str, metadata: Metadata) -> Finding:
+    return Finding(
+        code="clock",
+        severity="hint",
+        sentence=f"The file's own clock begins at {metadata.start:.0f} seconds, not at 0. Chromium "
+        "shows that time in its controls, and cannot seek to the end of some such files.",
         command=ffmpeg_fix.command(path, metadata),
     )
 

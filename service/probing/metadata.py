@@ -101,10 +101,11 @@ def read_metadata(file: BinaryIO, size: int) -> dict[str, Any]:
     try:
         reader = ReadLimitedFile(file)
         with av.open(reader, options=OPTIONS, **TEXT_OPTIONS) as container:
+            start = start_offset(container)
             info = _container(container)
             name = container.format.name
             _sample_video(container, reader, info)
-            info |= _times(container, reader, size)
+            info |= _times(container, reader, start, size)
     except av.FFmpegError as error:
         if isinstance(error, MemoryError):
             raise
@@ -146,8 +147,8 @@ def _container(container: Any) -> dict[str, Any]:
     }
 
 
-def _times(container: Any, reader: ReadLimitedFile, size: int) -> dict[str, Any]:
-    start, duration = start_offset(container), play_length(container, reader)
+def _times(container: Any, reader: ReadLimitedFile, start: float, size: int) -> dict[str, Any]:
+    duration = play_length(container, reader, start)
     told = (container.duration or 0) / 1_000_000  # AV_TIME_BASE is a microsecond
     bit_rate = container.bit_rate
     if duration is not None and (duration != told or not bit_rate):

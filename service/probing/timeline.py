@@ -28,8 +28,9 @@ _AMBIGUOUS: Final = frozenset({"matroska", "mp4", "ogg"})
 def start_offset(container: Any) -> float:
     """Return the time of a container's first picture or sound in seconds on its own clock.
 
-    It is 0 for a negative one. Chromium and Firefox do not play what is before 0, and neither
-    subtracts it.
+    Call it before any packet is read: FFmpeg changes what it tells of streams whose start was
+    unknown. Return 0 for an unknown or negative start. Chromium and Firefox do not play what is
+    before 0, and neither subtracts it.
     """
     first = [
         float(stream.start_time * stream.time_base)
@@ -49,12 +50,13 @@ def media_streams(container: Any) -> list[Any]:
     ]
 
 
-def play_length(container: Any, file: ReadLimitedFile) -> float | None:
+def play_length(container: Any, file: ReadLimitedFile, start: float) -> float | None:
     """Return the seconds from the first picture or sound to the end; None if no header tells them.
 
-    It may seek in the container and read packets, and leaves a small budget in `file`.
+    `start` is what `start_offset` returned. It may seek in the container and read packets, and
+    leaves a small budget in `file`.
     """
-    told, start = (container.duration or 0) / _TIME_BASE, start_offset(container)
+    told = (container.duration or 0) / _TIME_BASE
     if told <= 0:
         return None
     if start <= SAME_CLOCK or _AMBIGUOUS.isdisjoint(container.format.name.split(",")):

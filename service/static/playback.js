@@ -14,6 +14,7 @@ export class Playback extends EventTarget {
   #player;
   #timeline;
   #position; // the player forgets its own when a source is loaded or fails
+  #wanted = null; // a position beyond the duration that the player knows so far
   #playing = false;
   #wasReady = false;
 
@@ -34,6 +35,10 @@ export class Playback extends EventTarget {
     });
     player.addEventListener("loadedmetadata", () => this.#prepare());
     player.addEventListener("seeked", () => this.#observe());
+    player.addEventListener("durationchange", () => this.#seekAgain());
+    player.addEventListener("playing", () => {
+      this.#wanted = null;
+    });
   }
 
   /** The position as it was last shown. */
@@ -70,7 +75,14 @@ export class Playback extends EventTarget {
   }
 
   set #current(second) {
-    this.#player.currentTime = this.#timeline.inPlayer(second);
+    const inPlayer = this.#timeline.inPlayer(second);
+    this.#wanted = inPlayer > this.#player.duration ? second : null;
+    this.#player.currentTime = inPlayer;
+  }
+
+  // Firefox learns the duration of a fragmented MP4 while it loads the file.
+  #seekAgain() {
+    if (this.#wanted !== null && this.known && this.#player.paused) this.#current = this.#wanted;
   }
 
   /** Begin with a player that may have loaded its source before this module ran. */
@@ -139,7 +151,7 @@ export class Playback extends EventTarget {
     const playOn = this.frozen && this.#playing;
     this.#ready();
     if (this.#position > 0 && Math.abs(this.#current - this.#position) > 0.5) {
-      this.#current = this.#withinDuration(this.#position);
+      this.#current = this.#position;
     }
     if (playOn) this.play();
   }

@@ -37,6 +37,7 @@ STARTS = {
     "frame.webm": 0.08,
     "second.webm": 2,
     "hour.webm": 3600,
+    "fragments.mp4": 0,
     "hour of fragments.mp4": 3600,
     "frame.mp4": 0.08,
     "second.mp4": 2,
