@@ -135,7 +135,12 @@ class Metadata(FrozenModel):
     """The result of probing a file."""
 
     container: str = Field(description="FFmpeg's name of the container, such as mov,mp4,m4a")
-    duration: float | None = Field(description="Seconds")
+    duration: float | None = Field(description="Seconds from the first picture or sound")
+    start: float = Field(
+        default=0.0,
+        description="Seconds on the file's own clock at which its first picture or sound is; 0 if "
+        "less than 0.05. All other times are counted from there",
+    )
     bit_rate: int | None = Field(description="Bits per second over the whole file")
     title: str | None = Field(default=None, description="The container's title tag")
     created: str | None = Field(
@@ -157,7 +162,8 @@ class Metadata(FrozenModel):
     )
     fast_start: bool = Field(
         default=False,
-        description="Whether players are given the file with its index moved to the front",
+        description="Whether players are given the file with its index in front and a clock that "
+        "begins at 0, where its own bytes differ",
     )
     compressed_index: bool = Field(
         default=False, description="Whether an MP4's index is compressed (QuickTime's cmov)"

@@ -19,6 +19,7 @@ from service.probing.metadata import (
     read_streams,
 )
 from service.probing.read_limited_file import ReadLimitedFile
+from service.probing.timeline import play_length, start_offset
 
 MAX_BYTES_READ = 1 << 31
 """Of one file: the rest is not read. 150 key frames of a 2160p film have about 300 MB. A Matroska
@@ -27,12 +28,11 @@ file without cues has to be read up to the time of a seek."""
 _ATTACHED = av.stream.Disposition.attached_pic
 _THUMBNAILS = av.stream.Disposition.timed_thumbnails  # chapter thumbnails: attached, but not covers
 
-_TIME_BASE = 1_000_000  # AV_TIME_BASE: microseconds
 _MAX_TIMESTAMP = (1 << 63) - 1  # time stamps have 64 bits
 
 
 class VideoReader:
-    """An open video. Times are in seconds from the start that players show."""
+    """An open video. Times are in seconds on the page (service/probing/timeline.py)."""
 
     @classmethod
     @contextmanager
@@ -68,7 +68,8 @@ class VideoReader:
         self._container = container
         self._file = file
         self._seekable = True  # as far as is known
-        self._start = (container.start_time or 0) / _TIME_BASE
+        self._start = start_offset(container)
+        self._length: float | None = None
         streams = [stream for stream in streams if stream["index"] not in encrypted]
         index = film_index(container, streams)
         self._covers = [stream["index"] for stream in streams if stream["kind"] == "attachment"]
@@ -103,9 +104,11 @@ class VideoReader:
 
     def duration(self) -> float | None:
         """Return the duration from the header, else from all packets, or None if it is unknown."""
-        value = self._container.duration
-        if value is not None and value > 0:
-            return float(value / _TIME_BASE)
+        if self._length is None:
+            self._length = play_length(self._container, self._file, self._start)
+        if self._length is not None:
+            self._file.set_budget(MAX_BYTES_READ)
+            return self._length
         ends = (
             float((packet.pts + (packet.duration or 0)) * packet.time_base) - self._start
             for packet in self._packets(self.stream)

@@ -102,6 +102,7 @@ def player_context(video: VideoItem, start: float | None) -> dict[str, Any]:
         # The shape of the stage is needed before any media arrives.
         "portrait": height > width,
         "start": None if start is None else format_timestamp(start),
+        "clock_start": video.metadata.start if video.metadata else 0.0,
         "picture": picture,
         "codec_queries": codec_queries(video),
         "never_played": _never_played(video),

@@ -24,6 +24,7 @@ CODES = (
     "sample_entry",
     "interlaced",
     "index_at_end",
+    "clock",
     "high_bit_rate",
     "low_bit_rate",
     "sparse_key_frames",
@@ -42,6 +43,9 @@ of playback cost a whole block, and the first byte of an uncached block waits fo
 MAX_KEY_FRAME_INTERVAL = 10.0
 """Seconds. A seek decodes from the previous key frame. x264 puts key frames at most 250 frames
 apart, which is 10 s at 25 frames per second; the tolerance of half a second is for 24."""
+
+MIN_CLOCK_START = 1.0
+"""Seconds. Chromium's controls show whole seconds."""
 
 _INTERVAL_TOLERANCE = 0.5
 
@@ -84,8 +88,11 @@ def _check(path: str, metadata: Metadata, block: int) -> Iterator[Finding]:
         yield from _check_bit_rate(path, metadata, video_stream, block)
     if metadata.index_at_front is False and not metadata.compressed_index:
         yield _check_index(path, metadata)
-    if container_issue is None or container_issue.severity != "unplayable":
+    is_played = container_issue is None or container_issue.severity != "unplayable"
+    if is_played:
         yield from defects.check_storage(path, metadata, chosen)
+    if is_played and metadata.start >= MIN_CLOCK_START and not metadata.fast_start:
+        yield _check_clock(path, metadata)
 
 
 def _finding(issue: browser_support.CompatibilityIssue, command: str) -> Finding:
@@ -111,6 +118,16 @@ def _check_index(path: str, metadata: Metadata) -> Finding:
         code="index_at_end",
         severity="warning",
         sentence="The index is at the end: it must be fetched from there before playing begins.",
+        command=ffmpeg_fix.command(path, metadata),
+    )
+
+
+def _check_clock(path: str, metadata: Metadata) -> Finding:
+    return Finding(
+        code="clock",
+        severity="hint",
+        sentence=f"The file's own clock begins at {metadata.start:.0f} seconds, not at 0. Chromium "
+        "shows that time in its controls, and cannot seek to the end of some such files.",
         command=ffmpeg_fix.command(path, metadata),
     )
 

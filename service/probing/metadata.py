@@ -24,6 +24,7 @@ from service.probing.headers import HeaderFacts, read_headers
 from service.probing.read_limited_file import ReadLimitedFile
 from service.probing.single_pictures import single_pictures
 from service.probing.tags import legible, other_tags, title_tag
+from service.probing.timeline import SAME_CLOCK, play_length, start_offset
 from service.workers.process import TaskError
 
 # These keep the longest response below the limit of the worker pool, even if JSON escapes every
@@ -94,11 +95,15 @@ def read_metadata(file: BinaryIO, size: int) -> dict[str, Any]:
     try:
         reader = ReadLimitedFile(file)
         with av.open(reader, options=OPTIONS, **TEXT_OPTIONS) as container:
+            start = start_offset(container)
             streams = read_streams(container, file)
-            info = {**_container(container, size), "streams": streams}
+            info = {**_container(container), "streams": streams}
             facts = read_headers(file, size, container)
             _add_facts(info, facts)
             _sample_video(container, reader, info)
+            info |= _times(container, reader, start, size)
+            until = facts.complete_until(info["duration"])
+            info["complete_until"] = None if until is None else round(until, 3)
     except av.FFmpegError as error:
         if isinstance(error, MemoryError):
             raise
@@ -127,16 +132,9 @@ def _diagnose(file: BinaryIO, size: int) -> str:
     return "This is no video or audio file of a kind that is known here."
 
 
-def _container(container: Any, size: int) -> dict[str, Any]:
-    # AV_TIME_BASE is a microsecond
-    duration = container.duration / 1_000_000 if container.duration else None
-    if duration is not None and duration <= 0:
-        duration = None
-    bit_rate = container.bit_rate or (round(size * 8 / duration) if duration else 0)
+def _container(container: Any) -> dict[str, Any]:
     return {
         "container": container.format.name,
-        "duration": duration,
-        "bit_rate": bit_rate if bit_rate > 0 else None,
         "title": title_tag(container.metadata),
         "created": creation_date(
             container.metadata, *(stream.metadata for stream in container.streams)
@@ -153,11 +151,22 @@ def _container(container: Any, size: int) -> dict[str, Any]:
 def _add_facts(info: dict[str, Any], facts: HeaderFacts) -> None:
     info["compressed_index"] = facts.compressed_index
     info["has_seek_index"] = facts.has_seek_index
-    until = facts.complete_until(info["duration"])
-    info["complete_until"] = None if until is None else round(until, 3)
     for stream in info["streams"]:
         stream["encryption"] = facts.encryption.get(stream["index"])
         stream["compression"] = facts.compression.get(stream["index"])
+
+
+def _times(container: Any, reader: ReadLimitedFile, start: float, size: int) -> dict[str, Any]:
+    duration = play_length(container, reader, start)
+    told = (container.duration or 0) / 1_000_000  # AV_TIME_BASE is a microsecond
+    bit_rate = container.bit_rate
+    if duration is not None and (duration != told or not bit_rate):
+        bit_rate = round(size * 8 / duration)
+    return {
+        "duration": duration,
+        "start": start if start > SAME_CLOCK else 0.0,
+        "bit_rate": bit_rate if bit_rate > 0 else None,
+    }
 
 
 def read_streams(container: Any, file: BinaryIO) -> list[dict[str, Any]]:

@@ -28,7 +28,10 @@ export function watchFailures(player, playback, recovery, verdict) {
     if (state === "unplayable" && !reason) verdict.show();
   });
   recovery.addEventListener("load", ({ url }) => playback.load(url));
-  recovery.addEventListener("replaced", ({ video }) => useNewRevision(player, video));
+  recovery.addEventListener("replaced", ({ video }) => {
+    playback.replaceFile(video.metadata?.start ?? 0, video.metadata?.duration ?? 0);
+    useNewRevision(player, video);
+  });
 
   verdict.addEventListener("override", () => {
     if (!recovery.hasFailed) {

@@ -62,6 +62,11 @@ CASES = [
     Case("sound.flac", (*SOUND, "-c:a", "flac"), {}),
     Case("sound.wav", (*SOUND, "-c:a", "pcm_s16le"), {}),
     Case("index.mp4", (*PICTURE, *SOUND, *H264, *AAC), {"index_at_end": "hint"}),
+    Case(
+        "hour.webm",
+        (*PICTURE, *SOUND, "-c:v", "libvpx", "-c:a", "libopus", "-output_ts_offset", "3600"),
+        {"clock": "hint"},
+    ),
     Case("sound.m4a", (*SOUND, *AAC), {"index_at_end": "hint"}),
     Case("h264.mkv", (*PICTURE, *SOUND, *H264, *AAC), {"container": "warning"}),
     Case(
