@@ -86,6 +86,10 @@ class Metadata(FrozenModel):
     """The result of probing a file."""
 
     container: str = Field(description="FFmpeg's name of the container, such as mov,mp4,m4a")
+    brand: str | None = Field(
+        default=None,
+        description="An MP4's major brand (ISO/IEC 14496-12 §4.3), such as isom or 3gp4",
+    )
     duration: float | None = Field(description="Seconds")
     bit_rate: int | None = Field(description="Bits per second over the whole file")
     title: str | None = Field(default=None, description="The container's title tag")
@@ -93,6 +97,9 @@ class Metadata(FrozenModel):
         default=(), description="The container's other tags, such as artist or genre"
     )
     chapters: tuple[Chapter, ...] = ()
+    omissions: tuple[str, ...] = Field(
+        default=(), description="Sentences that say what of the file is left out, and why"
+    )
     index_at_front: bool | None = Field(
         default=None,
         description="Whether an MP4's index (moov) precedes its media data; null elsewhere",

@@ -97,8 +97,8 @@ def extract_captions(name: str, video: BinaryIO, sidecars: Mapping[str, BinaryIO
     """
     problems: list[str] = []
     texts = _read_sidecars(name, sidecars, problems)
-    named = (chapters.parse_chapters(text) for at, text in texts.items() if is_chapters(name, at))
-    from_file = next(filter(None, named), ())
+    named = [(at, text) for at, text in texts.items() if is_chapters(name, at)]
+    from_file = chapters.first_chapters(named, problems)
     size_limit = TrackSizeLimit(problems)
     found = list(_sidecar_tracks(name, texts, size_limit, problems))
     embedded_tracks, from_container = _embedded_tracks(video, size_limit, problems)
@@ -118,7 +118,7 @@ def _read_sidecars(
     texts: dict[str, str] = {}
     remaining = MAX_TOTAL_SIDECAR_BYTES
     for sidecar in sorted(sidecars, key=lambda sidecar: (not _is_vtt(sidecar), sidecar)):
-        data = sidecars[sidecar].read(MAX_SIDECAR_BYTES + 1)
+        data = sidecars[sidecar].read(MAX_SIDECAR_BYTES + 1) if remaining >= 0 else b""
         remaining -= len(data)
         if len(data) > MAX_SIDECAR_BYTES:
             problems.append(f"{sidecar}: It is larger than {MAX_SIDECAR_BYTES >> 20} MiB.")
@@ -130,8 +130,6 @@ def _read_sidecars(
             texts[sidecar] = decode_text(
                 data, _info_from_filename(name_tags(name, sidecar))[0].language
             )
-        if remaining < 0:
-            break
     return texts
 
 
@@ -179,7 +177,7 @@ def _embedded_tracks(
     try:
         with av.open(embedded.AdaptiveReader(video), options=OPTIONS, **TEXT_OPTIONS) as container:
             named = read_chapters(container)
-            streams = embedded.text_streams(container)
+            streams = embedded.text_streams(container, problems)
             info = [_info_from_stream(stream) for stream in streams]
             cues = embedded.read_cues(container, streams) if streams else {}
     except embedded.TooMuchTextError:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from service.models import Finding, Metadata, Stream
 from service.playability import browser_support, ffmpeg_fix
 from service.playability.ffmpeg_fix import TranscodeOptions
+from service.playability.names import format_bit_rate
 
 CODES = (
     "unreadable",
@@ -19,6 +20,7 @@ CODES = (
     "low_bit_rate",
     "sparse_key_frames",
     "variable_frame_rate",
+    "left_out",
 )
 """Every code that a finding can have."""
 
@@ -70,6 +72,8 @@ def _check(path: str, metadata: Metadata, block: int) -> Iterator[Finding]:
         yield from _check_bit_rate(path, metadata, video_stream, block)
     if metadata.index_at_front is False:
         yield _check_index(path, metadata)
+    for sentence in metadata.omissions:
+        yield Finding(code="left_out", severity="hint", sentence=sentence)
 
 
 def _finding(issue: browser_support.CompatibilityIssue, command: str) -> Finding:
@@ -148,7 +152,7 @@ def _check_bit_rate(
     if not metadata.bit_rate:
         return
     seconds = block * 8 / metadata.bit_rate
-    rate = f"{metadata.bit_rate / 1e6:.1f} Mbit/s"
+    rate = format_bit_rate(metadata.bit_rate)
     if seconds < MIN_BLOCK_SECONDS:
         # 70 % leave room for the sound and for seconds above the average.
         options = TranscodeOptions(

@@ -2,21 +2,25 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from service.models import Chapter
 
-MAX_CHAPTERS: Final = 1000
+MAX_CHAPTERS: Final = 5000
+"""Of one file: the longest audiobooks have some 1,200, one for each chapter of the Bible."""
 MAX_TITLE_LENGTH: Final = 200
-"""Characters: a thousand such titles have at most 800 KB."""
+"""Characters of a chapter's title."""
 
 _LATEST: Final = 10_000 * 3600.0  # seconds; what is later is a damaged number
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufeff]+")
 
 
-def read_chapters(container: Any) -> tuple[Chapter, ...]:
-    """Return the chapters of a container that PyAV has opened."""
+def read_chapters(container: Any, problems: list[str] | None = None) -> tuple[Chapter, ...]:
+    """Return the chapters of a container that PyAV has opened.
+
+    Append sentences about those that are left out to `problems`.
+    """
     raw = []
     for chapter in container.chapters():
         base = chapter["time_base"]
@@ -24,7 +28,7 @@ def read_chapters(container: Any) -> tuple[Chapter, ...]:
             continue
         titles = (text for key, text in chapter["metadata"].items() if key.lower() == "title")
         raw.append((float(chapter["start"] * base), float(chapter["end"] * base), next(titles, "")))
-    return normalize_chapters(raw, start_offset(container))
+    return normalize_chapters(raw, start_offset(container), problems)
 
 
 def start_offset(container: Any) -> float:
@@ -37,27 +41,43 @@ def start_offset(container: Any) -> float:
 
 
 def normalize_chapters(
-    raw: Iterable[tuple[float, float, str]], origin: float
+    raw: Iterable[tuple[float, float, str]], origin: float, problems: list[str] | None = None
 ) -> tuple[Chapter, ...]:
     """Return chapters in order, bounded in number and length, with titles; leave out damaged ones.
 
-    `origin` is the time in seconds that players show as 0.
+    `origin` is the time in seconds that players show as 0. Append sentences about chapters that are
+    left out to `problems`.
     """
+    given = list(raw)
     valid = sorted(
         (max(0.0, start - origin), end - origin, title)
-        for start, end, title in raw
+        for start, end, title in given
         if math.isfinite(start) and math.isfinite(end) and start <= _LATEST
-    )[:MAX_CHAPTERS]
+    )
     chapters = []
     for index, (start, end, title) in enumerate(valid):
         if end <= start and index + 1 < len(valid):
             end = valid[index + 1][0]  # noqa: PLW2901 # one without an end lasts until the next
         if start < end <= _LATEST:
             chapters.append(Chapter(start=start, end=end, title=_readable(title) or f"{index + 1}"))
-    return tuple(chapters)
+    if problems is not None:
+        problems += _left_out(len(given), len(chapters))
+    return tuple(chapters[:MAX_CHAPTERS])
+
+
+def _left_out(given: int, valid: int) -> Iterator[str]:
+    if valid < given:
+        yield f"{given - valid} of {given} chapters have no valid times: they are left out."
+    if valid > MAX_CHAPTERS:
+        yield f"There are {valid} chapters: only the first {MAX_CHAPTERS} are shown."
 
 
 def _readable(title: str) -> str:
     """Return a title in one line, without the bytes that FFmpeg could not decode."""
     text = title.encode(errors="surrogateescape").decode(errors="replace")
-    return " ".join(_CONTROLS.sub(" ", text).split())[:MAX_TITLE_LENGTH].strip()
+    return shorten(" ".join(_CONTROLS.sub(" ", text).split()), MAX_TITLE_LENGTH)
+
+
+def shorten(text: str, max_length: int) -> str:
+    """Return a text of at most `max_length` characters. An ellipsis shows that it was cut."""
+    return text if len(text) <= max_length else f"{text[: max_length - 1].rstrip()}…"

@@ -10,7 +10,7 @@ import av
 
 from service.mp4.boxes import moov_precedes_mdat
 from service.mp4.fast_start_layout import fast_start_layout
-from service.probing.chapters import read_chapters
+from service.probing.chapters import read_chapters, shorten
 from service.probing.codecs import SampleEntry, codec_string
 from service.probing.frame_timing import (
     TimingSample,
@@ -22,21 +22,21 @@ from service.probing.read_limited_file import ReadLimitedFile
 from service.workers.process import TaskError
 
 # These keep the longest response below the limit of the worker pool, even if JSON escapes every
-# character as twelve. Blu-rays have about 60 streams.
-MAX_STREAMS = 100
-MAX_CHAPTERS = 500
-MAX_TAGS = 30
+# character as twelve. What exceeds a number is named among the omissions; a text that is cut ends
+# with an ellipsis.
+MAX_STREAMS = 1000  # FFmpeg reads no more (max_streams)
+MAX_TAGS = 200  # MusicBrainz Picard writes some 60
 MAX_TITLE_LENGTH = 500
 MAX_STREAM_TITLE_LENGTH = 100
-MAX_CHAPTER_TITLE_LENGTH = 100
 MAX_TAG_LENGTH = 300
-MAX_TAG_NAME_LENGTH = 30
+MAX_BRAND_LENGTH = 4
+MAX_TAG_NAME_LENGTH = 100
 MAX_LANGUAGE_LENGTH = 35  # RFC 5646 §4.4.1
 
 # Without this list FFmpeg would open images, text, and playlists that name other files and hosts.
 FORMATS = (
     "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,m4v,h264,hevc,obu,ivf,dv,mxf,nut,rm,wtv,"
-    "mp3,aac,flac,wav,w64,aiff,caf,ac3,eac3,dts,amr,ape,wv"
+    "mp3,aac,flac,wav,w64,aiff,caf,ac3,eac3,dts,truehd,amr,ape,wv,au"
 )
 OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
 
@@ -92,6 +92,13 @@ class UnreadableError(TaskError):
     """A file that cannot be probed; the message says why, as a sentence."""
 
 
+class UnknownFormatError(UnreadableError):
+    """A file in which there is no trace of a picture or a sound."""
+
+
+_UNKNOWN_FORMAT = "This is no video or audio file of a kind that is known here."
+
+
 def read_metadata(file: BinaryIO, size: int) -> dict[str, Any]:
     """Return the metadata of `file`, with the fields of `service.models.Metadata`.
 
@@ -106,7 +113,9 @@ def read_metadata(file: BinaryIO, size: int) -> dict[str, Any]:
     except av.FFmpegError as error:
         if isinstance(error, MemoryError):
             raise
-        raise UnreadableError(_diagnose(file, size)) from error
+        problem = _diagnose(file, size)
+        kind = UnknownFormatError if problem == _UNKNOWN_FORMAT else UnreadableError
+        raise kind(problem) from error
     is_mp4 = "mp4" in name.split(",")
     if is_mp4 and not info["streams"]:
         raise UnreadableError(_diagnose(file, size))  # FFmpeg accepts a truncated moov
@@ -127,7 +136,7 @@ def _diagnose(file: BinaryIO, size: int) -> str:
         return "The MP4's index (moov) is missing or damaged: the file is incomplete."
     if start[4:8] in {b"ftyp", b"moov"}:
         return "The MP4 is damaged or incomplete."
-    return "This is no video or audio file of a kind that is known here."
+    return _UNKNOWN_FORMAT
 
 
 def _container(container: Any, size: int) -> dict[str, Any]:
@@ -137,16 +146,22 @@ def _container(container: Any, size: int) -> dict[str, Any]:
         duration = None
     bit_rate = container.bit_rate or (round(size * 8 / duration) if duration else 0)
     titles = (text for key, text in container.metadata.items() if key.lower() == "title")
+    omissions: list[str] = []
+    chapters = read_chapters(container, omissions)
+    tags = _tags(container.metadata)
+    if len(tags) > MAX_TAGS:
+        omissions.append(f"There are {len(tags)} tags: only the first {MAX_TAGS} are shown.")
+    if len(container.streams) >= MAX_STREAMS:
+        omissions.append(f"There are many streams: only the first {MAX_STREAMS} are examined.")
     return {
         "container": container.format.name,
+        "brand": _text(container.metadata.get("major_brand", ""), MAX_BRAND_LENGTH) or None,
         "duration": duration,
         "bit_rate": bit_rate if bit_rate > 0 else None,
         "title": _text(next(titles, ""), MAX_TITLE_LENGTH) or None,
-        "tags": _tags(container.metadata),
-        "chapters": [
-            {**dict(chapter), "title": chapter.title[:MAX_CHAPTER_TITLE_LENGTH]}
-            for chapter in read_chapters(container)[:MAX_CHAPTERS]
-        ],
+        "tags": tags[:MAX_TAGS],
+        "chapters": [dict(chapter) for chapter in chapters],
+        "omissions": omissions,
         "streams": [_stream(stream) for stream in list(container.streams)[:MAX_STREAMS]],
     }
 
@@ -158,7 +173,7 @@ def _tags(metadata: Mapping[str, str]) -> list[dict[str, str]]:
         text = _text(value, MAX_TAG_LENGTH)
         if name and text and name not in IGNORED_TAGS and not name.startswith("_"):
             info.setdefault(name, text)
-    return [{"name": name, "text": text} for name, text in sorted(info.items())[:MAX_TAGS]]
+    return [{"name": name, "text": text} for name, text in sorted(info.items())]
 
 
 def _stream(stream: Any) -> dict[str, Any]:
@@ -219,7 +234,9 @@ def _sample_video(container: Any, reader: ReadLimitedFile, info: dict[str, Any])
 
 def _text(tag: str, max_length: int) -> str:
     """Return a tag without surrogate escapes, which are not valid in JSON."""
-    return tag.encode(errors="surrogateescape").decode(errors="replace").strip()[:max_length]
+    return shorten(
+        tag.encode(errors="surrogateescape").decode(errors="replace").strip(), max_length
+    )
 
 
 def _kind(stream: Any) -> str:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.sidecars import MAX_CAPTIONS, SidecarMatcher, SidecarNames, is_chapters, name_tags
+from service.sidecars import SidecarMatcher, SidecarNames, is_chapters, name_tags
 
 TEXTS = [
     # names in the folder, the video, its captions
@@ -51,7 +51,7 @@ IMAGES = [
     (["Cover.PNG"], "Cover.PNG"),
     (["film.webp", "film.png", "film.jpeg"], "film.jpeg"),
     (["film.webp"], "film.webp"),
-    (["film.en.jpg", "film.gif", "film.jpg.txt", "films.jpg"], None),
+    (["film.en.jpg", "film.psd", "film.jpg.txt", "films.jpg"], None),
     # It belongs only to the video of that name.
     (["poster.jpg", "poster.mp4"], None),
     (["film-poster.jpg", "film-poster.mp4"], None),
@@ -80,11 +80,18 @@ def test_the_tags_of_a_sidecar_are_the_words_after_the_video_name(
     assert name_tags(video, sidecar) == expected
 
 
-def test_the_number_of_captions_of_a_video_is_limited() -> None:
-    names = [f"film.{number:04}.srt" for number in range(10 * MAX_CAPTIONS)]
-    assert SidecarMatcher(["film.mp4", *names]).match("film.mp4").captions == tuple(
-        names[:MAX_CAPTIONS]
+def test_no_caption_file_of_a_video_is_ignored() -> None:
+    names = tuple(f"film.{number:04}.srt" for number in range(1000))
+    assert SidecarMatcher(["film.mp4", *names]).match("film.mp4").captions == names
+
+
+@pytest.mark.parametrize("ending", ["avif", "gif", "bmp", "tif", "tiff", "heic", "heif"])
+def test_an_image_of_any_kind_beside_a_video_belongs_to_it(ending: str) -> None:
+    assert (
+        SidecarMatcher(["film.mp4", f"film.{ending}"]).match("film.mp4").image == f"film.{ending}"
     )
+    others = ["film.mp4", "film.jpg", f"film.{ending}"]
+    assert SidecarMatcher(others).match("film.mp4").image == "film.jpg"
 
 
 PARTS = ["a", "b", ".a", ".b", ".en", ".mp4", ".srt", ".vtt", ".jpg", "é"]
