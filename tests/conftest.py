@@ -33,23 +33,13 @@ _STACK_AND_CHROMIUM = (
 
 
 class _OneProcessPerFile(LoadScopeScheduling):
-    """Runs each file's tests in one process, as they share fixtures.
-
-    Those of the stack and of Chromium run one after another, except `-m slow`, which has none of
-    Chromium and mostly waits.
+    """Runs each file's tests in one process, as they share fixtures. Those of the stack and of
+    Chromium run one after another.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        alone = file.startswith(_STACK_AND_CHROMIUM) and self.config.option.markexpr != "slow"
-        return "stack and Chromium" if alone else file
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse slow tests that use Chromium."""
-    for item in items:
-        if item.get_closest_marker("slow") and "browser" in getattr(item, "fixturenames", ()):
-            raise pytest.UsageError(f"{item.nodeid} is slow and uses Chromium: see conftest.py")
+        return "stack and Chromium" if file.startswith(_STACK_AND_CHROMIUM) else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
