@@ -369,7 +369,7 @@ def test_the_length_of_a_playlist_is_bounded(tmp_path: Path) -> None:
         assert 900_000 < len(answer.body) < 1_200_000
         lines = answer.body.decode().splitlines()
         assert lines[-1].partition("?")[0] == (
-            f"{server.base}/media/{quote(folder)}/{len(lines) // 2 - 2:03}.mp4"
+            f"{server.base}/download/{quote(folder)}/{len(lines) // 2 - 2:03}.mp4"
         )
 
 
