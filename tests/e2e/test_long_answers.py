@@ -130,8 +130,7 @@ def test_a_long_answer_takes_no_more_memory_than_a_short_one(
     assert answers[0].body == bytes(3200 * BLOCK)
     assert answers[0].headers["X-Cache"] == {"cold": "MISS", "warm": "HIT"}[temperature]
     assert memory <= MAX_MEMORY / 4  # one request a block would take more than this
-    # Those of blocks that were sent are closed a little later.
-    assert descriptors <= 2 * MAX_DESCRIPTORS
+    assert descriptors <= MAX_DESCRIPTORS
 
 
 @pytest.mark.parametrize("version", VERSIONS)
