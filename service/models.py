@@ -45,6 +45,20 @@ class Stream(FrozenModel):
     codec_string: str | None = Field(
         default=None, description="The RFC 6381 codecs parameter, where there is one for it"
     )
+    sample_entry: str | None = Field(
+        default=None,
+        description="The container's code for the codec, such as avc1, where it has one",
+    )
+    encryption: str | None = Field(
+        default=None,
+        description="The scheme that it is encrypted with: cenc, cens, cbc1, cbcs, fairplay, "
+        "webm or another; null if it is not",
+    )
+    compression: str | None = Field(
+        default=None,
+        description="How Matroska compresses its frames once more: zlib, bzlib, lzo1x, header "
+        "stripping or none; null if it says nothing",
+    )
     width: int | None = Field(default=None, description="Coded width in pixels")
     height: int | None = Field(default=None, description="Coded height in pixels")
     pixel_aspect: float | None = Field(
@@ -121,7 +135,12 @@ class Metadata(FrozenModel):
     """The result of probing a file."""
 
     container: str = Field(description="FFmpeg's name of the container, such as mov,mp4,m4a")
-    duration: float | None = Field(description="Seconds")
+    duration: float | None = Field(description="Seconds from the first picture or sound")
+    start: float = Field(
+        default=0.0,
+        description="Seconds on the file's own clock at which its first picture or sound is; 0 if "
+        "less than 0.05. All other times are counted from there",
+    )
     bit_rate: int | None = Field(description="Bits per second over the whole file")
     title: str | None = Field(default=None, description="The container's title tag")
     created: str | None = Field(
@@ -143,7 +162,18 @@ class Metadata(FrozenModel):
     )
     fast_start: bool = Field(
         default=False,
-        description="Whether players are given the file with its index moved to the front",
+        description="Whether players are given the file with its index in front and a clock that "
+        "begins at 0, where its own bytes differ",
+    )
+    compressed_index: bool = Field(
+        default=False, description="Whether an MP4's index is compressed (QuickTime's cmov)"
+    )
+    has_seek_index: bool | None = Field(
+        default=None, description="Whether a Matroska file has an index (Cues); null elsewhere"
+    )
+    complete_until: float | None = Field(
+        default=None,
+        description="Seconds of it, about, that are in the file, where its end is missing",
     )
     streams: Annotated[tuple[Stream, ...], AfterValidator(_interned)]
 

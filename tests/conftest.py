@@ -24,10 +24,12 @@ settings.load_profile("reelay")
 # Chromium fails its requests when a network is created, as a stack does ("ERR_NETWORK_CHANGED").
 _STACK_AND_CHROMIUM = (
     "tests/e2e/",
+    "tests/integration/test_clocks.py",
     "tests/integration/test_cors.py",
     "tests/integration/test_fast_start.py",
     "tests/integration/test_library_page.py",
     "tests/integration/test_odd_visits.py",
+    "tests/integration/test_refused_files.py",
     "tests/integration/test_static_files.py",
     "tests/integration/test_track_choice.py",
 )

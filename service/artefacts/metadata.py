@@ -164,7 +164,8 @@ class ArtefactSource:
     def of(cls, video: Video, sidecars: Sidecars = NO_SIDECARS) -> "ArtefactSource":
         """Return which artefacts a video can have, as far as it has been probed."""
         streams = video.metadata.streams if video.metadata else ()
-        kinds = {stream.kind for stream in streams}
+        # Pictures of ciphertext would be noise.
+        kinds = {stream.kind for stream in streams if not stream.encryption}
         image, texts = sidecars.image, sidecars.texts
         has_text = "subtitle" in kinds  # pictures, too: that they are not shown is a problem
         has_chapters = bool(video.metadata and video.metadata.chapters)

@@ -16,7 +16,7 @@ from service.captions.subrip import srt_to_cue_text
 from service.captions.substation import event_to_cue_text
 from service.captions.webvtt import MAX_CUES, Cue, escape, strip_blank_lines, valid_settings
 from service.encodings.decode import normalize_text
-from service.probing.chapters import start_offset
+from service.probing.timeline import start_offset
 
 MAX_TRACKS: Final = 64
 MAX_TEXT_BYTES: Final = 32 << 20
@@ -101,6 +101,8 @@ def read_cues(container: Any, streams: list[Any]) -> dict[int, list[Cue]]:
         if stream_cues and stream_cues[-1].end < 0:
             # RFC 9559 §5.1.3.5.3: without a duration, it lasts until the next block.
             stream_cues[-1] = _with_end(stream_cues[-1], start)
+        if 0 < duration <= -start:
+            continue  # over before the first picture and sound
         payload, settings = _CONVERTERS[codec(packet.stream)](packet)
         end = start + duration if duration > 0 else -1
         stream_cues.append(Cue(max(start, 0), end, payload, settings))

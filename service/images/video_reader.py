@@ -2,13 +2,15 @@
 
 It decodes in one thread and without timeouts, so the same file always gives the same images."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from io import SEEK_END
 from itertools import islice
 from typing import Any, BinaryIO, Self
 
 import av
 
+from service.probing.headers import read_headers
 from service.probing.metadata import (
     OPTIONS,
     TEXT_OPTIONS,
@@ -17,6 +19,7 @@ from service.probing.metadata import (
     read_streams,
 )
 from service.probing.read_limited_file import ReadLimitedFile
+from service.probing.timeline import play_length, start_offset
 
 MAX_BYTES_READ = 1 << 31
 """Of one file: the rest is not read. 150 key frames of a 2160p film have about 300 MB. A Matroska
@@ -25,18 +28,18 @@ file without cues has to be read up to the time of a seek."""
 _ATTACHED = av.stream.Disposition.attached_pic
 _THUMBNAILS = av.stream.Disposition.timed_thumbnails  # chapter thumbnails: attached, but not covers
 
-_TIME_BASE = 1_000_000  # AV_TIME_BASE: microseconds
 _MAX_TIMESTAMP = (1 << 63) - 1  # time stamps have 64 bits
 
 
 class VideoReader:
-    """An open video. Times are in seconds from the start that players show."""
+    """An open video. Times are in seconds on the page (service/probing/timeline.py)."""
 
     @classmethod
     @contextmanager
     def open(cls, video: BinaryIO) -> Iterator[Self]:
         """Open `video`. Raises UnreadableError, MemoryError and OSError, now and later."""
         file = ReadLimitedFile(video)
+        size = video.seek(0, SEEK_END)
         video.seek(0)
         file.set_budget(MAX_BYTES_READ)
         try:
@@ -46,20 +49,28 @@ class VideoReader:
                 raise
             raise UnreadableError("This is no video file of a kind that is known here.") from error
         with container:
+            encrypted = read_headers(video, size, container).encryption
             try:
-                yield cls(container, file, read_streams(container, video))
+                yield cls(container, file, read_streams(container, video), encrypted)
             except av.FFmpegError as error:  # a pixel format that cannot be converted
                 if isinstance(error, MemoryError):
                     raise
                 raise UnreadableError("The pictures of this video cannot be shown.") from error
 
     def __init__(
-        self, container: Any, file: ReadLimitedFile, streams: list[dict[str, Any]]
+        self,
+        container: Any,
+        file: ReadLimitedFile,
+        streams: list[dict[str, Any]],
+        encrypted: Collection[int] = (),
     ) -> None:
+        """`encrypted` has the indexes of streams that cannot be decoded."""
         self._container = container
         self._file = file
         self._seekable = True  # as far as is known
-        self._start = (container.start_time or 0) / _TIME_BASE
+        self._start = start_offset(container)
+        self._length: float | None = None
+        streams = [stream for stream in streams if stream["index"] not in encrypted]
         index = film_index(container, streams)
         self._covers = [stream["index"] for stream in streams if stream["kind"] == "attachment"]
         self.stream: Any = None if index is None else container.streams[index]
@@ -67,7 +78,7 @@ class VideoReader:
             self.stream.codec_context.thread_count = 1
 
     def has_video(self) -> bool:
-        """Return whether there is a film, which is then `stream`.
+        """Return whether there is a film that is not encrypted, which is then `stream`.
 
         Raises UnreadableError if there is no decoder for it."""
         if self.stream is not None and not self._has_decoder(self.stream):
@@ -93,9 +104,11 @@ class VideoReader:
 
     def duration(self) -> float | None:
         """Return the duration from the header, else from all packets, or None if it is unknown."""
-        value = self._container.duration
-        if value is not None and value > 0:
-            return float(value / _TIME_BASE)
+        if self._length is None:
+            self._length = play_length(self._container, self._file, self._start)
+        if self._length is not None:
+            self._file.set_budget(MAX_BYTES_READ)
+            return self._length
         ends = (
             float((packet.pts + (packet.duration or 0)) * packet.time_base) - self._start
             for packet in self._packets(self.stream)

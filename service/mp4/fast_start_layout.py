@@ -1,4 +1,5 @@
-"""Plans a fast-start layout of an MP4 or MOV: its index (moov) before its media data (mdat).
+"""Plans a fast-start layout of an MP4 or MOV: its index (moov) before its media data (mdat), and
+its clock from 0.
 
 There is no I/O here: the planner yields the spans to read, so that files and object stores are
 read alike."""
@@ -9,11 +10,12 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
 from service.mp4.boxes import LEADING_TYPES, MAX_BOXES, MAX_HEADER_LENGTH, Box, box_at
+from service.mp4.edit_lists import plan_clock
 from service.mp4.moov import MAX_INDEX_BYTES, MoovPosition, UnsupportedMoovError, relocate
 from service.mp4.sample_tables import HeaderPatch, MoovRelocation, OffsetTable
 from service.protocol.ranges import Span
 
-SUFFIX = "-f1"
+SUFFIX = "-f2"
 """The suffix of the layout's revision. Layouts are stored under it, so it must change on all
 replicas with any change of the bytes that are made, or of the files that they are made of."""
 
@@ -56,6 +58,11 @@ class FastStartLayout:
     def before(self) -> int:
         """The number of bytes of the file that stay before the index."""
         return self.relocation.media
+
+    @property
+    def displacement(self) -> int:
+        """By how many bytes the media data after the start of the new index are moved."""
+        return self.relocation.length if self.before < self.old.start else 0
 
     @property
     def old(self) -> Span:
@@ -117,24 +124,33 @@ ReadRequests = Generator[Span, bytes, FastStartLayout | None]
 def plan_fast_start(size: int) -> ReadRequests:
     """Plan the layout of a file of `size` bytes; None if it is served unchanged.
 
-    That is the case if it is no MP4, has its index in front, is fragmented, refers to other files
-    or is damaged. Time and memory are proportional to the index, at most MAX_INDEX_BYTES.
+    That is the case if it is no MP4, or is damaged. If its index is in front, only numbers in it
+    are changed, and only if its clock does not begin at 0. An index that is not in front is not
+    moved if the file is fragmented or refers to other files. Time and memory are then proportional
+    to the index, at most MAX_INDEX_BYTES.
     """
     try:
         moov_position = yield from _scan_top_level_boxes(size)
         old = Span(moov_position.index.start, moov_position.length)
+        clock = yield from plan_clock(moov_position.index)
+        if moov_position.is_in_front:
+            relocation = MoovRelocation(old.start, old, old.length, (), clock)
+            return FastStartLayout(relocation, size) if clock else None
         if old.length > MAX_INDEX_BYTES:
             return None
         moov = yield old
         if len(moov) != old.length:
             return None
-        return FastStartLayout(relocate(moov, moov_position), size)
+        return FastStartLayout(relocate(moov, moov_position, clock), size)
     except UnsupportedMoovError:
         return None
 
 
 def _scan_top_level_boxes(size: int) -> Generator[Span, bytes, MoovPosition]:
-    """Read the headers of all top-level boxes. Raises UnsupportedMoovError."""
+    """Read the headers of the top-level boxes, of all if the index is not in front.
+
+    Raises UnsupportedMoovError.
+    """
     media: int | None = None
     index: Box | None = None
     position = 0
@@ -146,8 +162,10 @@ def _scan_top_level_boxes(size: int) -> Generator[Span, bytes, MoovPosition]:
         if position == 0 and box.type not in LEADING_TYPES:
             raise UnsupportedMoovError
         if box.type == b"moov":
-            if media is None or index is not None:
-                raise UnsupportedMoovError  # in front already, or one of several
+            if media is None:
+                return MoovPosition(size, position, box)
+            if index is not None:
+                raise UnsupportedMoovError  # one of several
             index = box
         if box.type == b"mdat" and media is None:
             media = position

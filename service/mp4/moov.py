@@ -50,9 +50,14 @@ class MoovPosition:
     size: int
     """The length of the file in bytes."""
     media: int
-    """The start of the first media data (mdat), to which the index is moved."""
+    """The start of the first media data (mdat), to which the index is moved; of the index itself
+    if it is in front."""
     index: Box
-    """The index, after some or all of the media data."""
+
+    @property
+    def is_in_front(self) -> bool:
+        """Whether the index is before all media data."""
+        return self.media == self.index.start
 
     @property
     def length(self) -> int:
@@ -87,11 +92,13 @@ class _Table:
         return 4 * self.count
 
 
-def relocate(moov: bytes, moov_position: MoovPosition) -> MoovRelocation:
+def relocate(
+    moov: bytes, moov_position: MoovPosition, patches: tuple[HeaderPatch, ...] = ()
+) -> MoovRelocation:
     """Plan the index for its place before the media data.
 
-    `moov` is the whole box. Tables whose offsets no longer fit 32 bits get 64, and the boxes around
-    them new lengths. Raises UnsupportedMoovError.
+    `moov` is the whole box, and `patches` change other numbers in it. Tables whose offsets no
+    longer fit 32 bits get 64, and the boxes around them new lengths. Raises UnsupportedMoovError.
     """
     root = replace(
         moov_position.index,
@@ -105,7 +112,7 @@ def relocate(moov: bytes, moov_position: MoovPosition) -> MoovRelocation:
     wide, length = _tables_needing_co64(tables, moov_position)
     if length > MAX_INDEX_BYTES:
         raise UnsupportedMoovError
-    headers = []
+    headers = [*patches]
     growth = {root: 0}  # it may have had no length
     for table in wide:
         headers.append(HeaderPatch(table.box.start + 4, 4, int.from_bytes(b"co64", "big")))

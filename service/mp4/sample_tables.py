@@ -39,9 +39,10 @@ class MoovRelocation:
     """What changes in an index when it is moved before the media data."""
 
     media: int
-    """The start of the first media data in the file, to which the index is moved."""
+    """The start of the first media data in the file, to which the index is moved; of the index
+    itself if it is not moved."""
     old: Span
-    """The index in the file, after some or all of the media data."""
+    """The index in the file."""
     length: int
     """The length of the rewritten index in bytes, not less than before."""
     tables: tuple[OffsetTable, ...]

@@ -10,6 +10,7 @@ from service.api.video_items import VideoItem
 from service.library.folders import parent
 from service.models import Stream
 from service.pages.video_details import codec_name
+from service.playability.defects import NEVER_PLAYED
 from service.playability.track_choice import common_sound
 
 # 90, 90.5, 90s, 1m30s, 1h2m3s; as many digits as Python reads fast.
@@ -78,6 +79,18 @@ def codec_queries(video: VideoItem) -> list[CodecQuery]:
     return queries
 
 
+def _never_played(video: VideoItem) -> str | None:
+    """Return why no browser plays the file, whatever codecs it decodes; None if some may."""
+    return next(
+        (
+            finding.sentence
+            for finding in video.findings
+            if finding.severity == "unplayable" and finding.code in NEVER_PLAYED
+        ),
+        None,
+    )
+
+
 def player_context(video: VideoItem, start: float | None) -> dict[str, Any]:
     """Return the values of `_player.html`. `start` is in seconds."""
     picture = video.picture
@@ -89,8 +102,10 @@ def player_context(video: VideoItem, start: float | None) -> dict[str, Any]:
         # The shape of the stage is needed before any media arrives.
         "portrait": height > width,
         "start": None if start is None else format_timestamp(start),
+        "clock_start": video.metadata.start if video.metadata else 0.0,
         "picture": picture,
         "codec_queries": codec_queries(video),
+        "never_played": _never_played(video),
         "playlist_url": links.playlist(video.path),
         "folder_url": links.folder(parent(video.path)),
     }

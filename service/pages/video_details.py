@@ -150,4 +150,6 @@ def describe_stream(stream: Stream) -> str:
         parts.append(f"{stream.sample_rate / 1000:g} kHz")
     if stream.language:
         parts.append(stream.language)
+    if stream.encryption:
+        parts.append(f"encrypted ({stream.encryption})")
     return ", ".join(parts)

@@ -62,7 +62,7 @@ def command(path: str, metadata: Metadata, options: TranscodeOptions = STREAM_CO
         options = replace(options, streams=options.streams | {sound.index})
     has_video = any(stream.kind == "video" for stream in kept)
     arguments = ["ffmpeg", "-n"]  # never overwrite a file
-    if metadata.container == "avi":
+    if metadata.container == "avi" or is_vfw(metadata):
         arguments += ["-fflags", "+genpts"]  # AVI has no presentation times, MP4 needs them
     arguments += [*_demuxer(metadata), "-i", _safe_path(path)]
     for stream in kept:
@@ -113,6 +113,13 @@ def _dispositions(kept: list[Stream]) -> list[str]:
     return arguments
 
 
+def is_vfw(metadata: Metadata) -> bool:
+    """Return whether a Matroska file stores video as AVI does (V_MS/VFW/FOURCC, RFC 9559)."""
+    return is_matroska(metadata) and any(
+        stream.kind == "video" and stream.sample_entry for stream in metadata.streams
+    )
+
+
 def _fits_webm(metadata: Metadata, options: TranscodeOptions) -> bool:
     av_streams = [stream for stream in metadata.streams if stream.kind in {"video", "audio"}]
     return (
@@ -123,6 +130,8 @@ def _fits_webm(metadata: Metadata, options: TranscodeOptions) -> bool:
 
 
 def _is_kept(stream: Stream, *, webm: bool) -> bool:
+    if stream.encryption:
+        return False  # a copy would be ciphertext without a word of it
     match stream.kind:
         case "video" | "audio":
             return True

@@ -3,11 +3,19 @@
 from collections.abc import Iterator
 
 from service.models import Finding, Metadata, Stream
-from service.playability import browser_support, ffmpeg_fix, tracks
+from service.playability import browser_support, defects, ffmpeg_fix, tracks
 from service.playability.ffmpeg_fix import TranscodeOptions
+from service.playability.track_choice import default_sound
 
 CODES = (
     "unreadable",
+    "encrypted",
+    "compressed_index",
+    "truncated",
+    "no_duration",
+    "no_seek_index",
+    "track_compression",
+    "codec_tag",
     "container",
     "video_codec",
     "audio_codec",
@@ -16,6 +24,7 @@ CODES = (
     "sample_entry",
     "interlaced",
     "index_at_end",
+    "clock",
     "high_bit_rate",
     "low_bit_rate",
     "sparse_key_frames",
@@ -34,6 +43,9 @@ of playback cost a whole block, and the first byte of an uncached block waits fo
 MAX_KEY_FRAME_INTERVAL = 10.0
 """Seconds. A seek decodes from the previous key frame. x264 puts key frames at most 250 frames
 apart, which is 10 s at 25 frames per second; the tolerance of half a second is for 24."""
+
+MIN_CLOCK_START = 1.0
+"""Seconds. Chromium's controls show whole seconds."""
 
 _INTERVAL_TOLERANCE = 0.5
 
@@ -58,8 +70,14 @@ def findings(path: str, probed: Metadata | str | None, block: int) -> tuple[Find
 
 def _check(path: str, metadata: Metadata, block: int) -> Iterator[Finding]:
     video_stream = metadata.film
-    if issue := browser_support.check_container(path, metadata):
-        yield _finding(issue, ffmpeg_fix.command(path, metadata))
+    chosen = [stream for stream in (video_stream, default_sound(metadata)) if stream]
+    data_findings = list(defects.check_data(metadata, chosen))
+    yield from data_findings
+    if any(finding.severity == "unplayable" for finding in data_findings):
+        return  # nothing else matters, and no command works
+    container_issue = browser_support.check_container(path, metadata)
+    if container_issue:
+        yield _finding(container_issue, ffmpeg_fix.command(path, metadata))
     if video_stream and (issue := browser_support.check_video(video_stream)):
         yield _finding(issue, ffmpeg_fix.command(path, metadata, _reencode(video_stream)))
     # The command makes a track that browsers play the first one, and enables it alone.
@@ -68,8 +86,13 @@ def _check(path: str, metadata: Metadata, block: int) -> Iterator[Finding]:
     if video_stream:
         yield from _check_frames(path, metadata, video_stream)
         yield from _check_bit_rate(path, metadata, video_stream, block)
-    if metadata.index_at_front is False:
+    if metadata.index_at_front is False and not metadata.compressed_index:
         yield _check_index(path, metadata)
+    is_played = container_issue is None or container_issue.severity != "unplayable"
+    if is_played:
+        yield from defects.check_storage(path, metadata, chosen)
+    if is_played and metadata.start >= MIN_CLOCK_START and not metadata.fast_start:
+        yield _check_clock(path, metadata)
 
 
 def _finding(issue: browser_support.CompatibilityIssue, command: str) -> Finding:
@@ -95,6 +118,16 @@ def _check_index(path: str, metadata: Metadata) -> Finding:
         code="index_at_end",
         severity="warning",
         sentence="The index is at the end: it must be fetched from there before playing begins.",
+        command=ffmpeg_fix.command(path, metadata),
+    )
+
+
+def _check_clock(path: str, metadata: Metadata) -> Finding:
+    return Finding(
+        code="clock",
+        severity="hint",
+        sentence=f"The file's own clock begins at {metadata.start:.0f} seconds, not at 0. Chromium "
+        "shows that time in its controls, and cannot seek to the end of some such files.",
         command=ffmpeg_fix.command(path, metadata),
     )
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from service.encodings.tags import read_tag
 from service.models import Chapter
+from service.probing.timeline import start_offset
 
 MAX_CHAPTERS: Final = 1000
 MAX_TITLE_LENGTH: Final = 200
@@ -25,16 +26,10 @@ def read_chapters(container: Any) -> tuple[Chapter, ...]:
             continue
         titles = (text for key, text in chapter["metadata"].items() if key.lower() == "title")
         raw.append((float(chapter["start"] * base), float(chapter["end"] * base), next(titles, "")))
-    return normalize_chapters(raw, start_offset(container))
-
-
-def start_offset(container: Any) -> float:
-    """Return the time of a container's first frame or sample in seconds, which players show as 0.
-
-    Chromium's FFmpegDemuxer and Firefox's MediaDecoderStateMachine both count from there.
-    """
-    # AV_TIME_BASE is a microsecond
-    return max(0.0, (container.start_time or 0) / 1_000_000)
+    origin = start_offset(container)
+    # FFmpeg's -output_ts_offset moves pictures and sound, but not the chapters.
+    are_moved = any(start >= origin or end > origin for start, end, _ in raw)
+    return normalize_chapters(raw, origin if are_moved else 0.0)
 
 
 def normalize_chapters(
@@ -42,7 +37,7 @@ def normalize_chapters(
 ) -> tuple[Chapter, ...]:
     """Return chapters in order, bounded in number and length, with titles; leave out damaged ones.
 
-    `origin` is the time in seconds that players show as 0.
+    `origin` is the time in seconds that is 0 on the page.
     """
     valid = sorted(
         (max(0.0, start - origin), end - origin, title)

@@ -10,6 +10,7 @@ import av
 from service.models import Stream, film, is_mp4
 from service.mp4.boxes import moov_precedes_mdat
 from service.mp4.fast_start_layout import fast_start_layout
+from service.mp4.movie_header import read_movie_header
 from service.probing.chapters import read_chapters
 from service.probing.codecs import SampleEntry, codec_string
 from service.probing.dates import creation_date
@@ -19,9 +20,11 @@ from service.probing.frame_timing import (
     key_frame_interval,
     sample_timing,
 )
+from service.probing.headers import HeaderFacts, read_headers
 from service.probing.read_limited_file import ReadLimitedFile
 from service.probing.single_pictures import single_pictures
 from service.probing.tags import legible, other_tags, title_tag
+from service.probing.timeline import SAME_CLOCK, play_length, start_offset
 from service.workers.process import TaskError
 
 # These keep the longest response below the limit of the worker pool, even if JSON escapes every
@@ -92,9 +95,15 @@ def read_metadata(file: BinaryIO, size: int) -> dict[str, Any]:
     try:
         reader = ReadLimitedFile(file)
         with av.open(reader, options=OPTIONS, **TEXT_OPTIONS) as container:
+            start = start_offset(container)
             streams = read_streams(container, file)
-            info = {**_container(container, size), "streams": streams}
+            info = {**_container(container), "streams": streams}
+            facts = read_headers(file, size, container)
+            _add_facts(info, facts)
             _sample_video(container, reader, info)
+            info |= _times(container, reader, start, size)
+            until = facts.complete_until(info["duration"])
+            info["complete_until"] = None if until is None else round(until, 3)
     except av.FFmpegError as error:
         if isinstance(error, MemoryError):
             raise
@@ -114,6 +123,8 @@ def _diagnose(file: BinaryIO, size: int) -> str:
     start = file.read(1 << 16)
     if not any(start):
         return "The file begins with nothing but zeros: there is no video in it, or not yet."
+    if read_movie_header(file, size).encryption:
+        return "The file is encrypted: no browser plays it."
     if moov_precedes_mdat(file, size) is False:
         return "The MP4's index (moov) is missing or damaged: the file is incomplete."
     if start[4:8] in {b"ftyp", b"moov"}:
@@ -121,16 +132,9 @@ def _diagnose(file: BinaryIO, size: int) -> str:
     return "This is no video or audio file of a kind that is known here."
 
 
-def _container(container: Any, size: int) -> dict[str, Any]:
-    # AV_TIME_BASE is a microsecond
-    duration = container.duration / 1_000_000 if container.duration else None
-    if duration is not None and duration <= 0:
-        duration = None
-    bit_rate = container.bit_rate or (round(size * 8 / duration) if duration else 0)
+def _container(container: Any) -> dict[str, Any]:
     return {
         "container": container.format.name,
-        "duration": duration,
-        "bit_rate": bit_rate if bit_rate > 0 else None,
         "title": title_tag(container.metadata),
         "created": creation_date(
             container.metadata, *(stream.metadata for stream in container.streams)
@@ -141,6 +145,27 @@ def _container(container: Any, size: int) -> dict[str, Any]:
             for chapter in read_chapters(container)[:MAX_CHAPTERS]
         ],
         "brand": legible(container.metadata.get("major_brand", ""), MAX_BRAND_LENGTH) or None,
+    }
+
+
+def _add_facts(info: dict[str, Any], facts: HeaderFacts) -> None:
+    info["compressed_index"] = facts.compressed_index
+    info["has_seek_index"] = facts.has_seek_index
+    for stream in info["streams"]:
+        stream["encryption"] = facts.encryption.get(stream["index"])
+        stream["compression"] = facts.compression.get(stream["index"])
+
+
+def _times(container: Any, reader: ReadLimitedFile, start: float, size: int) -> dict[str, Any]:
+    duration = play_length(container, reader, start)
+    told = (container.duration or 0) / 1_000_000  # AV_TIME_BASE is a microsecond
+    bit_rate = container.bit_rate
+    if duration is not None and (duration != told or not bit_rate):
+        bit_rate = round(size * 8 / duration)
+    return {
+        "duration": duration,
+        "start": start if start > SAME_CLOCK else 0.0,
+        "bit_rate": bit_rate if bit_rate > 0 else None,
     }
 
 
@@ -179,6 +204,7 @@ def _stream(stream: Any, *, is_cover: bool) -> dict[str, Any]:
         info["language"] = language
     if context is None:
         return info
+    info["sample_entry"] = _sample_entry(context) or None
     if stream.type == "video":
         info |= {"width": context.width or None, "height": context.height or None}
     if info["kind"] == "video":
@@ -206,6 +232,8 @@ def _sample_video(container: Any, reader: ReadLimitedFile, info: dict[str, Any])
     position = film_index(container, info["streams"])
     if position is None or container.streams[position].codec_context is None:
         return
+    if info["streams"][position]["encryption"]:
+        return  # its frames cannot be decoded
     stream, video_stream = container.streams[position], info["streams"][position]
     timing: TimingSample = sample_timing(container, stream, reader)
     video_stream["key_frame_interval"] = key_frame_interval(timing)
@@ -224,18 +252,23 @@ def _kind(stream: Any) -> str:
     return stream.type if stream.type in kinds else "data"
 
 
-def _codec_string(info: dict[str, Any], context: Any) -> str | None:
+def _sample_entry(context: Any) -> str:
+    """Return the four characters of the container's code; empty if it has none."""
     try:
-        tag = context.codec_tag
+        tag = str(context.codec_tag)
     except UnicodeDecodeError:  # PyAV decodes the four bytes as ASCII
-        tag = ""
+        return ""
+    return tag if tag.isprintable() else ""
+
+
+def _codec_string(info: dict[str, Any], context: Any) -> str | None:
     return codec_string(
         info["codec"],
         context.extradata or b"",
         PROFILES.get((info["codec"], context.profile or "")),
         getattr(context, "level", None),  # new in PyAV 16
         SampleEntry(
-            tag=tag,
+            tag=info["sample_entry"] or "",
             bit_depth=info.get("bit_depth"),
             width=info.get("width"),
             height=info.get("height"),

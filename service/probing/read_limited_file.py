@@ -14,6 +14,11 @@ class ReadLimitedFile:
         """Allow `size` more bytes to be read. Before the first call there is no limit."""
         self._budget = size
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing is left of the budget."""
+        return self._budget is not None and self._budget <= 0
+
     def read(self, size: int) -> bytes:
         """Read at most `size` bytes."""
         if self._budget is None:

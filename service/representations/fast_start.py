@@ -1,4 +1,5 @@
-"""Opens files for players: with the index in front, if the file has it after its media data.
+"""Opens files for players: with the index in front, if the file has it after its media data, and
+with a clock from 0, if that of an MP4 begins later.
 
 A layout is only used with the version of the file that it was made from. The file itself is not
 changed, and no index is kept in memory: it is rewritten as it is sent."""
@@ -207,7 +208,7 @@ class FastStartRepresentation:
         self._source = source
         self._layout = layout
         # Align blocks with the media data after the index, as little precedes it.
-        source.align_blocks(-layout.relocation.length)
+        source.align_blocks(-layout.displacement)
         file = source.representation
         validators = Validators(
             revision=fast_start_revision(file.validators.revision),
@@ -231,7 +232,7 @@ class FastStartRepresentation:
         return self._read(segments, chunk_length)
 
     def align_blocks(self, origin: int) -> None:
-        self._source.align_blocks(origin - self._layout.relocation.length)
+        self._source.align_blocks(origin - self._layout.displacement)
 
     def close(self) -> None:
         self._source.close()

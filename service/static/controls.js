@@ -24,5 +24,5 @@ export function toggleFullscreen() {
 /** Go some frames forward or back while the player is paused. */
 export function stepFrames(playback, frames) {
   const rate = Number(stage.dataset.frameRate) || 25;
-  if (player.paused) playback.seek(player.currentTime + frames / rate);
+  if (player.paused) playback.seek(playback.now + frames / rate);
 }

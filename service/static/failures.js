@@ -13,6 +13,11 @@ export function watchFailures(player, playback, recovery, verdict) {
   // captured. A failed track does not stop the video.
   const onError = ({ target }) => target.localName !== "track" && recovery.failed();
   player.addEventListener("error", onError, true);
+  // Dispatched where the browser finds encrypted data. There is no key here.
+  player.addEventListener("encrypted", () => {
+    verdict.encrypted();
+    recovery.refuse();
+  });
   setInterval(() => recovery.check(), CHECK_INTERVAL);
   const wake = () => document.visibilityState === "visible" && recovery.wake();
   addEventListener("online", wake);
@@ -23,7 +28,10 @@ export function watchFailures(player, playback, recovery, verdict) {
     if (state === "unplayable" && !reason) verdict.show();
   });
   recovery.addEventListener("load", ({ url }) => playback.load(url));
-  recovery.addEventListener("replaced", ({ video }) => useNewRevision(player, video));
+  recovery.addEventListener("replaced", ({ video }) => {
+    playback.replaceFile(video.metadata?.start ?? 0, video.metadata?.duration ?? 0);
+    useNewRevision(player, video);
+  });
 
   verdict.addEventListener("override", () => {
     if (!recovery.hasFailed) {

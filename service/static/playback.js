@@ -1,4 +1,5 @@
-// Where playback is and whether it goes on. No other module sets the player's position or source.
+// Where playback is and whether it goes on. No other module sets the player's position or source, or
+// reads its position. All positions are times on the page: see timeline.js.
 
 /**
  * Dispatches `ready` once, when there is something to seek in; `seek` when the viewer seeks; and
@@ -11,14 +12,17 @@ export class Playback extends EventTarget {
   interacted = false;
 
   #player;
+  #timeline;
   #position; // the player forgets its own when a source is loaded or fails
+  #wanted = null; // a position beyond the duration that the player knows so far
   #playing = false;
   #wasReady = false;
 
   /** `start` is a position in seconds. */
-  constructor(player, start) {
+  constructor(player, start, timeline) {
     super();
     this.#player = player;
+    this.#timeline = timeline;
     this.#position = start;
     for (const type of ["timeupdate", "seeking", "seeked"]) {
       player.addEventListener(type, () => this.#update());
@@ -29,11 +33,22 @@ export class Playback extends EventTarget {
     player.addEventListener("pause", () => {
       if (this.known && !this.frozen) this.#playing = false;
     });
-    player.addEventListener("loadedmetadata", () => this.#restore());
+    player.addEventListener("loadedmetadata", () => this.#prepare());
+    player.addEventListener("seeked", () => this.#observe());
+    player.addEventListener("durationchange", () => this.#seekAgain());
+    player.addEventListener("playing", () => {
+      this.#wanted = null;
+    });
   }
 
+  /** The position as it was last shown. */
   get position() {
     return this.#position;
+  }
+
+  /** The position at this moment. */
+  get now() {
+    return this.known && !this.frozen ? this.#current : this.#position;
   }
 
   /** Whether it plays, or is to play on after a failure. */
@@ -43,17 +58,37 @@ export class Playback extends EventTarget {
 
   /** Whether the player has a source that it can seek in. */
   get known() {
-    return this.#player.readyState > 0 && !this.#player.error;
+    return this.#hasMetadata && this.#timeline.known;
   }
 
   /** The duration in seconds; 0 if it is not known. */
   get duration() {
-    return Number.isFinite(this.#player.duration) ? this.#player.duration : 0;
+    return this.#timeline.duration(this.#player.duration);
+  }
+
+  get #hasMetadata() {
+    return this.#player.readyState > 0 && !this.#player.error;
+  }
+
+  get #current() {
+    return this.#timeline.onPage(this.#player.currentTime);
+  }
+
+  set #current(second) {
+    const inPlayer = this.#timeline.inPlayer(second);
+    this.#wanted = inPlayer > this.#player.duration ? second : null;
+    this.#player.currentTime = inPlayer;
+  }
+
+  // Firefox learns the duration of a fragmented MP4 while it loads the file.
+  #seekAgain() {
+    if (this.#wanted !== null && this.known && this.#player.paused) this.#current = this.#wanted;
   }
 
   /** Begin with a player that may have loaded its source before this module ran. */
   begin() {
     if (this.known) this.#ready();
+    else if (this.#hasMetadata) this.#prepare();
     this.#show();
   }
 
@@ -61,7 +96,7 @@ export class Playback extends EventTarget {
     this.interacted = true;
     this.#position = Math.max(0, this.#withinDuration(second));
     this.dispatchEvent(new Event("seek"));
-    if (this.known) this.#player.currentTime = this.#position; // else as soon as it is
+    if (this.known) this.#current = this.#position; // else as soon as it is
     this.#show();
   }
 
@@ -72,7 +107,7 @@ export class Playback extends EventTarget {
 
   /** Go to where the viewer has left. */
   resumeAt(second) {
-    this.#position = this.#player.currentTime = second;
+    this.#position = this.#current = second;
   }
 
   play() {
@@ -89,17 +124,34 @@ export class Playback extends EventTarget {
     this.#player.load();
   }
 
+  /** Expect another file, whose own clock starts at `start`. Both are in seconds. */
+  replaceFile(start, duration) {
+    this.#timeline.reset(start, duration);
+  }
+
   #update() {
     if (!this.known || this.frozen) return;
-    this.#position = this.#player.currentTime;
+    this.#position = this.#current;
     this.#show();
+  }
+
+  /** Learn the browser's clock if the file's own does not begin at 0, then restore the position. */
+  #prepare() {
+    if (this.#timeline.known) this.#restore();
+    else this.#player.currentTime = 0;
+  }
+
+  #observe() {
+    if (this.#timeline.known || !this.#hasMetadata) return;
+    this.#timeline.observe(this.#player.currentTime);
+    this.#restore();
   }
 
   #restore() {
     const playOn = this.frozen && this.#playing;
     this.#ready();
-    if (this.#position > 0 && Math.abs(this.#player.currentTime - this.#position) > 0.5) {
-      this.#player.currentTime = this.#withinDuration(this.#position);
+    if (this.#position > 0 && Math.abs(this.#current - this.#position) > 0.5) {
+      this.#current = this.#position;
     }
     if (playOn) this.play();
   }

@@ -29,10 +29,9 @@ export function startProgress(playback) {
   startForgetAll();
 }
 
-function saveWhere({ interacted, known, frozen, duration }) {
+function saveWhere({ interacted, known, frozen, duration, now: second }) {
   if (!interacted || disabled || !known || frozen || !duration) return;
   savedAt = Date.now();
-  const second = player.currentTime;
   if (!player.ended && isWorthResuming(second, duration)) saveProgress(path, second, duration);
   else forgetProgress(path);
 }

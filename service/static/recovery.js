@@ -6,6 +6,8 @@
 const NOTICE_AFTER = 5000;
 const MAX_SILENCE = 20_000;
 const MAX_DELAY = 60; // seconds between attempts
+// Failures in a row of a source that the server sends, which take half a minute.
+const MAX_FAILURES = 6;
 const MIN_GONE_ATTEMPT = 3; // so that a deleted file is asked for after 16 seconds or more
 
 // HTML §4.8.11: constants of HTMLMediaElement and MediaError.
@@ -47,6 +49,7 @@ export class Recovery extends EventTarget {
   #lastProgressAt = performance.now();
   #silenceLimit = MAX_SILENCE;
   #playedFrom = 0; // seconds
+  #hasPlayed = false;
 
   /**
    * @param {HTMLMediaElement} media
@@ -79,6 +82,7 @@ export class Recovery extends EventTarget {
     // After a second of playback the failure is over.
     if (type === "timeupdate" && !this.active && media.currentTime > this.#playedFrom + 1) {
       this.#failuresWithServerUp = this.#attempt = 0;
+      this.#hasPlayed = true;
     }
     const hasData = !media.error && media.readyState >= HAVE_CURRENT_DATA && !media.seeking;
     if (DATA.has(type) && hasData) this.recovered();
@@ -136,6 +140,11 @@ export class Recovery extends EventTarget {
     }
   }
 
+  /** Report that the source can never play here, though it has not failed. */
+  refuse() {
+    this.#giveUp();
+  }
+
   get #isAsking() {
     return this.state === "asking" || this.state === "checking";
   }
@@ -148,8 +157,17 @@ export class Recovery extends EventTarget {
   /** Whether the file, or this browser with it, has failed and not the connection. */
   get #isFileAtFault() {
     const code = this.#media.error?.code;
-    if (!this.hasFailed || code === MEDIA_ERR_NETWORK) return false;
+    // Chromium waits for a key of an encrypted file, and reports no error.
+    if (!this.hasFailed) return !this.#verdict.playable && !this.#hasPlayed;
+    if (code === MEDIA_ERR_NETWORK) return false;
+    // Firefox reports no error of the file, but that of its <source>.
+    if (this.#failuresWithServerUp >= MAX_FAILURES) return true;
     return code === MEDIA_ERR_DECODE || !this.#verdict.decodable || !this.#verdict.playable;
+  }
+
+  // A silent source has been given its time, and is not loaded again.
+  get #hasFailedBefore() {
+    return this.#failuresWithServerUp > 0 || !this.hasFailed;
   }
 
   #enter(state, reason) {
@@ -170,7 +188,7 @@ export class Recovery extends EventTarget {
     if (status === 410) await this.#loadNewRevision();
     else if (status === 404) this.#showGone();
     else if (status !== 200 && status !== 206) this.#showUnreachable(status);
-    else if (this.#failuresWithServerUp > 0 && this.#isFileAtFault) this.#giveUp();
+    else if (this.#hasFailedBefore && this.#isFileAtFault) this.#giveUp();
     else if (this.#failuresWithServerUp > 0 && !due) this.#scheduleRetry("reloading");
     else this.reload();
   }
@@ -207,7 +225,8 @@ export class Recovery extends EventTarget {
   }
 
   #giveUp() {
-    const damaged = this.#media.error?.code === MEDIA_ERR_DECODE;
+    const cannotDecode = this.#media.error?.code === MEDIA_ERR_DECODE;
+    const damaged = (cannotDecode || this.#hasPlayed) && this.#verdict.playable;
     this.#enter("unplayable", damaged ? "damaged" : undefined);
   }
 

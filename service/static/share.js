@@ -1,6 +1,6 @@
 // Copies a link to the current moment, and the HTML to embed the player.
 
-import { find, player } from "./page.js";
+import { find } from "./page.js";
 
 const COPIED_FOR = 3000; // milliseconds for which the message is shown
 const status = find(".tool-status");
@@ -22,7 +22,7 @@ export function startShare(playback) {
 
 function copyLink(playback) {
   const link = new URL(location.pathname, location.href);
-  const second = Math.floor(playback.known ? player.currentTime : playback.position);
+  const second = Math.floor(playback.now);
   if (second > 0) link.searchParams.set("t", second);
   copy(link.href, () => {
     const field = find("[data-copy-field]");

@@ -15,10 +15,20 @@ const STREAMS = {
 export class Verdict extends EventTarget {
   /** Whether the browser decodes the stream; undefined if it is not known. */
   #decodes = { video: undefined, audio: undefined };
+  /** Why no browser plays the file, whatever it decodes; undefined if some may. */
+  #never = overlay.dataset.never;
 
   constructor() {
     super();
-    player.addEventListener("playing", () => overlay.hidden || setOverlay(overlay, false));
+    // Chromium dispatches `playing` also when it then waits for a key.
+    let from = 0;
+    player.addEventListener("playing", () => {
+      from = player.currentTime;
+    });
+    player.addEventListener("timeupdate", () => {
+      const plays = !player.ended && player.currentTime > from + 0.2;
+      if (plays && !overlay.hidden) setOverlay(overlay, false);
+    });
     overlay.querySelector("[data-play-anyway]").addEventListener("click", () => {
       setOverlay(overlay, false);
       this.dispatchEvent(new Event("override"));
@@ -31,6 +41,7 @@ export class Verdict extends EventTarget {
 
   get playable() {
     const { video, audio } = this.#decodes;
+    if (this.#never) return false;
     return video !== false && !(audio === false && player.localName === "audio");
   }
 
@@ -41,6 +52,11 @@ export class Verdict extends EventTarget {
   /** Forget what the browser says about the picture: the viewer has seen more. */
   doubt() {
     this.#decodes.video = undefined;
+  }
+
+  /** Note that the browser has found the file to be encrypted. */
+  encrypted() {
+    this.#never ??= overlay.dataset.encrypted;
   }
 
   /** Ask the browser about both streams, and show what it says. */
@@ -62,7 +78,8 @@ export class Verdict extends EventTarget {
     if (!overlay.hidden) return;
     const texts = overlay.dataset;
     let text = worstFinding()?.querySelector("p").textContent ?? texts.nothing;
-    if (this.#decodes.video === false) text = texts.noPicture.replace("{}", texts.videoName);
+    if (this.#never) text = this.#never;
+    else if (this.#decodes.video === false) text = texts.noPicture.replace("{}", texts.videoName);
     else if (this.#decodes.audio === false) text = texts.noSound.replace("{}", texts.audioName);
     setOverlay(overlay, true);
     overlay.querySelector("[role=status]").textContent = text;

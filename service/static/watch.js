@@ -3,6 +3,7 @@
 // embedded player, which lacks most of these elements. All texts are in the page.
 
 import { showRecovery } from "./banner.js";
+import { startCues } from "./cues.js";
 import { watchFailures } from "./failures.js";
 import { startFilmstrip } from "./filmstrip.js";
 import { startKeys } from "./keys.js";
@@ -16,9 +17,12 @@ import { startShare } from "./share.js";
 import { startSpeed } from "./speed.js";
 import { startTheatre } from "./theatre.js";
 import { startUpNext } from "./upnext.js";
+import { Timeline } from "./timeline.js";
 import { Verdict } from "./verdict.js";
 
-const playback = new Playback(player, Number(stage.dataset.start) || 0);
+const { start, clockStart, duration } = stage.dataset;
+const timeline = new Timeline(Number(clockStart) || 0, Number(duration) || 0);
+const playback = new Playback(player, Number(start) || 0, timeline);
 const verdict = new Verdict();
 const server = { statusOf, fetchVideo: () => fetchVideo(stage.dataset.api) };
 const recovery = new Recovery(player, player.querySelector("source").src, server, verdict);
@@ -29,6 +33,7 @@ startUpNext(playback);
 startProgress(playback);
 startFilmstrip(find("[data-filmstrip]"), playback);
 startChapters(find("[data-chapters]"), playback);
+startCues(player, timeline);
 startSpeed(playback);
 startTheatre();
 startShare(playback);

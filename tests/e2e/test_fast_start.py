@@ -50,7 +50,7 @@ def test_media_and_download_keep_their_layouts_while_the_service_is_down(
     assert frames(f"{stack.base}/download/film.mp4") == original
     assert ask(stack.base, "/download/film.mp4").body == film.read_bytes()
     fast_start = ask(stack.base, "/media/film.mp4")
-    assert fast_start.headers["ETag"].endswith('-f1"')
+    assert fast_start.headers["ETag"].endswith('-f2"')
     assert fast_start.body.index(b"moov") < fast_start.body.index(b"mdat")
     # Until the edge notices that the service has stopped, it may still forward a request.
     stack.compose("stop", "service")
@@ -75,13 +75,13 @@ def test_chromium_plays_the_film_to_its_end(stack: Stack) -> None:
         def source() -> str | None:
             page.goto("/watch/film.mp4")
             link = page.get_attribute("video source", "src") or ""
-            return link if link.endswith("-f1") else None
+            return link if link.endswith("-f2") else None
 
         until(source, "the film has been probed")
         urls.clear()
         assert page.evaluate(PLAY_THE_END) is True
         assert len(urls) > 1
-        assert all(url.endswith("-f1") for url in urls)
+        assert all(url.endswith("-f2") for url in urls)
 
 
 PLAY_THE_END = """async () => {

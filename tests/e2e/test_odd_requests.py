@@ -144,7 +144,7 @@ def test_edge_and_service_send_the_same_header_fields(
     data, extension = (FAST_START, "mp4") if file == "index in front" else (ORIGINAL, "mov")
     size = len(data)
     own = file_revision(size, 10**18)
-    pins = [own, fast_start_revision(own), "5-5", "5-5-f1", f"{own}0", "no-revision", ""]
+    pins = [own, fast_start_revision(own), "5-5", "5-5-f2", f"{own}0", "no-revision", ""]
     for temperature in ("cold", "warm"):
         target = f"/{route}/{new(origin, data, extension)}"
         if temperature == "warm":

@@ -83,6 +83,7 @@ async def test_the_streams_of_an_mp4_are_described(prober: Prober, tmp_path: Pat
             kind="video",
             codec="h264",
             codec_string="avc1.64001E",  # High, no constraints, level 3.0: as encoded
+            sample_entry="avc1",
             width=320,
             height=240,
             bit_depth=8,
@@ -96,6 +97,7 @@ async def test_the_streams_of_an_mp4_are_described(prober: Prober, tmp_path: Pat
             kind="audio",
             codec="aac",
             codec_string="mp4a.40.2",
+            sample_entry="mp4a",
             channels=2,
             sample_rate=44100,
             language="deu",

@@ -10,6 +10,7 @@ from service.app import create_app
 from service.library.catalogue import SORTS
 from service.metrics import Metrics
 from service.pages import library_page
+from service.playability.findings import CODES
 from service.protocol import media_types
 from service.settings import EDGE_VARIABLES, PREFIX, Settings, load
 
@@ -81,6 +82,14 @@ def test_every_metric_is_listed_with_its_labels() -> None:
             full = described.name + ("_total" if described.type == "counter" else "")
             labels = ", ".join(f"`{label}`" for label in instrument._labelnames)  # noqa: SLF001
             assert listed[full][0] == labels, full
+
+
+def test_the_listed_findings_are_the_existing_ones() -> None:
+    page = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
+    table = page.partition("## Findings\n")[2].partition("\n## ")[0]
+    first_cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    listed = [code for cell in first_cells for code in re.findall(r"`(\w+)`", cell)]
+    assert sorted(listed) == sorted(CODES)
 
 
 def test_every_format_is_listed() -> None:

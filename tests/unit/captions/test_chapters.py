@@ -19,6 +19,7 @@ class Container:
         self, *chapters: tuple[int, int, dict[str, str]], start_time: int | None = None
     ) -> None:
         self.start_time = start_time
+        self.streams: tuple[Any, ...] = ()
         self._chapters = chapters
 
     def chapters(self) -> list[dict[str, Any]]:
@@ -50,6 +51,11 @@ def test_a_chapter_without_an_end_lasts_until_the_next() -> None:
 def test_chapter_times_start_at_the_first_frame() -> None:
     chapters = read_chapters(Container((1000, 3000, {}), (3000, 4000, {}), start_time=1_500_000))
     assert [(chapter.start, chapter.end) for chapter in chapters] == [(0.0, 1.5), (1.5, 2.5)]
+
+
+def test_chapters_that_were_left_behind_when_the_film_was_moved_are_not_moved() -> None:
+    chapters = read_chapters(Container((0, 3000, {}), (3000, 8000, {}), start_time=10_000_000))
+    assert [(chapter.start, chapter.end) for chapter in chapters] == [(0.0, 3.0), (3.0, 8.0)]
 
 
 @given(st.lists(st.tuples(*[st.integers(-(2**63), 2**63 - 1)] * 2, st.text()), max_size=5))

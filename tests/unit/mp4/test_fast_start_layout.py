@@ -229,7 +229,8 @@ def test_only_headers_are_read_of_files_that_they_exclude() -> None:
     for data in (FTYP + MOOV + media, FTYP + media, FTYP + media + MOOV + box(b"mfra")):
         file = Counting(data)
         assert fast_start_layout(file, len(data)) is None
-        assert file.bytes_read <= 4 * 16
+        # Of the top level, and of an index in front: each track may have a delay.
+        assert file.bytes_read <= 20 * 16
 
 
 def test_an_index_beyond_the_limit_is_not_read() -> None:

@@ -50,6 +50,12 @@ def test_an_index_at_the_end_is_a_hint_if_it_is_served_in_front() -> None:
     assert codes(film(H264, index_at_front=False, fast_start=True)) == {"index_at_end": "hint"}
 
 
+def test_a_clock_that_begins_late_is_a_hint_unless_players_get_another() -> None:
+    assert codes(film(H264, start=3600.0)) == {"clock": "hint"}
+    assert codes(film(H264, start=3600.0, fast_start=True)) == {}
+    assert codes(film(H264, start=0.08)) == {}
+
+
 # A block of 4 MiB, 33,554,432 bits, is a second of 33.55 Mbit/s and a minute of 559 kbit/s.
 @pytest.mark.parametrize(
     ("bit_rate", "duration", "expected"),

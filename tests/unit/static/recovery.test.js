@@ -119,6 +119,11 @@ const data = ({ recovery, media }) => {
   Object.assign(media, { error: null, readyState: 3 });
   recovery.report("canplay");
 };
+const play = ({ recovery, media }) => {
+  recovery.report("playing");
+  media.currentTime += 1.5;
+  recovery.report("timeupdate");
+};
 const inputs = {
   failed: ({ recovery }) => recovery.failed(),
   retry: ({ recovery }) => recovery.retry(),
@@ -394,4 +399,62 @@ test("the viewer may try what was taken for unplayable", async () => {
   player.recovery.tryAnyway();
   await settle();
   assert.equal(player.recovery.state, "reloading");
+});
+
+test("a source that fails again and again is given up", async () => {
+  const player = start({ statuses: Array(20).fill(206) });
+  for (let count = 0; count < 6; count += 1) {
+    await player.fail(NOT_SUPPORTED);
+    await pass(1.25 * 16); // the longest delay until then
+    assert.equal(player.recovery.state, "reloading", `after ${count + 1} failures`);
+  }
+  await player.fail(NOT_SUPPORTED);
+  assert.equal(player.recovery.state, "unplayable");
+  const loads = player.seen.loads.length;
+  player.recovery.wake();
+  await pass(3600);
+  assert.equal(player.seen.loads.length, loads);
+});
+
+test("a source that has played is then called damaged", async () => {
+  const player = start({ statuses: Array(20).fill(206) });
+  play(player);
+  for (let count = 0; count < 7; count += 1) {
+    // As Firefox, whose error is that of the <source>.
+    player.media.networkState = NO_SOURCE;
+    await player.fail(null);
+    await pass(20); // the longest delay until then
+  }
+  assert.equal(player.seen.changes.at(-1), "unplayable: damaged");
+});
+
+test("a connection that fails is never given up", async () => {
+  const player = start({ statuses: Array(20).fill(206) });
+  for (let count = 0; count < 10; count += 1) {
+    await player.fail(NETWORK);
+    await pass(75); // the longest delay
+    assert.equal(player.recovery.state, "reloading");
+  }
+});
+
+test("silence of what no browser plays is its end, as Chromium waits for a key", async () => {
+  const player = start({ statuses: [206, 206], playable: false });
+  await player.stall(20);
+  assert.equal(player.recovery.state, "unplayable");
+  assert.deepEqual(player.seen.loads, []);
+});
+
+test("what is found to be encrypted is not loaded again", async () => {
+  const player = start({ statuses: [206] });
+  player.recovery.refuse();
+  assert.equal(player.recovery.state, "unplayable");
+  await player.stall(3600);
+  assert.deepEqual(player.seen.loads, []);
+});
+
+test("a file that no browser plays is not called damaged", async () => {
+  const player = start({ statuses: [206, 206], playable: false });
+  await player.fail(DECODE);
+  await player.fail(DECODE);
+  assert.deepEqual(player.seen.changes.slice(2), ["asking", "unplayable"]);
 });

@@ -1,0 +1,96 @@
+"""What a container's headers say of a file besides what FFmpeg reports: encryption, compression,
+an index that browsers cannot use, and an end that is missing."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from service.mp4.movie_header import read_movie_header
+from service.probing.matroska import read_segment
+
+MAX_INDEX_ENTRIES = 250_000
+"""Entries examined of a stream's index. Of a longer one, every second or third is."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderFacts:
+    """Facts about a file. Streams are identified by their indexes."""
+
+    complete_until: Callable[[float | None], float | None] = lambda _: None
+    """Return how many seconds of a duration are in the file; None if all are, or it is unknown."""
+    compressed_index: bool = False
+    has_seek_index: bool | None = None
+    encryption: dict[int, str] = field(default_factory=dict)
+    compression: dict[int, str] = field(default_factory=dict)
+
+
+def read_headers(file: BinaryIO, size: int, container: Any) -> HeaderFacts:
+    """Read the headers of a file of `size` bytes that is open as `container`.
+
+    The position of `file` is restored, as FFmpeg relies on it. Raises what `file` raises.
+    """
+    names = container.format.name.split(",")
+    position = file.tell()
+    try:
+        if "mp4" in names:
+            return _mp4(file, size, container)
+        if "matroska" in names:
+            return _matroska(file, size, container)
+        return HeaderFacts()
+    finally:
+        file.seek(position)
+
+
+def _mp4(file: BinaryIO, size: int, container: Any) -> HeaderFacts:
+    header = read_movie_header(file, size)
+    times = list(_lost_sample_times(container, size))
+    if header.complete_until is not None:
+        times.append(header.complete_until)
+    until = max(0.0, min(times)) if times else None
+    return HeaderFacts(
+        complete_until=lambda _: until,
+        compressed_index=header.compressed,
+        encryption={
+            stream.index: header.encryption[stream.id]
+            for stream in container.streams
+            if stream.id in header.encryption
+        },
+    )
+
+
+def _lost_sample_times(container: Any, size: int) -> Iterator[float]:
+    """Yield for each stream the time of the first sample that is not in the file, in seconds."""
+    for stream in container.streams:
+        if stream.type not in {"video", "audio"} or not stream.time_base:
+            continue
+        entries = stream.index_entries
+        step = len(entries) // MAX_INDEX_ENTRIES + 1
+        for number in range(0, len(entries), step):
+            entry = entries[number]
+            if entry.pos + entry.size > size:
+                yield float(entry.timestamp * stream.time_base)
+                break
+
+
+def _matroska(file: BinaryIO, size: int, container: Any) -> HeaderFacts:
+    segment = read_segment(file, size)
+    end = segment.end
+
+    def complete_until(duration: float | None) -> float | None:
+        # Without the index, which is at the end, only the bytes tell.
+        return duration * size / end if duration and end is not None and end > size else None
+
+    # FFmpeg makes streams of the tracks in their order, then of the attachments.
+    streams = [
+        (stream, track)
+        for stream, track in zip(container.streams, segment.tracks, strict=False)
+        if stream.type == track.kind
+    ]
+    return HeaderFacts(
+        complete_until=complete_until,
+        has_seek_index=segment.has_cues,
+        encryption={stream.index: "webm" for stream, track in streams if track.encrypted},
+        compression={
+            stream.index: track.compression for stream, track in streams if track.compression
+        },
+    )

@@ -1,0 +1,87 @@
+"""The time on the pages, counted in seconds from a file's first picture or sound.
+
+A file's own clock may begin elsewhere: broadcast recordings, camera clips and cuts keep the time of
+their source. FFmpeg's time stamps are on that clock. All times that leave the service are not:
+captions, chapters, storyboards, durations and links. static/timeline.js converts for browsers,
+whose clocks differ (docs/architecture.md, "Time on the page")."""
+
+from typing import Any, Final
+
+import av
+
+from service.probing.read_limited_file import ReadLimitedFile
+
+_TIME_BASE: Final = 1_000_000  # AV_TIME_BASE: microseconds
+_ATTACHED: Final = av.stream.Disposition.attached_pic
+
+SAME_CLOCK: Final = 0.05
+"""Seconds. An earlier start is as good as 0: it is a frame, or the delay of an audio encoder."""
+
+_MAX_BYTES: Final = 1 << 24
+"""Bytes read for the end: 13 seconds at 10 Mbit/s, as far as key frames may be apart."""
+
+# Their headers tell a length, or the time of the end, as their writer likes: FFmpeg writes the end
+# into Matroska and MP4, mkvmerge the length. Other demuxers of FFmpeg count from the start.
+_AMBIGUOUS: Final = frozenset({"matroska", "mp4", "ogg"})
+
+
+def start_offset(container: Any) -> float:
+    """Return the time of a container's first picture or sound in seconds on its own clock.
+
+    Call it before any packet is read: FFmpeg changes what it tells of streams whose start was
+    unknown. Return 0 for an unknown or negative start. Chromium and Firefox do not play what is
+    before 0, and neither subtracts it.
+    """
+    first = [
+        float(stream.start_time * stream.time_base)
+        for stream in media_streams(container)
+        if stream.start_time is not None and stream.time_base is not None
+    ]
+    # FFmpeg's start of the whole may be that of a subtitle.
+    return round(max(0.0, min(first, default=(container.start_time or 0) / _TIME_BASE)), 6)
+
+
+def media_streams(container: Any) -> list[Any]:
+    """Return the streams of pictures and sound, without covers."""
+    return [
+        stream
+        for stream in container.streams
+        if stream.type == "audio" or (stream.type == "video" and not stream.disposition & _ATTACHED)
+    ]
+
+
+def play_length(container: Any, file: ReadLimitedFile, start: float) -> float | None:
+    """Return the seconds from the first picture or sound to the end; None if no header tells them.
+
+    `start` is what `start_offset` returned. It may seek in the container and read packets, and
+    leaves a small budget in `file`.
+    """
+    told = (container.duration or 0) / _TIME_BASE
+    if told <= 0:
+        return None
+    if start <= SAME_CLOCK or _AMBIGUOUS.isdisjoint(container.format.name.split(",")):
+        return told
+    file.set_budget(_MAX_BYTES)
+    end = _last_end(container, file, start + told)
+    if end is not None and end > start:
+        return round(end - start, 6)
+    return round(told - start, 6) if told > start else told
+
+
+def _last_end(container: Any, file: ReadLimitedFile, after: float) -> float | None:
+    """Return when the last packet ends, in seconds on the container's clock.
+
+    `after` is a time after the end. Return None if the file is damaged or the budget is too small.
+    """
+    last = None
+    try:
+        container.seek(int(after * _TIME_BASE))
+        for packet in container.demux(media_streams(container)):
+            if packet.pts is not None and packet.time_base is not None:
+                end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                last = end if last is None else max(last, end)
+    except (av.FFmpegError, IndexError) as error:  # IndexError: as in frame_timing.py
+        if isinstance(error, MemoryError):
+            raise
+        return None
+    return None if file.exhausted else last

@@ -1,0 +1,215 @@
+"""Films whose own clock does not begin at 0: all times on the page count from the first picture.
+
+Chromium's currentTime is on the file's clock, Firefox's is not; both show the same here."""
+
+import http.client
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page
+from support.chromium import launched
+from support.clock_films import (
+    CHAPTERS,
+    LENGTH,
+    cues,
+    film,
+    fragmented_film,
+    second_of_shade,
+    tell_length,
+)
+from support.firefox import Tab, tab
+from support.server import Server, serve, until
+
+STARTS = {
+    "zero.mkv": 0,
+    "frame.mkv": 0.08,
+    "second.mkv": 2,
+    "hour.mkv": 3600,
+    "length as by mkvmerge.mkv": 2,
+    "frame.webm": 0.08,
+    "second.webm": 2,
+    "hour.webm": 3600,
+    "fragments.mp4": 0,
+    "hour of fragments.mp4": 3600,
+    "frame.mp4": 0.08,
+    "second.mp4": 2,
+    # FFmpeg cannot write MP4's text tracks that begin after 36 minutes.
+    "half an hour.mp4": 1800,
+    "half an hour, index in front.mp4": 1800,
+}
+FILMS = list(STARTS)
+FAST_START = ("-movflags", "+faststart")
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clocks") / "media"
+    folder.mkdir()
+    for name, start in STARTS.items():
+        if "fragments" in name:
+            fragmented_film(folder, name, start)
+            (folder / name).with_suffix(".chapters.vtt").write_text(
+                "WEBVTT\n\n"
+                + "".join(f"00:{at:02}.000 --> 00:{at + 1:02}.000\n{title}\n\n"
+                          for at, title in CHAPTERS.items()),
+                encoding="utf-8",
+            )  # fmt: skip
+        else:
+            path = film(folder, name, start, *(FAST_START if "front" in name else ()))
+            if "mkvmerge" in name:
+                tell_length(path)
+        (folder / name).with_suffix(".en.vtt").write_text(
+            "WEBVTT\n\n" + cues("."), encoding="utf-8"
+        )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(media: Path) -> Iterator[Server]:
+    with serve(media) as server:
+        for name in FILMS:
+            until(lambda name=name: is_complete(server, name), f"{name} has its artefacts")
+        yield server
+
+
+def fetched(server: Server, target: str) -> bytes:
+    connection = http.client.HTTPConnection(server.base.removeprefix("http://"), timeout=60)
+    connection.request("GET", target)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    assert answer.status == 200, (target, answer.status, body)
+    return body
+
+
+def video(server: Server, name: str) -> Any:
+    return json.loads(fetched(server, f"/api/videos/{quote(name)}"))
+
+
+def is_complete(server: Server, name: str) -> bool:
+    told = video(server, name)
+    return all(told[kind]["state"] == "ready" for kind in ("poster", "storyboard", "captions"))
+
+
+@pytest.fixture(scope="module", params=["Chromium", "Firefox"])
+def page(
+    request: pytest.FixtureRequest, server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Page | Tab]:
+    with ExitStack() as stack:
+        if request.param == "Firefox":
+            profile = tmp_path_factory.mktemp("firefox") / "profile"
+            yield stack.enter_context(tab(server.base, profile))
+            shutil.rmtree(profile, ignore_errors=True)
+        else:
+            browser = stack.enter_context(launched())
+            yield browser.new_context(base_url=server.base).new_page()
+
+
+SHOWN = """() => {
+    const find = (selector) => document.querySelector(selector);
+    const video = find("video");
+    if (video.readyState < 2 || video.seeking) return null;
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = 4;
+    const context = canvas.getContext("2d");
+    context.drawImage(video, 0, 0, 4, 4);
+    for (const track of video.textTracks) {
+        if (track.kind === "subtitles" && track.mode === "disabled") track.mode = "hidden";
+    }
+    return {
+        shade: context.getImageData(1, 1, 1, 1).data[1],
+        chapter: find("[data-chapters] [aria-current] bdi")?.textContent ?? null,
+        frame: find(".strip [aria-current]")?.dataset.t ?? null,
+        cues: [...video.textTracks].filter((track) => track.kind === "subtitles").map(
+            (track) => [...(track.activeCues ?? [])].map((cue) => cue.text).join()),
+    };
+}"""
+
+
+REFUSE_CLIPBOARD = """() => {
+    navigator.clipboard.writeText = () => Promise.reject(new Error("refused"));
+}"""
+PRESS_5 = "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: '5', bubbles: true}))"
+
+
+def seen(page: Page | Tab, second: int, chapter: str, captions: int | None) -> None:
+    """Wait until the page shows a second of the film with what belongs to it."""
+    last: Any = None
+
+    def is_shown() -> bool:
+        nonlocal last
+        last = page.evaluate(SHOWN)
+        return (
+            last is not None
+            # A third of a second: sound may begin before the picture, and shades are lossy.
+            and abs(second_of_shade(last["shade"]) - second) < 0.35
+            and last["chapter"] == chapter
+            and last["frame"] == str(second)
+            and (captions is None or last["cues"] == [f"cue {second}"] * captions)
+        )
+
+    try:
+        until(is_shown, f"second {second}", timeout=20)
+    except AssertionError as error:
+        at = page.evaluate("document.querySelector('video').currentTime")
+        raise AssertionError(f"{error}: {last}, currentTime {at}") from None
+
+
+def click(page: Page | Tab, selector: str) -> None:
+    page.evaluate(f"document.querySelector({json.dumps(selector)}).click()")
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_everything_on_the_page_counts_from_the_first_picture(page: Page | Tab, name: str) -> None:
+    captions = 1 if "fragments" in name else 2  # one beside the film, one inside
+    page.goto(f"/watch/{quote(name)}?t=5")
+    page.evaluate("localStorage.clear()")
+    seen(page, 5, "Second", captions)
+    click(page, "[data-chapters] li:nth-child(3) a")
+    seen(page, 9, "Third", captions)
+    click(page, ".strip a[data-t='3']")
+    seen(page, 3, "First", captions)
+    page.evaluate(PRESS_5)  # half of the film
+    seen(page, LENGTH // 2, "Second", captions)
+    page.evaluate(REFUSE_CLIPBOARD)
+    click(page, "[data-copy]")
+    link = "document.querySelector('[data-copy-field] input').value"
+    until(lambda: page.evaluate(link).endswith("?t=8"), "a link to this second", timeout=10)
+    # The next visit goes on there.
+    stored = page.evaluate("JSON.parse(localStorage.getItem('reelay.progress'))")[name]
+    assert stored[:2] == pytest.approx([8, LENGTH], abs=0.15)
+    page.goto(f"/watch/{quote(name)}")
+    seen(page, 8, "Second", captions)
+    click(page, "[data-chapters] li:nth-child(1) a")
+    seen(page, 0, "First", None)  # a cue inside may begin with the picture, after the sound
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_the_service_tells_all_times_from_the_first_picture(server: Server, name: str) -> None:
+    told = video(server, name)
+    assert told["metadata"]["start"] == pytest.approx(STARTS[name], abs=0.025)
+    assert told["metadata"]["duration"] == pytest.approx(LENGTH, abs=0.1)
+    starts = [chapter["start"] for chapter in told["chapters"]]
+    assert starts == pytest.approx(list(CHAPTERS), abs=0.025)
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_a_storyboard_shows_the_pictures_of_its_times(server: Server, name: str) -> None:
+    index = fetched(server, video(server, name)["storyboard"]["url"]).decode()
+    tiles = [line for line in index.splitlines() if "#xywh=" in line]
+    assert LENGTH <= len(tiles) <= LENGTH + 1  # sound may last some milliseconds longer
+    for second, tile in enumerate(tiles[:LENGTH]):
+        sheet, _, area = tile.partition("#xywh=")
+        left, top, width, height = map(int, area.split(","))
+        with Image.open(BytesIO(fetched(server, sheet))) as image:
+            shade = image.convert("L").getpixel((left + width // 2, top + height // 2))
+        assert isinstance(shade, int | float)
+        assert second_of_shade(shade) == pytest.approx(second, abs=0.5)
