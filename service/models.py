@@ -152,9 +152,13 @@ class Metadata(FrozenModel):
         default=(), description="The container's other tags, such as artist or genre"
     )
     chapters: tuple[Chapter, ...] = ()
+    omissions: tuple[str, ...] = Field(
+        default=(), description="Sentences that say what of the file is left out, and why"
+    )
     brand: str | None = Field(
         default=None,
-        description="The major brand of an MP4, such as isom; of QuickTime qt; null elsewhere",
+        description="The major brand of an MP4 (ISO/IEC 14496-12 §4.3), such as isom or 3gp4; of "
+        "QuickTime qt; null elsewhere",
     )
     index_at_front: bool | None = Field(
         default=None,

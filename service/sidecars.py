@@ -16,11 +16,15 @@ CONVERTED_EXTENSIONS = (".vtt", ".srt", ".ass", ".ssa")
 UNSUPPORTED_EXTENSIONS = tuple(f".{extension}" for extension in UNSUPPORTED_SUBTITLES)
 """Extensions of subtitles that are mentioned, but not shown."""
 TEXT_EXTENSIONS = (*CONVERTED_EXTENSIONS, *UNSUPPORTED_EXTENSIONS)
-IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
+IMAGE_EXTENSIONS = (
+    *(".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp", ".tiff", ".tif"),
+    *(".heic", ".heif"),  # not converted, but the page says so
+)
 """Extensions of images, with the same preference."""
 
-MAX_CAPTIONS = 64
-"""Captions of one video; further ones are ignored. Discs have at most 32."""
+MAX_TEXTS = 256
+"""Captions and chapters of one video that are read. YouTube translates captions into some 130
+languages."""
 
 _FOLDER_IMAGES = ("poster", "folder", "cover")  # as media players name a folder's picture
 _CHAPTERS = "chapters"
@@ -45,8 +49,8 @@ class Sidecars:
 
     @property
     def texts(self) -> tuple[Entry, ...]:
-        """The files of captions and chapters."""
-        return self.captions if self.chapters is None else (*self.captions, self.chapters)
+        """The files of chapters and captions."""
+        return self.captions if self.chapters is None else (self.chapters, *self.captions)
 
 
 NO_SIDECARS = Sidecars()
@@ -92,7 +96,7 @@ class SidecarMatcher:
         return SidecarNames(
             image,
             min(chapters, key=_preference, default=None),
-            tuple(name for name in texts if name not in chapters)[:MAX_CAPTIONS],
+            tuple(name for name in texts if name not in chapters),
         )
 
     def _owner(self, key: str) -> str | None:

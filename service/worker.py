@@ -23,7 +23,8 @@ from service.artefacts.metadata import (
 from service.captions.extract import extract_captions
 from service.images.poster import poster
 from service.images.storyboard import storyboard
-from service.probing.metadata import UnreadableError, read_metadata
+from service.probing.metadata import UnknownFormatError, UnreadableError, read_metadata
+from service.sidecars import MAX_TEXTS
 from service.storage.local.beneath import NotRegularError, open_file
 from service.storage.local.files import revision
 from service.workers import process
@@ -129,16 +130,19 @@ def _open_optional(root: _MediaRoot, ref: _FileRef | None) -> Iterator[BinaryIO 
 
 def _probe(root: _MediaRoot, path: str, revision: str | None = None) -> Response:
     with _open_file(root, path, revision) as (file, size):
-        return {"metadata": read_metadata(file, size)}, ()
+        try:
+            return {"metadata": read_metadata(file, size)}, ()
+        except UnknownFormatError as error:
+            return {"problem": str(error), "known_format": False}, ()
 
 
 def _poster(root: _MediaRoot, path: str, revision: str, image: _FileRef | None) -> Response:
     with _open_file(root, path, revision) as (file, _), _open_optional(root, image) as picture:
-        result = poster(file, picture)
+        result = poster(file, picture, Path(image[0]).name if image else "")
     if result is None:
         return _response(None), ()
     sizes = tuple((picture.width, picture.height) for picture in result.images)
-    metadata = PosterMetadata(source=result.source, sizes=sizes)
+    metadata = PosterMetadata(source=result.source, sizes=sizes, problems=result.problems)
     return _response(metadata), [picture.data for picture in result.images]
 
 
@@ -157,13 +161,17 @@ def _captions(root: _MediaRoot, path: str, revision: str, texts: Sequence[_FileR
         file, _ = stack.enter_context(_open_file(root, path, revision))
         sidecars = {
             Path(text).name: stack.enter_context(_open_file(root, text, at))[0]
-            for text, at in texts
+            for text, at in texts[:MAX_TEXTS]
         }
         result = extract_captions(Path(path).name, file, sidecars)
+    problems = result.problems
+    if len(texts) > MAX_TEXTS:
+        sentence = f"There are {len(texts)} subtitle files: only the first {MAX_TEXTS} are read."
+        problems = (sentence, *problems)
     metadata = CaptionsMetadata(
         tracks=tuple(track for track, _ in result.tracks),
         chapters=result.chapters,
-        problems=result.problems,
+        problems=problems,
     )
     return _response(metadata), [text.encode() for _, text in result.tracks]
 

@@ -26,6 +26,7 @@ _STACK_AND_CHROMIUM = (
     "tests/e2e/",
     "tests/integration/test_clocks.py",
     "tests/integration/test_cors.py",
+    "tests/integration/test_containers.py",
     "tests/integration/test_fast_start.py",
     "tests/integration/test_library_page.py",
     "tests/integration/test_odd_visits.py",

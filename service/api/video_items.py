@@ -27,6 +27,7 @@ class ArtefactStatusItem(FrozenModel):
 
     state: ArtefactState = Field(description="none: this video has nothing of the kind")
     problem: str | None = Field(default=None, description="Why it could not be built")
+    problems: tuple[str, ...] = Field(default=(), description="What is left out, and why")
 
 
 class PosterItem(ArtefactStatusItem):
@@ -54,9 +55,6 @@ class TrackItem(Track):
 class CaptionsItem(ArtefactStatusItem):
     """The video's text tracks."""
 
-    problems: tuple[str, ...] = Field(
-        default=(), description="Which texts are not shown or may be wrong, and why"
-    )
     tracks: tuple[TrackItem, ...] = ()
 
 
@@ -156,7 +154,12 @@ class VideoItems:
             Picture(url=links.poster(path, version, width), width=width, height=height)
             for width, height in artefact.sizes
         )
-        return PosterItem(state=artefact.state, problem=artefact.problem, pictures=pictures)
+        return PosterItem(
+            state=artefact.state,
+            problem=artefact.problem,
+            problems=artefact.problems,
+            pictures=pictures,
+        )
 
     def _storyboard(self, path: str) -> StoryboardItem:
         artefact = self._scheduler.status(path, ArtefactKind.STORYBOARD)
@@ -194,6 +197,8 @@ def _estimate_size(item: VideoItem) -> int:
         *(picture.url for picture in item.poster.pictures),
         *(finding.command or "" for finding in item.findings),
         *item.captions.problems,
+        *item.poster.problems,
+        *(metadata.omissions if metadata else ()),
         *(4 * [item.watch_url]),
     )
     words = sum(map(_utf8_length, texts)) + sum(_utf8_length(chapter.title) for chapter in chapters)

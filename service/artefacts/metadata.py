@@ -44,6 +44,8 @@ class PosterMetadata(FrozenModel):
     source: Literal["frame", "cover", "sidecar"]
     sizes: tuple[tuple[int, int], ...]
     """Width and height in pixels, the narrowest first."""
+    problems: tuple[str, ...] = ()
+    """Sentences that say why other images are not the poster."""
 
 
 class StoryboardMetadata(FrozenModel):
@@ -103,6 +105,16 @@ def blob_count(metadata: ArtefactMetadata) -> int:
     return 0
 
 
+def problems_of(metadata: ArtefactMetadata) -> tuple[str, ...]:
+    """Return sentences that say what could not be derived, and why."""
+    match metadata:
+        case BuildFailure():
+            return (metadata.problem,)
+        case PosterMetadata() | CaptionsMetadata():
+            return metadata.problems
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class ArtefactStatus:
     """The progress of one artefact of one video."""
@@ -125,8 +137,8 @@ class ArtefactStatus:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Which texts are not shown or may be wrong, and why."""
-        return self.metadata.problems if isinstance(self.metadata, CaptionsMetadata) else ()
+        """What is left out, not shown or may be wrong, and why."""
+        return self.metadata.problems if self.metadata else ()
 
     @property
     def chapters(self) -> tuple[Chapter, ...]:

@@ -16,6 +16,7 @@ from service.probing.prober import ProbeFailure
 class _StoredProbeFailure(FrozenModel):
     problem: str
     outcome: Literal["failed", "timeout", "crashed"]
+    known_format: bool
     decoder: str
 
 
@@ -53,7 +54,7 @@ class ProbeCache:
         except ValueError:
             return None
         return (
-            ProbeFailure(stored.problem, stored.outcome)
+            ProbeFailure(stored.problem, stored.outcome, known_format=stored.known_format)
             if stored.decoder == self._decoder
             else None
         )
@@ -78,7 +79,10 @@ class ProbeCache:
             stored = result
         elif result.lasting:
             stored = _StoredProbeFailure(
-                problem=result.reason, outcome=result.outcome, decoder=self._decoder
+                problem=result.reason,
+                outcome=result.outcome,
+                known_format=result.known_format,
+                decoder=self._decoder,
             )
         else:
             return

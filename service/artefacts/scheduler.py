@@ -33,6 +33,7 @@ from service.artefacts.metadata import (
     ArtefactState,
     ArtefactStatus,
     BuildFailure,
+    problems_of,
     status_of,
 )
 from service.artefacts.probe_cache import probe_cache_key
@@ -270,6 +271,8 @@ class ArtefactScheduler:
             self._in_progress.pop(job.name, None)
             self._failures.pop(job.name, None)
             self._set_status(job, metadata)
+            for reason in problems_of(metadata):
+                _log.info("not derived", path=job.source.video.path, kind=job.kind, reason=reason)
         except LeaseHeldError:
             self._retry_later(job, _LEASE_RETRY_SECONDS)
         except TransientBuildError as error:

@@ -18,7 +18,8 @@ from service.captions.webvtt import MAX_CUES, Cue, escape, strip_blank_lines, va
 from service.encodings.decode import normalize_text
 from service.probing.timeline import start_offset
 
-MAX_TRACKS: Final = 64
+MAX_TRACKS: Final = 256
+"""Text tracks of one video that are read; discs have at most 32."""
 MAX_TEXT_BYTES: Final = 32 << 20
 """Bytes of all text of a video; a long film has 100 kB per track."""
 
@@ -76,9 +77,15 @@ class AdaptiveReader:
         self._kept_from = position
 
 
-def text_streams(container: Any) -> list[Any]:
-    """Return the text streams of a container."""
-    return [stream for stream in container.streams if codec(stream) in _CONVERTERS][:MAX_TRACKS]
+def text_streams(container: Any, problems: list[str]) -> list[Any]:
+    """Return the text streams of a container; append a sentence to `problems` if some are not."""
+    streams = [stream for stream in container.streams if codec(stream) in _CONVERTERS]
+    if len(streams) > MAX_TRACKS:
+        problems.append(
+            f"There are {len(streams)} text tracks inside the video: only the first {MAX_TRACKS} "
+            "are shown."
+        )
+    return streams[:MAX_TRACKS]
 
 
 def read_cues(container: Any, streams: list[Any]) -> dict[int, list[Cue]]:

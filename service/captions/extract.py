@@ -47,8 +47,8 @@ def extract_captions(name: str, video: BinaryIO, sidecars: Mapping[str, BinaryIO
     """
     problems: list[str] = []
     texts = _read_sidecars(name, sidecars, problems)
-    named = (chapters.parse_chapters(text) for at, text in texts.items() if is_chapters(name, at))
-    from_file = next(filter(None, named), ())
+    named = [(at, text) for at, text in texts.items() if is_chapters(name, at)]
+    from_file = chapters.first_chapters(named, problems)
     size_limit = TrackSizeLimit(problems)
     found = list(_sidecar_tracks(name, texts, size_limit, problems))
     embedded_tracks, from_container = _embedded_tracks(video, size_limit, problems)
@@ -76,7 +76,7 @@ def _read_sidecars(
         if not CHATS.isdisjoint(map(str.lower, words)):
             problems.append(f"{sidecar}: This is what viewers wrote in a chat, and no captions.")
             continue
-        data = sidecars[sidecar].read(MAX_SIDECAR_BYTES + 1)
+        data = sidecars[sidecar].read(MAX_SIDECAR_BYTES + 1) if remaining >= 0 else b""
         remaining -= len(data)
         if len(data) > MAX_SIDECAR_BYTES:
             problems.append(f"{sidecar}: It is larger than {MAX_SIDECAR_BYTES >> 20} MiB.")
@@ -90,8 +90,6 @@ def _read_sidecars(
             )
             if problem:
                 problems.append(f"{sidecar}: {problem}")
-        if remaining < 0:
-            break
     return texts
 
 
@@ -142,7 +140,7 @@ def _embedded_tracks(
     try:
         with av.open(embedded.AdaptiveReader(video), options=OPTIONS, **TEXT_OPTIONS) as container:
             named = read_chapters(container)
-            streams = embedded.text_streams(container)
+            streams = embedded.text_streams(container, problems)
             problems += _unsupported_streams(container, streams)
             info = [info_from_stream(stream) for stream in streams]
             cues = embedded.read_cues(container, streams) if streams else {}

@@ -25,6 +25,7 @@ from service.metrics import Metrics
 from service.models import Finding
 from service.playability.findings import findings
 from service.probing.prober import ProbeFailure, Prober
+from service.probing.recognition import is_media
 from service.protocol.media_types import media_type
 from service.storage.left_out import LibraryFilter
 from service.storage.local.folder import LocalStorage
@@ -33,6 +34,8 @@ from service.storage.object_store.config import TIMEOUT, StoreError, open_store
 
 MAX_WORKERS = 8
 """The maximum number of worker processes: with more, a disk only makes them all wait."""
+
+_NAMED = 5  # of the files that are not listed
 
 EXIT_OK, EXIT_UNPLAYABLE, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 """Exit statuses: nothing is unplayable, something is, nothing to examine, Ctrl-C."""
@@ -44,12 +47,16 @@ class FileReport:
 
     name: str
     findings: tuple[Finding, ...]
+    listed: bool = True
+    """Whether the service lists the file: not if it only has an extension of media."""
 
 
 class _File(NamedTuple):
     name: str
     """The name that is printed and used in commands."""
     place: Path | ObjectRef
+    in_library: bool = True
+    """False if the file itself was named."""
 
 
 def run(where: Path | str, block: int, ignore: Sequence[str] = (), *, as_json: bool = False) -> int:
@@ -88,7 +95,7 @@ def _files(path: Path, chosen: LibraryFilter) -> tuple[list[_File], list[str]]:
     if path.is_file():
         if media_type(path.name) is None:
             raise _NoInputError(f"{path}: files with this ending are not served.")
-        return [_File(str(path), path)], []
+        return [_File(str(path), path, in_library=False)], []
     if not path.is_dir():
         raise _NoInputError(f"{path}: there is no such file or folder.")
     storage = LocalStorage(path, chosen)
@@ -141,9 +148,14 @@ def _objects(url: str, block: int, chosen: LibraryFilter) -> tuple[list[_File], 
 async def _check_all(files: list[_File], left_out: list[str], block: int, *, as_json: bool) -> int:
     hidden = not sys.stderr.isatty()
     total = unplayable = with_findings = 0
+    no_media: list[str] = []
     with tqdm(total=len(files), unit="file", disable=hidden, leave=False) as bar:
         async with aclosing(_reports(files, block)) as reports:
             async for report in reports:
+                bar.update()
+                if not report.listed:
+                    no_media.append(report.name)
+                    continue
                 total += 1
                 with_findings += bool(report.findings)
                 unplayable += any(f.severity == "unplayable" for f in report.findings)
@@ -151,13 +163,15 @@ async def _check_all(files: list[_File], left_out: list[str], block: int, *, as_
                     tqdm.write(_json(report), file=sys.stdout)
                 elif report.findings:
                     tqdm.write("\n".join(_lines(report)), file=sys.stdout)
-                bar.update()
     if not as_json:
         better = with_findings - unplayable
         print(f"{total} examined: {unplayable} will not play, {better} could be better, "
               f"{total - with_findings} are fine.")  # fmt: skip
     for line in left_out:
         print(line, file=sys.stderr if as_json else sys.stdout)
+    if no_media:
+        names = ", ".join([*no_media[:_NAMED], *(["…"] if len(no_media) > _NAMED else [])])
+        print(f"{len(no_media)} not listed, no video or sound: {names}", file=sys.stderr)
     sys.stdout.flush()
     return EXIT_UNPLAYABLE if unplayable else EXIT_OK
 
@@ -185,6 +199,8 @@ async def _reports(files: Iterable[_File], block: int) -> AsyncGenerator[FileRep
 async def _check(prober: Prober, file: _File, block: int) -> FileReport:
     name = file.name
     result = await prober.probe(file.place)
+    if file.in_library and not is_media(name, result):
+        return FileReport(name, (), listed=False)
     if isinstance(result, ProbeFailure) and not result.lasting:
         result = await prober.probe(file.place)  # a temporary failure
     if not isinstance(result, ProbeFailure):

@@ -1,20 +1,30 @@
 """Conversion of decoded frames and image files to upright sRGB images with square pixels."""
 
 import struct
-import warnings
 from functools import lru_cache
 from io import BytesIO
 from typing import Any, BinaryIO
 
 from av.filter import Graph
 from av.sidedata.sidedata import Type as SideDataType
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from service.images import tone_mapping
 
-MAX_PIXELS = 40_000_000
-"""Of an image file: above 8K (33 million). Decoding and resizing such an image takes about 500 MB.
-The size in the file's header is checked before the image is decoded."""
+MAX_PIXELS = 100_000_000
+"""Pixels of an image file that are decoded: scans of covers and 8K frames have less. Decoding and
+resizing takes up to 8 bytes for each. The size in the header is checked before."""
+
+MAX_JPEG_PIXELS = 500_000_000
+"""Pixels of a JPEG, which is decoded in a half, a quarter or an eighth of its size (libjpeg's
+scale_denom): twice the largest of phones (200 million)."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+"""Pillow's names of the formats of image files that are converted."""
+
+_READ = f"{', '.join(FORMATS[:-1])} and {FORMATS[-1]}".replace("WEBP", "WebP")
+
+Image.MAX_IMAGE_PIXELS = None  # Pillow would refuse images at 179 million pixels; see above
 
 BACKGROUND = (17, 17, 17)
 """The colour behind transparent images: dark, like the player."""
@@ -65,6 +75,10 @@ _ORIENTATIONS = {
 }
 
 
+class ImageError(Exception):
+    """An image file that cannot be converted; the message says why, as a sentence."""
+
+
 def fit_within(width: int, height: int, max_width: int, max_height: int) -> tuple[int, int]:
     """Return the size in pixels that fits within these bounds; it is never enlarged."""
     scale = min(1.0, max_width / width, max_height / height)
@@ -90,21 +104,49 @@ def image_from_frame(frame: Any, stream: Any, max_width: int, max_height: int) -
     return image if transpose is None else image.transpose(transpose)
 
 
-def image_from_file(file: BinaryIO, max_width: int, max_height: int) -> Image.Image | None:
-    """Return the RGB image of a JPEG, PNG or WebP file, the first frame of an animation.
+def image_from_file(file: BinaryIO, max_width: int, max_height: int) -> Image.Image:
+    """Return the RGB image of a file of one of FORMATS, the first frame of an animation.
 
-    Return None if there is no image, or if it is damaged or larger than MAX_PIXELS.
+    Raises ImageError.
     """
     try:
-        with warnings.catch_warnings():
-            # MAX_PIXELS is lower than the limit of Pillow's warning.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(file, formats=("JPEG", "PNG", "WEBP")) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    return None
-                return _flatten(image, max_width, max_height)
-    except Exception:  # noqa: BLE001 - Pillow may raise anything on damaged files
-        return None
+        with Image.open(file, formats=FORMATS) as image:
+            size = image.size
+            if image.format == "JPEG":  # decode no more than is needed
+                _check_pixels(size, MAX_JPEG_PIXELS)
+                longer = max(max_width, max_height)  # it may lie on its side
+                width, height = fit_within(*size, longer, longer)
+                image.draft("RGB", (2 * width, 2 * height))
+            _check_pixels(image.size, MAX_PIXELS)
+            return _flatten(image, max_width, max_height)
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError(_name_format(file)) from error
+    except MemoryError as error:
+        raise ImageError("To convert it takes more memory than is allowed.") from error
+    except Exception as error:  # Pillow may raise anything on damaged files
+        raise ImageError("It is damaged.") from error
+
+
+def _check_pixels(size: tuple[int, int], most: int) -> None:
+    pixels = size[0] * size[1]
+    if pixels > most:
+        million = 1_000_000
+        raise ImageError(
+            f"It has {size[0]} by {size[1]} pixels, {pixels // million} million: at most "
+            f"{most // million} million are converted."
+        )
+
+
+def _name_format(file: BinaryIO) -> str:
+    """Return a sentence about an image file that Pillow does not recognise."""
+    file.seek(0)
+    start = file.read(12)
+    # ISO/IEC 23008-12 §10.2: the brands of HEIF with HEVC.
+    if start[4:8] == b"ftyp" and start[8:12] in {b"heic", b"heix", b"hevc", b"mif1", b"msf1"}:
+        return f"It is a HEIC image, which is not converted; {_READ} are."
+    return f"It is no image of a kind that is converted ({_READ}), or it is damaged."
 
 
 def encode_webp(image: Image.Image, quality: int) -> bytes:
@@ -118,10 +160,9 @@ def _flatten(image: Image.Image, max_width: int, max_height: int) -> Image.Image
     orientation = _orientation(image)
     if image.mode.startswith("I;16"):  # Pillow would clip, not divide
         image = image.convert("I").point(lambda value: value / 256).convert("L")
-    elif image.format == "JPEG":
-        image.draft("RGB", (2 * max(max_width, max_height),) * 2)  # decodes no more than is needed
     transparent = image.has_transparency_data
-    resized = image.convert("RGBA" if transparent else "RGB")
+    mode = "RGBA" if transparent else "RGB"
+    resized = image if image.mode == mode else image.convert(mode)
     sideways = orientation in {5, 6, 7, 8}
     bounds = (max_height, max_width) if sideways else (max_width, max_height)
     resized = resized.resize(

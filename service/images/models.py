@@ -20,6 +20,8 @@ class Poster:
 
     source: Literal["frame", "cover", "sidecar"]
     images: tuple[EncodedImage, ...]
+    problems: tuple[str, ...] = ()
+    """Sentences that say why other images are not the poster."""
 
 
 @dataclass(frozen=True, slots=True)

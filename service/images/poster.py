@@ -9,7 +9,13 @@ from typing import Any, BinaryIO, Literal
 
 from PIL import Image
 
-from service.images.conversion import encode_webp, fit_within, image_from_file, image_from_frame
+from service.images.conversion import (
+    ImageError,
+    encode_webp,
+    fit_within,
+    image_from_file,
+    image_from_frame,
+)
 from service.images.models import EncodedImage, Poster
 from service.images.video_reader import VideoReader
 from service.probing.metadata import UnreadableError
@@ -39,36 +45,47 @@ MAX_DECODED_PIXELS = MAX_FRAMES * 1920 * 1080
 """Total pixels of those frames."""
 
 
-def poster(video: BinaryIO, sidecar: BinaryIO | None = None) -> Poster | None:
-    """Return the poster of `video`; `sidecar` is an image file found beside it.
+def poster(video: BinaryIO, sidecar: BinaryIO | None = None, name: str = "") -> Poster | None:
+    """Return the poster of `video`; `sidecar` is an image file found beside it, with its `name`.
 
-    Skip damaged images. Return None for audio without a cover.
-    Raises UnreadableError, MemoryError and OSError.
+    Images that cannot be converted are skipped, and the poster says why. Return None for audio
+    without a cover. Raises UnreadableError, MemoryError and OSError.
     """
-    if sidecar is not None:
-        image = image_from_file(sidecar, WIDTHS[-1], MAX_HEIGHT)
-        if image:
-            return _poster("sidecar", image)
+    problems: list[str] = []
+    if sidecar is not None and (image := _converted(sidecar, name, problems)):
+        return _poster("sidecar", image, problems)
     with VideoReader.open(video) as reader:
         for cover in reader.attached_covers():
-            image = image_from_file(BytesIO(cover), WIDTHS[-1], MAX_HEIGHT)
-            if image:
-                return _poster("cover", image)
+            if image := _converted(BytesIO(cover), "The cover inside the file", problems):
+                return _poster("cover", image, problems)
         if not reader.has_video():
-            return _unmarked_cover(reader)
+            found = _unmarked_cover(reader, problems)
+            if found is None and problems:
+                raise UnreadableError(" ".join(problems))
+            return found
         image = _representative_frame(reader)
     if image is None:
-        raise UnreadableError("No picture of this video could be decoded.")
-    return _poster("frame", image)
+        raise UnreadableError(" ".join([*problems, "No picture of this video could be decoded."]))
+    return _poster("frame", image, problems)
 
 
-def _unmarked_cover(reader: VideoReader) -> Poster | None:
+def _unmarked_cover(reader: VideoReader, problems: list[str]) -> Poster | None:
     for stream, frame in reader.unmarked_covers():
-        return _poster("cover", image_from_frame(frame, stream, WIDTHS[-1], MAX_HEIGHT))
+        return _poster("cover", image_from_frame(frame, stream, WIDTHS[-1], MAX_HEIGHT), problems)
     return None
 
 
-def _poster(source: Literal["frame", "cover", "sidecar"], image: Image.Image) -> Poster:
+def _converted(file: BinaryIO, name: str, problems: list[str]) -> Image.Image | None:
+    try:
+        return image_from_file(file, WIDTHS[-1], MAX_HEIGHT)
+    except ImageError as error:
+        problems.append(f"{name} is not the poster: {error}" if name else str(error))
+        return None
+
+
+def _poster(
+    source: Literal["frame", "cover", "sidecar"], image: Image.Image, problems: list[str]
+) -> Poster:
     sizes = {fit_within(*image.size, width, MAX_HEIGHT) for width in WIDTHS}
     return Poster(
         source,
@@ -76,6 +93,7 @@ def _poster(source: Literal["frame", "cover", "sidecar"], image: Image.Image) ->
             EncodedImage(*size, encode_webp(image.resize(size, Image.Resampling.LANCZOS), QUALITY))
             for size in sorted(sizes)
         ),
+        tuple(problems),
     )
 
 

@@ -1,6 +1,7 @@
 """The storyboard of a video, from one key frame per tile. Run it in a worker process only."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import BinaryIO
 
 from PIL import Image, ImageOps
@@ -31,7 +32,8 @@ def storyboard(video: BinaryIO, duration: float | None = None) -> Storyboard | N
 
     Each tile shows the key frame at the middle of its interval, or the last one before; in a file
     without an index, the first one from the start of its interval on. Intervals with the same key
-    frame share one tile. Frames that cannot be decoded are skipped.
+    frame share one tile. Frames that cannot be decoded are skipped. If no key frame is found, the
+    first frame that can be decoded is the only tile.
 
     Return None if there is no video stream, or its duration is unknown. Raises UnreadableError,
     MemoryError and OSError.
@@ -70,7 +72,7 @@ def tile_intervals(duration: float) -> list[tuple[float, float]]:
 
 def _tiles(reader: VideoReader, duration: float) -> Iterator[tuple[float, Image.Image]]:
     """Yield the start time and the image of each tile."""
-    last = None
+    last, found = None, False
     for start, end in tile_intervals(duration):
         packet = reader.key_packet((start + end) / 2, start)
         if packet is None or (packet.pts, packet.pos) == last:
@@ -78,7 +80,12 @@ def _tiles(reader: VideoReader, duration: float) -> Iterator[tuple[float, Image.
         last = (packet.pts, packet.pos)
         frame = reader.decode(packet)
         if frame is not None and not frame.is_corrupt:
+            found = True
             yield start, image_from_frame(frame, reader.stream, MAX_TILE_SIDE, MAX_TILE_SIDE)
+    if not found:
+        # A short transport stream has one key frame, at its start, and no seek leads back to it.
+        for frame in islice(reader.frames(), 1):
+            yield 0.0, image_from_frame(frame, reader.stream, MAX_TILE_SIDE, MAX_TILE_SIDE)
 
 
 def _fit_to(tile: Image.Image, size: tuple[int, int]) -> Image.Image:

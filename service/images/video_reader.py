@@ -28,6 +28,10 @@ file without cues has to be read up to the time of a seek."""
 _ATTACHED = av.stream.Disposition.attached_pic
 _THUMBNAILS = av.stream.Disposition.timed_thumbnails  # chapter thumbnails: attached, but not covers
 
+_DECODING_DELAY = 10.0
+"""Seconds by which a frame may be decoded before it is shown: more than the second of MPEG-2
+(ISO/IEC 13818-1 §2.4.2.7)."""
+
 _MAX_TIMESTAMP = (1 << 63) - 1  # time stamps have 64 bits
 
 
@@ -165,11 +169,9 @@ class VideoReader:
         """Yield all frames from the beginning that can be decoded."""
         context = self.stream.codec_context
         context.skip_frame = "DEFAULT"
-        with _ignore_decode_errors():
-            self._seek(0.0)
-            for packet in self._packets(self.stream):
-                with _ignore_decode_errors():
-                    yield from context.decode(packet if packet.size else None)
+        for packet in self._packets_from_start():
+            with _ignore_decode_errors():
+                yield from context.decode(packet if packet.size else None)
 
     def _key_packet_from(self, seconds: float) -> Any | None:
         with _ignore_decode_errors():
@@ -182,6 +184,30 @@ class VideoReader:
     def _seek(self, seconds: float) -> None:
         offset = int((seconds + self._start) / self.stream.time_base)
         self._container.seek(max(min(offset, _MAX_TIMESTAMP), -_MAX_TIMESTAMP), stream=self.stream)
+
+    def _packets_from_start(self) -> Iterator[Any]:
+        """Yield all packets, from the first key frame on.
+
+        A seek to the start time may lead past it: in a transport stream FFmpeg compares decoding
+        times, which are earlier. A stream without a container has no times: seek by bytes there.
+        """
+        seeks = (
+            lambda: self._seek(0.0),
+            lambda: self._seek(-_DECODING_DELAY),
+            lambda: self._container.seek(0, unsupported_byte_offset=True),
+        )
+        for seek in seeks:
+            with _ignore_decode_errors():
+                seek()
+                packets = self._packets(self.stream)
+                first = next(packets, None)
+                if first is not None and first.is_keyframe:
+                    yield first
+                    yield from packets
+                    return
+        with _ignore_decode_errors():  # without key frames, or cut off before the first one
+            self._seek(0.0)
+            yield from self._packets(self.stream)
 
     def _time(self, packet: Any) -> float:
         stamp = packet.dts if packet.pts is None else packet.pts

@@ -26,6 +26,7 @@ from service.metrics import Metrics
 from service.models import Metadata, ProbeState
 from service.playability.findings import CODES
 from service.probing.prober import ProbeFailure
+from service.probing.recognition import is_media
 from service.storage.base import Entry, Storage
 from service.storage.media_root import MediaRoot, ObjectRef
 from service.supervisor import Supervisor
@@ -259,11 +260,16 @@ class Library:
         if self._media_root.store is not None:
             record = record._replace(retry_after=OBJECT_RETRY_SECONDS)
         self._probe_records[key] = record
-        if isinstance(result, ProbeFailure):
+        if not is_media(entry.path, result):
+            self._metrics.probes.labels("no media").inc()
+            _log.info("a file is not listed: it is no video or sound", path=entry.path)
+        elif isinstance(result, ProbeFailure):
             self._metrics.probes.labels(result.outcome).inc()
             _log.warning("a file cannot be probed", path=entry.path, reason=result.reason)
         else:
             self._metrics.probes.labels("complete").inc()
+            for omission in result.omissions:
+                _log.info("part of a file is left out", path=entry.path, reason=omission)
         await asyncio.to_thread(self._probe_cache.save, *key, result)
 
     async def _watch(self, root: Path) -> AsyncGenerator[None]:

@@ -14,6 +14,7 @@ from service.library.titles import video_title
 from service.models import Metadata, ProbeState, Video
 from service.playability.findings import findings
 from service.probing.prober import ProbeFailure
+from service.probing.recognition import is_media
 from service.protocol.media_types import media_type
 from service.storage.base import Entry
 
@@ -45,7 +46,10 @@ def build_snapshot(
     videos, sources, finding_codes = [], {}, {}
     for entry, sidecars in files:
         record = probe_records.get((entry.path, entry.revision))
-        video = _video(entry, record.result if record else None, previous.catalogue.get(entry.path))
+        result = record.result if record else None
+        if not is_media(entry.path, result):
+            continue
+        video = _video(entry, result, previous.catalogue.get(entry.path))
         source = previous.sources.get(video.path)
         if source is None or source.video is not video or source.sidecars != sidecars:
             source = ArtefactSource.of(video, sidecars)

@@ -9,9 +9,11 @@ from service.api import links
 from service.api.video_items import VideoItem
 from service.library.folders import parent
 from service.models import Stream
-from service.pages.video_details import codec_name
+from service.playability.browser_support import is_3gpp
 from service.playability.defects import NEVER_PLAYED
+from service.playability.names import codec_name
 from service.playability.track_choice import common_sound
+from service.protocol.media_types import is_accepted_by_browsers
 
 # 90, 90.5, 90s, 1m30s, 1h2m3s; as many digits as Python reads fast.
 _TIMESTAMP = re.compile(
@@ -91,6 +93,17 @@ def _never_played(video: VideoItem) -> str | None:
     )
 
 
+def container_type(video: VideoItem) -> str:
+    """Return the media type that the browser is asked about for the sake of the container.
+
+    It is that of the bytes, as far as it may be refused: a file may have another's extension.
+    """
+    if video.metadata and is_3gpp(video.metadata):
+        return "video/3gpp"
+    unplayable = any(f.code == "container" and f.severity == "unplayable" for f in video.findings)
+    return video.content_type if unplayable else ""
+
+
 def player_context(video: VideoItem, start: float | None) -> dict[str, Any]:
     """Return the values of `_player.html`. `start` is in seconds."""
     picture = video.picture
@@ -98,6 +111,8 @@ def player_context(video: VideoItem, start: float | None) -> dict[str, Any]:
     return {
         "video": video,
         "api_url": links.api(video.path),
+        "source_type": video.content_type if is_accepted_by_browsers(video.content_type) else "",
+        "container_type": container_type(video),
         "audio_only": video.content_type.startswith("audio/"),
         # The shape of the stage is needed before any media arrives.
         "portrait": height > width,

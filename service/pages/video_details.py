@@ -2,57 +2,14 @@
 
 from service.models import Metadata, Stream, Video
 from service.pages.formatting import format_date, format_duration, format_size
-from service.playability.browser_support import is_matroska, is_mp4
+from service.playability import names
+from service.playability.browser_support import is_3gpp, is_matroska, is_mp4
+from service.playability.names import codec_name, format_bit_rate
 
-# Common names of codecs by FFmpeg's.
-_CODECS = {
-    "h264": "H.264",
-    "hevc": "HEVC",
-    "av1": "AV1",
-    "vp8": "VP8",
-    "vp9": "VP9",
-    "mpeg4": "MPEG-4 Part 2",
-    "mpeg2video": "MPEG-2",
-    "mpeg1video": "MPEG-1",
-    "prores": "ProRes",
-    "theora": "Theora",
-    "mjpeg": "Motion JPEG",
-    "vc1": "VC-1",
-    "dnxhd": "DNxHD",
-    "aac": "AAC",
-    "mp3": "MP3",
-    "mp2": "MPEG layer II",
-    "opus": "Opus",
-    "vorbis": "Vorbis",
-    "flac": "FLAC",
-    "alac": "Apple Lossless",
-    "ac3": "AC-3",
-    "eac3": "E-AC-3",
-    "dts": "DTS",
-    "truehd": "Dolby TrueHD",
-}
-_CONTAINERS = {
-    "mpegts": "MPEG transport stream",
-    "mpeg": "MPEG program stream",
-    "avi": "AVI",
-    "flv": "Flash video",
-    "asf": "Windows Media",
-    "ogg": "Ogg",
-    "mp3": "MP3",
-    "flac": "FLAC",
-    "wav": "WAV",
-    "aac": "AAC",
-}
 _CHANNELS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 # The transfer functions of ITU-R BT.2100.
 _HDR = {"smpte2084": "HDR (PQ)", "arib-std-b67": "HDR (HLG)"}
 _EIGHT_BITS = 8
-_MEGABIT = 1_000_000
-
-
-def codec_name(codec: str) -> str:
-    """Return the common name of a codec, from FFmpeg's name."""
-    return "PCM" if codec.startswith("pcm_") else _CODECS.get(codec, codec)
 
 
 def detail_rows(video: Video, captions: tuple[str, ...] = ()) -> list[tuple[str, str]]:
@@ -64,7 +21,7 @@ def detail_rows(video: Video, captions: tuple[str, ...] = ()) -> list[tuple[str,
     if captions:
         rows.append(("Subtitles", ", ".join(captions)))
     if video.metadata and video.metadata.bit_rate is not None:
-        rows.append(("Bit rate", _format_bit_rate(video.metadata.bit_rate)))
+        rows.append(("Bit rate", format_bit_rate(video.metadata.bit_rate)))
     created = video.metadata.created if video.metadata else None
     rows += [("Size", format_size(video.size)), ("Date", format_date(created or video.modified))]
     return [*rows, ("File", video.path)]
@@ -85,11 +42,13 @@ def technical_rows(video: Video) -> list[tuple[str, str]]:
 
 def container_name(content_type: str, metadata: Metadata) -> str:
     """Return the common name of a container. FFmpeg has one name for several of them."""
+    if is_3gpp(metadata):
+        return "3GPP"
     if is_mp4(metadata):
         return "QuickTime" if content_type == "video/quicktime" else "MP4"
     if is_matroska(metadata):
         return "WebM" if content_type.endswith("/webm") else "Matroska"
-    return _CONTAINERS.get(metadata.container, metadata.container)
+    return names.container_name(metadata.container)
 
 
 def _content_rows(metadata: Metadata) -> list[tuple[str, str]]:
@@ -107,11 +66,6 @@ def _content_rows(metadata: Metadata) -> list[tuple[str, str]]:
     if audio:
         rows.append(("Audio", "; ".join(audio)))
     return rows
-
-
-def _format_bit_rate(bits: int) -> str:
-    """Return a bit rate in Mbit/s, or in kbit/s if it is below 1 Mbit/s."""
-    return f"{bits / 1e6:.2f} Mbit/s" if bits >= _MEGABIT else f"{bits / 1000:.0f} kbit/s"
 
 
 def _describe_video(stream: Stream) -> str:

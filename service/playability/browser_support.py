@@ -12,6 +12,7 @@ from typing import Literal
 
 from service import models
 from service.models import Metadata, Stream
+from service.playability.names import codec_name, container_name
 
 Severity = Literal["unplayable", "warning", "hint"]
 
@@ -31,13 +32,23 @@ WEBM = frozenset({"vp8", "vp9", "av1", "opus", "vorbis"})
 # Audio-only containers that all browsers play.
 _AUDIO_FILES = frozenset({"mp3", "flac", "wav", "aac"})
 
-_CONTAINERS = {
+# Containers whose names say little to viewers, in other words.
+_DESCRIPTIONS = {
     "mpegts": "an MPEG transport stream",
-    "mpeg": "an MPEG program stream",
-    "avi": "AVI",
-    "flv": "Flash video",
-    "asf": "Windows Media",
+    "mpeg": "an MPEG program stream, as on DVDs",
+    "mxf": "MXF, as of professional cameras",
+    "dv": "DV, as of camcorders with tape",
+    "wtv": "a recording of Windows Media Center",
+    "amr": "AMR, as of voice recorders",
 }
+
+# Containers that Safari alone plays (caniuse.com: aiff; WebKit's MIMETypeRegistry: caf).
+_SAFARI_ONLY = frozenset({"aiff", "caf"})
+
+_3GPP_BRAND = "3gp"
+"""The start of the brands of 3GPP TS 26.244 §5.4. Firefox refuses files with such a major brand,
+whatever is in them (nsMediaSniffer.cpp; measured in Firefox 153 on 2026-11-29: 3gp5 is refused, but
+not 3ge6, 3gg6, 3gr6, 3gs7, 3g2b and 30 other brands)."""
 
 # Codecs that all browsers play.
 _UNIVERSAL = frozenset(
@@ -57,42 +68,21 @@ _PARTIAL = {
     "alac": "Apple Lossless sound plays in Safari only: Chrome and Firefox are silent.",
 }
 
-# Common names of codecs, by FFmpeg's names.
-_NAMES = {
-    "h264": "H.264",
-    "aac": "AAC",
-    "mp3": "MP3",
-    "opus": "Opus",
-    "vorbis": "Vorbis",
-    "flac": "FLAC",
-    "alac": "Apple Lossless",
-    "ac3": "AC-3",
-    "eac3": "E-AC-3",
-    "mpeg4": "MPEG-4 Part 2 (DivX, Xvid)",
-    "mpeg2video": "MPEG-2",
-    "mpeg1video": "MPEG-1",
-    "prores": "ProRes",
-    "theora": "Theora",  # gone from Chromium 123 and Firefox 130
-    "mjpeg": "Motion JPEG",
-    "vc1": "VC-1",
-    "dnxhd": "DNxHD",
-    "mp2": "MPEG layer II",
-    "dts": "DTS",
-    "truehd": "Dolby TrueHD",
-}
+# Names that are known better than the codec's own.
+_FAMILIAR_NAMES = {"mpeg4": "MPEG-4 Part 2 (DivX, Xvid)"}
 
 # ITU-T H.264 Annex A, profile_idc: Baseline, Main, Extended and High are 4:2:0 of 8 bits.
 _COMMON_H264 = frozenset({"42", "4D", "58", "64"})
 
 
-def codec_name(codec: str) -> str:
-    """Return the common name of a codec, from FFmpeg's name."""
-    return "PCM" if codec.startswith("pcm_") else _NAMES.get(codec, codec)
-
-
 def is_mp4(metadata: Metadata) -> bool:
     """Return whether the container is MP4 or QuickTime, which FFmpeg does not distinguish."""
     return models.is_mp4(metadata.container)
+
+
+def is_3gpp(metadata: Metadata) -> bool:
+    """Return whether the container is MP4 with a major brand of 3GPP."""
+    return is_mp4(metadata) and (metadata.brand or "").startswith(_3GPP_BRAND)
 
 
 def is_matroska(metadata: Metadata) -> bool:
@@ -102,6 +92,12 @@ def is_matroska(metadata: Metadata) -> bool:
 
 def check_container(path: str, metadata: Metadata) -> CompatibilityIssue | None:
     """Return the problem with a container, or None. `path` distinguishes WebM from Matroska."""
+    if is_3gpp(metadata):
+        return CompatibilityIssue(
+            "container",
+            "warning",
+            "3GPP plays in some browsers only: Firefox refuses it, but not the same film as MP4.",
+        )
     if is_mp4(metadata) or metadata.container in _AUDIO_FILES:
         return None
     if is_matroska(metadata):
@@ -118,7 +114,13 @@ def check_container(path: str, metadata: Metadata) -> CompatibilityIssue | None:
         return CompatibilityIssue(
             "container", "warning", "Ogg plays in some browsers only: older Safari refuses it."
         )
-    name = _CONTAINERS.get(metadata.container, f"a container ({metadata.container})")
+    name = _DESCRIPTIONS.get(metadata.container) or container_name(metadata.container)
+    if metadata.container in _SAFARI_ONLY:
+        return CompatibilityIssue(
+            "container",
+            "unplayable",
+            f"The file is {name}, which plays in Safari only: Chrome and Firefox refuse it.",
+        )
     return CompatibilityIssue(
         "container", "unplayable", f"The file is {name}, which browsers do not play as it is."
     )
@@ -129,7 +131,7 @@ def check_video(stream: Stream) -> CompatibilityIssue | None:
     if stream.codec in _PARTIAL:
         return CompatibilityIssue("video_codec", "warning", _PARTIAL[stream.codec])
     if stream.codec not in _UNIVERSAL:
-        name = codec_name(stream.codec)
+        name = _FAMILIAR_NAMES.get(stream.codec) or codec_name(stream.codec)
         return CompatibilityIssue(
             "video_codec", "unplayable", f"Browsers do not play {name} video."
         )
@@ -168,7 +170,7 @@ def check_audio(stream: Stream, metadata: Metadata) -> CompatibilityIssue | None
             "Uncompressed sound plays in some browsers only, unless the file is WAV.",
         )
     if stream.codec not in _UNIVERSAL:
-        name = codec_name(stream.codec)
+        name = _FAMILIAR_NAMES.get(stream.codec) or codec_name(stream.codec)
         return CompatibilityIssue(
             "audio_codec", "unplayable", f"Browsers do not play {name} sound."
         )

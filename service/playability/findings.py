@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from service.models import Finding, Metadata, Stream
 from service.playability import browser_support, defects, ffmpeg_fix, tracks
 from service.playability.ffmpeg_fix import TranscodeOptions
+from service.playability.names import format_bit_rate
 from service.playability.track_choice import default_sound
 
 CODES = (
@@ -29,6 +30,7 @@ CODES = (
     "low_bit_rate",
     "sparse_key_frames",
     "variable_frame_rate",
+    "left_out",
 )
 """Every code that a finding can have."""
 
@@ -93,6 +95,8 @@ def _check(path: str, metadata: Metadata, block: int) -> Iterator[Finding]:
         yield from defects.check_storage(path, metadata, chosen)
     if is_played and metadata.start >= MIN_CLOCK_START and not metadata.fast_start:
         yield _check_clock(path, metadata)
+    for sentence in metadata.omissions:
+        yield Finding(code="left_out", severity="hint", sentence=sentence)
 
 
 def _finding(issue: browser_support.CompatibilityIssue, command: str) -> Finding:
@@ -181,7 +185,7 @@ def _check_bit_rate(
     if not metadata.bit_rate:
         return
     seconds = block * 8 / metadata.bit_rate
-    rate = f"{metadata.bit_rate / 1e6:.1f} Mbit/s"
+    rate = format_bit_rate(metadata.bit_rate)
     if seconds < MIN_BLOCK_SECONDS:
         # 70 % leave room for the sound and for seconds above the average.
         options = TranscodeOptions(

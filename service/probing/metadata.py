@@ -28,18 +28,17 @@ from service.probing.timeline import SAME_CLOCK, play_length, start_offset
 from service.workers.process import TaskError
 
 # These keep the longest response below the limit of the worker pool, even if JSON escapes every
-# character as twelve. Blu-rays have about 60 streams.
-MAX_STREAMS = 100
-MAX_CHAPTERS = 500
+# character as twelve. What exceeds a number is named among the omissions; a text that is cut ends
+# with an ellipsis.
+MAX_STREAMS = 1000  # FFmpeg reads no more (max_streams)
 MAX_STREAM_TITLE_LENGTH = 100
-MAX_CHAPTER_TITLE_LENGTH = 100
 MAX_BRAND_LENGTH = 4  # ISO/IEC 14496-12 §4.3
 MAX_LANGUAGE_LENGTH = 35  # RFC 5646 §4.4.1
 
 # Without this list FFmpeg would open images, text, and playlists that name other files and hosts.
 FORMATS = (
     "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,m4v,h264,hevc,obu,ivf,dv,mxf,nut,rm,wtv,"
-    "mp3,aac,flac,wav,w64,aiff,caf,ac3,eac3,dts,amr,ape,wv"
+    "mp3,aac,flac,wav,w64,aiff,caf,ac3,eac3,dts,truehd,amr,ape,wv,au"
 )
 OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
 
@@ -87,6 +86,13 @@ class UnreadableError(TaskError):
     """A file that cannot be probed; the message says why, as a sentence."""
 
 
+class UnknownFormatError(UnreadableError):
+    """A file in which there is no trace of a picture or a sound."""
+
+
+_UNKNOWN_FORMAT = "This is no video or audio file of a kind that is known here."
+
+
 def read_metadata(file: BinaryIO, size: int) -> dict[str, Any]:
     """Return the metadata of `file`, with the fields of `service.models.Metadata`.
 
@@ -107,7 +113,9 @@ def read_metadata(file: BinaryIO, size: int) -> dict[str, Any]:
     except av.FFmpegError as error:
         if isinstance(error, MemoryError):
             raise
-        raise UnreadableError(_diagnose(file, size)) from error
+        problem = _diagnose(file, size)
+        kind = UnknownFormatError if problem == _UNKNOWN_FORMAT else UnreadableError
+        raise kind(problem) from error
     if is_mp4(info["container"]) and not streams:
         raise UnreadableError(_diagnose(file, size))  # FFmpeg accepts a truncated moov
     if not any(stream["kind"] in {"video", "audio"} for stream in streams):
@@ -129,21 +137,23 @@ def _diagnose(file: BinaryIO, size: int) -> str:
         return "The MP4's index (moov) is missing or damaged: the file is incomplete."
     if start[4:8] in {b"ftyp", b"moov"}:
         return "The MP4 is damaged or incomplete."
-    return "This is no video or audio file of a kind that is known here."
+    return _UNKNOWN_FORMAT
 
 
 def _container(container: Any) -> dict[str, Any]:
+    omissions: list[str] = []
+    chapters = read_chapters(container, omissions)
+    if len(container.streams) >= MAX_STREAMS:
+        omissions.append(f"There are many streams: only the first {MAX_STREAMS} are examined.")
     return {
         "container": container.format.name,
         "title": title_tag(container.metadata),
         "created": creation_date(
             container.metadata, *(stream.metadata for stream in container.streams)
         ),
-        "tags": other_tags(container.metadata),
-        "chapters": [
-            {**dict(chapter), "title": chapter.title[:MAX_CHAPTER_TITLE_LENGTH]}
-            for chapter in read_chapters(container)[:MAX_CHAPTERS]
-        ],
+        "tags": other_tags(container.metadata, omissions),
+        "chapters": [dict(chapter) for chapter in chapters],
+        "omissions": omissions,
         "brand": legible(container.metadata.get("major_brand", ""), MAX_BRAND_LENGTH) or None,
     }
 

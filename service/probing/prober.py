@@ -22,6 +22,9 @@ class ProbeFailure:
     lasting: bool = True
     """Whether it stays so until the file changes; else a retry may help."""
 
+    known_format: bool = True
+    """Whether there is a trace of a picture or a sound in the file."""
+
 
 class Prober:
     """Probes up to `workers` files at a time. `timeout` is in seconds."""
@@ -63,6 +66,8 @@ def _read(answer: WorkerResponse) -> Metadata | ProbeFailure:
     match answer.payload:
         case {"metadata": dict(told), **rest} if not rest:
             return Metadata.model_validate(told)
+        case {"problem": str(reason), "known_format": False, **rest} if reason and not rest:
+            return ProbeFailure(reason, "failed", known_format=False)
         case {"problem": str(reason), "lasting": bool(lasting), **rest} if reason and not rest:
             return ProbeFailure(reason, "failed", lasting)
         case _:

@@ -5,10 +5,11 @@ from typing import Final
 
 from service.encodings.tags import read_tag
 
-MAX_TAGS: Final = 30
+MAX_TAGS: Final = 200
+"""MusicBrainz Picard writes some 60."""
 MAX_TITLE_LENGTH: Final = 500
 MAX_TAG_LENGTH: Final = 300
-MAX_TAG_NAME_LENGTH: Final = 30
+MAX_TAG_NAME_LENGTH: Final = 100
 
 # Tags about how the file was made, not about its content: brands of MP4 (ISO/IEC 14496-12 §4.3),
 # tags that FFmpeg, mkvmerge and QuickTime add by default, and the statistics of Matroska.
@@ -26,20 +27,30 @@ def title_tag(metadata: Mapping[str, str]) -> str | None:
     """
     tag = next((text for key, text in metadata.items() if key.lower() == "title"), "")
     title = read_tag(tag)
-    return title.text.strip()[:MAX_TITLE_LENGTH] or None if title.intact else None
+    return shorten(title.text.strip(), MAX_TITLE_LENGTH) or None if title.intact else None
 
 
-def other_tags(metadata: Mapping[str, str]) -> list[dict[str, str]]:
-    """Return the name and text of the other tags, sorted by name; leave out illegible ones."""
+def other_tags(metadata: Mapping[str, str], problems: list[str]) -> list[dict[str, str]]:
+    """Return the name and text of the other tags, sorted by name; leave out illegible ones.
+
+    Append a sentence to `problems` if there are too many.
+    """
     info: dict[str, str] = {}
     for key, value in metadata.items():
         name = legible(key, MAX_TAG_NAME_LENGTH).lower()
         text = legible(value, MAX_TAG_LENGTH)
         if name and text and name not in _IGNORED and not name.startswith("_"):
             info.setdefault(name, text)
+    if len(info) > MAX_TAGS:
+        problems.append(f"There are {len(info)} tags: only the first {MAX_TAGS} are shown.")
     return [{"name": name, "text": text} for name, text in sorted(info.items())[:MAX_TAGS]]
 
 
 def legible(tag: str, max_length: int) -> str:
     """Return the text of a tag in its likely encoding; an empty string if it is illegible."""
-    return read_tag(tag).text.strip()[:max_length]
+    return shorten(read_tag(tag).text.strip(), max_length)
+
+
+def shorten(text: str, max_length: int) -> str:
+    """Return a text of at most `max_length` characters. An ellipsis shows that it was cut."""
+    return text if len(text) <= max_length else f"{text[: max_length - 1].rstrip()}…"

@@ -63,10 +63,10 @@ export class Verdict extends EventTarget {
   async check() {
     const [video, audio] = await Promise.all([decodes("video"), decodes("audio")]);
     this.#decodes = { video, audio };
-    const container = find('.finding-unplayable[data-code="container"]');
-    const type = player.querySelector("source").type;
-    if (!this.playable || (container && type && !player.canPlayType(type))) this.show();
-    else if (!container && worstFinding() && player.readyState === 0) this.show();
+    const { container } = overlay.dataset;
+    const told = find('.finding-unplayable[data-code="container"]');
+    if (!this.playable || (container && !player.canPlayType(container))) this.show();
+    else if (!told && worstFinding() && player.readyState === 0) this.show();
     if (audio === false && player.localName === "video") showSilent();
     for (const finding of document.querySelectorAll(".finding")) {
       if (this.#decodes[STREAMS[finding.dataset.code]] === true) showFine(finding);
@@ -77,7 +77,8 @@ export class Verdict extends EventTarget {
   show() {
     if (!overlay.hidden) return;
     const texts = overlay.dataset;
-    let text = worstFinding()?.querySelector("p").textContent ?? texts.nothing;
+    const finding = worstFinding() ?? (texts.container && find('.finding[data-code="container"]'));
+    let text = finding?.querySelector("p").textContent ?? texts.nothing;
     if (this.#never) text = this.#never;
     else if (this.#decodes.video === false) text = texts.noPicture.replace("{}", texts.videoName);
     else if (this.#decodes.audio === false) text = texts.noSound.replace("{}", texts.audioName);

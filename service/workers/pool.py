@@ -18,8 +18,8 @@ from typing import Any, Literal, Self, TypeVar
 
 import service
 
-MAX_ANSWER_BYTES = 1 << 22
-"""The longest are 1000 chapters with titles of 200 characters; JSON may take 12 bytes for each."""
+MAX_ANSWER_BYTES = 1 << 24
+"""The longest are 5000 chapters with titles of 200 characters; JSON may take 12 bytes for each."""
 
 MAX_BLOB_BYTES = 1 << 24
 """Bytes of all blobs that follow a response: the longest are the captions of a video

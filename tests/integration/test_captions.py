@@ -20,7 +20,7 @@ from service.captions.embedded import AdaptiveReader
 from service.captions.extract import Captions, extract_captions
 from service.models import Chapter, Track
 from service.probing.chapters import MAX_CHAPTERS, MAX_TITLE_LENGTH
-from service.sidecars import MAX_CAPTIONS
+from service.sidecars import MAX_TEXTS
 from service.workers.pool import MAX_ANSWER_BYTES
 
 ENGLISH = """1
@@ -195,7 +195,7 @@ def test_media_data_of_an_mp4_is_not_read(tmp_path: Path) -> None:
         reader = AdaptiveReader(file)
         with av.open(reader) as container:
             opened = reader.bytes_read
-            streams = embedded.text_streams(container)
+            streams = embedded.text_streams(container, [])
             cues = embedded.read_cues(container, streams)
     assert [len(of_stream) for of_stream in cues.values()] >= [2, 1]
     # At most one or two reads for each sample of the two tracks.
@@ -394,12 +394,12 @@ def test_the_largest_captions_metadata_fits_into_an_answer() -> None:
         f"{start}.000 --> {end}.000\n{clapper * MAX_TITLE_LENGTH}" for start, end in pairwise(times)
     )
     sidecars = {"a.chapters.vtt": BytesIO(f"WEBVTT\n\n{chapters}".encode())}
-    for number in range(MAX_CAPTIONS):  # a name has 255 bytes
+    for number in range(MAX_TEXTS):  # a name has 255 bytes
         sidecars[f"a.{number}.{clapper * 61}.srt"] = BytesIO(GERMAN.encode())
         sidecars[f"a.{number}.{clapper * 60}x.srt"] = BytesIO(b"neither of the two")
     result = extract_captions("a.mp4", BytesIO(b"no video"), sidecars)
     assert len(result.chapters) == MAX_CHAPTERS
-    assert (len(result.tracks), len(result.problems)) == (MAX_CAPTIONS + 1, MAX_CAPTIONS)
+    assert (len(result.tracks), len(result.problems)) == (MAX_TEXTS + 1, MAX_TEXTS + 1)
     metadata = CaptionsMetadata(
         tracks=tuple(track for track, _ in result.tracks),
         chapters=result.chapters,

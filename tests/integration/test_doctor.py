@@ -92,6 +92,31 @@ def test_an_unreadable_file_is_unplayable(media: Path) -> None:
     assert "unplayable: This is no video" in done.stdout
 
 
+def test_a_file_of_another_kind_is_not_examined_but_counted(films: Path, media: Path) -> None:
+    shutil.copy(films / "good.mp4", media)
+    for number in range(6):
+        (media / f"{number}.ts").write_text("export default 1;\n")
+    done = examine(media, "media")
+    assert done.stdout == "1 examined: 0 will not play, 0 could be better, 1 are fine.\n"
+    names = "media/0.ts, media/1.ts, media/2.ts, media/3.ts, media/4.ts, …"
+    assert done.stderr == f"6 not listed, no video or sound: {names}\n"
+    assert done.returncode == 0
+    assert examine(media, media / "0.ts").returncode == 1  # it was named
+
+
+def test_what_is_left_out_of_a_file_is_printed(media: Path) -> None:
+    metadata = media / "chapters.txt"
+    metadata.write_text(
+        ";FFMETADATA1\n"
+        + "".join(
+            f"[CHAPTER]\nTIMEBASE=1/10000\nSTART={n}\nEND={n + 1}\ntitle={n}\n" for n in range(5001)
+        )
+    )
+    ffmpeg(media / "book.mka", *SOUND, "-i", metadata, "-map_metadata", "1", *AAC)
+    done = examine(media, "media")
+    assert "  hint: There are 5001 chapters: only the first 5000 are shown.\n" in done.stdout
+
+
 def test_doctor_prints_the_same_findings_as_json(films: Path, media: Path) -> None:
     shutil.copy(films / "good.mp4", media)
     (media / "text.mp4").write_text("this is no video")

@@ -153,7 +153,9 @@ def get(server: Server, target: str) -> Any:
 
 def all_are_probed(server: Server) -> bool:
     videos = get(server, "/api/videos?limit=200")["videos"]
-    return all(video["state"] != "pending" for video in videos)
+    # A transport stream is listed only when it has been probed.
+    has_stream = any(video["path"] == "stream.ts" for video in videos)
+    return has_stream and all(video["state"] != "pending" for video in videos)
 
 
 def get_video(server: Server, path: str) -> Any:

@@ -8,9 +8,9 @@ import pytest
 from support.ffmpeg_fixtures import AAC, H264, PICTURE, SOUND, ffmpeg
 
 from service.models import Chapter, Metadata, Tag
+from service.probing.chapters import MAX_CHAPTERS
 from service.probing.frame_timing import MAX_BYTES, MAX_INDEX_BYTES
 from service.probing.metadata import (
-    MAX_CHAPTERS,
     MAX_STREAMS,
     read_metadata,
 )
@@ -83,12 +83,14 @@ def test_titles_and_dispositions_of_streams_are_read(tmp_path: Path) -> None:
     assert (second.title, second.default, second.forced) == ("Commentary", False, True)
 
 
-def test_oversized_metadata_is_bounded(tmp_path: Path) -> None:
+def test_oversized_metadata_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = 120  # FFmpeg writes at most 127 into Matroska
+    monkeypatch.setattr("service.probing.metadata.MAX_STREAMS", streams)
     widest = "\N{CLAPPER BOARD}" * 1000  # twelve bytes each in JSON
     tags = "\n".join(f"{'x' * 50}{number}={widest}" for number in range(100))
     chapters = [(number, number + 1, widest) for number in range(MAX_CHAPTERS + 100)]
     metadata_file = ffmetadata(tmp_path / "metadata.txt", f"title={widest}\n{tags}", chapters)
-    sounds = ["-map", "1"] * (MAX_STREAMS + 20)
+    sounds = ["-map", "1"] * (streams + 5)
     path = ffmpeg(
         tmp_path / "a.mkv",
         *(*PICTURE, *SOUND, "-i", str(metadata_file), "-map", "0", *sounds, "-map_metadata", "2"),
@@ -97,10 +99,18 @@ def test_oversized_metadata_is_bounded(tmp_path: Path) -> None:
     with path.open("rb") as file:
         answer = read_metadata(file, path.stat().st_size)
     metadata = Metadata.model_validate(answer)
-    assert len(metadata.streams) == MAX_STREAMS
+    assert len(metadata.streams) == streams
+    assert metadata.omissions == (
+        f"There are {MAX_CHAPTERS + 100} chapters: only the first {MAX_CHAPTERS} are shown.",
+        f"There are many streams: only the first {streams} are examined.",
+    )
     assert len(metadata.chapters) == MAX_CHAPTERS
     assert len(metadata.tags) <= MAX_TAGS
     assert all(len(tag.text) <= MAX_TAG_LENGTH for tag in metadata.tags)
+    assert metadata.title
+    assert metadata.title.endswith("…")
+    answer["streams"] *= MAX_STREAMS // streams
+    answer["tags"] *= MAX_TAGS // 100
     assert len(json.dumps({"metadata": answer})) < MAX_ANSWER_BYTES
 
 

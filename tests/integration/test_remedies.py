@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.containers import CONTAINERS, Container, make
 from support.ffmpeg_fixtures import AAC, H264, PICTURE, SOUND, ffmpeg
 from support.refused_files import FILES, write_file
 
@@ -169,6 +170,30 @@ CASES = [
         block=65536,
     ),
 ]
+
+
+@pytest.mark.parametrize("container", CONTAINERS, ids=[one.name for one in CONTAINERS])
+async def test_what_makes_a_container_unplayable_is_fixed_by_the_command(
+    prober: Prober, tmp_path: Path, container: Container
+) -> None:
+    source = await asyncio.to_thread(make, container, tmp_path)
+    results = await probe_findings(prober, source, container.name)
+    severities = {finding.code: finding.severity for finding in results}
+    assert {code: s for code, s in severities.items() if s != "hint"} == container.findings | (
+        {"interlaced": "warning"} if "interlaced" in severities else {}  # DV always is
+    )
+    for finding in results:
+        if finding.severity == "hint":
+            continue
+        assert finding.command
+        fixed = await asyncio.to_thread(run, finding.command, tmp_path, source)
+        metadata = await prober.probe(fixed)
+        assert isinstance(metadata, Metadata)
+        assert metadata.duration == pytest.approx(1, abs=0.15)
+        after = {f.code: f.severity for f in findings(fixed.name, metadata, BLOCK)}
+        assert finding.code not in after, finding.command
+        assert "unplayable" not in after.values(), finding.command
+        fixed.unlink()
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])

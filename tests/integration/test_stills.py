@@ -474,6 +474,34 @@ def test_a_file_without_an_index_uses_key_frames_near_the_tile_times(
         assert (tile_time - start + 1.5) % 24 <= 1.5 + 1 + 1.5, start
 
 
+B_FRAMES = ("-c:v", "libx264", "-g", "9999", "-sc_threshold", "0")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("a.ts", (*B_FRAMES, "-c:a", "mp2")),
+        ("a.m2ts", (*B_FRAMES, "-c:a", "aac", "-mpegts_m2ts_mode", "1")),
+        ("a.vob", (*B_FRAMES, "-c:a", "mp2", "-f", "vob")),
+        ("a.mpg", ("-c:v", "mpeg2video", "-g", "600", "-sc_threshold", "1000000000")),
+        ("a.nut", B_FRAMES),
+        ("a.flv", B_FRAMES),
+    ],
+)
+def test_a_short_video_with_one_key_frame_has_one_tile(
+    tmp_path: Path, name: str, arguments: tuple[str, ...]
+) -> None:
+    sound = ("-f", "lavfi", "-i", "sine=duration=4")
+    path = ffmpeg(tmp_path / name, *TESTSRC, *sound, "-pix_fmt", "yuv420p", *arguments, "-r", "25")
+    assert storyboard_of(path).grid.starts == (0.0,)
+    assert poster_of(path).source == "frame"
+
+
+@pytest.mark.parametrize("name", ["a.h264", "a.m2v", "a.hevc"])
+def test_a_stream_without_a_container_has_a_poster(tmp_path: Path, name: str) -> None:
+    assert poster_of(ffmpeg(tmp_path / name, *TESTSRC)).source == "frame"
+
+
 def test_a_video_with_few_key_frames_has_as_few_tiles(tmp_path: Path) -> None:
     result = storyboard_of(film_of_times(tmp_path / "a.mp4", 60, 20))
     # Key frames at 0, 20 and 40 s are first shown in the seconds that begin there.

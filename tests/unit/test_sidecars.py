@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 from service.protocol.media_types import is_sidecar
 from service.sidecars import (
     IMAGE_EXTENSIONS,
-    MAX_CAPTIONS,
     TEXT_EXTENSIONS,
     SidecarMatcher,
     SidecarNames,
@@ -63,7 +62,7 @@ IMAGES = [
     (["Cover.PNG"], "Cover.PNG"),
     (["film.webp", "film.png", "film.jpeg"], "film.jpeg"),
     (["film.webp"], "film.webp"),
-    (["film.en.jpg", "film.gif", "film.jpg.txt", "films.jpg"], None),
+    (["film.en.jpg", "film.psd", "film.jpg.txt", "films.jpg"], None),
     # It belongs only to the video of that name.
     (["poster.jpg", "poster.mp4"], None),
     (["film-poster.jpg", "film-poster.mp4"], None),
@@ -101,11 +100,18 @@ def test_pictures_are_no_chapters() -> None:
     assert folder.match("film.mp4").chapters == "film.chapters.ass"
 
 
-def test_the_number_of_captions_of_a_video_is_limited() -> None:
-    names = [f"film.{number:04}.srt" for number in range(10 * MAX_CAPTIONS)]
-    assert SidecarMatcher(["film.mp4", *names]).match("film.mp4").captions == tuple(
-        names[:MAX_CAPTIONS]
+def test_no_caption_file_of_a_video_is_ignored() -> None:
+    names = tuple(f"film.{number:04}.srt" for number in range(1000))
+    assert SidecarMatcher(["film.mp4", *names]).match("film.mp4").captions == names
+
+
+@pytest.mark.parametrize("ending", ["avif", "gif", "bmp", "tif", "tiff", "heic", "heif"])
+def test_an_image_of_any_kind_beside_a_video_belongs_to_it(ending: str) -> None:
+    assert (
+        SidecarMatcher(["film.mp4", f"film.{ending}"]).match("film.mp4").image == f"film.{ending}"
     )
+    others = ["film.mp4", "film.jpg", f"film.{ending}"]
+    assert SidecarMatcher(others).match("film.mp4").image == "film.jpg"
 
 
 PARTS = ["a", "b", ".a", ".b", ".en", ".mp4", ".srt", ".vtt", ".jpg", "é"]

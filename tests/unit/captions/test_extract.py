@@ -115,7 +115,19 @@ def test_chapters_of_a_file_are_returned_as_a_track_and_as_values() -> None:
     ((track, text),) = result.tracks
     assert track == Track(name="chapters", kind="chapters", label="Chapters", source="file")
     assert require_valid(text) == [(1.0, 2.0, "", "Hi")]
-    assert extract(**{"film.chapters.vtt": b"\0"}) == Captions((), (), ())
+
+
+def test_a_chapters_file_without_chapters_is_reported() -> None:
+    problem = "film.chapters.vtt: This is neither SubRip nor WebVTT: no line tells a cue's times."
+    assert extract(**{"film.chapters.vtt": b"\0"}) == Captions((), (), (problem,))
+
+
+def test_chapters_that_are_left_out_are_counted_in_the_problems() -> None:
+    text = subrip(*["A"] * (MAX_CHAPTERS + 1))
+    result = extract(**{"film.chapters.srt": text})
+    assert len(result.chapters) == MAX_CHAPTERS
+    problem = f"There are {MAX_CHAPTERS + 1} chapters: only the first {MAX_CHAPTERS} are shown."
+    assert result.problems == (f"film.chapters.srt: {problem}",)
 
 
 def test_the_language_in_the_file_name_helps_to_decode_the_file() -> None:
@@ -213,7 +225,8 @@ def test_large_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(captions, "MAX_TOTAL_SIDECAR_BYTES", 2 * len(SUBRIP))
     result = extract(**{f"film.{language}.srt": SUBRIP for language in ("de", "en", "fr", "it")})
     assert [track.name for track, _ in result.tracks] == ["de", "en"]
-    assert len(result.problems) == 1
+    reason = "The files are larger than 0 MiB."
+    assert result.problems == (f"film.fr.srt: {reason}", f"film.it.srt: {reason}")
 
 
 def subrip(*cues: str) -> bytes:
@@ -286,13 +299,20 @@ def test_a_long_cue_identifier_does_not_count_towards_the_limit() -> None:
     assert result.problems == ()
 
 
-def test_the_maximum_of_chapters_with_the_longest_titles_fits_into_a_track() -> None:
-    for character in ("&", "\N{CLAPPER BOARD}"):
-        text = subrip(*[character * MAX_TITLE_LENGTH] * MAX_CHAPTERS)
-        result = extract(**{"film.chapters.srt": text})
-        assert len(result.chapters) == MAX_CHAPTERS
-        assert len(require_valid(result.tracks[0][1])) == MAX_CHAPTERS
-        assert result.problems == ()
+def test_the_maximum_of_chapters_fits_into_a_track() -> None:
+    text = subrip(*["a" * MAX_TITLE_LENGTH] * MAX_CHAPTERS)
+    result = extract(**{"film.chapters.srt": text})
+    assert len(result.chapters) == MAX_CHAPTERS
+    assert len(require_valid(result.tracks[0][1])) == MAX_CHAPTERS
+    assert result.problems == ()
+
+
+def test_chapters_that_do_not_fit_into_a_track_are_reported() -> None:
+    text = subrip(*["&" * MAX_TITLE_LENGTH] * MAX_CHAPTERS)  # five bytes of WebVTT each
+    result = extract(**{"film.chapters.srt": text})
+    assert len(result.chapters) == MAX_CHAPTERS
+    (problem,) = result.problems
+    assert problem.startswith("The chapters: As WebVTT it is longer than 2 MiB: what comes from ")
 
 
 @given(

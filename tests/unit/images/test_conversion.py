@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from contextlib import suppress
 from io import BytesIO
 from typing import Any
 
@@ -10,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from service.images.conversion import BACKGROUND, MAX_PIXELS, fit_within, image_from_file
+from service.images.conversion import (
+    BACKGROUND,
+    FORMATS,
+    MAX_PIXELS,
+    ImageError,
+    fit_within,
+    image_from_file,
+)
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -23,9 +31,14 @@ def encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
 
 def converted(data: bytes, max_width: int = 1280, max_height: int = 2560) -> Image.Image:
     picture = image_from_file(BytesIO(data), max_width, max_height)
-    assert picture is not None
     assert picture.mode == "RGB"
     return picture
+
+
+def problem(data: bytes) -> str:
+    with pytest.raises(ImageError) as error:
+        image_from_file(BytesIO(data), 1280, 2560)
+    return str(error.value)
 
 
 def halves(width: int = 64, height: int = 32) -> Image.Image:
@@ -126,34 +139,68 @@ def png(width: int, height: int, mode: int = 2) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("width", "height"), [(100_000, 100_000), (MAX_PIXELS // 100 + 1, 100), (10_000, 10_000)]
+    ("width", "height", "pixels"),
+    [
+        (100_000, 100_000, "100000 by 100000 pixels, 10000 million"),
+        (MAX_PIXELS // 100 + 1, 100, "1000001 by 100 pixels, 100 million"),
+    ],
 )
-def test_an_image_that_claims_to_be_huge_is_none(
-    monkeypatch: pytest.MonkeyPatch, width: int, height: int
+def test_an_image_that_claims_to_be_huge_is_refused_before_it_is_decoded(
+    monkeypatch: pytest.MonkeyPatch, width: int, height: int, pixels: str
 ) -> None:
     def decode(*_: Any) -> None:
         pytest.fail("it was decoded")
 
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decode)
-    assert image_from_file(BytesIO(png(width, height)), 1280, 2560) is None
+    sentence = f"It has {pixels}: at most 100 million are converted."
+    assert problem(png(width, height)) == sentence
 
 
-@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "PPM", "ICO"])
-def test_other_formats_are_none(kind: str) -> None:
-    assert image_from_file(BytesIO(encoded(halves(), kind)), 1280, 2560) is None
+def test_a_large_jpeg_is_converted_as_it_is_decoded_in_a_part_of_its_size() -> None:
+    large = Image.new("L", (12_000, 9_000), 200)  # 108 million pixels
+    assert large.width * large.height > MAX_PIXELS
+    assert converted(encoded(large, "JPEG")).size == (1280, 960)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("kind", FORMATS)
+def test_an_image_of_each_format_is_converted(kind: str) -> None:
+    picture = converted(encoded(halves(), kind))
+    assert picture.size == (64, 32)
+    assert colour(picture, 0.25, 0.5) == pytest.approx(RED, abs=8)
+    assert colour(picture, 0.75, 0.5) == pytest.approx(BLUE, abs=8)
+
+
+# ISO/IEC 23008-12 §10.2 and ISO/IEC 14496-12 §4.3: the box of a HEIC image.
+HEIC = struct.pack(">I4s4sI4s", 20, b"ftyp", b"heic", 0, b"mif1") + bytes(100)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (encoded(halves(), "PPM"), "no image of a kind that is converted"),
+        (b"<svg/>", "(JPEG, PNG, WebP, GIF, BMP, TIFF and AVIF), or it is damaged."),
+        (b"", "or it is damaged"),
+        (HEIC, "It is a HEIC image, which is not converted"),
+        (encoded(halves(), "PNG")[:60], "It is damaged."),
+    ],
+)
+def test_the_reason_why_an_image_is_not_converted_is_reported(data: bytes, expected: str) -> None:
+    assert expected in problem(data)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
 @given(st.data())
-def test_a_damaged_image_is_converted_or_none(kind: str, data: st.DataObject) -> None:
+def test_a_damaged_image_is_converted_or_refused(kind: str, data: st.DataObject) -> None:
     whole = bytearray(encoded(halves(), kind))
     positions = st.integers(0, len(whole) - 1)
     for position, value in data.draw(
         st.lists(st.tuples(positions, st.integers(0, 255)), max_size=5)
     ):
         whole[position] = value
-    result = image_from_file(BytesIO(whole[: data.draw(positions) + 1]), 64, 64)
-    assert result is None or (result.mode == "RGB" and max(result.size) <= 64)
+    with suppress(ImageError):
+        result = image_from_file(BytesIO(whole[: data.draw(positions) + 1]), 64, 64)
+        assert result.mode == "RGB"
+        assert max(result.size) <= 64
 
 
 @given(*[st.integers(1, 100_000)] * 2, *[st.integers(1, 4096)] * 2)

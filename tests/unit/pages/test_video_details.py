@@ -2,12 +2,12 @@ import pytest
 
 from service.models import Metadata, ProbeState, Stream, Video
 from service.pages.video_details import (
-    codec_name,
     container_name,
     describe_stream,
     detail_rows,
     technical_rows,
 )
+from service.playability.names import codec_name
 
 CROSS = "\N{MULTIPLICATION SIGN}"
 
@@ -173,7 +173,8 @@ def test_technical_rows_have_the_rest() -> None:
         ("matroska,webm", "video/matroska", "Matroska"),
         ("ogg", "audio/ogg", "Ogg"),
         ("mpegts", "video/mp2t", "MPEG transport stream"),
-        ("nut", "video/mp4", "nut"),
+        ("nut", "video/x-nut", "NUT"),
+        ("xyz", "video/mp4", "xyz"),
     ],
 )
 def test_a_container_has_its_common_name(container: str, content_type: str, expected: str) -> None:
@@ -182,4 +183,4 @@ def test_a_container_has_its_common_name(container: str, content_type: str, expe
 
 def test_an_unknown_codec_keeps_ffmpegs_name() -> None:
     assert codec_name("pcm_s16le") == "PCM"
-    assert codec_name("rv40") == "rv40"
+    assert codec_name("xyz") == "xyz"

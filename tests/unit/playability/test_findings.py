@@ -54,6 +54,51 @@ def test_a_clock_that_begins_late_is_a_hint_unless_players_get_another() -> None
     assert codes(film(H264, start=3600.0)) == {"clock": "hint"}
     assert codes(film(H264, start=3600.0, fast_start=True)) == {}
     assert codes(film(H264, start=0.08)) == {}
+@pytest.mark.parametrize(
+    ("bit_rate", "words"),
+    [
+        (400_000, "At 400 kbit/s a block holds 84 seconds"),  # 33,554,432 bits a block
+        (8_000, "At 8 kbit/s a block holds 4194 seconds"),
+        (900, "At 900 bit/s a block holds 37283 seconds"),
+    ],
+)
+def test_a_low_bit_rate_is_never_named_as_zero(bit_rate: int, words: str) -> None:
+    (finding,) = findings("a.mp4", film(H264, bit_rate=bit_rate, duration=1e6), BLOCK)
+    assert finding.code == "low_bit_rate"
+    assert finding.sentence.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("brand", "expected"),
+    [("3gp4", {"container": "warning"}), ("3gp6", {"container": "warning"}), ("3g2a", {}),
+     ("isom", {}), ("3gg6", {}), (None, {})],
+)  # fmt: skip
+def test_only_the_brands_of_3gpp_that_firefox_refuses_are_a_warning(
+    brand: str | None, expected: dict[str, str]
+) -> None:
+    assert codes(film(H264, AAC, brand=brand)) == expected
+
+
+def test_each_omission_is_a_hint() -> None:
+    omissions = ("There are too many tags.", "There are too many chapters.")
+    results = findings("a.mp4", film(H264, omissions=omissions), BLOCK)
+    assert tuple(finding.sentence for finding in results) == omissions
+    assert {(finding.code, finding.severity) for finding in results} == {("left_out", "hint")}
+
+
+@pytest.mark.parametrize(
+    ("container", "words"),
+    [
+        ("avi", "The file is AVI, which browsers do not play"),
+        ("aiff", "which plays in Safari only: Chrome and Firefox refuse it"),
+        ("caf", "which plays in Safari only"),
+        ("xyz", "The file is xyz, which browsers do not play"),
+    ],
+)
+def test_a_container_that_no_tested_browser_plays_is_unplayable(container: str, words: str) -> None:
+    finding = findings("a.avi", film(AAC, container=container), BLOCK)[0]
+    assert (finding.code, finding.severity) == ("container", "unplayable")
+    assert words in finding.sentence
 
 
 # A block of 4 MiB, 33,554,432 bits, is a second of 33.55 Mbit/s and a minute of 559 kbit/s.
