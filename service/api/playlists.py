@@ -49,7 +49,7 @@ class PlaylistViews:
     async def video(self, path: str) -> Response:
         """Send a playlist of one video."""
         video = get_video(self._library, path)
-        return self._response([video], video.title, PurePosixPath(path).stem)
+        return self._response([video], video.title, PurePosixPath(path).stem, total=1)
 
     @validate_querystring(FolderQuery)
     async def folder(self, query_args: FolderQuery) -> Response:
@@ -57,10 +57,12 @@ class PlaylistViews:
         path = query_args.folder
         page = self._library.catalogue.page("", query_args.sort, _MAX_ENTRIES, None, path)
         name = path.rpartition("/")[2] or "Library"
-        return self._response(page.videos, folder_title(path) if path else "Library", name)
+        title = folder_title(path) if path else "Library"
+        return self._response(page.videos, title, name, page.total)
 
-    def _response(self, videos: Iterable[Video], title: str, name: str) -> Response:
-        lines = ["#EXTM3U", f"#PLAYLIST:{_single_line(title)}"]
+    def _response(self, videos: Iterable[Video], title: str, name: str, total: int) -> Response:
+        """Return a playlist of `videos`. Its title says if there are more, `total` of them."""
+        lines: list[str] = []
         characters_left = _MAX_LENGTH
         for video in videos:
             entry = self._entry(video)
@@ -69,7 +71,11 @@ class PlaylistViews:
             if characters_left < 0:
                 break
             lines += (entry.information, url)
-        response = Document.from_text("\n".join([*lines, ""]), _CONTENT_TYPE).to_response()
+        included = len(lines) // 2
+        if included < total:
+            title = f"{title} (the first {included} of {total} videos)"
+        head = ["#EXTM3U", f"#PLAYLIST:{_single_line(title)}"]
+        response = Document.from_text("\n".join([*head, *lines, ""]), _CONTENT_TYPE).to_response()
         response.headers["Content-Disposition"] = attachment(f"{name}.m3u")
         return response
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from support.ffmpeg_fixtures import AAC, H264, PICTURE, SOUND, ffmpeg, mp4
 from support.raw_http import ask
-from support.server import Server, serve, until
+from support.server import Server, serve, until, write
 
 SEGMENT = ("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=6")
 ONE_KEY_FRAME = ("-g", "9999", "-keyint_min", "9999", "-sc_threshold", "0")
@@ -179,3 +179,18 @@ def test_subtitle_files_beyond_the_limit_are_counted(served: Server) -> None:
     assert len(captions["tracks"]) == 256
     assert captions["problems"] == ["There are 300 subtitle files: only the first 256 are read."]
     assert captions["problems"][0] in page(served, "captions/many.mp4")
+
+
+def test_the_title_of_a_playlist_says_how_many_videos_are_left_out(tmp_path: Path) -> None:
+    media = tmp_path / "media"
+    first = write(media / "all", "0000.mp4", b"no video")
+    for number in range(1, 1001):
+        (media / "all" / f"{number:04}.mp4").hardlink_to(first)
+    (media / "few").mkdir()
+    (media / "few" / "a.mp4").hardlink_to(first)
+    with serve(media) as server:
+        lines = ask(server.base, "/playlists?folder=all").body.decode().splitlines()
+        assert lines[:2] == ["#EXTM3U", "#PLAYLIST:all (the first 1000 of 1001 videos)"]
+        assert len(lines) == 2 + 2 * 1000
+        lines = ask(server.base, "/playlists?folder=few").body.decode().splitlines()
+        assert lines[1] == "#PLAYLIST:few"
