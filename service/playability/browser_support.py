@@ -68,8 +68,6 @@ _PARTIAL = {
     "alac": "Apple Lossless sound plays in Safari only: Chrome and Firefox are silent.",
 }
 
-# Names that are known better than the codec's own.
-_FAMILIAR_NAMES = {"mpeg4": "MPEG-4 Part 2 (DivX, Xvid)"}
 
 # ITU-T H.264 Annex A, profile_idc: Baseline, Main, Extended and High are 4:2:0 of 8 bits.
 _COMMON_H264 = frozenset({"42", "4D", "58", "64"})
@@ -131,7 +129,7 @@ def check_video(stream: Stream) -> CompatibilityIssue | None:
     if stream.codec in _PARTIAL:
         return CompatibilityIssue("video_codec", "warning", _PARTIAL[stream.codec])
     if stream.codec not in _UNIVERSAL:
-        name = _FAMILIAR_NAMES.get(stream.codec) or codec_name(stream.codec)
+        name = codec_name(stream.codec)
         return CompatibilityIssue(
             "video_codec", "unplayable", f"Browsers do not play {name} video."
         )
@@ -170,7 +168,7 @@ def check_audio(stream: Stream, metadata: Metadata) -> CompatibilityIssue | None
             "Uncompressed sound plays in some browsers only, unless the file is WAV.",
         )
     if stream.codec not in _UNIVERSAL:
-        name = _FAMILIAR_NAMES.get(stream.codec) or codec_name(stream.codec)
+        name = codec_name(stream.codec)
         return CompatibilityIssue(
             "audio_codec", "unplayable", f"Browsers do not play {name} sound."
         )

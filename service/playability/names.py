@@ -8,7 +8,7 @@ _CODECS = {
     "vp6f": "VP6",
     "vp8": "VP8",
     "vp9": "VP9",
-    "mpeg4": "MPEG-4 Part 2",
+    "mpeg4": "MPEG-4 Part 2 (DivX, Xvid)",
     "msmpeg4v1": "Microsoft MPEG-4",
     "msmpeg4v2": "Microsoft MPEG-4",
     "msmpeg4v3": "DivX 3",

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from service.models import Metadata, Stream
 from service.playability import browser_support
-from service.playability.browser_support import CompatibilityIssue, codec_name
+from service.playability.browser_support import CompatibilityIssue
+from service.playability.names import codec_name
 from service.playability.track_choice import SAFARI, Rule, default_sound, rules
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from service.matroska.segment import read_segment
 from service.mp4.movie_header import read_movie_header
-from service.probing.matroska import read_segment
 
 MAX_INDEX_ENTRIES = 250_000
 """Entries examined of a stream's index. Of a longer one, every second or third is."""

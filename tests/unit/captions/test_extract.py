@@ -118,7 +118,7 @@ def test_chapters_of_a_file_are_returned_as_a_track_and_as_values() -> None:
 
 
 def test_a_chapters_file_without_chapters_is_reported() -> None:
-    problem = "film.chapters.vtt: This is neither SubRip nor WebVTT: no line tells a cue's times."
+    problem = "film.chapters.vtt: This is no SubRip, WebVTT or ASS: no line tells a cue's times."
     assert extract(**{"film.chapters.vtt": b"\0"}) == Captions((), (), (problem,))
 
 

@@ -54,6 +54,8 @@ def test_a_clock_that_begins_late_is_a_hint_unless_players_get_another() -> None
     assert codes(film(H264, start=3600.0)) == {"clock": "hint"}
     assert codes(film(H264, start=3600.0, fast_start=True)) == {}
     assert codes(film(H264, start=0.08)) == {}
+
+
 @pytest.mark.parametrize(
     ("bit_rate", "words"),
     [

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.matroska_elements import SEEK_HEAD, SEGMENT, UNKNOWN_SIZE, element, number
 
-from service.probing.matroska import MatroskaTrack, Segment, read_segment
+from service.matroska.segment import MatroskaTrack, Segment, read_segment
 
 EBML, CLUSTER, CUES, TRACKS = 0x1A45DFA3, 0x1F43B675, 0x1C53BB6B, 0x1654AE6B
 HEAD = element(EBML, b"\x42\x82\x84webm")

@@ -1,0 +1,1 @@
+"""Matroska and WebM files: what their headers say (RFC 9559)."""
