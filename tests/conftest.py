@@ -38,17 +38,25 @@ _STACK_AND_CHROMIUM = (
 
 class _OneProcessPerFile(LoadScopeScheduling):
     """Runs each file's tests in one process, as they share fixtures. Those of the stack and of
-    Chromium run one after another.
+    Chromium run one after another, but for the slow ones, which do not use Chromium.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "stack and Chromium" if file.startswith(_STACK_AND_CHROMIUM) else file
+        in_turn = self.config.option.markexpr != "slow" and file.startswith(_STACK_AND_CHROMIUM)
+        return "stack and Chromium" if in_turn else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """Distribute the tests over pytest-xdist's processes."""
     return _OneProcessPerFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse slow tests that use Chromium: slow tests of the stack run beside each other."""
+    for item in items:
+        if item.get_closest_marker("slow") and "browser" in getattr(item, "fixturenames", ()):
+            raise pytest.UsageError(f"{item.nodeid}: a slow test must not use Chromium.")
 
 
 @pytest.fixture(scope="module")

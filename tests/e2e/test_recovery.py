@@ -64,10 +64,11 @@ def test_playback_continues_at_the_same_second_after_a_film_is_replaced(
 ) -> None:
     viewer, browser_name = any_viewer
     name = f"replaced in {browser_name}.mp4"
-    start(viewer, name)
-    before = state(viewer)["source"]
     another = ("-c", "copy", "-metadata", "title=New", "-movflags", "+faststart")
     other = ffmpeg(films.media / ".new.mp4", "-i", long_film, *another)
+    start(viewer, name)
+    before = state(viewer)["source"]
+    # At once, before the viewer has read ahead as far as the seek.
     other.replace(films.media / name)
     # Without a seek the viewer would reach missing bytes only later.
     seek(viewer, 40)
