@@ -188,15 +188,20 @@ def test_a_store_that_ignores_conditions_never_mixes_versions(film: Film) -> Non
     assert film.get(BLOCK, BLOCK + 9).body == new[BLOCK : BLOCK + 10]
 
 
-def test_replacing_an_object_ends_its_response(film: Film) -> None:
+@pytest.mark.parametrize("blocks", [12, 1], ids=["of the same length", "shortened"])
+@pytest.mark.parametrize("faults", [[], [Fault("unconditional")]], ids=["", "conditions ignored"])
+def test_replacing_an_object_ends_its_response(
+    film: Film, faults: list[Fault], blocks: int
+) -> None:
     data = content(12 * BLOCK)  # more than the kernel's buffers and the read-ahead hold
     film.bucket.put(film.name, data, age=2400)
+    film.store.faults = list(faults)
     connection = connect(film.server.base)
     connection.request("GET", f"/download/{film.name}")
     answer = connection.getresponse()
     assert answer.status == 200
     received = answer.read(1000)
-    film.replace(content(12 * BLOCK, 2))
+    film.replace(content(blocks * BLOCK, 2))
     received += read_truncated(answer)
     connection.close()
     assert received == data[: len(received)]
