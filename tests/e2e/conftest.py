@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
-from support.chromium import flawless, network_is_settled
+from support.chromium import flawless
 from support.ffmpeg_fixtures import AAC, ffmpeg
 from support.http_contract import Origin, fill
 from support.raw_http import ask
@@ -68,7 +68,6 @@ def cinema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     media = tmp_path_factory.mktemp("cinema") / "media"
     fill_library(media)
     with running(media) as stack:
-        until(network_is_settled, "this machine's addresses are settled")
         until(lambda: derived(stack.base) or None, "artefacts are ready", timeout=120, pause=0.5)
         yield stack
 

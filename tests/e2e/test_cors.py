@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 from support.api_client import wait_until_derived
-from support.chromium import network_is_settled
 from support.cors_cases import (
     FILM,
     LISTED,
@@ -29,7 +28,7 @@ from support.cors_cases import (
 )
 from support.firefox import tab
 from support.raw_http import ask
-from support.server import BLOCK, content, until, write
+from support.server import BLOCK, content, write
 from support.stack import Stack, running
 
 pytestmark = pytest.mark.stack
@@ -65,7 +64,6 @@ def listing(site: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
         HOSTS="video.example.org",
         MAX_PARTIAL_SIZE=str(BLOCK),
     ) as stack:
-        until(network_is_settled, "this machine's addresses are settled")
         wait_until_derived(stack, FILM)
         yield stack
 

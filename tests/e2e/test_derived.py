@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page
-from support.chromium import flawless, network_is_settled
+from support.chromium import flawless
 from support.ffmpeg_fixtures import ffmpeg
 from support.http2_frames import connection
 from support.raw_http import Answer, ask
@@ -79,7 +79,6 @@ def stack(media: Path) -> Iterator[Stack]:
 
 @pytest.fixture
 def page(browser: Browser, stack: Stack) -> Iterator[Page]:
-    until(network_is_settled, "this machine's addresses are settled")
     with flawless(browser, stack.base) as page:
         yield page
 

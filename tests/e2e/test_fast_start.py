@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.chromium import flawless, launched, network_is_settled
+from support.chromium import flawless, launched
 from support.raw_http import ask
 from support.server import BLOCK, until, write
 from support.stack import Stack, running
@@ -67,7 +67,6 @@ def test_media_and_download_keep_their_layouts_while_the_service_is_down(
 
 
 def test_chromium_plays_the_film_to_its_end(stack: Stack) -> None:
-    until(network_is_settled, "this machine's addresses are settled")
     with launched() as browser, flawless(browser, stack.base) as page:
         urls: list[str] = []
         page.on("request", lambda r: urls.append(r.url) if "/media/" in r.url else None)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
-from support.chromium import flawless, network_is_settled
+from support.chromium import flawless
 from support.ffmpeg_fixtures import ffmpeg
 from support.raw_http import ask
-from support.server import until, write
+from support.server import write
 from support.stack import Stack, running
 
 pytestmark = pytest.mark.stack
@@ -33,7 +33,6 @@ def media(long_film: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", params=["1MiB", "4MiB"])
 def films(request: pytest.FixtureRequest, media: Path) -> Iterator[Stack]:
     with running(media, MAX_PARTIAL_SIZE=request.param) as stack:
-        until(network_is_settled, "this machine's addresses are settled")
         yield stack
 
 

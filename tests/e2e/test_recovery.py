@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
-from support.chromium import network_is_settled
 from support.ffmpeg_fixtures import ffmpeg
 from support.firefox import Tab, tab
 from support.player_page import LISTEN, patient, seek, start, state, until_playing
@@ -30,7 +29,6 @@ def films(long_film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     for name in NAMES:
         (media / name).hardlink_to(long_film)
     with running(media, RESCAN_INTERVAL="1") as stack:
-        until(network_is_settled, "this machine's addresses are settled")
         yield stack
 
 

@@ -163,3 +163,14 @@ def test_no_picture_is_made_of_what_is_encrypted(server: Server, name: str) -> N
     )
     expected = "ready" if has_picture else "none"
     assert (item["poster"]["state"], item["storyboard"]["state"]) == (expected, expected)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_only_files_that_other_players_open_are_recommended_to_them(
+    server: Server, name: str
+) -> None:
+    page = ask(server.base, url_of("watch", name)).body.decode()
+    assert ("such as VLC" in page, "Other players need its key" in page) == (
+        name not in ENCRYPTED,
+        name in ENCRYPTED,
+    )

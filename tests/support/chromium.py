@@ -21,6 +21,8 @@ ARGUMENTS = [
     "--autoplay-policy=no-user-gesture-required",
 ]
 
+_WITHOUT_NETLINK = Path(__file__).with_name("chromium_without_netlink.py")
+
 
 @contextmanager
 def launched() -> Iterator[Browser]:
@@ -35,7 +37,11 @@ def launched() -> Iterator[Browser]:
         assert os.environ.get("REELAY_REQUIRE_STACK") != "1", missing
         pytest.skip(missing)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        browser = playwright.chromium.launch(
+            executable_path=_WITHOUT_NETLINK,
+            args=ARGUMENTS,
+            env={**os.environ, "REELAY_CHROMIUM": path},
+        )
         yield browser
         browser.close()
 
@@ -84,13 +90,3 @@ def flawless(browser: Browser, base: str, **options: Any) -> Iterator[Page]:
     with watched(browser, base, **options) as (page, complaints):
         yield page
     assert complaints == [], complaints
-
-
-def network_is_settled() -> bool | None:
-    """Return whether the links of new containers have their addresses (IFA_F_TENTATIVE on Linux).
-
-    A browser on the same machine drops its connections when they get them (ERR_NETWORK_CHANGED).
-    """
-    table = Path("/proc/net/if_inet6")
-    lines = table.read_text(encoding="ascii").splitlines() if table.exists() else []
-    return all(int(line.split()[4], 16) & 0x40 == 0 for line in lines) or None
