@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from service.protocol import origin_list
-from service.storage.left_out import parse_patterns
+from service.storage.ignore_patterns import parse_patterns
 from service.storage.object_store.config import TIMEOUT, is_store_url, validate_url
 
 PREFIX = "REELAY_"

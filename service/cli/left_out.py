@@ -11,6 +11,9 @@ from service.storage.left_out import LeftOut, Reason, is_library_file
 # Entries of one folder that are looked at, at all depths: a bin may hold a whole library.
 _MAX_ENTRIES = 100_000
 
+# A snapshot may be mounted when it is looked at, and holds what the library holds.
+_NOT_COUNTED = frozenset({Reason.SNAPSHOT, Reason.UNREADABLE})
+
 
 def left_out_lines(left_out: LeftOut, root: Path | None) -> list[str]:
     """Return a line for each reason: how many files are left out, and some paths. Blocks.
@@ -21,11 +24,10 @@ def left_out_lines(left_out: LeftOut, root: Path | None) -> list[str]:
     examples = defaultdict(list, {reason: list(some) for reason, some in left_out.examples.items()})
     for folder, reason in left_out.folders:
         counts[reason] -= 1  # the folder itself
-        # A snapshot may be mounted when it is looked at, and holds what the library holds.
-        entries = 0 if root is None or reason is Reason.SNAPSHOT else _MAX_ENTRIES
+        entries = 0 if root is None or reason in _NOT_COUNTED else _MAX_ENTRIES
         names = list(islice(_names(root / folder if root else Path()), entries)) if entries else []
         counts[reason] += sum(map(is_library_file, names))
-        if reason is Reason.SNAPSHOT or len(names) == _MAX_ENTRIES:
+        if reason in _NOT_COUNTED or len(names) == _MAX_ENTRIES:
             partly.add(reason)
     return [
         _line(reason, counts[reason], examples[reason], is_minimum=reason in partly)

@@ -6,15 +6,16 @@ in which the last listing found a file named `.nomedia`.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from enum import StrEnum
 
 import structlog
-from pathspec import GitIgnoreSpec
 
 from service.errors import NotFoundError
 from service.protocol.media_types import is_sidecar, media_type
+from service.storage.ignore_patterns import spec
+from service.storage.paths import printable
 
 _log = structlog.get_logger()
 
@@ -40,6 +41,9 @@ class Reason(StrEnum):
     OUTSIDE = "a link that leads out of the library"
     DANGLING = "a link to a file that does not exist"
     LOOP = "a link in a loop of links"
+    EMPTY = "an empty file"
+    NAME = "a name that is not UTF-8, or has a backslash, a control character or an empty part"
+    UNREADABLE = "in a folder that cannot be read"
 
 
 # Folders by name, in any case: file systems and servers differ in it.
@@ -119,38 +123,6 @@ _UNFINISHED = re.compile(
 )
 
 
-class PatternError(ValueError):
-    """A pattern of REELAY_IGNORE is not valid."""
-
-
-def parse_patterns(text: object) -> tuple[str, ...]:
-    """Return the patterns of REELAY_IGNORE, separated by commas or line ends.
-
-    Raises PatternError.
-    """
-    patterns = tuple(filter(None, map(str.strip, re.split(r"[,\n]", str(text)))))
-    for pattern in patterns:
-        parts = pattern.removeprefix("!").strip("/").split("/")
-        try:
-            (parsed,) = _spec([pattern]).patterns
-        except ValueError:  # GitIgnorePatternError is one
-            parsed = None
-        # gitignore(5) has such patterns match nothing.
-        if parsed is None or parsed.include is None or not {"", ".", ".."}.isdisjoint(parts):
-            raise PatternError(
-                "should be patterns as in .gitignore, such as Private/, *.sample.mp4, /Films/old; "
-                f"{pattern!r} is none"
-            )
-    return patterns
-
-
-def _spec(patterns: Iterable[str]) -> GitIgnoreSpec:
-    # There are no comments, as `#` begins the names of some folders.
-    return GitIgnoreSpec.from_lines(
-        [f"\\{pattern}" if pattern.startswith("#") else pattern for pattern in patterns]
-    )
-
-
 class LeftOut:
     """What a listing has left out: files that may be media or sidecars, folders and links."""
 
@@ -171,7 +143,7 @@ class LeftOut:
         """Count a file or a link."""
         self.counts[reason] += 1
         if len(self.examples[reason]) < _MAX_EXAMPLES:
-            self.examples[reason].append(path)
+            self.examples[reason].append(printable(path))
 
     def add_folder(self, path: str, reason: Reason) -> None:
         """Count a folder and what is in it as one."""
@@ -186,7 +158,7 @@ class LibraryFilter:
         self, patterns: Sequence[str] = (), report: Callable[[LeftOut], None] | None = None
     ) -> None:
         """Use the patterns of REELAY_IGNORE. `report` gets what each listing has left out."""
-        self._spec = _spec(patterns) if patterns else None
+        self._spec = spec(patterns) if patterns else None
         self._report = report
         self._nomedia: frozenset[str] = frozenset()
         self.left_out = LeftOut()

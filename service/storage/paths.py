@@ -17,3 +17,17 @@ def validate_path(path: str) -> list[str]:
     if _FORBIDDEN.search(path) or any(name in ("", ".", "..") for name in components):
         raise NotFoundError("There is no such file.")
     return components
+
+
+def is_valid(path: str) -> bool:
+    """Return whether a path may name a file of the library."""
+    try:
+        validate_path(path)
+    except NotFoundError:
+        return False
+    return True
+
+
+def printable(path: str) -> str:
+    """Return a path for messages, with escapes for what cannot be in a name of the library."""
+    return _FORBIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), path)

@@ -42,6 +42,9 @@ LINKS = {
     "gone.mp4": ("not there.mp4", "a link to a file that does not exist"),
     "loop.mp4": ("loop.mp4", "a link in a loop of links"),
 }
+EMPTY = "an empty file"
+NAME = "a name that is not UTF-8, or has a backslash, a control character or an empty part"
+ODD_NAMES = ["new\nline.mp4", "back\\slash.mp4", "latin \udce9.mp4"]
 IGNORE = "*.sample.mp4, Private/"
 
 
@@ -53,6 +56,9 @@ def fill(media: Path) -> None:
     for name, (target, _) in LINKS.items():
         (media / name).symlink_to(target)
     (media / "inner.mp4").symlink_to("Films/Tides.mp4")
+    write(media, "Films/empty.mp4", b"")
+    for name in ODD_NAMES:
+        write(media, f"Odd/{name}", b"no video, and not listed")
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +110,7 @@ def test_the_log_says_once_what_is_left_out_and_why(server: Server) -> None:
     by_reason = {line["reason"]: line for line in logged}
     assert len(by_reason) == len(logged)
     hidden = "hidden: the name begins with a dot"  # common, and known from every listing
-    expected = {*NOT_SHOWN.values(), *(reason for _, reason in LINKS.values())}
+    expected = {*NOT_SHOWN.values(), *(reason for _, reason in LINKS.values()), EMPTY, NAME}
     assert set(by_reason) == expected - {hidden}
     outside = by_reason["a link that leads out of the library"]
     assert outside["count"] == 2
@@ -112,10 +118,14 @@ def test_the_log_says_once_what_is_left_out_and_why(server: Server) -> None:
 
 
 def examine(
-    media: Path, *words: str, environ: dict[str, str] | None = None, **settings: str
+    media: Path,
+    *words: str,
+    command: tuple[str, ...] = (),
+    environ: dict[str, str] | None = None,
+    **settings: str,
 ) -> Any:
     return subprocess.run(
-        [sys.executable, "-m", "service", "doctor", *words],
+        [*command, sys.executable, "-m", "service", "doctor", *words],
         env=environment(media, **settings) | (environ or {}),
         cwd=Path(__file__).parents[2],
         check=False,
@@ -136,6 +146,8 @@ EXPECTED_LINES = {
     "Left out, a link that leads out of the library: 2 files",
     "Left out, a link to a file that does not exist: 1 file",
     "Left out, a link in a loop of links: 1 file",
+    f"Left out, {EMPTY}: 1 file",
+    f"Left out, {NAME}: 3 files",
 }
 
 
@@ -144,6 +156,7 @@ def test_the_doctor_says_how_many_files_are_left_out_and_why(media: Path) -> Non
     lines = [line for line in done.stdout.splitlines() if line.startswith("Left out")]
     assert {line.partition(" (")[0] for line in lines} == EXPECTED_LINES
     assert any("(Home/)" in line for line in lines)
+    assert any("Odd/new\\nline.mp4" in line and "latin \\udce9" in line for line in lines)
     as_json = examine(media, "--json", IGNORE=IGNORE)
     paths = [json.loads(line)["path"] for line in as_json.stdout.splitlines()]
     assert sorted(paths) == sorted(str(media / path) for path in (*SHOWN, "inner.mp4"))
@@ -156,6 +169,16 @@ def test_the_doctor_says_why_a_folder_has_no_video(tmp_path: Path) -> None:
     done = examine(tmp_path / "media")
     assert done.returncode == 2
     assert "Left out, in a folder with a file named .nomedia: 1 file" in done.stderr
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "media", "film.mp4", b"no video, but listed")
+    closed = write(tmp_path / "media", "closed/film.mp4", b"no video").parent
+    closed.chmod(0)
+    # In a user namespace of its own, root has no rights beyond the mode of the folder.
+    done = examine(tmp_path / "media", command=("unshare", "--user"))
+    closed.chmod(0o700)
+    assert "Left out, in a folder that cannot be read: not counted (closed/)." in done.stdout
 
 
 def test_an_invalid_pattern_prevents_the_start(media: Path) -> None:

@@ -20,7 +20,7 @@ from service.storage.local import beneath, nonblocking
 from service.storage.local.executors import FairThreadPool
 from service.storage.local.files import LocalRepresentation, OpenFile, modified_time, revision
 from service.storage.local.links import link_problem, seems_outside
-from service.storage.paths import validate_path
+from service.storage.paths import is_valid, validate_path
 
 # Seconds for which an open file serves other requests, too, if its path still leads to it. The
 # path is in the kernel's cache then, so the check needs no disk. It is short as an open file
@@ -118,27 +118,41 @@ class LocalStorage:
             folder = waiting.pop()
             try:
                 at = beneath.open_folder(self._root, folder)
-            except OSError:
+            except OSError as error:
                 if not folder:
                     raise
+                _add_unreadable(folder, error, left_out)
                 continue
             prefix = f"{folder}/" if folder else ""
             try:
                 folders, files = self._listed(at, folder, left_out)
                 for file in files:
-                    with suppress(NotFoundError, OSError):
-                        path = prefix + file.name
-                        validate_path(path)
-                        status = file.stat(follow_symlinks=False)
-                        if stat.S_ISLNK(status.st_mode):
-                            status = self._target_status(path, left_out)
-                        if stat.S_ISREG(status.st_mode) and status.st_size:
-                            yield _entry(path, status)
+                    with suppress(OSError):
+                        if (entry := self._library_entry(prefix, file, left_out)) is not None:
+                            yield entry
             finally:
                 os.close(at)
             inner = [prefix + name for name in reversed(folders)]
             waiting += [path for path in inner if len(path) < _MAX_PATH_LENGTH]
         self._filter.finish(left_out)
+
+    def _library_entry(
+        self, prefix: str, file: os.DirEntry[str], left_out: LeftOut
+    ) -> Entry | None:
+        """Return the entry of a file, or None and record why not. Raises OSError."""
+        path = prefix + file.name
+        if not is_valid(path):
+            left_out.add(path, Reason.NAME)
+            return None
+        status = file.stat(follow_symlinks=False)
+        if stat.S_ISLNK(status.st_mode):
+            status = self._target_status(path, left_out)
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        if not status.st_size:
+            left_out.add(path, Reason.EMPTY)
+            return None
+        return _entry(path, status)
 
     def _listed(
         self, at: int, folder: str, left_out: LeftOut
@@ -150,9 +164,10 @@ class LocalStorage:
         try:
             with os.scandir(at) as scan:
                 entries = sorted(scan, key=attrgetter("name"))
-        except OSError:
+        except OSError as error:
             if not folder:
                 raise
+            _add_unreadable(folder, error, left_out)
             return [], []
         if any(entry.name.lower() == NOMEDIA and not _is_folder(entry) for entry in entries):
             left_out.nomedia.add(folder)
@@ -207,6 +222,12 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir(follow_symlinks=False)
     except OSError:
         return False
+
+
+def _add_unreadable(folder: str, error: OSError, left_out: LeftOut) -> None:
+    """Record a folder, unless it has disappeared or was replaced since it was listed."""
+    if error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
+        left_out.add_folder(folder, Reason.UNREADABLE)
 
 
 def _entry(path: str, status: os.stat_result) -> Entry:

@@ -18,7 +18,7 @@ from service.storage.base import ChunkLength, Entry, min_chunk_length
 from service.storage.left_out import NOMEDIA, LeftOut, LibraryFilter, Reason, is_library_file
 from service.storage.object_store.block_cache import BlockCache, ObjectVersion
 from service.storage.object_store.client import ObjectClient
-from service.storage.paths import validate_path
+from service.storage.paths import is_valid, validate_path
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -148,10 +148,10 @@ class ObjectStorage:
             folder, _, name = version.path.rpartition("/")
             if name.lower() == NOMEDIA and self._filter.reason(folder, is_folder=True) is None:
                 left_out.nomedia.add(folder)
-            elif _is_valid(version.path) and is_library_file(name):
-                if (reason := self._filter.reason(version.path)) is not None:
+            elif is_library_file(name):
+                if (reason := self._reason(version)) is not None:
                     left_out.add(version.path, reason)
-                elif version.size:
+                else:
                     included.append(version)
         for version, _ in cached.values():
             self.invalidate(version)  # it was deleted
@@ -163,6 +163,14 @@ class ObjectStorage:
                     version.path, version.size, version.revision, version.modified, version.modified
                 )
         self._filter.finish(left_out)
+
+    def _reason(self, version: ObjectVersion) -> Reason | None:
+        """Return why a media file or sidecar is left out, or None."""
+        if not is_valid(version.path):
+            return Reason.NAME
+        if (reason := self._filter.reason(version.path)) is not None:
+            return reason
+        return None if version.size else Reason.EMPTY
 
     async def _head(self, path: str) -> ObjectVersion:
         task = self._pending_heads.get(path)
@@ -180,11 +188,3 @@ class ObjectStorage:
         self._versions.move_to_end(path)
         if len(self._versions) > _MAX_VERSIONS:
             self._versions.popitem(last=False)
-
-
-def _is_valid(path: str) -> bool:
-    try:
-        validate_path(path)
-    except NotFoundError:
-        return False
-    return True

@@ -2,13 +2,8 @@
 
 import pytest
 
-from service.storage.left_out import (
-    LeftOut,
-    LibraryFilter,
-    PatternError,
-    Reason,
-    parse_patterns,
-)
+from service.storage.ignore_patterns import PatternError, parse_patterns
+from service.storage.left_out import LeftOut, LibraryFilter, Reason
 
 # Folders that hold no library, as the systems name them.
 BINS = [
