@@ -103,6 +103,10 @@ IMAGE_CODECS = frozenset(
 """Codecs of image files, by FFmpeg's names. No browser decodes them as a video track."""
 
 
+ENCRYPTED_FILE = "The file is encrypted: no browser plays it."
+"""Why a file could not be probed of which FFmpeg needs the decrypted pictures."""
+
+
 def is_mp4(container: str) -> bool:
     """Return whether a container is MP4 or QuickTime, which FFmpeg does not distinguish."""
     return "mp4" in container.split(",")

@@ -34,7 +34,7 @@ def _substation_to_webvtt(text: str) -> str:
     try:
         with av.open(BytesIO(text.encode()), format="ass") as container:
             streams = list(container.streams)
-            cues = embedded.read_cues(container, streams)
+            cues = embedded.read_cues(container, streams, [])
     except embedded.TooMuchTextError as error:
         raise CaptionsError("It is too long.") from error
     except av.FFmpegError as error:

@@ -88,14 +88,16 @@ def text_streams(container: Any, problems: list[str]) -> list[Any]:
     return streams[:MAX_TRACKS]
 
 
-def read_cues(container: Any, streams: list[Any]) -> dict[int, list[Cue]]:
+def read_cues(container: Any, streams: list[Any], problems: list[str]) -> dict[int, list[Cue]]:
     """Return the cues of `streams`, by stream index; in a damaged file those before the damage.
 
-    Raises TooMuchTextError, MemoryError and OSError.
+    Append a sentence to `problems` about each stream that is over before the film begins. Raises
+    TooMuchTextError, MemoryError and OSError.
     """
     for stream in container.streams:
         stream.discard = Discard.default if stream in streams else Discard.all
     cues: dict[int, list[Cue]] = {stream.index: [] for stream in streams}
+    early = set()
     size = 0
     offset = round(start_offset(container) * 1000)
     for packet in _packets(container, streams):
@@ -108,11 +110,18 @@ def read_cues(container: Any, streams: list[Any]) -> dict[int, list[Cue]]:
         if stream_cues and stream_cues[-1].end < 0:
             # RFC 9559 §5.1.3.5.3: without a duration, it lasts until the next block.
             stream_cues[-1] = _with_end(stream_cues[-1], start)
-        if 0 < duration <= -start:
-            continue  # over before the first picture and sound
+        if packet.duration and duration <= -start:
+            early.add(packet.stream_index)  # over before the first picture and sound
+            continue
         payload, settings = _CONVERTERS[codec(packet.stream)](packet)
         end = start + duration if duration > 0 else -1
         stream_cues.append(Cue(max(start, 0), end, payload, settings))
+    problems += (
+        f"The subtitles in stream {index}, inside the video, are over before it begins: they are "
+        "not shown."
+        for index in sorted(early)
+        if not cues[index]
+    )
     last = (container.duration or 0) // 1000  # AV_TIME_BASE is a microsecond
     return {
         index: [_with_end(cue, last) if cue.end < 0 else cue for cue in stream_cues]

@@ -143,7 +143,7 @@ def _embedded_tracks(
             streams = embedded.text_streams(container, problems)
             problems += _unsupported_streams(container, streams)
             info = [info_from_stream(stream) for stream in streams]
-            cues = embedded.read_cues(container, streams) if streams else {}
+            cues = embedded.read_cues(container, streams, problems) if streams else {}
     except embedded.TooMuchTextError:
         problems.append("The text inside the video is too long to be taken out.")
         return [], named

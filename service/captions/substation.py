@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
-from service.captions.overrides import alignment_settings, key_settings, legacy_settings
+from service.captions.overrides import (
+    alignment_settings,
+    is_drawing,
+    key_settings,
+    legacy_settings,
+)
 from service.captions.webvtt import MAX_CUE_LENGTH, escape, strip_blank_lines
 
-_DRAWING: Final = re.compile(r"\\p([0-9])")
 _SIGNATURE: Final = re.compile(r"^\s*(?:\[Script Info\]|\[Events\]|Dialogue:)", re.MULTILINE)
 _MAX_HEADER_LENGTH: Final = 200_000  # characters; a film has some dozens of styles
 _FIELDS: Final = 8  # before the text of a packet: Matroska's codec mappings, S_TEXT/ASS
@@ -40,8 +44,7 @@ def ass_to_cue_text(text: str) -> tuple[str, str]:
     for is_code, part in _split(text[:MAX_CUE_LENGTH]):
         if is_code:
             codes.append(part)
-            for match in _DRAWING.finditer(part):
-                drawing = match[1] != "0"
+            drawing = is_drawing(part, before=drawing)
         elif not drawing:  # the text of a drawing is its outline in numbers
             output.append(part)
     plain = "".join(output).replace("\\N", "\n").replace("\\n", "\n").replace("\\h", "\xa0")

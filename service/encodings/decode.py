@@ -26,6 +26,8 @@ _SEVEN_BITS: Final = (
 # RFC 2152: Base64 of UTF-16, of at least one letter.
 _UTF_7: Final = re.compile(rb"\+[A-Za-z0-9+/]{3,}-?")
 _MIN_UTF_7_RUNS: Final = 2
+_MIN_UTF_8: Final = 4
+"""Characters beyond ASCII that another encoding does not form by accident."""
 
 # Removed: C0 and C1 except tab and line ends, byte order marks, noncharacters.
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\ufffe\uffff]")
@@ -45,14 +47,23 @@ class DecodedText(NamedTuple):
 def decode_text(data: bytes, language: str | None = None, named: str | None = None) -> DecodedText:
     """Return the text of a file.
 
-    Unicode is recognised by its byte order mark or because it is valid. Otherwise the encoding is
-    the one that the file's name gives (`named`), or is detected; the `language` (BCP 47), if known,
-    helps. Undecodable bytes become U+FFFD. Never raises.
+    Unicode is recognised by its byte order mark or because it is valid, also if the file's name
+    gives another encoding (`named`). Otherwise that is taken, or one is detected; the `language`
+    (BCP 47), if known, helps. Undecodable bytes become U+FFFD. Never raises.
     """
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
-            return _decode(data[len(mark) :], encoding)
-    known = named or _wide_encoding(data) or _seven_bit_encoding(data) or _utf_8(data)
+            data = data[len(mark) :]
+            if encoding != "utf-8" or _utf_8(data):
+                return _decode(data, encoding)
+            break  # a program wrote the mark before bytes of another encoding
+    known = (
+        _certain_utf_8(data)
+        or named
+        or _wide_encoding(data)
+        or _seven_bit_encoding(data)
+        or _utf_8(data)
+    )
     if known:
         return _decode(data, known)
     found = detect(data, language)
@@ -126,6 +137,15 @@ def _is_utf_7(data: bytes) -> bool:
     return len(runs) >= _MIN_UTF_7_RUNS and all(
         any(char.isalpha() for char in run) and not run.isascii() for run in runs
     )
+
+
+def _certain_utf_8(data: bytes) -> str | None:
+    """Return UTF-8 if that is certain, whatever the file's name says: it may be from before."""
+    try:
+        beyond_ascii = sum(char > "\x7f" for char in data.decode())
+    except UnicodeDecodeError:
+        return None
+    return "utf-8" if beyond_ascii >= _MIN_UTF_8 else None
 
 
 def _utf_8(data: bytes) -> str | None:

@@ -6,6 +6,8 @@ containers). FFmpeg returns the former as letters of Latin-1, the latter as surr
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from itertools import islice
 from typing import Final, NamedTuple
 
 from service.encodings.detect import Detection, detect
@@ -17,6 +19,7 @@ _QUESTION_MARKS: Final = re.compile(r"\?{2,}")
 # UTF-8 is often read as one of these.
 _MISREADINGS: Final = ("cp1252", "cp1251", "cp1250", "mac-roman", "cp437", "cp850", "gb18030")
 _MAX_LENGTH: Final = 4000  # characters that are examined
+_MAX_DAMAGED: Final = 50  # tags of which the longest shows the encoding of all
 _MIN_MISREAD: Final = 2
 _MIN_LETTERS: Final = 3
 """Letters beyond ASCII of a tag in Latin-1 that may be another language: "Été" has two."""
@@ -35,13 +38,32 @@ class Tag(NamedTuple):
     """Whether it was in its declared encoding."""
 
 
-def read_tag(tag: str) -> Tag:
-    """Return the text of a tag from FFmpeg, which may have surrogate escapes. Never raises."""
+def shared_encoding(tags: Iterable[str]) -> str | None:
+    """Return the encoding of the longest damaged tag of a file, or None if none is damaged.
+
+    One program wrote them all. A name alone may be possible in several encodings.
+    """
+    longest = b""
+    for tag in islice((tag[:_MAX_LENGTH] for tag in tags if not tag.isascii()), _MAX_DAMAGED):
+        raw = _raw(tag) if _SURROGATES.search(tag) else _latin_bytes(tag)
+        if raw and len(raw) > len(longest) and not _misread_utf_8(tag) and not read_tag(tag).intact:
+            longest = raw
+    if not longest:
+        return None
+    found = detect(longest)
+    return found.encoding if _guess(longest, found, None) else None
+
+
+def read_tag(tag: str, encoding: str | None = None) -> Tag:
+    """Return the text of a tag from FFmpeg, which may have surrogate escapes. Never raises.
+
+    `encoding` is that of other damaged tags of the file, if known.
+    """
     tag = tag[:_MAX_LENGTH]
     if tag.isascii():
         return _lost_letters(tag) or Tag(tag, intact=True)
     if _SURROGATES.search(tag):
-        return _undeclared(tag)
+        return _undeclared(tag, encoding)
     if repaired := _misread_utf_8(tag):
         return Tag(repaired, intact=False)
     raw = _latin_bytes(tag)
@@ -52,21 +74,29 @@ def read_tag(tag: str) -> Tag:
         return _latin(tag, raw)
     if sum(char > "\x7f" for char in tag) < _MIN_LETTERS and not _C1.search(tag):
         return _latin(tag, raw)
-    return Tag(_guess(raw, found), intact=False)
+    return Tag(_guess(raw, found, encoding), intact=False)
 
 
-def _guess(raw: bytes, found: Detection) -> str:
+def _raw(tag: str) -> bytes:
+    return tag.encode(errors="surrogateescape")
+
+
+def _guess(raw: bytes, found: Detection, encoding: str | None) -> str:
     """Return the most likely text, or an empty string if it is none."""
+    if encoding is not None:
+        text = raw.decode(encoding, errors="replace")
+        if "\ufffd" not in text and text.isprintable():
+            return text
     text = raw.decode(found.encoding, errors="replace")
     beyond_ascii = len(raw) - len(raw.decode("ascii", errors="ignore"))
     is_language = found.plausible if beyond_ascii > 1 else found.quality > 0
     return text if is_language and "\ufffd" not in text and text.isprintable() else ""
 
 
-def _undeclared(tag: str) -> Tag:
+def _undeclared(tag: str, encoding: str | None) -> Tag:
     """Return the text of bytes that are not UTF-8."""
-    raw = tag.encode(errors="surrogateescape")
-    if text := _guess(raw, detect(raw)):
+    raw = _raw(tag)
+    if text := _guess(raw, detect(raw), encoding):
         return Tag(text, intact=False)
     text = raw.decode(errors="replace")
     return Tag(text if text.count("\ufffd") <= _MAX_LOST * len(text) else "", intact=False)

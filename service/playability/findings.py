@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from service.models import Finding, Metadata, Stream
+from service.models import ENCRYPTED_FILE, Finding, Metadata, Stream
 from service.playability import browser_support, defects, ffmpeg_fix, tracks
 from service.playability.ffmpeg_fix import TranscodeOptions
 from service.playability.names import format_bit_rate
@@ -64,7 +64,8 @@ def findings(path: str, probed: Metadata | str | None, block: int) -> tuple[Find
     if probed is None:
         return ()
     if isinstance(probed, str):
-        return (Finding(code="unreadable", severity="unplayable", sentence=probed),)
+        code = "encrypted" if probed == ENCRYPTED_FILE else "unreadable"
+        return (Finding(code=code, severity="unplayable", sentence=probed),)
     results = list(_check(path, probed, block))
     order = ("unplayable", "warning", "hint")
     return tuple(sorted(results, key=lambda finding: order.index(finding.severity)))

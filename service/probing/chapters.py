@@ -2,10 +2,10 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from service.encodings.tags import read_tag
+from service.encodings.tags import read_tag, shared_encoding
 from service.models import Chapter
 from service.probing.tags import shorten
 from service.probing.timeline import start_offset
@@ -32,9 +32,23 @@ def read_chapters(container: Any, problems: list[str] | None = None) -> tuple[Ch
         titles = (text for key, text in chapter["metadata"].items() if key.lower() == "title")
         raw.append((float(chapter["start"] * base), float(chapter["end"] * base), next(titles, "")))
     origin = start_offset(container)
-    # FFmpeg's -output_ts_offset moves pictures and sound, but not the chapters.
-    are_moved = any(start >= origin or end > origin for start, end, _ in raw)
-    return normalize_chapters(raw, origin if are_moved else 0.0, problems)
+    origin = 0.0 if _are_left_behind(container, raw, origin) else origin
+    return normalize_chapters(raw, origin, problems)
+
+
+def _are_left_behind(
+    container: Any, raw: Sequence[tuple[float, float, str]], origin: float
+) -> bool:
+    """Return whether chapters count from the first frame, whose time is `origin`.
+
+    FFmpeg's -output_ts_offset moves pictures and sound, but not the chapters. Then some are over
+    before the film begins, and all begin before its length is over.
+    """
+    if all(start < origin and end <= origin for start, end, _ in raw):
+        return True
+    told = (container.duration or 0) / 1_000_000  # AV_TIME_BASE is a microsecond
+    length = told - origin if told > origin else told  # at least: it may be the length already
+    return any(end <= origin for _, end, _ in raw) and all(start < length for start, _, _ in raw)
 
 
 def normalize_chapters(
@@ -52,11 +66,14 @@ def normalize_chapters(
         if math.isfinite(start) and math.isfinite(end) and start <= _LATEST
     )
     chapters = []
+    encoding = shared_encoding(title for _, _, title in valid)
     for index, (start, end, title) in enumerate(valid):
         if end <= start and index + 1 < len(valid):
             end = valid[index + 1][0]  # noqa: PLW2901 # one without an end lasts until the next
         if start < end <= _LATEST:
-            chapters.append(Chapter(start=start, end=end, title=_readable(title) or f"{index + 1}"))
+            chapters.append(
+                Chapter(start=start, end=end, title=_readable(title, encoding) or f"{index + 1}")
+            )
     if problems is not None:
         problems += _left_out(len(given), len(chapters))
     return tuple(chapters[:MAX_CHAPTERS])
@@ -69,6 +86,7 @@ def _left_out(given: int, valid: int) -> Iterator[str]:
         yield f"There are {valid} chapters: only the first {MAX_CHAPTERS} are shown."
 
 
-def _readable(title: str) -> str:
+def _readable(title: str, encoding: str | None) -> str:
     """Return a title in one line, in its likely encoding; an empty string if it is illegible."""
-    return shorten(" ".join(_CONTROLS.sub(" ", read_tag(title).text).split()), MAX_TITLE_LENGTH)
+    text = _CONTROLS.sub(" ", read_tag(title, encoding).text)
+    return shorten(" ".join(text.split()), MAX_TITLE_LENGTH)

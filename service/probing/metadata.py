@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 import av
 
-from service.models import Stream, film, is_mp4
+from service.models import ENCRYPTED_FILE, Stream, film, is_mp4
 from service.mp4.boxes import moov_precedes_mdat
 from service.mp4.fast_start_layout import fast_start_layout
 from service.mp4.movie_header import read_movie_header
@@ -23,7 +23,7 @@ from service.probing.frame_timing import (
 from service.probing.headers import HeaderFacts, read_headers
 from service.probing.read_limited_file import ReadLimitedFile
 from service.probing.single_pictures import single_pictures
-from service.probing.tags import legible, other_tags, title_tag
+from service.probing.tags import container_tags, legible, other_tags, title_tag
 from service.probing.timeline import SAME_CLOCK, play_length, start_offset
 from service.workers.process import TaskError
 
@@ -132,7 +132,7 @@ def _diagnose(file: BinaryIO, size: int) -> str:
     if not any(start):
         return "The file begins with nothing but zeros: there is no video in it, or not yet."
     if read_movie_header(file, size).encryption:
-        return "The file is encrypted: no browser plays it."
+        return ENCRYPTED_FILE
     if moov_precedes_mdat(file, size) is False:
         return "The MP4's index (moov) is missing or damaged: the file is incomplete."
     if start[4:8] in {b"ftyp", b"moov"}:
@@ -143,18 +143,17 @@ def _diagnose(file: BinaryIO, size: int) -> str:
 def _container(container: Any) -> dict[str, Any]:
     omissions: list[str] = []
     chapters = read_chapters(container, omissions)
+    tags = container_tags(container)
     if len(container.streams) >= MAX_STREAMS:
         omissions.append(f"There are many streams: only the first {MAX_STREAMS} are examined.")
     return {
         "container": container.format.name,
-        "title": title_tag(container.metadata),
-        "created": creation_date(
-            container.metadata, *(stream.metadata for stream in container.streams)
-        ),
-        "tags": other_tags(container.metadata, omissions),
+        "title": title_tag(tags),
+        "created": creation_date(tags, *(stream.metadata for stream in container.streams)),
+        "tags": other_tags(tags, omissions),
         "chapters": [dict(chapter) for chapter in chapters],
         "omissions": omissions,
-        "brand": legible(container.metadata.get("major_brand", ""), MAX_BRAND_LENGTH) or None,
+        "brand": legible(tags.get("major_brand", ""), MAX_BRAND_LENGTH) or None,
     }
 
 

@@ -1,9 +1,9 @@
 """Tags of a container or a stream, legible and bounded in number and length."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
-from service.encodings.tags import read_tag
+from service.encodings.tags import read_tag, shared_encoding
 
 MAX_TAGS: Final = 200
 """MusicBrainz Picard writes some 60."""
@@ -18,6 +18,17 @@ _IGNORED: Final = frozenset(
     | {"compatible_brands", "creation_time", "handler_name", "vendor_id", "duration", "language"}
     | {"writing_app", "muxing_app", "bps", "number_of_frames", "number_of_bytes"}
 )
+
+
+def container_tags(container: Any) -> dict[str, str]:
+    """Return the tags of a container; in Ogg, those of its first stream.
+
+    Vorbis comments belong to a stream (RFC 7845 §5.2), so FFmpeg has none for the whole.
+    """
+    tags = dict(container.metadata)
+    if container.format.name == "ogg" and container.streams:
+        tags = {**container.streams[0].metadata, **tags}
+    return tags
 
 
 def title_tag(metadata: Mapping[str, str]) -> str | None:
@@ -36,9 +47,10 @@ def other_tags(metadata: Mapping[str, str], problems: list[str]) -> list[dict[st
     Append a sentence to `problems` if there are too many.
     """
     info: dict[str, str] = {}
+    encoding = shared_encoding(metadata.values())
     for key, value in metadata.items():
         name = legible(key, MAX_TAG_NAME_LENGTH).lower()
-        text = legible(value, MAX_TAG_LENGTH)
+        text = legible(value, MAX_TAG_LENGTH, encoding)
         if name and text and name not in _IGNORED and not name.startswith("_"):
             info.setdefault(name, text)
     if len(info) > MAX_TAGS:
@@ -46,9 +58,12 @@ def other_tags(metadata: Mapping[str, str], problems: list[str]) -> list[dict[st
     return [{"name": name, "text": text} for name, text in sorted(info.items())[:MAX_TAGS]]
 
 
-def legible(tag: str, max_length: int) -> str:
-    """Return the text of a tag in its likely encoding; an empty string if it is illegible."""
-    return shorten(read_tag(tag).text.strip(), max_length)
+def legible(tag: str, max_length: int, encoding: str | None = None) -> str:
+    """Return the text of a tag in its likely encoding; an empty string if it is illegible.
+
+    `encoding` is that of other damaged tags of the file, if known.
+    """
+    return shorten(read_tag(tag, encoding).text.strip(), max_length)
 
 
 def shorten(text: str, max_length: int) -> str:

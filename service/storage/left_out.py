@@ -60,6 +60,7 @@ _FOLDERS = {
             ".@recycle",
             ".trash",  # FreeDesktop.org Trash specification 1.0: .Trash/$uid
             ".trashes",  # macOS
+            "trashes",  # the same without its dot, as some copies have it
             ".trashbox",
             "network trash folder",  # macOS, over AFP
             "files_trashbin",  # Nextcloud, ownCloud

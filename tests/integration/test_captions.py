@@ -11,6 +11,7 @@ from typing import Any
 import av
 import pytest
 from playwright.sync_api import Browser
+from support.clock_films import film
 from support.webvtt_validator import require_valid
 
 from service.artefacts.metadata import CaptionsMetadata, dump_metadata
@@ -196,7 +197,7 @@ def test_media_data_of_an_mp4_is_not_read(tmp_path: Path) -> None:
         with av.open(reader) as container:
             opened = reader.bytes_read
             streams = embedded.text_streams(container, [])
-            cues = embedded.read_cues(container, streams)
+            cues = embedded.read_cues(container, streams, [])
     assert [len(of_stream) for of_stream in cues.values()] >= [2, 1]
     # At most one or two reads for each sample of the two tracks.
     samples = sum(len(of_stream) for of_stream in cues.values())
@@ -440,3 +441,13 @@ def test_a_browser_displays_embedded_captions(browser: Browser, tmp_path: Path) 
     result = captions_from(make(tmp_path, "a.mp4", "-c:s", "mov_text"))
     shown = [[cue["shown"] for cue in in_browser(browser, text)] for _, text in result.tracks]
     assert shown == [["Hello you & me", "Second\nline"], ["Grüße"], ["Beginning & more", "Ende"]]
+
+
+def test_text_that_is_over_before_the_film_begins_is_named(tmp_path: Path) -> None:
+    # FFmpeg cannot write the delay of a text track in MP4 that is longer than 36 minutes.
+    (tmp_path / "media").mkdir()
+    path = film(tmp_path / "media", "hour later.mp4", 3600)
+    result = captions_from(path)
+    assert [track.name for track, _ in result.tracks] == ["chapters"]
+    (problem,) = result.problems
+    assert problem.startswith("The subtitles in stream 2, inside the video, are over before it")

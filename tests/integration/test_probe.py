@@ -771,3 +771,17 @@ def test_probes_timeouts_and_crashes_work_on_uvloop(tmp_path: Path) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
+
+
+@pytest.mark.parametrize("codec", ["libvorbis", "libopus", "flac"])
+async def test_the_tags_of_ogg_are_those_of_its_stream(
+    prober: Prober, tmp_path: Path, codec: str
+) -> None:
+    # RFC 7845 §5.2: the comments are in a header of the logical stream.
+    tags = {"title": "Tides", "artist": "The Moon", "date": "1987-03-05"}
+    options = [word for name, text in tags.items() for word in ("-metadata", f"{name}={text}")]
+    told = await metadata(prober, ffmpeg(tmp_path / "song.ogg", *SOUND, "-c:a", codec, *options))
+    assert (told.title, told.created) == ("Tides", "1987-03-05")
+    assert {"artist": "The Moon", "date": "1987-03-05"}.items() <= {
+        tag.name: tag.text for tag in told.tags
+    }.items()

@@ -42,6 +42,12 @@ def common_encryption(folder: Path, scheme: str = "cenc") -> bytes:
     return data.replace(found, found[:-4] + scheme.encode())
 
 
+def encrypted_fragments(folder: Path) -> bytes:
+    """Return an MP4 as of a stream (DASH), of which FFmpeg finds no pixel format."""
+    flags = "+frag_keyframe+empty_moov+default_base_moof"
+    return ffmpeg(folder / "encrypted.mp4", *FILM, *KEY, "-movflags", flags).read_bytes()
+
+
 def change_boxes(data: bytes, change: Callable[[bytes, bytes], bytes | None]) -> bytes:
     """Return boxes in which `change` has replaced some by kind and content; not the others."""
     made = []
@@ -159,6 +165,7 @@ FILES: dict[str, tuple[Callable[[Path], bytes], dict[str, str]]] = {
     },
     "encrypted picture.mp4": (lambda f: one_encrypted(f, b"avc1"), {"encrypted": "unplayable"}),
     "encrypted sound.mp4": (lambda f: one_encrypted(f, b"mp4a"), {"encrypted": "unplayable"}),
+    "encrypted fragments.mp4": (encrypted_fragments, {"encrypted": "unplayable"}),
     "fairplay.m4v": (fairplay, {"encrypted": "unplayable"}),
     "encrypted.webm": (
         lambda f: encode(webm(f), {1: ENCRYPTED, 2: ENCRYPTED}),

@@ -16,9 +16,13 @@ class Container:
     """A container as PyAV reports it. Damaged files can have any values."""
 
     def __init__(
-        self, *chapters: tuple[int, int, dict[str, str]], start_time: int | None = None
+        self,
+        *chapters: tuple[int, int, dict[str, str]],
+        start_time: int | None = None,
+        duration: int | None = None,
     ) -> None:
         self.start_time = start_time
+        self.duration = duration
         self.streams: tuple[Any, ...] = ()
         self._chapters = chapters
 
@@ -56,6 +60,18 @@ def test_chapter_times_start_at_the_first_frame() -> None:
 def test_chapters_that_were_left_behind_when_the_film_was_moved_are_not_moved() -> None:
     chapters = read_chapters(Container((0, 3000, {}), (3000, 8000, {}), start_time=10_000_000))
     assert [(chapter.start, chapter.end) for chapter in chapters] == [(0.0, 3.0), (3.0, 8.0)]
+
+
+@pytest.mark.parametrize("duration", [15_000_000, None])
+def test_chapters_that_would_be_over_before_the_film_are_left_behind_only_if_they_fit(
+    duration: int | None,
+) -> None:
+    chapters = read_chapters(
+        Container((0, 4000, {}), (4000, 8000, {}), start_time=7_000_000, duration=duration)
+    )
+    # By FFmpeg, the duration is the time of the end: the film has 8 seconds.
+    expected = [(0.0, 4.0), (4.0, 8.0)] if duration else [(0.0, 1.0)]
+    assert [(chapter.start, chapter.end) for chapter in chapters] == expected
 
 
 @given(st.lists(st.tuples(*[st.integers(-(2**63), 2**63 - 1)] * 2, st.text()), max_size=5))

@@ -111,6 +111,11 @@ MARKUP = [
     ("{\\an6}a", "a", "line:50% align:right"),
     ("{\\an7}a", "a", "line:0 align:left"),
     ("{\\an8}a", "a", "line:0"),
+    ("{\\p1}m 0 0 l 5 5{\\p0}a", "a", ""),  # a drawing
+    ("a{\\an8\\p2}m 0 0 l 5 5", "a", "line:0"),
+    ("{\\pos(1,2)}a", "a", ""),
+    ("a\\hb", "a\xa0b", ""),  # as FFmpeg writes it
+    ("C:\\home", "C:\\home", ""),
     ("{\\an9}a", "a", "line:0 align:right"),
     ("{\\pos(1,2)\\an8\\i1}a{\\i0}{\\an2}", "a", "line:0"),
     ("{\\an0}a{\\fad(1,2)}", "a", ""),

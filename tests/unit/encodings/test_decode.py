@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.encodings.decode import decode_text
+from service.encodings.decode import DecodedText, decode_text
 
 # Sentences of films, each with the encodings that subtitles in its language commonly have.
 FRENCH = "Où est-ce que tu étais hier soir ? Je t'ai attendu toute la soirée.\nÀ bientôt, ça va."
@@ -207,3 +207,13 @@ def test_arbitrary_bytes_are_text_without_control_characters(
 def test_text_far_into_a_large_file_decides_the_encoding() -> None:
     text = "OK\n" * 400_000 + RUSSIAN
     assert decode_text(text.encode("cp1251")).text == text
+
+
+def test_a_mark_of_utf_8_before_bytes_of_another_encoding_is_not_believed() -> None:
+    text = "Ты где была вчера вечером? Мы тебя ждали."
+    assert decode_text(b"\xef\xbb\xbf" + text.encode("cp1251"), "ru").text == text
+
+
+def test_a_file_that_is_utf_8_by_now_is_read_as_such_whatever_its_name_says() -> None:
+    text = "Ты где была вчера вечером? Мы тебя ждали."
+    assert decode_text(text.encode(), "ru", "cp866") == DecodedText(text)

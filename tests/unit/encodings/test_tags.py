@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.encodings.tags import Tag, read_tag
+from service.encodings.tags import Tag, read_tag, shared_encoding
 
 TEXTS = [
     *(("Танцевальный рай", "cp1251"), ("Группа крови", "koi8-r"), ("Нет", "cp1251")),
@@ -63,3 +63,19 @@ def test_a_text_with_few_damaged_letters_stays_legible() -> None:
 )
 def test_an_arbitrary_tag_gives_a_text_without_surrogates_of_ffmpeg(tag: str) -> None:
     assert not any("\udc80" <= char <= "\udcff" for char in read_tag(tag).text)
+
+
+@pytest.mark.parametrize(
+    ("title", "name", "encoding"),
+    [("Песня о главном", "ВЛАДИМИР", "cp1251"), ("사랑하는 사람", "김광석", "cp949")],
+)
+def test_a_name_is_read_in_the_encoding_of_the_other_tags(
+    title: str, name: str, encoding: str
+) -> None:
+    tags = [text.encode(encoding).decode("latin-1") for text in (title, name)]
+    assert read_tag(tags[1]).text != name  # alone, it may be of several languages
+    assert read_tag(tags[1], shared_encoding(tags)) == Tag(name, intact=False)
+
+
+def test_intact_tags_share_no_encoding() -> None:
+    assert shared_encoding(["Jóga", "Björk Guðmundsdóttir", "Привет", "plain"]) is None

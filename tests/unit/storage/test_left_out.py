@@ -8,8 +8,8 @@ from service.storage.left_out import LeftOut, LibraryFilter, Reason
 # Folders that hold no library, as the systems name them.
 BINS = [
     "$RECYCLE.BIN", "$Recycle.Bin", "RECYCLER", "Recycled", "#recycle", "@Recycle", ".recycle",
-    ".Recycle.Bin", ".Trash", ".Trash-1000", ".Trashes", ".trashbox", "Network Trash Folder",
-    "files_trashbin",
+    ".Recycle.Bin", ".Trash", ".Trash-1000", ".Trashes", "Trashes", ".trashbox",
+    "Network Trash Folder", "files_trashbin",
 ]  # fmt: skip
 SNAPSHOTS = [
     "#snapshot", "@Recently-Snapshot", "@snapshots", ".snapshot", ".snapshots", "~snapshot",
