@@ -120,7 +120,7 @@ def read_cues(container: Any, streams: list[Any], problems: list[str]) -> dict[i
         f"The subtitles in stream {index}, inside the video, are over before it begins: they are "
         "not shown."
         for index in sorted(early)
-        if not cues[index]
+        if not any(cue.payload for cue in cues[index])
     )
     last = (container.duration or 0) // 1000  # AV_TIME_BASE is a microsecond
     return {

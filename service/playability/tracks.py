@@ -17,9 +17,10 @@ def check_sound(path: str, metadata: Metadata) -> Iterator[CompatibilityIssue]:
     streams, engines = metadata.streams, rules(path, metadata)
     heard = [rule for rule in engines if rule.sounding(streams)]
     silent = [rule for rule in engines if rule not in heard]
-    # If only Safari plays it, its codec is the reason.
+    # If only Safari plays it, its codec is the reason. A browser that refuses the file is more.
+    is_refused = any(rule.refuses(streams) for rule in silent)
     if all(rule.browsers == SAFARI for rule in heard) and (
-        issue := browser_support.check_audio(first, metadata)
+        issue := None if is_refused else browser_support.check_audio(first, metadata)
     ):
         yield issue
         return

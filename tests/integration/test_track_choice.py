@@ -154,6 +154,10 @@ CASES = [
     Case("aac aac.mov", "v:h264 a:aac a:aac", 1, 1),
     Case("aac ac3.mov", "v:h264 a:aac a:ac3-", 1, REFUSED, CODEC,
          "Firefox refuses the file because of its AC-3 sound."),
+    Case("ac3.mov", "v:h264 a:ac3", SILENT, REFUSED, CODEC,
+         "Firefox refuses the file because of its AC-3 sound."),
+    Case("ac3 aac off.mov", "v:h264 a:ac3 a:aac-", SILENT, REFUSED, CHOICE,
+         "Firefox refuses the file because of its AC-3 sound."),
     Case("pcm.mov", "v:h264 a:pcm", 1, SILENT, CODEC, "PCM sound is not played"),
     Case("pcm 24.mov", "v:h264 a:pcm24", 1, REFUSED, CODEC, "Firefox refuses"),
     # Matroska: both take the first that they know, whatever is the default.
