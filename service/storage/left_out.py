@@ -63,6 +63,9 @@ _FOLDERS = {
             "trashes",  # the same without its dot, as some copies have it
             ".trashbox",
             "network trash folder",  # macOS, over AFP
+            "recycle bin",  # D-Link, Western Digital
+            "recyclebin",  # Zyxel
+            "network recycle bin",  # ASUSTOR
             "files_trashbin",  # Nextcloud, ownCloud
         ),
         Reason.BIN,
@@ -91,7 +94,9 @@ _FOLDERS = {
             "system volume information",
             "$extend",
             "$winreagent",
-            "found.000",  # chkdsk
+            "$sysreset",
+            "config.msi",
+            *(f"found.{number:03}" for number in range(10)),  # chkdsk
             "lost+found",  # fsck
             "@eadir",  # Synology: thumbnails and metadata
             "@tmp",
