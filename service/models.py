@@ -52,7 +52,7 @@ class Stream(FrozenModel):
     encryption: str | None = Field(
         default=None,
         description="The scheme that it is encrypted with: cenc, cens, cbc1, cbcs, fairplay, "
-        "webm or another; null if it is not",
+        "audible, webm or another; null if it is not",
     )
     compression: str | None = Field(
         default=None,

@@ -19,6 +19,7 @@ _PARENTS = {b"moov", b"trak", b"mdia", b"minf", b"stbl"}
 
 # QuickTime's sample entries of FairPlay for sound and picture; Apple publishes no specification.
 _FAIRPLAY = {b"drms", b"drmi", b"drmt"}
+_AUDIBLE = b"aavd"  # of audiobooks (.aax); libavformat/isom.c
 # ISO/IEC 14496-12 §8.12: the sample entry's type is replaced, and `sinf` has the original one.
 _PROTECTED = {b"encv", b"enca", b"enct", b"encs", b"encm", b"encf", b"encp", b"enc3", b"encu"}
 
@@ -104,6 +105,8 @@ def _encryption(file: BinaryIO, stsd: Box, size: int, budget: Iterator[int]) -> 
     for entry in _boxes(file, stsd.payload_offset + 8, min(stsd.end, size), size, budget):
         if entry.type in _FAIRPLAY:
             return "fairplay"
+        if entry.type == _AUDIBLE:
+            return "audible"
         if entry.type in _PROTECTED:
             data = _read(file, entry, _MAX_ENTRY_BYTES)
             # §8.12.6: scheme_type follows the box's type, version and flags. The place of `sinf`

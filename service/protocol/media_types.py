@@ -24,6 +24,7 @@ _VIDEO = {
     "application/mxf": "mxf",
     "video/dv": "dv dif",
     "video/x-nut": "nut",
+    "application/x-gxf": "gxf",
     "video/x-ms-wtv": "wtv",
     "video/x-ivf": "ivf",
     "video/h264": "h264 264 avc",
@@ -31,7 +32,7 @@ _VIDEO = {
     "video/av1": "obu",
 }
 _AUDIO = {
-    "audio/mp4": "m4a m4b m4p m4r f4a f4b",
+    "audio/mp4": "m4a m4b m4p m4r f4a f4b aax",
     "audio/mpeg": "mp3 mp2 mp1 mpa mpga",
     "audio/aac": "aac adts",
     "audio/webm": "weba",
@@ -53,6 +54,14 @@ _AUDIO = {
     "audio/x-ape": "ape",
     "audio/x-wavpack": "wv",
     "audio/basic": "au snd",
+    "audio/x-tta": "tta",
+    "audio/x-tak": "tak",
+    "audio/x-musepack": "mpc",
+    "audio/x-shorten": "shn",
+    "audio/x-mlp": "mlp",
+    "audio/x-voc": "voc",
+    "audio/x-dsf": "dsf",
+    "audio/x-oma": "oma",
 }
 _TYPES = {
     extension: media_type
@@ -72,6 +81,7 @@ UNSUPPORTED_SUBTITLES = ("sup", "idx", "sub", "smi", "ttml", "dfxp", "sbv", "scc
 _SHARED = frozenset(
     {"ts", "mts", "tp", "mod", "tod", "rm", "ra", "dv", "dif", "avc", "264", "265", "obu", "nut"}
     | {"dts", "ape", "snd", "au", "spx", "mpa", "evo", "vro", "mpv", "thd"}
+    | {"mlp", "mpc", "tak", "voc"}
 )
 
 # What both Chromium 156 and Firefox 153 accept as the type of a <source> (canPlayType, measured on

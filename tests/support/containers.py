@@ -61,6 +61,7 @@ CONTAINERS = [
         ("recording.wtv", _MPEG2, "video audio"),
         ("film.m2v", (*_VIDEO_ONLY, "-c:v", "mpeg2video"), "video"),
         ("film.h264", (*_VIDEO_ONLY, *H264), ""),
+        ("server.gxf", ("-c:v", "mpeg2video", *_PAL, "-ac", "1", "-c:a", "pcm_s16le"), "video pcm"),
         ("film.ivf", (*_VIDEO_ONLY, "-c:v", "libvpx-vp9"), ""),
     ),
     Container(
@@ -105,6 +106,11 @@ CONTAINERS = [
               {"container": "unplayable", "audio_codec": "unplayable"}),
     Container("song.wv", (*SOUND, "-c:a", "wavpack"),
               {"container": "unplayable", "audio_codec": "unplayable"}),
+    Container("song.tta", (*SOUND, "-c:a", "tta"),
+              {"container": "unplayable", "audio_codec": "unplayable"}),
+    Container("song.mlp", (*SOUND, "-c:a", "mlp", "-strict", "-2", *_STEREO),
+              {"container": "unplayable", "audio_codec": "unplayable"}),
+    Container("song.voc", SOUND, {"container": "unplayable", "audio_codec": "warning"}),
     Container("memo.amr", (), {"container": "unplayable", "audio_codec": "unplayable"}),
 ]  # fmt: skip
 

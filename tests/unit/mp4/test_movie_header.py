@@ -43,6 +43,10 @@ def test_fairplay_is_known_by_its_sample_entries_and_by_its_scheme(kind: bytes) 
     assert read(moov(track(entry))).encryption == {1: "fairplay"}
 
 
+def test_audiobooks_of_audible_are_known_by_their_sample_entry() -> None:
+    assert read(moov(track(box(b"aavd", bytes(28))))).encryption == {1: "audible"}
+
+
 def test_a_track_that_begins_unencrypted_is_encrypted() -> None:
     entries = box(b"avc1", bytes(78)) + box(b"encv", bytes(78), protected(b"cbcs"))
     assert read(moov(track(entries))).encryption == {1: "cbcs"}

@@ -9,7 +9,7 @@ from service.storage.left_out import LeftOut, LibraryFilter, Reason
 BINS = [
     "$RECYCLE.BIN", "$Recycle.Bin", "RECYCLER", "Recycled", "#recycle", "@Recycle", ".recycle",
     ".Recycle.Bin", ".Trash", ".Trash-1000", ".Trashes", "Trashes", ".trashbox",
-    "Network Trash Folder", "files_trashbin",
+    "Network Trash Folder", "files_trashbin", "Recycle Bin", "RecycleBin", "Network Recycle Bin",
 ]  # fmt: skip
 SNAPSHOTS = [
     "#snapshot", "@Recently-Snapshot", "@snapshots", ".snapshot", ".snapshots", "~snapshot",
@@ -17,7 +17,7 @@ SNAPSHOTS = [
 ]  # fmt: skip
 SYSTEM = [
     "System Volume Information", "lost+found", "@eaDir", "@tmp", ".@__thumb", ".AppleDouble",
-    "__MACOSX", "FOUND.000", "Temporary Items",
+    "__MACOSX", "FOUND.000", "FOUND.007", "$SysReset", "Config.Msi", "Temporary Items",
 ]  # fmt: skip
 UNFINISHED_FOLDERS = ["film.mp4.download", "_UNPACK_Film", "_FAILED_Film"]
 FOLDERS = {
