@@ -10,7 +10,7 @@ export class Timeline extends EventTarget {
   #duration = 0;
   #shift = 0; // what the browser's time is ahead of the page's; null until it is known
 
-  /** `start` and `duration` are in seconds; 0 if there is nothing to convert. */
+  /** `start` and `duration` are in seconds, as the service knows them; 0 if it does not. */
   constructor(start, duration) {
     super();
     this.reset(start, duration);
@@ -41,9 +41,12 @@ export class Timeline extends EventTarget {
     return second + this.#shift;
   }
 
-  /** Return the duration on the page by that of the browser, which may count from elsewhere. */
+  /**
+   * Return the duration on the page by that of the browser. That may count from elsewhere, and
+   * Firefox's grows while it loads a fragmented MP4.
+   */
   duration(ofPlayer) {
     if (this.#start > 0 && this.#duration > 0) return this.#duration;
-    return Number.isFinite(ofPlayer) ? ofPlayer : 0;
+    return Math.max(this.#duration, Number.isFinite(ofPlayer) ? ofPlayer : 0);
   }
 }

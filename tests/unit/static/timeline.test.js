@@ -50,3 +50,10 @@ test("an event tells that the clock is known", () => {
   timeline.observe(0);
   assert.equal(told, 1);
 });
+
+test("the duration is the service's while the browser has not loaded all of the film", () => {
+  const timeline = new Timeline(0, 16);
+  assert.equal(timeline.duration(NaN), 16);
+  assert.equal(timeline.duration(15.36), 16);
+  assert.equal(timeline.duration(16.02), 16.02);
+});
