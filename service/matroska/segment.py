@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
+from service.matroska.elements import MAX_HEADER_LENGTH, contents, element_header, number
+
 MAX_ELEMENTS = 1000
 """Elements read before the first cluster. Files have fewer than 20."""
 
@@ -72,7 +74,7 @@ def read_segment(file: BinaryIO, size: int) -> Segment:
             segment.has_cues = segment.has_cues or found
         elif element.id == _TRACKS:
             body = _read(file, element, MAX_TRACKS_BYTES)
-            tracks = (_track(entry) for entry in _content(body, _TRACK_ENTRY))
+            tracks = (track_storage(entry) for entry in contents(body, _TRACK_ENTRY))
             segment.tracks = tuple(track for track in tracks if track is not None)
         elif element.id == _CLUSTER:
             break
@@ -85,7 +87,7 @@ def _elements(file: BinaryIO, position: int, end: int) -> Iterator[_Element]:
         if position >= end:
             return
         file.seek(position)
-        header = _header(file.read(12))
+        header = element_header(file.read(MAX_HEADER_LENGTH))
         if header is None:
             return
         id_, length, size = header
@@ -95,45 +97,6 @@ def _elements(file: BinaryIO, position: int, end: int) -> Iterator[_Element]:
         if last is None:
             return
         position = last
-
-
-def _header(data: bytes) -> tuple[int, int, int | None] | None:
-    """Return the identifier, the length of the header and the size of an element (RFC 8794)."""
-    id_length = 9 - data[0].bit_length() if data[:1] > b"\x00" else 0
-    if not 1 <= id_length <= 4 or len(data) <= id_length:  # noqa: PLR2004 # §5: at most four bytes
-        return None
-    length = 9 - data[id_length].bit_length()
-    number = data[id_length : id_length + length]
-    if length > 8 or len(number) < length:  # noqa: PLR2004 # §4: at most eight bytes
-        return None
-    mask = (1 << 7 * length) - 1
-    size = int.from_bytes(number, "big") & mask
-    return (
-        int.from_bytes(data[:id_length], "big"),
-        id_length + length,
-        None if size == mask else size,
-    )
-
-
-def _children(body: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield the identifiers of the elements in a parent, and where their content is."""
-    position = 0
-    while position < len(body):
-        header = _header(body[position : position + 12])
-        if header is None or header[2] is None:
-            return
-        first = position + header[1]
-        position = first + header[2]
-        yield header[0], first, min(position, len(body))
-
-
-def _content(body: bytes, wanted: int) -> Iterator[bytes]:
-    return (body[first:last] for id_, first, last in _children(body) if id_ == wanted)
-
-
-def _number(body: bytes, wanted: int, default: int) -> int:
-    content = next(_content(body, wanted), None)
-    return default if content is None else int.from_bytes(content, "big")
 
 
 def _read(file: BinaryIO, element: _Element, limit: int) -> bytes:
@@ -146,11 +109,11 @@ def _finds_cues(file: BinaryIO, head: _Element, base: int, size: int, left: int)
     """Return whether a SeekHead (§5.1.1), or one that it names, names Cues that are in the file."""
     if left == 0:
         return False
-    for seek in _content(_read(file, head, MAX_TRACKS_BYTES), _SEEK):
-        named = _number(seek, _SEEK_ID, 0)
+    for seek in contents(_read(file, head, MAX_TRACKS_BYTES), _SEEK):
+        named = number(seek, _SEEK_ID, 0)
         if named not in {_CUES, _SEEK_HEAD}:
             continue
-        position = base + _number(seek, _SEEK_POSITION, 0)
+        position = base + number(seek, _SEEK_POSITION, 0)
         target = next(_elements(file, position, size), None)
         if target is None or target.id != named or target.start == head.start:
             continue
@@ -159,23 +122,23 @@ def _finds_cues(file: BinaryIO, head: _Element, base: int, size: int, left: int)
     return False
 
 
-def _track(entry: bytes) -> MatroskaTrack | None:
+def track_storage(entry: bytes) -> MatroskaTrack | None:
     """Return how a track is stored; None if FFmpeg makes no stream of it."""
-    kind = TRACK_TYPES.get(_number(entry, _TRACK_TYPE, 0))
+    kind = TRACK_TYPES.get(number(entry, _TRACK_TYPE, 0))
     if kind is None:
         return None
     encrypted, compression = False, None
-    for encodings in _content(entry, _ENCODINGS):
-        for encoding in _content(encodings, _ENCODING):
-            if not _number(encoding, _ENCODING_SCOPE, _FRAMES) & _FRAMES:
+    for encodings in contents(entry, _ENCODINGS):
+        for encoding in contents(encodings, _ENCODING):
+            if not number(encoding, _ENCODING_SCOPE, _FRAMES) & _FRAMES:
                 continue
-            if _number(encoding, _ENCODING_TYPE, 0) == 1:
+            if number(encoding, _ENCODING_TYPE, 0) == 1:
                 encrypted = True
                 continue
-            parameters = next(_content(encoding, _COMPRESSION), None)
+            parameters = next(contents(encoding, _COMPRESSION), None)
             if parameters is None:  # mkvmerge's, when it finds no header to strip
                 compression = "none"
                 continue
-            algorithm = _number(parameters, _COMPRESSION_ALGORITHM, 0)
+            algorithm = number(parameters, _COMPRESSION_ALGORITHM, 0)
             compression = _ALGORITHMS.get(algorithm, f"algorithm {algorithm}")
     return MatroskaTrack(kind, encrypted, compression)
