@@ -4,12 +4,17 @@ revision = size "-" version [ layout ]
 size     = 1*16 lower-case hexadecimal digits: the bytes of the file
 version  = 1*64 lower-case hexadecimal digits: its modification time, or a digest
 layout   = "-f" 1*3 decimal digits: bytes that are made of the file (`mp4/fast_start_layout.py`)
+         / "-m" 16 lower-case hexadecimal digits: a header with this digest, and the file
 """
+
+import hashlib
+import re
+from collections.abc import Iterable
 
 FILE_REVISION = "[0-9a-f]{1,16}-[0-9a-f]{1,64}"
 """The revision of a file's own bytes, a regular expression as in `nginx/njs/request_target.js`."""
 
-REVISION = FILE_REVISION + "(?:-f[0-9]{1,3})?"
+REVISION = FILE_REVISION + "(?:-f[0-9]{1,3}|-m[0-9a-f]{16})?"
 """The revision of any bytes. `nginx/njs/request_target.js` and `media-cache.conf` have both."""
 
 
@@ -25,3 +30,25 @@ def file_revision(size: int, modified: int) -> str:
 def tagged_revision(size: int, digest: str) -> str:
     """Return the revision of `size` bytes with this digest: 1 to 64 hexadecimal digits."""
     return f"{size:x}-{digest}"
+
+
+_REMUXED = re.compile(f"({FILE_REVISION})-m([0-9a-f]{{16}})", re.ASCII)
+
+
+def header_digest(parts: Iterable[bytes]) -> str:
+    """Return the digest of a header in a revision: 16 hexadecimal digits."""
+    digest = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def remuxed_revision(revision: str, digest: str) -> str:
+    """Return the revision of a header with this digest and the file that it precedes."""
+    return f"{revision}-m{digest}"
+
+
+def split_remuxed(revision: str) -> tuple[str, str] | None:
+    """Return the file's revision and the header's digest; None if there is no header."""
+    match = _REMUXED.fullmatch(revision)
+    return (match[1], match[2]) if match else None

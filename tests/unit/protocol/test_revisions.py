@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.protocol.revisions import FILE_REVISION, REVISION, file_revision, tagged_revision
+from service.protocol.revisions import (
+    FILE_REVISION,
+    REVISION,
+    file_revision,
+    header_digest,
+    remuxed_revision,
+    split_remuxed,
+    tagged_revision,
+)
 from service.representations.fast_start import fast_start_revision
 
 # Timestamps of file systems: 64-bit nanoseconds, and 64-bit seconds with nanoseconds.
@@ -55,6 +63,15 @@ def test_revisions_have_the_documented_format(modified: int, revision: str) -> N
 @given(SIZES, st.text("0123456789abcdef", min_size=8, max_size=64))
 def test_a_digest_gives_a_valid_revision(size: int, digest: str) -> None:
     assert re.fullmatch(FILE_REVISION, tagged_revision(size, digest))
+
+
+@given(SIZES, st.text("0123456789abcdef", min_size=8, max_size=64), st.binary(max_size=99))
+def test_a_header_and_a_file_have_a_revision_of_both(size: int, digest: str, header: bytes) -> None:
+    file = tagged_revision(size, digest)
+    both = remuxed_revision(file, header_digest([header]))
+    assert re.fullmatch(REVISION, both)
+    assert split_remuxed(both) == (file, header_digest([header[:5], header[5:]]))
+    assert split_remuxed(file) is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,124 @@
+"""Makes the header that stands in front of a Matroska file, so that the whole is an MP4.
+
+Use it in worker processes only."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from service.matroska.frame_table import FrameTable
+from service.matroska.frames import Frames, scan_frames
+from service.matroska.window import DeclinedError
+from service.probing.timeline import SAME_CLOCK
+from service.protocol.ranges import Span
+from service.protocol.revisions import header_digest
+from service.remux.movie import MovieTrack, movie_start, write_header
+from service.remux.picture_timing import SECOND, picture_timing
+from service.remux.sample_entries import TrackEntry, read_sample_entries
+from service.remux.sound_timing import sound_timing
+from service.remux.track_choice import choose_tracks, plays_everywhere
+
+MAX_HEADER_BYTES = 1 << 24
+"""The most that a worker may answer. Two hours with one sound have 6.3 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemuxHeader:
+    """A header, and what it says."""
+
+    data: bytes
+    codecs: tuple[str, ...]
+    """The RFC 6381 codecs parameters of the first picture and the first sound."""
+    streams: tuple[int, ...]
+    """The indexes of FFmpeg's streams of the file that the MP4 has, in its order."""
+    has_picture: bool
+
+    @property
+    def digest(self) -> str:
+        """Return the digest for the revision. Another FFmpeg may make another header."""
+        return header_digest([self.data])
+
+
+def make_header(file: BinaryIO, size: int, read: Callable[[Span], bytes]) -> RemuxHeader:
+    """Return the header for a file of `size` bytes, which `read` reads and FFmpeg as `file`.
+
+    Raises DeclinedError, MemoryError and what the file raises.
+    """
+    frames = _scan(size, read)
+    entries = read_sample_entries(file, frames.tracks, frames.tables)
+    tracks = _movie_tracks(frames, entries)
+    _check_start(frames, movie_start(tracks))
+    while True:
+        data = write_header(tracks, size)
+        if len(data) <= MAX_HEADER_BYTES:
+            break
+        if len(tracks) < 3 or tracks[-1].table.track.kind == "video":  # noqa: PLR2004
+            raise DeclinedError("has too many frames")
+        tracks = tracks[:-1]  # the sounds after the first one are played last
+    return RemuxHeader(
+        data=data,
+        codecs=_codecs(tracks),
+        streams=tuple(entries[track.table.track.number].stream_index for track in tracks),
+        has_picture=tracks[0].table.track.kind == "video",
+    )
+
+
+def _scan(size: int, read: Callable[[Span], bytes]) -> Frames:
+    requests = scan_frames(size, choose_tracks)
+    try:
+        span = next(requests)
+        while True:
+            span = requests.send(read(span))
+    except StopIteration as end:
+        frames: Frames = end.value
+        return frames
+
+
+def _movie_tracks(frames: Frames, entries: Mapping[int, TrackEntry]) -> list[MovieTrack]:
+    """Return the tracks of the movie: the picture, and the sounds in order of preference."""
+    tracks: list[MovieTrack] = []
+    for table in frames.tables:
+        made = entries.get(table.track.number)
+        if made is not None:
+            kinds = {track.table.track.kind for track in tracks}
+            tracks.append(
+                _movie_track(table, made, frames.tick, is_first=table.track.kind not in kinds)
+            )
+    _check(frames, tracks)
+    return tracks
+
+
+def _movie_track(table: FrameTable, made: TrackEntry, tick: int, *, is_first: bool) -> MovieTrack:
+    timing = (
+        picture_timing(table, tick)
+        if table.track.kind == "video"
+        else sound_timing(table, tick, made.sample_rate, made.frame)
+    )
+    # Chromium plays only enabled tracks, Firefox the first one: let them agree.
+    return MovieTrack(table, timing, made.entry, is_enabled=is_first)
+
+
+def _check(frames: Frames, tracks: Sequence[MovieTrack]) -> None:
+    """Decline a file of which a picture or a sound that browsers play would be lost."""
+    chosen = [table.track for table in frames.tables]
+    kept = [track.table.track for track in tracks]
+    if any(track.kind == "video" for track in chosen) and not (kept and kept[0].kind == "video"):
+        raise DeclinedError("has a picture that FFmpeg does not copy into MP4")
+    if any(map(plays_everywhere, chosen)) and not any(map(plays_everywhere, kept)):
+        raise DeclinedError("has sound that FFmpeg does not copy into MP4")
+    if not tracks:
+        raise DeclinedError("has no picture and no sound that FFmpeg copies into MP4")
+
+
+def _check_start(frames: Frames, start: float) -> None:
+    """Decline a file of which another track begins the clock of the page, also if it is not in the
+    movie: chapters and captions would be shifted (service/probing/timeline.py).
+    """
+    first = max(0.0, min(frames.starts.values()) * frames.tick / SECOND)
+    if start - first > SAME_CLOCK:
+        raise DeclinedError("has a track that begins before the picture and the sound")
+
+
+def _codecs(tracks: Sequence[MovieTrack]) -> tuple[str, ...]:
+    found = [track.entry.codec for track in tracks if track.is_enabled]
+    return tuple(codec for codec in found if codec) if all(found) else ()

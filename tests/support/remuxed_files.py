@@ -1,0 +1,142 @@
+"""Compare a Matroska file with the MP4 that a header makes of it, packet by packet and frame by
+frame, as FFmpeg reads both."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import av
+
+from service.protocol.ranges import Span
+from service.remux.header import RemuxHeader, make_header
+
+TOLERANCE = 0.001_01
+"""Seconds by which a time may differ: Matroska's are mostly rounded to milliseconds."""
+
+LACED_TOLERANCE = 0.003
+"""The same for laced frames, of which FFmpeg rounds each length."""
+
+
+MAX_PADDING = 8 * 2048
+"""Bytes of a channel: a frame of AAC, in samples of eight bytes."""
+
+
+def header_of(path: Path) -> RemuxHeader:
+    """Return the header of a file. Raises DeclinedError."""
+    with path.open("rb") as file:
+
+        def read(span: Span) -> bytes:
+            file.seek(span.start)
+            return file.read(span.length)
+
+        return make_header(file, path.stat().st_size, read)
+
+
+@dataclass(frozen=True)
+class Packet:
+    """A packet: its time in seconds from the start of the film, and its bytes."""
+
+    time: float
+    digest: bytes
+    is_key: bool
+
+
+def packets(file: Any, index: int) -> list[Packet]:
+    """Return the packets of a stream, in the order of the file."""
+    with av.open(file) as container:
+        stream = container.streams[index]
+        time_base = stream.time_base or 1
+        return [
+            Packet(
+                float((packet.pts or 0) * time_base),
+                hashlib.sha256(bytes(packet)).digest(),
+                packet.is_keyframe,
+            )
+            for packet in container.demux(stream)
+            if packet.size
+        ]
+
+
+def pictures(file: Any, index: int) -> list[bytes]:
+    """Return the digests of all decoded pictures of a stream."""
+    with av.open(file) as container:
+        stream = container.streams[index]
+        stream.thread_type = "NONE"
+        return [
+            hashlib.sha256(b"".join(visible(plane, frame) for plane in frame.planes)).digest()
+            for frame in container.decode(stream)
+        ]
+
+
+def visible(plane: Any, frame: Any) -> bytes:
+    """Return the bytes of a plane without the padding of its lines."""
+    length = plane.width * ((frame.format.components[0].bits + 7) // 8)
+    lines = range(0, plane.height * plane.line_size, plane.line_size)
+    data = bytes(plane)
+    return b"".join(data[line : line + length] for line in lines)
+
+
+def samples(file: Any, index: int) -> list[bytes]:
+    """Return the decoded samples of a stream, by channel if they are planar."""
+    with av.open(file) as container:
+        frames = [
+            [bytes(plane)[: frame.samples * frame.format.bytes * _interleaved(frame)]
+             for plane in frame.planes]
+            for frame in container.decode(container.streams[index])
+        ]  # fmt: skip
+    return [b"".join(planes) for planes in zip(*frames, strict=True)]
+
+
+def _interleaved(frame: Any) -> int:
+    """Return how many channels are in a plane."""
+    return 1 if frame.format.is_planar else frame.layout.nb_channels
+
+
+def media_indexes(file: Any) -> list[int]:
+    """Return the numbers of the streams of pictures and sound, without covers."""
+    with av.open(file) as container:
+        attached = av.stream.Disposition.attached_pic
+        return [
+            stream.index
+            for stream in container.streams
+            if stream.type in {"video", "audio"} and not stream.disposition & attached
+        ]
+
+
+def assert_same(
+    path: Path, chosen: Sequence[int], *, start: float | None = None, tolerance: float = TOLERANCE
+) -> RemuxHeader:
+    """Assert that the MP4 of a file has these of its streams, in this order, unchanged.
+
+    `start` is when the file begins on its own clock, in seconds; None: with its first packet.
+    """
+    header = header_of(path)
+    whole = header.data + path.read_bytes()
+    remuxed = media_indexes(BytesIO(whole))
+    assert len(remuxed) == len(chosen)
+    originals = [packets(str(path), index) for index in chosen]
+    with av.open(str(path)) as container:
+        kinds = [container.streams[index].type for index in chosen]
+    firsts = dict(zip(kinds[::-1], originals[::-1], strict=True))
+    if start is None:  # the delay of an encoder is before 0
+        start = max(0.0, min(min(p.time for p in original) for original in firsts.values()))
+    for new_index, index, original, kind in zip(remuxed, chosen, originals, kinds, strict=True):
+        made = packets(BytesIO(whole), new_index)
+        assert [p.digest for p in made] == [p.digest for p in original]
+        assert [p.is_key for p in made] == [p.is_key for p in original]
+        worst = max(abs(a.time - start - b.time) for a, b in zip(original, made, strict=True))
+        assert worst <= tolerance, f"{kind}: off by {worst}"
+        if kind == "video":
+            assert pictures(BytesIO(whole), new_index) == pictures(str(path), index)
+        else:
+            channels = zip(
+                samples(str(path), index), samples(BytesIO(whole), new_index), strict=True
+            )
+            for before, after in channels:
+                # What an edit list cuts off of the last frame is decoded, too.
+                assert after[: len(before)] == before
+                assert len(after) - len(before) <= MAX_PADDING
+    return header
