@@ -27,6 +27,7 @@ from service.artefacts.builder import ArtefactBuilder
 from service.artefacts.fast_start_layouts import FastStartLayoutStore
 from service.artefacts.jpeg import JpegPosters
 from service.artefacts.probe_cache import ProbeCache
+from service.artefacts.remux_headers import RemuxHeaders
 from service.artefacts.scheduler import ArtefactScheduler
 from service.event_loop import monitor_lag
 from service.http.cors import CorsMiddleware
@@ -45,6 +46,7 @@ from service.pages.oembed import OembedView
 from service.pages.watch_page import WatchPage
 from service.probing.prober import Prober
 from service.representations.fast_start import FastStart
+from service.representations.remuxed import Remuxed
 from service.settings import Settings
 from service.storage.left_out import LeftOutLog, LibraryFilter
 from service.storage.local.folder import LocalStorage
@@ -96,7 +98,8 @@ def create_app(settings: Settings) -> Quart:
         is_relevant=library_filter.is_relevant,
     )
     fast_start = FastStart(storage, FastStartLayoutStore(artefact_store))
-    openers = {"media": fast_start.open, "download": storage.open}
+    headers = RemuxHeaders(artefact_store, scheduler)
+    openers = {"media": Remuxed(fast_start.open, headers).open, "download": storage.open}
     media = MediaViews(openers)
     items = VideoItems(scheduler, settings.max_partial_size)
     library_page = LibraryPage(library, items)
@@ -109,14 +112,13 @@ def create_app(settings: Settings) -> Quart:
     playlists = PlaylistViews(library)
     ops = OpsViews(metrics, lambda: library.scanned, supervisor)
     static = StaticViews(int(time.time()))
-    robots = RobotsView(indexable=settings.search_engines == "on")
 
     app, schema = _quart(static)
 
     @app.while_serving
     async def work_in_background() -> AsyncGenerator[None]:
         async with AsyncExitStack() as opened:  # closed in reverse, also if a start fails
-            for threads in (storage, fast_start, jpegs, scheduler):
+            for threads in (storage, fast_start, headers, jpegs, scheduler):
                 opened.callback(threads.close)
             for processes in (pool, prober):
                 opened.push_async_callback(processes.close)
@@ -146,7 +148,7 @@ def create_app(settings: Settings) -> Quart:
         ("/static/<name>", "static", static.static),
         ("/static/<version>/<name>", "static", static.static),
         ("/favicon.ico", "favicon", static.favicon),
-        ("/robots.txt", "robots", robots.show),
+        ("/robots.txt", "robots", RobotsView(indexable=settings.search_engines == "on").show),
         ("/_revision", "revision", media.revision),
         ("/healthz", "healthz", ops.healthz),
         ("/readyz", "readyz", ops.readyz),

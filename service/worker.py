@@ -17,13 +17,17 @@ from service.artefacts.metadata import (
     ArtefactMetadata,
     CaptionsMetadata,
     PosterMetadata,
+    RemuxMetadata,
     StoryboardMetadata,
     dump_metadata,
 )
 from service.captions.extract import extract_captions
 from service.images.poster import poster
 from service.images.storyboard import storyboard
+from service.matroska.window import DeclinedError
 from service.probing.metadata import UnknownFormatError, UnreadableError, read_metadata
+from service.remux.header import make_header
+from service.remux.span_reader import span_reader
 from service.sidecars import MAX_TEXTS
 from service.storage.local.beneath import NotRegularError, open_file
 from service.storage.local.files import revision
@@ -176,6 +180,22 @@ def _captions(root: _MediaRoot, path: str, revision: str, texts: Sequence[_FileR
     return _response(metadata), [text.encode() for _, text in result.tracks]
 
 
+def _remux(root: _MediaRoot, path: str, revision: str) -> Response:
+    with _open_file(root, path, revision) as (file, size):
+        try:
+            header = make_header(file, size, span_reader(file))
+        except DeclinedError as error:
+            return _response(RemuxMetadata(declined=str(error))), ()
+    metadata = RemuxMetadata(
+        digest=header.digest,
+        size=len(header.data),
+        content_type="video/mp4" if header.has_picture else "audio/mp4",
+        codecs=header.codecs,
+        streams=header.streams,
+    )
+    return _response(metadata), [header.data]
+
+
 def _response(metadata: ArtefactMetadata) -> Payload:
     return {"facts": dump_metadata(metadata).decode()}
 
@@ -183,6 +203,7 @@ def _response(metadata: ArtefactMetadata) -> Payload:
 _TASKS: dict[str, Task] = {
     "probe": _probe,
     "poster": _poster,
+    "remux": _remux,
     "captions": _captions,
     "storyboard": _storyboard,
 }

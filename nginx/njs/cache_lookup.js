@@ -16,6 +16,11 @@ import revisions from './revisions.js';
 // also matches before a line feed at the end of a text; (?!\n) excludes that.
 const RANGE = /^bytes=(\d{1,15})-(\d{0,15})(?!\n)$/;
 
+// Revisions of layouts (service/protocol/revisions.py). A header that precedes a file has 16 MiB at most
+// (service/remux/header.py); a moved index grows little.
+const LAYOUT = /-[fm][0-9a-f]+(?!\n)$/;
+const MAX_HEADER = 16777216;
+
 // Answer a request for /media/ or /download/: from the cache if that is exact, else by the service.
 function lookUp(r) {
     const v = r.variables;
@@ -103,10 +108,10 @@ function planLookup(r, revision) {
     const match = RANGE.exec(range);
     if (match === null) return null;
     const first = Number(match[1]), isOpen = match[2] === '';
-    // RFC 9110 15.5.17: a range behind the end gets the service's 416. A fast-start layout may be longer
-    // than its file (service/representations/fast_start.py), so only its blocks tell where it ends.
+    // RFC 9110 15.5.17: a range behind the end gets the service's 416. A layout may be longer than its file
+    // (service/representations/), so only its blocks tell where it ends.
     const isBehindFile = first >= parseInt(revision, 16);
-    if (isBehindFile && !revision.includes('-f')) return null;
+    if (isBehindFile && !LAYOUT.test(revision)) return null;
     if (!isOpen && Number(match[2]) < first) return null;
     const size = Number(r.variables.block_size), begin = Math.floor(first / size) * size;
     if (requestTarget.isDownload(r)) {
@@ -129,11 +134,12 @@ function planLookup(r, revision) {
 }
 
 // Return the internal server for a range: the slicer for one block, else the first joiner that needs few
-// enough parts. A revision begins with the file's size in hexadecimal digits; a fast-start layout may be
-// longer, so this is an estimate.
+// enough parts. A revision begins with the file's size in hexadecimal digits; a layout may be longer, so this
+// is an estimate.
 function slicerFor(r, revision, first, last) {
     const v = r.variables, size = Number(v.block_size);
-    const end = Math.min(last === '' ? Infinity : Number(last) + 1, parseInt(revision, 16));
+    const most = parseInt(revision, 16) + (revision.includes('-m') ? MAX_HEADER : 0);
+    const end = Math.min(last === '' ? Infinity : Number(last) + 1, most);
     if (end - first <= size && Math.floor(first / size) === Math.floor((end - 1) / size)) return 'slicer';
     if (end - first <= Number(v.run_size)) return 'joiner1';
     return end - first <= Number(v.long_run_size) ? 'joiner2' : 'joiner3';

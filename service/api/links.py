@@ -5,6 +5,7 @@ from urllib.parse import quote, urlencode
 from quart import g
 
 from service.models import Video
+from service.protocol.revisions import remuxed_revision
 from service.representations.fast_start import fast_start_revision
 
 
@@ -31,10 +32,15 @@ def embed(path: str) -> str:
     return f"/embed/{quote(path)}"
 
 
-def media(video: Video) -> str:
-    """Return one revision of a video for players, in its fast-start form if it has one."""
+def media(video: Video, header: str | None = None) -> str:
+    """Return one revision of a video for players, in its fast-start form if it has one.
+
+    `header` is the digest of the header that makes it an MP4.
+    """
     moved = video.metadata is not None and video.metadata.fast_start
     revision = fast_start_revision(video.revision) if moved else video.revision
+    if header is not None:
+        revision = remuxed_revision(video.revision, header)
     return f"/media/{quote(video.path)}?v={revision}"
 
 

@@ -2,16 +2,22 @@
 
 from collections.abc import Iterable
 from itertools import product
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
 from service.api import links
 from service.artefact_store.sized_lru_cache import SizedLRUCache
-from service.artefacts.metadata import ArtefactKind, ArtefactState, ArtefactStatus
+from service.artefacts.metadata import (
+    ArtefactKind,
+    ArtefactState,
+    ArtefactStatus,
+    RemuxMetadata,
+)
 from service.artefacts.scheduler import ArtefactScheduler
-from service.models import Chapter, Finding, FrozenModel, Track, Video
+from service.models import Chapter, Finding, FrozenModel, Metadata, Track, Video
 from service.playability.findings import findings
+from service.playability.served import as_mp4
 
 
 class Picture(FrozenModel):
@@ -58,18 +64,55 @@ class CaptionsItem(ArtefactStatusItem):
     tracks: tuple[TrackItem, ...] = ()
 
 
+class RemuxItem(ArtefactStatusItem):
+    """The header that makes the file an MP4 for players."""
+
+    declined: str | None = Field(
+        default=None, description="Why players get the file as it is, as a sentence"
+    )
+    codecs: tuple[str, ...] = Field(
+        default=(), description="RFC 6381 codecs parameters of its first picture and first sound"
+    )
+    streams: tuple[int, ...] = Field(
+        default=(), description="The indexes of the file's streams that the MP4 has, in its order"
+    )
+
+
 class VideoItem(Video):
     """A video and its URLs. Those of media contain its revision."""
 
     watch_url: str
     media_url: str
+    media_type: str = Field(description="The media type of what media_url serves")
+    representation: Literal["file", "fast_start", "remuxed"] = Field(
+        description="What media_url serves: the file as it is; with its index in front and its "
+        "clock from 0; or as MP4, by a header in front of it"
+    )
     download_url: str
     poster: PosterItem
     storyboard: StoryboardItem
     captions: CaptionsItem
+    remux: RemuxItem
     chapters: tuple[Chapter, ...]
-    findings: tuple[Finding, ...] = Field(description="What viewers may notice about the file")
+    findings: tuple[Finding, ...] = Field(
+        description="What viewers may notice about what media_url serves"
+    )
 
+    @property
+    def served(self) -> Metadata | None:
+        """The metadata of what media_url serves."""
+        if self.metadata is None or self.representation != "remuxed":
+            return self.metadata
+        return as_mp4(self.metadata, self.remux.streams, self.remux.codecs)
+
+
+# In which order a page with a player needs the artefacts.
+_PLAYER_ORDER = (
+    ArtefactKind.REMUX,
+    ArtefactKind.POSTER,
+    ArtefactKind.CAPTIONS,
+    ArtefactKind.STORYBOARD,
+)
 
 # Bytes of cached items, by their JSON; most have about 5 KB.
 _MAX_CACHED_BYTES = 8 * 1024**2
@@ -84,6 +127,7 @@ class _Inputs(NamedTuple):
 
     video: Video
     poster: ArtefactStatus
+    remux: ArtefactStatus
     captions: ArtefactStatus
     storyboard: ArtefactStatus
 
@@ -120,7 +164,7 @@ class VideoItems:
         return item, size
 
     def prioritise(
-        self, paths: Iterable[str], kinds: Iterable[ArtefactKind] = ArtefactKind
+        self, paths: Iterable[str], kinds: Iterable[ArtefactKind] = _PLAYER_ORDER
     ) -> None:
         """Have the missing artefacts of what a viewer looks at built first, in this order."""
         for path, kind in reversed(list(product(paths, kinds))):
@@ -135,16 +179,29 @@ class VideoItems:
     def _build(self, video: Video) -> VideoItem:
         captions = self._captions(video.path)
         in_file = video.metadata.chapters if video.metadata else ()
+        remux = self._scheduler.status(video.path, ArtefactKind.REMUX)
+        header = remux.remux if remux.state is ArtefactState.READY else None
         return VideoItem(
             **dict(video),
             watch_url=links.watch(video.path),
-            media_url=links.media(video),
+            media_url=links.media(video, header.digest if header else None),
+            media_type=header.content_type if header else video.content_type,
+            representation=_representation(video, header),
             download_url=links.download(video.path, video.revision),
             poster=self._poster(video.path),
             storyboard=self._storyboard(video.path),
             captions=captions,
+            remux=_remux_item(remux),
             chapters=self._scheduler.status(video.path, ArtefactKind.CAPTIONS).chapters or in_file,
-            findings=findings(video.path, video.metadata or video.problem, self._block),
+            findings=findings(
+                video.path,
+                video.metadata or video.problem,
+                self._block,
+                mp4=as_mp4(video.metadata, header.streams, header.codecs)
+                if header and video.metadata
+                else None,
+                declined=remux.remux.declined if remux.remux else None,
+            ),
         )
 
     def _poster(self, path: str) -> PosterItem:
@@ -185,6 +242,24 @@ class VideoItems:
     def _version(self, path: str, kind: ArtefactKind) -> str:
         source = self._scheduler.source(path)
         return (source and source.name(kind)) or ""
+
+
+def _representation(
+    video: Video, header: RemuxMetadata | None
+) -> Literal["file", "fast_start", "remuxed"]:
+    if header is not None:
+        return "remuxed"
+    return "fast_start" if video.metadata and video.metadata.fast_start else "file"
+
+
+def _remux_item(status: ArtefactStatus) -> RemuxItem:
+    made = status.remux
+    if made is None:
+        return RemuxItem(state=status.state, problem=status.problem)
+    declined = f"The file {made.declined}." if made.declined else None
+    return RemuxItem(
+        state=status.state, declined=declined, codecs=made.codecs, streams=made.streams
+    )
 
 
 def _estimate_size(item: VideoItem) -> int:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-KINDS = ("metadata", "layout", "poster", "jpeg", "captions", "storyboard")
+KINDS = ("metadata", "layout", "remux", "poster", "jpeg", "captions", "storyboard")
 
 # Increase the number of a kind when the result of reading or building it changes. What an earlier
 # release stored is then no longer found, and it is deleted when room is needed.

@@ -22,7 +22,12 @@ from service.workers.pool import WorkerError, WorkerPool, WorkerResponse
 
 # Limits for one artefact, in seconds. The second one is long, because a slow disk or many viewers
 # also delay the work.
-_CPU_SECONDS = {ArtefactKind.POSTER: 60, ArtefactKind.CAPTIONS: 120, ArtefactKind.STORYBOARD: 300}
+_CPU_SECONDS = {
+    ArtefactKind.POSTER: 60,
+    ArtefactKind.REMUX: 300,
+    ArtefactKind.CAPTIONS: 120,
+    ArtefactKind.STORYBOARD: 300,
+}
 _TIMEOUT = 1800.0
 
 _CANNOT_STORE = "It cannot be kept: see the server's log."
@@ -64,6 +69,9 @@ class ArtefactBuilder:
         self._pool = pool
         self._metrics = metrics
         self._decoder = version("av")
+        self.on_request = frozenset({ArtefactKind.REMUX} if media_root.store else ())
+        """The kinds that are built only when a viewer needs them. To find all frames of an object
+        is to read all of it."""
 
     def load_all(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, tuple[ArtefactMetadata] | None]]:
         """Load the metadata of many artefacts; None if there is none that is valid. Blocks."""

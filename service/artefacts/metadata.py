@@ -8,6 +8,7 @@ from typing import Literal
 from service.artefact_store.keys import artefact_name
 from service.images.models import StoryboardGrid
 from service.models import Chapter, FrozenModel, Track, Video
+from service.playability.browser_support import may_be_remuxed
 from service.sidecars import NO_SIDECARS, Sidecars
 from service.storage.base import Entry
 
@@ -16,6 +17,7 @@ class ArtefactKind(StrEnum):
     """The kinds of artefacts, in the order in which they are built."""
 
     POSTER = "poster"
+    REMUX = "remux"
     CAPTIONS = "captions"
     STORYBOARD = "storyboard"
 
@@ -64,12 +66,33 @@ class CaptionsMetadata(FrozenModel):
     """Sentences that say which text is not shown or may be wrong, and why."""
 
 
-ArtefactMetadata = PosterMetadata | StoryboardMetadata | CaptionsMetadata | BuildFailure | None
+class RemuxMetadata(FrozenModel):
+    """The metadata of a header that makes a Matroska file an MP4. The header is the blob."""
+
+    declined: str | None = None
+    """Why there is none, from the verb of a sentence about the file on."""
+    digest: str = ""
+    """Of the header, as in a revision."""
+    size: int = 0
+    """Bytes of the header."""
+    content_type: str = ""
+    """Without parameters."""
+    codecs: tuple[str, ...] = ()
+    """RFC 6381 codecs parameters of the first picture and sound; empty if one is unknown."""
+    streams: tuple[int, ...] = ()
+    """The indexes of the file's streams that the MP4 has, in its order."""
+
+
+ArtefactMetadata = (
+    PosterMetadata | RemuxMetadata | StoryboardMetadata | CaptionsMetadata | BuildFailure | None
+)
 """None: the video cannot have this kind of artefact."""
 
 _MODELS: dict[
-    ArtefactKind, type[PosterMetadata] | type[StoryboardMetadata] | type[CaptionsMetadata]
+    ArtefactKind,
+    type[PosterMetadata] | type[RemuxMetadata] | type[StoryboardMetadata] | type[CaptionsMetadata],
 ] = {
+    ArtefactKind.REMUX: RemuxMetadata,
     ArtefactKind.POSTER: PosterMetadata,
     ArtefactKind.STORYBOARD: StoryboardMetadata,
     ArtefactKind.CAPTIONS: CaptionsMetadata,
@@ -96,6 +119,8 @@ def blob_count(metadata: ArtefactMetadata) -> int:
     match metadata:
         case PosterMetadata():
             return len(metadata.sizes)
+        case RemuxMetadata():
+            return 0 if metadata.declined else 1
         case CaptionsMetadata():
             return len(metadata.tracks)
         case StoryboardMetadata():
@@ -110,6 +135,8 @@ def problems_of(metadata: ArtefactMetadata) -> tuple[str, ...]:
     match metadata:
         case BuildFailure():
             return (metadata.problem,)
+        case RemuxMetadata(declined=str(reason)):
+            return (f"The file {reason}.",)
         case PosterMetadata() | CaptionsMetadata():
             return metadata.problems
     return ()
@@ -121,7 +148,7 @@ class ArtefactStatus:
 
     state: ArtefactState
     problem: str | None = None
-    metadata: PosterMetadata | CaptionsMetadata | None = None
+    metadata: PosterMetadata | CaptionsMetadata | RemuxMetadata | None = None
     """Not of a storyboard: 10,000 of them would take 40 MB."""
     sheets: int = 0
     """Of a storyboard."""
@@ -138,7 +165,13 @@ class ArtefactStatus:
     @property
     def problems(self) -> tuple[str, ...]:
         """What is left out, not shown or may be wrong, and why."""
-        return self.metadata.problems if self.metadata else ()
+        has_problems = isinstance(self.metadata, PosterMetadata | CaptionsMetadata)
+        return problems_of(self.metadata) if has_problems else ()
+
+    @property
+    def remux(self) -> RemuxMetadata | None:
+        """Of a header: what it is of, or why there is none."""
+        return self.metadata if isinstance(self.metadata, RemuxMetadata) else None
 
     @property
     def chapters(self) -> tuple[Chapter, ...]:
@@ -158,6 +191,8 @@ def status_of(metadata: ArtefactMetadata) -> ArtefactStatus:
             return ArtefactStatus(ArtefactState.FAILED, problem=metadata.problem)
         case StoryboardMetadata():
             return ArtefactStatus(ArtefactState.READY, sheets=metadata.sheets)
+        case RemuxMetadata(declined=str()):
+            return ArtefactStatus(ArtefactState.NONE, metadata=metadata)
         case _:
             return ArtefactStatus(ArtefactState.READY, metadata=metadata)
 
@@ -171,6 +206,7 @@ class ArtefactSource:
     poster: str | None
     captions: str | None
     storyboard: str | None
+    remux: str | None = None
 
     @classmethod
     def of(cls, video: Video, sidecars: Sidecars = NO_SIDECARS) -> "ArtefactSource":
@@ -196,6 +232,9 @@ class ArtefactSource:
             if texts or has_text or has_chapters
             else None,
             storyboard=name(ArtefactKind.STORYBOARD) if "video" in kinds else None,
+            remux=name(ArtefactKind.REMUX)
+            if video.metadata and may_be_remuxed(video.path, video.metadata)
+            else None,
         )
 
     def name(self, kind: ArtefactKind) -> str | None:

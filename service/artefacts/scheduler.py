@@ -148,6 +148,12 @@ class ArtefactScheduler:
         self._requested[name] = Job(kind, self._sources[path], name)
         self._work.set()
 
+    def rebuild(self, path: str, kind: ArtefactKind) -> None:
+        """Build a ready artefact again, as it is no longer stored."""
+        if name := self._ready_name(path, kind):
+            self._clear_status(name)
+            self.request(path, kind)
+
     async def blob(self, path: str, kind: ArtefactKind, number: int) -> bytes | None:
         """Return a blob of a ready artefact. None if it is gone; it is rebuilt then."""
         if (name := self._ready_name(path, kind)) is None:
@@ -234,7 +240,8 @@ class ArtefactScheduler:
                     self._set_status(job, metadata)
             busy = (self._statuses, self._requested, self._in_progress)
             for job in inventory.missing:
-                if self._is_wanted_now(job) and not any(job.name in names for names in busy):
+                is_due = job.kind not in self._builder.on_request and self._is_wanted_now(job)
+                if is_due and not any(job.name in names for names in busy):
                     self._waiting[job.kind][job.name] = job
             self._work.set()
             yield

@@ -87,7 +87,7 @@ class LinkPreview:
             "description": self.description,
             "url": self.page,
             "uploadDate": to_datetime(video.modified).isoformat(timespec="seconds"),
-            "encodingFormat": video.content_type,
+            "encodingFormat": video.content_type,  # of contentUrl
             # Crawlers fetch it with one request, which /media/ would answer with a block.
             "contentUrl": links.absolute(video.download_url),
             "embedUrl": self.embed,

@@ -65,7 +65,7 @@ class CodecQuery:
 
 def codec_queries(video: VideoItem) -> list[CodecQuery]:
     """Return the queries for the film, and for the sound that browsers play."""
-    metadata = video.metadata
+    metadata = video.served
     if metadata is None:
         return []
     chosen = {"video": metadata.film, "audio": common_sound(video.path, metadata)}
@@ -73,7 +73,8 @@ def codec_queries(video: VideoItem) -> list[CodecQuery]:
     for kind in _STREAM_KINDS:
         stream = chosen[kind]
         if stream and (codecs := stream.codec_string or _CODEC_STRINGS.get(stream.codec)):
-            container = _CONTAINERS.get(stream.codec, "mp4")
+            is_mp4 = video.representation == "remuxed"
+            container = "mp4" if is_mp4 else _CONTAINERS.get(stream.codec, "mp4")
             content_type = f'{kind}/{container}; codecs="{codecs}"'
             if codecs == "mp3":  # without a container around it
                 content_type = "audio/mpeg"
@@ -111,13 +112,13 @@ def player_context(video: VideoItem, start: float | None) -> dict[str, Any]:
     return {
         "video": video,
         "api_url": links.api(video.path),
-        "source_type": video.content_type if is_accepted_by_browsers(video.content_type) else "",
+        "source_type": video.media_type if is_accepted_by_browsers(video.media_type) else "",
         "container_type": container_type(video),
         "audio_only": video.content_type.startswith("audio/"),
         # The shape of the stage is needed before any media arrives.
         "portrait": height > width,
         "start": None if start is None else format_timestamp(start),
-        "clock_start": video.metadata.start if video.metadata else 0.0,
+        "clock_start": video.served.start if video.served else 0.0,
         "picture": picture,
         "codec_queries": codec_queries(video),
         "never_played": _never_played(video),

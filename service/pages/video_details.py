@@ -27,12 +27,16 @@ def detail_rows(video: Video, captions: tuple[str, ...] = ()) -> list[tuple[str,
     return [*rows, ("File", video.path)]
 
 
-def technical_rows(video: Video) -> list[tuple[str, str]]:
-    """Return the labels and values of the technical details."""
+def technical_rows(video: Video, *, is_remuxed: bool = False) -> list[tuple[str, str]]:
+    """Return the labels and values of the technical details.
+
+    `is_remuxed` says whether players get it as MP4.
+    """
     rows = [("Type", video.content_type), ("Changed", format_date(video.modified))]
     if video.metadata:
         metadata = video.metadata
-        rows.append(("Container", container_name(video.content_type, metadata)))
+        container = container_name(video.content_type, metadata)
+        rows.append(("Container", f"{container}; players get MP4" if is_remuxed else container))
         if metadata.index_at_front is not None:
             at_end = "at the end; players get it in front" if metadata.fast_start else "at the end"
             rows.append(("Index", "at the front" if metadata.index_at_front else at_end))

@@ -88,6 +88,23 @@ def is_matroska(metadata: Metadata) -> bool:
     return "matroska" in metadata.container.split(",")
 
 
+def is_universal_webm(path: str, metadata: Metadata) -> bool:
+    """Return whether a file is WebM that all browsers play. `path` tells it from Matroska."""
+    codecs = {stream.codec for stream in metadata.streams if stream.kind in {"video", "audio"}}
+    return path.lower().endswith((".webm", ".weba")) and codecs <= WEBM
+
+
+def may_be_remuxed(path: str, metadata: Metadata) -> bool:
+    """Return whether browsers may play a file better as MP4: Matroska, or WebM that lacks an index.
+
+    Where the clock of a file does not begin at 0, browsers differ in what they show.
+    """
+    if not is_matroska(metadata):
+        return False
+    is_complete = metadata.has_seek_index is not False and metadata.duration is not None
+    return not (is_universal_webm(path, metadata) and is_complete and metadata.start == 0)
+
+
 def check_container(path: str, metadata: Metadata) -> CompatibilityIssue | None:
     """Return the problem with a container, or None. `path` distinguishes WebM from Matroska."""
     if is_3gpp(metadata):
@@ -99,8 +116,7 @@ def check_container(path: str, metadata: Metadata) -> CompatibilityIssue | None:
     if is_mp4(metadata) or metadata.container in _AUDIO_FILES:
         return None
     if is_matroska(metadata):
-        codecs = {stream.codec for stream in metadata.streams if stream.kind in {"video", "audio"}}
-        if path.lower().endswith((".webm", ".weba")) and codecs <= WEBM:
+        if is_universal_webm(path, metadata):
             return None
         # Chromium and recent Firefox (media.mkv.enabled) play it; Safari plays only WebM.
         return CompatibilityIssue(

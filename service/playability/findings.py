@@ -28,6 +28,7 @@ CODES = (
     "clock",
     "high_bit_rate",
     "low_bit_rate",
+    "not_remuxed",
     "sparse_key_frames",
     "variable_frame_rate",
     "left_out",
@@ -54,37 +55,48 @@ _INTERVAL_TOLERANCE = 0.5
 _FRAME_RATES = (24, 25, 30, 50, 60)
 
 
-def findings(path: str, probed: Metadata | str | None, block: int) -> tuple[Finding, ...]:
+def findings(
+    path: str,
+    probed: Metadata | str | None,
+    block: int,
+    *,
+    mp4: Metadata | None = None,
+    declined: str | None = None,
+) -> tuple[Finding, ...]:
     """Return what viewers of a file would notice, the worst first.
 
     `path` names the file in the commands. `probed` is the result of probing, or the sentence that
     says why it failed, or None before it ran. `block` is the maximum size in bytes of a response
-    to a player.
+    to a player. `mp4` is what players get instead of a Matroska file; `declined` says why they do
+    not, from the verb of a sentence about the file on.
     """
     if probed is None:
         return ()
     if isinstance(probed, str):
         code = "encrypted" if probed == ENCRYPTED_FILE else "unreadable"
         return (Finding(code=code, severity="unplayable", sentence=probed),)
-    results = list(_check(path, probed, block))
+    results = list(_check(path, probed, mp4 or probed, block))
+    if declined is not None and not any(f.severity == "unplayable" for f in results):
+        results.append(_not_remuxed(declined))
     order = ("unplayable", "warning", "hint")
     return tuple(sorted(results, key=lambda finding: order.index(finding.severity)))
 
 
-def _check(path: str, metadata: Metadata, block: int) -> Iterator[Finding]:
-    video_stream = metadata.film
-    chosen = [stream for stream in (video_stream, default_sound(metadata)) if stream]
-    data_findings = list(defects.check_data(metadata, chosen))
+def _check(path: str, metadata: Metadata, served: Metadata, block: int) -> Iterator[Finding]:
+    """Yield the findings about what is served. Commands are for the file, whose metadata differ."""
+    video_stream = served.film
+    chosen = [stream for stream in (video_stream, default_sound(served)) if stream]
+    data_findings = list(defects.check_data(served, chosen))
     yield from data_findings
     if any(finding.severity == "unplayable" for finding in data_findings):
         return  # nothing else matters, and no command works
-    container_issue = browser_support.check_container(path, metadata)
+    container_issue = browser_support.check_container(path, served)
     if container_issue:
         yield _finding(container_issue, ffmpeg_fix.command(path, metadata))
     if video_stream and (issue := browser_support.check_video(video_stream)):
         yield _finding(issue, ffmpeg_fix.command(path, metadata, _reencode(video_stream)))
     # The command makes a track that browsers play the first one, and enables it alone.
-    for issue in (*tracks.check_sound(path, metadata), *tracks.check_film(path, metadata)):
+    for issue in (*tracks.check_sound(path, served), *tracks.check_film(path, served)):
         yield _finding(issue, ffmpeg_fix.command(path, metadata))
     if video_stream:
         yield from _check_frames(path, metadata, video_stream)
@@ -92,12 +104,20 @@ def _check(path: str, metadata: Metadata, block: int) -> Iterator[Finding]:
     if metadata.index_at_front is False and not metadata.compressed_index:
         yield _check_index(path, metadata)
     is_played = container_issue is None or container_issue.severity != "unplayable"
-    if is_played:
+    if is_played and served is metadata:
         yield from defects.check_storage(path, metadata, chosen)
-    if is_played and metadata.start >= MIN_CLOCK_START and not metadata.fast_start:
+    if is_played and served.start >= MIN_CLOCK_START and not metadata.fast_start:
         yield _check_clock(path, metadata)
     for sentence in metadata.omissions:
         yield Finding(code="left_out", severity="hint", sentence=sentence)
+
+
+def _not_remuxed(declined: str) -> Finding:
+    return Finding(
+        code="not_remuxed",
+        severity="hint",
+        sentence=f"Players get the file as it is, and not as MP4: it {declined}.",
+    )
 
 
 def _finding(issue: browser_support.CompatibilityIssue, command: str) -> Finding:

@@ -29,7 +29,9 @@ export function watchFailures(player, playback, recovery, verdict) {
   });
   recovery.addEventListener("load", ({ url }) => playback.load(url));
   recovery.addEventListener("replaced", ({ video }) => {
-    playback.replaceFile(video.metadata?.start ?? 0, video.metadata?.duration ?? 0);
+    // The clock of an MP4 that the server makes begins at 0.
+    const start = video.representation === "remuxed" ? 0 : (video.metadata?.start ?? 0);
+    playback.replaceFile(start, video.metadata?.duration ?? 0, video.media_type);
     useNewRevision(player, video);
   });
 

@@ -124,9 +124,12 @@ export class Playback extends EventTarget {
     this.#player.load();
   }
 
-  /** Expect another file, whose own clock starts at `start`. Both are in seconds. */
-  replaceFile(start, duration) {
+  /** Expect a file of this type, whose own clock starts at `start`. Times are in seconds. */
+  replaceFile(start, duration, type) {
     this.#timeline.reset(start, duration);
+    const source = this.#player.querySelector("source");
+    // Browsers refuse some types whose files they play: the page has none of these.
+    if (source.type) source.type = type;
   }
 
   #update() {

@@ -145,6 +145,13 @@ export class Recovery extends EventTarget {
     this.#giveUp();
   }
 
+  /** Load what the server sends of the same file now, by the JSON of the video. */
+  adopt(video) {
+    this.#failuresWithServerUp = 0;
+    this.#dispatch("replaced", { video });
+    this.#load(new URL(video.media_url, this.#url));
+  }
+
   get #isAsking() {
     return this.state === "asking" || this.state === "checking";
   }

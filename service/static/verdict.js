@@ -54,6 +54,13 @@ export class Verdict extends EventTarget {
     this.#decodes.video = undefined;
   }
 
+  /** Note that the film now comes in a container that all browsers play. */
+  acceptContainer() {
+    delete overlay.dataset.container;
+    find('.finding[data-code="container"]')?.remove();
+    setOverlay(overlay, false);
+  }
+
   /** Note that the browser has found the file to be encrypted. */
   encrypted() {
     this.#never ??= overlay.dataset.encrypted;

@@ -12,6 +12,7 @@ import { find, player, stage } from "./page.js";
 import { Playback } from "./playback.js";
 import { startProgress } from "./progress.js";
 import { Recovery } from "./recovery.js";
+import { awaitMp4 } from "./remuxing.js";
 import { fetchVideo, statusOf } from "./server.js";
 import { startShare } from "./share.js";
 import { startSpeed } from "./speed.js";
@@ -38,6 +39,7 @@ startSpeed(playback);
 startTheatre();
 startShare(playback);
 startKeys(playback);
+awaitMp4(stage, playback, recovery, verdict, server);
 verdict.check();
 playback.begin();
 if (recovery.hasFailed) recovery.failed(); // before this module ran

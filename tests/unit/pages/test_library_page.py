@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.video_items import CaptionsItem, Picture, PosterItem, StoryboardItem, VideoItem
+from service.api.video_items import (
+    CaptionsItem,
+    Picture,
+    PosterItem,
+    RemuxItem,
+    StoryboardItem,
+    VideoItem,
+)
 from service.app import create_app
 from service.artefacts import metadata as facts
 from service.models import Finding, Metadata, ProbeState, Stream, Video
@@ -36,6 +43,9 @@ def item(
         **dict(film(1920, 1080)) | {"state": state},
         watch_url="/watch/x",
         media_url="/media/x",
+        media_type="video/mp4",
+        representation="file",
+        remux=RemuxItem(state=facts.ArtefactState.NONE),
         download_url="/download/x",
         poster=PosterItem(state=facts.ArtefactState.READY, pictures=pictures),
         storyboard=StoryboardItem(state=facts.ArtefactState.NONE),

@@ -6,7 +6,14 @@ from typing import Any
 
 from quart import Quart
 
-from service.api.video_items import CaptionsItem, PosterItem, StoryboardItem, TrackItem, VideoItem
+from service.api.video_items import (
+    CaptionsItem,
+    PosterItem,
+    RemuxItem,
+    StoryboardItem,
+    TrackItem,
+    VideoItem,
+)
 from service.artefacts.metadata import ArtefactState
 from service.http.origins import Origins
 from service.models import Chapter, Metadata, ProbeState, Stream
@@ -31,6 +38,9 @@ def item(*streams: Stream, **more: Any) -> VideoItem:
         "metadata": metadata if streams else None,
         "watch_url": "",
         "media_url": "",
+        "media_type": "video/mp4",
+        "representation": "file",
+        "remux": RemuxItem(state=ArtefactState.NONE),
         "download_url": "",
         "poster": PosterItem(state=ArtefactState.NONE),
         "storyboard": StoryboardItem(state=ArtefactState.NONE),
