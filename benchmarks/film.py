@@ -1,6 +1,7 @@
-"""The film that clients request."""
+"""The films that clients request."""
 
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -14,4 +15,12 @@ def write_film(path: Path, size: int) -> None:
         for _ in range(size // _CHUNK):
             file.write(chunk)
     aged = time.time() - 60  # older than a file that counts as just changed
+    os.utime(path, (aged, aged))
+
+
+def write_matroska(path: Path, sample: Path, size: int) -> None:
+    """Write a Matroska file of at least `size` bytes that repeats a sample. Needs ffmpeg."""
+    repeat = ["-stream_loop", "-1", "-i", str(sample), "-fs", str(size + _CHUNK), "-c", "copy"]
+    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-y", *repeat, str(path)], check=True)
+    aged = time.time() - 60
     os.utime(path, (aged, aged))

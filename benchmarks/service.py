@@ -8,7 +8,8 @@ Needs wrk, and a Docker engine for nginx (NGINX_IMAGE names its image). Starts a
 loopback, one process each (nginx: one worker), and runs wrk on them in turn, in a random order each
 round. Prints for each workload the rates, the median of the ratios of the service to each peer with
 their spread, and the processor time of the server's processes per request and per GiB; finally the
-peak memory of each. `bare` is a minimal ASGI application: the cost of Hypercorn itself.
+peak memory of each. `bare` is a minimal ASGI application: the cost of Hypercorn itself. `as file`
+is the service again, asked for a file that is sent as it is.
 """
 
 import argparse
@@ -31,13 +32,14 @@ from urllib.request import urlopen
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
-from film import write_film  # noqa: E402
+from film import write_film, write_matroska  # noqa: E402
 from support.server import free_port, serve, until  # noqa: E402
 
 BLOCK = 4 * 1024**2
 SIZE = 256 * BLOCK
 FILM = "/media/film.mp4"
 OURS = "service"
+MATROSKA = "/media/film.mkv"
 FILE_PEERS = ("tutorial", "starlette", "aiohttp", "nginx")
 
 
@@ -58,11 +60,16 @@ WORKLOADS = {
     "1m": Workload("spans of 1 MiB", "1048576", ("bare", *FILE_PEERS)),
     "4m": Workload("blocks of 4 MiB", str(BLOCK), ("bare", *FILE_PEERS)),
     "whole": Workload("the whole file, 1 GiB", "whole", FILE_PEERS),
+    "mp4": Workload("spans of 1 MiB of a Matroska file as MP4", "1048576", ("as file",), MATROSKA),
     "json": Workload(
         "one video's JSON", "whole", ("tutorial",), "/api/videos/sample.mp4", "/constant"
     ),
     "page": Workload("the library's page", "whole", ("tutorial",), "/", "/"),
 }
+
+
+# Whether a film has been probed, and whether it is sent as MP4.
+READY = {("probed", "none"), ("probed", "ready")}
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,7 @@ class Run:
 
     def rate(self, work: Workload) -> float:
         """Return the rate to compare: bytes for films, as not all responses finish in time."""
-        return self.sent if work.target == FILM else self.requests
+        return self.sent if work.target in {FILM, MATROSKA} else self.requests
 
 
 @dataclass
@@ -120,7 +127,7 @@ class Server:
         """Record the peak resident memory since the last call, and reset it."""
         now = 0
         for process in self.processes():
-            with suppress(OSError):
+            with suppress(OSError, IndexError):  # a process that has just ended
                 status = (process / "status").read_text()
                 now += 1024 * int(status.partition("VmHWM:")[2].split()[0])
                 (process / "clear_refs").write_text("5")
@@ -137,8 +144,10 @@ def main() -> int:
     parser.add_argument("--without", default="")
     options = parser.parse_args()
     left_out = set(options.without.split(","))
-    with servers({OURS, "bare", *FILE_PEERS} - left_out) as running:
-        for name in options.work.split(","):
+    works = options.work.split(",")
+    peers = {peer for name in works for peer in WORKLOADS[name].peers}
+    with servers({OURS, *peers} - left_out, matroska="mp4" in works) as running:
+        for name in works:
             for connections in map(int, options.connections.split(",")):
                 compare(running, WORKLOADS[name], connections, options.rounds, options.seconds)
         memory = ", ".join(f"{s.name} {s.peak / 1e6:.0f} MB" for s in running.values())
@@ -147,8 +156,8 @@ def main() -> int:
 
 
 @contextmanager
-def servers(names: Iterable[str]) -> Iterator[dict[str, Server]]:
-    """Run all servers on one folder with one film."""
+def servers(names: Iterable[str], *, matroska: bool) -> Iterator[dict[str, Server]]:
+    """Run all servers on one folder with one film, and with one in Matroska if that is wanted."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.chmod(0o755)
@@ -156,25 +165,29 @@ def servers(names: Iterable[str]) -> Iterator[dict[str, Server]]:
         media.mkdir()
         write_film(media / "film.mp4", SIZE)
         shutil.copy2(HERE.parent / "media" / "sample.mp4", media)
+        if matroska:
+            write_matroska(media / "film.mkv", media / "sample.mp4", SIZE)
         running = {}
         for name in sorted(names):
-            start = {OURS: service, "nginx": nginx}.get(name, peer)
+            start = {OURS: service, "as file": service, "nginx": nginx}.get(name, peer)
             running[name] = stack.enter_context(start(name, media))
         yield running
 
 
 @contextmanager
 def service(name: str, media: Path) -> Iterator[Server]:
-    """Run the service, and wait until the sample is probed."""
+    """Run the service, and wait until the sample is probed, and the Matroska file is an MP4."""
     with serve(media, log=subprocess.DEVNULL, MAX_PARTIAL_SIZE=str(BLOCK)) as running:
         port = int(running.base.rpartition(":")[2])
-        url = f"http://127.0.0.1:{port}/api/videos/sample.mp4"
 
-        def is_probed() -> bool | None:
+        def is_ready(file: Path) -> bool | None:
+            url = f"http://127.0.0.1:{port}/api/videos/{file.name}"
             with urlopen(url) as answer:
-                return json.load(answer)["state"] == "probed" or None
+                video = json.load(answer)
+            return (video["state"], video["remux"]["state"]) in READY or None
 
-        until(is_probed, "the sample is probed")
+        for file in sorted({media / "sample.mp4", *media.glob("*.mkv")}):
+            until(lambda: is_ready(file), f"{file.name} is examined")  # noqa: B023 # called at once
         yield Server(name, port, root=running.process.pid)
 
 
@@ -280,7 +293,7 @@ def compare(
         if work.kind.isdigit():
             answered = sent / int(work.kind)
         rate = statistics.median(rates)
-        film = work.target == FILM
+        film = work.target in {FILM, MATROSKA}
         shown = f"{rate / 1e6:,.0f} MB/s" if film else f"{rate:,.0f} /s"
         each = "" if film and work.kind == "whole" else f"{processor / answered * 1e3:.2f}"
         per_gib = f"{processor / sent * 1024**3:.2f}" if film else ""
