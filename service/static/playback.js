@@ -1,6 +1,10 @@
 // Where playback is and whether it goes on. No other module sets the player's position or source, or
 // reads its position. All positions are times on the page: see timeline.js.
 
+const MISSED = 0.5; // seconds before the wanted position
+const RETRY = 300; // milliseconds
+const MAX_RETRIES = 20;
+
 /**
  * Dispatches `ready` once, when there is something to seek in; `seek` when the viewer seeks; and
  * `position` when the position is to be shown.
@@ -14,7 +18,9 @@ export class Playback extends EventTarget {
   #player;
   #timeline;
   #position; // the player forgets its own when a source is loaded or fails
-  #wanted = null; // a position beyond the duration that the player knows so far
+  #wanted = null; // a position that the player has not reached
+  #retries = 0;
+  #ownSeeks = 0; // seeks of this class that have not begun
   #playing = false;
   #wasReady = false;
 
@@ -34,6 +40,7 @@ export class Playback extends EventTarget {
       if (this.known && !this.frozen) this.#playing = false;
     });
     player.addEventListener("loadedmetadata", () => this.#prepare());
+    player.addEventListener("seeking", () => this.#notice());
     player.addEventListener("seeked", () => this.#observe());
     player.addEventListener("durationchange", () => this.#seekAgain());
     player.addEventListener("playing", () => {
@@ -75,14 +82,31 @@ export class Playback extends EventTarget {
   }
 
   set #current(second) {
-    const inPlayer = this.#timeline.inPlayer(second);
-    this.#wanted = inPlayer > this.#player.duration ? second : null;
-    this.#player.currentTime = inPlayer;
+    this.#wanted = second;
+    this.#ownSeeks += 1;
+    this.#player.currentTime = this.#timeline.inPlayer(second);
   }
 
-  // Firefox learns the duration of a fragmented MP4 while it loads the file.
+  // Firefox learns the duration of a fragmented MP4 while it loads the file, and stops a seek at
+  // what it knows. So seek again until the position is reached.
   #seekAgain() {
     if (this.#wanted !== null && this.known && this.#player.paused) this.#current = this.#wanted;
+  }
+
+  #checkSeek() {
+    if (this.#wanted === null || this.#wanted - this.#current < MISSED) {
+      this.#wanted = null;
+      this.#retries = 0;
+    } else if (this.#retries < MAX_RETRIES) {
+      this.#retries += 1;
+      setTimeout(() => this.#seekAgain(), RETRY);
+    }
+  }
+
+  /** Forget what was wanted if the viewer seeks with the player's own controls. */
+  #notice() {
+    if (this.#ownSeeks > 0) this.#ownSeeks -= 1;
+    else this.#wanted = null;
   }
 
   /** Begin with a player that may have loaded its source before this module ran. */
@@ -94,6 +118,7 @@ export class Playback extends EventTarget {
 
   seek(second) {
     this.interacted = true;
+    this.#retries = 0;
     this.#position = Math.max(0, this.#withinDuration(second));
     this.dispatchEvent(new Event("seek"));
     if (this.known) this.#current = this.#position; // else as soon as it is
@@ -140,11 +165,13 @@ export class Playback extends EventTarget {
 
   /** Learn the browser's clock if the file's own does not begin at 0, then restore the position. */
   #prepare() {
+    this.#ownSeeks = 0;
     if (this.#timeline.known) this.#restore();
     else this.#player.currentTime = 0;
   }
 
   #observe() {
+    if (this.known) this.#checkSeek();
     if (this.#timeline.known || !this.#hasMetadata) return;
     this.#timeline.observe(this.#player.currentTime);
     this.#restore();
