@@ -95,12 +95,13 @@ def is_universal_webm(path: str, metadata: Metadata) -> bool:
 
 
 def may_be_remuxed(path: str, metadata: Metadata) -> bool:
-    """Return whether browsers may play a file better as MP4: Matroska, or WebM that lacks an index.
+    """Return whether browsers may play a file better as MP4: Matroska, Flash video, or WebM that
+    lacks an index.
 
     Where the clock of a file does not begin at 0, browsers differ in what they show.
     """
     if not is_matroska(metadata):
-        return False
+        return metadata.container == "flv"
     is_complete = metadata.has_seek_index is not False and metadata.duration is not None
     return not (is_universal_webm(path, metadata) and is_complete and metadata.start == 0)
 

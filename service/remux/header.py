@@ -1,4 +1,4 @@
-"""Makes the header that stands in front of a Matroska file, so that the whole is an MP4.
+"""Makes the header that stands in front of a Matroska file or a Flash video: the whole is an MP4.
 
 Use it in worker processes only."""
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from service.flv.frames import SIGNATURE, scan_flv
 from service.matroska.frame_table import FrameTable
 from service.matroska.frames import Frames, scan_frames
 from service.matroska.window import DeclinedError
@@ -64,14 +65,17 @@ def make_header(file: BinaryIO, size: int, read: Callable[[Span], bytes]) -> Rem
 
 
 def _scan(size: int, read: Callable[[Span], bytes]) -> Frames:
-    requests = scan_frames(size, choose_tracks)
+    is_flv = read(Span(0, len(SIGNATURE))) == SIGNATURE
+    requests = scan_flv(size) if is_flv else scan_frames(size, choose_tracks)
     try:
         span = next(requests)
         while True:
             span = requests.send(read(span))
     except StopIteration as end:
         frames: Frames = end.value
-        return frames
+    if is_flv:
+        choose_tracks(frames.tracks)  # it declines what is not right
+    return frames
 
 
 def _movie_tracks(frames: Frames, entries: Mapping[int, TrackEntry]) -> list[MovieTrack]:

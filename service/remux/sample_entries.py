@@ -20,7 +20,7 @@ from service.remux.movie import SampleEntry
 from service.remux.sound_frames import sound_frame
 from service.remux.track_choice import codec_of
 
-_OPTIONS = {"format_whitelist": "matroska", "protocol_whitelist": "none"}
+_OPTIONS = {"format_whitelist": "matroska,flv", "protocol_whitelist": "none"}
 _MUXER_OPTIONS = {
     "strict": "-2",  # for codecs that it calls experimental in MP4
     "write_btrt": "0",  # the bit rate of one frame is not that of the track
@@ -62,7 +62,12 @@ def read_sample_entries(
             ]
             if len(streams) != len(tracks):
                 raise DeclinedError("has tracks that FFmpeg does not read")
-            numbers = (track.number for track in tracks)
+            # FFmpeg orders the streams of Flash video by what it finds first.
+            streams.sort(key=lambda stream: stream.type)
+            in_order = sorted(tracks, key=lambda track: track.kind)
+            if any(s.type != t.kind for s, t in zip(streams, in_order, strict=True)):
+                raise DeclinedError("has tracks that FFmpeg does not read")
+            numbers = (track.number for track in in_order)
             by_number = dict(zip(numbers, streams, strict=True))
             return {
                 table.track.number: entry

@@ -51,6 +51,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = ("-i", film, "-c", "copy")
     ffmpeg(folder / "late.mkv", *copy, "-output_ts_offset", "5")
     ffmpeg(folder / "sound.mka", *copy, "-vn")
+    ffmpeg(folder / "flash.flv", *copy)
     ffmpeg(folder / "silent.mkv", *copy, "-c:a", "ac3")
     ffmpeg(folder / "vorbis.mkv", *copy, "-c:a", "libvorbis")
     ffmpeg(folder / "two sounds.mkv", *copy, "-map", "0:v", "-map", "0:a", "-map", "0:a",
@@ -90,7 +91,9 @@ def whole(server: Server, name: str) -> bytes:
     return get(server, settled(server, name)["media_url"]).body
 
 
-@pytest.mark.parametrize("name", ["film.mkv", "late.mkv", "sound.mka", "two sounds.mkv"])
+@pytest.mark.parametrize(
+    "name", ["film.mkv", "late.mkv", "sound.mka", "two sounds.mkv", "flash.flv"]
+)
 def test_players_get_a_header_and_the_file_byte_for_byte(
     server: Server, media: Path, name: str
 ) -> None:
@@ -199,6 +202,8 @@ def test_the_json_says_what_is_served(server: Server) -> None:
     assert two["remux"]["streams"] == [0, 2, 1]
     # All browsers play the AAC sound: none is silent, and none plays another one.
     assert two["findings"] == []
+    # Without the header it would not play anywhere.
+    assert settled(server, "flash.flv")["findings"] == []
     silent = settled(server, "silent.mkv")
     assert silent["remux"]["codecs"] == ["avc1.4D401E", "ac-3"]
     assert [finding["code"] for finding in silent["findings"]] == ["audio_codec"]
@@ -389,7 +394,7 @@ def check_seeks(page: Any, url: str) -> None:
         assert abs(second_of_shade(seen["shade"]) - second) < 0.3, second
 
 
-@pytest.mark.parametrize("name", ["film.mkv", "late.mkv"])
+@pytest.mark.parametrize("name", ["film.mkv", "late.mkv", "flash.flv"])
 def test_chromium_seeks_to_the_right_picture(server: Server, browser: Browser, name: str) -> None:
     item = settled(server, name)
     with flawless(browser, server.base) as page:
@@ -398,7 +403,7 @@ def test_chromium_seeks_to_the_right_picture(server: Server, browser: Browser, n
 
 
 def test_firefox_seeks_to_the_right_picture(server: Server, tmp_path: Path) -> None:
-    names = ("film.mkv", "late.mkv")
+    names = ("film.mkv", "late.mkv", "flash.flv")
     items = [settled(server, name) for name in names]
     with firefox.tab(server.base, tmp_path / "profile") as tab:
         for item in items:

@@ -203,6 +203,11 @@ CASES = [
     Case("short clusters and check sums", lambda w: w.film(
         "h264 with B-frames", "aac", "-cluster_time_limit", "100", "-write_crc32", "1")),
     Case("cues in front", lambda w: w.film("h264", "aac", "-reserve_index_space", "50k")),
+    Case("Flash video", lambda w: w.film("h264 with B-frames", "aac", suffix=".flv")),
+    Case("Flash video with MP3", lambda w: w.make(
+        "-i", w.picture("h264"), *OTHER, "-c:v", "copy", "-c:a", "libmp3lame", suffix=".flv")),
+    Case("Flash video from 5 s", lambda w: w.film(
+        "h264", "aac", "-output_ts_offset", "5", "-copyts", suffix=".flv")),
     Case("cut off", lambda w: w.write(w.usual().read_bytes()[: 2 * w.usual().stat().st_size // 3])),
     Case("junk behind", lambda w: w.write(w.usual().read_bytes() + b"junk" * 5000)),
     merged("laced AAC", "aac"),
@@ -325,6 +330,9 @@ def early_track(workshop: Workshop) -> Path:
         (lambda w: w.encoded({2: ZLIB}), "sound that is compressed"),
         (lambda w: w.encoded({1: WITHOUT_HEADERS}), "without the first bytes"),
         (lambda w: w.write(w.usual().read_bytes() * 2), "several films"),
+        (lambda w: w.make(*PICTURE, "-c:v", "flv1", suffix=".flv"), "no picture of a codec"),
+        (lambda w: w.make("-i", w.picture("h264"), *SOUND, "-c:v", "copy", "-c:a", "pcm_s16le",
+                          "-ar", "44100", suffix=".flv"), "no sound of a codec"),
         (early_track, "a track that begins before"),
         (lambda w: w.write(damaged(w.usual().read_bytes())), "is damaged"),
         (lambda w: w.write(w.usual().read_bytes()[:300]), "no frames|damaged"),

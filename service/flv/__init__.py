@@ -1,0 +1,1 @@
+"""Flash video (Adobe Flash Video File Format Specification, version 10.1, Annex E)."""
