@@ -99,7 +99,9 @@ def listed(server: Server) -> dict[str, Any]:
 
 def all_are_listed(server: Server) -> bool:
     videos = listed(server)
-    return "voice.spx" in videos and all(v["state"] != "pending" for v in videos.values())
+    return "voice.spx" in videos and all(
+        v["state"] != "pending" and v["remux"]["state"] != "waiting" for v in videos.values()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +121,10 @@ def test_every_container_is_listed_with_what_keeps_it_from_playing(served: Serve
     made = [one for one in CONTAINERS if "libaom" not in str(one.arguments)]
     for container in made:
         found = {f["code"]: f["severity"] for f in videos[container.name]["findings"]}
-        assert container.findings.items() <= found.items(), container.name
+        if container.name in {"h264.flv", "depth.mk3d"}:  # players get it as MP4
+            assert found == {}, container.name
+        else:
+            assert container.findings.items() <= found.items(), container.name
 
 
 def test_a_file_of_another_kind_with_an_extension_of_media_is_not_listed(served: Server) -> None:
@@ -137,17 +142,15 @@ def test_a_damaged_file_is_listed_with_its_problem(served: Server) -> None:
     assert {videos[name]["state"] for name in DAMAGED} == {"failed"}
 
 
-@pytest.mark.parametrize("name", [*PLAYED, "apple.m4b"])
-def test_chromium_plays_the_bytes_of_mp4_and_matroska_under_any_name(page: Page, name: str) -> None:
+@pytest.mark.parametrize("name", [*PLAYED, "apple.m4b", "h264.flv"])
+def test_chromium_plays_mp4_and_what_is_sent_as_such_under_any_name(page: Page, name: str) -> None:
     page.goto(f"/watch/{quote(name)}")
     assert page.evaluate(PLAY) == "plays"
     assert page.evaluate(OVERLAY) == ""
 
 
-@pytest.mark.parametrize("name", [*PLAYED, "apple.m4b"])
-def test_firefox_plays_the_bytes_of_mp4_and_matroska_under_any_name(
-    firefox: Tab, name: str
-) -> None:
+@pytest.mark.parametrize("name", [*PLAYED, "apple.m4b", "h264.flv"])
+def test_firefox_plays_mp4_and_what_is_sent_as_such_under_any_name(firefox: Tab, name: str) -> None:
     firefox.goto(f"/watch/{quote(name)}")
     assert firefox.evaluate(PLAY) == "plays"
     assert firefox.evaluate(OVERLAY) == ""
@@ -169,7 +172,7 @@ def test_firefox_refuses_3gpp_and_its_viewer_reads_why(firefox: Tab) -> None:
 REFUSED = [
     ("xvid.avi", "AVI"),
     ("h264.avi", "AVI"),
-    ("h264.flv", "Flash video"),
+    ("sorenson.flv", "Flash video"),
     ("film.wmv", "Windows Media"),
     ("dvd.mpg", "MPEG"),
     ("camcorder.mts", "MPEG transport stream"),

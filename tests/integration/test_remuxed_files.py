@@ -330,7 +330,7 @@ def early_track(workshop: Workshop) -> Path:
         (lambda w: w.encoded({2: ZLIB}), "sound that is compressed"),
         (lambda w: w.encoded({1: WITHOUT_HEADERS}), "without the first bytes"),
         (lambda w: w.write(w.usual().read_bytes() * 2), "several films"),
-        (lambda w: w.make(*PICTURE, "-c:v", "flv1", suffix=".flv"), "no picture of a codec"),
+        (lambda w: w.make(*PICTURE, "-c:v", "flv", suffix=".flv"), "no picture of a codec"),
         (lambda w: w.make("-i", w.picture("h264"), *SOUND, "-c:v", "copy", "-c:a", "pcm_s16le",
                           "-ar", "44100", suffix=".flv"), "no sound of a codec"),
         (early_track, "a track that begins before"),
