@@ -40,6 +40,14 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return ffmpeg(file, *picture, *sound, *H264, "-g", "10", *AAC).read_bytes()
 
 
+@pytest.fixture(scope="module")
+def matroska(film: bytes, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return the same film in Matroska."""
+    folder = tmp_path_factory.mktemp("matroska")
+    (folder / "film.mp4").write_bytes(film)
+    return ffmpeg(folder / "film.mkv", "-i", folder / "film.mp4", "-c", "copy").read_bytes()
+
+
 def png(colour: str) -> bytes:
     data = io.BytesIO()
     Image.new("RGB", (300, 200), colour).save(data, "PNG")
@@ -118,6 +126,30 @@ def test_films_are_probed_and_artefacts_use_their_sidecars(
         tiles = [ask(running.base, entry["storyboard"]["url"]).body.decode().count("#xywh")
                  for running, entry in ((server, item), (reference, reference_item))]  # fmt: skip
         assert tiles[0] == tiles[1] > 10
+
+
+def test_a_matroska_object_is_sent_as_mp4_once_somebody_opens_its_page(
+    bucket: Bucket, tmp_path: Path, matroska: bytes
+) -> None:
+    bucket.put("film.mkv", matroska, age=3600)
+    with serve_bucket(bucket, tmp_path) as server:
+        until(
+            lambda: video(server, "film.mkv")["storyboard"]["state"] == "ready" or None,
+            "the other artefacts are made",
+        )
+        assert video(server, "film.mkv")["remux"]["state"] == "waiting"
+        assert ask(server.base, "/watch/film.mkv").status == 200
+        until(
+            lambda: video(server, "film.mkv")["remux"]["state"] == "ready" or None,
+            "its header is made",
+        )
+        url = video(server, "film.mkv")["media_url"]
+        data = ask(server.base, url).body
+        assert data.endswith(matroska)
+        assert data[4:8] == b"ftyp"
+        start = len(data) - len(matroska) - 7
+        part = ask(server.base, url, {"Range": f"bytes={start}-{start + 20}"})
+        assert part.body == data[start : start + 21]
 
 
 def test_replaced_added_and_deleted_objects_are_noticed(

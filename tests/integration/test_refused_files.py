@@ -54,7 +54,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
         def is_done(name: str) -> bool:
             item = described(running, name)
-            kinds = ("poster", "captions", "storyboard")
+            kinds = ("poster", "remux", "captions", "storyboard")
             return item["state"] != "pending" and all(
                 item[kind]["state"] != "waiting" for kind in kinds
             )

@@ -19,7 +19,7 @@ from service.metrics import Metrics
 from service.models import Chapter, Metadata, ProbeState, Stream, Video
 from service.sidecars import Sidecars
 from service.storage.base import Entry
-from service.storage.media_root import MediaRoot
+from service.storage.media_root import MediaRoot, StoreRef
 from service.supervisor import Supervisor
 from service.workers import playback_activity as playback_module
 from service.workers.playback_activity import PlaybackActivity
@@ -77,10 +77,11 @@ class Bench:
         self.playback = PlaybackActivity()
         self.running: list[tuple[Supervisor, ArtefactScheduler, WorkerPool]] = []
 
-    def start(self) -> ArtefactScheduler:
+    def start(self, root: MediaRoot | None = None) -> ArtefactScheduler:
         """Start a scheduler as the service does."""
         pool = WorkerPool(command=(sys.executable, "-c", WORKER, str(self.folder)))
-        builder = ArtefactBuilder(MediaRoot(self.folder), self.derived, pool, self.metrics)
+        root = root or MediaRoot(self.folder)
+        builder = ArtefactBuilder(root, self.derived, pool, self.metrics)
         scheduler = ArtefactScheduler(builder, self.derived, pool, self.playback, self.metrics)
         supervisor = Supervisor(self.metrics.background_failures)
         scheduler.start(supervisor)
@@ -228,6 +229,27 @@ async def test_posters_come_before_storyboards_and_requested_artefacts_first(
     rest = [name.split()[0] for name in requests[4:]]
     assert rest == ["poster"] * (8 - 4 - 2) + ["storyboard"] * 2
     assert len(set(requests)) == 8
+
+
+MATROSKA = metadata().model_copy(update={"container": "matroska,webm"})
+
+
+async def test_a_header_is_made_after_the_posters(bench: Bench) -> None:
+    scheduler = bench.start()
+    scheduler.set_sources(sources(film("a.mkv", metadata=MATROSKA)))
+    await bench.until(lambda: done(scheduler, "a.mkv"))
+    assert bench.requests() == ["poster a.mkv", "remux a.mkv", "storyboard a.mkv"]
+
+
+async def test_of_an_object_a_header_is_made_only_if_a_viewer_needs_it(bench: Bench) -> None:
+    scheduler = bench.start(MediaRoot(store=StoreRef("s3://bucket", 10)))
+    scheduler.set_sources(sources(film("a.mkv", metadata=MATROSKA)))
+    await bench.until(lambda: len(bench.requests()) == 2)
+    assert scheduler.status("a.mkv", ArtefactKind.REMUX).state is ArtefactState.WAITING
+    assert scheduler.progress(ArtefactKind.REMUX) == (0, 0)
+    scheduler.request("a.mkv", ArtefactKind.REMUX)
+    await bench.until(lambda: done(scheduler, "a.mkv"))
+    assert bench.requests() == ["poster a.mkv", "storyboard a.mkv", "remux a.mkv"]
 
 
 async def test_no_artefact_of_a_removed_video_is_built(bench: Bench) -> None:
