@@ -16,6 +16,7 @@ from quart_schema import QuartSchema
 from service import __version__
 from service.api.artefacts import ArtefactViews
 from service.api.handlers import embed_policy, register_handlers
+from service.api.hls import HlsView
 from service.api.openapi import JSONRoutes, OpenapiView
 from service.api.ops import OpsViews
 from service.api.playlists import PlaylistViews
@@ -99,7 +100,8 @@ def create_app(settings: Settings) -> Quart:
     )
     fast_start = FastStart(storage, FastStartLayoutStore(artefact_store))
     headers = RemuxHeaders(artefact_store, scheduler)
-    openers = {"media": Remuxed(fast_start.open, headers).open, "download": storage.open}
+    remuxed = Remuxed(fast_start.open, headers)
+    openers = {"media": remuxed.open, "download": storage.open}
     media = MediaViews(openers)
     items = VideoItems(scheduler, settings.max_partial_size)
     library_page = LibraryPage(library, items)
@@ -110,6 +112,7 @@ def create_app(settings: Settings) -> Quart:
     jpegs = JpegPosters(artefact_store)
     artefacts = ArtefactViews(scheduler, jpegs)
     playlists = PlaylistViews(library)
+    hls = HlsView(library, headers, remuxed)
     ops = OpsViews(metrics, lambda: library.scanned, supervisor)
     static = StaticViews(int(time.time()))
 
@@ -143,6 +146,7 @@ def create_app(settings: Settings) -> Quart:
         ("/storyboards/<path:path>/<int:number>.webp", "sheet", artefacts.sheet),
         ("/captions/<path:path>/<track>.vtt", "captions", artefacts.captions),
         ("/playlists/<path:path>.m3u", "playlist", playlists.video),
+        ("/playlists/<path:path>.m3u8", "hls_playlist", hls.show),
         ("/playlists", "folder_playlist", playlists.folder),
         ("/openapi.json", "openapi", OpenapiView(schema).show),
         ("/static/<name>", "static", static.static),

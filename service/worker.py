@@ -192,8 +192,13 @@ def _remux(root: _MediaRoot, path: str, revision: str) -> Response:
         content_type="video/mp4" if header.has_picture else "audio/mp4",
         codecs=header.codecs,
         streams=header.streams,
+        fragments=header.fragments.digest if header.fragments else "",
     )
-    return _response(metadata), [header.data]
+    fragments = header.fragments
+    return _response(metadata), [
+        header.data,
+        *([fragments.headers, fragments.table] if fragments else []),
+    ]
 
 
 def _response(metadata: ArtefactMetadata) -> Payload:

@@ -16,10 +16,11 @@ import revisions from './revisions.js';
 // also matches before a line feed at the end of a text; (?!\n) excludes that.
 const RANGE = /^bytes=(\d{1,15})-(\d{0,15})(?!\n)$/;
 
-// Revisions of layouts (service/protocol/revisions.py). A header that precedes a file has 16 MiB at most
-// (service/remux/header.py); a moved index grows little.
-const LAYOUT = /-[fm][0-9a-f]+(?!\n)$/;
-const MAX_HEADER = 16777216;
+// Revisions of layouts (service/protocol/revisions.py), and how many bytes longer than the file they may be: by
+// a header in front of it (service/remux/header.py), or by headers between its spans (service/remux/fragments.py).
+// A moved index grows little.
+const LAYOUT = /-([fhm])[0-9a-f]+(?!\n)$/;
+const MAX_ADDED = { f: 0, m: 16777216, h: 67108864 };
 
 // Answer a request for /media/ or /download/: from the cache if that is exact, else by the service.
 function lookUp(r) {
@@ -138,7 +139,8 @@ function planLookup(r, revision) {
 // is an estimate.
 function slicerFor(r, revision, first, last) {
     const v = r.variables, size = Number(v.block_size);
-    const most = parseInt(revision, 16) + (revision.includes('-m') ? MAX_HEADER : 0);
+    const layout = LAYOUT.exec(revision);
+    const most = parseInt(revision, 16) + (layout === null ? 0 : MAX_ADDED[layout[1]]);
     const end = Math.min(last === '' ? Infinity : Number(last) + 1, most);
     if (end - first <= size && Math.floor(first / size) === Math.floor((end - 1) / size)) return 'slicer';
     if (end - first <= Number(v.run_size)) return 'joiner1';

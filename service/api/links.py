@@ -5,7 +5,7 @@ from urllib.parse import quote, urlencode
 from quart import g
 
 from service.models import Video
-from service.protocol.revisions import remuxed_revision
+from service.protocol.revisions import fragmented_revision, remuxed_revision
 from service.representations.fast_start import fast_start_revision
 
 
@@ -42,6 +42,17 @@ def media(video: Video, header: str | None = None) -> str:
     if header is not None:
         revision = remuxed_revision(video.revision, header)
     return f"/media/{quote(video.path)}?v={revision}"
+
+
+def fragments(path: str, revision: str) -> str:
+    """Return the fragmented form of a video, by its revision."""
+    return f"/media/{quote(path)}?v={revision}"
+
+
+def hls(video: Video, digest: str) -> str:
+    """Return the HLS playlist of a video's fragmented form, whose headers have this digest."""
+    revision = fragmented_revision(video.revision, digest)
+    return f"/playlists/{quote(video.path)}.m3u8?v={revision}"
 
 
 def download(path: str, revision: str) -> str:

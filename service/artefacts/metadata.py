@@ -67,7 +67,10 @@ class CaptionsMetadata(FrozenModel):
 
 
 class RemuxMetadata(FrozenModel):
-    """The metadata of a header that makes a Matroska file an MP4. The header is the blob."""
+    """The metadata of a header that makes a Matroska file an MP4. The header is the first blob.
+
+    If there is a fragmented form, its headers and their table are the second and the third.
+    """
 
     declined: str | None = None
     """Why there is none, from the verb of a sentence about the file on."""
@@ -81,6 +84,8 @@ class RemuxMetadata(FrozenModel):
     """RFC 6381 codecs parameters of the first picture and sound; empty if one is unknown."""
     streams: tuple[int, ...] = ()
     """The indexes of the file's streams that the MP4 has, in its order."""
+    fragments: str = ""
+    """The digest of the fragmented form, as in a revision; empty if there is none."""
 
 
 ArtefactMetadata = (
@@ -120,7 +125,9 @@ def blob_count(metadata: ArtefactMetadata) -> int:
         case PosterMetadata():
             return len(metadata.sizes)
         case RemuxMetadata():
-            return 0 if metadata.declined else 1
+            if metadata.declined:
+                return 0
+            return 3 if metadata.fragments else 1
         case CaptionsMetadata():
             return len(metadata.tracks)
         case StoryboardMetadata():

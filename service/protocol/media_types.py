@@ -63,6 +63,9 @@ _AUDIO = {
     "audio/x-dsf": "dsf",
     "audio/x-oma": "oma",
 }
+HLS_TYPE = "application/vnd.apple.mpegurl"
+"""Of HLS playlists (RFC 8216 §4)."""
+
 _TYPES = {
     extension: media_type
     for table in (_VIDEO, _AUDIO)

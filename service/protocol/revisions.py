@@ -5,6 +5,7 @@ size     = 1*16 lower-case hexadecimal digits: the bytes of the file
 version  = 1*64 lower-case hexadecimal digits: its modification time, or a digest
 layout   = "-f" 1*3 decimal digits: bytes that are made of the file (`mp4/fast_start_layout.py`)
          / "-m" 16 lower-case hexadecimal digits: a header with this digest, and the file
+         / "-h" 16 lower-case hexadecimal digits: fragments with headers of this digest
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from collections.abc import Iterable
 FILE_REVISION = "[0-9a-f]{1,16}-[0-9a-f]{1,64}"
 """The revision of a file's own bytes, a regular expression as in `nginx/njs/request_target.js`."""
 
-REVISION = FILE_REVISION + "(?:-f[0-9]{1,3}|-m[0-9a-f]{16})?"
+REVISION = FILE_REVISION + "(?:-f[0-9]{1,3}|-[hm][0-9a-f]{16})?"
 """The revision of any bytes. `nginx/njs/request_target.js` and `media-cache.conf` have both."""
 
 
@@ -33,6 +34,7 @@ def tagged_revision(size: int, digest: str) -> str:
 
 
 _REMUXED = re.compile(f"({FILE_REVISION})-m([0-9a-f]{{16}})", re.ASCII)
+_FRAGMENTED = re.compile(f"({FILE_REVISION})-h([0-9a-f]{{16}})", re.ASCII)
 
 
 def header_digest(parts: Iterable[bytes]) -> str:
@@ -51,4 +53,15 @@ def remuxed_revision(revision: str, digest: str) -> str:
 def split_remuxed(revision: str) -> tuple[str, str] | None:
     """Return the file's revision and the header's digest; None if there is no header."""
     match = _REMUXED.fullmatch(revision)
+    return (match[1], match[2]) if match else None
+
+
+def fragmented_revision(revision: str, digest: str) -> str:
+    """Return the revision of the fragments of a file whose headers have this digest."""
+    return f"{revision}-h{digest}"
+
+
+def split_fragmented(revision: str) -> tuple[str, str] | None:
+    """Return the file's revision and the digest of the headers; None if it is of no fragments."""
+    match = _FRAGMENTED.fullmatch(revision)
     return (match[1], match[2]) if match else None

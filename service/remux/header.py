@@ -13,6 +13,7 @@ from service.matroska.window import DeclinedError
 from service.probing.timeline import SAME_CLOCK
 from service.protocol.ranges import Span
 from service.protocol.revisions import header_digest
+from service.remux.fragments import Fragments, make_fragments
 from service.remux.movie import MovieTrack, movie_start, write_header
 from service.remux.picture_timing import SECOND, picture_timing
 from service.remux.sample_entries import TrackEntry, read_sample_entries
@@ -33,6 +34,8 @@ class RemuxHeader:
     streams: tuple[int, ...]
     """The indexes of FFmpeg's streams of the file that the MP4 has, in its order."""
     has_picture: bool
+    fragments: Fragments | None
+    """The fragmented form; None if players get the film better without it."""
 
     @property
     def digest(self) -> str:
@@ -61,6 +64,7 @@ def make_header(file: BinaryIO, size: int, read: Callable[[Span], bytes]) -> Rem
         codecs=_codecs(tracks),
         streams=tuple(entries[track.table.track.number].stream_index for track in tracks),
         has_picture=tracks[0].table.track.kind == "video",
+        fragments=make_fragments(tracks),
     )
 
 

@@ -1,12 +1,13 @@
-"""Opens Matroska files for players as MP4: a header that was made before, then the file itself.
+"""Opens Matroska files for players as MP4: a header that was made before, then the file itself; or
+headers and spans of the file in turn (`fragmented.py`).
 
-The file's bytes are not changed, and the header stays in its store. It is only used with the
+The file's bytes are not changed, and the headers stay in their store. It is only used with the
 version of the file that it was made from, and its digest is a part of the revision."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from typing import NamedTuple, Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from cachetools import LRUCache
 
@@ -14,25 +15,20 @@ from service.errors import StorageError
 from service.protocol.conditions import Validators
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
-from service.protocol.revisions import remuxed_revision, split_remuxed
+from service.protocol.revisions import remuxed_revision, split_fragmented, split_remuxed
+from service.representations.fragmented import (
+    Blob,
+    FragmentedRepresentation,
+    FragmentHeaders,
+    read_blob,
+)
 from service.storage.base import ChunkLength, OpenRepresentation, min_chunk_length
 
 # Headers that are kept open: a descriptor each, and no bytes.
 _MAX_OPEN = 128
 
-# Seconds that opening a header and reading from it may take.
+# Seconds that opening a header may take.
 _TIMEOUT = 10.0
-
-
-class Blob(Protocol):
-    """The bytes of a header."""
-
-    @property
-    def length(self) -> int: ...
-
-    async def read(self, start: int, length: int) -> bytes:
-        """Return bytes, perhaps fewer. Raises OSError."""
-        ...
 
 
 class Header(NamedTuple):
@@ -54,6 +50,10 @@ class Headers(Protocol):
         """Open a header; None if it is not stored, or has another digest. Raises OSError."""
         ...
 
+    async def open_fragments(self, path: str, revision: str, digest: str) -> FragmentHeaders | None:
+        """Open the headers of the fragmented form. None and errors as for `open`."""
+        ...
+
 
 Opener = Callable[[str, str | None], Awaitable[OpenRepresentation]]
 
@@ -65,14 +65,16 @@ class Remuxed:
         """Use `opener` for files, also for those without a header."""
         self._opener = opener
         self._headers = headers
-        self._open_headers: LRUCache[tuple[str, str, str], Header] = LRUCache(_MAX_OPEN)
-        self._in_flight: dict[tuple[str, str, str], asyncio.Task[Header | None]] = {}
+        self._open_headers = _OpenHeaders(headers.open)
+        self._open_fragments = _OpenHeaders(headers.open_fragments)
 
     async def open(self, path: str, pin: str | None) -> OpenRepresentation:
         """Open a file as `pin` names it; None: with its header, if that has been made.
 
         Raises NotFoundError, ChangedError, StorageError.
         """
+        if pin is not None and (fragmented := split_fragmented(pin)):
+            return await self._open_fragmented(path, *fragmented)
         pinned = split_remuxed(pin) if pin is not None else None
         source = await self._opener(path, pinned[0] if pinned else pin)
         if pin is not None and pinned is None:
@@ -86,6 +88,18 @@ class Remuxed:
             return source
         return RemuxedRepresentation(source, header[0], header[1])
 
+    async def _open_fragmented(self, path: str, revision: str, digest: str) -> OpenRepresentation:
+        source = await self._opener(path, revision)
+        try:
+            validators = source.representation.validators
+            headers = None
+            if validators.is_stable and validators.revision == revision:
+                headers = await self._open_fragments.get((path, revision, digest))
+        except BaseException:
+            source.close()
+            raise
+        return source if headers is None else FragmentedRepresentation(source, headers, digest)
+
     async def _header(
         self, path: str, file: Representation, pinned: tuple[str, str] | None
     ) -> tuple[Header, str] | None:
@@ -97,25 +111,42 @@ class Remuxed:
         digest = pinned[1] if pinned else self._headers.digest(path, revision)
         if digest is None:
             return None
-        name = path, revision, digest
-        header = self._open_headers.get(name)
-        if header is None:
+        header = await self._open_headers.get((path, revision, digest))
+        return None if header is None else (header, digest)
+
+
+_Name = tuple[str, str, str]
+_Opened = TypeVar("_Opened")
+
+
+class _OpenHeaders(Generic[_Opened]):
+    """Headers that are kept open, by path, revision and digest."""
+
+    def __init__(self, opener: Callable[[str, str, str], Awaitable[_Opened | None]]) -> None:
+        self._opener = opener
+        self._open: LRUCache[_Name, _Opened] = LRUCache(_MAX_OPEN)
+        self._in_flight: dict[_Name, asyncio.Task[_Opened | None]] = {}
+
+    async def get(self, name: _Name) -> _Opened | None:
+        """Return open headers; None if there are none of this name. Raises StorageError."""
+        found = self._open.get(name)
+        if found is None:
             task = self._in_flight.get(name)
             if task is None:
                 task = self._in_flight[name] = asyncio.create_task(self._load(name))
                 task.add_done_callback(lambda _: self._in_flight.pop(name))
-            header = await asyncio.shield(task)  # others may wait for it, too
-        return None if header is None else (header, digest)
+            found = await asyncio.shield(task)  # others may wait for it, too
+        return found
 
-    async def _load(self, name: tuple[str, str, str]) -> Header | None:
+    async def _load(self, name: _Name) -> _Opened | None:
         try:
             async with asyncio.timeout(_TIMEOUT):
-                header = await self._headers.open(*name)
+                found = await self._opener(*name)
         except (OSError, TimeoutError) as error:
             raise StorageError("The header of the film cannot be read.") from error
-        if header is not None:
-            self._open_headers[name] = header
-        return header
+        if found is not None:
+            self._open[name] = found
+        return found
 
 
 class RemuxedRepresentation:
@@ -157,7 +188,7 @@ class RemuxedRepresentation:
     async def _read(self, span: Span, chunk_length: ChunkLength) -> AsyncGenerator[bytes]:
         position, end = span.start, min(span.end, self._blob.length)
         while position < end:
-            data = await self._read_header(position, min(chunk_length(), end - position))
+            data = await read_blob(self._blob, position, min(chunk_length(), end - position))
             position += len(data)
             yield data
         if span.end > end:
@@ -165,10 +196,3 @@ class RemuxedRepresentation:
             async with aclosing(self._source.read(rest, chunk_length)) as chunks:
                 async for chunk in chunks:
                     yield chunk
-
-    async def _read_header(self, start: int, length: int) -> bytes:
-        try:
-            async with asyncio.timeout(_TIMEOUT):
-                return await self._blob.read(start, length)
-        except (OSError, TimeoutError) as error:
-            raise StorageError("The header of the film cannot be read.") from error

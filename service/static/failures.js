@@ -10,8 +10,13 @@ export function watchFailures(player, playback, recovery, verdict) {
   // A player that is to play on has recovered only when it plays.
   player.addEventListener("loadedmetadata", () => playback.playing || recovery.recovered());
   // Error events do not bubble, and that of a failed source is dispatched on <source>: both are
-  // captured. A failed track does not stop the video.
-  const onError = ({ target }) => target.localName !== "track" && recovery.failed();
+  // captured. A failed track does not stop the video, and after a failed source the player takes the
+  // next one.
+  const onError = ({ target }) => {
+    if (target.localName === "track") return;
+    if (target.nextElementSibling?.localName === "source") recovery.fellBack();
+    else recovery.failed();
+  };
   player.addEventListener("error", onError, true);
   // Dispatched where the browser finds encrypted data. There is no key here.
   player.addEventListener("encrypted", () => {
@@ -31,7 +36,7 @@ export function watchFailures(player, playback, recovery, verdict) {
   recovery.addEventListener("replaced", ({ video }) => {
     // The clock of an MP4 that the server makes begins at 0.
     const start = video.representation === "remuxed" ? 0 : (video.metadata?.start ?? 0);
-    playback.replaceFile(start, video.metadata?.duration ?? 0, video.media_type);
+    playback.replaceFile(start, video.metadata?.duration ?? 0);
     useNewRevision(player, video);
   });
 

@@ -120,16 +120,17 @@ export class Playback extends EventTarget {
   }
 
   load(url) {
-    this.#player.querySelector("source").src = url;
+    const [source, ...others] = this.#player.querySelectorAll("source");
+    for (const other of others) other.remove();
+    // The response says it, and browsers refuse some types whose files they play.
+    source.removeAttribute("type");
+    source.src = url;
     this.#player.load();
   }
 
-  /** Expect a file of this type, whose own clock starts at `start`. Times are in seconds. */
-  replaceFile(start, duration, type) {
+  /** Expect another file, whose own clock starts at `start`. Both are in seconds. */
+  replaceFile(start, duration) {
     this.#timeline.reset(start, duration);
-    const source = this.#player.querySelector("source");
-    // Browsers refuse some types whose files they play: the page has none of these.
-    if (source.type) source.type = type;
   }
 
   #update() {

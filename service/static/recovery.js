@@ -1,6 +1,8 @@
 // Lets a player recover by itself after a failure. It uses no DOM: it reads the state of the media
 // element, is told of its events, and dispatches what is to be done.
 
+import { chooseUrl } from "./sources.js";
+
 // Milliseconds without a byte while the player waits: after NOTICE_AFTER the server is asked if it
 // answers, after MAX_SILENCE the source is loaded again. The edge holds requests for ten seconds.
 const NOTICE_AFTER = 5000;
@@ -41,6 +43,8 @@ export class Recovery extends EventTarget {
 
   #media;
   #url;
+  #fallback; // the URL of the same in another form; null if there is none
+  #fellBack = false;
   #server;
   #verdict;
   #attempt = 0;
@@ -56,11 +60,13 @@ export class Recovery extends EventTarget {
    * @param {string} url of its source
    * @param {{statusOf: (url) => Promise<number>, fetchVideo: () => Promise<object?>}} server
    * @param {{playable: boolean, decodable: boolean}} verdict
+   * @param {string?} fallback the URL of the same in a form that more browsers play
    */
-  constructor(media, url, server, verdict) {
+  constructor(media, url, server, verdict, fallback = null) {
     super();
     this.#media = media;
     this.#url = url;
+    this.#fallback = fallback;
     this.#server = server;
     this.#verdict = verdict;
   }
@@ -93,6 +99,14 @@ export class Recovery extends EventTarget {
     if (!this.#isAsking) this.#ask(false);
   }
 
+  /** Report that the player has given up a source and takes the next one. */
+  fellBack() {
+    if (!this.#fallback) return;
+    this.#url = this.#fallback;
+    this.#fallback = null;
+    this.#fellBack = true;
+  }
+
   /** Try again now: the viewer wants it, or the delay is over. */
   retry() {
     if (!this.#isAsking) this.#ask(true);
@@ -105,8 +119,10 @@ export class Recovery extends EventTarget {
 
   /** Load the source again, without asking the server. */
   reload() {
-    if (this.hasFailed) this.#failuresWithServerUp += 1;
-    else if (this.#media.readyState >= HAVE_FUTURE_DATA) {
+    if (this.hasFailed) {
+      this.#failuresWithServerUp += 1;
+      if (this.#media.error?.code !== MEDIA_ERR_NETWORK) this.fellBack();
+    } else if (this.#media.readyState >= HAVE_FUTURE_DATA) {
       this.#enter("playing"); // the player has recovered by itself
       return;
     }
@@ -149,7 +165,15 @@ export class Recovery extends EventTarget {
   adopt(video) {
     this.#failuresWithServerUp = 0;
     this.#dispatch("replaced", { video });
-    this.#load(new URL(video.media_url, this.#url));
+    this.#load(this.#choose(video));
+  }
+
+  /** Return the URL of a video's new revision that this browser takes. */
+  #choose(video) {
+    const plain = video.media_url;
+    const url = this.#fellBack ? plain : chooseUrl(this.#media, video);
+    this.#fallback = url === plain ? null : new URL(plain, this.#url).href;
+    return new URL(url, this.#url);
   }
 
   get #isAsking() {
@@ -242,9 +266,10 @@ export class Recovery extends EventTarget {
     this.#failuresWithServerUp = 0;
     this.#enter("asking", "replaced");
     const old = new URL(this.#url);
-    const current = new URL(old.pathname, old);
     const video = await this.#server.fetchVideo();
-    const pinned = video && new URL(video.media_url, old);
+    const current = new URL(this.#fallback ?? old); // a playlist may not be made yet
+    current.search = "";
+    const pinned = video && this.#choose(video);
     if (pinned && pinned.search !== old.search) {
       this.#dispatch("replaced", { video });
       this.#load(pinned);

@@ -15,6 +15,7 @@ import { Recovery } from "./recovery.js";
 import { awaitMp4 } from "./remuxing.js";
 import { fetchVideo, statusOf } from "./server.js";
 import { startShare } from "./share.js";
+import { chooseElements } from "./sources.js";
 import { startSpeed } from "./speed.js";
 import { startTheatre } from "./theatre.js";
 import { startUpNext } from "./upnext.js";
@@ -26,7 +27,8 @@ const timeline = new Timeline(Number(clockStart) || 0, Number(duration) || 0);
 const playback = new Playback(player, Number(start) || 0, timeline);
 const verdict = new Verdict();
 const server = { statusOf, fetchVideo: () => fetchVideo(stage.dataset.api) };
-const recovery = new Recovery(player, player.querySelector("source").src, server, verdict);
+const { url, fallback } = chooseElements(player);
+const recovery = new Recovery(player, url, server, verdict, fallback);
 
 watchFailures(player, playback, recovery, verdict);
 showRecovery(playback, recovery);
