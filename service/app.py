@@ -107,12 +107,10 @@ def create_app(settings: Settings) -> Quart:
     library_page = LibraryPage(library, items)
     watch_page = WatchPage(library, items, scheduler)
     embed_page = EmbedPage(library, items, embed_policy(settings.embed_origins))
-    oembed = OembedView(library, items)
     api = ApiViews(library, items)
     jpegs = JpegPosters(artefact_store)
     artefacts = ArtefactViews(scheduler, jpegs)
     playlists = PlaylistViews(library)
-    hls = HlsView(library, headers, remuxed)
     ops = OpsViews(metrics, lambda: library.scanned, supervisor)
     static = StaticViews(int(time.time()))
 
@@ -135,7 +133,7 @@ def create_app(settings: Settings) -> Quart:
         ("/", "library", library_page.show),
         ("/watch/<path:path>", "watch", watch_page.show),
         ("/embed/<path:path>", "embed", embed_page.show),
-        ("/oembed", "oembed", oembed.show),
+        ("/oembed", "oembed", OembedView(library, items).show),
         ("/media/<path:path>", "media", media.error),
         ("/download/<path:path>", "download", media.error),
         ("/api/videos", "api_videos", api.videos),
@@ -146,7 +144,7 @@ def create_app(settings: Settings) -> Quart:
         ("/storyboards/<path:path>/<int:number>.webp", "sheet", artefacts.sheet),
         ("/captions/<path:path>/<track>.vtt", "captions", artefacts.captions),
         ("/playlists/<path:path>.m3u", "playlist", playlists.video),
-        ("/playlists/<path:path>.m3u8", "hls_playlist", hls.show),
+        ("/playlists/<path:path>.m3u8", "hls_playlist", HlsView(library, headers, remuxed).show),
         ("/playlists", "folder_playlist", playlists.folder),
         ("/openapi.json", "openapi", OpenapiView(schema).show),
         ("/static/<name>", "static", static.static),

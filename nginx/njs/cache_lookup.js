@@ -112,14 +112,18 @@ function planLookup(r, revision) {
     // RFC 9110 15.5.17: a range behind the end gets the service's 416. A layout may be longer than its file
     // (service/representations/), so only its blocks tell where it ends.
     const isBehindFile = first >= parseInt(revision, 16);
-    if (isBehindFile && !LAYOUT.test(revision)) return null;
+    const layout = LAYOUT.exec(revision);
+    if (isBehindFile && layout === null) return null;
     if (!isOpen && Number(match[2]) < first) return null;
     const size = Number(r.variables.block_size), begin = Math.floor(first / size) * size;
-    if (requestTarget.isDownload(r)) {
+    const end = begin + size - 1;
+    // A segment of HLS is not capped: service/protocol/plan.py. Where the last one ends, only the service knows.
+    const isSegment = layout !== null && layout[1] === 'h' && !isOpen && Number(match[2]) > end;
+    if (isSegment && isBehindFile) return null;
+    if (requestTarget.isDownload(r) || isSegment) {
         const slicer = slicerFor(r, revision, first, match[2]);
         return { location: '@rewritten_range', range, begin, first, slicer };
     }
-    const end = begin + size - 1;
     const last = isOpen ? end : Math.min(Number(match[2]), end);
     const capped = `bytes=${first}-${last}`;
     if (first === begin && last === end) {

@@ -35,6 +35,7 @@ from service.http.send_pacing import ChunkSizer, ChunkSizerRegistry
 from service.metrics import Metrics
 from service.protocol.plan import Plan, Policy, RangeKind, plan
 from service.protocol.ranges import Span
+from service.representations.fragmented import FragmentedRepresentation
 from service.storage.base import MIN_CHUNK, OpenRepresentation
 from service.workers.playback_activity import PlaybackActivity
 
@@ -159,6 +160,7 @@ class MediaMiddleware:
         """Return the plan and count it. Raises HTTPError if it is an error."""
         policy = Policy(
             block=self._block if route == "media" else None,
+            serves_segments=isinstance(source, FragmentedRepresentation),
             pin=pin,
             filename=path.rpartition("/")[2] if route == "download" else None,
         )

@@ -4,7 +4,7 @@ A plan is a value, made without I/O, clock or framework; `http/media.py` sends i
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from service.protocol.conditions import (
@@ -15,7 +15,7 @@ from service.protocol.conditions import (
     range_applies,
 )
 from service.protocol.disposition import attachment
-from service.protocol.ranges import Span, cap, parse_range
+from service.protocol.ranges import Span, cap, names_end, parse_range
 
 # RFC 8246. One year is the maximum of RFC 2616 §14.21, which caches still apply.
 _IMMUTABLE = "public, max-age=31536000, immutable"
@@ -45,6 +45,8 @@ class Policy:
 
     block: int | None = None
     """The maximum length of a partial response in bytes; None: no maximum."""
+    serves_segments: bool = False
+    """Whether a single range with an end has no maximum: to players of HLS it is a segment."""
     pin: str | None = None
     """The revision requested by `?v=`."""
     filename: str | None = None
@@ -97,7 +99,8 @@ def plan(
             {"Content-Range": f"bytes */{representation.size}", "Accept-Ranges": "bytes"},
             RangeKind.UNSATISFIABLE,
         )
-    return _partial(spans, representation, policy)
+    is_segment = policy.serves_segments and names_end(headers["range"])
+    return _partial(spans, representation, replace(policy, block=None) if is_segment else policy)
 
 
 def _refuse(

@@ -11,6 +11,7 @@ MAX_HEADER_LENGTH = 8 * 1024  # bytes; nginx's and Apache's bound on one header 
 MAX_RANGES = 200  # Apache's MaxRanges
 
 # RFC 9110 §14.1.2. [0-9] and not \d, which matches digits of every script.
+_CLOSED_RANGE = re.compile(r"bytes=[0-9]{1,15}-[0-9]{1,15}", re.ASCII)
 _RANGE_SPEC = re.compile(r"([0-9]*)-([0-9]*)", re.ASCII)
 _MAX_POSITION_DIGITS = 18  # longer numbers are past the end of any file
 
@@ -74,6 +75,14 @@ def merge(spans: Sequence[Span]) -> tuple[Span, ...]:
         else:
             merged.append((order, span))
     return tuple(span for _, span in sorted(merged, key=lambda item: item[0]))
+
+
+def names_end(header: str) -> bool:
+    """Return whether a Range header asks for one range, and with its last byte.
+
+    `nginx/njs/cache_lookup.js` recognises the same.
+    """
+    return _CLOSED_RANGE.fullmatch(header) is not None
 
 
 def cap(spans: Iterable[Span], block: int) -> tuple[Span, ...]:

@@ -2,14 +2,17 @@
 frame, as FFmpeg reads both."""
 
 import hashlib
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import av
 
+from service.mp4.fragment_table import FragmentTable
 from service.protocol.ranges import Span
 from service.remux.header import RemuxHeader, make_header
 
@@ -33,6 +36,21 @@ def header_of(path: Path) -> RemuxHeader:
             return file.read(span.length)
 
         return make_header(file, path.stat().st_size, read)
+
+
+def fragmented(path: Path, header: RemuxHeader) -> bytes:
+    """Return the fragmented form of a file."""
+    assert header.fragments
+    table = FragmentTable.from_bytes(header.fragments.table)
+    headers = [
+        zlib.decompress(header.fragments.headers[start:end])
+        for start, end in pairwise(table.stored)
+    ]
+    file = path.read_bytes()
+    return b"".join(
+        (file if number is None else headers[number])[part.start : part.end]
+        for number, part in table.extents(Span(0, table.size))
+    )
 
 
 @dataclass(frozen=True)
@@ -139,4 +157,30 @@ def assert_same(
                 # What an edit list cuts off of the last frame is decoded, too.
                 assert after[: len(before)] == before
                 assert len(after) - len(before) <= MAX_PADDING
+    _assert_fragments(path, header, firsts, start, tolerance)
     return header
+
+
+def _assert_fragments(
+    path: Path,
+    header: RemuxHeader,
+    originals: dict[str, list[Packet]],
+    start: float,
+    tolerance: float,
+) -> None:
+    """Assert that the fragmented form, if there is one, has the picture and a sound unchanged."""
+    if header.fragments is None:
+        return
+    data = fragmented(path, header)
+    found = {}
+    with av.open(BytesIO(data)) as container:
+        found = {stream.type: stream.index for stream in container.streams}
+    assert found.keys() == originals.keys()
+    for kind, index in found.items():
+        made = packets(BytesIO(data), index)
+        original = originals[kind]
+        assert [(p.digest, p.is_key) for p in made] == [(p.digest, p.is_key) for p in original]
+        worst = max(abs(a.time - start - b.time) for a, b in zip(original, made, strict=True))
+        assert worst <= tolerance, f"{kind} in fragments: off by {worst}"
+        if kind == "video":
+            assert pictures(BytesIO(data), index) == pictures(str(path), index)

@@ -54,6 +54,10 @@ def cached() -> re.Pattern[str]:
         ("media", f"{FAST_START}-m0123456789abcdef", False),
         ("download", REMUXED, False),
         ("media", f"{FAST_START}0", True),  # of a later version
+        ("media", f"{FILE}-m0123456789abcdef", True),
+        ("media", f"{FILE}-h0123456789abcdef", True),
+        ("media", f"{FILE}-h0123456789abcde", False),
+        ("media", f"{FILE}-h0123456789abcdef-h0123456789abcdef", False),
         ("media", f"{FILE}-f", False),
         ("media", f"{FAST_START}-f1", False),
         ("media", f"{FAST_START}x", False),
@@ -62,6 +66,7 @@ def cached() -> re.Pattern[str]:
         ("download", FILE, True),
         ("download", OLD, True),
         ("download", FAST_START, False),
+        ("download", f"{FILE}-h0123456789abcdef", False),
         ("download", f"{FILE}\n", False),
     ],
 )
