@@ -143,9 +143,10 @@ def test_the_segments_are_the_film_from_key_frame_to_key_frame(server: Server, m
                 assert abs(a.time - b.time) <= TOLERANCE
     assert originals == [[], []]
     assert end == len(data)
-    # There is a key frame each second.
-    assert [round(length) for length in listed.lengths] == [6, 6, 4]
-    assert any(length > BLOCK for length, _ in listed.segments)  # and it is not cut off
+    # There is a key frame each second, and a fragment has two of them.
+    assert [round(length) for length in listed.lengths] == [2] * 8
+    # Nor is a segment cut off that crosses the end of a block.
+    assert any(start // BLOCK < (start + length - 1) // BLOCK for length, start in listed.segments)
 
 
 def test_ffmpeg_reads_the_film_through_the_playlist(server: Server, media: Path) -> None:
