@@ -54,11 +54,13 @@ def movie_header(tracks: Sequence[MovieTrack]) -> bytes:
     mehd = full_box(b"mehd", struct.pack(">Q", round(max(lengths) * _TIMESCALE)), version=1)
     numbered = list(enumerate(tracks, 1))
     trexes = [full_box(b"trex", struct.pack(">5I", number, 1, 0, 0, 0)) for number, _ in numbered]
-    traks = [_trak(number, track) for number, track in numbered]
+    traks = [_trak(number, track, start) for number, track in numbered]
     return _FTYP + box(b"moov", mvhd, *traks, box(b"mvex", mehd, *trexes))
 
 
-def _trak(number: int, track: MovieTrack) -> bytes:
+def _trak(number: int, track: MovieTrack, start: float) -> bytes:
+    early = max(0, round((start - track.timing.start) * track.timing.timescale))
+    skip = track.timing.skip + early
     is_sound = track.table.track.kind == "audio"
     tkhd = full_box(
         b"tkhd",
@@ -70,8 +72,8 @@ def _trak(number: int, track: MovieTrack) -> bytes:
         flags=3,  # enabled, in the movie
     )
     # §8.6.6.1: an edit of no length lasts as long as the fragments.
-    edit = full_box(b"elst", struct.pack(">IIII", 1, 0, track.timing.skip, 1 << 16))
-    edts = box(b"edts", edit) if track.timing.skip else b""
+    edit = full_box(b"elst", struct.pack(">IIII", 1, 0, skip, 1 << 16))
+    edts = box(b"edts", edit) if skip else b""
     stbl = box(
         b"stbl",
         track.entry.stsd,

@@ -83,8 +83,8 @@ def _chosen(tracks: Sequence[MovieTrack]) -> list[MovieTrack] | None:
     chosen = [*pictures[:1], *sounds[:1]]
     if not pictures or not all(plays_everywhere(sound.table.track) for sound in sounds[:1]):
         return None
-    starts = [track.timing.start for track in chosen]
-    return chosen if max(starts) - min(starts) <= _MAX_WAIT else None
+    start = movie_start(chosen)
+    return chosen if all(track.timing.start - start <= _MAX_WAIT for track in chosen) else None
 
 
 class _Bound(NamedTuple):
@@ -106,7 +106,8 @@ def _bounds(chosen: Sequence[MovieTrack]) -> list[_Bound]:
     decoded = accumulate(picture.timing.durations, initial=0)
     for number, (is_key, time) in enumerate(zip(picture.table.keys, decoded, strict=False)):
         if is_key and time - begun >= (_SECONDS - _EARLIER) * timescale:
-            bounds.append(_Bound(offsets[number], round(1e6 * (wait + time / timescale))))
+            shown = round(1e6 * (wait + time / timescale))
+            bounds.append(_Bound(offsets[number], max(0, shown)))
             begun = time
     place = max(t.table.offsets[-1] + t.table.sizes[-1] for t in chosen)
     length = max(t.timing.start - start + t.timing.length / t.timing.timescale for t in chosen)
@@ -118,7 +119,7 @@ def _headers(chosen: Sequence[MovieTrack], bounds: Sequence[_Bound]) -> Iterator
     yield bounds[0].place, movie_header(chosen)
     start = movie_start(chosen)
     positions = array("Q", bytes(8 * len(chosen)))
-    clocks = [round((t.timing.start - start) * t.timing.timescale) for t in chosen]
+    clocks = [max(0, round((t.timing.start - start) * t.timing.timescale)) for t in chosen]
     for number, (bound, following) in enumerate(pairwise(bounds), 1):
         parts = []
         for index, track in enumerate(chosen):

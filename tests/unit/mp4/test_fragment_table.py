@@ -13,7 +13,9 @@ FILE = bytes(range(256)) * 4
 @st.composite
 def tables(draw: st.DrawFn) -> tuple[FragmentTable, list[bytes], bytes]:
     """Return a table, its headers, and the whole that they make with spans of FILE."""
-    lengths = draw(st.lists(st.tuples(st.integers(1, 20), st.integers(0, 40)), min_size=2, max_size=9))
+    lengths = draw(
+        st.lists(st.tuples(st.integers(1, 20), st.integers(0, 40)), min_size=2, max_size=9)
+    )
     place = draw(st.integers(0, 100))
     headers, whole, starts, places = [], b"", [0], [place]
     for number, (length, following) in enumerate(lengths):
@@ -44,18 +46,14 @@ def test_the_parts_of_any_span_are_its_bytes(
     assert b"".join(parts) == whole[span.start : span.end]
 
 
+TABLE = FragmentTable([0, 9, 30, 50], [5, 5, 20, 30], [0, 7, 14, 20], [0, 0, 2, 4]).to_bytes()
+
+
 @pytest.mark.parametrize(
-    "damage",
-    [
-        lambda data: data[:-1],
-        lambda data: data[:-8],
-        lambda data: data[:64],
-        lambda data: b"",
-        lambda data: data[32:] + data[:32],  # it goes back
-    ],
-)  # fmt: skip
-def test_a_damaged_table_is_refused(damage: object) -> None:
-    table = FragmentTable([0, 9, 30, 50], [5, 5, 20, 30], [0, 7, 14, 20], [0, 0, 2, 4])
-    assert callable(damage)
+    "damaged",
+    [TABLE[:-1], TABLE[:-8], TABLE[:64], b"", TABLE[32:] + TABLE[:32]],
+    ids=["a byte less", "a number less", "too few rows", "empty", "it goes back"],
+)
+def test_a_damaged_table_is_refused(damaged: bytes) -> None:
     with pytest.raises(ValueError, match=r"cut off|damaged"):
-        FragmentTable.from_bytes(damage(table.to_bytes()))
+        FragmentTable.from_bytes(damaged)

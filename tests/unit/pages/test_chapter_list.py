@@ -18,7 +18,8 @@ def film(*chapters: Chapter, path: str = "film.mp4") -> VideoItem:
         state=ProbeState.PROBED, problem=None, metadata=None, watch_url="", media_url="",
         download_url="", poster=PosterItem(state=NONE), storyboard=StoryboardItem(state=NONE),
         media_type="video/mp4", hls_url=None, sources=(), representation="file",
-        remux=RemuxItem(state=NONE), captions=CaptionsItem(state=NONE), chapters=chapters, findings=(),
+        remux=RemuxItem(state=NONE), captions=CaptionsItem(state=NONE),
+        chapters=chapters, findings=(),
     )  # fmt: skip
 
 

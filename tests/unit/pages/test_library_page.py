@@ -47,8 +47,6 @@ def item(
         hls_url=None,
         sources=(),
         representation="file",
-        hls_url=None,
-        sources=(),
         remux=RemuxItem(state=facts.ArtefactState.NONE),
         download_url="/download/x",
         poster=PosterItem(state=facts.ArtefactState.READY, pictures=pictures),

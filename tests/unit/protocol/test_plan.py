@@ -107,6 +107,24 @@ def test_not_modified_wins_over_range_and_carries_the_validators() -> None:
     assert "Content-Length" not in response.headers
 
 
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("bytes=10-59999", [(10, 59_999)]),  # of three blocks
+        ("bytes=10-999999", [(10, SIZE - 1)]),
+        ("bytes=10-", [(10, BLOCK - 1)]),
+        ("bytes=-50000", [(50_000, 59_999)]),
+        ("bytes=10-59999,70000-70001", [(10, BLOCK - 1), (70_000, 70_001)]),
+    ],
+)
+def test_a_segment_is_a_single_range_with_an_end_and_is_not_capped(
+    header: str, expected: list[tuple[int, int]]
+) -> None:
+    response = get({"range": header}, Policy(block=BLOCK, serves_segments=True))
+    assert response.status == 206
+    assert payload(response) == expected
+
+
 def test_a_failed_if_match_is_412() -> None:
     assert get({"if-match": '"x"'}).status == 412
 

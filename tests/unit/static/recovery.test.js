@@ -24,6 +24,9 @@ beforeEach(() => {
   timers = [];
 });
 
+const HLS = "https://host/playlists/film.mkv.m3u8?v=1-1-h1";
+const MP4 = "https://host/media/film.mkv?v=1-1-m1";
+
 const settle = () => new Promise(setImmediate);
 
 async function pass(seconds) {
@@ -36,7 +39,7 @@ async function pass(seconds) {
 }
 
 /** A playing player, and a server that gives these statuses in turn and then does not answer. */
-function start({ statuses = [], video = null, playable = true, decodable = true } = {}) {
+function start({ statuses = [], video = null, url = URL_OF_FILM, fallback = null, ...verdict } = {}) {
   const media = {
     error: null,
     networkState: 2,
@@ -45,6 +48,7 @@ function start({ statuses = [], video = null, playable = true, decodable = true 
     ended: false,
     seeking: false,
     currentTime: 10,
+    canPlayType: (type) => (type === "hls" ? "maybe" : ""),
   };
   const asked = [];
   const server = {
@@ -54,7 +58,8 @@ function start({ statuses = [], video = null, playable = true, decodable = true 
     },
     fetchVideo: async () => video,
   };
-  const recovery = new Recovery(media, URL_OF_FILM, server, { playable, decodable });
+  const usual = { playable: true, decodable: true };
+  const recovery = new Recovery(media, url, server, { ...usual, ...verdict }, fallback);
   const seen = { changes: [], loads: [], videos: [] };
   recovery.addEventListener("change", ({ state, reason }) => {
     assert.equal(state, recovery.state);
@@ -384,6 +389,60 @@ for (const [what, video, status, loads, state] of [
     assert.deepEqual(seen.videos, loads[0] ? [video] : []);
   });
 }
+
+const withHls = (version) => ({
+  media_url: `/media/film.mkv?v=${version}-m1`,
+  sources: [
+    { url: `/playlists/film.mkv.m3u8?v=${version}-h1`, type: "hls" },
+    { url: `/media/film.mkv?v=${version}-m1`, type: "video/mp4" },
+  ],
+});
+
+for (const [error, loaded] of [
+  [NETWORK, HLS],
+  [DECODE, MP4],
+  [NOT_SUPPORTED, MP4],
+]) {
+  test(`a playlist that fails with error ${error.code} is loaded as ${loaded}`, async () => {
+    const player = start({ statuses: [200], url: HLS, fallback: MP4 });
+    await player.fail(error);
+    assert.deepEqual(player.seen.loads, [loaded]);
+  });
+}
+
+test("a playlist is loaded again once the connection is back", async () => {
+  const player = start({ statuses: [0, 200], url: HLS, fallback: MP4 });
+  await player.fail();
+  await pass(1.25);
+  assert.deepEqual(player.seen.loads, [HLS]);
+});
+
+for (const [what, video, loaded] of [
+  ["that the library knows", withHls("2-2"), "/playlists/film.mkv.m3u8?v=2-2-h1"],
+  ["without a playlist", { media_url: "/media/film.mkv?v=2-2" }, "/media/film.mkv?v=2-2"],
+  ["that it does not know", withHls("1-1"), "/media/film.mkv"],
+  ["and no answer of the library", null, "/media/film.mkv"],
+]) {
+  test(`a new revision of what is played by a playlist, ${what}`, async () => {
+    const player = start({ statuses: [410, 206], url: HLS, fallback: MP4, video });
+    await player.fail();
+    assert.deepEqual(player.seen.loads, [`https://host${loaded}`]);
+  });
+}
+
+test("a player that has given up a playlist stays with the MP4", async () => {
+  const player = start({ statuses: [410], url: HLS, fallback: MP4, video: withHls("2-2") });
+  player.recovery.fellBack();
+  await player.fail();
+  assert.deepEqual(player.asked, [MP4]);
+  assert.deepEqual(player.seen.loads, ["https://host/media/film.mkv?v=2-2-m1"]);
+});
+
+test("what is new of the same film is loaded by its playlist", () => {
+  const { recovery, seen } = start();
+  recovery.adopt(withHls("1-1"));
+  assert.deepEqual(seen.loads, [HLS]);
+});
 
 test("a retry of a player that has recovered by itself loads nothing", async () => {
   const { media, recovery, seen } = await arrive.unplayable();
