@@ -224,11 +224,10 @@ def slow_connection(base: str, options: Any) -> Iterator[str]:
             asyncio.create_task(up.carry(reader, far_writer)),
             asyncio.create_task(down.carry(far_reader, writer)),
         ]
-        done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        _, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in rest:
             task.cancel()
-        for task in done:
-            task.exception()  # the connection has ended
+        await asyncio.gather(*tasks, return_exceptions=True)  # the connection has ended
         for end in (writer, far_writer):
             end.close()
 

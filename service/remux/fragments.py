@@ -15,9 +15,9 @@ from service.remux.fragment_headers import TrackFrames, fragment_header, movie_h
 from service.remux.movie import MovieTrack, movie_start
 from service.remux.track_choice import plays_everywhere
 
-# Seconds of a fragment, at least, as it ends before a key frame. Chromium 156 loads one whole before
-# it shows anything, and two after a seek: with 4 Mbit/s over 20, and key frames every 2 s, seeks took
-# 1.8 s with fragments of 2 s, 3.5 s of 4 s and 4.9 s of 6 s (2026-11-29).
+# Seconds of a fragment, at least, as it ends before a key frame. Chromium 156 loads one whole
+# before it shows anything, and two after a seek: of 4 Mbit/s over 20, with key frames every 2 s,
+# seeks took 1.8 s with fragments of 2 s, 3.5 s with 4 s and 4.9 s with 6 s (2026-11-29).
 _SECONDS = 2
 _EARLIER = 0.05  # seconds: a key frame that is only rounded to be early is taken
 

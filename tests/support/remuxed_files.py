@@ -3,7 +3,7 @@ frame, as FFmpeg reads both."""
 
 import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import pairwise
@@ -164,7 +164,7 @@ def assert_same(
 def _assert_fragments(
     path: Path,
     header: RemuxHeader,
-    originals: dict[str, list[Packet]],
+    originals: Mapping[Any, list[Packet]],
     start: float,
     tolerance: float,
 ) -> None:

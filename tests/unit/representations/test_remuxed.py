@@ -1,14 +1,18 @@
 """Files after a header: used with their own version only, and read from the store."""
 
 import asyncio
+import zlib
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
 from support.server import content, write
 
 from service.errors import ChangedError, StorageError
+from service.mp4.fragment_table import FragmentTable
 from service.protocol.ranges import Span
 from service.representations.fast_start import FastStart
+from service.representations.fragmented import FragmentHeaders
 from service.representations.remuxed import Header, Remuxed
 from service.storage.base import MIN_CHUNK, OpenRepresentation
 from service.storage.local.folder import LocalStorage
@@ -17,16 +21,30 @@ FILE, HEADER = content(300_000), content(200_000, seed=2)
 DIGEST = "0123456789abcdef"
 
 
-class MemoryBlob:
-    """A header that is read in short parts, and may fail."""
+# Three headers, and after the second and the third a span of the file, from byte 1,000 on.
+PARTS = [HEADER[:1000], HEADER[1000:3000], HEADER[3000:6000]]
+STORED = [zlib.compress(part) for part in PARTS]
+TABLE = FragmentTable(
+    starts=[0, 1000, 103_000, 206_000],
+    places=[1000, 1000, 101_000, 201_000],
+    stored=list(accumulate(map(len, STORED), initial=0)),
+    times=[0, 0, 2_000_000, 4_000_000],
+)
+FRAGMENTS = b"".join([PARTS[0], PARTS[1], FILE[1000:101_000], PARTS[2], FILE[101_000:201_000]])
 
-    length = len(HEADER)
-    error: OSError | None = None
+
+class MemoryBlob:
+    """Headers that are read in short parts, and may fail."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.length = len(data)
+        self.error: OSError | None = None
 
     async def read(self, start: int, length: int) -> bytes:
         if self.error:
             raise self.error
-        return HEADER[start : start + min(length, 70_000)]
+        return self.data[start : start + min(length, self.length // 3)]
 
 
 class StoredHeaders:
@@ -35,7 +53,8 @@ class StoredHeaders:
     def __init__(self, revision: str, *, ready: bool = True) -> None:
         self.revision = revision
         self.ready = ready
-        self.blob = MemoryBlob()
+        self.blob = MemoryBlob(HEADER)
+        self.fragments = MemoryBlob(b"".join(STORED))
         self.opened: list[str] = []
         self.failure: Exception | None = None
 
@@ -51,6 +70,13 @@ class StoredHeaders:
             raise self.failure
         found = (revision, digest) == (self.revision, DIGEST)
         return Header(self.blob, "video/mp4") if found else None
+
+    async def open_fragments(self, path: str, revision: str, digest: str) -> FragmentHeaders | None:
+        assert path == "a.mkv"
+        if self.failure:
+            raise self.failure
+        found = (revision, digest) == (self.revision, DIGEST)
+        return FragmentHeaders(self.fragments, TABLE, "video/mp4") if found else None
 
 
 @pytest.fixture
@@ -208,3 +234,37 @@ async def test_blocks_of_storage_are_those_of_the_whole(
     await Remuxed(opener, headers).open("a.mkv", None)
     # Byte 0 of the file is byte len(HEADER) of what is sent.
     assert aligned.origins == [-len(HEADER)]
+
+
+async def test_fragments_are_headers_and_spans_in_turn(
+    files: Remuxed, headers: StoredHeaders
+) -> None:
+    file = await files.open("a.mkv", f"{headers.revision}-h{DIGEST}")
+    assert file.representation.size == len(FRAGMENTS)
+    assert file.representation.validators.revision == f"{headers.revision}-h{DIGEST}"
+    for start, length in [(0, 206_000), (999, 2), (2999, 2), (103_000, 3), (1500, 200_000)]:
+        data = b"".join([chunk async for chunk in file.read(Span(start, length))])
+        assert data == FRAGMENTS[start : start + length]
+    file.close()
+
+
+async def test_fragments_of_another_digest_or_version_are_the_file_as_it_is(
+    files: Remuxed, headers: StoredHeaders
+) -> None:
+    other = await files.open("a.mkv", f"{headers.revision}-h{'f' * 16}")
+    assert other.representation.validators.revision == headers.revision
+    other.close()
+
+
+async def test_headers_of_fragments_that_cannot_be_read_are_an_error_of_storage(
+    files: Remuxed, headers: StoredHeaders
+) -> None:
+    file = await files.open("a.mkv", f"{headers.revision}-h{DIGEST}")
+    headers.fragments.error = OSError()
+    with pytest.raises(StorageError):
+        [chunk async for chunk in file.read(Span(0, 10))]
+    headers.fragments.error = None
+    headers.fragments.data = bytes(headers.fragments.length)
+    with pytest.raises(StorageError, match="damaged"):
+        [chunk async for chunk in file.read(Span(0, 10))]
+    file.close()

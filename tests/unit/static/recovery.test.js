@@ -39,7 +39,13 @@ async function pass(seconds) {
 }
 
 /** A playing player, and a server that gives these statuses in turn and then does not answer. */
-function start({ statuses = [], video = null, url = URL_OF_FILM, fallback = null, ...verdict } = {}) {
+function start({
+  statuses = [],
+  video = null,
+  url = URL_OF_FILM,
+  fallback = null,
+  ...verdict
+} = {}) {
   const media = {
     error: null,
     networkState: 2,
