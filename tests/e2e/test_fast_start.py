@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.chromium import flawless, launched
+from support.ffmpeg_fixtures import ten_seconds
 from support.raw_http import ask
 from support.server import BLOCK, until, write
 from support.stack import Stack, running
@@ -18,12 +19,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a film of ten seconds and about 5 MB with moov at the end."""
     folder = tmp_path_factory.mktemp("fast") / "media"
     folder.mkdir()
-    picture = ["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=10"]
-    codec = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "25",
-             "-b:v", "4M", "-minrate", "4M", "-maxrate", "4M", "-bufsize", "2M",
-             "-x264-params", "nal-hrd=cbr"]  # fmt: skip
-    original = folder.parent / "original.mp4"
-    subprocess.run(["ffmpeg", "-loglevel", "error", *picture, *codec, original], check=True)
+    original = ten_seconds(folder.parent / "original.mp4")
     file = write(folder, "film.mp4", original.read_bytes())
     assert file.stat().st_size > 4 * BLOCK
     return file

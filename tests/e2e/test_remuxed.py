@@ -2,12 +2,12 @@
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.ffmpeg_fixtures import ffmpeg, ten_seconds
 from support.raw_http import ask
 from support.server import BLOCK, until
 from support.stack import Stack, running
@@ -20,12 +20,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a Matroska file of ten seconds and about 5 MB."""
     folder = tmp_path_factory.mktemp("remuxed") / "media"
     folder.mkdir()
-    picture = ["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=10"]
-    codec = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "25",
-             "-b:v", "4M", "-minrate", "4M", "-maxrate", "4M", "-bufsize", "2M",
-             "-x264-params", "nal-hrd=cbr"]  # fmt: skip
-    file = folder / "film.mkv"
-    subprocess.run(["ffmpeg", "-loglevel", "error", *picture, *codec, file], check=True)
+    file = ten_seconds(folder / "film.mkv")
     assert file.stat().st_size > 4 * BLOCK
     return file
 
@@ -92,8 +87,7 @@ def test_cached_blocks_of_the_mp4_are_sent_while_the_service_is_down(stack: Stac
 def test_a_replaced_file_is_gone_under_its_old_address(stack: Stack, film: Path) -> None:
     url = described(stack)["media_url"]
     other = film.with_name(".new.mkv")
-    copy = ["ffmpeg", "-loglevel", "error", "-i", film, "-c", "copy", "-metadata", "title=New"]
-    subprocess.run([*copy, other], check=True)
+    ffmpeg(other, "-i", film, "-c", "copy", "-metadata", "title=New")
     other.replace(film)
     until(lambda: ask(stack.base, f"{url}&x").status == 410 or None, "the old one is gone")
     new = until(lambda: described(stack)["media_url"] != url and described(stack), "a new one")

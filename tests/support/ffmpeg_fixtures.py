@@ -48,3 +48,11 @@ def ffmpeg(path: Path, *arguments: str | Path) -> Path:
 
 def mp4(path: Path, *arguments: str) -> Path:
     return ffmpeg(path, *PICTURE, *SOUND, *H264, *AAC, *arguments)
+
+
+def ten_seconds(path: Path) -> Path:
+    """Make a film of ten seconds and about 5 MB, with a key frame each second."""
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=10")
+    codec = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "25")
+    rate = ("-b:v", "4M", "-minrate", "4M", "-maxrate", "4M", "-bufsize", "2M")
+    return ffmpeg(path, *picture, *codec, *rate, "-x264-params", "nal-hrd=cbr")
