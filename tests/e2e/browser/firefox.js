@@ -55,15 +55,13 @@ async function withScripts(browser, elsewhere) {
   });
   await until("a caption is shown", () => {
     const [track] = document.querySelector("[data-player]").textTracks;
-    return track.activeCues?.length > 0;
+    window.caption = track.activeCues?.[0]?.text; // it may be over by the next look
+    return window.caption !== undefined;
   });
   seen.captions = await page.$eval("[data-player]", (video) =>
     [...video.textTracks].map(({ kind, language }) => `${kind} ${language}`),
   );
-  seen.caption = await page.$eval(
-    "[data-player]",
-    (video) => video.textTracks[0].activeCues[0].text,
-  );
+  seen.caption = await page.evaluate(() => window.caption);
 
   // Seek, and play on from there.
   seen.seeks = [];
@@ -195,14 +193,21 @@ async function withoutScripts(browser) {
     );
   };
   // In place of Puppeteer's click, which waits for promises that never settle without scripts.
-  const click = async (selector) => {
-    const [x, y] = await page.evaluate((selector) => {
+  const centre = (selector) =>
+    page.evaluate((selector) => {
       const element = document.querySelector(selector);
       element.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
       const { left, top, width, height } = element.getBoundingClientRect();
       return [left + width / 2, top + height / 2];
     }, selector);
-    await page.mouse.click(x, y);
+  const click = async (selector) => {
+    let place = await centre(selector);
+    for (let before = []; String(place) !== String(before); ) {
+      await new Promise((resolve) => setTimeout(resolve, 200)); // until nothing moves it any more
+      before = place;
+      place = await centre(selector);
+    }
+    await page.mouse.click(...place);
   };
   const follow = (selector) => navigates(() => click(selector));
   await page.goto(`${base}/`);
