@@ -15,6 +15,9 @@ from service.playability.track_choice import default_sound
 # Codecs copied into an MP4 unchanged: at least some browsers play them there.
 _MP4_CODECS = frozenset({"h264", "hevc", "av1", "vp9", "aac", "mp3", "opus", "flac", "ac3", "eac3"})
 _MP4_SOUND = frozenset({"aac", "mp3", "opus", "flac"})
+
+# FFmpeg 5's demuxer of True Audio names no layout of mono sound, and AAC's encoder needs one.
+_WITHOUT_LAYOUT = frozenset({"tta"})
 """Sound that Chromium, Firefox and Safari play in MP4."""
 
 _COVER_CODECS = frozenset({"mjpeg", "png"})
@@ -164,6 +167,8 @@ def _encoders(kept: list[Stream], options: TranscodeOptions, *, webm: bool) -> l
                 f"-b:{specifier}",
                 "192k" if _is_stereo(stream) else "384k",
             ]
+            if stream.codec in _WITHOUT_LAYOUT and stream.channels:
+                arguments += [f"-ac:{specifier}", str(stream.channels)]
     subtitle_codecs = {stream.codec for stream in kept if stream.kind == "subtitle"}
     subtitle_codec = "webvtt" if webm else "mov_text"
     if subtitle_codecs - {subtitle_codec}:

@@ -15,7 +15,7 @@ from support.refused_files import FILES, write_file
 
 from service.models import Finding, Metadata
 from service.playability.findings import CODES, findings
-from service.probing.prober import Prober
+from service.probing.prober import ProbeFailure, Prober
 
 pytestmark = pytest.mark.slow
 
@@ -189,7 +189,7 @@ async def test_what_makes_a_container_unplayable_is_fixed_by_the_command(
         fixed = await asyncio.to_thread(run, finding.command, tmp_path, source)
         metadata = await prober.probe(fixed)
         assert isinstance(metadata, Metadata)
-        assert metadata.duration == pytest.approx(1, abs=0.15)
+        assert metadata.duration == pytest.approx(container.seconds, abs=0.15)
         after = {f.code: f.severity for f in findings(fixed.name, metadata, BLOCK)}
         assert finding.code not in after, finding.command
         assert "unplayable" not in after.values(), finding.command
@@ -211,6 +211,12 @@ async def test_what_browsers_refuse_is_found_and_fixed(
     folder = tmp_path / "media"
     folder.mkdir()
     source = await asyncio.to_thread(write_file, folder, name)
+    if name == "encrypted fragments.mp4":  # FFmpeg does not open it
+        failure = await prober.probe(source)
+        assert isinstance(failure, ProbeFailure)
+        (finding,) = findings(name, failure.reason, BLOCK)
+        assert ({finding.code: finding.severity}, finding.command) == (FILES[name][1], None)
+        return
     # A smaller block, so that no bit rate is too low for it.
     await check_findings(prober, source, FILES[name][1], 1 << 16, {"encrypted", "truncated"})
 

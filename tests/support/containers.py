@@ -21,6 +21,11 @@ class Container:
     arguments: tuple[str, ...]
     findings: dict[str, str]
 
+    @property
+    def seconds(self) -> float:
+        """The duration. GXF has sound in packets of 32,768 samples at 48 kHz (SMPTE 360M)."""
+        return 2 * 32_768 / 48_000 if self.name.endswith(".gxf") else 1.0
+
 
 def _films(*rows: tuple[str, tuple[str, ...], str]) -> list[Container]:
     """Return files that are unplayable by their container and by these other streams."""
