@@ -15,11 +15,10 @@ from service.playability.track_choice import default_sound
 # Codecs copied into an MP4 unchanged: at least some browsers play them there.
 _MP4_CODECS = frozenset({"h264", "hevc", "av1", "vp9", "aac", "mp3", "opus", "flac", "ac3", "eac3"})
 _MP4_SOUND = frozenset({"aac", "mp3", "opus", "flac"})
+"""Sound that Chromium, Firefox and Safari play in MP4."""
 
 # FFmpeg 5's demuxer of True Audio names no layout of mono sound, and AAC's encoder needs one.
 _WITHOUT_LAYOUT = frozenset({"tta"})
-"""Sound that Chromium, Firefox and Safari play in MP4."""
-
 _COVER_CODECS = frozenset({"mjpeg", "png"})
 _TEXT_SUBTITLES = frozenset({"mov_text", "subrip", "webvtt", "ass", "ssa", "text"})
 """Text subtitles, which FFmpeg can convert; bitmap subtitles are dropped."""

@@ -5,7 +5,7 @@ Nothing here raises, whatever the headers say."""
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from enum import Enum
 from functools import lru_cache
@@ -61,6 +61,10 @@ class Validators:
     @property
     def entity_tag(self) -> str:
         return f'"{self.revision}"'
+
+    def of_layout(self, revision: str) -> "Validators":
+        """Return the validators of bytes with this revision that are made from the file."""
+        return replace(self, revision=revision, date_is_validator=False)
 
 
 class PreconditionResult(Enum):

@@ -23,7 +23,6 @@ from service.mp4.fast_start_layout import (
     resume,
 )
 from service.mp4.sample_tables import MoovRewriter
-from service.protocol.conditions import Validators
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
 from service.storage.base import ChunkLength, OpenRepresentation, Storage, min_chunk_length
@@ -210,12 +209,8 @@ class FastStartRepresentation:
         # Align blocks with the media data after the index, as little precedes it.
         source.align_blocks(-layout.displacement)
         file = source.representation
-        validators = Validators(
-            revision=fast_start_revision(file.validators.revision),
-            last_modified=file.validators.last_modified,
-            is_stable=file.validators.is_stable,
-            date_is_validator=False,
-        )
+        revision = fast_start_revision(file.validators.revision)
+        validators = file.validators.of_layout(revision)
         self._representation = Representation(layout.size, file.content_type, validators)
 
     @property

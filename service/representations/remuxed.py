@@ -11,7 +11,6 @@ from typing import NamedTuple, Protocol
 from cachetools import LRUCache
 
 from service.errors import StorageError
-from service.protocol.conditions import Validators
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
 from service.protocol.revisions import remuxed_revision, split_remuxed
@@ -126,12 +125,8 @@ class RemuxedRepresentation:
         self._blob = header.blob
         self.align_blocks(0)
         file = source.representation
-        validators = Validators(
-            revision=remuxed_revision(file.validators.revision, digest),
-            last_modified=file.validators.last_modified,
-            is_stable=file.validators.is_stable,
-            date_is_validator=False,
-        )
+        revision = remuxed_revision(file.validators.revision, digest)
+        validators = file.validators.of_layout(revision)
         size = self._blob.length + file.size
         self._representation = Representation(size, header.content_type, validators)
 

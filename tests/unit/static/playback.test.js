@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { mock, test } from "node:test";
+import { Playback } from "./playback.js";
+import { Timeline } from "./timeline.js";
+
+/** A player that seeks no further than it has loaded, as Firefox in a fragmented MP4. */
+class Player extends EventTarget {
+  readyState = 1;
+  paused = true;
+  duration = 16;
+  loaded = 8;
+  error = null;
+  seeks = 0;
+  #time = 0;
+
+  get currentTime() {
+    return this.#time;
+  }
+
+  set currentTime(time) {
+    this.seeks += 1;
+    this.#time = Math.min(time, this.loaded);
+    this.dispatchEvent(new Event("seeking"));
+    this.dispatchEvent(new Event("seeked"));
+  }
+}
+
+function started() {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const player = new Player();
+  const playback = new Playback(player, 0, new Timeline(0, 16));
+  playback.begin();
+  return { player, playback };
+}
+
+test("a seek that ends too early is repeated until the position is reached", (t) => {
+  t.after(() => mock.timers.reset());
+  const { player, playback } = started();
+  playback.seek(9);
+  assert.equal(player.currentTime, 8);
+  player.loaded = 16;
+  mock.timers.tick(1000);
+  assert.equal(player.currentTime, 9);
+  assert.equal(player.seeks, 2);
+});
+
+test("a position that is never reached is given up", (t) => {
+  t.after(() => mock.timers.reset());
+  const { player, playback } = started();
+  playback.seek(9);
+  for (let second = 0; second < 60; second += 1) mock.timers.tick(1000);
+  assert.equal(player.seeks, 21);
+});
+
+test("a seek by the player's own controls is not undone", (t) => {
+  t.after(() => mock.timers.reset());
+  const { player, playback } = started();
+  playback.seek(9);
+  player.currentTime = 3;
+  player.loaded = 16;
+  mock.timers.tick(10_000);
+  assert.equal(player.currentTime, 3);
+});
