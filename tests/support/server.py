@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import random
@@ -121,10 +122,33 @@ def until_ended(process: subprocess.Popen[str]) -> None:
 
 
 def free_port() -> int:
-    """Return a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a free port that no other test has.
+
+    It is below the ephemeral ports (ip(7), ip_local_port_range): the kernel may give one of those
+    to an outgoing connection before the caller binds it.
+    """
+    return next(port for port in _PORTS if _is_free(port))
+
+
+def _worker_ports() -> Iterator[int]:
+    """Yield the ports of this process of pytest-xdist, from a random one on, for ever."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports = range(20_000 + worker % _MAX_WORKERS, 32_000, _MAX_WORKERS)
+    start = random.SystemRandom().randrange(len(ports))  # two runs at once rarely meet
+    return itertools.cycle([*ports[start:], *ports[:start]])
+
+
+def _is_free(port: int) -> bool:
+    try:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
+
+
+_MAX_WORKERS = 16
+_PORTS = _worker_ports()
 
 
 def environment(media: Path, **settings: str) -> dict[str, str]:
