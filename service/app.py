@@ -22,7 +22,8 @@ from service.api.playlists import PlaylistViews
 from service.api.robots import RobotsView
 from service.api.video_items import VideoItems
 from service.api.videos import ApiViews
-from service.artefact_store.folder import ArtefactStore, FolderArtefactStore
+from service.artefact_store.folder import FolderArtefactStore
+from service.artefact_store.store import ArtefactStore
 from service.artefacts.builder import ArtefactBuilder
 from service.artefacts.fast_start_layouts import FastStartLayoutStore
 from service.artefacts.jpeg import JpegPosters

@@ -5,13 +5,16 @@ import errno
 import os
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from service.artefact_store.record import Blob, Digest
 from service.storage.local import nonblocking
 
 # Bytes that are hashed at a time.
 _CHECKED_AT_A_TIME = 64 * 1024
+
+# Bytes that are requested of a large file at a time, at most.
+_MAX_READ_AHEAD = 4 * 1024 * 1024
 
 
 class OpenBlob(Protocol):
@@ -92,6 +95,42 @@ class RemoteBlob:
 
     def read(self, start: int, length: int) -> bytes:
         return self._fetch(start, min(start + length, self.length))
+
+
+class RemoteLargeBlob:
+    """A large file in an object store. Reads in sequence fetch more than was asked for."""
+
+    def __init__(self, length: int, fetch: Callable[[int, int], bytes]) -> None:
+        """Take `fetch`, which returns the bytes from a start to an end and raises OSError."""
+        self.length = length
+        self._fetch = fetch
+        self._window = 0, b""
+        """The position and the bytes of the last request."""
+
+    def get_cached(self, start: int, length: int) -> bytes | None:
+        position, data = self._window
+        return (
+            data[start - position : start - position + length] or None
+            if start >= position
+            else None
+        )
+
+    def read(self, start: int, length: int) -> bytes:
+        position, data = self._window
+        wanted = length
+        if data and start == position + len(data):
+            wanted = max(length, min(4 * len(data), _MAX_READ_AHEAD))
+        fetched = self._fetch(start, min(start + wanted, self.length))
+        self._window = start, fetched
+        return fetched[:length]
+
+
+class OpenArtefact(NamedTuple):
+    """An open artefact of a large kind, all of one version."""
+
+    metadata: bytes
+    blobs: tuple[OpenBlob, ...]
+    large: OpenBlob
 
 
 class MemoryBlob:

@@ -5,25 +5,45 @@ replica builds it.
 """
 
 import errno
-import math
-import secrets
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import structlog
-from cachetools import TTLCache
 
-from service.artefact_store.blobs import OpenBlob, RemoteBlob
-from service.artefact_store.folder import Quota
-from service.artefact_store.keys import KINDS, Key
+from service.artefact_store.blobs import (
+    MemoryBlob,
+    OpenArtefact,
+    OpenBlob,
+    RemoteBlob,
+    RemoteLargeBlob,
+)
+from service.artefact_store.keys import KINDS, LARGE_KINDS, Key
 from service.artefact_store.leases import LeaseManager
-from service.artefact_store.record import Blob, RecordHeader, encode, read_header
+from service.artefact_store.quota import (
+    Inventory,
+    LargeFile,
+    Quota,
+    Stored,
+    new_large_file,
+    temporary_path,
+)
+from service.artefact_store.record import (
+    Blob,
+    RecordHeader,
+    encode,
+    encode_large,
+    read_header,
+    read_large_header,
+)
 from service.artefact_store.sized_lru_cache import SizedLRUCache
+from service.artefact_store.use_log import UseLog
 from service.storage.object_store.sync_client import ObjectInfo, SyncObjectClient
 
 _log = structlog.get_logger()
@@ -40,13 +60,6 @@ _MAX_CONCURRENT_GETS = 16
 # Up to this many artefacts are requested without a listing; and seconds for which one is used.
 _MAX_UNLISTED = 50
 _LISTING_TTL = 60.0
-
-# Seconds between two notes of the use of an artefact, and seconds for which a use log is kept. What
-# no log contains counts as used when it was built.
-_TOUCH_INTERVAL = 86_400.0
-_USE_LOG_TTL = 30 * 86_400.0
-_USE_LOG_PREFIX = "used"
-_NAME_BYTES = 16
 
 
 class _CachedBlob(NamedTuple):
@@ -76,9 +89,7 @@ class BucketArtefactStore(Quota):
         self._listed: dict[str, tuple[float, set[str]]] = {}
         self._known_absent: set[Key] = set()
         """Keys that `prefetch` did not find, until they are loaded."""
-        self._recently_touched: TTLCache[str, None] = TTLCache(math.inf, _TOUCH_INTERVAL)
-        self._used: set[str] = set()
-        self._lock = threading.Lock()
+        self._use_log = UseLog(bucket)
 
     def prefetch(self, wanted: Sequence[Key]) -> None:
         """Request headers concurrently, after a listing if there are many."""
@@ -101,7 +112,7 @@ class BucketArtefactStore(Quota):
             header, _ = self._read_header((kind, name))
         except (FileNotFoundError, ValueError):
             return None
-        self._touch(name)
+        self._use_log.record(name)
         return header.metadata
 
     def blob(self, kind: str, name: str, number: int) -> bytes | None:
@@ -139,7 +150,7 @@ class BucketArtefactStore(Quota):
                 self._headers.drop((kind, name))  # another replica evicted it
                 return None
             self._blobs.put(blob_key, cached, len(cached.data))
-        self._touch(name)
+        self._use_log.record(name)
         return cached
 
     def _get_cached(self, blob_key: tuple[str, str, int], location: Blob) -> bytes | None:
@@ -164,16 +175,67 @@ class BucketArtefactStore(Quota):
         return data[start:end]
 
     def save(self, kind: str, name: str, metadata: bytes, blobs: Sequence[bytes] = ()) -> bool:
-        data = b"".join(encode(metadata, blobs))
+        # An artefact of a large kind may have no large file.
+        is_large = kind in LARGE_KINDS
+        record = encode_large(0, metadata, blobs) if is_large else encode(metadata, blobs)
+        data = b"".join(record)
         try:
             self._bucket.put(f"{kind}/{name}", data)
         except OSError as error:
             _log.warning("cannot store an artefact", error=error.strerror)
             return False
         self._headers.drop((kind, name))
-        with self._lock:
-            self.size += len(data)
+        self._count(kind, len(data))
         return True
+
+    def create_large(self, room: int, *, evict: bool) -> LargeFile:
+        """Create a local temporary file, which `save_large` uploads."""
+        path = temporary_path(Path(tempfile.gettempdir()))
+        going = self._reserve(path, room, self._find() if evict else None)
+        file = new_large_file(self, path, room)
+        try:
+            self._delete(going)
+        except BaseException:
+            file.discard()
+            raise
+        return file
+
+    def save_large(
+        self, kind: str, name: str, file: LargeFile, metadata: bytes, blobs: Sequence[bytes] = ()
+    ) -> bool:
+        try:
+            with file.path.open("ab") as written:
+                written.writelines(encode_large(written.tell(), metadata, blobs))
+                size = written.tell()
+            self._bucket.put_file(f"{kind}/{name}", file.path, size)
+        except OSError as error:
+            _log.warning("cannot store an artefact", error=error.strerror)
+            return False
+        self._headers.drop((kind, name))
+        self.release(file)
+        self._count(kind, size)
+        return True
+
+    def open_large(self, kind: str, name: str) -> OpenArtefact | None:
+        self._headers.drop((kind, name))  # all of it has to be of one version
+        try:
+            header, e_tag = self._read_header((kind, name))
+            blobs = [self._blob((kind, name), number) for number in range(len(header.blobs))]
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            self._drop((kind, name))
+            return None
+        if any(blob.e_tag != e_tag for blob in blobs):
+            return None
+        self._use_log.record(name)
+        self._record_use(name)
+
+        def fetch(start: int, end: int) -> bytes:
+            return self._bucket.get(f"{kind}/{name}", start, end, e_tag).data
+
+        small = tuple(MemoryBlob(blob.data) for blob in blobs)
+        return OpenArtefact(header.metadata, small, RemoteLargeBlob(header.large, fetch))
 
     def acquire(self, name: str) -> Callable[[], None] | None:
         for kind in KINDS:
@@ -186,33 +248,37 @@ class BucketArtefactStore(Quota):
         All replicas do so, and choose the same artefacts.
         """
         try:
-            self._write_use_log()
-            objects = [(kind, info) for kind in KINDS for info in self._bucket.list(kind)]
-            total = sum(info.size for _, info in objects)
-            if total > self._limit:
-                used = self._read_use_logs() | dict.fromkeys(
+            self._use_log.write()
+            found = self._find()
+            if self._is_over(found):
+                used = self._use_log.read() | dict.fromkeys(
                     (name for _, name in live_keys), time.time()
                 )
-                total = self._evict_until_roomy(objects, total, used)
-            self.size = total
+                found = Inventory(
+                    [
+                        each._replace(used=max(each.used, used.get(each.name, 0.0)))
+                        for each in found.artefacts
+                    ]
+                )
+            self._delete(self._recount(found))
             self._claims.evict()
         except OSError as error:
             _log.warning("cannot look at what was derived", error=error.strerror)
 
-    def _evict_until_roomy(
-        self, objects: list[tuple[str, ObjectInfo]], total: int, used: dict[str, float]
-    ) -> int:
-        """Delete the least recently used artefacts. Return the bytes that remain."""
-        going = []
-        objects.sort(key=lambda one: max(one[1].modified, used.get(_name(one[1]), 0.0)))
-        for kind, info in objects:
-            if total <= self._evict_to:
-                break
-            going.append(info.key)
-            self._headers.drop((kind, _name(info)))
-            total -= info.size
-        self._bucket.delete(going)
-        return total
+    def _find(self) -> Inventory:
+        """Return what is stored. Raises OSError."""
+        return Inventory(
+            [
+                Stored(kind, _name(info), info.size, info.modified, info.key)
+                for kind in KINDS
+                for info in self._bucket.list(kind)
+            ]
+        )
+
+    def _delete(self, going: Sequence[Stored]) -> None:
+        for each in going:
+            self._headers.drop((each.kind, each.name))
+        self._bucket.delete([each.where for each in going])
 
     def _prefetch_header(self, key: Key, failed: threading.Event) -> None:
         """Cache a header, or that it is absent. After a failure the others are skipped,
@@ -249,8 +315,14 @@ class BucketArtefactStore(Quota):
             return cached
         object_key = "/".join(key)
         data, size, e_tag = self._bucket.get(object_key, 0, _FIRST_READ)
-        header = read_header(
-            data, size, lambda length: self._bucket.get(object_key, 0, length).data
+
+        def read(start: int, end: int) -> bytes:
+            return self._bucket.get(object_key, start, end, e_tag).data
+
+        header = (
+            read_large_header(size, read, _FIRST_READ)
+            if key[0] in LARGE_KINDS
+            else read_header(data, size, lambda length: read(0, length))
         )
         self._headers.put(key, (header, e_tag), len(header.metadata) + 100 * len(header.blobs))
         return header, e_tag
@@ -268,45 +340,6 @@ class BucketArtefactStore(Quota):
         with suppress(OSError):
             self._bucket.delete(["/".join(key)])
 
-    # Stores do not record when an object was last read. Each replica writes from time to time one
-    # object with the names that it has used.
-
-    def _touch(self, name: str) -> None:
-        with self._lock:
-            if name not in self._recently_touched:
-                self._recently_touched[name] = None
-                self._used.add(name)
-
-    def _write_use_log(self) -> None:
-        with self._lock:
-            used, self._used = self._used, set()
-        if used:
-            data = b"".join(bytes.fromhex(name) for name in sorted(used))
-            try:
-                self._bucket.put(f"{_USE_LOG_PREFIX}/{secrets.token_hex(8)}", data)
-            except OSError:
-                with self._lock:
-                    self._used |= used
-                raise
-
-    def _read_use_logs(self) -> dict[str, float]:
-        """Return the time of the last use by name; delete expired logs. Raises OSError."""
-        used: dict[str, float] = {}
-        old = []
-        for note in sorted(self._bucket.list(_USE_LOG_PREFIX), key=lambda note: note.modified):
-            if time.time() - note.modified > _USE_LOG_TTL:
-                old.append(note.key)
-            else:
-                data = self._bucket.get(note.key, 0, note.size).data
-                used.update(dict.fromkeys(_logged_names(data), note.modified))
-        self._bucket.delete(old)
-        return used
-
 
 def _name(each: ObjectInfo) -> str:
     return each.key.rpartition("/")[2]
-
-
-def _logged_names(data: bytes) -> Iterator[str]:
-    for start in range(0, len(data), _NAME_BYTES):
-        yield data[start : start + _NAME_BYTES].hex()

@@ -9,17 +9,32 @@ import io
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import structlog
 
-from service.artefact_store.blobs import FileBlob, OpenBlob
-from service.artefact_store.keys import KINDS, Key
-from service.artefact_store.record import Blob, RecordHeader, encode, read_header
+from service.artefact_store.blobs import FileBlob, OpenArtefact, OpenBlob
+from service.artefact_store.keys import KINDS, LARGE_KINDS, Key
+from service.artefact_store.quota import (
+    Inventory,
+    LargeFile,
+    Quota,
+    Stored,
+    new_large_file,
+    temporary_path,
+)
+from service.artefact_store.record import (
+    Blob,
+    RecordHeader,
+    encode,
+    encode_large,
+    read_header,
+    read_large_header,
+)
 from service.storage.local.beneath import READ_FLAGS
 
 _log = structlog.get_logger()
@@ -30,104 +45,13 @@ _FIRST_READ = 64 * 1024
 # Seconds between updates of a file's time of use, so that not every page of posters writes.
 _TOUCH_INTERVAL = 3600.0
 
-# Parts of the quota: above the first, only requested artefacts are built; the second ends eviction.
-_HIGH_WATERMARK, _LOW_WATERMARK = 0.95, 0.9
-
-# Artefacts that are prefetched at a time; they stay in memory until they are loaded.
-_BATCH = 500
-
 _Result = TypeVar("_Result")
+
+# The folder of large files that are being written.
+_TEMPORARY = "unfinished"
 
 # Age in seconds of a temporary file whose process must have ended.
 _TEMPORARY_FILE_TTL = 3600.0
-
-
-class ArtefactStore(Protocol):
-    """Metadata and blobs by kind and name. Every method blocks."""
-
-    size: int
-    """Bytes at the last eviction, and those added since."""
-
-    @property
-    def above_high_watermark(self) -> bool:
-        """Whether the quota is nearly used up."""
-        ...
-
-    @property
-    def over_quota(self) -> bool:
-        """Whether an eviction is due."""
-        ...
-
-    @property
-    def is_remote(self) -> bool:
-        """Whether other replicas may add artefacts, and each access costs a request."""
-        ...
-
-    def prefetch(self, wanted: Sequence[Key]) -> None:
-        """Prepare to `load` these next; a remote store requests them concurrently."""
-        ...
-
-    def load(self, kind: str, name: str) -> bytes | None:
-        """Return the metadata; None if the artefact is missing or damaged.
-
-        Raises OSError if a retry may succeed.
-        """
-        ...
-
-    def blob(self, kind: str, name: str, number: int) -> bytes | None:
-        """Return the blob with this index; None if it is missing or damaged.
-
-        A damaged artefact is deleted. Raises OSError if a retry may succeed.
-        """
-        ...
-
-    def open(self, kind: str, name: str, number: int) -> OpenBlob | None:
-        """Open the same blob without keeping it in memory."""
-        ...
-
-    def save(self, kind: str, name: str, metadata: bytes, blobs: Sequence[bytes] = ()) -> bool:
-        """Store an artefact atomically. Return whether it was stored."""
-        ...
-
-    def acquire(self, name: str) -> Callable[[], None] | None:
-        """Acquire the lease for building an artefact and return its release.
-
-        None if another process has it. Raises OSError if the store cannot be written.
-        """
-        ...
-
-    def evict(self, live_keys: Sequence[Key] = ()) -> None:
-        """Delete the least recently used artefacts if the quota is exceeded.
-
-        `live_keys` count as used now.
-        """
-        ...
-
-
-def iter_prefetched(store: ArtefactStore, wanted: Sequence[Key]) -> Iterator[Key]:
-    """Yield the keys, each after it was prefetched. Blocks."""
-    for start in range(0, len(wanted), _BATCH):
-        batch = wanted[start : start + _BATCH]
-        store.prefetch(batch)
-        yield from batch
-
-
-class Quota:
-    """The size of a store and its limit."""
-
-    def __init__(self, limit: int) -> None:
-        """Keep at most `limit` bytes, not counting what was added since the last eviction."""
-        self._limit = limit
-        self._evict_to = _LOW_WATERMARK * limit
-        self.size = 0
-
-    @property
-    def above_high_watermark(self) -> bool:
-        return self.size > _HIGH_WATERMARK * self._limit
-
-    @property
-    def over_quota(self) -> bool:
-        return self.size > self._limit
 
 
 class FolderArtefactStore(Quota):
@@ -145,7 +69,7 @@ class FolderArtefactStore(Quota):
     def load(self, kind: str, name: str) -> bytes | None:
         try:
             with self._open(kind, name) as file:
-                header = _read_header(file.fileno())
+                header = _read_header(file.fileno(), kind)
                 self._touch(file.fileno())
         except (OSError, ValueError):
             return None
@@ -166,7 +90,7 @@ class FolderArtefactStore(Quota):
         """
         try:
             with self._open(kind, name) as file:
-                taken = take(file.fileno(), _read_header(file.fileno()).blobs[number])
+                taken = take(file.fileno(), _read_header(file.fileno(), kind).blobs[number])
                 self._touch(file.fileno())
                 return taken
         except (OSError, IndexError):
@@ -183,8 +107,8 @@ class FolderArtefactStore(Quota):
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
                 temporary = Path(file.name)
-                file.writelines(encode(metadata, blobs))
-                self.size += file.tell()
+                file.writelines(_encode(kind, metadata, blobs))
+                size = file.tell()
             os.replace(temporary, target)  # noqa: PTH105 # says what it does
         except OSError as error:
             _log.warning("cannot store an artefact", folder=str(self._folder), error=str(error))
@@ -192,7 +116,50 @@ class FolderArtefactStore(Quota):
                 with suppress(OSError):
                     temporary.unlink()
             return False
+        self._count(kind, size)
         return True
+
+    def create_large(self, room: int, *, evict: bool) -> LargeFile:
+        path = temporary_path(self._folder / _TEMPORARY)
+        self._delete(self._reserve(path, room, self._find() if evict else None))
+        return new_large_file(self, path, room)
+
+    def save_large(
+        self, kind: str, name: str, file: LargeFile, metadata: bytes, blobs: Sequence[bytes] = ()
+    ) -> bool:
+        """Append the record and rename the file. What was not written to the disk is not renamed:
+        it is never hashed.
+        """
+        target = self._file(kind, name)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with file.path.open("ab") as written:
+                written.writelines(encode_large(written.tell(), metadata, blobs))
+                written.flush()
+                os.fsync(written.fileno())
+                size = written.tell()
+            os.replace(file.path, target)  # noqa: PTH105 # says what it does
+        except OSError as error:
+            _log.warning("cannot store an artefact", folder=str(self._folder), error=str(error))
+            return False
+        self.release(file)
+        self._count(kind, size)
+        return True
+
+    def open_large(self, kind: str, name: str) -> OpenArtefact | None:
+        try:
+            with self._open(kind, name) as file:
+                header = _read_header(file.fileno(), kind)
+                blobs = tuple(FileBlob.open_checked(file.fileno(), blob) for blob in header.blobs)
+                large = FileBlob(os.dup(file.fileno()), Blob(0, header.large, b""))
+                self._touch(file.fileno())
+        except OSError:
+            return None
+        except ValueError:
+            self._drop(kind, name)
+            return None
+        self._record_use(name)
+        return OpenArtefact(header.metadata, blobs, large)
 
     def _drop(self, kind: str, name: str) -> None:
         with suppress(OSError):
@@ -223,27 +190,33 @@ class FolderArtefactStore(Quota):
         for kind, name in live_keys:
             with suppress(OSError), self._open(kind, name) as used:
                 self._touch(used.fileno())
-        found: list[tuple[float, int, Path]] = []
-        now = time.time()
-        for kind in KINDS:
+        self._delete(self._recount(self._find()))
+
+    def _find(self) -> Inventory:
+        """Return what is stored. Temporary files whose process must have ended are deleted."""
+        found: list[Stored] = []
+        temporary, now = 0, time.time()
+        for kind in (*KINDS, _TEMPORARY):
             for folder, _, names in os.walk(self._folder / kind):
                 for name in names:
                     file = Path(folder, name)
                     with suppress(OSError):
                         status = file.lstat()
-                        if name.startswith("tmp") and now - status.st_mtime > _TEMPORARY_FILE_TTL:
+                        size = status.st_blocks * 512
+                        if not name.startswith(tempfile.gettempprefix()):
+                            found.append(Stored(kind, name, size, status.st_mtime, str(file)))
+                        elif file in self._reserved:
+                            continue
+                        elif now - status.st_mtime > _TEMPORARY_FILE_TTL:
                             file.unlink()
                         else:
-                            found.append((status.st_mtime, status.st_blocks * 512, file))
-        total = sum(size for _, size, _ in found)
-        if total > self._limit:
-            for _, size, file in sorted(found):
-                if total <= self._evict_to:
-                    break
-                with suppress(OSError):
-                    file.unlink()
-                total -= size
-        self.size = total
+                            temporary += size
+        return Inventory(found, temporary)
+
+    def _delete(self, going: Iterable[Stored]) -> None:
+        for each in going:
+            with suppress(OSError):
+                Path(each.where).unlink()
 
     def _touch(self, descriptor: int) -> None:
         """Set the modification time, which is the time of the last use."""
@@ -264,11 +237,22 @@ class FolderArtefactStore(Quota):
         return self._folder / kind / name[:2] / name
 
 
-def _read_header(descriptor: int) -> RecordHeader:
+def _encode(kind: str, metadata: bytes, blobs: Sequence[bytes]) -> tuple[bytes, ...]:
+    if kind in LARGE_KINDS:  # without a large file
+        return encode_large(0, metadata, blobs)
+    return encode(metadata, blobs)
+
+
+def _read_header(descriptor: int, kind: str) -> RecordHeader:
     """Read the header. Raises OSError, and ValueError if the record is damaged."""
-    first = os.pread(descriptor, _FIRST_READ, 0)
     size = os.fstat(descriptor).st_size
-    return read_header(first, size, lambda length: os.pread(descriptor, length, 0))
+
+    def read(start: int, end: int) -> bytes:
+        return os.pread(descriptor, end - start, start)
+
+    if kind in LARGE_KINDS:
+        return read_large_header(size, read, _FIRST_READ)
+    return read_header(read(0, _FIRST_READ), size, lambda length: read(0, length))
 
 
 def _read_blob(descriptor: int, blob: Blob) -> bytes:

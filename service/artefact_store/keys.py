@@ -3,7 +3,10 @@
 import hashlib
 import json
 
-KINDS = ("metadata", "layout", "remux", "poster", "jpeg", "captions", "storyboard")
+LARGE_KINDS = ("copy", "sound")
+"""Kinds with a large file, which is written by a worker and never whole in memory."""
+
+KINDS = ("metadata", "layout", "remux", "poster", "jpeg", "captions", "storyboard", *LARGE_KINDS)
 
 # Increase the number of a kind when the result of reading or building it changes. What an earlier
 # release stored is then no longer found, and it is deleted when room is needed.

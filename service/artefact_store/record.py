@@ -1,6 +1,8 @@
 """The format in which the metadata and the blobs of an artefact are stored together.
 
-Damage and truncation are detected in each part that is read.
+Damage and truncation are detected in each part that is read. An artefact of a large kind is stored
+as its large file, the record, and a footer with the position of the record: so one file or object
+has all of it. Of the large file only the length is checked: to hash it would be to read it.
 """
 
 import hashlib
@@ -14,6 +16,10 @@ from typing import NamedTuple
 _DIGEST = 16
 _COUNTS = struct.Struct(">QI")
 _BLOB = struct.Struct(f">Q{_DIGEST}s")
+
+_FOOTER = struct.Struct(">Q8s")
+_FOOTER_MARK = b"largefil"
+FOOTER_SIZE = _FOOTER.size
 
 
 class Digest:
@@ -42,6 +48,8 @@ class RecordHeader(NamedTuple):
 
     metadata: bytes
     blobs: tuple[Blob, ...]
+    large: int = 0
+    """The bytes of the large file, which are the first ones."""
 
 
 def encode(metadata: bytes, blobs: Sequence[bytes]) -> tuple[bytes, ...]:
@@ -49,6 +57,33 @@ def encode(metadata: bytes, blobs: Sequence[bytes]) -> tuple[bytes, ...]:
     table = b"".join(_BLOB.pack(len(blob), _digest(blob)) for blob in blobs)
     head = _COUNTS.pack(len(metadata), len(blobs)) + table + metadata
     return _digest(head) + head, *blobs
+
+
+def encode_large(large: int, metadata: bytes, blobs: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Return what follows a large file of this many bytes, in pieces."""
+    return *encode(metadata, blobs), _FOOTER.pack(large, _FOOTER_MARK)
+
+
+def read_large_header(
+    size: int, read: Callable[[int, int], bytes], first_read: int
+) -> RecordHeader:
+    """Parse the header of an artefact of a large kind of `size` bytes.
+
+    `read` returns the bytes from a position to another; the first read is of the last `first_read`
+    ones. Raises ValueError if the artefact is damaged, and what `read` raises.
+    """
+    tail = max(0, size - first_read)
+    last = read(tail, size)
+    if len(last) < FOOTER_SIZE:
+        raise ValueError("cut off")
+    large, mark = _FOOTER.unpack(last[-FOOTER_SIZE:])
+    end = size - FOOTER_SIZE
+    if mark != _FOOTER_MARK or large > end:
+        raise ValueError("damaged")
+    first = last[large - tail : -FOOTER_SIZE] if large >= tail else read(large, large + first_read)
+    header = read_header(first, end - large, lambda length: read(large, large + length))
+    blobs = tuple(blob._replace(start=blob.start + large) for blob in header.blobs)
+    return RecordHeader(header.metadata, blobs, large)
 
 
 def read_header(first: bytes, size: int, read: Callable[[int], bytes]) -> RecordHeader:

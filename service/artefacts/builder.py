@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
-from service.artefact_store.folder import ArtefactStore, iter_prefetched
+from service.artefact_store.store import ArtefactStore, iter_prefetched
 from service.artefacts.metadata import (
     ArtefactKind,
     ArtefactMetadata,

@@ -1,7 +1,7 @@
 """Stores the fast-start layouts of MP4 files for the next start and for other replicas."""
 
-from service.artefact_store.folder import ArtefactStore
 from service.artefact_store.keys import artefact_name
+from service.artefact_store.store import ArtefactStore
 from service.mp4.fast_start_layout import SUFFIX
 
 _KIND = "layout"

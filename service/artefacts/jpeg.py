@@ -7,9 +7,9 @@ from contextlib import suppress
 from io import BytesIO
 
 from service.artefact_store.blobs import AsyncBlob, MemoryBlob, OpenBlob
-from service.artefact_store.folder import ArtefactStore
 from service.artefact_store.keys import artefact_name
 from service.artefact_store.sized_lru_cache import SizedLRUCache
+from service.artefact_store.store import ArtefactStore
 
 _KIND = "jpeg"
 _QUALITY = 85  # above 80 there is no visible difference at a preview's size

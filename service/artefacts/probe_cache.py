@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import Literal
 
-from service.artefact_store.folder import ArtefactStore, iter_prefetched
 from service.artefact_store.keys import artefact_name
+from service.artefact_store.store import ArtefactStore, iter_prefetched
 from service.models import FrozenModel, Metadata
 from service.probing.prober import ProbeFailure
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from service.artefact_store.blobs import AsyncBlob, OpenBlob
-from service.artefact_store.folder import ArtefactStore
 from service.artefact_store.keys import artefact_name
+from service.artefact_store.store import ArtefactStore
 from service.artefacts.metadata import ArtefactKind, ArtefactState, RemuxMetadata, load_metadata
 from service.artefacts.scheduler import ArtefactScheduler
 from service.protocol.revisions import header_digest

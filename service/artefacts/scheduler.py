@@ -15,7 +15,7 @@ from typing import TypeVar
 import structlog
 
 from service.artefact_store.blobs import AsyncBlob
-from service.artefact_store.folder import ArtefactStore
+from service.artefact_store.store import ArtefactStore
 from service.artefacts.builder import (
     ArtefactBuilder,
     Job,

@@ -4,6 +4,7 @@ All errors are OSErrors, as with files, so that callers handle both alike."""
 
 import errno
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import obstore
@@ -14,6 +15,11 @@ from service.storage.object_store.errors import Cause, cause_of
 
 # Maximum number of objects per page of a listing (S3 API, ListObjectsV2).
 _PAGE_SIZE = 1000
+
+# Parts of a large object: S3 allows 10,000, of 5 MiB or more (S3 API, multipart upload limits).
+_MAX_PARTS = 10_000
+_MIN_PART = 8 * 1024**2
+_CONCURRENT_PARTS = 4
 
 _REPLACED = "the object was replaced"
 
@@ -75,6 +81,20 @@ class SyncObjectClient:
         """Store an object, replacing any other. Raises OSError."""
         try:
             obstore.put(self._store, key, data, use_multipart=False)
+        except BaseError as error:
+            raise _failure(error, key) from error
+
+    def put_file(self, key: str, file: Path, size: int) -> None:
+        """Store a file of `size` bytes in parts, replacing any other object. Raises OSError.
+
+        The object is replaced once all parts are there, and only a few are in memory at a time.
+        """
+        part = max(_MIN_PART, -(-size // _MAX_PARTS))
+        try:
+            obstore.put(
+                self._store, key, file, use_multipart=True, chunk_size=part,
+                max_concurrency=_CONCURRENT_PARTS,
+            )  # fmt: skip
         except BaseError as error:
             raise _failure(error, key) from error
 

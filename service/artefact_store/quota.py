@@ -1,0 +1,236 @@
+"""The size of a store, its limit, and the room that is reserved for large files."""
+
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from service.artefact_store.keys import LARGE_KINDS
+
+# Parts of the quota: above the first, only requested artefacts are built; the second ends eviction,
+# and large files fill the store up to it.
+_HIGH_WATERMARK, _LOW_WATERMARK = 0.95, 0.9
+
+# Seconds after it was last opened for which a large file makes no room for another one. Otherwise
+# two that are played and do not fit together would be made again and again. A block of 4 MiB lasts
+# so long at 0.5 Mbit/s.
+_IN_USE_SECONDS = 60.0
+
+# Openings of large files that are remembered.
+_MAX_OPENED = 10_000
+
+_KILO = 1000
+
+
+class NoRoomError(Exception):
+    """A large file does not fit. Its text is a sentence."""
+
+
+class Stored(NamedTuple):
+    """A stored artefact, as eviction sees it."""
+
+    kind: str
+    name: str
+    size: int
+    used: float
+    """The time of its last use, in seconds since the epoch."""
+    where: str
+    """The path of its file, or the key of its object."""
+
+
+class Inventory(NamedTuple):
+    """What a store has."""
+
+    artefacts: list[Stored]
+    others: int = 0
+    """Bytes that cannot go: temporary files of other processes."""
+
+    @property
+    def total(self) -> int:
+        return self.others + sum(each.size for each in self.artefacts)
+
+    @property
+    def large(self) -> int:
+        """The bytes of large kinds."""
+        return sum(each.size for each in self.artefacts if each.kind in LARGE_KINDS)
+
+    def without(self, gone: Iterable[Stored]) -> "Inventory":
+        left = {each.where for each in gone}
+        return Inventory([e for e in self.artefacts if e.where not in left], self.others)
+
+
+class LargeFile:
+    """A file that is being written, with its room in the store reserved until `discard`."""
+
+    def __init__(self, quota: "Quota", path: Path, room: int) -> None:
+        self._quota = quota
+        self.path = path
+        self.room = room
+        """The most bytes that it may have."""
+
+    @property
+    def written(self) -> int:
+        """The bytes that it has now."""
+        try:
+            return self.path.stat().st_size
+        except OSError:
+            return 0
+
+    def discard(self) -> None:
+        """Delete it, unless it was stored, and release its room."""
+        self._quota.release(self)
+        with suppress(OSError):
+            self.path.unlink()
+
+
+class Quota:
+    """The size of a store and its limit. It may be used in several threads."""
+
+    def __init__(self, limit: int) -> None:
+        """Keep at most `limit` bytes, not counting what was added since the last eviction."""
+        self._limit = limit
+        self._evict_to = _LOW_WATERMARK * limit
+        self._stored = 0
+        self._stored_large = 0
+        self._reserved: dict[Path, int] = {}
+        self._opened: dict[str, float] = {}
+        """The monotonic time at which large files were last opened, by name."""
+        self._quota_lock = threading.Lock()
+
+    @property
+    def size(self) -> int:
+        """Bytes at the last eviction, those added since, and those reserved."""
+        return self._stored + sum([*self._reserved.values()])
+
+    @property
+    def above_high_watermark(self) -> bool:
+        return self.size > _HIGH_WATERMARK * self._limit
+
+    @property
+    def over_quota(self) -> bool:
+        # Large files are the first to go, so that they do not keep others from being built.
+        return self.size > self._limit or (self._stored_large > 0 and self.above_high_watermark)
+
+    def release(self, file: LargeFile) -> None:
+        """Release the room of a large file."""
+        with self._quota_lock:
+            self._reserved.pop(file.path, None)
+
+    def _reserve(self, file: Path, room: int, found: Inventory | None) -> list[Stored]:
+        """Reserve room, and return which large files have to go for it: none if `found` is None.
+
+        Raises NoRoomError.
+        """
+        if room > self._evict_to:
+            raise NoRoomError(
+                f"It may take {_bytes(room)}, and REELAY_DERIVED_SIZE has room for "
+                f"{_bytes(int(self._evict_to))} of it."
+            )
+        with self._quota_lock:
+            wanted = self._evict_to - sum(self._reserved.values()) - room
+            idle = filter(self._is_idle, found.artefacts if found else ())
+            going, left = _oldest(idle, found.total if found else self._stored, wanted)
+            if left > wanted:
+                raise NoRoomError(
+                    f"There is no room for it now: it may take {_bytes(room)}, and more of "
+                    "REELAY_DERIVED_SIZE is in use."
+                )
+            self._reserved[file] = room
+            if found:
+                self._set_stored(found.without(going))
+        return going
+
+    def _is_over(self, found: Inventory) -> bool:
+        """Return whether these exceed the quota."""
+        size = found.total + sum(self._reserved.values())
+        return size > (_HIGH_WATERMARK if found.large else 1) * self._limit
+
+    def _recount(self, found: Inventory) -> list[Stored]:
+        """Count what was found. Return what has to go to keep the quota: large files first."""
+        with self._quota_lock:
+            self._set_stored(found)
+            if not self._is_over(found):
+                return []
+            wanted = self._evict_to - sum(self._reserved.values())
+            going, left = _oldest(filter(self._is_idle, found.artefacts), found.total, wanted)
+            if left > wanted:
+                others = [each for each in found.artefacts if not self._is_idle(each)]
+                going += _oldest(others, left, wanted)[0]
+            self._set_stored(found.without(going))
+        return going
+
+    def _set_stored(self, found: Inventory) -> None:
+        self._stored, self._stored_large = found.total, found.large
+
+    def _is_idle(self, each: Stored) -> bool:
+        """Return whether this is a large file that is not being played."""
+        return each.kind in LARGE_KINDS and not self._is_in_use(each.name)
+
+    def _is_in_use(self, name: str) -> bool:
+        opened = self._opened.get(name)
+        return opened is not None and time.monotonic() - opened < _IN_USE_SECONDS
+
+    def _record_use(self, name: str) -> None:
+        """Record that a large file is opened."""
+        if len(self._opened) >= _MAX_OPENED:
+            self._opened.clear()
+        self._opened[name] = time.monotonic()
+
+    def _count(self, kind: str, size: int) -> None:
+        """Count what was stored."""
+        with self._quota_lock:
+            self._stored += size
+            if kind in LARGE_KINDS:
+                self._stored_large += size
+
+
+def _oldest(stored: Iterable[Stored], total: int, wanted: float) -> tuple[list[Stored], int]:
+    """Return the least recently used until `wanted` bytes of `total` are left, and how many are."""
+    going = []
+    for each in sorted(stored, key=lambda each: each.used):
+        if total <= wanted:
+            break
+        going.append(each)
+        total -= each.size
+    return going, total
+
+
+def new_large_file(quota: Quota, path: Path, room: int) -> LargeFile:
+    """Create a file whose room is reserved. Raises NoRoomError, OSError."""
+    file = LargeFile(quota, path, room)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _check_disk(path.parent, room)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    except BaseException:
+        file.discard()
+        raise
+    return file
+
+
+def _check_disk(folder: Path, room: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < room:
+        raise NoRoomError(
+            f"There is no room for it: it may take {_bytes(room)}, and the disk for it "
+            f"has {_bytes(free)}."
+        )
+
+
+def temporary_path(folder: Path) -> Path:
+    """Return an unused path in a folder."""
+    return folder / f"{tempfile.gettempprefix()}{os.urandom(8).hex()}"
+
+
+def _bytes(count: int) -> str:
+    size = float(count)
+    for unit in ("bytes", "kB", "MB"):
+        if size < _KILO:
+            return f"{size:.0f} {unit}"
+        size /= _KILO
+    return f"{size:.1f} GB"
