@@ -24,7 +24,7 @@ from service.api.video_items import VideoItems
 from service.api.videos import ApiViews
 from service.artefact_store.folder import FolderArtefactStore
 from service.artefact_store.store import ArtefactStore
-from service.artefacts.builder import ArtefactBuilder
+from service.artefacts.builder import ArtefactBuilder, WorkerPools
 from service.artefacts.fast_start_layouts import FastStartLayoutStore
 from service.artefacts.jpeg import JpegPosters
 from service.artefacts.probe_cache import ProbeCache
@@ -81,10 +81,10 @@ def create_app(settings: Settings) -> Quart:
         else MediaRoot(store=StoreRef(str(settings.media), settings.store_timeout))
     )
     artefact_store = _artefact_store(settings)
-    pool = WorkerPool(settings.workers, pictures=True)
-    builder = ArtefactBuilder(media_root, artefact_store, pool, metrics)
+    pools = WorkerPools(WorkerPool(settings.workers, pictures=True), WorkerPool())
+    builder = ArtefactBuilder(media_root, artefact_store, pools, metrics)
     playback = PlaybackActivity()
-    scheduler = ArtefactScheduler(builder, artefact_store, pool, playback, metrics)
+    scheduler = ArtefactScheduler(builder, artefact_store, pools, playback, metrics)
     prober = Prober()
     library = Library(
         storage=storage,
@@ -121,7 +121,7 @@ def create_app(settings: Settings) -> Quart:
         async with AsyncExitStack() as opened:  # closed in reverse, also if a start fails
             for threads in (storage, fast_start, headers, jpegs, scheduler):
                 opened.callback(threads.close)
-            for processes in (pool, prober):
+            for processes in (*pools, prober):
                 opened.push_async_callback(processes.close)
             opened.push_async_callback(supervisor.stop)
             supervisor.start("measuring loop lag", partial(monitor_lag, metrics.loop_lag.observe))

@@ -130,6 +130,7 @@ class _Inputs(NamedTuple):
     remux: ArtefactStatus
     captions: ArtefactStatus
     storyboard: ArtefactStatus
+    copied: ArtefactStatus
 
     def same_as(self, other: "_Inputs") -> bool:
         """Return whether all values are the same objects: then the item need not be rebuilt."""

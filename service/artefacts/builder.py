@@ -1,21 +1,25 @@
 """Builds one artefact of a video in a worker process and stores it."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
+from service.artefact_store.quota import LargeFile, NoRoomError
 from service.artefact_store.store import ArtefactStore, iter_prefetched
+from service.artefacts.job_queue import Job
 from service.artefacts.metadata import (
+    LARGE,
     ArtefactKind,
     ArtefactMetadata,
-    ArtefactSource,
     BuildFailure,
     blob_count,
     dump_metadata,
     load_metadata,
 )
 from service.metrics import Metrics
+from service.playability.browser_support import has_header
 from service.storage.base import Entry
 from service.storage.media_root import MediaRoot
 from service.workers.pool import WorkerError, WorkerPool, WorkerResponse
@@ -27,23 +31,21 @@ _CPU_SECONDS = {
     ArtefactKind.REMUX: 300,
     ArtefactKind.CAPTIONS: 120,
     ArtefactKind.STORYBOARD: 300,
+    ArtefactKind.COPY: 3600,
 }
 _TIMEOUT = 1800.0
+_LARGE_TIMEOUT = 6 * 3600.0
+
+COPIED_UNASKED = 512 * 1024**2
+"""Bytes of a file that is copied although nobody has asked: a quarter of REELAY_DERIVED_SIZE as it
+is by default, and a minute of a slow disk's time."""
+
+# What a copy may have more than the file, in bytes: sound that is encoded anew. Two hours of it
+# have 146 MB, and what the container of the file took is less.
+_MORE = 32 * 1024**2
+_MORE_SHARE = 8
 
 _CANNOT_STORE = "It cannot be kept: see the server's log."
-
-
-class Job(NamedTuple):
-    """An artefact to build."""
-
-    kind: ArtefactKind
-    source: ArtefactSource
-    name: str
-
-    @property
-    def key(self) -> tuple[ArtefactKind, str]:
-        """Kind and name in the store."""
-        return self.kind, self.name
 
 
 class TransientBuildError(Exception):
@@ -54,24 +56,62 @@ class StoreWriteError(TransientBuildError):
     """The artefact could not be stored: there is no space, or no permission to write."""
 
 
+class NoRoomForItError(TransientBuildError):
+    """A large file does not fit into the store."""
+
+
 class LeaseHeldError(Exception):
     """Another process is building the artefact."""
+
+
+class WorkerPools(NamedTuple):
+    """The worker processes that build artefacts."""
+
+    small: WorkerPool
+    large: WorkerPool
+    """Those that write large files, so that these do not delay the others."""
+
+    def of(self, kind: ArtefactKind) -> WorkerPool:
+        """Return the pool that builds a kind."""
+        return self.large if kind in LARGE else self.small
 
 
 class ArtefactBuilder:
     """Builds artefacts and stores them, or the reason why they cannot be built."""
 
     def __init__(
-        self, media_root: MediaRoot, store: ArtefactStore, pool: WorkerPool, metrics: Metrics
+        self, media_root: MediaRoot, store: ArtefactStore, pools: WorkerPools, metrics: Metrics
     ) -> None:
         self._media_root = media_root
         self._store = store
-        self._pool = pool
+        self._pools = pools
         self._metrics = metrics
         self._decoder = version("av")
-        self.on_request = frozenset({ArtefactKind.REMUX} if media_root.store else ())
-        """The kinds that are built only when a viewer needs them. To find all frames of an object
-        is to read all of it."""
+        self._growing: dict[str, tuple[LargeFile, int]] = {}
+        """The large files that are being written and their expected sizes, by name."""
+
+    def is_on_request(self, job: Job) -> bool:
+        """Return whether an artefact is built only when a viewer needs it.
+
+        To find all frames of an object is to read all of it.
+        """
+        video = job.source.video
+        match job.kind:
+            case ArtefactKind.REMUX:
+                return self._media_root.store is not None
+            case ArtefactKind.COPY:
+                is_plain = video.metadata is not None and not has_header(video.metadata)
+                is_short = video.size <= COPIED_UNASKED
+                return self._media_root.store is not None or not (is_plain and is_short)
+        return False
+
+    def progress(self, name: str) -> float | None:
+        """Return how far a large file is, from 0 to 1; None if it is not being written here."""
+        growing = self._growing.get(name)
+        if growing is None:
+            return None
+        file, expected = growing
+        return min(file.written / max(1, expected), 1.0)
 
     def load_all(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, tuple[ArtefactMetadata] | None]]:
         """Load the metadata of many artefacts; None if there is none that is valid. Blocks."""
@@ -95,10 +135,11 @@ class ArtefactBuilder:
             return None  # other decoders may succeed
         return (metadata,)
 
-    async def build(self, job: Job) -> ArtefactMetadata:
+    async def build(self, job: Job, *, requested: bool = False) -> ArtefactMetadata:
         """Build and store an artefact, unless it exists.
 
-        Raises TransientBuildError and LeaseHeldError.
+        Large files make room only for one that was requested. Raises TransientBuildError and
+        LeaseHeldError.
         """
         if self._store.is_remote and (stored := await asyncio.to_thread(self._load_or_none, job)):
             return stored[0]  # another replica built it, so no lease is needed
@@ -113,19 +154,52 @@ class ArtefactBuilder:
             if stored:
                 return stored[0]
             with self._metrics.derivation_seconds.labels(job.kind).time():
-                metadata, blobs = await self._run_worker(job)
-            save = self._store.save
-            if not await asyncio.to_thread(
-                save, job.kind, job.name, dump_metadata(metadata), blobs
-            ):
-                self._count(job, "not kept")
-                raise StoreWriteError(_CANNOT_STORE)
+                metadata = await (
+                    self._make_large(job, evict=requested) if job.kind in LARGE else self._make(job)
+                )
         finally:
             await asyncio.to_thread(release)
         outcome = "nothing" if metadata is None else "complete"
         if not isinstance(metadata, BuildFailure):
             self._count(job, outcome)
         return metadata
+
+    async def _make(self, job: Job) -> ArtefactMetadata:
+        metadata, blobs = await self._run_worker(job, {})
+        await self._save(job, self._store.save, dump_metadata(metadata), blobs)
+        return metadata
+
+    async def _make_large(self, job: Job, *, evict: bool) -> ArtefactMetadata:
+        """Have a worker write a large file, and store it."""
+        expected = job.source.video.size
+        room = expected + expected // _MORE_SHARE + _MORE
+        create = partial(self._store.create_large, room, evict=evict)
+        try:
+            file = await asyncio.to_thread(create)
+        except NoRoomError as error:
+            self._count(job, "no room")
+            raise NoRoomForItError(str(error)) from error
+        except OSError as error:
+            raise StoreWriteError(_CANNOT_STORE) from error
+        self._growing[job.name] = file, expected
+        try:
+            output = {"output": str(file.path), "room": room}
+            metadata, blobs = await self._run_worker(job, output)
+            kept = dump_metadata(metadata)
+            if blobs:
+                save = partial(self._store.save_large, file=file)
+                await self._save(job, save, metadata=kept, blobs=blobs)
+            else:
+                await self._save(job, self._store.save, kept, blobs)
+        finally:
+            del self._growing[job.name]
+            file.discard()
+        return metadata
+
+    async def _save(self, job: Job, save: Callable[..., bool], *what: Any, **named: Any) -> None:
+        if not await asyncio.to_thread(save, job.kind, job.name, *what, **named):
+            self._count(job, "not kept")
+            raise StoreWriteError(_CANNOT_STORE)
 
     def _load_or_none(self, job: Job) -> tuple[ArtefactMetadata] | None:
         """Load as `load` does, but return None on OSError."""
@@ -134,10 +208,14 @@ class ArtefactBuilder:
         except OSError:
             return None
 
-    async def _run_worker(self, job: Job) -> tuple[ArtefactMetadata, tuple[bytes, ...]]:
+    async def _run_worker(
+        self, job: Job, more: Mapping[str, Any]
+    ) -> tuple[ArtefactMetadata, tuple[bytes, ...]]:
         try:
-            metadata, blobs = await self._pool.run(
-                self._worker_request(job), _response_parser(job.kind), _TIMEOUT
+            metadata, blobs = await self._pools.of(job.kind).run(
+                {**self._worker_request(job), **more},
+                _response_parser(job.kind),
+                _LARGE_TIMEOUT if job.kind in LARGE else _TIMEOUT,
             )
         except WorkerError as error:
             self._count(job, error.outcome)

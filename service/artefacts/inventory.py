@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from service.artefacts.builder import ArtefactBuilder, Job
+from service.artefacts.builder import ArtefactBuilder
+from service.artefacts.job_queue import Job
 from service.artefacts.metadata import ArtefactKind, ArtefactMetadata, ArtefactSource
 
 

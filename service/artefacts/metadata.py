@@ -5,7 +5,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Literal
 
-from service.artefact_store.keys import artefact_name
+from service.artefact_store.keys import LARGE_KINDS, artefact_name
 from service.images.models import StoryboardGrid
 from service.models import Chapter, FrozenModel, Track, Video
 from service.playability.browser_support import may_be_remuxed
@@ -20,12 +20,18 @@ class ArtefactKind(StrEnum):
     REMUX = "remux"
     CAPTIONS = "captions"
     STORYBOARD = "storyboard"
+    COPY = "copy"
+
+
+LARGE = frozenset(kind for kind in ArtefactKind if kind in LARGE_KINDS)
+SMALL = frozenset(ArtefactKind) - LARGE
 
 
 class ArtefactState(StrEnum):
     """The progress of building an artefact."""
 
     NONE = "none"  # the video cannot have this kind of artefact
+    POSSIBLE = "possible"  # it is made when a viewer asks for it
     WAITING = "waiting"
     READY = "ready"
     FAILED = "failed"
@@ -83,6 +89,18 @@ class RemuxMetadata(FrozenModel):
     """The indexes of the file's streams that the MP4 has, in its order."""
 
 
+class CopyMetadata(RemuxMetadata):
+    """The metadata of an MP4 into which the frames of a file were copied.
+
+    Its header is the blob, and its media data are the large file.
+    """
+
+    media: int = 0
+    """Bytes of the large file."""
+    jumps: int = 0
+    """How often the clock of the file jumps, which the MP4's does not."""
+
+
 ArtefactMetadata = (
     PosterMetadata | RemuxMetadata | StoryboardMetadata | CaptionsMetadata | BuildFailure | None
 )
@@ -90,8 +108,13 @@ ArtefactMetadata = (
 
 _MODELS: dict[
     ArtefactKind,
-    type[PosterMetadata] | type[RemuxMetadata] | type[StoryboardMetadata] | type[CaptionsMetadata],
+    type[PosterMetadata]
+    | type[RemuxMetadata]
+    | type[StoryboardMetadata]
+    | type[CaptionsMetadata]
+    | type[CopyMetadata],
 ] = {
+    ArtefactKind.COPY: CopyMetadata,
     ArtefactKind.REMUX: RemuxMetadata,
     ArtefactKind.POSTER: PosterMetadata,
     ArtefactKind.STORYBOARD: StoryboardMetadata,
@@ -152,6 +175,8 @@ class ArtefactStatus:
     """Not of a storyboard: 10,000 of them would take 40 MB."""
     sheets: int = 0
     """Of a storyboard."""
+    progress: float | None = None
+    """Of a large file that is being made here: from 0 to 1."""
 
     @property
     def sizes(self) -> tuple[tuple[int, int], ...]:
@@ -179,6 +204,7 @@ class ArtefactStatus:
 
 
 NONE, WAITING = ArtefactStatus(ArtefactState.NONE), ArtefactStatus(ArtefactState.WAITING)
+POSSIBLE = ArtefactStatus(ArtefactState.POSSIBLE)
 
 
 @lru_cache(maxsize=1024)
@@ -207,6 +233,7 @@ class ArtefactSource:
     captions: str | None
     storyboard: str | None
     remux: str | None = None
+    copy: str | None = None
 
     @classmethod
     def of(cls, video: Video, sidecars: Sidecars = NO_SIDECARS) -> "ArtefactSource":

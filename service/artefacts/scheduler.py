@@ -8,7 +8,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -18,14 +17,19 @@ from service.artefact_store.blobs import AsyncBlob
 from service.artefact_store.store import ArtefactStore
 from service.artefacts.builder import (
     ArtefactBuilder,
-    Job,
     LeaseHeldError,
     StoreWriteError,
     TransientBuildError,
+    WorkerPools,
 )
+from service.artefacts.eviction import Eviction
 from service.artefacts.inventory import take_inventory
+from service.artefacts.job_queue import Job, JobQueue
 from service.artefacts.metadata import (
+    LARGE,
     NONE,
+    POSSIBLE,
+    SMALL,
     WAITING,
     ArtefactKind,
     ArtefactMetadata,
@@ -36,7 +40,6 @@ from service.artefacts.metadata import (
     problems_of,
     status_of,
 )
-from service.artefacts.probe_cache import probe_cache_key
 from service.metrics import Metrics
 from service.models import ProbeState
 from service.supervisor import Supervisor
@@ -53,9 +56,6 @@ _MIN_RETRY_SECONDS, _MAX_RETRY_SECONDS = 60.0, 3600.0
 # Seconds for which only requested artefacts are built after one could not be stored.
 _STORE_FULL_PAUSE = 60.0
 
-# Seconds between two evictions, unless the store exceeds its quota earlier.
-_SWEEP_INTERVAL = 3600.0
-
 # Threads that read stored artefacts. A disk or store that hangs blocks only these.
 _READ_THREADS = 8
 
@@ -69,19 +69,17 @@ class ArtefactScheduler:
         self,
         builder: ArtefactBuilder,
         store: ArtefactStore,
-        pool: WorkerPool,
+        pools: WorkerPools,
         playback: PlaybackActivity,
         metrics: Metrics,
     ) -> None:
         self._builder = builder
         self._store = store
-        self._pool = pool
+        self._pools = pools
         self._playback = playback
         self._sources: Mapping[str, ArtefactSource] = {}
         self._statuses: dict[str, tuple[ArtefactKind, ArtefactStatus]] = {}
-        self._waiting: dict[ArtefactKind, dict[str, Job]] = {kind: {} for kind in ArtefactKind}
-        self._requested: dict[str, Job] = {}
-        """In the order of the requests; these are not in `_waiting`."""
+        self._queue = JobQueue()
         self._in_progress: dict[str, Job] = {}
         """Being built by this replica or by another one."""
         self._failures: Counter[str] = Counter()
@@ -92,7 +90,7 @@ class ArtefactScheduler:
         self._counts: Counter[tuple[ArtefactKind, ArtefactState]] = Counter()
         self._work = asyncio.Event()
         self._changed = asyncio.Event()
-        self._over_quota = asyncio.Event()
+        self._eviction = Eviction(store, lambda: self._sources, self._work.set)
         self._readers = ThreadPoolExecutor(_READ_THREADS, "derived")
         metrics.derived_bytes.set_function(lambda: store.size)
         for kind in ArtefactKind:
@@ -102,9 +100,10 @@ class ArtefactScheduler:
     def start(self, supervisor: Supervisor) -> None:
         """Start the background tasks."""
         supervisor.start("looking up artefacts", self._sync_loop)
-        supervisor.start("evicting artefacts", self._evict_loop)
-        for _ in range(self._pool.workers):
-            supervisor.start("building artefacts", self._build_loop)
+        supervisor.start("evicting artefacts", self._eviction.loop)
+        for pool, kinds in ((self._pools.small, SMALL), (self._pools.large, LARGE)):
+            for _ in range(pool.workers):
+                supervisor.start("building artefacts", partial(self._build_loop, pool, kinds))
 
     def close(self) -> None:
         """Cancel the timers and release the threads."""
@@ -130,7 +129,15 @@ class ArtefactScheduler:
             pending = source is not None and source.video.state is ProbeState.PENDING
             return WAITING if pending else NONE
         status = self._statuses.get(name)
-        return status[1] if status else WAITING
+        if status:
+            return status[1]
+        if kind not in LARGE:
+            return WAITING
+        if name in self._in_progress:
+            progress = self._builder.progress(name)
+            return WAITING if progress is None else ArtefactStatus(WAITING.state, progress=progress)
+        is_due = self._queue.is_waiting(name) and self._may_build_unasked
+        return WAITING if is_due or self._queue.is_requested(name) else POSSIBLE
 
     def progress(self, kind: ArtefactKind) -> tuple[int, int]:
         """Return how many artefacts of a kind exist, and how many there will be."""
@@ -143,16 +150,26 @@ class ArtefactScheduler:
         name = self._name(path, kind)
         if name is None or name in self._in_progress or name in self._statuses:
             return
-        self._waiting[kind].pop(name, None)
-        self._requested.pop(name, None)
-        self._requested[name] = Job(kind, self._sources[path], name)
+        self._queue.request(Job(kind, self._sources[path], name))
         self._work.set()
+
+    def retry(self, path: str, kind: ArtefactKind) -> None:
+        """Build an artefact next, also if that failed before for a reason that may have passed."""
+        name = self._name(path, kind)
+        if name and self.status(path, kind).state is ArtefactState.FAILED:
+            self._clear_status(name)
+        self.request(path, kind)
 
     def rebuild(self, path: str, kind: ArtefactKind) -> None:
         """Build a ready artefact again, as it is no longer stored."""
+        if self._ready_name(path, kind):
+            self.forget(path, kind)
+            self.request(path, kind)
+
+    def forget(self, path: str, kind: ArtefactKind) -> None:
+        """Record that a ready artefact is no longer stored."""
         if name := self._ready_name(path, kind):
             self._clear_status(name)
-            self.request(path, kind)
 
     async def blob(self, path: str, kind: ArtefactKind, number: int) -> bytes | None:
         """Return a blob of a ready artefact. None if it is gone; it is rebuilt then."""
@@ -198,8 +215,8 @@ class ArtefactScheduler:
 
     def _count(self, kind: ArtefactKind, state: ArtefactState) -> int:
         if state is ArtefactState.WAITING:
-            others = (*self._requested.values(), *self._in_progress.values())
-            return len(self._waiting[kind]) + sum(job.kind is kind for job in others)
+            in_progress = sum(job.kind is kind for job in self._in_progress.values())
+            return self._queue.count(kind) + in_progress
         return self._counts[kind, state]
 
     def _ready_name(self, path: str, kind: ArtefactKind) -> str | None:
@@ -229,8 +246,7 @@ class ArtefactScheduler:
     async def _sync_loop(self) -> AsyncGenerator[None]:
         while True:
             self._changed.clear()
-            known = {*self._statuses, *self._requested, *self._in_progress}
-            known.update(*self._waiting.values())
+            known = {*self._statuses, *self._in_progress, *self._queue.names()}
             sources = self._sources
             inventory = await asyncio.to_thread(take_inventory, self._builder, sources, known)
             if self._sources is sources:  # else the library may have it again
@@ -238,11 +254,11 @@ class ArtefactScheduler:
             for job, metadata in inventory.existing:
                 if self._is_wanted_now(job):
                     self._set_status(job, metadata)
-            busy = (self._statuses, self._requested, self._in_progress)
+            busy = {*self._statuses, *self._in_progress, *self._queue.names()}
             for job in inventory.missing:
-                is_due = job.kind not in self._builder.on_request and self._is_wanted_now(job)
-                if is_due and not any(job.name in names for names in busy):
-                    self._waiting[job.kind][job.name] = job
+                is_due = not self._builder.is_on_request(job) and self._is_wanted_now(job)
+                if is_due and job.name not in busy:
+                    self._queue.add(job)
             self._work.set()
             yield
             await self._changed.wait()
@@ -252,29 +268,30 @@ class ArtefactScheduler:
         for name in gone:
             self._clear_status(name)
             self._failures.pop(name, None)
-            self._requested.pop(name, None)
-            for waiting in self._waiting.values():
-                waiting.pop(name, None)
+            self._queue.discard(name)
 
-    async def _build_loop(self) -> AsyncGenerator[None]:
+    async def _build_loop(
+        self, pool: WorkerPool, kinds: frozenset[ArtefactKind]
+    ) -> AsyncGenerator[None]:
         while True:
-            while not self._has_work():
+            while not self._has_work(kinds):
                 yield
                 self._work.clear()
                 await self._work.wait()
-            await self._build(self._next())
+            await self._build(*self._queue.pop(kinds))
             if self._store.over_quota:
-                self._over_quota.set()
-            if not self._in_progress and not self._has_work():
-                self._pool.stop_idle()
+                self._eviction.start()
+            is_busy = any(job.kind in kinds for job in self._in_progress.values())
+            if not is_busy and not self._has_work(kinds):
+                pool.stop_idle()
             yield
-            if not self._requested:
+            if not self._queue.has_requested(kinds):
                 await self._playback.yield_to_playback()
 
-    async def _build(self, job: Job) -> None:
+    async def _build(self, job: Job, requested: bool) -> None:  # noqa: FBT001 # as it is popped
         self._in_progress[job.name] = job
         try:
-            metadata = await self._builder.build(job)
+            metadata = await self._builder.build(job, requested=requested)
             self._in_progress.pop(job.name, None)
             self._failures.pop(job.name, None)
             self._set_status(job, metadata)
@@ -294,15 +311,14 @@ class ArtefactScheduler:
         if not self._is_wanted_now(job):
             self._drop({job.name})  # the library dropped it meanwhile
 
-    def _has_work(self) -> bool:
-        in_background = self._background_pause is None and not self._store.above_high_watermark
-        return bool(self._requested) or (in_background and any(self._waiting.values()))
+    @property
+    def _may_build_unasked(self) -> bool:
+        return self._background_pause is None and not self._store.above_high_watermark
 
-    def _next(self) -> Job:
-        if self._requested:
-            return self._requested.popitem()[1]  # the latest request
-        waiting = next(jobs for jobs in self._waiting.values() if jobs)
-        return waiting.pop(next(iter(waiting)))
+    def _has_work(self, kinds: frozenset[ArtefactKind]) -> bool:
+        if self._queue.has_requested(kinds):
+            return True
+        return self._may_build_unasked and self._queue.has_waiting(kinds)
 
     def _retry_later(self, job: Job, seconds: float) -> None:
         """Build an artefact again after a delay, unless its status changes before.
@@ -317,8 +333,10 @@ class ArtefactScheduler:
 
     def _requeue(self, job: Job) -> None:
         self._clear_status(job.name)
-        if self._is_wanted_now(job):
-            self._waiting[job.kind][job.name] = job
+        # Of a large file the viewer decides again.
+        is_due = job.kind not in LARGE or not self._builder.is_on_request(job)
+        if is_due and self._is_wanted_now(job):
+            self._queue.add(job)
             self._work.set()
 
     def _record_failure(self, job: Job, reason: str) -> None:
@@ -333,17 +351,3 @@ class ArtefactScheduler:
     def _resume_background(self) -> None:
         self._background_pause = None
         self._work.set()
-
-    def _evict(self) -> None:
-        videos = (source.video for source in self._sources.values())
-        self._store.evict([probe_cache_key(video.path, video.revision) for video in videos])
-
-    async def _evict_loop(self) -> AsyncGenerator[None]:
-        while True:
-            self._over_quota.clear()
-            await asyncio.to_thread(self._evict)
-            self._work.set()  # there may be space now
-            yield
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_SWEEP_INTERVAL):
-                    await self._over_quota.wait()

@@ -100,10 +100,44 @@ def may_be_remuxed(path: str, metadata: Metadata) -> bool:
 
     Where the clock of a file does not begin at 0, browsers differ in what they show.
     """
-    if not is_matroska(metadata):
-        return metadata.container == "flv"
+    if not has_header(metadata):
+        return False
+    if metadata.container == "flv":
+        return True
     is_complete = metadata.has_seek_index is not False and metadata.duration is not None
     return not (is_universal_webm(path, metadata) and is_complete and metadata.start == 0)
+
+
+# Pictures that browsers play in MP4, and the containers from which FFmpeg copies them without loss.
+_COPIED_PICTURES = frozenset({"h264", "hevc", "av1", "vp9"})
+_COPIED_CONTAINERS = frozenset(
+    {"mpegts", "mpeg", "avi", "asf", "wtv", "mxf", "gxf", "nut", "matroska,webm", "flv", "h264"}
+    | {"hevc"}
+)
+# Sound that more browsers play in Matroska than in MP4
+_MATROSKA_SOUNDS = ("vorbis", "pcm_")
+
+
+def may_be_copied(metadata: Metadata) -> bool:
+    """Return whether the frames of a file may be copied into an MP4 that browsers play, where they
+    do not play the file.
+
+    Of Matroska and Flash video that is so only if no header makes an MP4 of them.
+    """
+    film = metadata.film
+    if metadata.container not in _COPIED_CONTAINERS or film is None or film.encryption:
+        return False
+    if film.codec not in _COPIED_PICTURES or any(stream.encryption for stream in metadata.streams):
+        return False
+    sounds = [stream.codec for stream in metadata.streams if stream.kind == "audio"]
+    if not is_matroska(metadata):
+        return True
+    return not any(codec.startswith(_MATROSKA_SOUNDS) for codec in sounds)
+
+
+def has_header(metadata: Metadata) -> bool:
+    """Return whether a header may make an MP4 of a file of this container."""
+    return is_matroska(metadata) or metadata.container == "flv"
 
 
 def check_container(path: str, metadata: Metadata) -> CompatibilityIssue | None:

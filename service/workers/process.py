@@ -39,6 +39,10 @@ class TaskError(Exception):
     """A file that a task cannot process. Its text is one sentence for people."""
 
 
+class OutputError(Exception):
+    """The result of a task cannot be written now. Its text is one sentence for people."""
+
+
 def serve(handle: Callable[[Payload], Response], memory: int) -> None:
     """Answer requests until standard input ends, with at most `memory` bytes for a file."""
     # The server handles a terminal's Ctrl-C. A session would keep the signal away as well, but the
@@ -92,6 +96,8 @@ def handle_request(request: Payload, tasks: Mapping[str, Task]) -> Response:
         return task(**request)
     except TaskError as error:
         return _failure(str(error))
+    except OutputError as error:
+        return _failure(str(error), lasting=False)
     except MemoryError:
         return _failure("Reading the file takes more memory than is allowed.")
     except FileNotFoundError as error:

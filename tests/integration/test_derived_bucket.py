@@ -1,5 +1,6 @@
 """Artefacts in a real object store that replicas share."""
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -182,6 +183,26 @@ def test_two_stores_share_a_prefix_its_quota_and_its_leases(swift: Swift) -> Non
     release_second = second.acquire(names[0])
     assert release_second is not None
     release_second()
+
+
+def test_a_large_file_is_uploaded_in_parts_and_read_by_ranges(swift: Swift) -> None:
+    bucket = swift.bucket()
+    store = BucketArtefactStore(
+        SyncObjectClient(open_store(f"{bucket.url}/kept", bucket.environ())), 1 << 30
+    )
+    name = artefact_name("copy", "film")
+    data = os.urandom(3 * 8 * 1024**2 + 12345)  # three whole parts, and a short one
+    file = store.create_large(len(data), evict=True)
+    file.path.write_bytes(data)
+    assert store.save_large("copy", name, file, b"{}", [b"the header"])
+    file.discard()
+    artefact = store.open_large("copy", name)
+    assert artefact is not None
+    assert artefact.metadata == b"{}"
+    assert artefact.blobs[0].read(0, 100) == b"the header"
+    assert artefact.large.length == len(data)
+    for start in (0, 8 * 1024**2 - 3, len(data) - 3):
+        assert artefact.large.read(start, 6) == data[start : start + 6]
 
 
 @pytest.mark.parametrize("harm", ["damaged", "cut off", "lost"])

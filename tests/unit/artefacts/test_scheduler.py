@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 import errno
 import json
 import sys
@@ -11,9 +12,11 @@ import pytest
 
 from service import supervisor as supervisor_module
 from service.artefact_store.folder import FolderArtefactStore
+from service.artefact_store.keys import artefact_name
 from service.artefacts import scheduler as module
-from service.artefacts.builder import ArtefactBuilder, Job
-from service.artefacts.metadata import ArtefactKind, ArtefactSource, ArtefactState
+from service.artefacts.builder import ArtefactBuilder, WorkerPools
+from service.artefacts.job_queue import Job
+from service.artefacts.metadata import POSSIBLE, ArtefactKind, ArtefactSource, ArtefactState
 from service.artefacts.scheduler import ArtefactScheduler
 from service.metrics import Metrics
 from service.models import Chapter, Metadata, ProbeState, Stream, Video
@@ -56,8 +59,8 @@ os.kill(os.getpid(), signal.SIGSEGV) if "bad" in name else print(json.dumps({"fa
 def film(path: str, revision: str = "1-1", **more: Any) -> Video:
     described: dict[str, Any] = {"metadata": metadata(), "state": ProbeState.PROBED, **more}
     return Video(
-        path=path, title=path, content_type="video/mp4", size=1, revision=revision, modified=1.0,
-        **described,
+        path=path, title=path, content_type="video/mp4", revision=revision, modified=1.0,
+        **{"size": 1, **described},
     )  # fmt: skip
 
 
@@ -75,25 +78,27 @@ class Bench:
         self.metrics = Metrics()
         self.derived = FolderArtefactStore(folder / "derived", 1 << 30)
         self.playback = PlaybackActivity()
-        self.running: list[tuple[Supervisor, ArtefactScheduler, WorkerPool]] = []
+        self.running: list[tuple[Supervisor, ArtefactScheduler, WorkerPools]] = []
 
     def start(self, root: MediaRoot | None = None) -> ArtefactScheduler:
         """Start a scheduler as the service does."""
-        pool = WorkerPool(command=(sys.executable, "-c", WORKER, str(self.folder)))
+        command = (sys.executable, "-c", WORKER, str(self.folder))
+        pools = WorkerPools(WorkerPool(command=command), WorkerPool(command=command))
         root = root or MediaRoot(self.folder)
-        builder = ArtefactBuilder(root, self.derived, pool, self.metrics)
-        scheduler = ArtefactScheduler(builder, self.derived, pool, self.playback, self.metrics)
+        builder = ArtefactBuilder(root, self.derived, pools, self.metrics)
+        scheduler = ArtefactScheduler(builder, self.derived, pools, self.playback, self.metrics)
         supervisor = Supervisor(self.metrics.background_failures)
         scheduler.start(supervisor)
-        self.running.append((supervisor, scheduler, pool))
+        self.running.append((supervisor, scheduler, pools))
         return scheduler
 
     async def stop(self) -> None:
         """Stop all started schedulers."""
-        for supervisor, scheduler, pool in self.running:
+        for supervisor, scheduler, pools in self.running:
             await supervisor.stop()
             scheduler.close()
-            await pool.close()
+            for pool in pools:
+                await pool.close()
         self.running.clear()
 
     def do(self, source: str) -> None:
@@ -294,6 +299,114 @@ async def test_background_builds_pause_during_playback_and_requested_ones_do_not
     await bench.until(lambda: scheduler.progress(ArtefactKind.STORYBOARD) == (0, 0))
     assert [name.split()[0] for name in bench.requests()] == ["poster", "storyboard", "storyboard"]
     assert scheduler.progress(ArtefactKind.POSTER) == (0, 1)
+
+
+# Large files
+
+WRITE = """
+if request["task"] == "copy":
+    with open(request["output"], "r+b") as output:
+        output.write(b"half")
+        output.flush()
+        while (folder / "half").exists():
+            time.sleep(0.01)
+        output.write(b"half")
+    facts = {"digest": "0123456789abcdef", "size": 6, "media": 8}
+    print(json.dumps({"facts": json.dumps(facts), "bytes": [6]}))
+    sys.stdout.write("header")
+else:
+    print(json.dumps({"facts": "null"}))
+"""
+
+
+def copied(path: str, **more: Any) -> ArtefactSource:
+    source = ArtefactSource.of(film(path, **more))
+    return dataclasses.replace(source, copy=artefact_name("copy", path))
+
+
+async def copied_films(bench: Bench, *paths: str, **more: Any) -> ArtefactScheduler:
+    """Start with films that may be copied, once their other artefacts are there."""
+    scheduler = bench.start()
+    scheduler.set_sources({path: copied(path, **more) for path in paths})
+    await bench.until(
+        lambda: all(
+            scheduler.status(path, ArtefactKind.STORYBOARD).state is ArtefactState.NONE
+            for path in paths
+        )
+    )
+    return scheduler
+
+
+async def test_a_large_file_is_made_when_asked_for_and_its_progress_is_known(bench: Bench) -> None:
+    bench.do(WRITE)
+    (bench.folder / "half").touch()
+    scheduler = await copied_films(bench, "a.ts", "b.ts", size=600 * 1024**2)  # not unasked
+    for path in ("a.ts", "b.ts"):
+        assert scheduler.status(path, ArtefactKind.COPY) == POSSIBLE
+    assert not any("copy" in request for request in bench.requests())
+    scheduler.request("a.ts", ArtefactKind.COPY)
+    await bench.until(lambda: scheduler.status("a.ts", ArtefactKind.COPY).progress)
+    status = scheduler.status("a.ts", ArtefactKind.COPY)
+    assert status.state is ArtefactState.WAITING
+    assert status.progress == pytest.approx(4 / (600 * 1024**2))
+    # What is being made counts, and delays no other artefact.
+    assert bench.derived.size > 600 * 1024**2
+    scheduler.set_sources({path: copied(path, size=600 * 1024**2) for path in ("a.ts", "c.ts")})
+    await bench.until(
+        lambda: scheduler.status("c.ts", ArtefactKind.POSTER).state is ArtefactState.NONE
+    )
+    (bench.folder / "half").unlink()
+    await bench.until(
+        lambda: scheduler.status("a.ts", ArtefactKind.COPY).state is ArtefactState.READY
+    )
+    artefact = bench.derived.open_large("copy", artefact_name("copy", "a.ts"))
+    assert artefact is not None
+    assert artefact.blobs[0].read(0, 10) == b"header"
+    assert artefact.large.read(0, 10) == b"halfhalf"
+    assert bench.derived.size < 1_000_000
+
+
+async def test_short_films_are_copied_unasked_but_not_those_of_a_bucket(bench: Bench) -> None:
+    bench.do(WRITE)
+    scheduler = await copied_films(bench, "a.ts")
+    await bench.until(
+        lambda: scheduler.status("a.ts", ArtefactKind.COPY).state is ArtefactState.READY
+    )
+    await bench.stop()
+    bench.derived = FolderArtefactStore(bench.folder / "other", 1 << 30)
+    scheduler = bench.start(MediaRoot(store=StoreRef("s3://bucket", 10)))
+    scheduler.set_sources({"a.ts": copied("a.ts")})
+    await bench.until(lambda: len(bench.requests()) == 5)
+    assert bench.requests()[3:] == ["poster a.ts", "storyboard a.ts"]
+    assert scheduler.status("a.ts", ArtefactKind.COPY) is POSSIBLE
+
+
+async def test_a_film_that_does_not_fit_is_refused_in_a_sentence_and_may_be_asked_for_again(
+    bench: Bench,
+) -> None:
+    bench.do(WRITE)
+    scheduler = await copied_films(bench, "a.ts", size=2 * 1024**3)
+    for _ in range(2):
+        scheduler.retry("a.ts", ArtefactKind.COPY)
+        await bench.until(
+            lambda: scheduler.status("a.ts", ArtefactKind.COPY).state is ArtefactState.FAILED
+        )
+        problem = scheduler.status("a.ts", ArtefactKind.COPY).problem
+        assert problem is not None
+        assert "REELAY_DERIVED_SIZE" in problem
+    assert not any("copy" in request for request in bench.requests())
+
+
+async def test_a_worker_that_dies_leaves_nothing_of_its_large_file(bench: Bench) -> None:
+    dies = """os.kill(os.getpid(), 9) if request["task"] == "copy" else """
+    bench.do(f"import signal\n{dies}print(json.dumps({{'facts': 'null'}}))")
+    scheduler = await copied_films(bench, "a.ts")
+    await bench.until(
+        lambda: scheduler.status("a.ts", ArtefactKind.COPY).state is ArtefactState.FAILED
+    )
+    assert [file for file in bench.folder.rglob("unfinished/*") if file.is_file()] == []
+    bench.derived.evict()
+    assert bench.derived.size < 1_000_000
 
 
 # Failures

@@ -1,0 +1,79 @@
+"""The artefacts that are to be built, in their order."""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from service.artefacts.metadata import ArtefactKind, ArtefactSource
+
+
+class Job(NamedTuple):
+    """An artefact to build."""
+
+    kind: ArtefactKind
+    source: ArtefactSource
+    name: str
+
+    @property
+    def key(self) -> tuple[ArtefactKind, str]:
+        """Kind and name in the store."""
+        return self.kind, self.name
+
+
+class JobQueue:
+    """Requested jobs, of which the latest comes first, and others by kind."""
+
+    def __init__(self) -> None:
+        self._requested: dict[str, Job] = {}
+        """In the order of the requests; these are not in `_waiting`."""
+        self._waiting: dict[ArtefactKind, dict[str, Job]] = {kind: {} for kind in ArtefactKind}
+
+    def request(self, job: Job) -> None:
+        """Put a job first, wherever it was."""
+        self.discard(job.name)
+        self._requested[job.name] = job
+
+    def add(self, job: Job) -> None:
+        """Put a job behind the others of its kind."""
+        self._waiting[job.kind][job.name] = job
+
+    def discard(self, name: str) -> None:
+        """Remove a job, if it is there."""
+        self._requested.pop(name, None)
+        for waiting in self._waiting.values():
+            waiting.pop(name, None)
+
+    def is_requested(self, name: str) -> bool:
+        return name in self._requested
+
+    def is_waiting(self, name: str) -> bool:
+        """Return whether a job is there that was not requested."""
+        return any(name in waiting for waiting in self._waiting.values())
+
+    def has_requested(self, kinds: Collection[ArtefactKind]) -> bool:
+        return any(job.kind in kinds for job in self._requested.values())
+
+    def has_waiting(self, kinds: Collection[ArtefactKind]) -> bool:
+        """Return whether there are jobs that were not requested."""
+        return any(self._waiting[kind] for kind in kinds)
+
+    def count(self, kind: ArtefactKind) -> int:
+        requested = sum(job.kind is kind for job in self._requested.values())
+        return len(self._waiting[kind]) + requested
+
+    def names(self) -> set[str]:
+        return {*self._requested, *(name for jobs in self._waiting.values() for name in jobs)}
+
+    def pop(self, kinds: Collection[ArtefactKind]) -> tuple[Job, bool]:
+        """Remove and return the next job of these kinds, and whether it was requested.
+
+        Raises LookupError if there is none.
+        """
+        latest = next(
+            (job for job in reversed(self._requested.values()) if job.kind in kinds), None
+        )
+        if latest is not None:
+            return self._requested.pop(latest.name), True
+        for kind, waiting in self._waiting.items():
+            if waiting and kind in kinds:
+                return waiting.pop(next(iter(waiting))), False
+        raise LookupError("no job")
