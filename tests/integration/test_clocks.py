@@ -28,6 +28,8 @@ from support.clock_films import (
 from support.firefox import Tab, tab
 from support.server import Server, serve, until
 
+pytestmark = pytest.mark.slow  # every file in both browsers
+
 STARTS = {
     "zero.mkv": 0,
     "frame.mkv": 0.08,

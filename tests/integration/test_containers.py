@@ -14,6 +14,8 @@ from support.firefox import Tab, tab
 from support.raw_http import ask
 from support.server import Server, content, serve, until
 
+pytestmark = pytest.mark.slow  # every file in both browsers
+
 if TYPE_CHECKING:
     from pathlib import Path
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator
 from itertools import product
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from service.models import Finding, Metadata
 from service.playability.findings import findings
 from service.probing.prober import ProbeFailure, Prober
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 BLOCK = 4 * 1024 * 1024
 PACKET = 188  # bytes of a packet of an MPEG transport stream (ISO/IEC 13818-1 §2.4.3.2)
@@ -54,13 +53,6 @@ SCRIPTS = {
     "sdp": SESSION,
     "asf reference": RTSP,
 }
-
-
-@pytest.fixture
-async def prober() -> AsyncIterator[Prober]:
-    prober = Prober()
-    yield prober
-    await prober.close()
 
 
 def write_secret(folder: Path) -> Path:

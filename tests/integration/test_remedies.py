@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import shlex
 import subprocess
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from service.models import Finding, Metadata
 from service.playability.findings import CODES, findings
 from service.probing.prober import ProbeFailure, Prober
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 BLOCK = 4 * 1024 * 1024
 HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
@@ -28,13 +27,6 @@ LONG = ("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=15")
 NOISE = ("-f", "lavfi", "-i", "nullsrc=size=320x240:rate=25:duration=3,geq=random(1)*255:128:128")
 # Every third frame is dropped; the others keep their timestamps.
 UNEVEN = ("-vf", "select='mod(n,3)'", "-fps_mode", "passthrough")
-
-
-@pytest.fixture
-async def prober() -> AsyncIterator[Prober]:
-    prober = Prober()
-    yield prober
-    await prober.close()
 
 
 async def probe_findings(

@@ -18,6 +18,8 @@ from service.playability.findings import findings
 from service.playability.track_choice import CHROMIUM, FIREFOX, SAFARI, TABLE, rules
 from service.probing.metadata import read_metadata
 
+pytestmark = pytest.mark.slow  # every file in both browsers
+
 BLOCK = 4 * 1024 * 1024
 SILENT, AUDIO_ONLY = None, 0
 REFUSED = "refused"
