@@ -27,9 +27,10 @@ from service.artefact_store.store import ArtefactStore
 from service.artefacts.builder import ArtefactBuilder, WorkerPools
 from service.artefacts.fast_start_layouts import FastStartLayoutStore
 from service.artefacts.jpeg import JpegPosters
+from service.artefacts.metadata import ArtefactKind
 from service.artefacts.probe_cache import ProbeCache
-from service.artefacts.remux_headers import RemuxHeaders
 from service.artefacts.scheduler import ArtefactScheduler
+from service.artefacts.stored_layouts import StoredLayouts
 from service.event_loop import monitor_lag
 from service.http.cors import CorsMiddleware
 from service.http.hosts import HostCheckMiddleware
@@ -82,7 +83,7 @@ def create_app(settings: Settings) -> Quart:
     )
     artefact_store = _artefact_store(settings)
     pools = WorkerPools(WorkerPool(settings.workers, pictures=True), WorkerPool())
-    builder = ArtefactBuilder(media_root, artefact_store, pools, metrics)
+    builder = ArtefactBuilder(media_root, artefact_store, pools, metrics, _kinds(settings))
     playback = PlaybackActivity()
     scheduler = ArtefactScheduler(builder, artefact_store, pools, playback, metrics)
     prober = Prober()
@@ -99,8 +100,8 @@ def create_app(settings: Settings) -> Quart:
         is_relevant=library_filter.is_relevant,
     )
     fast_start = FastStart(storage, FastStartLayoutStore(artefact_store))
-    headers = RemuxHeaders(artefact_store, scheduler)
-    openers = {"media": Remuxed(fast_start.open, headers).open, "download": storage.open}
+    layouts = StoredLayouts(artefact_store, scheduler)
+    openers = {"media": Remuxed(fast_start.open, layouts).open, "download": storage.open}
     media = MediaViews(openers)
     items = VideoItems(scheduler, settings.max_partial_size)
     library_page = LibraryPage(library, items)
@@ -119,7 +120,7 @@ def create_app(settings: Settings) -> Quart:
     @app.while_serving
     async def work_in_background() -> AsyncGenerator[None]:
         async with AsyncExitStack() as opened:  # closed in reverse, also if a start fails
-            for threads in (storage, fast_start, headers, jpegs, scheduler):
+            for threads in (storage, fast_start, layouts, jpegs, scheduler):
                 opened.callback(threads.close)
             for processes in (*pools, prober):
                 opened.push_async_callback(processes.close)
@@ -217,6 +218,12 @@ class ReelayApp(Quart):
         if self._closing is None:
             self._closing = asyncio.create_task(super().shutdown())
         await asyncio.shield(self._closing)
+
+
+def _kinds(settings: Settings) -> list[ArtefactKind]:
+    """Return the kinds of artefacts that are made."""
+    without = {ArtefactKind.SOUND} if settings.sound == "off" else set[ArtefactKind]()
+    return [kind for kind in ArtefactKind if kind not in without]
 
 
 def _quart(static: StaticViews) -> tuple[Quart, QuartSchema]:

@@ -181,6 +181,9 @@ class Settings(BaseModel):
             description="The maximum bytes of artefacts; the least recently used go",
         )
     )
+    sound: Literal["on", "off"] = Field(
+        default="on", description="Whether sound that browsers play is made for films that lack it"
+    )
     workers: Annotated[int, Field(ge=1, le=64)] = Field(
         default=1, description="Processes that build posters, storyboards and captions"
     )

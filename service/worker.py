@@ -18,6 +18,7 @@ from service.artefacts.metadata import (
     CaptionsMetadata,
     PosterMetadata,
     RemuxMetadata,
+    SoundMetadata,
     StoryboardMetadata,
     dump_metadata,
 )
@@ -26,12 +27,15 @@ from service.images.poster import poster
 from service.images.storyboard import storyboard
 from service.matroska.window import DeclinedError
 from service.probing.metadata import UnknownFormatError, UnreadableError, read_metadata
+from service.protocol.revisions import sound_layout
 from service.remux.header import make_header
 from service.remux.span_reader import span_reader
+from service.remux.with_sound import make_sound
 from service.sidecars import MAX_TEXTS
 from service.storage.local.beneath import NotRegularError, open_file
 from service.storage.local.files import revision
 from service.workers import process
+from service.workers.large_output import LargeOutput
 from service.workers.process import Payload, Response, Task
 
 if TYPE_CHECKING:
@@ -187,13 +191,32 @@ def _remux(root: _MediaRoot, path: str, revision: str) -> Response:
         except DeclinedError as error:
             return _response(RemuxMetadata(declined=str(error))), ()
     metadata = RemuxMetadata(
-        digest=header.digest,
+        layout=header.layout,
         size=len(header.data),
         content_type="video/mp4" if header.has_picture else "audio/mp4",
         codecs=header.codecs,
         streams=header.streams,
     )
     return _response(metadata), [header.data]
+
+
+def _sound(root: _MediaRoot, path: str, revision: str, output: str, room: int) -> Response:
+    with _open_file(root, path, revision) as (file, size), LargeOutput(output, room) as sound:
+        try:
+            film = make_sound(file, size, span_reader(file), sound.write)
+        except DeclinedError as error:
+            return _response(SoundMetadata(declined=str(error))), ()
+    blobs = [film.header, film.interleaving.to_bytes()]
+    metadata = SoundMetadata(
+        layout=sound_layout([*blobs, sound.digest]),
+        size=len(film.header),
+        content_type="video/mp4",
+        codecs=film.codecs,
+        streams=film.streams,
+        digest=sound.digest.hex(),
+        damaged=film.damaged,
+    )
+    return _response(metadata), blobs
 
 
 def _response(metadata: ArtefactMetadata) -> Payload:
@@ -204,6 +227,7 @@ _TASKS: dict[str, Task] = {
     "probe": _probe,
     "poster": _poster,
     "remux": _remux,
+    "sound": _sound,
     "captions": _captions,
     "storyboard": _storyboard,
 }

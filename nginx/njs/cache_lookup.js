@@ -17,9 +17,10 @@ import revisions from './revisions.js';
 const RANGE = /^bytes=(\d{1,15})-(\d{0,15})(?!\n)$/;
 
 // Revisions of layouts (service/protocol/revisions.py). A header that precedes a file has 16 MiB at most
-// (service/remux/header.py); a moved index grows little.
-const LAYOUT = /-[fm][0-9a-f]+(?!\n)$/;
-const MAX_HEADER = 16777216;
+// (service/remux/header.py), and sound between its parts 2 GiB (service/remux/with_sound.py); a moved index
+// grows little.
+const LAYOUT = /-[fms][0-9a-f]+(?!\n)$/;
+const MAX_HEADER = 16777216, MAX_SOUND = 2147483648;
 
 // Answer a request for /media/ or /download/: from the cache if that is exact, else by the service.
 function lookUp(r) {
@@ -138,7 +139,9 @@ function planLookup(r, revision) {
 // is an estimate.
 function slicerFor(r, revision, first, last) {
     const v = r.variables, size = Number(v.block_size);
-    const most = parseInt(revision, 16) + (revision.includes('-m') ? MAX_HEADER : 0);
+    let most = parseInt(revision, 16);
+    if (revision.includes('-m') || revision.includes('-s')) most += MAX_HEADER;
+    if (revision.includes('-s')) most += MAX_SOUND;
     const end = Math.min(last === '' ? Infinity : Number(last) + 1, most);
     if (end - first <= size && Math.floor(first / size) === Math.floor((end - 1) / size)) return 'slicer';
     if (end - first <= Number(v.run_size)) return 'joiner1';

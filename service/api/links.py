@@ -32,15 +32,15 @@ def embed(path: str) -> str:
     return f"/embed/{quote(path)}"
 
 
-def media(video: Video, header: str | None = None) -> str:
+def media(video: Video, layout: str | None = None) -> str:
     """Return one revision of a video for players, in its fast-start form if it has one.
 
-    `header` is the digest of the header that makes it an MP4.
+    `layout` is the name of the layout that makes it an MP4.
     """
     moved = video.metadata is not None and video.metadata.fast_start
     revision = fast_start_revision(video.revision) if moved else video.revision
-    if header is not None:
-        revision = remuxed_revision(video.revision, header)
+    if layout is not None:
+        revision = remuxed_revision(video.revision, layout)
     return f"/media/{quote(video.path)}?v={revision}"
 
 

@@ -13,11 +13,14 @@ from service.artefacts.metadata import (
     ArtefactState,
     ArtefactStatus,
     RemuxMetadata,
+    SoundMetadata,
 )
 from service.artefacts.scheduler import ArtefactScheduler
 from service.models import Chapter, Finding, FrozenModel, Metadata, Track, Video
-from service.playability.findings import findings
+from service.playability.findings import MadeSound, findings, with_sound
 from service.playability.served import as_mp4
+
+Representation = Literal["file", "fast_start", "remuxed", "with_sound"]
 
 
 class Picture(FrozenModel):
@@ -78,21 +81,30 @@ class RemuxItem(ArtefactStatusItem):
     )
 
 
+class SoundItem(RemuxItem):
+    """The sound that is made for players, where they do not play the film's own."""
+
+    progress: float | None = Field(
+        default=None, description="How far it is, from 0 to 1, while it is being made here"
+    )
+
+
 class VideoItem(Video):
     """A video and its URLs. Those of media contain its revision."""
 
     watch_url: str
     media_url: str
     media_type: str = Field(description="The media type of what media_url serves")
-    representation: Literal["file", "fast_start", "remuxed"] = Field(
+    representation: Representation = Field(
         description="What media_url serves: the file as it is; with its index in front and its "
-        "clock from 0; or as MP4, by a header in front of it"
+        "clock from 0; as MP4, by a header in front of it; or as MP4 with sound that was made"
     )
     download_url: str
     poster: PosterItem
     storyboard: StoryboardItem
     captions: CaptionsItem
     remux: RemuxItem
+    sound: SoundItem
     chapters: tuple[Chapter, ...]
     findings: tuple[Finding, ...] = Field(
         description="What viewers may notice about what media_url serves"
@@ -101,9 +113,21 @@ class VideoItem(Video):
     @property
     def served(self) -> Metadata | None:
         """The metadata of what media_url serves."""
-        if self.metadata is None or self.representation != "remuxed":
+        if self.metadata is None or not self.is_made_mp4:
             return self.metadata
-        return as_mp4(self.metadata, self.remux.streams, self.remux.codecs)
+        has_sound = self.representation == "with_sound"
+        made = self.sound if has_sound else self.remux
+        return as_mp4(self.metadata, made.streams, made.codecs, has_made_sound=has_sound)
+
+    @property
+    def is_made_mp4(self) -> bool:
+        """Whether media_url serves an MP4 that is made of another file."""
+        return self.representation in {"remuxed", "with_sound"}
+
+    @property
+    def is_sound_due(self) -> bool:
+        """Whether sound is still to be made."""
+        return self.sound.state in {ArtefactState.WAITING, ArtefactState.POSSIBLE}
 
 
 # In which order a page with a player needs the artefacts.
@@ -112,7 +136,10 @@ _PLAYER_ORDER = (
     ArtefactKind.POSTER,
     ArtefactKind.CAPTIONS,
     ArtefactKind.STORYBOARD,
+    ArtefactKind.SOUND,
 )
+
+_MADE_WHEN_OPENED = (ArtefactKind.SOUND, ArtefactState.POSSIBLE)
 
 # Bytes of cached items, by their JSON; most have about 5 KB.
 _MAX_CACHED_BYTES = 8 * 1024**2
@@ -130,6 +157,7 @@ class _Inputs(NamedTuple):
     remux: ArtefactStatus
     captions: ArtefactStatus
     storyboard: ArtefactStatus
+    sound: ArtefactStatus
     copied: ArtefactStatus
 
     def same_as(self, other: "_Inputs") -> bool:
@@ -169,7 +197,8 @@ class VideoItems:
     ) -> None:
         """Have the missing artefacts of what a viewer looks at built first, in this order."""
         for path, kind in reversed(list(product(paths, kinds))):
-            if self._scheduler.status(path, kind).state is ArtefactState.WAITING:
+            state = self._scheduler.status(path, kind).state
+            if state is ArtefactState.WAITING or (kind, state) == _MADE_WHEN_OPENED:
                 self._scheduler.request(path, kind)
 
     def progress(self) -> dict[str, tuple[int, int]]:
@@ -181,29 +210,41 @@ class VideoItems:
         captions = self._captions(video.path)
         in_file = video.metadata.chapters if video.metadata else ()
         remux = self._scheduler.status(video.path, ArtefactKind.REMUX)
-        header = remux.remux if remux.state is ArtefactState.READY else None
+        sound = self._scheduler.status(video.path, ArtefactKind.SOUND)
+        ready = (s.remux for s in (sound, remux) if s.state is ArtefactState.READY)
+        made = next(ready, None)
         return VideoItem(
             **dict(video),
             watch_url=links.watch(video.path),
-            media_url=links.media(video, header.digest if header else None),
-            media_type=header.content_type if header else video.content_type,
-            representation=_representation(video, header),
+            media_url=links.media(video, made.layout if made else None),
+            media_type=made.content_type if made else video.content_type,
+            representation=_representation(video, made),
             download_url=links.download(video.path, video.revision),
             poster=self._poster(video.path),
             storyboard=self._storyboard(video.path),
             captions=captions,
             remux=_remux_item(remux),
+            sound=SoundItem(**dict(_remux_item(sound)), progress=sound.progress),
             chapters=self._scheduler.status(video.path, ArtefactKind.CAPTIONS).chapters or in_file,
-            findings=findings(
-                video.path,
-                video.metadata or video.problem,
-                self._block,
-                mp4=as_mp4(video.metadata, header.streams, header.codecs)
-                if header and video.metadata
-                else None,
-                declined=remux.remux.declined if remux.remux else None,
-            ),
+            findings=self._findings(video, made, remux, sound),
         )
+
+    def _findings(
+        self,
+        video: Video,
+        made: RemuxMetadata | None,
+        remux: ArtefactStatus,
+        sound: ArtefactStatus,
+    ) -> tuple[Finding, ...]:
+        found = findings(
+            video.path,
+            video.metadata or video.problem,
+            self._block,
+            mp4=_mp4(video.metadata, made),
+            declined=remux.remux.declined if remux.remux and not made else None,
+        )
+        of_sound = _made_sound(sound)
+        return found if of_sound is None else with_sound(found, of_sound)
 
     def _poster(self, path: str) -> PosterItem:
         artefact = self._scheduler.status(path, ArtefactKind.POSTER)
@@ -245,11 +286,28 @@ class VideoItems:
         return (source and source.name(kind)) or ""
 
 
-def _representation(
-    video: Video, header: RemuxMetadata | None
-) -> Literal["file", "fast_start", "remuxed"]:
-    if header is not None:
-        return "remuxed"
+def _mp4(metadata: Metadata | None, made: RemuxMetadata | None) -> Metadata | None:
+    """Return the metadata of the MP4 that was made of a file; None if none was."""
+    if metadata is None or made is None:
+        return None
+    has_sound = isinstance(made, SoundMetadata)
+    return as_mp4(metadata, made.streams, made.codecs, has_made_sound=has_sound)
+
+
+def _made_sound(status: ArtefactStatus) -> MadeSound | None:
+    """Return what findings need to know of the sound that is made; None if none is."""
+    made = status.remux
+    if isinstance(made, SoundMetadata):
+        problem = f"No other can be made: the file {made.declined}." if made.declined else None
+        return MadeSound(problem, made.damaged)
+    if status.state is ArtefactState.NONE:
+        return None
+    return MadeSound(f"No other was made: {status.problem}" if status.problem else None)
+
+
+def _representation(video: Video, made: RemuxMetadata | None) -> Representation:
+    if made is not None:
+        return "with_sound" if isinstance(made, SoundMetadata) else "remuxed"
     return "fast_start" if video.metadata and video.metadata.fast_start else "file"
 
 
@@ -259,7 +317,11 @@ def _remux_item(status: ArtefactStatus) -> RemuxItem:
         return RemuxItem(state=status.state, problem=status.problem)
     declined = f"The file {made.declined}." if made.declined else None
     return RemuxItem(
-        state=status.state, declined=declined, codecs=made.codecs, streams=made.streams
+        state=status.state,
+        problems=status.problems,
+        declined=declined,
+        codecs=made.codecs,
+        streams=made.streams,
     )
 
 

@@ -11,7 +11,7 @@ KINDS = ("metadata", "layout", "remux", "poster", "jpeg", "captions", "storyboar
 # Increase the number of a kind when the result of reading or building it changes. What an earlier
 # release stored is then no longer found, and it is deleted when room is needed.
 _FORMAT = "2"
-_FORMATS = {"metadata": "5", "poster": "4", "captions": "6", "storyboard": "4"}
+_FORMATS = {"metadata": "5", "poster": "4", "captions": "6", "storyboard": "4", "remux": "3"}
 
 Key = tuple[str, str]
 """Kind and name."""

@@ -1,7 +1,7 @@
 """Builds one artefact of a video in a worker process and stores it."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -14,15 +14,15 @@ from service.artefacts.metadata import (
     ArtefactKind,
     ArtefactMetadata,
     BuildFailure,
-    blob_count,
     dump_metadata,
     load_metadata,
 )
+from service.artefacts.worker_response import WorkerFailure, response_parser
 from service.metrics import Metrics
 from service.playability.browser_support import has_header
 from service.storage.base import Entry
 from service.storage.media_root import MediaRoot
-from service.workers.pool import WorkerError, WorkerPool, WorkerResponse
+from service.workers.pool import WorkerError, WorkerPool
 
 # Limits for one artefact, in seconds. The second one is long, because a slow disk or many viewers
 # also delay the work.
@@ -32,6 +32,8 @@ _CPU_SECONDS = {
     ArtefactKind.CAPTIONS: 120,
     ArtefactKind.STORYBOARD: 300,
     ArtefactKind.COPY: 3600,
+    # 5.1 channels take a 40th of their length on one core of 2026; True HD takes longer.
+    ArtefactKind.SOUND: 7200,
 }
 _TIMEOUT = 1800.0
 _LARGE_TIMEOUT = 6 * 3600.0
@@ -44,6 +46,11 @@ is by default, and a minute of a slow disk's time."""
 # have 146 MB, and what the container of the file took is less.
 _MORE = 32 * 1024**2
 _MORE_SHARE = 8
+
+# Bytes of a second of sound that is made (service/sound/transcode.py), and of a film whose length
+# is unknown.
+_SOUND_RATE = 20_500
+_UNKNOWN_SOUND = 200 * 1024**2
 
 _CANNOT_STORE = "It cannot be kept: see the server's log."
 
@@ -80,8 +87,15 @@ class ArtefactBuilder:
     """Builds artefacts and stores them, or the reason why they cannot be built."""
 
     def __init__(
-        self, media_root: MediaRoot, store: ArtefactStore, pools: WorkerPools, metrics: Metrics
+        self,
+        media_root: MediaRoot,
+        store: ArtefactStore,
+        pools: WorkerPools,
+        metrics: Metrics,
+        kinds: Collection[ArtefactKind] = tuple(ArtefactKind),
     ) -> None:
+        """Build artefacts of some `kinds`."""
+        self.kinds = kinds
         self._media_root = media_root
         self._store = store
         self._pools = pools
@@ -97,7 +111,7 @@ class ArtefactBuilder:
         """
         video = job.source.video
         match job.kind:
-            case ArtefactKind.REMUX:
+            case ArtefactKind.REMUX | ArtefactKind.SOUND:
                 return self._media_root.store is not None
             case ArtefactKind.COPY:
                 is_plain = video.metadata is not None and not has_header(video.metadata)
@@ -171,7 +185,7 @@ class ArtefactBuilder:
 
     async def _make_large(self, job: Job, *, evict: bool) -> ArtefactMetadata:
         """Have a worker write a large file, and store it."""
-        expected = job.source.video.size
+        expected = _expected_size(job)
         room = expected + expected // _MORE_SHARE + _MORE
         create = partial(self._store.create_large, room, evict=evict)
         try:
@@ -214,7 +228,7 @@ class ArtefactBuilder:
         try:
             metadata, blobs = await self._pools.of(job.kind).run(
                 {**self._worker_request(job), **more},
-                _response_parser(job.kind),
+                response_parser(job.kind),
                 _LARGE_TIMEOUT if job.kind in LARGE else _TIMEOUT,
             )
         except WorkerError as error:
@@ -222,7 +236,7 @@ class ArtefactBuilder:
             if not error.lasting:
                 raise TransientBuildError(str(error)) from error
             return BuildFailure(problem=str(error), decoder=self._decoder), ()
-        if isinstance(metadata, _WorkerFailure):
+        if isinstance(metadata, WorkerFailure):
             self._count(job, "failed")
             if not metadata.lasting:
                 raise TransientBuildError(metadata.problem)
@@ -249,32 +263,14 @@ class ArtefactBuilder:
         return request
 
 
+def _expected_size(job: Job) -> int:
+    """Return about how many bytes a large file will have."""
+    video = job.source.video
+    if job.kind is not ArtefactKind.SOUND:
+        return video.size
+    seconds = video.metadata.duration if video.metadata else None
+    return _UNKNOWN_SOUND if seconds is None else round(_SOUND_RATE * seconds)
+
+
 def _entry_ref(entry: Entry) -> tuple[str, str]:
     return entry.path, entry.revision
-
-
-class _WorkerFailure(NamedTuple):
-    problem: str
-    lasting: bool
-
-
-def _response_parser(
-    kind: ArtefactKind,
-) -> Callable[[WorkerResponse], tuple[ArtefactMetadata | _WorkerFailure, tuple[bytes, ...]]]:
-    """Return a parser of worker responses. It raises ValueError for an invalid one."""
-
-    def parse(
-        answer: WorkerResponse,
-    ) -> tuple[ArtefactMetadata | _WorkerFailure, tuple[bytes, ...]]:
-        match answer.payload:
-            case {"facts": str(told), **rest} if not rest:
-                metadata = load_metadata(kind, told.encode())
-                if blob_count(metadata) != len(answer.blobs):
-                    raise ValueError("the number of blobs does not match the metadata")
-                return metadata, answer.blobs
-            case {"problem": str(reason), "lasting": bool(lasting), **rest} if reason and not rest:
-                return _WorkerFailure(reason, lasting), ()
-            case _:
-                raise ValueError("neither metadata nor a failure")
-
-    return parse

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from service.artefacts.builder import ArtefactBuilder
 from service.artefacts.job_queue import Job
-from service.artefacts.metadata import ArtefactKind, ArtefactMetadata, ArtefactSource
+from service.artefacts.metadata import ArtefactMetadata, ArtefactSource
 
 
 class Inventory(NamedTuple):
@@ -24,7 +24,7 @@ def take_inventory(
     jobs: dict[str, Job] = {}
     # The newest videos come first: people look at what they have just added.
     for source in sorted(sources.values(), key=lambda source: -source.video.modified):
-        for kind in ArtefactKind:
+        for kind in builder.kinds:
             if name := source.name(kind):
                 jobs[name] = Job(kind, source, name)
     inventory = Inventory([], [], known - jobs.keys())

@@ -8,7 +8,7 @@ from typing import Literal
 from service.artefact_store.keys import LARGE_KINDS, artefact_name
 from service.images.models import StoryboardGrid
 from service.models import Chapter, FrozenModel, Track, Video
-from service.playability.browser_support import may_be_remuxed
+from service.playability.browser_support import lacks_sound, may_be_remuxed
 from service.sidecars import NO_SIDECARS, Sidecars
 from service.storage.base import Entry
 
@@ -20,6 +20,7 @@ class ArtefactKind(StrEnum):
     REMUX = "remux"
     CAPTIONS = "captions"
     STORYBOARD = "storyboard"
+    SOUND = "sound"
     COPY = "copy"
 
 
@@ -77,8 +78,8 @@ class RemuxMetadata(FrozenModel):
 
     declined: str | None = None
     """Why there is none, from the verb of a sentence about the file on."""
-    digest: str = ""
-    """Of the header, as in a revision."""
+    layout: str = ""
+    """The name of the layout, as in a revision."""
     size: int = 0
     """Bytes of the header."""
     content_type: str = ""
@@ -101,6 +102,19 @@ class CopyMetadata(RemuxMetadata):
     """How often the clock of the file jumps, which the MP4's does not."""
 
 
+class SoundMetadata(RemuxMetadata):
+    """The metadata of an MP4 with sound that was made for it.
+
+    Its header and its interleaving are the blobs, and the sound is the large file. The second
+    stream is what the sound was made of.
+    """
+
+    digest: str = ""
+    """Of the sound, in hexadecimal digits."""
+    damaged: int = 0
+    """How many packets of sound could not be decoded."""
+
+
 ArtefactMetadata = (
     PosterMetadata | RemuxMetadata | StoryboardMetadata | CaptionsMetadata | BuildFailure | None
 )
@@ -112,8 +126,10 @@ _MODELS: dict[
     | type[RemuxMetadata]
     | type[StoryboardMetadata]
     | type[CaptionsMetadata]
-    | type[CopyMetadata],
+    | type[CopyMetadata]
+    | type[SoundMetadata],
 ] = {
+    ArtefactKind.SOUND: SoundMetadata,
     ArtefactKind.COPY: CopyMetadata,
     ArtefactKind.REMUX: RemuxMetadata,
     ArtefactKind.POSTER: PosterMetadata,
@@ -142,6 +158,8 @@ def blob_count(metadata: ArtefactMetadata) -> int:
     match metadata:
         case PosterMetadata():
             return len(metadata.sizes)
+        case SoundMetadata():
+            return 0 if metadata.declined else 2
         case RemuxMetadata():
             return 0 if metadata.declined else 1
         case CaptionsMetadata():
@@ -160,6 +178,8 @@ def problems_of(metadata: ArtefactMetadata) -> tuple[str, ...]:
             return (metadata.problem,)
         case RemuxMetadata(declined=str(reason)):
             return (f"The file {reason}.",)
+        case SoundMetadata(damaged=int(count)) if count:
+            return (f"Parts of its sound are damaged: {count} packets are silent.",)
         case PosterMetadata() | CaptionsMetadata():
             return metadata.problems
     return ()
@@ -190,7 +210,7 @@ class ArtefactStatus:
     @property
     def problems(self) -> tuple[str, ...]:
         """What is left out, not shown or may be wrong, and why."""
-        has_problems = isinstance(self.metadata, PosterMetadata | CaptionsMetadata)
+        has_problems = isinstance(self.metadata, PosterMetadata | CaptionsMetadata | SoundMetadata)
         return problems_of(self.metadata) if has_problems else ()
 
     @property
@@ -233,6 +253,7 @@ class ArtefactSource:
     captions: str | None
     storyboard: str | None
     remux: str | None = None
+    sound: str | None = None
     copy: str | None = None
 
     @classmethod
@@ -261,6 +282,9 @@ class ArtefactSource:
             storyboard=name(ArtefactKind.STORYBOARD) if "video" in kinds else None,
             remux=name(ArtefactKind.REMUX)
             if video.metadata and may_be_remuxed(video.path, video.metadata)
+            else None,
+            sound=name(ArtefactKind.SOUND)
+            if video.metadata and lacks_sound(video.metadata)
             else None,
         )
 

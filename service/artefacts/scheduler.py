@@ -123,7 +123,7 @@ class ArtefactScheduler:
     def status(self, path: str, kind: ArtefactKind) -> ArtefactStatus:
         """Return the status of an artefact."""
         source = self._sources.get(path)
-        name = source.name(kind) if source else None
+        name = self._name(path, kind)
         if source is None or name is None:
             # Before probing it is unknown which artefacts a file can have.
             pending = source is not None and source.video.state is ProbeState.PENDING
@@ -211,7 +211,7 @@ class ArtefactScheduler:
 
     def _name(self, path: str, kind: ArtefactKind) -> str | None:
         source = self._sources.get(path)
-        return source.name(kind) if source else None
+        return source.name(kind) if source and kind in self._builder.kinds else None
 
     def _count(self, kind: ArtefactKind, state: ArtefactState) -> int:
         if state is ArtefactState.WAITING:

@@ -18,22 +18,25 @@ _HEADROOM = _TAG_HEADER + 5
 _MAX_CONFIGURATION = 1 << 16  # bytes
 _AUDIO, _VIDEO, _SCRIPT = 8, 9, 18
 _AVC, _AAC, _MP3 = 7, 10, 2  # CodecID (§E.4.3.1), SoundFormat (§E.4.2.1)
+_OTHER_SOUND = "A_FLASH"
 _CONFIGURATION, _FRAME, _END = 0, 1, 2  # AVCPacketType, AACPacketType
 _KEY_FRAME = 1
 _MILLISECOND = 1_000_000  # nanoseconds
 
 
-def scan_flv(size: int) -> FrameRequests:
+def scan_flv(size: int, *, any_sound: bool = False) -> FrameRequests:
     """Find the frames of a file of `size` bytes, without those that are cut off.
 
-    Raises DeclinedError.
+    Raises DeclinedError; with `any_sound` not on account of sound that browsers do not play, whose
+    frames are left out.
     """
-    return _Scanner(size).scan()
+    return _Scanner(size, any_sound=any_sound).scan()
 
 
 class _Scanner:
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, any_sound: bool) -> None:
         self._size = size
+        self._any_sound = any_sound
         self._window = Window(size)
         self._position = 0
         self._tables: dict[int, FrameTable] = {}
@@ -102,6 +105,8 @@ class _Scanner:
             if _AUDIO not in self._tables:
                 self._tables[_AUDIO] = FrameTable(MediaTrack(_AUDIO, "audio", "A_MPEG/L3"))
             self._add(_AUDIO, start + 1, end, time, is_key=True)
+        elif format_ != _AAC and self._any_sound:
+            self._tables.setdefault(_AUDIO, FrameTable(MediaTrack(_AUDIO, "audio", _OTHER_SOUND)))
         elif format_ != _AAC or len(body) < 2:  # noqa: PLR2004 # §E.4.2.2
             raise DeclinedError("has no sound of a codec that browsers play in MP4")
         elif body[1] == _CONFIGURATION:

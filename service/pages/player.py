@@ -72,8 +72,10 @@ def codec_queries(video: VideoItem) -> list[CodecQuery]:
     queries = []
     for kind in _STREAM_KINDS:
         stream = chosen[kind]
+        if kind == "audio" and video.is_sound_due:
+            continue  # it plays in silence for a moment, as the page says
         if stream and (codecs := stream.codec_string or _CODEC_STRINGS.get(stream.codec)):
-            is_mp4 = video.representation == "remuxed"
+            is_mp4 = video.is_made_mp4
             container = "mp4" if is_mp4 else _CONTAINERS.get(stream.codec, "mp4")
             content_type = f'{kind}/{container}; codecs="{codecs}"'
             if codecs == "mp3":  # without a container around it

@@ -63,7 +63,7 @@ class WatchPage:
             chapters=self._chapters.rows(video, start),
             details=summary(video),
             detail_rows=detail_rows(video, caption_labels(video)),
-            technical_rows=technical_rows(video, is_remuxed=video.representation == "remuxed"),
+            technical_rows=technical_rows(video, is_remuxed=video.is_made_mp4),
             breadcrumbs=[(folder_title(folder), links.folder(folder)) for folder in parents(path)],
             previous=previous,
             following=following,

@@ -135,6 +135,27 @@ def may_be_copied(metadata: Metadata) -> bool:
     return not any(codec.startswith(_MATROSKA_SOUNDS) for codec in sounds)
 
 
+# Sound that all browsers play in MP4, and sound that most play in Matroska
+_MP4_SOUNDS = frozenset({"aac", "mp3", "opus", "flac"})
+_PLAYED_AS_IT_IS = _MP4_SOUNDS | {"vorbis"}
+_SOUND_FOR = frozenset({"h264", "hevc", "av1", "vp9"})
+"""Pictures that sound is made for."""
+
+
+def lacks_sound(metadata: Metadata) -> bool:
+    """Return whether a film plays in silence, for which sound can be made.
+
+    Its pictures play in MP4, a header can make it one, and no browser plays its sound.
+    """
+    film = metadata.film
+    if not has_header(metadata) or film is None or film.codec not in _SOUND_FOR:
+        return False
+    if any(stream.encryption for stream in metadata.streams):
+        return False
+    sounds = {stream.codec for stream in metadata.streams if stream.kind == "audio"}
+    return bool(sounds) and not sounds & _PLAYED_AS_IT_IS
+
+
 def has_header(metadata: Metadata) -> bool:
     """Return whether a header may make an MP4 of a file of this container."""
     return is_matroska(metadata) or metadata.container == "flv"

@@ -1,6 +1,7 @@
 """Findings about how well browsers play a file, each with the command that would fix it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from service.models import ENCRYPTED_FILE, Finding, Metadata, Stream
 from service.playability import browser_support, defects, ffmpeg_fix, tracks
@@ -29,6 +30,7 @@ CODES = (
     "high_bit_rate",
     "low_bit_rate",
     "not_remuxed",
+    "damaged_sound",
     "sparse_key_frames",
     "variable_frame_rate",
     "left_out",
@@ -55,6 +57,18 @@ _INTERVAL_TOLERANCE = 0.5
 _FRAME_RATES = (24, 25, 30, 50, 60)
 
 
+_COMING = "Reelay makes sound that all of them play, at the latest when somebody opens the film."
+
+
+class MadeSound(NamedTuple):
+    """How far the sound is that is made of one that browsers do not play."""
+
+    problem: str | None = None
+    """A sentence that says why there will be none."""
+    damaged: int = 0
+    """How many packets of it are silent because they could not be decoded."""
+
+
 def findings(
     path: str,
     probed: Metadata | str | None,
@@ -78,6 +92,15 @@ def findings(
     results = list(_check(path, probed, mp4 or probed, block))
     if declined is not None and not any(f.severity == "unplayable" for f in results):
         results.append(_not_remuxed(declined))
+    return _in_order(results)
+
+
+def with_sound(results: Iterable[Finding], sound: MadeSound) -> tuple[Finding, ...]:
+    """Return the findings of a film whose own sound does not play, and for which one is made."""
+    return _in_order(_with_sound(results, sound))
+
+
+def _in_order(results: Iterable[Finding]) -> tuple[Finding, ...]:
     order = ("unplayable", "warning", "hint")
     return tuple(sorted(results, key=lambda finding: order.index(finding.severity)))
 
@@ -110,6 +133,22 @@ def _check(path: str, metadata: Metadata, served: Metadata, block: int) -> Itera
         yield _check_clock(path, metadata)
     for sentence in metadata.omissions:
         yield Finding(code="left_out", severity="hint", sentence=sentence)
+
+
+def _with_sound(results: Iterable[Finding], sound: MadeSound) -> Iterator[Finding]:
+    for finding in results:
+        if finding.code != "audio_codec":
+            yield finding
+            continue
+        is_coming = sound.problem is None
+        update = {
+            "severity": "hint" if is_coming else finding.severity,
+            "sentence": f"{finding.sentence} {sound.problem or _COMING}",
+        }
+        yield finding.model_copy(update=update)
+    if sound.damaged:
+        sentence = f"Parts of its sound are damaged: {sound.damaged} packets are silent."
+        yield Finding(code="damaged_sound", severity="warning", sentence=sentence)
 
 
 def _not_remuxed(declined: str) -> Finding:

@@ -5,6 +5,7 @@ size     = 1*16 lower-case hexadecimal digits: the bytes of the file
 version  = 1*64 lower-case hexadecimal digits: its modification time, or a digest
 layout   = "-f" 1*3 decimal digits: bytes that are made of the file (`mp4/fast_start_layout.py`)
          / "-m" 16 lower-case hexadecimal digits: a header with this digest, and the file
+         / "-s" 16 lower-case hexadecimal digits: a header and sound with this digest, and the file
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from collections.abc import Iterable
 FILE_REVISION = "[0-9a-f]{1,16}-[0-9a-f]{1,64}"
 """The revision of a file's own bytes, a regular expression as in `nginx/njs/request_target.js`."""
 
-REVISION = FILE_REVISION + "(?:-f[0-9]{1,3}|-m[0-9a-f]{16})?"
+REVISION = FILE_REVISION + "(?:-f[0-9]{1,3}|-[ms][0-9a-f]{16})?"
 """The revision of any bytes. `nginx/njs/request_target.js` and `media-cache.conf` have both."""
 
 
@@ -32,23 +33,39 @@ def tagged_revision(size: int, digest: str) -> str:
     return f"{size:x}-{digest}"
 
 
-_REMUXED = re.compile(f"({FILE_REVISION})-m([0-9a-f]{{16}})", re.ASCII)
+_REMUXED = re.compile(f"({FILE_REVISION})-([ms][0-9a-f]{{16}})", re.ASCII)
 
 
-def header_digest(parts: Iterable[bytes]) -> str:
-    """Return the digest of a header in a revision: 16 hexadecimal digits."""
+def header_layout(parts: Iterable[bytes]) -> str:
+    """Return the name of the layout of a header, which is in parts, and a file after it."""
+    return f"m{_digest(parts)}"
+
+
+def sound_layout(parts: Iterable[bytes]) -> str:
+    """Return the name of the layout of a header and sound with a file. `parts` are all of it that
+    is made, or digests of that.
+    """
+    return f"s{_digest(parts)}"
+
+
+def is_sound_layout(layout: str) -> bool:
+    """Return whether a layout has sound that was made."""
+    return layout.startswith("s")
+
+
+def _digest(parts: Iterable[bytes]) -> str:
     digest = hashlib.blake2b(digest_size=8)
     for part in parts:
         digest.update(part)
     return digest.hexdigest()
 
 
-def remuxed_revision(revision: str, digest: str) -> str:
-    """Return the revision of a header with this digest and the file that it precedes."""
-    return f"{revision}-m{digest}"
+def remuxed_revision(revision: str, layout: str) -> str:
+    """Return the revision of a file in this layout."""
+    return f"{revision}-{layout}"
 
 
 def split_remuxed(revision: str) -> tuple[str, str] | None:
-    """Return the file's revision and the header's digest; None if there is no header."""
+    """Return the file's revision and the layout; None if there is none with a digest."""
     match = _REMUXED.fullmatch(revision)
     return (match[1], match[2]) if match else None

@@ -4,6 +4,7 @@ Use it in worker processes only."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import BinaryIO
 
 from service.flv.frames import SIGNATURE, scan_flv
@@ -12,7 +13,7 @@ from service.matroska.frames import Frames, scan_frames
 from service.matroska.window import DeclinedError
 from service.probing.timeline import SAME_CLOCK
 from service.protocol.ranges import Span
-from service.protocol.revisions import header_digest
+from service.protocol.revisions import header_layout
 from service.remux.movie import MovieTrack, movie_start, write_header
 from service.remux.picture_timing import SECOND, picture_timing
 from service.remux.sample_entries import TrackEntry, read_sample_entries
@@ -35,9 +36,9 @@ class RemuxHeader:
     has_picture: bool
 
     @property
-    def digest(self) -> str:
-        """Return the digest for the revision. Another FFmpeg may make another header."""
-        return header_digest([self.data])
+    def layout(self) -> str:
+        """The name of the layout in a revision. Another FFmpeg may make another header."""
+        return header_layout([self.data])
 
 
 def make_header(file: BinaryIO, size: int, read: Callable[[Span], bytes]) -> RemuxHeader:
@@ -45,28 +46,42 @@ def make_header(file: BinaryIO, size: int, read: Callable[[Span], bytes]) -> Rem
 
     Raises DeclinedError, MemoryError and what the file raises.
     """
-    frames = _scan(size, read)
+    frames = scan(size, read)
     entries = read_sample_entries(file, frames.tracks, frames.tables)
-    tracks = _movie_tracks(frames, entries)
-    _check_start(frames, movie_start(tracks))
-    while True:
-        data = write_header(tracks, size)
-        if len(data) <= MAX_HEADER_BYTES:
-            break
-        if len(tracks) < 3 or tracks[-1].table.track.kind == "video":  # noqa: PLR2004
-            raise DeclinedError("has too many frames")
-        tracks = tracks[:-1]  # the sounds after the first one are played last
+    tracks = movie_tracks(frames, entries)
+    _check(frames, tracks)
+    check_start(frames, movie_start(tracks))
+    data, tracks = short_header(tracks, size)
     return RemuxHeader(
         data=data,
-        codecs=_codecs(tracks),
+        codecs=codecs_of(tracks),
         streams=tuple(entries[track.table.track.number].stream_index for track in tracks),
         has_picture=tracks[0].table.track.kind == "video",
     )
 
 
-def _scan(size: int, read: Callable[[Span], bytes]) -> Frames:
+def short_header(tracks: list[MovieTrack], size: int) -> tuple[bytes, list[MovieTrack]]:
+    """Return a header of acceptable length, and the tracks that it has.
+
+    Raises DeclinedError.
+    """
+    while True:
+        data = write_header(tracks, size)
+        if len(data) <= MAX_HEADER_BYTES:
+            return data, tracks
+        if len(tracks) < 3 or tracks[-1].table.track.kind == "video":  # noqa: PLR2004
+            raise DeclinedError("has too many frames")
+        tracks = tracks[:-1]  # the sounds after the first one are played last
+
+
+def scan(size: int, read: Callable[[Span], bytes], *, makes_sound: bool = False) -> Frames:
+    """Return the frames of the tracks of the movie. Raises DeclinedError and what `read` raises.
+
+    With `makes_sound`, sound is made that browsers play, so that the file need not have any.
+    """
+    choose = partial(choose_tracks, makes_sound=makes_sound)
     is_flv = read(Span(0, len(SIGNATURE))) == SIGNATURE
-    requests = scan_flv(size) if is_flv else scan_frames(size, choose_tracks)
+    requests = scan_flv(size, any_sound=makes_sound) if is_flv else scan_frames(size, choose)
     try:
         span = next(requests)
         while True:
@@ -74,11 +89,11 @@ def _scan(size: int, read: Callable[[Span], bytes]) -> Frames:
     except StopIteration as end:
         frames: Frames = end.value
     if is_flv:
-        choose_tracks(frames.tracks)  # it declines what is not right
+        choose(frames.tracks)  # it declines what is not right
     return frames
 
 
-def _movie_tracks(frames: Frames, entries: Mapping[int, TrackEntry]) -> list[MovieTrack]:
+def movie_tracks(frames: Frames, entries: Mapping[int, TrackEntry]) -> list[MovieTrack]:
     """Return the tracks of the movie: the picture, and the sounds in order of preference."""
     tracks: list[MovieTrack] = []
     for table in frames.tables:
@@ -88,7 +103,6 @@ def _movie_tracks(frames: Frames, entries: Mapping[int, TrackEntry]) -> list[Mov
             tracks.append(
                 _movie_track(table, made, frames.tick, is_first=table.track.kind not in kinds)
             )
-    _check(frames, tracks)
     return tracks
 
 
@@ -114,7 +128,7 @@ def _check(frames: Frames, tracks: Sequence[MovieTrack]) -> None:
         raise DeclinedError("has no picture and no sound that FFmpeg copies into MP4")
 
 
-def _check_start(frames: Frames, start: float) -> None:
+def check_start(frames: Frames, start: float) -> None:
     """Decline a file of which another track begins the clock of the page, also if it is not in the
     movie: chapters and captions would be shifted (service/probing/timeline.py).
     """
@@ -123,6 +137,9 @@ def _check_start(frames: Frames, start: float) -> None:
         raise DeclinedError("has a track that begins before the picture and the sound")
 
 
-def _codecs(tracks: Sequence[MovieTrack]) -> tuple[str, ...]:
+def codecs_of(tracks: Sequence[MovieTrack]) -> tuple[str, ...]:
+    """Return the codecs parameters of the first picture and the first sound; none if one of them
+    is unknown.
+    """
     found = [track.entry.codec for track in tracks if track.is_enabled]
     return tuple(codec for codec in found if codec) if all(found) else ()

@@ -20,7 +20,7 @@ from service.remux.movie import SampleEntry
 from service.remux.sound_frames import sound_frame
 from service.remux.track_choice import codec_of
 
-_OPTIONS = {"format_whitelist": "matroska,flv", "protocol_whitelist": "none"}
+OPTIONS = {"format_whitelist": "matroska,flv", "protocol_whitelist": "none"}
 _MUXER_OPTIONS = {
     "strict": "-2",  # for codecs that it calls experimental in MP4
     "write_btrt": "0",  # the bit rate of one frame is not that of the track
@@ -54,21 +54,8 @@ def read_sample_entries(
     """
     file.seek(0)
     try:
-        with av.open(file, options=_OPTIONS, **TEXT_OPTIONS) as container:
-            streams = [
-                stream
-                for stream in container.streams
-                if stream.type in {"video", "audio"} and not stream.disposition & _ATTACHED
-            ]
-            if len(streams) != len(tracks):
-                raise DeclinedError("has tracks that FFmpeg does not read")
-            # FFmpeg orders the streams of Flash video by what it finds first.
-            streams.sort(key=lambda stream: stream.type)
-            in_order = sorted(tracks, key=lambda track: track.kind)
-            if any(s.type != t.kind for s, t in zip(streams, in_order, strict=True)):
-                raise DeclinedError("has tracks that FFmpeg does not read")
-            numbers = (track.number for track in in_order)
-            by_number = dict(zip(numbers, streams, strict=True))
+        with av.open(file, options=OPTIONS, **TEXT_OPTIONS) as container:
+            by_number = {track.number: stream for track, stream in media_streams(container, tracks)}
             return {
                 table.track.number: entry
                 for table in tables
@@ -78,6 +65,24 @@ def read_sample_entries(
         if isinstance(error, MemoryError):
             raise
         raise DeclinedError("is damaged") from error
+
+
+def media_streams(container: Any, tracks: Sequence[MediaTrack]) -> list[tuple[MediaTrack, Any]]:
+    """Return all tracks of pictures and sound with FFmpeg's streams. Raises DeclinedError."""
+    streams = [
+        stream
+        for stream in container.streams
+        if stream.type in {"video", "audio"} and not stream.disposition & _ATTACHED
+    ]
+    if len(streams) != len(tracks):
+        raise DeclinedError("has tracks that FFmpeg does not read")
+    # FFmpeg orders the streams of Flash video by what it finds first.
+    streams.sort(key=lambda stream: stream.type)
+    in_order = sorted(tracks, key=lambda track: track.kind)
+    pairs = list(zip(in_order, streams, strict=True))
+    if any(stream.type != track.kind for track, stream in pairs):
+        raise DeclinedError("has tracks that FFmpeg does not read")
+    return pairs
 
 
 def _entry_or_none(stream: Any, table: FrameTable, file: BinaryIO) -> TrackEntry | None:

@@ -35,10 +35,11 @@ def plays_everywhere(track: MediaTrack) -> bool:
     return track.kind == "audio" and codec_of(track) in _SOUNDS.values()
 
 
-def choose_tracks(tracks: Sequence[MediaTrack]) -> list[MediaTrack]:
+def choose_tracks(tracks: Sequence[MediaTrack], *, makes_sound: bool = False) -> list[MediaTrack]:
     """Return the picture, and the sounds in order of preference. Raises DeclinedError.
 
     Browsers play the first sound. It is one that all of them play, by preference a default one.
+    With `makes_sound` it is made of another one, so it need not be in the file.
     """
     videos = [track for track in tracks if track.kind == "video"]
     film = next((v for v in videos if codec_of(v) or v.codec_id in _MATROSKA_PICTURES), None)
@@ -53,7 +54,11 @@ def choose_tracks(tracks: Sequence[MediaTrack]) -> list[MediaTrack]:
         raise DeclinedError("has a picture that is stored as in a transport stream")
     sounds = [track for track in tracks if track.kind == "audio" and codec_of(track)]
     usable = [track for track in sounds if not track.obstacle]
-    if not any(map(plays_everywhere, usable)):
+    if makes_sound and film is None:
+        raise DeclinedError("has no picture")
+    if makes_sound and any(map(plays_everywhere, usable)):
+        raise DeclinedError("has sound that browsers play")
+    if not makes_sound and not any(map(plays_everywhere, usable)):
         _check_lost_sound(tracks)
     usable.sort(key=lambda track: (not plays_everywhere(track), not track.is_default))
     if film is None and not usable:

@@ -1,10 +1,11 @@
-"""Opens Matroska files for players as MP4: a header that was made before, then the file itself.
+"""Opens files for players as MP4: a header that was made before, then the file itself, perhaps with
+sound that was made between its parts.
 
-The file's bytes are not changed, and the header stays in its store. It is only used with the
+The file's bytes are not changed, and what was made stays in its store. It is only used with the
 version of the file that it was made from, and its digest is a part of the revision."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from typing import NamedTuple, Protocol
 
@@ -14,17 +15,18 @@ from service.errors import StorageError
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
 from service.protocol.revisions import remuxed_revision, split_remuxed
+from service.representations.interleaving import WHOLE, Interleaving, Source, map_span
 from service.storage.base import ChunkLength, OpenRepresentation, min_chunk_length
 
-# Headers that are kept open: a descriptor each, and no bytes.
+# Layouts that are kept open: a descriptor or two each; with sound also 16 bytes for each second.
 _MAX_OPEN = 128
 
-# Seconds that opening a header and reading from it may take.
+# Seconds that opening what was made and reading from it may take.
 _TIMEOUT = 10.0
 
 
 class Blob(Protocol):
-    """The bytes of a header."""
+    """The bytes of a header, or of sound."""
 
     @property
     def length(self) -> int: ...
@@ -34,23 +36,26 @@ class Blob(Protocol):
         ...
 
 
-class Header(NamedTuple):
-    """A stored header."""
+class Parts(NamedTuple):
+    """What was made for a file."""
 
-    blob: Blob
+    header: Blob
     content_type: str
     """Of the MP4 that it makes."""
+    interleaving: Interleaving = WHOLE
+    """Where the sound is."""
+    sound: Blob | None = None
 
 
-class Headers(Protocol):
-    """The stored headers."""
+class Layouts(Protocol):
+    """The layouts that are stored. Their names are those in revisions."""
 
-    def digest(self, path: str, revision: str) -> str | None:
-        """Return the digest of the header of a version of a file; None if none is ready."""
+    def find(self, path: str, revision: str) -> str | None:
+        """Return the layout in which players get a version of a file; None if none is ready."""
         ...
 
-    async def open(self, path: str, revision: str, digest: str) -> Header | None:
-        """Open a header; None if it is not stored, or has another digest. Raises OSError."""
+    async def open(self, path: str, revision: str, layout: str) -> Parts | None:
+        """Open a layout; None if it is not stored. Raises OSError."""
         ...
 
 
@@ -58,17 +63,17 @@ Opener = Callable[[str, str | None], Awaitable[OpenRepresentation]]
 
 
 class Remuxed:
-    """Opens files with their headers, as far as these have been made."""
+    """Opens files in their layouts, as far as these have been made."""
 
-    def __init__(self, opener: Opener, headers: Headers) -> None:
-        """Use `opener` for files, also for those without a header."""
+    def __init__(self, opener: Opener, layouts: Layouts) -> None:
+        """Use `opener` for files, also for those without a layout."""
         self._opener = opener
-        self._headers = headers
-        self._open_headers: LRUCache[tuple[str, str, str], Header] = LRUCache(_MAX_OPEN)
-        self._in_flight: dict[tuple[str, str, str], asyncio.Task[Header | None]] = {}
+        self._layouts = layouts
+        self._open_layouts: LRUCache[tuple[str, str, str], Parts] = LRUCache(_MAX_OPEN)
+        self._in_flight: dict[tuple[str, str, str], asyncio.Task[Parts | None]] = {}
 
     async def open(self, path: str, pin: str | None) -> OpenRepresentation:
-        """Open a file as `pin` names it; None: with its header, if that has been made.
+        """Open a file as `pin` names it; None: in its layout, if that has been made.
 
         Raises NotFoundError, ChangedError, StorageError.
         """
@@ -77,58 +82,59 @@ class Remuxed:
         if pin is not None and pinned is None:
             return source
         try:
-            header = await self._header(path, source.representation, pinned)
+            found = await self._find(path, source.representation, pinned)
         except BaseException:
             source.close()
             raise
-        if header is None:
+        if found is None:
             return source
-        return RemuxedRepresentation(source, header[0], header[1])
+        return RemuxedRepresentation(source, found[0], found[1])
 
-    async def _header(
+    async def _find(
         self, path: str, file: Representation, pinned: tuple[str, str] | None
-    ) -> tuple[Header, str] | None:
-        """Return the header and its digest for an open file; None: serve the file as it is."""
+    ) -> tuple[Parts, str] | None:
+        """Return the layout of an open file and its name; None: serve the file as it is."""
         validators = file.validators
         if not validators.is_stable or (pinned and pinned[0] != validators.revision):
             return None
         revision = validators.revision
-        digest = pinned[1] if pinned else self._headers.digest(path, revision)
-        if digest is None:
+        layout = pinned[1] if pinned else self._layouts.find(path, revision)
+        if layout is None:
             return None
-        name = path, revision, digest
-        header = self._open_headers.get(name)
-        if header is None:
+        name = path, revision, layout
+        parts = self._open_layouts.get(name)
+        if parts is None:
             task = self._in_flight.get(name)
             if task is None:
                 task = self._in_flight[name] = asyncio.create_task(self._load(name))
                 task.add_done_callback(lambda _: self._in_flight.pop(name))
-            header = await asyncio.shield(task)  # others may wait for it, too
-        return None if header is None else (header, digest)
+            parts = await asyncio.shield(task)  # others may wait for it, too
+        return None if parts is None else (parts, layout)
 
-    async def _load(self, name: tuple[str, str, str]) -> Header | None:
+    async def _load(self, name: tuple[str, str, str]) -> Parts | None:
         try:
             async with asyncio.timeout(_TIMEOUT):
-                header = await self._headers.open(*name)
+                parts = await self._layouts.open(*name)
         except (OSError, TimeoutError) as error:
-            raise StorageError("The header of the film cannot be read.") from error
-        if header is not None:
-            self._open_headers[name] = header
-        return header
+            raise StorageError("What makes the film an MP4 cannot be read.") from error
+        if parts is not None:
+            self._open_layouts[name] = parts
+        return parts
 
 
 class RemuxedRepresentation:
-    """One open version of a file, after its header."""
+    """One open version of a file, in a layout."""
 
-    def __init__(self, source: OpenRepresentation, header: Header, digest: str) -> None:
+    def __init__(self, source: OpenRepresentation, parts: Parts, layout: str) -> None:
         self._source = source
-        self._blob = header.blob
+        self._parts = parts
+        # With sound in between, blocks of storage are those of the whole at the start only.
         self.align_blocks(0)
         file = source.representation
-        revision = remuxed_revision(file.validators.revision, digest)
+        revision = remuxed_revision(file.validators.revision, layout)
         validators = file.validators.of_layout(revision)
-        size = self._blob.length + file.size
-        self._representation = Representation(size, header.content_type, validators)
+        size = parts.header.length + file.size + parts.interleaving.sound
+        self._representation = Representation(size, parts.content_type, validators)
 
     @property
     def representation(self) -> Representation:
@@ -138,32 +144,41 @@ class RemuxedRepresentation:
         self, span: Span, chunk_length: ChunkLength = min_chunk_length
     ) -> AsyncGenerator[bytes]:
         """Yield the bytes of a span. Raises ChangedError, StorageError."""
-        length = self._blob.length
-        if span.start >= length:
-            return self._source.read(Span(span.start - length, span.length), chunk_length)
-        return self._read(span, chunk_length)
+        header, file = self._parts.header.length, self._source.representation.size
+        spans = map_span(self._parts.interleaving, header, file, span)
+        if span.start >= header and not self._parts.interleaving.cuts:
+            return self._source.read(next(spans)[1], chunk_length)
+        return self._read(spans, chunk_length)
 
     def align_blocks(self, origin: int) -> None:
-        self._source.align_blocks(origin - self._blob.length)
+        self._source.align_blocks(origin - self._parts.header.length)
 
     def close(self) -> None:
         self._source.close()
 
-    async def _read(self, span: Span, chunk_length: ChunkLength) -> AsyncGenerator[bytes]:
-        position, end = span.start, min(span.end, self._blob.length)
-        while position < end:
-            data = await self._read_header(position, min(chunk_length(), end - position))
-            position += len(data)
-            yield data
-        if span.end > end:
-            rest = Span(0, span.end - end)
-            async with aclosing(self._source.read(rest, chunk_length)) as chunks:
-                async for chunk in chunks:
+    async def _read(
+        self, spans: Iterator[tuple[Source, Span]], chunk_length: ChunkLength
+    ) -> AsyncGenerator[bytes]:
+        blobs = {Source.HEADER: self._parts.header, Source.SOUND: self._parts.sound}
+        for source, span in spans:
+            blob = blobs.get(source)
+            bytes_of = (
+                self._source.read(span, chunk_length)
+                if blob is None
+                else _read_blob(blob, span, chunk_length)
+            )
+            async with aclosing(bytes_of):
+                async for chunk in bytes_of:
                     yield chunk
 
-    async def _read_header(self, start: int, length: int) -> bytes:
+
+async def _read_blob(blob: Blob, span: Span, chunk_length: ChunkLength) -> AsyncGenerator[bytes]:
+    position = span.start
+    while position < span.end:
         try:
             async with asyncio.timeout(_TIMEOUT):
-                return await self._blob.read(start, length)
+                data = await blob.read(position, min(chunk_length(), span.end - position))
         except (OSError, TimeoutError) as error:
-            raise StorageError("The header of the film cannot be read.") from error
+            raise StorageError("What makes the film an MP4 cannot be read.") from error
+        position += len(data)
+        yield data

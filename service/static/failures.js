@@ -1,6 +1,7 @@
 // Reports failures of the player to recovery, and carries out what it decides.
 
 import { EVENTS } from "./recovery.js";
+import { isMadeMp4 } from "./remuxing.js";
 import { useNewRevision } from "./revision.js";
 
 const CHECK_INTERVAL = 2500; // milliseconds
@@ -30,7 +31,7 @@ export function watchFailures(player, playback, recovery, verdict) {
   recovery.addEventListener("load", ({ url }) => playback.load(url));
   recovery.addEventListener("replaced", ({ video }) => {
     // The clock of an MP4 that the server makes begins at 0.
-    const start = video.representation === "remuxed" ? 0 : (video.metadata?.start ?? 0);
+    const start = isMadeMp4(video) ? 0 : (video.metadata?.start ?? 0);
     playback.replaceFile(start, video.metadata?.duration ?? 0, video.media_type);
     useNewRevision(player, video);
   });

@@ -1,26 +1,59 @@
-// Loads the film as MP4 once the server has made the header for it. Until then the page has the file
-// as it is, which not every browser plays.
+// Loads the film as MP4 once the server has made the header for it, and again once it has made sound
+// for it. Until then the page has the file as it is, which not every browser plays or lets be heard.
 
 const [FIRST_DELAY, MAX_DELAY] = [1000, 30_000]; // milliseconds
+const PROGRESS_DELAY = 3000; // milliseconds between questions how far the sound is
 
-/** Ask the server until the film can be had as MP4. One that plays as it is is left alone. */
-export function awaitMp4(stage, playback, recovery, verdict, server) {
-  if (!("remuxing" in stage.dataset)) return;
+const DUE = new Set(["waiting", "possible"]); // states of what is still to be made
+const MP4 = new Set(["remuxed", "with_sound"]);
+
+/** Return whether the server sends an MP4 that it makes of the file, by the JSON of the video. */
+export function isMadeMp4(video) {
+  return MP4.has(video.representation);
+}
+
+/**
+ * Ask the server until the film can be had as MP4, and with sound. A film that plays as it is is left
+ * alone; one without sound is loaded again wherever it is. `notice` is where the page says how far the
+ * sound is, if it is to be made.
+ */
+export function awaitMp4(stage, playback, recovery, verdict, server, notice) {
+  const isMaking = { mp4: "remuxing" in stage.dataset, sound: "makingSound" in stage.dataset };
+  if (!isMaking.mp4 && !isMaking.sound) return;
   let delay = FIRST_DELAY;
   const isNeeded = () => !playback.interacted || recovery.active;
 
   async function ask() {
-    if (!isNeeded()) return;
+    if (!isMaking.sound && !isNeeded()) return;
     const video = await server.fetchVideo();
-    if (video && video.remux.state !== "waiting") {
-      if (video.representation !== "remuxed" || !isNeeded()) return;
-      verdict.acceptContainer();
-      recovery.adopt(video);
-    } else {
-      delay = Math.min(2 * delay, MAX_DELAY);
-      setTimeout(ask, delay);
-    }
+    if (video) consider(video);
+    if (!isMaking.mp4 && !isMaking.sound) return;
+    delay = Math.min(2 * delay, isMaking.sound ? PROGRESS_DELAY : MAX_DELAY);
+    setTimeout(ask, delay);
   }
 
+  function consider(video) {
+    const hasMp4 = isMaking.mp4 && video.remux.state !== "waiting";
+    const hasSound = isMaking.sound && !DUE.has(video.sound.state);
+    if (hasMp4) isMaking.mp4 = false;
+    if (hasSound) isMaking.sound = false;
+    showSound(notice, isMaking.sound ? video.sound : null);
+    const isBetter = video.representation === "with_sound" ? hasSound : hasMp4 && isNeeded();
+    if (!isBetter || !isMadeMp4(video)) return;
+    if (video.representation === "with_sound") isMaking.mp4 = false;
+    verdict.acceptContainer();
+    recovery.adopt(video);
+  }
+
+  if (isMaking.sound) showSound(notice, {});
   setTimeout(ask, delay);
+}
+
+/** Show how far the sound is; null if it is not being made. */
+function showSound(notice, sound) {
+  if (!notice) return;
+  const { waiting, progress } = notice.dataset;
+  const percent = Math.floor(100 * (sound?.progress ?? 0));
+  const text = percent ? progress.replace("{}", percent) : waiting;
+  notice.textContent = sound ? text : "";
 }

@@ -39,7 +39,7 @@ startSpeed(playback);
 startTheatre();
 startShare(playback);
 startKeys(playback);
-awaitMp4(stage, playback, recovery, verdict, server);
+awaitMp4(stage, playback, recovery, verdict, server, find("[data-sound-notice]"));
 verdict.check();
 playback.begin();
 if (recovery.hasFailed) recovery.failed(); // before this module ran

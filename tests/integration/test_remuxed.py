@@ -64,7 +64,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(media: Path) -> Iterator[Server]:
-    with serve(media) as server:
+    with serve(media, SOUND="off") as server:  # made sound: test_made_sound.py
         yield server
 
 

@@ -19,7 +19,8 @@ NGINX = Path(__file__).parents[2] / "nginx"
 FILE = file_revision(5_000_000_000, 1_700_000_000_123_456_789)
 OLD = file_revision(5_000_000_000, -3_600_000_000_000)  # before 1970
 FAST_START = fast_start_revision(FILE)
-REMUXED = remuxed_revision(FILE, "0123456789abcdef")
+REMUXED = remuxed_revision(FILE, "m0123456789abcdef")
+WITH_SOUND = remuxed_revision(FILE, "s0123456789abcdef")
 
 
 def pattern(route: str) -> re.Pattern[str]:
@@ -48,6 +49,8 @@ def cached() -> re.Pattern[str]:
         ("media", FAST_START, True),
         ("media", fast_start_revision(OLD), True),
         ("media", REMUXED, True),
+        ("media", WITH_SOUND, True),
+        ("media", f"{WITH_SOUND}-m0123456789abcdef", False),
         ("media", f"{REMUXED}0", False),
         ("media", REMUXED[:-1], False),
         ("media", REMUXED.upper(), False),
@@ -79,17 +82,18 @@ def test_the_edge_has_the_grammar_of_the_service() -> None:
 @given(st.integers(1, 2**63 - 1), st.integers(-(2**63) * 10**9, 2**63 * 10**9))
 def test_blocks_of_files_with_any_time_may_be_cached(size: int, modified: int) -> None:
     file, may_cache = file_revision(size, modified), cached()
-    for revision in (file, fast_start_revision(file), remuxed_revision(file, "f" * 16)):
+    for revision in (file, fast_start_revision(file), remuxed_revision(file, "m" + "f" * 16)):
         assert pattern("media").search(revision)
         target, rest = f"/media/film.mp4?v={revision}", f"bytes=0-4194303 bytes 0-0/{size}"
         assert may_cache.search(f'206 "{revision}" {target} {rest}')
     assert pattern("download").search(file)
 
 
-@pytest.mark.parametrize("revision", [FILE, OLD, FAST_START, REMUXED])
+@pytest.mark.parametrize("revision", [FILE, OLD, FAST_START, REMUXED, WITH_SOUND])
 def test_a_block_of_a_layout_may_be_cached_only_under_its_own_revision(revision: str) -> None:
     may_cache = cached()
-    other = {FILE: FAST_START, FAST_START: REMUXED, REMUXED: FILE, OLD: FILE}[revision]
+    others = {FILE: FAST_START, FAST_START: REMUXED, REMUXED: WITH_SOUND, WITH_SOUND: FILE}
+    other = others.get(revision, FILE)
     target, rest = f"/media/film.mp4?v={revision}", "bytes=0-4194303 bytes 0-4194303/5000000000"
     assert may_cache.search(f'206 "{revision}" {target} {rest}')
     assert not may_cache.search(f'206 "{other}" {target} {rest}')

@@ -311,7 +311,7 @@ if request["task"] == "copy":
         while (folder / "half").exists():
             time.sleep(0.01)
         output.write(b"half")
-    facts = {"digest": "0123456789abcdef", "size": 6, "media": 8}
+    facts = {"layout": "c0123456789abcdef", "size": 6, "media": 8}
     print(json.dumps({"facts": json.dumps(facts), "bytes": [6]}))
     sys.stdout.write("header")
 else:

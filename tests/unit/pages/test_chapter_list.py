@@ -4,7 +4,14 @@ import math
 
 import pytest
 
-from service.api.video_items import CaptionsItem, PosterItem, RemuxItem, StoryboardItem, VideoItem
+from service.api.video_items import (
+    CaptionsItem,
+    PosterItem,
+    RemuxItem,
+    SoundItem,
+    StoryboardItem,
+    VideoItem,
+)
 from service.artefacts.metadata import ArtefactState
 from service.models import Chapter, ProbeState
 from service.pages.chapter_list import ChapterLists
@@ -18,6 +25,7 @@ def film(*chapters: Chapter, path: str = "film.mp4") -> VideoItem:
         state=ProbeState.PROBED, problem=None, metadata=None, watch_url="", media_url="",
         download_url="", poster=PosterItem(state=NONE), storyboard=StoryboardItem(state=NONE),
         media_type="video/mp4", representation="file", remux=RemuxItem(state=NONE),
+        sound=SoundItem(state=NONE),
         captions=CaptionsItem(state=NONE), chapters=chapters, findings=(),
     )  # fmt: skip
 

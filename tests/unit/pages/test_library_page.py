@@ -9,6 +9,7 @@ from service.api.video_items import (
     Picture,
     PosterItem,
     RemuxItem,
+    SoundItem,
     StoryboardItem,
     VideoItem,
 )
@@ -46,6 +47,7 @@ def item(
         media_type="video/mp4",
         representation="file",
         remux=RemuxItem(state=facts.ArtefactState.NONE),
+        sound=SoundItem(state=facts.ArtefactState.NONE),
         download_url="/download/x",
         poster=PosterItem(state=facts.ArtefactState.READY, pictures=pictures),
         storyboard=StoryboardItem(state=facts.ArtefactState.NONE),

@@ -10,8 +10,9 @@ from service.protocol.revisions import (
     FILE_REVISION,
     REVISION,
     file_revision,
-    header_digest,
+    header_layout,
     remuxed_revision,
+    sound_layout,
     split_remuxed,
     tagged_revision,
 )
@@ -66,11 +67,13 @@ def test_a_digest_gives_a_valid_revision(size: int, digest: str) -> None:
 
 
 @given(SIZES, st.text("0123456789abcdef", min_size=8, max_size=64), st.binary(max_size=99))
-def test_a_header_and_a_file_have_a_revision_of_both(size: int, digest: str, header: bytes) -> None:
+def test_a_layout_and_a_file_have_a_revision_of_both(size: int, digest: str, made: bytes) -> None:
     file = tagged_revision(size, digest)
-    both = remuxed_revision(file, header_digest([header]))
-    assert re.fullmatch(REVISION, both)
-    assert split_remuxed(both) == (file, header_digest([header[:5], header[5:]]))
+    for layout in (header_layout, sound_layout):
+        both = remuxed_revision(file, layout([made]))
+        assert re.fullmatch(REVISION, both)
+        assert split_remuxed(both) == (file, layout([made[:5], made[5:]]))
+    assert header_layout([made]) != sound_layout([made])
     assert split_remuxed(file) is None
 
 

@@ -9,12 +9,13 @@ from support.server import content, write
 from service.errors import ChangedError, StorageError
 from service.protocol.ranges import Span
 from service.representations.fast_start import FastStart
-from service.representations.remuxed import Header, Remuxed
+from service.representations.remuxed import Parts, Remuxed
 from service.storage.base import MIN_CHUNK, OpenRepresentation
 from service.storage.local.folder import LocalStorage
 
 FILE, HEADER = content(300_000), content(200_000, seed=2)
 DIGEST = "0123456789abcdef"
+LAYOUT = f"m{DIGEST}"
 
 
 class MemoryBlob:
@@ -39,18 +40,18 @@ class StoredHeaders:
         self.opened: list[str] = []
         self.failure: Exception | None = None
 
-    def digest(self, path: str, revision: str) -> str | None:
+    def find(self, path: str, revision: str) -> str | None:
         assert path == "a.mkv"
-        return DIGEST if self.ready and revision == self.revision else None
+        return LAYOUT if self.ready and revision == self.revision else None
 
-    async def open(self, path: str, revision: str, digest: str) -> Header | None:
+    async def open(self, path: str, revision: str, layout: str) -> Parts | None:
         assert path == "a.mkv"
         await asyncio.sleep(0)
         self.opened.append(revision)
         if self.failure:
             raise self.failure
-        found = (revision, digest) == (self.revision, DIGEST)
-        return Header(self.blob, "video/mp4") if found else None
+        found = (revision, layout) == (self.revision, LAYOUT)
+        return Parts(self.blob, "video/mp4") if found else None
 
 
 @pytest.fixture
