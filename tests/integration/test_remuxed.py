@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from email.utils import formatdate
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -266,6 +267,42 @@ def test_a_replaced_film_is_noticed_at_once_and_never_mixed(tmp_path: Path, medi
         assert data.endswith(other)
         with av.open(BytesIO(data), "r") as container:
             assert container.format.name.startswith("mov")
+
+
+def test_a_growing_film_is_never_mixed_and_is_an_mp4_at_its_end(
+    tmp_path: Path, media: Path
+) -> None:
+    film = ffmpeg(tmp_path / "live.mkv", "-i", media / "film.mkv", "-c", "copy", "-live", "1")
+    data = film.read_bytes()
+    folder = tmp_path / "media"
+    steps = range(len(data) // 4, len(data), len(data) // 50)
+    growing = write(folder, "a.mkv", data[: steps[0]])
+    with serve(folder) as server:
+        for start, end in pairwise([*steps, len(data)]):
+            answer = get(server, "/media/a.mkv")  # and a worker may be reading it
+            assert file_size(answer) == start
+            assert answer.body.endswith(data[:start])
+            with growing.open("ab") as file:
+                file.write(data[start:end])
+        item = until(
+            lambda: (new := settled(server, "a.mkv"))["size"] == len(data) and new,
+            "all of the film is examined",
+        )
+        assert item["representation"] == "remuxed"
+        body = get(server, item["media_url"]).body
+    assert body.endswith(data)
+    assert packets(body) == packets(data)
+
+
+def file_size(answer: Answer) -> int:
+    """Return the size of the file that an entity tag names."""
+    return int(answer.headers["ETag"].strip('"').partition("-")[0], 16)
+
+
+def packets(data: bytes) -> list[bytes]:
+    """Return the content of all packets, in an order that does not depend on the container."""
+    with av.open(BytesIO(data), "r") as container:
+        return sorted(bytes(packet) for packet in container.demux() if packet.size)
 
 
 def test_headers_outlive_a_restart_and_are_made_again_if_they_are_lost(
