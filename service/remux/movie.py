@@ -53,11 +53,14 @@ def movie_start(tracks: Sequence[MovieTrack]) -> float:
     return max(0.0, min(track.timing.start for track in _first_of_each_kind(tracks)))
 
 
-def write_header(tracks: Sequence[MovieTrack], size: int) -> bytes:
-    """Return the header of an MP4 that consists of it and of a file of `size` bytes."""
+def write_header(tracks: Sequence[MovieTrack], size: int, start: float | None = None) -> bytes:
+    """Return the header of an MP4 that consists of it and of a file of `size` bytes.
+
+    `start` is when the movie begins on the file's clock, if that is before its tracks.
+    """
     # §8.1.1: an mdat with a length of 64 bits, which has the whole file in it.
     media = struct.pack(">I4sQ", 1, b"mdat", 16 + size)
-    movie = _Movie(tracks)
+    movie = _Movie(tracks, movie_start(tracks) if start is None else start)
     for wide in (False, True):
         length = len(_FTYP) + len(movie.moov(0, wide=wide)) + len(media)
         if length + size <= _MAX_UINT32 or wide:
@@ -73,9 +76,9 @@ def _first_of_each_kind(tracks: Sequence[MovieTrack]) -> list[MovieTrack]:
 
 
 class _Movie:
-    def __init__(self, tracks: Sequence[MovieTrack]) -> None:
+    def __init__(self, tracks: Sequence[MovieTrack], start: float) -> None:
         self._tracks = tracks
-        self._start = movie_start(tracks)
+        self._start = start
         # Firefox 153 takes the length of an empty edit to be in the units of its track, and not
         # of the movie as §8.6.6.3 has it. Of the first picture and the first sound one waits at
         # most, so its units are those of the movie.

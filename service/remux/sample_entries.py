@@ -90,7 +90,11 @@ def _entry_or_none(stream: Any, table: FrameTable, file: BinaryIO) -> TrackEntry
     if context is None or context.codec.canonical_name != codec_of(table.track):
         return None
     file.seek(table.offsets[0])
-    frame = file.read(min(table.sizes[0], _MAX_FRAME))
+    return sample_entry(stream, file.read(min(table.sizes[0], _MAX_FRAME)))
+
+
+def sample_entry(stream: Any, frame: bytes) -> TrackEntry | None:
+    """Return the entry of a stream of FFmpeg by its first frame; None if it cannot mux that."""
     try:
         return _entry(stream, frame)
     except (av.FFmpegError, ValueError, LookupError) as error:

@@ -6,7 +6,7 @@ import struct
 from typing import Final
 
 # ISO/IEC 14496-3 §1.6.3.4, by samplingFrequencyIndex
-_AAC_RATES: Final = (
+AAC_RATES: Final = (
     *(96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350),
 )
 
@@ -59,7 +59,7 @@ def _object_type(bits: "_Bits") -> int:
 
 def _aac_rate(bits: "_Bits") -> int:
     index = bits.take(4)
-    rate = bits.take(24) if index == 15 else dict(enumerate(_AAC_RATES)).get(index, 0)
+    rate = bits.take(24) if index == 15 else dict(enumerate(AAC_RATES)).get(index, 0)
     if not rate:
         raise ValueError("no sample rate")
     return rate

@@ -14,7 +14,7 @@ _TOLERANCE = 1.5  # roundings: that of the first time, and that of another
 _MAX_STEPS = 20  # gaps and overlaps, or one in 20 frames: more are no gaps, but other lengths
 
 
-def sound_timing(table: FrameTable, tick: int, sample_rate: int, frame: int) -> TrackTiming:
+def sound_timing(table: FrameTable, tick: float, sample_rate: int, frame: int) -> TrackTiming:
     """Return the times of sound, in samples.
 
     `tick` is in nanoseconds; `frame` is the number of samples in a frame, 0 if it varies. Raises
@@ -39,7 +39,9 @@ def sound_timing(table: FrameTable, tick: int, sample_rate: int, frame: int) -> 
     )
 
 
-def _by_samples(table: FrameTable, tick: int, sample_rate: int, frame: int) -> "array[int] | None":
+def _by_samples(
+    table: FrameTable, tick: float, sample_rate: int, frame: int
+) -> "array[int] | None":
     """Return the durations of frames of one length; None if the times do not agree with it."""
     samples_per_tick = sample_rate * tick / SECOND
     tolerance = _TOLERANCE * samples_per_tick * max(1, ROUNDING / tick)
@@ -58,7 +60,7 @@ def _by_samples(table: FrameTable, tick: int, sample_rate: int, frame: int) -> "
     return durations if steps <= max(_MAX_STEPS, count // _MAX_STEPS) else None
 
 
-def _by_times(table: FrameTable, tick: int, sample_rate: int, frame: int) -> "array[int]":
+def _by_times(table: FrameTable, tick: float, sample_rate: int, frame: int) -> "array[int]":
     """Return the durations by the times of the blocks, with equal parts for the frames of one."""
     times = table.times
     heads = [index for index, time in enumerate(times) if time != SAME_BLOCK]

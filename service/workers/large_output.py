@@ -52,6 +52,16 @@ class LargeOutput:
         self.length += len(data)
         return position
 
+    def restart(self) -> None:
+        """Begin anew with an empty file. Raises OutputError."""
+        try:
+            self._file.seek(0)
+            self._file.truncate()
+        except OSError as error:
+            raise _cannot_write(error) from error
+        self._hash = hashlib.blake2b(digest_size=16)
+        self.length = 0
+
     @property
     def digest(self) -> bytes:
         """Of all that was written."""

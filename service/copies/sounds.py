@@ -1,0 +1,153 @@
+"""Copies the sound of a film, or transcodes what browsers do not play."""
+
+from array import array
+from fractions import Fraction
+from typing import Any, Protocol
+
+from service.copies.aac_entry import aac_entry
+from service.copies.adts import AdtsHeader, read_adts
+from service.copies.track import CopyTrack
+from service.matroska.frame_table import SAME_BLOCK, FrameTable
+from service.matroska.tracks import MediaTrack
+from service.matroska.window import DeclinedError
+from service.remux.movie import SampleEntry
+from service.remux.picture_timing import SECOND, TrackTiming
+from service.remux.sample_entries import sample_entry
+from service.remux.sound_frames import sound_frame
+from service.remux.sound_timing import sound_timing
+from service.sound.downmix import RATE
+from service.sound.transcode import FRAME, PRIMING, SoundTranscoder
+
+UNIVERSAL = frozenset({"aac", "mp3"})
+"""Sound that all browsers play in MP4, and that is copied."""
+
+RARE = frozenset({"ac3", "eac3"})
+"""Sound that some players play in MP4: it is copied beside what is transcoded of it."""
+
+
+# The end of what is transcoded. The clock of the film does not jump, and frames are limited.
+_MAX_SECONDS = 1e7
+
+
+class SoundChangesError(Exception):
+    """Sound that is not encoded in the same way from start to end, so that it cannot be copied."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(index)
+        self.index = index
+        """Of the stream."""
+
+
+class Sound(Protocol):
+    """A sound of the MP4."""
+
+    stream: Any
+    track: CopyTrack
+    is_transcoded: bool
+
+    def add(self, packet: Any, shift: int) -> None:
+        """Add the frames of a packet, at its time and `shift` ticks."""
+        ...
+
+    def finish(self) -> None:
+        """Add what is left."""
+        ...
+
+    def result(self) -> tuple[SampleEntry, TrackTiming]:
+        """Return the sample entry, and the times of the frames. Raises DeclinedError."""
+        ...
+
+
+def new_track(stream: Any) -> CopyTrack:
+    """Return the track of a stream of sound."""
+    name = stream.codec_context.codec.canonical_name
+    media = MediaTrack(stream.index, "audio", name, language=stream.language or "und")
+    return CopyTrack(FrameTable(media))
+
+
+class CopiedSound:
+    """Sound whose frames are the same in the MP4."""
+
+    is_transcoded = False
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.track = new_track(stream)
+        self._tick = float(stream.time_base) * SECOND
+        self._codec = self.track.table.track.codec_id
+        self._header: AdtsHeader | None = None
+        self._is_adts = self._codec == "aac" and not stream.codec_context.extradata
+        self._first = b""
+
+    def add(self, packet: Any, shift: int) -> None:
+        """Add a frame. Raises SoundChangesError."""
+        frame = bytes(packet)
+        if not self.track.table.sizes:
+            self._first = frame
+        if self._is_adts:
+            try:
+                header, frame = read_adts(frame)
+            except ValueError as error:
+                raise SoundChangesError(self.stream.index) from error
+            if self._header not in {None, header}:
+                raise SoundChangesError(self.stream.index)
+            self._header = header
+        if frame:
+            time = SAME_BLOCK if packet.pts is None else packet.pts + shift
+            self.track.add(frame, time, is_key=True)
+
+    def finish(self) -> None:
+        pass
+
+    def result(self) -> tuple[SampleEntry, TrackTiming]:
+        table = self.track.table
+        if self._header is not None:
+            configuration = self._header.configuration
+            entry = aac_entry(configuration, self._header.rate, self._header.channels)
+            rate, frame = sound_frame("aac", self._header.rate, configuration, b"")
+        else:
+            made = sample_entry(self.stream, self._first)
+            if made is None:
+                raise DeclinedError("has sound that FFmpeg does not copy into MP4")
+            entry, rate, frame = made.entry, made.sample_rate, made.frame
+        return entry, sound_timing(table, self._tick, rate, frame)
+
+
+class TranscodedSound:
+    """Sound that is transcoded to AAC."""
+
+    is_transcoded = True
+
+    def __init__(self, stream: Any) -> None:
+        """Transcode a stream. Raises ValueError if FFmpeg has no decoder for it."""
+        self.stream = stream
+        self.track = new_track(stream)
+        self._time_base = Fraction(stream.time_base.numerator, stream.time_base.denominator)
+        self._transcoder = SoundTranscoder(stream, end=_MAX_SECONDS)
+
+    def add(self, packet: Any, shift: int) -> None:
+        """Decode a packet. Raises FFmpegError."""
+        time = packet.pts
+        packet.pts = None if time is None else time + shift
+        self._take(self._transcoder.feed(packet))
+        packet.pts = time  # it may also be copied
+
+    def finish(self) -> None:
+        self._take(self._transcoder.flush())
+
+    def _take(self, packets: Any) -> None:
+        for packet in packets:
+            self.track.add(bytes(packet), 0, is_key=True)
+
+    def result(self) -> tuple[SampleEntry, TrackTiming]:
+        count = len(self.track.table.sizes)
+        entry = aac_entry(self._transcoder.configuration, RATE, 2)
+        timing = TrackTiming(
+            timescale=RATE,
+            durations=array("q", [FRAME]) * count,
+            offsets=None,
+            skip=PRIMING,
+            length=max(1, min(self._transcoder.samples, count * FRAME - PRIMING)),
+            start=self._transcoder.start or 0.0,
+        )
+        return entry, timing
