@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +15,7 @@ from quart_schema import QuartSchema
 
 from service import __version__
 from service.api.artefacts import ArtefactViews
+from service.api.copies import CopyViews
 from service.api.handlers import embed_policy, register_handlers
 from service.api.openapi import JSONRoutes, OpenapiView
 from service.api.ops import OpsViews
@@ -26,6 +27,7 @@ from service.artefact_store.folder import FolderArtefactStore
 from service.artefact_store.store import ArtefactStore
 from service.artefacts.builder import ArtefactBuilder, WorkerPools
 from service.artefacts.fast_start_layouts import FastStartLayoutStore
+from service.artefacts.film_copies import FilmCopies
 from service.artefacts.jpeg import JpegPosters
 from service.artefacts.metadata import ArtefactKind
 from service.artefacts.probe_cache import ProbeCache
@@ -35,7 +37,7 @@ from service.event_loop import monitor_lag
 from service.http.cors import CorsMiddleware
 from service.http.hosts import HostCheckMiddleware
 from service.http.instrumentation import InstrumentationMiddleware
-from service.http.media import MediaMiddleware, MediaViews
+from service.http.media import MediaMiddleware, MediaViews, RepresentationOpener
 from service.http.origins import Origins
 from service.http.static import StaticViews
 from service.library.library import Library, ScanTiming
@@ -47,6 +49,7 @@ from service.pages.link_preview import link_preview
 from service.pages.oembed import OembedView
 from service.pages.watch_page import WatchPage
 from service.probing.prober import Prober
+from service.representations.copied import Copied
 from service.representations.fast_start import FastStart
 from service.representations.remuxed import Remuxed
 from service.settings import Settings
@@ -101,7 +104,12 @@ def create_app(settings: Settings) -> Quart:
     )
     fast_start = FastStart(storage, FastStartLayoutStore(artefact_store))
     layouts = StoredLayouts(artefact_store, scheduler)
-    openers = {"media": Remuxed(fast_start.open, layouts).open, "download": storage.open}
+    copies = FilmCopies(artefact_store, scheduler)
+    players = Copied(Remuxed(fast_start.open, layouts).open, copies)
+    openers: Mapping[str, RepresentationOpener] = {
+        "media": players.open,
+        "download": storage.open,
+    }
     media = MediaViews(openers)
     items = VideoItems(scheduler, settings.max_partial_size)
     library_page = LibraryPage(library, items)
@@ -120,7 +128,7 @@ def create_app(settings: Settings) -> Quart:
     @app.while_serving
     async def work_in_background() -> AsyncGenerator[None]:
         async with AsyncExitStack() as opened:  # closed in reverse, also if a start fails
-            for threads in (storage, fast_start, layouts, jpegs, scheduler):
+            for threads in (storage, fast_start, layouts, copies, jpegs, scheduler):
                 opened.callback(threads.close)
             for processes in (*pools, prober):
                 opened.push_async_callback(processes.close)
@@ -144,6 +152,7 @@ def create_app(settings: Settings) -> Quart:
         ("/storyboards/<path:path>.vtt", "storyboard", artefacts.storyboard),
         ("/storyboards/<path:path>/<int:number>.webp", "sheet", artefacts.sheet),
         ("/captions/<path:path>/<track>.vtt", "captions", artefacts.captions),
+        ("/copies/<path:path>", "copies", CopyViews(library, scheduler).make),
         ("/playlists/<path:path>.m3u", "playlist", playlists.video),
         ("/playlists", "folder_playlist", playlists.folder),
         ("/openapi.json", "openapi", OpenapiView(schema).show),
@@ -157,25 +166,42 @@ def create_app(settings: Settings) -> Quart:
         ("/metrics", "metrics", ops.metrics),
     ]
     for rule, name, view in routes:
-        app.add_url_rule(rule, name, view, methods=["GET"], provide_automatic_options=False)
+        methods = ["POST" if name == "copies" else "GET"]
+        app.add_url_rule(rule, name, view, methods=methods, provide_automatic_options=False)
 
     origins = Origins(settings.trusted_proxies)
     app.before_request(origins.set_origin)
     register_handlers(app, indexable=settings.search_engines == "on")
+    instrumentation = _add_middleware(
+        app, settings, origins=origins, openers=openers, playback=playback, metrics=metrics
+    )
+    app.extensions["reelay"] = Services(ops, instrumentation)
+    return app
+
+
+def _add_middleware(  # noqa: PLR0913 # each part of the application once
+    app: Quart,
+    settings: Settings,
+    *,
+    origins: Origins,
+    openers: Mapping[str, RepresentationOpener],
+    playback: PlaybackActivity,
+    metrics: Metrics,
+) -> InstrumentationMiddleware:
+    """Put what runs before Quart in front of it. Return what measures all requests."""
     quart_app: Any = app.asgi_app
     media_app = MediaMiddleware(quart_app, openers, playback, metrics, settings.max_partial_size)
     checked_app = (
         HostCheckMiddleware(media_app, settings.hosts, origins) if settings.hosts else media_app
     )
     instrumentation = InstrumentationMiddleware(checked_app, metrics)
-    app.extensions["reelay"] = Services(ops, instrumentation)
     whole_app = (
         instrumentation
         if settings.cors_origins == "none"
         else CorsMiddleware(instrumentation, settings.cors_origins)
     )
     app.asgi_app = whole_app  # type: ignore[method-assign, assignment]
-    return app
+    return instrumentation
 
 
 def _storage(

@@ -16,6 +16,7 @@ import av.logging
 from service.artefacts.metadata import (
     ArtefactMetadata,
     CaptionsMetadata,
+    CopyMetadata,
     PosterMetadata,
     RemuxMetadata,
     SoundMetadata,
@@ -23,11 +24,12 @@ from service.artefacts.metadata import (
     dump_metadata,
 )
 from service.captions.extract import extract_captions
+from service.copies.film import copy_film
 from service.images.poster import poster
 from service.images.storyboard import storyboard
 from service.matroska.window import DeclinedError
 from service.probing.metadata import UnknownFormatError, UnreadableError, read_metadata
-from service.protocol.revisions import sound_layout
+from service.protocol.revisions import copy_layout, sound_layout
 from service.remux.header import make_header
 from service.remux.span_reader import span_reader
 from service.remux.with_sound import make_sound
@@ -219,6 +221,25 @@ def _sound(root: _MediaRoot, path: str, revision: str, output: str, room: int) -
     return _response(metadata), blobs
 
 
+def _copied(root: _MediaRoot, path: str, revision: str, output: str, room: int) -> Response:
+    with _open_file(root, path, revision) as (file, _), LargeOutput(output, room) as written:
+        try:
+            film = copy_film(file, written)
+        except DeclinedError as error:
+            return _response(CopyMetadata(declined=str(error))), ()
+    metadata = CopyMetadata(
+        layout=copy_layout([film.header, written.digest]),
+        size=len(film.header),
+        content_type="video/mp4",
+        codecs=film.codecs,
+        streams=film.streams,
+        transcoded=film.transcoded,
+        media=written.length,
+        jumps=film.jumps,
+    )
+    return _response(metadata), [film.header]
+
+
 def _response(metadata: ArtefactMetadata) -> Payload:
     return {"facts": dump_metadata(metadata).decode()}
 
@@ -230,6 +251,7 @@ _TASKS: dict[str, Task] = {
     "sound": _sound,
     "captions": _captions,
     "storyboard": _storyboard,
+    "copied": _copied,
 }
 
 

@@ -54,7 +54,8 @@ def register_handlers(app: Quart, *, indexable: bool) -> None:
         elif request.method == "OPTIONS" and isinstance(
             request.routing_exception, MethodNotAllowed
         ):
-            return Response(status=204, headers={"Allow": ALLOW})
+            allow = _allowed(request.routing_exception)
+            return Response(status=204, headers={"Allow": allow})
         return None
 
     @app.after_request
@@ -94,8 +95,14 @@ async def _http_error(error: HTTPException) -> Response:
     if isinstance(error, NotFound):
         return await problem_response(404, "There is nothing of that name here.")
     if isinstance(error, MethodNotAllowed):
-        return await problem_response(405, f"Only {ALLOW} are answered here.", {"Allow": ALLOW})
+        allow = _allowed(error)
+        return await problem_response(405, f"Only {allow} are answered here.", {"Allow": allow})
     return await problem_response(error.code or 500, error.description or "Something went wrong.")
+
+
+def _allowed(error: MethodNotAllowed) -> str:
+    """Return the methods of the route whose method is another."""
+    return ALLOW if "GET" in (error.valid_methods or ()) else "POST, OPTIONS"
 
 
 async def _invalid_query(error: RequestSchemaValidationError) -> Response:

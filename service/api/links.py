@@ -80,6 +80,11 @@ def folder(path: str) -> str:
     return f"/?folder={quote(path)}"
 
 
+def copy(path: str) -> str:
+    """Return where a film is asked to be made an MP4."""
+    return f"/copies/{quote(path)}"
+
+
 def playlist(path: str) -> str:
     """Return a video's playlist for players outside the browser."""
     return f"/playlists/{quote(path)}.m3u"

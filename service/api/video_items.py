@@ -9,18 +9,21 @@ from pydantic import Field
 from service.api import links
 from service.artefact_store.sized_lru_cache import SizedLRUCache
 from service.artefacts.metadata import (
+    NONE,
     ArtefactKind,
     ArtefactState,
     ArtefactStatus,
+    CopyMetadata,
     RemuxMetadata,
     SoundMetadata,
 )
 from service.artefacts.scheduler import ArtefactScheduler
 from service.models import Chapter, Finding, FrozenModel, Metadata, Track, Video
-from service.playability.findings import MadeSound, findings, with_sound
+from service.playability.browser_support import has_header
+from service.playability.findings import MadeCopy, MadeSound, findings, with_copy, with_sound
 from service.playability.served import as_mp4
 
-Representation = Literal["file", "fast_start", "remuxed", "with_sound"]
+Representation = Literal["file", "fast_start", "remuxed", "with_sound", "copied"]
 
 
 class Picture(FrozenModel):
@@ -89,6 +92,14 @@ class SoundItem(RemuxItem):
     )
 
 
+class CopyItem(SoundItem):
+    """The MP4 into which the film is copied for players."""
+
+    transcoded: tuple[int, ...] = Field(
+        default=(), description="The numbers of its tracks whose sound is transcoded to AAC"
+    )
+
+
 class VideoItem(Video):
     """A video and its URLs. Those of media contain its revision."""
 
@@ -97,7 +108,8 @@ class VideoItem(Video):
     media_type: str = Field(description="The media type of what media_url serves")
     representation: Representation = Field(
         description="What media_url serves: the file as it is; with its index in front and its "
-        "clock from 0; as MP4, by a header in front of it; or as MP4 with sound that was made"
+        "clock from 0; as MP4, by a header in front of it; as MP4 with sound that was made; or an "
+        "MP4 into which it was copied"
     )
     download_url: str
     poster: PosterItem
@@ -105,6 +117,7 @@ class VideoItem(Video):
     captions: CaptionsItem
     remux: RemuxItem
     sound: SoundItem
+    copied: CopyItem
     chapters: tuple[Chapter, ...]
     findings: tuple[Finding, ...] = Field(
         description="What viewers may notice about what media_url serves"
@@ -115,19 +128,22 @@ class VideoItem(Video):
         """The metadata of what media_url serves."""
         if self.metadata is None or not self.is_made_mp4:
             return self.metadata
-        has_sound = self.representation == "with_sound"
-        made = self.sound if has_sound else self.remux
+        made = {"with_sound": self.sound, "copied": self.copied}.get(
+            self.representation, self.remux
+        )
+        has_sound = self.representation == "with_sound" or self.copied.transcoded[:1] == (1,)
         return as_mp4(self.metadata, made.streams, made.codecs, has_made_sound=has_sound)
 
     @property
     def is_made_mp4(self) -> bool:
         """Whether media_url serves an MP4 that is made of another file."""
-        return self.representation in {"remuxed", "with_sound"}
+        return self.representation in {"remuxed", "with_sound", "copied"}
 
     @property
     def is_sound_due(self) -> bool:
         """Whether sound is still to be made."""
-        return self.sound.state in {ArtefactState.WAITING, ArtefactState.POSSIBLE}
+        is_due = self.sound.state in {ArtefactState.WAITING, ArtefactState.POSSIBLE}
+        return is_due and self.representation != "copied"
 
 
 # In which order a page with a player needs the artefacts.
@@ -211,7 +227,8 @@ class VideoItems:
         in_file = video.metadata.chapters if video.metadata else ()
         remux = self._scheduler.status(video.path, ArtefactKind.REMUX)
         sound = self._scheduler.status(video.path, ArtefactKind.SOUND)
-        ready = (s.remux for s in (sound, remux) if s.state is ArtefactState.READY)
+        copied = self._copied(video, remux)
+        ready = (s.remux for s in (copied, sound, remux) if s.state is ArtefactState.READY)
         made = next(ready, None)
         return VideoItem(
             **dict(video),
@@ -225,17 +242,27 @@ class VideoItems:
             captions=captions,
             remux=_remux_item(remux),
             sound=SoundItem(**dict(_remux_item(sound)), progress=sound.progress),
+            copied=_copy_item(copied),
             chapters=self._scheduler.status(video.path, ArtefactKind.CAPTIONS).chapters or in_file,
-            findings=self._findings(video, made, remux, sound),
+            findings=self._findings(video, made, (remux, sound, copied)),
         )
+
+    def _copied(self, video: Video, remux: ArtefactStatus) -> ArtefactStatus:
+        """Return the status of the copy of a film; none as long as a header may make an MP4."""
+        if video.metadata and has_header(video.metadata):
+            is_declined = remux.remux is not None and remux.remux.declined is not None
+            if not is_declined:
+                return NONE
+        return self._scheduler.status(video.path, ArtefactKind.COPIED)
 
     def _findings(
         self,
         video: Video,
         made: RemuxMetadata | None,
-        remux: ArtefactStatus,
-        sound: ArtefactStatus,
+        statuses: tuple[ArtefactStatus, ArtefactStatus, ArtefactStatus],
     ) -> tuple[Finding, ...]:
+        """Return the findings. `statuses` are of the header, the sound and the copy."""
+        remux, sound, copied = statuses
         found = findings(
             video.path,
             video.metadata or video.problem,
@@ -243,8 +270,9 @@ class VideoItems:
             mp4=_mp4(video.metadata, made),
             declined=remux.remux.declined if remux.remux and not made else None,
         )
-        of_sound = _made_sound(sound)
-        return found if of_sound is None else with_sound(found, of_sound)
+        of_sound = None if isinstance(made, CopyMetadata) else _made_sound(sound)
+        found = found if of_sound is None else with_sound(found, of_sound)
+        return with_copy(found, _made_copy(copied))
 
     def _poster(self, path: str) -> PosterItem:
         artefact = self._scheduler.status(path, ArtefactKind.POSTER)
@@ -290,7 +318,9 @@ def _mp4(metadata: Metadata | None, made: RemuxMetadata | None) -> Metadata | No
     """Return the metadata of the MP4 that was made of a file; None if none was."""
     if metadata is None or made is None:
         return None
-    has_sound = isinstance(made, SoundMetadata)
+    has_sound = isinstance(made, SoundMetadata) or (
+        isinstance(made, CopyMetadata) and made.transcoded[:1] == (1,)
+    )
     return as_mp4(metadata, made.streams, made.codecs, has_made_sound=has_sound)
 
 
@@ -305,7 +335,27 @@ def _made_sound(status: ArtefactStatus) -> MadeSound | None:
     return MadeSound(f"No other was made: {status.problem}" if status.problem else None)
 
 
+def _made_copy(status: ArtefactStatus) -> MadeCopy:
+    made = status.remux
+    return MadeCopy(
+        is_possible=status.state in {ArtefactState.POSSIBLE, ArtefactState.WAITING},
+        declined=made.declined if made else None,
+        jumps=made.jumps if isinstance(made, CopyMetadata) else 0,
+    )
+
+
+def _copy_item(status: ArtefactStatus) -> CopyItem:
+    made = status.remux
+    return CopyItem(
+        **dict(_remux_item(status)),
+        progress=status.progress,
+        transcoded=made.transcoded if isinstance(made, CopyMetadata) else (),
+    )
+
+
 def _representation(video: Video, made: RemuxMetadata | None) -> Representation:
+    if isinstance(made, CopyMetadata):
+        return "copied"
     if made is not None:
         return "with_sound" if isinstance(made, SoundMetadata) else "remuxed"
     return "fast_start" if video.metadata and video.metadata.fast_start else "file"

@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-LARGE_KINDS = ("copy", "sound")
+LARGE_KINDS = ("copied", "sound")
 """Kinds with a large file, which is written by a worker and never whole in memory."""
 
 KINDS = ("metadata", "layout", "remux", "poster", "jpeg", "captions", "storyboard", *LARGE_KINDS)

@@ -31,7 +31,7 @@ _CPU_SECONDS = {
     ArtefactKind.REMUX: 300,
     ArtefactKind.CAPTIONS: 120,
     ArtefactKind.STORYBOARD: 300,
-    ArtefactKind.COPY: 3600,
+    ArtefactKind.COPIED: 3600,
     # 5.1 channels take a 40th of their length on one core of 2026; True HD takes longer.
     ArtefactKind.SOUND: 7200,
 }
@@ -113,7 +113,7 @@ class ArtefactBuilder:
         match job.kind:
             case ArtefactKind.REMUX | ArtefactKind.SOUND:
                 return self._media_root.store is not None
-            case ArtefactKind.COPY:
+            case ArtefactKind.COPIED:
                 is_plain = video.metadata is not None and not has_header(video.metadata)
                 is_short = video.size <= COPIED_UNASKED
                 return self._media_root.store is not None or not (is_plain and is_short)

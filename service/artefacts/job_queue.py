@@ -57,8 +57,10 @@ class JobQueue:
         return any(self._waiting[kind] for kind in kinds)
 
     def count(self, kind: ArtefactKind) -> int:
-        requested = sum(job.kind is kind for job in self._requested.values())
-        return len(self._waiting[kind]) + requested
+        return len(self._waiting[kind]) + self.requested(kind)
+
+    def requested(self, kind: ArtefactKind) -> int:
+        return sum(job.kind is kind for job in self._requested.values())
 
     def names(self) -> set[str]:
         return {*self._requested, *(name for jobs in self._waiting.values() for name in jobs)}

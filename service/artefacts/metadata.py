@@ -8,7 +8,7 @@ from typing import Literal
 from service.artefact_store.keys import LARGE_KINDS, artefact_name
 from service.images.models import StoryboardGrid
 from service.models import Chapter, FrozenModel, Track, Video
-from service.playability.browser_support import lacks_sound, may_be_remuxed
+from service.playability.browser_support import lacks_sound, may_be_copied, may_be_remuxed
 from service.sidecars import NO_SIDECARS, Sidecars
 from service.storage.base import Entry
 
@@ -21,7 +21,7 @@ class ArtefactKind(StrEnum):
     CAPTIONS = "captions"
     STORYBOARD = "storyboard"
     SOUND = "sound"
-    COPY = "copy"
+    COPIED = "copied"
 
 
 LARGE = frozenset(kind for kind in ArtefactKind if kind in LARGE_KINDS)
@@ -98,6 +98,8 @@ class CopyMetadata(RemuxMetadata):
 
     media: int = 0
     """Bytes of the large file."""
+    transcoded: tuple[int, ...] = ()
+    """Which of its tracks are transcoded, by number: their sound is AAC."""
     jumps: int = 0
     """How often the clock of the file jumps, which the MP4's does not."""
 
@@ -130,7 +132,7 @@ _MODELS: dict[
     | type[SoundMetadata],
 ] = {
     ArtefactKind.SOUND: SoundMetadata,
-    ArtefactKind.COPY: CopyMetadata,
+    ArtefactKind.COPIED: CopyMetadata,
     ArtefactKind.REMUX: RemuxMetadata,
     ArtefactKind.POSTER: PosterMetadata,
     ArtefactKind.STORYBOARD: StoryboardMetadata,
@@ -254,7 +256,7 @@ class ArtefactSource:
     storyboard: str | None
     remux: str | None = None
     sound: str | None = None
-    copy: str | None = None
+    copied: str | None = None
 
     @classmethod
     def of(cls, video: Video, sidecars: Sidecars = NO_SIDECARS) -> "ArtefactSource":
@@ -285,6 +287,9 @@ class ArtefactSource:
             else None,
             sound=name(ArtefactKind.SOUND)
             if video.metadata and lacks_sound(video.metadata)
+            else None,
+            copied=name(ArtefactKind.COPIED)
+            if video.metadata and may_be_copied(video.metadata)
             else None,
         )
 

@@ -145,6 +145,10 @@ class ArtefactScheduler:
             kind, ArtefactState.WAITING
         )
 
+    def requested(self, kind: ArtefactKind) -> int:
+        """Return how many artefacts of a kind wait because somebody has asked for them."""
+        return self._queue.requested(kind)
+
     def request(self, path: str, kind: ArtefactKind) -> None:
         """Build an artefact next, unless it exists."""
         name = self._name(path, kind)

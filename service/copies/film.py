@@ -25,7 +25,6 @@ from service.matroska.frames import MAX_FRAMES
 from service.matroska.window import DeclinedError
 from service.probing.metadata import OPTIONS, TEXT_OPTIONS
 from service.probing.timeline import media_streams, start_offset
-from service.protocol.revisions import header_digest
 from service.remux.header import MAX_HEADER_BYTES
 from service.remux.movie import MovieTrack, movie_start, write_header
 from service.remux.picture_timing import SECOND, picture_timing
@@ -49,8 +48,6 @@ class FilmCopy:
     """The header of a copied film, and what it says."""
 
     header: bytes
-    digest: str
-    """Of the header and the large file, as in a revision."""
     codecs: tuple[str, ...]
     """The RFC 6381 codecs parameters of the picture and the first sound."""
     streams: tuple[int, ...]
@@ -164,7 +161,6 @@ class _Copier:
         codecs = [track.entry.codec for track in tracks if track.is_enabled]
         return FilmCopy(
             header=header,
-            digest=header_digest([header, output.digest]),
             codecs=tuple(codec for codec in codecs if codec) if all(codecs) else (),
             streams=(self._picture.stream.index, *(sound.stream.index for sound in sounds)),
             transcoded=tuple(n for n, sound in enumerate(sounds, 1) if sound.is_transcoded),

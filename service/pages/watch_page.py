@@ -8,7 +8,7 @@ from quart import render_template, request
 from service.api import links
 from service.api.video_items import VideoItem, VideoItems
 from service.api.videos import get_video
-from service.artefacts.metadata import ArtefactKind, StoryboardMetadata
+from service.artefacts.metadata import ArtefactKind, ArtefactState, StoryboardMetadata
 from service.artefacts.scheduler import ArtefactScheduler
 from service.library.folders import parents
 from service.library.library import Library
@@ -68,6 +68,8 @@ class WatchPage:
             previous=previous,
             following=following,
             embed_code=embed_code(video),
+            copy_url=links.copy(path),
+            can_be_made=video.copied.state in {ArtefactState.POSSIBLE, ArtefactState.FAILED},
             speeds=SPEEDS,
             shortcuts=SHORTCUTS,
         )

@@ -108,11 +108,10 @@ def may_be_remuxed(path: str, metadata: Metadata) -> bool:
     return not (is_universal_webm(path, metadata) and is_complete and metadata.start == 0)
 
 
-# Pictures that browsers play in MP4, and the containers from which FFmpeg copies them without loss.
+# Pictures that browsers play in MP4, and containers that say when each is shown or decoded.
 _COPIED_PICTURES = frozenset({"h264", "hevc", "av1", "vp9"})
 _COPIED_CONTAINERS = frozenset(
-    {"mpegts", "mpeg", "avi", "asf", "wtv", "mxf", "gxf", "nut", "matroska,webm", "flv", "h264"}
-    | {"hevc"}
+    {"mpegts", "mpeg", "avi", "asf", "mxf", "nut", "matroska,webm", "flv"}
 )
 # Sound that more browsers play in Matroska than in MP4
 _MATROSKA_SOUNDS = ("vorbis", "pcm_")

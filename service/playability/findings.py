@@ -31,6 +31,9 @@ CODES = (
     "low_bit_rate",
     "not_remuxed",
     "damaged_sound",
+    "not_copied",
+    "copyable",
+    "clock_jumps",
     "sparse_key_frames",
     "variable_frame_rate",
     "left_out",
@@ -69,6 +72,17 @@ class MadeSound(NamedTuple):
     """How many packets of it are silent because they could not be decoded."""
 
 
+class MadeCopy(NamedTuple):
+    """How far the MP4 is into which a film is copied."""
+
+    is_possible: bool = False
+    """Whether one may still be made."""
+    declined: str | None = None
+    """Why there will be none, from the verb of a sentence about the file on."""
+    jumps: int = 0
+    """How often the file's clock jumps, which that of the MP4 does not."""
+
+
 def findings(
     path: str,
     probed: Metadata | str | None,
@@ -98,6 +112,18 @@ def findings(
 def with_sound(results: Iterable[Finding], sound: MadeSound) -> tuple[Finding, ...]:
     """Return the findings of a film whose own sound does not play, and for which one is made."""
     return _in_order(_with_sound(results, sound))
+
+
+def with_copy(results: Iterable[Finding], copy: MadeCopy) -> tuple[Finding, ...]:
+    """Return the findings of a film with those about the MP4 into which it is copied."""
+    found = list(results)
+    if copy.is_possible:
+        found.append(_COPYABLE)
+    if copy.declined is not None:
+        found.append(_not_copied(copy.declined))
+    if copy.jumps:
+        found.append(_jumps(copy.jumps))
+    return _in_order(found)
 
 
 def _in_order(results: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -156,6 +182,32 @@ def _not_remuxed(declined: str) -> Finding:
         code="not_remuxed",
         severity="hint",
         sentence=f"Players get the file as it is, and not as MP4: it {declined}.",
+    )
+
+
+_COPYABLE = Finding(
+    code="copyable",
+    severity="hint",
+    sentence="Reelay can copy the film into an MP4 that browsers play, without encoding the "
+    "picture anew.",
+)
+
+
+def _not_copied(declined: str) -> Finding:
+    return Finding(
+        code="not_copied",
+        severity="hint",
+        sentence=f"No MP4 can be made of the file here: it {declined}.",
+    )
+
+
+def _jumps(count: int) -> Finding:
+    times = "once" if count == 1 else f"{count} times"
+    return Finding(
+        code="clock_jumps",
+        severity="hint",
+        sentence=f"The file's clock jumps {times}, as where recordings were joined. Players get an "
+        "MP4 without jumps; captions and thumbnails may be of other moments after one.",
     )
 
 

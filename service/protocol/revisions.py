@@ -6,6 +6,7 @@ version  = 1*64 lower-case hexadecimal digits: its modification time, or a diges
 layout   = "-f" 1*3 decimal digits: bytes that are made of the file (`mp4/fast_start_layout.py`)
          / "-m" 16 lower-case hexadecimal digits: a header with this digest, and the file
          / "-s" 16 lower-case hexadecimal digits: a header and sound with this digest, and the file
+         / "-c" 16 lower-case hexadecimal digits: an MP4 with this digest, made of the file
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from collections.abc import Iterable
 FILE_REVISION = "[0-9a-f]{1,16}-[0-9a-f]{1,64}"
 """The revision of a file's own bytes, a regular expression as in `nginx/njs/request_target.js`."""
 
-REVISION = FILE_REVISION + "(?:-f[0-9]{1,3}|-[ms][0-9a-f]{16})?"
+REVISION = FILE_REVISION + "(?:-f[0-9]{1,3}|-[cms][0-9a-f]{16})?"
 """The revision of any bytes. `nginx/njs/request_target.js` and `media-cache.conf` have both."""
 
 
@@ -34,6 +35,7 @@ def tagged_revision(size: int, digest: str) -> str:
 
 
 _REMUXED = re.compile(f"({FILE_REVISION})-([ms][0-9a-f]{{16}})", re.ASCII)
+_COPIED = re.compile(f"({FILE_REVISION})-(c[0-9a-f]{{16}})", re.ASCII)
 
 
 def header_layout(parts: Iterable[bytes]) -> str:
@@ -46,6 +48,13 @@ def sound_layout(parts: Iterable[bytes]) -> str:
     is made, or digests of that.
     """
     return f"s{_digest(parts)}"
+
+
+def copy_layout(parts: Iterable[bytes]) -> str:
+    """Return the name of the layout of an MP4 into which a film was copied. `parts` are all of it,
+    or digests of that.
+    """
+    return f"c{_digest(parts)}"
 
 
 def is_sound_layout(layout: str) -> bool:
@@ -68,4 +77,10 @@ def remuxed_revision(revision: str, layout: str) -> str:
 def split_remuxed(revision: str) -> tuple[str, str] | None:
     """Return the file's revision and the layout; None if there is none with a digest."""
     match = _REMUXED.fullmatch(revision)
+    return (match[1], match[2]) if match else None
+
+
+def split_copied(revision: str) -> tuple[str, str] | None:
+    """Return the file's revision and the layout of a copy; None if it is of none."""
+    match = _COPIED.fullmatch(revision)
     return (match[1], match[2]) if match else None

@@ -1,11 +1,13 @@
 // Loads the film as MP4 once the server has made the header for it, and again once it has made sound
 // for it. Until then the page has the file as it is, which not every browser plays or lets be heard.
 
+import { find } from "./page.js";
+
 const [FIRST_DELAY, MAX_DELAY] = [1000, 30_000]; // milliseconds
-const PROGRESS_DELAY = 3000; // milliseconds between questions how far the sound is
+const PROGRESS_DELAY = 3000; // milliseconds between questions how far it is
 
 const DUE = new Set(["waiting", "possible"]); // states of what is still to be made
-const MP4 = new Set(["remuxed", "with_sound"]);
+const MP4 = new Set(["remuxed", "with_sound", "copied"]);
 
 /** Return whether the server sends an MP4 that it makes of the file, by the JSON of the video. */
 export function isMadeMp4(video) {
@@ -28,12 +30,15 @@ export function awaitMp4(stage, playback, recovery, verdict, server, notice) {
     const video = await server.fetchVideo();
     if (video) consider(video);
     if (!isMaking.mp4 && !isMaking.sound) return;
-    delay = Math.min(2 * delay, isMaking.sound ? PROGRESS_DELAY : MAX_DELAY);
+    const isWatched = isMaking.sound || find("[data-making]");
+    delay = Math.min(2 * delay, isWatched ? PROGRESS_DELAY : MAX_DELAY);
     setTimeout(ask, delay);
   }
 
   function consider(video) {
-    const hasMp4 = isMaking.mp4 && video.remux.state !== "waiting";
+    const isWaiting = [video.remux, video.copied].some(({ state }) => state === "waiting");
+    const hasMp4 = isMaking.mp4 && !isWaiting;
+    showCopy(find("[data-making]"), video.copied);
     const hasSound = isMaking.sound && !DUE.has(video.sound.state);
     if (hasMp4) isMaking.mp4 = false;
     if (hasSound) isMaking.sound = false;
@@ -41,7 +46,7 @@ export function awaitMp4(stage, playback, recovery, verdict, server, notice) {
     const isBetter = video.representation === "with_sound" ? hasSound : hasMp4 && isNeeded();
     if (!isBetter || !isMadeMp4(video)) return;
     if (video.representation === "with_sound") isMaking.mp4 = false;
-    verdict.acceptContainer();
+    verdict.acceptMp4(video);
     recovery.adopt(video);
   }
 
@@ -56,4 +61,15 @@ function showSound(notice, sound) {
   const percent = Math.floor(100 * (sound?.progress ?? 0));
   const text = percent ? progress.replace("{}", percent) : waiting;
   notice.textContent = sound ? text : "";
+}
+
+/** Show how far the copy of the film is, or why there is none. `notice` is where it may be asked for. */
+function showCopy(notice, { state, progress, problem, declined }) {
+  if (!notice) return;
+  const { at, failed } = notice.dataset;
+  const status = notice.querySelector("[role=status]");
+  if (state === "ready") notice.remove();
+  else if (state === "waiting" && progress !== null) {
+    status.textContent = at.replace("{}", Math.floor(100 * progress));
+  } else if (state !== "waiting") status.textContent = `${failed} ${problem ?? declined ?? ""}`;
 }

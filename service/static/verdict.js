@@ -54,11 +54,20 @@ export class Verdict extends EventTarget {
     this.#decodes.video = undefined;
   }
 
-  /** Note that the film now comes in a container that all browsers play. */
-  acceptContainer() {
+  /** Note that the film now comes as MP4, whose streams the JSON of the video describes. */
+  acceptMp4({ representation, copied }) {
     delete overlay.dataset.container;
-    find('.finding[data-code="container"]')?.remove();
+    const gone = ["container", "copyable"];
+    if (representation === "copied") {
+      gone.push("audio_codec");
+      const [video, audio] = copied.codecs;
+      if (video) overlay.dataset.video = `video/mp4; codecs="${video}"`;
+      if (audio) overlay.dataset.audio = `audio/mp4; codecs="${audio}"`;
+      find("[data-silent-notice]")?.replaceChildren();
+    }
+    for (const code of gone) find(`.finding[data-code="${code}"]`)?.remove();
     setOverlay(overlay, false);
+    if (representation === "copied") this.check();
   }
 
   /** Note that the browser has found the file to be encrypted. */

@@ -190,13 +190,13 @@ def test_a_large_file_is_uploaded_in_parts_and_read_by_ranges(swift: Swift) -> N
     store = BucketArtefactStore(
         SyncObjectClient(open_store(f"{bucket.url}/kept", bucket.environ())), 1 << 30
     )
-    name = artefact_name("copy", "film")
+    name = artefact_name("copied", "film")
     data = os.urandom(3 * 8 * 1024**2 + 12345)  # three whole parts, and a short one
     file = store.create_large(len(data), evict=True)
     file.path.write_bytes(data)
-    assert store.save_large("copy", name, file, b"{}", [b"the header"])
+    assert store.save_large("copied", name, file, b"{}", [b"the header"])
     file.discard()
-    artefact = store.open_large("copy", name)
+    artefact = store.open_large("copied", name)
     assert artefact is not None
     assert artefact.metadata == b"{}"
     assert artefact.blobs[0].read(0, 100) == b"the header"

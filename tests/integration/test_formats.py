@@ -52,7 +52,7 @@ CASES = [
                   "variable_frame_rate": False, "rotation": None, "pixel_aspect": None}),
     Case("index behind.mp4", (*PICTURE, *SOUND, *H264, *AAC), "mp4", (AVC_HIGH, AAC_LC), INDEX),
     Case("h264 aac.mov", (*PICTURE, *SOUND, *H264, *AAC, *FRONT), "mov", (AVC_HIGH, AAC_LC)),
-    Case("h264 aac.mkv", (*PICTURE, *SOUND, *H264, *AAC), "matroska", (AVC_HIGH, AAC_LC), SOME),
+    Case("h264 aac.mkv", (*PICTURE, *SOUND, *H264, *AAC), "matroska", (AVC_HIGH, AAC_LC)),
     Case("hevc.mp4", (*PICTURE, *HEVC, "-pix_fmt", "yuv420p", "-tag:v", "hvc1", *FRONT), "mp4",
          (f"hvc1.{MAIN}",), {"video_codec": "warning"}),
     Case("hevc as hev1.mp4", (*PICTURE, *HEVC, "-pix_fmt", "yuv420p", *FRONT), "mp4",
@@ -68,9 +68,8 @@ CASES = [
          {"video_codec": "warning"}),
     Case("vp9 opus.webm", (*PICTURE, *SOUND, *VP9), "webm", (VP9_MAIN, "opus")),
     Case("vp9 opus.mp4", (*PICTURE, *SOUND, *VP9, *FRONT), "mp4", (VP9_MAIN, "opus")),
-    Case("vp9 opus.mkv", (*PICTURE, *SOUND, *VP9), "matroska", (VP9_MAIN, "opus"), SOME),
-    Case("stream.ts", (*PICTURE, *SOUND, *H264, *AAC), "mpegts", (AVC_HIGH, AAC_LC),
-         {"container": "unplayable"}),
+    Case("vp9 opus.mkv", (*PICTURE, *SOUND, *VP9), "matroska", (VP9_MAIN, "opus")),
+    Case("stream.ts", (*PICTURE, *SOUND, *H264, *AAC), "mpegts", (AVC_HIGH, AAC_LC)),
     Case("sound alone.m4a", (*SOUND, *AAC, *FRONT), "mp4", (AAC_LC,)),
     Case("sound alone.mp3", (*SOUND, "-c:a", "libmp3lame"), "mp3", ("mp3",)),
     Case("sound alone.flac", (*SOUND, "-c:a", "flac"), "flac", ("flac",)),
@@ -88,7 +87,7 @@ CASES = [
     Case("key frames.mp4", (*PICTURE, *H264, "-g", "10", "-sc_threshold", "0", *FRONT), "mp4",
          (AVC_HIGH,), picture={"key_frame_interval": 0.4}),  # 10 frames of 40 ms
     Case("key frames.mkv", (*PICTURE, *H264, "-g", "10", "-sc_threshold", "0"), "matroska",
-         (AVC_HIGH,), SOME, {"key_frame_interval": 0.4}),
+         (AVC_HIGH,), {}, {"key_frame_interval": 0.4}),
 ]  # fmt: skip
 
 # ISO/IEC 14496-12 §8.3.2, the matrix {a, b, u, c, d, v, x, y, w} of a track: a point (p, q) is
@@ -153,9 +152,13 @@ def get(server: Server, target: str) -> Any:
 
 def all_are_probed(server: Server) -> bool:
     videos = get(server, "/api/videos?limit=200")["videos"]
-    # A transport stream is listed only when it has been probed.
-    has_stream = any(video["path"] == "stream.ts" for video in videos)
-    return has_stream and all(video["state"] != "pending" for video in videos)
+    # A transport stream is listed only when it has been probed, and copied into an MP4 then.
+    is_copied = any(
+        (video["path"], video["representation"]) == ("stream.ts", "copied") for video in videos
+    )
+    return is_copied and all(
+        video["state"] != "pending" and video["remux"]["state"] != "waiting" for video in videos
+    )
 
 
 def get_video(server: Server, path: str) -> Any:

@@ -19,7 +19,7 @@ from service.artefact_store.keys import artefact_name
 from service.artefact_store.quota import NoRoomError
 from service.storage.object_store.sync_client import SyncObjectClient
 
-KIND = "copy"
+KIND = "copied"
 METADATA = b'{"digest": "0"}'
 HEADER = b"\x00\xffheader" * 9000
 MIB = 1024**2

@@ -304,7 +304,7 @@ async def test_background_builds_pause_during_playback_and_requested_ones_do_not
 # Large files
 
 WRITE = """
-if request["task"] == "copy":
+if request["task"] == "copied":
     with open(request["output"], "r+b") as output:
         output.write(b"half")
         output.flush()
@@ -321,7 +321,7 @@ else:
 
 def copied(path: str, **more: Any) -> ArtefactSource:
     source = ArtefactSource.of(film(path, **more))
-    return dataclasses.replace(source, copy=artefact_name("copy", path))
+    return dataclasses.replace(source, copied=artefact_name("copied", path))
 
 
 async def copied_films(bench: Bench, *paths: str, **more: Any) -> ArtefactScheduler:
@@ -342,11 +342,11 @@ async def test_a_large_file_is_made_when_asked_for_and_its_progress_is_known(ben
     (bench.folder / "half").touch()
     scheduler = await copied_films(bench, "a.ts", "b.ts", size=600 * 1024**2)  # not unasked
     for path in ("a.ts", "b.ts"):
-        assert scheduler.status(path, ArtefactKind.COPY) == POSSIBLE
-    assert not any("copy" in request for request in bench.requests())
-    scheduler.request("a.ts", ArtefactKind.COPY)
-    await bench.until(lambda: scheduler.status("a.ts", ArtefactKind.COPY).progress)
-    status = scheduler.status("a.ts", ArtefactKind.COPY)
+        assert scheduler.status(path, ArtefactKind.COPIED) == POSSIBLE
+    assert not any("copied" in request for request in bench.requests())
+    scheduler.request("a.ts", ArtefactKind.COPIED)
+    await bench.until(lambda: scheduler.status("a.ts", ArtefactKind.COPIED).progress)
+    status = scheduler.status("a.ts", ArtefactKind.COPIED)
     assert status.state is ArtefactState.WAITING
     assert status.progress == pytest.approx(4 / (600 * 1024**2))
     # What is being made counts, and delays no other artefact.
@@ -357,9 +357,9 @@ async def test_a_large_file_is_made_when_asked_for_and_its_progress_is_known(ben
     )
     (bench.folder / "half").unlink()
     await bench.until(
-        lambda: scheduler.status("a.ts", ArtefactKind.COPY).state is ArtefactState.READY
+        lambda: scheduler.status("a.ts", ArtefactKind.COPIED).state is ArtefactState.READY
     )
-    artefact = bench.derived.open_large("copy", artefact_name("copy", "a.ts"))
+    artefact = bench.derived.open_large("copied", artefact_name("copied", "a.ts"))
     assert artefact is not None
     assert artefact.blobs[0].read(0, 10) == b"header"
     assert artefact.large.read(0, 10) == b"halfhalf"
@@ -370,7 +370,7 @@ async def test_short_films_are_copied_unasked_but_not_those_of_a_bucket(bench: B
     bench.do(WRITE)
     scheduler = await copied_films(bench, "a.ts")
     await bench.until(
-        lambda: scheduler.status("a.ts", ArtefactKind.COPY).state is ArtefactState.READY
+        lambda: scheduler.status("a.ts", ArtefactKind.COPIED).state is ArtefactState.READY
     )
     await bench.stop()
     bench.derived = FolderArtefactStore(bench.folder / "other", 1 << 30)
@@ -378,7 +378,7 @@ async def test_short_films_are_copied_unasked_but_not_those_of_a_bucket(bench: B
     scheduler.set_sources({"a.ts": copied("a.ts")})
     await bench.until(lambda: len(bench.requests()) == 5)
     assert bench.requests()[3:] == ["poster a.ts", "storyboard a.ts"]
-    assert scheduler.status("a.ts", ArtefactKind.COPY) is POSSIBLE
+    assert scheduler.status("a.ts", ArtefactKind.COPIED) is POSSIBLE
 
 
 async def test_a_film_that_does_not_fit_is_refused_in_a_sentence_and_may_be_asked_for_again(
@@ -387,22 +387,22 @@ async def test_a_film_that_does_not_fit_is_refused_in_a_sentence_and_may_be_aske
     bench.do(WRITE)
     scheduler = await copied_films(bench, "a.ts", size=2 * 1024**3)
     for _ in range(2):
-        scheduler.retry("a.ts", ArtefactKind.COPY)
+        scheduler.retry("a.ts", ArtefactKind.COPIED)
         await bench.until(
-            lambda: scheduler.status("a.ts", ArtefactKind.COPY).state is ArtefactState.FAILED
+            lambda: scheduler.status("a.ts", ArtefactKind.COPIED).state is ArtefactState.FAILED
         )
-        problem = scheduler.status("a.ts", ArtefactKind.COPY).problem
+        problem = scheduler.status("a.ts", ArtefactKind.COPIED).problem
         assert problem is not None
         assert "REELAY_DERIVED_SIZE" in problem
-    assert not any("copy" in request for request in bench.requests())
+    assert not any("copied" in request for request in bench.requests())
 
 
 async def test_a_worker_that_dies_leaves_nothing_of_its_large_file(bench: Bench) -> None:
-    dies = """os.kill(os.getpid(), 9) if request["task"] == "copy" else """
+    dies = """os.kill(os.getpid(), 9) if request["task"] == "copied" else """
     bench.do(f"import signal\n{dies}print(json.dumps({{'facts': 'null'}}))")
     scheduler = await copied_films(bench, "a.ts")
     await bench.until(
-        lambda: scheduler.status("a.ts", ArtefactKind.COPY).state is ArtefactState.FAILED
+        lambda: scheduler.status("a.ts", ArtefactKind.COPIED).state is ArtefactState.FAILED
     )
     assert [file for file in bench.folder.rglob("unfinished/*") if file.is_file()] == []
     bench.derived.evict()

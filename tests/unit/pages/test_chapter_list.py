@@ -6,6 +6,7 @@ import pytest
 
 from service.api.video_items import (
     CaptionsItem,
+    CopyItem,
     PosterItem,
     RemuxItem,
     SoundItem,
@@ -26,6 +27,7 @@ def film(*chapters: Chapter, path: str = "film.mp4") -> VideoItem:
         download_url="", poster=PosterItem(state=NONE), storyboard=StoryboardItem(state=NONE),
         media_type="video/mp4", representation="file", remux=RemuxItem(state=NONE),
         sound=SoundItem(state=NONE),
+        copied=CopyItem(state=NONE),
         captions=CaptionsItem(state=NONE), chapters=chapters, findings=(),
     )  # fmt: skip
 

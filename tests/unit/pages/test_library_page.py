@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from service.api.video_items import (
     CaptionsItem,
+    CopyItem,
     Picture,
     PosterItem,
     RemuxItem,
@@ -48,6 +49,7 @@ def item(
         representation="file",
         remux=RemuxItem(state=facts.ArtefactState.NONE),
         sound=SoundItem(state=facts.ArtefactState.NONE),
+        copied=CopyItem(state=facts.ArtefactState.NONE),
         download_url="/download/x",
         poster=PosterItem(state=facts.ArtefactState.READY, pictures=pictures),
         storyboard=StoryboardItem(state=facts.ArtefactState.NONE),

@@ -8,6 +8,7 @@ from quart import Quart
 
 from service.api.video_items import (
     CaptionsItem,
+    CopyItem,
     PosterItem,
     RemuxItem,
     SoundItem,
@@ -43,6 +44,7 @@ def item(*streams: Stream, **more: Any) -> VideoItem:
         "representation": "file",
         "remux": RemuxItem(state=ArtefactState.NONE),
         "sound": SoundItem(state=ArtefactState.NONE),
+        "copied": CopyItem(state=ArtefactState.NONE),
         "download_url": "",
         "poster": PosterItem(state=ArtefactState.NONE),
         "storyboard": StoryboardItem(state=ArtefactState.NONE),
