@@ -13,6 +13,7 @@ from support.made_sound import (
     about,
     clicks_of,
     complaints,
+    damage_sound,
     film,
     make,
     picture_hashes,
@@ -154,13 +155,8 @@ def test_a_gap_in_the_sound_is_silence_and_the_rest_is_in_sync(tmp_path: Path) -
 
 def test_damaged_sound_is_counted_and_the_rest_is_in_sync(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mkv", *AC3)
-    heard, data = clicks_of(path), bytearray(path.read_bytes())
-    with av.open(str(path)) as container:
-        for packet in container.demux(audio=0):
-            if packet.size and 1.2 < seconds(packet) < 2.2:
-                at = data.index(bytes(packet), packet.pos)
-                data[at : at + packet.size] = b"\xff" * packet.size
-    path.write_bytes(data)
+    heard = clicks_of(path)
+    damage_sound(path, 1.2, 2.2)
     made = make(path, tmp_path / "a.mp4")
     assert made.film.damaged > 20
     assert clicks_of(made.mp4) == about([heard[0], *heard[2:]], 0.004)
@@ -184,13 +180,7 @@ def test_what_needs_no_sound_gets_none(
 
 def test_sound_of_noise_is_declined(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mkv", *AC3)
-    data = bytearray(path.read_bytes())
-    with av.open(str(path)) as container:
-        for packet in container.demux(audio=0):
-            if packet.size:
-                at = data.index(bytes(packet), packet.pos)
-                data[at : at + packet.size] = b"\xff" * packet.size
-    path.write_bytes(data)
+    damage_sound(path, -1.0, 99.0)
     with pytest.raises(DeclinedError, match="has sound that cannot be decoded"):
         make(path, tmp_path / "a.mp4")
 

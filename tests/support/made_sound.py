@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import pytest
 
 from service.protocol.ranges import Span
@@ -12,6 +13,7 @@ from service.remux.span_reader import span_reader
 from service.remux.with_sound import FilmWithSound, make_sound
 from service.representations.interleaving import Source, map_span
 from support.ffmpeg_fixtures import ffmpeg
+from support.server import write
 from support.sounds import CLICKS, SECONDS, click_times, file_samples
 
 FRAME = 1001 / 24000
@@ -84,3 +86,14 @@ def clicks_of(path: Path) -> list[float]:
 def about(times: Sequence[float], by: float = FRAME) -> list[object]:
     """Return these times, to a tolerance of a picture."""
     return [pytest.approx(time, abs=by) for time in times]
+
+
+def damage_sound(path: Path, first: float, last: float) -> None:
+    """Overwrite the packets of the first sound of a file that are between two times in seconds."""
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        for packet in container.demux(audio=0):
+            if packet.size and first < float((packet.pts or 0) * (packet.time_base or 1)) < last:
+                at = data.index(bytes(packet), packet.pos)
+                data[at : at + packet.size] = b"\xff" * packet.size
+    write(path.parent, path.name, bytes(data))
