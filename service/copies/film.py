@@ -26,7 +26,7 @@ from service.matroska.window import DeclinedError
 from service.probing.metadata import OPTIONS, TEXT_OPTIONS
 from service.probing.timeline import media_streams, start_offset
 from service.remux.header import MAX_HEADER_BYTES
-from service.remux.movie import MovieTrack, movie_start, write_header
+from service.remux.movie import MovieTrack, write_header
 from service.remux.picture_timing import SECOND, picture_timing
 from service.remux.sample_entries import sample_entry
 from service.workers.large_output import LargeOutput
@@ -150,7 +150,8 @@ class _Copier:
             MovieTrack(track.table, track.timing, track.entry, is_enabled=number < 2)  # noqa: PLR2004 # the picture and a sound
             for number, track in enumerate(tracks)
         ]
-        start = min(float(self._start), movie_start(tracks))
+        # The clock of a stream that wraps around begins before 0, as FFmpeg reads it.
+        start = min(float(self._start), *(track.timing.start for track in tracks[:2]))
         tracks = _with_common_units(tracks, start)
         header = write_header(tracks, output.length, start)
         while len(header) > MAX_HEADER_BYTES:

@@ -1,6 +1,7 @@
 """When pictures are shown, and how an MP4 says so (ISO/IEC 14496-12 §8.6.1)."""
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
@@ -29,12 +30,12 @@ def times_of_decoding(orders: Sequence[int], decoded: Sequence[int]) -> list[int
 
 
 def fill_times(orders: Sequence[int], times: Sequence[int]) -> list[int]:
-    """Return the times of all pictures where some are known: the others are evenly between.
+    """Return the times of all pictures where some are known: the others are evenly between them.
 
     Raises DeclinedError.
     """
     in_order = sorted(range(len(orders)), key=orders.__getitem__)
-    known = [rank for rank, index in enumerate(in_order) if times[index] != NO_TIME]
+    known = _ascending(in_order, times)
     if len(known) < 2:  # noqa: PLR2004 # one time says nothing of the others
         raise DeclinedError("does not say when its pictures are shown")
     filled = list(times)
@@ -47,9 +48,34 @@ def fill_times(orders: Sequence[int], times: Sequence[int]) -> list[int]:
         distance = times[in_order[last]] - start
         for rank in range(begin, end):
             index = in_order[rank]
-            if times[index] == NO_TIME:
+            if rank not in (first, last):
                 filled[index] = start + round(Fraction(distance * (rank - first), length))
     return filled
+
+
+def _ascending(in_order: Sequence[int], times: Sequence[int]) -> list[int]:
+    """Return the places of the most times that are known and ascend.
+
+    FFmpeg gives the time of a packet of a program stream to another picture now and then.
+    """
+    tails: list[int] = []
+    """The last time of the best run of each length."""
+    ends: list[int] = []
+    before: dict[int, int | None] = {}
+    for rank, index in enumerate(in_order):
+        time = times[index]
+        if time == NO_TIME:
+            continue
+        length = bisect_left(tails, time)
+        before[rank] = ends[length - 1] if length else None
+        tails[length : length + 1] = [time]
+        ends[length : length + 1] = [rank]
+    run: list[int] = []
+    rank_or_none = ends[-1] if ends else None
+    while rank_or_none is not None:
+        run.append(rank_or_none)
+        rank_or_none = before[rank_or_none]
+    return run[::-1]
 
 
 def exact_timing(times: Sequence[int], time_base: Fraction) -> TrackTiming:

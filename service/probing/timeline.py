@@ -17,6 +17,8 @@ _ATTACHED: Final = av.stream.Disposition.attached_pic
 SAME_CLOCK: Final = 0.05
 """Seconds. An earlier start is as good as 0: it is a frame, or the delay of an audio encoder."""
 
+_WRAPPING: Final = frozenset({"mpegts", "mpeg"})
+
 _MAX_BYTES: Final = 1 << 24
 """Bytes read for the end: 13 seconds at 10 Mbit/s, as far as key frames may be apart."""
 
@@ -29,8 +31,9 @@ def start_offset(container: Any) -> float:
     """Return the time of a container's first picture or sound in seconds on its own clock.
 
     Call it before any packet is read: FFmpeg changes what it tells of streams whose start was
-    unknown. Return 0 for an unknown or negative start. Chromium and Firefox do not play what is
-    before 0, and neither subtracts it.
+    unknown. Return 0 for an unknown start, and for a negative one: Chromium and Firefox do not play
+    what is before 0, and neither subtracts it. They open no streams of MPEG-2, whose start FFmpeg
+    makes negative if their clock wraps around.
     """
     first = [
         float(stream.start_time * stream.time_base)
@@ -38,7 +41,8 @@ def start_offset(container: Any) -> float:
         if stream.start_time is not None and stream.time_base is not None
     ]
     # FFmpeg's start of the whole may be that of a subtitle.
-    return round(max(0.0, min(first, default=(container.start_time or 0) / _TIME_BASE)), 6)
+    start = min(first, default=(container.start_time or 0) / _TIME_BASE)
+    return round(start if container.format.name in _WRAPPING else max(0.0, start), 6)
 
 
 def media_streams(container: Any) -> list[Any]:
