@@ -23,6 +23,7 @@ from service.artefacts.metadata import (
     StoryboardMetadata,
     dump_metadata,
 )
+from service.artefacts.packed_fragments import pack_fragments
 from service.captions.extract import extract_captions
 from service.copies.film import copy_film
 from service.images.poster import poster
@@ -192,14 +193,16 @@ def _remux(root: _MediaRoot, path: str, revision: str) -> Response:
             header = make_header(file, size, span_reader(file))
         except DeclinedError as error:
             return _response(RemuxMetadata(declined=str(error))), ()
+    fragments = pack_fragments(header.fragments)
     metadata = RemuxMetadata(
         layout=header.layout,
         size=len(header.data),
         content_type="video/mp4" if header.has_picture else "audio/mp4",
         codecs=header.codecs,
         streams=header.streams,
+        fragments=fragments.metadata if fragments else None,
     )
-    return _response(metadata), [header.data]
+    return _response(metadata), [header.data, *(fragments.blobs if fragments else ())]
 
 
 def _sound(root: _MediaRoot, path: str, revision: str, output: str, room: int) -> Response:

@@ -17,10 +17,10 @@ import revisions from './revisions.js';
 const RANGE = /^bytes=(\d{1,15})-(\d{0,15})(?!\n)$/;
 
 // Revisions of layouts (service/protocol/revisions.py). A header that precedes a file has 16 MiB at most
-// (service/remux/header.py), and sound between its parts 2 GiB (service/remux/with_sound.py); a moved index
-// grows little.
-const LAYOUT = /-[fms][0-9a-f]+(?!\n)$/;
-const MAX_HEADER = 16777216, MAX_SOUND = 2147483648;
+// (service/remux/header.py); headers between its parts have 64 MiB (service/remux/fragments.py), and sound
+// 2 GiB (service/remux/with_sound.py). A moved index grows little.
+const LAYOUT = /-([fhms])[0-9a-f]+(?!\n)$/;
+const MAX_ADDED = { f: 0, h: 83886080, m: 16777216, s: 2164260864 };
 
 // Answer a request for /media/ or /download/: from the cache if that is exact, else by the service.
 function lookUp(r) {
@@ -139,9 +139,8 @@ function planLookup(r, revision) {
 // is an estimate.
 function slicerFor(r, revision, first, last) {
     const v = r.variables, size = Number(v.block_size);
-    let most = parseInt(revision, 16);
-    if (revision.includes('-m') || revision.includes('-s')) most += MAX_HEADER;
-    if (revision.includes('-s')) most += MAX_SOUND;
+    const layout = LAYOUT.exec(revision);
+    const most = parseInt(revision, 16) + (layout === null ? 0 : MAX_ADDED[layout[1]]);
     const end = Math.min(last === '' ? Infinity : Number(last) + 1, most);
     if (end - first <= size && Math.floor(first / size) === Math.floor((end - 1) / size)) return 'slicer';
     if (end - first <= Number(v.run_size)) return 'joiner1';

@@ -5,7 +5,7 @@
 // The grammar of service/protocol/revisions.py, for each route. /media/ also serves layouts that differ
 // from the file (service/representations/); /download/ only serves the file's own bytes.
 const REVISION = {
-    '/media': /^[0-9a-f]{1,16}-[0-9a-f]{1,64}(?:-f[0-9]{1,3}|-[cms][0-9a-f]{16})?(?!\n)$/,
+    '/media': /^[0-9a-f]{1,16}-[0-9a-f]{1,64}(?:-f[0-9]{1,3}|-[chms][0-9a-f]{16})?(?!\n)$/,
     '/download': /^[0-9a-f]{1,16}-[0-9a-f]{1,64}(?!\n)$/,
 };
 const TO_ESCAPE = /[^A-Za-z0-9/._~-]/;

@@ -84,6 +84,19 @@ class RemuxItem(ArtefactStatusItem):
     )
 
 
+class FragmentsItem(FrozenModel):
+    """A long film for players by Media Source Extensions."""
+
+    url: str = Field(
+        description="A fragmented MP4 (ISO/IEC 14496-12) of the first picture and the first sound"
+    )
+    head: int = Field(
+        description="The bytes at its start that have the tracks (moov) and the index of its "
+        "segments (sidx). Each segment begins with a key frame"
+    )
+    type: str = Field(description="Its media type, with codecs parameters")
+
+
 class SoundItem(RemuxItem):
     """The sound that is made for players, where they do not play the film's own."""
 
@@ -110,6 +123,10 @@ class VideoItem(Video):
         description="What media_url serves: the file as it is; with its index in front and its "
         "clock from 0; as MP4, by a header in front of it; as MP4 with sound that was made; or an "
         "MP4 into which it was copied"
+    )
+    fragments: FragmentsItem | None = Field(
+        default=None,
+        description="The same in a form that begins sooner; null if media_url begins soon",
     )
     download_url: str
     poster: PosterItem
@@ -236,6 +253,7 @@ class VideoItems:
             media_url=links.media(video, made.layout if made else None),
             media_type=made.content_type if made else video.content_type,
             representation=_representation(video, made),
+            fragments=_fragments(video, made),
             download_url=links.download(video.path, video.revision),
             poster=self._poster(video.path),
             storyboard=self._storyboard(video.path),
@@ -359,6 +377,16 @@ def _representation(video: Video, made: RemuxMetadata | None) -> Representation:
     if made is not None:
         return "with_sound" if isinstance(made, SoundMetadata) else "remuxed"
     return "fast_start" if video.metadata and video.metadata.fast_start else "file"
+
+
+def _fragments(video: Video, made: RemuxMetadata | None) -> FragmentsItem | None:
+    if made is None or made.fragments is None or not made.codecs:
+        return None
+    return FragmentsItem(
+        url=links.media(video, made.fragments.layout),
+        head=made.fragments.head,
+        type=f'{made.content_type}; codecs="{", ".join(made.codecs)}"',
+    )
 
 
 def _remux_item(status: ArtefactStatus) -> RemuxItem:

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Literal
 
 from service.artefact_store.keys import LARGE_KINDS, artefact_name
+from service.artefacts.packed_fragments import FragmentsMetadata
 from service.images.models import StoryboardGrid
 from service.models import Chapter, FrozenModel, Track, Video
 from service.playability.browser_support import lacks_sound, may_be_copied, may_be_remuxed
@@ -74,7 +75,11 @@ class CaptionsMetadata(FrozenModel):
 
 
 class RemuxMetadata(FrozenModel):
-    """The metadata of a header that makes a Matroska file an MP4. The header is the blob."""
+    """The metadata of a header that makes a Matroska file an MP4. The header is the first blob.
+
+    Of the fragmented form, if there is one, the blobs are what precedes the file, the interleaving,
+    and the headers, compressed.
+    """
 
     declined: str | None = None
     """Why there is none, from the verb of a sentence about the file on."""
@@ -88,6 +93,8 @@ class RemuxMetadata(FrozenModel):
     """RFC 6381 codecs parameters of the first picture and sound; empty if one is unknown."""
     streams: tuple[int, ...] = ()
     """The indexes of the file's streams that the MP4 has, in its order."""
+    fragments: FragmentsMetadata | None = None
+    """None if there is no fragmented form."""
 
 
 class CopyMetadata(RemuxMetadata):
@@ -163,7 +170,9 @@ def blob_count(metadata: ArtefactMetadata) -> int:
         case SoundMetadata():
             return 0 if metadata.declined else 2
         case RemuxMetadata():
-            return 0 if metadata.declined else 1
+            if metadata.declined:
+                return 0
+            return 4 if metadata.fragments else 1
         case CaptionsMetadata():
             return len(metadata.tracks)
         case StoryboardMetadata():

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from service.artefact_store.blobs import AsyncBlob, OpenBlob
+from service.artefact_store.compressed_blob import CompressedBlob
 from service.artefact_store.keys import artefact_name
 from service.artefact_store.store import ArtefactStore
 from service.artefacts.metadata import (
@@ -15,7 +16,13 @@ from service.artefacts.metadata import (
     load_metadata,
 )
 from service.artefacts.scheduler import ArtefactScheduler
-from service.protocol.revisions import header_layout, is_sound_layout, sound_layout
+from service.protocol.revisions import (
+    fragmented_layout,
+    header_layout,
+    is_fragmented_layout,
+    is_sound_layout,
+    sound_layout,
+)
 from service.representations.interleaving import Interleaving
 from service.representations.remuxed import Parts
 
@@ -40,25 +47,32 @@ class StoredLayouts:
 
     def find(self, path: str, revision: str) -> str | None:
         """Return the layout in which players get a version of a file; None if none is ready."""
-        found = (self._find(path, revision, kind) for kind in _KINDS)
-        return next((layout for layout in found if layout), None)
+        known = (self._known(path, revision, kind) for kind in _KINDS)
+        return next((layouts[0] for layouts in known if layouts), None)
 
     async def open(self, path: str, revision: str, layout: str) -> Parts | None:
         """Open a layout; None if it is not stored. Raises OSError."""
-        kind = ArtefactKind.SOUND if is_sound_layout(layout) else ArtefactKind.REMUX
-        open_ = self._open_sound if kind is ArtefactKind.SOUND else self._open_header
+        kind, open_ = ArtefactKind.REMUX, self._open_header
+        if is_sound_layout(layout):
+            kind, open_ = ArtefactKind.SOUND, self._open_sound
+        elif is_fragmented_layout(layout):
+            open_ = self._open_fragments
         opening = self._threads.submit(open_, artefact_name(kind, path, revision))
         found = await asyncio.wrap_future(opening)
-        if found is None and self._find(path, revision, kind) == layout:
+        if found is None and layout in self._known(path, revision, kind):
             self._scheduler.rebuild(path, kind)  # it was deleted to make room
         return found[1] if found and found[0] == layout else None
 
-    def _find(self, path: str, revision: str, kind: ArtefactKind) -> str | None:
+    def _known(self, path: str, revision: str, kind: ArtefactKind) -> tuple[str, ...]:
+        """Return the layouts that an artefact has, the first of which is for all players."""
         source = self._scheduler.source(path)
         if source is None or source.video.revision != revision:
-            return None
+            return ()
         status = self._scheduler.status(path, kind)
-        return status.remux.layout if status.remux and status.state is ArtefactState.READY else None
+        if status.remux is None or status.state is not ArtefactState.READY:
+            return ()
+        fragments = status.remux.fragments
+        return (status.remux.layout, *([fragments.layout] if fragments else []))
 
     def _open_header(self, name: str) -> tuple[str, Parts] | None:
         data = self._store.load(ArtefactKind.REMUX, name)
@@ -70,6 +84,22 @@ class StoredLayouts:
         if blob is None or header_layout(_parts(blob)) != metadata.layout:
             return None
         return metadata.layout, Parts(AsyncBlob(blob, self._threads), metadata.content_type)
+
+    def _open_fragments(self, name: str) -> tuple[str, Parts] | None:
+        metadata = _load(ArtefactKind.REMUX, self._store.load(ArtefactKind.REMUX, name))
+        if metadata is None or metadata.fragments is None:
+            return None
+        blobs = [self._store.open(ArtefactKind.REMUX, name, number) for number in (1, 2, 3)]
+        data = [b"".join(_parts(blob)) for blob in blobs if blob]
+        if fragmented_layout(data) != metadata.fragments.layout:  # as above
+            return None
+        head, headers = (AsyncBlob(blob, self._threads) for blob in (blobs[0], blobs[2]) if blob)
+        return metadata.fragments.layout, Parts(
+            head,
+            metadata.content_type,
+            Interleaving.from_bytes(data[1]),
+            CompressedBlob.open(headers, data[2]),
+        )
 
     def _open_sound(self, name: str) -> tuple[str, Parts] | None:
         """Open a header and sound. The digest of the sound is not computed again."""
@@ -84,7 +114,7 @@ class StoredLayouts:
         except ValueError:  # of another release
             return None
         digests = (*_parts(header), data, bytes.fromhex(metadata.digest))
-        if sound_layout(digests) != metadata.layout or interleaving.sound != opened.large.length:
+        if sound_layout(digests) != metadata.layout or interleaving.inserted != opened.large.length:
             return None
         return metadata.layout, Parts(
             AsyncBlob(header, self._threads),

@@ -5,6 +5,7 @@ size     = 1*16 lower-case hexadecimal digits: the bytes of the file
 version  = 1*64 lower-case hexadecimal digits: its modification time, or a digest
 layout   = "-f" 1*3 decimal digits: bytes that are made of the file (`mp4/fast_start_layout.py`)
          / "-m" 16 lower-case hexadecimal digits: a header with this digest, and the file
+         / "-h" 16 lower-case hexadecimal digits: fragments with headers of this digest
          / "-s" 16 lower-case hexadecimal digits: a header and sound with this digest, and the file
          / "-c" 16 lower-case hexadecimal digits: an MP4 with this digest, made of the file
 """
@@ -16,7 +17,7 @@ from collections.abc import Iterable
 FILE_REVISION = "[0-9a-f]{1,16}-[0-9a-f]{1,64}"
 """The revision of a file's own bytes, a regular expression as in `nginx/njs/request_target.js`."""
 
-REVISION = FILE_REVISION + "(?:-f[0-9]{1,3}|-[cms][0-9a-f]{16})?"
+REVISION = FILE_REVISION + "(?:-f[0-9]{1,3}|-[chms][0-9a-f]{16})?"
 """The revision of any bytes. `nginx/njs/request_target.js` and `media-cache.conf` have both."""
 
 
@@ -34,13 +35,23 @@ def tagged_revision(size: int, digest: str) -> str:
     return f"{size:x}-{digest}"
 
 
-_REMUXED = re.compile(f"({FILE_REVISION})-([ms][0-9a-f]{{16}})", re.ASCII)
+_REMUXED = re.compile(f"({FILE_REVISION})-([hms][0-9a-f]{{16}})", re.ASCII)
 _COPIED = re.compile(f"({FILE_REVISION})-(c[0-9a-f]{{16}})", re.ASCII)
 
 
 def header_layout(parts: Iterable[bytes]) -> str:
     """Return the name of the layout of a header, which is in parts, and a file after it."""
     return f"m{_digest(parts)}"
+
+
+def fragmented_layout(parts: Iterable[bytes]) -> str:
+    """Return the name of the layout of fragments. `parts` are all of it that is made."""
+    return f"h{_digest(parts)}"
+
+
+def is_fragmented_layout(layout: str) -> bool:
+    """Return whether a layout is one of fragments."""
+    return layout.startswith("h")
 
 
 def sound_layout(parts: Iterable[bytes]) -> str:

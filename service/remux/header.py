@@ -14,11 +14,16 @@ from service.matroska.window import DeclinedError
 from service.probing.timeline import SAME_CLOCK
 from service.protocol.ranges import Span
 from service.protocol.revisions import header_layout
+from service.remux.fragments import Fragments, make_fragments
 from service.remux.movie import MovieTrack, movie_start, write_header
 from service.remux.picture_timing import SECOND, picture_timing
 from service.remux.sample_entries import TrackEntry, read_sample_entries
 from service.remux.sound_timing import sound_timing
 from service.remux.track_choice import choose_tracks, plays_everywhere
+
+LONG_HEADER_BYTES = 1 << 20
+"""A header with more bytes, of some 20 minutes, takes longer to load than the start of the
+fragmented form and a segment: 0.4 s at 20 Mbit/s."""
 
 MAX_HEADER_BYTES = 1 << 24
 """The most that a worker may answer. Two hours with one sound have 6.3 MB."""
@@ -34,6 +39,8 @@ class RemuxHeader:
     streams: tuple[int, ...]
     """The indexes of FFmpeg's streams of the file that the MP4 has, in its order."""
     has_picture: bool
+    fragments: Fragments | None
+    """The fragmented form of a long film; None if players get the film better without it."""
 
     @property
     def layout(self) -> str:
@@ -57,6 +64,7 @@ def make_header(file: BinaryIO, size: int, read: Callable[[Span], bytes]) -> Rem
         codecs=codecs_of(tracks),
         streams=tuple(entries[track.table.track.number].stream_index for track in tracks),
         has_picture=tracks[0].table.track.kind == "video",
+        fragments=make_fragments(tracks, size) if len(data) > LONG_HEADER_BYTES else None,
     )
 
 

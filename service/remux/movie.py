@@ -15,8 +15,8 @@ from service.remux.sample_table import sample_table
 _FTYP = box(b"ftyp", b"isom", struct.pack(">I", 512), b"isomiso2mp41")
 _TIMESCALE = 90_000  # of the movie, if no track begins later than the others
 _MAX_UINT32 = 2**32 - 1
-_IDENTITY = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
-_NO_TIME = 0  # §8.2.2: of creation and modification; the same file has the same header
+IDENTITY = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+NO_TIME = 0  # §8.2.2: of creation and modification; the same file has the same header
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class SampleEntry:
     width: int = 0
     """Of the presented picture, in 16.16 pixels."""
     height: int = 0
-    matrix: bytes = _IDENTITY
+    matrix: bytes = IDENTITY
     """Of the presented picture, as in tkhd (§8.3.2)."""
 
 
@@ -91,9 +91,9 @@ class _Movie:
         version, form = _version(duration)
         mvhd = full_box(
             b"mvhd",
-            struct.pack(form, _NO_TIME, _NO_TIME, self._timescale, duration),
+            struct.pack(form, NO_TIME, NO_TIME, self._timescale, duration),
             struct.pack(">IHHII", 1 << 16, 1 << 8, 0, 0, 0),  # rate and volume
-            _IDENTITY,
+            IDENTITY,
             bytes(24),
             struct.pack(">I", len(self._tracks) + 1),
             version=version,
@@ -126,7 +126,7 @@ class _Movie:
         tkhd = full_box(
             b"tkhd",
             struct.pack(
-                ">QQIIQ" if version else ">IIIII", _NO_TIME, _NO_TIME, number, 0, wait + length
+                ">QQIIQ" if version else ">IIIII", NO_TIME, NO_TIME, number, 0, wait + length
             ),
             bytes(8),
             # §8.3.2: tracks of one alternate group are alternatives, of which one is played.
@@ -138,7 +138,12 @@ class _Movie:
         )
         edits = [(wait, -1)] if wait else []
         edits.append((length, track.timing.skip + self._early(track)))
-        mdia = box(b"mdia", _mdhd(track), _hdlr(track), _minf(stbl, is_sound=is_sound))
+        mdia = box(
+            b"mdia",
+            media_header(track, track.timing.media_length),
+            handler(track),
+            media_information(stbl, is_sound=is_sound),
+        )
         return box(b"trak", tkhd, box(b"edts", _elst(edits)), mdia)
 
 
@@ -154,26 +159,28 @@ def _elst(edits: Sequence[tuple[int, int]]) -> bytes:
     return full_box(b"elst", struct.pack(">I", len(edits)), entries, version=int(wide))
 
 
-def _mdhd(track: MovieTrack) -> bytes:
-    length = track.timing.media_length
+def media_header(track: MovieTrack, length: int) -> bytes:
+    """Return the box mdhd (§8.4.2) of a track of this length."""
     version, form = _version(length)
     language = _language_code(track.table.track.language)
     return full_box(
         b"mdhd",
-        struct.pack(form, _NO_TIME, _NO_TIME, track.timing.timescale, length),
+        struct.pack(form, NO_TIME, NO_TIME, track.timing.timescale, length),
         struct.pack(">HH", language, 0),
         version=version,
     )
 
 
-def _hdlr(track: MovieTrack) -> bytes:
+def handler(track: MovieTrack) -> bytes:
+    """Return the box hdlr (§8.4.3)."""
     matroska = track.table.track
     type_ = b"soun" if matroska.kind == "audio" else b"vide"
     name = matroska.name or {"audio": "Sound", "video": "Video"}[matroska.kind]
     return full_box(b"hdlr", struct.pack(">I4s", 0, type_), bytes(12), name.encode() + b"\0")
 
 
-def _minf(stbl: bytes, *, is_sound: bool) -> bytes:
+def media_information(stbl: bytes, *, is_sound: bool) -> bytes:
+    """Return the box minf (§8.4.4) around a sample table."""
     header = full_box(b"smhd", bytes(4)) if is_sound else full_box(b"vmhd", bytes(8), flags=1)
     url = full_box(b"url ", flags=1)  # §8.7.2: the media are in this file
     dinf = box(b"dinf", full_box(b"dref", struct.pack(">I", 1), url))

@@ -81,7 +81,7 @@ def make_sound(
     moved = [_moved(track, interleaving) for track in tracks]
     together = [moved[0], _sound_track(sound, offsets), *moved[1:]]
     check_start(frames, movie_start(together))
-    header, kept = short_header(together, size + interleaving.sound)
+    header, kept = short_header(together, size + interleaving.inserted)
     numbers = [track.table.track.number for track in kept[2:]]
     return FilmWithSound(
         header=header,

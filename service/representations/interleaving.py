@@ -1,9 +1,10 @@
-"""The layout of an MP4 that is made of a file: a header, and sound between parts of the file.
+"""The layout of an MP4 that is made of a file: a header, and what is inserted between parts of it.
 
-    header | file[0, c1) | sound 1 | file[c1, c2) | sound 2 | … | file[cn, end)
+    header | file[0, c1) | inserted 1 | file[c1, c2) | inserted 2 | … | file[cn, end)
 
-A player that reads on finds a second of sound before the second of pictures that it belongs to.
-Without sound the layout is the header and the whole file. Everything here is pure."""
+That is sound, of which a player that reads on finds a second before the second of pictures that it
+belongs to; or the headers of fragments. Without either the layout is the header and the whole file.
+Everything here is pure."""
 
 import struct
 import sys
@@ -15,7 +16,7 @@ from enum import Enum
 
 from service.protocol.ranges import Span
 
-_ENTRY = 16  # bytes: a position in the file, and where the sound before it ends
+_ENTRY = 16  # bytes: a position in the file, and where what is inserted before it ends
 _COUNT = struct.Struct(">Q")
 
 
@@ -24,26 +25,26 @@ class Source(Enum):
 
     HEADER = "header"
     FILE = "file"
-    SOUND = "sound"
+    INSERTED = "inserted"
 
 
 @dataclass(frozen=True, slots=True)
 class Interleaving:
-    """The positions in a file before which sound is put, and how much of it."""
+    """The positions in a file before which bytes are inserted, and how many."""
 
     cuts: Sequence[int]
     """Positions in the file, each after the one before."""
     ends: Sequence[int]
-    """The end in the sound of what precedes each of them."""
+    """The end, in all that is inserted, of what precedes each of them."""
 
     def shift(self, offset: int) -> int:
-        """Return the bytes of sound in front of a byte of the file."""
+        """Return the bytes that are inserted in front of a byte of the file."""
         at = bisect_right(self.cuts, offset)
         return self.ends[at - 1] if at else 0
 
     @property
-    def sound(self) -> int:
-        """The bytes of all sound."""
+    def inserted(self) -> int:
+        """The bytes of all that is inserted."""
         return self.ends[-1] if self.ends else 0
 
     def to_bytes(self) -> bytes:
@@ -69,7 +70,7 @@ class Interleaving:
 
 
 WHOLE = Interleaving((), ())
-"""The layout without sound."""
+"""The layout with nothing inserted."""
 
 
 def map_span(
@@ -77,7 +78,7 @@ def map_span(
 ) -> Iterator[tuple[Source, Span]]:
     """Yield the parts that a span of the MP4 consists of, in order.
 
-    `header` and `file` are bytes. The span ends within header, file and sound.
+    `header` and `file` are bytes. The span ends within all of it.
     """
     position, end = span.start, span.end
     if position < header:
@@ -86,12 +87,12 @@ def map_span(
         position = stop
     number = _part_at(layout, position - header)
     while position < end:
-        # Part `number` of the file, and the sound after it.
+        # Part `number` of the file, and what is inserted after it.
         first = layout.cuts[number - 1] if number else 0
         is_last = number == len(layout.cuts)
         last = file if is_last else layout.cuts[number]
-        heard = layout.ends[number - 1] if number else 0
-        start = header + first + heard
+        earlier = layout.ends[number - 1] if number else 0
+        start = header + first + earlier
         middle = start + last - first
         if position < middle:
             length = min(end, middle) - position
@@ -100,14 +101,14 @@ def map_span(
         if position < end and not is_last:
             length = min(end, header + last + layout.ends[number]) - position
             if length > 0:
-                yield Source.SOUND, Span(heard + position - middle, length)
+                yield Source.INSERTED, Span(earlier + position - middle, length)
                 position += length
         number += 1
 
 
 def _part_at(layout: Interleaving, position: int) -> int:
-    """Return the number of the part that a position after the header is in, or in the sound
-    after it.
+    """Return the number of the part that a position after the header is in, or in what is
+    inserted after it.
     """
     low, high = 0, len(layout.cuts)
     while low < high:

@@ -1,5 +1,5 @@
 """Opens files for players as MP4: a header that was made before, then the file itself, perhaps with
-sound that was made between its parts.
+sound or headers of fragments between its parts.
 
 The file's bytes are not changed, and what was made stays in its store. It is only used with the
 version of the file that it was made from, and its digest is a part of the revision."""
@@ -18,7 +18,8 @@ from service.protocol.revisions import remuxed_revision, split_remuxed
 from service.representations.interleaving import WHOLE, Interleaving, Source, map_span
 from service.storage.base import ChunkLength, OpenRepresentation, min_chunk_length
 
-# Layouts that are kept open: a descriptor or two each; with sound also 16 bytes for each second.
+# Layouts that are kept open: a descriptor or two each; what is inserted
+# also takes 16 bytes for each second, and for half a second if the film has many bytes.
 _MAX_OPEN = 128
 
 # Seconds that opening what was made and reading from it may take.
@@ -26,7 +27,7 @@ _TIMEOUT = 10.0
 
 
 class Blob(Protocol):
-    """The bytes of a header, or of sound."""
+    """The bytes of a header, or of what is inserted."""
 
     @property
     def length(self) -> int: ...
@@ -43,8 +44,8 @@ class Parts(NamedTuple):
     content_type: str
     """Of the MP4 that it makes."""
     interleaving: Interleaving = WHOLE
-    """Where the sound is."""
-    sound: Blob | None = None
+    """Where bytes are inserted."""
+    inserted: Blob | None = None
 
 
 class Layouts(Protocol):
@@ -128,12 +129,12 @@ class RemuxedRepresentation:
     def __init__(self, source: OpenRepresentation, parts: Parts, layout: str) -> None:
         self._source = source
         self._parts = parts
-        # With sound in between, blocks of storage are those of the whole at the start only.
+        # With bytes inserted, blocks of storage are those of the whole at the start only.
         self.align_blocks(0)
         file = source.representation
         revision = remuxed_revision(file.validators.revision, layout)
         validators = file.validators.of_layout(revision)
-        size = parts.header.length + file.size + parts.interleaving.sound
+        size = parts.header.length + file.size + parts.interleaving.inserted
         self._representation = Representation(size, parts.content_type, validators)
 
     @property
@@ -159,7 +160,7 @@ class RemuxedRepresentation:
     async def _read(
         self, spans: Iterator[tuple[Source, Span]], chunk_length: ChunkLength
     ) -> AsyncGenerator[bytes]:
-        blobs = {Source.HEADER: self._parts.header, Source.SOUND: self._parts.sound}
+        blobs = {Source.HEADER: self._parts.header, Source.INSERTED: self._parts.inserted}
         for source, span in spans:
             blob = blobs.get(source)
             bytes_of = (

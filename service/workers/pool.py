@@ -21,9 +21,9 @@ import service
 MAX_ANSWER_BYTES = 1 << 24
 """The longest are 5000 chapters with titles of 200 characters; JSON may take 12 bytes for each."""
 
-MAX_BLOB_BYTES = 1 << 24
-"""Bytes of all blobs that follow a response: the longest are the captions of a video
-(MAX_TOTAL_TRACK_BYTES of captions/size_limit.py)."""
+MAX_BLOB_BYTES = 1 << 25
+"""Bytes of all blobs that follow a response: the longest are the header of a film as MP4
+(MAX_HEADER_BYTES of remux/header.py) and those of its fragments (artefacts/packed_fragments.py)."""
 
 REAP_TIMEOUT = 5.0
 """Seconds that close() waits for killed processes; one that waits for a dead network file system

@@ -52,7 +52,7 @@ def make(path: Path, mp4: Path) -> Made:
     sources = {
         Source.HEADER: made.header,
         Source.FILE: path.read_bytes(),
-        Source.SOUND: bytes(sound),
+        Source.INSERTED: bytes(sound),
     }
     with mp4.open("wb") as output:
         for source, span in map_span(made.interleaving, len(made.header), size, whole):

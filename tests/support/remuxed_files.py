@@ -2,7 +2,8 @@
 frame, as FFmpeg reads both."""
 
 import hashlib
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 import av
 
 from service.protocol.ranges import Span
+from service.remux.fragments import Fragments
 from service.remux.header import RemuxHeader, make_header
+from service.representations.interleaving import Source, map_span
 
 TOLERANCE = 0.001_01
 """Seconds by which a time may differ: Matroska's are mostly rounded to milliseconds."""
@@ -33,6 +36,16 @@ def header_of(path: Path) -> RemuxHeader:
             return file.read(span.length)
 
         return make_header(file, path.stat().st_size, read)
+
+
+def fragmented(file: bytes, made: Fragments) -> bytes:
+    """Return the fragmented form of a file."""
+    whole = Span(0, len(made.head) + len(file) + len(made.headers))
+    parts = {Source.HEADER: made.head, Source.FILE: file, Source.INSERTED: made.headers}
+    return b"".join(
+        parts[source][span.start : span.end]
+        for source, span in map_span(made.interleaving, len(made.head), len(file), whole)
+    )
 
 
 @dataclass(frozen=True)
@@ -139,4 +152,35 @@ def assert_same(
                 # What an edit list cuts off of the last frame is decoded, too.
                 assert after[: len(before)] == before
                 assert len(after) - len(before) <= MAX_PADDING
+    _assert_fragments(path, header, firsts, start, tolerance)
     return header
+
+
+def _assert_fragments(
+    path: Path,
+    header: RemuxHeader,
+    originals: Mapping[Any, list[Packet]],
+    start: float,
+    tolerance: float,
+) -> None:
+    """Assert that the fragmented form, if there is one, has the picture and a sound unchanged."""
+    if header.fragments is None:
+        return
+    data = fragmented(path.read_bytes(), header.fragments)
+    assert complaints(data) == ""
+    with av.open(BytesIO(data)) as container:
+        found = {stream.type: stream.index for stream in container.streams}
+    assert found.keys() == originals.keys()
+    for kind, index in found.items():
+        made, original = packets(BytesIO(data), index), originals[kind]
+        assert [(p.digest, p.is_key) for p in made] == [(p.digest, p.is_key) for p in original]
+        worst = max(abs(a.time - start - b.time) for a, b in zip(original, made, strict=True))
+        assert worst <= tolerance, f"{kind} in fragments: off by {worst}"
+        if kind == "video":
+            assert pictures(BytesIO(data), index) == pictures(str(path), index)
+
+
+def complaints(data: bytes) -> str:
+    """Return what ffprobe says of an MP4 besides its packets."""
+    command = ("ffprobe", "-v", "warning", "-show_packets", "-of", "csv", "-i", "pipe:0")
+    return subprocess.run(command, input=data, capture_output=True, check=True).stderr.decode()

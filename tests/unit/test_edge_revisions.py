@@ -20,6 +20,7 @@ FILE = file_revision(5_000_000_000, 1_700_000_000_123_456_789)
 OLD = file_revision(5_000_000_000, -3_600_000_000_000)  # before 1970
 FAST_START = fast_start_revision(FILE)
 REMUXED = remuxed_revision(FILE, "m0123456789abcdef")
+FRAGMENTED = remuxed_revision(FILE, "h0123456789abcdef")
 WITH_SOUND = remuxed_revision(FILE, "s0123456789abcdef")
 
 
@@ -50,6 +51,8 @@ def cached() -> re.Pattern[str]:
         ("media", fast_start_revision(OLD), True),
         ("media", REMUXED, True),
         ("media", WITH_SOUND, True),
+        ("media", FRAGMENTED, True),
+        ("download", FRAGMENTED, False),
         ("media", f"{WITH_SOUND}-m0123456789abcdef", False),
         ("media", f"{REMUXED}0", False),
         ("media", REMUXED[:-1], False),

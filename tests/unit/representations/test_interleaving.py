@@ -31,7 +31,7 @@ def layouts(draw: st.DrawFn) -> tuple[bytes, bytes, bytes, Interleaving]:
 
 def read(parts: tuple[bytes, bytes, bytes, Interleaving], span: Span) -> bytes:
     header, file, sound, layout = parts
-    sources = {Source.HEADER: header, Source.FILE: file, Source.SOUND: sound}
+    sources = {Source.HEADER: header, Source.FILE: file, Source.INSERTED: sound}
     return b"".join(
         sources[source][part.start : part.end]
         for source, part in map_span(layout, len(header), len(file), span)
@@ -52,7 +52,7 @@ def test_every_range_is_the_bytes_by_construction(
 @given(layouts())
 def test_a_part_has_no_empty_spans(parts: tuple[bytes, bytes, bytes, Interleaving]) -> None:
     header, file, _, layout = parts
-    total = len(header) + len(file) + layout.sound
+    total = len(header) + len(file) + layout.inserted
     for _, part in map_span(layout, len(header), len(file), Span(0, total)):
         assert part.length > 0
 
