@@ -101,7 +101,11 @@ def _run_doctor(path: Path | None, *, as_json: bool) -> int:
         print(error, file=sys.stderr)
         return doctor.EXIT_USAGE
     return doctor.run(
-        path or settings.media, settings.max_partial_size, settings.ignore, as_json=as_json
+        path or settings.media,
+        settings.max_partial_size,
+        settings.ignore,
+        makes_sound=settings.sound == "on",
+        as_json=as_json,
     )
 
 

@@ -244,7 +244,7 @@ class VideoItems:
         in_file = video.metadata.chapters if video.metadata else ()
         remux = self._scheduler.status(video.path, ArtefactKind.REMUX)
         sound = self._scheduler.status(video.path, ArtefactKind.SOUND)
-        copied = self._copied(video, remux)
+        copied = self._copied(video, remux, sound)
         ready = (s.remux for s in (copied, sound, remux) if s.state is ArtefactState.READY)
         made = next(ready, None)
         return VideoItem(
@@ -265,8 +265,10 @@ class VideoItems:
             findings=self._findings(video, made, (remux, sound, copied)),
         )
 
-    def _copied(self, video: Video, remux: ArtefactStatus) -> ArtefactStatus:
+    def _copied(self, video: Video, remux: ArtefactStatus, sound: ArtefactStatus) -> ArtefactStatus:
         """Return the status of the copy of a film; none as long as a header may make an MP4."""
+        if sound.state not in {ArtefactState.NONE, ArtefactState.FAILED}:
+            return NONE
         if video.metadata and has_header(video.metadata):
             is_declined = remux.remux is not None and remux.remux.declined is not None
             if not is_declined:

@@ -9,9 +9,10 @@ import json
 import os
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
@@ -22,8 +23,9 @@ from tqdm import tqdm
 from service.cli.left_out import left_out_lines
 from service.event_loop import LowBufferLoop
 from service.metrics import Metrics
-from service.models import Finding
-from service.playability.findings import findings
+from service.models import Finding, Metadata
+from service.playability.browser_support import lacks_sound
+from service.playability.findings import MadeSound, findings, with_sound
 from service.probing.prober import ProbeFailure, Prober
 from service.probing.recognition import is_media
 from service.protocol.media_types import media_type
@@ -59,11 +61,24 @@ class _File(NamedTuple):
     """False if the file itself was named."""
 
 
-def run(where: Path | str, block: int, ignore: Sequence[str] = (), *, as_json: bool = False) -> int:
+_Judge = Callable[[str, Metadata | str], tuple[Finding, ...]]
+"""Returns the findings of a file by its name and the result of probing, or why that failed."""
+
+
+def run(
+    where: Path | str,
+    block: int,
+    ignore: Sequence[str] = (),
+    *,
+    makes_sound: bool = True,
+    as_json: bool = False,
+) -> int:
     """Examine a file, a folder or a bucket by its URL and print findings. Return the exit status.
 
-    `block` is the block size in bytes, `ignore` are the patterns of REELAY_IGNORE.
+    `block` is the block size in bytes, `ignore` are the patterns of REELAY_IGNORE, and
+    `makes_sound` is REELAY_SOUND.
     """
+    judge = partial(_judge, block, makes_sound)
     # Names that cannot be encoded must not end the examination.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
@@ -72,7 +87,7 @@ def run(where: Path | str, block: int, ignore: Sequence[str] = (), *, as_json: b
             _files(where, chosen) if isinstance(where, Path) else _objects(where, block, chosen)
         )
         with asyncio.Runner(loop_factory=LowBufferLoop) as runner:
-            return runner.run(_check_all(files, left_out, block, as_json=as_json))
+            return runner.run(_check_all(files, left_out, judge, as_json=as_json))
     except _NoInputError as error:
         print(error, file=sys.stderr)
         return EXIT_USAGE
@@ -145,12 +160,26 @@ def _objects(url: str, block: int, chosen: LibraryFilter) -> tuple[list[_File], 
     return files, left_out
 
 
-async def _check_all(files: list[_File], left_out: list[str], block: int, *, as_json: bool) -> int:
+def _judge(
+    block: int,
+    makes_sound: bool,  # noqa: FBT001 # a partial has it
+    name: str,
+    probed: Metadata | str,
+) -> tuple[Finding, ...]:
+    found = findings(name, probed, block)
+    if makes_sound and isinstance(probed, Metadata) and lacks_sound(probed):
+        return with_sound(found, MadeSound())
+    return found
+
+
+async def _check_all(
+    files: list[_File], left_out: list[str], judge: _Judge, *, as_json: bool
+) -> int:
     hidden = not sys.stderr.isatty()
     total = unplayable = with_findings = 0
     no_media: list[str] = []
     with tqdm(total=len(files), unit="file", disable=hidden, leave=False) as bar:
-        async with aclosing(_reports(files, block)) as reports:
+        async with aclosing(_reports(files, judge)) as reports:
             async for report in reports:
                 bar.update()
                 if not report.listed:
@@ -176,7 +205,7 @@ async def _check_all(files: list[_File], left_out: list[str], block: int, *, as_
     return EXIT_UNPLAYABLE if unplayable else EXIT_OK
 
 
-async def _reports(files: Iterable[_File], block: int) -> AsyncGenerator[FileReport]:
+async def _reports(files: Iterable[_File], judge: _Judge) -> AsyncGenerator[FileReport]:
     """Examine several files at a time and yield their reports in order."""
     workers = min(os.cpu_count() or 1, MAX_WORKERS)
     prober = Prober(workers=workers)
@@ -185,18 +214,18 @@ async def _reports(files: Iterable[_File], block: int) -> AsyncGenerator[FileRep
     try:
         # Twice as many tasks as processes, so that a slow file does not leave the others idle.
         for file in islice(waiting, 2 * workers):
-            tasks.append(asyncio.create_task(_check(prober, file, block)))
+            tasks.append(asyncio.create_task(_check(prober, file, judge)))
         while tasks:
             yield await tasks.popleft()
             if (following := next(waiting, None)) is not None:
-                tasks.append(asyncio.create_task(_check(prober, following, block)))
+                tasks.append(asyncio.create_task(_check(prober, following, judge)))
     finally:
         for task in tasks:
             task.cancel()
         await prober.close()
 
 
-async def _check(prober: Prober, file: _File, block: int) -> FileReport:
+async def _check(prober: Prober, file: _File, judge: _Judge) -> FileReport:
     name = file.name
     result = await prober.probe(file.place)
     if file.in_library and not is_media(name, result):
@@ -204,9 +233,9 @@ async def _check(prober: Prober, file: _File, block: int) -> FileReport:
     if isinstance(result, ProbeFailure) and not result.lasting:
         result = await prober.probe(file.place)  # a temporary failure
     if not isinstance(result, ProbeFailure):
-        return FileReport(name, findings(name, result, block))
+        return FileReport(name, judge(name, result))
     if result.lasting or result.outcome == "failed":
-        return FileReport(name, findings(name, result.reason, block))
+        return FileReport(name, judge(name, result.reason))
     # The worker was killed or the disk was slow: the file may be fine.
     sentence = f"It could not be examined. {result.reason}"
     return FileReport(name, (Finding(code="unreadable", severity="warning", sentence=sentence),))

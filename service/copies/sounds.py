@@ -4,12 +4,12 @@ from array import array
 from fractions import Fraction
 from typing import Any, Protocol
 
-from service.copies.aac_entry import aac_entry
 from service.copies.adts import AdtsHeader, read_adts
 from service.copies.track import CopyTrack
 from service.matroska.frame_table import SAME_BLOCK, FrameTable
 from service.matroska.tracks import MediaTrack
 from service.matroska.window import DeclinedError
+from service.remux.aac_entry import aac_entry
 from service.remux.movie import SampleEntry
 from service.remux.picture_timing import SECOND, TrackTiming
 from service.remux.sample_entries import sample_entry

@@ -147,7 +147,9 @@ def lacks_sound(metadata: Metadata) -> bool:
     Its pictures play in MP4, a header can make it one, and no browser plays its sound.
     """
     film = metadata.film
-    if not has_header(metadata) or film is None or film.codec not in _SOUND_FOR:
+    if film is None or film.codec not in _SOUND_FOR:
+        return False
+    if not has_header(metadata) and not is_mp4(metadata):
         return False
     if any(stream.encryption for stream in metadata.streams):
         return False

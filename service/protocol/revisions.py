@@ -85,6 +85,11 @@ def remuxed_revision(revision: str, layout: str) -> str:
     return f"{revision}-{layout}"
 
 
+def file_part(revision: str) -> str:
+    """Return the revision of the file itself, without that of a layout of it."""
+    return "-".join(revision.split("-")[:2])
+
+
 def split_remuxed(revision: str) -> tuple[str, str] | None:
     """Return the file's revision and the layout; None if there is none with a digest."""
     match = _REMUXED.fullmatch(revision)

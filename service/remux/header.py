@@ -57,7 +57,7 @@ def make_header(file: BinaryIO, size: int, read: Callable[[Span], bytes]) -> Rem
     entries = read_sample_entries(file, frames.tracks, frames.tables)
     tracks = movie_tracks(frames, entries)
     _check(frames, tracks)
-    check_start(frames, movie_start(tracks))
+    check_start(first_start(frames), movie_start(tracks))
     data, tracks = short_header(tracks, size)
     return RemuxHeader(
         data=data,
@@ -136,12 +136,18 @@ def _check(frames: Frames, tracks: Sequence[MovieTrack]) -> None:
         raise DeclinedError("has no picture and no sound that FFmpeg copies into MP4")
 
 
-def check_start(frames: Frames, start: float) -> None:
+def first_start(frames: Frames) -> float:
+    """Return the seconds on the file's clock at which the first track begins."""
+    return min(frames.starts.values()) * frames.tick / SECOND
+
+
+def check_start(first: float, start: float) -> None:
     """Decline a file of which another track begins the clock of the page, also if it is not in the
     movie: chapters and captions would be shifted (service/probing/timeline.py).
+
+    `first` is when the first track of the file begins, and `start` the movie, in seconds.
     """
-    first = max(0.0, min(frames.starts.values()) * frames.tick / SECOND)
-    if start - first > SAME_CLOCK:
+    if start - max(0.0, first) > SAME_CLOCK:
         raise DeclinedError("has a track that begins before the picture and the sound")
 
 

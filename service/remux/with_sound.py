@@ -4,7 +4,7 @@ second of sound before each second of pictures.
 Use it in worker processes only."""
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
@@ -16,13 +16,13 @@ from service.matroska.window import DeclinedError
 from service.probing.metadata import TEXT_OPTIONS
 from service.protocol.ranges import Span
 from service.remux.aac_entry import aac_entry
-from service.remux.header import check_start, codecs_of, movie_tracks, scan, short_header
+from service.remux.header import check_start, codecs_of, short_header
 from service.remux.movie import MovieTrack, movie_start
 from service.remux.picture_timing import TrackTiming
-from service.remux.sample_entries import OPTIONS, media_streams, read_sample_entries
+from service.remux.source_film import SourceFilm, read_film
 from service.representations.interleaving import Interleaving
 from service.sound.downmix import RATE
-from service.sound.transcode import CODEC_STRING, FRAME, PRIMING, SoundTranscoder
+from service.sound.transcode import FRAME, PRIMING, SoundTranscoder
 
 MAX_SOUND_BYTES = 1 << 31
 """The edge counts with it (nginx/njs/cache_lookup.js). It is 29 hours."""
@@ -69,41 +69,32 @@ def make_sound(
 
     Raises DeclinedError, MemoryError and what the file and `write` raise.
     """
-    frames = scan(size, read, makes_sound=True)
-    entries = read_sample_entries(file, frames.tracks, frames.tables)
-    tracks = movie_tracks(frames, entries)
-    if not tracks or tracks[0].table.track.kind != "video":
-        raise DeclinedError("has a picture that FFmpeg does not copy into MP4")
-    picture = tracks[0]
+    film = read_film(file, size, read)
+    picture = film.tracks[0]
     end = picture.timing.start + picture.timing.length / picture.timing.timescale
-    sound = _transcode(file, frames.tracks, end + _MOST_AFTER, write)
+    sound = _transcode(file, film, end + _MOST_AFTER, write)
     interleaving, offsets = interleave(picture, sound)
-    moved = [_moved(track, interleaving) for track in tracks]
+    moved = [_moved(track, interleaving) for track in film.tracks]
     together = [moved[0], _sound_track(sound, offsets), *moved[1:]]
-    check_start(frames, movie_start(together))
+    check_start(film.first, movie_start(together))
     header, kept = short_header(together, size + interleaving.inserted)
-    numbers = [track.table.track.number for track in kept[2:]]
     return FilmWithSound(
         header=header,
         interleaving=interleaving,
         codecs=codecs_of(kept),
-        streams=(
-            entries[picture.table.track.number].stream_index,
-            sound.stream_index,
-            *(entries[number].stream_index for number in numbers),
-        ),
+        streams=(film.streams[0], sound.stream_index, *film.streams[1 : len(kept) - 1]),
         damaged=sound.damaged,
     )
 
 
 def _transcode(
-    file: BinaryIO, tracks: Sequence[MediaTrack], end: float, write: Callable[[bytes], Any]
+    file: BinaryIO, film: SourceFilm, end: float, write: Callable[[bytes], Any]
 ) -> MadeSound:
-    """Write the sound of a file, to `end` seconds on its clock at most. Raises DeclinedError."""
+    """Write the sound of a film, to `end` seconds on its clock at most. Raises DeclinedError."""
     file.seek(0)
     try:
-        with av.open(file, options=OPTIONS, **TEXT_OPTIONS) as container:
-            sounds = [pair for pair in media_streams(container, tracks) if pair[0].kind == "audio"]
+        with av.open(file, options=film.options, **TEXT_OPTIONS) as container:
+            sounds = film.sounds(container)
             if not sounds:
                 raise DeclinedError("has no sound")
             track, stream = next((pair for pair in sounds if pair[0].is_default), sounds[0])
@@ -209,6 +200,6 @@ def _sound_track(sound: MadeSound, offsets: "array[int]") -> MovieTrack:
             length=sound.samples,
             start=sound.start,
         ),
-        aac_entry(sound.configuration, CODEC_STRING, _CHANNELS, RATE),
+        aac_entry(sound.configuration, RATE, _CHANNELS),
         is_enabled=True,
     )

@@ -9,18 +9,19 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from typing import NamedTuple, Protocol
 
-from cachetools import LRUCache
+from cachetools import TTLCache
 
 from service.errors import StorageError
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
-from service.protocol.revisions import remuxed_revision, split_remuxed
+from service.protocol.revisions import file_part, remuxed_revision, split_remuxed
 from service.representations.interleaving import WHOLE, Interleaving, Source, map_span
 from service.storage.base import ChunkLength, OpenRepresentation, min_chunk_length
 
-# Layouts that are kept open: a descriptor or two each; what is inserted
-# also takes 16 bytes for each second, and for half a second if the film has many bytes.
-_MAX_OPEN = 128
+# Layouts that are kept open, and seconds for which they are: a descriptor or two each, the room of
+# what was deleted to make room, and 16 bytes for each second of what is inserted, or for half a
+# second if the film has many bytes.
+_MAX_OPEN, _MAX_OPEN_SECONDS = 128, 60.0
 
 # Seconds that opening what was made and reading from it may take.
 _TIMEOUT = 10.0
@@ -70,7 +71,9 @@ class Remuxed:
         """Use `opener` for files, also for those without a layout."""
         self._opener = opener
         self._layouts = layouts
-        self._open_layouts: LRUCache[tuple[str, str, str], Parts] = LRUCache(_MAX_OPEN)
+        self._open_layouts: TTLCache[tuple[str, str, str], Parts] = TTLCache(
+            _MAX_OPEN, _MAX_OPEN_SECONDS
+        )
         self._in_flight: dict[tuple[str, str, str], asyncio.Task[Parts | None]] = {}
 
     async def open(self, path: str, pin: str | None) -> OpenRepresentation:
@@ -82,6 +85,8 @@ class Remuxed:
         source = await self._opener(path, pinned[0] if pinned else pin)
         if pin is not None and pinned is None:
             return source
+        if pinned is None:
+            source = await self._unchanged(path, source)
         try:
             found = await self._find(path, source.representation, pinned)
         except BaseException:
@@ -90,6 +95,15 @@ class Remuxed:
         if found is None:
             return source
         return RemuxedRepresentation(source, found[0], found[1])
+
+    async def _unchanged(self, path: str, source: OpenRepresentation) -> OpenRepresentation:
+        """Return the file itself in place of an MP4 with its index in front, if it has a layout."""
+        revision = source.representation.validators.revision
+        plain = file_part(revision)
+        if plain == revision or self._layouts.find(path, plain) is None:
+            return source
+        source.close()
+        return await self._opener(path, plain)
 
     async def _find(
         self, path: str, file: Representation, pinned: tuple[str, str] | None
@@ -120,6 +134,8 @@ class Remuxed:
             raise StorageError("What makes the film an MP4 cannot be read.") from error
         if parts is not None:
             self._open_layouts[name] = parts
+            loop = asyncio.get_running_loop()
+            loop.call_later(_MAX_OPEN_SECONDS + 1, self._open_layouts.expire)
         return parts
 
 

@@ -200,3 +200,15 @@ def test_a_terminal_shows_progress_and_ctrl_c_ends_all_processes(films: Path, me
         process.wait()
         os.close(terminal)
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_a_film_for_which_sound_is_made_is_not_called_silent(media: Path) -> None:
+    ffmpeg(media / "dts.mkv", *PICTURE, *SOUND, *H264, "-strict", "-2", "-c:a", "dca", "-ac", "2")
+    made, unmade = examine(media), examine(media, SOUND="off")
+    assert (made.returncode, unmade.returncode) == (0, 1)
+    (line,) = [line for line in made.stdout.splitlines() if "DTS" in line]
+    assert line.startswith("  hint: ")
+    assert line.endswith("Reelay makes sound that all of them play, at the latest when somebody "
+                         "opens the film.")  # fmt: skip
+    (line,) = [line for line in unmade.stdout.splitlines() if "DTS" in line]
+    assert line == "  unplayable: Browsers do not play DTS sound."

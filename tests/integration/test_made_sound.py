@@ -28,6 +28,8 @@ DATES = [formatdate(MODIFIED + days * 86400, usegmt=True) for days in (0, -1, 1)
 NOISY = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "24", "-bf", "2", "-pix_fmt", "yuv420p",
          "-b:v", "4M", "-minrate", "4M", "-maxrate", "4M", "-bufsize", "2M",
          "-x264-params", "nal-hrd=cbr")  # fmt: skip
+FILMS = ("film.mkv", "dts.mkv", "pcm.mkv", "flash.flv", "index at the end.mp4",
+         "index in front.mov")  # fmt: skip
 AC3 = (*IN_THE_CENTRE, "-c:a", "ac3")
 DTS = (*IN_THE_CENTRE, "-strict", "-2", "-c:a", "dca")
 
@@ -40,6 +42,8 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     film(folder / "dts.mkv", *DTS, "-output_ts_offset", "3")
     film(folder / "pcm.mkv", "-c:a", "pcm_s16le")
     film(folder / "aac.mkv", *AAC)
+    film(folder / "index at the end.mp4", *AC3, picture=NOISY)
+    film(folder / "index in front.mov", "-c:a", "pcm_s24le", "-movflags", "+faststart")
     film(folder / "flash.flv", "-ar", "22050", "-c:a", "adpcm_swf")
     for path in folder.iterdir():
         os.utime(path, (MODIFIED, MODIFIED))
@@ -76,7 +80,7 @@ def stored_sounds(derived: Path) -> list[Path]:
     return [path for path in (derived / "sound").rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize("name", ["film.mkv", "dts.mkv", "pcm.mkv", "flash.flv"])
+@pytest.mark.parametrize("name", FILMS)
 def test_players_get_the_film_with_sound(
     server: Server, media: Path, tmp_path: Path, name: str
 ) -> None:
@@ -90,14 +94,19 @@ def test_players_get_the_film_with_sound(
     assert answer.status == 200
     assert answer.body == made.data
     assert complaints(made.mp4) == ""
+    assert get(server, f"/media/{quote(name)}").body == made.data
+    revision = item["media_url"].partition("?v=")[2]
+    found = get(server, f"/_revision?path=/media/{quote(name)}").headers["X-Revision"]
+    assert found == revision
     # The file itself is what is downloaded, and a plain revision is the file.
     for url in (item["download_url"], f"/media/{quote(name)}?v={item['revision']}"):
         assert get(server, url).body == (media / name).read_bytes()
 
 
 def test_findings_do_not_say_that_it_is_silent(server: Server) -> None:
-    for name in ("film.mkv", "dts.mkv", "pcm.mkv"):
-        assert settled(server, name)["findings"] == [], name
+    for name in FILMS:
+        codes = [finding["code"] for finding in settled(server, name)["findings"]]
+        assert codes == (["index_at_end"] if name == "index at the end.mp4" else []), name
 
 
 def test_a_film_with_sound_that_browsers_play_gets_no_other(server: Server) -> None:
@@ -291,7 +300,7 @@ LISTEN = """async (from) => {
 }"""
 
 
-@pytest.mark.parametrize("name", ["film.mkv", "dts.mkv", "flash.flv"])
+@pytest.mark.parametrize("name", ["film.mkv", "dts.mkv", "flash.flv", "index at the end.mp4"])
 def test_chromium_plays_it_with_sound(server: Server, browser: Browser, name: str) -> None:
     item = settled(server, name)
     with flawless(browser, server.base) as page:
@@ -321,7 +330,7 @@ SEEK_ON = """async (second) => {
 
 
 def test_firefox_plays_it_with_sound(server: Server, tmp_path: Path) -> None:
-    names = ("film.mkv", "dts.mkv", "flash.flv")
+    names = ("film.mkv", "dts.mkv", "flash.flv", "index in front.mov")
     items = [settled(server, name) for name in names]
     with firefox.tab(server.base, tmp_path / "profile") as tab:
         for item in items:

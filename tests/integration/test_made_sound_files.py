@@ -240,3 +240,65 @@ def test_ffprobe_is_silent(tmp_path: Path) -> None:
     command: list[str | Path] = ["ffprobe", "-v", "warning", "-show_packets", made.mp4]
     found = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
     assert found.stderr == ""
+
+
+# MP4
+
+MP4_SOUNDS = {
+    "ac3.mp4": AC3,
+    "eac3.mp4": SOUNDS["eac3"],
+    "dts.mp4": SOUNDS["dts"],
+    "truehd.mp4": SOUNDS["truehd"],
+    "alac.mp4": SOUNDS["alac"],
+    "pcm.mov": SOUNDS["pcm"],
+    "pcm of 24 bits.mov": SOUNDS["pcm of 24 bits, big-endian"],
+    "ac3.mov": AC3,
+    "in front.mp4": (*AC3, "-movflags", "+faststart"),
+    "late.mp4": (*SOUNDS["alac"], "-output_ts_offset", "5"),
+    "one by one.mp4": (*AC3, "-max_interleave_delta", "0", "-chunk_duration", "10000000"),
+    "without edits.mov": (*SOUNDS["pcm"], "-use_editlist", "0", "-bf", "0"),
+}
+
+
+@pytest.mark.parametrize("name", MP4_SOUNDS)
+def test_an_mp4_gets_sound(tmp_path: Path, name: str) -> None:
+    path = film(tmp_path / name, *MP4_SOUNDS[name])
+    made = make(path, tmp_path / "made.mp4")
+    check(path, made)
+    assert picture_hashes(made.mp4) == picture_hashes(path)
+    kept = 3 if name in {"ac3.mp4", "eac3.mp4", "in front.mp4", "one by one.mp4"} else 2
+    assert len(made.film.streams) == kept
+
+
+def test_an_mp4_keeps_its_rotation_and_pixel_aspect(tmp_path: Path) -> None:
+    plain = film(tmp_path / "plain.mp4", *AC3, "-aspect", "2.4")
+    path = ffmpeg(tmp_path / "a.mp4", "-i", plain, "-c", "copy", "-metadata:s:v", "rotate=90")
+    made = make(path, tmp_path / "made.mp4")
+    with av.open(str(path)) as old, av.open(str(made.mp4)) as new:
+        one, other = old.streams.video[0], new.streams.video[0]
+        assert other.sample_aspect_ratio == one.sample_aspect_ratio
+        assert next(new.decode(other)).rotation == next(old.decode(one)).rotation != 0
+
+
+def test_a_fragmented_mp4_is_declined(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mp4", *AC3, "-movflags", "+frag_keyframe+empty_moov+delay_moov")
+    with pytest.raises(DeclinedError, match="is fragmented"):
+        make(path, tmp_path / "made.mp4")
+
+
+def test_any_damage_to_an_mp4_is_declined_or_bounded(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mp4", *AC3)
+    plain, chance = path.read_bytes(), random.Random(8)  # noqa: S311 # damage, no secrets
+    index = plain.index(b"moov") - 4
+    for _ in range(80):
+        data = bytearray(plain)
+        for _ in range(chance.randrange(1, 12)):
+            data[chance.randrange(index, len(data))] = chance.randrange(256)
+        path.write_bytes(data)
+        sound: list[bytes] = []
+        try:
+            with path.open("rb") as file:
+                make_sound(file, len(data), span_reader(file), sound.append)
+        except DeclinedError:
+            continue
+        assert len(sound) * 1024 / RATE < 3 * SECONDS + 601

@@ -7,8 +7,10 @@ import pytest
 from support.server import content, write
 
 from service.errors import ChangedError, StorageError
+from service.protocol.plan import Representation
 from service.protocol.ranges import Span
 from service.representations.fast_start import FastStart
+from service.representations.interleaving import Interleaving
 from service.representations.remuxed import Parts, Remuxed
 from service.storage.base import MIN_CHUNK, OpenRepresentation
 from service.storage.local.folder import LocalStorage
@@ -183,6 +185,88 @@ async def test_a_store_that_fails_is_a_storage_error_and_no_other_file(
     headers.blob.error = OSError("gone")
     with pytest.raises(StorageError):
         await read(source)
+
+
+SOUND = content(150_000, seed=3)
+WITH_SOUND = f"s{DIGEST}"
+CUTS, ENDS = (0, 100_000, 100_001, 290_000), (10, 70_000, 70_001, 150_000)
+
+
+class SoundBlob(MemoryBlob):
+    """Sound that is read in short parts."""
+
+    length = len(SOUND)
+
+    async def read(self, start: int, length: int) -> bytes:
+        return SOUND[start : start + min(length, 9_000)]
+
+
+class StoredSound(StoredHeaders):
+    """A layout with sound of one version of a file."""
+
+    def find(self, path: str, revision: str) -> str | None:
+        assert path == "a.mkv"
+        return WITH_SOUND if revision == self.revision else None
+
+    async def open(self, path: str, revision: str, layout: str) -> Parts | None:
+        assert path == "a.mkv"
+        if (revision, layout) != (self.revision, WITH_SOUND):
+            return None
+        return Parts(self.blob, "video/mp4", Interleaving(CUTS, ENDS), SoundBlob())
+
+
+def with_sound() -> bytes:
+    parts, position, heard = [HEADER], 0, 0
+    for cut, end in zip(CUTS, ENDS, strict=True):
+        parts += [FILE[position:cut], SOUND[heard:end]]
+        position, heard = cut, end
+    return b"".join([*parts, FILE[position:]])
+
+
+async def test_sound_stands_between_parts_of_the_file(
+    storage: LocalStorage, headers: StoredHeaders
+) -> None:
+    files = Remuxed(FastStart(storage).open, StoredSound(headers.revision))
+    source, whole = await files.open("a.mkv", None), with_sound()
+    assert revision(source) == f"{headers.revision}-{WITH_SOUND}"
+    assert source.representation.size == len(HEADER) + len(FILE) + len(SOUND)
+    assert await read(source) == whole
+    for start in range(0, len(whole), 41_771):
+        for length in (1, 30_000, 200_000):
+            end = min(len(whole), start + length)
+            assert await read(source, Span(start, end - start)) == whole[start:end]
+    async for chunk in source.read(Span(0, len(whole)), lambda: MIN_CHUNK):
+        assert 0 < len(chunk) <= MIN_CHUNK
+
+
+class FastStartedSource:
+    """A file that is sent with its index in front."""
+
+    def __init__(self, source: OpenRepresentation) -> None:
+        file = source.representation
+        validators = file.validators.of_layout(f"{file.validators.revision}-f2")
+        self.representation = Representation(file.size, file.content_type, validators)
+        self.read = source.read
+        self.align_blocks = source.align_blocks
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+async def test_a_layout_is_of_the_file_itself_and_not_of_its_fast_start(
+    storage: LocalStorage, headers: StoredHeaders
+) -> None:
+    started = FastStartedSource(await storage.open("a.mkv"))
+
+    async def opener(path: str, pin: str | None) -> OpenRepresentation:
+        return started if pin is None else await storage.open(path, pin)
+
+    source = await Remuxed(opener, StoredSound(headers.revision)).open("a.mkv", None)
+    assert await read(source) == with_sound()
+    assert started.closed
+    without = await Remuxed(opener, StoredSound("another")).open("a.mkv", None)
+    assert without is started
 
 
 class AlignedSource:
