@@ -20,6 +20,7 @@ from service.api.handlers import embed_policy, register_handlers
 from service.api.openapi import JSONRoutes, OpenapiView
 from service.api.ops import OpsViews
 from service.api.playlists import PlaylistViews
+from service.api.representations import RepresentationCounts
 from service.api.robots import RobotsView
 from service.api.video_items import VideoItems
 from service.api.videos import ApiViews
@@ -112,6 +113,7 @@ def create_app(settings: Settings) -> Quart:
     }
     media = MediaViews(openers)
     items = VideoItems(scheduler, settings.max_partial_size)
+    RepresentationCounts(lambda: library.catalogue.videos, scheduler, metrics)
     library_page = LibraryPage(library, items)
     watch_page = WatchPage(library, items, scheduler)
     embed_page = EmbedPage(library, items, embed_policy(settings.embed_origins))

@@ -80,6 +80,9 @@ class Metrics:
         tasks = gauge("reelay_event_loop_tasks", "Tasks of the event loop")
         tasks.set_function(_count_tasks)
         self.videos = gauge("reelay_videos", "Videos in the library by state of probing", ["state"])
+        self.representations = gauge(
+            "reelay_representations", "Videos by what players get", ["kind"]
+        )
         self.findings = gauge("reelay_findings", "Videos by finding on how they play", ["code"])
         self.scans = counter("reelay_scans_total", "Scans of the library by outcome", ["outcome"])
         self.scan_seconds = histogram(

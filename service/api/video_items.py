@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 from itertools import product
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from pydantic import Field
 
 from service.api import links
+from service.api.representations import Representation, copy_status, made_for, representation
 from service.artefact_store.sized_lru_cache import SizedLRUCache
 from service.artefacts.metadata import (
-    NONE,
     ArtefactKind,
     ArtefactState,
     ArtefactStatus,
@@ -19,11 +19,8 @@ from service.artefacts.metadata import (
 )
 from service.artefacts.scheduler import ArtefactScheduler
 from service.models import Chapter, Finding, FrozenModel, Metadata, Track, Video
-from service.playability.browser_support import has_header
 from service.playability.findings import MadeCopy, MadeSound, findings, with_copy, with_sound
 from service.playability.served import as_mp4
-
-Representation = Literal["file", "fast_start", "remuxed", "with_sound", "copied"]
 
 
 class Picture(FrozenModel):
@@ -244,15 +241,14 @@ class VideoItems:
         in_file = video.metadata.chapters if video.metadata else ()
         remux = self._scheduler.status(video.path, ArtefactKind.REMUX)
         sound = self._scheduler.status(video.path, ArtefactKind.SOUND)
-        copied = self._copied(video, remux, sound)
-        ready = (s.remux for s in (copied, sound, remux) if s.state is ArtefactState.READY)
-        made = next(ready, None)
+        copied = copy_status(self._scheduler, video)
+        made = made_for(self._scheduler, video)
         return VideoItem(
             **dict(video),
             watch_url=links.watch(video.path),
             media_url=links.media(video, made.layout if made else None),
             media_type=made.content_type if made else video.content_type,
-            representation=_representation(video, made),
+            representation=representation(video, made),
             fragments=_fragments(video, made),
             download_url=links.download(video.path, video.revision),
             poster=self._poster(video.path),
@@ -264,16 +260,6 @@ class VideoItems:
             chapters=self._scheduler.status(video.path, ArtefactKind.CAPTIONS).chapters or in_file,
             findings=self._findings(video, made, (remux, sound, copied)),
         )
-
-    def _copied(self, video: Video, remux: ArtefactStatus, sound: ArtefactStatus) -> ArtefactStatus:
-        """Return the status of the copy of a film; none as long as a header may make an MP4."""
-        if sound.state not in {ArtefactState.NONE, ArtefactState.FAILED}:
-            return NONE
-        if video.metadata and has_header(video.metadata):
-            is_declined = remux.remux is not None and remux.remux.declined is not None
-            if not is_declined:
-                return NONE
-        return self._scheduler.status(video.path, ArtefactKind.COPIED)
 
     def _findings(
         self,
@@ -371,14 +357,6 @@ def _copy_item(status: ArtefactStatus) -> CopyItem:
         progress=status.progress,
         transcoded=made.transcoded if isinstance(made, CopyMetadata) else (),
     )
-
-
-def _representation(video: Video, made: RemuxMetadata | None) -> Representation:
-    if isinstance(made, CopyMetadata):
-        return "copied"
-    if made is not None:
-        return "with_sound" if isinstance(made, SoundMetadata) else "remuxed"
-    return "fast_start" if video.metadata and video.metadata.fast_start else "file"
 
 
 def _fragments(video: Video, made: RemuxMetadata | None) -> FragmentsItem | None:

@@ -25,7 +25,7 @@ from service.event_loop import LowBufferLoop
 from service.metrics import Metrics
 from service.models import Finding, Metadata
 from service.playability.browser_support import lacks_sound
-from service.playability.findings import MadeSound, findings, with_sound
+from service.playability.findings import MadeSound, findings_of_file, with_sound
 from service.probing.prober import ProbeFailure, Prober
 from service.probing.recognition import is_media
 from service.protocol.media_types import media_type
@@ -166,7 +166,7 @@ def _judge(
     name: str,
     probed: Metadata | str,
 ) -> tuple[Finding, ...]:
-    found = findings(name, probed, block)
+    found = findings_of_file(name, probed, block)
     if makes_sound and isinstance(probed, Metadata) and lacks_sound(probed):
         return with_sound(found, MadeSound())
     return found

@@ -12,7 +12,7 @@ from service.library.catalogue import Catalogue
 from service.library.scan import File, Key, ProbeRecord, Result
 from service.library.titles import video_title
 from service.models import Metadata, ProbeState, Video
-from service.playability.findings import findings
+from service.playability.findings import findings_of_file
 from service.probing.prober import ProbeFailure
 from service.probing.recognition import is_media
 from service.protocol.media_types import media_type
@@ -68,7 +68,7 @@ def build_snapshot(
 
 
 def _finding_codes(video: Video, block: int) -> tuple[str, ...]:
-    found = findings(video.path, video.metadata or video.problem, block)
+    found = findings_of_file(video.path, video.metadata or video.problem, block)
     return tuple({finding.code: None for finding in found})
 
 

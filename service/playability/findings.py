@@ -126,6 +126,14 @@ def with_copy(results: Iterable[Finding], copy: MadeCopy) -> tuple[Finding, ...]
     return _in_order(found)
 
 
+def findings_of_file(path: str, probed: Metadata | str | None, block: int) -> tuple[Finding, ...]:
+    """Return the findings of a file as it is. A header makes an MP4 of most Matroska files."""
+    results = findings(path, probed, block)
+    if not isinstance(probed, Metadata) or browser_support.has_header(probed):
+        return results
+    return with_copy(results, MadeCopy(is_possible=browser_support.may_be_copied(probed)))
+
+
 def _in_order(results: Iterable[Finding]) -> tuple[Finding, ...]:
     order = ("unplayable", "warning", "hint")
     return tuple(sorted(results, key=lambda finding: order.index(finding.severity)))

@@ -110,6 +110,16 @@ def test_players_get_an_mp4_and_downloads_are_the_file(
         )
 
 
+def test_the_metrics_count_what_players_get(server: Server) -> None:
+    for name in COPIED:
+        copied(server, name)
+    kinds = ("file", "fast_start", "remuxed", "with_sound")
+    counted = {kind: server.metric(f'reelay_representations{{kind="{kind}"') for kind in kinds}
+    made = server.metric('reelay_representations{kind="copied"')
+    assert made in {5, 6}  # if zipped.mkv is copied already
+    assert counted == {"file": 6 - made, "fast_start": 0, "remuxed": 0, "with_sound": 0}
+
+
 def test_the_json_says_what_is_served(server: Server) -> None:
     item = copied(server, "film.ts")
     assert item["copied"]["codecs"] == ["avc1.4D401E", "mp4a.40.2"]
