@@ -20,11 +20,11 @@ _BUSY_RETRY_SECONDS = "5"  # Retry-After
 _MAX_REASONS = 10
 _MAX_LENGTH = 100  # characters, and as many of the parameter's name
 
-# The pages load only this origin's files. The edge's own responses have the same headers:
-# nginx/snippets/security-headers.conf.
+# The pages load only this origin's files. static/stream.js plays what it has loaded by a blob: URL.
+# The edge's own responses have the same headers: nginx/snippets/security-headers.conf.
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'self'; "
+        "default-src 'none'; img-src 'self'; media-src 'self' blob:; style-src 'self'; "
         "script-src 'self'; connect-src 'self'; manifest-src 'self'; "
         "base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
     ),

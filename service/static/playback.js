@@ -145,8 +145,14 @@ export class Playback extends EventTarget {
   }
 
   load(url) {
+    this.#player.removeAttribute("src"); // that of a stream
     this.#player.querySelector("source").src = url;
     this.#player.load();
+  }
+
+  /** Load a stream by the URL of its MediaSource. */
+  stream(url) {
+    this.#player.src = url;
   }
 
   /** Expect a file of this type, whose own clock starts at `start`. Times are in seconds. */

@@ -16,19 +16,24 @@ import { awaitMp4 } from "./remuxing.js";
 import { fetchVideo, statusOf } from "./server.js";
 import { startShare } from "./share.js";
 import { startSpeed } from "./speed.js";
+import { Streaming } from "./streaming.js";
 import { startTheatre } from "./theatre.js";
 import { startUpNext } from "./upnext.js";
 import { Timeline } from "./timeline.js";
 import { Verdict } from "./verdict.js";
 
-const { start, clockStart, duration } = stage.dataset;
+const { start, clockStart, duration, fragments } = stage.dataset;
 const timeline = new Timeline(Number(clockStart) || 0, Number(duration) || 0);
 const playback = new Playback(player, Number(start) || 0, timeline);
+const streaming = new Streaming(player, playback);
 const verdict = new Verdict();
 const server = { statusOf, fetchVideo: () => fetchVideo(stage.dataset.api) };
 const recovery = new Recovery(player, player.querySelector("source").src, server, verdict);
 
-watchFailures(player, playback, recovery, verdict);
+watchFailures(player, playback, recovery, streaming, verdict);
+streaming.offer(fragments ? JSON.parse(fragments) : null);
+const streams = streaming.begin();
+if (!streams) player.preload = "metadata"; // see _player.html
 showRecovery(playback, recovery);
 startUpNext(playback);
 startProgress(playback);
@@ -42,4 +47,4 @@ startKeys(playback);
 awaitMp4(stage, playback, recovery, verdict, server, find("[data-sound-notice]"));
 verdict.check();
 playback.begin();
-if (recovery.hasFailed) recovery.failed(); // before this module ran
+if (!streams && recovery.hasFailed) recovery.failed(); // before this module ran

@@ -12,8 +12,13 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import pytest
+from playwright.sync_api import Browser, Page
+from support import firefox
+from support.chromium import flawless
+from support.clock_films import second_of_shade
 from support.ffmpeg_fixtures import AAC, H264, ffmpeg
 from support.mp4_boxes import boxes
+from support.player_page import patient, seek, state, until_playing
 from support.range_cases import WHOLE, condition_cases, range_cases
 from support.raw_http import Answer, ask
 from support.remuxed_files import TOLERANCE, packets
@@ -209,3 +214,132 @@ def test_fragments_outlive_a_restart_and_are_made_again_if_they_are_lost(
         assert get(server, made["url"]).status == 410  # and they are made again
         assert settled(server, "a.mkv")["fragments"] == made
         assert get(server, made["url"]).body == data
+
+
+# Browsers
+
+SEEK = """async (second) => {
+    const video = document.querySelector("video");
+    const wait = (type) => new Promise((resolve) =>
+        video.addEventListener(type, resolve, { once: true }));
+    if (video.readyState < 1) await wait("loadedmetadata");
+    const seeked = wait("seeked");
+    video.currentTime = second;
+    await seeked;
+    while (video.readyState < 2) await wait("canplay");
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [64, 36];
+    const context = canvas.getContext("2d");
+    context.drawImage(video, 0, 0, 64, 36);
+    const pixels = context.getImageData(0, 0, 64, 36).data;
+    let sum = 0;
+    for (let at = 0; at < pixels.length; at += 4) sum += pixels[at];
+    return { shade: sum / (pixels.length / 4), at: video.currentTime, duration: video.duration,
+             source: video.currentSrc };
+}"""
+END = """async () => {
+    const video = document.querySelector("video");
+    video.currentTime = video.duration - 1;
+    await new Promise((resolve, reject) => {
+        video.addEventListener("ended", resolve, { once: true });
+        video.addEventListener("error", reject, { once: true });
+        video.play();
+    });
+    return video.currentTime;
+}"""
+BUFFERED = """() => {
+    const { buffered } = document.querySelector("video");
+    let sum = 0;
+    for (let at = 0; at < buffered.length; at += 1) sum += buffered.end(at) - buffered.start(at);
+    return sum;
+}"""
+
+
+def check_playback(page: Page | firefox.Tab) -> None:
+    """Check the picture at six seconds, from another one of the loops each, and the end."""
+    for loop, second in enumerate((0, 4.5, 9.5, 2.5, 15, 7.5)):
+        # The sound of each loop is a frame of 21 ms longer, so the loops are, too.
+        before = loop * (LOOPS - 1) // 5 * (LENGTH + 0.001)
+        seen = page.evaluate(SEEK, before + second)
+        assert seen["source"].startswith("blob:")
+        assert abs(seen["duration"] - LENGTH * LOOPS) < 3
+        assert abs(seen["at"] - before - second) < 0.01
+        assert abs(second_of_shade(seen["shade"]) - second) < 0.3, second
+        assert page.evaluate(BUFFERED) < 6 * 40  # seconds
+    assert abs(page.evaluate(END) - seen["duration"]) < 0.2
+
+
+def test_chromium_plays_the_segments(server: Server, browser: Browser) -> None:
+    item = settled(server, "long.mkv")
+    with flawless(browser, server.base) as page:
+        page.goto(item["watch_url"])
+        check_playback(page)
+
+
+def test_firefox_plays_the_segments(server: Server, tmp_path: Path) -> None:
+    item = settled(server, "long.mkv")
+    with firefox.tab(server.base, tmp_path / "profile") as tab:
+        tab.goto(item["watch_url"])
+        check_playback(tab)
+
+
+def test_a_link_to_a_moment_begins_there(server: Server, browser: Browser) -> None:
+    item = settled(server, "long.mkv")
+    with flawless(browser, server.base) as page:
+        page.goto(f"{item['watch_url']}?t=900.5")
+        until(lambda: state(page)["at"] == 900.5, "it is at the moment")
+        player = until(lambda: (s := state(page))["ready"] >= 2 and s, "it shows the picture")
+        assert player["paused"]
+        assert player["source"].startswith("blob:")
+
+
+def test_a_browser_that_lacks_the_codec_gets_the_mp4(server: Server, browser: Browser) -> None:
+    item = settled(server, "long.mkv")
+    with flawless(browser, server.base) as page:
+        page.add_init_script("MediaSource.isTypeSupported = () => false;")
+        page.goto(f"{item['watch_url']}?t=30")
+        until(lambda: state(page)["at"] == 30, "it is at the moment")
+        assert state(page)["source"].partition("#")[0].endswith(item["media_url"])
+
+
+def test_segments_that_cannot_be_played_are_replaced_by_the_mp4(
+    server: Server, browser: Browser
+) -> None:
+    item = settled(server, "long.mkv")
+    with patient(browser, server.base) as page:
+        page.route("**/*-h*", lambda route: route.fulfill(status=206, body=bytes(60_000)))
+        page.goto(f"{item['watch_url']}?t=30")
+        until(lambda: item["media_url"] in state(page)["source"], "it takes the MP4")
+        page.evaluate("document.querySelector('video').play()")
+        until_playing(page, 30)
+
+
+def test_a_film_that_is_replaced_while_it_plays_goes_on(
+    tmp_path: Path, media: Path, browser: Browser
+) -> None:
+    folder = tmp_path / "media"
+    film = (media / "long.mkv").read_bytes()
+    write(folder, "a.mkv", film)
+    with serve(folder, SOUND="off") as server, patient(browser, server.base) as page:
+        item = settled(server, "a.mkv")
+        page.goto(f"{item['watch_url']}?t=30")
+        page.evaluate("document.querySelector('video').play()")
+        assert until_playing(page, 30)["source"].startswith("blob:")
+        write(folder, "new", film, age=1800).rename(folder / "a.mkv")
+        until(lambda: settled(server, "a.mkv")["revision"] != item["revision"], "it is noticed")
+        seek(page, 1200)  # nothing of it is in the player's memory
+        until_playing(page, 1200)
+
+
+def test_a_film_goes_on_after_the_network_was_lost(server: Server, browser: Browser) -> None:
+    item = settled(server, "long.mkv")
+    with patient(browser, server.base) as page:
+        page.goto(f"{item['watch_url']}?t=30")
+        page.evaluate("document.querySelector('video').play()")
+        until_playing(page, 30)
+        page.context.set_offline(True)
+        seek(page, 1200)
+        until(lambda: state(page)["message"], "it says that the connection is lost", timeout=60)
+        page.context.set_offline(False)
+        until_playing(page, 1200)
