@@ -23,6 +23,10 @@ from service.representations.interleaving import Interleaving
 # end if those at the beginning are further away.
 _MAX_WAIT = 0.9
 
+# Seconds that sound may be stored before its picture. A player that seeks loads the segment before,
+# too, if the sound of the position is not in the one of the picture (static/stream.js).
+_MAX_LEAD = 1.0
+
 _MAX_UINT32 = 2**32 - 1
 _MAX_SPAN = 1 << 30  # bytes of the file after a header: its offsets have 31 bits (§8.8.8.1)
 
@@ -57,7 +61,9 @@ def make_fragments(tracks: Sequence[MovieTrack], size: int) -> Fragments | None:
     if any(b.place - a.place > _MAX_SPAN for a, b in pairwise(bounds)):
         return None
     headers, ends = bytearray(), array("Q")
-    for header in _headers(chosen, bounds):
+    for lead, header in _headers(chosen, bounds):
+        if lead > _MAX_LEAD:
+            return None
         headers += header
         ends.append(len(headers))
     cuts = array("Q", (bound.place for bound in bounds))
@@ -96,12 +102,15 @@ def _chosen(tracks: Sequence[MovieTrack]) -> list[MovieTrack] | None:
     return chosen if all(track.timing.start - start <= _MAX_WAIT for track in chosen) else None
 
 
-def _headers(chosen: Sequence[MovieTrack], bounds: Sequence[Bound]) -> Iterator[bytes]:
-    """Yield what precedes each part of the file that has frames."""
+def _headers(
+    chosen: Sequence[MovieTrack], bounds: Sequence[Bound]
+) -> Iterator[tuple[float, bytes]]:
+    """Yield the headers, and by how many seconds the sound after each is later than the picture."""
     start = movie_start(chosen)
     positions = [0 for _ in chosen]
     clocks = [max(0, round((t.timing.start - start) * t.timing.timescale)) for t in chosen]
     for number, (bound, following) in enumerate(pairwise(bounds), 1):
+        begun = [clock / t.timing.timescale for clock, t in zip(clocks, chosen, strict=True)]
         parts = []
         for index, track in enumerate(chosen):
             first = positions[index]
@@ -110,4 +119,5 @@ def _headers(chosen: Sequence[MovieTrack], bounds: Sequence[Bound]) -> Iterator[
                 parts.append(TrackFrames(index + 1, track, first, end, clocks[index]))
                 clocks[index] += sum(track.timing.durations[first:end])
                 positions[index] = end
-        yield fragment_header(number, parts, bound.place, following.place)
+        header = fragment_header(number, parts, bound.place, following.place)
+        yield begun[-1] - begun[0] if len(parts) > 1 else 0.0, header
