@@ -15,6 +15,8 @@ from support.api_client import KINDS, video, wait_until_derived
 from support.counting_proxy import CountingProxy
 from support.faulty_store import Fault, faulty
 from support.ffmpeg_fixtures import AAC, H264, ffmpeg
+from support.made_sound import film as film_with_clicks
+from support.made_sound import make
 from support.object_store import Bucket, Swift
 from support.raw_http import ask
 from support.server import Server, environment, serve, until
@@ -150,6 +152,31 @@ def test_a_matroska_object_is_sent_as_mp4_once_somebody_opens_its_page(
         start = len(data) - len(matroska) - 7
         part = ask(server.base, url, {"Range": f"bytes={start}-{start + 20}"})
         assert part.body == data[start : start + 21]
+
+
+def test_sound_is_made_for_an_object_once_somebody_opens_its_page(
+    bucket: Bucket, tmp_path: Path
+) -> None:
+    """It is stored in a bucket, too, and read from there by ranges."""
+    path = film_with_clicks(tmp_path / "film.mkv", "-ac", "2", "-c:a", "ac3")
+    bucket.put("film.mkv", path.read_bytes(), age=3600)
+    made = make(path, tmp_path / "made.mp4").data
+    with serve_bucket(bucket, tmp_path, f"{bucket.url}/derived") as server:
+        until(
+            lambda: video(server, "film.mkv")["storyboard"]["state"] == "ready" or None,
+            "the other artefacts are made",
+        )
+        assert video(server, "film.mkv")["sound"]["state"] == "possible"
+        assert ask(server.base, "/watch/film.mkv").status == 200
+        until(
+            lambda: video(server, "film.mkv")["representation"] == "with_sound" or None,
+            "its sound is made",
+        )
+        url = video(server, "film.mkv")["media_url"]
+        assert ask(server.base, url).body == made
+        for start in range(0, len(made), len(made) // 9):
+            part = ask(server.base, url, {"Range": f"bytes={start}-{start + 9999}"})
+            assert part.body == made[start : start + 10_000]
 
 
 def test_replaced_added_and_deleted_objects_are_noticed(
