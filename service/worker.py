@@ -239,6 +239,7 @@ def _copied(root: _MediaRoot, path: str, revision: str, output: str, room: int) 
         transcoded=film.transcoded,
         media=written.length,
         jumps=film.jumps,
+        damaged=film.damaged,
     )
     return _response(metadata), [film.header]
 

@@ -347,6 +347,7 @@ def _made_copy(status: ArtefactStatus) -> MadeCopy:
         is_possible=status.state in {ArtefactState.POSSIBLE, ArtefactState.WAITING},
         declined=made.declined if made else None,
         jumps=made.jumps if isinstance(made, CopyMetadata) else 0,
+        damaged=made.damaged if isinstance(made, CopyMetadata) else 0,
     )
 
 

@@ -107,6 +107,8 @@ class CopyMetadata(RemuxMetadata):
     """Bytes of the large file."""
     transcoded: tuple[int, ...] = ()
     """Which of its tracks are transcoded, by number: their sound is AAC."""
+    damaged: int = 0
+    """Packets of sound that could not be decoded, and are silent."""
     jumps: int = 0
     """How often the clock of the file jumps, which the MP4's does not."""
 

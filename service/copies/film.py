@@ -56,6 +56,8 @@ class FilmCopy:
     """Which of the MP4's tracks are transcoded, by number."""
     jumps: int
     """How often the clock of the file jumps."""
+    damaged: int
+    """Packets of sound that could not be decoded. Silence is in their place."""
 
 
 def copy_film(file: BinaryIO, output: LargeOutput) -> FilmCopy:
@@ -166,6 +168,7 @@ class _Copier:
             streams=(self._picture.stream.index, *(sound.stream.index for sound in sounds)),
             transcoded=tuple(n for n, sound in enumerate(sounds, 1) if sound.is_transcoded),
             jumps=self._clock.jumps,
+            damaged=sum(sound.damaged for sound in sounds),
         )
 
     def _picture_track(self) -> MovieTrack:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from service.copies.track import NO_TIME
 from service.matroska.window import DeclinedError
-from service.remux.picture_timing import TrackTiming
+from service.remux.picture_timing import RATES, SECOND, TrackTiming, constant_timing
 
 # Units per second, at least, so that the start of a track is exact in another track's units.
 _MIN_TIMESCALE = 10_000
@@ -79,7 +79,14 @@ def _ascending(in_order: Sequence[int], times: Sequence[int]) -> list[int]:
 
 
 def exact_timing(times: Sequence[int], time_base: Fraction) -> TrackTiming:
-    """Return the times of pictures in a file whose times are exact. Raises DeclinedError."""
+    """Return the times of pictures in a file whose times are exact, or exact but for rounding.
+
+    Raises DeclinedError.
+    """
+    order = sorted(range(len(times)), key=times.__getitem__)
+    rate = _constant_rate(times, order, time_base)
+    if rate is not None:  # its tables are short
+        return constant_timing(times, order, float(time_base) * SECOND, rate)
     timescale, unit = time_base.denominator, time_base.numerator
     while timescale < _MIN_TIMESCALE:
         timescale, unit = 2 * timescale, 2 * unit
@@ -102,6 +109,27 @@ def exact_timing(times: Sequence[int], time_base: Fraction) -> TrackTiming:
         length=decoding[-1] + durations[-1] - decoding[0],
         start=decoding[0] / timescale,
     )
+
+
+def _constant_rate(
+    times: Sequence[int], order: Sequence[int], time_base: Fraction
+) -> Fraction | None:
+    """Return the rate of which all times are whole ticks; None if there is none.
+
+    Those of 24000/1001 frames per second are 3,753 or 3,754 ticks of 90 kHz apart.
+    """
+    first, count = times[order[0]], len(times)
+    # Two pictures have no rate, and a coarse clock counts them one by one.
+    if count < 3 or time_base * _MIN_TIMESCALE > 1:  # noqa: PLR2004
+        return None
+    mean = Fraction(times[order[-1]] - first, count - 1) * time_base
+    for rate in RATES:
+        step = 1 / (rate * time_base)
+        if abs(1 / rate - mean) <= 2 * time_base and all(
+            abs((times[index] - first) - rank * step) <= 1 for rank, index in enumerate(order)
+        ):
+            return rate
+    return None
 
 
 def with_timescale(timing: TrackTiming, timescale: int) -> TrackTiming:

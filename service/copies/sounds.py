@@ -45,6 +45,11 @@ class Sound(Protocol):
     track: CopyTrack
     is_transcoded: bool
 
+    @property
+    def damaged(self) -> int:
+        """Packets that could not be decoded, where they have to be."""
+        ...
+
     def add(self, packet: Any, shift: int) -> None:
         """Add the frames of a packet, at its time and `shift` ticks."""
         ...
@@ -69,6 +74,7 @@ class CopiedSound:
     """Sound whose frames are the same in the MP4."""
 
     is_transcoded = False
+    damaged = 0
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
@@ -117,6 +123,10 @@ class TranscodedSound:
     """Sound that is transcoded to AAC."""
 
     is_transcoded = True
+
+    @property
+    def damaged(self) -> int:
+        return self._transcoder.damaged
 
     def __init__(self, stream: Any) -> None:
         """Transcode a stream. Raises ValueError if FFmpeg has no decoder for it."""

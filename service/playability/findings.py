@@ -81,6 +81,8 @@ class MadeCopy(NamedTuple):
     """Why there will be none, from the verb of a sentence about the file on."""
     jumps: int = 0
     """How often the file's clock jumps, which that of the MP4 does not."""
+    damaged: int = 0
+    """How many packets of its sound are silent because they could not be decoded."""
 
 
 def findings(
@@ -123,6 +125,8 @@ def with_copy(results: Iterable[Finding], copy: MadeCopy) -> tuple[Finding, ...]
         found.append(_not_copied(copy.declined))
     if copy.jumps:
         found.append(_jumps(copy.jumps))
+    if copy.damaged:
+        found.append(_damaged_sound(copy.damaged))
     return _in_order(found)
 
 
@@ -181,8 +185,7 @@ def _with_sound(results: Iterable[Finding], sound: MadeSound) -> Iterator[Findin
         }
         yield finding.model_copy(update=update)
     if sound.damaged:
-        sentence = f"Parts of its sound are damaged: {sound.damaged} packets are silent."
-        yield Finding(code="damaged_sound", severity="warning", sentence=sentence)
+        yield _damaged_sound(sound.damaged)
 
 
 def _not_remuxed(declined: str) -> Finding:
@@ -207,6 +210,11 @@ def _not_copied(declined: str) -> Finding:
         severity="hint",
         sentence=f"No MP4 can be made of the file here: it {declined}.",
     )
+
+
+def _damaged_sound(count: int) -> Finding:
+    sentence = f"Parts of its sound are damaged: {count} packets are silent."
+    return Finding(code="damaged_sound", severity="warning", sentence=sentence)
 
 
 def _jumps(count: int) -> Finding:

@@ -18,11 +18,11 @@ SECOND = 1_000_000_000
 ROUNDING = 1_000_000
 """Nanoseconds to which most writers round times, also if the file's tick is shorter."""
 
-# Frames per second: numerators with denominators of 1 and 1001.
-_RATES = (
+RATES = (
     *(Fraction(rate) for rate in (25, 24, 30, 50, 60, 48, 100, 120, 15, 12, 10, 20, 18, 5, 1)),
     *(Fraction(rate * 1000, 1001) for rate in (24, 30, 60, 48, 120, 15, 12)),
 )
+"""Common rates of frames per second: numerators with denominators of 1 and 1001."""
 
 # Units per second, at least, so that the start of a track is exact in another track's units.
 _MIN_TIMESCALE = 10_000
@@ -62,14 +62,20 @@ def picture_timing(table: FrameTable, tick: int) -> TrackTiming:
         raise DeclinedError("has several pictures in one block")
     order = sorted(range(len(times)), key=times.__getitem__)
     rate = _constant_rate(table, order, tick)
-    timing = _constant(times, order, tick, rate) if rate else _variable(table, order, tick)
+    timing = constant_timing(times, order, tick, rate) if rate else _variable(table, order, tick)
     longest = max(max(values) for values in (timing.durations, timing.offsets or (0,)))
     if min(timing.durations) < 0 or longest > _MAX_DELTA:
         raise DeclinedError("has pictures that are too far apart")
     return timing
 
 
-def _constant(times: Sequence[int], order: Sequence[int], tick: int, rate: Fraction) -> TrackTiming:
+def constant_timing(
+    times: Sequence[int], order: Sequence[int], tick: float, rate: Fraction
+) -> TrackTiming:
+    """Return the times of pictures that are a constant rate apart, in the order of decoding.
+
+    `order` are their numbers in the order in which they are shown, and `tick` is in nanoseconds.
+    """
     count = len(times)
     timescale, step = rate.numerator, rate.denominator
     while timescale < _MIN_TIMESCALE:
@@ -136,7 +142,7 @@ def _constant_rate(table: FrameTable, order: Sequence[int], tick: int) -> Fracti
     tolerance = 1.01 * max(1, ROUNDING / tick)
     slack = 2 * max(tick, ROUNDING) / (count - 1)
     wanted = table.track.default_duration or mean
-    for rate in sorted(_RATES, key=lambda rate: abs(SECOND / rate - Fraction(wanted))):
+    for rate in sorted(RATES, key=lambda rate: abs(SECOND / rate - Fraction(wanted))):
         exact = float(SECOND / rate)
         step = exact / tick
         if abs(exact - mean) <= slack and all(

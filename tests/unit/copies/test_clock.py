@@ -1,0 +1,68 @@
+"""One clock for the streams of a film, where the file's jumps or wraps around."""
+
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.copies.clock import FilmClock, presentation
+
+WRAP = Fraction(1 << 33, 90_000)
+FRAME = Fraction(1, 25)
+
+
+def played(clock: FilmClock, stream: int, times: list[Fraction]) -> list[Fraction]:
+    return [time + clock.shift(stream, time, FRAME) for time in times]
+
+
+def run(start: Fraction, count: int = 50) -> list[Fraction]:
+    return [start + number * FRAME for number in range(count)]
+
+
+@given(st.fractions(0, 100_000, max_denominator=90_000))
+def test_times_without_jumps_are_kept(start: Fraction) -> None:
+    clock = FilmClock(wraps=True)
+    assert played(clock, 0, run(start)) == run(start)
+    assert clock.jumps == 0
+
+
+def test_gaps_are_kept() -> None:
+    clock = FilmClock(wraps=False)
+    times = [*run(Fraction(0)), *run(Fraction(9))]  # seven seconds are missing
+    assert played(clock, 0, times) == times
+
+
+@given(st.sampled_from([Fraction(-500), Fraction(60), Fraction(80_000)]))
+def test_after_a_jump_it_goes_on_and_streams_stay_in_sync(to: Fraction) -> None:
+    clock = FilmClock(wraps=False)
+    picture: list[Fraction] = []
+    sound: list[Fraction] = []
+    for start in (Fraction(0), to):
+        picture += played(clock, 0, run(start))
+        sound += played(clock, 1, [time + Fraction(1, 50) for time in run(start)])
+    assert picture == run(Fraction(0), 100)
+    assert [b - a for a, b in zip(picture, sound, strict=True)] == [Fraction(1, 50)] * 100
+    assert clock.jumps == 1
+
+
+def test_a_late_stream_follows_its_own_clock_until_its_jump() -> None:
+    clock = FilmClock(wraps=False)
+    assert played(clock, 0, [Fraction(0), FRAME]) == [Fraction(0), FRAME]
+    assert played(clock, 1, [Fraction(0)]) == [Fraction(0)]
+    assert played(clock, 0, [Fraction(1000)]) == [2 * FRAME]  # the picture jumps first
+    assert played(clock, 1, [FRAME]) == [FRAME]  # a sound of before the jump
+    assert played(clock, 1, [Fraction(1000)]) == [2 * FRAME]
+
+
+def test_wrapping_around_is_no_jump_and_keeps_gaps() -> None:
+    clock = FilmClock(wraps=True)
+    times = [*run(WRAP - 2), *run(Fraction(3))]  # three seconds are missing, at the wrap
+    assert played(clock, 0, times) == [*run(WRAP - 2), *run(WRAP + 3)]
+    assert clock.jumps == 0
+
+
+def test_a_picture_that_is_shown_after_the_wrap_is_decoded_before_it() -> None:
+    assert presentation(100, (1 << 33) - 200, wraps=True) == (1 << 33) + 100
+    assert presentation(300, 200, wraps=True) == 300
+    assert presentation(100, (1 << 33) - 200, wraps=False) == 100
+    assert presentation(None, 5, wraps=True) is None
