@@ -1,5 +1,6 @@
 """Artefacts in a real object store that replicas share."""
 
+import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ import obstore
 import pytest
 from support.api_client import KINDS, wait_until_derived
 from support.faulty_store import Fault, faulty
-from support.ffmpeg_fixtures import ffmpeg
+from support.ffmpeg_fixtures import AAC, H264, PICTURE, SOUND, ffmpeg
 from support.object_store import Bucket, Swift
 from support.raw_http import ask
 from support.server import Server, serve, until, write
@@ -54,6 +55,10 @@ def shared(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     for name, value in bucket.environ().items():
         monkeypatch.setenv(name, value)
     return bucket
+
+
+def video(server: Server, path: str) -> Any:
+    return json.loads(ask(server.base, f"/api/videos/{path}").body)
 
 
 def keys(bucket: Bucket, prefix: str = "") -> set[str]:
@@ -203,6 +208,26 @@ def test_a_large_file_is_uploaded_in_parts_and_read_by_ranges(swift: Swift) -> N
     assert artefact.large.length == len(data)
     for start in (0, 8 * 1024**2 - 3, len(data) - 3):
         assert artefact.large.read(start, 6) == data[start : start + 6]
+
+
+def test_a_film_is_copied_into_a_bucket_that_replicas_share(tmp_path: Path, shared: Bucket) -> None:
+    folder = tmp_path / "films"
+    folder.mkdir()
+    film = ffmpeg(tmp_path / "film.mp4", *PICTURE, *SOUND, *H264, *AAC)
+    ffmpeg(folder / "film.ts", "-i", film, "-c", "copy")
+    with serve(folder, DERIVED=shared.url) as server:
+        until(lambda: video(server, "film.ts").get("representation") == "copied", "it is copied")
+        url = video(server, "film.ts")["media_url"]
+        whole = ask(server.base, url).body
+        assert whole[4:8] == b"ftyp"
+    with serve(folder, DERIVED=shared.url) as server:
+        # Another replica sends it, before the library has looked at anything.
+        for first, last in ((0, 99), (len(whole) // 2, len(whole) // 2 + 999), (7, len(whole) - 1)):
+            answer = ask(server.base, url, {"Range": f"bytes={first}-{last}"})
+            assert answer.status == 206
+            assert answer.body == whole[first : first + len(answer.body)]
+        until(lambda: video(server, "film.ts").get("media_url") == url, "it is known")
+        assert server.metric('reelay_derivations_total{kind="copied"') == 0
 
 
 @pytest.mark.parametrize("harm", ["damaged", "cut off", "lost"])
