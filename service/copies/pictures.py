@@ -51,9 +51,9 @@ class PictureCopy:
         data = bytes(packet)
         try:
             units = self._units(data)
-            order, is_second = self._place(units)
-        except (ValueError, IndexError) as error:
-            raise DeclinedError("has a damaged picture") from error
+        except ValueError:
+            return  # it is cut off
+        order, is_second = self._place_or_none(units)
         if not self.track.table.keys and not packet.is_keyframe:
             return  # what it refers to is not in the file
         frame = nal_units.with_lengths(units) if self._codec else data
@@ -121,6 +121,13 @@ class PictureCopy:
                 place = self._order.place(unit)
         return place or (_NO_ORDER, False)
 
+    def _place_or_none(self, units: list[bytes]) -> tuple[int, bool]:
+        """Return the place of a picture, which is not known of a damaged one either."""
+        try:
+            return self._place(units)
+        except (ValueError, IndexError):
+            return _NO_ORDER, False
+
     def _is_lost(self, shown: int, order: int) -> bool:
         """Return whether a picture is shown before the first key frame, and refers beyond it."""
         if self._start is None:
@@ -131,23 +138,20 @@ class PictureCopy:
         return _NO_ORDER not in (order, first) and order < first
 
     def _read_configuration(self, configuration: bytes) -> None:
-        """Take the parameters that are not in the stream itself. Raises DeclinedError."""
+        """Take the parameters that are not in the stream itself."""
         units = (
             list(_units_of_record(configuration))
             if self._length
             else list(nal_units.units_of_stream(configuration))
         )
-        try:
-            self._place(units)
-        except (ValueError, IndexError):
-            self._order = None  # the order is not known, and may not be needed
+        self._place_or_none(units)
 
 
 def _units_of_record(record: bytes) -> list[bytes]:
     """Return the parameter sets of an AVCDecoderConfigurationRecord (ISO/IEC 14496-15 §5.3.3.1)."""
     units, position = [], 5
     for mask in (31, 255):
-        count = record[position] & mask
+        count = record[position] & mask if position < len(record) else 0
         position += 1
         for _ in range(count):
             length = int.from_bytes(record[position : position + 2], "big")

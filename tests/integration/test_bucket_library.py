@@ -179,6 +179,33 @@ def test_sound_is_made_for_an_object_once_somebody_opens_its_page(
             assert part.body == made[start : start + 10_000]
 
 
+def test_an_object_is_copied_into_an_mp4_only_if_somebody_asks(
+    bucket: Bucket, tmp_path: Path, film: bytes
+) -> None:
+    """It is stored in a bucket, too, and read from there by ranges."""
+    (tmp_path / "film.mp4").write_bytes(film)
+    path = ffmpeg(tmp_path / "film.m2ts", "-i", tmp_path / "film.mp4", "-c", "copy")
+    bucket.put("film.m2ts", path.read_bytes(), age=3600)
+    with serve_bucket(bucket, tmp_path, f"{bucket.url}/derived") as server:
+        until(
+            lambda: video(server, "film.m2ts")["storyboard"]["state"] == "ready" or None,
+            "the other artefacts are made",
+        )
+        assert ask(server.base, "/watch/film.m2ts").status == 200
+        assert video(server, "film.m2ts")["copied"]["state"] == "possible"
+        asked = ask(server.base, "/copies/film.m2ts", {"Content-Length": "0"}, method="POST")
+        assert asked.status == 303
+        until(
+            lambda: video(server, "film.m2ts")["representation"] == "copied" or None, "it is copied"
+        )
+        url = video(server, "film.m2ts")["media_url"]
+        whole = ask(server.base, url).body
+        assert whole[4:8] == b"ftyp"
+        for start in range(0, len(whole), len(whole) // 9):
+            part = ask(server.base, url, {"Range": f"bytes={start}-{start + 9999}"})
+            assert part.body == whole[start : start + 10_000]
+
+
 def test_replaced_added_and_deleted_objects_are_noticed(
     bucket: Bucket, tmp_path: Path, film: bytes
 ) -> None:
