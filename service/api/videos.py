@@ -9,7 +9,8 @@ from quart import Response
 from quart_schema import document_response, validate_querystring
 
 from service.api import links
-from service.api.video_items import VideoItem, VideoItems
+from service.api.video_items import VideoItems
+from service.api.video_models import VideoItem
 from service.artefact_store.sized_lru_cache import SizedLRUCache
 from service.errors import NotFoundError
 from service.http.documents import Document

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from service.api import links
-from service.api.video_items import Picture, VideoItem, VideoItems
+from service.api.video_items import VideoItems
+from service.api.video_models import Picture, VideoItem
 from service.artefacts.metadata import ArtefactKind
 from service.library.catalogue import Catalogue
 from service.library.folder_samples import sample_videos

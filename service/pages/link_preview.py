@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from service.api import links
-from service.api.video_items import Picture, VideoItem
+from service.api.video_models import Picture, VideoItem
 from service.pages.formatting import summary, to_datetime
 from service.pages.player import display_size, format_timestamp
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from service.api import links
-from service.api.video_items import VideoItem
+from service.api.video_models import VideoItem
 from service.library.folders import parent
 from service.models import Stream
 from service.playability.browser_support import is_3gpp

@@ -6,7 +6,8 @@ from markupsafe import escape
 from quart import render_template, request
 
 from service.api import links
-from service.api.video_items import VideoItem, VideoItems
+from service.api.video_items import VideoItems
+from service.api.video_models import VideoItem
 from service.api.videos import get_video
 from service.artefacts.metadata import ArtefactKind, ArtefactState, StoryboardMetadata
 from service.artefacts.scheduler import ArtefactScheduler

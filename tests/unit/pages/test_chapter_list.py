@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from service.api.video_items import (
+from service.api.video_models import (
     CaptionsItem,
     CopyItem,
     PosterItem,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.video_items import (
+from service.api.video_models import (
     CaptionsItem,
     CopyItem,
     Picture,

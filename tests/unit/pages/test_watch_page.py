@@ -6,7 +6,7 @@ from typing import Any
 
 from quart import Quart
 
-from service.api.video_items import (
+from service.api.video_models import (
     CaptionsItem,
     CopyItem,
     PosterItem,
