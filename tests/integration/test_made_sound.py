@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import random
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from email.utils import formatdate
@@ -15,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser
 from support import firefox
 from support.chromium import flawless
-from support.ffmpeg_fixtures import AAC
+from support.ffmpeg_fixtures import AAC, ffmpeg
 from support.made_sound import about, clicks_of, complaints, damage_sound, film, make
 from support.range_cases import WHOLE, condition_cases, range_cases
 from support.raw_http import Answer, ask
@@ -370,3 +371,48 @@ def test_a_page_plays_the_picture_and_goes_over_to_sound_by_itself(
                   "it is at the same second")  # fmt: skip
             assert page.evaluate(notice) == ""
             assert page.evaluate(LISTEN, 0)["at"] < SECONDS
+
+
+# Records what a page says of the sound, and plays from a second on: slowly, so that the film does
+# not end while its sound is made.
+WATCH = """(second) => {
+    const [video, notice] = [document.querySelector("video"),
+                             document.querySelector("[data-sound-notice]")];
+    window.said = [notice.textContent];
+    new MutationObserver(() => window.said.push(notice.textContent))
+        .observe(notice, { childList: true, characterData: true, subtree: true });
+    video.muted = true;
+    video.playbackRate = video.defaultPlaybackRate = 0.0625;
+    video.currentTime = second;
+    return video.play();
+}"""
+STATE = """() => {
+    const video = document.querySelector("video");
+    return { at: video.currentTime, paused: video.paused, source: video.currentSrc,
+             heard: video.webkitAudioDecodedByteCount };
+}"""
+
+
+def test_playback_goes_on_with_sound(tmp_path: Path, media: Path, browser: Browser) -> None:
+    """The page says how far the sound is, and what plays goes on where it was."""
+    folder = tmp_path / "media"
+    folder.mkdir()
+    repeat = ("-stream_loop", "4", "-i", media / "film.mkv", "-c", "copy")
+    ffmpeg(folder / "a.mkv", *repeat)
+    with ExitStack() as locks:
+        locks.enter_context(unmade(tmp_path / "derived"))
+        with serve(folder) as server, flawless(browser, server.base) as page:
+            until(lambda: video(server, "a.mkv").get("state") == "probed", "it is probed")
+            page.goto("/watch/a.mkv")
+            page.evaluate(WATCH, 10)
+            until(lambda: page.evaluate(STATE)["at"] > 10.1 or None, "it plays")
+            locks.close()
+            url = settled(server, "a.mkv")["media_url"]
+            until(lambda: page.evaluate(STATE)["source"].endswith(url), "the sound is loaded")
+            until(lambda: page.evaluate(STATE)["heard"] and page.evaluate(STATE)["at"] >= 10,
+                  "it goes on where it was, with sound")  # fmt: skip
+            assert not page.evaluate(STATE)["paused"]
+            said = page.evaluate("window.said")
+            assert (said[0], said[-1]) == ("The sound is being prepared.", "")
+            assert all(re.fullmatch(r"The sound is being prepared(\.|: [0-9]+ %)", text)
+                       for text in said[:-1])  # fmt: skip
