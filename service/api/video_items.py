@@ -29,7 +29,8 @@ from service.artefacts.metadata import (
 )
 from service.artefacts.scheduler import ArtefactScheduler
 from service.models import Finding, Metadata, Video
-from service.playability.findings import MadeCopy, MadeSound, findings, with_copy, with_sound
+from service.playability.findings import findings
+from service.playability.made_findings import MadeCopy, MadeSound, with_copy, with_sound
 from service.playability.served import as_mp4
 
 # In which order a page with a player needs the artefacts.

@@ -25,7 +25,8 @@ from service.event_loop import LowBufferLoop
 from service.metrics import Metrics
 from service.models import Finding, Metadata
 from service.playability.browser_support import lacks_sound
-from service.playability.findings import MadeSound, findings_of_file, with_sound
+from service.playability.findings import findings_of_file
+from service.playability.made_findings import MadeSound, with_sound
 from service.probing.prober import ProbeFailure, Prober
 from service.probing.recognition import is_media
 from service.protocol.media_types import media_type

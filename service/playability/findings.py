@@ -1,11 +1,11 @@
 """Findings about how well browsers play a file, each with the command that would fix it."""
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterator
 
 from service.models import ENCRYPTED_FILE, Finding, Metadata, Stream
 from service.playability import browser_support, defects, ffmpeg_fix, tracks
 from service.playability.ffmpeg_fix import TranscodeOptions
+from service.playability.made_findings import MadeCopy, in_order, with_copy
 from service.playability.names import format_bit_rate
 from service.playability.track_choice import default_sound
 
@@ -60,31 +60,6 @@ _INTERVAL_TOLERANCE = 0.5
 _FRAME_RATES = (24, 25, 30, 50, 60)
 
 
-_COMING = "Reelay makes sound that all of them play, at the latest when somebody opens the film."
-
-
-class MadeSound(NamedTuple):
-    """How far the sound is that is made of one that browsers do not play."""
-
-    problem: str | None = None
-    """A sentence that says why there will be none."""
-    damaged: int = 0
-    """How many packets of it are silent because they could not be decoded."""
-
-
-class MadeCopy(NamedTuple):
-    """How far the MP4 is into which a film is copied."""
-
-    is_possible: bool = False
-    """Whether one may still be made."""
-    declined: str | None = None
-    """Why there will be none, from the verb of a sentence about the file on."""
-    jumps: int = 0
-    """How often the file's clock jumps, which that of the MP4 does not."""
-    damaged: int = 0
-    """How many packets of its sound are silent because they could not be decoded."""
-
-
 def findings(
     path: str,
     probed: Metadata | str | None,
@@ -108,26 +83,7 @@ def findings(
     results = list(_check(path, probed, mp4 or probed, block))
     if declined is not None and not any(f.severity == "unplayable" for f in results):
         results.append(_not_remuxed(declined))
-    return _in_order(results)
-
-
-def with_sound(results: Iterable[Finding], sound: MadeSound) -> tuple[Finding, ...]:
-    """Return the findings of a film whose own sound does not play, and for which one is made."""
-    return _in_order(_with_sound(results, sound))
-
-
-def with_copy(results: Iterable[Finding], copy: MadeCopy) -> tuple[Finding, ...]:
-    """Return the findings of a film with those about the MP4 into which it is copied."""
-    found = list(results)
-    if copy.is_possible:
-        found.append(_COPYABLE)
-    if copy.declined is not None:
-        found.append(_not_copied(copy.declined))
-    if copy.jumps:
-        found.append(_jumps(copy.jumps))
-    if copy.damaged:
-        found.append(_damaged_sound(copy.damaged))
-    return _in_order(found)
+    return in_order(results)
 
 
 def findings_of_file(path: str, probed: Metadata | str | None, block: int) -> tuple[Finding, ...]:
@@ -136,11 +92,6 @@ def findings_of_file(path: str, probed: Metadata | str | None, block: int) -> tu
     if not isinstance(probed, Metadata) or browser_support.has_header(probed):
         return results
     return with_copy(results, MadeCopy(is_possible=browser_support.may_be_copied(probed)))
-
-
-def _in_order(results: Iterable[Finding]) -> tuple[Finding, ...]:
-    order = ("unplayable", "warning", "hint")
-    return tuple(sorted(results, key=lambda finding: order.index(finding.severity)))
 
 
 def _check(path: str, metadata: Metadata, served: Metadata, block: int) -> Iterator[Finding]:
@@ -173,57 +124,11 @@ def _check(path: str, metadata: Metadata, served: Metadata, block: int) -> Itera
         yield Finding(code="left_out", severity="hint", sentence=sentence)
 
 
-def _with_sound(results: Iterable[Finding], sound: MadeSound) -> Iterator[Finding]:
-    for finding in results:
-        if finding.code != "audio_codec":
-            yield finding
-            continue
-        is_coming = sound.problem is None
-        update = {
-            "severity": "hint" if is_coming else finding.severity,
-            "sentence": f"{finding.sentence} {sound.problem or _COMING}",
-        }
-        yield finding.model_copy(update=update)
-    if sound.damaged:
-        yield _damaged_sound(sound.damaged)
-
-
 def _not_remuxed(declined: str) -> Finding:
     return Finding(
         code="not_remuxed",
         severity="hint",
         sentence=f"Players get the file as it is, and not as MP4: it {declined}.",
-    )
-
-
-_COPYABLE = Finding(
-    code="copyable",
-    severity="hint",
-    sentence="Reelay can copy the film into an MP4 that browsers play, without encoding the "
-    "picture anew.",
-)
-
-
-def _not_copied(declined: str) -> Finding:
-    return Finding(
-        code="not_copied",
-        severity="hint",
-        sentence=f"No MP4 can be made of the file here: it {declined}.",
-    )
-
-
-def _damaged_sound(count: int) -> Finding:
-    sentence = f"Parts of its sound are damaged: {count} packets are silent."
-    return Finding(code="damaged_sound", severity="warning", sentence=sentence)
-
-
-def _jumps(count: int) -> Finding:
-    times = "once" if count == 1 else f"{count} times"
-    return Finding(
-        code="clock_jumps",
-        severity="hint",
-        sentence=f"The file's clock jumps {times}, as where recordings were joined. Players get an "
-        "MP4 without jumps; captions and thumbnails may be of other moments after one.",
     )
 
 

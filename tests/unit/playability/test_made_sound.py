@@ -4,7 +4,8 @@ import pytest
 
 from service.models import Metadata, Stream
 from service.playability.browser_support import lacks_sound
-from service.playability.findings import MadeSound, findings, with_sound
+from service.playability.findings import findings
+from service.playability.made_findings import MadeSound, with_sound
 from service.playability.served import as_mp4
 
 BLOCK = 4 * 1024 * 1024
