@@ -13,11 +13,11 @@ from service.artefact_store.blobs import AsyncBlob
 from service.artefacts.jpeg import JpegPosters
 from service.artefacts.metadata import (
     ArtefactKind,
-    ArtefactSource,
     ArtefactState,
     StoryboardMetadata,
 )
 from service.artefacts.scheduler import ArtefactScheduler
+from service.artefacts.source import ArtefactSource
 from service.errors import HTTPError, InvalidRequestError, NotFoundError
 from service.http.responses import blob_response, bytes_response
 from service.images.models import storyboard_webvtt

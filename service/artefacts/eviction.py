@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 
 from service.artefact_store.store import ArtefactStore
-from service.artefacts.metadata import ArtefactSource
 from service.artefacts.probe_cache import probe_cache_key
+from service.artefacts.source import ArtefactSource
 
 # Seconds between two evictions, unless the store exceeds its quota earlier.
 _SWEEP_INTERVAL = 3600.0

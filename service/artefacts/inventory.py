@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from service.artefacts.builder import ArtefactBuilder
 from service.artefacts.job_queue import Job
-from service.artefacts.metadata import ArtefactMetadata, ArtefactSource
+from service.artefacts.metadata import ArtefactMetadata
+from service.artefacts.source import ArtefactSource
 
 
 class Inventory(NamedTuple):

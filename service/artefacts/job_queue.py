@@ -3,7 +3,8 @@
 from collections.abc import Collection
 from typing import NamedTuple
 
-from service.artefacts.metadata import ArtefactKind, ArtefactSource
+from service.artefacts.metadata import ArtefactKind
+from service.artefacts.source import ArtefactSource
 
 
 class Job(NamedTuple):

@@ -33,13 +33,13 @@ from service.artefacts.metadata import (
     WAITING,
     ArtefactKind,
     ArtefactMetadata,
-    ArtefactSource,
     ArtefactState,
     ArtefactStatus,
     BuildFailure,
     problems_of,
     status_of,
 )
+from service.artefacts.source import ArtefactSource
 from service.metrics import Metrics
 from service.models import ProbeState
 from service.supervisor import Supervisor

@@ -16,8 +16,8 @@ from typing import Protocol
 
 import structlog
 
-from service.artefacts.metadata import ArtefactSource
 from service.artefacts.probe_cache import ProbeCache
+from service.artefacts.source import ArtefactSource
 from service.library.catalogue import Catalogue
 from service.library.scan import OBJECT_RETRY_SECONDS, File, Key, Observation, ProbeRecord, scan
 from service.library.snapshot import EMPTY_SNAPSHOT, build_snapshot

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from service.artefacts.metadata import ArtefactSource
+from service.artefacts.source import ArtefactSource
 from service.library.catalogue import Catalogue
 from service.library.scan import File, Key, ProbeRecord, Result
 from service.library.titles import video_title

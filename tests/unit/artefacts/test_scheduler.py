@@ -16,8 +16,9 @@ from service.artefact_store.keys import artefact_name
 from service.artefacts import scheduler as module
 from service.artefacts.builder import ArtefactBuilder, WorkerPools
 from service.artefacts.job_queue import Job
-from service.artefacts.metadata import POSSIBLE, ArtefactKind, ArtefactSource, ArtefactState
+from service.artefacts.metadata import POSSIBLE, ArtefactKind, ArtefactState
 from service.artefacts.scheduler import ArtefactScheduler
+from service.artefacts.source import ArtefactSource
 from service.metrics import Metrics
 from service.models import Chapter, Metadata, ProbeState, Stream, Video
 from service.sidecars import Sidecars

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.artefact_store.folder import FolderArtefactStore
-from service.artefacts.metadata import ArtefactSource
 from service.artefacts.probe_cache import ProbeCache
+from service.artefacts.source import ArtefactSource
 from service.library import library as module
 from service.library import snapshot as showing
 from service.library.catalogue import Catalogue
