@@ -50,6 +50,9 @@ _Result = TypeVar("_Result")
 # The folder of large files that are being written.
 _TEMPORARY = "unfinished"
 
+# The last characters of a name, which names of one lock file differ in.
+_UNIQUE = 30
+
 # Age in seconds of a temporary file whose process must have ended.
 _TEMPORARY_FILE_TTL = 3600.0
 
@@ -174,7 +177,7 @@ class FolderArtefactStore(Quota):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            descriptor = os.open(folder / name[:2], flags, 0o644)
+            descriptor = os.open(folder / name[:-_UNIQUE], flags, 0o644)
         except OSError:
             return _noop_release
         try:

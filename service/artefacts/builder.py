@@ -158,7 +158,7 @@ class ArtefactBuilder:
         if self._store.is_remote and (stored := await asyncio.to_thread(self._load_or_none, job)):
             return stored[0]  # another replica built it, so no lease is needed
         try:
-            release = await asyncio.to_thread(self._store.acquire, job.name)
+            release = await asyncio.to_thread(self._store.acquire, _lease(job))
         except OSError as error:
             raise StoreWriteError(_CANNOT_STORE) from error
         if release is None:
@@ -261,6 +261,11 @@ class ArtefactBuilder:
             case ArtefactKind.CAPTIONS:
                 request["texts"] = [_entry_ref(entry) for entry in sidecars.texts]
         return request
+
+
+def _lease(job: Job) -> str:
+    """Return the name of the lease. Some names share a lock, and large files take long to make."""
+    return f"large-{job.name}" if job.kind in LARGE else job.name
 
 
 def _expected_size(job: Job) -> int:

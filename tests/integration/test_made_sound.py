@@ -1,12 +1,11 @@
 """Films without sound that browsers play: a running service makes it, and pages go over to it."""
 
-import fcntl
 import json
 import os
 import random
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from support.ffmpeg_fixtures import AAC, ffmpeg
 from support.made_sound import about, clicks_of, complaints, damage_sound, film, make
 from support.range_cases import WHOLE, condition_cases, range_cases
 from support.raw_http import Answer, ask
+from support.seeks import unmade
 from support.server import BLOCK, Server, serve, until, write
 from support.sounds import IN_THE_CENTRE, SECONDS
 
@@ -261,18 +261,6 @@ def test_no_sound_is_made_if_it_is_switched_off(tmp_path: Path, media: Path) -> 
 
 
 # Browsers
-
-
-@contextmanager
-def unmade(derived: Path) -> Iterator[None]:
-    """Keep a service from making anything, as if another replica were at it."""
-    locks = derived / "locks"
-    locks.mkdir(parents=True)
-    with ExitStack() as held:
-        for number in range(256):
-            lock = held.enter_context((locks / f"{number:02x}").open("w"))
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 # Plays, and waits until a click is heard.

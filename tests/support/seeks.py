@@ -28,8 +28,9 @@ def unmade(derived: Path) -> Iterator[None]:
     locks.mkdir(parents=True)
     with ExitStack() as held:
         for number in range(256):
-            lock = held.enter_context((locks / f"{number:02x}").open("w"))
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            for name in (f"{number:02x}", f"large-{number:02x}"):
+                lock = held.enter_context((locks / name).open("w"))
+                fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

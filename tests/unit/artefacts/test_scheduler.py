@@ -367,6 +367,21 @@ async def test_a_large_file_is_made_when_asked_for_and_its_progress_is_known(ben
     assert bench.derived.size < 1_000_000
 
 
+async def test_a_large_file_that_is_being_made_holds_up_no_other_artefact(bench: Bench) -> None:
+    bench.do(WRITE)
+    (bench.folder / "half").touch()
+    scheduler = await copied_films(bench, "a.ts")
+    await bench.until(lambda: scheduler.status("a.ts", ArtefactKind.COPIED).progress)
+    name = artefact_name("copied", "a.ts")
+    # Of those that share a lock file
+    assert bench.derived.acquire(name[:2] + "0" * 30) is not None
+    assert bench.derived.acquire(f"large-{name}") is None
+    (bench.folder / "half").unlink()
+    await bench.until(
+        lambda: scheduler.status("a.ts", ArtefactKind.COPIED).state is ArtefactState.READY
+    )
+
+
 async def test_short_films_are_copied_unasked_but_not_those_of_a_bucket(bench: Bench) -> None:
     bench.do(WRITE)
     scheduler = await copied_films(bench, "a.ts")
