@@ -7,6 +7,7 @@ import { Segments } from "./segments.js";
 // is kept before the position.
 const [AHEAD, AHEAD_AT_REST, BEHIND] = [30, 4, 20];
 const MIN_AHEAD = 5; // where the browser has little room
+const MAX_RATE = 2; // at twice the speed as many seconds last half as long
 const SLACK = 10; // seconds beyond these before anything is removed
 
 const EVENTS = ["seeking", "timeupdate", "play", "ratechange"];
@@ -100,7 +101,8 @@ export class SegmentStream {
 
   get #goal() {
     const { paused, played, playbackRate } = this.#player;
-    return paused && !played.length ? AHEAD_AT_REST : this.#ahead * Math.max(1, playbackRate);
+    if (paused && !played.length) return AHEAD_AT_REST;
+    return this.#ahead * Math.min(MAX_RATE, Math.max(1, playbackRate));
   }
 
   async #load(number) {
@@ -143,9 +145,9 @@ export class SegmentStream {
     const { buffered } = this.#buffer;
     if (!buffered.length) return false;
     const isOld = buffered.start(0) < at - behind;
-    const isFar = buffered.end(buffered.length - 1) > at + 2 * AHEAD + SLACK;
+    const isFar = buffered.end(buffered.length - 1) > at + MAX_RATE * AHEAD + SLACK;
     if (isOld) await this.#remove(0, at - Math.min(behind, BEHIND));
-    if (isFar) await this.#remove(at + 2 * AHEAD, Number.POSITIVE_INFINITY);
+    if (isFar) await this.#remove(at + MAX_RATE * AHEAD, Number.POSITIVE_INFINITY);
     return isOld || isFar;
   }
 

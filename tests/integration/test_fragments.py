@@ -1,22 +1,29 @@
 """Long films that a running service also sends as fragments, with an index of segments."""
 
 import json
-import os
 import random
-import struct
 from collections.abc import Iterator
 from email.utils import formatdate
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 from support import firefox
 from support.chromium import flawless
-from support.clock_films import second_of_shade
-from support.ffmpeg_fixtures import AAC, H264, ffmpeg
+from support.ffmpeg_fixtures import ffmpeg
+from support.long_film import (
+    BUFFERED,
+    LENGTH,
+    LOOPS,
+    MAX_BUFFERED,
+    MODIFIED,
+    check_playback,
+    make_long_film,
+    segments,
+)
 from support.mp4_boxes import boxes
 from support.player_page import patient, seek, state, until_playing
 from support.range_cases import WHOLE, condition_cases, range_cases
@@ -24,24 +31,7 @@ from support.raw_http import Answer, ask
 from support.remuxed_files import TOLERANCE, packets
 from support.server import BLOCK, Server, serve, until, write
 
-MODIFIED = 784111777  # RFC 9110 §5.6.7: Sun, 06 Nov 1994 08:49:37 GMT
 DATES = [formatdate(MODIFIED + days * 86400, usegmt=True) for days in (0, -1, 1)]
-LENGTH = 16  # seconds of a loop
-LOOPS = 100  # half an hour, whose header has more than 1 MiB
-
-# The shade of second t of each loop is 16 + 12 t of 255.
-SHADES = ("-f", "lavfi", "-i", f"color=gray:size=160x90:rate=25:duration={LENGTH}")
-SOUND = ("-f", "lavfi", "-i", f"sine=frequency=440:sample_rate=48000:duration={LENGTH}")
-CODECS = ("-vf", "format=gray,geq=lum='16+12*T',format=yuv420p",
-          *H264, "-preset", "ultrafast", "-crf", "10", "-g", "25", "-bf", "2", *AAC)  # fmt: skip
-
-
-def make_long_film(path: Path) -> Path:
-    loop = ffmpeg(path.parent / "loop.mkv", *SHADES, *SOUND, *CODECS)
-    ffmpeg(path, "-stream_loop", str(LOOPS - 1), "-i", loop, "-c", "copy")
-    loop.unlink()
-    os.utime(path, (MODIFIED, MODIFIED))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -73,23 +63,6 @@ def settled(server: Server, name: str) -> Any:
         return item if known else None
 
     return until(known, f"{name} is examined")
-
-
-class Segment(NamedTuple):
-    start: int
-    end: int
-    time: float
-
-
-def segments(head: bytes) -> list[Segment]:
-    """Return the segments by the index at the end of the head (ISO/IEC 14496-12 §8.16.3)."""
-    index = dict(boxes(head))[b"sidx"]
-    timescale, earliest, offset = struct.unpack_from(">IQQ", index, 8)
-    found, start, time = [], len(head) + offset, earliest
-    for size, length, _ in struct.iter_unpack(">III", index[32:]):
-        found.append(Segment(start, start + size, time / timescale))
-        start, time = start + size, time + length
-    return found
 
 
 def test_each_segment_is_a_part_of_the_film_and_begins_with_a_key_frame(
@@ -218,56 +191,11 @@ def test_fragments_outlive_a_restart_and_are_made_again_if_they_are_lost(
 
 # Browsers
 
-SEEK = """async (second) => {
-    const video = document.querySelector("video");
-    const wait = (type) => new Promise((resolve) =>
-        video.addEventListener(type, resolve, { once: true }));
-    if (video.readyState < 1) await wait("loadedmetadata");
-    const seeked = wait("seeked");
-    video.currentTime = second;
-    await seeked;
-    while (video.readyState < 2) await wait("canplay");
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [64, 36];
-    const context = canvas.getContext("2d");
-    context.drawImage(video, 0, 0, 64, 36);
-    const pixels = context.getImageData(0, 0, 64, 36).data;
-    let sum = 0;
-    for (let at = 0; at < pixels.length; at += 4) sum += pixels[at];
-    return { shade: sum / (pixels.length / 4), at: video.currentTime, duration: video.duration,
-             source: video.currentSrc };
-}"""
-END = """async () => {
-    const video = document.querySelector("video");
-    video.currentTime = video.duration - 1;
-    await new Promise((resolve, reject) => {
-        video.addEventListener("ended", resolve, { once: true });
-        video.addEventListener("error", reject, { once: true });
-        video.play();
-    });
-    return video.currentTime;
-}"""
-BUFFERED = """() => {
-    const { buffered } = document.querySelector("video");
-    let sum = 0;
-    for (let at = 0; at < buffered.length; at += 1) sum += buffered.end(at) - buffered.start(at);
-    return sum;
-}"""
 
-
-def check_playback(page: Page | firefox.Tab) -> None:
-    """Check the picture at six seconds, from another one of the loops each, and the end."""
-    for loop, second in enumerate((0, 4.5, 9.5, 2.5, 15, 7.5)):
-        # The sound of each loop is a frame of 21 ms longer, so the loops are, too.
-        before = loop * (LOOPS - 1) // 5 * (LENGTH + 0.001)
-        seen = page.evaluate(SEEK, before + second)
-        assert seen["source"].startswith("blob:")
-        assert abs(seen["duration"] - LENGTH * LOOPS) < 3
-        assert abs(seen["at"] - before - second) < 0.01
-        assert abs(second_of_shade(seen["shade"]) - second) < 0.3, second
-        assert page.evaluate(BUFFERED) < 6 * 40  # seconds
-    assert abs(page.evaluate(END) - seen["duration"]) < 0.2
+STATE_OF_EMBED = """() => {
+    const video = document.querySelector("video");
+    return [video.currentSrc.slice(0, 5), video.readyState];
+}"""
 
 
 def test_chromium_plays_the_segments(server: Server, browser: Browser) -> None:
@@ -282,6 +210,47 @@ def test_firefox_plays_the_segments(server: Server, tmp_path: Path) -> None:
     with firefox.tab(server.base, tmp_path / "profile") as tab:
         tab.goto(item["watch_url"])
         check_playback(tab)
+
+
+def test_a_player_with_little_memory_plays_on(server: Server, tmp_path: Path) -> None:
+    """Firefox has room for some ten seconds of this film, not for thirty."""
+    item = settled(server, "long.mkv")
+    room = {
+        f"media.mediasource.eviction_threshold.{kind}": 200 * 1024 for kind in ("video", "audio")
+    }
+    with firefox.tab(server.base, tmp_path / "profile", **room) as tab:
+        tab.goto(item["watch_url"])
+        tab.evaluate("document.querySelector('video').muted = true")
+        seek(tab, 100)
+        tab.evaluate("document.querySelector('video').play()")
+        until_playing(tab, 100)
+        tab.evaluate("document.querySelector('video').playbackRate = 4")
+        player = until(lambda: (s := state(tab))["at"] > 160 and s, "it has played on", timeout=60)
+        assert player["source"].startswith("blob:")
+        assert tab.evaluate(BUFFERED) < 30
+
+
+def test_what_has_been_played_is_removed_from_memory(server: Server, browser: Browser) -> None:
+    item = settled(server, "long.mkv")
+    with flawless(browser, server.base) as page:
+        page.goto(item["watch_url"])
+        page.evaluate("""() => {
+            const video = document.querySelector("video");
+            [video.muted, video.playbackRate] = [true, 8];
+            video.play();
+        }""")
+        most = 0.0
+        while state(page)["at"] < 240:
+            most = max(most, page.evaluate(BUFFERED))
+        assert state(page)["source"].startswith("blob:")
+        assert 30 < most <= MAX_BUFFERED
+
+
+def test_a_frame_in_another_page_plays_the_segments(server: Server, browser: Browser) -> None:
+    settled(server, "long.mkv")
+    with flawless(browser, server.base) as page:
+        page.goto("/embed/long.mkv")
+        until(lambda: page.evaluate(STATE_OF_EMBED) == ["blob:", 4], "it has the first segments")
 
 
 def test_a_link_to_a_moment_begins_there(server: Server, browser: Browser) -> None:

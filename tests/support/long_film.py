@@ -1,0 +1,103 @@
+"""A film that is long enough to be sent in fragments, and what browsers show of it."""
+
+import os
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+from playwright.sync_api import Page
+
+from support.clock_films import second_of_shade
+from support.ffmpeg_fixtures import AAC, H264, ffmpeg
+from support.firefox import Tab
+from support.mp4_boxes import boxes
+
+MODIFIED = 784111777  # RFC 9110 §5.6.7: Sun, 06 Nov 1994 08:49:37 GMT
+LENGTH = 16  # seconds of a loop
+LOOPS = 100  # half an hour, whose header has more than 1 MiB
+
+# The shade of second t of each loop is 16 + 12 t of 255.
+SHADES = ("-f", "lavfi", "-i", f"color=gray:size=160x90:rate=25:duration={LENGTH}")
+SOUND = ("-f", "lavfi", "-i", f"sine=frequency=440:sample_rate=48000:duration={LENGTH}")
+CODECS = ("-vf", "format=gray,geq=lum='16+12*T',format=yuv420p",
+          *H264, "-preset", "ultrafast", "-crf", "10", "-g", "25", "-bf", "2", *AAC)  # fmt: skip
+
+
+def make_long_film(path: Path) -> Path:
+    loop = ffmpeg(path.parent / "loop.mkv", *SHADES, *SOUND, *CODECS)
+    ffmpeg(path, "-stream_loop", str(LOOPS - 1), "-i", loop, "-c", "copy")
+    loop.unlink()
+    os.utime(path, (MODIFIED, MODIFIED))
+    return path
+
+
+class Segment(NamedTuple):
+    start: int
+    end: int
+    time: float
+
+
+def segments(head: bytes) -> list[Segment]:
+    """Return the segments by the index at the end of the head (ISO/IEC 14496-12 §8.16.3)."""
+    index = dict(boxes(head))[b"sidx"]
+    timescale, earliest, offset = struct.unpack_from(">IQQ", index, 8)
+    found, start, time = [], len(head) + offset, earliest
+    for size, length, _ in struct.iter_unpack(">III", index[32:]):
+        found.append(Segment(start, start + size, time / timescale))
+        start, time = start + size, time + length
+    return found
+
+
+SEEK = """async (second) => {
+    const video = document.querySelector("video");
+    const wait = (type) => new Promise((resolve) =>
+        video.addEventListener(type, resolve, { once: true }));
+    if (video.readyState < 1) await wait("loadedmetadata");
+    const seeked = wait("seeked");
+    video.currentTime = second;
+    await seeked;
+    while (video.readyState < 2) await wait("canplay");
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [64, 36];
+    const context = canvas.getContext("2d");
+    context.drawImage(video, 0, 0, 64, 36);
+    const pixels = context.getImageData(0, 0, 64, 36).data;
+    let sum = 0;
+    for (let at = 0; at < pixels.length; at += 4) sum += pixels[at];
+    return { shade: sum / (pixels.length / 4), at: video.currentTime, duration: video.duration,
+             source: video.currentSrc };
+}"""
+END = """async () => {
+    const video = document.querySelector("video");
+    video.currentTime = video.duration - 1;
+    await new Promise((resolve, reject) => {
+        video.addEventListener("ended", resolve, { once: true });
+        video.addEventListener("error", reject, { once: true });
+        video.play();
+    });
+    return video.currentTime;
+}"""
+# Seconds: 20 before the position and 30 after it, twice as much at twice the speed, 10 more before
+# anything is removed, and a segment.
+MAX_BUFFERED = 20 + 2 * 30 + 2 * 10 + 2
+BUFFERED = """() => {
+    const { buffered } = document.querySelector("video");
+    let sum = 0;
+    for (let at = 0; at < buffered.length; at += 1) sum += buffered.end(at) - buffered.start(at);
+    return sum;
+}"""
+
+
+def check_playback(page: Page | Tab) -> None:
+    """Check the picture at six seconds, from another one of the loops each, and the end."""
+    for loop, second in enumerate((0, 4.5, 9.5, 2.5, 15, 7.5)):
+        # The sound of each loop is a frame of 21 ms longer, so the loops are, too.
+        before = loop * (LOOPS - 1) // 5 * (LENGTH + 0.001)
+        seen = page.evaluate(SEEK, before + second)
+        assert seen["source"].startswith("blob:")
+        assert abs(seen["duration"] - LENGTH * LOOPS) < 3
+        assert abs(seen["at"] - before - second) < 0.01
+        assert abs(second_of_shade(seen["shade"]) - second) < 0.3, second
+        assert page.evaluate(BUFFERED) <= MAX_BUFFERED
+    assert abs(page.evaluate(END) - seen["duration"]) < 0.2
