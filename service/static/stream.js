@@ -5,7 +5,10 @@ import { Segments } from "./segments.js";
 
 // Seconds of the film: what is kept after the position, the same before anybody has played, and what
 // is kept before the position.
-const [AHEAD, AHEAD_AT_REST, BEHIND] = [30, 4, 20];
+const [AHEAD, AHEAD_AT_REST, BEHIND] = [30, 2, 20];
+// Seconds after which the last segment of a request begins. The first picture after a seek may need
+// two segments, and a request for each would take the time of a round trip more.
+const RUN = 3;
 const MIN_AHEAD = 5; // where the browser has little room
 const MAX_RATE = 2; // at twice the speed as many seconds last half as long
 const SLACK = 10; // seconds beyond these before anything is removed
@@ -77,7 +80,7 @@ export class SegmentStream {
     this.#next = this.#first = this.#segments.at(this.#player.currentTime);
   }
 
-  /** Load a segment, or wait until one is needed. */
+  /** Load some segments, or wait until they are needed. */
   async #step() {
     if (this.#hasSought) this.#follow();
     const at = this.#player.currentTime;
@@ -106,14 +109,15 @@ export class SegmentStream {
   }
 
   async #load(number) {
-    const [begin, end] = this.#segments.bytes(number);
+    const last = this.#segments.at(this.#segments.time(number) + RUN);
+    const [begin, end] = [this.#segments.bytes(number)[0], this.#segments.bytes(last)[1]];
     const parts = readRange(this.#film.url, begin, end, this.#loading.signal);
     for await (const part of parts) await this.#append(part);
-    this.#next = number + 1;
+    this.#next = last + 1;
     // Sound may stand a little before its picture: then it is in the segment before.
     const isMissing = Number.isNaN(this.#bufferedEnd(this.#player.currentTime));
     const target = this.#segments.at(this.#player.currentTime);
-    if (isMissing && number === target + 1 && this.#first === target && target > 0) {
+    if (isMissing && this.#first === target && target > 0) {
       this.#next = this.#first = target - 1;
     }
   }

@@ -36,13 +36,13 @@ def film(keys: str, offsets: list[int] | None = None) -> MovieTrack:
     return MovieTrack(table, timing, SampleEntry(b"", None), is_enabled=True)
 
 
-def test_a_segment_begins_at_the_first_key_frame_after_two_seconds() -> None:
-    picture = film(("K" + 8 * "-") * 6)  # a key frame each 0.9 s
+def test_a_segment_begins_at_the_first_key_frame_after_a_second() -> None:
+    picture = film(("K" + 5 * "-") * 4)  # a key frame each 0.6 s
     bounds = find_bounds([picture])
     assert bounds == [
         Bound(100, 0, is_segment=True),
-        Bound(100 + 27 * 1010, 27, is_segment=True),
-        Bound(100 + 54 * 1010 - 10, 54, is_segment=False),
+        Bound(100 + 12 * 1010, 12, is_segment=True),
+        Bound(100 + 24 * 1010 - 10, 24, is_segment=False),
     ]
 
 
