@@ -29,6 +29,7 @@ from service.remux.header import MAX_HEADER_BYTES
 from service.remux.movie import MovieTrack, write_header
 from service.remux.picture_timing import SECOND, picture_timing
 from service.remux.sample_entries import sample_entry
+from service.sound.downmix import RATE
 from service.workers.large_output import LargeOutput
 
 # Seconds of the film, and bytes, in a chunk of each track: players read some of each at a time.
@@ -39,6 +40,8 @@ _PICTURES = frozenset({"h264", "hevc", "av1", "vp9"})
 _MAX_SOUNDS = 8
 # Streams that appear after the start, such as subtitles, at which PyAV stops.
 _MAX_LATE_STREAMS = 1000
+# Seconds: times of sound are rounded to samples, and those of FFmpeg to microseconds.
+_SAME_TIME = 1 / RATE
 # Containers whose times are rounded to milliseconds
 _ROUNDED = Fraction(1, 1000)
 
@@ -71,7 +74,7 @@ def copy_film(file: BinaryIO, output: LargeOutput) -> FilmCopy:
         output.restart()
         try:
             with av.open(file, options=OPTIONS, **TEXT_OPTIONS) as container:
-                return _Copier(container, changing).copy(output)
+                return _Copier(file, container, changing).copy(output)
         except SoundChangesError as error:
             changing.add(error.index)  # it is transcoded; each stream once
         except av.FFmpegError as error:
@@ -81,7 +84,8 @@ def copy_film(file: BinaryIO, output: LargeOutput) -> FilmCopy:
 
 
 class _Copier:
-    def __init__(self, container: Any, changing: set[int]) -> None:
+    def __init__(self, file: BinaryIO, container: Any, changing: set[int]) -> None:
+        self._file = file
         self._container = container
         self._start = Fraction(start_offset(container)).limit_denominator(1_000_000)
         name = container.format.name
@@ -115,7 +119,9 @@ class _Copier:
 
     def _packets(self, streams: Sequence[Any]) -> Any:
         """Yield the packets of some streams, to the end or to where the file is damaged."""
-        for _ in range(_MAX_LATE_STREAMS):
+        late = 0
+        while late < _MAX_LATE_STREAMS:
+            position = self._file.tell()
             try:
                 for packet in self._container.demux(*dict.fromkeys(streams)):
                     if packet.size:
@@ -124,9 +130,14 @@ class _Copier:
                             raise DeclinedError("has too many frames")
                         yield packet
             except IndexError:
-                continue  # PyAV met a stream that it does not know
+                late += 1  # PyAV met a stream that it does not know
+                continue
+            except av.error.BlockingIOError:
+                # FFmpeg found none in 64 KiB of a transport stream, and searches on.
+                if self._file.tell() > position:
+                    continue
             except av.error.InvalidDataError:
-                return
+                pass
             return
 
     def _shift(self, packet: Any) -> tuple[int, Fraction]:
@@ -153,7 +164,10 @@ class _Copier:
             for number, track in enumerate(tracks)
         ]
         # The clock of a stream that wraps around begins before 0, as FFmpeg reads it.
-        start = min(float(self._start), *(track.timing.start for track in tracks[:2]))
+        first = min(track.timing.start for track in tracks[:2])
+        start = min(first, float(self._start))
+        if first - start <= _SAME_TIME:
+            start = first
         tracks = _with_common_units(tracks, start)
         header = write_header(tracks, output.length, start)
         while len(header) > MAX_HEADER_BYTES:

@@ -18,6 +18,9 @@ _DECODING_TIMES = frozenset({"avi", "mxf", "asf"})
 
 _NO_ORDER = -1
 
+# One picture in so many may be shown a little too early, if its time stamp is damaged.
+_FEW = 50
+
 
 class PictureCopy:
     """The pictures of a stream."""
@@ -80,11 +83,23 @@ class PictureCopy:
         if NO_TIME not in table.times:
             return
         if _NO_ORDER in self._orders:
-            raise DeclinedError("does not say when its pictures are shown")
-        if self._has_decoding_times:
+            self._use_decoding_times()
+        elif self._has_decoding_times:
             table.times = array("q", times_of_decoding(self._orders, self._decoded))
         else:
             table.times = array("q", fill_times(self._orders, table.times))
+
+    def _use_decoding_times(self) -> None:
+        """Show the few pictures whose times are not known when they are decoded.
+
+        Raises DeclinedError if they are many.
+        """
+        times = self.track.table.times
+        missing = [index for index, time in enumerate(times) if time == NO_TIME]
+        if len(missing) > len(times) // _FEW or any(self._decoded[i] == NO_TIME for i in missing):
+            raise DeclinedError("does not say when its pictures are shown")
+        for index in missing:
+            times[index] = self._decoded[index]
 
     def _units(self, data: bytes) -> list[bytes]:
         """Return the units of a picture; none of codecs without them."""

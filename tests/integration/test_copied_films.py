@@ -297,6 +297,101 @@ def test_a_film_goes_on_where_its_clock_jumps(workshop: Workshop) -> None:
         assert sound[heard] - picture[count] == pytest.approx(sound[0] - picture[0], abs=0.03)
 
 
+def pid_of(packet: bytes | bytearray) -> int:
+    return (packet[1] & 31) << 8 | packet[2]
+
+
+SOUND_PID = 0x101  # of FFmpeg's muxer
+
+
+@pytest.mark.parametrize("codec", ["h264 with B-frames", "hevc"])
+def test_a_damaged_time_stamp_moves_nothing_else(workshop: Workshop, codec: str) -> None:
+    path = workshop.film(codec, "mp2", "stamped.ts")
+    expected = [frame.time for frame in frames(BytesIO(copied(path).data), 0)]
+    parts = [bytearray(part) for part in packets_of(path)]
+    # The PES headers of pictures with both time stamps (ISO/IEC 13818-1 §2.4.3.6)
+    heads = [
+        (part, at) for part in parts
+        if pid_of(part) == SOUND_PID - 1 and part[1] & 0x40
+        and (at := part.find(b"\0\0\1\xe0")) > 0 and part[at + 7] >> 6 == 3
+    ]  # fmt: skip
+    for number, field in ((20, 9), (60, 14)):  # a time of presentation, and one of decoding
+        part, at = heads[number]
+        part[at + field] ^= 0b0100
+    path.write_bytes(b"".join(parts))
+    made = copied(path)
+    assert made.film.jumps == 0
+    times = [frame.time for frame in frames(BytesIO(made.data), 0)]
+    assert len(times) == len(expected)
+    moved = [index for index, (a, b) in enumerate(zip(times, expected, strict=True))
+             if a != pytest.approx(b, abs=0.001)]  # fmt: skip
+    if codec == "hevc":  # the order of its pictures is not read: these are shown a little early
+        assert len(moved) <= 2
+        assert all(0 < (expected[i] or 0) - (times[i] or 0) < 0.3 for i in moved)
+    else:
+        assert moved == []
+    assert onsets(BytesIO(made.data), 1, 0.0) == pytest.approx(
+        onsets(str(path), 1, start_of(path)), abs=0.02
+    )
+
+
+@pytest.mark.parametrize("sound", ["aac", "mp2"])
+def test_sound_that_is_missing_for_long_is_in_sync_afterwards(
+    workshop: Workshop, sound: str
+) -> None:
+    path = ffmpeg(
+        workshop.folder / f"gap {sound}.ts",
+        "-f", "lavfi", "-i", "testsrc2=size=64x36:rate=25:duration=24",
+        "-f", "lavfi", "-i", "sine=frequency=440:beep_factor=4:sample_rate=48000:duration=24",
+        *X264, "-c:a", sound, "-ac", "2",
+    )  # fmt: skip
+    whole = copied(path)
+    times = [frame.time or 0 for frame in frames(BytesIO(whole.data), 1)]
+    parts = packets_of(path)
+    heard = [index for index, part in enumerate(parts) if pid_of(part) == SOUND_PID]
+    gap = set(heard[len(heard) // 6 : -len(heard) // 6])  # of some 16 s
+    path.write_bytes(b"".join(part for index, part in enumerate(parts) if index not in gap))
+    made = copied(path)
+    assert made.film.jumps == 0
+    after = [frame.time or 0 for frame in frames(BytesIO(made.data), 1)]
+    assert after[-1] == pytest.approx(times[-1], abs=0.05)
+    with av.open(BytesIO(made.data), "r") as container:
+        assert (container.duration or 0) / 1e6 == pytest.approx(24, abs=0.2)
+
+
+@pytest.mark.parametrize("length", [100_000, 400_000])
+def test_a_hole_in_a_transport_stream_is_no_end(workshop: Workshop, length: int) -> None:
+    whole = ffmpeg(
+        workshop.folder / "holes.ts", *PICTURE, *SOUND, *PICTURES["h264"], "-b:v", "4M",
+        "-minrate", "4M", *SOUNDS["aac"],
+    )  # fmt: skip
+    data = bytearray(whole.read_bytes())
+    middle = len(data) // 2
+    assert length < len(data) * 0.8
+    data[middle - length // 2 : middle + length // 2] = bytes(length // 2 * 2)
+    whole.write_bytes(data)
+    made = copied(whole)
+    for index in (0, 1):
+        times = [frame.time or 0 for frame in frames(BytesIO(made.data), index)]
+        assert times[-1] == pytest.approx(SECONDS, abs=0.2)
+        assert len(times) < SECONDS * (RATE if index == 0 else 48_000 / 1024)
+
+
+def test_all_of_a_transcoded_sound_is_decoded(workshop: Workshop) -> None:
+    # FFmpeg counts what it skips at the start in samples, which are the units of the track.
+    # The picture begins later. The sound begins at 1.4699778 s, which is no whole sample.
+    path = ffmpeg(
+        workshop.folder / "early.ts",
+        "-f", "lavfi", "-i", f"testsrc2=size=64x36:rate=25:duration={SECONDS}",
+        *SOUND, *X264, "-bf", "2", "-c:a", "mp2",
+    )  # fmt: skip
+    made = copied(path)
+    with av.open(BytesIO(made.data), "r") as container:
+        assert container.streams.audio[0].time_base == Fraction(1, 48_000)
+        first = next(iter(container.decode(container.streams.audio[0])))
+    assert first.time == 0.0
+
+
 def test_a_recording_that_begins_in_the_middle_begins_with_its_first_key_frame(
     workshop: Workshop,
 ) -> None:

@@ -54,6 +54,37 @@ def test_a_late_stream_follows_its_own_clock_until_its_jump() -> None:
     assert played(clock, 1, [Fraction(1000)]) == [2 * FRAME]
 
 
+def test_a_damaged_time_stamp_is_no_jump() -> None:
+    for damage in (-500, 600):
+        clock = FilmClock(wraps=False)
+        times = run(Fraction(1000))
+        damaged = [*times[:20], times[20] + damage, *times[21:]]
+        assert played(clock, 0, damaged) == times
+        assert clock.jumps == 0
+
+
+def test_a_jump_is_confirmed_by_the_next_packet_of_any_stream() -> None:
+    for other in (0, 1):
+        clock = FilmClock(wraps=False)
+        for stream in (0, 1):
+            played(clock, stream, [Fraction(0)])
+        assert played(clock, 0, [Fraction(1000)]) == [FRAME]
+        assert clock.jumps == 0
+        start = Fraction(1000) + (FRAME if other == 0 else 0)
+        assert played(clock, other, [start]) == [2 * FRAME if other == 0 else FRAME]
+        assert clock.jumps == 1
+
+
+def test_a_gap_of_one_stream_alone_is_kept_however_long() -> None:
+    clock = FilmClock(wraps=False)
+    played(clock, 1, run(Fraction(0)))  # two seconds of sound
+    picture = run(Fraction(0), 1000)
+    assert played(clock, 0, picture) == picture  # 40 s
+    sound = run(Fraction(40))
+    assert played(clock, 1, sound) == sound
+    assert clock.jumps == 0
+
+
 def test_wrapping_around_is_no_jump_and_keeps_gaps() -> None:
     clock = FilmClock(wraps=True)
     times = [*run(WRAP - 2), *run(Fraction(3))]  # three seconds are missing, at the wrap
@@ -66,3 +97,9 @@ def test_a_picture_that_is_shown_after_the_wrap_is_decoded_before_it() -> None:
     assert presentation(300, 200, wraps=True) == 300
     assert presentation(100, (1 << 33) - 200, wraps=False) == 100
     assert presentation(None, 5, wraps=True) is None
+
+
+def test_times_of_presentation_and_decoding_that_are_far_apart_are_damaged() -> None:
+    assert presentation(90_000 * 9, 0, wraps=True) == 90_000 * 9
+    assert presentation(90_000 * 11, 0, wraps=True) is None
+    assert presentation(0, 90_000 * 11, wraps=True) is None
