@@ -88,3 +88,9 @@ def fragmented_film(folder: Path, name: str, start: float) -> Path:
         struct.pack_into(">Q", data, position + 8, time + round(start * scales[track - 1]))
     path.write_bytes(data)
     return path
+
+
+def broadcast_film(folder: Path, name: str, start: float) -> Path:
+    """Write a transport stream whose first picture has a time of `start` seconds."""
+    at = ("-output_ts_offset", str(start), "-muxdelay", "0", "-muxpreload", "0")
+    return ffmpeg(folder / name, *_PICTURE, *_SOUND, *_H264, *at)
