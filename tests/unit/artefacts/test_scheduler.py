@@ -4,7 +4,7 @@ import errno
 import json
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +81,14 @@ class Bench:
         self.playback = PlaybackActivity()
         self.running: list[tuple[Supervisor, ArtefactScheduler, WorkerPools]] = []
 
-    def start(self, root: MediaRoot | None = None) -> ArtefactScheduler:
+    def start(
+        self, root: MediaRoot | None = None, kinds: Collection[ArtefactKind] = tuple(ArtefactKind)
+    ) -> ArtefactScheduler:
         """Start a scheduler as the service does."""
         command = (sys.executable, "-c", WORKER, str(self.folder))
         pools = WorkerPools(WorkerPool(command=command), WorkerPool(command=command))
         root = root or MediaRoot(self.folder)
-        builder = ArtefactBuilder(root, self.derived, pools, self.metrics)
+        builder = ArtefactBuilder(root, self.derived, pools, self.metrics, kinds)
         scheduler = ArtefactScheduler(builder, self.derived, pools, self.playback, self.metrics)
         supervisor = Supervisor(self.metrics.background_failures)
         scheduler.start(supervisor)
@@ -380,6 +382,57 @@ async def test_a_large_file_that_is_being_made_holds_up_no_other_artefact(bench:
     await bench.until(
         lambda: scheduler.status("a.ts", ArtefactKind.COPIED).state is ArtefactState.READY
     )
+
+
+SOUND = """
+if request["task"] == "sound":
+    with open(request["output"], "r+b") as output:
+        output.write(b"aac" * 2050)
+        output.flush()
+        while (folder / "half").exists():
+            time.sleep(0.01)
+    facts = {"layout": "s0123456789abcdef", "digest": "00"}
+    print(json.dumps({"facts": json.dumps(facts), "bytes": [6, 5]}))
+    sys.stdout.write("headertable")
+else:
+    print(json.dumps({"facts": "null"}))
+"""
+SILENT = metadata(
+    Stream(index=0, kind="video", codec="h264"), Stream(index=1, kind="audio", codec="dts")
+).model_copy(update={"container": "matroska,webm", "duration": 3.0})
+
+
+async def test_sound_is_made_unasked_and_its_progress_is_by_its_length(bench: Bench) -> None:
+    bench.do(SOUND)
+    (bench.folder / "half").touch()
+    scheduler = bench.start()
+    source = ArtefactSource.of(film("a.mkv", metadata=SILENT))
+    assert source.sound is not None
+    scheduler.set_sources({"a.mkv": source})
+    await bench.until(lambda: scheduler.status("a.mkv", ArtefactKind.SOUND).progress)
+    # 160 kbit/s and 2.5 % more: 3 s have 61,500 bytes, of which 6,150 are there.
+    progress = scheduler.status("a.mkv", ArtefactKind.SOUND).progress
+    assert progress == pytest.approx(0.1)
+    (bench.folder / "half").unlink()
+    await bench.until(
+        lambda: scheduler.status("a.mkv", ArtefactKind.SOUND).state is ArtefactState.READY
+    )
+    artefact = bench.derived.open_large("sound", source.sound)
+    assert artefact is not None
+    assert [blob.read(0, 10) for blob in artefact.blobs] == [b"header", b"table"]
+    assert artefact.large.length == 6150
+
+
+async def test_no_sound_is_made_if_that_is_switched_off(bench: Bench) -> None:
+    bench.do(SOUND)
+    scheduler = bench.start(kinds=[kind for kind in ArtefactKind if kind != ArtefactKind.SOUND])
+    scheduler.set_sources({"a.mkv": ArtefactSource.of(film("a.mkv", metadata=SILENT))})
+    await bench.until(
+        lambda: scheduler.status("a.mkv", ArtefactKind.STORYBOARD).state is ArtefactState.NONE
+    )
+    assert scheduler.status("a.mkv", ArtefactKind.SOUND).state is ArtefactState.NONE
+    scheduler.request("a.mkv", ArtefactKind.SOUND)
+    assert not any("sound" in request for request in bench.requests())
 
 
 async def test_short_films_are_copied_unasked_but_not_those_of_a_bucket(bench: Bench) -> None:
