@@ -1,4 +1,5 @@
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ class Container:
         self.start_time = start_time
         self.duration = duration
         self.streams: tuple[Any, ...] = ()
+        self.format = SimpleNamespace(name="matroska,webm")
         self._chapters = chapters
 
     def chapters(self) -> list[dict[str, Any]]:
