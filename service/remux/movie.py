@@ -1,6 +1,7 @@
 """Writes the header of an MP4 (ftyp, moov, and the start of mdat) for the frames of a file that
 follows it."""
 
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from service.remux.sample_table import sample_table
 _FTYP = box(b"ftyp", b"isom", struct.pack(">I", 512), b"isomiso2mp41")
 _TIMESCALE = 90_000  # of the movie, if no track begins later than the others
 _MAX_UINT32 = 2**32 - 1
+
+_ALPHA3 = re.compile("[a-z]{3}")
 IDENTITY = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 NO_TIME = 0  # §8.2.2: of creation and modification; the same file has the same header
 
@@ -162,7 +165,7 @@ def _elst(edits: Sequence[tuple[int, int]]) -> bytes:
 def media_header(track: MovieTrack, length: int) -> bytes:
     """Return the box mdhd (§8.4.2) of a track of this length."""
     version, form = _version(length)
-    language = _language_code(track.table.track.language)
+    language = language_code(track.table.track.language)
     return full_box(
         b"mdhd",
         struct.pack(form, NO_TIME, NO_TIME, track.timing.timescale, length),
@@ -187,13 +190,13 @@ def media_information(stbl: bytes, *, is_sound: bool) -> bytes:
     return box(b"minf", header, dinf, stbl)
 
 
-def _language_code(tag: str) -> int:
+def language_code(tag: str) -> int:
     """Return a language as mdhd has it (§8.4.2): ISO 639-2/T, five bits a letter."""
     try:
         code = Language.get(tag).to_alpha3(variant="T")
     except (LookupError, ValueError):
-        code = "und"
+        code = ""
     value = 0
-    for letter in code if len(code) == 3 and code.isascii() and code.islower() else "und":  # noqa: PLR2004
+    for letter in code if _ALPHA3.fullmatch(code) else "und":
         value = value << 5 | (ord(letter) - 0x60)
     return value
