@@ -24,7 +24,8 @@ from service.remux.movie import language_code
 )
 def test_a_language_has_five_bits_a_letter(tag: str, code: str) -> None:
     # ISO/IEC 14496-12 §8.4.2.3: each character is the difference to 0x60.
-    assert language_code(tag) == sum((ord(c) - 0x60) << s for c, s in zip(code, (10, 5, 0), strict=True))
+    first, second, third = (ord(letter) - 0x60 for letter in code)
+    assert language_code(tag) == first << 10 | second << 5 | third
 
 
 @given(st.text(max_size=12))
