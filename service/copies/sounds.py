@@ -24,13 +24,19 @@ UNIVERSAL = frozenset({"aac", "mp3"})
 RARE = frozenset({"ac3", "eac3"})
 """Sound that some players play in MP4: it is copied beside what is transcoded of it."""
 
+# Samples in a frame of AAC (ISO/IEC 14496-3 §4.5.1.1).
+_AAC_FRAME = 1024
+# Seconds that sound may be early: more is noticed (ITU-R BT.1359-1 §3). Chromium 156 plays what
+# follows a gap at once, so all gaps together count. What is transcoded has silence in them.
+_MAX_EARLY = 0.045
 
 # The end of what is transcoded. The clock of the film does not jump, and frames are limited.
 _MAX_SECONDS = 1e7
 
 
 class SoundChangesError(Exception):
-    """Sound that is not encoded in the same way from start to end, so that it cannot be copied."""
+    """Sound that is not encoded in the same way from start to end, or has gaps, so that it cannot
+    be copied."""
 
     def __init__(self, index: int) -> None:
         super().__init__(index)
@@ -100,7 +106,17 @@ class CopiedSound:
             self._header = header
         if frame:
             time = SAME_BLOCK if packet.pts is None else packet.pts + shift
+            self._check_gaps(time)
             self.track.add(frame, time, is_key=True)
+
+    def _check_gaps(self, time: int) -> None:
+        """Compare the time of the next frame with those before it. Raises SoundChangesError."""
+        times = self.track.table.times
+        if self._header is None or not times or SAME_BLOCK in (time, times[0]):
+            return
+        stated = (time - times[0]) * self._tick / SECOND
+        if abs(stated - len(times) * _AAC_FRAME / self._header.rate) > _MAX_EARLY:
+            raise SoundChangesError(self.stream.index)
 
     def finish(self) -> None:
         pass
