@@ -89,16 +89,21 @@ class StoredLayouts:
         metadata = _load(ArtefactKind.REMUX, self._store.load(ArtefactKind.REMUX, name))
         if metadata is None or metadata.fragments is None:
             return None
-        blobs = [self._store.open(ArtefactKind.REMUX, name, number) for number in (1, 2, 3)]
-        data = [b"".join(_parts(blob)) for blob in blobs if blob]
+        head, table, headers = (
+            self._store.open(ArtefactKind.REMUX, name, number) for number in (1, 2, 3)
+        )
+        if head is None or table is None or headers is None:
+            return None
+        data = [b"".join(_parts(blob)) for blob in (head, table, headers)]
         if fragmented_layout(data) != metadata.fragments.layout:  # as above
             return None
-        head, headers = (AsyncBlob(blob, self._threads) for blob in (blobs[0], blobs[2]) if blob)
+        try:
+            interleaving = Interleaving.from_bytes(data[1])
+            inserted = CompressedBlob.open(AsyncBlob(headers, self._threads), data[2])
+        except ValueError:  # of another release
+            return None
         return metadata.fragments.layout, Parts(
-            head,
-            metadata.content_type,
-            Interleaving.from_bytes(data[1]),
-            CompressedBlob.open(headers, data[2]),
+            AsyncBlob(head, self._threads), metadata.content_type, interleaving, inserted
         )
 
     def _open_sound(self, name: str) -> tuple[str, Parts] | None:

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from service.remux.boxes import box, full_box, packed
+from service.remux.boxes import box, full_box
 from service.remux.movie import (
     IDENTITY,
     NO_TIME,
@@ -20,6 +20,7 @@ _TIMESCALE = 1_000_000  # of the movie
 
 # §8.8.7.1 and §8.8.8.1: flags of tfhd and trun
 _TFHD_DURATION, _TFHD_FLAGS, _TFHD_BASE_IS_MOOF = 0x08, 0x20, 0x020000
+_TRUN = struct.Struct(">I4sIIi")
 _TRUN_DATA_OFFSET, _TRUN_FIRST_FLAGS = 0x01, 0x04
 _TRUN_DURATION, _TRUN_SIZE, _TRUN_OFFSET = 0x100, 0x200, 0x800
 
@@ -135,23 +136,19 @@ class _Traf:
     @property
     def length(self) -> int:
         """The bytes of the box."""
-        runs = sum(20 + len(run.rest) for run in self._runs)
+        runs = sum(_TRUN.size + len(run.rest) for run in self._runs)
         return 8 + len(self._tfhd) + len(self._tfdt) + runs
 
     def to_box(self, shift: int) -> bytes:
         """Return the box. `shift` is from places in the file to those after the start of moof."""
         truns = (
-            full_box(
-                b"trun",
-                struct.pack(">Ii", run.frames, run.place + shift),
-                run.rest,
-                flags=run.flags,
-            )
-            for run in self._runs
+            _TRUN.pack(_TRUN.size + len(rest), b"trun", flags, frames, place + shift) + rest
+            for flags, frames, place, rest in self._runs
         )
         return box(b"traf", self._tfhd, self._tfdt, *truns)
 
     def _make_runs(self, part: TrackFrames) -> Iterator[_Run]:
+        """Yield the runs. A film of two hours has half a million, mostly of one frame each."""
         table, timing = part.track.table, part.track.timing
         columns, flags = [table.sizes], _TRUN_DATA_OFFSET | _TRUN_SIZE
         if not self._is_even:
@@ -160,25 +157,24 @@ class _Traf:
         if timing.offsets is not None:
             columns.append(timing.offsets)
             flags |= _TRUN_OFFSET
+        row = struct.Struct(f">{len(columns)}I")
+        offsets, sizes, keys, marks = table.offsets, table.sizes, table.keys, not self._all_keys
         first = part.first
         while first < part.end:
-            end = self._run_end(part, first)
-            has_key = not self._all_keys and table.keys[first]
-            rows = packed(column[at] for at in range(first, end) for column in columns)
+            rows, end, following = [], first, offsets[first]
+            while True:
+                rows.append(row.pack(*[column[end] for column in columns]))
+                following += sizes[end]
+                end += 1
+                if end == part.end or offsets[end] != following or (marks and keys[end]):
+                    break
+            is_marked = bool(marks and keys[first])
+            if is_marked:
+                rows.insert(0, _KEY)
             yield _Run(
-                flags | (_TRUN_FIRST_FLAGS if has_key else 0),
+                flags | (_TRUN_FIRST_FLAGS if is_marked else 0),
                 end - first,
-                table.offsets[first],
-                (_KEY if has_key else b"") + rows,
+                offsets[first],
+                b"".join(rows),
             )
             first = end
-
-    def _run_end(self, part: TrackFrames, first: int) -> int:
-        table, end = part.track.table, first + 1
-        while (
-            end < part.end and table.offsets[end] == table.offsets[end - 1] + table.sizes[end - 1]
-        ):
-            if not self._all_keys and table.keys[end]:
-                break
-            end += 1
-        return end
