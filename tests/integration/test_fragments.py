@@ -25,7 +25,7 @@ from support.long_film import (
     segments,
 )
 from support.mp4_boxes import boxes
-from support.player_page import patient, seek, state, until_playing
+from support.player_page import LISTEN, patient, seek, state, until_playing
 from support.range_cases import WHOLE, condition_cases, range_cases
 from support.raw_http import Answer, ask
 from support.remuxed_files import TOLERANCE, packets
@@ -39,6 +39,8 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fragments") / "media"
     folder.mkdir()
     film = make_long_film(folder / "long.mkv")
+    cue = "WEBVTT\n\n00:15:00.000 --> 00:15:20.000\nIt is a quarter past.\n"
+    (folder / "long.en.vtt").write_text(cue, encoding="utf-8")
     ffmpeg(folder / "short.mkv", "-i", film, "-c", "copy", "-t", "60")
     ffmpeg(folder / "silent.mkv", "-i", film, "-c:v", "copy", "-c:a", "ac3", "-b:a", "32k")
     return folder
@@ -252,6 +254,47 @@ def test_a_frame_in_another_page_plays_the_segments(server: Server, browser: Bro
         until(lambda: page.evaluate(STATE_OF_EMBED) == ["blob:", 4], "it has the first segments")
 
 
+VIEW = """() => {
+    const video = document.querySelector("video");
+    const shown = [...video.textTracks].find((track) => track.mode === "showing");
+    return {
+        at: video.currentTime, rate: video.playbackRate, full: Boolean(document.fullscreenElement),
+        cues: [...(shown?.activeCues ?? [])].map((cue) => cue.text),
+    };
+}"""
+
+
+def test_captions_keys_full_screen_and_resuming_work_as_ever(
+    server: Server, browser: Browser
+) -> None:
+    item = settled(server, "long.mkv")
+    with flawless(browser, server.base) as page:
+
+        def sees(**expected: Any) -> None:
+            def seen() -> bool:
+                view = page.evaluate(VIEW)
+                return all(view[name] == value for name, value in expected.items())
+
+            until(seen, f"{expected}")
+
+        page.goto(f"{item['watch_url']}?t=880")
+        sees(at=880, cues=[])
+        page.keyboard.press("c")
+        for key, expected in (
+            ("l", {"at": 890}), ("l", {"at": 900, "cues": ["It is a quarter past."]}),
+            ("ArrowRight", {"at": 905}), ("j", {"at": 895, "cues": []}),
+            (">", {"rate": 1.25}), ("<", {"rate": 1}),
+            ("f", {"full": True}), ("f", {"full": False}),
+        ):  # fmt: skip
+            page.keyboard.press(key)
+            sees(**expected)
+        page.evaluate("document.querySelector('video').play()")
+        until_playing(page, 895)
+        page.goto(item["watch_url"])
+        until(lambda: 895 < page.evaluate(VIEW)["at"] < 915, "it resumes where it was")
+        assert state(page)["source"].startswith("blob:")
+
+
 def test_a_link_to_a_moment_begins_there(server: Server, browser: Browser) -> None:
     item = settled(server, "long.mkv")
     with flawless(browser, server.base) as page:
@@ -298,6 +341,26 @@ def test_a_film_that_is_replaced_while_it_plays_goes_on(
         until(lambda: settled(server, "a.mkv")["revision"] != item["revision"], "it is noticed")
         seek(page, 1200)  # nothing of it is in the player's memory
         until_playing(page, 1200)
+
+
+def test_firefox_goes_on_with_a_replaced_film(tmp_path: Path, media: Path) -> None:
+    folder = tmp_path / "media"
+    film = (media / "long.mkv").read_bytes()
+    write(folder, "a.mkv", film)
+    with (
+        serve(folder, SOUND="off") as server,
+        firefox.tab(server.base, tmp_path / "profile") as tab,
+    ):
+        item = settled(server, "a.mkv")
+        tab.add_init_script(LISTEN)
+        tab.goto(f"{item['watch_url']}?t=30")
+        tab.evaluate("document.querySelector('video').muted = true")
+        tab.evaluate("document.querySelector('video').play()")
+        assert until_playing(tab, 30)["source"].startswith("blob:")
+        write(folder, "new", film, age=1800).rename(folder / "a.mkv")
+        until(lambda: settled(server, "a.mkv")["revision"] != item["revision"], "it is noticed")
+        seek(tab, 1200)
+        until_playing(tab, 1200)
 
 
 def test_a_film_goes_on_after_the_network_was_lost(server: Server, browser: Browser) -> None:
