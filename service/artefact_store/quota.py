@@ -1,5 +1,6 @@
 """The size of a store, its limit, and the room that is reserved for large files."""
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -72,6 +73,14 @@ class LargeFile:
         self.path = path
         self.room = room
         """The most bytes that it may have."""
+        self._descriptor: int | None = None
+
+    def create(self) -> None:
+        """Create the file, with a lock for as long as this process writes it. Raises OSError."""
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+        self._descriptor = os.open(self.path, flags, 0o600)
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     @property
     def written(self) -> int:
@@ -86,6 +95,9 @@ class LargeFile:
         self._quota.release(self)
         with suppress(OSError):
             self.path.unlink()
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
 class Quota:
@@ -206,7 +218,7 @@ def new_large_file(quota: Quota, path: Path, room: int) -> LargeFile:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _check_disk(path.parent, room)
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        file.create()
     except BaseException:
         file.discard()
         raise

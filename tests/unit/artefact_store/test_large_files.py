@@ -2,6 +2,10 @@
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,6 +138,39 @@ def test_what_is_written_counts_before_it_is_stored(bench: Bench) -> None:
     file.discard()
     assert bench.store.size == 0
     assert not file.path.exists()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from service.artefact_store.folder import FolderArtefactStore
+file = FolderArtefactStore(Path(sys.argv[1]), 20 << 20).create_large(12 << 20, evict=False)
+file.path.write_bytes(bytes(12 << 20))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_wrote_makes_room_at_once(tmp_path: Path) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = (tmp_path / "unfinished").iterdir()
+    store = FolderArtefactStore(tmp_path, LIMIT)
+    with pytest.raises(NoRoomError):  # it is new, and its process may be about to lock it
+        store.create_large(12 * MIB, evict=True)
+    minutes_ago = time.time() - 120
+    os.utime(left, (minutes_ago, minutes_ago))
+    store.create_large(12 * MIB, evict=True).discard()
+    assert not left.exists()
+
+
+def test_a_large_file_of_a_running_process_is_kept_by_other_replicas(tmp_path: Path) -> None:
+    one, other = FolderArtefactStore(tmp_path, LIMIT), FolderArtefactStore(tmp_path, LIMIT)
+    file = one.create_large(MIB, evict=False)
+    minutes_ago = time.time() - 120
+    os.utime(file.path, (minutes_ago, minutes_ago))
+    other.evict()
+    assert file.path.exists()
+    file.discard()
 
 
 def test_a_file_beyond_the_quota_is_refused_at_once(bench: Bench, tmp_path: Path) -> None:
