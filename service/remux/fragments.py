@@ -28,7 +28,8 @@ _MAX_WAIT = 0.9
 _MAX_LEAD = 1.0
 
 _MAX_UINT32 = 2**32 - 1
-_MAX_SPAN = 1 << 30  # bytes of the file after a header: its offsets have 31 bits (§8.8.8.1)
+# Bytes of the file in a segment, and so after a header: both have 31 bits (§8.16.3.3, §8.8.8.1).
+_MAX_SPAN = 1 << 30
 
 MAX_INSERTED = 1 << 26
 """Bytes of all headers between parts of the file. `nginx/njs/cache_lookup.js` counts on it."""
@@ -58,11 +59,12 @@ def make_fragments(tracks: Sequence[MovieTrack], size: int) -> Fragments | None:
     bounds = find_bounds(chosen) if chosen else []
     if not chosen or not bounds:
         return None
-    if any(b.place - a.place > _MAX_SPAN for a, b in pairwise(bounds)):
+    starts = [bound.place for bound in bounds if bound.is_segment]
+    if any(b - a > _MAX_SPAN for a, b in pairwise([*starts, bounds[-1].place])):
         return None
     headers, ends = bytearray(), array("Q")
     for lead, header in _headers(chosen, bounds):
-        if lead > _MAX_LEAD:
+        if lead > _MAX_LEAD or len(headers) + len(header) > MAX_INSERTED:
             return None
         headers += header
         ends.append(len(headers))
@@ -70,11 +72,12 @@ def make_fragments(tracks: Sequence[MovieTrack], size: int) -> Fragments | None:
     rest, before = size - cuts[-1], cuts[0]
     headers += _free(rest)
     ends.append(len(headers))
-    is_short = len(headers) <= MAX_INSERTED and max(rest, before) < _MAX_UINT32 - 8
-    if not is_short or sum(bound.is_segment for bound in bounds) > MAX_SEGMENTS:
+    if max(rest, before) > _MAX_UINT32 - 8 or len(starts) > MAX_SEGMENTS:
         return None
     lengths = [header + b.place - a.place for header, (a, b) in _with_lengths(ends, bounds)]
     index = segment_index(chosen, bounds, lengths, before + 8)
+    if index is None:
+        return None
     start = initial_boxes(chosen) + index
     return Fragments(start + _free(before), len(start), Interleaving(cuts, ends), bytes(headers))
 

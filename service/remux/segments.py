@@ -2,6 +2,7 @@
 the index of the segments (sidx, ISO/IEC 14496-12 §8.16.3)."""
 
 import struct
+from array import array
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
@@ -66,8 +67,8 @@ def find_bounds(chosen: Sequence[MovieTrack]) -> list[Bound]:
 
 def segment_index(
     chosen: Sequence[MovieTrack], bounds: Sequence[Bound], lengths: Sequence[int], offset: int
-) -> bytes:
-    """Return the box sidx.
+) -> bytes | None:
+    """Return the box sidx; None if its fields are too short for the times.
 
     `lengths` are the bytes of the fragments with their headers; `offset` are those between the box
     and the first fragment.
@@ -85,8 +86,10 @@ def segment_index(
     ):
         # Type 3: pictures that are shown before the key frame and decoded after it may need others.
         delta = times[first] - early
+        if following - early > _MAX_UINT32 or delta >= 1 << 28:
+            return None
         access = 1 << 31 | (3 if delta else 1) << 28 | delta
-        references += (size, min(max(0, following - early), _MAX_UINT32), access)
+        references += (size, max(0, following - early), access)
     return full_box(
         b"sidx",
         struct.pack(">IIQQHH", 1, timescale, max(0, earliest[0]), offset, 0, len(starts)),
@@ -106,11 +109,11 @@ def _sizes(bounds: Sequence[Bound], lengths: Sequence[int]) -> list[int]:
     return sizes
 
 
-def _presented(track: MovieTrack, start: float) -> list[int]:
+def _presented(track: MovieTrack, start: float) -> "array[int]":
     """Return when each picture is shown, in units of its track from the start of the movie."""
     timing = track.timing
     first = round((timing.start - start) * timing.timescale) - timing.skip
     decoded = accumulate(timing.durations[:-1], initial=first)
     if timing.offsets is None:
-        return list(decoded)
-    return list(map(int.__add__, decoded, timing.offsets))
+        return array("q", decoded)
+    return array("q", map(int.__add__, decoded, timing.offsets))

@@ -60,6 +60,15 @@ def test_films_that_segments_suit_have_fragments(tracks: list[MovieTrack], expec
     assert (make_fragments(tracks, FILE) is not None) is expected
 
 
+def test_a_film_with_a_segment_of_more_than_a_gibibyte_has_no_fragments() -> None:
+    """Its length has 31 bits in the index (§8.16.3.3)."""
+    film = track("V_VP9")
+    for number in range(1, len(film.table.keys)):
+        film.table.keys[number] = False
+        film.table.offsets[number] += number * (1 << 24)
+    assert make_fragments([film], 1 << 40) is None
+
+
 def test_what_precedes_and_follows_the_frames_is_skipped() -> None:
     made = make_fragments([track("V_VP9"), track("A_OPUS")], FILE)
     assert made

@@ -68,7 +68,9 @@ def test_the_index_has_bytes_times_and_key_frames() -> None:
     offsets = [2] * 20 + [4, 1, 1] + [2] * 27
     picture = film("K" + 19 * "-" + "K" + 29 * "-", offsets)
     bounds = find_bounds([picture])
-    ((kind, content),) = boxes(segment_index([picture], bounds, [500, 700], 42))
+    index = segment_index([picture], bounds, [500, 700], 42)
+    assert index
+    ((kind, content),) = boxes(index)
     assert kind == b"sidx"
     version, track, timescale, earliest, first_offset, _, count = struct.unpack_from(
         ">IIIQQHH", content
