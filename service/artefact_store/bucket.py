@@ -31,6 +31,7 @@ from service.artefact_store.quota import (
     LargeFile,
     Quota,
     Stored,
+    is_abandoned,
     new_large_file,
     temporary_path,
 )
@@ -50,6 +51,9 @@ _log = structlog.get_logger()
 
 # Bytes of the first request. Most metadata are shorter, and the blobs are not needed for them.
 _FIRST_READ = 4 * 1024
+
+# What the names of local files begin with that are written before they are uploaded.
+_TEMPORARY = "reelay-"
 
 # Bytes of blobs in memory: a page of 50 posters has about 2 MB, its metadata 50 kB.
 _MAX_CACHED_BYTES = 32 * 1024 * 1024
@@ -190,7 +194,12 @@ class BucketArtefactStore(Quota):
 
     def create_large(self, room: int, *, evict: bool) -> LargeFile:
         """Create a local temporary file, which `save_large` uploads."""
-        path = temporary_path(Path(tempfile.gettempdir()))
+        local = Path(tempfile.gettempdir())
+        for other in local.glob(f"{_TEMPORARY}*"):
+            with suppress(OSError):
+                if is_abandoned(other):
+                    other.unlink()
+        path = temporary_path(local, _TEMPORARY)
         going = self._reserve(path, room, self._find() if evict else None)
         file = new_large_file(self, path, room)
         try:

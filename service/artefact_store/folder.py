@@ -24,6 +24,7 @@ from service.artefact_store.quota import (
     LargeFile,
     Quota,
     Stored,
+    is_abandoned,
     new_large_file,
     temporary_path,
 )
@@ -55,8 +56,6 @@ _UNIQUE = 30
 
 # Age in seconds of a temporary file whose process must have ended.
 _TEMPORARY_FILE_TTL = 3600.0
-# The same of a large one that no process has locked: it was killed. A new one is not locked yet.
-_UNLOCKED_FILE_TTL = 60.0
 
 
 class FolderArtefactStore(Quota):
@@ -212,7 +211,9 @@ class FolderArtefactStore(Quota):
                             found.append(Stored(kind, name, size, status.st_mtime, str(file)))
                         elif file in self._reserved:
                             continue
-                        elif _is_abandoned(file, now - status.st_mtime, kind):
+                        elif now - status.st_mtime > _TEMPORARY_FILE_TTL or (
+                            kind == _TEMPORARY and is_abandoned(file)
+                        ):
                             file.unlink()
                         else:
                             temporary += size
@@ -240,22 +241,6 @@ class FolderArtefactStore(Quota):
 
     def _file(self, kind: str, name: str) -> Path:
         return self._folder / kind / name[:2] / name
-
-
-def _is_abandoned(file: Path, age: float, kind: str) -> bool:
-    """Return whether the process that wrote a temporary file must have ended. Raises OSError."""
-    if kind != _TEMPORARY or age <= _UNLOCKED_FILE_TTL:
-        return age > _TEMPORARY_FILE_TTL
-    descriptor = os.open(file, READ_FLAGS)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return age > _TEMPORARY_FILE_TTL
-    finally:
-        os.close(descriptor)
-    return True
 
 
 def _encode(kind: str, metadata: bytes, blobs: Sequence[bytes]) -> tuple[bytes, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from service.artefact_store.keys import LARGE_KINDS
+from service.storage.local.beneath import READ_FLAGS
 
 # Parts of the quota: above the first, only requested artefacts are built; the second ends eviction,
 # and large files fill the store up to it.
@@ -24,6 +25,10 @@ _IN_USE_SECONDS = 60.0
 
 # Openings of large files that are remembered.
 _MAX_OPENED = 10_000
+
+# Age in seconds of a large file that no process has locked: it was killed. A new one is not locked
+# yet.
+_UNLOCKED_FILE_TTL = 60.0
 
 _KILO = 1000
 
@@ -234,9 +239,23 @@ def _check_disk(folder: Path, room: int) -> None:
         )
 
 
-def temporary_path(folder: Path) -> Path:
+def temporary_path(folder: Path, prefix: str = tempfile.gettempprefix()) -> Path:
     """Return an unused path in a folder."""
-    return folder / f"{tempfile.gettempprefix()}{os.urandom(8).hex()}"
+    return folder / f"{prefix}{os.urandom(8).hex()}"
+
+
+def is_abandoned(file: Path) -> bool:
+    """Return whether the process that wrote a large file was killed. Raises OSError."""
+    if time.time() - file.lstat().st_mtime <= _UNLOCKED_FILE_TTL:
+        return False
+    descriptor = os.open(file, READ_FLAGS)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # it is locked, or the file system has no locks
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def _bytes(count: int) -> str:

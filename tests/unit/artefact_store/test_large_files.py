@@ -95,7 +95,7 @@ def read(artefact: OpenArtefact, start: int, length: int) -> bytes:
 
 
 def temporary_files(tmp_path: Path) -> list[Path]:
-    return [file for file in tmp_path.rglob("tmp*") if file.is_file()]
+    return [file for file in tmp_path.rglob("*") if file.name.startswith(("tmp", "reelay-"))]
 
 
 def test_a_large_file_is_stored_with_its_metadata_and_blobs(bench: Bench, tmp_path: Path) -> None:
@@ -143,8 +143,15 @@ def test_what_is_written_counts_before_it_is_stored(bench: Bench) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from obstore.store import MemoryStore
+from service.artefact_store.bucket import BucketArtefactStore
 from service.artefact_store.folder import FolderArtefactStore
-file = FolderArtefactStore(Path(sys.argv[1]), 20 << 20).create_large(12 << 20, evict=False)
+from service.storage.object_store.sync_client import SyncObjectClient
+if sys.argv[1] == "bucket":
+    store = BucketArtefactStore(SyncObjectClient(MemoryStore()), 20 << 20)
+else:
+    store = FolderArtefactStore(Path(sys.argv[1]), 20 << 20)
+file = store.create_large(12 << 20, evict=False)
 file.path.write_bytes(bytes(12 << 20))
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -161,6 +168,20 @@ def test_what_a_killed_process_wrote_makes_room_at_once(tmp_path: Path) -> None:
     os.utime(left, (minutes_ago, minutes_ago))
     store.create_large(12 * MIB, evict=True).discard()
     assert not left.exists()
+
+
+def test_what_a_killed_process_wrote_for_a_bucket_is_deleted(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", KILLED, "bucket"], env=environment, check=False)
+    (left,) = tmp_path.iterdir()
+    minutes_ago = time.time() - 120
+    os.utime(left, (minutes_ago, minutes_ago))
+    script = KILLED.replace("os.kill(os.getpid(), signal.SIGKILL)", "print(file.path)")
+    running = subprocess.run(
+        [sys.executable, "-c", script, "bucket"], env=environment, check=True, capture_output=True
+    )
+    assert not left.exists()
+    assert [str(path) for path in tmp_path.iterdir()] == [running.stdout.decode().strip()]
 
 
 def test_a_large_file_of_a_running_process_is_kept_by_other_replicas(tmp_path: Path) -> None:
