@@ -18,9 +18,10 @@ const RANGE = /^bytes=(\d{1,15})-(\d{0,15})(?!\n)$/;
 
 // Revisions of layouts (service/protocol/revisions.py). A header that precedes a file has 16 MiB at most
 // (service/remux/header.py); headers between its parts have 64 MiB (service/remux/fragments.py), and sound
-// 2 GiB (service/remux/with_sound.py). A moved index grows little.
-const LAYOUT = /-([fhms])[0-9a-f]+(?!\n)$/;
-const MAX_ADDED = { f: 0, h: 83886080, m: 16777216, s: 2164260864 };
+// 2 GiB (service/remux/with_sound.py). A moved index grows little. A copy has a header, 32 MiB and an eighth
+// more than its file (service/artefacts/builder.py).
+const LAYOUT = /-([cfhms])[0-9a-f]+(?!\n)$/;
+const MAX_ADDED = { c: 50331648, f: 0, h: 83886080, m: 16777216, s: 2164260864 };
 
 // Answer a request for /media/ or /download/: from the cache if that is exact, else by the service.
 function lookUp(r) {
@@ -140,7 +141,8 @@ function planLookup(r, revision) {
 function slicerFor(r, revision, first, last) {
     const v = r.variables, size = Number(v.block_size);
     const layout = LAYOUT.exec(revision);
-    const most = parseInt(revision, 16) + (layout === null ? 0 : MAX_ADDED[layout[1]]);
+    const file = parseInt(revision, 16);
+    const most = layout === null ? file : file * (layout[1] === 'c' ? 1.125 : 1) + MAX_ADDED[layout[1]];
     const end = Math.min(last === '' ? Infinity : Number(last) + 1, most);
     if (end - first <= size && Math.floor(first / size) === Math.floor((end - 1) / size)) return 'slicer';
     if (end - first <= Number(v.run_size)) return 'joiner1';

@@ -22,6 +22,7 @@ FAST_START = fast_start_revision(FILE)
 REMUXED = remuxed_revision(FILE, "m0123456789abcdef")
 FRAGMENTED = remuxed_revision(FILE, "h0123456789abcdef")
 WITH_SOUND = remuxed_revision(FILE, "s0123456789abcdef")
+COPIED = remuxed_revision(FILE, "c0123456789abcdef")
 
 
 def pattern(route: str) -> re.Pattern[str]:
@@ -52,7 +53,9 @@ def cached() -> re.Pattern[str]:
         ("media", REMUXED, True),
         ("media", WITH_SOUND, True),
         ("media", FRAGMENTED, True),
+        ("media", COPIED, True),
         ("download", FRAGMENTED, False),
+        ("download", COPIED, False),
         ("media", f"{WITH_SOUND}-m0123456789abcdef", False),
         ("media", f"{REMUXED}0", False),
         ("media", REMUXED[:-1], False),
@@ -80,6 +83,14 @@ def test_the_edge_has_the_grammar_of_the_service() -> None:
     assert pattern("media").pattern == whole.format(REVISION)
     assert pattern("download").pattern == whole.format(FILE_REVISION)
     assert f'"(?P<tag>{REVISION})"' in cached().pattern
+
+
+def test_the_edge_knows_which_layouts_may_be_longer_than_their_files() -> None:
+    script = (NGINX / "njs" / "cache_lookup.js").read_text(encoding="utf-8")
+    (letters,) = re.findall(r"const LAYOUT = /-\(\[(\w+)\]\)", script)
+    (added,) = re.findall(r"const MAX_ADDED = \{(.+)\};", script)
+    named = set(re.findall(r"-(\w)\[0-9\]", REVISION)) | set(*re.findall(r"\[(\w+)\]\[", REVISION))
+    assert set(letters) == set(re.findall(r"(\w):", added)) == named
 
 
 @given(st.integers(1, 2**63 - 1), st.integers(-(2**63) * 10**9, 2**63 * 10**9))
