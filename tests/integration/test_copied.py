@@ -389,6 +389,7 @@ def test_chromium_seeks_to_the_right_picture(server: Server, browser: Browser, n
         check_seeks(page, item["media_url"])
 
 
+@pytest.mark.slow
 def test_firefox_seeks_to_the_right_picture(server: Server, tmp_path: Path) -> None:
     items = [copied(server, name) for name in ("film.ts", "late.m2ts", "disc.mpg", "camera.avi")]
     with firefox.tab(server.base, tmp_path / "profile") as tab:

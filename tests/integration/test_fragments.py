@@ -206,6 +206,7 @@ def test_chromium_plays_the_segments(server: Server, browser: Browser) -> None:
         check_playback(page)
 
 
+@pytest.mark.slow
 def test_firefox_plays_the_segments(server: Server, tmp_path: Path) -> None:
     item = settled(server, "long.mkv")
     with firefox.tab(server.base, tmp_path / "profile") as tab:
@@ -213,6 +214,7 @@ def test_firefox_plays_the_segments(server: Server, tmp_path: Path) -> None:
         check_playback(tab)
 
 
+@pytest.mark.slow
 def test_a_player_with_little_memory_plays_on(server: Server, tmp_path: Path) -> None:
     """Firefox has room for some ten seconds of this film, not for thirty."""
     item = settled(server, "long.mkv")
@@ -231,6 +233,7 @@ def test_a_player_with_little_memory_plays_on(server: Server, tmp_path: Path) ->
         assert tab.evaluate(BUFFERED) < 30
 
 
+@pytest.mark.slow
 def test_what_has_been_played_is_removed_from_memory(server: Server, browser: Browser) -> None:
     item = settled(server, "long.mkv")
     with flawless(browser, server.base) as page:
@@ -343,6 +346,7 @@ def test_a_film_that_is_replaced_while_it_plays_goes_on(
         until_playing(page, 1200)
 
 
+@pytest.mark.slow
 def test_firefox_goes_on_with_a_replaced_film(tmp_path: Path, media: Path) -> None:
     folder = tmp_path / "media"
     film = (media / "long.mkv").read_bytes()

@@ -318,6 +318,7 @@ SEEK_ON = """async (second) => {
 }"""
 
 
+@pytest.mark.slow
 def test_firefox_plays_it_with_sound(server: Server, tmp_path: Path) -> None:
     names = ("film.mkv", "dts.mkv", "flash.flv", "index in front.mov")
     items = [settled(server, name) for name in names]
@@ -381,6 +382,7 @@ STATE = """() => {
 }"""
 
 
+@pytest.mark.slow
 def test_playback_goes_on_with_sound(tmp_path: Path, media: Path, browser: Browser) -> None:
     """The page says how far the sound is, and what plays goes on where it was."""
     folder = tmp_path / "media"

@@ -185,6 +185,7 @@ def test_sound_of_noise_is_declined(tmp_path: Path) -> None:
         make(path, tmp_path / "a.mp4")
 
 
+@pytest.mark.slow
 def test_any_damage_is_declined_or_bounded(tmp_path: Path) -> None:
     """No error but those that are meant, and never more sound than the film is long."""
     path = film(tmp_path / "a.mkv", *AC3)
@@ -286,6 +287,7 @@ def test_a_fragmented_mp4_is_declined(tmp_path: Path) -> None:
         make(path, tmp_path / "made.mp4")
 
 
+@pytest.mark.slow
 def test_any_damage_to_an_mp4_is_declined_or_bounded(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4", *AC3)
     plain, chance = path.read_bytes(), random.Random(8)  # noqa: S311 # damage, no secrets

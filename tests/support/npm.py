@@ -1,5 +1,6 @@
 """The npm packages that the lock file of e2e/browser names."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ from typing import Any
 from support.stack import missing
 
 FOLDER = Path(__file__).parents[1] / "e2e" / "browser"
+MODULES, LOCK_FILE = FOLDER / "node_modules", FOLDER / "package-lock.json"
 
 
 def packages() -> Path:
@@ -17,15 +19,22 @@ def packages() -> Path:
 
     If npm is missing, skip the test, or fail where skipping is not allowed.
     """
-    modules, lock = FOLDER / "node_modules", FOLDER / "package-lock.json"
-    # npm writes this file last, as a record of the installed packages.
-    record = modules / ".package-lock.json"
-    if not record.exists() or record.stat().st_mtime < lock.stat().st_mtime:
+    if not _is_installed():
         if shutil.which("npm") is None:
             missing("needs Node.js and npm")
-        # The packages need no install scripts, so none may run.
-        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit"], cwd=FOLDER, check=True)
-    return modules
+        with LOCK_FILE.open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # other processes of pytest-xdist need them, too
+            if not _is_installed():
+                # The packages need no install scripts, so none may run.
+                npm = ["npm", "ci", "--ignore-scripts", "--no-audit"]
+                subprocess.run(npm, cwd=FOLDER, check=True)
+    return MODULES
+
+
+def _is_installed() -> bool:
+    # npm writes this file last, as a record of the installed packages.
+    record = MODULES / ".package-lock.json"
+    return record.exists() and record.stat().st_mtime >= LOCK_FILE.stat().st_mtime
 
 
 def clean_environment() -> dict[str, str]:
