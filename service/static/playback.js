@@ -19,7 +19,8 @@ export class Playback extends EventTarget {
   #timeline;
   #position; // the player forgets its own when a source is loaded or fails
   #wanted = null; // a position that the player has not reached
-  #retries = 0;
+  #retries = 0; // since a seek has last come further
+  #reached = 0; // seconds: how far the last one came
   #ownSeeks = 0; // seeks of this class that have not begun
   #playing = false;
   #wasReady = false;
@@ -94,6 +95,9 @@ export class Playback extends EventTarget {
   }
 
   #checkSeek() {
+    const isFurther = this.#current > this.#reached;
+    this.#reached = this.#current;
+    if (isFurther) this.#retries = 0;
     if (this.#wanted === null || this.#wanted - this.#current < MISSED) {
       this.#wanted = null;
       this.#retries = 0;
@@ -118,7 +122,7 @@ export class Playback extends EventTarget {
 
   seek(second) {
     this.interacted = true;
-    this.#retries = 0;
+    this.#retries = this.#reached = 0;
     this.#position = Math.max(0, this.#withinDuration(second));
     this.dispatchEvent(new Event("seek"));
     if (this.known) this.#current = this.#position; // else as soon as it is

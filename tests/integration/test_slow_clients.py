@@ -56,7 +56,8 @@ def media(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(media: Path) -> Iterator[Server]:
-    with serve(media, LOG_LEVEL="warning") as running:
+    """Run the service. It disconnects no client of these tests, however slow the machine is."""
+    with serve(media, LOG_LEVEL="warning", STALL_TIMEOUT="300") as running:
         yield running
 
 

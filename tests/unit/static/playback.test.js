@@ -44,6 +44,17 @@ test("a seek that ends too early is repeated until the position is reached", (t)
   assert.equal(player.seeks, 2);
 });
 
+test("a seek is repeated for as long as it comes further", (t) => {
+  t.after(() => mock.timers.reset());
+  const { player, playback } = started();
+  playback.seek(15);
+  for (let second = 0; second < 60; second += 1) {
+    player.loaded = Math.min(16, player.loaded + 0.125);
+    mock.timers.tick(1000);
+  }
+  assert.equal(player.currentTime, 15);
+});
+
 test("a position that is never reached is given up", (t) => {
   t.after(() => mock.timers.reset());
   const { player, playback } = started();
