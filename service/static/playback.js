@@ -1,7 +1,7 @@
 // Where playback is and whether it goes on. No other module sets the player's position or source, or
 // reads its position. All positions are times on the page: see timeline.js.
 
-const MISSED = 0.5; // seconds before the wanted position
+const MISSED = 0.1; // seconds before the wanted position: a few frames
 const RETRY = 300; // milliseconds
 const MAX_RETRIES = 20;
 
