@@ -11,6 +11,7 @@ from support.clock_films import second_of_shade
 from support.ffmpeg_fixtures import AAC, H264, ffmpeg
 from support.firefox import Tab
 from support.mp4_boxes import boxes
+from support.seeks import SEEK
 
 MODIFIED = 784111777  # RFC 9110 §5.6.7: Sun, 06 Nov 1994 08:49:37 GMT
 LENGTH = 16  # seconds of a loop
@@ -48,26 +49,6 @@ def segments(head: bytes) -> list[Segment]:
     return found
 
 
-SEEK = """async (second) => {
-    const video = document.querySelector("video");
-    const wait = (type) => new Promise((resolve) =>
-        video.addEventListener(type, resolve, { once: true }));
-    if (video.readyState < 1) await wait("loadedmetadata");
-    const seeked = wait("seeked");
-    video.currentTime = second;
-    await seeked;
-    while (video.readyState < 2) await wait("canplay");
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [64, 36];
-    const context = canvas.getContext("2d");
-    context.drawImage(video, 0, 0, 64, 36);
-    const pixels = context.getImageData(0, 0, 64, 36).data;
-    let sum = 0;
-    for (let at = 0; at < pixels.length; at += 4) sum += pixels[at];
-    return { shade: sum / (pixels.length / 4), at: video.currentTime, duration: video.duration,
-             source: video.currentSrc };
-}"""
 END = """async () => {
     const video = document.querySelector("video");
     video.currentTime = video.duration - 1;
