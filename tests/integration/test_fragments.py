@@ -26,9 +26,9 @@ from support.long_film import (
 )
 from support.mp4_boxes import boxes
 from support.player_page import LISTEN, patient, seek, state, until_playing
-from support.range_cases import WHOLE, condition_cases, range_cases
 from support.raw_http import Answer, ask
 from support.remuxed_files import TOLERANCE, packets
+from support.representations import check_conditions, check_ranges
 from support.server import BLOCK, Server, serve, until, write
 
 DATES = [formatdate(MODIFIED + days * 86400, usegmt=True) for days in (0, -1, 1)]
@@ -100,20 +100,7 @@ def test_each_segment_is_a_part_of_the_film_and_begins_with_a_key_frame(
 def test_the_table_of_ranges_holds_up_to_the_end_of_a_block(server: Server) -> None:
     url = settled(server, "long.mkv")["fragments"]["url"]
     data = get(server, url).body
-    for case in range_cases(len(data)):
-        answer = get(server, url, Range=case.header)
-        if isinstance(case.expected, list):
-            assert answer.status == 206, case.name
-            if len(case.expected) == 1:
-                ((first, last),) = case.expected
-                end = min(last + 1, first // BLOCK * BLOCK + BLOCK)
-                assert answer.headers["Content-Range"] == f"bytes {first}-{end - 1}/{len(data)}"
-                assert answer.body == data[first:end], case.name
-            else:
-                parts = [((a, b), data[a : b + 1]) for a, b in case.expected]
-                assert answer.parts() == parts, case.name
-        else:
-            assert answer.status == (200 if case.expected == WHOLE else 416), case.name
+    check_ranges(server.base, url, data)
 
 
 def test_every_range_is_a_slice_of_one_resource(server: Server) -> None:
@@ -135,12 +122,7 @@ def test_every_range_is_a_slice_of_one_resource(server: Server) -> None:
 
 def test_conditions_apply_as_for_any_representation(server: Server) -> None:
     url = settled(server, "long.mkv")["fragments"]["url"]
-    data, pin = get(server, url).body, url.partition("?v=")[2]
-    for case in condition_cases(f'"{pin}"', *DATES, dated=False):
-        answer = ask(server.base, url, {"Range": "bytes=0-9", **case.headers})
-        assert answer.status == case.status, case.name
-        expected = {206: data[:10], 200: data, 304: b""}.get(case.status)
-        assert expected is None or answer.body == expected, case.name
+    check_conditions(server.base, url, url.partition("?v=")[2], DATES)
 
 
 def test_a_revision_is_bound_to_its_headers_and_route(server: Server) -> None:

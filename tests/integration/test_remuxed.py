@@ -19,8 +19,8 @@ from support import firefox
 from support.chromium import flawless
 from support.ffmpeg_fixtures import AAC, ffmpeg
 from support.mp4_boxes import boxes
-from support.range_cases import WHOLE, condition_cases, range_cases
 from support.raw_http import Answer, ask
+from support.representations import check_conditions, check_ranges
 from support.seeks import CODECS, SHADES, SOUND, check_seeks, unmade
 from support.server import BLOCK, Server, serve, until, write
 
@@ -151,18 +151,7 @@ def test_every_range_is_a_slice_of_header_and_file(server: Server, name: str) ->
 def test_the_table_of_ranges_holds(server: Server) -> None:
     url, data = settled(server, "sound.mka")["media_url"], whole(server, "sound.mka")
     assert len(data) < BLOCK  # nothing is capped
-    for case in range_cases(len(data)):
-        answer = get(server, url, Range=case.header)
-        if isinstance(case.expected, list):
-            assert answer.status == 206, case.name
-            spans = case.expected
-            if len(spans) == 1:
-                assert answer.body == data[spans[0][0] : spans[0][1] + 1], case.name
-            else:
-                parts = [((a, b), data[a : b + 1]) for a, b in spans]
-                assert answer.parts() == parts, case.name
-        else:
-            assert answer.status == (200 if case.expected == WHOLE else 416), case.name
+    check_ranges(server.base, url, data)
 
 
 @pytest.mark.parametrize("pinned", [False, True], ids=["unpinned", "pinned"])
@@ -172,13 +161,7 @@ def test_conditions_apply_as_for_any_representation(
 ) -> None:
     url = settled(server, "sound.mka")["media_url"]
     path, _, pin = url.partition("?v=")
-    data = get(server, url).body
-    for case in condition_cases(f'"{pin}"', *DATES, dated=False):
-        headers = {"Range": "bytes=0-9", **case.headers}
-        answer = ask(server.base, url if pinned else path, headers)
-        assert answer.status == case.status, case.name
-        expected = {206: data[:10], 200: data, 304: b""}.get(case.status)
-        assert expected is None or answer.body == expected, case.name
+    check_conditions(server.base, url if pinned else path, pin, DATES)
 
 
 def test_the_json_says_what_is_served(server: Server) -> None:

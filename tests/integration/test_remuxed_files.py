@@ -131,7 +131,7 @@ class Workshop:
 
 @pytest.fixture(autouse=True)
 def short_films_have_fragments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the films of four seconds have several of them."""
+    """Make several fragments of a film of four seconds."""
     monkeypatch.setattr(remux_header, "LONG_HEADER_BYTES", 0)
     monkeypatch.setattr(segments, "_SECONDS", 1)
     monkeypatch.setattr(segments, "_FRAGMENT_BYTES", 1)

@@ -131,7 +131,7 @@ def free_port() -> int:
 
 
 def _worker_ports() -> Iterator[int]:
-    """Yield the ports of this process of pytest-xdist, from a random one on, for ever."""
+    """Return the ports of this process of pytest-xdist, again and again, from a random one on."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     ports = range(20_000 + worker % _MAX_WORKERS, 32_000, _MAX_WORKERS)
     start = random.SystemRandom().randrange(len(ports))  # two runs at once rarely meet
