@@ -20,6 +20,7 @@ from support.ffmpeg_fixtures import AAC, H264, ffmpeg
 from support.matroska_elements import ZLIB, encode
 from support.mp4_boxes import boxes
 from support.raw_http import Answer, ask
+from support.remuxed_files import pictures
 from support.representations import check_conditions, check_ranges
 from support.seeks import CODECS, LENGTH, SHADES, SOUND, check_seeks, unmade
 from support.server import BLOCK, Server, serve, until, write
@@ -103,6 +104,7 @@ def test_players_get_an_mp4_and_downloads_are_the_file(
     file = (media / name).read_bytes()
     for url in (item["download_url"], f"/media/{name}?v={item['revision']}"):
         assert get(server, url).body == file
+    assert pictures(BytesIO(data), 0) == pictures(str(media / name), 0)
     # It is as long as the page says.
     with av.open(BytesIO(data), "r") as container:
         assert (container.duration or 0) / 1e6 == pytest.approx(
