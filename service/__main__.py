@@ -9,8 +9,8 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -19,11 +19,14 @@ from hypercorn.config import Config
 from quart import Quart
 
 from service import __version__, logs
-from service.app import Services, create_app
-from service.cli import doctor
+from service.access.control import StateError
+from service.cli.doctor import doctor
+from service.cli.share import run_sign_out_everywhere, share
+from service.composition.access import open_control
+from service.composition.app import Services, create_app
 from service.event_loop import LowBufferLoop
 from service.http.http1 import install_protocol
-from service.settings import PREFIX, Settings, SettingsError, listen_source, load
+from service.settings.environment import PREFIX, Settings, SettingsError, listen_source, load
 from service.storage.base import MAX_CHUNK
 from service.storage.object_store.config import StoreError, verify_access
 
@@ -58,20 +61,29 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 # times this, the event loop would wait that long several times for each request.
 _SWITCH_INTERVAL = 0.0005
 
+_STDOUT, _STDERR = 1, 2
+
 
 def main() -> int:
     """Run the service until a signal ends it. Return the exit status if it could not start."""
-    if sys.argv[1:2] == ["doctor"]:
-        doctor_arguments = _parse_doctor_arguments(sys.argv[2:])
-        return _run_doctor(doctor_arguments.path, as_json=doctor_arguments.json)
+    _open_closed_streams()
+    commands = {
+        "check": _run_check,
+        "doctor": doctor,
+        "share": share,
+        "sign-out-everywhere": run_sign_out_everywhere,
+    }
+    if (command := commands.get("".join(sys.argv[1:2]))) is not None:
+        return _run_command(command, sys.argv[2:])
     _parse_arguments()
     try:
         settings = load(os.environ)
         for where in (settings.media, settings.derived):
             if isinstance(where, str):
                 verify_access(where, os.environ, timeout=settings.store_timeout)
+        open_control(settings)
         listener = listen(settings)
-    except (SettingsError, StoreError) as error:
+    except (SettingsError, StateError, StoreError) as error:
         print(error, file=sys.stderr)
         return 2
     logs.configure(settings.log_level)
@@ -89,24 +101,36 @@ def main() -> int:
         os._exit(0)  # threads that wait for a disk must not delay the exit
 
 
-def _run_doctor(path: Path | None, *, as_json: bool) -> int:
-    """Examine the files at `path`, or the library, instead of serving them."""
-    environment = dict(os.environ)
-    if path is not None:  # works without a library
-        environment.pop(f"{PREFIX}MEDIA_FILE", None)
-        environment[f"{PREFIX}MEDIA"] = os.curdir
+def _open_closed_streams() -> None:
+    """Open the null device for standard streams that are closed, as by `>&-` in a shell.
+
+    Otherwise files that are opened later would get their descriptors, and worker processes would
+    not start.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(descriptor, True)  # noqa: FBT003 # it has no names
+    os.close(descriptor)
+    sys.stdout = sys.stdout or os.fdopen(_STDOUT, "w")
+    sys.stderr = sys.stderr or os.fdopen(_STDERR, "w")
+
+
+def _run_command(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
+    """Return a command's exit status: 128 + SIGPIPE, as in a shell, if its reader has gone."""
     try:
-        settings = load(environment)
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return doctor.EXIT_USAGE
-    return doctor.run(
-        path or settings.media,
-        settings.max_partial_size,
-        settings.ignore,
-        makes_sound=settings.sound == "on",
-        as_json=as_json,
-    )
+        status = command(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes the stream again at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    return status
+
+
+def _run_check(arguments: Sequence[str]) -> int:
+    """Probe a film's URL instead of serving."""
+    from service.cli.check import check  # noqa: PLC0415 # the service's start costs nothing by it
+
+    return check(arguments)
 
 
 def _parse_arguments() -> None:
@@ -116,28 +140,19 @@ def _parse_arguments() -> None:
     ]
     parser = argparse.ArgumentParser(
         prog="python -m service",
-        usage="%(prog)s [-h] [--version] | %(prog)s doctor [-h] [--json] [PATH]",
-        description="Put a folder of videos on the web; or, as a doctor, examine videos.",
+        usage="%(prog)s [-h] [--version]\n"
+        "       %(prog)s check [-h] URL\n"
+        "       %(prog)s doctor [-h] [--json] [PATH]\n"
+        "       %(prog)s share [-h] PATH | list | revoke ID\n"
+        "       %(prog)s sign-out-everywhere [-h]",
+        description="Put a folder of videos on the web; or, as a doctor, examine videos; or share "
+        "some of them by links; or check how a film arrives through all proxies in front.",
         epilog="Settings, each an environment variable, or NAME_FILE naming a file that holds it:\n"
         + "\n".join(lines),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"Reelay {__version__}")
     parser.parse_args()
-
-
-def _parse_doctor_arguments(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m service doctor",
-        description="Examine videos as the service does: will browsers play them, and well? "
-        "Exits with 0 if nothing is unplayable, 1 if something is, 2 if there is nothing to "
-        "examine.",
-    )
-    parser.add_argument(
-        "path", nargs="?", type=Path, help="a file or a folder; without it, the library"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object a file")
-    return parser.parse_args(arguments)
 
 
 def listen(settings: Settings) -> socket.socket:

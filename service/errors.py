@@ -20,6 +20,10 @@ class HTTPError(ReelayError):
         self.headers = headers
 
 
+class RefusedError(HTTPError):
+    """A request without permission, or with a link that opens nothing."""
+
+
 class NotFoundError(ReelayError):
     """The resource does not exist or may not be shown."""
 

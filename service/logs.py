@@ -59,6 +59,7 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    logging.getLogger("httpx2").setLevel("WARNING")  # at "info" it reports each of its requests
 
 
 class RequestLog:

@@ -21,6 +21,10 @@ _FIRST_BYTE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 
 _WORK_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60)
 _DERIVATION_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60, 150, 300, 600, 1800)
 
+# Seconds. Viewers begin to leave after two (Krishnan and Sitaraman, "Video Stream Quality Impacts
+# Viewer Behavior", IMC 2012, §5.1).
+_FIRST_FRAME_BUCKETS = (0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 20, 60)
+
 # Seconds. A quiet loop is late by less than a millisecond; from 0.1 on, viewers may notice.
 _LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -128,12 +132,30 @@ class Metrics:
             ["kind"],
             buckets=_DERIVATION_BUCKETS,
         )
+        self.viewing_reports = counter("reelay_viewing_reports_total", "Reports of players")
+        self.first_frame = histogram(
+            "reelay_viewing_first_frame_seconds",
+            "From the press on play until a film played, as players report it",
+            buckets=_FIRST_FRAME_BUCKETS,
+        )
+        self.viewing_seconds = counter(
+            "reelay_viewing_seconds_total", "Seconds that players played or stalled", ["state"]
+        )
+        self.viewing_stalls = counter(
+            "reelay_viewing_stalls_total", "How often players stalled while they played"
+        )
+        self.viewing_errors = counter(
+            "reelay_viewing_errors_total", "Failures that players met", ["kind"]
+        )
+        self.viewing_frames = counter(
+            "reelay_viewing_frames_total", "Frames that players showed or dropped", ["outcome"]
+        )
+        self.for_request = cache(self._for_request)
+        """Returns the series of a response. Looking up labels is slow."""
 
-    @cache  # noqa: B019 # bounded by the series, and the registry lives as long as the process
-    def for_request(
+    def _for_request(
         self, route: str, method: str, status: int
     ) -> tuple[Counter, Counter, Histogram]:
-        """Return the series of a response, cached as looking up labels is slow."""
         return (
             self.requests.labels(route, method, str(status)),
             self.sent_bytes.labels(route),

@@ -1,7 +1,6 @@
 """Immutable values that describe videos. They are stored and sent as JSON."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Literal
@@ -78,6 +77,10 @@ class Stream(FrozenModel):
     key_frame_interval: float | None = Field(
         default=None, description="Seconds between key frames, at most, where that can be told"
     )
+    open_gops: bool | None = Field(
+        default=None,
+        description="Of H.264 in MP4: whether some key frames are no IDR pictures, if known",
+    )
     interlaced: bool = Field(
         default=False, description="Whether the first frame is made of two fields"
     )
@@ -85,6 +88,11 @@ class Stream(FrozenModel):
     sample_rate: int | None = Field(default=None, description="Audio samples per second")
     language: str | None = Field(default=None, description="As the container tells it (ISO 639)")
     title: str | None = Field(default=None, description="The stream's title tag")
+    language_tag: str | None = Field(default=None, description="Of a sound: BCP 47")
+    label: str | None = Field(
+        default=None,
+        description="Of a sound, for people: the language's own name, and what distinguishes it",
+    )
     default: bool = Field(
         default=False,
         description="Whether the file marks it as the default; in an MP4, whether it is enabled",
@@ -104,7 +112,7 @@ IMAGE_CODECS = frozenset(
 
 
 ENCRYPTED_FILE = "The file is encrypted: no browser plays it."
-"""Why a file could not be probed of which FFmpeg needs the decrypted pictures."""
+"""Why a file could not be probed if FFmpeg would need its decrypted pictures."""
 
 
 def is_mp4(container: str) -> bool:
@@ -135,6 +143,25 @@ def _interned(streams: tuple[Stream, ...]) -> tuple[Stream, ...]:
     return streams
 
 
+class ParsedName(FrozenModel):
+    """The episode of a series, or the film, that the name of a file certainly means."""
+
+    series: str | None = Field(default=None, description="The title of an episode's series")
+    season: int | None = Field(default=None, description="0 for specials; null if it has none")
+    episodes: tuple[int, ...] = Field(
+        default=(), description="The numbers of the episodes in the file, ascending"
+    )
+    episode_title: str | None = None
+    aired: str | None = Field(
+        default=None, description="The date of an episode that has no number, as 1994-05-01"
+    )
+    film: str | None = Field(default=None, description="The title of a film")
+    edition: str | None = Field(default=None, description="Which cut or part of the film it is")
+    year: int | None = Field(
+        default=None, description="Of the film, or the one in which the series began"
+    )
+
+
 class Metadata(FrozenModel):
     """The result of probing a file."""
 
@@ -152,6 +179,10 @@ class Metadata(FrozenModel):
         description="When it was recorded or published, by its tags, as an ISO 8601 date or time: "
         "1994, 1994-05, 1994-05-01 or 1994-05-01T12:00:00+02:00",
     )
+    parsed_name: ParsedName | None = Field(
+        default=None,
+        description="The episode or film that its name means; null if unsure",
+    )
     tags: tuple[Tag, ...] = Field(
         default=(), description="The container's other tags, such as artist or genre"
     )
@@ -168,6 +199,9 @@ class Metadata(FrozenModel):
         default=None,
         description="Whether an MP4's index (moov) precedes its media data; null elsewhere",
     )
+    index_size: int | None = Field(
+        default=None, description="Bytes of an MP4's index; null elsewhere"
+    )
     fast_start: bool = Field(
         default=False,
         description="Whether players are given the file with its index in front and a clock that "
@@ -175,6 +209,11 @@ class Metadata(FrozenModel):
     )
     compressed_index: bool = Field(
         default=False, description="Whether an MP4's index is compressed (QuickTime's cmov)"
+    )
+    fragmented: bool = Field(
+        default=False,
+        description="Whether an MP4 is fragmented (ISO/IEC 14496-12 §8.8); false where it was "
+        "probed by a release before this field",
     )
     has_seek_index: bool | None = Field(
         default=None, description="Whether a Matroska file has an index (Cues); null elsewhere"
@@ -186,19 +225,14 @@ class Metadata(FrozenModel):
     streams: Annotated[tuple[Stream, ...], AfterValidator(_interned)]
 
     @property
+    def sounds(self) -> tuple[Stream, ...]:
+        """The sounds, in the order of the file. Their numbers begin with 1."""
+        return tuple(stream for stream in self.streams if stream.kind == "audio")
+
+    @property
     def film(self) -> Stream | None:
         """The video stream that is described, shown on posters and judged."""
         return film(self.container, self.streams)
-
-
-def date_seconds(created: str) -> float:
-    """Return the seconds since 1970 of a date as in `Metadata.created`; of a period, of its start.
-
-    A time without a zone is taken for UTC.
-    """
-    day = f"{created}-01-01"[: len("1994-05-01")] if len(created) < len("1994-05-01") else created
-    moment = datetime.fromisoformat(day)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 class ProbeState(StrEnum):
@@ -217,8 +251,15 @@ class Finding(FrozenModel):
         description="unplayable: browsers cannot play it; warning: some cannot, or badly; "
         "hint: it could be better"
     )
-    sentence: str = Field(description="The finding, in plain words")
-    command: str | None = Field(default=None, description="The FFmpeg command that would fix it")
+    sentence: str = Field(description="The finding, for the owner of the file")
+    viewer_sentence: str | None = Field(
+        default=None, description="What it means for viewers; null if it does not concern them"
+    )
+    command: str | None = Field(
+        default=None,
+        description="The FFmpeg command that would fix it. It is the same for all findings of a "
+        "file: one command fixes them all",
+    )
 
 
 class Track(FrozenModel):
@@ -226,7 +267,7 @@ class Track(FrozenModel):
 
     name: str = Field(description="What its URL ends with, without .vtt")
     kind: Literal["subtitles", "captions", "descriptions", "chapters"]
-    label: str = Field(description="For people: the language's own name, and what else tells it")
+    label: str = Field(description="For people: the language's own name, and what distinguishes it")
     language: str | None = Field(default=None, description="BCP 47")
     forced: bool = False
     default: bool = False
@@ -247,12 +288,6 @@ class Video(FrozenModel):
     state: ProbeState
     problem: str | None = Field(default=None, description="Why probing failed")
     metadata: Metadata | None = None
-
-    @property
-    def date(self) -> float:
-        """When it was recorded or published, else last modified, in seconds since 1970."""
-        created = self.metadata.created if self.metadata else None
-        return date_seconds(created) if created else self.modified
 
     @property
     def picture(self) -> Stream | None:

@@ -29,6 +29,10 @@ REAP_TIMEOUT = 5.0
 """Seconds that close() waits for killed processes; one that waits for a dead network file system
 would never end."""
 
+_EXIT_TIMEOUT = 30.0
+"""Seconds that a worker may take to end after its output has ended. On a busy machine a process
+with idle priority needs some; without its exit status, the file would seem to be the reason."""
+
 _PACKAGE_HOME = Path(service.__file__).parent.parent
 
 _Result = TypeVar("_Result")
@@ -181,8 +185,8 @@ async def _explain_exit(worker: "_Worker | None", error: Exception) -> WorkerErr
     if exit_status == -signal.SIGPROF:
         reason = "Reading the file took more of the processor's time than is allowed."
         return WorkerError(reason, "timeout", lasting=True)
-    # Whoever ends a process by these (the kernel, where memory runs out) does not mean the file;
-    # nor does a process that cannot be started, or ends by itself.
+    # The file is not the reason if the process was ended by these signals (by the kernel, when
+    # memory ran out), ended by itself or could not be started.
     transient = isinstance(error, OSError) or exit_status in (-signal.SIGKILL, -signal.SIGALRM)
     transient = transient or (exit_status is not None and exit_status >= 0)
     reason = "The process that reads files ended or went astray."
@@ -229,7 +233,7 @@ class _Worker:
     async def status(self) -> int | None:
         """Return the exit status, negative for a signal; None while the process runs."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(0.5 if self._stdout.at_eof() else 0):
+            async with asyncio.timeout(_EXIT_TIMEOUT if self._stdout.at_eof() else 0):
                 await self._process.wait()
         return self._process.returncode
 

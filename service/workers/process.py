@@ -119,7 +119,8 @@ def handle_request(request: Payload, tasks: Mapping[str, Task]) -> Response:
 def _file_label(error: OSError, request: Payload) -> str:
     """Name a sidecar by its file name, so that it is not taken for the video. Show no paths."""
     path = error.filename
-    is_sidecar = isinstance(path, str) and path != request.get("path")
+    # PyAV calls what it has opened as a file object "<none>".
+    is_sidecar = isinstance(path, str) and path not in {request.get("path"), "<none>"}
     return f"The file {Path(path).name}" if is_sidecar else "The file"
 
 

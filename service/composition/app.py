@@ -1,0 +1,300 @@
+"""The composition root: `create_app` builds all parts, connects them and lists the routes."""
+
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from quart import Quart
+from quart_schema import QuartSchema
+
+from service import __version__
+from service.access.grants import current_grant
+from service.api.artefacts import ArtefactViews
+from service.api.copies import CopyViews
+from service.api.handlers import embed_policy, register_handlers
+from service.api.next_video import NextVideoView
+from service.api.openapi import JSONRoutes, OpenapiView
+from service.api.ops import OpsViews
+from service.api.playlists import PlaylistViews
+from service.api.robots import RobotsView
+from service.api.videos import MAX_QUERY_LENGTH, ApiViews
+from service.artefact_store.store import ArtefactStore
+from service.artefacts.builder import ArtefactBuilder, WorkerPools
+from service.artefacts.jpeg import JpegPosters
+from service.artefacts.metadata import ArtefactKind
+from service.artefacts.probe_cache import ProbeCache
+from service.browsing.home_page import HomePage
+from service.browsing.library_page import LibraryPage
+from service.browsing.series_page import SeriesPage
+from service.composition.access import (
+    add_access_middleware,
+    add_access_routes,
+    edge_credential,
+    open_access,
+)
+from service.composition.stores import open_artefact_store, open_media
+from service.event_loop import monitor_lag
+from service.http.application import ReelayApp
+from service.http.bit_rate import BitRateMiddleware
+from service.http.cors import CorsMiddleware
+from service.http.hosts import HostCheckMiddleware
+from service.http.instrumentation import ASGIApp, InstrumentationMiddleware
+from service.http.media import MediaMiddleware, MediaOpeners, MediaViews
+from service.http.origins import Origins
+from service.http.static import StaticViews
+from service.items import links
+from service.items.video_items import VideoItems
+from service.library.library import Library, ScanTiming
+from service.library.visible import VisibleLibrary
+from service.metrics import Metrics
+from service.operators.members import Members
+from service.operators.page import OperatorsPage
+from service.pages.embed import EmbedPage
+from service.pages.formatting import format_duration, format_iso_time, format_moment
+from service.pages.link_preview import link_preview
+from service.pages.oembed import OembedView
+from service.pages.template_layout import WithoutLayout
+from service.pages.watch_page import WatchPage
+from service.probing.prober import Prober
+from service.representations.copied import Copied
+from service.representations.fast_start import FastStart
+from service.representations.remuxed import Remuxed
+from service.representations.sound_choice import SoundChoice
+from service.scheduling.reader import ArtefactReader
+from service.scheduling.scheduler import ArtefactScheduler
+from service.served.representations import RepresentationCounts
+from service.served.sounds import SoundOpener
+from service.settings.environment import Settings
+from service.storage.base import Storage
+from service.storage.left_out import LeftOutLog, LibraryFilter
+from service.storage.local.folder import LocalStorage
+from service.storage.media_root import MediaRoot, StoreRef
+from service.stored_representations.fast_start_layouts import FastStartLayoutStore
+from service.stored_representations.film_copies import FilmCopies
+from service.stored_representations.stored_layouts import StoredLayouts
+from service.supervisor import Supervisor
+from service.viewing.view import viewing_routes
+from service.workers.playback_activity import PlaybackActivity
+from service.workers.pool import WorkerPool
+
+_Route = tuple[str, str, Callable[..., Awaitable[Any]]]
+"""The rule, the name and the view."""
+
+_MAX_FORM_BYTES = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of an application that `__main__` uses."""
+
+    ops: OpsViews
+    instrumentation: InstrumentationMiddleware
+
+
+def create_app(settings: Settings) -> Quart:
+    """Build the application. Its parts start and stop with the server (ASGI lifespan)."""
+    metrics = Metrics()
+    supervisor = Supervisor(metrics.background_failures)
+    library_filter = LibraryFilter(settings.ignore, LeftOutLog())
+    storage = open_media(settings, library_filter, metrics)
+    media_root = (
+        MediaRoot(root=storage.root)
+        if isinstance(storage, LocalStorage)
+        else MediaRoot(store=StoreRef(str(settings.media), settings.store_timeout))
+    )
+    artefact_store = open_artefact_store(settings)
+    pools = WorkerPools(WorkerPool(settings.workers, pictures=True), WorkerPool())
+    builder = ArtefactBuilder(media_root, artefact_store, pools, metrics, _kinds(settings))
+    playback = PlaybackActivity()
+    scheduler = ArtefactScheduler(builder, artefact_store, pools, playback, metrics)
+    reader = ArtefactReader(scheduler, builder, artefact_store)
+    prober = Prober()
+    library = Library(
+        storage=storage,
+        media_root=media_root,
+        prober=prober,
+        probe_cache=ProbeCache(artefact_store),
+        listener=scheduler,
+        playback=playback,
+        metrics=metrics,
+        timing=ScanTiming(settings.rescan_interval, settings.settle_time),
+        block=settings.max_partial_size,
+        is_relevant=library_filter.is_relevant,
+    )
+    openers, layout_stores = _media_openers(storage, artefact_store, scheduler)
+    media = MediaViews(openers)
+    items = VideoItems(scheduler, settings.max_partial_size)
+    RepresentationCounts(lambda: library.catalogue.videos, scheduler, metrics)
+    jpegs = JpegPosters(artefact_store)
+    ops = OpsViews(metrics, lambda: library.scanned, supervisor)
+    static = StaticViews(int(time.time()))
+    origins = Origins(settings.trusted_proxies)
+    access = open_access(settings, origins)
+    operators = OperatorsPage(
+        Members(ops.text, settings.replicas, settings.edge_metrics, edge_credential(access)),
+        library,
+        items,
+    )
+    app, schema = _quart(static, settings)
+
+    @app.while_serving
+    async def work_in_background() -> AsyncGenerator[None]:
+        async with AsyncExitStack() as opened:  # closed in reverse, also if a start fails
+            for threads in (storage, *layout_stores, jpegs, reader, scheduler):
+                opened.callback(threads.close)
+            for processes in (*pools, prober):
+                opened.push_async_callback(processes.close)
+            opened.push_async_callback(supervisor.stop)
+            supervisor.start("measuring loop lag", partial(monitor_lag, metrics.loop_lag.observe))
+            if access is not None:
+                supervisor.start("reading the state", access.control.keep_current)
+            library.start(supervisor)
+            scheduler.start(supervisor)
+            supervisor.start("collecting metrics", operators.collect)
+            yield
+
+    visible = VisibleLibrary(library)
+    artefacts = ArtefactViews(scheduler, reader, jpegs, visible.folder_image)
+    routes = [
+        *_library_routes(visible, items, settings),
+        *_artefact_routes(artefacts),
+        ("/watch/<path:path>", "watch", WatchPage(visible, items, scheduler, reader).show),
+        ("/media/<path:path>", "media", media.error),
+        ("/download/<path:path>", "download", media.error),
+        ("/copies/<path:path>", "copies", CopyViews(visible, scheduler).make),
+        *viewing_routes(metrics, origins, wanted=settings.viewing_reports == "on"),
+        ("/operators", "operators", operators.show),
+        ("/openapi.json", "openapi", OpenapiView(schema).show),
+        ("/static/<name>", "static", static.static),
+        ("/static/<version>/<name>", "static", static.static),
+        ("/favicon.ico", "favicon", static.favicon),
+        ("/robots.txt", "robots", RobotsView(indexable=settings.search_engines == "on").show),
+        ("/_revision", "revision", media.revision),
+        ("/healthz", "healthz", ops.healthz),
+        ("/readyz", "readyz", ops.readyz),
+        ("/metrics", "metrics", ops.metrics),
+    ]
+    for rule, name, view in routes:
+        methods = ["POST" if name in {"copies", "viewing_reports"} else "GET"]
+        app.add_url_rule(rule, name, view, methods=methods, provide_automatic_options=False)
+    add_access_routes(app, settings, access, origins, visible)
+    app.before_request(origins.set_origin)
+    register_handlers(app, indexable=settings.search_engines == "on")
+    quart_app: Any = app.asgi_app
+    media_app = BitRateMiddleware(
+        MediaMiddleware(quart_app, openers, playback, metrics, settings.max_partial_size), library
+    )
+    admitted_app = add_access_middleware(media_app, quart_app, settings, access, origins)
+    instrumentation = _add_middleware(app, admitted_app, settings, origins, metrics)
+    app.extensions["reelay"] = Services(ops, instrumentation)
+    return app
+
+
+def _media_openers(
+    storage: Storage, store: ArtefactStore, scheduler: ArtefactScheduler
+) -> tuple[MediaOpeners, tuple[FastStart, StoredLayouts, FilmCopies]]:
+    """Return what opens files for media routes, and those of its parts that are to be closed."""
+    fast_start = FastStart(storage, FastStartLayoutStore(store))
+    layouts, copies = StoredLayouts(store, scheduler), FilmCopies(store, scheduler)
+    players = SoundChoice(Copied(Remuxed(fast_start.open, layouts).open, copies).open)
+    openers = MediaOpeners(
+        {"media": players.open, "download": storage.open},
+        SoundOpener(scheduler, players.open).open,
+    )
+    return openers, (fast_start, layouts, copies)
+
+
+def _library_routes(library: VisibleLibrary, items: VideoItems, settings: Settings) -> list[_Route]:
+    """Return the routes that only read the library."""
+    listing, api, playlists = (
+        LibraryPage(library, items),
+        ApiViews(library, items),
+        PlaylistViews(library),
+    )
+    embed = EmbedPage(library, items, embed_policy(settings.embed_origins))
+    return [
+        ("/", "library", HomePage(library, items, listing).show),
+        ("/videos", "videos", listing.show),
+        ("/series/<path:title>", "series", SeriesPage(library, items).show),
+        ("/embed/<path:path>", "embed", embed.show),
+        ("/oembed", "oembed", OembedView(library, items).show),
+        ("/api/videos", "api_videos", api.videos),
+        ("/api/videos/<path:path>", "api_video", api.video),
+        ("/api/next/<path:path>", "api_next", NextVideoView(library, items).show),
+        ("/playlists/<path:path>.m3u", "playlist", playlists.video),
+        ("/playlists", "folder_playlist", playlists.folder),
+    ]
+
+
+def _artefact_routes(views: ArtefactViews) -> list[_Route]:
+    return [
+        ("/posters/<path:path>", "poster", views.poster),
+        ("/posters/<path:path>.jpg", "poster_as_jpeg", views.poster_as_jpeg),
+        ("/storyboards/<path:path>.vtt", "storyboard", views.storyboard),
+        ("/storyboards/<path:path>/<int:number>.webp", "sheet", views.sheet),
+        ("/captions/<path:path>/<track>.vtt", "captions", views.captions),
+    ]
+
+
+def _add_middleware(
+    app: Quart, admitted_app: ASGIApp, settings: Settings, origins: Origins, metrics: Metrics
+) -> InstrumentationMiddleware:
+    """Put what checks and measures all requests in front. Return what measures them."""
+    if settings.hosts:
+        admitted_app = HostCheckMiddleware(admitted_app, settings.hosts, origins)
+    instrumentation = InstrumentationMiddleware(admitted_app, metrics)
+    whole_app = (
+        instrumentation
+        if settings.cors_origins == "none"
+        else CorsMiddleware(instrumentation, settings.cors_origins)
+    )
+    app.asgi_app = whole_app  # type: ignore[method-assign, assignment]
+    return instrumentation
+
+
+def _kinds(settings: Settings) -> list[ArtefactKind]:
+    """Return the kinds of artefacts that are made."""
+    without = {ArtefactKind.SOUND} if settings.sound == "off" else set[ArtefactKind]()
+    return [kind for kind in ArtefactKind if kind not in without]
+
+
+def _quart(static: StaticViews, settings: Settings) -> tuple[Quart, QuartSchema]:
+    """Return an application without routes, and its OpenAPI schema."""
+    app = ReelayApp("service", static_folder=None)
+    app.config["RESPONSE_TIMEOUT"] = None  # the kernel ends stalled ones, `listen` in __main__.py
+    app.config["MAX_CONTENT_LENGTH"] = _MAX_FORM_BYTES
+    app.url_map.merge_slashes = False  # `//` in a path is a name that does not exist
+    app.jinja_env.add_extension(WithoutLayout)
+    app.jinja_env.filters.update(
+        duration=format_duration, moment=format_moment, iso_time=format_iso_time
+    )
+    app.jinja_env.globals.update(
+        url=_url_builder(static),
+        modules=static.modules,
+        max_query_length=MAX_QUERY_LENGTH,
+        link_preview=link_preview,
+        prefix=links.prefix,
+        grant=current_grant,
+        reports_viewing=settings.viewing_reports == "on",
+        version=__version__,
+    )
+    schema = QuartSchema(
+        app,
+        info={"title": "Reelay", "version": __version__},
+        openapi_path=None,  # it would be built for each request
+        openapi_provider_class=JSONRoutes,
+        swagger_ui_path=None,
+        redoc_ui_path=None,
+        scalar_ui_path=None,
+    )
+    return app, schema
+
+
+def _url_builder(static: StaticViews) -> Callable[..., str]:
+    def url(name: str, filename: str = "") -> str:
+        return static.url(filename) if name == "static" else links.page(name)
+
+    return url

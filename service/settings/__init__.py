@@ -1,0 +1,1 @@
+"""The settings: their names, defaults and bounds, and how their texts are read."""
