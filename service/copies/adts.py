@@ -5,7 +5,7 @@
 import struct
 from typing import NamedTuple
 
-from service.remux.sound_frames import AAC_RATES
+from service.sound.frames import AAC_RATES
 
 
 class AdtsHeader(NamedTuple):

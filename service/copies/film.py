@@ -2,7 +2,7 @@
 
 Use it in worker processes only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
@@ -10,7 +10,8 @@ from typing import Any, BinaryIO
 
 import av
 
-from service.copies.clock import FilmClock
+from service.copies.clock import MAX_GAP, DamagedStart, DamagedStartError, FilmClock
+from service.copies.open_gops import mend_in_place
 from service.copies.picture_times import exact_timing, with_timescale
 from service.copies.pictures import PictureCopy
 from service.copies.sounds import (
@@ -26,6 +27,7 @@ from service.matroska.window import DeclinedError
 from service.probing.metadata import OPTIONS, TEXT_OPTIONS
 from service.probing.timeline import media_streams, start_offset
 from service.remux.header import MAX_HEADER_BYTES
+from service.remux.misfits import declines_misfits
 from service.remux.movie import MovieTrack, write_header
 from service.remux.picture_timing import SECOND, picture_timing
 from service.remux.sample_entries import sample_entry
@@ -63,20 +65,24 @@ class FilmCopy:
     """Packets of sound that could not be decoded. Silence is in their place."""
 
 
+@declines_misfits()
 def copy_film(file: BinaryIO, output: LargeOutput) -> FilmCopy:
     """Copy a film, whose frames go into `output`.
 
     Raises DeclinedError, OutputError, TaskError, MemoryError and what the file raises.
     """
     changing: set[int] = set()
+    damaged_starts: dict[int, DamagedStart] = {}
     while True:
         file.seek(0)
         output.restart()
         try:
             with av.open(file, options=OPTIONS, **TEXT_OPTIONS) as container:
-                return _Copier(file, container, changing).copy(output)
+                return _Copier(file, container, changing, damaged_starts).copy(output)
         except SoundChangesError as error:
             changing.add(error.index)  # it is transcoded; each stream once
+        except DamagedStartError as error:
+            damaged_starts[error.stream] = error.start  # each stream once
         except av.FFmpegError as error:
             if isinstance(error, MemoryError):
                 raise
@@ -84,12 +90,18 @@ def copy_film(file: BinaryIO, output: LargeOutput) -> FilmCopy:
 
 
 class _Copier:
-    def __init__(self, file: BinaryIO, container: Any, changing: set[int]) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        container: Any,
+        changing: set[int],
+        damaged_starts: Mapping[int, DamagedStart],
+    ) -> None:
         self._file = file
         self._container = container
         self._start = Fraction(start_offset(container)).limit_denominator(1_000_000)
         name = container.format.name
-        self._clock = FilmClock(wraps=name in {"mpegts", "mpeg"})
+        self._clock = FilmClock(wraps=name in {"mpegts", "mpeg"}, damaged_starts=damaged_starts)
         streams = media_streams(container)
         self._picture = PictureCopy(_film_of(streams), name)
         self._sounds = _sounds_of(streams, changing)
@@ -103,8 +115,12 @@ class _Copier:
         for packet in self._packets([picture, *(sound.stream for sound in self._sounds)]):
             shift, time = self._shift(packet)
             if packet.stream_index == picture.index:
+                if packet.is_discard:
+                    raise DeclinedError("is edited together of several parts")
                 self._picture.add(packet, shift)
             else:
+                if packet.dts is not None:
+                    packet.pts = packet.dts  # as sound is not reordered, another one is damaged
                 for sound in by_index[packet.stream_index]:
                     sound.add(packet, shift)
             self._waiting += packet.size
@@ -158,7 +174,7 @@ class _Copier:
 
     def _result(self, output: LargeOutput) -> FilmCopy:
         sounds = [sound for sound in self._sounds if sound.track.table.sizes]
-        tracks = [self._picture_track(), *map(_sound_track, sounds)]
+        tracks = [mend_in_place(self._picture_track(), output), *map(_sound_track, sounds)]
         tracks = [
             MovieTrack(track.table, track.timing, track.entry, is_enabled=number < 2)  # noqa: PLR2004 # the picture and a sound
             for number, track in enumerate(tracks)
@@ -166,7 +182,8 @@ class _Copier:
         # The clock of a stream that wraps around begins before 0, as FFmpeg reads it.
         first = min(track.timing.start for track in tracks[:2])
         start = min(first, float(self._start))
-        if first - start <= _SAME_TIME:
+        # What FFmpeg found as the start may be a damaged time stamp.
+        if not _SAME_TIME < first - start <= MAX_GAP:
             start = first
         tracks = _with_common_units(tracks, start)
         header = write_header(tracks, output.length, start)

@@ -128,10 +128,8 @@ class PictureCopy:
             return _NO_ORDER, False
         place = None
         for unit in units:
-            if nal_units.is_sequence_set("h264", unit):
-                self._order.add_sequence_set(unit)
-            elif nal_units.is_picture_set(unit):
-                self._order.add_picture_set(unit)
+            if nal_units.is_sequence_set("h264", unit) or nal_units.is_picture_set(unit):
+                self._order.add_set(unit)
             elif place is None and nal_units.is_slice("h264", unit):
                 place = self._order.place(unit)
         return place or (_NO_ORDER, False)

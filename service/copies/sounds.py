@@ -13,9 +13,10 @@ from service.remux.aac_entry import aac_entry
 from service.remux.movie import SampleEntry
 from service.remux.picture_timing import SECOND, TrackTiming
 from service.remux.sample_entries import sample_entry
-from service.remux.sound_frames import sound_frame
+from service.remux.silence import MAX_EARLY
 from service.remux.sound_timing import sound_timing
 from service.sound.downmix import RATE
+from service.sound.frames import sound_frame
 from service.sound.transcode import FRAME, PRIMING, SoundTranscoder
 
 UNIVERSAL = frozenset({"aac", "mp3"})
@@ -26,12 +27,12 @@ RARE = frozenset({"ac3", "eac3"})
 
 # Samples in a frame of AAC (ISO/IEC 14496-3 §4.5.1.1).
 _AAC_FRAME = 1024
-# Seconds that sound may be early: more is noticed (ITU-R BT.1359-1 §3). Chromium 156 plays what
-# follows a gap at once, so all gaps together count. What is transcoded has silence in them.
-_MAX_EARLY = 0.045
+# Of transport and program streams (ISO/IEC 13818-1 §2.4.3.7)
+_CLOCK = Fraction(1, 90_000)
 
-# The end of what is transcoded. The clock of the film does not jump, and frames are limited.
-_MAX_SECONDS = 1e7
+# The end of what is transcoded, on the film's clock: it may begin after 26.5 hours, and the number
+# of frames is limited. FilmClock keeps damaged time stamps away, which would make silence.
+_MAX_SECONDS = 2e5
 
 
 class SoundChangesError(Exception):
@@ -90,6 +91,10 @@ class CopiedSound:
         self._header: AdtsHeader | None = None
         self._is_adts = self._codec == "aac" and not stream.codec_context.extradata
         self._first = b""
+        self._lengths = (0, 0)
+        """The samples per second and in a frame, if times are stated so that gaps can be seen."""
+        if self._codec == "mp3" and stream.time_base == _CLOCK:
+            self._lengths = sound_frame("mp3", stream.codec_context.sample_rate, b"", b"")
 
     def add(self, packet: Any, shift: int) -> None:
         """Add a frame. Raises SoundChangesError."""
@@ -104,6 +109,7 @@ class CopiedSound:
             if self._header not in {None, header}:
                 raise SoundChangesError(self.stream.index)
             self._header = header
+            self._lengths = header.rate, _AAC_FRAME
         if frame:
             time = SAME_BLOCK if packet.pts is None else packet.pts + shift
             self._check_gaps(time)
@@ -112,10 +118,11 @@ class CopiedSound:
     def _check_gaps(self, time: int) -> None:
         """Compare the time of the next frame with those before it. Raises SoundChangesError."""
         times = self.track.table.times
-        if self._header is None or not times or SAME_BLOCK in (time, times[0]):
+        rate, frame = self._lengths
+        if not frame or not times or SAME_BLOCK in (time, times[0]):
             return
         stated = (time - times[0]) * self._tick / SECOND
-        if abs(stated - len(times) * _AAC_FRAME / self._header.rate) > _MAX_EARLY:
+        if abs(stated - len(times) * frame / rate) > MAX_EARLY:
             raise SoundChangesError(self.stream.index)
 
     def finish(self) -> None:

@@ -13,6 +13,10 @@ from service.protocol.ranges import Span
 MAX_INDEX_BYTES = 64 * 1024**2
 """Bytes. Ten hours at 60 frames per second with audio have some 35 MB: 4 or 12 a sample."""
 
+LONG_INDEX_BYTES = 1 << 20
+"""An index with more bytes, of some 20 minutes, takes longer to load than the start of the
+fragmented form (service/fragments/) and a segment: 0.4 s at 20 Mbit/s."""
+
 _MAX_BOXES = 10_000  # of an index; a track has about 25
 _MAX_TABLES = 1000  # of chunk offsets; a track has one
 _MAX_UINT32 = 2**32 - 1

@@ -23,6 +23,9 @@ _AUDIBLE = b"aavd"  # of audiobooks (.aax); libavformat/isom.c
 # ISO/IEC 14496-12 §8.12: the sample entry's type is replaced, and `sinf` has the original one.
 _PROTECTED = {b"encv", b"enca", b"enct", b"encs", b"encm", b"encf", b"encp", b"enc3", b"encu"}
 
+ENCRYPTED_ENTRIES = frozenset({*_FAIRPLAY, *_PROTECTED, _AUDIBLE})
+"""The types of sample entries of encrypted tracks."""
+
 
 @dataclass(slots=True)
 class MovieHeader:
@@ -30,8 +33,12 @@ class MovieHeader:
 
     compressed: bool = False
     """Whether the index is compressed (QuickTime File Format, "Compressed Movie Resources")."""
+    fragmented: bool = False
+    """Whether fragments follow, with the frames that are not in the index (§8.8.1, mvex)."""
     encryption: dict[int, str] = field(default_factory=dict)
     """The scheme of each encrypted track, by track ID."""
+    index_size: int | None = None
+    """Bytes of the index (moov)."""
     complete_until: float | None = None
     """Seconds from which on the fragments that `sidx` lists are beyond the end of the file."""
 
@@ -45,9 +52,12 @@ def read_movie_header(file: BinaryIO, size: int) -> MovieHeader:
     budget = iter(range(MAX_CHILDREN))
     for box in _boxes(file, 0, size, size, iter(range(MAX_BOXES))):
         if box.type == b"moov":
+            header.index_size = box.end - box.start
             for child in _boxes(file, box.payload_offset, min(box.end, size), size, budget):
                 if child.type == b"cmov":
                     header.compressed = True
+                elif child.type == b"mvex":
+                    header.fragmented = True
                 elif child.type == b"trak":
                     _read_track(file, child, size, budget, header)
         elif box.type == b"sidx":

@@ -43,6 +43,10 @@ class MovieHeaderTrack:
     is_enabled: bool
     handler: bytes
     timescale: int
+    description: bytes = b""
+    """The content of its sample description (stsd)."""
+    presentation: bytes = b""
+    """The matrix, the width and the height of its header (tkhd)."""
     edits: tuple[Edit, ...] = ()
     offsets: "array[int]" = field(default_factory=lambda: array("Q"))
     sizes: "array[int]" = field(default_factory=lambda: array("I"))
@@ -59,6 +63,8 @@ class MovieTracks:
 
     timescale: int
     tracks: tuple[MovieHeaderTrack, ...]
+    matrix: bytes = b""
+    """By which all pictures are transformed (mvhd)."""
 
 
 def read_movie_tracks(moov: bytes) -> MovieTracks:
@@ -71,12 +77,13 @@ def read_movie_tracks(moov: bytes) -> MovieTracks:
 
 def _read(moov: bytes) -> MovieTracks:
     budget = iter(range(_MAX_BOXES))
-    timescale, traks = 0, list[dict[bytes, memoryview]]()
+    timescale, matrix, traks = 0, b"", list[dict[bytes, memoryview]]()
     for type_, content in _boxes(_content(moov), budget):
         if type_ in _UNSUPPORTED:
             raise UnsupportedMovieError("is fragmented, or its index is compressed")
         if type_ == b"mvhd":
             (timescale,) = struct.unpack_from(">I", content, 20 if content[0] else 12)
+            matrix = bytes(content[48 if content[0] else 36 :][:36])
         elif type_ == b"trak":
             boxes: dict[bytes, memoryview] = {}
             for inner, data in _flat(content, budget):
@@ -92,7 +99,7 @@ def _read(moov: bytes) -> MovieTracks:
         track = _track(boxes, handler, left)
         left -= len(track.sizes)
         tracks.append(track)
-    return MovieTracks(timescale, tuple(tracks))
+    return MovieTracks(timescale, tuple(tracks), matrix)
 
 
 def _content(box: bytes) -> memoryview:
@@ -133,6 +140,8 @@ def _track(boxes: dict[bytes, memoryview], handler: bytes, most: int) -> MovieHe
         is_enabled=bool(tkhd[3] & 1),
         handler=handler,
         timescale=struct.unpack_from(">I", mdhd, 20 if mdhd[0] else 12)[0],
+        description=bytes(stsd),
+        presentation=bytes(tkhd[-44:]),
         edits=tuple(_edits(boxes[b"elst"])) if b"elst" in boxes else (),
     )
     count = _sizes(track, boxes[b"stsz"], most)
@@ -198,6 +207,8 @@ def _keys(stss: memoryview | None, samples: int) -> bytearray:
     keys = bytearray(samples)
     (count,) = struct.unpack_from(">I", stss, 4)
     for number in _numbers(stss, 8, count, "I"):
+        if not number:
+            raise UnsupportedMovieError("has a damaged index")
         keys[number - 1] = 1
     return keys
 

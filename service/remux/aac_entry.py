@@ -2,7 +2,7 @@
 
 import struct
 
-from service.remux.boxes import box, full_box
+from service.mp4.box_writer import box, full_box
 from service.remux.movie import SampleEntry
 
 # ISO/IEC 14496-1 §7.2.2.1: tags of the descriptors

@@ -14,16 +14,14 @@ from service.matroska.window import DeclinedError
 from service.probing.timeline import SAME_CLOCK
 from service.protocol.ranges import Span
 from service.protocol.revisions import header_layout
-from service.remux.fragments import Fragments, make_fragments
+from service.remux.misfits import declines_misfits
 from service.remux.movie import MovieTrack, movie_start, write_header
+from service.remux.open_gops import SeekableForm, make_seekable
 from service.remux.picture_timing import SECOND, picture_timing
 from service.remux.sample_entries import TrackEntry, read_sample_entries
+from service.remux.silence import fill_gaps
 from service.remux.sound_timing import sound_timing
 from service.remux.track_choice import choose_tracks, plays_everywhere
-
-LONG_HEADER_BYTES = 1 << 20
-"""A header with more bytes, of some 20 minutes, takes longer to load than the start of the
-fragmented form and a segment: 0.4 s at 20 Mbit/s."""
 
 MAX_HEADER_BYTES = 1 << 24
 """The most that a worker may answer. Two hours with one sound have 6.3 MB."""
@@ -38,16 +36,27 @@ class RemuxHeader:
     """The RFC 6381 codecs parameters of the first picture and the first sound."""
     streams: tuple[int, ...]
     """The indexes of FFmpeg's streams of the file that the MP4 has, in its order."""
-    has_picture: bool
-    fragments: Fragments | None
-    """The fragmented form of a long film; None if players get the film better without it."""
+    tracks: tuple[MovieTrack, ...]
+    silence: tuple[bytes, ...]
+    """The interleaving and the bytes of silence in gaps of the sound; empty if it has none."""
+    inserted: int
+    """Bytes of silence. The positions of the frames are in the file with it."""
+    seekable: SeekableForm | None
+    """The form for decoders that cannot begin at the key frames of open GOPs; None if there are
+    no such key frames, or it cannot be made. It is of the file with the silence."""
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether the MP4 has a picture."""
+        return self.tracks[0].table.track.kind == "video"
 
     @property
     def layout(self) -> str:
         """The name of the layout in a revision. Another FFmpeg may make another header."""
-        return header_layout([self.data])
+        return header_layout([self.data, *self.silence])
 
 
+@declines_misfits()
 def make_header(file: BinaryIO, size: int, read: Callable[[Span], bytes]) -> RemuxHeader:
     """Return the header for a file of `size` bytes, which `read` reads and FFmpeg as `file`.
 
@@ -58,13 +67,18 @@ def make_header(file: BinaryIO, size: int, read: Callable[[Span], bytes]) -> Rem
     tracks = movie_tracks(frames, entries)
     _check(frames, tracks)
     check_start(first_start(frames), movie_start(tracks))
-    data, tracks = short_header(tracks, size)
+    filled = fill_gaps(tracks, entries, read)
+    whole = size + len(filled.inserted)
+    data, tracks = short_header(filled.tracks, whole)
+    streams = tuple(entries[track.table.track.number].stream_index for track in tracks)
     return RemuxHeader(
         data=data,
         codecs=codecs_of(tracks),
-        streams=tuple(entries[track.table.track.number].stream_index for track in tracks),
-        has_picture=tracks[0].table.track.kind == "video",
-        fragments=make_fragments(tracks, size) if len(data) > LONG_HEADER_BYTES else None,
+        streams=streams,
+        tracks=tuple(tracks),
+        silence=filled.blobs,
+        inserted=len(filled.inserted),
+        seekable=make_seekable(tracks, whole, filled.reader(size, read)),
     )
 
 
@@ -125,7 +139,7 @@ def _movie_track(table: FrameTable, made: TrackEntry, tick: int, *, is_first: bo
 
 
 def _check(frames: Frames, tracks: Sequence[MovieTrack]) -> None:
-    """Decline a file of which a picture or a sound that browsers play would be lost."""
+    """Decline a file if the MP4 would lack a picture or a sound that browsers play."""
     chosen = [table.track for table in frames.tables]
     kept = [track.table.track for track in tracks]
     if any(track.kind == "video" for track in chosen) and not (kept and kept[0].kind == "video"):

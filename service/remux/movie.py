@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from langcodes import Language
 
 from service.matroska.frame_table import FrameTable
-from service.remux.boxes import box, full_box
+from service.mp4.box_writer import box, full_box
 from service.remux.picture_timing import TrackTiming
 from service.remux.sample_table import sample_table
 
@@ -84,8 +84,10 @@ class _Movie:
         self._start = start
         # Firefox 153 takes the length of an empty edit to be in the units of its track, and not
         # of the movie as §8.6.6.3 has it. Of the first picture and the first sound one waits at
-        # most, so its units are those of the movie.
-        late = [t for t in _first_of_each_kind(tracks) if t.timing.start > self._start]
+        # most, so its units are those of the movie. If neither waits, they are those of another
+        # sound, which may become the first one (service/representations/sound_order.py).
+        by_rank = [*_first_of_each_kind(tracks), *tracks]
+        late = [track for track in by_rank if track.timing.start > self._start]
         self._timescale = late[0].timing.timescale if late else _TIMESCALE
 
     def moov(self, shift: int, *, wide: bool) -> bytes:

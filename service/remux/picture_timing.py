@@ -53,7 +53,7 @@ class TrackTiming:
 
 
 def picture_timing(table: FrameTable, tick: int) -> TrackTiming:
-    """Return the times of pictures, of which the file has those of presentation alone.
+    """Return the times of pictures in a file that has only their times of presentation.
 
     `tick` is in nanoseconds. Raises DeclinedError.
     """
@@ -119,7 +119,7 @@ def _variable(table: FrameTable, order: Sequence[int], tick: int) -> TrackTiming
 
 
 def _last_duration(table: FrameTable, durations: Sequence[int], tick: int) -> int:
-    """Return how long the last picture is shown, of which no time of a next one tells."""
+    """Return how long the last picture is shown, as there is no time of a next one."""
     usual = sorted(durations)[len(durations) // 2] if durations else _FINER
     default = round(_FINER * table.track.default_duration / tick)
     return _FINER * table.last_duration or default or max(1, usual)
@@ -150,3 +150,21 @@ def _constant_rate(table: FrameTable, order: Sequence[int], tick: int) -> Fracti
         ):
             return rate
     return None
+
+
+def picture_moments(
+    table: FrameTable, timing: TrackTiming, seconds: float
+) -> list[tuple[int, float]]:
+    """Divide the pictures into parts of at least `seconds`. Return where each part begins: its
+    position in the file, and its second on the file's clock.
+    """
+    found = list[tuple[int, float]]()
+    begin, time = timing.start - timing.skip / timing.timescale, 0
+    wanted, last = begin, -1
+    for offset, duration in zip(table.offsets, timing.durations, strict=True):
+        moment = begin + time / timing.timescale
+        if moment >= wanted and offset > last:
+            found.append((offset, moment))
+            wanted, last = moment + seconds, offset
+        time += duration
+    return found

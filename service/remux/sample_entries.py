@@ -17,15 +17,19 @@ from service.mp4.boxes import MAX_HEADER_LENGTH, box_at
 from service.probing import codecs
 from service.probing.metadata import PROFILES, TEXT_OPTIONS
 from service.remux.movie import SampleEntry
-from service.remux.sound_frames import sound_frame
 from service.remux.track_choice import codec_of
+from service.sound.frames import sound_frame
+from service.sound.silent_frames import silent_frame
 
 OPTIONS = {"format_whitelist": "matroska,flv", "protocol_whitelist": "none"}
+
+MAX_FRAME = 1 << 25
+"""Bytes that are read of a track's first frame."""
+
 _MUXER_OPTIONS = {
     "strict": "-2",  # for codecs that it calls experimental in MP4
     "write_btrt": "0",  # the bit rate of one frame is not that of the track
 }
-_MAX_FRAME = 1 << 25  # bytes
 _ATTACHED = av.stream.Disposition.attached_pic
 
 # Safari refuses hev1, and plays the same as hvc1 (ISO/IEC 14496-15 §8.4.1).
@@ -42,6 +46,8 @@ class TrackEntry(NamedTuple):
     entry: SampleEntry
     sample_rate: int = 0
     frame: int = 0
+    silence: bytes = b""
+    """A frame of silence; empty if there is none."""
 
 
 def read_sample_entries(
@@ -90,7 +96,7 @@ def _entry_or_none(stream: Any, table: FrameTable, file: BinaryIO) -> TrackEntry
     if context is None or context.codec.canonical_name != codec_of(table.track):
         return None
     file.seek(table.offsets[0])
-    return sample_entry(stream, file.read(min(table.sizes[0], _MAX_FRAME)))
+    return sample_entry(stream, file.read(min(table.sizes[0], MAX_FRAME)))
 
 
 def sample_entry(stream: Any, frame: bytes) -> TrackEntry | None:
@@ -123,7 +129,7 @@ def _entry(stream: Any, frame: bytes) -> TrackEntry:
         width = min(round(context.width * stream.sample_aspect_ratio * 65536), 2**32 - 1)
     entry = SampleEntry(
         stsd=struct.pack(">I4s", 8 + len(stsd), b"stsd") + stsd,
-        codec=_codec_string(codec, stsd, context),
+        codec=codec_string(codec, stsd, context),
         width=width,
         height=height,
         matrix=tkhd[-44:-8],
@@ -132,7 +138,10 @@ def _entry(stream: Any, frame: bytes) -> TrackEntry:
         return TrackEntry(stream.index, entry)
     extradata = context.extradata or b""
     return TrackEntry(
-        stream.index, entry, *sound_frame(codec, context.sample_rate, extradata, frame[:16])
+        stream.index,
+        entry,
+        *sound_frame(codec, context.sample_rate, extradata, frame[:16]),
+        silence=silent_frame(codec, extradata, frame),
     )
 
 
@@ -156,8 +165,8 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         position = box.end
 
 
-def _codec_string(codec: str, stsd: bytes, context: Any) -> str | None:
-    """Return the codecs parameter, by the decoder configuration in the sample entry."""
+def codec_string(codec: str, stsd: bytes, context: Any) -> str | None:
+    """Return the codecs parameter, by the decoder configuration in the content of a stsd."""
     entry_tag = stsd[12:16].decode("latin-1")
     configuration: bytes = context.extradata or b""
     for type_, payload in _boxes(stsd[8 + _VISUAL_ENTRY_LENGTH :]):

@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Iterator
 
 from service.matroska.frame_table import FrameTable
-from service.remux.boxes import box, counted, full_box, packed
+from service.mp4.box_writer import box, counted, full_box, packed
 from service.remux.picture_timing import TrackTiming
 
 

@@ -16,6 +16,9 @@ _SOUNDS = {"A_AAC": "aac", "A_MPEG/L3": "mp3", "A_OPUS": "opus", "A_FLAC": "flac
 # Heard in Safari only
 _RARE_SOUNDS = {"A_AC3": "ac3", "A_EAC3": "eac3"}
 
+CODEC_IDS = {name: codec_id for codec_id, name in (_PICTURES | _SOUNDS | _RARE_SOUNDS).items()}
+"""The codec IDs of these codecs."""
+
 # What browsers play in Matroska, and not, or not all of them, in MP4
 _MATROSKA_PICTURES = {"V_VP8": "VP8"}
 _MATROSKA_SOUNDS = {"A_VORBIS": "Vorbis", "A_PCM": "uncompressed"}
@@ -56,8 +59,6 @@ def choose_tracks(tracks: Sequence[MediaTrack], *, makes_sound: bool = False) ->
     usable = [track for track in sounds if not track.obstacle]
     if makes_sound and film is None:
         raise DeclinedError("has no picture")
-    if makes_sound and any(map(plays_everywhere, usable)):
-        raise DeclinedError("has sound that browsers play")
     if not makes_sound and not any(map(plays_everywhere, usable)):
         _check_lost_sound(tracks)
     usable.sort(key=lambda track: (not plays_everywhere(track), not track.is_default))
@@ -67,7 +68,7 @@ def choose_tracks(tracks: Sequence[MediaTrack], *, makes_sound: bool = False) ->
 
 
 def _check_lost_sound(tracks: Sequence[MediaTrack]) -> None:
-    """Decline a file of which MP4 would lose the only sound that browsers play."""
+    """Decline a file if the MP4 would lack the only sound that browsers play."""
     for track in tracks:
         if track.kind != "audio":
             continue

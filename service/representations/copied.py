@@ -41,7 +41,7 @@ class Copied:
     """Opens files as MP4s, where these have been made."""
 
     def __init__(self, opener: Opener, copies: Copies) -> None:
-        """Use `opener` for files of which there is no MP4."""
+        """Use `opener` for files without an MP4."""
         self._opener = opener
         self._copies = copies
 

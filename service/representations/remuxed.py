@@ -47,6 +47,18 @@ class Parts(NamedTuple):
     interleaving: Interleaving = WHOLE
     """Where bytes are inserted."""
     inserted: Blob | None = None
+    base: "Parts | None" = None
+    """What was made for the file first, in place of which this one is. It has no header."""
+
+
+class NoHeader:
+    """The header of a layout without one."""
+
+    length = 0
+
+    async def read(self, start: int, length: int) -> bytes:  # noqa: ARG002 # as in `Blob`
+        """Return nothing."""
+        return b""
 
 
 class Layouts(Protocol):
@@ -94,7 +106,11 @@ class Remuxed:
             raise
         if found is None:
             return source
-        return RemuxedRepresentation(source, found[0], found[1])
+        parts, layout = found
+        revision = remuxed_revision(source.representation.validators.revision, layout)
+        if parts.base is not None:
+            source = RemuxedRepresentation(source, parts.base, revision)
+        return RemuxedRepresentation(source, parts, revision)
 
     async def _unchanged(self, path: str, source: OpenRepresentation) -> OpenRepresentation:
         """Return the file itself in place of an MP4 with its index in front, if it has a layout."""
@@ -142,13 +158,12 @@ class Remuxed:
 class RemuxedRepresentation:
     """One open version of a file, in a layout."""
 
-    def __init__(self, source: OpenRepresentation, parts: Parts, layout: str) -> None:
+    def __init__(self, source: OpenRepresentation, parts: Parts, revision: str) -> None:
         self._source = source
         self._parts = parts
         # With bytes inserted, blocks of storage are those of the whole at the start only.
         self.align_blocks(0)
         file = source.representation
-        revision = remuxed_revision(file.validators.revision, layout)
         validators = file.validators.of_layout(revision)
         size = parts.header.length + file.size + parts.interleaving.inserted
         self._representation = Representation(size, parts.content_type, validators)

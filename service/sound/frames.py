@@ -3,7 +3,7 @@
 # ruff: noqa: PLR2004 - the numbers are the specifications', each cited beside its branch
 
 import struct
-from typing import Final
+from typing import Final, NamedTuple
 
 # ISO/IEC 14496-3 §1.6.3.4, by samplingFrequencyIndex
 AAC_RATES: Final = (
@@ -20,9 +20,10 @@ def sound_frame(
     """
     match codec:
         case "aac":
-            return _aac(extradata)
+            core = aac_core(extradata)
+            return core.rate, core.frame
         case "opus":
-            return 48000, _opus(first_frame)  # RFC 7845 §4: always counted at 48 kHz
+            return 48000, opus_samples(first_frame)  # RFC 7845 §4: always counted at 48 kHz
         case "mp3":
             # ISO/IEC 11172-3 §2.4.2.1; 13818-3 halves it below 32 kHz.
             return sample_rate, 1152 if sample_rate >= 32000 else 576
@@ -36,20 +37,29 @@ def sound_frame(
             raise ValueError("a codec whose frames are unknown")
 
 
-def _aac(config: bytes) -> tuple[int, int]:
-    """Read an AudioSpecificConfig (ISO/IEC 14496-3 §1.6.2.1): the rate of its core."""
+class AacCore(NamedTuple):
+    """What an AudioSpecificConfig says of the core: samples per second and in a frame."""
+
+    rate: int
+    frame: int
+    channels: int
+    """The channelConfiguration (ISO/IEC 14496-3 table 1.19)."""
+
+
+def aac_core(config: bytes) -> AacCore:
+    """Read an AudioSpecificConfig (ISO/IEC 14496-3 §1.6.2.1). Raises ValueError as above."""
     if len(config) < 2:
         raise ValueError("no AudioSpecificConfig")
     bits = _Bits(config[:16].ljust(16, b"\0"))
     type_, rate = _object_type(bits), _aac_rate(bits)
-    bits.take(4)  # channelConfiguration
+    channels = bits.take(4)
     if type_ in {5, 29}:  # SBR, PS: the type of the core follows
         _aac_rate(bits)
         type_ = _object_type(bits)
     if type_ not in {1, 2, 3, 4}:  # Main, LC, SSR, LTP
         raise ValueError("another kind of AAC")
     # §4.4.1, GASpecificConfig: frameLengthFlag
-    return rate, 960 if bits.take(1) else 1024
+    return AacCore(rate, 960 if bits.take(1) else 1024, channels)
 
 
 def _object_type(bits: "_Bits") -> int:
@@ -65,8 +75,8 @@ def _aac_rate(bits: "_Bits") -> int:
     return rate
 
 
-def _opus(packet: bytes) -> int:
-    """Return the length of a packet (RFC 6716 §3.1) at 48 kHz."""
+def opus_samples(packet: bytes) -> int:
+    """Return the length of a packet (RFC 6716 §3.1) at 48 kHz. Raises ValueError."""
     if not packet:
         raise ValueError("an empty packet")
     config, code = packet[0] >> 3, packet[0] & 3

@@ -3,12 +3,13 @@ the index of the segments (sidx, ISO/IEC 14496-12 §8.16.3)."""
 
 import struct
 from array import array
+from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from service.remux.boxes import full_box, packed
-from service.remux.movie import MovieTrack, movie_start
+from service.mp4.box_writer import full_box, packed
+from service.remux.movie import MovieTrack
 
 # Seconds of a segment, at least, as it ends before a key frame. A player that seeks loads one: at
 # 20 Mbit/s a seek in a film of 4 Mbit/s, with a key frame each 2 s or sooner, took 0.8 s in the
@@ -58,25 +59,39 @@ def find_bounds(chosen: Sequence[MovieTrack]) -> list[Bound]:
             and time - fragment >= _FRAGMENT_SECONDS * timescale
         )
         if is_segment or is_long:
-            bounds.append(Bound(place, number, is_segment))
+            bounds.append(Bound(_with_sound_before(chosen, place), number, is_segment))
             fragment = time
             segment = time if is_segment else segment
     end = max(track.table.offsets[-1] + track.table.sizes[-1] for track in chosen)
     return [*bounds, Bound(end, len(table.offsets), is_segment=False)]
 
 
+def _with_sound_before(chosen: Sequence[MovieTrack], place: int) -> int:
+    """Return where the sound begins that directly precedes a place, as it does if it was made."""
+    if len(chosen) > 1:
+        table = chosen[1].table
+        number = bisect_left(table.offsets, place) - 1
+        while number >= 0 and table.offsets[number] + table.sizes[number] == place:
+            place, number = table.offsets[number], number - 1
+    return place
+
+
 def segment_index(
-    chosen: Sequence[MovieTrack], bounds: Sequence[Bound], lengths: Sequence[int], offset: int
+    chosen: Sequence[MovieTrack],
+    bounds: Sequence[Bound],
+    lengths: Sequence[int],
+    offset: int,
+    start: float,
 ) -> bytes | None:
     """Return the box sidx; None if its fields are too short for the times.
 
     `lengths` are the bytes of the fragments with their headers; `offset` are those between the box
-    and the first fragment.
+    and the first fragment; `start` is when the movie begins on the file's clock, in seconds.
     """
     picture = chosen[0]
     timescale = picture.timing.timescale
     starts = [bound.frame for bound in bounds[:-1] if bound.is_segment]
-    times = _presented(picture, movie_start(chosen))
+    times = _presented(picture, start)
     ends = [*starts[1:], len(times)]
     earliest = [min(times[first:end]) for first, end in zip(starts, ends, strict=True)]
     last = max(max(times[starts[-1] :]) + picture.timing.durations[-1], earliest[-1])

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from service.remux.boxes import box, full_box
+from service.mp4.box_writer import box, full_box
 from service.remux.movie import (
     IDENTITY,
     NO_TIME,
@@ -12,7 +12,6 @@ from service.remux.movie import (
     handler,
     media_header,
     media_information,
-    movie_start,
 )
 
 _FTYP = box(b"ftyp", b"iso6", struct.pack(">I", 512), b"iso6isommp41")
@@ -40,9 +39,11 @@ class TrackFrames(NamedTuple):
     """Of decoding the first frame, in units of the track."""
 
 
-def initial_boxes(tracks: Sequence[MovieTrack]) -> bytes:
-    """Return ftyp and moov, which say all of the tracks but their frames."""
-    start = movie_start(tracks)
+def initial_boxes(tracks: Sequence[MovieTrack], start: float) -> bytes:
+    """Return ftyp and moov, which describe the tracks, but not their frames.
+
+    `start` is when the movie begins on the file's clock, in seconds.
+    """
     lengths = [t.timing.start - start + t.timing.length / t.timing.timescale for t in tracks]
     mvhd = full_box(
         b"mvhd",

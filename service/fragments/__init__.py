@@ -1,0 +1,1 @@
+"""Fragmented forms of long films: players can begin without the whole index."""

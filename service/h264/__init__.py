@@ -1,0 +1,1 @@
+"""Headers of H.264, and where decoding can begin."""

@@ -1,0 +1,1 @@
+"""Opens the representations that are made of files and stored."""
