@@ -15,6 +15,7 @@
 // comes back has its blocks to itself again.
 
 import blockOwner from './block_owner.js';
+import delivery from './delivery.js';
 import diskSpace from './disk_space.js';
 import fetchLimit from './fetch_limit.js';
 import metrics from './metrics.js';
@@ -47,6 +48,8 @@ async function fetchBlock(r) {
         const state = inFlight.get(key);
         if (state === CACHED || state === CACHED_FROM_PEER) {
             if (waited) {
+                ngx.shared.waits.set(v.forwarded_request_id, 1);
+                delivery.recordCold('wait', started);
                 answerFromCache(r, state === CACHED_FROM_PEER ? 'PEER' : '');
                 return;
             }
@@ -67,6 +70,7 @@ async function fetchBlock(r) {
         allowed = true;
         const result = await fetchOnce(r, key, attempts);
         if (result === 'cached') {
+            delivery.recordCold('miss', started);
             answerFromCache(r, v.block_source);
             return;
         }

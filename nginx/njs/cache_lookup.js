@@ -1,9 +1,11 @@
 // Whether a media request is answered from the cache, and how.
 //
-// BYPASS: this module redirects the request to @service, as the cache cannot answer it exactly.
+// BYPASS: this module redirects the request to @service, as the cache cannot answer it exactly, or the viewer may
+// not read it. The service then checks that again.
 // HIT or MISS: it redirects to @block, @slice or @rewritten_range, where nginx's proxy_cache looks for each
 // block; a block that is missing is fetched by block_fetch.js. snippets/cache-status.conf has the header.
 
+import access from './access.js';
 import blockOwner from './block_owner.js';
 import contentDisposition from './content_disposition.js';
 import contentRange from './content_range.js';
@@ -16,12 +18,13 @@ import revisions from './revisions.js';
 // also matches before a line feed at the end of a text; (?!\n) excludes that.
 const RANGE = /^bytes=(\d{1,15})-(\d{0,15})(?!\n)$/;
 
-// Revisions of layouts (service/protocol/revisions.py). A header that precedes a file has 16 MiB at most
-// (service/remux/header.py); headers between its parts have 64 MiB (service/remux/fragments.py), and sound
-// 2 GiB (service/remux/with_sound.py). A moved index grows little. A copy has a header, 32 MiB and an eighth
-// more than its file (service/artefacts/builder.py).
-const LAYOUT = /-([cfhms])[0-9a-f]+(?!\n)$/;
-const MAX_ADDED = { c: 50331648, f: 0, h: 83886080, m: 16777216, s: 2164260864 };
+// Revisions of layouts (service/protocol/revisions.py): the third part. The second one, of an object, may begin
+// with the same letters. A header that precedes a file has 16 MiB at most
+// (service/remux/header.py), and so has silence (service/remux/silence.py); headers between its parts have 64 MiB (service/fragments/form.py),
+// and sound 2 GiB (service/made_sound/insertions.py); fragments may have both. A moved index grows little. A copy has a header, 32 MiB and an
+// eighth more than its file (service/artefacts/builder.py).
+const LAYOUT = /-[0-9a-f]+-([cfhms])[0-9a-f]+(?:-a[0-9]+)?(?!\n)$/;
+const MAX_ADDED = { c: 50331648, f: 0, h: 2231369728, m: 33554432, s: 2164260864 };
 
 // Answer a request for /media/ or /download/: from the cache if that is exact, else by the service.
 function lookUp(r) {
@@ -31,6 +34,7 @@ function lookUp(r) {
         path = requestTarget.escapedPath(r);
         pin = requestTarget.pinnedRevision(r);
         if (requestTarget.isDownload(r)) v.content_disposition = contentDisposition.format(r);
+        if (!access.mayRead(r)) pin = null;
     } catch (error) {
         r.internalRedirect('@service'); // the path is not UTF-8
         return;
@@ -40,7 +44,8 @@ function lookUp(r) {
     } else if (pin) {
         answer(r, path, pin, true);
     } else {
-        revisions.currentRevision(r, requestTarget.routePrefix(r) + path)
+        const asked = requestTarget.routePrefix(r) + path + requestTarget.soundQuery(r);
+        revisions.currentRevision(r, asked)
             .then((revision) => answer(r, path, revision, false))
             .catch((error) => {
                 r.error(`${error}`);

@@ -5,7 +5,8 @@ import retry from './retry.js';
 // Milliseconds for which the service is asked again if a last known revision could be used instead.
 const RETRY_TIMEOUT_WITH_STALE = 1000;
 
-// Return the current revision of what a route serves of a file ("/media/film.mp4"), '' if it has none.
+// Return the current revision of what a route serves of a file ("/media/film.mp4", or with one of its sounds
+// "/media/film.mp4&sound=2"), '' if it has none.
 // If no replica answers, return the last known one, so that cached blocks are still served. Throws if
 // there is none.
 async function currentRevision(r, path) {

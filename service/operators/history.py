@@ -1,0 +1,108 @@
+"""What viewers had in the last hour: sums over all replicas and edges, in memory."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from service.operators.members import Member, Series
+
+INTERVAL = 15.0
+"""Seconds between two moments."""
+
+MOMENTS = 240
+"""An hour of them."""
+
+_MEDIA = "reelay_edge_media_sent_bytes_total"
+_ROUTES = ("media", "download")
+_VIEWING = "reelay_viewing"
+
+FIRST_FRAME_LIMIT = 2
+"""Seconds, as a bucket of the histogram."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The changes of counters since the moment before."""
+
+    seconds: float
+    """Since the moment before."""
+    sent: float
+    """Bytes of films."""
+    cached: float
+    """Those of them that were cached at an edge."""
+    played: float
+    stalled: float
+    starts: float
+    """Films that began to play."""
+    fast_starts: float
+    """Those of them that began within FIRST_FRAME_LIMIT."""
+    failures: float
+    """That players met."""
+    errors: float
+    """Responses with a status of 500 or more."""
+
+
+class History:
+    """The last MOMENTS moments."""
+
+    def __init__(self) -> None:
+        self._moments: deque[Moment] = deque(maxlen=MOMENTS)
+        self._before: Mapping[str, Series] = {}
+        self._last: float | None = None
+
+    @property
+    def moments(self) -> Sequence[Moment]:
+        """The moments, the oldest first."""
+        return tuple(self._moments)
+
+    def add(self, at: float, members: Iterable[Member]) -> None:
+        """Add what has changed since the last call. `at` is in seconds of a monotonic clock.
+
+        A member that was not there before, or does not answer, adds nothing. A counter that is
+        lower than before has begun anew from 0, as its process has; one that is new begins at 0.
+        """
+        answered = {one.address: one.series for one in members if one.series is not None}
+        changes = [
+            (name, value - (old if value >= (old := before.get(name, 0.0)) else 0.0))
+            for address, series in answered.items()
+            if (before := self._before.get(address)) is not None
+            for name, value in series.items()
+        ]
+        if self._last is not None:
+            self._moments.append(_moment(at - self._last, changes))
+        self._before = answered
+        self._last = at
+
+
+def _moment(seconds: float, changes: Sequence[tuple[str, float]]) -> Moment:
+    def total(*beginnings: str) -> float:
+        return sum(value for name, value in changes if name.startswith(beginnings))
+
+    by_edges = [name for name, _ in changes if name.startswith(_MEDIA)]
+    routes = [f'reelay_sent_bytes_total{{route="{route}"}}' for route in _ROUTES]
+    bucket = f'{_VIEWING}_first_frame_seconds_bucket{{le="{FIRST_FRAME_LIMIT}.0"}}'
+    return Moment(
+        seconds=seconds,
+        sent=total(_MEDIA) if by_edges else total(*routes),
+        cached=total(f'{_MEDIA}{{source="hit"}}', f'{_MEDIA}{{source="peer"}}'),
+        played=total(f'{_VIEWING}_seconds_total{{state="played"}}'),
+        stalled=total(f'{_VIEWING}_seconds_total{{state="stalled"}}'),
+        starts=total(f"{_VIEWING}_first_frame_seconds_count"),
+        fast_starts=total(bucket),
+        failures=total(f"{_VIEWING}_errors_total"),
+        errors=sum(value for name, value in changes if _is_error(name, by_edges=bool(by_edges))),
+    )
+
+
+def _is_error(name: str, *, by_edges: bool) -> bool:
+    """Return whether a counter is of failed responses. Edges count those of films themselves."""
+    if name.startswith("reelay_edge_media_responses_total"):
+        return 'outcome="failed"' in name
+    if by_edges and any(f'route="{route}"' in name for route in _ROUTES):
+        return False
+    return name.startswith("reelay_requests_total") and 'status="5' in name
+
+
+def windows(moments: Sequence[Moment], length: int) -> Iterator[Sequence[Moment]]:
+    """Return for each moment the `length` moments up to it."""
+    return (moments[max(0, end - length) : end] for end in range(1, len(moments) + 1))

@@ -1,0 +1,94 @@
+"""The rows of the page's tables: replicas, edges and background work in words."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from service.operators.members import Member, Series
+
+# Seconds before a certificate expires. Certificates of 90 days are renewed 30 days before.
+_SOON = 14 * 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A replica or an edge, in words."""
+
+    name: str
+    cells: tuple[str, ...]
+    """Empty if it does not answer."""
+    is_bad: bool = False
+
+
+def replica_row(member: Member, now: float) -> Row:
+    """Describe a replica. `now` is in seconds since the epoch."""
+    series = member.series
+    if series is None:
+        return Row(member.address, (), is_bad=True)
+    cells = (
+        _label(series, "reelay_build_info", "version"),
+        _age(now - series.get("process_start_time_seconds", now)),
+        _size(series.get("process_resident_memory_bytes", 0)),
+        _size(series.get("reelay_derived_bytes", 0)),
+    )
+    return Row(member.address, cells)
+
+
+def edge_row(member: Member, now: float) -> Row:
+    """Describe an edge. `now` is in seconds since the epoch."""
+    series = member.series
+    if series is None:
+        return Row(member.address, (), is_bad=True)
+    connections = series.get('reelay_edge_connections{state="active"}', 0)
+    expiry = series.get("reelay_edge_certificate_expiry_timestamp_seconds", 0)
+    left = expiry - now
+    cells = (
+        _label(series, "reelay_edge_build_info", "nginx"),
+        f"{connections:.0f}",
+        _size(series.get("reelay_edge_cache_bytes", 0)),
+        "not known" if not expiry else "has expired" if left < 0 else f"in {_age(left)}",
+    )
+    return Row(member.address, cells, is_bad=0 < expiry < now + _SOON)
+
+
+def work_rows(replicas: Iterable[Member]) -> Iterator[tuple[str, int]]:
+    """Return what waits, and what has failed, with its number.
+
+    All replicas count the same artefacts, but only their own failures.
+    """
+    answered = [one.series for one in replicas if one.series is not None]
+    for state in ("waiting", "failed"):
+        counts = (_total(series, "reelay_derived{", f'state="{state}"') for series in answered)
+        yield f"Posters, captions, copies …: {state}", round(max(counts, default=0))
+    failures: dict[str, float] = {}
+    for series in answered:
+        for name, value in series.items():
+            if name.startswith("reelay_background_failures_total{") and value:
+                task = name.partition('task="')[2].removesuffix('"}')
+                failures[task] = failures.get(task, 0) + value
+    for task, value in sorted(failures.items()):
+        yield f"Failures since the start: {task}", round(value)
+
+
+def _label(series: Series, metric: str, label: str) -> str:
+    name = next((name for name in series if name.startswith(f"{metric}{{")), "")
+    return name.partition(f'{label}="')[2].partition('"')[0]
+
+
+def _total(series: Series, beginning: str, label: str) -> float:
+    return sum(
+        value for name, value in series.items() if name.startswith(beginning) and label in name
+    )
+
+
+def _age(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} seconds"
+
+
+def _size(size: float) -> str:
+    for unit, length in (("GB", 1e9), ("MB", 1e6)):
+        if size >= length:
+            return f"{size / length:.1f} {unit}"
+    return f"{size / 1e3:.0f} kB"

@@ -1,0 +1,1 @@
+"""Viewing reports: players say how films played, and the metrics have the sums."""
