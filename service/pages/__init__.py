@@ -1,1 +1,1 @@
-"""HTML pages: the library, the player, the frame for other sites, link previews."""
+"""HTML pages: the player, the frame for other sites, link previews."""

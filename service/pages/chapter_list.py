@@ -3,7 +3,7 @@
 from cachetools import LRUCache
 from markupsafe import Markup, escape
 
-from service.api.video_models import VideoItem
+from service.items.video_models import VideoItem
 from service.models import Chapter
 from service.pages.filmstrip import current_index
 from service.pages.formatting import format_duration

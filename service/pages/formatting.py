@@ -33,6 +33,16 @@ def format_date(date: float | str) -> str:
     return " ".join([*words, *([month_name[int(rest[0])]] if rest else []), year])
 
 
+def format_moment(seconds: float) -> str:
+    """Return seconds since the epoch for people: 1 May 1994, 20:15 UTC."""
+    return f"{format_date(seconds)}, {to_datetime(seconds):%H:%M} UTC"
+
+
+def format_iso_time(seconds: float) -> str:
+    """Return seconds since the epoch for scripts: 1994-05-01T20:15:00Z."""
+    return f"{to_datetime(seconds):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def format_duration(seconds: float) -> str:
     """Return seconds as 1:02:03 or 2:03."""
     minutes, rest = divmod(round(seconds), 60)

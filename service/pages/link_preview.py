@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from service.api import links
-from service.api.video_models import Picture, VideoItem
+from service.access.grants import current_grant
+from service.items import links
+from service.items.video_models import Picture, VideoItem
+from service.listing.paths import parents
 from service.pages.formatting import summary, to_datetime
 from service.pages.player import display_size, format_timestamp
 
@@ -51,8 +53,8 @@ class LinkPreview:
 
     @cached_property
     def image(self) -> Picture | None:
-        """The widest poster as JPEG, as not all previews support WebP."""
-        pictures = self.video.poster.pictures
+        """The widest still as JPEG, as not all previews support WebP; of sound, the cover."""
+        pictures = self.video.player_pictures
         if not pictures:
             return None
         return pictures[-1].model_copy(
@@ -74,8 +76,9 @@ class LinkPreview:
             if texts.get(name):
                 text = texts[name]
                 return text if len(text) <= _MAX_LENGTH else f"{text[: _MAX_LENGTH - 1].rstrip()}…"
-        folder = self.video.path.rpartition("/")[0].replace("/", " / ")
-        return " · ".join(filter(None, (summary(self.video), folder)))
+        folders = filter(current_grant().contains_folder, parents(self.video.path))
+        names = " / ".join(folder.rpartition("/")[2] for folder in folders)
+        return " · ".join(filter(None, (summary(self.video), names)))
 
     def data(self) -> dict[str, Any]:
         """Return the schema.org VideoObject or AudioObject."""
@@ -89,7 +92,7 @@ class LinkPreview:
             "uploadDate": to_datetime(video.modified).isoformat(timespec="seconds"),
             "encodingFormat": video.content_type,  # of contentUrl
             # Crawlers fetch it with one request, which /media/ would answer with a block.
-            "contentUrl": links.absolute(video.download_url),
+            "contentUrl": links.absolute(video.download_url or video.media_url),
             "embedUrl": self.embed,
         }
         if self.image is not None:

@@ -8,12 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 from quart_schema import validate_querystring
 
-from service.api import links
-from service.api.video_items import VideoItems
 from service.api.videos import get_video
 from service.errors import HTTPError, NotFoundError
 from service.http.documents import Document
-from service.library.library import Library
+from service.items import links
+from service.items.video_items import VideoItems
+from service.library.visible import VisibleLibrary
 from service.pages.link_preview import LinkPreview, link_preview
 
 _MAX_SIDE = 10_000  # pixels a side
@@ -50,7 +50,7 @@ class Oembed(BaseModel):
 class OembedView:
     """`/oembed`."""
 
-    def __init__(self, library: Library, items: VideoItems) -> None:
+    def __init__(self, library: VisibleLibrary, items: VideoItems) -> None:
         self._library = library
         self._items = items
 
@@ -76,7 +76,8 @@ def _path(url: str) -> str:
         is_own = f"{parts.scheme}://{parts.netloc}" == links.absolute("")
     except ValueError:  # not a URL
         is_own = False
-    for prefix in ("/watch/", "/embed/"):
+    for page in ("watch", "embed"):
+        prefix = f"{links.prefix()}/{page}/"
         if is_own and parts.path.startswith(prefix):
             return unquote(parts.path.removeprefix(prefix))
     raise NotFoundError("This is no page of a video of this library.")
@@ -91,7 +92,7 @@ def _to_oembed(preview: LinkPreview, query: OembedQuery) -> Oembed:
     return Oembed(
         type="rich" if preview.audio_only else "video",
         title=preview.video.title,
-        provider_url=links.absolute("/"),
+        provider_url=links.absolute(links.home()),
         html=Markup(
             '<iframe src="{}" title="{}" width="{}" height="{}" '
             'allow="autoplay; fullscreen; picture-in-picture" allowfullscreen></iframe>'

@@ -1,10 +1,11 @@
 """The details of a video in words: the usual ones and the technical ones."""
 
+from service.browsers import names
+from service.browsers.browser_support import is_3gpp, is_matroska, is_mp4
+from service.browsers.names import codec_name, format_bit_rate
+from service.listing.dates import stated_date
 from service.models import Metadata, Stream, Video
 from service.pages.formatting import format_date, format_duration, format_size
-from service.playability import names
-from service.playability.browser_support import is_3gpp, is_matroska, is_mp4
-from service.playability.names import codec_name, format_bit_rate
 
 _CHANNELS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 # The transfer functions of ITU-R BT.2100.
@@ -22,8 +23,8 @@ def detail_rows(video: Video, captions: tuple[str, ...] = ()) -> list[tuple[str,
         rows.append(("Subtitles", ", ".join(captions)))
     if video.metadata and video.metadata.bit_rate is not None:
         rows.append(("Bit rate", format_bit_rate(video.metadata.bit_rate)))
-    created = video.metadata.created if video.metadata else None
-    rows += [("Size", format_size(video.size)), ("Date", format_date(created or video.modified))]
+    date = stated_date(video) or video.modified
+    rows += [("Size", format_size(video.size)), ("Date", format_date(date))]
     return [*rows, ("File", video.path)]
 
 

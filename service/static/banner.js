@@ -1,16 +1,16 @@
 // Messages over the screen while a player recovers from a failure.
 
-import { find, player } from "./page.js";
+import { find, focusPlayer } from "./page.js";
 
 const SKIPPED = 10; // seconds
-const banner = find(".banner");
-const texts = banner.dataset;
 
 export function showRecovery(playback, recovery) {
+  const banner = find(".banner");
+  const texts = banner.dataset;
   const retry = () => button(texts.retry, () => recovery.retry());
   const actions = {
     waiting: () => [retry()],
-    gone: () => [folderLink()],
+    gone: () => (texts.folderUrl ? [folderLink(texts)] : []),
     unplayable: () => [
       button(texts.retry, () => recovery.reload()),
       button(texts.skip, () => {
@@ -20,12 +20,13 @@ export function showRecovery(playback, recovery) {
     ],
   };
   recovery.addEventListener("change", ({ state, reason }) => {
-    if (reason) showBanner(texts[reason], actions[state]?.() ?? []);
-    else if (state === "playing" || state === "unplayable") clearBanner();
+    if (reason) showBanner(banner, texts[reason], actions[state]?.() ?? []);
+    else if (state === "playing" || state === "unplayable") clearBanner(banner);
   });
 }
 
-function showBanner(message, actions) {
+function showBanner(banner, message, actions) {
+  const texts = banner.dataset;
   if (texts.message === message) return; // it is announced once, and its button keeps the focus
   texts.message = message;
   const text = document.createElement("p");
@@ -33,9 +34,9 @@ function showBanner(message, actions) {
   banner.replaceChildren(text, ...actions);
 }
 
-function clearBanner() {
-  if (banner.contains(document.activeElement)) player.focus();
-  delete texts.message;
+function clearBanner(banner) {
+  if (banner.contains(document.activeElement)) focusPlayer();
+  delete banner.dataset.message;
   banner.replaceChildren();
 }
 
@@ -48,7 +49,7 @@ function button(label, act) {
   return element;
 }
 
-function folderLink() {
+function folderLink(texts) {
   const link = document.createElement("a");
   link.className = "button";
   link.href = texts.folderUrl;

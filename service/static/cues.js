@@ -2,7 +2,7 @@
 
 const LOADED = 2; // HTML §4.8.11.11.1: HTMLTrackElement.LOADED
 
-export function startCues(player, timeline) {
+export function startCues(player, timeline, signal) {
   const moved = new WeakSet(); // <track> elements
   const move = () => {
     if (!timeline.known) return;
@@ -13,8 +13,8 @@ export function startCues(player, timeline) {
       moveBy(timeline.inPlayer(0), cues);
     }
   };
-  player.addEventListener("load", move, true); // it does not bubble
-  player.textTracks.addEventListener("change", move);
+  player.addEventListener("load", move, { capture: true, signal }); // it does not bubble
+  player.textTracks.addEventListener("change", move, { signal });
   timeline.addEventListener("known", move);
   move();
 }

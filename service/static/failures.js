@@ -1,32 +1,40 @@
 // Reports failures of the player to recovery, and carries out what it decides.
 
+import { listen } from "./page.js";
 import { EVENTS } from "./recovery.js";
 import { isMadeMp4 } from "./remuxing.js";
 import { useNewRevision } from "./revision.js";
 
 const CHECK_INTERVAL = 2500; // milliseconds
 
-export function watchFailures(player, playback, recovery, streaming, verdict) {
-  for (const type of EVENTS) player.addEventListener(type, () => recovery.report(type));
+export function watchFailures(player, playback, recovery, streaming, verdict, signal) {
+  listen(player, EVENTS, ({ type }) => recovery.report(type), signal);
   // A player that is to play on has recovered only when it plays.
-  player.addEventListener("loadedmetadata", () => playback.playing || recovery.recovered());
+  const onMetadata = () => playback.playing || recovery.recovered();
+  player.addEventListener("loadedmetadata", onMetadata, { signal });
   // Error events do not bubble, and that of a failed source is dispatched on <source>: both are
   // captured. A failed track does not stop the video.
   const onError = ({ target }) => {
     if (target.localName === "track") return;
+    if (recovery.useSeekable()) return;
     if (streaming.hasGivenUp) recovery.reload();
     else recovery.failed();
   };
-  player.addEventListener("error", onError, true);
+  player.addEventListener("error", onError, { capture: true, signal });
   // Dispatched where the browser finds encrypted data. There is no key here.
-  player.addEventListener("encrypted", () => {
+  const onEncrypted = () => {
     verdict.encrypted();
     recovery.refuse();
+  };
+  player.addEventListener("encrypted", onEncrypted, { signal });
+  const checks = setInterval(() => recovery.check(), CHECK_INTERVAL);
+  signal.addEventListener("abort", () => {
+    clearInterval(checks);
+    recovery.stop();
   });
-  setInterval(() => recovery.check(), CHECK_INTERVAL);
   const wake = () => document.visibilityState === "visible" && recovery.wake();
-  addEventListener("online", wake);
-  document.addEventListener("visibilitychange", wake);
+  addEventListener("online", wake, { signal });
+  document.addEventListener("visibilitychange", wake, { signal });
 
   recovery.addEventListener("change", ({ state, reason }) => {
     playback.frozen = recovery.active;
@@ -40,6 +48,7 @@ export function watchFailures(player, playback, recovery, streaming, verdict) {
     const start = isMadeMp4(video) ? 0 : (video.metadata?.start ?? 0);
     playback.replaceFile(start, video.metadata?.duration ?? 0, video.media_type);
     streaming.offer(video.fragments);
+    recovery.offerSeekable(video.seekable_url);
     useNewRevision(player, video);
   });
 

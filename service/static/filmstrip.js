@@ -6,11 +6,7 @@ import { Preview } from "./preview.js";
 const FOLLOW_AFTER = 4000; // milliseconds for which the strip stays where the viewer has put it
 const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
-export function startFilmstrip(element, playback) {
-  if (element) new Filmstrip(element, playback);
-}
-
-class Filmstrip {
+export class Filmstrip {
   #element;
   #strip;
   #playback;
@@ -29,6 +25,7 @@ class Filmstrip {
     this.#preview = new Preview(element);
     this.#setRovingTabindex(this.#moments.at(playback.position) ?? this.#frames[0]);
     playback.addEventListener("position", () => this.#update());
+    this.#update();
     playback.addEventListener("seek", () => {
       if (!this.#hasFocus) this.#scrolledAt = Number.NEGATIVE_INFINITY; // the strip goes along
     });
@@ -66,7 +63,8 @@ class Filmstrip {
   }
 
   #update() {
-    const { position, duration } = this.#playback;
+    const { position, duration, interacted } = this.#playback;
+    if (!interacted && !position) return; // nothing is current before anything plays
     const isAnother = this.#moments.mark(position);
     const frame = this.#moments.current;
     if (!frame) return;

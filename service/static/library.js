@@ -1,90 +1,109 @@
-// What the library page does without a reload: it searches and sorts, waits for a first video, and
-// shows the videos in progress. All texts are in the page. Without this module only the row of videos
-// in progress is missing.
+// What the pages of cards do without a reload: they search and sort, wait for a first video, and show
+// what was begun and seen. All texts are in the page. Without this module, the pages lack what the
+// browser remembers, the frames under the pointer and the buttons of rails; all links work.
 
-import { markProgress, showRow, startContinue } from "./continue.js";
-import { announce, showFailed } from "./status.js";
-import { readSettings } from "./store.js";
+import { showRow } from "./continue.js";
+import { playOnClick } from "./handover.js";
+import { useModule } from "./lazy.js";
+import { followHistory, inProgress, readSeen } from "./seen.js";
+import { readSettings, settings } from "./store.js";
 
-const SEARCH_DELAY = 150; // milliseconds without a key: a fast typist's keys are closer together
+const USUAL_ORDER = "name"; // the order without a parameter
+const USES = ["pointerover", "focusin"]; // the first one loads what only the pointer or the focus needs
 
 const form = document.querySelector(".finder");
 const box = document.querySelector("#q");
+const isHome = form?.hasAttribute("data-home");
 const results = () => document.querySelector("[data-results]");
-const showInProgress = () => showRow(Boolean(box?.value.trim()));
+let hasMarks = false; // on cards: from the first use on, or if something was begun or seen
+let hasRailButtons = false;
 
-let pendingRequest = null; // aborts it
-let searchTimer;
-
-// The same page is fetched, and its results replace those of this page.
-
-/** Return the URL of the page that the form asks for. */
-function searchUrl() {
-  const query = new URLSearchParams(new FormData(form));
-  const words = query.get("q").trim();
-  // The box says where to search. Without a search the folder itself is listed.
-  const folder = form.elements.folder?.value;
-  if (!words && folder !== undefined) query.set("folder", folder);
-  if (!words) query.delete("q");
-  if (query.get("sort") === form.elements.sort.options[0].value) query.delete("sort");
-  return String(query) ? `${form.action}?${query}` : form.action;
+/** Show what the browser remembers. */
+async function showHistory() {
+  hasMarks ||= inProgress().length > 0 || Object.keys(readSeen()).length > 0;
+  markCards();
+  await showRow(Boolean(box?.value.trim()));
+  markCards(); // also those of the row
 }
 
-async function load(url) {
-  pendingRequest?.abort();
-  const request = new AbortController();
-  pendingRequest = request;
-  results().setAttribute("aria-busy", "true");
-  try {
-    const response = await fetch(url, { signal: request.signal });
-    const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    if (request === pendingRequest) showResults(url, page);
-  } catch (error) {
-    if (error.name !== "AbortError") showFailed();
-  } finally {
-    if (request === pendingRequest) {
-      pendingRequest = null;
-      results().removeAttribute("aria-busy");
-    }
-  }
+function markCards() {
+  if (!hasMarks) return;
+  useModule(
+    () => import("./marks.js"),
+    ({ markCards }) => markCards(document),
+  );
 }
 
-function showResults(url, page) {
-  const fresh = page.querySelector("[data-results]");
-  if (!fresh) {
-    location.assign(url); // the page of an error says what is wrong
-    return;
-  }
-  results().replaceWith(document.adoptNode(fresh));
-  document.title = page.title;
-  history.replaceState(history.state, "", url);
-  const heading = fresh.querySelector("#videos, .blank h2") ?? fresh.querySelector("h2");
-  const count = fresh.querySelector(".count");
-  announce(`${heading?.textContent ?? ""} ${count?.textContent ?? ""}`);
-  markProgress(fresh);
+/**
+ * Start what the pointer and the focus need: buttons on cards and rails, and frames on cards. The page
+ * of a video has the button that marks it, too.
+ */
+function startControls() {
+  const start = (event) => {
+    for (const type of USES) document.removeEventListener(type, start);
+    hasMarks = true;
+    useModule(
+      () => import("./marks.js"),
+      ({ markCards, startSweeps }) => {
+        markCards(document);
+        startSweeps(event);
+      },
+    );
+    hasRailButtons = true;
+    addRailButtons();
+  };
+  for (const type of USES) document.addEventListener(type, start);
+}
+
+function addRailButtons() {
+  if (!hasRailButtons || !document.querySelector(".rail")) return;
+  useModule(
+    () => import("./rails.js"),
+    ({ startRails }) => startRails(document),
+  );
+}
+
+// Search and order: finder.js does the rest when the form is used.
+
+/** On the home page, only what is found is sorted. */
+function showSort() {
+  form.elements.sort.parentElement.hidden = isHome && !box.value.trim();
+}
+
+let hasFinder = false;
+
+function loadFinder() {
+  if (hasFinder) return;
+  hasFinder = true;
+  const functions = { showHistory, showSort, hasUsualOrder, afterResults };
+  useModule(
+    () => import("./finder.js"),
+    ({ startFinder }) => startFinder(functions),
+    () => {
+      hasFinder = false; // meanwhile, the form works as without scripts
+      showFailed();
+    },
+  );
+}
+
+/** Say that nothing came, as status.js does: that module may not have come either. */
+function showFailed() {
+  const status = document.querySelector("[data-status]");
+  status.textContent = status.dataset.failed;
+  status.classList.remove("unseen");
+}
+
+function afterResults() {
+  markCards();
+  addRailButtons();
   schedulePoll();
-}
-
-function search() {
-  clearTimeout(searchTimer);
-  const url = searchUrl();
-  showInProgress();
-  if (url !== location.href || pendingRequest) load(url);
 }
 
 function startSearch() {
   form.dataset.live = ""; // hides the button, which is of no use any more
-  box.addEventListener("input", (event) => {
-    clearTimeout(searchTimer);
-    if (!event.isComposing) searchTimer = setTimeout(search, SEARCH_DELAY);
-  });
-  box.addEventListener("compositionend", search);
-  form.addEventListener("change", (event) => event.target !== box && search());
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    search();
-    if (matchMedia("(pointer: coarse)").matches) box.blur(); // closes the on-screen keyboard
-  });
+  showSort();
+  form.addEventListener("focusin", loadFinder);
+  form.addEventListener("input", loadFinder); // again, if it failed
   addEventListener("keydown", (event) => {
     if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target.closest("input, select, textarea, [contenteditable]")) return;
@@ -93,6 +112,36 @@ function startSearch() {
     box.focus();
     box.select();
   });
+}
+
+/** Return whether the folder is neither an album nor one of clips: these have an order of their own. */
+const hasUsualOrder = () => form.elements.sort.options[0].value === USUAL_ORDER;
+
+/** Sort as the viewer last chose, unless the address or the folder says how. */
+function restoreSort() {
+  const { sort } = form.elements;
+  if (!hasUsualOrder()) return;
+  const isKnown = [...sort.options].some(({ value }) => value === settings.sort);
+  const address = new URLSearchParams(location.search);
+  if (address.has("sort") || address.has("page") || !isKnown) return; // a page is of one order
+  if (sort.value === settings.sort) return;
+  sort.value = settings.sort;
+  if (!isHome) loadFinder();
+}
+
+function startHistory() {
+  const section = document.querySelector("[data-history]");
+  if (!section) return;
+  section.hidden = false;
+  for (const type of ["click", "change"]) {
+    section.addEventListener(type, (event) => {
+      useModule(
+        () => import("./history.js"),
+        ({ handle }) => handle(event, section, showHistory),
+        showFailed,
+      );
+    });
+  }
 }
 
 // An empty library is loaded again until there is a video, as the whole page is then another one.
@@ -116,8 +165,10 @@ async function pollEmptyLibrary() {
 }
 
 if (form) startSearch();
-startContinue();
-addEventListener("pageshow", (event) => event.persisted && showInProgress()); // back from a video
-showInProgress();
-markProgress(results());
+if (form) restoreSort();
+playOnClick();
+startHistory();
+startControls();
+followHistory(showHistory);
+showHistory();
 schedulePoll();

@@ -1,5 +1,7 @@
 // Lists of links to moments of the video: chapters, and frames of the filmstrip.
 
+import { isPlainClick } from "./handover.js";
+
 export class Moments {
   #current;
 
@@ -8,8 +10,7 @@ export class Moments {
     this.links = [...list.querySelectorAll("a[data-t]")];
     list.addEventListener("click", (event) => {
       const link = event.target.closest("a[data-t]");
-      const { button, ctrlKey, metaKey, shiftKey, altKey } = event;
-      if (!link || button || ctrlKey || metaKey || shiftKey || altKey) return;
+      if (!link || !isPlainClick(event)) return;
       event.preventDefault();
       playback.seek(timeOf(link));
     });

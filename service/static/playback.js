@@ -6,12 +6,11 @@ const RETRY = 300; // milliseconds
 const MAX_RETRIES = 20;
 
 /**
- * Dispatches `ready` once, when there is something to seek in; `seek` when the viewer seeks; and
- * `position` when the position is to be shown.
+ * Dispatches `ready` once, when there is something to seek in; `seek` when the viewer seeks;
+ * `position` when the position is to be shown; and `refused` when the browser does not let it play
+ * before the viewer has pressed something.
  */
 export class Playback extends EventTarget {
-  /** Whether the player recovers from a failure: its events then say nothing about the viewer. */
-  frozen = false;
   /** Whether the viewer has played or sought, so that there is something to remember. */
   interacted = false;
 
@@ -19,34 +18,36 @@ export class Playback extends EventTarget {
   #timeline;
   #position; // the player forgets its own when a source is loaded or fails
   #wanted = null; // a position that the player has not reached
+  #retry; // a timer
   #retries = 0; // since a seek has last come further
   #reached = 0; // seconds: how far the last one came
   #ownSeeks = 0; // seeks of this class that have not begun
   #playing = false;
   #wasReady = false;
+  #frozen = false;
 
-  /** `start` is a position in seconds. */
-  constructor(player, start, timeline) {
+  /** `start` is a position in seconds. It leaves the player alone when the signal is aborted. */
+  constructor(player, start, timeline, signal) {
     super();
     this.#player = player;
     this.#timeline = timeline;
     this.#position = start;
-    for (const type of ["timeupdate", "seeking", "seeked"]) {
-      player.addEventListener(type, () => this.#update());
-    }
-    player.addEventListener("play", () => {
+    const on = (type, act) => player.addEventListener(type, act, { signal });
+    for (const type of ["timeupdate", "seeking", "seeked"]) on(type, () => this.#update());
+    on("play", () => {
       this.#playing = this.interacted = true;
     });
-    player.addEventListener("pause", () => {
+    on("pause", () => {
       if (this.known && !this.frozen) this.#playing = false;
     });
-    player.addEventListener("loadedmetadata", () => this.#prepare());
-    player.addEventListener("seeking", () => this.#notice());
-    player.addEventListener("seeked", () => this.#observe());
-    player.addEventListener("durationchange", () => this.#seekAgain());
-    player.addEventListener("playing", () => {
+    on("loadedmetadata", () => this.#prepare());
+    on("seeking", () => this.#notice());
+    on("seeked", () => this.#observe());
+    on("durationchange", () => this.#seekAgain());
+    on("playing", () => {
       this.#wanted = null;
     });
+    signal?.addEventListener("abort", () => clearTimeout(this.#retry));
   }
 
   /** The position as it was last shown. */
@@ -57,6 +58,16 @@ export class Playback extends EventTarget {
   /** The position at this moment. */
   get now() {
     return this.known && !this.frozen ? this.#current : this.#position;
+  }
+
+  /** Whether the player loads again, or recovers: its events then say nothing about the viewer. */
+  get frozen() {
+    return this.#frozen;
+  }
+
+  set frozen(isFrozen) {
+    if (isFrozen && this.#playing) this.#position = this.now; // more exact than what was shown last
+    this.#frozen = isFrozen;
   }
 
   /** Whether it plays, or is to play on after a failure. */
@@ -72,6 +83,16 @@ export class Playback extends EventTarget {
   /** The duration in seconds; 0 if it is not known. */
   get duration() {
     return this.#timeline.duration(this.#player.duration);
+  }
+
+  /** Up to where the film is loaded from the position on, in seconds. */
+  get loaded() {
+    const { buffered, currentTime } = this.#player;
+    for (let index = 0; index < buffered.length; index += 1) {
+      const [start, end] = [buffered.start(index), buffered.end(index)];
+      if (start <= currentTime + MISSED && currentTime < end) return this.#timeline.onPage(end);
+    }
+    return this.#position;
   }
 
   get #hasMetadata() {
@@ -103,7 +124,7 @@ export class Playback extends EventTarget {
       this.#retries = 0;
     } else if (this.#retries < MAX_RETRIES) {
       this.#retries += 1;
-      setTimeout(() => this.#seekAgain(), RETRY);
+      this.#retry = setTimeout(() => this.#seekAgain(), RETRY);
     }
   }
 
@@ -140,12 +161,18 @@ export class Playback extends EventTarget {
   }
 
   play() {
-    this.#player.play().catch(() => {}); // refused without a gesture: the controls are there
+    this.#player.play().catch(({ name }) => {
+      if (name === "NotAllowedError") this.dispatchEvent(new Event("refused"));
+    });
+  }
+
+  pause() {
+    this.#player.pause();
   }
 
   toggle() {
     if (this.#player.paused || this.#player.ended) this.play();
-    else this.#player.pause();
+    else this.pause();
   }
 
   load(url) {

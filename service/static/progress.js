@@ -1,44 +1,51 @@
 // Remembers where the viewer stops, and goes on there.
 
 import { formatTime } from "./clock.js";
-import { find, player, stage } from "./page.js";
-import { forgetAllProgress, forgetProgress, readProgress, saveProgress } from "./store.js";
+import { find, focusPlayer, listen, player, stage } from "./page.js";
+import { forgetEverything, isAtEnd, saveSeen } from "./seen.js";
+import { forgetProgress, readProgress, saveProgress } from "./store.js";
 
 const SKIPPED_START = 5; // seconds at the beginning that are not worth resuming
 const SAVE_INTERVAL = 5000; // milliseconds
-const { path } = stage.dataset;
-const resumed = find("[data-resumed]");
 
 let disabled = false; // by the viewer, while this page is open
 let savedAt = 0;
+let wasAtEnd = false; // when it was saved last: a mark that the viewer has removed since stays removed
 
-// The credits are not worth resuming either.
-const endMargin = (duration) => Math.min(0.05 * duration, 30);
-const isWorthResuming = (second, duration) =>
-  second >= SKIPPED_START && second <= duration - endMargin(duration);
+const isWorthResuming = (second, duration) => second >= SKIPPED_START && !isAtEnd(second, duration);
 
-export function startProgress(playback) {
+export function startProgress(playback, signal) {
+  wasAtEnd = false;
   const save = () => saveWhere(playback);
-  player.addEventListener("timeupdate", () => {
+  const saveAtTimes = () => {
     if (Date.now() - savedAt > SAVE_INTERVAL && !player.paused) save();
-  });
-  for (const type of ["pause", "ended", "seeked"]) player.addEventListener(type, save);
-  addEventListener("pagehide", save);
-  document.addEventListener("visibilitychange", () => document.hidden && save());
+  };
+  player.addEventListener("timeupdate", saveAtTimes, { signal });
+  listen(player, ["pause", "ended", "seeked"], save, signal);
+  addEventListener("pagehide", save, { signal });
+  document.addEventListener("visibilitychange", () => document.hidden && save(), { signal });
+  signal.addEventListener("abort", save); // the page goes to another video
   playback.addEventListener("ready", () => resume(playback));
   startForgetAll();
 }
 
 function saveWhere({ interacted, known, frozen, duration, now: second }) {
   if (!interacted || disabled || !known || frozen || !duration) return;
+  const { path } = stage.dataset;
   savedAt = Date.now();
-  if (!player.ended && isWorthResuming(second, duration)) saveProgress(path, second, duration);
+  const isNowAtEnd = player.ended || isAtEnd(second, duration);
+  if (isNowAtEnd && !wasAtEnd) {
+    saveSeen(true, path);
+    document.dispatchEvent(new Event("seenchange"));
+  } else if (isWorthResuming(second, duration)) saveProgress(path, second, duration);
   else forgetProgress(path);
+  wasAtEnd = isNowAtEnd;
 }
 
 // A time in the link, or what the viewer has done already, takes precedence.
 function resume(playback) {
-  if (stage.dataset.start || playback.interacted || !resumed) return;
+  const [resumed, { path, start }] = [find("[data-resumed]"), stage.dataset];
+  if (start || playback.interacted || !resumed) return;
   const entry = readProgress()[path];
   const second = Array.isArray(entry) ? Number(entry[0]) : Number.NaN;
   if (!isWorthResuming(second, playback.duration)) return;
@@ -47,18 +54,18 @@ function resume(playback) {
   resumed.querySelector("b").textContent = formatTime(second);
   resumed.querySelector("[data-over]").addEventListener("click", () => {
     forgetProgress(path);
-    clearResumed();
+    clearResumed(resumed);
     playback.seek(0);
   });
   resumed.querySelector("[data-forget]").addEventListener("click", () => {
     forgetProgress(path);
     disabled = true;
-    clearResumed(resumed.dataset.forgotten);
+    clearResumed(resumed, resumed.dataset.forgotten);
   });
 }
 
-function clearResumed(text = "") {
-  player.focus();
+function clearResumed(resumed, text = "") {
+  focusPlayer();
   resumed.textContent = text;
 }
 
@@ -67,7 +74,7 @@ function startForgetAll() {
   if (!forgetAll) return;
   forgetAll.hidden = false;
   forgetAll.querySelector("button").addEventListener("click", () => {
-    forgetAllProgress();
+    forgetEverything();
     disabled = true;
     const status = forgetAll.querySelector("[role=status]");
     status.textContent = status.dataset.forgotten;

@@ -43,6 +43,7 @@ export class Recovery extends EventTarget {
   #url;
   #server;
   #verdict;
+  #seekableUrl = null;
   #attempt = 0;
   #failuresWithServerUp = 0; // in a row, although the server sends the file
   #timer;
@@ -50,6 +51,7 @@ export class Recovery extends EventTarget {
   #silenceLimit = MAX_SILENCE;
   #playedFrom = 0; // seconds
   #hasPlayed = false;
+  #isStopped = false;
 
   /**
    * @param {HTMLMediaElement} media
@@ -91,6 +93,20 @@ export class Recovery extends EventTarget {
   /** Report that the source has failed. */
   failed() {
     if (!this.#isAsking) this.#ask(false);
+  }
+
+  /** Use this URL of the same film if the decoder fails: it begins at every key frame there. */
+  offerSeekable(url) {
+    this.#seekableUrl = url ?? null;
+  }
+
+  /** Load the film for decoders that do not begin at open GOPs; return false if there is none. */
+  useSeekable() {
+    if (!this.#seekableUrl || this.#media.error?.code !== MEDIA_ERR_DECODE) return false;
+    const url = new URL(this.#seekableUrl, this.#url);
+    this.#seekableUrl = null;
+    this.#load(url);
+    return true;
   }
 
   /** Try again now: the viewer wants it, or the delay is over. */
@@ -147,9 +163,17 @@ export class Recovery extends EventTarget {
 
   /** Load what the server sends of the same file now, by the JSON of the video. */
   adopt(video) {
+    const url = new URL(video.media_url, this.#url);
+    if (url.href === this.#url && !this.active) return;
     this.#failuresWithServerUp = 0;
     this.#dispatch("replaced", { video });
-    this.#load(new URL(video.media_url, this.#url));
+    this.#load(url);
+  }
+
+  /** Do nothing more: the player gets another film. */
+  stop() {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
   }
 
   get #isAsking() {
@@ -179,12 +203,14 @@ export class Recovery extends EventTarget {
 
   #enter(state, reason) {
     clearTimeout(this.#timer);
+    if (this.#isStopped) return;
     this.state = state;
     if (state === "playing") this.#silenceLimit = MAX_SILENCE;
     this.#dispatch("change", { state, reason });
   }
 
   #dispatch(type, detail) {
+    if (this.#isStopped) return;
     this.dispatchEvent(Object.assign(new Event(type), detail));
   }
 
@@ -228,6 +254,7 @@ export class Recovery extends EventTarget {
   }
 
   #retryIn(seconds) {
+    if (this.#isStopped) return;
     this.#timer = setTimeout(() => this.retry(), seconds * 1000);
   }
 

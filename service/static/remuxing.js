@@ -1,7 +1,7 @@
 // Loads the film as MP4 once the server has made the header for it, and again once it has made sound
 // for it. Until then the page has the file as it is, which not every browser plays or lets be heard.
 
-import { find } from "./page.js";
+import { find, showText } from "./page.js";
 
 const [FIRST_DELAY, MAX_DELAY] = [1000, 30_000]; // milliseconds
 const PROGRESS_DELAY = 3000; // milliseconds between questions how far it is
@@ -15,11 +15,11 @@ export function isMadeMp4(video) {
 }
 
 /**
- * Ask the server until the film can be had as MP4, and with sound. A film that plays as it is is left
- * alone; one without sound is loaded again wherever it is. `notice` is where the page says how far the
+ * Ask the server until the film can be had as MP4, and with sound. A film that plays already
+ * stays as it is; one without sound is loaded again wherever it is. `notice` is where the page says how far the
  * sound is, if it is to be made.
  */
-export function awaitMp4(stage, playback, recovery, verdict, server, notice) {
+export function awaitMp4(stage, playback, recovery, verdict, server, notice, signal) {
   const isMaking = { mp4: "remuxing" in stage.dataset, sound: "makingSound" in stage.dataset };
   if (!isMaking.mp4 && !isMaking.sound) return;
   let delay = FIRST_DELAY;
@@ -28,11 +28,12 @@ export function awaitMp4(stage, playback, recovery, verdict, server, notice) {
   async function ask() {
     if (!isMaking.sound && !isNeeded()) return;
     const video = await server.fetchVideo();
+    if (signal.aborted) return;
     if (video) consider(video);
     if (!isMaking.mp4 && !isMaking.sound) return;
     const isWatched = isMaking.sound || find("[data-making]");
     delay = Math.min(2 * delay, isWatched ? PROGRESS_DELAY : MAX_DELAY);
-    setTimeout(ask, delay);
+    timer = setTimeout(ask, delay);
   }
 
   function consider(video) {
@@ -51,7 +52,8 @@ export function awaitMp4(stage, playback, recovery, verdict, server, notice) {
   }
 
   if (isMaking.sound) showSound(notice, {});
-  setTimeout(ask, delay);
+  let timer = setTimeout(ask, delay);
+  signal.addEventListener("abort", () => clearTimeout(timer));
 }
 
 /** Show how far the sound is; null if it is not being made. */
@@ -71,5 +73,5 @@ function showCopy(notice, { state, progress, problem, declined }) {
   if (state === "ready") notice.remove();
   else if (state === "waiting" && progress !== null) {
     status.textContent = at.replace("{}", Math.floor(100 * progress));
-  } else if (state !== "waiting") status.textContent = `${failed} ${problem ?? declined ?? ""}`;
+  } else if (state !== "waiting") showText(status, failed, problem ?? declined);
 }

@@ -1,10 +1,10 @@
 // What the pages keep in the browser. They also work where nothing can be kept.
 
 const PROGRESS_KEY = "reelay.progress"; // {path: [seconds, duration, milliseconds since 1970]}
-const SETTINGS_KEY = "reelay.settings"; // {theatre, autoplay, speed, keys}
+const SETTINGS_KEY = "reelay.settings"; // as saveSetting is called with them
 const MAX_PROGRESS = 200; // videos
 
-function readStore(key) {
+export function readStore(key) {
   try {
     const value = JSON.parse(localStorage.getItem(key));
     return value && typeof value === "object" && !Array.isArray(value) ? value : {};
@@ -13,7 +13,7 @@ function readStore(key) {
   }
 }
 
-function writeStore(key, value) {
+export function writeStore(key, value) {
   try {
     localStorage.setItem(key, JSON.stringify(value));
   } catch {
@@ -37,7 +37,7 @@ export const readProgress = () => readStore(PROGRESS_KEY);
 /** Save where playback of a video is, in seconds, and keep the newest entries only. */
 export function saveProgress(path, seconds, duration) {
   const tenths = (value) => Math.round(value * 10) / 10;
-  writeNewest({ ...readProgress(), [path]: [tenths(seconds), tenths(duration), Date.now()] });
+  writeProgress({ ...readProgress(), [path]: [tenths(seconds), tenths(duration), Date.now()] });
 }
 
 export function forgetProgress(path) {
@@ -53,7 +53,8 @@ export function forgetAllProgress() {
   }
 }
 
-function writeNewest(entries) {
+/** Keep the newest of these entries. */
+export function writeProgress(entries) {
   const newest = Object.entries(entries)
     .filter(([, entry]) => Array.isArray(entry) && Number.isFinite(entry[2]))
     .sort(([, one], [, other]) => other[2] - one[2]);

@@ -144,7 +144,7 @@ export class SegmentStream {
     });
   }
 
-  /** Remove what is far from a position, and what begins `behind` seconds before it; return if any. */
+  /** Remove what is far from a position, and what begins `behind` seconds before it; return whether any was. */
   async #trim(at, behind) {
     const { buffered } = this.#buffer;
     if (!buffered.length) return false;
@@ -179,13 +179,16 @@ export class SegmentStream {
     this.#next = this.#first = this.#segments.at(Number.isNaN(end) ? at : end);
   }
 
-  /** Return up to where there is enough. If the position itself is missing, more does not help. */
+  /**
+   * Return up to where the film is loaded, in seconds. If the position itself is not loaded, that is
+   * where the next segment begins: more segments after it would not help.
+   */
   #reached(at) {
     const end = this.#bufferedEnd(at);
     return Number.isNaN(end) ? this.#segments.time(this.#next) : end;
   }
 
-  /** Return where what is there without a gap from a position on ends; NaN if that is not there. */
+  /** Return the end of the loaded part around a position, in seconds; NaN if there is none. */
   #bufferedEnd(at) {
     const { buffered } = this.#buffer;
     for (let number = 0; number < buffered.length; number += 1) {

@@ -3,20 +3,20 @@
 import { find } from "./page.js";
 import { saveSetting, settings } from "./store.js";
 
-const button = find("[data-theatre]");
+const button = () => find("[data-theatre]");
 
 export function startTheatre() {
-  if (!button) return;
+  if (!button()) return;
   setTheatre(settings.theatre === true);
-  button.addEventListener("click", () => {
+  button().addEventListener("click", () => {
     saveSetting("theatre", settings.theatre !== true);
     setTheatre(settings.theatre);
   });
 }
 
-export const toggleTheatre = () => button?.click();
+export const toggleTheatre = () => button()?.click();
 
 function setTheatre(wide) {
   document.documentElement.classList.toggle("theatre", wide);
-  button.setAttribute("aria-pressed", String(wide));
+  button().setAttribute("aria-pressed", String(wide));
 }

@@ -3,11 +3,11 @@
 import { find } from "./page.js";
 
 const SHOWN_FOR = 1500; // milliseconds
-const toast = find(".toast");
 let timer;
 
 /** Show one of the messages in the page, with `value` in the place of `{}`. */
 export function showToast(name, value = "") {
+  const toast = find(".toast");
   clearTimeout(timer);
   toast.textContent = toast.dataset[name].replace("{}", () => value);
   timer = setTimeout(() => (toast.textContent = ""), SHOWN_FOR);

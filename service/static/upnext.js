@@ -1,76 +1,65 @@
-// Goes to other videos of the folder, and plays the next one at the end if the viewer wants it.
+// The card of the next video in the last seconds of this one, and the step to it at the end.
 
-import { find, player, setOverlay, stage } from "./page.js";
+import { find, player, setOverlay } from "./page.js";
 import { saveSetting, settings } from "./store.js";
 
-const AUTOPLAY_KEY = "reelay.play"; // per tab: the path of the video to play when its page opens
+const SHOWN_FOR = 15; // seconds before the end
+const SHARE = 0.25; // of a short film, at most
 
-export function startUpNext(playback) {
-  playback.addEventListener("ready", () => isToPlay() && playback.play());
-  const autoplay = find("[data-autoplay]");
-  const overlay = find("[data-upnext]");
-  if (!autoplay) return;
-  autoplay.hidden = false;
-  const box = autoplay.querySelector("input");
-  box.checked = settings.autoplay === true;
+export function startUpNext(playback, navigation, signal) {
+  const choice = find("[data-autoplay]");
+  const card = find("[data-upnext]");
+  if (choice) startChoice(choice);
+  if (card) new UpNext(card, playback, navigation, signal);
+}
+
+// Series and albums go on by themselves, and other videos do not, unless the viewer has said so.
+const isWanted = () => settings.autoplay ?? find("[data-autoplay]")?.dataset.autoplay === "on";
+
+function startChoice(choice) {
+  choice.hidden = false;
+  const box = choice.querySelector("input");
+  box.checked = isWanted();
   box.addEventListener("change", () => saveSetting("autoplay", box.checked));
-  if (overlay) startCountdown(overlay);
 }
 
-/** Open another video's page, and play it if wanted. */
-export function navigate(link, play) {
-  if (!link) return;
-  try {
-    const path = decodeURIComponent(new URL(link.href).pathname).replace(/^\/watch\//, "");
-    if (play) sessionStorage.setItem(AUTOPLAY_KEY, path);
-  } catch {
-    // Without storage the viewer presses play.
+class UpNext {
+  #card;
+  #playback;
+  #isCancelled = false;
+
+  constructor(card, playback, navigation, signal) {
+    this.#card = card;
+    this.#playback = playback;
+    playback.addEventListener("position", () => this.#update());
+    card.querySelector("[data-cancel]").addEventListener("click", () => this.#cancel());
+    const onKey = ({ key }) => key === "Escape" && !card.hidden && this.#cancel();
+    document.addEventListener("keydown", onKey, { signal });
+    const onEnd = () => {
+      if (isWanted() && !this.#isCancelled) navigation.open(card.querySelector("[data-now]"));
+    };
+    player.addEventListener("ended", onEnd, { signal });
   }
-  location.assign(link.href);
-}
 
-function isToPlay() {
-  try {
-    const path = sessionStorage.getItem(AUTOPLAY_KEY);
-    sessionStorage.removeItem(AUTOPLAY_KEY);
-    return path === stage.dataset.path;
-  } catch {
-    return false;
+  #update() {
+    const { duration, position, interacted } = this.#playback;
+    const left = duration - position;
+    const isNear = duration > 0 && left <= Math.min(SHOWN_FOR, SHARE * duration);
+    const isShown = isNear && interacted && isWanted() && !this.#isCancelled;
+    if (isShown === this.#card.hidden) this.#show(isShown);
+    this.#card.querySelector(".countdown").textContent = Math.max(0, Math.ceil(left));
   }
-}
 
-function startCountdown(overlay) {
-  const status = overlay.querySelector("[role=status]");
-  const counter = overlay.querySelector(".countdown");
-  const now = overlay.querySelector("[data-now]");
-  let timer;
-  const cancel = () => {
-    clearInterval(timer);
-    if (!overlay.hidden) setOverlay(overlay, false);
+  #show(isShown) {
+    setOverlay(this.#card, isShown);
+    const status = this.#card.querySelector("[role=status]");
     status.replaceChildren();
-  };
-  const count = () => {
-    cancel();
-    let left = Number(status.dataset.seconds);
-    counter.textContent = left;
-    setOverlay(overlay, true);
-    status.append(overlay.querySelector("template").content.cloneNode(true));
-    timer = setInterval(() => {
-      counter.textContent = left -= 1;
-      if (left > 0) return;
-      clearInterval(timer);
-      navigate(now, true);
-    }, 1000);
-  };
-  player.addEventListener("ended", () => settings.autoplay === true && count());
-  now.addEventListener("click", (event) => {
-    event.preventDefault();
-    navigate(now, true);
-  });
-  overlay.querySelector("[data-cancel]").addEventListener("click", cancel);
-  for (const type of ["play", "seeking"]) {
-    player.addEventListener(type, () => !overlay.hidden && cancel());
+    if (!isShown) return;
+    status.append(this.#card.querySelector("template").content.cloneNode(true));
   }
-  addEventListener("keydown", (event) => event.key === "Escape" && !overlay.hidden && cancel());
-  addEventListener("pageshow", cancel); // back from the next video
+
+  #cancel() {
+    this.#isCancelled = true;
+    this.#show(false);
+  }
 }

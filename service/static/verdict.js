@@ -2,7 +2,6 @@
 
 import { find, player, setOverlay, stage } from "./page.js";
 
-const overlay = find("[data-unplayable]");
 // The stream that a finding is about, by its code.
 const STREAMS = {
   audio_codec: "audio",
@@ -16,26 +15,30 @@ export class Verdict extends EventTarget {
   /** Whether the browser decodes the stream; undefined if it is not known. */
   #decodes = { video: undefined, audio: undefined };
   /** Why no browser plays the file, whatever it decodes; undefined if some may. */
-  #never = overlay.dataset.never;
+  #never;
+  #overlay = find("[data-unplayable]");
 
-  constructor() {
+  constructor(signal) {
     super();
+    const overlay = this.#overlay;
+    this.#never = overlay.dataset.never;
     // Chromium dispatches `playing` also when it then waits for a key.
     let from = 0;
-    player.addEventListener("playing", () => {
+    const onPlaying = () => {
       from = player.currentTime;
-    });
-    player.addEventListener("timeupdate", () => {
+    };
+    const onTime = () => {
       const plays = !player.ended && player.currentTime > from + 0.2;
       if (plays && !overlay.hidden) setOverlay(overlay, false);
-    });
+    };
+    player.addEventListener("playing", onPlaying, { signal });
+    player.addEventListener("timeupdate", onTime, { signal });
     overlay.querySelector("[data-play-anyway]").addEventListener("click", () => {
       setOverlay(overlay, false);
       this.dispatchEvent(new Event("override"));
     });
     overlay.querySelector(".unplayable-fix")?.addEventListener("click", () => {
-      const details = find('.finding[data-code$="codec"] details') ?? find(".finding details");
-      details.open = true;
+      find("#owner").open = true;
     });
   }
 
@@ -56,6 +59,7 @@ export class Verdict extends EventTarget {
 
   /** Note that the film now comes as MP4, whose streams the JSON of the video describes. */
   acceptMp4({ representation, copied }) {
+    const overlay = this.#overlay;
     delete overlay.dataset.container;
     const gone = ["container", "copyable"];
     if (representation === "copied") {
@@ -65,32 +69,39 @@ export class Verdict extends EventTarget {
       if (audio) overlay.dataset.audio = `audio/mp4; codecs="${audio}"`;
       find("[data-silent-notice]")?.replaceChildren();
     }
-    for (const code of gone) find(`.finding[data-code="${code}"]`)?.remove();
+    for (const code of gone) {
+      for (const told of document.querySelectorAll(`[data-code="${code}"]`)) told.remove();
+    }
     setOverlay(overlay, false);
     if (representation === "copied") this.check();
   }
 
   /** Note that the browser has found the file to be encrypted. */
   encrypted() {
-    this.#never ??= overlay.dataset.encrypted;
+    this.#never ??= this.#overlay.dataset.encrypted;
   }
 
   /** Ask the browser about both streams, and show what it says. */
   async check() {
-    const [video, audio] = await Promise.all([decodes("video"), decodes("audio")]);
+    const [video, audio] = await Promise.all([this.#asks("video"), this.#asks("audio")]);
     this.#decodes = { video, audio };
-    const { container } = overlay.dataset;
+    const { container, ...texts } = this.#overlay.dataset;
     const told = find('.finding-unplayable[data-code="container"]');
     if (!this.playable || (container && !player.canPlayType(container))) this.show();
     else if (!told && worstFinding() && player.readyState === 0) this.show();
-    if (audio === false && player.localName === "video") showSilent();
+    if (audio === false && player.localName === "video") showSilent(texts);
     for (const finding of document.querySelectorAll(".finding")) {
       if (this.#decodes[STREAMS[finding.dataset.code]] === true) showFine(finding);
     }
   }
 
+  #asks(kind) {
+    return decodes(kind, this.#overlay.dataset);
+  }
+
   /** Cover the screen with why the video does not play. */
   show() {
+    const overlay = this.#overlay;
     if (!overlay.hidden) return;
     const texts = overlay.dataset;
     const finding = worstFinding() ?? (texts.container && find('.finding[data-code="container"]'));
@@ -106,9 +117,8 @@ export class Verdict extends EventTarget {
 // By the service, no browser plays what has such a finding.
 const worstFinding = () => find(".finding-unplayable");
 
-function showSilent() {
+function showSilent({ silent, audioName }) {
   const notice = find("[data-silent-notice]");
-  const { silent, audioName } = overlay.dataset;
   if (notice) notice.textContent = silent.replace("{}", audioName);
 }
 
@@ -119,8 +129,7 @@ function showFine(finding) {
   finding.querySelector("p").prepend(fine, " ");
 }
 
-async function decodes(kind) {
-  const { [kind]: contentType, width, height, bitRate } = overlay.dataset;
+async function decodes(kind, { [kind]: contentType, width, height, bitRate }) {
   if (!contentType) return undefined;
   if (!player.canPlayType(contentType)) return false;
   const video = {
