@@ -17,7 +17,6 @@ from typing import TypeVar
 
 import structlog
 
-from service.artefact_store.blobs import FileBlob, OpenArtefact, OpenBlob
 from service.artefact_store.keys import KINDS, LARGE_KINDS, Key
 from service.artefact_store.quota import (
     Inventory,
@@ -28,7 +27,8 @@ from service.artefact_store.quota import (
     new_large_file,
     temporary_path,
 )
-from service.artefact_store.record import (
+from service.records.blobs import FileBlob, OpenArtefact, OpenBlob
+from service.records.record import (
     Blob,
     RecordHeader,
     encode,

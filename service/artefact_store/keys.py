@@ -6,12 +6,22 @@ import json
 LARGE_KINDS = ("copied", "sound")
 """Kinds with a large file, which is written by a worker and never whole in memory."""
 
-KINDS = ("metadata", "layout", "remux", "poster", "jpeg", "captions", "storyboard", *LARGE_KINDS)
+KINDS = (
+    "metadata",
+    "layout",
+    "remux",
+    "fragments",
+    "poster",
+    "jpeg",
+    "captions",
+    "storyboard",
+    *LARGE_KINDS,
+)
 
 # Increase the number of a kind when the result of reading or building it changes. What an earlier
 # release stored is then no longer found, and it is deleted when room is needed.
 _FORMAT = "2"
-_FORMATS = {"metadata": "5", "poster": "4", "captions": "6", "storyboard": "4", "remux": "3"}
+_FORMATS = {"metadata": "7", "poster": "4", "captions": "6", "storyboard": "4", "remux": "5"}
 
 Key = tuple[str, str]
 """Kind and name."""

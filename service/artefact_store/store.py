@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from service.artefact_store.blobs import OpenArtefact, OpenBlob
 from service.artefact_store.keys import Key
 from service.artefact_store.quota import LargeFile
+from service.records.blobs import OpenArtefact, OpenBlob
 
 # Artefacts that are prefetched at a time; they stay in memory until they are loaded.
 _BATCH = 500

@@ -18,8 +18,8 @@ from service.artefacts.metadata import (
     load_metadata,
 )
 from service.artefacts.worker_response import WorkerFailure, response_parser
+from service.browsers.browser_support import has_header, is_mp4
 from service.metrics import Metrics
-from service.playability.browser_support import has_header
 from service.storage.base import Entry
 from service.storage.media_root import MediaRoot
 from service.workers.pool import WorkerError, WorkerPool
@@ -29,6 +29,7 @@ from service.workers.pool import WorkerError, WorkerPool
 _CPU_SECONDS = {
     ArtefactKind.POSTER: 60,
     ArtefactKind.REMUX: 300,
+    ArtefactKind.FRAGMENTS: 120,
     ArtefactKind.CAPTIONS: 120,
     ArtefactKind.STORYBOARD: 300,
     ArtefactKind.COPIED: 3600,
@@ -39,8 +40,8 @@ _TIMEOUT = 1800.0
 _LARGE_TIMEOUT = 6 * 3600.0
 
 COPIED_UNASKED = 512 * 1024**2
-"""Bytes of a file that is copied although nobody has asked: a quarter of REELAY_DERIVED_SIZE as it
-is by default, and a minute of a slow disk's time."""
+"""Most bytes of a file that is copied without a request: a quarter of the default
+REELAY_DERIVED_SIZE, and a minute of a slow disk's time."""
 
 # What a copy may have more than the file, in bytes: sound that is encoded anew. Two hours of it
 # have 146 MB, and what the container of the file took is less.
@@ -110,11 +111,14 @@ class ArtefactBuilder:
         To find all frames of an object is to read all of it.
         """
         video = job.source.video
+        if job.sound:
+            return True
         match job.kind:
             case ArtefactKind.REMUX | ArtefactKind.SOUND:
                 return self._media_root.store is not None
             case ArtefactKind.COPIED:
-                is_plain = video.metadata is not None and not has_header(video.metadata)
+                metadata = video.metadata
+                is_plain = metadata and not has_header(metadata) and not is_mp4(metadata)
                 is_short = video.size <= COPIED_UNASKED
                 return self._media_root.store is not None or not (is_plain and is_short)
         return False
@@ -184,7 +188,7 @@ class ArtefactBuilder:
         return metadata
 
     async def _make_large(self, job: Job, *, evict: bool) -> ArtefactMetadata:
-        """Have a worker write a large file, and store it."""
+        """Write a large file in a worker, and store it."""
         expected = _expected_size(job)
         room = expected + expected // _MORE_SHARE + _MORE
         create = partial(self._store.create_large, room, evict=evict)
@@ -258,8 +262,11 @@ class ArtefactBuilder:
         match job.kind:
             case ArtefactKind.POSTER:
                 request["image"] = _entry_ref(sidecars.image) if sidecars.image else None
+                request["still"] = _entry_ref(sidecars.still) if sidecars.still else None
             case ArtefactKind.CAPTIONS:
                 request["texts"] = [_entry_ref(entry) for entry in sidecars.texts]
+            case ArtefactKind.SOUND:
+                request["stream"] = _stream_index(job)
         return request
 
 
@@ -275,6 +282,12 @@ def _expected_size(job: Job) -> int:
         return video.size
     seconds = video.metadata.duration if video.metadata else None
     return _UNKNOWN_SOUND if seconds is None else round(_SOUND_RATE * seconds)
+
+
+def _stream_index(job: Job) -> int | None:
+    """Return the index of the stream that sound is made of; None: the default one."""
+    metadata = job.source.video.metadata
+    return metadata.sounds[job.sound - 1].index if metadata and job.sound else None
 
 
 def _entry_ref(entry: Entry) -> tuple[str, str]:

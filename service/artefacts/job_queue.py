@@ -13,6 +13,8 @@ class Job(NamedTuple):
     kind: ArtefactKind
     source: ArtefactSource
     name: str
+    sound: int = 0
+    """The number of the sound that it is made of, from 1; 0: the default sound, or all sounds."""
 
     @property
     def key(self) -> tuple[ArtefactKind, str]:
@@ -21,7 +23,7 @@ class Job(NamedTuple):
 
 
 class JobQueue:
-    """Requested jobs, of which the latest comes first, and others by kind."""
+    """Requested jobs, the latest first, then others by kind."""
 
     def __init__(self) -> None:
         self._requested: dict[str, Job] = {}

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import BytesIO
 
-from service.artefact_store.blobs import AsyncBlob, MemoryBlob, OpenBlob
 from service.artefact_store.keys import artefact_name
-from service.artefact_store.sized_lru_cache import SizedLRUCache
 from service.artefact_store.store import ArtefactStore
+from service.records.blobs import AsyncBlob, MemoryBlob, OpenBlob
+from service.records.sized_lru_cache import SizedLRUCache
 
 _KIND = "jpeg"
 _QUALITY = 85  # above 80 there is no visible difference at a preview's size

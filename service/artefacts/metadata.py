@@ -1,12 +1,10 @@
-"""The kinds of artefacts, their stored metadata, and their sources."""
+"""The kinds of artefacts, and their stored metadata."""
 
-from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 from typing import Literal
 
 from service.artefact_store.keys import LARGE_KINDS
-from service.artefacts.packed_fragments import FragmentsMetadata
+from service.artefacts.packed_fragments import BLOBS, FragmentsMetadata
 from service.images.models import StoryboardGrid
 from service.models import Chapter, FrozenModel, Track
 
@@ -16,6 +14,7 @@ class ArtefactKind(StrEnum):
 
     POSTER = "poster"
     REMUX = "remux"
+    FRAGMENTS = "fragments"
     CAPTIONS = "captions"
     STORYBOARD = "storyboard"
     SOUND = "sound"
@@ -24,16 +23,6 @@ class ArtefactKind(StrEnum):
 
 LARGE = frozenset(kind for kind in ArtefactKind if kind in LARGE_KINDS)
 SMALL = frozenset(ArtefactKind) - LARGE
-
-
-class ArtefactState(StrEnum):
-    """The progress of building an artefact."""
-
-    NONE = "none"  # the video cannot have this kind of artefact
-    POSSIBLE = "possible"  # it is made when a viewer asks for it
-    WAITING = "waiting"
-    READY = "ready"
-    FAILED = "failed"
 
 
 class BuildFailure(FrozenModel):
@@ -46,13 +35,15 @@ class BuildFailure(FrozenModel):
 
 
 class PosterMetadata(FrozenModel):
-    """The metadata of a poster. Its images are the blobs, in the same order."""
+    """The metadata of a poster. The blobs are its images, then those of the still."""
 
     source: Literal["frame", "cover", "sidecar"]
     sizes: tuple[tuple[int, int], ...]
     """Width and height in pixels, the narrowest first."""
+    still: tuple[tuple[int, int], ...] | None = None
+    """The sizes of the still; None if the poster is also the still."""
     problems: tuple[str, ...] = ()
-    """Sentences that say why other images are not the poster."""
+    """Sentences that say why other images are not shown."""
 
 
 class StoryboardMetadata(FrozenModel):
@@ -72,19 +63,21 @@ class CaptionsMetadata(FrozenModel):
 
 
 class RemuxMetadata(FrozenModel):
-    """The metadata of a header that makes a Matroska file an MP4. The header is the first blob.
+    """The metadata of a header that makes a Matroska file an MP4. The header is the first blob. If
+    gaps of the sound are filled, the interleaving and the silence come next.
 
     Of the fragmented form, if there is one, the blobs are what precedes the file, the interleaving,
-    and the headers, compressed.
+    and the headers, compressed. If there is a form for decoders that cannot begin at the key frames
+    of open GOPs, the last three blobs are its header, its interleaving and what it inserts.
     """
 
     declined: str | None = None
-    """Why there is none, from the verb of a sentence about the file on."""
+    """Why there is none: the end of a sentence that begins with "The file"."""
     layout: str = ""
     """The name of the layout, as in a revision."""
     size: int = 0
     """Bytes of the header."""
-    content_type: str = ""
+    content_type: str = "video/mp4"
     """Without parameters."""
     codecs: tuple[str, ...] = ()
     """RFC 6381 codecs parameters of the first picture and sound; empty if one is unknown."""
@@ -92,6 +85,31 @@ class RemuxMetadata(FrozenModel):
     """The indexes of the file's streams that the MP4 has, in its order."""
     fragments: FragmentsMetadata | None = None
     """None if there is no fragmented form."""
+    other_fragments: tuple[FragmentsMetadata, ...] = ()
+    """The fragmented forms with the MP4's other sounds."""
+    has_silence: bool = False
+    """Whether silence is inserted into gaps of the sound (service/remux/silence.py)."""
+    seekable: str | None = None
+    """The layout for decoders that cannot begin at the key frames of open GOPs
+    (service/remux/open_gops.py); None if there is none."""
+
+    @property
+    def first_blobs(self) -> int:
+        """How many blobs a header has: itself, and the silence."""
+        return 3 if self.has_silence else 1
+
+    @property
+    def all_fragments(self) -> tuple[FragmentsMetadata, ...]:
+        """The fragmented forms, in the order of their blobs."""
+        return (self.fragments, *self.other_fragments) if self.fragments else ()
+
+
+class FragmentedMetadata(FrozenModel):
+    """The metadata of the fragmented forms of an MP4, whose blobs are those of the forms."""
+
+    declined: str | None = None
+    """Why there are none: the end of a sentence that begins with "The file"."""
+    forms: tuple[FragmentsMetadata, ...] = ()
 
 
 class CopyMetadata(RemuxMetadata):
@@ -113,8 +131,8 @@ class CopyMetadata(RemuxMetadata):
 class SoundMetadata(RemuxMetadata):
     """The metadata of an MP4 with sound that was made for it.
 
-    Its header and its interleaving are the blobs, and the sound is the large file. The second
-    stream is what the sound was made of.
+    Its header and its interleaving are the first blobs, and the sound is the large file. The second
+    stream is what the sound was made of. The fragmented form is of the file with the sound.
     """
 
     digest: str = ""
@@ -124,7 +142,13 @@ class SoundMetadata(RemuxMetadata):
 
 
 ArtefactMetadata = (
-    PosterMetadata | RemuxMetadata | StoryboardMetadata | CaptionsMetadata | BuildFailure | None
+    PosterMetadata
+    | RemuxMetadata
+    | FragmentedMetadata
+    | StoryboardMetadata
+    | CaptionsMetadata
+    | BuildFailure
+    | None
 )
 """None: the video cannot have this kind of artefact."""
 
@@ -132,14 +156,14 @@ _MODELS: dict[
     ArtefactKind,
     type[PosterMetadata]
     | type[RemuxMetadata]
+    | type[FragmentedMetadata]
     | type[StoryboardMetadata]
-    | type[CaptionsMetadata]
-    | type[CopyMetadata]
-    | type[SoundMetadata],
+    | type[CaptionsMetadata],
 ] = {
     ArtefactKind.SOUND: SoundMetadata,
     ArtefactKind.COPIED: CopyMetadata,
     ArtefactKind.REMUX: RemuxMetadata,
+    ArtefactKind.FRAGMENTS: FragmentedMetadata,
     ArtefactKind.POSTER: PosterMetadata,
     ArtefactKind.STORYBOARD: StoryboardMetadata,
     ArtefactKind.CAPTIONS: CaptionsMetadata,
@@ -165,13 +189,16 @@ def blob_count(metadata: ArtefactMetadata) -> int:
     """Return the number of blobs. Raises ValueError for a failure, which has none."""
     match metadata:
         case PosterMetadata():
-            return len(metadata.sizes)
+            return len(metadata.sizes) + len(metadata.still or ())
         case SoundMetadata():
-            return 0 if metadata.declined else 2
+            return 0 if metadata.declined else 2 + BLOBS * len(metadata.all_fragments)
         case RemuxMetadata():
             if metadata.declined:
                 return 0
-            return 4 if metadata.fragments else 1
+            forms = BLOBS * len(metadata.all_fragments) + (3 if metadata.seekable else 0)
+            return metadata.first_blobs + forms
+        case FragmentedMetadata():
+            return BLOBS * len(metadata.forms)
         case CaptionsMetadata():
             return len(metadata.tracks)
         case StoryboardMetadata():
@@ -186,68 +213,10 @@ def problems_of(metadata: ArtefactMetadata) -> tuple[str, ...]:
     match metadata:
         case BuildFailure():
             return (metadata.problem,)
-        case RemuxMetadata(declined=str(reason)):
+        case RemuxMetadata(declined=str(reason)) | FragmentedMetadata(declined=str(reason)):
             return (f"The file {reason}.",)
         case SoundMetadata(damaged=int(count)) if count:
             return (f"Parts of its sound are damaged: {count} packets are silent.",)
         case PosterMetadata() | CaptionsMetadata():
             return metadata.problems
     return ()
-
-
-@dataclass(frozen=True, slots=True)
-class ArtefactStatus:
-    """The progress of one artefact of one video."""
-
-    state: ArtefactState
-    problem: str | None = None
-    metadata: PosterMetadata | CaptionsMetadata | RemuxMetadata | None = None
-    """Not of a storyboard: 10,000 of them would take 40 MB."""
-    sheets: int = 0
-    """Of a storyboard."""
-    progress: float | None = None
-    """Of a large file that is being made here: from 0 to 1."""
-
-    @property
-    def sizes(self) -> tuple[tuple[int, int], ...]:
-        """Of a poster's pictures: width and height in pixels, the narrowest first."""
-        return self.metadata.sizes if isinstance(self.metadata, PosterMetadata) else ()
-
-    @property
-    def tracks(self) -> tuple[Track, ...]:
-        return self.metadata.tracks if isinstance(self.metadata, CaptionsMetadata) else ()
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """What is left out, not shown or may be wrong, and why."""
-        has_problems = isinstance(self.metadata, PosterMetadata | CaptionsMetadata | SoundMetadata)
-        return problems_of(self.metadata) if has_problems else ()
-
-    @property
-    def remux(self) -> RemuxMetadata | None:
-        """Of a header: what it is of, or why there is none."""
-        return self.metadata if isinstance(self.metadata, RemuxMetadata) else None
-
-    @property
-    def chapters(self) -> tuple[Chapter, ...]:
-        return self.metadata.chapters if isinstance(self.metadata, CaptionsMetadata) else ()
-
-
-NONE, WAITING = ArtefactStatus(ArtefactState.NONE), ArtefactStatus(ArtefactState.WAITING)
-POSSIBLE = ArtefactStatus(ArtefactState.POSSIBLE)
-
-
-@lru_cache(maxsize=1024)
-def status_of(metadata: ArtefactMetadata) -> ArtefactStatus:
-    """Return the status of an artefact with these metadata; the same object for equal ones."""
-    match metadata:
-        case None:
-            return NONE
-        case BuildFailure():
-            return ArtefactStatus(ArtefactState.FAILED, problem=metadata.problem)
-        case StoryboardMetadata():
-            return ArtefactStatus(ArtefactState.READY, sheets=metadata.sheets)
-        case RemuxMetadata(declined=str()):
-            return ArtefactStatus(ArtefactState.NONE, metadata=metadata)
-        case _:
-            return ArtefactStatus(ArtefactState.READY, metadata=metadata)

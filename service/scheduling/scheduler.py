@@ -5,15 +5,11 @@ may pass is retried with increasing delays. Of replicas that share a store, one 
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Mapping
 from functools import partial
-from typing import TypeVar
 
 import structlog
 
-from service.artefact_store.blobs import AsyncBlob
 from service.artefact_store.store import ArtefactStore
 from service.artefacts.builder import (
     ArtefactBuilder,
@@ -22,26 +18,30 @@ from service.artefacts.builder import (
     TransientBuildError,
     WorkerPools,
 )
-from service.artefacts.eviction import Eviction
-from service.artefacts.inventory import take_inventory
 from service.artefacts.job_queue import Job, JobQueue
 from service.artefacts.metadata import (
     LARGE,
-    NONE,
-    POSSIBLE,
     SMALL,
-    WAITING,
     ArtefactKind,
     ArtefactMetadata,
-    ArtefactState,
-    ArtefactStatus,
     BuildFailure,
     problems_of,
-    status_of,
 )
 from service.artefacts.source import ArtefactSource
+from service.artefacts.status import (
+    NONE,
+    POSSIBLE,
+    WAITING,
+    ArtefactState,
+    ArtefactStatus,
+    status_of,
+)
 from service.metrics import Metrics
 from service.models import ProbeState
+from service.scheduling.eviction import Eviction
+from service.scheduling.inventory import take_inventory
+from service.scheduling.retry_timers import RetryTimers
+from service.scheduling.status_table import StatusEntry, StatusTable
 from service.supervisor import Supervisor
 from service.workers.playback_activity import PlaybackActivity
 from service.workers.pool import WorkerPool
@@ -51,15 +51,8 @@ _log = structlog.get_logger()
 # Seconds until an artefact is looked up again that another replica is building.
 _LEASE_RETRY_SECONDS = 2.0
 
-# Seconds until a retry, if the file is not the reason of the failure; doubled after each failure.
-_MIN_RETRY_SECONDS, _MAX_RETRY_SECONDS = 60.0, 3600.0
 # Seconds for which only requested artefacts are built after one could not be stored.
 _STORE_FULL_PAUSE = 60.0
-
-# Threads that read stored artefacts. A disk or store that hangs blocks only these.
-_READ_THREADS = 8
-
-_Read = TypeVar("_Read")
 
 
 class ArtefactScheduler:
@@ -78,20 +71,16 @@ class ArtefactScheduler:
         self._pools = pools
         self._playback = playback
         self._sources: Mapping[str, ArtefactSource] = {}
-        self._statuses: dict[str, tuple[ArtefactKind, ArtefactStatus]] = {}
+        self._statuses = StatusTable()
         self._queue = JobQueue()
         self._in_progress: dict[str, Job] = {}
         """Being built by this replica or by another one."""
-        self._failures: Counter[str] = Counter()
-        """The failures of each artefact that were not the file's fault."""
-        self._retries: dict[str, asyncio.TimerHandle] = {}
-        """By name, if it failed or another replica builds it. See `_retry_later`."""
+        self._retries = RetryTimers(self._requeue)
+        """Of artefacts that failed or that another replica builds."""
         self._background_pause: asyncio.TimerHandle | None = None
-        self._counts: Counter[tuple[ArtefactKind, ArtefactState]] = Counter()
         self._work = asyncio.Event()
         self._changed = asyncio.Event()
         self._eviction = Eviction(store, lambda: self._sources, self._work.set)
-        self._readers = ThreadPoolExecutor(_READ_THREADS, "derived")
         metrics.derived_bytes.set_function(lambda: store.size)
         for kind in ArtefactKind:
             for state in (ArtefactState.READY, ArtefactState.FAILED, ArtefactState.WAITING):
@@ -106,10 +95,10 @@ class ArtefactScheduler:
                 supervisor.start("building artefacts", partial(self._build_loop, pool, kinds))
 
     def close(self) -> None:
-        """Cancel the timers and release the threads."""
-        for timer in filter(None, (*self._retries.values(), self._background_pause)):
-            timer.cancel()
-        self._readers.shutdown(wait=False, cancel_futures=True)
+        """Cancel the timers."""
+        self._retries.cancel_all()
+        if self._background_pause:
+            self._background_pause.cancel()
 
     def set_sources(self, sources: Mapping[str, ArtefactSource]) -> None:
         """Replace the videos to build artefacts of."""
@@ -120,17 +109,17 @@ class ArtefactScheduler:
         """Return the source of a video's artefacts; None if the library does not have the video."""
         return self._sources.get(path)
 
-    def status(self, path: str, kind: ArtefactKind) -> ArtefactStatus:
-        """Return the status of an artefact."""
+    def status(self, path: str, kind: ArtefactKind, sound: int = 0) -> ArtefactStatus:
+        """Return the status of an artefact; `sound` is as in a `Job`."""
         source = self._sources.get(path)
-        name = self._name(path, kind)
+        name = self._name(path, kind, sound)
         if source is None or name is None:
             # Before probing it is unknown which artefacts a file can have.
             pending = source is not None and source.video.state is ProbeState.PENDING
             return WAITING if pending else NONE
-        status = self._statuses.get(name)
-        if status:
-            return status[1]
+        entry = self._statuses.get(name)
+        if entry:
+            return entry.status
         if kind not in LARGE:
             return WAITING
         if name in self._in_progress:
@@ -139,9 +128,15 @@ class ArtefactScheduler:
         is_due = self._queue.is_waiting(name) and self._may_build_unasked
         return WAITING if is_due or self._queue.is_requested(name) else POSSIBLE
 
+    def ready(self, path: str, kind: ArtefactKind, sound: int = 0) -> StatusEntry | None:
+        """Return the entry of an artefact that is ready; None if it is not."""
+        name = self._name(path, kind, sound)
+        entry = self._statuses.get(name) if name else None
+        return entry if entry and entry.status.state is ArtefactState.READY else None
+
     def progress(self, kind: ArtefactKind) -> tuple[int, int]:
         """Return how many artefacts of a kind exist, and how many there will be."""
-        return (made := self._counts[kind, ArtefactState.READY]), made + self._count(
+        return (made := self._statuses.count(kind, ArtefactState.READY)), made + self._count(
             kind, ArtefactState.WAITING
         )
 
@@ -149,12 +144,12 @@ class ArtefactScheduler:
         """Return how many artefacts of a kind wait because somebody has asked for them."""
         return self._queue.requested(kind)
 
-    def request(self, path: str, kind: ArtefactKind) -> None:
+    def request(self, path: str, kind: ArtefactKind, sound: int = 0) -> None:
         """Build an artefact next, unless it exists."""
-        name = self._name(path, kind)
+        name = self._name(path, kind, sound)
         if name is None or name in self._in_progress or name in self._statuses:
             return
-        self._queue.request(Job(kind, self._sources[path], name))
+        self._queue.request(Job(kind, self._sources[path], name, sound))
         self._work.set()
 
     def retry(self, path: str, kind: ArtefactKind) -> None:
@@ -164,88 +159,40 @@ class ArtefactScheduler:
             self._clear_status(name)
         self.request(path, kind)
 
-    def rebuild(self, path: str, kind: ArtefactKind) -> None:
+    def rebuild(self, path: str, kind: ArtefactKind, sound: int = 0) -> None:
         """Build a ready artefact again, as it is no longer stored."""
-        if self._ready_name(path, kind):
-            self.forget(path, kind)
-            self.request(path, kind)
+        if self.ready(path, kind, sound):
+            self.forget(path, kind, sound)
+            self.request(path, kind, sound)
 
-    def forget(self, path: str, kind: ArtefactKind) -> None:
+    def forget(self, path: str, kind: ArtefactKind, sound: int = 0) -> None:
         """Record that a ready artefact is no longer stored."""
-        if name := self._ready_name(path, kind):
-            self._clear_status(name)
+        if entry := self.ready(path, kind, sound):
+            self._clear_status(entry.name)
 
-    async def blob(self, path: str, kind: ArtefactKind, number: int) -> bytes | None:
-        """Return a blob of a ready artefact. None if it is gone; it is rebuilt then."""
-        if (name := self._ready_name(path, kind)) is None:
-            return None
-        return await self._read(self._store.blob, path, kind, name, number)
-
-    async def open(self, path: str, kind: ArtefactKind, number: int) -> AsyncBlob | None:
-        """Open a blob of a ready artefact. None as for `blob`."""
-        if (name := self._ready_name(path, kind)) is None:
-            return None
-        blob = await self._read(self._store.open, path, kind, name, number)
-        return None if blob is None else AsyncBlob(blob, self._readers)
-
-    async def load_metadata(self, path: str, kind: ArtefactKind) -> ArtefactMetadata:
-        """Return the metadata of a ready artefact. None as for `blob`."""
-        if (name := self._ready_name(path, kind)) is None:
-            return None
-        kept = await self._read(self._builder.load, path, kind, name)
-        return kept[0] if kept else None
-
-    async def _read(
-        self,
-        read: Callable[..., _Read | None],
-        path: str,
-        kind: ArtefactKind,
-        name: str,
-        *which: int,
-    ) -> _Read | None:
-        status = self._statuses.get(name)
-        try:
-            found = await asyncio.wrap_future(self._readers.submit(read, kind, name, *which))
-        except OSError:  # the next request may succeed
-            return None
-        if found is None and self._statuses.get(name) is status:  # else it was rebuilt meanwhile
-            self._clear_status(name)
-            self.request(path, kind)
-        return found
-
-    def _name(self, path: str, kind: ArtefactKind) -> str | None:
+    def _name(self, path: str, kind: ArtefactKind, sound: int = 0) -> str | None:
         source = self._sources.get(path)
-        return source.name(kind) if source and kind in self._builder.kinds else None
+        return source.name(kind, sound) if source and kind in self._builder.kinds else None
 
     def _count(self, kind: ArtefactKind, state: ArtefactState) -> int:
         if state is ArtefactState.WAITING:
             in_progress = sum(job.kind is kind for job in self._in_progress.values())
             return self._queue.count(kind) + in_progress
-        return self._counts[kind, state]
-
-    def _ready_name(self, path: str, kind: ArtefactKind) -> str | None:
-        name = self._name(path, kind)
-        status = self._statuses.get(name) if name else None
-        return name if status and status[1].state is ArtefactState.READY else None
+        return self._statuses.count(kind, state)
 
     def _set_status(self, job: Job, metadata: ArtefactMetadata) -> None:
         self._clear_status(job.name)
-        status = status_of(metadata)
-        self._statuses[job.name] = (job.kind, status)
-        self._counts[job.kind, status.state] += 1
+        self._statuses.set(job.name, job.kind, status_of(metadata))
 
     def _clear_status(self, name: str) -> None:
         """Remove the status of an artefact and cancel its retry."""
-        status = self._statuses.pop(name, None)
-        if status:
-            self._counts[status[0], status[1].state] -= 1
-        if timer := self._retries.pop(name, None):
-            timer.cancel()
+        self._statuses.discard(name)
+        if self._retries.cancel(name):
             self._in_progress.pop(name, None)  # only another replica can be building it
 
     def _is_wanted_now(self, job: Job) -> bool:
         """Return whether the library still has the source of an artefact."""
-        return self._name(job.source.video.path, job.kind) == job.name
+        return self._name(job.source.video.path, job.kind, job.sound) == job.name
 
     async def _sync_loop(self) -> AsyncGenerator[None]:
         while True:
@@ -271,7 +218,7 @@ class ArtefactScheduler:
         """Remove artefacts that the library no longer needs, except those in progress."""
         for name in gone:
             self._clear_status(name)
-            self._failures.pop(name, None)
+            self._retries.reset_delay(name)
             self._queue.discard(name)
 
     async def _build_loop(
@@ -297,12 +244,12 @@ class ArtefactScheduler:
         try:
             metadata = await self._builder.build(job, requested=requested)
             self._in_progress.pop(job.name, None)
-            self._failures.pop(job.name, None)
+            self._retries.reset_delay(job.name)
             self._set_status(job, metadata)
             for reason in problems_of(metadata):
                 _log.info("not derived", path=job.source.video.path, kind=job.kind, reason=reason)
         except LeaseHeldError:
-            self._retry_later(job, _LEASE_RETRY_SECONDS)
+            self._retries.start(job, _LEASE_RETRY_SECONDS)
         except TransientBuildError as error:
             self._record_failure(job, str(error))
             if isinstance(error, StoreWriteError) and self._background_pause is None:
@@ -324,17 +271,6 @@ class ArtefactScheduler:
             return True
         return self._may_build_unasked and self._queue.has_waiting(kinds)
 
-    def _retry_later(self, job: Job, seconds: float) -> None:
-        """Build an artefact again after a delay, unless its status changes before.
-
-        There is at most one timer for a name, and `_clear_status` cancels it: a late timer would
-        discard what was built meanwhile.
-        """
-        if timer := self._retries.pop(job.name, None):
-            timer.cancel()
-        loop = asyncio.get_running_loop()
-        self._retries[job.name] = loop.call_later(seconds, self._requeue, job)
-
     def _requeue(self, job: Job) -> None:
         self._clear_status(job.name)
         # Of a large file the viewer decides again.
@@ -348,9 +284,7 @@ class ArtefactScheduler:
         self._in_progress.pop(job.name, None)
         _log.warning("cannot derive", path=job.source.video.path, kind=job.kind, reason=reason)
         self._set_status(job, BuildFailure(problem=reason, decoder=""))
-        seconds = min(_MIN_RETRY_SECONDS * 2 ** self._failures[job.name], _MAX_RETRY_SECONDS)
-        self._failures[job.name] = min(self._failures[job.name] + 1, 10)
-        self._retry_later(job, seconds)
+        self._retries.start_after_failure(job)
 
     def _resume_background(self) -> None:
         self._background_pause = None

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from service.artefacts.builder import ArtefactBuilder
 from service.artefacts.job_queue import Job
-from service.artefacts.metadata import ArtefactMetadata
+from service.artefacts.metadata import ArtefactKind, ArtefactMetadata
 from service.artefacts.source import ArtefactSource
 
 
@@ -28,6 +28,9 @@ def take_inventory(
         for kind in builder.kinds:
             if name := source.name(kind):
                 jobs[name] = Job(kind, source, name)
+        if ArtefactKind.SOUND in builder.kinds:
+            for sound, name in source.sounds.items():
+                jobs[name] = Job(ArtefactKind.SOUND, source, name, sound)
     inventory = Inventory([], [], known - jobs.keys())
     for job, kept in builder.load_all([job for name, job in jobs.items() if name not in known]):
         if kept:

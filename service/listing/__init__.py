@@ -1,0 +1,1 @@
+"""How videos are grouped, ordered and found: series, albums, clips, search."""
