@@ -6,6 +6,7 @@ from quart import Quart, Response, request
 from quart_schema import RequestSchemaValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
+from service.access.grants import current_grant
 from service.api.problems import problem_response
 from service.api.robots import NOINDEX
 from service.errors import NotFoundError, ReelayError
@@ -70,7 +71,7 @@ def register_handlers(app: Quart, *, indexable: bool) -> None:
         else:
             headers.setdefault("X-Content-Type-Options", "nosniff")
         headers.setdefault("Cache-Control", "no-cache")
-        if not indexable:
+        if not indexable or current_grant().prefix:  # a share link is a secret
             headers.setdefault("X-Robots-Tag", NOINDEX)
         return response
 

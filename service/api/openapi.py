@@ -12,7 +12,7 @@ from werkzeug.routing import Rule
 from service.api.problems import ProblemDetails
 from service.http.documents import Document
 
-_ROUTES = frozenset({"api_videos", "api_video"})
+_ROUTES = frozenset({"api_videos", "api_video", "api_next"})
 
 # Errors of every operation: an invalid or too large request, a foreign host, too many long
 # responses. There is no 405, as each takes GET.

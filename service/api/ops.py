@@ -42,7 +42,11 @@ class OpsViews:
 
     async def metrics(self) -> Response:
         """Return all metrics in Prometheus' text format."""
-        return Response(generate_latest(self._metrics.registry), content_type=CONTENT_TYPE_LATEST)
+        return Response(self.text(), content_type=CONTENT_TYPE_LATEST)
+
+    def text(self) -> str:
+        """Return all metrics in Prometheus' text format."""
+        return generate_latest(self._metrics.registry).decode()
 
 
 def _ok() -> Response:

@@ -12,12 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 from quart_schema import validate_querystring
 
-from service.api import links
 from service.api.videos import MAX_FOLDER_LENGTH, get_video
 from service.http.documents import Document
+from service.items import links
 from service.library.catalogue import Sort
-from service.library.library import Library
 from service.library.titles import folder_title
+from service.library.visible import VisibleLibrary
 from service.models import Video
 from service.protocol.disposition import attachment
 
@@ -35,16 +35,16 @@ class FolderQuery(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     folder: Annotated[str, Field(max_length=MAX_FOLDER_LENGTH)] = ""
-    sort: Sort = "name"
+    sort: Sort | None = None
 
 
 class PlaylistViews:
     """`/playlists/<path>.m3u` and `/playlists?folder=…`."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: VisibleLibrary) -> None:
         self._library = library
-        self._entries: LRUCache[str, _Entry] = LRUCache(_MAX_CACHED_ENTRIES)
-        """The entries by path."""
+        self._entries: LRUCache[tuple[str, str], _Entry] = LRUCache(_MAX_CACHED_ENTRIES)
+        """The entries by the prefix of their links and the path."""
 
     async def video(self, path: str) -> Response:
         """Send a playlist of one video."""
@@ -55,10 +55,13 @@ class PlaylistViews:
     async def folder(self, query_args: FolderQuery) -> Response:
         """Send a playlist of the videos directly in a folder."""
         path = query_args.folder
-        page = self._library.catalogue.page("", query_args.sort, _MAX_ENTRIES, None, path)
+        catalogue = self._library.catalogue
+        sort: Sort = query_args.sort or ("date" if catalogue.kinds.is_clips(path) else "name")
+        page = catalogue.page("", sort, _MAX_ENTRIES, None, path)
+        album = None if query_args.sort else catalogue.kinds.album(path)
         name = path.rpartition("/")[2] or "Library"
         title = folder_title(path) if path else "Library"
-        return self._response(page.videos, title, name, page.total)
+        return self._response(album.videos if album else page.videos, title, name, page.total)
 
     def _response(self, videos: Iterable[Video], title: str, name: str, total: int) -> Response:
         """Return a playlist of `videos`. Its title says if there are more, `total` of them."""
@@ -80,13 +83,14 @@ class PlaylistViews:
         return response
 
     def _entry(self, video: Video) -> "_Entry":
-        entry = self._entries.get(video.path)
+        key = links.prefix(), video.path
+        entry = self._entries.get(key)
         if entry is None or entry.video is not video:
             length = video.metadata.duration if video.metadata else None
             information = (
                 f"#EXTINF:{-1 if length is None else round(length)},{_single_line(video.title)}"
             )
-            entry = self._entries[video.path] = _Entry(
+            entry = self._entries[key] = _Entry(
                 video, information, links.download(video.path, video.revision)
             )
         return entry

@@ -9,9 +9,9 @@ from quart import Response, render_template, request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
-from service.api import links
 from service.api.videos import MAX_QUERY_LENGTH
 from service.http.instrumentation import current_request_context
+from service.items import links
 from service.library.titles import video_title
 
 # Titles of the page. Other statuses have HTTP's phrase.
@@ -46,7 +46,7 @@ async def problem_response(
 ) -> Response:
     """Return an error response. Its `type` is about:blank, its default (RFC 9457 §4.2)."""
     title = HTTPStatus(status).phrase
-    if _prefers_html(request.headers.get("Accept", "")):
+    if prefers_html(request.headers.get("Accept", "")):
         page = await _page(status, detail, headers or {})
         response = Response(page, status, content_type="text/html; charset=utf-8")
     else:
@@ -58,7 +58,7 @@ async def problem_response(
     return response
 
 
-def _prefers_html(accept: str) -> bool:
+def prefers_html(accept: str) -> bool:
     """Return whether an Accept header prefers HTML to JSON.
 
     One that is longer than any browser's is ignored, as RFC 9110 §12.5.1 allows, because parsing it
@@ -87,8 +87,7 @@ async def _page(status: int, detail: str, headers: Mapping[str, str]) -> str:
         address=request.path[:_MAX_ADDRESS_LENGTH],
         can_retry=is_server_error or "Retry-After" in headers,
         search_for=search_for[:MAX_QUERY_LENGTH],
-        max_query_length=MAX_QUERY_LENGTH,
         watch_url=links.watch(path) if path and status == HTTPStatus.GONE else None,
-        current_url=quote(request.path) if status == HTTPStatus.GONE else None,
+        current_url=f"{links.prefix()}{quote(request.path)}" if status == HTTPStatus.GONE else None,
         request_id=current_request_context().request_id if is_server_error else None,
     )

@@ -8,16 +8,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
 from quart_schema import document_response, validate_querystring
 
-from service.api import links
-from service.api.video_items import VideoItems
-from service.api.video_models import VideoItem
-from service.artefact_store.sized_lru_cache import SizedLRUCache
 from service.errors import NotFoundError
 from service.http.documents import Document
+from service.items import links
+from service.items.video_items import VideoItems
+from service.items.video_models import VideoItem
 from service.library.catalogue import Page, Sort
 from service.library.folders import Folder
-from service.library.library import Library
+from service.library.visible import VisibleLibrary
 from service.models import FrozenModel, Video
+from service.records.sized_lru_cache import SizedLRUCache
 
 MAX_PER_PAGE = 200
 MAX_FOLDER_LENGTH = 4096  # characters; Linux's PATH_MAX
@@ -30,8 +30,8 @@ _MAX_PAGE_BYTES = 2 * 1024**2
 _MAX_RENDERED_BYTES = 4 * 1024**2  # of cached responses; a film's has about 3,000
 
 
-class VideosQuery(BaseModel):
-    """The query of a listing."""
+class ListingQuery(BaseModel):
+    """The query that all listings have in common."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -39,12 +39,11 @@ class VideosQuery(BaseModel):
         str,
         Field(
             max_length=MAX_QUERY_LENGTH,
-            description="Words that must all be in title, path or tags; at most the longest ten",
+            description="Words that must all be in title, path, year or tags; at most the longest "
+            "ten. s1e2 and 1x02 find that episode. If nothing has a word of five letters or more, "
+            "one typo in it is forgiven",
         ),
     ] = ""
-    sort: Annotated[Sort, Field(description="What to sort by; descending with a minus sign")] = (
-        "name"
-    )
     limit: Annotated[int, Field(ge=1, le=MAX_PER_PAGE, description="Maximum entries on a page")] = (
         50
     )
@@ -57,6 +56,25 @@ class VideosQuery(BaseModel):
         ),
     ] = None
     cursor: Annotated[str | None, Field(description="The end of the previous page")] = None
+
+
+class VideoQuery(BaseModel):
+    """The query of a video."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    sound: Annotated[
+        str | None,
+        Field(description="The number of a sound. If browsers lack it, it is made next"),
+    ] = None
+
+
+class VideosQuery(ListingQuery):
+    """The query of a listing for programs."""
+
+    sort: Annotated[Sort, Field(description="What to sort by; descending with a minus sign")] = (
+        "name"
+    )
 
 
 class FolderItem(FrozenModel):
@@ -82,19 +100,23 @@ class VideosPage(FrozenModel):
     )
     videos: tuple[VideoItem, ...]
     total: int = Field(description="Videos on all pages")
+    approximate: bool = Field(
+        description="Whether nothing has the words of the search, and a typo was forgiven"
+    )
     next_url: str | None = Field(description="The next page, if there is one")
 
 
 class ApiViews:
     """`/api/videos` and `/api/videos/<path>`."""
 
-    def __init__(self, library: Library, items: VideoItems) -> None:
+    def __init__(self, library: VisibleLibrary, items: VideoItems) -> None:
         self._library = library
         self._items = items
-        self._rendered: SizedLRUCache[str, tuple[VideoItem, Document]] = SizedLRUCache(
+        self._rendered: SizedLRUCache[tuple[str, str], tuple[VideoItem, Document]] = SizedLRUCache(
             _MAX_RENDERED_BYTES
         )
-        """The latest responses of `video` with the item that each was rendered from."""
+        """The latest responses of `video` with the item that each was rendered from, by the prefix
+        of their links and the path."""
 
     @validate_querystring(VideosQuery)
     @document_response(VideosPage)
@@ -110,18 +132,23 @@ class ApiViews:
             folders=tuple(FolderItem.from_folder(folder) for folder in page.folders),
             videos=tuple(items),
             total=page.total,
-            next_url=next_page_url("/api/videos", query, page),
+            approximate=page.is_approximate,
+            next_url=next_page_url(f"{links.prefix()}/api/videos", query, page),
         )
         return Document.from_text(listing.model_dump_json()).to_response()
 
+    @validate_querystring(VideoQuery)
     @document_response(VideoItem)
-    async def video(self, path: str) -> Response:
+    async def video(self, path: str, query_args: VideoQuery) -> Response:
         """Describe one video."""
-        item = self._items.get(get_video(self._library, path))
-        cached_item, document = self._rendered.get(path) or (None, None)
+        video = get_video(self._library, path)
+        self._items.choose_sound(video, query_args.sound)
+        item = self._items.get(video)
+        key = links.prefix(), path
+        cached_item, document = self._rendered.get(key) or (None, None)
         if cached_item is not item or document is None:
             document = Document.from_text(item.model_dump_json())
-            self._rendered.put(path, (item, document), len(document.body))
+            self._rendered.put(key, (item, document), len(document.body))
         return document.to_response()
 
     def _items_within_limit(self, page: Page) -> Iterator[VideoItem]:
@@ -135,7 +162,7 @@ class ApiViews:
             yield item
 
 
-def list_videos(library: Library, query: VideosQuery) -> Page:
+def list_videos(library: VisibleLibrary, query: VideosQuery) -> Page:
     """Return a page of the catalogue. Raises InvalidRequestError, NotFoundError."""
     return library.catalogue.page(query.q, query.sort, query.limit, query.cursor, query.folder)
 
@@ -148,7 +175,7 @@ def next_page_url(base: str, query: VideosQuery, page: Page) -> str | None:
     return f"{base}?{urlencode(following.model_dump(exclude_defaults=True))}"
 
 
-def get_video(library: Library, path: str) -> Video:
+def get_video(library: VisibleLibrary, path: str) -> Video:
     """Return a video of the library. Raises NotFoundError."""
     video = library.catalogue.get(path)
     if video is None:

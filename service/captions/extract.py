@@ -14,13 +14,13 @@ from service.captions.track_info import (
     info_from_filename,
     info_from_stream,
 )
-from service.captions.track_language import CHATS
 from service.captions.webvtt import CaptionsError
 from service.encodings.decode import decode_text
+from service.languages.track_language import CHATS
 from service.models import Chapter, Track
+from service.naming.sidecars import CONVERTED_EXTENSIONS, extension_of, is_chapters, name_tags
 from service.probing.chapters import read_chapters
 from service.probing.metadata import OPTIONS, TEXT_OPTIONS
-from service.sidecars import CONVERTED_EXTENSIONS, extension_of, is_chapters, name_tags
 
 MAX_SIDECAR_BYTES: Final = 10 << 20
 """Bytes of one sidecar; the text of a long film has 100 kB."""
@@ -42,7 +42,7 @@ class Captions:
 def extract_captions(name: str, video: BinaryIO, sidecars: Mapping[str, BinaryIO]) -> Captions:
     """Return the captions and chapters of the video with the file name `name`.
 
-    `sidecars` are the files beside it by name, as service.sidecars chose them. Damaged ones
+    `sidecars` are the files beside it by name, as service.naming.sidecars chose them. Damaged ones
     are left out and listed as problems. Raises OSError and MemoryError.
     """
     problems: list[str] = []
@@ -172,7 +172,7 @@ def _unsupported_streams(container: Any, shown: list[Any]) -> Iterator[str]:
 
 
 def _deduplicate(found: Iterable[tuple[Track, str]]) -> Iterator[tuple[Track, str]]:
-    """Make names and labels unique, and let one track at most be shown unasked."""
+    """Make names and labels unique, and mark at most one track as the default."""
     names: set[str] = set()
     labels: set[str] = set()
     has_default = False

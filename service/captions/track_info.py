@@ -8,10 +8,10 @@ from typing import Any, Final, Literal
 
 from av.stream import Disposition
 
-from service.captions.languages import english_name, is_non_language, own_name, parse_language
-from service.captions.track_language import TrackLanguage, parse_track_language
 from service.encodings.names import named_encoding
 from service.encodings.tags import read_tag
+from service.languages.names import english_name, is_non_language, own_name, parse_language
+from service.languages.track_language import TrackLanguage, parse_track_language
 
 MAX_LABEL_LENGTH: Final = 100
 MAX_NAME_LENGTH: Final = 60

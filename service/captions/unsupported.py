@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from service.captions.languages import english_name
+from service.languages.names import english_name
 
 _PICTURES: Final = {
     "hdmv_pgs_subtitle": "PGS",

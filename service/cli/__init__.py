@@ -1,1 +1,1 @@
-"""The commands `doctor` and `healthcheck`."""
+"""The commands `check`, `doctor`, `healthcheck`, `share` and `sign-out-everywhere`."""

@@ -4,6 +4,7 @@ It examines exactly the files that would be served. Findings go to standard outp
 standard error.
 """
 
+import argparse
 import asyncio
 import json
 import os
@@ -24,12 +25,11 @@ from service.cli.left_out import left_out_lines
 from service.event_loop import LowBufferLoop
 from service.metrics import Metrics
 from service.models import Finding, Metadata
-from service.playability.browser_support import lacks_sound
 from service.playability.findings import findings_of_file
-from service.playability.made_findings import MadeSound, with_sound
 from service.probing.prober import ProbeFailure, Prober
 from service.probing.recognition import is_media
 from service.protocol.media_types import media_type
+from service.settings.environment import PREFIX, Settings, SettingsError, load
 from service.storage.left_out import LibraryFilter
 from service.storage.local.folder import LocalStorage
 from service.storage.media_root import ObjectRef, StoreRef
@@ -66,37 +66,47 @@ _Judge = Callable[[str, Metadata | str], tuple[Finding, ...]]
 """Returns the findings of a file by its name and the result of probing, or why that failed."""
 
 
-def run(
-    where: Path | str,
-    block: int,
-    ignore: Sequence[str] = (),
-    *,
-    makes_sound: bool = True,
-    as_json: bool = False,
-) -> int:
-    """Examine a file, a folder or a bucket by its URL and print findings. Return the exit status.
-
-    `block` is the block size in bytes, `ignore` are the patterns of REELAY_IGNORE, and
-    `makes_sound` is REELAY_SOUND.
-    """
-    judge = partial(_judge, block, makes_sound)
+def doctor(arguments: Sequence[str]) -> int:
+    """Examine the files at a path, or the library, and print findings. Return the exit status."""
+    options = _parse(arguments)
+    environment = dict(os.environ)
+    if options.path is not None:  # works without a library
+        environment.pop(f"{PREFIX}MEDIA_FILE", None)
+        environment[f"{PREFIX}MEDIA"] = os.curdir
     # Names that cannot be encoded must not end the examination.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        chosen = LibraryFilter(ignore)
-        files, left_out = (
-            _files(where, chosen) if isinstance(where, Path) else _objects(where, block, chosen)
-        )
-        with asyncio.Runner(loop_factory=LowBufferLoop) as runner:
-            return runner.run(_check_all(files, left_out, judge, as_json=as_json))
-    except _NoInputError as error:
+        return _examine(load(environment), options)
+    except (SettingsError, _NoInputError) as error:
         print(error, file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader has gone: do not flush at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_UNPLAYABLE
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m service doctor",
+        description="Examine videos as the service does: will browsers play them, and well? "
+        "Exits with 0 if nothing is unplayable, 1 if something is, 2 if there is nothing to "
+        "examine.",
+    )
+    parser.add_argument(
+        "path", nargs="?", type=Path, help="a file or a folder; without it, the library"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object a file")
+    return parser.parse_args(arguments)
+
+
+def _examine(settings: Settings, options: argparse.Namespace) -> int:
+    where: Path | str = options.path or settings.media
+    block, chosen = settings.max_partial_size, LibraryFilter(settings.ignore)
+    judge = partial(_judge, block, settings.sound == "on")
+    files, left_out = (
+        _files(where, chosen) if isinstance(where, Path) else _objects(where, block, chosen)
+    )
+    with asyncio.Runner(loop_factory=LowBufferLoop) as runner:
+        return runner.run(_check_all(files, left_out, judge, as_json=options.json))
 
 
 class _NoInputError(Exception):
@@ -167,10 +177,7 @@ def _judge(
     name: str,
     probed: Metadata | str,
 ) -> tuple[Finding, ...]:
-    found = findings_of_file(name, probed, block)
-    if makes_sound and isinstance(probed, Metadata) and lacks_sound(probed):
-        return with_sound(found, MadeSound())
-    return found
+    return findings_of_file(name, probed, block, makes_sound=makes_sound)
 
 
 async def _check_all(
@@ -246,8 +253,9 @@ def _lines(report: FileReport) -> Iterable[str]:
     yield report.name
     for finding in report.findings:
         yield f"  {finding.severity}: {finding.sentence}"
-        if finding.command:
-            yield f"    {finding.command}"
+    command = next((finding.command for finding in report.findings if finding.command), None)
+    if command:
+        yield f"    {command}"
 
 
 def _json(report: FileReport) -> str:

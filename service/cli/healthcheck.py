@@ -4,7 +4,7 @@ import http.client
 import os
 import sys
 
-from service.settings import SettingsError, load
+from service.settings.environment import SettingsError, load
 
 
 def main() -> int:
@@ -15,7 +15,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    connection = http.client.HTTPConnection(loopback, port, timeout=4)
+    connection = http.client.HTTPConnection(loopback, port, timeout=12)
     try:
         connection.request("GET", "/readyz")
         return 0 if connection.getresponse().status == http.HTTPStatus.OK else 1

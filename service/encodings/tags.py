@@ -19,7 +19,7 @@ _QUESTION_MARKS: Final = re.compile(r"\?{2,}")
 # UTF-8 is often read as one of these.
 _MISREADINGS: Final = ("cp1252", "cp1251", "cp1250", "mac-roman", "cp437", "cp850", "gb18030")
 _MAX_LENGTH: Final = 4000  # characters that are examined
-_MAX_DAMAGED: Final = 50  # tags of which the longest shows the encoding of all
+_MAX_DAMAGED: Final = 50  # tags; the longest shows the encoding of all
 _MIN_MISREAD: Final = 2
 _MIN_LETTERS: Final = 3
 """Letters beyond ASCII of a tag in Latin-1 that may be another language: "Été" has two."""

@@ -115,7 +115,7 @@ class _Scanner:
             self._add(_AUDIO, start + 2, end, time, is_key=True)
 
     def _configure(self, type_: int, start: int, end: int) -> Generator[Span, bytes, None]:
-        """Read a track's configuration, of which an MP4 has one here."""
+        """Read a track's configuration. An MP4 made here has one for each track."""
         length = min(end - start, _MAX_CONFIGURATION)
         data = yield from self._window.read(start, length)
         if type_ not in self._tables:

@@ -11,10 +11,11 @@ from typing import Any
 from service.http.instrumentation import ASGIApp, Message, Receive, Send
 from service.protocol.origin_list import matcher
 
-# The routes that other sites may read.
+# The routes that other sites may read, also by a share link.
 _ROUTES = re.compile(
-    r"/(?:api|captions|download|media|playlists|posters|storyboards)/.*"
-    r"|/(?:oembed|openapi\.json|playlists)",
+    r"(?:/s/[^/]+)?/"
+    r"(?:(?:api|captions|download|media|playlists|posters|storyboards)/.*"
+    r"|oembed|openapi\.json|playlists)",
     re.DOTALL,
 )
 

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import structlog
 from quart import request
 
+from service.access.tokens import redact
 from service.errors import (
     ClientDisconnectedError,
     IncompleteResponseError,
@@ -42,6 +43,10 @@ _CONFLICTING_LENGTH = "Content-Length and Transfer-Encoding exclude each other."
 _PROCESS_ID = secrets.token_hex(8)
 _request_numbers = itertools.count()
 
+# The routes that take a body. Quart limits its length: MAX_CONTENT_LENGTH in composition/app.py.
+_FORM_ROUTES = ("/sign-in", "/links")
+_REPORT_ROUTE = "/viewing-reports"  # also below a share link
+
 _BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 
 _log = structlog.get_logger()
@@ -57,7 +62,8 @@ class RequestContext:
             given if _REQUEST_ID.fullmatch(given) else f"{_PROCESS_ID}{next(_request_numbers):016x}"
         )
         self.method = str(scope["method"])
-        self.path = str(scope["path"])
+        self.path = redact(str(scope["path"]))
+        """The requested path, without the token of a share link: for logs."""
         self.range = headers.get(b"range", b"").decode("latin-1")
         self.body_headers = _BODY_HEADERS & headers.keys()
         """The request's headers that announce a body."""
@@ -152,8 +158,8 @@ class InstrumentationMiddleware:
         message = await receive()
         if message["type"] == "http.disconnect":
             context.disconnected = True
-        elif message.get("body"):
-            return {**message, "body": b""}  # no route takes a body: do not buffer it
+        elif message.get("body") and not _takes_body(context):
+            return {**message, "body": b""}  # do not buffer it
         return message
 
     async def _send(self, context: RequestContext, send: Send, message: Message) -> None:
@@ -192,6 +198,8 @@ class InstrumentationMiddleware:
             first_byte.observe(context.first_byte)
         if context.outcome != "complete":
             metrics.broken.labels(context.outcome).inc()
+        if context.path.endswith(_REPORT_ROUTE):
+            return  # nothing of a report is kept
         self._log.write(
             {
                 "request_id": context.request_id,
@@ -205,6 +213,10 @@ class InstrumentationMiddleware:
                 "outcome": context.outcome,
             }
         )
+
+
+def _takes_body(context: RequestContext) -> bool:
+    return context.path.startswith(_FORM_ROUTES) or context.path.endswith(_REPORT_ROUTE)
 
 
 def _extract_hosts(scope: Any) -> list[bytes]:

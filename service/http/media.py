@@ -7,6 +7,7 @@ all errors.
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -20,6 +21,7 @@ from service.errors import (
     GatewayTimeoutError,
     HTTPError,
     IncompleteResponseError,
+    InvalidRequestError,
     ReelayError,
     StorageError,
 )
@@ -40,6 +42,30 @@ from service.workers.playback_activity import PlaybackActivity
 
 RepresentationOpener = Callable[[str, str | None], Awaitable[OpenRepresentation]]
 """Opens what a route serves of a file, by its path and the pinned revision."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaOpeners:
+    """What opens files for the media routes."""
+
+    routes: Mapping[str, RepresentationOpener]
+    """By the first part of the route's path: media, download."""
+    sound: Callable[[str, str], Awaitable[OpenRepresentation]]
+    """Opens a file for `/media/` with one of its sounds, by its path and the sound's number."""
+
+    async def open(
+        self, route: str, path: str, pin: str | None, sound: str | None
+    ) -> OpenRepresentation:
+        """Open a file as a query asks: with `v`, its revision, or `sound`, the number of a sound.
+
+        Raises InvalidRequestError, and what the openers raise.
+        """
+        if sound is None or route != "media":
+            return await self.routes[route](path, pin)
+        if pin is not None:
+            raise InvalidRequestError("`v` already names a sound: leave out `sound`.")
+        return await self.sound(path, sound)
+
 
 _log = structlog.get_logger()
 
@@ -82,7 +108,7 @@ class MediaMiddleware:
     def __init__(
         self,
         app: ASGIApp,
-        openers: Mapping[str, RepresentationOpener],
+        openers: MediaOpeners,
         playback: PlaybackActivity,
         metrics: Metrics,
         block: int,
@@ -98,7 +124,7 @@ class MediaMiddleware:
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
             route, _, path = scope["path"].removeprefix("/").partition("/")
-            if path and route in self._openers:
+            if path and route in self._openers.routes:
                 try:
                     await self._answer(route, path, scope, receive, send)
                 except ReelayError as error:
@@ -134,8 +160,9 @@ class MediaMiddleware:
 
     async def _serve(self, route: str, path: str, scope: Any, send: Send) -> None:
         """Open a file and send its planned response."""
-        pin = _pinned_revision(scope)
-        source = await self._openers[route](path, pin)
+        query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        pin, sound = (query.get(name, [None])[0] for name in ("v", "sound"))
+        source = await self._openers.open(route, path, pin, sound)
         try:
             decision = self._plan(scope, route, path, pin, source)
             scope["state"]["request_context"].route = route
@@ -169,12 +196,6 @@ class MediaMiddleware:
         if decision.problem is not None:
             raise HTTPError(decision.status, decision.problem, decision.headers)
         return decision
-
-
-def _pinned_revision(scope: Any) -> str | None:
-    """Return the revision that the query names."""
-    pins = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get("v")
-    return pins[0] if pins else None
 
 
 async def _send_plan(
@@ -245,7 +266,7 @@ async def _iter_parts(
 class MediaViews:
     """Quart's part of the media routes: errors, and the edge's requests for a revision."""
 
-    def __init__(self, openers: Mapping[str, RepresentationOpener]) -> None:
+    def __init__(self, openers: MediaOpeners) -> None:
         self._openers = openers
 
     async def error(self, path: str) -> Response:  # noqa: ARG002 # Quart gives it
@@ -253,18 +274,20 @@ class MediaViews:
         raise current_request_context().error
 
     async def revision(self) -> Response:
-        """Return the revision under which the edge caches the blocks of `?path=/media/...`.
+        """Return the revision under which the edge caches blocks of `?path=/media/...`.
+
+        With `&sound=2` it is that of the film with this sound.
 
         It may differ from that of `/download/...`. Unknown, empty and just changed files have none:
         the edge passes their requests on. If the storage fails, the edge uses the revision it has.
         """
         route, _, path = request.args.get("path", "").removeprefix("/").partition("/")
         response = Response(status=204, headers={"Cache-Control": "no-store"})
-        if route not in self._openers:
+        if route not in self._openers.routes:
             return response
         try:
             async with asyncio.timeout(_REVISION_TIMEOUT):
-                source = await self._openers[route](path, None)
+                source = await self._openers.open(route, path, None, request.args.get("sound"))
         except (BadGatewayError, GatewayTimeoutError, TimeoutError):
             response.headers["X-Unavailable"] = "storage"
             return response

@@ -7,6 +7,7 @@ from typing import Any
 
 from quart import g, request
 
+from service.errors import HTTPError
 from service.protocol.request_head import is_host
 
 # RFC 9110 §7.2. No host in use has other characters.
@@ -24,21 +25,36 @@ class Origins:
 
         It is empty if the host is not valid.
         """
-        host, scheme = self.host_of(request.scope), request.scheme
-        if self._is_trusted(request.scope.get("client")):
-            forwarded = _last_value(request.scope, b"x-forwarded-proto")
-            scheme = forwarded if forwarded in ("http", "https") else scheme
+        host, scheme = self.host_of(request.scope), self.scheme_of(request.scope)
         g.origin = f"{scheme}://{host}" if _is_valid_host(host) else ""
+
+    def scheme_of(self, scope: Any) -> str:
+        """Return `http` or `https`: which one the client used."""
+        if self.is_trusted(scope.get("client")):
+            forwarded = _last_value(scope, b"x-forwarded-proto")
+            if forwarded in ("http", "https"):
+                return forwarded
+        return str(scope["scheme"])
+
+    def client_of(self, scope: Any) -> str:
+        """Return the client's address; "" if it is not known."""
+        client = scope.get("client")
+        if self.is_trusted(client):
+            forwarded = _last_value(scope, b"x-forwarded-for")
+            if forwarded:
+                return forwarded
+        return str(client[0]) if client else ""
 
     def host_of(self, scope: Any) -> str:
         """Return the requested host with its port, or "" if the request has none."""
-        if self._is_trusted(scope.get("client")):
+        if self.is_trusted(scope.get("client")):
             forwarded = _last_value(scope, b"x-forwarded-host")
             if _is_valid_host(forwarded):
                 return forwarded
         return (_values(scope, b"host") or [""])[-1]
 
-    def _is_trusted(self, client: tuple[str, int] | None) -> bool:
+    def is_trusted(self, client: tuple[str, int] | None) -> bool:
+        """Return whether a request comes from a trusted proxy."""
         if not self._trusted or client is None:
             return False
         try:
@@ -48,6 +64,18 @@ class Origins:
         # A dual-stack socket has IPv4 clients as mapped addresses (RFC 4291 §2.5.5.2).
         address = getattr(address, "ipv4_mapped", None) or address
         return any(address in network for network in self._trusted)
+
+
+def check_same_origin() -> None:
+    """Refuse what another site's page sends. Raises HTTPError.
+
+    Browsers say where a request comes from (Fetch Metadata, and Origin in RFC 6454 §7), and other
+    clients do not act for somebody else.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    if site not in {None, "same-origin"} or (site is None and origin not in {None, g.origin}):
+        raise HTTPError(403, "Only a page of this site may ask for that.", {})
 
 
 def _is_valid_host(host: str) -> bool:

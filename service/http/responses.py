@@ -6,11 +6,11 @@ from contextlib import aclosing
 from quart import Response, request
 from werkzeug.datastructures import Headers
 
-from service.artefact_store.blobs import AsyncBlob
 from service.errors import HTTPError, IncompleteResponseError
 from service.http.media import conditional_headers
 from service.protocol.plan import Plan, Policy, Representation, plan
 from service.protocol.ranges import Span
+from service.records.blobs import AsyncBlob
 from service.storage.base import MIN_CHUNK
 
 

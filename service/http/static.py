@@ -3,9 +3,13 @@
 import hashlib
 import mimetypes
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import PurePath
 
+import rcssmin
+import rjsmin
 from quart import Response
 
 from service.errors import NotFoundError
@@ -13,8 +17,8 @@ from service.http.responses import bytes_response
 from service.protocol.conditions import Validators
 from service.protocol.plan import Representation
 
-# Comments that have lines of their own, and indentation: a sixth of the bytes.
-_LAYOUT = re.compile(rb"^\s*(?://.*|/\*(?:(?!\*/)[\s\S])*\*/)\n|^\s+", re.MULTILINE)
+# Without comments and layout: two thirds of the bytes.
+_MINIFIERS = {".css": rcssmin.cssmin, ".js": rjsmin.jsmin}
 # Biome writes every import of a script in this form.
 _IMPORT = re.compile(r'^(?:import|\}) [^;"]*from "\./([^"]+)";$', re.MULTILINE)
 
@@ -31,10 +35,13 @@ class StaticViews:
     def __init__(self, started: int) -> None:
         """Read the files. `started`, in seconds since the epoch, is their Last-Modified."""
         self._files = {}
+        imports: dict[str, list[str]] = {}
         for file in sorted(files("service").joinpath("static").iterdir(), key=lambda f: f.name):
             data = file.read_bytes()
-            if file.name.endswith((".css", ".js")):
-                data = _LAYOUT.sub(b"", data)
+            if file.name.endswith(".js"):
+                imports[file.name] = _IMPORT.findall(data.decode())
+            if minify := _MINIFIERS.get(PurePath(file.name).suffix):
+                data = minify(data.decode()).encode()
             digest = hashlib.sha256(data).hexdigest()[:16]
             content_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
             if content_type.startswith("text/"):
@@ -46,16 +53,7 @@ class StaticViews:
             )
         digests = [(name, _digest(file)) for name, file in self._files.items()]
         self._version = hashlib.sha256(repr(digests).encode()).hexdigest()[:16]
-        scripts = [name for name in self._files if name.endswith(".js")]
-        self._modules = {name: self._imported_by(name) for name in scripts}
-
-    def _imported_by(self, script: str) -> list[str]:
-        """Return the names of the modules that a script imports, directly or through others."""
-        found = [script]
-        for name in found:
-            imports = _IMPORT.findall(self._files[name].data.decode())
-            found += [module for module in imports if module not in found]
-        return found[1:]
+        self._modules = {name: _imported_by(name, imports) for name in imports}
 
     def url(self, name: str) -> str:
         """Return the URL of a file, which names the version of all files.
@@ -83,6 +81,14 @@ class StaticViews:
     async def favicon(self) -> Response:
         """Send the icon at its well-known path, which browsers request without reading a page."""
         return await self.static("favicon.ico")
+
+
+def _imported_by(script: str, imports: Mapping[str, list[str]]) -> list[str]:
+    """Return the names of the modules that a script imports, directly or through others."""
+    found = [script]
+    for name in found:
+        found += [module for module in imports[name] if module not in found]
+    return found[1:]
 
 
 def _digest(file: _File) -> str:

@@ -16,12 +16,17 @@ class EncodedImage:
 
 @dataclass(frozen=True, slots=True)
 class Poster:
-    """The image that represents a video, in one or more sizes of ascending width."""
+    """The image that represents a video, in one or more sizes of ascending width, and its still.
+
+    The still is what a player shows before it plays. It is upright only if the film is upright.
+    """
 
     source: Literal["frame", "cover", "sidecar"]
     images: tuple[EncodedImage, ...]
+    still: tuple[EncodedImage, ...] | None = None
+    """None if the poster is also the still; empty if there is none."""
     problems: tuple[str, ...] = ()
-    """Sentences that say why other images are not the poster."""
+    """Sentences that say why other images are not shown."""
 
 
 @dataclass(frozen=True, slots=True)

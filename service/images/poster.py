@@ -5,7 +5,7 @@ Run it in a worker process only, as it decodes untrusted files."""
 from collections.abc import Iterable
 from io import BytesIO
 from itertools import islice
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 from PIL import Image
 
@@ -45,55 +45,103 @@ MAX_DECODED_PIXELS = MAX_FRAMES * 1920 * 1080
 """Total pixels of those frames."""
 
 
-def poster(video: BinaryIO, sidecar: BinaryIO | None = None, name: str = "") -> Poster | None:
-    """Return the poster of `video`; `sidecar` is an image file found beside it, with its `name`.
+class Sidecar(NamedTuple):
+    """An image file beside a video."""
+
+    file: BinaryIO
+    name: str
+
+
+_Source = Literal["frame", "cover", "sidecar"]
+_Found = tuple[_Source, Image.Image]
+
+
+def poster(
+    video: BinaryIO, image: Sidecar | None = None, still: Sidecar | None = None
+) -> Poster | None:
+    """Return the poster of `video` and its still; `image` and `still` are the files for them.
 
     Images that cannot be converted are skipped, and the poster says why. Return None for audio
     without a cover. Raises UnreadableError, MemoryError and OSError.
     """
     problems: list[str] = []
-    if sidecar is not None and (image := _converted(sidecar, name, problems)):
-        return _poster("sidecar", image, problems)
+    own_still = _converted(still, problems) if still else None
+    shown = (_converted(image, problems) if image else None) or own_still
+    if shown is not None:
+        found: _Found = "sidecar", shown
+        if own_still is not None and not is_upright(own_still):
+            return _poster(found, own_still, problems)
+        return _poster(found, _frame_instead_of(shown, video), problems)
     with VideoReader.open(video) as reader:
-        for cover in reader.attached_covers():
-            if image := _converted(BytesIO(cover), "The cover inside the file", problems):
-                return _poster("cover", image, problems)
+        cover = _cover(reader, problems)
         if not reader.has_video():
-            found = _unmarked_cover(reader, problems)
-            if found is None and problems:
+            if cover is None and problems:
                 raise UnreadableError(" ".join(problems))
-            return found
-        image = _representative_frame(reader)
-    if image is None:
+            return None if cover is None else _poster(cover, cover[1], problems)
+        if cover is not None and not is_upright(cover[1]):
+            return _poster(cover, cover[1], problems)
+        frame = _representative_frame(reader)
+    if cover is not None:
+        return _poster(cover, frame, problems)
+    if frame is None:
         raise UnreadableError(" ".join([*problems, "No picture of this video could be decoded."]))
-    return _poster("frame", image, problems)
+    return _poster(("frame", frame), frame, problems)
 
 
-def _unmarked_cover(reader: VideoReader, problems: list[str]) -> Poster | None:
-    for stream, frame in reader.unmarked_covers():
-        return _poster("cover", image_from_frame(frame, stream, WIDTHS[-1], MAX_HEIGHT), problems)
-    return None
+def is_upright(image: Image.Image) -> bool:
+    """Return whether an image is no still of a film in landscape format, as most films are."""
+    return image.width <= image.height
 
 
-def _converted(file: BinaryIO, name: str, problems: list[str]) -> Image.Image | None:
+def _frame_instead_of(image: Image.Image, video: BinaryIO) -> Image.Image | None:
+    """Return a frame of a video if the image is no still of it, else the image.
+
+    Return None if the video cannot be read: it has a poster even so.
+    """
+    if not is_upright(image):
+        return image
     try:
-        return image_from_file(file, WIDTHS[-1], MAX_HEIGHT)
-    except ImageError as error:
-        problems.append(f"{name} is not the poster: {error}" if name else str(error))
+        with VideoReader.open(video) as reader:
+            return _representative_frame(reader) if reader.has_video() else image
+    except UnreadableError:
         return None
 
 
-def _poster(
-    source: Literal["frame", "cover", "sidecar"], image: Image.Image, problems: list[str]
-) -> Poster:
-    sizes = {fit_within(*image.size, width, MAX_HEIGHT) for width in WIDTHS}
+def _cover(reader: VideoReader, problems: list[str]) -> _Found | None:
+    for cover in reader.attached_covers():
+        if image := _converted(Sidecar(BytesIO(cover), "The cover inside the file"), problems):
+            return "cover", image
+    if not reader.has_video():
+        for stream, frame in reader.unmarked_covers():
+            return "cover", image_from_frame(frame, stream, WIDTHS[-1], MAX_HEIGHT)
+    return None
+
+
+def _converted(sidecar: Sidecar, problems: list[str]) -> Image.Image | None:
+    try:
+        return image_from_file(sidecar.file, WIDTHS[-1], MAX_HEIGHT)
+    except ImageError as error:
+        problems.append(f"{sidecar.name} is not shown: {error}")
+        return None
+
+
+def _poster(found: _Found, still: Image.Image | None, problems: list[str]) -> Poster:
+    source, image = found
+    if still is not None and is_upright(still):
+        still = image  # the film is upright, or has no picture
     return Poster(
         source,
-        tuple(
-            EncodedImage(*size, encode_webp(image.resize(size, Image.Resampling.LANCZOS), QUALITY))
-            for size in sorted(sizes)
-        ),
+        _encoded(image),
+        None if still is image else () if still is None else _encoded(still),
         tuple(problems),
+    )
+
+
+def _encoded(image: Image.Image) -> tuple[EncodedImage, ...]:
+    sizes = {fit_within(*image.size, width, MAX_HEIGHT) for width in WIDTHS}
+    return tuple(
+        EncodedImage(*size, encode_webp(image.resize(size, Image.Resampling.LANCZOS), QUALITY))
+        for size in sorted(sizes)
     )
 
 

@@ -3,30 +3,33 @@
 A catalogue is immutable. A page costs as much as it is long; only a search looks at every video.
 """
 
-import base64
-import binascii
-import json
-import sys
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import groupby
-from operator import attrgetter
 from typing import Any, Literal, get_args
 
 from service.errors import InvalidRequestError, NotFoundError
-from service.library.collation import fold, natural_sort_key, search_terms
-from service.library.folders import Folder, Folders, parent
+from service.library.catalogue_items import (
+    KEYS,
+    Item,
+    containing,
+    containing_any,
+    folder_ranges,
+    group_by_folder,
+    item_of,
+    sort_key_of,
+)
+from service.library.folders import Folder, Folders
+from service.listing.collation import search_terms
+from service.listing.cursors import Cursor, read_cursor, write_cursor
+from service.listing.folder_kinds import FolderKinds
+from service.listing.search import Vocabulary, episode_term
+from service.listing.series import SeriesIndex
 from service.models import Video
 
 Sort = Literal["name", "-name", "date", "-date", "duration", "-duration", "size", "-size"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
-
-_MAX_CURSOR_LENGTH = 64 * 1024  # a name of 255 bytes may become 18 times as long
-_MAX_SORT_KEY = 2.0**63  # of sizes, dates and durations; no cursor of this server has larger ones
-_MAX_TAGS_LENGTH = 2000  # characters of a video's tags that are searched
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +41,8 @@ class Page:
     """Number of videos on all pages."""
     next_cursor: str | None
     folders: tuple[Folder, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """A video with its sort name and its search text."""
-
-    video: Video
-    name: str
-    search_text: str
-    folder: str
+    is_approximate: bool = False
+    """Whether no video contains the words of the search, and these contain similar words."""
 
 
 class Catalogue:
@@ -56,21 +51,33 @@ class Catalogue:
     def __init__(self, videos: Iterable[Video] = (), previous: "Catalogue | None" = None) -> None:
         self.videos = tuple(videos)
         cached = previous._items if previous else {}  # noqa: SLF001 # of the same class
-        self._items: dict[str, _Item] = {
-            video.path: _item(video, cached.get(video.path)) for video in self.videos
+        self._items: dict[str, Item] = {
+            video.path: item_of(video, cached.get(video.path)) for video in self.videos
         }
         # Sorted twice, so that equal items are ordered by path. Keys of both parts would be 10,000
         # more objects for the garbage collector, which pauses every thread.
         by_path = sorted(self._items.values(), key=lambda item: item.video.path)
-        self._ascending = {order: sorted(by_path, key=key) for order, key in _KEYS.items()}
+        self._ascending = {order: sorted(by_path, key=key) for order, key in KEYS.items()}
         # Grouped by folder as well: the items of a folder have the same range in every order. These
         # are four lists, instead of four for each folder.
         self._by_folder = {
-            order: _group_by_folder(items) for order, items in self._ascending.items()
+            order: group_by_folder(items) for order, items in self._ascending.items()
         }
-        self._folder_ranges = _folder_ranges(self._by_folder["name"])
+        self._folder_ranges = folder_ranges(self._by_folder["name"])
         direct = {folder: end - start for folder, (start, end) in self._folder_ranges.items()}
         self.folders: Folders = Folders(direct, previous.folders if previous else None)
+        self.series = SeriesIndex(self.videos, self.folders.counts)
+        self.kinds: FolderKinds = FolderKinds(
+            self._videos_by_folder(), previous.kinds if previous else None
+        )
+        self._vocabulary: Vocabulary = Vocabulary(
+            (
+                item.search_text
+                for path, item in self._items.items()
+                if item is not cached.get(path)
+            ),
+            previous._vocabulary if previous else None,  # noqa: SLF001
+        )
         self._latest_search: tuple[tuple[object, ...], _Listing] | None = None
         """The latest search and its result: one page may need several parts of it."""
 
@@ -79,15 +86,24 @@ class Catalogue:
         return item.video if item else None
 
     def neighbours(self, path: str) -> tuple[Video | None, Video | None]:
-        """Return the videos before and after a video in its folder, by name."""
+        """Return the videos before and after a video.
+
+        In a series they are episodes, in any folder. Else they are in the same folder: by track in
+        an album, by date among clips, otherwise by name.
+        """
         item = self._items.get(path)
         if item is None:
             return None, None
-        order, (start, end) = self._by_folder["name"], self._folder_ranges[item.folder]
-        sort_key = partial(_sort_key, _KEYS["name"])
-        at = bisect_left(order, sort_key(item), start, end, key=sort_key)
-        previous = order[at - 1].video if at > start else None
-        return previous, order[at + 1].video if at + 1 < end else None
+        if (episodes := self.series.neighbours(path)) is not None:
+            return episodes
+        if (album := self.kinds.album(item.folder)) is not None:
+            return album.neighbours(item.video)
+        order = "date" if self.kinds.is_clips(item.folder) else "name"
+        items, (start, end) = self._by_folder[order], self._folder_ranges[item.folder]
+        sort_key = partial(sort_key_of, KEYS[order])
+        at = bisect_left(items, sort_key(item), start, end, key=sort_key)
+        previous = items[at - 1].video if at > start else None
+        return previous, items[at + 1].video if at + 1 < end else None
 
     def page(
         self, query: str, sort: Sort, limit: int, cursor: str | None, folder: str | None = None
@@ -101,7 +117,7 @@ class Catalogue:
         """
         if folder is not None and self.folders.get(folder) is None:
             raise NotFoundError(f'There is no folder "{folder}" with videos in the library.')
-        after = None if cursor is None else _read_cursor(cursor, sort)
+        after = None if cursor is None else read_cursor(cursor, sort)
         terms = search_terms(query)
         if folder is not None and not terms:
             return self._folder_page(folder, sort, limit, after)
@@ -131,29 +147,48 @@ class Catalogue:
         else:
             items = listing.items[listing.start + first : listing.start + after]
         videos = tuple(item.video for item in items)
-        return Page(videos, total, None, subfolders[start : start + limit])
+        folders = subfolders[start : start + limit]
+        return Page(videos, total, None, folders, listing.is_approximate)
 
-    def _search(self, terms: Iterable[str], sort: Sort, folder: str | None) -> "_Listing":
-        """Return the videos that contain all terms, in the library or below a folder."""
+    def _search(self, terms: Sequence[str], sort: Sort, folder: str | None) -> "_Listing":
+        """Return the videos that contain all terms, in the library or below a folder.
+
+        If there are none, return those with words that differ from a term by one typo.
+        """
         search = (*terms, sort.removeprefix("-"), folder)
         if self._latest_search is not None and self._latest_search[0] == search:
             return self._latest_search[1]
-        matches = self._ascending[sort.removeprefix("-")]
+        items = self._ascending[sort.removeprefix("-")]
         if folder:
             below = f"{folder}/"
-            matches = [item for item in matches if item.video.path.startswith(below)]
-        for word in terms:
-            matches = [item for item in matches if word in item.search_text]
-        listing = _Listing(matches, 0, len(matches))
+            items = [item for item in items if item.video.path.startswith(below)]
+        episodes = [episode_term(term) for term in terms]
+        matches: list[Item] = []
+        if all(map(self._vocabulary.may_contain, terms)):
+            matches = containing(items, episodes) or containing(items, terms)
+        is_approximate = False
+        if not matches:
+            words = [self._vocabulary.alternatives(term) for term in episodes]
+            if words != [[term] for term in episodes]:
+                matches = containing_any(items, words)
+                is_approximate = bool(matches)
+        listing = _Listing(matches, 0, len(matches), is_approximate)
         self._latest_search = (search, listing)
         return listing
+
+    def _videos_by_folder(self) -> dict[str, list[Video]]:
+        items = self._by_folder["name"]
+        return {
+            folder: [item.video for item in items[start:end]]
+            for folder, (start, end) in self._folder_ranges.items()
+        }
 
     def _directly_in(self, folder: str, sort: Sort) -> "_Listing":
         return _Listing(
             self._by_folder[sort.removeprefix("-")], *self._folder_ranges.get(folder, (0, 0))
         )
 
-    def _folder_page(self, path: str, sort: Sort, limit: int, after: "_Cursor | None") -> Page:
+    def _folder_page(self, path: str, sort: Sort, limit: int, after: Cursor | None) -> Page:
         """Return a page of a folder: its folders by name, then its videos in order."""
         listing = self._directly_in(path, sort)
         if after and not after.folder:
@@ -166,7 +201,7 @@ class Catalogue:
         ):
             name, path = _folder_sort_key(folders[-1])
             return Page(
-                (), listing.end - listing.start, _write_cursor([[name], path], sort), folders
+                (), listing.end - listing.start, write_cursor([[name], path], sort), folders
             )
         page = _page(listing, sort, limit - len(folders), None)
         return replace(page, folders=folders)
@@ -176,14 +211,16 @@ class Catalogue:
 class _Listing:
     """A range of sorted items, from `start` up to `end`."""
 
-    items: list[_Item]
+    items: list[Item]
     start: int
     end: int
+    is_approximate: bool = False
+    """Whether they are the result of a search in which a typo was forgiven."""
 
 
-def _page(listing: _Listing, sort: Sort, limit: int, after: "_Cursor | None") -> Page:
+def _page(listing: _Listing, sort: Sort, limit: int, after: Cursor | None) -> Page:
     order = sort.removeprefix("-")
-    sort_key = partial(_sort_key, _KEYS[order])
+    sort_key = partial(sort_key_of, KEYS[order])
     start, end = listing.start, listing.end
     if sort == order:
         if after:
@@ -198,95 +235,10 @@ def _page(listing: _Listing, sort: Sort, limit: int, after: "_Cursor | None") ->
     return Page(
         tuple(item.video for item in page),
         listing.end - listing.start,
-        _write_cursor(sort_key(page[-1]), sort) if more else None,
+        write_cursor(sort_key(page[-1]), sort) if more else None,
+        is_approximate=listing.is_approximate,
     )
-
-
-def _item(video: Video, previous: _Item | None) -> _Item:
-    if previous is not None and previous.video is video:
-        return previous
-    folder = sys.intern(parent(video.path))  # one object for all items of a folder
-    return _Item(video, natural_sort_key(video.title), _search_text(video), folder)
-
-
-def _search_text(video: Video) -> str:
-    """Return the text that a search looks at: title, path and tags."""
-    texts = [video.title, video.path]
-    if video.metadata:
-        if video.metadata.title and video.metadata.title != video.title:
-            texts.append(video.metadata.title)
-        texts.append(" ".join(tag.text for tag in video.metadata.tags)[:_MAX_TAGS_LENGTH])
-    return fold(" ".join(filter(None, texts)))
-
-
-def _group_by_folder(items: list[_Item]) -> list[_Item]:
-    """Group the items by folder, in their order."""
-    folders: defaultdict[str, list[_Item]] = defaultdict(list)
-    for item in items:
-        folders[item.folder].append(item)
-    return [item for folder in sorted(folders) for item in folders[folder]]
-
-
-def _folder_ranges(items: list[_Item]) -> dict[str, tuple[int, int]]:
-    """Return the start and the end of each folder's items."""
-    spans, start = {}, 0
-    for folder, inside in groupby(items, key=attrgetter("folder")):
-        end = start + sum(1 for _ in inside)
-        spans[folder] = (start, end)
-        start = end
-    return spans
-
-
-def _duration(video: Video) -> float:
-    return video.metadata.duration or 0.0 if video.metadata else 0.0
-
-
-_KEYS: dict[str, Callable[[_Item], Any]] = {
-    "name": lambda item: item.name,
-    "date": lambda item: item.video.date,
-    "duration": lambda item: _duration(item.video),
-    "size": lambda item: item.video.size,
-}
-
-
-def _sort_key(key: Callable[[_Item], Any], item: _Item) -> list[Any]:
-    """Return a key that is unique to the video."""
-    return [key(item), item.video.path]
 
 
 def _folder_sort_key(folder: Folder) -> list[Any]:
     return [folder.name, folder.path]
-
-
-@dataclass(frozen=True, slots=True)
-class _Cursor:
-    """The position after which a page starts: a sort key and a path."""
-
-    key: list[Any]
-    folder: bool
-    """Whether it is a folder."""
-
-
-def _write_cursor(key: list[Any], sort: Sort) -> str:
-    text = json.dumps([sort, *key], ensure_ascii=False, separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).decode()
-
-
-def _read_cursor(cursor: str, sort: Sort) -> _Cursor:
-    """Parse a cursor. Raises InvalidRequestError."""
-    try:
-        decoded = json.loads(
-            base64.b64decode(cursor[:_MAX_CURSOR_LENGTH], altchars=b"-_", validate=True)
-        )
-    except (ValueError, binascii.Error, RecursionError) as error:
-        raise InvalidRequestError("The cursor is not one of this server's.") from error
-    by_name = sort.endswith("name")
-    match decoded:
-        case [made_for, [str(name)], str(path)] if made_for == sort:
-            return _Cursor([name, path], folder=True)
-        case [made_for, str(name), str(path)] if made_for == sort and by_name:
-            return _Cursor([name, path], folder=False)
-        case [made_for, int() | float() as number, str(path)] if made_for == sort and not by_name:
-            if -_MAX_SORT_KEY < number < _MAX_SORT_KEY:
-                return _Cursor([number, path], folder=False)
-    raise InvalidRequestError("The cursor is not one of this server's for this order.")

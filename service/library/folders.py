@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 
-from service.library.collation import natural_sort_key
 from service.library.titles import folder_title
+from service.listing.collation import natural_sort_key
+from service.listing.paths import parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +24,6 @@ class Folder:
     """Number of videos in it and in all folders below."""
     name: str
     """The sort key of the title."""
-
-
-def parent(path: str) -> str:
-    """Return the path of the folder that contains a file or folder."""
-    return path.rpartition("/")[0]
-
-
-def parents(path: str) -> list[str]:
-    """Return the paths between the root and a folder, without both."""
-    parts = path.split("/")
-    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
 
 
 class Folders:
@@ -61,6 +51,11 @@ class Folders:
         self._subfolders = {
             path: tuple(sorted(folders, key=order)) for path, folders in subfolders.items()
         }
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of videos in each folder and below, by path."""
+        return {path: folder.videos for path, folder in self._all.items()}
 
     def get(self, path: str) -> Folder | None:
         """Return a folder by its path."""

@@ -19,11 +19,12 @@ import structlog
 from service.artefacts.probe_cache import ProbeCache
 from service.artefacts.source import ArtefactSource
 from service.library.catalogue import Catalogue
-from service.library.scan import OBJECT_RETRY_SECONDS, File, Key, Observation, ProbeRecord, scan
+from service.library.files import NO_FILES, Files
+from service.library.scan import OBJECT_RETRY_SECONDS, Key, Observation, ProbeRecord, scan
 from service.library.snapshot import EMPTY_SNAPSHOT, build_snapshot
 from service.library.watcher import POLL_INTERVAL, inotify_is_complete, watch_changes
 from service.metrics import Metrics
-from service.models import Metadata, ProbeState
+from service.models import Metadata, ProbeState, Video
 from service.playability.findings import CODES
 from service.probing.prober import ProbeFailure
 from service.probing.recognition import is_media
@@ -109,7 +110,7 @@ class Library:
         self._timing = timing
         self._block = block
         self._is_relevant = is_relevant
-        self._files: dict[str, File] = {}
+        self._files = NO_FILES
         self._observations: dict[str, Observation] | None = None
         self._to_probe: list[Entry] = []
         self._probe_records: dict[Key, ProbeRecord] = {}
@@ -123,6 +124,15 @@ class Library:
     def catalogue(self) -> Catalogue:
         """What is listed now."""
         return self._snapshot.catalogue
+
+    def folder_image(self, folder: str) -> str | None:
+        """Return the path of a folder's picture; None if it has none."""
+        return self._snapshot.folder_images.get(folder)
+
+    @property
+    def recent(self) -> tuple[Video, ...]:
+        """The videos that were added last, the latest first."""
+        return self._snapshot.recent
 
     def start(self, supervisor: Supervisor) -> None:
         """Start the background tasks."""
@@ -191,13 +201,13 @@ class Library:
         self.scanned = True
         return result.unsettled
 
-    async def _publish_snapshot(self, files: dict[str, File] | None = None) -> None:
+    async def _publish_snapshot(self, files: Files | None = None) -> None:
         """Publish a snapshot of `files`, or of the current files."""
         async with self._publish_lock:  # both loops publish
             files = self._files if files is None else files
             self._snapshot = snapshot = await asyncio.to_thread(
                 build_snapshot,
-                files.values(),
+                files,
                 self._probe_records.copy(),
                 self._snapshot,
                 self._block,

@@ -4,16 +4,14 @@ A file is left out until it has not changed for a while, because it may still be
 """
 
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from service.artefacts.probe_cache import ProbeCache
+from service.library.files import Files, match_files
 from service.models import Metadata
 from service.probing.prober import ProbeFailure
-from service.protocol.media_types import media_type
-from service.sidecars import NO_SIDECARS, SidecarMatcher, Sidecars
 from service.storage.base import Entry, Storage
 
 # Seconds until a file is probed again that could not be read; and an object, because no event tells
@@ -22,13 +20,6 @@ _RETRY_SECONDS, OBJECT_RETRY_SECONDS = 600.0, 15.0
 
 Key = tuple[str, str]  # path and revision
 Result = Metadata | ProbeFailure
-
-
-class File(NamedTuple):
-    """A media file and its sidecars."""
-
-    entry: Entry
-    sidecars: Sidecars = NO_SIDECARS
 
 
 class ProbeRecord(NamedTuple):
@@ -65,8 +56,7 @@ class Observation(NamedTuple):
 class Scan:
     """The result of a scan."""
 
-    files: dict[str, File]
-    """By path."""
+    files: Files
     loaded: dict[Key, ProbeRecord] = field(default_factory=dict)
     """Stored results that were not in memory."""
     missing: list[Entry] = field(default_factory=list)
@@ -83,7 +73,7 @@ def scan(  # noqa: PLR0913, PLR0917 # what earlier scans found is three things
     storage: Storage,
     probe_cache: ProbeCache,
     settle_time: float,
-    previous_files: dict[str, File],
+    previous_files: Files,
     probe_records: Mapping[Key, ProbeRecord],
     previous_observations: Mapping[str, Observation] | None = None,
 ) -> Scan:
@@ -98,19 +88,20 @@ def scan(  # noqa: PLR0913, PLR0917 # what earlier scans found is three things
             waits.append(wait)
         else:
             settled.append(entry)
-    files: dict[str, File] = {}
     unknown: dict[Key, Entry] = {}
     retried = False
+    files = match_files(settled)
     result = Scan(
         files,
         gone=set(probe_records),
         unsettled=min(waits, default=None),
         observations=observations,
     )
-    for file in _files(settled):
+    for file in files.by_path.values():
         entry = file.entry
-        previous = previous_files.get(entry.path)
-        files[entry.path] = previous if previous == file else file
+        previous = previous_files.by_path.get(entry.path)
+        if previous == file:
+            files.by_path[entry.path] = previous
         key = (entry.path, entry.revision)
         if key in probe_records and probe_records[key].is_current(entry):
             result.gone.discard(key)
@@ -151,33 +142,3 @@ def _observe(
         # when the file was written.
         wait = max(0.0, settle_time - (clock - since))
     return wait, Observation(entry.revision, since, settled=wait <= 0)
-
-
-def _files(entries: Iterable[Entry]) -> Iterable[File]:
-    """Return each media file with its sidecars."""
-    media: dict[str, list[tuple[str, Entry]]] = defaultdict(list)
-    others: dict[str, dict[str, Entry]] = defaultdict(dict)
-    for entry in entries:
-        folder, _, name = entry.path.rpartition("/")
-        if media_type(name) is None:
-            others[folder][name] = entry
-        else:
-            media[folder].append((name, entry))
-    for folder, members in media.items():
-        if not others[folder]:
-            yield from (File(entry) for _, entry in members)
-            continue
-        beside = SidecarMatcher([*others[folder], *(name for name, _ in members)])
-        for name, entry in members:
-            yield File(entry, _match_sidecars(beside, name, others[folder]))
-
-
-def _match_sidecars(beside: SidecarMatcher, name: str, others: Mapping[str, Entry]) -> Sidecars:
-    told = beside.match(name)
-    if not (told.image or told.chapters or told.captions):
-        return NO_SIDECARS
-    return Sidecars(
-        others[told.image] if told.image else None,
-        others[told.chapters] if told.chapters else None,
-        tuple(others[caption] for caption in told.captions),
-    )

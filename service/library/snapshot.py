@@ -4,12 +4,14 @@ What has not changed is the same object as before.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from heapq import nlargest
 from typing import NamedTuple
 
 from service.artefacts.source import ArtefactSource
 from service.library.catalogue import Catalogue
-from service.library.scan import File, Key, ProbeRecord, Result
+from service.library.files import Files
+from service.library.scan import Key, ProbeRecord, Result
 from service.library.titles import video_title
 from service.models import Metadata, ProbeState, Video
 from service.playability.findings import findings_of_file
@@ -18,33 +20,40 @@ from service.probing.recognition import is_media
 from service.protocol.media_types import media_type
 from service.storage.base import Entry
 
+MAX_RECENT = 100
+"""Videos from which the home page chooses those in "Recently added"."""
+
 
 class LibrarySnapshot(NamedTuple):
     """The library at one moment."""
 
     catalogue: Catalogue
     sources: Mapping[str, ArtefactSource]
-    """By path."""
+    """By path: of videos, and of the pictures of folders."""
     finding_codes: Mapping[str, tuple[str, ...]]
     """By path: the codes of a video's findings."""
     states: Counter[ProbeState]
     """Number of videos by state."""
     findings: Counter[str]
     """Number of videos by finding."""
+    folder_images: Mapping[str, str]
+    """The path of a folder's picture, by the folder's path."""
+    recent: tuple[Video, ...]
+    """The videos that were added last, the latest first."""
 
 
-EMPTY_SNAPSHOT = LibrarySnapshot(Catalogue(), {}, {}, Counter(), Counter())
+EMPTY_SNAPSHOT = LibrarySnapshot(Catalogue(), {}, {}, Counter(), Counter(), {}, ())
 
 
 def build_snapshot(
-    files: Iterable[File],
+    files: Files,
     probe_records: Mapping[Key, ProbeRecord],
     previous: LibrarySnapshot,
     block: int,
 ) -> LibrarySnapshot:
     """Return a snapshot of these files and results. `block` is in bytes. Blocks."""
     videos, sources, finding_codes = [], {}, {}
-    for entry, sidecars in files:
+    for entry, sidecars in files.by_path.values():
         record = probe_records.get((entry.path, entry.revision))
         result = record.result if record else None
         if not is_media(entry.path, result):
@@ -58,13 +67,39 @@ def build_snapshot(
             finding_codes[video.path] = previous.finding_codes[video.path]
         videos.append(video)
         sources[video.path] = source
+    catalogue = Catalogue(videos, previous.catalogue)
+    images = {
+        folder: image
+        for folder, image in files.folder_images.items()
+        if folder and catalogue.folders.get(folder) is not None
+    }
+    for image in images.values():
+        source = previous.sources.get(image.path)
+        if source is None or source.sidecars.image != image:
+            source = ArtefactSource.of_folder_image(image)
+        sources[image.path] = source
     return LibrarySnapshot(
-        Catalogue(videos, previous.catalogue),
+        catalogue,
         sources,
         finding_codes,
         Counter(video.state for video in videos),
         Counter(code for some in finding_codes.values() for code in some),
+        {folder: image.path for folder, image in images.items()},
+        recently_added(files, catalogue),
     )
+
+
+def recently_added(files: Files, catalogue: Catalogue) -> tuple[Video, ...]:
+    """Return the videos whose files appeared last, the latest first.
+
+    A file that is copied into the folder with its old modification time is new nevertheless.
+    """
+    latest = nlargest(
+        MAX_RECENT,
+        ((file.entry.changed_at, path) for path, file in files.by_path.items()),
+    )
+    videos = (catalogue.get(path) for _, path in latest)
+    return tuple(video for video in videos if video is not None)
 
 
 def _finding_codes(video: Video, block: int) -> tuple[str, ...]:
@@ -92,7 +127,11 @@ def _video(entry: Entry, result: Result | None, previous: Video | None) -> Video
     )
     return Video(
         path=entry.path,
-        title=video_title(entry.path, metadata.title if metadata else None),
+        title=(
+            video_title(entry.path, metadata.title, metadata.parsed_name)
+            if metadata
+            else video_title(entry.path, None)
+        ),
         content_type=media_type(entry.path) or "application/octet-stream",
         size=entry.size,
         revision=entry.revision,

@@ -1,22 +1,17 @@
 """The titles of videos and folders, from a container's title tag or from names.
 
-Only characters that stand for spaces are replaced. A title is never empty.
+In a name that is not parsed, only characters that stand for spaces are replaced. A title is never
+empty.
 """
 
 import re
 import unicodedata
 
+from service.listing.parsed_titles import parsed_title
+from service.models import ParsedName
+from service.naming.release_words import is_release_name
+from service.naming.words import normalize_spaces, separators_to_spaces
 from service.protocol.media_types import media_type
-
-# In names without spaces, dots separate words, except the dots of dates, versions, channel counts
-# (2019.11.21, v1.2, 5.1) and initials (S.W.A.T., J.R.R.).
-_CAPITAL = "[A-ZÀ-ÖØ-ÞΑ-ΩЀ-Я]"
-_DOTS = re.compile(
-    r"(?<![^.])(?P<kept>"
-    r"(?:\d{4}\.\d{2}\.\d{2}|\d{1,2}\.\d{1,2}\.\d{4}|[vV]?\d{1,2}(?:\.\d{1,2})+)(?![^.])"
-    rf"|(?:{_CAPITAL}\.)+{_CAPITAL}(?![^.])\.?"
-    r")|\.+"
-)
 
 # Placeholders that programs write as a title, in several languages.
 _PLACEHOLDER_TITLE = re.compile(
@@ -35,20 +30,24 @@ _OTHER_EXTENSIONS = re.compile(
 )
 
 
-def video_title(path: str, tag: str | None) -> str:
-    """Return the title tag if it is meaningful, else a title from the file's name.
+def video_title(path: str, tag: str | None, parsed_name: ParsedName | None = None) -> str:
+    """Return the title tag if it is meaningful, else what the name says, else the name itself.
 
-    It is in Unicode's composed form (NFC), for display only.
+    An episode's title begins with its series; a tag is the rest. The result is in Unicode's
+    composed form (NFC), for display only.
     """
     name = path.rpartition("/")[2]
     stem = name.rpartition(".")[0] or name
-    title = _normalize_spaces(tag or "")
-    if title and _is_meaningful(title) and title != _normalize_spaces(stem):
+    title = normalize_spaces(tag or "")
+    is_title = title and _is_meaningful(title) and title != normalize_spaces(stem)
+    if is_title and is_release_name(title):
+        is_title = False
+    if parsed_name is not None:
+        return parsed_title(parsed_name, title if is_title else None)
+    if is_title:
         return title
     return (
-        _first_visible(
-            _separators_to_spaces(stem), _normalize_spaces(stem), _normalize_spaces(name)
-        )
+        _first_visible(separators_to_spaces(stem), normalize_spaces(stem), normalize_spaces(name))
         or name
     )
 
@@ -56,15 +55,7 @@ def video_title(path: str, tag: str | None) -> str:
 def folder_title(path: str) -> str:
     """Return a title from the last part of a folder's path."""
     name = path.rpartition("/")[2]
-    return _first_visible(_separators_to_spaces(name), _normalize_spaces(name)) or name
-
-
-def _normalize_spaces(text: str) -> str:
-    """Compose letters; replace each run of spaces and control characters by one space."""
-    composed = unicodedata.normalize("NFC", text)
-    if not composed.isprintable():
-        composed = "".join(" " if unicodedata.category(char) == "Cc" else char for char in composed)
-    return " ".join(composed.split())
+    return _first_visible(separators_to_spaces(name), normalize_spaces(name)) or name
 
 
 def _first_visible(*titles: str) -> str:
@@ -83,13 +74,3 @@ def _is_meaningful(tag: str) -> bool:
         return False
     name = tag.replace("\\", "/")
     return media_type(name) is None and not _OTHER_EXTENSIONS.fullmatch(name, name.rfind("."))
-
-
-def _separators_to_spaces(name: str) -> str:
-    """Replace characters that stand for spaces."""
-    spaced = _normalize_spaces(name.replace("_", " "))
-    return spaced if " " in spaced else _normalize_spaces(_DOTS.sub(_dots_to_space, spaced))
-
-
-def _dots_to_space(dots: re.Match[str]) -> str:
-    return f"{dots['kept']} " if dots["kept"] else " "

@@ -5,9 +5,10 @@ such files in both."""
 
 from collections.abc import Collection, Iterator
 
-from service.models import Finding, Metadata, Stream
-from service.playability import ffmpeg_fix
-from service.playability.browser_support import is_matroska, is_mp4
+from service.browsers.browser_support import is_matroska, is_mp4
+from service.browsers.issue import Issue
+from service.browsers.transcode_options import STREAM_COPY, TranscodeOptions
+from service.models import Metadata, Stream
 
 NEVER_PLAYED = frozenset(
     {"encrypted", "compressed_index", "truncated", "codec_tag", "track_compression"}
@@ -30,7 +31,11 @@ _KINDS = {"video": "picture", "audio": "sound"}
 _CODEC_NAMES = {"h264": "H.264", "hevc": "HEVC", "vp9": "VP9", "av1": "AV1"}
 
 
-def check_data(metadata: Metadata, chosen: Collection[Stream]) -> Iterator[Finding]:
+_AS_IT_IS = "Browsers do not play this file as it is."
+_NOT_IN_FIREFOX = "Firefox does not play this file; other browsers do."
+
+
+def check_data(metadata: Metadata, chosen: Collection[Stream]) -> Iterator[Issue]:
     """Yield what no command fixes: data that are encrypted or missing.
 
     `chosen` are the streams that browsers play.
@@ -40,15 +45,15 @@ def check_data(metadata: Metadata, chosen: Collection[Stream]) -> Iterator[Findi
             yield finding
 
 
-def check_storage(path: str, metadata: Metadata, chosen: Collection[Stream]) -> Iterator[Finding]:
+def check_storage(metadata: Metadata, chosen: Collection[Stream]) -> Iterator[Issue]:
     """Yield what a copy into another container fixes."""
-    for finding in (_compressed_index(path, metadata), _missing_index(path, metadata)):
+    for finding in (_compressed_index(metadata), _missing_index(metadata)):
         if finding:
             yield finding
-    yield from _tracks(path, metadata, chosen)
+    yield from _tracks(metadata, chosen)
 
 
-def _encryption(chosen: Collection[Stream], metadata: Metadata) -> Finding | None:
+def _encryption(chosen: Collection[Stream], metadata: Metadata) -> Issue | None:
     """Return the finding about encrypted streams.
 
     Firefox refuses the file and Chromium cannot decode it, even if only one of two is encrypted.
@@ -63,11 +68,14 @@ def _encryption(chosen: Collection[Stream], metadata: Metadata) -> Finding | Non
             )
         else:
             rest = f"({lost[min(lost)]}): no browser plays it, as the file does not have the key."
-        return Finding(
-            code="encrypted", severity="unplayable", sentence=f"The {what} encrypted {rest}"
+        return Issue(
+            code="encrypted",
+            severity="unplayable",
+            sentence=f"The {what} encrypted {rest}",
+            viewer_sentence="It is encrypted: browsers cannot play it.",
         )
     if any(stream.kind in {"video", "audio"} for stream in encrypted):
-        return Finding(
+        return Issue(
             code="encrypted",
             severity="warning",
             sentence="One of the file's further tracks is encrypted: it cannot be played.",
@@ -75,36 +83,39 @@ def _encryption(chosen: Collection[Stream], metadata: Metadata) -> Finding | Non
     return None
 
 
-def _compressed_index(path: str, metadata: Metadata) -> Finding | None:
+def _compressed_index(metadata: Metadata) -> Issue | None:
     """Return the finding about a compressed index, which no browser reads."""
     if not metadata.compressed_index:
         return None
-    return Finding(
+    return Issue(
         code="compressed_index",
         severity="unplayable",
         sentence="The index is compressed, as by old QuickTime: no browser reads it.",
-        command=ffmpeg_fix.command(path, metadata),
+        viewer_sentence=_AS_IT_IS,
+        fix=STREAM_COPY,
     )
 
 
-def _truncation(metadata: Metadata) -> Finding | None:
+def _truncation(metadata: Metadata) -> Issue | None:
     """Return the finding about a file whose end is missing. No command brings it back."""
     until = metadata.complete_until
     if until is None:
         return None
     reason = "because it was cut off or is still being copied"
     if until < MIN_PLAYABLE_SECONDS:
-        return Finding(
+        return Issue(
             code="truncated",
             severity="unplayable",
             sentence=f"Pictures and sound are missing in the file, {reason}.",
+            viewer_sentence="Pictures and sound are missing in the file.",
         )
     whole = f" of {_clock(metadata.duration)}" if (metadata.duration or 0) > until else ""
-    return Finding(
+    return Issue(
         code="truncated",
         severity="warning",
         sentence=f"The end of the file is missing, {reason}: it plays for about "
         f"{_clock(until)}{whole}.",
+        viewer_sentence=f"The end is missing: it plays for about {_clock(until)}{whole}.",
     )
 
 
@@ -114,63 +125,67 @@ def _clock(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _missing_index(path: str, metadata: Metadata) -> Finding | None:
+def _missing_index(metadata: Metadata) -> Issue | None:
     """Return the finding about a file without a duration or without an index, as of a recorder."""
     if metadata.duration is None:
         index = ", and has no index" if metadata.has_seek_index is False else ""
-        return Finding(
+        return Issue(
             code="no_duration",
             severity="warning",
             sentence=f"The file does not say how long it is{index}: Chrome and Edge show no "
             "length, and jumps in a long one are slow.",
-            command=ffmpeg_fix.command(path, metadata),
+            fix=STREAM_COPY,
         )
     if metadata.has_seek_index is False and metadata.complete_until is None:
-        return Finding(
+        return Issue(
             code="no_seek_index",
             severity="warning",
             sentence="The file has no index: to jump in it, a player must load what is before.",
-            command=ffmpeg_fix.command(path, metadata),
+            fix=STREAM_COPY,
         )
     return None
 
 
-def _tracks(path: str, metadata: Metadata, chosen: Collection[Stream]) -> Iterator[Finding]:
+def _tracks(metadata: Metadata, chosen: Collection[Stream]) -> Iterator[Issue]:
     """Yield findings about how the container stores the streams that browsers play."""
-    command: str | None = ffmpeg_fix.command(path, metadata)
+    fix: TranscodeOptions | None = STREAM_COPY
     for stream in chosen:
         if (entry := stream.sample_entry) and stream.codec in _SAMPLE_ENTRIES:
             name = _CODEC_NAMES[stream.codec]
             if is_matroska(metadata):
                 # A track of V_MS/VFW/FOURCC (RFC 9559): no presentation times, other parameters.
-                yield Finding(
+                yield Issue(
                     code="codec_tag",
                     severity="unplayable",
                     sentence=f"{name} is stored as in AVI (VFW), which no browser reads.",
-                    command=command,
+                    viewer_sentence=_AS_IT_IS,
+                    fix=fix,
                 )
             elif is_mp4(metadata) and entry not in _SAMPLE_ENTRIES[stream.codec]:
-                yield Finding(
+                yield Issue(
                     code="codec_tag",
                     severity="warning",
                     sentence=f"{name} is marked as {entry}, for which Firefox refuses the file.",
-                    command=command,
+                    viewer_sentence=_NOT_IN_FIREFOX,
+                    fix=fix,
                 )
     compression = next((s.compression for s in chosen if s.compression), None)
     if compression == "none":
-        command = None  # FFmpeg 5 does not read that
+        fix = None  # FFmpeg 5 does not read that
     if compression in {"header stripping", "none"}:
-        yield Finding(
+        yield Issue(
             code="track_compression",
             severity="warning",
             sentence="Frames are stored without their first bytes, which Firefox does not add.",
-            command=command,
+            viewer_sentence=_NOT_IN_FIREFOX,
+            fix=fix,
         )
     elif compression:
-        yield Finding(
+        yield Issue(
             code="track_compression",
             severity="unplayable",
             sentence=f"Sound or picture is compressed once more ({compression}): no browser reads "
             "that.",
-            command=command,
+            viewer_sentence=_AS_IT_IS,
+            fix=fix,
         )

@@ -5,12 +5,13 @@ re-encodes what no browser plays."""
 
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 
+from service.browsers.browser_support import WEBM, is_matroska
+from service.browsers.track_choice import default_sound
+from service.browsers.transcode_options import STREAM_COPY, TranscodeOptions
 from service.models import Metadata, Stream
-from service.playability.browser_support import WEBM, is_matroska
-from service.playability.track_choice import default_sound
 
 # Codecs copied into an MP4 unchanged: at least some browsers play them there.
 _MP4_CODECS = frozenset({"h264", "hevc", "av1", "vp9", "aac", "mp3", "opus", "flac", "ac3", "eac3"})
@@ -34,21 +35,6 @@ _TO_SDR = (
     "zscale=transfer=bt709:matrix=bt709:range=tv"
 )
 _HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})  # ITU-R BT.2100: PQ and HLG
-
-
-@dataclass(frozen=True, slots=True)
-class TranscodeOptions:
-    """Which streams to re-encode, and how."""
-
-    streams: frozenset[int] = frozenset()
-    """Indexes of the streams in the input."""
-    frame_rate: int | None = None
-    """Frames per second of the video; None keeps its frame rate."""
-    max_bit_rate: int | None = None
-    """Most bits per second of the video."""
-
-
-STREAM_COPY = TranscodeOptions()
 
 
 def command(path: str, metadata: Metadata, options: TranscodeOptions = STREAM_COPY) -> str:

@@ -1,13 +1,23 @@
-"""Findings about how well browsers play a file, each with the command that would fix it."""
+"""Findings about how well browsers play a file, and the command that would fix them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from service.browsers import browser_support, tracks
+from service.browsers.issue import Issue
+from service.browsers.names import format_bit_rate
+from service.browsers.track_choice import default_sound
+from service.browsers.transcode_options import STREAM_COPY, TranscodeOptions
 from service.models import ENCRYPTED_FILE, Finding, Metadata, Stream
-from service.playability import browser_support, defects, ffmpeg_fix, tracks
-from service.playability.ffmpeg_fix import TranscodeOptions
-from service.playability.made_findings import MadeCopy, in_order, with_copy
-from service.playability.names import format_bit_rate
-from service.playability.track_choice import default_sound
+from service.playability import defects
+from service.playability.made_findings import (
+    MadeCopy,
+    MadeSound,
+    in_order,
+    with_copy,
+    with_sound,
+)
+from service.playability.one_command import with_command
 
 CODES = (
     "unreadable",
@@ -35,6 +45,7 @@ CODES = (
     "copyable",
     "clock_jumps",
     "sparse_key_frames",
+    "open_gops",
     "variable_frame_rate",
     "left_out",
 )
@@ -73,68 +84,73 @@ def findings(
     `path` names the file in the commands. `probed` is the result of probing, or the sentence that
     says why it failed, or None before it ran. `block` is the maximum size in bytes of a response
     to a player. `mp4` is what players get instead of a Matroska file; `declined` says why they do
-    not, from the verb of a sentence about the file on.
+    not: the end of a sentence that begins with "The file".
     """
     if probed is None:
         return ()
     if isinstance(probed, str):
         code = "encrypted" if probed == ENCRYPTED_FILE else "unreadable"
-        return (Finding(code=code, severity="unplayable", sentence=probed),)
-    results = list(_check(path, probed, mp4 or probed, block))
-    if declined is not None and not any(f.severity == "unplayable" for f in results):
-        results.append(_not_remuxed(declined))
-    return in_order(results)
+        return (Finding(code=code, severity="unplayable", sentence=probed, viewer_sentence=probed),)
+    issues = list(_check(path, probed, mp4 or probed, block))
+    if declined is not None and not any(issue.severity == "unplayable" for issue in issues):
+        issues.append(_not_remuxed(declined))
+    return in_order(with_command(issues, path, probed))
 
 
-def findings_of_file(path: str, probed: Metadata | str | None, block: int) -> tuple[Finding, ...]:
-    """Return the findings of a file as it is. A header makes an MP4 of most Matroska files."""
+def findings_of_file(
+    path: str, probed: Metadata | str | None, block: int, *, makes_sound: bool = False
+) -> tuple[Finding, ...]:
+    """Return the findings of a file as it is. A header makes an MP4 of most Matroska files.
+
+    With `makes_sound` they say what is made for a film that lacks sound.
+    """
     results = findings(path, probed, block)
-    if not isinstance(probed, Metadata) or browser_support.has_header(probed):
+    if not isinstance(probed, Metadata):
+        return results
+    if makes_sound and browser_support.lacks_sound(probed):
+        if probed.fragmented or probed.compressed_index:
+            return with_copy(results, MadeCopy(is_possible=True))
+        return with_sound(results, MadeSound())
+    if browser_support.has_header(probed) or browser_support.is_mp4(probed):
         return results
     return with_copy(results, MadeCopy(is_possible=browser_support.may_be_copied(probed)))
 
 
-def _check(path: str, metadata: Metadata, served: Metadata, block: int) -> Iterator[Finding]:
-    """Yield the findings about what is served. Commands are for the file, whose metadata differ."""
+def _check(path: str, metadata: Metadata, served: Metadata, block: int) -> Iterator[Issue]:
+    """Yield the problems of what is served. They are fixed in the file, whose metadata differ."""
     video_stream = served.film
     chosen = [stream for stream in (video_stream, default_sound(served)) if stream]
-    data_findings = list(defects.check_data(served, chosen))
-    yield from data_findings
-    if any(finding.severity == "unplayable" for finding in data_findings):
+    data_issues = list(defects.check_data(served, chosen))
+    yield from data_issues
+    if any(issue.severity == "unplayable" for issue in data_issues):
         return  # nothing else matters, and no command works
     container_issue = browser_support.check_container(path, served)
     if container_issue:
-        yield _finding(container_issue, ffmpeg_fix.command(path, metadata))
+        yield replace(container_issue, fix=STREAM_COPY)
     if video_stream and (issue := browser_support.check_video(video_stream)):
-        yield _finding(issue, ffmpeg_fix.command(path, metadata, _reencode(video_stream)))
+        yield replace(issue, fix=_reencode(video_stream))
     # The command makes a track that browsers play the first one, and enables it alone.
     for issue in (*tracks.check_sound(path, served), *tracks.check_film(path, served)):
-        yield _finding(issue, ffmpeg_fix.command(path, metadata))
+        yield replace(issue, fix=STREAM_COPY)
     if video_stream:
-        yield from _check_frames(path, metadata, video_stream)
-        yield from _check_bit_rate(path, metadata, video_stream, block)
+        yield from _check_frames(video_stream)
+        yield from _check_bit_rate(metadata, video_stream, block)
     if metadata.index_at_front is False and not metadata.compressed_index:
-        yield _check_index(path, metadata)
+        yield _check_index(metadata)
     is_played = container_issue is None or container_issue.severity != "unplayable"
     if is_played and served is metadata:
-        yield from defects.check_storage(path, metadata, chosen)
+        yield from defects.check_storage(metadata, chosen)
     if is_played and served.start >= MIN_CLOCK_START and not metadata.fast_start:
-        yield _check_clock(path, metadata)
+        yield _check_clock(metadata)
     for sentence in metadata.omissions:
-        yield Finding(code="left_out", severity="hint", sentence=sentence)
+        yield Issue(code="left_out", severity="hint", sentence=sentence)
 
 
-def _not_remuxed(declined: str) -> Finding:
-    return Finding(
+def _not_remuxed(declined: str) -> Issue:
+    return Issue(
         code="not_remuxed",
         severity="hint",
         sentence=f"Players get the file as it is, and not as MP4: it {declined}.",
-    )
-
-
-def _finding(issue: browser_support.CompatibilityIssue, command: str) -> Finding:
-    return Finding(
-        code=issue.code, severity=issue.severity, sentence=issue.sentence, command=command
     )
 
 
@@ -142,67 +158,74 @@ def _reencode(stream: Stream) -> TranscodeOptions:
     return TranscodeOptions(frozenset({stream.index}))
 
 
-def _check_index(path: str, metadata: Metadata) -> Finding:
+def _check_index(metadata: Metadata) -> Issue:
     if metadata.fast_start:
-        return Finding(
+        return Issue(
             code="index_at_end",
             severity="hint",
             sentence="The index is at the end. Players are served the file as if it were in front; "
             "what is downloaded starts late elsewhere.",
-            command=ffmpeg_fix.command(path, metadata),
+            fix=STREAM_COPY,
         )
-    return Finding(
+    return Issue(
         code="index_at_end",
         severity="warning",
         sentence="The index is at the end: it must be fetched from there before playing begins.",
-        command=ffmpeg_fix.command(path, metadata),
+        fix=STREAM_COPY,
     )
 
 
-def _check_clock(path: str, metadata: Metadata) -> Finding:
-    return Finding(
+def _check_clock(metadata: Metadata) -> Issue:
+    return Issue(
         code="clock",
         severity="hint",
         sentence=f"The file's own clock begins at {metadata.start:.0f} seconds, not at 0. Chromium "
         "shows that time in its controls, and cannot seek to the end of some such files.",
-        command=ffmpeg_fix.command(path, metadata),
+        fix=STREAM_COPY,
     )
 
 
-def _check_frames(path: str, metadata: Metadata, video_stream: Stream) -> Iterator[Finding]:
-    reencode = ffmpeg_fix.command(path, metadata, _reencode(video_stream))
+def _check_frames(video_stream: Stream) -> Iterator[Issue]:
+    reencode = _reencode(video_stream)
     if video_stream.codec_string and video_stream.codec_string.startswith("hev1."):
         # ISO/IEC 14496-15 §8.4.1; Apple's HLS authoring specification §1.10 asks for hvc1.
-        yield Finding(
+        yield Issue(
             code="sample_entry",
             severity="warning",
             sentence="HEVC is marked as hev1, which Safari refuses; as hvc1 it would play there.",
-            command=ffmpeg_fix.command(path, metadata),
+            viewer_sentence="Safari does not play this file.",
+            fix=STREAM_COPY,
         )
     if video_stream.interlaced:
-        yield Finding(
+        yield Issue(
             code="interlaced",
             severity="warning",
             sentence="The picture is interlaced: browsers show combs where something moves.",
-            command=reencode,
+            fix=reencode,
         )
     interval = video_stream.key_frame_interval
     if interval is not None and interval > MAX_KEY_FRAME_INTERVAL + _INTERVAL_TOLERANCE:
-        yield Finding(
+        yield Issue(
             code="sparse_key_frames",
             severity="warning",
             sentence=f"There are up to {interval:.0f} seconds between key frames: seeks are slow.",
-            command=reencode,
+            fix=reencode,
+        )
+    if video_stream.open_gops:
+        yield Issue(
+            code="open_gops",
+            severity="hint",
+            sentence="Pictures after key frames need those before them (open GOPs): in Chromium "
+            "without hardware decoding, seeks may end playback.",
+            fix=reencode,
         )
     if video_stream.variable_frame_rate:
         rate = _frame_rate(video_stream)
-        yield Finding(
+        yield Issue(
             code="variable_frame_rate",
             severity="hint",
             sentence="The frame rate varies: it plays, but stepping and editing may be inexact.",
-            command=ffmpeg_fix.command(
-                path, metadata, TranscodeOptions(frozenset({video_stream.index}), frame_rate=rate)
-            ),
+            fix=TranscodeOptions(frozenset({video_stream.index}), frame_rate=rate),
         )
 
 
@@ -212,9 +235,7 @@ def _frame_rate(video_stream: Stream) -> int:
     return next((rate for rate in _FRAME_RATES if rate >= 0.99 * average), _FRAME_RATES[-1])
 
 
-def _check_bit_rate(
-    path: str, metadata: Metadata, video_stream: Stream, block: int
-) -> Iterator[Finding]:
+def _check_bit_rate(metadata: Metadata, video_stream: Stream, block: int) -> Iterator[Issue]:
     if not metadata.bit_rate:
         return
     seconds = block * 8 / metadata.bit_rate
@@ -224,15 +245,16 @@ def _check_bit_rate(
         options = TranscodeOptions(
             frozenset({video_stream.index}), max_bit_rate=int(block * 8 * 0.7)
         )
-        yield Finding(
+        yield Issue(
             code="high_bit_rate",
             severity="warning",
             sentence=f"At {rate} a block holds less than a second: viewers need fast lines, and "
             "players ask often. A larger REELAY_MAX_PARTIAL_SIZE would help the latter.",
-            command=ffmpeg_fix.command(path, metadata, options),
+            viewer_sentence=f"It needs a connection of at least {rate}.",
+            fix=options,
         )
     elif seconds > MAX_BLOCK_SECONDS and (metadata.duration or 0) > seconds:
-        yield Finding(
+        yield Issue(
             code="low_bit_rate",
             severity="hint",
             sentence=f"At {rate} a block holds {seconds:.0f} seconds: to look at a few of them "

@@ -23,7 +23,7 @@ class MadeCopy(NamedTuple):
     is_possible: bool = False
     """Whether one may still be made."""
     declined: str | None = None
-    """Why there will be none, from the verb of a sentence about the file on."""
+    """Why there will be none: the end of a sentence that begins with "The file"."""
     jumps: int = 0
     """How often the file's clock jumps, which that of the MP4 does not."""
     damaged: int = 0
@@ -56,14 +56,17 @@ def with_copy(results: Iterable[Finding], copy: MadeCopy) -> tuple[Finding, ...]
 
 
 def _with_sound(results: Iterable[Finding], sound: MadeSound) -> Iterator[Finding]:
+    is_coming = sound.problem is None
     for finding in results:
+        if finding.code == "open_gops" and is_coming:
+            continue  # they are mended in what has the sound
         if finding.code != "audio_codec":
             yield finding
             continue
-        is_coming = sound.problem is None
         update = {
             "severity": "hint" if is_coming else finding.severity,
             "sentence": f"{finding.sentence} {sound.problem or _COMING}",
+            "viewer_sentence": None if is_coming else finding.viewer_sentence,
         }
         yield finding.model_copy(update=update)
     if sound.damaged:
@@ -88,7 +91,12 @@ def _not_copied(declined: str) -> Finding:
 
 def _damaged_sound(count: int) -> Finding:
     sentence = f"Parts of its sound are damaged: {count} packets are silent."
-    return Finding(code="damaged_sound", severity="warning", sentence=sentence)
+    return Finding(
+        code="damaged_sound",
+        severity="warning",
+        sentence=sentence,
+        viewer_sentence="Parts of the sound are damaged: they are silent.",
+    )
 
 
 def _jumps(count: int) -> Finding:

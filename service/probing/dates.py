@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from service.models import date_seconds
-
 # The content's own date, in order of preference. FFmpeg calls ID3's TDRC and TYER, MP4's ©day,
 # RIFF's ICRD and IDIT, and Vorbis's DATE "date".
 _CONTENT_TAGS: Final = (
@@ -101,3 +99,13 @@ def _is_date(*parts: str) -> bool:
 
 def _tomorrow() -> datetime:
     return datetime.now(UTC) + timedelta(days=1)
+
+
+def date_seconds(created: str) -> float:
+    """Return the seconds since 1970 of a date as in `Metadata.created`; of a period, of its start.
+
+    A time without a zone is taken for UTC.
+    """
+    day = f"{created}-01-01"[: len("1994-05-01")] if len(created) < len("1994-05-01") else created
+    moment = datetime.fromisoformat(day)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

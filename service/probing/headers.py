@@ -19,6 +19,9 @@ class HeaderFacts:
     complete_until: Callable[[float | None], float | None] = lambda _: None
     """Return how many seconds of a duration are in the file; None if all are, or it is unknown."""
     compressed_index: bool = False
+    fragmented: bool = False
+    index_size: int | None = None
+    """Bytes of an MP4's index."""
     has_seek_index: bool | None = None
     encryption: dict[int, str] = field(default_factory=dict)
     compression: dict[int, str] = field(default_factory=dict)
@@ -50,6 +53,8 @@ def _mp4(file: BinaryIO, size: int, container: Any) -> HeaderFacts:
     return HeaderFacts(
         complete_until=lambda _: until,
         compressed_index=header.compressed,
+        fragmented=header.fragmented,
+        index_size=header.index_size,
         encryption={
             stream.index: header.encryption[stream.id]
             for stream in container.streams

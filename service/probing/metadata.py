@@ -21,6 +21,7 @@ from service.probing.frame_timing import (
     sample_timing,
 )
 from service.probing.headers import HeaderFacts, read_headers
+from service.probing.open_gops import has_open_gops
 from service.probing.read_limited_file import ReadLimitedFile
 from service.probing.single_pictures import single_pictures
 from service.probing.tags import container_tags, legible, other_tags, title_tag
@@ -160,6 +161,8 @@ def _container(container: Any) -> dict[str, Any]:
 
 def _add_facts(info: dict[str, Any], facts: HeaderFacts) -> None:
     info["compressed_index"] = facts.compressed_index
+    info["fragmented"] = facts.fragmented
+    info["index_size"] = facts.index_size
     info["has_seek_index"] = facts.has_seek_index
     for stream in info["streams"]:
         stream["encryption"] = facts.encryption.get(stream["index"])
@@ -248,6 +251,7 @@ def _sample_video(container: Any, reader: ReadLimitedFile, info: dict[str, Any])
     timing: TimingSample = sample_timing(container, stream, reader)
     video_stream["key_frame_interval"] = key_frame_interval(timing)
     video_stream["variable_frame_rate"] = is_variable_frame_rate(timing)
+    video_stream["open_gops"] = has_open_gops(container, stream, timing.keys, reader)
     if timing.frame is not None:
         # VideoFrame.rotation is counter-clockwise. Other angles than quarter turns are ignored.
         clockwise = -round(timing.frame.rotation) % 360

@@ -1,6 +1,6 @@
 """The grammar of revisions, which name versions of files in the service and the edge.
 
-revision = size "-" version [ layout ]
+revision = size "-" version [ layout ] [ sound ]
 size     = 1*16 lower-case hexadecimal digits: the bytes of the file
 version  = 1*64 lower-case hexadecimal digits: its modification time, or a digest
 layout   = "-f" 1*3 decimal digits: bytes that are made of the file (`mp4/fast_start_layout.py`)
@@ -8,6 +8,7 @@ layout   = "-f" 1*3 decimal digits: bytes that are made of the file (`mp4/fast_s
          / "-h" 16 lower-case hexadecimal digits: fragments with headers of this digest
          / "-s" 16 lower-case hexadecimal digits: a header and sound with this digest, and the file
          / "-c" 16 lower-case hexadecimal digits: an MP4 with this digest, made of the file
+sound    = "-a" 1*3 decimal digits, the first not 0: this sound of an MP4 as its first one
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from collections.abc import Iterable
 FILE_REVISION = "[0-9a-f]{1,16}-[0-9a-f]{1,64}"
 """The revision of a file's own bytes, a regular expression as in `nginx/njs/request_target.js`."""
 
-REVISION = FILE_REVISION + "(?:-f[0-9]{1,3}|-[chms][0-9a-f]{16})?"
+REVISION = FILE_REVISION + "(?:-f[0-9]{1,3}|-[chms][0-9a-f]{16})?(?:-a[1-9][0-9]{0,2})?"
 """The revision of any bytes. `nginx/njs/request_target.js` and `media-cache.conf` have both."""
 
 
@@ -36,6 +37,7 @@ def tagged_revision(size: int, digest: str) -> str:
 
 
 _REMUXED = re.compile(f"({FILE_REVISION})-([hms][0-9a-f]{{16}})", re.ASCII)
+_WITH_SOUND_FIRST = re.compile("(.+)-a([1-9][0-9]{0,2})", re.ASCII)
 _COPIED = re.compile(f"({FILE_REVISION})-(c[0-9a-f]{{16}})", re.ASCII)
 
 
@@ -100,3 +102,14 @@ def split_copied(revision: str) -> tuple[str, str] | None:
     """Return the file's revision and the layout of a copy; None if it is of none."""
     match = _COPIED.fullmatch(revision)
     return (match[1], match[2]) if match else None
+
+
+def sound_first_revision(revision: str, place: int) -> str:
+    """Return the revision of an MP4 whose sound at a place, from 1, is its first one."""
+    return f"{revision}-a{place}"
+
+
+def split_sound_first(revision: str) -> tuple[str, int] | None:
+    """Return the revision of the MP4 and the place of the sound in it; None if it names none."""
+    match = _WITH_SOUND_FIRST.fullmatch(revision)
+    return (match[1], int(match[2])) if match else None

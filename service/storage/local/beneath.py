@@ -32,12 +32,13 @@ class NotRegularError(OSError):
         super().__init__(errno.ENXIO, "not a regular file", name)
 
 
-def open_file(root: Path, path: str) -> tuple[int, str]:
+def open_file(root: Path, path: str, *, through_links: bool = True) -> tuple[int, str]:
     """Open a regular file for reading; return its descriptor and its real path beneath the root.
 
     The real path differs from `path` if symbolic links lead to the file. Links that stay beneath
-    the root are followed. Raises FileNotFoundError if `path` leads to no file beneath the root;
-    other OSErrors with `path` as their file name; RootError; NotRegularError.
+    the root are followed; those to folders only with `through_links`. Raises FileNotFoundError if
+    `path` leads to no file beneath the root; other OSErrors with `path` as their file name;
+    RootError; NotRegularError.
     """
     try:
         components = _components(path)
@@ -46,6 +47,8 @@ def open_file(root: Path, path: str) -> tuple[int, str]:
         except OSError as error:
             if error.errno not in _LINK_ERRNOS or isinstance(error, RootError):
                 raise
+        if not through_links:
+            os.close(_descend(_open_root(root), components[:-1]))
         components = _resolved(root, components)
         return _open_regular(root, components), "/".join(components)
     except RootError:

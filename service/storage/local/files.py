@@ -1,4 +1,4 @@
-"""Open local files, of which a response reads one version only, or fails."""
+"""Open local files. A response reads one version of a file only, or fails."""
 
 import asyncio
 import os

@@ -43,8 +43,16 @@ _NOT_FOUND_ERRNOS = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLO
 class LocalStorage:
     """The media files below a root folder."""
 
-    def __init__(self, root: Path, library_filter: LibraryFilter | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        library_filter: LibraryFilter | None = None,
+        *,
+        through_links: bool = True,
+    ) -> None:
+        """With `through_links`, files are opened through links to folders, which are not listed."""
         self._root = root.resolve(strict=True)
+        self._through_links = through_links
         self._filter = library_filter or LibraryFilter()
         self._threads = FairThreadPool()
         self._nowait_folders: set[str] = set()
@@ -204,7 +212,9 @@ class LocalStorage:
 
     def _open(self, path: str) -> "OpenFile":
         try:
-            descriptor, real = beneath.open_file(self._root, path)
+            descriptor, real = beneath.open_file(
+                self._root, path, through_links=self._through_links
+            )
         except beneath.RootError as error:
             raise StorageError("The library cannot be reached now.") from error
         except OSError as error:

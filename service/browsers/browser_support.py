@@ -7,24 +7,10 @@ Sources: MDN, "Media container formats" and the guides to video and audio codecs
 caniuse.com (hevc, av1, mpeg4, webm, ogg-vorbis, ogv); WebKit's release notes. Chromium was
 tested in version 156 on Debian without hardware decoders on 2026-11-21."""
 
-from dataclasses import dataclass
-from typing import Literal
-
 from service import models
+from service.browsers.issue import Issue
+from service.browsers.names import codec_name, container_name
 from service.models import Metadata, Stream
-from service.playability.names import codec_name, container_name
-
-Severity = Literal["unplayable", "warning", "hint"]
-
-
-@dataclass(frozen=True, slots=True)
-class CompatibilityIssue:
-    """Why some or all browsers do not play a file."""
-
-    code: str
-    severity: Severity
-    sentence: str
-
 
 WEBM = frozenset({"vp8", "vp9", "av1", "opus", "vorbis"})
 """The codecs of WebM (WebM Container Guidelines)."""
@@ -59,14 +45,30 @@ _UNIVERSAL = frozenset(
 
 _PARTIAL = {
     # caniuse.com/hevc: Safari; Chromium and Firefox where the device has a decoder for it.
-    "hevc": "HEVC plays in some browsers only: in Chrome, Edge and Firefox if the device can.",
+    "hevc": (
+        "HEVC plays in some browsers only: in Chrome, Edge and Firefox if the device can.",
+        "Chrome, Edge and Firefox play the picture on some devices only; Safari plays it on all.",
+    ),
     # caniuse.com/av1: Safari on devices with a decoder for it (iPhone 15 Pro, M3) alone.
-    "av1": "AV1 does not play in every browser: in Safari only on new devices.",
+    "av1": (
+        "AV1 does not play in every browser: in Safari only on new devices.",
+        "Safari plays the picture on new devices only; Chrome, Edge and Firefox play it on all.",
+    ),
     # MDN, web audio codecs: Safari and Edge. Chromium plays the picture in silence.
-    "ac3": "AC-3 sound plays in some browsers only: Chrome and Firefox are silent.",
-    "eac3": "E-AC-3 sound plays in some browsers only: Chrome and Firefox are silent.",
-    "alac": "Apple Lossless sound plays in Safari only: Chrome and Firefox are silent.",
+    "ac3": (
+        "AC-3 sound plays in some browsers only: Chrome and Firefox are silent.",
+        "Chrome and Firefox cannot play the sound; Safari and Edge can.",
+    ),
+    "eac3": (
+        "E-AC-3 sound plays in some browsers only: Chrome and Firefox are silent.",
+        "Chrome and Firefox cannot play the sound; Safari and Edge can.",
+    ),
+    "alac": (
+        "Apple Lossless sound plays in Safari only: Chrome and Firefox are silent.",
+        "Chrome and Firefox cannot play the sound; Safari can.",
+    ),
 }
+"""Codecs that some browsers play: the sentences for the owner and for viewers."""
 
 
 # ITU-T H.264 Annex A, profile_idc: Baseline, Main, Extended and High are 4:2:0 of 8 bits.
@@ -98,14 +100,17 @@ def may_be_remuxed(path: str, metadata: Metadata) -> bool:
     """Return whether browsers may play a file better as MP4: Matroska, Flash video, or WebM that
     lacks an index.
 
-    Where the clock of a file does not begin at 0, browsers differ in what they show.
+    Where the clock of a file does not begin at 0, browsers differ in what they show. Viewers can
+    choose among several sounds only in MP4.
     """
     if not has_header(metadata):
         return False
     if metadata.container == "flv":
         return True
     is_complete = metadata.has_seek_index is not False and metadata.duration is not None
-    return not (is_universal_webm(path, metadata) and is_complete and metadata.start == 0)
+    has_choice = len(metadata.sounds) > 1
+    is_fine = is_complete and metadata.start == 0 and not has_choice
+    return not (is_universal_webm(path, metadata) and is_fine)
 
 
 # Pictures that browsers play in MP4, and containers that say when each is shown or decoded.
@@ -121,8 +126,11 @@ def may_be_copied(metadata: Metadata) -> bool:
     """Return whether the frames of a file may be copied into an MP4 that browsers play, where they
     do not play the file.
 
-    Of Matroska and Flash video that is so only if no header makes an MP4 of them.
+    Of Matroska and Flash video that is so only if no header makes an MP4 of them, and of MP4 only
+    if it lacks sound, and none can be made for the file as it is.
     """
+    if is_mp4(metadata):
+        return lacks_sound(metadata)
     film = metadata.film
     if metadata.container not in _COPIED_CONTAINERS or film is None or film.encryption:
         return False
@@ -135,8 +143,11 @@ def may_be_copied(metadata: Metadata) -> bool:
 
 
 # Sound that all browsers play in MP4, and sound that most play in Matroska
-_MP4_SOUNDS = frozenset({"aac", "mp3", "opus", "flac"})
-_PLAYED_AS_IT_IS = _MP4_SOUNDS | {"vorbis"}
+MP4_SOUNDS = frozenset({"aac", "mp3", "opus", "flac"})
+_PLAYED_AS_IT_IS = MP4_SOUNDS | {"vorbis"}
+MAX_SOUNDS = 64
+"""Sounds of a film among which viewers can choose. Pages and responses have a limited length."""
+
 _SOUND_FOR = frozenset({"h264", "hevc", "av1", "vp9"})
 """Pictures that sound is made for."""
 
@@ -157,18 +168,42 @@ def lacks_sound(metadata: Metadata) -> bool:
     return bool(sounds) and not sounds & _PLAYED_AS_IT_IS
 
 
+def silent_sounds(metadata: Metadata) -> tuple[int, ...]:
+    """Return the numbers, from 1, of the sounds that browsers do not play and that can be made for
+    them on request.
+
+    If browsers play none of the film's sounds, the default one is not among these: it is made
+    without a request.
+    """
+    film = metadata.film
+    if film is None or film.codec not in _SOUND_FOR or len(metadata.sounds) == 1:
+        return ()
+    if not has_header(metadata) and not is_mp4(metadata):
+        return ()
+    if any(stream.encryption for stream in metadata.streams):
+        return ()
+    first = next((s for s in metadata.sounds if s.default), next(iter(metadata.sounds), None))
+    made = first if lacks_sound(metadata) else None
+    return tuple(
+        number
+        for number, stream in enumerate(metadata.sounds[:MAX_SOUNDS], 1)
+        if stream.codec not in MP4_SOUNDS and stream is not made
+    )
+
+
 def has_header(metadata: Metadata) -> bool:
     """Return whether a header may make an MP4 of a file of this container."""
     return is_matroska(metadata) or metadata.container == "flv"
 
 
-def check_container(path: str, metadata: Metadata) -> CompatibilityIssue | None:
+def check_container(path: str, metadata: Metadata) -> Issue | None:
     """Return the problem with a container, or None. `path` distinguishes WebM from Matroska."""
     if is_3gpp(metadata):
-        return CompatibilityIssue(
+        return Issue(
             "container",
             "warning",
             "3GPP plays in some browsers only: Firefox refuses it, but not the same film as MP4.",
+            "Firefox does not play 3GPP files; Chrome, Edge and Safari do.",
         )
     if is_mp4(metadata) or metadata.container in _AUDIO_FILES:
         return None
@@ -176,50 +211,59 @@ def check_container(path: str, metadata: Metadata) -> CompatibilityIssue | None:
         if is_universal_webm(path, metadata):
             return None
         # Chromium and recent Firefox (media.mkv.enabled) play it; Safari plays only WebM.
-        return CompatibilityIssue(
+        return Issue(
             "container",
             "warning",
             "Matroska plays in some browsers only: Safari and older versions of Firefox refuse it.",
+            "Safari and older versions of Firefox do not play Matroska files; Chrome and Edge do.",
         )
     if metadata.container == "ogg":
-        return CompatibilityIssue(
-            "container", "warning", "Ogg plays in some browsers only: older Safari refuses it."
+        return Issue(
+            "container",
+            "warning",
+            "Ogg plays in some browsers only: older Safari refuses it.",
+            "Older versions of Safari do not play Ogg files; other browsers do.",
         )
     name = _DESCRIPTIONS.get(metadata.container) or container_name(metadata.container)
     if metadata.container in _SAFARI_ONLY:
-        return CompatibilityIssue(
+        return Issue(
             "container",
             "unplayable",
             f"The file is {name}, which plays in Safari only: Chrome and Firefox refuse it.",
+            f"The file is {name}: Chrome, Edge and Firefox do not play it; Safari does.",
         )
-    return CompatibilityIssue(
-        "container", "unplayable", f"The file is {name}, which browsers do not play as it is."
-    )
+    sentence = f"The file is {name}, which browsers do not play as it is."
+    return Issue("container", "unplayable", sentence, sentence)
 
 
-def check_video(stream: Stream) -> CompatibilityIssue | None:
+def check_video(stream: Stream) -> Issue | None:
     """Return the problem with the codec of a video stream, or None."""
     if stream.codec in _PARTIAL:
-        return CompatibilityIssue("video_codec", "warning", _PARTIAL[stream.codec])
+        return Issue("video_codec", "warning", *_PARTIAL[stream.codec])
     if stream.codec not in _UNIVERSAL:
         name = codec_name(stream.codec)
-        return CompatibilityIssue(
-            "video_codec", "unplayable", f"Browsers do not play {name} video."
+        return Issue(
+            "video_codec",
+            "unplayable",
+            f"Browsers do not play {name} video.",
+            f"Browsers cannot play the picture: it is {name}.",
         )
     if stream.codec == "h264" and not _is_common_h264(stream):
         # Chromium decodes these in software; MDN lists only Baseline, Main and High.
-        return CompatibilityIssue(
+        return Issue(
             "pixel_format",
             "warning",
             "H.264 with more than 8 bits, or with colour beyond 4:2:0, plays in some browsers "
             "only: not in Firefox, nor in Safari.",
+            "Firefox and Safari cannot play the picture; Chrome and Edge can.",
         )
     if stream.codec_string and stream.codec_string.startswith(("vp09.01.", "vp09.03.")):
         # VP9 bitstream specification §7.2: profiles 1 and 3 are beyond 4:2:0.
-        return CompatibilityIssue(
+        return Issue(
             "pixel_format",
             "warning",
             "VP9 with colour beyond 4:2:0 plays in some browsers only: devices rarely decode it.",
+            "Some browsers cannot play the picture.",
         )
     return None
 
@@ -230,19 +274,23 @@ def _is_common_h264(stream: Stream) -> bool:
     return stream.codec_string is None or stream.codec_string[5:7] in _COMMON_H264
 
 
-def check_audio(stream: Stream, metadata: Metadata) -> CompatibilityIssue | None:
+def check_audio(stream: Stream, metadata: Metadata) -> Issue | None:
     """Return the problem with the codec of an audio stream, or None."""
     if stream.codec in _PARTIAL:
-        return CompatibilityIssue("audio_codec", "warning", _PARTIAL[stream.codec])
+        return Issue("audio_codec", "warning", *_PARTIAL[stream.codec])
     if stream.codec.startswith("pcm_") and metadata.container != "wav":
-        return CompatibilityIssue(
+        return Issue(
             "audio_codec",
             "warning",
             "Uncompressed sound plays in some browsers only, unless the file is WAV.",
+            "Some browsers cannot play the sound.",
         )
     if stream.codec not in _UNIVERSAL:
         name = codec_name(stream.codec)
-        return CompatibilityIssue(
-            "audio_codec", "unplayable", f"Browsers do not play {name} sound."
+        return Issue(
+            "audio_codec",
+            "unplayable",
+            f"Browsers do not play {name} sound.",
+            f"Browsers cannot play the sound: it is {name}.",
         )
     return None

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
+from service.browsers import browser_support
+from service.browsers.issue import Issue
+from service.browsers.names import codec_name
+from service.browsers.track_choice import SAFARI, Rule, default_sound, rules
 from service.models import Metadata, Stream
-from service.playability import browser_support
-from service.playability.browser_support import CompatibilityIssue
-from service.playability.names import codec_name
-from service.playability.track_choice import SAFARI, Rule, default_sound, rules
 
 
-def check_sound(path: str, metadata: Metadata) -> Iterator[CompatibilityIssue]:
+def check_sound(path: str, metadata: Metadata) -> Iterator[Issue]:
     """Yield the problems with the sound of a file."""
     first = default_sound(metadata)
     if first is None:
@@ -29,11 +29,15 @@ def check_sound(path: str, metadata: Metadata) -> Iterator[CompatibilityIssue]:
         sentences = [_silence(rule, metadata) for rule in silent]
         if heard:
             sentences.append(f"{_names(heard)} {_verb(heard, 'play')} its sound.")
-        yield CompatibilityIssue(
-            "track_choice" if by_choice else "audio_codec", "warning", " ".join(sentences)
+        yield Issue(
+            "track_choice" if by_choice else "audio_codec",
+            "warning",
+            " ".join(sentences),
+            f"{_names(silent)} cannot play the sound"
+            + (f"; {_names(heard)} can." if heard else "."),
         )
     elif len({rule.sounding(streams) for rule in engines if rule.browsers != SAFARI}) > 1:
-        yield CompatibilityIssue(
+        yield Issue(
             "track_choice",
             "hint",
             "Browsers play different sound tracks: "
@@ -46,32 +50,34 @@ def check_sound(path: str, metadata: Metadata) -> Iterator[CompatibilityIssue]:
         )
 
 
-def check_film(path: str, metadata: Metadata) -> Iterator[CompatibilityIssue]:
+def check_film(path: str, metadata: Metadata) -> Iterator[Issue]:
     """Yield the problems with which video track browsers show."""
     film = metadata.film
     engines = [rule for rule in rules(path, metadata) if film and film.codec in rule.pictures]
     chosen = {rule: rule.choose("video", metadata.streams) for rule in engines}
     unseen = [rule for rule, stream in chosen.items() if stream is None]
     if unseen:
-        yield CompatibilityIssue(
+        yield Issue(
             "track_choice",
             "warning",
             f"{_names(unseen)} {_verb(unseen, 'show')} no picture: the video track is not enabled.",
+            f"{_names(unseen)} {_verb(unseen, 'show')} no picture.",
         )
     still = [rule for rule, stream in chosen.items() if stream and stream.kind == "attachment"]
     if still:
-        yield CompatibilityIssue(
+        yield Issue(
             "track_choice",
             "warning",
             f"{_names(still)} {_verb(still, 'show')} a single picture instead of the film, "
             "as it is the first video track.",
+            f"{_names(still)} {_verb(still, 'show')} a single picture instead of the film.",
         )
     seen = {
         rule: stream for rule, stream in chosen.items()
         if stream and stream.kind == "video" and rule.browsers != SAFARI
     }  # fmt: skip
     if len(set(seen.values())) > 1:
-        yield CompatibilityIssue(
+        yield Issue(
             "track_choice",
             "hint",
             "Browsers show different video tracks: "

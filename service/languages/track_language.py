@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from langcodes import Language
 
-from service.captions.languages import english_name, parse_code, parse_language
+from service.languages.names import english_name, parse_code, parse_language
 
 _ORIGINAL: Final = "orig"
 _AUTOMATIC: Final = "a"  # before the source of a translation

@@ -54,5 +54,5 @@ def as_mp4(
 
 
 def _without_default(stream: Stream, kinds: Collection[str]) -> Stream:
-    """Return a stream that the MP4 does not have, as one that nobody plays instead of the first."""
+    """Return a stream that the MP4 lacks, as one that browsers never play instead of the first."""
     return stream.model_copy(update={"default": False}) if stream.kind in kinds else stream

@@ -26,7 +26,12 @@ MAX_TEXTS = 256
 """Captions and chapters of one video that are read. YouTube translates captions into some 130
 languages."""
 
-_FOLDER_IMAGES = ("poster", "folder", "cover")  # as media players name a folder's picture
+# As Kodi and Jellyfin name the pictures of a folder and of a video, the first ones first.
+_FOLDER_IMAGES = ("poster", "folder", "cover")
+_FOLDER_STILLS = ("thumb", "landscape", "fanart", "backdrop")
+_POSTER_SUFFIXES = ("-poster", "")
+_STILL_SUFFIXES = ("-thumb", "-landscape", "-fanart", "-backdrop", "")
+
 _CHAPTERS = "chapters"
 
 
@@ -35,8 +40,11 @@ class SidecarNames:
     """The names of a video's sidecars."""
 
     image: str | None = None
+    """For cards; it may be upright."""
     chapters: str | None = None
     captions: tuple[str, ...] = ()
+    still: str | None = None
+    """For players; it is not the same file as the image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,7 @@ class Sidecars:
     image: Entry | None = None
     chapters: Entry | None = None
     captions: tuple[Entry, ...] = ()
+    still: Entry | None = None
 
     @property
     def texts(self) -> tuple[Entry, ...]:
@@ -59,8 +68,11 @@ NO_SIDECARS = Sidecars()
 class SidecarMatcher:
     """An index of the names in one folder, by the video they belong to."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        """Index the names of a folder; those of other files are ignored."""
+    def __init__(self, names: Iterable[str], *, of_one_film: bool = False) -> None:
+        """Index the names of a folder; those of other files are ignored.
+
+        With `of_one_film` the folder is that of a single film, and its pictures are the film's.
+        """
         ordered = sorted(set(names))  # every replica must find the same
         self._videos = {_key(_stem(name)) for name in ordered if media_type(name)}
         self._texts: defaultdict[str, list[str]] = defaultdict(list)
@@ -77,16 +89,22 @@ class SidecarMatcher:
                     extension_of(previous)
                 ):
                     self._images[_key(stem)] = name
-        shared = (stem for stem in _FOLDER_IMAGES if stem not in self._videos)
-        self._folder_image = next(filter(None, map(self._images.get, shared)), None)
+        self._of_one_film = of_one_film
+        self.folder_image = self._first_image(_FOLDER_IMAGES)
+        """The name of the folder's picture."""
 
     def match(self, video: str) -> SidecarNames:
         """Return the names of the sidecars of the video with this file name."""
         key = _key(_stem(video))
-        poster = f"{key}-poster"
-        if poster in self._videos:
-            poster = ""  # another video has this name
-        image = self._images.get(key) or self._images.get(poster) or self._folder_image
+        image = self._first_image((f"{key}{suffix}" for suffix in _POSTER_SUFFIXES), key)
+        still = self._first_image((f"{key}{suffix}" for suffix in _STILL_SUFFIXES), key)
+        if still == image:
+            still = None
+        # A track of an album has no other picture than the album's cover.
+        if self._of_one_film or (media_type(video) or "").startswith("audio/"):
+            image = image or self.folder_image
+        if self._of_one_film:
+            still = still or self._first_image(_FOLDER_STILLS)
         texts = self._texts.get(key, ())
         chapters = [
             name
@@ -97,6 +115,18 @@ class SidecarMatcher:
             image,
             min(chapters, key=_preference, default=None),
             tuple(name for name in texts if name not in chapters),
+            still,
+        )
+
+    def _first_image(self, stems: Iterable[str], video: str = "") -> str | None:
+        """Return the first image with one of these stems, except those of other videos."""
+        return next(
+            (
+                self._images[stem]
+                for stem in stems
+                if stem in self._images and (stem == video or stem not in self._videos)
+            ),
+            None,
         )
 
     def _owner(self, key: str) -> str | None:

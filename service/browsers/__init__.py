@@ -1,0 +1,1 @@
+"""What browsers play: containers, codecs, and which of several tracks."""

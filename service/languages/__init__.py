@@ -1,0 +1,1 @@
+"""The languages of tracks: their tags and names."""

@@ -1,0 +1,1 @@
+"""Reads the names of files and folders: words, series, episodes, films, dates."""

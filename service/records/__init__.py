@@ -1,0 +1,1 @@
+"""How artefacts are written as bytes, and read."""

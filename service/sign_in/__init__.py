@@ -1,0 +1,1 @@
+"""Admits or refuses requests: signing in and out, sessions, and share links over HTTP."""
