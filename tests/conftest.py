@@ -1,7 +1,11 @@
-"""Settings and fixtures of all tests."""
+"""Settings and fixtures of all tests, and how they are divided among processes."""
 
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import PurePosixPath
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -9,17 +13,42 @@ from hypothesis import settings
 from playwright.sync_api import Browser
 from support.chromium import launched
 from support.object_store import bucket, swift
+from xdist.scheduler import LoadFileScheduling
 
 from service.probing.prober import Prober
 
 __all__ = ["bucket", "swift"]  # fixtures for all
 
-# Compile modules once, and not in each of the processes that the tests start.
+# Compile modules once, instead of in each process that runs tests or is started by one.
+sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# The kernel divides processors among sessions first (sched(7), autogroup). Workers of the service
+# have idle priority: in one session with all tests, they would hardly run on a busy machine.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    with suppress(PermissionError):  # it has a session of its own
+        os.setsid()
 
 # No limit of time: CI machines are shared.
 settings.register_profile("reelay", deadline=None)
 settings.load_profile("reelay")
+
+
+class StackScheduling(LoadFileScheduling):
+    """Runs each file in one process.
+
+    The files of a folder of tests/e2e share a stack, so they run in the same process.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = PurePosixPath(super()._split_scope(nodeid))
+        return str(file.parent if file.parent.parent.name == "e2e" else file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> StackScheduling:
+    """Return the scheduler of the processes that run tests."""
+    return StackScheduling(config, log)
 
 
 @pytest.fixture(scope="module")

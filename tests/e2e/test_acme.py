@@ -163,7 +163,7 @@ def test_issuing_and_renewing_a_certificate_interrupts_no_viewer(stack: Stack) -
         stack.variables["COMPOSE_PROFILES"] = "acme"
         stack.compose("build", "acme")
         stack.up()
-        until(lambda: verified(stack, trust), "the edge shows pebble's certificate", 180)
+        until(lambda: verified(stack, trust), "the edge shows pebble's certificate")
         assert download.rest() == FILM
 
         # An idle connection is closed when its worker ends, or is served.
@@ -185,7 +185,7 @@ def test_issuing_and_renewing_a_certificate_interrupts_no_viewer(stack: Stack) -
             )
             assert head + curl.stdout.read() == FILM
             assert curl.stderr.read() == b"2"
-        until(lambda: verified(stack, trust), "the next one is from pebble, too", 180)
+        until(lambda: verified(stack, trust), "the next one is from pebble, too")
     assert visitors.served > 0
     assert visitors.failed == []
     assert second not in {before, first}
@@ -193,7 +193,7 @@ def test_issuing_and_renewing_a_certificate_interrupts_no_viewer(stack: Stack) -
     # The edge's self-signed certificate does not come back.
     check_rights(stack)
     stack.compose("stop", "acme")
-    last = until(lambda: settled(stack), "the edge serves the last certificate", 180)
+    last = until(lambda: settled(stack), "the edge serves the last certificate")
     stack.compose("restart", "nginx")
     stack.up("nginx")
     assert serial(stack) == last

@@ -142,6 +142,7 @@ def test_chromium_plays_and_reads_from_a_listed_site(
     assert unseen == SEEN_BY_OTHERS | {"tag": "TypeError"}
 
 
+@pytest.mark.slow
 def test_firefox_plays_and_reads_from_a_listed_site(
     listing: Stack, site: str, tmp_path: Path
 ) -> None:

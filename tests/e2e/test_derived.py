@@ -24,6 +24,7 @@ KINDS = ("poster", "captions", "storyboard")
 SIDECAR, EMBEDDED, LATE, COVERED = "film.mp4", "text.mp4", "late.mp4", "covered/film.mp4"
 """Late: with moov at the end. Covered: with a poster for its folder."""
 FILMS = (SIDECAR, EMBEDDED, LATE, COVERED)
+FOLDER_POSTER = "/posters/covered/"
 CP1252 = b"1\r\n00:00:01,000 --> 00:00:02,500\r\nGr\xfc\xdfe \x84aus\x93 K\xf6ln: 5 \x80\r\n"
 SUBTITLE = "Grüße „aus“ Köln: 5 €"
 CHAPTERS = """;FFMETADATA1
@@ -127,12 +128,13 @@ def links(item: dict[str, Any]) -> dict[str, str]:
 # Through the edge
 
 
-def test_the_container_can_write_only_to_its_volume(stack: Stack) -> None:
+def test_the_container_can_write_only_to_its_volumes(stack: Stack) -> None:
     container = stack.container("service")
     assert container["HostConfig"]["ReadonlyRootfs"] is True
     assert {mount["Destination"]: mount["RW"] for mount in container["Mounts"]} == {
         "/media": False,
         "/var/cache/reelay": True,
+        "/var/lib/reelay": True,
     }
     assert stack.inside("import os; print(os.getuid(), os.getgid())").split() == ["10001", "10001"]
 
@@ -245,7 +247,8 @@ def test_an_artefact_leased_by_another_replica_is_404_with_retry_after(
 
 def test_lost_artefacts_are_rebuilt_identically(stack: Stack) -> None:
     videos = wait_until_derived(stack.base, *FILMS)
-    before = {url: ask(stack.base, url).body for item in videos.values() for url in links(item)}
+    urls = [FOLDER_POSTER, *(url for item in videos.values() for url in links(item))]
+    before = {url: ask(stack.base, url).body for url in urls}
     stack.inside(
         "import pathlib, shutil\n"
         "for kind in pathlib.Path('/var/cache/reelay').iterdir(): shutil.rmtree(kind)"
@@ -325,7 +328,7 @@ POSTER = """async () => {
 }"""
 
 POSTERS = """async () => {
-    const images = [...document.querySelectorAll("img.poster")];
+    const images = [...document.querySelectorAll(".tile img")];
     for (const image of images) {
         image.scrollIntoView();
         await image.decode();
@@ -358,7 +361,7 @@ def test_the_watch_page_has_poster_captions_and_chapters(page: Page, stack: Stac
 
 def test_the_library_shows_posters(page: Page, stack: Stack) -> None:
     wait_until_derived(stack.base, *FILMS)
-    page.goto("/")
+    page.goto("/videos")
     widths = page.evaluate(POSTERS)
     assert len(widths) == len(FILMS)
     assert min(widths) > 0

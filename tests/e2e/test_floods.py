@@ -52,7 +52,7 @@ def half_open(stack: Stack) -> Iterator[None]:
         stack, "--entrypoint", "python", "--ulimit", "nofile=20000:20000",
         f"{stack.project}-service", "-c", source, "nginx", str(HALF_OPEN),
     ) as name:  # fmt: skip
-        until(lambda: "held" in docker("logs", name) or None, "all are open", 180, 0.5)
+        until(lambda: "held" in docker("logs", name) or None, "all are open", pause=0.5)
         yield
     # Wait until they are closed, so that the next measurement starts as this one did.
     until(lambda: connections(stack) < MAX_CONNECTIONS / 2 or None, "they are closed", pause=0.5)
@@ -252,12 +252,14 @@ class TestPages:
     def test_a_hundred_page_requests_are_queued_and_more_are_refused(self, limited: Stack) -> None:
         base = f"https://{limited.address('nginx')}:8443"
         time.sleep(10)  # earlier requests no longer count
+        began = time.monotonic()
         with contextlib.ExitStack() as clients:
             several = [clients.enter_context(http2.connection(base)) for _ in range(5)]
             streams = [(client, client.get("/robots.txt")) for client in several for _ in range(30)]
             statuses = [client.wait(stream)[0] for client, stream in streams]
-        # One plus the burst of 100 are answered, and some ten a second more while they wait.
-        assert 101 <= statuses.count(200) <= 125
+        # One plus the burst of 100 are answered, and ten a second more meanwhile.
+        took = time.monotonic() - began
+        assert 101 <= statuses.count(200) <= 102 + 10 * took
         assert statuses.count(429) == 150 - statuses.count(200)
 
 

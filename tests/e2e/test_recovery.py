@@ -51,7 +51,7 @@ def firefox(films: Stack, tmp_path: Path) -> Iterator[Tab]:
         assert page.complaints() == []
 
 
-@pytest.fixture(params=["chromium", "firefox"])
+@pytest.fixture(params=["chromium", pytest.param("firefox", marks=pytest.mark.slow)])
 def any_viewer(request: pytest.FixtureRequest) -> tuple[Page | Tab, str]:
     """Return a page and the name of its browser."""
     page: Page | Tab = request.getfixturevalue(
@@ -79,6 +79,7 @@ def test_playback_continues_at_the_same_second_after_a_film_is_replaced(
     assert until_playing(viewer, 20)["source"] == player["source"]
 
 
+@pytest.mark.slow
 def test_a_restart_of_the_service_does_not_interrupt_playback(
     any_viewer: tuple[Page | Tab, str], films: Stack
 ) -> None:

@@ -2,11 +2,10 @@
 They open only regular files, and answer only for the requested revision."""
 
 import asyncio
-import json
+import io
 import os
+import shutil
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -20,10 +19,12 @@ from support.ffmpeg_fixtures import ffmpeg, mp4
 from support.file_opens import opens_in
 
 from service.models import Metadata
+from service.probing.metadata import UnreadableError, read_metadata
 from service.probing.prober import ProbeFailure, Prober
 from service.storage.local.files import revision
 from service.storage.local.folder import LocalStorage
 from service.storage.media_root import ObjectRef
+from service.worker import tasks
 
 INSIDE, OUTSIDE = "Public!", "Private"  # of equal length, so that the files have equal sizes
 AT = 1_700_000_000  # seconds: modification time of all files
@@ -47,13 +48,21 @@ def fill(folder: Path, title: str, colour: str) -> None:
         os.utime(file, (AT, AT))
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Create the contents of both folders."""
+    filled = tmp_path_factory.mktemp("filled")
+    fill(filled / "sub", INSIDE, "red")
+    fill(filled / "outside", OUTSIDE, "tan")
+    return filled
+
+
 @pytest.fixture
-def media(tmp_path: Path) -> Path:
+def media(tmp_path: Path, filled: Path) -> Path:
     """Create a library with a folder, and an outside folder whose files have the same revisions."""
     media = tmp_path / "media"
-    media.mkdir()
-    fill(media / "sub", INSIDE, "red")
-    fill(tmp_path / "outside", OUTSIDE, "tan")
+    shutil.copytree(filled / "sub", media / "sub")
+    shutil.copytree(filled / "outside", tmp_path / "outside")
     for name in ("film.mp4", "film.png", "film.srt"):
         inside, outside = (folder / name for folder in (media / "sub", tmp_path / "outside"))
         assert revision(inside.stat()) == revision(outside.stat()), name
@@ -91,17 +100,10 @@ def swapping(media: Path) -> Iterator[None]:
 
 
 def ask(media: Path, task: str, path: str, **more: Any) -> tuple[dict[str, Any], bytes]:
-    """Send a request to a worker of its own; return its JSON response and the bytes after it."""
+    """Do what a worker does with a request; return its response and the bytes after it."""
     request = {"task": task, "root": str(media), "path": path, **more}
-    done = subprocess.run(
-        [sys.executable, "-m", "service.worker"],
-        check=True,
-        input=json.dumps(request).encode() + b"\n",
-        capture_output=True,
-        timeout=60,
-    )
-    response, _, blobs = done.stdout.partition(b"\n")
-    return json.loads(response), blobs
+    response, blobs = tasks.handle_request(request)
+    return response, b"".join(blobs)
 
 
 def object_ref(media: Path, path: str) -> ObjectRef:
@@ -116,7 +118,7 @@ def request_for(media: Path, task: str) -> dict[str, Any]:
     }
     fields: dict[str, Any] = {"path": "sub/film.mp4", "revision": revisions["film.mp4"]}
     if task == "poster":
-        fields["image"] = ["sub/film.png", revisions["film.png"]]
+        fields |= {"image": ["sub/film.png", revisions["film.png"]], "still": None}
     if task == "captions":
         fields["texts"] = [["sub/film.srt", revisions["film.srt"]]]
     return fields
@@ -228,7 +230,7 @@ async def test_probing_opens_only_regular_files(
     monkeypatch.chdir(tmp_path)  # a socket's path may have at most 108 bytes
     KINDS[kind](tmp_path / "film.mp4")
     with opens_in(tmp_path) as opened:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(300):
             result = await prober.probe(tmp_path / "film.mp4")
             replaced = await prober.probe(ObjectRef(str(tmp_path), "film.mp4", "1-1"))
     assert result == ProbeFailure("This is not a regular file.", "failed", lasting=True)
@@ -261,33 +263,30 @@ def test_another_revision_than_the_requested_one_is_rejected(media: Path, task: 
     assert ask(media, task, **fields) == (GONE, b"")
 
 
-# Each stands for the library that reads the file, and changes the file meanwhile.
+# What reading a file may end with while the file changes.
 MEANWHILE = {
-    "it is read": "return {}",
-    "it seems damaged": "raise worker.UnreadableError('It is damaged.')",
-    "reading fails": "raise ValueError",
-    "reading takes too much memory": "raise MemoryError",
+    "it is read": None,
+    "it seems damaged": UnreadableError("It is damaged."),
+    "reading fails": ValueError(),
+    "reading takes too much memory": MemoryError(),
 }
 
 
-@pytest.mark.parametrize("outcome", MEANWHILE.values(), ids=MEANWHILE.keys())
-def test_a_file_that_changes_during_a_read_is_rejected(media: Path, outcome: str) -> None:
-    request = {"task": "probe", "root": str(media), **request_for(media, "probe")}
-    source = f"""
-import json, os
-from service import worker
+@pytest.mark.parametrize("error", MEANWHILE.values(), ids=MEANWHILE.keys())
+def test_a_file_that_changes_during_a_read_is_rejected(
+    media: Path, monkeypatch: pytest.MonkeyPatch, error: Exception | None
+) -> None:
+    fields = request_for(media, "probe")
 
-def read_metadata(file, size):
-    os.utime({str(media / "sub/film.mp4")!r})
-    {outcome}
+    def read(*_: object) -> dict[str, Any]:
+        os.utime(media / "sub/film.mp4")
+        if error:
+            raise error
+        return read_metadata(io.BytesIO(film), len(film))
 
-worker.read_metadata = read_metadata
-print(json.dumps(worker.handle_request({request!r})[0]))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", source], check=True, capture_output=True, timeout=60
-    )
-    assert json.loads(done.stdout) == GONE
+    film = (media / "sub/film.mp4").read_bytes()
+    monkeypatch.setattr(tasks, "read_metadata", read)
+    assert ask(media, "probe", **fields) == (GONE, b"")
 
 
 async def test_a_replaced_film_is_reported_as_gone(prober: Prober, media: Path) -> None:

@@ -345,7 +345,7 @@ def test_the_doctor_examines_a_bucket(bucket: Bucket, tmp_path: Path, film: byte
         check=False,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 1, done.stderr
     lines = done.stdout.splitlines()

@@ -20,8 +20,8 @@ from service.captions.convert import to_webvtt
 from service.captions.embedded import AdaptiveReader
 from service.captions.extract import Captions, extract_captions
 from service.models import Chapter, Track
+from service.naming.sidecars import MAX_TEXTS
 from service.probing.chapters import MAX_CHAPTERS, MAX_TITLE_LENGTH
-from service.sidecars import MAX_TEXTS
 from service.workers.pool import MAX_ANSWER_BYTES
 
 ENGLISH = """1
@@ -77,7 +77,7 @@ def make(
     subprocess.run(
         [*command, "-map", "2", "-map_metadata", "3", *TAGS, *arguments, path],
         check=True,
-        timeout=120,
+        timeout=600,
     )
     return path
 

@@ -201,6 +201,34 @@ def test_a_film_is_copied_when_somebody_asks_on_its_page(server: Server, media: 
     assert video(server, "zipped.mkv")["media_url"] == item["media_url"]
 
 
+def test_a_fragmented_mp4_without_sound_that_browsers_play_is_copied_when_somebody_asks(
+    tmp_path: Path, media: Path
+) -> None:
+    folder = tmp_path / "media"
+    folder.mkdir()
+    copy = ("-i", media / "small.ts", "-c:v", "copy", "-c:a", "ac3")
+    ffmpeg(folder / "a.mp4", *copy, "-movflags", "frag_keyframe+empty_moov+delay_moov")
+    ffmpeg(folder / "whole.mp4", *copy)
+    with serve(folder) as server:
+        item = in_state(server, "a.mp4", "possible")
+        assert item["sound"]["declined"]
+        assert "copyable" in [finding["code"] for finding in item["findings"]]
+        assert post(server, "/copies/a.mp4", Sec_Fetch_Site="same-origin").status == 303
+        item = copied(server, "a.mp4")
+        assert (item["copied"]["streams"], item["copied"]["transcoded"]) == ([0, 1, 1], [1])
+        assert [finding["code"] for finding in item["findings"]] == []
+        data = get(server, item["media_url"]).body
+        assert pictures(BytesIO(data), 0) == pictures(str(folder / "a.mp4"), 0)
+        # Sound is made for the other one.
+        until(lambda: video(server, "whole.mp4")["representation"] == "with_sound", "its sound")
+        assert video(server, "whole.mp4")["copied"]["state"] == "none"
+        # So it is not copied, though somebody asks for it.
+        assert post(server, "/copies/whole.mp4", Sec_Fetch_Site="same-origin").status == 303
+        states = ("waiting", "ready")
+        series = [f'reelay_derived{{kind="copied",state="{state}"}}' for state in states]
+        assert list(map(server.metric, series)) == [0, 1]  # a.mp4
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -251,6 +279,7 @@ def stored(derived: Path) -> list[Path]:
     return [path for path in (derived / "copied").rglob("*") if path.is_file()]
 
 
+@pytest.mark.slow
 def test_copies_outlive_a_restart_and_are_made_again_if_they_are_lost(
     tmp_path: Path, media: Path
 ) -> None:
@@ -285,6 +314,7 @@ def test_a_copy_that_has_gone_is_said_to_be_gone_and_may_be_asked_for(
         assert get(server, item["media_url"]).status == 200
 
 
+@pytest.mark.slow
 def test_a_damaged_copy_is_not_served(tmp_path: Path, media: Path) -> None:
     folder = tmp_path / "media"
     write(folder, "a.ts", (media / "small.ts").read_bytes())
@@ -318,6 +348,7 @@ def test_a_film_that_does_not_fit_is_refused_in_a_sentence(tmp_path: Path, media
         assert [f for f in (tmp_path / "derived").rglob("unfinished/*") if f.is_file()] == []
 
 
+@pytest.mark.slow
 def test_damaged_films_are_copied_as_far_as_they_go_or_say_why_not(
     tmp_path: Path, media: Path
 ) -> None:
@@ -387,6 +418,7 @@ def test_firefox_seeks_to_the_right_picture(server: Server, tmp_path: Path) -> N
 SOURCE = "document.querySelector('video')?.currentSrc ?? ''"  # while a page is loaded, too
 
 
+@pytest.mark.slow
 def test_a_page_goes_over_to_the_copy_by_itself(
     tmp_path: Path, media: Path, browser: Browser
 ) -> None:

@@ -17,9 +17,10 @@ import pytest
 from PIL import Image
 from support.api_client import KINDS, video, wait_until_derived
 from support.ffmpeg_fixtures import ffmpeg
-from support.range_cases import UNSATISFIABLE, WHOLE, condition_cases, range_cases
 from support.raw_http import ask
 from support.server import Server, serve, until, write
+
+from service.protocol.range_cases import UNSATISFIABLE, WHOLE, condition_cases, range_cases
 
 HOUR = 3600
 SRT = b"1\r\n00:00:01,000 --> 00:00:02,500\r\nGr\xfc\xdfe <i>aus</i> K\xf6ln\r\n"

@@ -47,7 +47,7 @@ def examine(
         check=False,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
 
 
@@ -194,7 +194,7 @@ def test_a_terminal_shows_progress_and_ctrl_c_ends_all_processes(films: Path, me
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         pids: list[str] = until(lambda: children.read_text().split() or None, "it has a worker")
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
+        assert process.wait(300) == 130
     finally:
         process.kill()
         process.wait()

@@ -7,6 +7,8 @@ from typing import BinaryIO, cast
 import pytest
 from support.ffmpeg_fixtures import AAC, H264, PICTURE, SOUND, ffmpeg
 
+from service.browsers.browser_support import MAX_SOUNDS, silent_sounds
+from service.captions.sound_labels import with_labels
 from service.models import Chapter, Metadata, Tag
 from service.probing.chapters import MAX_CHAPTERS
 from service.probing.frame_timing import MAX_BYTES, MAX_INDEX_BYTES
@@ -154,3 +156,15 @@ def test_a_stream_that_begins_after_ffmpegs_probe_size_is_ignored(tmp_path: Path
     metadata = inspect(path)
     assert [stream.kind for stream in metadata.streams] == ["video"]
     assert metadata.streams[0].key_frame_interval == pytest.approx(0.2)
+
+
+def test_the_sounds_that_viewers_cannot_choose_are_named(tmp_path: Path) -> None:
+    maps = ("-map", "0:v", *("-map", "1:a") * (MAX_SOUNDS + 2))
+    path = ffmpeg(tmp_path / "film.mkv", *PICTURE, *SOUND, *maps, *H264, "-c:a", "ac3", "-t", "0.2")
+    with path.open("rb") as file:
+        found = with_labels(read_metadata(file, path.stat().st_size))
+    metadata = Metadata.model_validate(found)
+    assert len(metadata.sounds) == MAX_SOUNDS + 2
+    assert metadata.omissions == ("There are 66 sounds: only the first 64 can be chosen.",)
+    # The first one is made without a request, and what cannot be chosen is not made.
+    assert silent_sounds(metadata) == tuple(range(2, MAX_SOUNDS + 1))

@@ -12,8 +12,7 @@ from support.ffmpeg_fixtures import ffmpeg
 from support.raw_http import Answer, ask
 from support.server import Server, serve, until, write
 
-from service.artefacts.metadata import ArtefactKind
-
+KINDS = ("poster", "captions", "storyboard", "remux", "sound", "copied")
 FILES = [
     "The.Big.Film.2019.mp4",
     "series/s1/ep 1.mp4",
@@ -47,7 +46,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, clip: bytes) -> Iterator[Se
         def all_settled() -> Any:
             videos = listing(running)["videos"]
             states = [video["state"] for video in videos]
-            states += [video[kind]["state"] for video in videos for kind in ArtefactKind]
+            states += [video[kind]["state"] for video in videos for kind in KINDS]
             return not {"pending", "waiting"} & set(states) or None
 
         until(all_settled, "all videos and artefacts are settled")

@@ -145,6 +145,7 @@ def test_conditions_apply_as_for_any_representation(server: Server) -> None:
 # Changes
 
 
+@pytest.mark.slow
 def test_a_replaced_film_is_never_mixed(tmp_path: Path, media: Path) -> None:
     folder = tmp_path / "media"
     old, new = ((media / name).read_bytes() for name in ("film.mkv", "dts.mkv"))
@@ -188,6 +189,7 @@ def test_sound_outlives_a_restart_and_is_made_again_if_it_is_lost(
         assert get(server, url).body == data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["the record", "the end"])
 def test_damaged_layouts_are_not_served(tmp_path: Path, media: Path, place: str) -> None:
     folder = tmp_path / "media"
@@ -228,10 +230,14 @@ def test_damage_is_reported(tmp_path: Path, media: Path) -> None:
         assert failed == []
 
 
+@pytest.mark.slow
 def test_no_sound_is_made_if_it_is_switched_off(tmp_path: Path, media: Path) -> None:
     folder = tmp_path / "media"
     write(folder, "a.flv", (media / "flash.flv").read_bytes())
     write(folder, "b.mkv", (media / "dts.mkv").read_bytes())
+    write(folder, "c.mp4", (media / "index at the end.mp4").read_bytes())
+    ffmpeg(folder / "d.mp4", "-i", media / "index at the end.mp4", "-c", "copy",
+           "-movflags", "frag_keyframe+empty_moov+delay_moov")  # fmt: skip
     with serve(folder) as server:
         url = settled(server, "a.flv")["media_url"]
         settled(server, "b.mkv")
@@ -242,6 +248,8 @@ def test_no_sound_is_made_if_it_is_switched_off(tmp_path: Path, media: Path) -> 
         assert other["representation"] == "remuxed"
         assert "audio_codec" in [finding["code"] for finding in other["findings"]]
         assert get(server, url).status in {200, 410}
+        for name in ("c.mp4", "d.mp4"):  # to copy them would only make sound
+            assert settled(server, name)["copied"]["state"] == "none"
 
 
 # Browsers
@@ -316,6 +324,7 @@ def test_firefox_plays_it_with_sound(server: Server, tmp_path: Path) -> None:
             assert tab.evaluate("document.querySelector('video').error") is None
 
 
+@pytest.mark.slow
 def test_a_page_plays_the_picture_and_goes_over_to_sound_by_itself(
     tmp_path: Path, media: Path, browser: Browser
 ) -> None:

@@ -52,7 +52,7 @@ def all_films(swift: Swift, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     media = tmp_path_factory.mktemp("faults") / "media"
     with faulty(swift) as store:
         environ = bucket.environ(store.endpoint)
-        with serve(media, MEDIA=bucket.url, STORE_TIMEOUT="2", environ=environ) as server:
+        with serve(media, MEDIA=bucket.url, STORE_TIMEOUT="10", environ=environ) as server:
             yield Film("", bucket, store, server)
             store.released.set()
 

@@ -15,6 +15,8 @@ from support.ffmpeg_fixtures import AAC, H264, PICTURE, SOUND, ffmpeg, mp4
 from support.raw_http import ask
 from support.server import Server, serve, until, write
 
+pytestmark = pytest.mark.slow  # large images and many files
+
 SEGMENT = ("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=6")
 ONE_KEY_FRAME = ("-g", "9999", "-keyint_min", "9999", "-sc_threshold", "0")
 CUE = "1\n00:00:00,000 --> 00:00:01,000\nHello\n"
@@ -127,7 +129,7 @@ def test_a_song_whose_cover_is_not_converted_says_why(
 ) -> None:
     poster = video(served, f"{name}.mp3")["poster"]
     assert poster["state"] == "failed"
-    sentence = f"The cover inside the file is not the poster: {reason}"
+    sentence = f"The cover inside the file is not shown: {reason}"
     assert poster["problem"].startswith(sentence)
     assert f"Poster: could not be made. {sentence}" in page(served, f"{name}.mp3")
     assert served.logged("not derived", path=f"{name}.mp3", reason=poster["problem"])
@@ -138,7 +140,7 @@ def test_a_film_gets_a_frame_for_the_image_beside_it_that_is_not_converted_and_s
 ) -> None:
     poster = video(served, "film.mp4")["poster"]
     assert (poster["state"], poster["problem"]) == ("ready", None)
-    assert poster["problems"] == [f"film.png is not the poster: {TOO_LARGE}"]
+    assert poster["problems"] == [f"film.png is not shown: {TOO_LARGE}"]
     assert poster["problems"][0] in page(served, "film.mp4")
 
 

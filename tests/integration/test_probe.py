@@ -35,6 +35,7 @@ async def test_the_streams_of_an_mp4_are_described(prober: Prober, tmp_path: Pat
             frame_rate=25.0,
             variable_frame_rate=False,
             key_frame_interval=0.96,  # one key frame, and 24 frames of 40 ms after it
+            open_gops=False,
             default=True,
         ),
         Stream(
@@ -46,6 +47,8 @@ async def test_the_streams_of_an_mp4_are_described(prober: Prober, tmp_path: Pat
             channels=2,
             sample_rate=44100,
             language="deu",
+            language_tag="de",
+            label="Deutsch",
             default=True,
         ),
     )

@@ -86,7 +86,7 @@ def until_quiet(page: Page | Tab) -> Any:
     """Wait until the player has not loaded its source for 200 seconds of the page."""
     for _ in range(20):
         before = page.evaluate("window.loads")
-        page.wait_for_timeout(2000)
+        page.evaluate("() => new Promise((done) => setTimeout(done, 200_000))")
         state = page.evaluate(STATE)
         if state["loads"] == before:
             return state
@@ -98,7 +98,7 @@ def test_what_no_browser_plays_is_said_and_not_loaded_again_and_again(
     server: Server, page: Page | Tab, name: str
 ) -> None:
     (reason,) = (
-        finding["sentence"]
+        finding["viewer_sentence"]
         for finding in described(server, name)["findings"]
         if finding["severity"] == "unplayable"
     )
@@ -123,7 +123,7 @@ def test_what_is_said_to_play_does(page: Page | Tab, name: str) -> None:
         pytest.skip("Firefox does not play it")
     page.goto(url_of("watch", name))
     page.evaluate(PLAY)
-    until(lambda: page.evaluate(STATE)["at"] > 0.5, "it plays", timeout=60)
+    until(lambda: page.evaluate(STATE)["at"] > 0.5, "it plays")
     assert page.evaluate(STATE)["reason"] is None
 
 
@@ -140,7 +140,7 @@ def test_a_file_that_only_this_browser_refuses_is_given_up(page: Page | Tab) -> 
 def test_a_film_whose_end_is_missing_stops_there(page: Page | Tab, name: str) -> None:
     page.goto(url_of("watch", name))
     page.evaluate(PLAY)
-    until(lambda: page.evaluate(STATE)["at"] > 1.5, "it plays", timeout=60)
+    until(lambda: page.evaluate(STATE)["at"] > 1.5, "it plays")
     page.evaluate(f"document.querySelector('[data-player]').currentTime = {SECONDS / 2 - 2}")
 
     def has_stopped() -> bool:
@@ -149,7 +149,7 @@ def test_a_film_whose_end_is_missing_stops_there(page: Page | Tab, name: str) ->
         # Firefox may take what it has of a fragment for the end of the film.
         return bool(state["ended"]) or str(state["message"]).startswith(damaged)
 
-    until(has_stopped, "it stops", timeout=60)
+    until(has_stopped, "it stops")
     until_quiet(page)
     assert has_stopped()
 

@@ -18,6 +18,7 @@ from playwright.sync_api import Browser
 from support import firefox
 from support.chromium import flawless
 from support.ffmpeg_fixtures import AAC, ffmpeg
+from support.made_sound import film
 from support.mp4_boxes import boxes
 from support.raw_http import Answer, ask
 from support.representations import check_conditions, check_ranges
@@ -241,6 +242,7 @@ def test_a_replaced_film_is_noticed_at_once_and_never_mixed(tmp_path: Path, medi
             assert container.format.name.startswith("mov")
 
 
+@pytest.mark.slow
 def test_a_growing_film_is_never_mixed_and_is_an_mp4_at_its_end(
     tmp_path: Path, media: Path
 ) -> None:
@@ -281,6 +283,7 @@ def packets(data: bytes) -> list[bytes]:
         return sorted(bytes(packet) for packet in container.demux() if packet.size)
 
 
+@pytest.mark.slow
 def test_headers_outlive_a_restart_and_are_made_again_if_they_are_lost(
     tmp_path: Path, media: Path
 ) -> None:
@@ -304,6 +307,7 @@ def test_headers_outlive_a_restart_and_are_made_again_if_they_are_lost(
         assert get(server, url).body == data
 
 
+@pytest.mark.slow
 def test_a_damaged_header_is_not_served(tmp_path: Path, media: Path) -> None:
     folder = tmp_path / "media"
     write(folder, "a.mka", (media / "sound.mka").read_bytes())
@@ -321,6 +325,7 @@ def test_a_damaged_header_is_not_served(tmp_path: Path, media: Path) -> None:
         assert get(server, url).body == data
 
 
+@pytest.mark.slow
 def test_damaged_files_are_served_as_they_are(tmp_path: Path, media: Path) -> None:
     folder = tmp_path / "media"
     film = (media / "film.mkv").read_bytes()
@@ -371,6 +376,7 @@ def test_chromium_seeks_to_the_right_picture(server: Server, browser: Browser, n
         check_seeks(page, item["media_url"])
 
 
+@pytest.mark.slow
 def test_firefox_seeks_to_the_right_picture(server: Server, tmp_path: Path) -> None:
     names = ("film.mkv", "late.mkv", "flash.flv")
     items = [settled(server, name) for name in names]
@@ -400,3 +406,60 @@ def test_a_page_goes_over_to_mp4_by_itself(tmp_path: Path, media: Path, browser:
                   "it is at the same second")  # fmt: skip
             assert page.evaluate("document.querySelector('video').paused")
             check_seeks(page, url)
+
+
+# Records what is heard of the film, and returns at which seconds of it clicks begin.
+HEAR_CLICKS = """async () => {
+    const player = document.querySelector("video");
+    const capture = player.captureStream ? player.captureStream() : player.mozCaptureStream();
+    if (!capture.getAudioTracks().length)
+        await new Promise((resolve) => capture.addEventListener("addtrack", ({ track }) => {
+            if (track.kind === "audio") resolve();
+        }));
+    const recorder = new MediaRecorder(new MediaStream(capture.getAudioTracks()));
+    const parts = [];
+    recorder.ondataavailable = (event) => parts.push(event.data);
+    const stopped = new Promise((resolve) => (recorder.onstop = resolve));
+    recorder.start();
+    await player.play();
+    await new Promise((resolve) => player.addEventListener("ended", resolve, { once: true }));
+    if (recorder.state !== "inactive") recorder.stop();
+    await stopped;
+    const data = await new Blob(parts).arrayBuffer();
+    const decoder = new OfflineAudioContext(1, 48000, 48000);
+    const samples = (await decoder.decodeAudioData(data)).getChannelData(0);
+    const clicks = [];
+    let last = -48000;
+    samples.forEach((sample, at) => {
+        if (Math.abs(sample) < 0.1) return;
+        if (at - last > 24000) clicks.push(at / 48000);
+        last = at;
+    });
+    return { clicks, source: player.currentSrc };
+}"""
+
+
+@pytest.mark.slow
+def test_sound_after_a_gap_is_not_early_in_browsers(tmp_path: Path, browser: Browser) -> None:
+    """A busy browser may stop for a moment: then clicks are later, but never earlier."""
+    media = tmp_path / "media"
+    media.mkdir()
+    whole = film(tmp_path / "whole.mkv", *AAC)
+    ffmpeg(media / "gap.mkv", "-i", whole, "-c", "copy",
+           "-bsf:a", r"noise=drop=between(n\,40\,133)")  # fmt: skip
+    with serve(media) as server:
+        item = settled(server, "gap.mkv")
+        heard = []
+        with flawless(browser, server.base) as page:
+            page.goto(item["watch_url"])
+            heard.append(page.evaluate(HEAR_CLICKS))
+        with firefox.tab(server.base, tmp_path / "profile") as tab:
+            tab.goto(item["watch_url"])
+            heard.append(tab.evaluate(HEAR_CLICKS))
+    for played in heard:
+        assert played["source"].endswith(item["media_url"])
+        first, *others = played["clicks"]
+        # Clicks are at 0.5 s and each second after it. Those at 1.5 and 2.5 s are in the gap.
+        assert len(others) == 3
+        for time, expected in zip(others, (3, 4, 5), strict=True):
+            assert time - first > expected - 0.1

@@ -11,16 +11,28 @@ from pathlib import Path
 
 import av
 import pytest
-from support.ffmpeg_fixtures import ffmpeg
+from support.ffmpeg_fixtures import AAC, ffmpeg
+from support.made_sound import film
 from support.matroska_elements import ENCRYPTED, WITHOUT_HEADERS, ZLIB, Encoding, element, encode
 from support.matroska_writer import EBML_LACING, FIXED, XIPH, cluster, group, matroska, simple, uint
 from support.matroska_writer import track as entry
 from support.mp4_boxes import boxes
-from support.remuxed_files import LACED_TOLERANCE, TOLERANCE, assert_same, header_of, packets
+from support.remuxed_files import (
+    LACED_TOLERANCE,
+    TOLERANCE,
+    assert_same,
+    fragmented,
+    header_of,
+    packets,
+    with_silence,
+)
+from support.sounds import click_times, file_samples
 
+from service.fragments import segments
+from service.fragments.form import make_forms
 from service.matroska.window import DeclinedError
-from service.remux import header as remux_header
-from service.remux import segments
+
+pytestmark = pytest.mark.slow  # every kind of file
 
 SECONDS = 4
 RATE = "24000/1001"
@@ -132,7 +144,6 @@ class Workshop:
 @pytest.fixture(autouse=True)
 def short_films_have_fragments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make several fragments of a film of four seconds."""
-    monkeypatch.setattr(remux_header, "LONG_HEADER_BYTES", 0)
     monkeypatch.setattr(segments, "_SECONDS", 1)
     monkeypatch.setattr(segments, "_FRAGMENT_BYTES", 1)
 
@@ -241,12 +252,12 @@ WITHOUT_FRAGMENTS = {
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_packets_times_and_frames_are_those_of_the_file(workshop: Workshop, case: Case) -> None:
-    made = assert_same(
-        case.make(workshop), case.streams, start=case.start, tolerance=case.tolerance
-    )
-    assert (made.fragments is None) is (case.name in WITHOUT_FRAGMENTS)
-    if made.fragments:
-        assert len(made.fragments.interleaving.cuts) > 3
+    path = case.make(workshop)
+    made = assert_same(path, case.streams, start=case.start, tolerance=case.tolerance)
+    forms = list(make_forms(made.tracks, made.streams, path.stat().st_size))
+    assert bool(forms) is (case.name not in WITHOUT_FRAGMENTS)
+    for _, fragments in forms:
+        assert len(fragments.interleaving.cuts) > 3
 
 
 # Files that no writer makes
@@ -481,3 +492,52 @@ def test_the_same_file_has_the_same_header(workshop: Workshop) -> None:
     assert re.fullmatch("m[0-9a-f]{16}", first.layout)
     other = header_of(workshop.film("h264", "aac"))
     assert other.layout != first.layout
+
+
+@pytest.mark.parametrize(
+    ("name", "sound", "dropped"),
+    [("aac.mkv", AAC, "40\\,133"), ("aac 5.1.mkv", ("-c:a", "aac", "-ac", "6"), "40\\,133"),
+     ("mp3.mkv", ("-c:a", "libmp3lame"), "40\\,120"), ("opus.mkv", ("-c:a", "libopus"), "40\\,140"),
+     ("aac.flv", AAC, "40\\,133"), ("aac.mka", (*AAC, "-vn"), "40\\,133")],
+)  # fmt: skip
+def test_gaps_of_sound_are_silent(
+    tmp_path: Path, name: str, sound: tuple[str, ...], dropped: str
+) -> None:
+    """Chromium plays frames of sound one after the other and ignores their times."""
+    whole = film(tmp_path / f"whole {name}", *sound)
+    path = ffmpeg(tmp_path / name, "-i", whole, "-map", "0", "-c", "copy",
+                  "-bsf:a", rf"noise=drop=between(n\,{dropped})")  # fmt: skip
+    header = header_of(path)
+    data = with_silence(path, header)
+    with av.open(str(path)) as container:
+        begin = (container.start_time or 0) / 1e6
+    for index in range(len(header.streams)):
+        original = {packet.digest: packet.time - begin for packet in packets(str(path), index)}
+        times = {packet.digest: packet.time for packet in packets(BytesIO(data), index)}
+        assert {digest: times[digest] for digest in original} == pytest.approx(original, abs=0.002)
+    is_sound = name.endswith(".mka")
+    forms = [] if is_sound else make_forms(
+        header.tracks, header.streams, path.stat().st_size + header.inserted
+    )  # fmt: skip
+    fragments = [fragmented(data[len(header.data) :], form) for _, form in forms]
+    assert len(fragments) == (0 if is_sound else 1)
+    for played in (data, *fragments):
+        start, samples = file_samples(BytesIO(played))
+        # The first click is at 0.5 s, and those at 1.5 and 2.5 s are in the gap.
+        assert click_times(samples, start) == pytest.approx([0.5, 3.5, 4.5, 5.5], abs=0.03)
+
+
+def test_a_gap_in_the_sound_of_an_mp4_becomes_silence_by_a_command(tmp_path: Path) -> None:
+    """The command is that of docs/limitations.md. Chromium plays frames one after the other."""
+
+    def clicks(path: Path) -> list[float]:
+        found = click_times(file_samples(str(path))[1])
+        return [moment - found[0] for moment in found]
+
+    whole = film(tmp_path / "whole.mp4", *AAC)
+    gap = ffmpeg(tmp_path / "gap.mp4", "-i", whole, "-map", "0", "-c", "copy",
+                 "-bsf:a", r"noise=drop=between(n\,40\,133)")  # fmt: skip
+    assert clicks(gap) == pytest.approx([0, 1, 2, 3], abs=0.01)
+    fixed = ffmpeg(tmp_path / "fixed.mp4", "-i", gap, "-map", "0", "-c", "copy",
+                   "-c:a", "aac", "-af", "aresample=async=1")  # fmt: skip
+    assert clicks(fixed) == pytest.approx([0, 3, 4, 5], abs=0.03)

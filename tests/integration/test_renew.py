@@ -219,4 +219,4 @@ def test_checks_are_repeated_until_a_stop_signal(settings: renew.Settings, tmp_p
         for _ in range(2):
             assert "certificate_check_failed" in process.stdout.readline()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        assert process.wait(300) == 0

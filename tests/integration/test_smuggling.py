@@ -53,7 +53,7 @@ def test_two_requests_in_one_write_get_two_responses(server: Server) -> None:
     request = "GET /api/videos/pipelined-{}.mp4 HTTP/1.1\r\nHost: x\r\n\r\n"
     with open_socket(server.base) as client:
         data = (request.format(1) + request.format(2)).encode()
-        assert answers_to(client, data) == [404, 404]
+        assert answers_to(client, data, 2) == [404, 404]
     assert server.logged(path="/api/videos/pipelined-2.mp4")
 
 
@@ -62,6 +62,6 @@ def test_conflicting_lengths_are_refused_and_the_connection_closed(server: Serve
     head = "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked"
     next_one = "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
     with open_socket(server.base) as client:
-        assert answers_to(client, f"{head}\r\n\r\n0\r\n\r\n{next_one}".encode()) == [400]
-        client.settimeout(30)
+        assert answers_to(client, f"{head}\r\n\r\n0\r\n\r\n{next_one}".encode(), 1) == [400]
+        client.settimeout(60)
         assert client.recv(1) == b""

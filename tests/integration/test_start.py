@@ -16,7 +16,7 @@ from support.raw_http import ask
 from support.server import content, environment, free_port, serve, until, write
 
 import service
-from service.settings import Settings
+from service.settings.environment import Settings
 
 ROOT = Path(__file__).parents[2]
 START = (sys.executable, "-m", "service")
@@ -38,7 +38,7 @@ def run(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
 
 
@@ -65,11 +65,11 @@ def started(env: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
             match = re.fullmatch(r"Reelay \S+ serves (.+) on (http://\S+/)\n", first)
             assert match, first
             base = match[2].removesuffix("/")
-            until(lambda: is_ready(base), f"{base} is ready", timeout=30)
+            until(lambda: is_ready(base), f"{base} is ready")
             yield base, lines
             process.send_signal(signal.SIGTERM)
             lines += process.stdout.read().splitlines()
-            assert process.wait(60) == 0
+            assert process.wait(300) == 0
         finally:
             if process.poll() is None:
                 process.kill()
@@ -97,8 +97,8 @@ needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1"
 # The command line
 
 
-def test_help_names_every_setting(media: Path) -> None:
-    done = run("--help", env=environment(media))
+def test_help_names_every_setting(tmp_path: Path) -> None:
+    done = run("--help", env=environment(tmp_path / "missing", LISTEN="x"))
     assert (done.returncode, done.stderr) == (0, "")
     for name, field in Settings.model_fields.items():
         assert f"REELAY_{name.upper()} " in done.stdout
@@ -107,15 +107,10 @@ def test_help_names_every_setting(media: Path) -> None:
     assert "NAME_FILE" in done.stdout
 
 
-def test_the_version_is_printed(media: Path) -> None:
-    done = run("--version", env=environment(media))
+def test_the_version_is_printed(tmp_path: Path) -> None:
+    done = run("--version", env=environment(tmp_path / "missing", LISTEN="x"))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"Reelay {service.__version__}\n"
-
-
-def test_help_works_with_invalid_settings(tmp_path: Path) -> None:
-    for option in ("--help", "--version"):
-        assert run(option, env=environment(tmp_path / "missing", LISTEN="x")).returncode == 0
 
 
 def test_an_unknown_argument_is_refused(media: Path) -> None:
@@ -128,32 +123,23 @@ def test_an_unknown_argument_is_refused(media: Path) -> None:
 # Failed starts
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("LISTEN", "8000"),
-        ("MAX_PARTIAL_SIZE", "4MB"),
-        ("STALL_TIMEOUT", "0"),
-        ("DRAIN_TIMEOUT", "soon"),
-        ("LOG_LEVEL", "loud"),
-        ("MEDIA", "/no/such/folder"),
-        ("MEDIA", "s3://"),
-        ("MEDIA", "~no-such-user-here/films"),
-    ],
-)
-def test_an_invalid_setting_ends_the_start_with_a_line_that_names_it(
-    media: Path, name: str, value: str
-) -> None:
-    line = complaint(environment(media, **{name: value}))
-    assert line.startswith(f"REELAY_{name}={value!r}: ")
-
-
-def test_all_invalid_settings_are_listed_together(media: Path) -> None:
-    done = run(env=environment(media, LISTEN="x", LOG_LEVEL="x", LISTENS="x"))
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 3
-    for name in ("REELAY_LISTEN=", "REELAY_LOG_LEVEL=", "REELAY_LISTENS:"):
-        assert name in done.stderr
+def test_each_invalid_setting_ends_the_start_with_a_line_that_names_it(media: Path) -> None:
+    """What is invalid: tests/unit/settings."""
+    values = {
+        "LISTEN": "8000",
+        "MAX_PARTIAL_SIZE": "4MB",
+        "STALL_TIMEOUT": "0",
+        "DRAIN_TIMEOUT": "soon",
+        "LOG_LEVEL": "loud",
+        "MEDIA": "s3://",
+    }
+    done = run(env=environment(media, **values, LISTENS="x"))
+    assert (done.returncode, done.stdout) == (2, "")
+    lines = done.stderr.splitlines()
+    assert len(lines) == len(values) + 1
+    for start in (*(f"REELAY_{name}={value!r}: " for name, value in values.items()),
+                  "REELAY_LISTENS: "):  # fmt: skip
+        assert [line for line in lines if line.startswith(start)], start
 
 
 def test_a_missing_media_folder_is_named(tmp_path: Path) -> None:
@@ -167,14 +153,18 @@ def test_a_missing_media_folder_is_named(tmp_path: Path) -> None:
     [
         ("s3://no-such-bucket/films", {}, "there is no such bucket"),
         ("{}", {"AWS_SECRET_ACCESS_KEY": "wrong"}, "the store refuses these credentials"),
-        ("{}", {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "the store cannot be asked"),
+        (
+            "{}",
+            {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "REELAY_STORE_TIMEOUT": "1"},
+            "the store cannot be asked",
+        ),
     ],
 )
 def test_a_bucket_that_cannot_be_served_is_named(
     media: Path, bucket: Bucket, url: str, changed: dict[str, str], message: str
 ) -> None:
     url = url.format(bucket.url)
-    env = environment(media, MEDIA=url, STORE_TIMEOUT="1") | bucket.environ() | changed
+    env = environment(media, MEDIA=url) | bucket.environ() | changed
     assert complaint(env).startswith(f"'{url}': {message}: ")
 
 
@@ -220,7 +210,6 @@ def test_an_ipv6_address_in_use_is_named_as_it_was_written(media: Path) -> None:
     [
         "no-such-host.invalid:8000",  # RFC 6761 §6.4: never resolves
         "192.0.2.1:8000",  # RFC 5737: unassigned
-        "a..b:8000",
         f"{'x' * 64}.example:8000",  # RFC 1035 §2.3.4: a label has at most 63 octets
     ],
 )
@@ -290,13 +279,13 @@ def healthcheck(env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
 
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "0.0.0.0", pytest.param("[::]", marks=needs_ipv6)],  # noqa: S104
+    ["127.0.0.1", pytest.param("[::]", marks=needs_ipv6)],
 )
 def test_the_health_check_reports_whether_the_service_is_ready(media: Path, host: str) -> None:
     env = environment(media, LISTEN=f"{host}:{free_port()}", DRAIN_DELAY="0")
@@ -309,6 +298,7 @@ def test_the_health_check_reports_whether_the_service_is_ready(media: Path, host
 
 
 def test_the_health_check_uses_port(media: Path) -> None:
+    """With PORT, the service listens on 0.0.0.0."""
     env = environment(media, DRAIN_DELAY="0") | {"PORT": str(free_port())}
     with started(env):
         assert healthcheck(env).returncode == 0
@@ -334,7 +324,7 @@ def test_the_health_check_fails_quietly_on_other_responses(media: Path, answer: 
                 connection.sendall(answer)
             assert process.stderr
             errors = process.stderr.read()
-            assert process.wait(60) == 1
+            assert process.wait(300) == 1
     assert errors == ""
 
 

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 
 from service.images import video_reader
 from service.images.models import Poster, Storyboard
-from service.images.poster import poster
+from service.images.poster import Sidecar, poster
 from service.images.storyboard import MAX_SHEET_BYTES, MAX_TILES, storyboard
 from service.probing.metadata import UnreadableError
 
@@ -46,7 +46,7 @@ def ffmpeg(path: Path, *arguments: str | Path, stdin: bytes | None = None) -> Pa
         if option == "-c:v" and name != "copy" and f" {name} " not in encoders():
             pytest.skip(f"this ffmpeg has no encoder {name}")
     subprocess.run(
-        ["ffmpeg", "-v", "error", "-y", *arguments, path], check=True, timeout=120, input=stdin
+        ["ffmpeg", "-v", "error", "-y", *arguments, path], check=True, timeout=600, input=stdin
     )
     return path
 
@@ -73,9 +73,13 @@ def quadrants(width: int = 320, height: int = 180) -> Image.Image:
     return picture
 
 
-def poster_of(path: Path, sidecar: Path | None = None) -> Poster:
+def sidecar_of(path: Path | None) -> Sidecar | None:
+    return Sidecar(BytesIO(path.read_bytes()), path.name) if path else None
+
+
+def poster_of(path: Path, sidecar: Path | None = None, still: Path | None = None) -> Poster:
     with path.open("rb") as video:
-        result = poster(video, BytesIO(sidecar.read_bytes()) if sidecar else None)
+        result = poster(video, sidecar_of(sidecar), sidecar_of(still))
     assert result is not None
     return result
 
@@ -240,6 +244,61 @@ def test_a_sidecar_is_preferred_to_everything(tmp_path: Path) -> None:
     assert result.source == "sidecar"
     assert [(picture.width, picture.height) for picture in result.images] == [(100, 150)]
     assert_corners(image(result.images[0].data), [RED, GREEN, BLUE, WHITE])
+
+
+def jpeg(path: Path, colour: Colour, size: tuple[int, int]) -> Path:
+    plain(colour, size).save(path, quality=95)
+    return path
+
+
+def test_the_still_is_the_poster_unless_that_is_upright_and_the_film_is_not(
+    tmp_path: Path,
+) -> None:
+    wide = film(tmp_path / "wide.mp4", [quadrants()], "1")
+    tall = film(tmp_path / "tall.mp4", [quadrants(180, 320)], "1")
+    upright = jpeg(tmp_path / "upright.jpg", RED, (200, 300))
+    thumb = jpeg(tmp_path / "thumb.jpg", GREEN, (320, 180))
+    still = poster_of(wide, upright).still
+    assert still is not None
+    assert_corners(image(still[-1].data), [RED, GREEN, BLUE, WHITE])
+    still = poster_of(wide, upright, thumb).still
+    assert still is not None
+    assert alike(at(image(still[-1].data), 0.5, 0.5), GREEN)
+    # An upright "still" is none.
+    still = poster_of(wide, thumb, upright).still
+    assert still is None
+    still = poster_of(wide, upright, upright).still
+    assert still is not None
+    assert_corners(image(still[-1].data), [RED, GREEN, BLUE, WHITE])
+    assert poster_of(wide).still is None
+    assert poster_of(wide, thumb).still is None
+    only_thumb = poster_of(wide, None, thumb)
+    assert (only_thumb.source, only_thumb.still) == ("sidecar", None)
+    # An upright film has an upright still.
+    assert poster_of(tall).still is None
+    assert poster_of(tall, upright).still is None
+
+
+def test_an_upright_cover_is_no_still_of_a_film_and_is_that_of_sound(tmp_path: Path) -> None:
+    cover = jpeg(tmp_path / "cover.jpg", BLUE, (200, 300))
+    song = ("-f", "lavfi", "-i", "sine=duration=1")
+    attached = ("-map", "0", "-map", "1", "-c:v", "copy", "-disposition:v:1", "attached_pic")
+    video = film(tmp_path / "video.mp4", [quadrants()], "1")
+    result = poster_of(ffmpeg(tmp_path / "a.mp4", "-i", video, "-i", cover, *attached))
+    assert result.source == "cover"
+    assert result.still is not None
+    assert_corners(image(result.still[-1].data), [RED, GREEN, BLUE, WHITE])
+    maps = ("-map", "0", "-map", "1", "-c:v", "copy", "-disposition:v:0", "attached_pic")
+    sound = ffmpeg(tmp_path / "a.m4a", *song, "-i", cover, *maps)
+    assert poster_of(sound).still is None
+    assert poster_of(sound, cover).still is None
+
+
+def test_a_film_that_cannot_be_decoded_has_its_upright_poster_and_no_still(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(bytes(1000))
+    result = poster_of(broken, jpeg(tmp_path / "poster.jpg", RED, (200, 300)))
+    assert (len(result.images), result.still) == (1, ())
 
 
 def test_a_damaged_cover_and_a_damaged_sidecar_are_skipped(tmp_path: Path) -> None:
@@ -439,7 +498,6 @@ def last_key_frame(time: float, interval: int) -> float:
         ("a.mp4", ("-movflags", "frag_keyframe+empty_moov")),
         ("a.mkv", ()),
         ("a.mkv", ("-f", "matroska", "-live", "1")),  # neither cues nor a duration
-        ("a.mov", ()),
     ],
 )
 def test_a_tile_shows_the_last_key_frame_before_the_middle_of_its_time(

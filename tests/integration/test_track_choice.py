@@ -11,11 +11,12 @@ import pytest
 from playwright.sync_api import Browser
 from support import firefox
 from support.server import serve
+from support.tones import RECORD
 from support.track_files import TONES, WIDTHS, tracks_file
 
+from service.browsers.track_choice import CHROMIUM, FIREFOX, SAFARI, TABLE, rules
 from service.models import Finding, Metadata, Stream
 from service.playability.findings import findings
-from service.playability.track_choice import CHROMIUM, FIREFOX, SAFARI, TABLE, rules
 from service.probing.metadata import read_metadata
 
 pytestmark = pytest.mark.slow  # every file in both browsers
@@ -25,7 +26,7 @@ SILENT, AUDIO_ONLY = None, 0
 REFUSED = "refused"
 
 # Plays files and records their sound for a second. Returns the loudest of the tones, and the width
-# if a frame was shown. Firefox's AudioContext does not run without a sound card; its recorder does.
+# if a frame was shown.
 PLAY = """async (urls) => Promise.all(urls.map(async (url) => {
     const player = document.createElement("video");
     document.body.append(player);
@@ -47,37 +48,14 @@ PLAY = """async (urls) => Promise.all(urls.map(async (url) => {
             last = player.currentTime;
         }
     };
-    const capture = player.captureStream ? player.captureStream() : player.mozCaptureStream();
-    const sound = capture.getAudioTracks();
-    let tone = null;
-    if (sound.length) {
-        const recorder = new MediaRecorder(new MediaStream(sound));
-        const parts = [];
-        recorder.ondataavailable = (event) => parts.push(event.data);
-        recorder.start();
-        await aSecond();
-        await new Promise((resolve) => { recorder.onstop = resolve; recorder.stop(); });
-        const data = await new Blob(parts).arrayBuffer();
-        const decoder = new OfflineAudioContext(1, 48000, 48000);
-        const samples = (await decoder.decodeAudioData(data)).getChannelData(0);
-        let loudest = 0.002;
-        for (const hertz of TONES) {
-            let [real, imaginary] = [0, 0];
-            samples.forEach((sample, at) => {
-                real += sample * Math.cos(2 * Math.PI * hertz * at / 48000);
-                imaginary += sample * Math.sin(2 * Math.PI * hertz * at / 48000);
-            });
-            const level = Math.hypot(real, imaginary) / samples.length;
-            if (level > loudest) [loudest, tone] = [level, hertz];
-        }
-    } else await aSecond();
+    const tone = await (RECORD)(player, aSecond);
     const frames = player.getVideoPlaybackQuality().totalVideoFrames;
     const seen = { tone, width: frames ? player.videoWidth : 0, error: player.error?.message };
     player.pause();
     player.remove();
     player.src = "";
     return seen;
-}))""".replace("TONES", str(list(TONES)))
+}))""".replace("RECORD", RECORD)
 
 
 @dataclass(frozen=True)

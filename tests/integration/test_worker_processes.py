@@ -22,9 +22,16 @@ from service.models import Metadata
 from service.probing.metadata import read_metadata
 from service.probing.prober import ProbeFailure, Prober
 from service.storage.local.files import revision
+from service.workers import pool
 from service.workers.pool import MAX_ANSWER_BYTES, MAX_BLOB_BYTES
 
 WORKER = (sys.executable, "-m", "service.worker")
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait longer for killed processes: they have idle priority."""
+    monkeypatch.setattr(pool, "REAP_TIMEOUT", 300)
 
 
 @pytest.fixture
@@ -42,7 +49,7 @@ def exists(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 300.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - processes set no asyncio.Event
             await asyncio.sleep(0.01)
@@ -67,14 +74,16 @@ async def hang(prober: Prober) -> int:
 async def test_a_killed_worker_fails_only_its_own_file(
     prober: Prober, tmp_path: Path, cause: signal.Signals, result: tuple[str, str]
 ) -> None:
-    probing = asyncio.create_task(prober.probe(mp4(tmp_path / "b.mp4")))
+    await metadata_of(prober, mp4(tmp_path / "a.mp4"))
     pid = await hang(prober)
+    probing = asyncio.create_task(prober.probe(mp4(tmp_path / "b.mp4")))
+    await asyncio.sleep(0.1)
     os.kill(pid, cause)
     os.kill(pid, signal.SIGCONT)
     answer = await probing
     assert isinstance(answer, ProbeFailure)
     assert (answer.outcome, "lasting" if answer.lasting else "passing") == result
-    await metadata_of(prober, mp4(tmp_path / "a.mp4"))
+    await metadata_of(prober, tmp_path / "a.mp4")
     await until(lambda: not exists(pid))
 
 
@@ -90,7 +99,7 @@ async def test_a_worker_killed_between_files_fails_none(prober: Prober, tmp_path
 
 async def until_read(prober: Prober, path: Path) -> None:
     """Probe until it succeeds: on a busy machine a process takes longer to start."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while not isinstance(await prober.probe(path), Metadata):
             pass
 
@@ -184,15 +193,15 @@ async def test_the_number_of_workers_is_bounded() -> None:
     assert max(counts) == 2
 
 
-async def test_close_stops_running_probes(tmp_path: Path) -> None:
-    prober = Prober(workers=2)
-    path = mp4(tmp_path / "a.mp4")
+async def test_close_stops_running_probes() -> None:
+    path = Path("/film.mp4")
+    prober = Prober(workers=2, command=worker_answering(PROBLEM, "import time; time.sleep(600)"))
     probing = [asyncio.create_task(prober.probe(path)) for _ in range(3)]
     await until(lambda: len(prober.pids) == 2)
     pids = prober.pids
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(300):
         await asyncio.gather(prober.close(), prober.close())
     assert not any(map(exists, pids))
     assert not prober.pids
@@ -283,6 +292,8 @@ async def test_an_answer_above_the_maximum_length_counts_as_a_crash(tmp_path: Pa
         ("/nonexistent/program",),
         (sys.executable, "-c", "raise SystemExit(1)"),
         (sys.executable, "-c", "print('half', end='')"),
+        # Its exit status is known later than that its output has ended.
+        (sys.executable, "-c", "import os, time; os.close(1); time.sleep(1); os._exit(1)"),
     ],
 )
 async def test_a_worker_that_cannot_start_or_answer_counts_as_a_crash(
@@ -299,35 +310,35 @@ async def test_a_worker_that_cannot_start_or_answer_counts_as_a_crash(
 
 
 def run(source: str, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    source = f"import os, sys; from service import worker; {source}"
+    source = f"import os, sys; from service.worker import tasks; {source}"
     return subprocess.run(
         [sys.executable, "-c", source, *arguments],
         check=False,
         input=stdin,
         capture_output=True,
-        timeout=30,
+        timeout=300,
     )
 
 
 def test_the_memory_of_a_worker_is_limited() -> None:
     assert (
         run(
-            "worker.process.apply_limits(); bytearray(worker.process.MAX_MEMORY_BYTES // 2)"
+            "tasks.process.apply_limits(); bytearray(tasks.process.MAX_MEMORY_BYTES // 2)"
         ).returncode
         == 0
     )
     result = run(
-        "worker.process.apply_limits(); bytearray(worker.process.MAX_MEMORY_BYTES + (1 << 20))"
+        "tasks.process.apply_limits(); bytearray(tasks.process.MAX_MEMORY_BYTES + (1 << 20))"
     )
     assert b"MemoryError" in result.stderr
 
 
 def test_a_file_that_needs_too_much_memory_is_a_problem() -> None:
     result = run(
-        "worker.process.apply_limits();"
-        "worker.read_metadata = lambda *_: bytearray(2 * worker.process.MAX_MEMORY_BYTES);"
+        "tasks.process.apply_limits();"
+        "tasks.read_metadata = lambda *_: bytearray(2 * tasks.process.MAX_MEMORY_BYTES);"
         "place, path = os.path.split(os.path.realpath(sys.executable));"
-        "print(worker.handle_request({'task': 'probe', 'root': place, 'path': path}))"
+        "print(tasks.handle_request({'task': 'probe', 'root': place, 'path': path}))"
     )
     assert b"memory" in result.stdout
 
@@ -351,7 +362,7 @@ def test_failures_not_caused_by_the_file_are_temporary(
     request = {"task": "probe", "root": ".", "path": "a.mp4"}
     source = (
         f"import json; os.chdir({str(tmp_path)!r}); {hindrance}; "
-        f"print(json.dumps(worker.handle_request({request})[0]))"
+        f"print(json.dumps(tasks.handle_request({request})[0]))"
     )
     result = json.loads(run(source).stdout)
     assert reason in result["problem"]
@@ -381,7 +392,7 @@ def test_a_sidecar_failure_is_reported_by_its_name_only(
     }
     source = (
         f"import json; texts = {texts!r}; os.chdir({str(tmp_path)!r}); {hindrance}; "
-        f"print(json.dumps(worker.handle_request({request!r} | {{'texts': texts}})[0]))"
+        f"print(json.dumps(tasks.handle_request({request!r} | {{'texts': texts}})[0]))"
     )
     assert json.loads(run(source).stdout) == {"problem": problem, "lasting": False}
 
@@ -410,7 +421,7 @@ def test_a_disk_error_is_not_reported_as_damage(tmp_path: Path, readable: int) -
 
 def test_only_answers_reach_standard_output() -> None:
     result = run(
-        "worker.handle_request = lambda _: ({'said': os.write(1, b'noise')}, ()); worker.main()",
+        "tasks.handle_request = lambda _: ({'said': os.write(1, b'noise')}, ()); tasks.main()",
         stdin=b'{"path": "/"}\n',
     )
     assert result.stdout == b'{"said": 5}\n'
@@ -421,7 +432,7 @@ def test_a_hanging_worker_ends_itself(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"x")
     request = {"task": "probe", "root": str(tmp_path), "path": "a.mp4", "wall": 1}
     result = run(
-        "import time; worker.read_metadata = lambda *_: time.sleep(60); worker.main()",
+        "import time; tasks.read_metadata = lambda *_: time.sleep(60); tasks.main()",
         stdin=json.dumps(request).encode() + b"\n",
     )
     assert result.returncode == -signal.SIGALRM
@@ -463,7 +474,7 @@ async def test_a_worker_starts_from_any_folder_and_ends_with_its_parent(tmp_path
         capture_output=True,
         text=True,
         cwd=tmp_path,
-        timeout=30,
+        timeout=300,
     )
     output, pid = parent.stdout.rsplit(maxsplit=1)
     assert "The file is gone." in output
@@ -478,11 +489,11 @@ def test_probes_timeouts_and_crashes_work_on_uvloop(tmp_path: Path) -> None:
 
     async def main() -> None:
         prober = Prober(timeout=5)
-        await metadata_of(prober, path)
+        await until_read(prober, path)
         pids = prober.pids
         await hang(prober)
         assert (await problem_of(prober, path)).outcome == "timeout"
-        await metadata_of(prober, path)
+        await until_read(prober, path)
         pid = await hang(prober)
         probing = asyncio.create_task(prober.probe(path))
         await asyncio.sleep(0.1)
@@ -490,7 +501,7 @@ def test_probes_timeouts_and_crashes_work_on_uvloop(tmp_path: Path) -> None:
         answer = await probing
         assert isinstance(answer, ProbeFailure)
         assert answer.outcome == "crashed"
-        await metadata_of(prober, path)
+        await until_read(prober, path)
         pids |= prober.pids
         await prober.close()
         assert not any(map(exists, pids))

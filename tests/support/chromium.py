@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
+
+from support.server import until
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -21,13 +31,17 @@ ARGUMENTS = [
     "--autoplay-policy=no-user-gesture-required",
 ]
 
+TIMEOUT = 120_000
+"""Milliseconds after which a wait for a page fails. The machine may be busy."""
+
 _WITHOUT_NETLINK = Path(__file__).with_name("chromium_without_netlink.py")
 
 
 @contextmanager
-def launched() -> Iterator[Browser]:
+def launched(*, strict_autoplay: bool = False) -> Iterator[Browser]:
     """Start Chromium for the block.
 
+    With `strict_autoplay` sound plays only after a click or a key, as viewers have it.
     If it is not installed, skip the test, or fail where skipping is not allowed.
     """
     names = ("chromium", "google-chrome", "chrome")
@@ -36,14 +50,33 @@ def launched() -> Iterator[Browser]:
         missing = f"none of {', '.join(names)} is installed"
         assert os.environ.get("REELAY_REQUIRE_STACK") != "1", missing
         pytest.skip(missing)
+    expect.set_options(timeout=TIMEOUT)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=_WITHOUT_NETLINK,
-            args=ARGUMENTS,
+            args=ARGUMENTS[:-1] if strict_autoplay else ARGUMENTS,
             env={**os.environ, "REELAY_CHROMIUM": path},
         )
         yield browser
         browser.close()
+
+
+def until_true(page: Page, expression: str, timeout: float = 60) -> None:
+    """Evaluate the expression until it is true, also while the page changes to another one.
+
+    `Page.wait_for_function` evaluates a string again within the page, which the content security
+    policy of the service forbids: it fails wherever the first evaluation is false.
+    """
+
+    def is_true() -> bool:
+        try:
+            return bool(page.evaluate(expression))
+        except Error as error:
+            if "context was destroyed" in str(error):
+                return False
+            raise
+
+    until(is_true, expression, timeout)
 
 
 VIOLATION = """document.addEventListener("securitypolicyviolation", (event) =>
@@ -58,13 +91,14 @@ def watched(browser: Browser, base: str, **options: Any) -> Iterator[tuple[Page,
     requests to other hosts.
     """
     context = browser.new_context(ignore_https_errors=True, base_url=base, **options)
+    context.set_default_timeout(TIMEOUT)
     complaints: list[str] = []
 
     def record_console_error(message: ConsoleMessage) -> None:
         # The console also reports the 4xx status of the page itself.
         own = message.page is not None and message.location["url"] == message.page.url
         if message.type == "error" and not (own and "status of 4" in message.text):
-            complaints.append(message.text)
+            complaints.append(f"{message.text} {message.location['url']}")
 
     def complain(complaint: str) -> None:
         complaints.append(complaint)

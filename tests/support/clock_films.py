@@ -66,7 +66,7 @@ def film(folder: Path, name: str, start: float, *options: str) -> Path:
 
 
 def tell_length(path: Path) -> None:
-    """Have a Matroska file tell its length, as mkvmerge writes it, and not the time of its end."""
+    """Write into a Matroska file the length of its film, as mkvmerge does, not its end."""
     data = bytearray(path.read_bytes())
     at = data.index(b"\x44\x89\x88") + 3  # Duration (RFC 9559 §5.1.2.10), eight bytes
     struct.pack_into(">d", data, at, LENGTH * 1000)

@@ -39,7 +39,7 @@ def ffmpeg(path: Path, *arguments: str | Path) -> Path:
         if option in {"-c:v", "-c:a"} and name != "copy" and name not in encoders():
             pytest.skip(f"this ffmpeg has no encoder {name}")
     subprocess.run(
-        ["ffmpeg", "-nostdin", "-v", "error", "-y", *arguments, path], check=True, timeout=120
+        ["ffmpeg", "-nostdin", "-v", "error", "-y", *arguments, path], check=True, timeout=600
     )
     if is_synthetic and path.stat().st_size <= _SMALL:
         _cache[key] = path.read_bytes()

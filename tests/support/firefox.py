@@ -51,6 +51,26 @@ class Tab:
             expression = f"({expression})({', '.join(map(json.dumps, values))})"
         return self._do("evaluate", expression)
 
+    def evaluate_in_frame(self, expression: str) -> Any:
+        """Return the value of an expression in the page's first frame."""
+        return self._do("frame", expression)
+
+    def click(self, selector: str) -> None:
+        """Click the first element that a CSS selector matches."""
+        self._do("click", selector)
+
+    def follow(self, selector: str) -> None:
+        """Click a link, and wait for its page."""
+        self._do("follow", selector)
+
+    def press(self, keys: str) -> None:
+        """Press a key with its modifiers, named as in `Shift+N`."""
+        self._do("press", keys)
+
+    def resize(self, width: int, height: int) -> None:
+        """Resize the page to this size in CSS pixels."""
+        self._do("resize", f"{width} {height}")
+
     def wait_for_timeout(self, milliseconds: float) -> None:
         """Wait for some milliseconds."""
         time.sleep(milliseconds / 1000)

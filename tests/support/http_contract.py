@@ -12,8 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from support.mp4_boxes import FTYP, box, moov, table, track
-from support.range_cases import (
+from service.protocol.range_cases import (
     UNSATISFIABLE,
     WHOLE,
     CapCase,
@@ -23,6 +22,7 @@ from support.range_cases import (
     condition_cases,
     range_cases,
 )
+from support.mp4_boxes import FTYP, box, moov, table, track
 from support.raw_http import Answer, ask, connect, url_of
 from support.server import BLOCK, SIZE, content, until, write
 

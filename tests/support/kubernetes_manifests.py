@@ -11,11 +11,14 @@ from typing import Any
 
 import yaml
 
-from service.settings import parse_size
+from service.settings.values import parse_size
 from support.stack import ROOT, missing
 
 MANIFESTS = ROOT / "deploy" / "kubernetes"
 OVERLAYS = ("one-node", "objects", "edges")
+
+SECRET = "5ec2" * 16
+"""Stands for every secret: some have to be 64 hexadecimal digits."""
 
 Manifest = dict[str, Any]
 
@@ -93,6 +96,8 @@ def environment(manifests: list[Manifest], name: str) -> dict[str, str]:
     container = pods(manifests)[name]["containers"][0]
     variables: dict[str, str] = {}
     for source in container.get("envFrom", []):
+        if "secretRef" in source:
+            continue
         settings = maps[source["configMapRef"]["name"]]
         assert not variables.keys() & settings.keys()
         variables |= settings
@@ -100,7 +105,7 @@ def environment(manifests: list[Manifest], name: str) -> dict[str, str]:
         assert variable["name"] not in variables
         origin = variable.get("valueFrom", {})
         if "secretKeyRef" in origin:
-            variables[variable["name"]] = "secret"
+            variables[variable["name"]] = SECRET
         elif "fieldRef" in origin:
             path = origin["fieldRef"]["fieldPath"]
             variables[variable["name"]] = {

@@ -32,6 +32,18 @@ def make_long_film(path: Path) -> Path:
     return path
 
 
+def make_long_mp4(path: Path, film: Path) -> Path:
+    """Copy a long film into an MP4 with a second sound. Its index is at the end."""
+    other = ("-f", "lavfi", "-i", f"sine=frequency=880:sample_rate=48000:duration={LENGTH}")
+    loop = ffmpeg(path.parent / "loop.m4a", *other, *AAC)
+    ffmpeg(path, "-i", film, "-stream_loop", str(LOOPS - 1), "-i", loop,
+           "-map", "0", "-map", "1", "-c", "copy",
+           "-disposition:a:0", "default", "-disposition:a:1", "0")  # fmt: skip
+    loop.unlink()
+    os.utime(path, (MODIFIED, MODIFIED))
+    return path
+
+
 class Segment(NamedTuple):
     start: int
     end: int

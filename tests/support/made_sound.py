@@ -8,10 +8,10 @@ from pathlib import Path
 import av
 import pytest
 
+from service.made_sound.with_sound import FilmWithSound, make_sound
 from service.protocol.ranges import Span
-from service.remux.span_reader import span_reader
-from service.remux.with_sound import FilmWithSound, make_sound
 from service.representations.interleaving import Source, map_span
+from service.storage.span_reader import span_reader
 from support.ffmpeg_fixtures import ffmpeg
 from support.server import write
 from support.sounds import CLICKS, SECONDS, click_times, file_samples
@@ -62,7 +62,7 @@ def make(path: Path, mp4: Path) -> Made:
 
 def _ffmpeg(path: Path, level: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     command = ["ffmpeg", "-nostdin", "-v", level, "-i", str(path), *arguments, "-"]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
 
 
 def complaints(path: Path) -> str:

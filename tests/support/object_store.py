@@ -90,7 +90,7 @@ class Node:
     def _answers(self) -> bool | None:
         assert self._process, self.name
         assert self._process.poll() is None, self.log.read_text(errors="replace")
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request("GET", "/healthcheck")
             return connection.getresponse().status == 200 or None

@@ -53,7 +53,11 @@ def connect(base: str, timeout: float = 60) -> http.client.HTTPConnection:
 
 
 def ask(
-    base: str, target: str, headers: Mapping[str, str] | None = None, method: str = "GET"
+    base: str,
+    target: str,
+    headers: Mapping[str, str] | None = None,
+    method: str = "GET",
+    body: bytes | None = None,
 ) -> Answer:
     """Send one request on a new connection; return the complete response."""
     connection = connect(base)
@@ -62,7 +66,9 @@ def ask(
         connection.putrequest(method, target, skip_host=own_host, skip_accept_encoding=True)
         for name, value in (headers or {}).items():
             connection.putheader(name, value)
-        connection.endheaders()
+        if body is not None:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
         response = connection.getresponse()
         return Answer(response.status, response.headers, response.read())
     finally:
@@ -88,19 +94,26 @@ def open_socket(base: str, protocol: str = "http/1.1", hello: bytes = b"") -> so
         raise
 
 
-def answers_to(client: socket.socket, data: bytes, silence: float = 2) -> list[int]:
+def answers_to(client: socket.socket, data: bytes, expected: int = 0) -> list[int]:
     """Send bytes; return the status of each final response.
 
-    Read until the server closes or sends nothing for so many seconds.
+    Read until the server closes, or until it sends nothing for two seconds after so many responses.
     """
     received = bytearray()
     client.sendall(data)
-    client.settimeout(silence)
     try:
-        while chunk := client.recv(65536):
+        while True:
+            client.settimeout(2 if len(_final_statuses(received)) >= expected else 120)
+            chunk = client.recv(65536)
+            if not chunk:
+                break
             received += chunk
     except (TimeoutError, ConnectionError, ssl.SSLError):
         pass  # an answer may be lost if the server closes before it has read all data
+    return _final_statuses(received)
+
+
+def _final_statuses(received: bytearray) -> list[int]:
     statuses = [int(code) for code in re.findall(rb"HTTP/1\.[01] (\d{3}) ", received)]
     return [status for status in statuses if status >= 200]
 

@@ -143,7 +143,7 @@ def recorded(folder: Path) -> bytes:
 def piped(kind: str, *arguments: str) -> bytes:
     """Return what FFmpeg writes into a pipe, where it cannot go back to add what it knows later."""
     command = ["ffmpeg", "-v", "error", *arguments, "-f", kind, "-"]
-    return subprocess.run(command, check=True, capture_output=True, timeout=120).stdout
+    return subprocess.run(command, check=True, capture_output=True, timeout=600).stdout
 
 
 def as_in_avi(folder: Path) -> bytes:
@@ -153,7 +153,7 @@ def as_in_avi(folder: Path) -> bytes:
     avi = ffmpeg(folder / "plain.avi", *PICTURE, *X264, "-bf", "0")
     made = folder / "vfw.mkv"
     words = ["mkvmerge", "-q", "--engage", "allow_avc_in_vfw_mode", "-o", str(made), str(avi)]
-    subprocess.run(words, check=True, timeout=120)
+    subprocess.run(words, check=True, timeout=600)
     return made.read_bytes()
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import av
 
+from service.fragments.form import Fragments, make_forms
 from service.protocol.ranges import Span
-from service.remux.fragments import Fragments
 from service.remux.header import RemuxHeader, make_header
-from service.representations.interleaving import Source, map_span
+from service.representations.interleaving import Interleaving, Source, map_span
 
 TOLERANCE = 0.001_01
 """Seconds by which a time may differ: Matroska's are mostly rounded to milliseconds."""
@@ -38,13 +38,25 @@ def header_of(path: Path) -> RemuxHeader:
         return make_header(file, path.stat().st_size, read)
 
 
+def with_silence(path: Path, header: RemuxHeader) -> bytes:
+    """Return the MP4 that a header makes of a file."""
+    if not header.silence:
+        return header.data + path.read_bytes()
+    table, inserted = header.silence
+    return _laid_out(header.data, path.read_bytes(), Interleaving.from_bytes(table), inserted)
+
+
 def fragmented(file: bytes, made: Fragments) -> bytes:
     """Return the fragmented form of a file."""
-    whole = Span(0, len(made.head) + len(file) + len(made.headers))
-    parts = {Source.HEADER: made.head, Source.FILE: file, Source.INSERTED: made.headers}
+    return _laid_out(made.head, file, made.interleaving, made.headers)
+
+
+def _laid_out(head: bytes, file: bytes, layout: Interleaving, inserted: bytes) -> bytes:
+    whole = Span(0, len(head) + len(file) + len(inserted))
+    parts = {Source.HEADER: head, Source.FILE: file, Source.INSERTED: inserted}
     return b"".join(
         parts[source][span.start : span.end]
-        for source, span in map_span(made.interleaving, len(made.head), len(file), whole)
+        for source, span in map_span(layout, len(head), len(file), whole)
     )
 
 
@@ -163,10 +175,20 @@ def _assert_fragments(
     start: float,
     tolerance: float,
 ) -> None:
-    """Assert that the fragmented form, if there is one, has the picture and a sound unchanged."""
-    if header.fragments is None:
-        return
-    data = fragmented(path.read_bytes(), header.fragments)
+    """Assert that the fragmented forms, if any, have the picture and their sounds unchanged."""
+    for sound, fragments in make_forms(header.tracks, header.streams, path.stat().st_size):
+        of_sound = {} if sound is None else {"audio": packets(str(path), sound)}
+        data = fragmented(path.read_bytes(), fragments)
+        _assert_fragmented(path, data, {**originals, **of_sound}, start, tolerance)
+
+
+def _assert_fragmented(
+    path: Path,
+    data: bytes,
+    originals: Mapping[Any, list[Packet]],
+    start: float,
+    tolerance: float,
+) -> None:
     assert complaints(data) == ""
     with av.open(BytesIO(data)) as container:
         found = {stream.type: stream.index for stream in container.streams}

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from support.range_cases import WHOLE, condition_cases, range_cases
+from service.protocol.range_cases import WHOLE, condition_cases, range_cases
 from support.raw_http import ask
 from support.server import BLOCK
 

@@ -21,6 +21,11 @@ BROKEN = "Films/Broken.mp4"
 PLAYABLE = [CAPTIONED, PLAIN, PORTRAIT, ARABIC, AUDIO, *EPISODES]
 
 
+def title(episode: int) -> str:
+    """Return the title of an episode of the series."""
+    return f"The Lighthouse · S1 E{episode}"
+
+
 def watch(path: str) -> str:
     """Return the target of a video's page."""
     return f"/watch/{quote(path)}"
@@ -28,8 +33,10 @@ def watch(path: str) -> str:
 
 PAGES = {
     "library": "/",
+    "videos": "/videos",
     "folders": "/?folder=",
     "folder": f"/?folder={quote(SERIES, safe='')}",
+    "series": "/series/The%20Lighthouse",
     "search": "/?q=tides",
     "nothing-found": "/?q=xyzzy",
     "watch": watch(CAPTIONED),

@@ -1,6 +1,7 @@
 """The real service as a process on a free port that serves a folder of the test."""
 
 import contextlib
+import hashlib
 import http.client
 import itertools
 import json
@@ -22,8 +23,7 @@ SIZE = 3 * BLOCK + 12_345
 
 def content(size: int = SIZE, seed: int = 1) -> bytes:
     """Return pseudorandom bytes; those of one seed have a common prefix for all sizes."""
-    whole_words = -(-size // 4) * 4  # the bytes of a partial word would differ
-    return random.Random(seed).randbytes(whole_words)[:size]  # noqa: S311
+    return hashlib.shake_128(str(seed).encode()).digest(size)
 
 
 def write(folder: Path, name: str, data: bytes, age: float = 3600) -> Path:
@@ -53,7 +53,7 @@ class Server:
     def answers(self, target: str) -> bool:
         """Return whether it answers with 200. Its process must be running."""
         assert self.process.poll() is None, self.lines
-        connection = http.client.HTTPConnection(self.base.removeprefix("http://"), timeout=5)
+        connection = http.client.HTTPConnection(self.base.removeprefix("http://"), timeout=60)
         try:
             connection.request("GET", target)
             return connection.getresponse().status == 200
@@ -186,6 +186,7 @@ def start(
         stdout=log,
         stderr=subprocess.STDOUT if log == subprocess.PIPE else None,
         text=True,
+        start_new_session=True,  # so that its idle workers get processor time: see conftest.py
     )
     server = Server(process, f"http://127.0.0.1:{port}")
     try:

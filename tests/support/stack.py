@@ -6,6 +6,7 @@ import os
 import secrets
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -43,8 +44,9 @@ class Stack:
     media: Path
     settings: dict[str, str] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
-    """Compose files in addition to that of the repository."""
+    """Compose files in addition to `compose_file`."""
     variables: dict[str, str] = field(default_factory=dict)  # for compose itself
+    compose_file: Path = ROOT / "docker-compose.yml"
     project: str = field(default_factory=lambda: f"reelay-test-{secrets.token_hex(4)}")
     ports: dict[str, int] = field(
         default_factory=lambda: {n: free_port() for n in ("HTTP", "HTTPS", "OPERATOR")}
@@ -96,12 +98,10 @@ class Stack:
 
     def compose(self, *words: str, check: bool = True) -> str:
         """Run a compose command on this stack; return what it prints."""
-        files = [
-            word for f in (ROOT / "docker-compose.yml", *self.files) for word in ("-f", str(f))
-        ]
+        files = [word for f in (self.compose_file, *self.files) for word in ("-f", str(f))]
         result = subprocess.run(
             ["docker", "compose", *files, "--project-name", self.project, *words],
-            cwd=ROOT,
+            cwd=self.compose_file.parent,
             env=self.environment(),
             capture_output=True,
             text=True,
@@ -163,6 +163,21 @@ def _is_paused(container: str) -> bool:
     with contextlib.suppress(AssertionError):
         docker("pause", container)
     return docker("inspect", "--format", "{{.State.Paused}}", container) == "true"
+
+
+@contextmanager
+def suspended(container: str) -> Iterator[None]:
+    """Suspend all processes of a container but the first, which is Docker's.
+
+    Unlike `pause`, this does not end its health checks: Docker calls a container unhealthy that was
+    paused, until its next check.
+    """
+    send = ("exec", container, "sh", "-c", 'kill -"$0" -1')
+    docker(*send, "STOP")
+    try:
+        yield
+    finally:
+        docker(*send, "CONT")
 
 
 def address_of(container: str, network: str = "") -> str:

@@ -1,4 +1,4 @@
-"""Two-second files with several tracks. A track's tone or width tells which of them plays."""
+"""Short files with several tracks. A track's tone or width tells which of them plays."""
 
 from pathlib import Path
 
@@ -26,7 +26,9 @@ _ENCODERS = {
 }
 
 
-def tracks_file(path: Path, *tracks: str, flags: str = "", more: tuple[str, ...] = ()) -> Path:
+def tracks_file(
+    path: Path, *tracks: str, flags: str = "", more: tuple[str, ...] = (), seconds: int = 2
+) -> Path:
     """Make a file. A track is `v:CODEC`, `a:CODEC`, or `i:CODEC` for a single picture.
 
     `-` at its end takes the default disposition away. `flags` has a digit for each track of an MP4:
@@ -41,11 +43,11 @@ def tracks_file(path: Path, *tracks: str, flags: str = "", more: tuple[str, ...]
         place = counts[output]
         counts[output] += 1
         if kind == "a":
-            source = f"sine=frequency={TONES[place]}:duration=2:sample_rate=48000"
+            source = f"sine=frequency={TONES[place]}:duration={seconds}:sample_rate=48000"
         else:
-            rate, seconds = (25, 2) if kind == "v" else (1, 1)
+            rate, length = (25, seconds) if kind == "v" else (1, 1)
             size = f"{WIDTHS[place]}x{WIDTHS[place] // 2}"
-            source = f"testsrc2=size={size}:rate={rate}:duration={seconds}"
+            source = f"testsrc2=size={size}:rate={rate}:duration={length}"
         inputs += ["-f", "lavfi", "-i", source]
         encoder, *settings = _ENCODERS.get(codec, (codec,))
         options += ["-map", str(number), f"-c:{output}:{place}", encoder]

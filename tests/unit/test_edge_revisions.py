@@ -12,6 +12,7 @@ from service.protocol.revisions import (
     REVISION,
     file_revision,
     remuxed_revision,
+    tagged_revision,
 )
 from service.representations.fast_start import fast_start_revision
 
@@ -54,6 +55,16 @@ def cached() -> re.Pattern[str]:
         ("media", WITH_SOUND, True),
         ("media", FRAGMENTED, True),
         ("media", COPIED, True),
+        ("media", f"{FILE}-a1", True),
+        ("media", f"{FAST_START}-a2", True),
+        ("media", f"{WITH_SOUND}-a999", True),
+        ("media", f"{REMUXED}-a0", False),
+        ("media", f"{REMUXED}-a01", False),
+        ("media", f"{REMUXED}-a1000", False),
+        ("media", f"{REMUXED}-a", False),
+        ("media", f"{REMUXED}-a2-a1", False),
+        ("media", f"{FILE}-a2-m0123456789abcdef", False),
+        ("download", f"{FILE}-a2", False),
         ("download", FRAGMENTED, False),
         ("download", COPIED, False),
         ("media", f"{WITH_SOUND}-m0123456789abcdef", False),
@@ -87,10 +98,24 @@ def test_the_edge_has_the_grammar_of_the_service() -> None:
 
 def test_the_edge_knows_which_layouts_may_be_longer_than_their_files() -> None:
     script = (NGINX / "njs" / "cache_lookup.js").read_text(encoding="utf-8")
-    (letters,) = re.findall(r"const LAYOUT = /-\(\[(\w+)\]\)", script)
+    (letters,) = re.findall(r"const LAYOUT = /.+\(\[(\w+)\]\)", script)
     (added,) = re.findall(r"const MAX_ADDED = \{(.+)\};", script)
+    # A sound that comes first makes nothing longer.
     named = set(re.findall(r"-(\w)\[0-9\]", REVISION)) | set(*re.findall(r"\[(\w+)\]\[", REVISION))
     assert set(letters) == set(re.findall(r"(\w):", added)) == named
+
+
+@pytest.mark.parametrize("version", ["1a2b", "c0ffee", "f00d"])
+def test_the_edge_takes_no_version_of_an_object_for_a_layout(version: str) -> None:
+    script = (NGINX / "njs" / "cache_lookup.js").read_text(encoding="utf-8")
+    (regex,) = re.findall(r"const LAYOUT = /(.+)/;", script)
+    file = tagged_revision(5_000_000_000, version)
+    for sound in ("", "-a2"):
+        assert not re.search(regex, file + sound)
+        for revision in (fast_start_revision(file), remuxed_revision(file, "c0123456789abcdef")):
+            found = re.search(regex, revision + sound)
+            assert found
+            assert revision.startswith(f"{file}-{found[1]}")
 
 
 @given(st.integers(1, 2**63 - 1), st.integers(-(2**63) * 10**9, 2**63 * 10**9))
@@ -103,11 +128,13 @@ def test_blocks_of_files_with_any_time_may_be_cached(size: int, modified: int) -
     assert pattern("download").search(file)
 
 
-@pytest.mark.parametrize("revision", [FILE, OLD, FAST_START, REMUXED, WITH_SOUND])
+@pytest.mark.parametrize(
+    "revision", [FILE, OLD, FAST_START, REMUXED, WITH_SOUND, f"{FILE}-a2", f"{REMUXED}-a2"]
+)
 def test_a_block_of_a_layout_may_be_cached_only_under_its_own_revision(revision: str) -> None:
     may_cache = cached()
     others = {FILE: FAST_START, FAST_START: REMUXED, REMUXED: WITH_SOUND, WITH_SOUND: FILE}
-    other = others.get(revision, FILE)
+    other = others.get(revision, revision[:-1] + "3" if "-a" in revision else FILE)
     target, rest = f"/media/film.mp4?v={revision}", "bytes=0-4194303 bytes 0-4194303/5000000000"
     assert may_cache.search(f'206 "{revision}" {target} {rest}')
     assert not may_cache.search(f'206 "{other}" {target} {rest}')

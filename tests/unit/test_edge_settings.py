@@ -87,6 +87,10 @@ def run(**settings: str) -> tuple[int, dict[str, str], str]:
         ("EDGES", "", {
             "EDGES": "", "THIS_EDGE": "", "PEER_UPSTREAMS": "", "EDGES_SNIPPET": "single-edge",
         }),
+        ("KEY", "", {"KEY": "", "KEY_FILE": "/var/lib/reelay/key", "AUTH_VARIABLE": '""'}),
+        ("KEY", "0f" * 32, {"KEY": "0f" * 32}),
+        ("KEY_FILE", "/run/secrets/reelay.key", {"KEY": "", "KEY_FILE": "/run/secrets/reelay.key"}),
+        ("AUTH_HEADER", "", {"AUTH_VARIABLE": '""'}),
         ("PROXY_PROTOCOL", "", {"PROXY_PROTOCOL": "", "REAL_IP_HEADER": "X-Forwarded-For"}),
         ("PROXY_PROTOCOL", "off", {"PROXY_PROTOCOL": "", "REAL_IP_HEADER": "X-Forwarded-For"}),
     ],
@@ -115,6 +119,8 @@ def test_the_edge_has_the_routes_and_headers_of_the_service() -> None:
     paths = [target.partition("?")[0] for target, *_ in READABLE.values()]
     for path in (*paths, *PRIVATE, "/playlists/a.m3u", "/mediax/a.mp4", "/api", "/oembed/x"):
         assert any(route.search(path) for route in routes) == cors.is_shared_route(path), path
+        # In the edge, access.conf takes the prefix away first.
+        assert cors.is_shared_route(f"/s/1.0.a{path}") == cors.is_shared_route(path), path
     for value in (cors._ALLOWED_METHODS, cors._ALLOWED_HEADERS, cors._EXPOSED_HEADERS):  # noqa: SLF001
         assert f'"{value.decode()}";' in snippet
     assert f" 1 {cors._MAX_AGE.decode()};" in snippet  # noqa: SLF001
@@ -125,6 +131,28 @@ def test_the_proxy_protocol_is_used_with_trusted_proxies() -> None:
     assert status == 0
     assert environment["PROXY_PROTOCOL"] == " proxy_protocol"
     assert environment["REAL_IP_HEADER"] == "proxy_protocol"
+
+
+def test_a_trusted_proxy_may_name_the_user() -> None:
+    status, environment, _ = run(AUTH_HEADER="X-Remote-User", TRUSTED_PROXIES="10.0.0.7")
+    assert (status, environment["AUTH_VARIABLE"]) == (0, "$http_x_remote_user")
+    for settings in ({}, {"TRUSTED_PROXIES": "10.0.0.7", "PROXY_PROTOCOL": "on"}):
+        status, _, errors = run(AUTH_HEADER="X-Remote-User", **settings)
+        assert status == 2
+        assert "needs REELAY_TRUSTED_PROXIES" in errors
+
+
+@pytest.mark.parametrize("key", ["0f" * 31, "0f" * 33, "0F" * 32, "0g" * 32, " ", "0f" * 32 + "\n"])
+def test_a_wrong_key_prevents_the_start_and_is_not_printed(key: str) -> None:
+    status, _, errors = run(KEY=key)
+    assert (status, key.strip() in errors) == (2, not key.strip())
+    assert errors.startswith("REELAY_KEY: should have 64 digits")
+
+
+def test_the_key_is_given_in_one_way() -> None:
+    status, _, errors = run(KEY="0f" * 32, KEY_FILE="/key")
+    assert status == 2
+    assert "REELAY_KEY_FILE" in errors
 
 
 def test_an_edge_knows_the_others_and_itself() -> None:
@@ -196,6 +224,8 @@ def test_an_edge_that_is_not_listed_does_not_start(name: str) -> None:
             "-a", ".a", "a..b", "a;b", "a:", "a:0", "a:65536", "a:x", ":9146", "http://a", "a/b",
             "[::1]:9146", "$(id)", "*", "a{", "a,a", "a,b,a:9146",
         ]),
+        ("KEY_FILE", ["key;", "a b", "$(id)", "/{"]),
+        ("AUTH_HEADER", ["Remote User", "-User", "Remote_User", "$(id)", "Remote-User;", "1"]),
         ("PROXY_PROTOCOL", ["yes", "On", "1", "on"]),  # `on` needs trusted proxies
     ],
 )  # fmt: skip

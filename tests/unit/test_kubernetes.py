@@ -15,6 +15,7 @@ from quart import Quart
 from support.kubernetes_manifests import (
     MANIFESTS,
     OVERLAYS,
+    SECRET,
     Manifest,
     build,
     environment,
@@ -26,8 +27,9 @@ from support.kubernetes_manifests import (
 )
 from support.npm import clean_environment, packages
 
-from service.app import create_app
-from service.settings import PREFIX, Settings, load, parse_size
+from service.composition.app import create_app
+from service.settings.environment import PREFIX, Settings, load
+from service.settings.values import parse_size
 
 ROOT = Path(__file__).parents[2]
 NGINX = ROOT / "nginx"
@@ -304,9 +306,10 @@ def test_probes_and_scrapes_request_existing_routes(app: Quart) -> None:
         # A service that is not ready is still alive, and so is an edge without a service.
         alive = {"service": "/healthz", "edge": "/edge/healthz"}[name]
         assert requests["startup"]["path"] == requests["liveness"]["path"] == alive
+        # Docker starts a program that asks, which takes a while on a busy machine; Kubernetes asks.
         image = re.search(r"--timeout=(\d+)s", DOCKERFILES[name])
         assert image
-        assert {probe["timeoutSeconds"] for probe in probes.values()} == {int(image[1])}
+        assert {probe["timeoutSeconds"] for probe in probes.values()} == {int(image[1]) - 10}
     assert pods(manifests)["service"]["containers"][0]["readinessProbe"]["httpGet"] == {
         "path": "/readyz",
         "port": "http",
@@ -354,7 +357,7 @@ def test_service_and_edge_accept_their_settings(
 @every_overlay
 def test_mounts_are_the_same_as_in_compose(overlay: str) -> None:
     manifests = rendered(overlay)
-    image = dict(re.findall(r"\b(REELAY_(?:MEDIA|DERIVED))=(\S+)", DOCKERFILES["service"]))
+    image = dict(re.findall(r"\b(REELAY_(?:MEDIA|DERIVED|STATE))=(\S+)", DOCKERFILES["service"]))
     for name, pod in pods(manifests).items():
         container = pod["containers"][0]
         mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
@@ -371,7 +374,8 @@ def test_mounts_are_the_same_as_in_compose(overlay: str) -> None:
             if overlay != "one-node":  # the films are in the object store
                 expected -= {image["REELAY_MEDIA"]}
         else:
-            expected -= {"/srv/challenges"}  # for certbot; here cert-manager answers the challenges
+            # For certbot: here cert-manager answers the challenges. The key is in a Secret.
+            expected -= {"/srv/challenges", "/var/lib/reelay"}
         assert set(mounts) == expected
         for volume in pod["volumes"]:
             claim = volume.get("persistentVolumeClaim", {})
@@ -426,7 +430,7 @@ def test_memory_limits_are_those_of_compose_and_volumes_exceed_the_caches(overla
 
 
 @every_variant
-def test_only_the_edge_and_monitoring_may_connect_to_the_service(
+def test_only_the_edge_replicas_and_monitoring_may_connect_to_the_service(
     overlay: str, exposure: str
 ) -> None:
     manifests = rendered(overlay, exposure)
@@ -442,12 +446,15 @@ def test_only_the_edge_and_monitoring_may_connect_to_the_service(
         # Without an allowing policy, traffic is denied.
         assert directions == {"Ingress", "Egress"}, name
     monitoring = {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}
-    edge = {"matchLabels": labels["edge"]}
+    edge, service = ({"matchLabels": labels[name]} for name in ("edge", "service"))
     scraped = [("namespaceSelector", monitoring)] if exposure else []
+    replicas = ("podSelector", service)  # for the operators' page
     assert sorted(map(str, allowed(policies, labels["service"], 8000))) == sorted(
-        map(str, [("podSelector", edge), *scraped])
+        map(str, [("podSelector", edge), replicas, *scraped])
     )
-    assert allowed(policies, labels["edge"], 9145) == scraped
+    assert sorted(map(str, allowed(policies, labels["edge"], 9145))) == sorted(
+        map(str, [replicas, *scraped])
+    )
     assert allowed(policies, labels["edge"], 8080) == [("everybody", {})]
     if overlay == "edges":
         assert allowed(policies, labels["edge"], 9146) == [("podSelector", edge)]
@@ -562,7 +569,7 @@ def test_no_secret_is_in_a_manifest() -> None:
         assert not of_kind(manifests, "Secret")
         for name in ("service", "edge"):
             variables = environment(manifests, name)
-            assert all(value == "secret" for key, value in variables.items() if "KEY" in key)
+            assert all(value == SECRET for key, value in variables.items() if "KEY" in key)
 
 
 def test_the_kustomization_of_the_manual_is_rendered() -> None:

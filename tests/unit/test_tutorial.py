@@ -1,14 +1,14 @@
 """The tests of Quart's video tutorial on the sample clip, with Quart's test client.
 
-tests/e2e/test_tutorial.py runs them against the stack.
+tests/e2e/default_stack/test_tutorial.py runs them against the stack.
 """
 
 from pathlib import Path
 
 from quart import Quart
 
-from service.app import create_app
-from service.settings import load
+from service.composition.app import create_app
+from service.settings.environment import load
 
 SAMPLE = Path(__file__).parents[2] / "media" / "sample.mp4"
 

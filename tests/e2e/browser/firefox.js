@@ -84,6 +84,8 @@ async function withScripts(browser, elsewhere) {
   const preview = () =>
     page.$eval(".preview", (element) => element.checkVisibility() && element.textContent.trim());
 
+  await page.click("[data-filmstrip-link]");
+  await page.waitForSelector(".strip a");
   // The filmstrip: hovering over a frame shows a preview, a click seeks there, and the arrow keys
   // and Enter do the same.
   await page.evaluate(() => {
@@ -198,11 +200,13 @@ async function withoutScripts(browser) {
       const element = document.querySelector(selector);
       element.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
       const { left, top, width, height } = element.getBoundingClientRect();
-      return [left + width / 2, top + height / 2];
+      const place = [left + width / 2, top + height / 2];
+      // Null while something else lies there, as when a picture above it has just come.
+      return element.contains(document.elementFromPoint(...place)) ? place : null;
     }, selector);
   const click = async (selector) => {
     let place = await centre(selector);
-    for (let before = []; String(place) !== String(before); ) {
+    for (let before = []; place === null || String(place) !== String(before); ) {
       await new Promise((resolve) => setTimeout(resolve, 200)); // until nothing moves it any more
       before = place;
       place = await centre(selector);
@@ -218,6 +222,7 @@ async function withoutScripts(browser) {
   seen.scripts = await page.evaluate(() =>
     document.querySelector("[data-tools]").checkVisibility(),
   );
+  await follow("[data-filmstrip-link]");
   await follow(".strip a[data-t='3']");
   seen.link = await page.evaluate(() => location.search);
   await until("is at 3 s", () => {

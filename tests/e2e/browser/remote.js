@@ -6,6 +6,11 @@
 //   ["prepare", SCRIPT]        run a script before those of every page
 //   ["goto", PATH]
 //   ["evaluate", EXPRESSION]   return its value
+//   ["frame", EXPRESSION]      return its value in the page's first frame
+//   ["click", SELECTOR]        with the mouse, as a viewer does
+//   ["follow", SELECTOR]       click on a link, and wait for its page
+//   ["press", KEY]             with its modifiers: Shift+N
+//   ["resize", "WIDTH HEIGHT"] give the page this size, in CSS pixels
 //   ["complaints"]             return the faults so far
 
 import { createInterface } from "node:readline";
@@ -15,15 +20,28 @@ const [executablePath, base, profile, preferences = "{}"] = process.argv.slice(2
 const complaints = [];
 const browser = await launched(executablePath, profile, JSON.parse(preferences));
 
+async function press(page, keys) {
+  for (const key of keys) await page.keyboard.down(key);
+  for (const key of keys.reverse()) await page.keyboard.up(key);
+}
+
 try {
   const page = await opened(browser, [base], complaints);
   const commands = {
     prepare: (script) => page.evaluateOnNewDocument(script),
     goto: (path) => page.goto(`${base}${path}`),
     evaluate: (expression) => page.evaluate(expression),
+    frame: (expression) => page.mainFrame().childFrames()[0].evaluate(expression),
+    click: (selector) => page.click(selector),
+    follow: (selector) => Promise.all([page.waitForNavigation(), page.click(selector)]),
+    press: (keys) => press(page, keys.split("+")),
+    resize: (size) => {
+      const [width, height] = size.split(" ").map(Number);
+      return page.setViewport({ width, height });
+    },
     complaints: () => complaints,
   };
-  const values = new Set(["evaluate", "complaints"]);
+  const values = new Set(["evaluate", "frame", "complaints"]);
   for await (const line of createInterface({ input: process.stdin })) {
     const [command, argument] = JSON.parse(line);
     const result = await commands[command](argument);

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 from quart import Quart
 
-from service.app import create_app
+from service.composition.app import create_app
 from service.errors import StorageError
-from service.settings import load
+from service.settings.environment import load
 
 BROWSER = {"Accept": "text/html,*/*;q=0.8", "X-Request-ID": "that-one"}
 

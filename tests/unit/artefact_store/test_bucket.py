@@ -9,7 +9,7 @@ import pytest
 from obstore.store import LocalStore, MemoryStore
 from structlog.testing import capture_logs
 
-from service.artefact_store import bucket as module
+from service.artefact_store import record_reader
 from service.artefact_store.bucket import BucketArtefactStore
 from service.artefact_store.keys import artefact_name
 from service.storage.object_store.sync_client import ObjectInfo, RangeResult, SyncObjectClient
@@ -81,7 +81,7 @@ def test_every_replica_loads_what_one_saved(bucket: Counted) -> None:
 def test_an_opened_blob_is_cached_once_and_read_by_range_after_eviction(
     bucket: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_MAX_CACHED_BYTES", 40_000)
+    monkeypatch.setattr(record_reader, "_MAX_CACHED_BYTES", 40_000)
     blobs = [bytes([number]) * 30_000 for number in range(2)]
     artefacts = BucketArtefactStore(bucket, ROOM)
     artefacts.save(KIND, NAME, METADATA, blobs)
@@ -103,7 +103,7 @@ def test_an_opened_blob_is_cached_once_and_read_by_range_after_eviction(
 def test_an_open_blob_is_not_mixed_with_its_replacement(
     bucket: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_MAX_CACHED_BYTES", 40_000)
+    monkeypatch.setattr(record_reader, "_MAX_CACHED_BYTES", 40_000)
     one, other = BucketArtefactStore(bucket, ROOM), BucketArtefactStore(bucket, ROOM)
     one.save(KIND, NAME, METADATA, [b"a" * 30_000, b"x" * 30_000])
     opened = one.open(KIND, NAME, 0)
@@ -321,7 +321,7 @@ def test_a_reader_never_sees_half_an_artefact_while_two_replicas_write(store: Me
 
     def write(number: int) -> None:
         artefacts = BucketArtefactStore(SyncObjectClient(store), ROOM)
-        start.wait(30)
+        start.wait(300)
         for _ in range(30):
             artefacts.save(KIND, NAME, *versions[number])
 

@@ -293,7 +293,7 @@ def test_a_reader_never_sees_half_an_artefact_while_two_replicas_write(folder: P
 
     def write(number: int) -> None:
         store = FolderArtefactStore(folder, ROOM)
-        start.wait(30)
+        start.wait(300)
         for _ in range(30):
             store.save(KIND, NAME, *versions[number])
 

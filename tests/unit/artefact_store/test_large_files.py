@@ -16,11 +16,11 @@ from obstore.store import MemoryStore
 from structlog.testing import capture_logs
 
 from service.artefact_store import quota as module
-from service.artefact_store.blobs import OpenArtefact
 from service.artefact_store.bucket import BucketArtefactStore
 from service.artefact_store.folder import FolderArtefactStore
 from service.artefact_store.keys import artefact_name
 from service.artefact_store.quota import NoRoomError
+from service.records.blobs import OpenArtefact
 from service.storage.object_store.sync_client import SyncObjectClient
 
 KIND = "copied"

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from structlog.testing import capture_logs
 
-from service.artefact_store.blobs import AsyncBlob
 from service.artefact_store.folder import FolderArtefactStore
 from service.artefacts import jpeg
 from service.artefacts.jpeg import JpegPosters
+from service.records.blobs import AsyncBlob
 
 
 def webp(colour: str) -> bytes:

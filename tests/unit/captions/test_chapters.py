@@ -90,7 +90,9 @@ def test_arbitrary_chapter_times_give_ordered_chapters_or_none(
 
 
 def test_the_number_of_chapters_and_the_length_of_titles_are_limited() -> None:
-    many = Container(*((at, at + 1, {"title": "x" * 10_000}) for at in range(2 * MAX_CHAPTERS)))
+    many = Container(
+        *((at, at + 1, {"title": "x" * 2 * MAX_TITLE_LENGTH}) for at in range(MAX_CHAPTERS + 9))
+    )
     chapters = read_chapters(many)
     assert len(chapters) == MAX_CHAPTERS
     assert {len(chapter.title) for chapter in chapters} == {MAX_TITLE_LENGTH}

@@ -2,10 +2,11 @@
 
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.copies.clock import FilmClock, presentation
+from service.copies.clock import DamagedStartError, FilmClock, presentation
 
 WRAP = Fraction(1 << 33, 90_000)
 FRAME = Fraction(1, 25)
@@ -61,6 +62,50 @@ def test_a_damaged_time_stamp_is_no_jump() -> None:
         damaged = [*times[:20], times[20] + damage, *times[21:]]
         assert played(clock, 0, damaged) == times
         assert clock.jumps == 0
+
+
+@pytest.mark.parametrize("damage", [-500, -11, 11, 47_721])
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_stream_that_begins_with_a_damaged_time_stamp_follows_the_others(
+    damage: int, first: int
+) -> None:
+    times = run(Fraction(1000))
+    damaged = [time + damage for time in times[:3]] + times[3:]  # a stamp is that of three frames
+    order = [(first, number) for number in range(3)] + [
+        (stream, number)
+        for number in range(50)
+        for stream in (0, 1)
+        if stream != first or number > 2
+    ]
+    by_stream = {0: times, 1: damaged}
+
+    def play(clock: FilmClock) -> dict[int, list[Fraction]]:
+        film: dict[int, list[Fraction]] = {0: [], 1: []}
+        for stream, number in order:
+            film[stream] += played(clock, stream, [by_stream[stream][number]])
+        return film
+
+    with pytest.raises(DamagedStartError) as error:
+        play(FilmClock(wraps=False))
+    assert error.value.stream == 1
+    clock = FilmClock(wraps=False, damaged_starts={1: error.value.start})
+    assert play(clock) == {0: times, 1: times}
+    assert clock.jumps == 0
+
+
+def test_a_file_that_is_not_interleaved_keeps_its_times() -> None:
+    clock = FilmClock(wraps=False)
+    picture, sound = run(Fraction(0), 1000), run(Fraction(0), 1000)
+    assert played(clock, 0, picture) == picture
+    assert played(clock, 1, sound) == sound
+
+
+def test_sound_of_which_only_the_first_frame_is_early_keeps_its_gap() -> None:
+    clock = FilmClock(wraps=False)
+    assert played(clock, 1, [Fraction(0)]) == [Fraction(0)]
+    picture = run(Fraction(0), 1000)
+    assert played(clock, 0, picture) == picture
+    assert played(clock, 1, [Fraction(40)]) == [Fraction(40)]
 
 
 def test_a_jump_is_confirmed_by_the_next_packet_of_any_stream() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from support.server import content, write
 
-from service.app import create_app
+from service.composition.app import create_app
 from service.errors import BadGatewayError
 from service.http import media as media_views
-from service.settings import load
+from service.settings.environment import load
 from service.storage.base import MIN_CHUNK
 from service.storage.local import nonblocking
 from service.storage.local.folder import LocalStorage
@@ -165,7 +165,7 @@ async def test_an_unavailable_store_is_reported_to_the_edge(
     monkeypatch.setattr(media_views, "_REVISION_TIMEOUT", 0.01)
     for failing in (away, silent):
         monkeypatch.setattr(LocalStorage, "open", failing)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(300):
             headers = await revision_headers(media)
         assert headers[b"x-unavailable"] == b"storage"
         assert b"x-revision" not in headers

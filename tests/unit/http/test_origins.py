@@ -3,8 +3,8 @@ import ipaddress
 import pytest
 from quart import Quart
 
-from service.api import links
 from service.http.origins import Origins
+from service.items import links
 
 PROXY = ("10.1.2.3", 40_000)
 TRUSTED = [ipaddress.ip_network(text) for text in ("10.0.0.0/8", "192.0.2.7", "2001:db8::/64")]

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from service.http import send_pacing
 from service.http.send_pacing import (
     _MAX_BUFFERED,
     _MAX_CONNECTIONS,
@@ -94,12 +95,22 @@ async def test_chunks_of_a_client_that_disconnects_are_not_counted(
     assert prompt(sizers, 2).length() == MAX_CHUNK
 
 
-async def test_fast_sends_make_the_next_chunk_large() -> None:
+async def test_fast_sends_make_the_next_chunk_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+
+    class Clock:
+        monotonic = staticmethod(lambda: now)
+
+    async def sending(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(send_pacing, "time", Clock)
     sizer = ChunkSizer()
     for _ in range(5):
-        await sizer.track_send(MIN_CHUNK, asyncio.sleep(0))
+        await sizer.track_send(MIN_CHUNK, sending(AT_ONCE))
     assert sizer.length() == MAX_CHUNK
-    await sizer.track_send(MAX_CHUNK, asyncio.sleep(0.3))
+    await sizer.track_send(MAX_CHUNK, sending(IN_A_SECOND))
     assert sizer.length() == MIN_CHUNK
 
 

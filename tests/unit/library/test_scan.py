@@ -9,6 +9,7 @@ import pytest
 
 from service.artefact_store.folder import FolderArtefactStore
 from service.artefacts.probe_cache import ProbeCache
+from service.library.files import NO_FILES
 from service.library.scan import Scan, scan
 from service.storage.base import Entry, OpenRepresentation
 
@@ -31,7 +32,7 @@ class Folder:
 
 def run_scan(folder: Folder, root: Path, last: Scan | None = None, settle: float = SETTLE) -> Scan:
     probed = ProbeCache(FolderArtefactStore(root, 1 << 20))
-    return scan(folder, probed, settle, {}, {}, last.observations if last else None)
+    return scan(folder, probed, settle, NO_FILES, {}, last.observations if last else None)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_the_first_scan_decides_by_the_change_time(
     listed: bool,  # noqa: FBT001 # a column of the table
 ) -> None:
     result = run_scan(Folder(age), tmp_path)
-    assert bool(result.files) is listed
+    assert bool(result.files.by_path) is listed
     assert (result.unsettled is None) is listed
 
 
@@ -54,9 +55,9 @@ def test_a_new_revision_is_unsettled_whatever_its_change_time(tmp_path: Path, ag
     last = run_scan(folder, tmp_path)
     folder.entry = replace(folder.entry, revision="2-2", changed_at=time.time() - age)
     result = run_scan(folder, tmp_path, last)
-    assert not result.files
+    assert not result.files.by_path
     assert result.unsettled == pytest.approx(SETTLE, abs=60)
-    assert run_scan(folder, tmp_path, result, settle=0).files  # unchanged for long enough
+    assert run_scan(folder, tmp_path, result, settle=0).files.by_path  # unchanged for long enough
 
 
 def test_a_settled_file_stays_settled_until_its_revision_changes(tmp_path: Path) -> None:
@@ -64,6 +65,6 @@ def test_a_settled_file_stays_settled_until_its_revision_changes(tmp_path: Path)
     last = run_scan(folder, tmp_path)
     folder.entry = replace(folder.entry, changed_at=time.time())  # a change of its permissions
     last = run_scan(folder, tmp_path, last)
-    assert last.files
+    assert last.files.by_path
     folder.entry = replace(folder.entry, revision="2-2", changed_at=time.time())
-    assert not run_scan(folder, tmp_path, last).files
+    assert not run_scan(folder, tmp_path, last).files.by_path

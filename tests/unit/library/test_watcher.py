@@ -184,7 +184,7 @@ async def watched(root: Path) -> AsyncIterator[asyncio.Queue[None]]:
 
     task = asyncio.create_task(follow())
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             while changes.empty():  # until the watch has started
                 (root / "begun").touch()
                 await asyncio.sleep(0.1)
@@ -196,7 +196,7 @@ async def watched(root: Path) -> AsyncIterator[asyncio.Queue[None]]:
 
 async def next_change(changes: asyncio.Queue[None]) -> None:
     """Wait for the notification of a change made after the call."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         await changes.get()
 
 
@@ -218,7 +218,7 @@ async def test_a_watch_without_changes_yields_regularly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watcher, "_QUIET_INTERVAL", 10)
-    async with asyncio.timeout(60), aclosing(watch_changes(tmp_path)) as notifications:
+    async with asyncio.timeout(300), aclosing(watch_changes(tmp_path)) as notifications:
         assert [await anext(notifications), await anext(notifications)] == [False, False]
 
 

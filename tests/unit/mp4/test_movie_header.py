@@ -47,6 +47,13 @@ def test_audiobooks_of_audible_are_known_by_their_sample_entry() -> None:
     assert read(moov(track(box(b"aavd", bytes(28))))).encryption == {1: "audible"}
 
 
+def test_the_length_of_the_index_is_read_wherever_it_is() -> None:
+    index = moov(track(box(b"avc1", bytes(78))))
+    for content in ((FTYP, index, box(b"mdat")), (FTYP, large(b"mdat", bytes(99)), index)):
+        assert read(*content).index_size == len(index)
+    assert read(FTYP, box(b"mdat")).index_size is None
+
+
 def test_a_track_that_begins_unencrypted_is_encrypted() -> None:
     entries = box(b"avc1", bytes(78)) + box(b"encv", bytes(78), protected(b"cbcs"))
     assert read(moov(track(entries))).encryption == {1: "cbcs"}
@@ -63,6 +70,11 @@ def test_a_compressed_index_is_found_wherever_it_is() -> None:
     assert read(compressed).compressed
     assert read(FTYP, box(b"mdat", bytes(9)), compressed).compressed
     assert not read(FTYP, moov()).compressed
+
+
+def test_fragments_are_announced_by_their_defaults() -> None:
+    assert read(FTYP, moov(box(b"mvex", bytes(20))), box(b"moof")).fragmented
+    assert not read(FTYP, moov(), box(b"mdat", bytes(9))).fragmented
 
 
 def sidx(durations: list[int], length: int = 100, first: int = 0, version: int = 0) -> bytes:

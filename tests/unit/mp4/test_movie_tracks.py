@@ -22,10 +22,14 @@ def table(*numbers: int) -> bytes:
     return struct.pack(f">{len(numbers)}I", *numbers)
 
 
+PRESENTATION = bytes(range(44))
+"""A matrix, a width and a height (§8.3.2)."""
+
+
 def movie(**changes: bytes) -> bytes:
     """Return a header with a track of five samples in three chunks. `changes` replace boxes."""
     boxes = {
-        "tkhd": full("tkhd", table(0, 0, 7, 0, 100), bytes(60), flags=3),
+        "tkhd": full("tkhd", table(0, 0, 7, 0, 100), bytes(16), PRESENTATION, flags=3),
         "mdhd": full("mdhd", table(0, 0, 90_000, 500), bytes(4)),
         "hdlr": full("hdlr", bytes(4), b"vide", bytes(12), b"\0"),
         "stsd": full("stsd", table(1), box("avc1")),
@@ -44,7 +48,7 @@ def movie(**changes: bytes) -> bytes:
     minf = box("minf", full("hdlr", bytes(4), b"alis", bytes(13)), stbl)  # as QuickTime has it
     mdia = box("mdia", boxes["mdhd"], boxes["hdlr"], minf)
     trak = box("trak", boxes["tkhd"], box("edts", boxes["elst"]), mdia)
-    mvhd = full("mvhd", table(0, 0, 1000, 100), bytes(80))
+    mvhd = full("mvhd", table(0, 0, 1000, 100), bytes(16), PRESENTATION[:36], bytes(28))
     return box("moov", mvhd, trak, changes.get("more", b""))
 
 
@@ -60,6 +64,8 @@ def test_all_samples_are_found() -> None:
     assert list(track.composition) == [200, -100, -100, -100, -100]
     assert list(track.keys) == [1, 0, 0, 1, 0]
     assert track.edits == (Edit(20, -1), Edit(80, 200))
+    assert track.description == table(0, 1) + box("avc1")
+    assert (track.presentation, found.matrix) == (PRESENTATION, PRESENTATION[:36])
 
 
 def test_offsets_may_have_64_bits_and_sizes_may_be_one() -> None:
@@ -85,6 +91,7 @@ def test_offsets_may_have_64_bits_and_sizes_may_be_one() -> None:
         {"stsc": full("stsc", table(1, 1, 2**32 - 1, 1))},
         {"stco": full("stco", table(2**31, 1))},
         {"stss": full("stss", table(1, 6))},
+        {"stss": full("stss", table(1, 0))},
         {"elst": full("elst", table(1), struct.pack(">Iii", 100, 0, 1 << 17))},
         {"elst": full("elst", table(2**31))},
         {"mdhd": full("mdhd", table(0, 0, 0, 500), bytes(4))},

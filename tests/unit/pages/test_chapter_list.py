@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from service.api.video_models import (
+from service.artefacts.status import ArtefactState
+from service.items.video_models import (
     CaptionsItem,
     CopyItem,
     PosterItem,
@@ -13,7 +14,6 @@ from service.api.video_models import (
     StoryboardItem,
     VideoItem,
 )
-from service.artefacts.metadata import ArtefactState
 from service.models import Chapter, ProbeState
 from service.pages.chapter_list import ChapterLists
 

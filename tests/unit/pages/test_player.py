@@ -24,6 +24,11 @@ from service.pages.player import display_size, format_timestamp, parse_timestamp
         ("100m", 6000),
         ("0", 0),
         ("007", 7),
+        ("1:10", 70),
+        ("0:07", 7),
+        ("00:01:10", 70),
+        ("1:02:03.25", 3723.25),
+        ("100:00", 6000),
     ],
 )
 def test_a_timestamp_is_parsed_in_all_common_forms(text: str, expected: float) -> None:
@@ -32,7 +37,8 @@ def test_a_timestamp_is_parsed_in_all_common_forms(text: str, expected: float) -
 
 @pytest.mark.parametrize(
     "text",
-    ["", None, "x", "-1", "+1", " 1", "1 ", "1e3", "1:30", "s", ".5", "1.", "1s1m", "1,5", "NaN",
+    ["", None, "x", "-1", "+1", " 1", "1 ", "1e3", "1:60", "1:2", ":30", "1:", "1:60:00",
+     "1:2:03", "1:02:03:04", "1:30s", "1m:30", "s", ".5", "1.", "1s1m", "1,5", "NaN",
      "inf", "٣", "9" * 10, "9" * 5000, "1\n", "0x10"],
 )  # fmt: skip
 def test_an_invalid_timestamp_is_none(text: str | None) -> None:

@@ -1,5 +1,6 @@
 import pytest
 
+from service.browsers.names import codec_name
 from service.models import Metadata, ProbeState, Stream, Video
 from service.pages.video_details import (
     container_name,
@@ -7,7 +8,6 @@ from service.pages.video_details import (
     detail_rows,
     technical_rows,
 )
-from service.playability.names import codec_name
 
 CROSS = "\N{MULTIPLICATION SIGN}"
 

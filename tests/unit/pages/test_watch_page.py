@@ -1,12 +1,15 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from html.parser import HTMLParser
 from typing import Any
 
 from quart import Quart
+from support.page_html import Elements
 
-from service.api.video_models import (
+from service.artefacts.status import ArtefactState
+from service.http.origins import Origins
+from service.items import links
+from service.items.video_models import (
     CaptionsItem,
     CopyItem,
     PosterItem,
@@ -16,12 +19,11 @@ from service.api.video_models import (
     TrackItem,
     VideoItem,
 )
-from service.artefacts.metadata import ArtefactState
-from service.http.origins import Origins
 from service.models import Chapter, Metadata, ProbeState, Stream
+from service.pages.embed import embed_code
 from service.pages.link_preview import link_preview
-from service.pages.player import codec_queries, player_context
-from service.pages.watch_page import SHORTCUTS, caption_labels, embed_code
+from service.pages.player import Start, codec_queries, player_context, read_start
+from service.pages.watch_page import SHORTCUTS, caption_labels
 
 H264 = Stream(kind="video", codec="h264", codec_string="avc1.64001F", width=640, height=360)
 AAC = Stream(kind="audio", codec="aac", codec_string="mp4a.40.2")
@@ -55,18 +57,6 @@ def item(*streams: Stream, **more: Any) -> VideoItem:
     return VideoItem(**(values | more))
 
 
-class Elements(HTMLParser):
-    """Records the elements of HTML."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-
 @asynccontextmanager
 async def request_context_for_films_example() -> AsyncIterator[None]:
     """Open a request context with the origin https://films.example."""
@@ -77,7 +67,8 @@ async def request_context_for_films_example() -> AsyncIterator[None]:
 
 async def test_the_embed_code_escapes_any_title() -> None:
     async with request_context_for_films_example():
-        code = embed_code(item())
+        video = item()
+        code = embed_code(links.embed(video.path), video.title)
     ((tag, attributes),) = Elements(code).elements
     assert tag == "iframe"
     assert attributes["title"] == 'A "B" <script> & C'
@@ -148,7 +139,16 @@ def test_the_player_context_has_orientation_and_kind() -> None:
         ((AAC,), "audio/mp4", (True, False)),
         ((), "video/mp4", (False, False)),
     ):
-        data = player_context(item(*streams, content_type=content_type), None)
+        data = player_context(item(*streams, content_type=content_type), Start(None))
         assert (data["audio_only"], data["portrait"]) == expected
-    assert player_context(item(), None)["start"] is None
-    assert player_context(item(), 90.5)["start"] == "90.5"
+    assert player_context(item(), Start(None))["start"] is None
+    assert player_context(item(), Start(90.5))["start"] == "90.5"
+
+
+def test_the_start_of_a_link_is_within_the_video() -> None:
+    video = item(H264)  # of one minute
+    assert read_start(video, "0:59") == Start(59)
+    assert read_start(video, "0") == Start(0)
+    assert read_start(video, "1m") == read_start(video, "00:01:00") == Start(None, beyond_end=60)
+    assert read_start(video, "x") == read_start(video, None) == Start(None)
+    assert read_start(item(), "1h") == Start(3600)  # its duration is not known

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from service.models import Metadata, Stream
 from service.playability.findings import CODES, findings
+from service.playability.made_findings import MadeSound, with_sound
 
 MIB = 1 << 20
 BLOCK = 4 * MIB
@@ -135,6 +136,15 @@ def test_key_frames_may_be_as_sparse_as_encoders_make_them_by_default(
     assert ("sparse_key_frames" in codes(metadata)) is expected
 
 
+def test_open_gops_are_a_hint_unless_they_are_mended_with_the_sound_that_is_made() -> None:
+    metadata = film(H264.model_copy(update={"open_gops": True}))
+    assert codes(metadata) == {"open_gops": "hint"}
+    assert "libx264" in commands(metadata)["open_gops"]
+    found = findings("a.mp4", metadata, BLOCK)
+    assert with_sound(found, MadeSound()) == ()
+    assert with_sound(found, MadeSound(problem="There is none.")) == found
+
+
 @pytest.mark.parametrize(
     ("path", "streams", "expected"),
     [
@@ -193,7 +203,9 @@ def test_findings_are_ordered_by_severity() -> None:
     assert severities == ["unplayable", "warning", "warning", "hint"]
 
 
-names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1)
+names = st.text(
+    st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1
+).filter(lambda name: name not in {".", ".."})  # these are no files
 streams = st.builds(
     Stream,
     index=st.integers(0, 99),
@@ -223,8 +235,11 @@ def test_commands_read_the_file_and_write_another_into_its_folder(
     name: str, metadata: Metadata, block: int
 ) -> None:
     path = f"folder/{name}"
-    for finding in findings(path, metadata, block):
+    found = findings(path, metadata, block)
+    assert len({finding.command for finding in found} - {None}) <= 1
+    for finding in found:
         assert finding.code in CODES
+        assert finding.viewer_sentence or finding.severity != "unplayable"
         if finding.command is None:
             continue
         words = shlex.split(finding.command)
@@ -250,3 +265,51 @@ def test_ffmpeg_never_parses_a_file_name_as_an_option_or_a_protocol(name: str) -
         # `subfile,` with its options (libavformat/avio.c, url_find_protocol).
         assert not re.match(r"[A-Za-z0-9+.-]*:", word)
         assert not re.match(r"subfile,.*:", word)
+
+
+def test_one_command_fixes_all_findings() -> None:
+    metadata = film(
+        H264.model_copy(update={"interlaced": True, "variable_frame_rate": True}),
+        AAC.model_copy(update={"codec": "ac3"}),
+        index_at_front=False,
+    )
+    by_code = {finding.code: finding.command for finding in findings("a.mp4", metadata, BLOCK)}
+    assert set(by_code) == {"interlaced", "audio_codec", "index_at_end", "variable_frame_rate"}
+    (command,) = set(by_code.values())
+    words = shlex.split(command or "")
+    assert {"libx264", "bwdif=mode=send_frame", "-r:v", "aac", "+faststart"} <= set(words)
+
+
+def test_a_hint_alone_does_not_encode_the_picture_anew() -> None:
+    metadata = film(
+        H264.model_copy(update={"variable_frame_rate": True}), AAC, index_at_front=False
+    )
+    by_code = {finding.code: finding.command or "" for finding in findings("a", metadata, BLOCK)}
+    assert "libx264" not in by_code["index_at_end"]
+    assert by_code["variable_frame_rate"] == ""  # that command does not fix it
+    (alone,) = findings("a", film(*metadata.streams), BLOCK)
+    assert "libx264" in (alone.command or "")
+
+
+@pytest.mark.parametrize(
+    ("stream", "expected"),
+    [
+        ({"codec": "ac3"}, "Chrome and Firefox cannot play the sound; Safari and Edge can."),
+        ({"codec": "wmav2"}, "Browsers cannot play the sound: it is Windows Media Audio."),
+    ],
+)
+def test_viewers_read_which_browsers_play_the_sound(stream: dict[str, str], expected: str) -> None:
+    (finding,) = findings("a.mp4", film(H264, AAC.model_copy(update=stream)), BLOCK)
+    assert finding.viewer_sentence == expected
+
+
+def test_what_only_the_owner_can_change_does_not_concern_viewers() -> None:
+    metadata = film(
+        H264.model_copy(update={"interlaced": True, "key_frame_interval": 60.0}),
+        AAC,
+        index_at_front=False,
+        omissions=("Of 5,000 chapters, 1,024 are shown.",),
+    )
+    found = findings("a.mp4", metadata, BLOCK)
+    assert len(found) == 4
+    assert {finding.viewer_sentence for finding in found} == {None}

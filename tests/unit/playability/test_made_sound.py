@@ -2,11 +2,11 @@
 
 import pytest
 
+from service.browsers.browser_support import lacks_sound
+from service.browsers.served import as_mp4
 from service.models import Metadata, Stream
-from service.playability.browser_support import lacks_sound
-from service.playability.findings import findings
+from service.playability.findings import findings, findings_of_file
 from service.playability.made_findings import MadeSound, with_sound
-from service.playability.served import as_mp4
 
 BLOCK = 4 * 1024 * 1024
 MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
@@ -78,6 +78,28 @@ def test_findings_say_that_sound_is_made_or_why_not() -> None:
     (lost,) = with_sound(found, MadeSound("No other can be made: the file is damaged."))
     assert lost.severity == "unplayable"
     assert lost.sentence.endswith("sound. No other can be made: the file is damaged.")
+
+
+@pytest.mark.parametrize(
+    ("container", "fields", "severity", "end", "others"),
+    [
+        ("matroska,webm", {}, "hint", "opens the film.", []),
+        (MP4, {}, "hint", "opens the film.", []),
+        (MP4, {"fragmented": True}, "unplayable", "play DTS sound.", ["copyable"]),
+    ],
+)
+def test_the_findings_of_a_file_say_what_is_made_for_its_sound(
+    container: str, fields: dict[str, bool], severity: str, end: str, others: list[str]
+) -> None:
+    file = film(container, H264, DTS, index_at_front=True, has_seek_index=True, **fields)
+    found = {f.code: f for f in findings_of_file("a.mp4", file, BLOCK, makes_sound=True)}
+    silent = found.pop("audio_codec")
+    assert (silent.severity, silent.sentence.endswith(end)) == (severity, True)
+    assert [code for code in found if code != "container"] == others
+    # With REELAY_SOUND=off nothing is made, and an MP4 is not copied either.
+    off = {f.code: f for f in findings_of_file("a.mp4", file, BLOCK)}
+    assert off["audio_codec"].severity == "unplayable"
+    assert "copyable" not in off
 
 
 def test_damage_is_a_finding() -> None:

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.models import date_seconds
-from service.probing.dates import creation_date
+from service.probing.dates import creation_date, date_seconds
 
 QUICKTIME = "com.apple.quicktime.creationdate"
 

@@ -3,7 +3,6 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.range_cases import ConditionCase, condition_cases
 
 from service.protocol.conditions import (
     MAX_LIST_LENGTH,
@@ -16,6 +15,7 @@ from service.protocol.conditions import (
     nearest_date,
     range_applies,
 )
+from service.protocol.range_cases import ConditionCase, condition_cases
 
 # RFC 9110 §5.6.7's own example: Sun, 06 Nov 1994 08:49:37 GMT.
 EXAMPLE = 784111777

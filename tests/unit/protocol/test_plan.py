@@ -4,10 +4,17 @@ import email.message
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.range_cases import UNSATISFIABLE, WHOLE, CapCase, RangeCase, cap_cases, range_cases
 
 from service.protocol.conditions import Validators
 from service.protocol.plan import Plan, Policy, RangeKind, Representation, plan
+from service.protocol.range_cases import (
+    UNSATISFIABLE,
+    WHOLE,
+    CapCase,
+    RangeCase,
+    cap_cases,
+    range_cases,
+)
 from service.protocol.ranges import Span
 
 SIZE, BLOCK = 100_000, 30_000

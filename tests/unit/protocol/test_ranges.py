@@ -4,8 +4,15 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.range_cases import UNSATISFIABLE, WHOLE, CapCase, RangeCase, cap_cases, range_cases
 
+from service.protocol.range_cases import (
+    UNSATISFIABLE,
+    WHOLE,
+    CapCase,
+    RangeCase,
+    cap_cases,
+    range_cases,
+)
 from service.protocol.ranges import MAX_RANGES, Span, cap, merge, parse_range
 
 SIZE, BLOCK = 100_000, 30_000

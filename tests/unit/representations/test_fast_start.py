@@ -4,7 +4,6 @@ import asyncio
 import io
 import os
 import threading
-import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +14,6 @@ from support.mp4_boxes import FTYP, box, moov, table, track
 from support.server import content, write
 
 from service.artefact_store.folder import FolderArtefactStore
-from service.artefacts.fast_start_layouts import FastStartLayoutStore
 from service.errors import ChangedError, NotFoundError, StorageError
 from service.mp4 import fast_start_layout as layout
 from service.mp4 import moov as index
@@ -24,9 +22,11 @@ from service.protocol.ranges import Span
 from service.representations import fast_start
 from service.representations.fast_start import FastStart, fast_start_revision
 from service.storage.base import MIN_CHUNK, OpenRepresentation
+from service.storage.local import files as local_files
 from service.storage.local import nonblocking
 from service.storage.local.files import LocalRepresentation
 from service.storage.local.folder import LocalStorage
+from service.stored_representations.fast_start_layouts import FastStartLayoutStore
 
 MEDIA = content(300_000)
 AT = len(FTYP) + 8
@@ -161,7 +161,7 @@ async def test_busy_threads_do_not_delay_an_index(
         asyncio.get_running_loop().set_default_executor(others)
         waiting = asyncio.create_task(asyncio.to_thread(go_on.wait))
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(300):
                 assert await open_and_read(FastStart(LocalStorage(media))) == fast()
         finally:
             go_on.set()
@@ -289,11 +289,17 @@ async def test_a_slow_disk_times_out(storage: Storage, monkeypatch: pytest.Monke
     assert await open_and_read(files) == fast()
 
 
-async def test_the_layout_of_a_fresh_file_is_not_cached(media: Path) -> None:
+async def test_the_layout_of_a_fresh_file_is_not_cached(
+    media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     storage = Storage(media)
     files = FastStart(storage)
-    write(media, "film.mp4", film(), age=0)
-    os.utime(media / "film.mp4", (time.time() + 1, time.time() + 1))  # just now, for a while
+    at = write(media, "film.mp4", film(), age=0).stat().st_mtime
+
+    class Clock:
+        time = staticmethod(lambda: at + 1)
+
+    monkeypatch.setattr(local_files, "time", Clock)
     assert await open_and_read(files) == fast()
     assert await open_and_read(files) == fast()
     assert storage.opened == 2 * 2
@@ -346,7 +352,7 @@ async def test_a_long_index_does_not_block_the_loop(
 
     def waiting(*args: Any) -> Any:
         assert threading.current_thread() is not threading.main_thread()
-        asyncio.run_coroutine_threadsafe(turned.wait(), loop).result(60)
+        asyncio.run_coroutine_threadsafe(turned.wait(), loop).result(300)
         return relocate(*args)
 
     monkeypatch.setattr("service.mp4.fast_start_layout.relocate", waiting)
@@ -491,12 +497,13 @@ async def test_a_layout_is_computed_if_the_store_fails(
     assert work.done == 1
 
     loads = 0
-    go_on = threading.Event()
+    begun, go_on = threading.Event(), threading.Event()
 
     class Hanging:
         def load(self, *_: str) -> None:
             nonlocal loads
             loads += 1
+            begun.set()
             go_on.wait()
 
         def save(self, *_: str | bytes) -> None:
@@ -504,6 +511,15 @@ async def test_a_layout_is_computed_if_the_store_fails(
 
     monkeypatch.setattr(fast_start, "_LOAD_TIMEOUT", 0.01)
     files = FastStart(LocalStorage(media), Hanging())
+    submit = files._store_threads.submit  # noqa: SLF001
+
+    def submit_and_begin(*job: Any) -> Any:
+        """Return when the load has begun, so that only a load in progress times out."""
+        loading = submit(*job)
+        assert begun.wait(300)
+        return loading
+
+    monkeypatch.setattr(files._store_threads, "submit", submit_and_begin)  # noqa: SLF001
     try:
         assert await open_and_read(files, "long.mp4") == fast(chunks=LONG)
         assert await open_and_read(files, "another.mp4") == fast(content(LONG), LONG)

@@ -11,7 +11,7 @@ from service.protocol.plan import Representation
 from service.protocol.ranges import Span
 from service.representations.fast_start import FastStart
 from service.representations.interleaving import Interleaving
-from service.representations.remuxed import Parts, Remuxed
+from service.representations.remuxed import NoHeader, Parts, Remuxed
 from service.storage.base import MIN_CHUNK, OpenRepresentation
 from service.storage.local.folder import LocalStorage
 
@@ -237,6 +237,39 @@ async def test_sound_stands_between_parts_of_the_file(
             assert await read(source, Span(start, end - start)) == whole[start:end]
     async for chunk in source.read(Span(0, len(whole)), lambda: MIN_CHUNK):
         assert 0 < len(chunk) <= MIN_CHUNK
+
+
+class StoredForm(StoredSound):
+    """A layout of the file with sound: a header, and bytes between parts of that."""
+
+    async def open(self, path: str, revision: str, layout: str) -> Parts | None:
+        base = await super().open(path, revision, layout)
+        assert base
+        base = base._replace(header=NoHeader())
+        return Parts(self.blob, "video/mp4", Interleaving([0, 70_000], [7, 9]), MoreBytes(), base)
+
+
+class MoreBytes:
+    length = 9
+
+    async def read(self, start: int, length: int) -> bytes:
+        return b"123456789"[start : start + length]
+
+
+async def test_a_layout_may_be_of_the_file_with_sound(
+    storage: LocalStorage, headers: StoredHeaders
+) -> None:
+    source = await Remuxed(FastStart(storage).open, StoredForm(headers.revision)).open(
+        "a.mkv", None
+    )
+    below = with_sound()[len(HEADER) :]
+    whole = HEADER + b"1234567" + below[:70_000] + b"89" + below[70_000:]
+    assert revision(source) == f"{headers.revision}-{WITH_SOUND}"
+    assert source.representation.size == len(whole)
+    for start in range(0, len(whole), 41_771):
+        end = min(len(whole), start + 100_000)
+        assert await read(source, Span(start, end - start)) == whole[start:end]
+    source.close()
 
 
 class FastStartedSource:

@@ -72,3 +72,55 @@ test("a seek by the player's own controls is not undone", (t) => {
   mock.timers.tick(10_000);
   assert.equal(player.currentTime, 3);
 });
+
+test("what is loaded is the part around the position, on the page's clock", () => {
+  const player = new Player();
+  const parts = [
+    [3600, 3604],
+    [3608, 3612],
+  ];
+  player.loaded = 4000;
+  player.buffered = {
+    length: 2,
+    start: (index) => parts[index][0],
+    end: (index) => parts[index][1],
+  };
+  const timeline = new Timeline(3600, 16);
+  const playback = new Playback(player, 0, timeline);
+  timeline.observe(3600);
+  player.currentTime = 3601;
+  assert.equal(playback.loaded, 4);
+  player.currentTime = 3610;
+  assert.equal(playback.loaded, 12);
+  player.currentTime = 3606; // nothing is there
+  assert.equal(playback.loaded, 6);
+});
+
+test("a browser that refuses to play is reported, and other failures are not", async () => {
+  const player = new Player();
+  const playback = new Playback(player, 0, new Timeline(0, 16));
+  let refusals = 0;
+  playback.addEventListener("refused", () => (refusals += 1));
+  for (const [name, expected] of [
+    ["AbortError", 0],
+    ["NotAllowedError", 1],
+  ]) {
+    player.play = () => Promise.reject(Object.assign(new Error(), { name }));
+    playback.play();
+    await new Promise(setImmediate);
+    assert.equal(refusals, expected);
+  }
+});
+
+test("after the page has gone to another video the player is left alone", (t) => {
+  t.after(() => mock.timers.reset());
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const [player, visit] = [new Player(), new AbortController()];
+  const playback = new Playback(player, 0, new Timeline(0, 16), visit.signal);
+  playback.begin();
+  playback.seek(9); // which ends too early, and would be repeated
+  visit.abort();
+  player.currentTime = 2;
+  mock.timers.tick(10_000);
+  assert.equal(player.currentTime, 2);
+});

@@ -458,3 +458,17 @@ test("a file that no browser plays is not called damaged", async () => {
   await player.fail(DECODE);
   assert.deepEqual(player.seen.changes.slice(2), ["asking", "unplayable"]);
 });
+
+test("a recovery that is stopped does nothing more, also with an answer that comes late", async () => {
+  for (const state of Object.keys(arrive)) {
+    const { recovery, statuses, seen } = await arrive[state]();
+    const before = structuredClone(seen);
+    recovery.stop();
+    statuses.push(206, 206, 206);
+    recovery.failed();
+    await settle();
+    await pass(120);
+    recovery.reload();
+    assert.deepEqual(seen, before, state);
+  }
+});

@@ -10,7 +10,7 @@ SHEETS = {
 }
 DEFINITION = re.compile(r"^\s*--([\w-]+):\s*([^;]+);", re.MULTILINE)
 # Set on elements, not on the page.
-LOCAL = {"at", "glow", "part"}
+LOCAL = {"at", "columns", "glow", "loaded", "part", "played", "thumb"}
 SIZE = r"[\d.]+r?em\b"
 LITERAL = re.compile(
     r"#[0-9a-f]{3,8}\b"

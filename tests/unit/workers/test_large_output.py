@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from service.protocol.ranges import Span
 from service.workers.large_output import LargeOutput
 from service.workers.process import OutputError, TaskError
 
@@ -28,6 +29,28 @@ def test_a_file_has_no_more_bytes_than_there_is_room_for(file: Path) -> None:
         with pytest.raises(TaskError, match="larger"):
             output.write(b"6")
     assert file.read_bytes() == b"12345"
+
+
+def test_a_check_ends_writing(file: Path) -> None:
+    def check() -> None:
+        raise FileNotFoundError
+
+    with LargeOutput(str(file), 1 << 30, check) as output:
+        output.write(bytes(1 << 24))
+        with pytest.raises(FileNotFoundError):
+            output.write(b"more")
+
+
+def test_what_was_written_may_be_read_and_overwritten(file: Path) -> None:
+    with LargeOutput(str(file), 100) as output:
+        output.write(b"abcdef")
+        digest = output.digest
+        assert output.read(Span(1, 3)) == b"bcd"
+        output.overwrite(2, b"xy")
+        assert output.read(Span(0, 100)) == b"abxyef"
+        assert output.length == 6
+        assert output.digest != digest
+    assert file.read_bytes() == b"abxyef"
 
 
 def test_a_full_disk_is_a_failure_that_may_pass() -> None:

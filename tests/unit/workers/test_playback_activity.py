@@ -8,7 +8,7 @@ import pytest
 from service.workers import playback_activity as module
 from service.workers.playback_activity import PlaybackActivity
 
-TIMEOUT = 30  # seconds, after which a test that waits for something fails
+TIMEOUT = 120  # seconds, after which a test that waits for something fails
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import pytest
 
 from service.storage.local.executors import MAX_THREADS, FairThreadPool, LimitedExecutor
 
-TIMEOUT = 30  # seconds, after which a test that waits for something fails
+TIMEOUT = 120  # seconds, after which a test that waits for something fails
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from service.storage.paths import validate_path
 
 SIZE = 3 * MAX_CHUNK + 777
 DATA = content(SIZE)
-TIMEOUT = 30  # seconds, after which a test that waits for something fails
+TIMEOUT = 120  # seconds, after which a test that waits for something fails
 
 
 @pytest.fixture
@@ -129,9 +129,9 @@ def slow_opens(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     with gate() as one:
         open_file = beneath.open_file
 
-        def slowly(root: Path, path: str) -> tuple[int, str]:
+        def slowly(root: Path, path: str, *, through_links: bool) -> tuple[int, str]:
             one.hold()
-            return open_file(root, path)
+            return open_file(root, path, through_links=through_links)
 
         monkeypatch.setattr(beneath, "open_file", slowly)
         yield one
@@ -484,7 +484,7 @@ async def test_a_root_that_is_a_link_is_served(tmp_path: Path, media: Path) -> N
 async def test_running_out_of_descriptors_is_not_reported_as_not_found(
     storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def open_file(*_: object) -> tuple[int, str]:
+    def open_file(*_: object, **__: object) -> tuple[int, str]:
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr(beneath, "open_file", open_file)
@@ -936,3 +936,17 @@ async def test_last_modified_is_never_in_the_future(storage: LocalStorage, media
     source = await storage.open("film.mp4")
     source.close()
     assert source.representation.validators.last_modified <= time.time()
+
+
+async def test_links_to_folders_are_followed_only_if_they_may(media: Path) -> None:
+    make_odd_things(media)
+    (media / "sub/link.mp4").symlink_to("../film.mp4")
+    (media / "link-by-folder.mp4").symlink_to("folder-in/inside.mp4")
+    storage = LocalStorage(media, through_links=False)
+    for path in ("sub/inside.mp4", "link-in.mp4", "sub/link.mp4", "link-by-folder.mp4"):
+        (await storage.open(path)).close()
+    for path in ("folder-in/inside.mp4", "folder-in/link.mp4"):
+        (await LocalStorage(media).open(path)).close()
+        with pytest.raises(NotFoundError):
+            await storage.open(path)
+    await until(lambda: not open_below(media.parent))

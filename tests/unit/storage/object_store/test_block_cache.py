@@ -19,7 +19,7 @@ SIZE = 10 * BLOCK + 777
 DATA = content(SIZE)
 FILM = ObjectVersion("film.mp4", '"tag"', "f-1", SIZE, 0.0)
 OTHER = ObjectVersion("other.mp4", '"tag"', "f-1", SIZE, 0.0)
-TIMEOUT = 30  # seconds, after which a test that waits for something fails
+TIMEOUT = 120  # seconds, after which a test that waits for something fails
 
 
 class Far:
@@ -61,6 +61,12 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(TIMEOUT):
         while not condition():  # noqa: ASYNC110 # the condition sets no asyncio.Event
             await asyncio.sleep(0.001)
+
+
+async def let_others_run() -> None:
+    """Run each task until it waits."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -174,13 +180,13 @@ async def test_a_sequential_reader_finds_the_next_block_prefetched(
 async def test_nothing_is_prefetched_for_random_access(blocks: BlockCache, far: Far) -> None:
     for number in (0, 5, 2, 7, 4):
         await read(blocks, block(number))
-    await asyncio.sleep(0.02)
+    await let_others_run()
     assert far.requests == [block(number) for number in (0, 5, 2, 7, 4)]
 
 
 async def test_nothing_is_prefetched_after_the_last_block(blocks: BlockCache, far: Far) -> None:
     await read(blocks, Span(8 * BLOCK, SIZE - 8 * BLOCK))
-    await asyncio.sleep(0.02)
+    await let_others_run()
     assert far.requests == [block(8), block(9), block(10)]
 
 
@@ -346,8 +352,7 @@ async def test_a_prefetch_does_not_evict_the_block_before_it(far: Far, metrics: 
     # A sequential reader of the second half waits for the bytes that have not arrived.
     rest = Span(7 * CHUNK, BLOCK)
     reading = asyncio.create_task(read(blocks, rest))
-    for _ in range(10):
-        await asyncio.sleep(0)
+    await let_others_run()
     far.held_up.clear()
     async with asyncio.timeout(TIMEOUT):
         assert await reading == bytes_of(rest)

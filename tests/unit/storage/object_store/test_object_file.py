@@ -1,6 +1,7 @@
 """Objects read as files, with few requests."""
 
 import io
+from functools import cache
 from pathlib import Path
 
 import obstore
@@ -45,6 +46,12 @@ def held(data: bytes) -> tuple[Counted, str]:
 LARGE = content(20 * MIB + 5)
 
 
+@cache
+def held_once() -> tuple[Counted, str]:
+    """Return the same store for all examples, which do not change it."""
+    return held(LARGE)
+
+
 @given(
     steps=st.lists(
         st.tuples(
@@ -56,7 +63,7 @@ LARGE = content(20 * MIB + 5)
     )
 )
 def test_reads_at_any_position_return_the_objects_bytes(steps: list[tuple[int, int, int]]) -> None:
-    bucket, revision = held(LARGE)
+    bucket, revision = held_once()
     file, size = open_object(bucket, KEY, revision)
     assert size == len(LARGE)
     for position, times, length in steps:

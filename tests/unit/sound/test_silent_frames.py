@@ -1,0 +1,96 @@
+"""Frames of silence among the frames that an encoder wrote."""
+
+from array import array
+from io import BytesIO
+from typing import Any
+
+import av
+import pytest
+from av.audio.frame import AudioFrame
+
+from service.sound.silent_frames import silent_frame
+
+COUNT = 6
+
+
+def encoded(encoder: str, rate: int, layout: str, options: dict[str, str]) -> tuple[Any, bytes]:
+    """Return packets of a loud sound, and the configuration as Matroska has it."""
+    made = BytesIO()
+    output: Any
+    container: Any
+    with av.open(made, "w", format="matroska") as output:
+        stream = output.add_stream(encoder, rate, layout=layout, options=options)
+        format_ = "s16" if encoder == "libopus" else "fltp"
+        resampler = av.AudioResampler(format_, layout, rate, frame_size=stream.frame_size or 1024)
+        loud = AudioFrame("s16", layout, rate)  # a second
+        values = array("h", [9000 if at // 50 % 2 else -9000 for at in range(rate)])
+        channels = len(loud.layout.channels)
+        loud.planes[0].update(array("h", [v for v in values for _ in range(channels)]).tobytes())
+        loud.sample_rate = rate
+        for frame in (*resampler.resample(loud), *resampler.resample(None), None):
+            output.mux(stream.encode(frame))
+    with av.open(BytesIO(made.getvalue())) as container:
+        stream = container.streams.audio[0]
+        packets = [bytes(packet) for packet in container.demux(stream) if packet.size]
+        return packets, bytes(stream.codec_context.extradata or b"")
+
+
+@pytest.mark.parametrize(
+    ("codec", "encoder", "rate", "layout", "options"),
+    [
+        *(("aac", "aac", 48_000, layout, {})
+          for layout in ("mono", "stereo", "4.0", "5.0", "5.1", "7.1")),
+        ("aac", "aac", 22_050, "stereo", {}),
+        *(("mp3", "libmp3lame", rate, layout, {})
+          for rate, layout in ((48_000, "stereo"), (44_100, "mono"), (32_000, "stereo"),
+                               (24_000, "stereo"), (22_050, "mono"), (8_000, "stereo"))),
+        *(("opus", "libopus", 48_000, "stereo", {"frame_duration": length})
+          for length in ("5", "10", "20", "60")),
+        ("opus", "libopus", 16_000, "mono", {"application": "voip", "b": "12000"}),
+    ],
+)  # fmt: skip
+def test_a_decoder_hears_silence_of_the_same_length(
+    codec: str, encoder: str, rate: int, layout: str, options: dict[str, str]
+) -> None:
+    packets, configuration = encoded(encoder, rate, layout, options)
+    silence = silent_frame(codec, configuration, packets[0])
+    decoder: Any = av.CodecContext.create(codec, "r")
+    decoder.extradata, decoder.sample_rate = configuration or None, rate
+    decoder.layout = layout
+    half = len(packets) // 2
+    with av.logging.Capture() as messages:
+        frames = [
+            frame
+            for data in (*packets[:half], *[silence] * COUNT, packets[half])
+            for frame in decoder.decode(av.Packet(data))
+        ]
+    assert [message for level, *_, message in messages if level <= av.logging.WARNING] == []
+    assert len(frames) == half + COUNT + 1
+    assert len({frame.samples for frame in frames[1:]}) == 1  # of the first one Opus skips some
+    # Decoders are late by up to a frame, and Opus fades.
+    assert max(map(loudness, frames[half + 2 : half + COUNT])) < 0.001
+    assert max(map(loudness, frames[half - 3 : half])) > 0.1
+
+
+def loudness(frame: Any) -> float:
+    is_float = frame.format.name.startswith("flt")
+    values = array("f" if is_float else "h")
+    values.frombytes(bytes(frame.planes[0])[: frame.samples * values.itemsize])
+    return max(map(abs, values)) / (1 if is_float else 32_768)
+
+
+@pytest.mark.parametrize(
+    ("codec", "configuration", "first"),
+    [
+        ("aac", bytes([0x11, 0x80]), b""),  # channelConfiguration 0: a program config element
+        ("aac", b"", b""),
+        ("mp3", b"", b"\xff\xfd\x90\x00"),  # layer II
+        ("mp3", b"", b"\xff\xfb\x9c\x00"),  # a reserved rate
+        ("mp3", b"", b"\xff"),
+        ("opus", b"OpusHead" + bytes(10) + b"\1", b"\xfc"),  # several streams
+        ("opus", b"", b""),
+        ("flac", b"", b"\xff\xf8"),
+    ],
+)
+def test_other_sound_has_none(codec: str, configuration: bytes, first: bytes) -> None:
+    assert silent_frame(codec, configuration, first) == b""
