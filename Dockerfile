@@ -6,10 +6,11 @@ WORKDIR /build
 RUN python3 -m venv /opt/reelay
 COPY requirements.txt .
 RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/reelay/bin/pip install --require-hashes --only-binary=:all: -r requirements.txt \
+    /opt/reelay/bin/pip install --no-compile --require-hashes --only-binary=:all: -r requirements.txt \
  && /opt/reelay/bin/pip uninstall --yes pip
 COPY service /opt/reelay/app/service
-RUN /opt/reelay/bin/python -m compileall -q /opt/reelay/app
+# By hashes: a rebuild gives the same files, whatever the time.
+RUN /opt/reelay/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/reelay/lib /opt/reelay/app
 
 # hadolint ignore=DL3006 # as above
 FROM ${PYTHON_IMAGE}
@@ -27,13 +28,16 @@ LABEL org.opencontainers.image.title="Reelay" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 
+# SOURCE_DATE_EPOCH: /etc/shadow has no day of the build.
 RUN groupadd --system --gid 10001 reelay \
- && useradd --system --uid 10001 --gid reelay --home-dir /nonexistent --shell /usr/sbin/nologin reelay \
- && mkdir -p /media /var/cache/reelay \
- && chown reelay:reelay /var/cache/reelay
+ && SOURCE_DATE_EPOCH=0 useradd --system --uid 10001 --gid reelay --home-dir /nonexistent --shell /usr/sbin/nologin reelay \
+ && mkdir -p /media /var/cache/reelay /var/lib/reelay \
+ && chown reelay:reelay /var/cache/reelay /var/lib/reelay \
+ && chmod 750 /var/lib/reelay
 COPY --from=build /opt/reelay /opt/reelay
 # The library of a container without a mounted folder.
 COPY media /media
+COPY LICENSE THIRD-PARTY.md /usr/share/doc/reelay/
 
 # MALLOC_ARENA_MAX: without it, each disk thread would keep an arena of its own.
 ENV PATH=/opt/reelay/bin:$PATH \
@@ -43,10 +47,11 @@ ENV PATH=/opt/reelay/bin:$PATH \
     MALLOC_ARENA_MAX=2 \
     PORT=8000 \
     REELAY_MEDIA=/media \
-    REELAY_DERIVED=/var/cache/reelay
+    REELAY_DERIVED=/var/cache/reelay \
+    REELAY_STATE=/var/lib/reelay
 WORKDIR /opt/reelay/app
 USER 10001:10001
 EXPOSE 8000
-HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --start-interval=1s \
+HEALTHCHECK --interval=30s --timeout=15s --start-period=60s --start-interval=1s \
     CMD ["python", "-m", "service.cli.healthcheck"]
 CMD ["python", "-m", "service"]

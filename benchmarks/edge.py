@@ -1,11 +1,14 @@
 """Compare the edge's warm cache with the same nginx serving the same file statically.
 
-    .venv/bin/python benchmarks/edge.py [--rounds N] [--seconds S] [--connections C]
+    .venv/bin/python benchmarks/edge.py [--access] [--rounds N] [--seconds S] [--connections C]
 
 Needs a Docker engine and wrk. Starts its own stack, fills the cache, and requests the same spans
 from both over TLS in turn with wrk: whole blocks, arbitrary offsets to the block's end, and spans
 of 64 KiB. Prints the median of the ratios (edge to static) with their range, and the ratio of
 nginx's processor time per request. Then prints the time to the first byte of a cold block.
+
+Last it compares spans of 64 KiB by a share link, and by a session, at an edge with access control
+with those of an edge that is open to everybody: the ratio of each pair, and of the processor time.
 """
 
 import argparse
@@ -21,10 +24,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "tests"))
+# Before this folder, whose service.py is no package.
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
 
 from film import write_film  # noqa: E402
 from support.raw_http import ask, connect  # noqa: E402
+from support.shared_links import KeyHolder  # noqa: E402
 from support.stack import Stack, running  # noqa: E402
 
 BLOCK = 4 * 1024**2
@@ -55,18 +60,24 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--access", action="store_true", help="only what access control costs")
     options = parser.parse_args()
     with measured_stack() as stack:
         load = Load(stack, options.connections, options.seconds)
-        print(f"{'':22} {'edge/static':>11} {'spread':>12} {'edge':>12} {'static':>12} {'CPU':>6}")
-        for kind in KINDS:
-            compare(load, kind, options.rounds)
-        first_bytes(stack)
+        if not options.access:
+            print(
+                f"{'':22} {'edge/static':>11} {'spread':>12} {'edge':>12} {'static':>12} {'CPU':>6}"
+            )
+            for kind in KINDS:
+                compare(load, kind, options.rounds)
+            first_bytes(stack)
+        with measured_stack(PASSWORD="secret") as controlled:  # noqa: S106 # not a real one
+            compare_access(load, controlled, options)
     return 0
 
 
 @contextmanager
-def measured_stack() -> Iterator[Stack]:
+def measured_stack(**settings: str) -> Iterator[Stack]:
     """Run a stack with a warm and a cold film, and the static server."""
     with tempfile.TemporaryDirectory() as folder:
         media = Path(folder)
@@ -74,25 +85,29 @@ def measured_stack() -> Iterator[Stack]:
         for name in ("film.mp4", "cold.mp4"):
             write_film(media / name, SIZE)
         os.environ["BENCHMARK_FOLDER"] = str(HERE)
-        with running(media, HERE / "compose.yml", MAX_PARTIAL_SIZE=str(BLOCK)) as stack:
+        with running(media, HERE / "compose.yml", MAX_PARTIAL_SIZE=str(BLOCK), **settings) as stack:
             yield stack
 
 
 class Load:
     """Run wrk against the edge or the static server, with random spans of the film."""
 
-    def __init__(self, stack: Stack, connections: int, seconds: float) -> None:
+    def __init__(
+        self, stack: Stack, connections: int, seconds: float, prefix: str = "", cookie: str = ""
+    ) -> None:
+        """Prepare requests below a share link's `prefix`, or with a `cookie`."""
         self._host = stack.address("nginx")
         self._cgroup = stack.container("nginx")["Id"]
         bounds = ["--connections", str(connections), "--duration", f"{seconds:g}"]
         self._options = ["--threads", "1", *bounds, "--script", str(HERE / "ranges.lua")]
-        self._revision = warm(stack)
+        self._film, self._cookie = f"{prefix}/media/film.mp4", cookie
+        self._revision = warm(stack, self._film, {"Cookie": cookie} if cookie else {})
 
     def __call__(self, port: int, kind: str, seed: int) -> Run:
         target, capped = "/media/film.mp4", "no"
         if port == EDGE:
-            target, capped = f"{target}?v={self._revision}", "capped"
-        arguments = [kind, str(SIZE), str(BLOCK), capped, target, str(seed)]
+            target, capped = f"{self._film}?v={self._revision}", "capped"
+        arguments = [kind, str(SIZE), str(BLOCK), capped, target, str(seed), self._cookie]
         before = self._processor()
         command = ["wrk", *self._options, f"https://{self._host}:{port}/", "--", *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -116,13 +131,14 @@ class Load:
         return total / os.sysconf("SC_CLK_TCK")
 
 
-def warm(stack: Stack) -> str:
+def warm(stack: Stack, target: str, headers: dict[str, str]) -> str:
     """Cache every block of the film; return its revision."""
-    target = "/media/film.mp4"
-    revision = ask(stack.base, target, {"Range": "bytes=0-0"}).headers["ETag"].strip('"')
+    first_byte = ask(stack.base, target, headers | {"Range": "bytes=0-0"})
+    revision = first_byte.headers["ETag"].strip('"')
     for expected in ("MISS", "HIT"):
         for first in range(0, SIZE, BLOCK):
-            answer = ask(stack.base, f"{target}?v={revision}", {"Range": f"bytes={first}-"})
+            span = headers | {"Range": f"bytes={first}-"}
+            answer = ask(stack.base, f"{target}?v={revision}", span)
             if expected == "HIT" and answer.headers["X-Cache"] != expected:
                 raise SystemExit(f"the block at {first} is not cached")
     return revision
@@ -153,6 +169,30 @@ def compare(load: Load, kind: str, rounds: int) -> None:
     spread = f"{ratios[0]:.2f}-{ratios[-1]:.2f}"
     print(f"{KINDS[kind]:22} {statistics.median(ratios):11.3f} {spread:>12}"
           f" {formatted(edge):>12} {formatted(static):>12} {cost:6.2f}", flush=True)  # fmt: skip
+
+
+def compare_access(opened: Load, stack: Stack, options: argparse.Namespace) -> None:
+    """Run spans of 64 KiB at both edges in turn; print the ratios of the pairs."""
+    keys, bounds = KeyHolder.of(stack), (options.connections, options.seconds)
+    loads = {
+        "open": opened,
+        "share link": Load(stack, *bounds, prefix=keys.link("vfilm.mp4")),
+        "session": Load(stack, *bounds, cookie=keys.cookie()["Cookie"]),
+    }
+    runs: dict[str, list[Run]] = {name: [] for name in loads}
+    names = list(loads)
+    for number in range(options.rounds + 1):
+        for name in names[number % 3 :] + names[: number % 3]:
+            run = loads[name](EDGE, SPAN, number)
+            if number:  # the first warms up
+                runs[name].append(run)
+    for name in names[1:]:
+        pairs = list(zip(runs[name], runs["open"], strict=True))
+        ratios = sorted(checked.requests / free.requests for checked, free in pairs)
+        cost = statistics.median(checked.processor / free.processor for checked, free in pairs)
+        print(f"spans of 64 KiB by a {name}, to those of an open library:"
+              f" {statistics.median(ratios):.3f} ({ratios[0]:.2f}-{ratios[-1]:.2f}),"
+              f" processor time {cost:.3f}", flush=True)  # fmt: skip
 
 
 def first_bytes(stack: Stack) -> None:

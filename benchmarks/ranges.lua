@@ -1,9 +1,9 @@
 -- Requests for wrk. Arguments: the kind, the file's size, the block's, whether the server caps open
--- ranges, the target, and the seed. An answer of 400 and above counts as an error.
+-- ranges, the target, the seed, and a cookie. An answer of 400 and above counts as an error.
 --
 -- Kinds: `seek`, from anywhere to the block's end; a number, so many bytes anywhere within a block;
 -- `whole`, without a Range.
-local kind, size, block, capped, path, blocks, length
+local kind, size, block, capped, path, blocks, length, cookie
 
 function init(arguments)
     kind, size, block = arguments[1], tonumber(arguments[2]), tonumber(arguments[3])
@@ -11,6 +11,9 @@ function init(arguments)
     math.randomseed(tonumber(arguments[6]))
     blocks = math.floor(size / block)
     length = tonumber(kind)
+    if arguments[7] ~= "" then
+        cookie = arguments[7]
+    end
 end
 
 function request()
@@ -29,7 +32,7 @@ function request()
     if kind == "seek" and capped then
         range = "bytes=" .. first .. "-"
     end
-    return wrk.format("GET", path, { ["Range"] = range })
+    return wrk.format("GET", path, { ["Range"] = range, ["Cookie"] = cookie })
 end
 
 function done(summary, latency, requests)

@@ -2,14 +2,15 @@
 
     .venv/bin/python benchmarks/starting.py [--hours 2] [--rounds 5] [--megabits 20] [--delay 50]
                                             [--browser chromium|firefox]
+                                            [--container mkv|mp4] [--kilobits 4000]
 
 Starts the service without an edge, and a proxy that limits all connections together to --megabits a
 second and delays them by --delay ms for a round trip. Each form of the film is loaded in turn, in a
-new page: in segments as the page loads them, as MP4 (a header of the whole film in front), and as
-the Matroska file that it is. Prints the medians of the times from setting the source to
-`loadedmetadata`, to the first frame shown, and from a seek to the frame shown there, of all rounds
-and the longest; "-" for none within half a minute. The film is 16 seconds that repeat, with real
-numbers of frames.
+new page: in segments as the page loads them, as MP4 (with the index of the whole film in front),
+and as the file that it is: Matroska, or an MP4 with its index at the end. Prints the medians of the
+times from setting the source to `loadedmetadata`, to the first frame shown, and from a seek to the
+frame shown there, of all rounds and the longest; "-" for none within half a minute. The film is 16
+seconds that repeat, with real numbers of frames; its picture has --kilobits a second.
 """
 
 import argparse
@@ -37,7 +38,7 @@ FRAMES = ("-f", "lavfi", "-i", f"testsrc2=size=480x270:rate=25:duration={LOOP}")
 SOUND = ("-f", "lavfi", "-i", f"sine=frequency=440:sample_rate=48000:duration={LOOP}")
 CODECS = (
     "-vf", "noise=alls=20:allf=t", "-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p",
-    "-b:v", "4M", "-maxrate", "4M", "-bufsize", "4M", "-g", "50", "-c:a", "aac", "-b:a", "128k",
+    "-g", "50", "-c:a", "aac", "-b:a", "128k",
 )  # fmt: skip
 SEEKS = (0.5, 0.9, 0.2)  # parts of the film
 CHUNK = 16 * 1024
@@ -81,36 +82,39 @@ def main() -> int:
     parser.add_argument("--megabits", type=float, default=20)
     parser.add_argument("--delay", type=float, default=50, help="ms of a round trip")
     parser.add_argument("--browser", choices=("chromium", "firefox"))
+    parser.add_argument("--container", choices=("mkv", "mp4"), default="mkv")
+    parser.add_argument("--kilobits", type=int, default=4000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         media = Path(folder) / "media"
         media.mkdir()
-        make_film(media / "film.mkv", options.hours)
+        film = media / f"film.{options.container}"
+        make_film(film, options.hours, f"{options.kilobits}k")
         block = str(4 * 1024**2)
         server = stack.enter_context(serve(media, log=subprocess.DEVNULL, MAX_PARTIAL_SIZE=block))
-        item = until(lambda: settled(server), "the film is examined", 1800)
+        item = until(lambda: settled(server, film.name), "the film is examined", 1800)
         base = stack.enter_context(slow_connection(server.base, options))
         for browser in [options.browser] if options.browser else ["chromium", "firefox"]:
             measure(browser, base, forms(item), options, Path(folder))
     return 0
 
 
-def make_film(path: Path, hours: float) -> None:
+def make_film(path: Path, hours: float, rate: str) -> None:
     loop = path.parent.parent / "loop.mkv"
     quiet = ("ffmpeg", "-nostdin", "-v", "error")
-    subprocess.run([*quiet, *FRAMES, *SOUND, *CODECS, loop], check=True)
+    rates = ("-b:v", rate, "-maxrate", rate, "-bufsize", rate)
+    subprocess.run([*quiet, *FRAMES, *SOUND, *CODECS, *rates, loop], check=True)
     times = str(round(hours * 3600 / LOOP) - 1)
     subprocess.run([*quiet, "-stream_loop", times, "-i", loop, "-c", "copy", path], check=True)
 
 
-def settled(server: Server) -> Any:
-    """Return the film's JSON when it is known what players get."""
-    answer = ask(server.base, "/api/videos/film.mkv", {})
+def settled(server: Server, name: str) -> Any:
+    """Return the film's JSON when its fragments are made."""
+    answer = ask(server.base, f"/api/videos/{name}", {})
     if answer.status != HTTPStatus.OK:
         return None
     item = json.loads(answer.body)
-    known = item.get("state") == "probed" and item["remux"]["state"] != "waiting"
-    return item if known else None
+    return item if item["fragments"] else None
 
 
 def forms(item: Any) -> dict[str, tuple[str, Any]]:
@@ -118,7 +122,7 @@ def forms(item: Any) -> dict[str, tuple[str, Any]]:
     return {
         "segments": ("", item["fragments"]),
         "MP4": (item["media_url"], None),
-        "the file as it is": (f"/media/film.mkv?v={item['revision']}", None),
+        "the file as it is": (f"/media/{item['path']}?v={item['revision']}", None),
     }
 
 
@@ -214,6 +218,13 @@ class _Line:
         await asyncio.gather(send(), arrive())
 
 
+async def _cancel_all() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 @contextmanager
 def slow_connection(base: str, options: Any) -> Iterator[str]:
     """Forward connections to a server; yield the base of the URLs."""
@@ -242,6 +253,8 @@ def slow_connection(base: str, options: Any) -> Iterator[str]:
     yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
+    loop.run_until_complete(_cancel_all())
+    loop.close()
 
 
 if __name__ == "__main__":
