@@ -9,7 +9,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -21,6 +21,7 @@ from quart import Quart
 from service import __version__, logs
 from service.access.control import StateError
 from service.cli.doctor import doctor
+from service.cli.output import output_failed, run_command
 from service.cli.share import run_sign_out_everywhere, share
 from service.composition.access import open_control
 from service.composition.app import Services, create_app
@@ -74,8 +75,9 @@ def main() -> int:
         "sign-out-everywhere": run_sign_out_everywhere,
     }
     if (command := commands.get("".join(sys.argv[1:2]))) is not None:
-        return _run_command(command, sys.argv[2:])
-    _parse_arguments()
+        return run_command(command, sys.argv[2:])
+    if status := run_command(_parse_arguments, sys.argv[1:]):
+        return status
     try:
         settings = load(os.environ)
         for where in (settings.media, settings.derived):
@@ -90,14 +92,18 @@ def main() -> int:
     _raise_nofile_limit()
     _tune_malloc()
     shown = _address(*listener.getsockname()[:2])
-    print(f"Reelay {__version__} serves {settings.media} on http://{shown}/", flush=True)
+    try:
+        print(f"Reelay {__version__} serves {settings.media} on http://{shown}/", flush=True)
+    except OSError as error:
+        return output_failed(error)
     with asyncio.Runner(loop_factory=LowBufferLoop) as runner:
         app = create_app(settings)
         gc.collect()
         sys.setswitchinterval(_SWITCH_INTERVAL)
         gc.freeze()  # a collection of the permanent objects blocked the loop for up to 85 ms
         runner.run(run(app, settings, listener))
-        sys.stdout.flush()
+        with suppress(OSError):
+            sys.stdout.flush()
         os._exit(0)  # threads that wait for a disk must not delay the exit
 
 
@@ -114,18 +120,6 @@ def _open_closed_streams() -> None:
     sys.stderr = sys.stderr or os.fdopen(_STDERR, "w")
 
 
-def _run_command(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
-    """Return a command's exit status: 128 + SIGPIPE, as in a shell, if its reader has gone."""
-    try:
-        status = command(arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Python flushes the stream again at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
-    return status
-
-
 def _run_check(arguments: Sequence[str]) -> int:
     """Probe a film's URL instead of serving."""
     from service.cli.check import check  # noqa: PLC0415 # the service's start costs nothing by it
@@ -133,7 +127,8 @@ def _run_check(arguments: Sequence[str]) -> int:
     return check(arguments)
 
 
-def _parse_arguments() -> None:
+def _parse_arguments(arguments: Sequence[str]) -> int:
+    """Exit if arguments ask for help, or are wrong. Otherwise return 0."""
     lines = [
         f"  {PREFIX}{name.upper():18} {field.description}"
         for name, field in Settings.model_fields.items()
@@ -152,7 +147,8 @@ def _parse_arguments() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"Reelay {__version__}")
-    parser.parse_args()
+    parser.parse_args(arguments)
+    return 0
 
 
 def listen(settings: Settings) -> socket.socket:

@@ -67,8 +67,6 @@ def _with_errors(command: Callable[[Sequence[str]], None], arguments: Sequence[s
     except _UnknownError as error:
         print(error, file=sys.stderr)
         return EXIT_UNKNOWN
-    except BrokenPipeError:  # of standard output
-        raise
     except (SettingsError, StateError, StoreError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return EXIT_USAGE

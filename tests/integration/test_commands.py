@@ -1,5 +1,6 @@
 """What the commands of `python -m service` have in common."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -7,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.server import environment
+from support.server import environment, free_port, start
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,6 +33,48 @@ def test_a_command_ends_quietly_if_nobody_reads_its_output(tmp_path: Path, comma
         os.close(writing)
     errors = [line for line in done.stderr.splitlines() if "%|" not in line]  # progress
     assert (done.returncode, errors) == (128 + signal.SIGPIPE, [])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+@pytest.mark.parametrize(
+    ("command", "unbuffered"),
+    [
+        ("", ""),
+        ("--version", "1"),
+        ("doctor .", "1"),
+        ("share film.mp4", "1"),
+        ("share list", ""),
+        ("check --help", "1"),
+        ("check URL", ""),
+    ],
+)
+def test_a_command_says_that_its_output_cannot_be_written(
+    tmp_path: Path, command: str, unbuffered: str
+) -> None:
+    media = tmp_path / "media"
+    media.mkdir()
+    (media / "film.mp4").write_bytes(b"no film" * 1000)
+    settings = {
+        "PASSWORD": "a long household word",
+        "STATE": str(tmp_path / "state"),
+        "LISTEN": f"127.0.0.1:{free_port()}",
+    }
+    ours = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
+    with contextlib.ExitStack() as stack:
+        if "URL" in command:
+            server = stack.enter_context(start(media))
+            command = command.replace("URL", f"{server.base}/media/film.mp4")
+        done = subprocess.run(
+            ["sh", "-c", f'exec "$0" -m service {command} >/dev/full', sys.executable],
+            env=environment(media, **settings) | ours,
+            cwd=media,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+    errors = [line for line in done.stderr.splitlines() if "%|" not in line]  # progress
+    sentence = "The output cannot be written: No space left on device."
+    assert (done.returncode, errors) == (1, [sentence])
 
 
 @pytest.mark.parametrize("closed", [1, 2])
