@@ -127,11 +127,12 @@ TAIL = """
 The pages and the edge use only Reelay's own scripts. The npm packages in
 `tests/e2e/browser/package-lock.json` are for tests, and are in no image.
 
-## nginx, Python and Debian
+## nginx, Python, Prometheus and Debian
 
 The edge's image is made from nginx's own, with nginx, its module njs and, if nginx has no `stream`
-built in, Debian's `libnginx-mod-stream` (all BSD-2-Clause). The other images are made from Python's
-(PSF-2.0). All have packages of Debian. Each package's licence is in the image, in
+built in, Debian's `libnginx-mod-stream` (all BSD-2-Clause). The image `monitoring` is made from
+Prometheus' own (Apache-2.0), or has Debian's package of it. The other images are made from Python's
+(PSF-2.0). All but Prometheus' have packages of Debian. Each package's licence is in the image, in
 `/usr/share/doc/<package>/copyright`:
 
 ```sh

@@ -1,15 +1,20 @@
 #!/bin/sh
-# Run next to nginx: measure once a minute what njs/metrics.js cannot, the size of the caches on disk and when the
-# certificate expires.
+# Run next to nginx: measure once a minute what njs/metrics.js cannot, the size of the caches on disk, when the
+# certificate expires, and the space on the disk of each cache.
 set -u
 measured=/run/nginx/measured
+
+space() { # space FOLDER: print the size of its disk and what is available, in KiB; zeros if it is not there
+    df --output=size,avail --block-size=1K "$1" 2>/dev/null | tail -n 1 | grep . || echo 0 0
+}
 
 measure() {
     while :; do
         size=$(du -sk /var/cache/nginx | cut -f 1)
         end=$(openssl x509 -in /etc/nginx/tls/fullchain.pem -noout -enddate 2>/dev/null | cut -d = -f 2)
         expiry=$([ -n "$end" ] && date -u -d "$end" +%s)
-        printf '%s %s\n' "${size:-0}" "${expiry:-0}" >"$measured.new" && mv "$measured.new" "$measured"
+        printf '%s %s %s %s\n' "${size:-0}" "${expiry:-0}" "$(space /var/cache/nginx/blocks)" \
+            "$(space /var/cache/nginx/peer_cache)" >"$measured.new" && mv "$measured.new" "$measured"
         sleep 60
     done
 }

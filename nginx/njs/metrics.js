@@ -7,6 +7,8 @@ import delivery from './delivery.js';
 // What njs/delivery.js tells apart.
 const SOURCES = ['hit', 'peer', 'miss', 'wait', 'bypass', 'none'];
 const OUTCOMES = ['complete', 'cut_short', 'refused', 'failed'];
+// The caches whose disks docker-entrypoint.d/45-measure.sh measures, in its order.
+const CACHES = ['blocks', 'peer_cache'];
 
 // Add one to a counter: "service" and "edge" (blocks by source), "refused" (by peers), "over_limit".
 function count(name) {
@@ -15,6 +17,16 @@ function count(name) {
 
 function counter(name) {
     return ngx.shared.counters.get(name) || 0;
+}
+
+// Return the lines that begin a metric: what it is, and its type.
+function head(metric, type, help) {
+    return [`# HELP ${metric} ${help}`, `# TYPE ${metric} ${type}`];
+}
+
+// Return the lines of a metric without labels.
+function single(metric, type, help, value) {
+    return head(metric, type, help).concat(`${metric} ${value}`);
 }
 
 // Return the lines of a histogram that delivery.js counts. `labels` are as in the text format.
@@ -32,30 +44,44 @@ function histogram(metric, labels, name, bounds) {
 function deliveryLines() {
     const responses = 'reelay_edge_media_responses_total', bytes = 'reelay_edge_media_sent_bytes_total';
     const cold = 'reelay_edge_cold_block_seconds', ratio = 'reelay_edge_delivery_ratio';
-    const lines = [`# TYPE ${responses} counter`];
+    const lines = head(responses, 'counter', 'Responses of media and downloads');
     SOURCES.forEach((source) => OUTCOMES.forEach((outcome) => {
         const count = counter(`responses ${source} ${outcome}`);
         lines.push(`${responses}{source="${source}",outcome="${outcome}"} ${count}`);
     }));
-    lines.push(`# TYPE ${bytes} counter`);
+    lines.push.apply(lines, head(bytes, 'counter', 'Bytes of their bodies'));
     SOURCES.forEach((source) => lines.push(`${bytes}{source="${source}"} ${counter(`bytes ${source}`)}`));
     return lines.concat(
-        [`# TYPE ${cold} histogram`],
+        head(cold, 'histogram', 'Time until a block began that was not cached here'),
         histogram(cold, 'source="miss"', 'cold miss', delivery.COLD_BOUNDS),
         histogram(cold, 'source="wait"', 'cold wait', delivery.COLD_BOUNDS),
-        [`# TYPE ${ratio} histogram`],
+        head(ratio, 'histogram', 'Time of a response divided by the time for which its bytes play'),
         histogram(ratio, '', 'ratio', delivery.RATIO_BOUNDS),
     );
 }
 
-// Return the bytes of the caches on disk, and when the certificate expires, in seconds since the epoch; zeros
-// where that is not known: docker-entrypoint.d/45-measure.sh writes it.
+// Return the numbers that docker-entrypoint.d/45-measure.sh writes: KiB of the caches on disk, when the certificate
+// expires in seconds since the epoch, and for each of CACHES the KiB of its disk and those available. Zeros are
+// not known.
 function measured() {
     try {
-        return fs.readFileSync('/run/nginx/measured', 'utf8').split(' ').map(Number);
+        return fs.readFileSync('/run/nginx/measured', 'utf8').trim().split(/\s+/).map(Number);
     } catch (error) {
-        return [0, 0]; // not yet
+        return [0, 0, 0, 0, 0, 0]; // not yet
     }
+}
+
+function diskLines(measurements) {
+    const size = 'reelay_edge_cache_disk_bytes', available = 'reelay_edge_cache_available_bytes';
+    const sizes = head(size, 'gauge', 'Size of the disk of a cache');
+    const rests = head(available, 'gauge', 'Bytes available on the disk of a cache');
+    CACHES.forEach((cache, index) => {
+        const disk = measurements.slice(2 + 2 * index);
+        if (!disk[0]) return;
+        sizes.push(`${size}{cache="${cache}"} ${disk[0] * 1024}`);
+        rests.push(`${available}{cache="${cache}"} ${disk[1] * 1024}`);
+    });
+    return sizes.concat(rests);
 }
 
 async function metrics(r) {
@@ -65,35 +91,30 @@ async function metrics(r) {
     const down = peers.filter((edge) => ngx.shared.down_peers.has(edge)).length;
     const measurements = measured();
     r.headersOut['Content-Type'] = 'text/plain; version=0.0.4';
-    r.return(200, [
-        '# TYPE reelay_edge_build_info gauge',
+    r.return(200, [].concat(
+        head('reelay_edge_build_info', 'gauge', 'Always 1'),
         `reelay_edge_build_info{nginx="${v.nginx_version}"} 1`,
-        '# TYPE reelay_edge_connections_accepted_total counter',
-        `reelay_edge_connections_accepted_total ${counts[1]}`,
-        '# TYPE reelay_edge_connections_handled_total counter',
-        `reelay_edge_connections_handled_total ${counts[2]}`,
-        '# TYPE reelay_edge_requests_total counter',
-        `reelay_edge_requests_total ${counts[3]}`,
-        '# TYPE reelay_edge_connections gauge',
-        `reelay_edge_connections{state="active"} ${v.connections_active}`,
-        `reelay_edge_connections{state="reading"} ${v.connections_reading}`,
-        `reelay_edge_connections{state="writing"} ${v.connections_writing}`,
-        `reelay_edge_connections{state="waiting"} ${v.connections_waiting}`,
-        '# TYPE reelay_edge_blocks_total counter',
+        single('reelay_edge_connections_accepted_total', 'counter', 'Connections accepted', counts[1]),
+        single('reelay_edge_connections_handled_total', 'counter', 'Connections handled', counts[2]),
+        single('reelay_edge_requests_total', 'counter', 'Requests', counts[3]),
+        head('reelay_edge_connections', 'gauge', 'Connections by state'),
+        ['active', 'reading', 'writing', 'waiting'].map(
+            (state) => `reelay_edge_connections{state="${state}"} ${v[`connections_${state}`]}`,
+        ),
+        head('reelay_edge_blocks_total', 'counter', 'Blocks fetched'),
         `reelay_edge_blocks_total{source="service"} ${counter('service')}`,
         `reelay_edge_blocks_total{source="edge"} ${counter('edge')}`,
-        '# TYPE reelay_edge_blocks_over_limit_total counter',
-        `reelay_edge_blocks_over_limit_total ${counter('over_limit')}`,
-        '# TYPE reelay_edge_refusals_total counter',
-        `reelay_edge_refusals_total ${counter('refused')}`,
-        '# TYPE reelay_edge_others gauge',
+        single('reelay_edge_blocks_over_limit_total', 'counter', 'Blocks not cached for the limit of an address', counter('over_limit')),
+        single('reelay_edge_refusals_total', 'counter', 'Blocks that another edge did not send', counter('refused')),
+        head('reelay_edge_others', 'gauge', 'Other edges by state'),
         `reelay_edge_others{state="up"} ${peers.length - down}`,
         `reelay_edge_others{state="silent"} ${down}`,
-        '# TYPE reelay_edge_cache_bytes gauge',
-        `reelay_edge_cache_bytes ${measurements[0] * 1024}`,
-        '# TYPE reelay_edge_certificate_expiry_timestamp_seconds gauge',
-        `reelay_edge_certificate_expiry_timestamp_seconds ${measurements[1]}`,
-    ].concat(deliveryLines(), ['']).join('\n'));
+        single('reelay_edge_cache_bytes', 'gauge', 'Bytes of the caches on disk', measurements[0] * 1024),
+        single('reelay_edge_certificate_expiry_timestamp_seconds', 'gauge', 'When the certificate expires', measurements[1]),
+        diskLines(measurements),
+        deliveryLines(),
+        '',
+    ).join('\n'));
 }
 
 export default { count, metrics };

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from quart import Response
+from prometheus_client.openmetrics import exposition as openmetrics
+from quart import Response, request
 
 from service.api.problems import problem_response
 from service.metrics import Metrics
 from service.supervisor import Supervisor
+
+_OPEN_METRICS = "application/openmetrics-text"
 
 
 class OpsViews:
@@ -41,7 +44,11 @@ class OpsViews:
         return _ok()
 
     async def metrics(self) -> Response:
-        """Return all metrics in Prometheus' text format."""
+        """Return all metrics: as OpenMetrics if Accept names it, else as `text` does."""
+        accepted = request.headers.get("Accept", "").lower().split(",")
+        if _OPEN_METRICS in {one.partition(";")[0].strip() for one in accepted}:
+            body = openmetrics.generate_latest(self._metrics.registry)  # type: ignore[no-untyped-call]
+            return Response(body, content_type=openmetrics.CONTENT_TYPE_LATEST)
         return Response(self.text(), content_type=CONTENT_TYPE_LATEST)
 
     def text(self) -> str:

@@ -192,14 +192,16 @@ class InstrumentationMiddleware:
         requests, sent_bytes, first_byte = metrics.for_request(
             context.route, method_label(context.method), context.status
         )
-        requests.inc()
+        is_report = context.path.endswith(_REPORT_ROUTE)  # nothing of a report is kept
+        exemplar = None if is_report else {"request_id": context.request_id}
+        requests.inc(exemplar=exemplar)
         sent_bytes.inc(context.sent)
         if context.first_byte is not None:
-            first_byte.observe(context.first_byte)
+            first_byte.observe(context.first_byte, exemplar)
         if context.outcome != "complete":
-            metrics.broken.labels(context.outcome).inc()
-        if context.path.endswith(_REPORT_ROUTE):
-            return  # nothing of a report is kept
+            metrics.broken.labels(context.outcome).inc(exemplar=exemplar)
+        if is_report:
+            return
         self._log.write(
             {
                 "request_id": context.request_id,

@@ -60,6 +60,8 @@ EDGE_VARIABLES = frozenset(
         "ACME_SERVER",
         "ACME_CA",
         "ACME_INTERVAL",
+        "PROMETHEUS_PORT",
+        "ALERTMANAGERS",
         "REQUIRE_STACK",
     )
 )

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from support.raw_http import ask, connect
 from support.server import BLOCK, Server, content, serve, until, write
 
@@ -252,6 +253,36 @@ def test_metrics_count_the_responses(media: Path) -> None:
         assert series('reelay_sent_bytes_total{route="media"}') > BLOCK
         assert series('reelay_time_to_first_byte_seconds_count{route="media"}') == 3
         assert series("reelay_build_info") == 1
+
+
+def test_open_metrics_have_the_ids_of_requests_as_exemplars_but_none_of_a_report(
+    server: Server,
+) -> None:
+    ask(server.base, "/media/missing.mp4", {"X-Request-ID": "of-a-film"})
+    report = ask(server.base, "/viewing-reports", {"X-Request-ID": "of-a-report"}, "POST", b"{}")
+    assert report.status == 204
+    # As Prometheus 3 asks.
+    accept = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.4"
+
+    def exemplars() -> dict[str, set[str]]:
+        answer = ask(server.base, "/metrics", {"Accept": accept})
+        assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
+        found: dict[str, set[str]] = {}
+        families = text_string_to_metric_families(answer.body.decode())  # type: ignore[no-untyped-call]
+        for family in families:
+            for sample in family.samples:
+                if sample.exemplar:
+                    route = sample.labels.get("route", "")
+                    found.setdefault(route, set()).add(sample.exemplar.labels["request_id"])
+        return found
+
+    # A request is counted after its response.
+    until(lambda: "of-a-film" in exemplars().get("media", ()), "the request is an exemplar")
+    text = ask(server.base, "/metrics", {"Accept": "text/plain;version=0.0.4,*/*"})
+    assert text.headers["Content-Type"].startswith("text/plain")
+    assert b'_count{route="viewing_reports"}' in text.body
+    assert b"request_id" not in text.body
+    assert "viewing_reports" not in exemplars()
 
 
 class TestStop:

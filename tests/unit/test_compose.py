@@ -11,7 +11,7 @@ FILES = sorted(
     file
     for pattern in ("*compose*.yml", "deploy/**/*.yml", "tests/**/*.yml", "benchmarks/*.yml")
     for file in ROOT.glob(pattern)
-    if "kubernetes" not in file.parts and "node_modules" not in file.parts
+    if not {"kubernetes", "monitoring", "node_modules"} & set(file.relative_to(ROOT).parts)
 )
 MAX_LOG_BYTES = 100 * 2**20  # bytes of disk space that one container's log may take
 

@@ -11,7 +11,7 @@ from service import __version__
 
 ROOT = Path(__file__).parents[2]
 RELEASE = ROOT / "deploy" / "release"
-IMAGES = {"service": "service", "nginx": "edge", "acme": "certificates"}
+IMAGES = {"service": "service", "nginx": "edge", "acme": "certificates", "prometheus": "monitoring"}
 """The name of each service's image: those of the matrices in the workflows."""
 
 
