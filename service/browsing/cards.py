@@ -1,6 +1,6 @@
 """The cards of videos, folders and series on pages."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from service.access.grants import current_grant
@@ -9,7 +9,7 @@ from service.items import links
 from service.items.video_items import VideoItems
 from service.items.video_models import Picture, VideoItem
 from service.library.catalogue import Catalogue
-from service.library.folder_samples import sample_videos
+from service.library.folder_samples import own_film, sample_videos
 from service.library.folders import Folder
 from service.library.titles import folder_title
 from service.library.visible import VisibleLibrary
@@ -103,7 +103,22 @@ def card(video: VideoItem) -> Card:
     )
 
 
-def folder_card(folder: Folder, library: VisibleLibrary, items: VideoItems) -> FolderCard:
+def folder_cards(
+    folders: Iterable[Folder], library: VisibleLibrary, items: VideoItems
+) -> list[Card | FolderCard]:
+    """Return the cards of folders. A film's own folder is shown as the film."""
+    cards: list[Card | FolderCard] = []
+    for folder in folders:
+        film = own_film(library.catalogue, folder)
+        if film is None:
+            cards.append(_folder_card(folder, library, items))
+        else:
+            items.prioritise([film.path], [ArtefactKind.POSTER])
+            cards.append(card(items.get(film)))
+    return cards
+
+
+def _folder_card(folder: Folder, library: VisibleLibrary, items: VideoItems) -> FolderCard:
     """Return the card of a folder, with its own picture, or the first one of its videos."""
     picture, upright = _folder_pictures(folder.path, library, items)
     return FolderCard(

@@ -26,15 +26,13 @@ from service.browsing.cards import (
     FolderCard,
     are_upright,
     card,
-    folder_card,
+    folder_cards,
     series_card,
     series_url,
 )
 from service.items import links
 from service.items.video_items import VideoItems
 from service.library.catalogue import SORTS, Page, Sort
-from service.library.folder_samples import sample_videos
-from service.library.folders import Folder
 from service.library.titles import folder_title
 from service.library.visible import VisibleLibrary
 from service.listing.collation import search_terms
@@ -161,7 +159,9 @@ class LibraryPage:
             elsewhere = catalogue.page_at(query, "name", 0, 0, None).total
         groups = self._groups(result.videos, sort, None if query else folder)
         series = self._series(folder or "") if is_first and not query else []
-        collections = self._collections(result.folders or top[:_MAX_COLLECTIONS])
+        collections = folder_cards(
+            result.folders or top[:_MAX_COLLECTIONS], self._library, self._items
+        )
         page: str = await render_template(
             "library.html",
             query_args=query_args,
@@ -227,19 +227,6 @@ class LibraryPage:
         index = self._library.catalogue.series
         inside = index.inside(folder)[:_MAX_COLLECTIONS]
         return [series_card(series, index, self._items) for series in inside]
-
-    def _collections(self, folders: tuple[Folder, ...]) -> list[Card | FolderCard]:
-        """Return the cards of folders. A film's own folder is shown as the film."""
-        cards: list[Card | FolderCard] = []
-        for folder in folders:
-            only = sample_videos(self._library.catalogue, folder.path, 1)
-            film = self._items.get(only[0]) if folder.videos == 1 and only else None
-            if film is not None and film.title == folder.title:
-                self._items.prioritise([film.path], [ArtefactKind.POSTER])
-                cards.append(card(film))
-            else:
-                cards.append(folder_card(folder, self._library, self._items))
-        return cards
 
 
 def _title(cards: Sequence[Card | FolderCard]) -> str:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from service.artefacts.metadata import ArtefactKind
 from service.browsing.card_groups import album_page
-from service.browsing.cards import Card, FolderCard, are_upright, card, folder_card, series_card
+from service.browsing.cards import Card, FolderCard, are_upright, card, folder_cards, series_card
 from service.items import links
 from service.items.video_items import VideoItems
 from service.library.catalogue import Catalogue, Sort
-from service.library.folder_samples import sample_videos
 from service.library.folders import Folder
 from service.library.visible import VisibleLibrary
 from service.listing.paths import parent
@@ -60,9 +59,9 @@ def home_rails(library: VisibleLibrary, items: VideoItems) -> list[Rail]:
     ]
     url = links.folder(home)
     # The rest: series, other folders without rails, and videos beside the folders.
-    cards = _folder_cards(series, library, items) + _loose_series(home, library, items)
+    cards = folder_cards(series, library, items) + _loose_series(home, library, items)
     rails.append(_first_cards("series", "Series", cards, url))
-    cards = _folder_cards(others, library, items)
+    cards = folder_cards(others, library, items)
     rails.append(_first_cards("folders", "More folders" if with_rails else "Folders", cards, url))
     cards = _video_cards(loose_videos(catalogue, home, _RAIL_CARDS + 1), items)
     rails.append(_first_cards("others", "More videos", cards, url))
@@ -109,7 +108,7 @@ def _folder_rail(key: str, folder: Folder, library: VisibleLibrary, items: Video
     """Return a rail of what is in a folder: folders, series, and other videos."""
     subfolders = library.catalogue.folders.subfolders(folder.path)[:_RAIL_CARDS]
     cards = [
-        *_folder_cards(subfolders, library, items),
+        *folder_cards(subfolders, library, items),
         *_loose_series(folder.path, library, items),
         *_video_cards(loose_videos(library.catalogue, folder.path, _RAIL_CARDS), items),
     ]
@@ -170,19 +169,6 @@ def _divide(
 def _entries(catalogue: Catalogue, folder: str) -> int:
     page = catalogue.page_at("", "name", 0, 0, folder)
     return len(catalogue.folders.subfolders(folder)) + page.total
-
-
-def _folder_cards(
-    folders: Sequence[Folder], library: VisibleLibrary, items: VideoItems
-) -> list[Card | FolderCard]:
-    """Return the cards of folders. A folder with one video is shown as that video."""
-    cards: list[Card | FolderCard] = []
-    for folder in folders:
-        if folder.videos == 1:
-            cards += _video_cards(sample_videos(library.catalogue, folder.path, 1), items)
-        else:
-            cards.append(folder_card(folder, library, items))
-    return cards
 
 
 def _video_cards(videos: Sequence[Video], items: VideoItems) -> list[Card | FolderCard]:

@@ -1,7 +1,20 @@
-"""Chooses the videos whose posters represent a folder."""
+"""Chooses the videos that represent a folder: by their posters, or in its place."""
 
 from service.library.catalogue import Catalogue
+from service.library.folders import Folder
 from service.models import Video
+
+
+def own_film(catalogue: Catalogue, folder: Folder) -> Video | None:
+    """Return the film whose own folder this is: it is shown in place of the folder.
+
+    It is the only video in it, and has its title. A folder of another title says more than the
+    video, so None is returned.
+    """
+    if folder.videos != 1:
+        return None
+    videos = sample_videos(catalogue, folder.path, 1)
+    return next((video for video in videos if video.title == folder.title), None)
 
 
 def sample_videos(catalogue: Catalogue, folder: str, max_videos: int) -> list[Video]:

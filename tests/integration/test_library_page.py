@@ -20,6 +20,7 @@ MOST_BYTES, MOST_BYTES_OF_RAILS = 50_000, 60_000
 CARDS = 20  # per page
 FOLDERS, IN_EACH = 16, 4
 POSTER = re.compile(r'<img\s+src="/posters/')
+LINK = re.compile(r'<h3>\s*<a href="([^"]*)"')
 WATCH = re.compile(r'href="/watch/([^"]+)"')
 
 
@@ -139,6 +140,21 @@ def test_a_small_library_shows_no_video_twice(tmp_path: Path) -> None:
         write(tmp_path / "media", name, b"no film")
     with serve(tmp_path / "media") as server:
         assert re.findall(r'href="/\?folder=([^"]+)"', page(server, "/")) == ["Clips"]
+
+
+def test_the_home_page_and_the_list_show_the_same_folders_as_films(tmp_path: Path) -> None:
+    films = [f"Films/Film {number}/Film {number}.mp4" for number in range(12)]
+    for name in (*films, "Weddings/reel 7.mp4", "Copper/Copper.mp4", "Copper 2/Deep/Copper 2.mp4"):
+        write(tmp_path / "media", name, b"no film")
+    with serve(tmp_path / "media") as server:
+        home, listed = page(server, "/"), page(server, "/?folder=")
+    for html, heading in ((home, "folders"), (listed, "collections")):
+        section = next(part for part in html.split("<section") if f'<h2 id="{heading}"' in part)
+        assert [link for link in LINK.findall(section) if link != "/?folder=Films"] == [
+            "/watch/Copper/Copper.mp4",
+            "/watch/Copper%202/Deep/Copper%202.mp4",
+            "/?folder=Weddings",
+        ]
 
 
 def test_an_invalid_page_number_is_rejected(full: Server) -> None:
