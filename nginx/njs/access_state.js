@@ -1,9 +1,9 @@
 // What this edge knows of access control: the key, from a file, and the rest from the service.
 //
-// ngx.shared.access has "mode", which is "open" (everybody may read everything) or "checked", and missing while it
-// is not known; the keys of links and sessions, and the credential of this edge's own requests. It is not known
-// before the service answers, or if the service does not accept the credential.
+// ngx.shared.access has the rules (access_rules.js), and the credential of this edge's own requests. The rules are not
+// known before the service answers, or if the service does not accept the credential.
 
+import accessRules from './access_rules.js';
 import crypto from 'crypto';
 import fs from 'fs';
 import token from './access_token.js';
@@ -22,7 +22,7 @@ async function refresh(periodic) {
     const key = readKey(v);
     const credential = key ? token.derivedKey(key, 'edge') : '';
     if (known.get('credential') !== credential) known.set('credential', credential);
-    if (!known.has('mode')) applyRemembered(key);
+    if (!known.has('rules')) applyRemembered(key);
     let reply, text;
     try {
         reply = await ngx.fetch(`http://${v.service_address}/_access`, {
@@ -65,11 +65,11 @@ function readKey(v) {
 function apply(key, text) {
     const known = ngx.shared.access;
     const applied = crypto.createHash('sha256').update(`${key} ${text}`).digest('hex');
-    if (known.get('applied') === applied && known.has('mode')) return false;
+    if (known.get('applied') === applied && known.has('rules')) return false;
     try {
         const answer = JSON.parse(text);
         if (answer.access === false) {
-            known.set('mode', 'open');
+            known.set('rules', accessRules.OPEN);
         } else {
             if (!key) return false;
             applyChecked(key, answer);
@@ -89,11 +89,10 @@ function applyChecked(key, answer) {
     revoked.keys(1000000).forEach((id) => {
         if (answer.revoked[id] === undefined) revoked.delete(id);
     });
-    known.set('links', token.derivedKey(key, 'links'));
-    known.set('sessions', token.derivedKey(key, `sessions ${Number(answer.generation)}`));
     const header = (answer.auth_header || '').toLowerCase();
-    known.set('believes_proxies', header === USER_HEADER ? 'yes' : '');
-    known.set('mode', 'checked');
+    const links = token.derivedKey(key, 'links');
+    const sessions = token.derivedKey(key, `sessions ${Number(answer.generation)}`);
+    known.set('rules', accessRules.checked(header === USER_HEADER, links, sessions));
     if (header && header !== USER_HEADER) {
         complain('REELAY_AUTH_HEADER of the service has to be X-Reelay-User behind an edge, or viewers may send it;'
             + ' name the proxy\'s header in REELAY_AUTH_HEADER of the edge');
@@ -103,7 +102,7 @@ function applyChecked(key, answer) {
 // Know nothing: the service answers all requests, and checks them. What was remembered is wrong as well, and would be
 // used again before the next answer.
 function forget() {
-    ngx.shared.access.delete('mode');
+    ngx.shared.access.delete('rules');
     ngx.shared.access.delete('applied');
     try {
         fs.unlinkSync(REMEMBERED);

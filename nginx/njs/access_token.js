@@ -43,6 +43,17 @@ function decodedSubject(encoded) {
     }
 }
 
+// Return what a token says as a text: the expiry in 11 digits, the identity in 16 characters, whether downloads are
+// allowed ("-", else "d"), and the subject.
+function format(token) {
+    return `${String(token.expiry).padStart(11, '0')}${token.id}${token.downloads ? '-' : 'd'}${token.subject}`;
+}
+
+function parse(text) {
+    const expiry = Number(text.slice(0, 11));
+    return { expiry, id: text.slice(11, 27), downloads: text[27] === '-', subject: text.slice(28) };
+}
+
 // Return whether a token is of a link: its subject names a video or a folder.
 function isLink(token) {
     return token.subject.startsWith('f') || (token.subject.startsWith('v') && token.subject.length > 1);
@@ -68,4 +79,4 @@ function opens(subject, path) {
     return subject.startsWith('f') && (scope === '' || path.startsWith(`${scope}/`));
 }
 
-export default { derivedKey, isLink, isSession, opens, state, verify };
+export default { derivedKey, format, isLink, isSession, opens, parse, state, verify };

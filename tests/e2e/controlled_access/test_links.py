@@ -5,7 +5,7 @@ import re
 
 import pytest
 from support.access import cookie_of, sign_in
-from support.raw_http import Answer, ask
+from support.raw_http import Answer, ask, connect
 from support.server import BLOCK, content, until, write
 from support.service_counters import Fetched
 from support.shared_links import KeyHolder, media
@@ -221,6 +221,51 @@ def test_a_link_that_is_taken_back_opens_nothing(stack: Stack, keys: KeyHolder, 
     stack.run("service", "sh", "-c", "echo 0 >/var/lib/reelay/revoked/taken-back-sixte")
     until(lambda: get(stack, target).status == 410, "the link is taken back")
     assert_refused(get(stack, target), 410)
+
+
+def test_each_request_of_a_connection_is_judged_by_its_own_token(
+    stack: Stack, keys: KeyHolder, film: str
+) -> None:
+    """The edge keeps what the last token of a connection says."""
+    revision = warm(stack, keys, film)
+    link = keys.link(f"v{film}", identity="of-a-connection_")
+    head, _, mac = link.rpartition(".")
+    forged = f"{head}.{mac[:-1]}{'A' if mac[-1] != 'A' else 'E'}"
+    cookie = keys.cookie()
+    connection = connect(stack.base)
+    sockets = []
+
+    def status(prefix: str, headers: dict[str, str]) -> int:
+        connection.request("GET", media(prefix, film, revision), headers=RANGE | headers)
+        response = connection.getresponse()
+        response.read()
+        sockets.append(connection.sock)
+        return response.status
+
+    try:
+        for prefix, headers, expected in (
+            (link, {}, 206),
+            (link, {}, 206),
+            (forged, {}, 403),
+            (link, {}, 206),
+            (link[:-1], {}, 403),
+            (keys.link("vanother.mp4"), {}, 404),
+            (keys.link(f"v{film}", seconds=-5), {}, 410),
+            ("", {}, 401),
+            ("", cookie, 206),
+            ("", {"Cookie": f"__Host-reelay={link.removeprefix('/s/')}"}, 401),
+            (f"/s/{cookie['Cookie'].rpartition('=')[2]}", {}, 403),
+            ("", cookie, 206),
+            ("", keys.cookie(generation=1), 401),
+            (link, {}, 206),
+        ):
+            assert status(prefix, headers) == expected, (prefix, headers)
+        stack.run("service", "mkdir", "-p", "/var/lib/reelay/revoked")
+        stack.run("service", "sh", "-c", "echo 0 >/var/lib/reelay/revoked/of-a-connection_")
+        until(lambda: status(link, {}) == 410, "the link is taken back")
+        assert len(set(map(id, sockets))) == 1
+    finally:
+        connection.close()
 
 
 def test_a_form_signs_in_and_its_cookie_is_checked_at_the_edge(
