@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 from support.api_client import KINDS, video, wait_until_derived
 from support.ffmpeg_fixtures import ffmpeg
+from support.processes import is_running
 from support.raw_http import ask
 from support.server import Server, serve, until, write
 
@@ -378,14 +379,6 @@ def idle_worker(server: Server) -> int | None:
             if b"pictures" in arguments and os.sched_getscheduler(pid) == os.SCHED_IDLE:
                 return pid
     return None
-
-
-def is_running(pid: int) -> bool:
-    """Return whether a process has not ended. A zombie has ended."""
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return False
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.ffmpeg_fixtures import AAC, H264, PICTURE, SOUND, ffmpeg
+from support.processes import is_running
 from support.server import environment, until
 
 from service.playability.findings import findings
@@ -199,7 +200,7 @@ def test_a_terminal_shows_progress_and_ctrl_c_ends_all_processes(films: Path, me
         process.kill()
         process.wait()
         os.close(terminal)
-    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    until(lambda: not any(is_running(int(pid)) for pid in pids) or None, "the workers end")
 
 
 def test_a_film_for_which_sound_is_made_is_not_called_silent(media: Path) -> None:

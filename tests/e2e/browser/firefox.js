@@ -188,9 +188,13 @@ async function withoutScripts(browser) {
   const navigates = async (act) => {
     const before = await page.evaluate(() => location.href);
     await act();
+    // Between two pages, Firefox may show an empty one for a moment.
     await until(
       `leaves ${before}`,
-      (before) => location.href !== before && document.readyState === "complete",
+      (before) =>
+        location.href !== before &&
+        location.protocol !== "about:" &&
+        document.readyState === "complete",
       before,
     );
   };
