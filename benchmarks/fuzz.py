@@ -153,8 +153,8 @@ def requests(path: Path) -> Iterator[dict[str, Any]]:
     yield {"task": "probe", **of_file}
     yield {"task": "remux", **of_file}
     yield {"task": "fragments", **of_file}
-    yield {"task": "sound", **of_file, **output, "stream": None}
-    yield {"task": "sound", **of_file, **output, "stream": 1}
+    yield {"task": "sound", **of_file, **output, "made_of": [0, None]}
+    yield {"task": "sound", **of_file, **output, "made_of": [1, 1]}
     yield {"task": "copied", **of_file, **output}
     yield {"task": "captions", **of_file, "texts": []}
 

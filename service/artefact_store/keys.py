@@ -21,7 +21,14 @@ KINDS = (
 # Increase the number of a kind when the result of reading or building it changes. What an earlier
 # release stored is then no longer found, and it is deleted when room is needed.
 _FORMAT = "2"
-_FORMATS = {"metadata": "7", "poster": "4", "captions": "6", "storyboard": "4", "remux": "5"}
+_FORMATS = {
+    "metadata": "7",
+    "poster": "4",
+    "captions": "6",
+    "storyboard": "4",
+    "remux": "5",
+    "sound": "3",
+}
 
 Key = tuple[str, str]
 """Kind and name."""

@@ -266,7 +266,7 @@ class ArtefactBuilder:
             case ArtefactKind.CAPTIONS:
                 request["texts"] = [_entry_ref(entry) for entry in sidecars.texts]
             case ArtefactKind.SOUND:
-                request["stream"] = _stream_index(job)
+                request["made_of"] = job.sound, _stream_index(job)
         return request
 
 

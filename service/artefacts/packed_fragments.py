@@ -59,7 +59,7 @@ def pack_fragments(
             break
         metadata.append(
             FragmentsMetadata(
-                layout=fragmented_layout([*blobs, base.encode()]),
+                layout=fragmented_layout(blobs, base),
                 head=fragments.index_end,
                 sound=sound,
                 codecs=fragments.codecs,

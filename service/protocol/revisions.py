@@ -5,8 +5,11 @@ size     = 1*16 lower-case hexadecimal digits: the bytes of the file
 version  = 1*64 lower-case hexadecimal digits: its modification time, or a digest
 layout   = "-f" 1*3 decimal digits: bytes that are made of the file (`mp4/fast_start_layout.py`)
          / "-m" 16 lower-case hexadecimal digits: a header with this digest, and the file
-         / "-h" 16 lower-case hexadecimal digits: fragments with headers of this digest
-         / "-s" 16 lower-case hexadecimal digits: a header and sound with this digest, and the file
+         / "-h" 16 lower-case hexadecimal digits: fragments with headers of this digest. If they
+           are of an MP4 with sound that was made, the first two are as after "-s"
+         / "-s" 16 lower-case hexadecimal digits: a header and sound, and the file. The first two
+           are the number of the sound that it was made of, 0 if that is the default one; the
+           others are a digest
          / "-c" 16 lower-case hexadecimal digits: an MP4 with this digest, made of the file
 sound    = "-a" 1*3 decimal digits, the first not 0: this sound of an MP4 as its first one
 """
@@ -46,9 +49,13 @@ def header_layout(parts: Iterable[bytes]) -> str:
     return f"m{_digest(parts)}"
 
 
-def fragmented_layout(parts: Iterable[bytes]) -> str:
-    """Return the name of the layout of fragments. `parts` are all of it that is made."""
-    return f"h{_digest(parts)}"
+def fragmented_layout(parts: Iterable[bytes], base: str = "") -> str:
+    """Return the name of the layout of fragments. `parts` are all of it that is made.
+
+    `base` is the name of the layout in place of the file, if they are of one.
+    """
+    digest = _digest([*parts, base.encode()])
+    return f"h{_marked(digest, made_of(base)) if is_sound_layout(base) else digest}"
 
 
 def is_fragmented_layout(layout: str) -> bool:
@@ -56,11 +63,20 @@ def is_fragmented_layout(layout: str) -> bool:
     return layout.startswith("h")
 
 
-def sound_layout(parts: Iterable[bytes]) -> str:
+def sound_layout(parts: Iterable[bytes], sound: int) -> str:
     """Return the name of the layout of a header and sound with a file. `parts` are all of it that
-    is made, or digests of that.
+    is made, or digests of that. `sound` is the number of the sound that it was made of, from 1; 0
+    if it is the default one.
     """
-    return f"s{_digest(parts)}"
+    return f"s{_marked(_digest(parts), sound)}"
+
+
+def made_of(layout: str) -> int:
+    """Return `sound` of `sound_layout`, for a layout of sound or of fragments of one.
+
+    For other fragments and invented names it is any number up to 255.
+    """
+    return int(layout[1:3], 16)
 
 
 def copy_layout(parts: Iterable[bytes]) -> str:
@@ -73,6 +89,10 @@ def copy_layout(parts: Iterable[bytes]) -> str:
 def is_sound_layout(layout: str) -> bool:
     """Return whether a layout has sound that was made."""
     return layout.startswith("s")
+
+
+def _marked(digest: str, sound: int) -> str:
+    return f"{sound:02x}{digest[2:]}"
 
 
 def _digest(parts: Iterable[bytes]) -> str:

@@ -23,6 +23,7 @@ from service.protocol.revisions import (
     header_layout,
     is_fragmented_layout,
     is_sound_layout,
+    made_of,
     sound_layout,
 )
 from service.records.blobs import AsyncBlob, OpenArtefact, OpenBlob
@@ -83,30 +84,20 @@ class StoredLayouts:
         return await self._open_made_sound(path, revision, layout)
 
     async def _open_made_sound(self, path: str, revision: str, layout: str) -> Parts | None:
-        """Open what has sound that was made, from the default sound of the file or another one."""
+        """Open what has sound that was made. The layout says of which sound of the file.
+
+        So an invented one costs a single look-up, however many sounds the file has.
+        """
         is_fragmented = is_fragmented_layout(layout)
         open_ = partial(self._open_sound_fragments, layout) if is_fragmented else self._open_sound
-        for sound in self._candidates(path, revision, layout):
-            found = await self._open(open_, sound_name(path, revision, sound))
-            if found and found[0] == layout:
-                return found[1]
-            known = self._known(path, revision, ArtefactKind.SOUND, sound)
-            if found is None and layout in known:
-                self._scheduler.rebuild(path, ArtefactKind.SOUND, sound)  # as above
+        sound = made_of(layout)
+        found = await self._open(open_, sound_name(path, revision, sound))
+        if found and found[0] == layout:
+            return found[1]
+        known = self._known(path, revision, ArtefactKind.SOUND, sound)
+        if found is None and layout in known:
+            self._scheduler.rebuild(path, ArtefactKind.SOUND, sound)  # as above
         return None
-
-    def _candidates(self, path: str, revision: str, layout: str) -> list[int]:
-        """Return the sounds from which a layout may have been made, as in a `Job`.
-
-        Those that are known here come first. Any other may have been made by another replica, and
-        the store says so with one request (64 sounds at most, see `MAX_SOUNDS`).
-        """
-        source = self._scheduler.source(path)
-
-        def is_unknown(sound: int) -> bool:
-            return layout not in self._known(path, revision, ArtefactKind.SOUND, sound)
-
-        return sorted((0, *(source.sounds if source else ())), key=is_unknown)
 
     async def _open(
         self, open_: Callable[[str], tuple[str, Parts] | None], name: str
@@ -195,8 +186,9 @@ class StoredLayouts:
         base: tuple[str, Parts] | None = None,
     ) -> tuple[str, Parts] | None:
         """Return a form by its blobs. `base` is what is there in place of the file."""
-        data = [*(b"".join(_parts(blob)) for blob in blobs), (base[0] if base else "").encode()]
-        if len(blobs) != BLOBS or fragmented_layout(data) != layout:  # as above
+        data = [b"".join(_parts(blob)) for blob in blobs]
+        made = fragmented_layout(data, base[0] if base else "")
+        if len(blobs) != BLOBS or made != layout:  # as above
             return None
         head, _, headers = (AsyncBlob(blob, self._threads) for blob in blobs)
         try:
@@ -236,7 +228,9 @@ class StoredLayouts:
         except ValueError:  # of another release
             return None
         digests = (*_parts(header), data, bytes.fromhex(metadata.digest))
-        if sound_layout(digests) != metadata.layout or interleaving.inserted != opened.large.length:
+        if sound_layout(digests, made_of(metadata.layout)) != metadata.layout:
+            return None
+        if interleaving.inserted != opened.large.length:
             return None
         return metadata.layout, Parts(
             AsyncBlob(header, self._threads),

@@ -154,15 +154,21 @@ def _fragments(root: MediaRoot, path: str, revision: str) -> Response:
 
 
 def _sound(  # noqa: PLR0913, PLR0917 # the fields of the request
-    root: MediaRoot, path: str, revision: str, output: str, room: int, stream: int | None
+    root: MediaRoot,
+    path: str,
+    revision: str,
+    output: str,
+    room: int,
+    made_of: tuple[int, int | None],
 ) -> Response:
+    number, stream = made_of
     with open_both(root, path, revision, output, room) as (file, size, sound):
         try:
             film = make_sound(file, size, span_reader(file), sound.write, stream)
         except DeclinedError as error:
             return _response(SoundMetadata(declined=str(error))), ()
     blobs = [film.header, film.interleaving.to_bytes()]
-    layout, whole = sound_layout([*blobs, sound.digest]), size + film.interleaving.inserted
+    layout, whole = sound_layout([*blobs, sound.digest], number), size + film.interleaving.inserted
     forms = long_forms(film.header, film.tracks, film.streams, whole)
     fragments = pack_fragments(forms, blobs, layout)
     metadata = SoundMetadata(

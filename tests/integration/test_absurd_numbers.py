@@ -61,7 +61,7 @@ def run(path: Path, task: str) -> None:
         output.touch()
         request |= {"output": str(output), "room": ROOM}
     if task == "sound":
-        request["stream"] = None
+        request["made_of"] = 0, None
     response, _ = tasks.handle_request(request)
     assert "see the server's log" not in response.get("problem", ""), response
 

@@ -1,16 +1,20 @@
 """Each version of a file has its own revision, and all revisions have one grammar."""
 
 import re
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.browsers.browser_support import MAX_SOUNDS
 from service.protocol.revisions import (
     FILE_REVISION,
     REVISION,
     file_revision,
+    fragmented_layout,
     header_layout,
+    made_of,
     remuxed_revision,
     sound_layout,
     split_remuxed,
@@ -69,12 +73,24 @@ def test_a_digest_gives_a_valid_revision(size: int, digest: str) -> None:
 @given(SIZES, st.text("0123456789abcdef", min_size=8, max_size=64), st.binary(max_size=99))
 def test_a_layout_and_a_file_have_a_revision_of_both(size: int, digest: str, made: bytes) -> None:
     file = tagged_revision(size, digest)
-    for layout in (header_layout, sound_layout):
+    for layout in (header_layout, partial(sound_layout, sound=3)):
         both = remuxed_revision(file, layout([made]))
         assert re.fullmatch(REVISION, both)
         assert split_remuxed(both) == (file, layout([made[:5], made[5:]]))
-    assert header_layout([made]) != sound_layout([made])
+    assert header_layout([made]) != sound_layout([made], 0)
     assert split_remuxed(file) is None
+
+
+@given(st.integers(0, MAX_SOUNDS), st.binary(max_size=99))
+def test_what_has_made_sound_says_of_which_sound_it_was_made(sound: int, made: bytes) -> None:
+    layout = sound_layout([made], sound)
+    fragments = fragmented_layout([made], layout)
+    assert made_of(layout) == made_of(fragments) == sound
+    file = tagged_revision(5, "1")
+    for one in (layout, fragments):
+        assert split_remuxed(remuxed_revision(file, one)) == (file, one)
+    assert fragments != fragmented_layout([made + b"more"], layout)
+    assert sound_layout([made + b"more"], sound) != layout
 
 
 @pytest.mark.parametrize(
