@@ -10,10 +10,9 @@ import json
 import os
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
@@ -22,10 +21,11 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from service.cli.left_out import left_out_lines
+from service.composition.findings import judge_of_files
 from service.event_loop import LowBufferLoop
 from service.metrics import Metrics
-from service.models import Finding, Metadata
-from service.playability.findings import findings_of_file
+from service.models import Finding
+from service.playability.findings import Judge
 from service.probing.prober import ProbeFailure, Prober
 from service.probing.recognition import is_media
 from service.protocol.media_types import media_type
@@ -60,10 +60,6 @@ class _File(NamedTuple):
     place: Path | ObjectRef
     in_library: bool = True
     """False if the file itself was named."""
-
-
-_Judge = Callable[[str, Metadata | str], tuple[Finding, ...]]
-"""Returns the findings of a file by its name and the result of probing, or why that failed."""
 
 
 def doctor(arguments: Sequence[str]) -> int:
@@ -101,7 +97,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 def _examine(settings: Settings, options: argparse.Namespace) -> int:
     where: Path | str = options.path or settings.media
     block, chosen = settings.max_partial_size, LibraryFilter(settings.ignore)
-    judge = partial(_judge, block, settings.sound == "on")
+    judge = judge_of_files(settings)
     files, left_out = (
         _files(where, chosen) if isinstance(where, Path) else _objects(where, block, chosen)
     )
@@ -171,17 +167,8 @@ def _objects(url: str, block: int, chosen: LibraryFilter) -> tuple[list[_File], 
     return files, left_out
 
 
-def _judge(
-    block: int,
-    makes_sound: bool,  # noqa: FBT001 # a partial has it
-    name: str,
-    probed: Metadata | str,
-) -> tuple[Finding, ...]:
-    return findings_of_file(name, probed, block, makes_sound=makes_sound)
-
-
 async def _check_all(
-    files: list[_File], left_out: list[str], judge: _Judge, *, as_json: bool
+    files: list[_File], left_out: list[str], judge: Judge, *, as_json: bool
 ) -> int:
     hidden = not sys.stderr.isatty()
     total = unplayable = with_findings = 0
@@ -213,7 +200,7 @@ async def _check_all(
     return EXIT_UNPLAYABLE if unplayable else EXIT_OK
 
 
-async def _reports(files: Iterable[_File], judge: _Judge) -> AsyncGenerator[FileReport]:
+async def _reports(files: Iterable[_File], judge: Judge) -> AsyncGenerator[FileReport]:
     """Examine several files at a time and yield their reports in order."""
     workers = min(os.cpu_count() or 1, MAX_WORKERS)
     prober = Prober(workers=workers)
@@ -233,7 +220,7 @@ async def _reports(files: Iterable[_File], judge: _Judge) -> AsyncGenerator[File
         await prober.close()
 
 
-async def _check(prober: Prober, file: _File, judge: _Judge) -> FileReport:
+async def _check(prober: Prober, file: _File, judge: Judge) -> FileReport:
     name = file.name
     result = await prober.probe(file.place)
     if file.in_library and not is_media(name, result):

@@ -35,6 +35,7 @@ from service.composition.access import (
     edge_credential,
     open_access,
 )
+from service.composition.findings import judge_of_files
 from service.composition.stores import open_artefact_store, open_media
 from service.event_loop import monitor_lag
 from service.http.application import ReelayApp
@@ -121,7 +122,7 @@ def create_app(settings: Settings) -> Quart:
         playback=playback,
         metrics=metrics,
         timing=ScanTiming(settings.rescan_interval, settings.settle_time),
-        block=settings.max_partial_size,
+        judge=judge_of_files(settings),
         is_relevant=library_filter.is_relevant,
     )
     openers, layout_stores = _media_openers(storage, artefact_store, scheduler)
@@ -257,8 +258,7 @@ def _add_middleware(
 
 def _kinds(settings: Settings) -> list[ArtefactKind]:
     """Return the kinds of artefacts that are made."""
-    without = {ArtefactKind.SOUND} if settings.sound == "off" else set[ArtefactKind]()
-    return [kind for kind in ArtefactKind if kind not in without]
+    return [kind for kind in ArtefactKind if kind != ArtefactKind.SOUND or settings.sound == "on"]
 
 
 def _quart(static: StaticViews, settings: Settings) -> tuple[Quart, QuartSchema]:

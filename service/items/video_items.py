@@ -30,7 +30,7 @@ from service.items.video_models import (
 )
 from service.models import Finding, Video
 from service.playability.findings import findings
-from service.playability.made_findings import with_copy, with_sound
+from service.playability.made_findings import Made
 from service.records.sized_lru_cache import SizedLRUCache
 from service.scheduling.scheduler import ArtefactScheduler
 from service.served.representations import copy_status, made_for, representation
@@ -185,16 +185,14 @@ class VideoItems:
     ) -> tuple[Finding, ...]:
         """Return the findings. `statuses` are of the header, the sound and the copy."""
         remux, sound, copied = statuses
-        found = findings(
-            video.path,
-            video.metadata or video.problem,
-            self._block,
+        for_players = Made(
             mp4=mp4_metadata(video.metadata, made),
             declined=remux.remux.declined if remux.remux and not made else None,
+            sound=None if isinstance(made, CopyMetadata) else made_sound(sound),
+            copied=made_copy(copied),
         )
-        of_sound = None if isinstance(made, CopyMetadata) else made_sound(sound)
-        found = found if of_sound is None else with_sound(found, of_sound)
-        return with_copy(found, made_copy(copied))
+        probed = video.metadata or video.problem
+        return findings(video.path, probed, self._block, for_players)
 
     def _poster(self, path: str) -> PosterItem:
         artefact = self._scheduler.status(path, ArtefactKind.POSTER)

@@ -25,7 +25,7 @@ from service.library.snapshot import EMPTY_SNAPSHOT, build_snapshot
 from service.library.watcher import POLL_INTERVAL, inotify_is_complete, watch_changes
 from service.metrics import Metrics
 from service.models import Metadata, ProbeState, Video
-from service.playability.findings import CODES
+from service.playability.findings import CODES, Judge
 from service.probing.prober import ProbeFailure
 from service.probing.recognition import is_media
 from service.storage.base import Entry, Storage
@@ -91,10 +91,10 @@ class Library:
         playback: PlaybackActivity,
         metrics: Metrics,
         timing: ScanTiming,
-        block: int,
+        judge: Judge,
         is_relevant: Callable[[str], bool] = lambda _: True,
     ) -> None:
-        """Use these parts; `block` is the maximum size of a partial media response, in bytes.
+        """Use these parts. The findings of `judge` are counted in the metrics.
 
         `is_relevant` tells whether a change at a path, relative to the root, may matter.
         """
@@ -108,7 +108,7 @@ class Library:
         self._playback = playback
         self._metrics = metrics
         self._timing = timing
-        self._block = block
+        self._judge = judge
         self._is_relevant = is_relevant
         self._files = NO_FILES
         self._observations: dict[str, Observation] | None = None
@@ -210,7 +210,7 @@ class Library:
                 files,
                 self._probe_records.copy(),
                 self._snapshot,
-                self._block,
+                self._judge,
             )
             self._listener.set_sources(snapshot.sources)
             for state in ProbeState:

@@ -14,7 +14,7 @@ from service.library.files import Files
 from service.library.scan import Key, ProbeRecord, Result
 from service.library.titles import video_title
 from service.models import Metadata, ProbeState, Video
-from service.playability.findings import findings_of_file
+from service.playability.findings import Judge
 from service.probing.prober import ProbeFailure
 from service.probing.recognition import is_media
 from service.protocol.media_types import media_type
@@ -49,9 +49,9 @@ def build_snapshot(
     files: Files,
     probe_records: Mapping[Key, ProbeRecord],
     previous: LibrarySnapshot,
-    block: int,
+    judge: Judge,
 ) -> LibrarySnapshot:
-    """Return a snapshot of these files and results. `block` is in bytes. Blocks."""
+    """Return a snapshot of these files and results. Blocks."""
     videos, sources, finding_codes = [], {}, {}
     for entry, sidecars in files.by_path.values():
         record = probe_records.get((entry.path, entry.revision))
@@ -62,7 +62,7 @@ def build_snapshot(
         source = previous.sources.get(video.path)
         if source is None or source.video is not video or source.sidecars != sidecars:
             source = ArtefactSource.of(video, sidecars)
-            finding_codes[video.path] = _finding_codes(video, block)
+            finding_codes[video.path] = _finding_codes(video, judge)
         else:
             finding_codes[video.path] = previous.finding_codes[video.path]
         videos.append(video)
@@ -102,8 +102,8 @@ def recently_added(files: Files, catalogue: Catalogue) -> tuple[Video, ...]:
     return tuple(video for video in videos if video is not None)
 
 
-def _finding_codes(video: Video, block: int) -> tuple[str, ...]:
-    found = findings_of_file(video.path, video.metadata or video.problem, block)
+def _finding_codes(video: Video, judge: Judge) -> tuple[str, ...]:
+    found = judge(video.path, video.metadata or video.problem)
     return tuple({finding.code: None for finding in found})
 
 

@@ -1,6 +1,6 @@
 """Findings about how well browsers play a file, and the command that would fix them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from service.browsers import browser_support, tracks
@@ -11,6 +11,8 @@ from service.browsers.transcode_options import STREAM_COPY, TranscodeOptions
 from service.models import ENCRYPTED_FILE, Finding, Metadata, Stream
 from service.playability import defects
 from service.playability.made_findings import (
+    NOTHING_MADE,
+    Made,
     MadeCopy,
     MadeSound,
     in_order,
@@ -51,6 +53,9 @@ CODES = (
 )
 """Every code that a finding can have."""
 
+Judge = Callable[[str, Metadata | str | None], tuple[Finding, ...]]
+"""Returns the findings of a file by its name and the result of probing, as `findings` does."""
+
 MIN_BLOCK_SECONDS = 1.0
 """Least seconds of video that a block should hold. A player sends one request per block, and each
 costs a round trip: with more than one a second, distant viewers cannot use their full bandwidth."""
@@ -75,45 +80,50 @@ def findings(
     path: str,
     probed: Metadata | str | None,
     block: int,
-    *,
-    mp4: Metadata | None = None,
-    declined: str | None = None,
+    made: Made = NOTHING_MADE,
 ) -> tuple[Finding, ...]:
     """Return what viewers of a file would notice, the worst first.
 
     `path` names the file in the commands. `probed` is the result of probing, or the sentence that
     says why it failed, or None before it ran. `block` is the maximum size in bytes of a response
-    to a player. `mp4` is what players get instead of a Matroska file; `declined` says why they do
-    not: the end of a sentence that begins with "The file".
+    to a player. `made` is what players get instead of the file, or may get later.
     """
     if probed is None:
         return ()
     if isinstance(probed, str):
         code = "encrypted" if probed == ENCRYPTED_FILE else "unreadable"
         return (Finding(code=code, severity="unplayable", sentence=probed, viewer_sentence=probed),)
-    issues = list(_check(path, probed, mp4 or probed, block))
-    if declined is not None and not any(issue.severity == "unplayable" for issue in issues):
-        issues.append(_not_remuxed(declined))
-    return in_order(with_command(issues, path, probed))
+    issues = list(_check(path, probed, made.mp4 or probed, block))
+    if made.declined is not None and not any(issue.severity == "unplayable" for issue in issues):
+        issues.append(_not_remuxed(made.declined))
+    results = in_order(with_command(issues, path, probed))
+    if made.sound is not None:
+        results = with_sound(results, made.sound)
+    return with_copy(results, made.copied)
 
 
 def findings_of_file(
-    path: str, probed: Metadata | str | None, block: int, *, makes_sound: bool = False
+    path: str, probed: Metadata | str | None, block: int, *, makes_sound: bool
 ) -> tuple[Finding, ...]:
-    """Return the findings of a file as it is. A header makes an MP4 of most Matroska files.
+    """Return the findings of a file as it is, before anything is made of it.
 
     With `makes_sound` they say what is made for a film that lacks sound.
     """
-    results = findings(path, probed, block)
-    if not isinstance(probed, Metadata):
-        return results
-    if makes_sound and browser_support.lacks_sound(probed):
-        if probed.fragmented or probed.compressed_index:
-            return with_copy(results, MadeCopy(is_possible=True))
-        return with_sound(results, MadeSound())
-    if browser_support.has_header(probed) or browser_support.is_mp4(probed):
-        return results
-    return with_copy(results, MadeCopy(is_possible=browser_support.may_be_copied(probed)))
+    made = NOTHING_MADE
+    if isinstance(probed, Metadata):
+        made = _expected(probed, makes_sound=makes_sound)
+    return findings(path, probed, block, made)
+
+
+def _expected(metadata: Metadata, *, makes_sound: bool) -> Made:
+    """Return what may be made of a file. A header makes an MP4 of most Matroska files."""
+    if makes_sound and browser_support.lacks_sound(metadata):
+        if metadata.fragmented or metadata.compressed_index:
+            return Made(copied=MadeCopy(is_possible=True))
+        return Made(sound=MadeSound())
+    if browser_support.has_header(metadata) or browser_support.is_mp4(metadata):
+        return NOTHING_MADE
+    return Made(copied=MadeCopy(is_possible=browser_support.may_be_copied(metadata)))
 
 
 def _check(path: str, metadata: Metadata, served: Metadata, block: int) -> Iterator[Issue]:

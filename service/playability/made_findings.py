@@ -1,9 +1,9 @@
-"""Findings about what is made for players: sound, and copies of films."""
+"""Findings about what is made for players: an MP4, sound, and copies of films."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from service.models import Finding
+from service.models import Finding, Metadata
 
 _COMING = "Reelay makes sound that all of them play, at the latest when somebody opens the film."
 
@@ -28,6 +28,21 @@ class MadeCopy(NamedTuple):
     """How often the file's clock jumps, which that of the MP4 does not."""
     damaged: int = 0
     """How many packets of its sound are silent because they could not be decoded."""
+
+
+class Made(NamedTuple):
+    """What is made of a file for players, or may be."""
+
+    mp4: Metadata | None = None
+    """What they get instead of the file."""
+    declined: str | None = None
+    """Why no header makes an MP4 of it: the end of a sentence that begins with "The file"."""
+    sound: MadeSound | None = None
+    """None: none is made."""
+    copied: MadeCopy = MadeCopy()
+
+
+NOTHING_MADE = Made()
 
 
 def in_order(results: Iterable[Finding]) -> tuple[Finding, ...]:

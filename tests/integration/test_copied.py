@@ -3,6 +3,10 @@
 import json
 import os
 import random
+import re
+import subprocess
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from email.utils import formatdate
@@ -23,8 +27,10 @@ from support.raw_http import Answer, ask
 from support.remuxed_files import pictures
 from support.representations import check_conditions, check_ranges
 from support.seeks import CODECS, LENGTH, SHADES, SOUND, check_seeks, unmade
-from support.server import BLOCK, Server, serve, until, write
+from support.server import BLOCK, Server, environment, serve, until, write
 
+ROOT = Path(__file__).parents[2]
+FINDINGS = re.compile(r'^reelay_findings\{code="(.+)"\} (.+)$', re.MULTILINE)
 MODIFIED = 784111777  # RFC 9110 §5.6.7: Sun, 06 Nov 1994 08:49:37 GMT
 DATES = [formatdate(MODIFIED + days * 86400, usegmt=True) for days in (0, -1, 1)]
 MIB = 1024**2
@@ -60,6 +66,29 @@ def server(media: Path) -> Iterator[Server]:
 
 def get(server: Server, where: str, **headers: str) -> Answer:
     return ask(server.base, where, {name.replace("_", "-"): v for name, v in headers.items()})
+
+
+def codes_of(item: Any) -> list[str]:
+    return [finding["code"] for finding in item["findings"]]
+
+
+def doctor(folder: Path) -> dict[str, Any]:
+    """Return what the doctor prints, by the names of files."""
+    done = subprocess.run(
+        [sys.executable, "-m", "service", "doctor", "--json", "."],
+        env=environment(folder) | {"PYTHONPATH": str(ROOT)},
+        cwd=folder,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    return {item["path"]: item for item in map(json.loads, done.stdout.splitlines())}
+
+
+def counted(server: Server) -> Counter[str]:
+    """Return how many videos have each finding, as the metrics say it."""
+    lines = get(server, "/metrics").body.decode()
+    return +Counter({code: int(float(n)) for code, n in FINDINGS.findall(lines)})
 
 
 def post(server: Server, where: str, **headers: str) -> Answer:
@@ -212,7 +241,11 @@ def test_a_fragmented_mp4_without_sound_that_browsers_play_is_copied_when_somebo
     with serve(folder) as server:
         item = in_state(server, "a.mp4", "possible")
         assert item["sound"]["declined"]
-        assert "copyable" in [finding["code"] for finding in item["findings"]]
+        assert "copyable" in codes_of(item)
+        # The JSON, the doctor and the metrics agree.
+        judged = doctor(folder)
+        assert codes_of(judged["a.mp4"]) == codes_of(item)
+        assert counted(server) == Counter(c for one in judged.values() for c in codes_of(one))
         assert post(server, "/copies/a.mp4", Sec_Fetch_Site="same-origin").status == 303
         item = copied(server, "a.mp4")
         assert (item["copied"]["streams"], item["copied"]["transcoded"]) == ([0, 1, 1], [1])

@@ -4,6 +4,7 @@ from service.browsers.browser_support import may_be_remuxed
 from service.browsers.served import as_mp4
 from service.models import Metadata, Stream
 from service.playability.findings import findings
+from service.playability.made_findings import Made
 
 H264 = Stream(index=0, kind="video", codec="h264", codec_string="avc1.640028", default=True)
 HEVC = Stream(index=0, kind="video", codec="hevc", codec_string="hvc1.1.6.L93.90", default=True)
@@ -21,7 +22,7 @@ def matroska(*streams: Stream, **fields: object) -> Metadata:
 
 
 def codes(file: Metadata, mp4: Metadata | None = None, declined: str | None = None) -> list[str]:
-    return [f.code for f in findings("a.mkv", file, BLOCK, mp4=mp4, declined=declined)]
+    return [f.code for f in findings("a.mkv", file, BLOCK, Made(mp4, declined))]
 
 
 def test_its_streams_are_in_its_order_and_the_first_of_each_kind_is_enabled() -> None:
@@ -43,7 +44,7 @@ def test_findings_are_about_the_mp4() -> None:
 
 def test_commands_are_for_the_file() -> None:
     file = matroska(HEVC, MP3)
-    (found,) = findings("a.mkv", file, BLOCK, mp4=as_mp4(file, (0, 2), ()))
+    (found,) = findings("a.mkv", file, BLOCK, Made(as_mp4(file, (0, 2), ())))
     assert found.code == "video_codec"
     assert found.command is not None
     assert "a.mkv" in found.command

@@ -3,6 +3,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from service.library.library import Library, ScanTiming
 from service.metrics import Metrics
 from service.models import Metadata, ProbeState
 from service.naming.sidecars import NO_SIDECARS, Sidecars
+from service.playability.findings import findings_of_file
 from service.probing.prober import ProbeFailure
 from service.storage.base import Entry, OpenRepresentation
 from service.storage.media_root import MediaRoot, ObjectRef
@@ -109,7 +111,7 @@ class Running:
             playback=self.playback,
             metrics=self.metrics,
             timing=ScanTiming(rescan_interval=0.01, settle_time=0),
-            block=4 << 20,
+            judge=partial(findings_of_file, block=4 << 20, makes_sound=True),
         )
 
     async def until(self, condition: Callable[[], Any]) -> None:

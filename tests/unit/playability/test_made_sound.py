@@ -6,7 +6,7 @@ from service.browsers.browser_support import lacks_sound
 from service.browsers.served import as_mp4
 from service.models import Metadata, Stream
 from service.playability.findings import findings, findings_of_file
-from service.playability.made_findings import MadeSound, with_sound
+from service.playability.made_findings import Made, MadeSound, with_sound
 
 BLOCK = 4 * 1024 * 1024
 MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
@@ -55,14 +55,14 @@ def test_what_is_served_has_the_made_sound_first_and_the_original_not_enabled() 
     assert (ours.codec, ours.codec_string, ours.channels) == ("aac", "mp4a.40.2", 2)
     assert (ours.language, ours.default) == ("fra", True)
     assert (own.codec, own.codec_string, own.default) == ("ac3", "ac-3", False)
-    assert findings("a.mkv", film("matroska,webm", H264, AC3), BLOCK, mp4=made) == ()
+    assert findings("a.mkv", film("matroska,webm", H264, AC3), BLOCK, Made(mp4=made)) == ()
 
 
 def test_a_film_whose_sound_is_left_out_is_heard() -> None:
     file = film("matroska,webm", H264, DTS)
     made = as_mp4(file, (0, 1), ("avc1.640028", "mp4a.40.2"), has_made_sound=True)
     assert [stream.codec for stream in made.streams if stream.kind == "audio"] == ["aac"]
-    assert findings("a.mkv", file, BLOCK, mp4=made) == ()
+    assert findings("a.mkv", file, BLOCK, Made(mp4=made)) == ()
 
 
 def test_findings_say_that_sound_is_made_or_why_not() -> None:
@@ -97,7 +97,7 @@ def test_the_findings_of_a_file_say_what_is_made_for_its_sound(
     assert (silent.severity, silent.sentence.endswith(end)) == (severity, True)
     assert [code for code in found if code != "container"] == others
     # With REELAY_SOUND=off nothing is made, and an MP4 is not copied either.
-    off = {f.code: f for f in findings_of_file("a.mp4", file, BLOCK)}
+    off = {f.code: f for f in findings_of_file("a.mp4", file, BLOCK, makes_sound=False)}
     assert off["audio_codec"].severity == "unplayable"
     assert "copyable" not in off
 
