@@ -16,6 +16,7 @@ from support.stack import ROOT, missing
 
 MANIFESTS = ROOT / "deploy" / "kubernetes"
 OVERLAYS = ("one-node", "objects", "edges")
+MONITORING = ("service-monitor", "alerts", "dashboards")
 
 SECRET = "5ec2" * 16
 """Stands for every secret: some have to be 64 hexadecimal digits."""
@@ -47,7 +48,7 @@ def build(kustomization: str) -> list[Manifest]:
 
 @functools.cache
 def _rendered(overlay: str, entry_point: str) -> list[Manifest]:
-    components = [*entry_point.split(), *(["service-monitor"] if entry_point else [])]
+    components = [*entry_point.split(), *(MONITORING if entry_point else ())]
     paths = [f"../reelay/components/{name}" for name in components]
     return build(
         yaml.safe_dump(
@@ -61,7 +62,7 @@ def _rendered(overlay: str, entry_point: str) -> list[Manifest]:
 
 
 def rendered(overlay: str, entry_point: str = "") -> list[Manifest]:
-    """Return the resources of an overlay, with an entry point and any ServiceMonitors."""
+    """Return the resources of an overlay, with an entry point and then all of MONITORING."""
     return _rendered(overlay, entry_point)
 
 

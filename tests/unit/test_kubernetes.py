@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import runpy
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import yaml
 from quart import Quart
 from support.kubernetes_manifests import (
     MANIFESTS,
+    MONITORING,
     OVERLAYS,
     SECRET,
     Manifest,
@@ -26,6 +28,7 @@ from support.kubernetes_manifests import (
     workloads,
 )
 from support.npm import clean_environment, packages
+from support.prometheus import DASHBOARDS, RULES
 
 from service.composition.app import create_app
 from service.settings.environment import PREFIX, Settings, load
@@ -59,6 +62,9 @@ EXTENSIONS = {
     "cert-manager.io/v1 Certificate": "cert-manager/cert-manager.io/v1/Certificate",
     "gateway.networking.k8s.io/v1 Gateway": "gateway-api/gateway.networking.k8s.io/v1/Gateway",
     "gateway.networking.k8s.io/v1 HTTPRoute": "gateway-api/gateway.networking.k8s.io/v1/HTTPRoute",
+    "monitoring.coreos.com/v1 PrometheusRule": (
+        "prometheus-operator/monitoring.coreos.com/v1/PrometheusRule"
+    ),
     "monitoring.coreos.com/v1 ServiceMonitor": (
         "prometheus-operator/monitoring.coreos.com/v1/ServiceMonitor"
     ),
@@ -88,7 +94,7 @@ def labels_of(manifests: list[Manifest]) -> dict[str, dict[str, str]]:
 
 def test_every_overlay_and_component_is_rendered() -> None:
     assert {folder.name for folder in (MANIFESTS / "overlays").iterdir()} == set(OVERLAYS)
-    components = {name for exposure in EXPOSURES for name in exposure.split()} | {"service-monitor"}
+    components = {name for exposure in EXPOSURES for name in exposure.split()} | {*MONITORING}
     assert {folder.name for folder in (MANIFESTS / "components").iterdir()} == components
 
 
@@ -175,6 +181,7 @@ def test_custom_resources_match_their_definitions(tmp_path: Path) -> None:
             {"rules": [{"backendRefs": [{"name": "a", "port": "http"}]}]},
             "'string' is not assignable to type 'number'",
         ),
+        ("monitoring.coreos.com/v1 PrometheusRule", {"groups": [{"rules": []}]}, "name"),
         (
             "monitoring.coreos.com/v1 ServiceMonitor",
             {"endpoints": [{"port": "http", "route": "/metrics"}]},
@@ -561,6 +568,23 @@ def test_the_certificate_is_mounted_where_nginx_reads_it() -> None:
     tls = (NGINX / "snippets" / "tls.conf").read_text(encoding="utf-8")
     read = re.findall(r"^ssl_certificate(?:_key)? (.*);$", tls, re.MULTILINE)
     assert {f"{mount['mountPath']}/{file}" for file in files} == set(read)
+
+
+def test_the_alerts_and_dashboards_are_those_of_compose() -> None:
+    """If this fails after a change of them, run deploy/monitoring/manifests.py."""
+    path = ROOT / "deploy" / "monitoring" / "manifests.py"
+    for file, text in runpy.run_path(str(path))["manifests"]().items():
+        assert file.read_text(encoding="utf-8") == text, file
+    manifests = rendered("edges", "load-balancer")
+    (rule,) = of_kind(manifests, "PrometheusRule")
+    groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+    assert rule["spec"]["groups"] == [one for one in groups if one["name"] != "reelay-discovery"]
+    (dashboards,) = [one for one in manifests if one["metadata"]["name"] == "dashboards"]
+    assert dashboards["data"] == {file.name: file.read_text("utf-8") for file in DASHBOARDS}
+    monitors = {one["metadata"]["name"]: one for one in of_kind(manifests, "ServiceMonitor")}
+    for name, monitor in monitors.items():
+        (endpoint,) = monitor["spec"]["endpoints"]
+        assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": f"reelay-{name}"}]
 
 
 def test_no_secret_is_in_a_manifest() -> None:

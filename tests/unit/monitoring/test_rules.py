@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import yaml
-from support.prometheus import RULES, promtool, rules
+from support.prometheus import RULES, promtool, queries_of_dashboards, rules
 from support.stack import ROOT
 
 CASES = Path(__file__).parent / "rules_test.yml"
@@ -38,11 +38,12 @@ def test_every_alert_leads_to_its_section_of_the_runbook() -> None:
         ], name
 
 
-def test_every_rule_reads_metrics_that_exist() -> None:
+def test_every_rule_and_dashboard_reads_metrics_that_exist() -> None:
     page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"`(reelay_\w+)`", page))  # which test_docs.py compares with the code
     recorded = {rule["record"] for rule in rules("record")}
-    for rule in [*rules("record"), *rules("alert")]:
-        for name in re.findall(r"\breelay[_:][\w:]+", rule["expr"]):
+    queries = [rule["expr"] for rule in [*rules("record"), *rules("alert")]]
+    for query in [*queries, *queries_of_dashboards()]:
+        for name in re.findall(r"\breelay[_:][\w:]+", query):
             metric = re.sub(r"_(bucket|count|sum)$", "", name)
             assert metric in listed or name in recorded, name

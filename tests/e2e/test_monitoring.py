@@ -1,0 +1,123 @@
+"""The profile `monitoring`: a real Prometheus of a real stack, healthy and broken on purpose."""
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import pytest
+from support.prometheus import Prometheus, promtool, queries_of_dashboards, rules
+from support.raw_http import ask
+from support.server import BLOCK, content, free_port, until, write
+from support.stack import ROOT, Stack, docker, running
+
+pytestmark = [pytest.mark.slow, pytest.mark.stack]
+
+REPLICAS = 2
+BLOCKS = 12  # four times what the cache has room for
+SMALL_DISK = Path(__file__).parent / "default_stack" / "small-disk.yml"
+CERTIFICATE = (
+    "cd /etc/nginx/tls && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc"
+    " -days 2 -subj /CN=localhost -keyout privkey.pem -out fullchain.pem"
+)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Run two replicas over an object store, an edge with a small disk, then Prometheus."""
+    media = tmp_path_factory.mktemp("monitored") / "media"
+    write(media, "film.mp4", content(BLOCKS * BLOCK))
+    objects = ROOT / "deploy" / "compose" / "objects.yml"
+    port = str(free_port())
+    with running(media, objects, SMALL_DISK, RESCAN_INTERVAL="5", PROMETHEUS_PORT=port) as stack:
+        # Without a registry of images, Debian's package is put into the image of Python.
+        image = os.environ.get("PROMETHEUS_IMAGE") or os.environ.get("PYTHON_IMAGE", "")
+        stack.variables |= {"COMPOSE_PROFILES": "monitoring", "PROMETHEUS_IMAGE": image}
+        stack.compose("build", "prometheus")
+        stack.up("--scale", f"service={REPLICAS}")
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def prometheus(stack: Stack) -> Prometheus:
+    """Return Prometheus once it has found all members."""
+    running = Prometheus(f"http://127.0.0.1:{stack.settings['PROMETHEUS_PORT']}")
+    members = ["reelay-edge", *["reelay-service"] * REPLICAS]
+    until(lambda: running.healthy_targets() == members, "each replica and the edge are scraped")
+    return running
+
+
+def view(stack: Stack, *, played: float = 60, stalled: float = 0) -> None:
+    """Report how a film played; request the library and each block of the film."""
+    report = {"first_frame": 0.4, "played": played, "stalled": stalled, "frames": 1500}
+    sent = ask(stack.base, "/viewing-reports", method="POST", body=json.dumps(report).encode())
+    assert sent.status == 204
+    ask(stack.base, "/")
+    spans = [{"Range": f"bytes={block * BLOCK}-"} for block in range(BLOCKS)]
+    with ThreadPoolExecutor(BLOCKS) as viewers:  # a store that is down answers none soon
+        list(viewers.map(partial(ask, stack.base, "/media/film.mp4"), spans))
+
+
+def names(expression: str) -> list[str]:
+    """Return the metrics that an expression reads."""
+    return re.findall(r"\b(?:reelay[_:][\w:]+|process_\w+|up\b)", expression)
+
+
+def test_metrics_pass_the_check_of_promtool(stack: Stack) -> None:
+    view(stack)
+    for target in ("/metrics", "/edge/metrics"):
+        promtool("check", "metrics", text=ask(stack.operator, target).body.decode())
+
+
+def test_all_rules_and_dashboards_have_data_and_a_healthy_stack_has_no_alert(
+    stack: Stack, prometheus: Prometheus
+) -> None:
+    expressions = {rule["record"] for rule in rules("record")} | set(queries_of_dashboards())
+    expressions |= {name for rule in rules("alert") for name in names(rule["expr"])}
+    assert "up" in expressions
+
+    def without_data() -> list[str]:
+        view(stack)
+        return [each for each in sorted(expressions) if not prometheus.has_numbers(each)]
+
+    until(lambda: not without_data(), "every expression has data", pause=1)
+    groups = prometheus.get("rules")["groups"]
+    loaded = [rule for group in groups for rule in group["rules"]]
+    assert len(loaded) == len(rules("record")) + len(rules("alert"))
+    assert {rule["health"] for rule in loaded} == {"ok"}
+    assert prometheus.query('count_over_time(ALERTS{alertstate="firing"}[1h])') == []
+    exemplars = prometheus.get(
+        "query_exemplars",
+        query="reelay_time_to_first_byte_seconds_bucket",
+        start=str(time.time() - 3600),
+        end=str(time.time()),
+    )
+    assert all("request_id" in one["labels"] for each in exemplars for one in each["exemplars"])
+    assert exemplars
+
+
+def test_what_is_broken_on_purpose_raises_its_alert(stack: Stack, prometheus: Prometheus) -> None:
+    """Alerts are pending here until their time is over, which the cases of the rules test."""
+    docker("kill", stack.containers("service")[0])
+    docker("kill", stack.containers("swift-proxy")[0])
+    stack.run("nginx", "sh", "-c", CERTIFICATE)
+    fill = f"head -c {4 * BLOCK} /dev/zero 2>/dev/null >/var/cache/nginx/blocks/other || true"
+    stack.run("nginx", "sh", "-c", f"empty-cache; {fill}")
+    expected = {
+        "ReelayMemberGone",
+        "ReelayStoreFailing",
+        "ReelayErrors",
+        "ReelayCertificateExpires",
+        "ReelayCacheDiskFull",
+        "ReelayFilmsStall",
+    }
+
+    def missing() -> set[str]:
+        view(stack, played=0, stalled=60)
+        return expected - prometheus.alerts("pending", "firing")
+
+    until(lambda: not missing(), "all of them are raised", timeout=600, pause=1)
