@@ -322,6 +322,23 @@ def test_the_order_of_a_list_is_remembered(page: Page | Tab) -> None:
     until(lambda: page.evaluate(FIRST_CARD) == "1.mp4", "the address takes precedence")
 
 
+@pytest.mark.parametrize("first", ["/", "/series/Show"])
+def test_a_viewer_goes_back_and_on(page: Page | Tab, first: str) -> None:
+    """Firefox keeps the first page as it was (the back/forward cache)."""
+    go(page, EPISODES[0])
+    page.goto(first)
+    page.evaluate("void addEventListener('pageshow', function () { window.shown = true; })")
+    page.goto(f"/watch/{EPISODES[0].replace(' ', '%20')}")
+    page.click("[data-large-play]")
+    until_state(page, playing=True)
+    page.go_back()
+    assert page.evaluate("location.pathname") == first
+    if isinstance(page, Tab):
+        until(lambda: page.evaluate("window.shown"), "it is as it was")
+    page.goto("/")
+    assert page.evaluate("[location.pathname, document.readyState]") == ["/", "complete"]
+
+
 def test_a_card_of_the_library_plays_its_video(page: Page | Tab) -> None:
     """The click does not count for the new page. If it is needed, the large button says so."""
     go(page, EPISODES[0])

@@ -63,6 +63,10 @@ class Tab:
         """Click a link, and wait for its page."""
         self._do("follow", selector)
 
+    def go_back(self) -> None:
+        """Go back to the page before, and wait for it."""
+        self._do("back")
+
     def press(self, keys: str) -> None:
         """Press a key with its modifiers, named as in `Shift+N`."""
         self._do("press", keys)

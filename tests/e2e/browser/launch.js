@@ -44,6 +44,35 @@ export async function opened(browser, origins, complaints) {
   return page;
 }
 
+// Opens a page. Puppeteer's `goto` would wait in vain after a step back: Firefox restores that page from its
+// cache without the event `load`, so that Puppeteer takes the step for a navigation that goes on, and all that
+// follow for parts of it. So do its `waitForNavigation` and `goBack`.
+export async function visit(page, url) {
+  await page.mainFrame().browsingContext.navigate(url, "complete");
+}
+
+// Clicks on a link, and waits for its page.
+export const follow = (page, selector) =>
+  leave(page, `the page of ${selector}`, () => page.click(selector));
+
+// Goes back to the page before, and waits for it.
+export const goBack = (page) =>
+  leave(page, "the page before", () => page.evaluate(() => history.back()));
+
+async function leave(page, what, act) {
+  const before = await page.evaluate(() => performance.timeOrigin);
+  await act();
+  await until(
+    page,
+    what,
+    (before) =>
+      performance.timeOrigin !== before &&
+      location.protocol !== "about:" && // between two pages there may be an empty one
+      document.readyState === "complete",
+    before,
+  );
+}
+
 // Waits until `test` returns a true value in a page or frame, and returns it. Puppeteer's own
 // waiting needs scripts in the page, and ends when the page navigates.
 export async function until(page, what, test, ...values) {

@@ -9,12 +9,13 @@
 //   ["frame", EXPRESSION]      return its value in the page's first frame
 //   ["click", SELECTOR]        with the mouse, as a viewer does
 //   ["follow", SELECTOR]       click on a link, and wait for its page
+//   ["back"]                   go back to the page before, and wait for it
 //   ["press", KEY]             with its modifiers: Shift+N
 //   ["resize", "WIDTH HEIGHT"] give the page this size, in CSS pixels
 //   ["complaints"]             return the faults so far
 
 import { createInterface } from "node:readline";
-import { launched, opened } from "./launch.js";
+import { follow, goBack, launched, opened, visit } from "./launch.js";
 
 const [executablePath, base, profile, preferences = "{}"] = process.argv.slice(2);
 const complaints = [];
@@ -29,11 +30,12 @@ try {
   const page = await opened(browser, [base], complaints);
   const commands = {
     prepare: (script) => page.evaluateOnNewDocument(script),
-    goto: (path) => page.goto(`${base}${path}`),
+    goto: (path) => visit(page, `${base}${path}`),
     evaluate: (expression) => page.evaluate(expression),
     frame: (expression) => page.mainFrame().childFrames()[0].evaluate(expression),
     click: (selector) => page.click(selector),
-    follow: (selector) => Promise.all([page.waitForNavigation(), page.click(selector)]),
+    follow: (selector) => follow(page, selector),
+    back: () => goBack(page),
     press: (keys) => press(page, keys.split("+")),
     resize: (size) => {
       const [width, height] = size.split(" ").map(Number);
