@@ -6,7 +6,9 @@ import logging
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
+from typing import TextIO, cast
 
 import structlog
 
@@ -41,15 +43,30 @@ _SHARED: tuple[structlog.typing.Processor, ...] = (
 )
 
 
+class _Output:
+    """Standard output, without what cannot be written, as to a full disk: no work fails by it."""
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            sys.stdout.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stdout.flush()
+
+
+_output = _Output()
+
+
 def configure(level: str) -> None:
     """Write all lines of `level` and above to standard output."""
     structlog.configure(
         processors=[*_SHARED, _render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _output)),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(_output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_SHARED,
@@ -77,10 +94,10 @@ class RequestLog:
         if not logging.root.isEnabledFor(logging.INFO):
             return
         line = {"event": "request", **fields, "timestamp": _timestamp(), "level": "info"}
-        sys.stdout.write(f"{_to_json(line)}\n")
+        _output.write(f"{_to_json(line)}\n")
         if self._flush is None:
             self._flush = asyncio.get_running_loop().call_later(_FLUSH_DELAY, self._flush_now)
 
     def _flush_now(self) -> None:
         self._flush = None
-        sys.stdout.flush()
+        _output.flush()

@@ -312,6 +312,22 @@ class TestStop:
             assert server.ended() == 0
             assert not server.logged("cut what had not ended")
 
+    def test_a_log_that_cannot_be_written_fails_nothing(self, media: Path) -> None:
+        reading, writing = os.pipe()
+        try:
+            with serve(media, log=writing, STALL_TIMEOUT="600") as server:
+                os.close(reading)  # as if the disk of the log were full
+                with begin(server) as client:
+                    received = client.recv(1000)
+                    assert ask(server.base, "/watch/large.mp4").status == 200
+                    server.process.send_signal(signal.SIGTERM)
+                    while piece := client.recv(1024 * 1024):
+                        received += piece
+                    assert received.endswith(DATA[-1000:])
+                assert server.ended() == 0
+        finally:
+            os.close(writing)
+
     def test_shutdown_ends_within_the_drain_timeout(self, media: Path) -> None:
         with serve(media, DRAIN_TIMEOUT="2", STALL_TIMEOUT="600") as server:
             with begin(server) as client:
