@@ -1,26 +1,24 @@
 """The composition root: `create_app` builds all parts, connects them and lists the routes."""
 
+import os
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from quart import Quart
-from quart_schema import QuartSchema
 
-from service import __version__
-from service.access.grants import current_grant
 from service.api.artefacts import ArtefactViews
 from service.api.copies import CopyViews
 from service.api.handlers import embed_policy, register_handlers
 from service.api.next_video import NextVideoView
-from service.api.openapi import JSONRoutes, OpenapiView
+from service.api.openapi import OpenapiView
 from service.api.ops import OpsViews
 from service.api.playlists import PlaylistViews
 from service.api.robots import RobotsView
-from service.api.videos import MAX_QUERY_LENGTH, ApiViews
+from service.api.videos import ApiViews
 from service.artefact_store.store import ArtefactStore
 from service.artefacts.builder import ArtefactBuilder, WorkerPools
 from service.artefacts.jpeg import JpegPosters
@@ -36,9 +34,10 @@ from service.composition.access import (
     open_access,
 )
 from service.composition.findings import judge_of_files
+from service.composition.quart_app import quart_app
 from service.composition.stores import open_artefact_store, open_media
+from service.composition.tracing import open_tracing
 from service.event_loop import monitor_lag
-from service.http.application import ReelayApp
 from service.http.bit_rate import BitRateMiddleware
 from service.http.cors import CorsMiddleware
 from service.http.hosts import HostCheckMiddleware
@@ -46,7 +45,6 @@ from service.http.instrumentation import ASGIApp, InstrumentationMiddleware
 from service.http.media import MediaMiddleware, MediaOpeners, MediaViews
 from service.http.origins import Origins
 from service.http.static import StaticViews
-from service.items import links
 from service.items.video_items import VideoItems
 from service.library.library import Library, ScanTiming
 from service.library.visible import VisibleLibrary
@@ -54,10 +52,7 @@ from service.metrics import Metrics
 from service.operators.members import Members
 from service.operators.page import OperatorsPage
 from service.pages.embed import EmbedPage
-from service.pages.formatting import format_duration, format_iso_time, format_moment
-from service.pages.link_preview import link_preview
 from service.pages.oembed import OembedView
-from service.pages.template_layout import WithoutLayout
 from service.pages.watch_page import WatchPage
 from service.probing.prober import Prober
 from service.representations.copied import Copied
@@ -84,8 +79,6 @@ from service.workers.pool import WorkerPool
 _Route = tuple[str, str, Callable[..., Awaitable[Any]]]
 """The rule, the name and the view."""
 
-_MAX_FORM_BYTES = 16 * 1024
-
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -100,7 +93,8 @@ def create_app(settings: Settings) -> Quart:
     metrics = Metrics()
     supervisor = Supervisor(metrics.background_failures)
     library_filter = LibraryFilter(settings.ignore, LeftOutLog())
-    storage = open_media(settings, library_filter, metrics)
+    tracing = open_tracing(os.environ)
+    storage = open_media(settings, library_filter, metrics, tracing.tracer)
     media_root = (
         MediaRoot(root=storage.root)
         if isinstance(storage, LocalStorage)
@@ -139,7 +133,7 @@ def create_app(settings: Settings) -> Quart:
         library,
         items,
     )
-    app, schema = _quart(static, settings)
+    app, schema = quart_app(static, settings)
 
     @app.while_serving
     async def work_in_background() -> AsyncGenerator[None]:
@@ -148,6 +142,7 @@ def create_app(settings: Settings) -> Quart:
                 opened.callback(threads.close)
             for processes in (*pools, prober):
                 opened.push_async_callback(processes.close)
+            opened.push_async_callback(tracing.close)
             opened.push_async_callback(supervisor.stop)
             supervisor.start("measuring loop lag", partial(monitor_lag, metrics.loop_lag.observe))
             if access is not None:
@@ -178,19 +173,18 @@ def create_app(settings: Settings) -> Quart:
         ("/readyz", "readyz", ops.readyz),
         ("/metrics", "metrics", ops.metrics),
     ]
-    for rule, name, view in routes:
-        methods = ["POST" if name in {"copies", "viewing_reports"} else "GET"]
-        app.add_url_rule(rule, name, view, methods=methods, provide_automatic_options=False)
+    _add_routes(app, routes)
     add_access_routes(app, settings, access, origins, visible)
     app.before_request(origins.set_origin)
     register_handlers(app, indexable=settings.search_engines == "on")
-    quart_app: Any = app.asgi_app
+    views: Any = app.asgi_app
     media_app = BitRateMiddleware(
-        MediaMiddleware(quart_app, openers, playback, metrics, settings.max_partial_size), library
+        MediaMiddleware(views, openers, playback, metrics, settings.max_partial_size), library
     )
-    admitted_app = add_access_middleware(media_app, quart_app, settings, access, origins)
-    instrumentation = _add_middleware(app, admitted_app, settings, origins, metrics)
-    app.extensions["reelay"] = Services(ops, instrumentation)
+    admitted_app = tracing.wrap(add_access_middleware(media_app, views, settings, access, origins))
+    app.extensions["reelay"] = Services(
+        ops, _add_middleware(app, admitted_app, settings, origins, metrics)
+    )
     return app
 
 
@@ -240,6 +234,12 @@ def _artefact_routes(views: ArtefactViews) -> list[_Route]:
     ]
 
 
+def _add_routes(app: Quart, routes: Iterable[_Route]) -> None:
+    for rule, name, view in routes:
+        methods = ["POST" if name in {"copies", "viewing_reports"} else "GET"]
+        app.add_url_rule(rule, name, view, methods=methods, provide_automatic_options=False)
+
+
 def _add_middleware(
     app: Quart, admitted_app: ASGIApp, settings: Settings, origins: Origins, metrics: Metrics
 ) -> InstrumentationMiddleware:
@@ -259,42 +259,3 @@ def _add_middleware(
 def _kinds(settings: Settings) -> list[ArtefactKind]:
     """Return the kinds of artefacts that are made."""
     return [kind for kind in ArtefactKind if kind != ArtefactKind.SOUND or settings.sound == "on"]
-
-
-def _quart(static: StaticViews, settings: Settings) -> tuple[Quart, QuartSchema]:
-    """Return an application without routes, and its OpenAPI schema."""
-    app = ReelayApp("service", static_folder=None)
-    app.config["RESPONSE_TIMEOUT"] = None  # the kernel ends stalled ones, `listen` in __main__.py
-    app.config["MAX_CONTENT_LENGTH"] = _MAX_FORM_BYTES
-    app.url_map.merge_slashes = False  # `//` in a path is a name that does not exist
-    app.jinja_env.add_extension(WithoutLayout)
-    app.jinja_env.filters.update(
-        duration=format_duration, moment=format_moment, iso_time=format_iso_time
-    )
-    app.jinja_env.globals.update(
-        url=_url_builder(static),
-        modules=static.modules,
-        max_query_length=MAX_QUERY_LENGTH,
-        link_preview=link_preview,
-        prefix=links.prefix,
-        grant=current_grant,
-        reports_viewing=settings.viewing_reports == "on",
-        version=__version__,
-    )
-    schema = QuartSchema(
-        app,
-        info={"title": "Reelay", "version": __version__},
-        openapi_path=None,  # it would be built for each request
-        openapi_provider_class=JSONRoutes,
-        swagger_ui_path=None,
-        redoc_ui_path=None,
-        scalar_ui_path=None,
-    )
-    return app, schema
-
-
-def _url_builder(static: StaticViews) -> Callable[..., str]:
-    def url(name: str, filename: str = "") -> str:
-        return static.url(filename) if name == "static" else links.page(name)
-
-    return url

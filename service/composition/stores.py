@@ -15,11 +15,16 @@ from service.storage.local.folder import LocalStorage
 from service.storage.object_store.config import open_store
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
     from service.storage.object_store.storage import ObjectStorage
 
 
 def open_media(
-    settings: Settings, library_filter: LibraryFilter, metrics: Metrics
+    settings: Settings,
+    library_filter: LibraryFilter,
+    metrics: Metrics,
+    tracer: "Tracer | None" = None,
 ) -> "LocalStorage | ObjectStorage":
     """Return the storage of the media: a folder or an object store."""
     if isinstance(settings.media, Path):
@@ -36,6 +41,7 @@ def open_media(
         timeout=settings.store_timeout,
         metrics=metrics,
         library_filter=library_filter,
+        tracer=tracer,
     )
 
 

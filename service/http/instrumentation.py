@@ -64,6 +64,8 @@ class RequestContext:
         self.method = str(scope["method"])
         self.path = redact(str(scope["path"]))
         """The requested path, without the token of a share link: for logs."""
+        self.is_report = self.path.endswith(_REPORT_ROUTE)
+        """Whether it is a player's report, of which nothing is kept."""
         self.range = headers.get(b"range", b"").decode("latin-1")
         self.body_headers = _BODY_HEADERS & headers.keys()
         """The request's headers that announce a body."""
@@ -192,15 +194,14 @@ class InstrumentationMiddleware:
         requests, sent_bytes, first_byte = metrics.for_request(
             context.route, method_label(context.method), context.status
         )
-        is_report = context.path.endswith(_REPORT_ROUTE)  # nothing of a report is kept
-        exemplar = None if is_report else {"request_id": context.request_id}
+        exemplar = None if context.is_report else {"request_id": context.request_id}
         requests.inc(exemplar=exemplar)
         sent_bytes.inc(context.sent)
         if context.first_byte is not None:
             first_byte.observe(context.first_byte, exemplar)
         if context.outcome != "complete":
             metrics.broken.labels(context.outcome).inc(exemplar=exemplar)
-        if is_report:
+        if context.is_report:
             return
         self._log.write(
             {
@@ -218,7 +219,7 @@ class InstrumentationMiddleware:
 
 
 def _takes_body(context: RequestContext) -> bool:
-    return context.path.startswith(_FORM_ROUTES) or context.path.endswith(_REPORT_ROUTE)
+    return context.path.startswith(_FORM_ROUTES) or context.is_report
 
 
 def _extract_hosts(scope: Any) -> list[bytes]:

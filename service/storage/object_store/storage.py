@@ -18,10 +18,12 @@ from service.storage.base import ChunkLength, Entry, min_chunk_length
 from service.storage.left_out import NOMEDIA, LeftOut, LibraryFilter, Reason, is_library_file
 from service.storage.object_store.block_cache import BlockCache, ObjectVersion
 from service.storage.object_store.client import ObjectClient
+from service.storage.object_store.traced_client import TracedObjectClient
 from service.storage.paths import is_valid, validate_path
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
+    from opentelemetry.trace import Tracer
 
 # Seconds for which an object's version is cached: a replaced object is noticed at most so late, and
 # many viewers cost one request.
@@ -90,12 +92,17 @@ class ObjectStorage:
         timeout: float,
         metrics: Metrics,
         library_filter: LibraryFilter | None = None,
+        tracer: "Tracer | None" = None,
     ) -> None:
         """Use a store's client, a cache of `max_bytes`, and a `timeout` in seconds."""
         self._filter = library_filter or LibraryFilter()
         prefix = getattr(store, "prefix", None)  # not all kinds of store have one
         self._max_path_length = _MAX_KEY_LENGTH - (len(f"{prefix}/".encode()) if prefix else 0)
-        self._client = ObjectClient(store, timeout, metrics)
+        self._client = (
+            ObjectClient(store, timeout, metrics)
+            if tracer is None
+            else TracedObjectClient(store, timeout, metrics, tracer)
+        )
         self.blocks = BlockCache(self._client.fetch, block_size, max_bytes, metrics)
         self._versions: OrderedDict[str, tuple[ObjectVersion, float]] = OrderedDict()
         """The version seen last and when, by the monotonic clock. No TTLCache: the maximum age
