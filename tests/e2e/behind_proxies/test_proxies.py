@@ -115,6 +115,24 @@ class TestForwardedRequests:
                 "x-block-owner",
             }
 
+    @pytest.mark.parametrize("target", ["/page?x", "/media/{}.mp4", "/download/{}.mp4"])
+    def test_a_request_belongs_to_its_callers_trace_or_to_one_of_its_own(
+        self, trusting: Stack, recorder: str, target: str
+    ) -> None:
+        """W3C Trace Context §3.2: an invalid parent is ignored, and a new trace begins."""
+        parent = f"-{'a' * 32}-{'b' * 16}-01"
+        for given, kept in ((f"00{parent}", True), (f"0{parent}", False), ("", False)):
+            name = secrets.token_hex(8)
+            sent = {"X-Forwarded-Proto": "https", "X-Mark": name, "Range": "bytes=0-4"}
+            answer = ask(
+                trusting.base, target.format(name), sent | ({"traceparent": given} if given else {})
+            )
+            identity = answer.headers["X-Request-ID"]
+            own = f"00-{identity}-{identity[:16]}-01"
+            for one in recorded_requests(recorder, name):
+                received = [value for field, value in one["fields"] if field == "traceparent"]
+                assert received == [given if kept else own]
+
     def test_the_service_gets_no_body(self, trusting: Stack, recorder: str) -> None:
         for target in ("/page", "/media/body.mp4", "/download/body.mp4"):
             mark = secrets.token_hex(8)
