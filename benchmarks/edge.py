@@ -1,14 +1,17 @@
 """Compare the edge's warm cache with the same nginx serving the same file statically.
 
-    .venv/bin/python benchmarks/edge.py [--access] [--rounds N] [--seconds S] [--connections C]
+    .venv/bin/python benchmarks/edge.py [--only static|access|counting]
+        [--rounds N] [--seconds S] [--connections C]
 
 Needs a Docker engine and wrk. Starts its own stack, fills the cache, and requests the same spans
 from both over TLS in turn with wrk: whole blocks, arbitrary offsets to the block's end, and spans
 of 64 KiB. Prints the median of the ratios (edge to static) with their range, and the ratio of
 nginx's processor time per request. Then prints the time to the first byte of a cold block.
 
-Last it compares spans of 64 KiB by a share link, and by a session, at an edge with access control
+Then it compares spans of 64 KiB by a share link, and by a session, at an edge with access control
 with those of an edge that is open to everybody: the ratio of each pair, and of the processor time.
+Last it compares them at an edge that counts what viewers get (nginx/snippets/delivery.conf) with
+those of one that does not.
 """
 
 import argparse
@@ -60,32 +63,40 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--connections", type=int, default=8)
-    parser.add_argument("--access", action="store_true", help="only what access control costs")
+    parser.add_argument("--only", choices=("static", "access", "counting"))
     options = parser.parse_args()
     with measured_stack() as stack:
         load = Load(stack, options.connections, options.seconds)
-        if not options.access:
+        if options.only in (None, "static"):
             print(
                 f"{'':22} {'edge/static':>11} {'spread':>12} {'edge':>12} {'static':>12} {'CPU':>6}"
             )
             for kind in KINDS:
                 compare(load, kind, options.rounds)
             first_bytes(stack)
-        with measured_stack(PASSWORD="secret") as controlled:  # noqa: S106 # not a real one
-            compare_access(load, controlled, options)
+        if options.only in (None, "access"):
+            with measured_stack(PASSWORD="secret") as controlled:  # noqa: S106 # not a real one
+                compare_access(load, controlled, options)
+        if options.only in (None, "counting"):
+            with measured_stack(HERE / "uncounted.yml") as uncounted:
+                plain = Load(uncounted, options.connections, options.seconds)
+                compare_loads(
+                    {"an edge that does not count": plain, "an edge that counts": load}, options
+                )
     return 0
 
 
 @contextmanager
-def measured_stack(**settings: str) -> Iterator[Stack]:
-    """Run a stack with a warm and a cold film, and the static server."""
+def measured_stack(*files: Path, **settings: str) -> Iterator[Stack]:
+    """Run a stack with a warm and a cold film, and the static server; `files` are of Compose."""
     with tempfile.TemporaryDirectory() as folder:
         media = Path(folder)
         media.chmod(0o755)
         for name in ("film.mp4", "cold.mp4"):
             write_film(media / name, SIZE)
         os.environ["BENCHMARK_FOLDER"] = str(HERE)
-        with running(media, HERE / "compose.yml", MAX_PARTIAL_SIZE=str(BLOCK), **settings) as stack:
+        settings |= {"MAX_PARTIAL_SIZE": str(BLOCK)}
+        with running(media, HERE / "compose.yml", *files, **settings) as stack:
             yield stack
 
 
@@ -172,25 +183,31 @@ def compare(load: Load, kind: str, rounds: int) -> None:
 
 
 def compare_access(opened: Load, stack: Stack, options: argparse.Namespace) -> None:
-    """Run spans of 64 KiB at both edges in turn; print the ratios of the pairs."""
     keys, bounds = KeyHolder.of(stack), (options.connections, options.seconds)
     loads = {
-        "open": opened,
-        "share link": Load(stack, *bounds, prefix=keys.link("vfilm.mp4")),
-        "session": Load(stack, *bounds, cookie=keys.cookie()["Cookie"]),
+        "an open library": opened,
+        "a share link": Load(stack, *bounds, prefix=keys.link("vfilm.mp4")),
+        "a session": Load(stack, *bounds, cookie=keys.cookie()["Cookie"]),
     }
+    compare_loads(loads, options)
+
+
+def compare_loads(loads: dict[str, Load], options: argparse.Namespace) -> None:
+    """Run spans of 64 KiB in turn; print the ratios of the pairs with the first load."""
     runs: dict[str, list[Run]] = {name: [] for name in loads}
-    names = list(loads)
+    base, *others = loads
+    names = [base, *others]
     for number in range(options.rounds + 1):
-        for name in names[number % 3 :] + names[: number % 3]:
+        turn = number % len(names)
+        for name in names[turn:] + names[:turn]:
             run = loads[name](EDGE, SPAN, number)
             if number:  # the first warms up
                 runs[name].append(run)
-    for name in names[1:]:
-        pairs = list(zip(runs[name], runs["open"], strict=True))
-        ratios = sorted(checked.requests / free.requests for checked, free in pairs)
-        cost = statistics.median(checked.processor / free.processor for checked, free in pairs)
-        print(f"spans of 64 KiB by a {name}, to those of an open library:"
+    for name in others:
+        pairs = list(zip(runs[name], runs[base], strict=True))
+        ratios = sorted(run.requests / first.requests for run, first in pairs)
+        cost = statistics.median(run.processor / first.processor for run, first in pairs)
+        print(f"spans of 64 KiB by {name}, to those by {base}:"
               f" {statistics.median(ratios):.3f} ({ratios[0]:.2f}-{ratios[-1]:.2f}),"
               f" processor time {cost:.3f}", flush=True)  # fmt: skip
 
