@@ -4,7 +4,9 @@ ARG PYTHON_IMAGE=python:3.14-slim
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /build
 RUN python3 -m venv /opt/reelay
-COPY requirements.txt .
+# deploy/tracing/requirements.txt for traces: docs/metrics.md.
+ARG REQUIREMENTS=requirements.txt
+COPY ${REQUIREMENTS} requirements.txt
 RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/reelay/bin/pip install --no-compile --require-hashes --only-binary=:all: -r requirements.txt \
  && /opt/reelay/bin/pip uninstall --yes pip

@@ -36,7 +36,9 @@ def wants_tracing(environ: Mapping[str, str]) -> bool:
         if environ.get(name, _PROTOCOL) != _PROTOCOL:
             raise SettingsError(f"{name}={environ[name]}: only {_PROTOCOL} is supported")
     if find_spec("opentelemetry") is None:
-        raise SettingsError(f"{endpoint} needs an extra: pip install 'reelay[tracing]'")
+        raise SettingsError(
+            f'{endpoint} needs the extra "tracing": see "Traces" in docs/metrics.md'
+        )
     return True
 
 
