@@ -104,6 +104,8 @@ function startSearch() {
   showSort();
   form.addEventListener("focusin", loadFinder);
   form.addEventListener("input", loadFinder); // again, if it failed
+  // It may have been used before this module came.
+  if (form.contains(document.activeElement) || box.value !== box.defaultValue) loadFinder();
   addEventListener("keydown", (event) => {
     if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target.closest("input, select, textarea, [contenteditable]")) return;

@@ -315,7 +315,7 @@ class TestStop:
     def test_a_log_that_cannot_be_written_fails_nothing(self, media: Path) -> None:
         reading, writing = os.pipe()
         try:
-            with serve(media, log=writing, STALL_TIMEOUT="600") as server:
+            with serve(media, log=writing, STALL_TIMEOUT="600", DRAIN_TIMEOUT="600") as server:
                 os.close(reading)  # as if the disk of the log were full
                 with begin(server) as client:
                     received = client.recv(1000)

@@ -127,6 +127,17 @@ def test_search_results_update_while_typing(page: Page) -> None:
     assert page.url == "about:blank"
 
 
+def test_words_that_were_typed_before_the_scripts_came_are_searched_for(page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/static/*/library.js", lambda route: held.append(route))  # noqa: PLW0108 # as below
+    with page.expect_request("**/static/*/library.js"):
+        page.goto("/", wait_until="commit")
+    page.get_by_label("Search").fill("lighthouse")
+    (script,) = held
+    script.continue_()
+    expect(page.get_by_role("status")).to_have_text("12 videos for lighthouse")
+
+
 def test_an_outdated_search_answer_is_not_shown(page: Page) -> None:
     held: list[Route] = []
     page.route("**/?q=t", lambda route: held.append(route))  # noqa: PLW0108 # Playwright marks the function
