@@ -15,9 +15,11 @@ export const shownCaptions = () => captionTracks().find(({ mode }) => mode === "
 
 export function startCaptions(signal) {
   restore();
-  // The browser's own menu, where its controls are shown, has no other event.
-  const save = () => player.controls && remember(shownCaptions());
-  player.textTracks.addEventListener("change", save, { signal });
+  // The browser's own menu, where its controls are shown, has no other event. Without them, a change
+  // that is not ours is a choice by the language of the system: after a step to the next video,
+  // Chromium shows its own choice besides the viewer's.
+  const onChange = () => (player.controls ? remember(shownCaptions()) : restore());
+  player.textTracks.addEventListener("change", onChange, { signal });
 }
 
 /** Show one of the tracks, or none with null, and remember that. */

@@ -42,10 +42,10 @@ function saveWhere({ interacted, known, frozen, duration, now: second }) {
   wasAtEnd = isNowAtEnd;
 }
 
-// A time in the link, or what the viewer has done already, takes precedence.
+// A time in the link, also one beyond the end, or what the viewer has done already, takes precedence.
 function resume(playback) {
   const [resumed, { path, start }] = [find("[data-resumed]"), stage.dataset];
-  if (start || playback.interacted || !resumed) return;
+  if (start || find("[data-beyond-end]") || playback.interacted || !resumed) return;
   const entry = readProgress()[path];
   const second = Array.isArray(entry) ? Number(entry[0]) : Number.NaN;
   if (!isWorthResuming(second, playback.duration)) return;

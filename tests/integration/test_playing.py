@@ -307,6 +307,28 @@ def test_choices_are_remembered_for_other_videos(page: Page | Tab) -> None:
     until_state(page, captions=["de"])
 
 
+ENGLISH_IS_LOADED = (
+    "document.querySelector('track[srclang=en]').readyState === HTMLTrackElement.LOADED"
+)
+
+
+def test_the_chosen_captions_alone_are_shown_in_the_next_video(page: Page | Tab) -> None:
+    """Chromium adds a choice of its own when it notices the new tracks."""
+    go(page, EPISODES[0])
+    page.click("[data-play]")
+    page.click("[data-captions-button]")
+    page.click("[data-track]:has([lang=en])")  # not the first one
+    press(page, "Escape")
+    until_state(page, captions=["en"])
+    page.evaluate("window.same = true")
+    for number in (2, 3):
+        press(page, "Shift+N")
+        until_state(page, path=watch_path(EPISODES[number - 1]), playing=True, same=True)
+        # Its cues are there once the browser has chosen.
+        until(lambda: page.evaluate(ENGLISH_IS_LOADED), "cues")
+        until_state(page, captions=["en"])
+
+
 FIRST_CARD = "document.querySelector('[data-results] a[href^=\"/watch/\"]')?.pathname.slice(-5)"
 
 
@@ -380,6 +402,14 @@ def test_a_link_beyond_the_end_says_so(page: Page | Tab) -> None:
     said = page.evaluate("document.querySelector('[data-beyond-end]').innerText.trim()")
     assert said.startswith("The link leads to 1:10, but this ends at 0:16")
     assert page.evaluate(STATE)["at"] == 0
+    # Also where the viewer had stopped elsewhere: it begins at the start, as it says.
+    stored = {EPISODES[0]: [9, LENGTH, 1795000000000]}
+    page.evaluate(f"localStorage.setItem('reelay.progress', '{json.dumps(stored)}')")
+    page.goto(f"/watch/{EPISODES[0].replace(' ', '%20')}")
+    until(lambda: page.evaluate(STATE)["at"] == 9, "it goes on")
+    page.goto(f"/watch/{EPISODES[0].replace(' ', '%20')}?t=01:10")
+    page.click("[data-large-play]")
+    assert until_state(page, playing=True)["at"] < 8
 
 
 def test_where_only_a_video_fills_the_screen_the_browsers_controls_stay(
