@@ -243,6 +243,21 @@ def test_the_pages_are_accessible_and_nothing_is_printed_over_another(
             _look(page, target, axe, name, tmp_path)
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_button_of_an_album_is_beside_its_cover(server: Server, width: int) -> None:
+    with launched() as browser, flawless(browser, server.base) as page:
+        page.set_viewport_size({"width": width, "height": 800})
+        page.goto("/?folder=Concert")
+        cover, button = (
+            page.locator(".cover").bounding_box(),
+            page.locator(".album .button").bounding_box(),
+        )
+        assert cover
+        assert button
+        assert button["x"] > cover["x"] + cover["width"]
+        assert button["y"] < cover["y"] + cover["height"]
+
+
 def test_chromium_goes_on_where_the_viewer_stopped(server: Server) -> None:
     with launched() as browser, flawless(browser, server.base) as page:
         page.goto("/series/Harbor%20Lights")
