@@ -12,11 +12,12 @@ function isRevoked(id) {
 // Return what a token says that was signed with a key, null for any other text. A player sends the same token with each
 // request, and to verify it takes longer than all else here. So the last one of a connection is kept by the connection's
 // number: only its own viewer could learn something from the time of the comparison. Connections of proxies have many
-// viewers, and each request of HTTP/3 has a number of its own.
+// viewers, and each request of HTTP/3 has a number of its own. The length is kept as well: a text may contain a line
+// feed, and would otherwise end within what another token says.
 function verified(r, text, key) {
     const v = r.variables, kept = ngx.shared.verified;
     const connection = v.from_proxy || r.httpVersion === '3.0' ? '' : v.connection;
-    const last = connection && kept.get(connection), begin = `${key} ${text}\n`;
+    const last = connection && kept.get(connection), begin = `${key} ${text.length} ${text}\n`;
     if (last && last.startsWith(begin)) return token.parse(last.slice(begin.length));
     const found = token.verify(text, key);
     if (found !== null && connection) kept.set(connection, begin + token.format(found));
@@ -38,7 +39,7 @@ function mayRead(r) {
     v.cache_visibility = 'private';
     if (v.share_token) return linkOpens(r, v.share_token, accessRules.linksKey(rules));
     if (v.proxy_user && accessRules.believesProxies(rules)) return true;
-    const cookie = v['cookie___Host-reelay'];
+    const cookie = v.session_cookie;
     const session = cookie ? valid(r, cookie, accessRules.sessionsKey(rules)) : null;
     return session !== null && token.isSession(session);
 }

@@ -11,6 +11,8 @@ from support.service_counters import Fetched
 from support.shared_links import KeyHolder, media
 from support.stack import Stack
 
+from service.access.tokens import Token, derived_key
+
 pytestmark = pytest.mark.stack
 
 DATA = content(2 * BLOCK, 18)
@@ -100,6 +102,8 @@ def test_nobody_gets_nothing(stack: Stack, keys: KeyHolder, film: str, cache: st
         keys.cookie(generation=1),
         keys.cookie(seconds=-5),
         {"Cookie": cookie.replace("__Host-", "")},
+        {"Cookie": cookie.replace("__Host-", "__HOST-")},
+        {"Cookie": cookie.replace("__Host-", "x__Host-")},
         {"X-Reelay-User": "anna", "Remote-User": "anna"},
         {"X-Reelay-Edge": "0" * 64},
         {"Authorization": "Bearer x"},
@@ -264,6 +268,26 @@ def test_each_request_of_a_connection_is_judged_by_its_own_token(
         stack.run("service", "sh", "-c", "echo 0 >/var/lib/reelay/revoked/of-a-connection_")
         until(lambda: status(link, {}) == 410, "the link is taken back")
         assert len(set(map(id, sockets))) == 1
+    finally:
+        connection.close()
+
+
+def test_no_text_is_taken_for_a_token_that_it_continues(
+    stack: Stack, keys: KeyHolder, film: str
+) -> None:
+    """What the edge keeps begins with the token; what the token says follows after a line feed."""
+    revision = warm(stack, keys, film)
+    subject = f"fshared\n{'0' * 11}{'A' * 16}-f"  # after the line feed: a link to the library
+    link = keys.link(subject)
+    token = Token.verify(link.removeprefix("/s/"), derived_key(keys.master, "links"))
+    assert token
+    continued = f"{link}%0A{token.expiry:011}{token.id}-fshared"
+    connection = connect(stack.base)
+    try:
+        for prefix, expected in ((link, 404), (continued, 403), (keys.link(f"v{film}"), 206)):
+            connection.request("GET", media(prefix, film, revision), headers=RANGE)
+            response = connection.getresponse()
+            assert (response.status, DATA[:64] in response.read()) == (expected, expected == 206)
     finally:
         connection.close()
 
