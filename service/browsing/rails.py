@@ -19,7 +19,10 @@ MIN_VIDEOS = 13
 """A library with fewer videos has a list instead: rails would show the same videos twice."""
 
 _RAIL_CARDS = 9  # two more than the widest screen shows at a time
-_MAX_RAILS = 5  # of folders; the page stays below 60 kB
+# Rails of folders. All of them together have so many cards that the page stays below 60 kB.
+_MAX_RAILS = 9
+_MAX_FOLDER_CARDS = 45
+_FOLDER_CARDS_OF_MANY = 40  # of more than five rails, which have heads of their own
 _MIN_RAIL_CARDS = 3  # a folder with fewer entries is a card among others
 _MAX_EXAMINED = 500  # videos of a folder among which those without a series are looked for
 _MAX_FROM_FOLDER = 3  # recently added videos of one folder, before those of others
@@ -54,7 +57,7 @@ def home_rails(library: VisibleLibrary, items: VideoItems) -> list[Rail]:
     recent = choose_recent(library.recent, _RAIL_CARDS)
     rails = [_rail("recent", "Recently added", _video_cards(recent, items), names_folders=True)]
     rails += [
-        _folder_rail(f"folder-{place}", folder, library, items)
+        _folder_rail(f"folder-{place}", folder, library, items, _cards_of_a_rail(len(with_rails)))
         for place, folder in enumerate(with_rails, 1)
     ]
     url = links.folder(home)
@@ -104,15 +107,24 @@ def choose_recent(videos: Iterable[Video], limit: int) -> list[Video]:
     return [video for video in candidates if video.path in chosen]
 
 
-def _folder_rail(key: str, folder: Folder, library: VisibleLibrary, items: VideoItems) -> Rail:
-    """Return a rail of what is in a folder: folders, series, and other videos."""
-    subfolders = library.catalogue.folders.subfolders(folder.path)[:_RAIL_CARDS]
+def _cards_of_a_rail(rails: int) -> int:
+    """Return how many cards each of so many rails of folders has."""
+    if rails * _RAIL_CARDS <= _MAX_FOLDER_CARDS:
+        return _RAIL_CARDS
+    return _FOLDER_CARDS_OF_MANY // rails
+
+
+def _folder_rail(
+    key: str, folder: Folder, library: VisibleLibrary, items: VideoItems, limit: int
+) -> Rail:
+    """Return a rail of at most `limit` things in a folder: folders, series, and other videos."""
+    subfolders = library.catalogue.folders.subfolders(folder.path)[:limit]
     cards = [
         *folder_cards(subfolders, library, items),
         *_loose_series(folder.path, library, items),
-        *_video_cards(loose_videos(library.catalogue, folder.path, _RAIL_CARDS), items),
+        *_video_cards(loose_videos(library.catalogue, folder.path, limit), items),
     ]
-    return _rail(key, folder.title, cards[:_RAIL_CARDS], links.folder(folder.path))
+    return _rail(key, folder.title, cards[:limit], links.folder(folder.path))
 
 
 def _loose_series(
