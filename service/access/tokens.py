@@ -90,10 +90,9 @@ class Token:
 def redact(path: str) -> str:
     """Return a request's path for logs: a share link's token is replaced by its identity.
 
-    So is each other token in it: a path such as `//s/<token>` opens nothing, but has one.
+    So is each other token in it: paths such as `//s/<token>` and `/S/<token>` open nothing, but
+    have one.
     """
-    if "/s/" not in path:
-        return path
     if path.startswith("/s/"):
         token, slash, rest = path.removeprefix("/s/").partition("/")
         match = _TOKEN.fullmatch(token)

@@ -131,6 +131,8 @@ def test_no_log_has_a_token(stack: Stack, revision: str) -> None:
         f"{link}/oembed?url={stack.base}{link}/watch/{FILM}",
         f"/x/../s/{escaped}/media/{FILM}",
         f"//s/{escaped}/watch/{FILM}",
+        f"/S/{escaped.replace('%2E', '.')}/media/{FILM}",
+        f"/s%252f{escaped}/media/{FILM}",
         f"/sign-in?next={link}/",
         f"/sign-in/callback?code={link.rpartition('.')[2]}&state=x",
         f"{link}/{'x' * 5000}",

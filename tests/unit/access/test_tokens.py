@@ -109,6 +109,8 @@ def test_logs_have_the_identity_instead_of_the_token() -> None:
     assert redact(f"/s/{token}x/a") == "/s/…/a"
     assert redact("/s/guess/a") == "/s/…/a"
     assert redact("/static/a.css") == "/static/a.css"
+    assert redact(f"/S/{token}/a") == "/S/AAECAwQFBgcICQoL/a"
+    assert redact(f"/s%2f{token}/a") == "/s%2fAAECAwQFBgcICQoL/a"
     assert redact(f"//s/{token}/a") == "//s/AAECAwQFBgcICQoL/a"
     assert redact(f"/x/../s/{token}/a") == "/x/../s/AAECAwQFBgcICQoL/a"
     assert redact(f"/s/{token}/s/{token}/a") == "/s/AAECAwQFBgcICQoL/s/AAECAwQFBgcICQoL/a"
