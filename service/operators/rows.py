@@ -8,6 +8,13 @@ from service.operators.members import Member, Series
 # Seconds before a certificate expires. Certificates of 90 days are renewed 30 days before.
 _SOON = 14 * 86400
 
+# Bytes of a cache's disk that nginx keeps free, or a quarter of a smaller disk. If less than a
+# quarter of that is left, something else fills it: as in deploy/monitoring/rules.yml.
+_KEPT_FREE = 2**30
+
+# Outcomes of requests to the object store that are not the store's fault.
+_USUAL_OUTCOMES = ("complete", "missing", "changed", "left")
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -41,17 +48,27 @@ def edge_row(member: Member, now: float) -> Row:
     connections = series.get('reelay_edge_connections{state="active"}', 0)
     expiry = series.get("reelay_edge_certificate_expiry_timestamp_seconds", 0)
     left = expiry - now
+    is_full = _has_full_disk(series)
     cells = (
         _label(series, "reelay_edge_build_info", "nginx"),
         f"{connections:.0f}",
-        _size(series.get("reelay_edge_cache_bytes", 0)),
+        f"{_size(series.get('reelay_edge_cache_bytes', 0))}{', disk full' if is_full else ''}",
         "not known" if not expiry else "has expired" if left < 0 else f"in {_age(left)}",
     )
-    return Row(member.address, cells, is_bad=0 < expiry < now + _SOON)
+    return Row(member.address, cells, is_bad=is_full or 0 < expiry < now + _SOON)
+
+
+def _has_full_disk(series: Series) -> bool:
+    return any(
+        value < min(_KEPT_FREE, series.get(f"reelay_edge_cache_disk_bytes{{{labels}", 0) / 4) / 4
+        for name, value in series.items()
+        for metric, _, labels in [name.partition("{")]
+        if metric == "reelay_edge_cache_available_bytes"
+    )
 
 
 def work_rows(replicas: Iterable[Member]) -> Iterator[tuple[str, int]]:
-    """Return what waits, and what has failed, with its number.
+    """Return what waits, and what has failed, with its number: work, and requests to the store.
 
     All replicas count the same artefacts, but only their own failures.
     """
@@ -65,6 +82,11 @@ def work_rows(replicas: Iterable[Member]) -> Iterator[tuple[str, int]]:
             if name.startswith("reelay_background_failures_total{") and value:
                 task = name.partition('task="')[2].removesuffix('"}')
                 failures[task] = failures.get(task, 0) + value
+            elif name.startswith("reelay_store_requests_total{") and value:
+                outcome = name.partition('outcome="')[2].partition('"')[0]
+                if outcome not in _USUAL_OUTCOMES:
+                    task = f"the object store, {outcome}"
+                    failures[task] = failures.get(task, 0) + value
     for task, value in sorted(failures.items()):
         yield f"Failures since the start: {task}", round(value)
 

@@ -1,0 +1,49 @@
+"""Replicas, edges and background work in words."""
+
+import pytest
+
+from service.operators.members import Member
+from service.operators.rows import edge_row, work_rows
+
+NOW, DAY, GIB = 1e9, 86400.0, 2.0**30
+
+
+@pytest.mark.parametrize(
+    ("left", "disk", "available", "cells", "is_bad"),
+    [
+        (60 * DAY, 100 * GIB, 1.1 * GIB, ("1.5 MB", "in 60 days"), False),
+        (13 * DAY, 100 * GIB, 1.1 * GIB, ("1.5 MB", "in 13 days"), True),
+        (-DAY, 100 * GIB, 1.1 * GIB, ("1.5 MB", "has expired"), True),
+        # nginx keeps 1 GiB free: less than a quarter of that is left.
+        (60 * DAY, 100 * GIB, 0.2 * GIB, ("1.5 MB, disk full", "in 60 days"), True),
+        # Of a disk of 1 GiB it keeps a quarter free.
+        (60 * DAY, GIB, 0.1 * GIB, ("1.5 MB", "in 60 days"), False),
+        (60 * DAY, GIB, 0.05 * GIB, ("1.5 MB, disk full", "in 60 days"), True),
+    ],
+)
+def test_an_edge_whose_certificate_ends_or_whose_disk_is_full_is_marked(
+    left: float, disk: float, available: float, cells: tuple[str, str], *, is_bad: bool
+) -> None:
+    series = {
+        "reelay_edge_cache_bytes": 1.5e6,
+        "reelay_edge_certificate_expiry_timestamp_seconds": NOW + left,
+        'reelay_edge_cache_disk_bytes{cache="blocks"}': disk,
+        'reelay_edge_cache_available_bytes{cache="blocks"}': available,
+    }
+    row = edge_row(Member("edge", "edge:9145", series), NOW)
+    assert (row.cells[2:], row.is_bad) == (cells, is_bad)
+
+
+def test_failures_of_work_and_of_the_store_are_summed_over_replicas() -> None:
+    series = {
+        'reelay_background_failures_total{task="scanning"}': 2.0,
+        'reelay_store_requests_total{outcome="unreachable",request="get"}': 3.0,
+        'reelay_store_requests_total{outcome="unreachable",request="head"}': 1.0,
+        'reelay_store_requests_total{outcome="missing",request="head"}': 9.0,
+        'reelay_store_requests_total{outcome="timeout",request="get"}': 0.0,
+    }
+    replicas = [Member("replica", f"{name}:8000", series) for name in "ab"]
+    rows = dict(work_rows([*replicas, Member("replica", "c:8000", None)]))
+    assert rows["Failures since the start: scanning"] == 4
+    assert rows["Failures since the start: the object store, unreachable"] == 8
+    assert len([name for name in rows if "object store" in name]) == 1
