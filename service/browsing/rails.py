@@ -18,11 +18,10 @@ from service.models import ProbeState, Video
 MIN_VIDEOS = 13
 """A library with fewer videos has a list instead: rails would show the same videos twice."""
 
-_RAIL_CARDS = 9  # two more than the widest screen shows at a time
-# Rails of folders. All of them together have so many cards that the page stays below 60 kB.
+_RAIL_CARDS = 8  # one more than the widest screen shows at a time
+# Rails of folders, and the cards of all of them: so the page stays below 60 kB.
 _MAX_RAILS = 9
-_MAX_FOLDER_CARDS = 45
-_FOLDER_CARDS_OF_MANY = 40  # of more than five rails, which have heads of their own
+_MAX_FOLDER_CARDS = 40
 _MIN_RAIL_CARDS = 3  # a folder with fewer entries is a card among others
 _MAX_EXAMINED = 500  # videos of a folder among which those without a series are looked for
 _MAX_FROM_FOLDER = 3  # recently added videos of one folder, before those of others
@@ -56,8 +55,9 @@ def home_rails(library: VisibleLibrary, items: VideoItems) -> list[Rail]:
     with_rails, series, others = _divide(catalogue, folders)
     recent = choose_recent(library.recent, _RAIL_CARDS)
     rails = [_rail("recent", "Recently added", _video_cards(recent, items), names_folders=True)]
+    limit = min(_RAIL_CARDS, _MAX_FOLDER_CARDS // max(1, len(with_rails)))
     rails += [
-        _folder_rail(f"folder-{place}", folder, library, items, _cards_of_a_rail(len(with_rails)))
+        _folder_rail(f"folder-{place}", folder, library, items, limit)
         for place, folder in enumerate(with_rails, 1)
     ]
     url = links.folder(home)
@@ -105,13 +105,6 @@ def choose_recent(videos: Iterable[Video], limit: int) -> list[Video]:
         if len(chosen) < limit:
             chosen.add(video.path)
     return [video for video in candidates if video.path in chosen]
-
-
-def _cards_of_a_rail(rails: int) -> int:
-    """Return how many cards each of so many rails of folders has."""
-    if rails * _RAIL_CARDS <= _MAX_FOLDER_CARDS:
-        return _RAIL_CARDS
-    return _FOLDER_CARDS_OF_MANY // rails
 
 
 def _folder_rail(
