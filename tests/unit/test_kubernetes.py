@@ -598,7 +598,7 @@ def test_no_secret_is_in_a_manifest() -> None:
 
 def test_the_kustomization_of_the_manual_is_rendered() -> None:
     manual = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
-    (kustomization,) = re.findall(r"```yaml\n(.*?)```", manual, re.DOTALL)
+    kustomization, _ = re.findall(r"```yaml\n(.*?)```", manual, re.DOTALL)
     manifests = build(kustomization.replace("namespace: reelay", "namespace: films"))
     assert {pod["containers"][0]["image"] for pod in pods(manifests).values()} == {
         "registry.example/reelay:0.1.0",
@@ -613,3 +613,18 @@ def test_the_kustomization_of_the_manual_is_rendered() -> None:
     assert [manifest["metadata"]["name"] for manifest in of_kind(manifests, "Namespace")] == [
         "films"
     ]
+
+
+def test_the_manual_says_how_prometheus_sends_the_token() -> None:
+    manual = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+    _, patches = re.findall(r"```yaml\n(.*?)```", manual, re.DOTALL)
+    kustomization = yaml.safe_load(patches) | {
+        "resources": ["../reelay/overlays/one-node"],
+        "components": ["../reelay/components/service-monitor"],
+    }
+    monitors = of_kind(build(yaml.safe_dump(kustomization)), "ServiceMonitor")
+    endpoints = {one["metadata"]["name"]: one["spec"]["endpoints"] for one in monitors}
+    assert [one.get("authorization") for one in endpoints["service"]] == [
+        {"credentials": {"name": "access", "key": "REELAY_METRICS_TOKEN"}}
+    ]
+    assert [one.get("authorization") for one in endpoints["edge"]] == [None]

@@ -18,6 +18,8 @@ pytestmark = pytest.mark.stack
 
 FOLDER = Path(os.environ.get("REELAY_SCREENS") or ROOT / "build" / "screens")
 DESKTOP, PHONE = (1280, 800), (390, 844)
+OTHER_SIZES = {"wide": (1920, 1080), "tablet": (820, 1180), "across": (844, 390)}
+OF_ALL_SIZES = ("library", "folder", "series", "watch", "watch-episode", "watch-portrait")
 SMALL = 200_000  # bytes: visitors of the repository load the README's picture
 
 # Loads all images of the page and the poster of the player.
@@ -64,8 +66,12 @@ def test_no_page_is_blank(page: Page) -> None:
         page.goto(target)
         screen(page, f"{name}-desktop", DESKTOP)
         screen(page, f"{name}-phone", PHONE)
+        if name in OF_ALL_SIZES:
+            for size, window in OTHER_SIZES.items():
+                screen(page, f"{name}-{size}", window, whole=False)
         page.emulate_media(color_scheme="dark")
         screen(page, f"{name}-dark", DESKTOP)
+        screen(page, f"{name}-dark-phone", PHONE)
 
 
 def test_right_to_left_printed_and_forced_colours_pages_are_not_blank(page: Page) -> None:
