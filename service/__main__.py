@@ -25,12 +25,12 @@ from service.cli.output import output_failed, run_command
 from service.cli.share import run_sign_out_everywhere, share
 from service.composition.access import open_control
 from service.composition.app import Services, create_app
-from service.composition.tracing import wants_tracing
 from service.event_loop import LowBufferLoop
 from service.http.http1 import install_protocol
 from service.settings.environment import PREFIX, Settings, SettingsError, listen_source, load
 from service.storage.base import MAX_CHUNK
 from service.storage.object_store.config import StoreError, verify_access
+from service.tracing.provider import check_tracing
 
 _log = structlog.get_logger()
 
@@ -85,7 +85,7 @@ def main() -> int:
             if isinstance(where, str):
                 verify_access(where, os.environ, timeout=settings.store_timeout)
         open_control(settings)
-        wants_tracing(os.environ)
+        check_tracing(os.environ)
         listener = listen(settings)
     except (SettingsError, StateError, StoreError) as error:
         print(error, file=sys.stderr)

@@ -36,7 +36,6 @@ from service.composition.access import (
 from service.composition.findings import judge_of_files
 from service.composition.quart_app import quart_app
 from service.composition.stores import open_artefact_store, open_media
-from service.composition.tracing import open_tracing
 from service.event_loop import monitor_lag
 from service.http.bit_rate import BitRateMiddleware
 from service.http.cors import CorsMiddleware
@@ -72,6 +71,7 @@ from service.stored_representations.fast_start_layouts import FastStartLayoutSto
 from service.stored_representations.film_copies import FilmCopies
 from service.stored_representations.stored_layouts import StoredLayouts
 from service.supervisor import Supervisor
+from service.tracing.provider import open_tracing
 from service.viewing.view import viewing_routes
 from service.workers.playback_activity import PlaybackActivity
 from service.workers.pool import WorkerPool

@@ -45,7 +45,7 @@ _request_numbers = itertools.count()
 
 # The routes that take a body. Quart limits its length: MAX_CONTENT_LENGTH in composition/app.py.
 _FORM_ROUTES = ("/sign-in", "/links")
-_REPORT_ROUTE = "/viewing-reports"  # also below a share link
+_REPORT_ROUTE = re.compile("(?:/s/[^/]+)?/viewing-reports")
 
 _BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 
@@ -64,7 +64,7 @@ class RequestContext:
         self.method = str(scope["method"])
         self.path = redact(str(scope["path"]))
         """The requested path, without the token of a share link: for logs."""
-        self.is_report = self.path.endswith(_REPORT_ROUTE)
+        self.is_report = _REPORT_ROUTE.fullmatch(self.path) is not None
         """Whether it is a player's report, of which nothing is kept."""
         self.range = headers.get(b"range", b"").decode("latin-1")
         self.body_headers = _BODY_HEADERS & headers.keys()

@@ -1,6 +1,9 @@
 """Requests are traced by OpenTelemetry if a collector's address is set."""
 
 import gzip
+import os
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from support.object_store import Bucket
 from support.raw_http import ask
-from support.server import content, environment, serve, until, write
+from support.server import Server, content, environment, serve, until, write
 
 from service import __version__
 
@@ -89,7 +92,9 @@ def test_a_request_continues_its_callers_trace(tmp_path: Path) -> None:
             answer = ask(server.base, "/media/film.mp4", SAMPLED | {"Range": "bytes=0-99"})
             assert answer.status == 206
             ask(server.base, "/s/1.0.abcdefghijklmnop.-.dg.x/media/film.mp4", SAMPLED)
-            ask(server.base, "/readyz", {"traceparent": f"00-{'1' * 32}-{PARENT}-00"})
+            ask(server.base, "/viewing-reports", SAMPLED, "POST", b'{"played": 1}')
+            ask(server.base, "/readyz", SAMPLED)
+            ask(server.base, "/api/videos", {"traceparent": f"00-{'1' * 32}-{PARENT}-00"})
         # The last spans are sent when the service stops.
         [media] = collector.named("GET media")
         assert (media.trace_id.hex(), media.parent_span_id.hex()) == (TRACE, PARENT)
@@ -107,6 +112,7 @@ def test_a_request_continues_its_callers_trace(tmp_path: Path) -> None:
         assert collector.resource["service.version"] == __version__
         paths = [attributes_of(span)["url.path"] for span in collector.spans]
         assert "/s/…/media/film.mp4" in paths  # without the token
+        assert not {path for path in paths if "report" in str(path) or path == "/readyz"}
         # The caller does not want this one.
         assert not [span for span in collector.spans if span.trace_id.hex() == "1" * 32]
 
@@ -130,6 +136,39 @@ def test_requests_to_the_object_store_are_a_part_of_the_trace(
         assert {attributes_of(span)["reelay.object"] for span in inner} == {"film.mp4"}
 
 
+def begin(server: Server, target: str) -> socket.socket:
+    """Send a request without reading the response. The socket's buffer is small."""
+    host, port = server.base.removeprefix("http://").split(":")
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+    client.settimeout(60)
+    client.connect((host, int(port)))
+    client.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    return client
+
+
+def test_a_response_that_breaks_off_is_an_error_unless_the_viewer_left(tmp_path: Path) -> None:
+    large = content(64 * 2**20)
+    film, _ = (write(tmp_path / "media", name, large) for name in ("film.mp4", "other.mp4"))
+    with collecting() as collector:
+        with serve(
+            tmp_path / "media", environ=environ_of(collector), STALL_TIMEOUT="600"
+        ) as server:
+            with begin(server, "/media/film.mp4") as client:
+                client.recv(1000)
+                os.truncate(film, 10)
+                while client.recv(2**20):
+                    pass
+            with begin(server, "/media/other.mp4") as client:
+                client.recv(1000)
+        broken, left = sorted(
+            collector.named("GET media"), key=lambda span: str(attributes_of(span)["url.path"])
+        )
+        assert broken.status.code == Status.STATUS_CODE_ERROR
+        assert attributes_of(broken)["http.response.status_code"] == 200
+        assert left.status.code == Status.STATUS_CODE_UNSET
+
+
 def test_a_lost_collector_disturbs_nobody(tmp_path: Path) -> None:
     write(tmp_path / "media", "film.mp4", DATA)
     with collecting() as collector:
@@ -137,8 +176,13 @@ def test_a_lost_collector_disturbs_nobody(tmp_path: Path) -> None:
     with serve(tmp_path / "media", environ=environ) as server:
         for _ in range(3):
             assert ask(server.base, "/media/film.mp4").body == DATA
-        until(lambda: any("ailed" in line for line in server.lines) or None, "it is reported")
+        until(
+            lambda: any("Failed to export" in line for line in server.lines) or None,
+            "it is reported",
+        )
         assert ask(server.base, "/readyz").status == 200
+        server.process.send_signal(signal.SIGTERM)
+        assert server.ended() == 0
 
 
 @pytest.mark.parametrize(

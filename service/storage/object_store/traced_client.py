@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from service.errors import NotFoundError
 from service.metrics import Metrics
 from service.protocol.ranges import Span
 from service.storage.object_store.block_cache import ObjectVersion
@@ -23,18 +24,25 @@ class TracedObjectClient(ObjectClient):
     def __init__(
         self, store: "ObjectStore", timeout: float, metrics: Metrics, tracer: "Tracer"
     ) -> None:
-        from opentelemetry.trace import SpanKind  # noqa: PLC0415 # an extra
+        from opentelemetry.trace import SpanKind, StatusCode  # noqa: PLC0415 # an extra
 
         super().__init__(store, timeout, metrics)
         self._tracer = tracer
         self._kind = SpanKind.CLIENT
+        self._error = StatusCode.ERROR
 
     async def head(self, path: str) -> ObjectVersion:
         attributes = {"http.request.method": "HEAD", "reelay.object": path}
         with self._tracer.start_as_current_span(
-            "HEAD object", kind=self._kind, attributes=attributes
-        ):
-            return await super().head(path)
+            "HEAD object", kind=self._kind, attributes=attributes, set_status_on_exception=False
+        ) as traced:
+            try:
+                return await super().head(path)
+            except NotFoundError:
+                raise  # no failure of the store
+            except Exception:
+                traced.set_status(self._error)
+                raise
 
     async def fetch(
         self, version: ObjectVersion, span: Span, *, buffered: bool
@@ -53,6 +61,7 @@ class TracedObjectClient(ObjectClient):
                     yield chunk
         except Exception as error:
             traced.record_exception(error)
+            traced.set_status(self._error)
             raise
         finally:
             traced.end()

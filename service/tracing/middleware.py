@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from service.errors import ClientDisconnectedError, StalledError
 from service.http.instrumentation import ASGIApp, Receive, RequestContext, Send
 
 if TYPE_CHECKING:
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
 
 _CONTEXT_HEADERS = (b"traceparent", b"tracestate")  # W3C Trace Context
 _FIRST_SERVER_ERROR = 500
+_OPERATORS_ROUTES = ("/metrics", "/healthz", "/readyz")  # asked for every few seconds
 
 
 class TracingMiddleware:
@@ -28,7 +30,8 @@ class TracingMiddleware:
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         context: RequestContext | None = scope.get("state", {}).get("request_context")
-        if context is None or context.is_report:  # not a request; nothing of a report is kept
+        # Not a request; nothing of a report is kept.
+        if context is None or context.is_report or context.path in _OPERATORS_ROUTES:
             await self._app(scope, receive, send)
             return
         carrier = {
@@ -45,6 +48,11 @@ class TracingMiddleware:
         ) as span:
             try:
                 await self._app(scope, receive, send)
+            except (ClientDisconnectedError, StalledError):
+                raise  # the viewer left
+            except Exception:  # such as a response whose rest cannot be read
+                span.set_status(self._error)
+                raise
             finally:
                 self._describe(span, context)
 
@@ -56,11 +64,12 @@ class TracingMiddleware:
                 "http.request.method": context.method,
                 "http.route": context.route,
                 "url.path": context.path,
-                "http.response.status_code": context.status,
                 "http.response.body.size": context.sent,
                 "reelay.request_id": context.request_id,
             }
         )
+        if context.status:  # else there was no response
+            span.set_attribute("http.response.status_code", context.status)
         if context.range:
             span.set_attribute("http.request.header.range", [context.range])
         if context.status >= _FIRST_SERVER_ERROR:

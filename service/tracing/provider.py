@@ -1,4 +1,4 @@
-"""Traces by OpenTelemetry, sent to a collector by OTLP over HTTP if its address is set.
+"""Sends traces to a collector by OTLP over HTTP if its address is set.
 
 The variables are those of OpenTelemetry's specification ("OpenTelemetry Environment Variable
 Specification", "OpenTelemetry Protocol Exporter"). Without an address nothing is imported.
@@ -6,40 +6,25 @@ Specification", "OpenTelemetry Protocol Exporter"). Without an address nothing i
 
 import asyncio
 from collections.abc import Mapping
-from importlib.util import find_spec
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from service import __version__
 from service.http.instrumentation import ASGIApp
-from service.http.tracing import TracingMiddleware
 from service.settings.environment import SettingsError
+from service.tracing.middleware import TracingMiddleware
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Tracer
 
-_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+# Those of traces take precedence.
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _PROTOCOL = "http/protobuf"
 
-
-def wants_tracing(environ: Mapping[str, str]) -> bool:
-    """Return whether requests are traced. Raises SettingsError if they cannot be."""
-    if environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
-        return False
-    endpoint = next((name for name in _ENDPOINTS if environ.get(name)), None)
-    if endpoint is None:
-        return False
-    if not environ[endpoint].startswith(("http://", "https://")):
-        raise SettingsError(f"{endpoint}={environ[endpoint]}: should be a URL, http:// or https://")
-    for name in _PROTOCOLS:
-        if environ.get(name, _PROTOCOL) != _PROTOCOL:
-            raise SettingsError(f"{name}={environ[name]}: only {_PROTOCOL} is supported")
-    if find_spec("opentelemetry") is None:
-        raise SettingsError(
-            f'{endpoint} needs the extra "tracing": see "Traces" in docs/metrics.md'
-        )
-    return True
+# Seconds for which the last spans may take. A stop must not wait for a lost collector.
+_MAX_CLOSE = 5.0
 
 
 class Tracing:
@@ -56,16 +41,39 @@ class Tracing:
         return app if self.tracer is None else TracingMiddleware(app, self.tracer)
 
     async def close(self) -> None:
-        """Send the last spans."""
+        """Send the last spans, if the collector takes them soon."""
         if self._provider is not None:
-            await asyncio.to_thread(self._provider.shutdown)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.to_thread(self._provider.shutdown), _MAX_CLOSE)
+
+
+def check_tracing(environ: Mapping[str, str]) -> bool:
+    """Return whether requests are traced. Raises SettingsError if they cannot be."""
+    if environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return False
+    endpoint = next((name for name in _ENDPOINTS if environ.get(name)), None)
+    if endpoint is None:
+        return False
+    if not environ[endpoint].startswith(("http://", "https://")):
+        raise SettingsError(f"{endpoint}={environ[endpoint]}: should be a URL, http:// or https://")
+    protocol = next((name for name in _PROTOCOLS if environ.get(name)), None)
+    if protocol is not None and environ[protocol] != _PROTOCOL:
+        raise SettingsError(f"{protocol}={environ[protocol]}: only {_PROTOCOL} is supported")
+    try:
+        import opentelemetry.exporter.otlp.proto.http.trace_exporter  # noqa: PLC0415 # an extra
+        import opentelemetry.sdk.trace  # noqa: F401, PLC0415
+    except ImportError:
+        raise SettingsError(
+            f'{endpoint} needs the extra "tracing": see "Traces" in docs/metrics.md'
+        ) from None
+    return True
 
 
 def open_tracing(environ: Mapping[str, str]) -> Tracing:
     """Return what traces requests, if they are to be traced. Raises SettingsError."""
-    if not wants_tracing(environ):
+    if not check_tracing(environ):
         return Tracing(None)
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 # an extra
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
         OTLPSpanExporter,
     )
     from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource  # noqa: PLC0415
