@@ -164,6 +164,7 @@ class ArtefactBuilder:
         try:
             release = await asyncio.to_thread(self._store.acquire, _lease(job))
         except OSError as error:
+            self._count(job, "not kept")
             raise StoreWriteError(_CANNOT_STORE) from error
         if release is None:
             raise LeaseHeldError
@@ -198,6 +199,7 @@ class ArtefactBuilder:
             self._count(job, "no room")
             raise NoRoomForItError(str(error)) from error
         except OSError as error:
+            self._count(job, "not kept")
             raise StoreWriteError(_CANNOT_STORE) from error
         self._growing[job.name] = file, expected
         try:

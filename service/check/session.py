@@ -244,10 +244,14 @@ def with_pin(target: str, pin: str) -> str:
 
 
 def way_to(url: str, server: Server) -> tuple[Way, str]:
-    """Return another way to the film, by its own URL with the same budget, and the target there."""
+    """Return another way to the film, by its own URL with the same budget, and the target there.
+
+    Another host does not get the headers that the user named, which may have secrets.
+    """
     parts = urlsplit(url)
     other = replace(
         server,
+        headers=server.headers if parts.hostname == server.host else (),
         scheme=parts.scheme,
         host=parts.hostname or "",
         port=parts.port or {"https": 443, "http": 80}[parts.scheme],

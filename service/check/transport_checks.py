@@ -6,6 +6,7 @@ import ssl
 import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from cryptography import x509
 
@@ -108,11 +109,12 @@ def check_redirect(session: Session) -> str:
     if port is None:
         raise NotTriedError("--http-port names no port of http.")
     way = Http1(replace(server, scheme="http", port=port, headers=()))  # no secrets without TLS
+    target = _without_secrets(session.target)
     try:
-        answer = way.ask(session.target, {"Host": server.authority})
+        answer = way.ask(target, {"Host": server.authority})
     except NoAnswerError:
         raise RemarkError(
-            f"Port {port} is closed: who types the name without https finds nothing."
+            f"Port {port} is closed: a viewer who types the name without https:// reaches nothing."
         ) from None
     finally:
         way.close()
@@ -122,9 +124,14 @@ def check_redirect(session: Session) -> str:
             Problem.HTTP_NOT_REDIRECTED,
             f"http gets {answer.status} {place or 'without a Location'} instead of a way to https.",
         )
-    if not place.endswith(session.target):
+    if not place.endswith(target):
         raise FailedError(Problem.HTTP_NOT_REDIRECTED, f"http leads to another path: {place}.")
     return f"{answer.status} to https"
+
+
+def _without_secrets(target: str) -> str:
+    """Return the path of a target without the token of a share link, and without the query."""
+    return re.sub(r"^/s/[^/]+", "/s/x", urlsplit(target).path)
 
 
 def _require_https(server: Server) -> None:

@@ -14,6 +14,7 @@ MOMENTS = 240
 
 _MEDIA = "reelay_edge_media_sent_bytes_total"
 _ROUTES = ("media", "download")
+_OPERATORS_ROUTES = ("healthz", "readyz", "metrics")  # as in deploy/monitoring/rules.yml
 _VIEWING = "reelay_viewing"
 
 FIRST_FRAME_LIMIT = 2
@@ -98,7 +99,8 @@ def _is_error(name: str, *, by_edges: bool) -> bool:
     """Return whether a counter is of failed responses. Edges count those of films themselves."""
     if name.startswith("reelay_edge_media_responses_total"):
         return 'outcome="failed"' in name
-    if by_edges and any(f'route="{route}"' in name for route in _ROUTES):
+    without = _OPERATORS_ROUTES + (_ROUTES if by_edges else ())
+    if any(f'route="{route}"' in name for route in without):
         return False
     return name.startswith("reelay_requests_total") and 'status="5' in name
 

@@ -81,6 +81,7 @@ class ArtefactScheduler:
         self._work = asyncio.Event()
         self._changed = asyncio.Event()
         self._eviction = Eviction(store, lambda: self._sources, self._work.set)
+        self._failures = metrics.background_failures.labels("deriving")
         metrics.derived_bytes.set_function(lambda: store.size)
         for kind in ArtefactKind:
             for state in (ArtefactState.READY, ArtefactState.FAILED, ArtefactState.WAITING):
@@ -257,6 +258,7 @@ class ArtefactScheduler:
                     _STORE_FULL_PAUSE, self._resume_background
                 )
         except Exception:  # noqa: BLE001 # the other artefacts must still be built
+            self._failures.inc()
             _log.exception("deriving failed", path=job.source.video.path, kind=job.kind)
             self._record_failure(job, "The server failed over it: see its log.")
         if not self._is_wanted_now(job):

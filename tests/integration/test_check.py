@@ -222,6 +222,29 @@ def test_secrets_are_not_sent_without_trust(server: Server, short_lived: ssl.SSL
     assert seen == []
 
 
+def test_a_share_link_is_not_sent_over_http(
+    tmp_path: Path,
+    short_lived: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write(tmp_path / "media", "film.mp4", content())
+    state = str(tmp_path / "state")
+    plain: list[str] = []
+    fault = Fault(request=lambda request: plain.append(request.target))
+    with serve(tmp_path / "media", PASSWORD=PASSWORD, STATE=state) as server:
+        variables = environment(tmp_path / "media", PASSWORD=PASSWORD, STATE=state)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        assert share(["film.mp4"]) == 0
+        link = "/s/" + capsys.readouterr().out.strip().split("/s/")[1].split("/")[0]
+        with proxy(port(server), fault) as http, proxy(port(server), Fault(), short_lived) as base:
+            http_port = int(http.rpartition(":")[2])
+            found = results(f"{base}{link}{FILM}", is_insecure=True, http_port=http_port)
+    assert Problem.HTTP_NOT_REDIRECTED in problems(found)
+    assert plain == [f"/s/x{FILM}"]
+
+
 def test_what_a_server_sends_cannot_control_the_terminal(server: Server) -> None:
     tag = '"\x1b[2Jä"'
     fault = Fault(response=lambda _, response: response.headers.update({"etag": tag}))

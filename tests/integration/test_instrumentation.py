@@ -35,7 +35,7 @@ def server(media: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def impatient(media: Path) -> Iterator[Server]:
-    """Run a service that disconnects a client after five seconds without progress."""
+    """Run a service that disconnects a client after eight seconds without progress."""
     with serve(media, STALL_TIMEOUT="8") as running:
         yield running
 
