@@ -1,6 +1,6 @@
 #!/bin/sh
-# Run next to nginx: measure once a minute what njs/metrics.js cannot, the size of the caches on disk, when the
-# certificate expires, and the space on the disk of each cache.
+# Run next to nginx: measure what njs/metrics.js cannot. These are, every 15 seconds, when the certificate expires and
+# the space on the disk of each cache; and once a minute, as it reads all folders, the size of the caches.
 set -u
 measured=/run/nginx/measured
 
@@ -9,13 +9,15 @@ space() { # space FOLDER: print the size of its disk and what is available, in K
 }
 
 measure() {
+    turn=0
     while :; do
-        size=$(du -sk /var/cache/nginx | cut -f 1)
+        [ $((turn % 4)) -ne 0 ] || size=$(du -sk /var/cache/nginx | cut -f 1)
+        turn=$((turn + 1))
         end=$(openssl x509 -in /etc/nginx/tls/fullchain.pem -noout -enddate 2>/dev/null | cut -d = -f 2)
         expiry=$([ -n "$end" ] && date -u -d "$end" +%s)
         printf '%s %s %s %s\n' "${size:-0}" "${expiry:-0}" "$(space /var/cache/nginx/blocks)" \
             "$(space /var/cache/nginx/peer_cache)" >"$measured.new" && mv "$measured.new" "$measured"
-        sleep 60
+        sleep 15
     done
 }
 

@@ -94,6 +94,7 @@ def test_all_rules_and_dashboards_have_data_and_a_healthy_stack_has_no_alert(
     loaded = [rule for group in groups for rule in group["rules"]]
     assert len(loaded) == len(rules("record")) + len(rules("alert"))
     assert {rule["health"] for rule in loaded} == {"ok"}
+    until(lambda: not prometheus.alerts("pending", "firing"), "no alert is pending")
     assert prometheus.query('count_over_time(ALERTS{alertstate="firing"}[1h])') == []
     exemplars = prometheus.get(
         "query_exemplars",

@@ -1,10 +1,14 @@
 """Replicas, edges and background work in words."""
 
+from pathlib import Path
+
 import pytest
 
+from service.operators.history import _OPERATORS_ROUTES
 from service.operators.members import Member
-from service.operators.rows import edge_row, work_rows
+from service.operators.rows import _KEPT_FREE, _USUAL_OUTCOMES, edge_row, work_rows
 
+RULES = Path(__file__).parents[3] / "deploy/monitoring/rules.yml"
 NOW, DAY, GIB = 1e9, 86400.0, 2.0**30
 
 
@@ -47,3 +51,11 @@ def test_failures_of_work_and_of_the_store_are_summed_over_replicas() -> None:
     assert rows["Failures since the start: scanning"] == 4
     assert rows["Failures since the start: the object store, unreachable"] == 8
     assert len([name for name in rows if "object store" in name]) == 1
+
+
+def test_the_page_and_the_alerts_agree() -> None:
+    rules = RULES.read_text(encoding="utf-8")
+    assert f'outcome!~"{"|".join(_USUAL_OUTCOMES)}"' in rules
+    assert f'route!~"{"|".join(_OPERATORS_ROUTES)}"' in rules
+    assert _KEPT_FREE == 1024**3
+    assert "1024 * 1024 * 1024" in rules
