@@ -6,6 +6,7 @@ import { listen, player, stage } from "./page.js";
 const INTERVAL = 60_000; // milliseconds between two reports
 // Seconds. Timers run once a minute in hidden windows: in a longer time the computer has slept.
 const MAX_SPAN = 150;
+const MIN_WAIT = 2; // seconds after which a viewer who leaves has waited for the film in vain
 // A page that is left gets `visibilitychange` and `pagehide`: the second report would be almost empty.
 const MIN_SECONDS = 0.5;
 const EVENTS = ["play", "playing", "waiting", "pause", "ended", "seeking", "seeked"];
@@ -39,6 +40,15 @@ export class Viewing {
     this.#hasBegun = true;
     this.#failure = undefined;
     this.#enter("playing", now);
+  }
+
+  /** Note that the viewer leaves. A film that had not begun counts as one that began only now. */
+  leaves(now) {
+    const waited = now - this.#since;
+    if (this.#state !== "starting" || waited < MIN_WAIT || waited > MAX_SPAN) return;
+    this.#sums.first_frame = rounded(waited);
+    this.#hasBegun = true;
+    this.rests(now);
   }
 
   /** Note that playback waits for data. */
@@ -145,11 +155,15 @@ export function startViewingReports(playback, recovery, asked, signal) {
     const kind = state === "unplayable" ? (KINDS[reason] ?? "unsupported") : KINDS[reason];
     if (kind) viewing.fails(kind, state === "gone" || state === "unplayable", now());
   });
+  const leave = () => {
+    viewing.leaves(now());
+    report();
+  };
   const timer = setInterval(report, INTERVAL);
   document.addEventListener("visibilitychange", report, { signal });
-  addEventListener("pagehide", report, { signal });
+  addEventListener("pagehide", leave, { signal });
   signal.addEventListener("abort", () => {
     clearInterval(timer);
-    report();
+    leave();
   });
 }

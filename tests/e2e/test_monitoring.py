@@ -127,3 +127,10 @@ def test_what_is_broken_on_purpose_raises_its_alert(stack: Stack, prometheus: Pr
         return expected - prometheus.alerts("pending", "firing")
 
     until(lambda: not missing(), "all of them are raised", timeout=600, pause=1)
+    shown = ("does not answer", "disk full", "in 47 hours", "the object store, ")
+
+    def unseen() -> list[str]:
+        page = ask(stack.operator, "/").body.decode()
+        return [words for words in shown if words not in page]
+
+    until(lambda: not unseen(), "the operators' page shows them", timeout=600, pause=1)

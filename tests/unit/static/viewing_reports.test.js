@@ -28,6 +28,18 @@ const CASES = {
     ["ask 0", "plays 0", "seeks 10", "waits 11", "plays 15", "rests 16"],
     { first_frame: 0, played: 11, stalled: 0, stalls: 0 },
   ],
+  "a start for which the viewer waited in vain": [
+    ["ask 0", "leaves 9", "plays 11", "rests 12"],
+    { first_frame: 9, played: 1, stalled: 0, stalls: 0 },
+  ],
+  "a viewer who leaves at once": [
+    ["ask 0", "leaves 1", "plays 3", "rests 4"],
+    { first_frame: 3, played: 1, stalled: 0, stalls: 0 },
+  ],
+  "a viewer who leaves after the start": [
+    ["ask 0", "plays 1", "leaves 9", "rests 10"],
+    { first_frame: 1, played: 9, stalled: 0, stalls: 0 },
+  ],
   "a film that plays already": [["plays 7", "rests 8"], { played: 1, stalled: 0, stalls: 0 }],
   "a night in which the computer slept": [
     ["ask 0", "plays 1", "waits 3", "plays 30000", "rests 30001"],
