@@ -6,10 +6,10 @@ from typing import Any, Protocol
 
 from service.copies.adts import AdtsHeader, read_adts
 from service.copies.track import CopyTrack
+from service.made_sound.aac_entry import aac_entry
 from service.matroska.frame_table import SAME_BLOCK, FrameTable
 from service.matroska.tracks import MediaTrack
 from service.matroska.window import DeclinedError
-from service.remux.aac_entry import aac_entry
 from service.remux.movie import SampleEntry
 from service.remux.picture_timing import SECOND, TrackTiming
 from service.remux.sample_entries import sample_entry

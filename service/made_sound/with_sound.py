@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import av
 
+from service.made_sound.aac_entry import aac_entry
 from service.made_sound.insertions import Inserted, Insertions
 from service.made_sound.source_film import SourceFilm, read_film
 from service.matroska.frame_table import FrameTable
@@ -17,7 +18,6 @@ from service.matroska.tracks import MediaTrack
 from service.matroska.window import DeclinedError
 from service.probing.metadata import TEXT_OPTIONS
 from service.protocol.ranges import Span
-from service.remux.aac_entry import aac_entry
 from service.remux.header import check_start, codecs_of, short_header
 from service.remux.misfits import declines_misfits
 from service.remux.movie import MovieTrack, movie_start
