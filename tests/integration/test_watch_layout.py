@@ -135,7 +135,8 @@ def test_a_connection_that_is_slower_than_the_film_is_told(
         slow = {"offline": False, "latency": 50, "downloadThroughput": 150_000,
                 "uploadThroughput": 150_000}  # fmt: skip
         session.send("Network.emulateNetworkConditions", slow)
-        page.goto("/watch/large.mp4")
+        # The page is complete only when the browser has loaded as much of the film as it wants.
+        page.goto("/watch/large.mp4", wait_until="domcontentloaded")
         page.locator("video").evaluate("video => { video.muted = true; video.play(); }")
         notice = page.locator("[data-slow-link]")
         expect(notice).to_contain_text("slower than this film needs")
