@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 
-from prometheus_client import generate_latest
-from prometheus_client.exposition import choose_encoder
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 from quart import Response, request
 
 from service.api.problems import problem_response
 from service.metrics import Metrics
 from service.supervisor import Supervisor
+
+_OPEN_METRICS = "application/openmetrics-text"
 
 
 class OpsViews:
@@ -43,8 +45,11 @@ class OpsViews:
 
     async def metrics(self) -> Response:
         """Return all metrics: as OpenMetrics if Accept names it, else as `text` does."""
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return Response(encode(self._metrics.registry), content_type=content_type)
+        accepted = request.headers.get("Accept", "").lower().split(",")
+        if _OPEN_METRICS in {one.partition(";")[0].strip() for one in accepted}:
+            body = openmetrics.generate_latest(self._metrics.registry)  # type: ignore[no-untyped-call]
+            return Response(body, content_type=openmetrics.CONTENT_TYPE_LATEST)
+        return Response(self.text(), content_type=CONTENT_TYPE_LATEST)
 
     def text(self) -> str:
         """Return all metrics in Prometheus' text format."""

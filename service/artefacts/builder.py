@@ -104,6 +104,8 @@ class ArtefactBuilder:
         self._decoder = version("av")
         self._growing: dict[str, tuple[LargeFile, int]] = {}
         """The large files that are being written and their expected sizes, by name."""
+        for kind in kinds:  # so that the first failure is an increase
+            metrics.derivations.labels(kind, "not kept")
 
     def is_on_request(self, job: Job) -> bool:
         """Return whether an artefact is built only when a viewer needs it.

@@ -94,7 +94,6 @@ def test_all_rules_and_dashboards_have_data_and_a_healthy_stack_has_no_alert(
     loaded = [rule for group in groups for rule in group["rules"]]
     assert len(loaded) == len(rules("record")) + len(rules("alert"))
     assert {rule["health"] for rule in loaded} == {"ok"}
-    until(lambda: not prometheus.alerts("pending", "firing"), "no alert is pending")
     assert prometheus.query('count_over_time(ALERTS{alertstate="firing"}[1h])') == []
     exemplars = prometheus.get(
         "query_exemplars",
@@ -127,10 +126,3 @@ def test_what_is_broken_on_purpose_raises_its_alert(stack: Stack, prometheus: Pr
         return expected - prometheus.alerts("pending", "firing")
 
     until(lambda: not missing(), "all of them are raised", timeout=600, pause=1)
-    shown = ("does not answer", "disk full", "in 47 hours", "the object store, ")
-
-    def unseen() -> list[str]:
-        page = ask(stack.operator, "/").body.decode()
-        return [words for words in shown if words not in page]
-
-    until(lambda: not unseen(), "the operators' page shows them", timeout=600, pause=1)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.server import environment, free_port, start
+from support.server import environment, free_port, serve
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,7 +62,7 @@ def test_a_command_says_that_its_output_cannot_be_written(
     ours = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
     with contextlib.ExitStack() as stack:
         if "URL" in command:
-            server = stack.enter_context(start(media))
+            server = stack.enter_context(serve(media))
             command = command.replace("URL", f"{server.base}/media/film.mp4")
         done = subprocess.run(
             ["sh", "-c", f'exec "$0" -m service {command} >/dev/full', sys.executable],

@@ -125,7 +125,7 @@ _PROXIES: dict[str, tuple[str, _Configure, _Command]] = {
         lambda file, port, folder: [
             "-F", "-j", "none", "-f", str(file), "-a", f"127.0.0.1:{port}",
             "-n", str(folder / "varnish"), "-s", "malloc,64m",
-            # Less than the service's five seconds: no request is sent on a connection that it closes.
+            # Less than the service's five seconds: no request meets a connection that it closes.
             "-p", "backend_idle_timeout=4",
         ],
     ),
