@@ -67,9 +67,9 @@ def run_command(command: Callable[[Sequence[str]], int], arguments: Sequence[str
 
 
 def output_failed(error: OSError) -> int:
-    """Say why standard output cannot be written. Return the exit status.
+    """Print why standard output cannot be written. Return the exit status.
 
-    If its reader has gone, say nothing: the status is 128 + SIGPIPE, as in a shell.
+    If its reader has gone, print nothing: the status is 128 + SIGPIPE, as in a shell.
     """
     # Python flushes the stream again at its exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

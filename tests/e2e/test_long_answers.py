@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from support.curl import VERSIONS, Curl, curl_container
 from support.raw_http import Answer, ask
-from support.server import content, until, write
+from support.server import content, write
 from support.service_counters import Fetched
-from support.stack import Stack, docker, running
+from support.stack import Stack, restart_edge, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
@@ -135,13 +135,6 @@ def test_a_long_answer_takes_no_more_memory_than_a_short_one(
 
 
 # The last one finds cached blocks.
-def edge_answers(stack: Stack) -> bool:
-    try:
-        return ask(stack.operator, "/edge/healthz").status == 200
-    except OSError:
-        return False
-
-
 def answered(curl: Curl, crowd: str, lines: list[str]) -> None:
     lines.extend(curl.shell(crowd).splitlines())
 
@@ -161,8 +154,7 @@ def test_slow_clients_of_long_answers_use_little_memory(
     # On a busy machine, more buffers are full at a time: the least of three new edges counts.
     for attempt in range(3):
         if attempt:
-            docker("restart", "--time", "1", stack.containers("nginx")[0])
-            until(lambda: edge_answers(stack) or None, "the edge answers")
+            restart_edge(stack)
         lines: list[str] = []
         memory, descriptors = growth(stack, partial(answered, curl, crowd, lines))
         answers = [line.split() for line in lines]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from support.raw_http import ask, connect
+from support.raw_http import begin as begin_at
 from support.server import BLOCK, Server, content, serve, until, write
 
 LARGE = 48 * BLOCK  # more than the kernel's buffers between two sockets hold
@@ -42,13 +43,7 @@ def impatient(media: Path) -> Iterator[Server]:
 
 def begin(server: Server, target: str = "/media/large.mp4") -> socket.socket:
     """Send a request without reading the response. The socket's buffer is small."""
-    host, port = server.base.removeprefix("http://").split(":")
-    client = socket.socket()
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
-    client.settimeout(60)
-    client.connect((host, int(port)))
-    client.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    return client
+    return begin_at(server.base, target)
 
 
 def read_all(client: socket.socket) -> bytes:

@@ -3,7 +3,6 @@
 import gzip
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,8 +16,8 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from support.object_store import Bucket
-from support.raw_http import ask
-from support.server import Server, content, environment, serve, until, write
+from support.raw_http import ask, begin
+from support.server import content, environment, serve, until, write
 
 from service import __version__
 
@@ -136,17 +135,6 @@ def test_requests_to_the_object_store_are_a_part_of_the_trace(
         assert {attributes_of(span)["reelay.object"] for span in inner} == {"film.mp4"}
 
 
-def begin(server: Server, target: str) -> socket.socket:
-    """Send a request without reading the response. The socket's buffer is small."""
-    host, port = server.base.removeprefix("http://").split(":")
-    client = socket.socket()
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
-    client.settimeout(60)
-    client.connect((host, int(port)))
-    client.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    return client
-
-
 def test_a_response_that_breaks_off_is_an_error_unless_the_viewer_left(tmp_path: Path) -> None:
     large = content(64 * 2**20)
     film, _ = (write(tmp_path / "media", name, large) for name in ("film.mp4", "other.mp4"))
@@ -154,12 +142,12 @@ def test_a_response_that_breaks_off_is_an_error_unless_the_viewer_left(tmp_path:
         with serve(
             tmp_path / "media", environ=environ_of(collector), STALL_TIMEOUT="600"
         ) as server:
-            with begin(server, "/media/film.mp4") as client:
+            with begin(server.base, "/media/film.mp4") as client:
                 client.recv(1000)
                 os.truncate(film, 10)
                 while client.recv(2**20):
                     pass
-            with begin(server, "/media/other.mp4") as client:
+            with begin(server.base, "/media/other.mp4") as client:
                 client.recv(1000)
         broken, left = sorted(
             collector.named("GET media"), key=lambda span: str(attributes_of(span)["url.path"])

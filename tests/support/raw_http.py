@@ -75,6 +75,17 @@ def ask(
         connection.close()
 
 
+def begin(base: str, target: str) -> socket.socket:
+    """Send a request without reading the response. The socket's buffer is small."""
+    parts = urlsplit(base)
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+    client.settimeout(60)
+    client.connect((parts.hostname, parts.port))
+    client.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    return client
+
+
 def open_socket(base: str, protocol: str = "http/1.1", hello: bytes = b"") -> socket.socket:
     """Connect, send `hello` in clear text, then speak TLS if `base` is HTTPS."""
     parts = urlsplit(base)

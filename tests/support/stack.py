@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from support.raw_http import ask
 from support.server import BLOCK, free_port, until
 
 ROOT = Path(__file__).parents[2]
@@ -236,3 +237,16 @@ def running(
         yield stack
     finally:
         stack.compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "10")
+
+
+def restart_edge(stack: Stack) -> None:
+    """Restart the edge, and wait until it answers."""
+    docker("restart", "--time", "1", stack.containers("nginx")[0])
+
+    def answers() -> bool:
+        try:
+            return ask(stack.operator, "/edge/healthz").status == 200
+        except OSError:
+            return False
+
+    until(answers, "the edge answers")

@@ -13,7 +13,7 @@ from support.access import sign_in
 from support.raw_http import Answer, ask
 from support.server import BLOCK, content, until, write
 from support.shared_links import KeyHolder, media
-from support.stack import Stack, address_of, container, docker, pause
+from support.stack import Stack, address_of, container, docker, pause, restart_edge
 
 pytestmark = pytest.mark.stack
 
@@ -56,18 +56,6 @@ def test_a_form_that_was_not_answered_is_not_sent_again_without_its_body(stack: 
     answer = sign_in(stack.base)
     resumed.join()
     assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
-
-
-def restart_edge(stack: Stack) -> None:
-    docker("restart", "--time", "1", stack.containers("nginx")[0])
-    until(lambda: answers(stack), "the edge answers")
-
-
-def answers(stack: Stack) -> bool:
-    try:
-        return ask(stack.operator, "/edge/healthz").status == 200
-    except OSError:
-        return False
 
 
 def test_without_the_service_cached_blocks_are_for_the_same_viewers(
