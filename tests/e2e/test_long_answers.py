@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from support.curl import VERSIONS, Curl, curl_container
-from support.raw_http import Answer, ask
+from support.raw_http import ask
 from support.server import content, write
 from support.service_counters import Fetched
 from support.stack import Stack, restart_edge, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.stack]
+
+Result = TypeVar("Result")
 
 BLOCK = 64 * 1024  # the smallest allowed: an answer has the most parts
 RUN = 48 * BLOCK  # requested at a time by the second joiner
@@ -27,13 +30,16 @@ MIB = 2**20
 MAX_MEMORY = 64 * MIB  # bytes, for all answers together
 MAX_DESCRIPTORS = 16  # for one answer
 SLOW_CLIENTS = 50
+# A busy edge has more open at a time, also for health checks: the least of some attempts counts.
+ATTEMPTS = 3
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     media = tmp_path_factory.mktemp("long-answers") / "media"
     write(media, "runs.mp4", DATA)
-    sparse(media, "long.mp4", 3200 * BLOCK)
+    for attempt in range(ATTEMPTS):
+        sparse(media, f"long-{attempt}.mp4", 3200 * BLOCK)
     for version in VERSIONS:
         sparse(media, f"slow-{version}.mp4", 10 * 2**30)
     with running(media, MAX_PARTIAL_SIZE=str(BLOCK)) as stack:
@@ -65,17 +71,16 @@ def usage(stack: Stack) -> tuple[int, int]:
     return sum(numbers[::2]) * 1024, sum(numbers[1::2])
 
 
-def growth(stack: Stack, work: Callable[[], object]) -> tuple[int, int]:
-    """Return the largest increase of usage while `work` runs."""
+def growth(stack: Stack, work: Callable[[], Result]) -> tuple[Result, int, int]:
+    """Return the result of `work`, and the largest increase of usage while it runs."""
     before = usage(stack)
     samples = [before]
     with ThreadPoolExecutor(1) as threads:
         future = threads.submit(work)
         while not future.done():
             samples.append(usage(stack))
-        future.result()
     memory, descriptors = (max(column) for column in zip(*samples, strict=True))
-    return memory - before[0], descriptors - before[1]
+    return future.result(), memory - before[0], descriptors - before[1]
 
 
 @pytest.mark.parametrize(
@@ -124,21 +129,20 @@ def test_a_whole_file_of_many_runs_is_exact(curl: Curl, route: str, version: str
 def test_a_long_answer_takes_no_more_memory_than_a_short_one(
     stack: Stack, temperature: str
 ) -> None:
-    answers: list[Answer] = []
-    memory, descriptors = growth(
-        stack, lambda: answers.append(ask(stack.base, "/download/long.mp4"))
-    )
-    assert answers[0].body == bytes(3200 * BLOCK)
-    assert answers[0].headers["X-Cache"] == {"cold": "MISS", "warm": "HIT"}[temperature]
+    for attempt in range(ATTEMPTS):
+        url = f"/download/long-{attempt}.mp4"
+        if temperature == "warm":
+            ask(stack.base, url)
+        answer, memory, descriptors = growth(stack, partial(ask, stack.base, url))
+        assert answer.body == bytes(3200 * BLOCK)
+        assert answer.headers["X-Cache"] == {"cold": "MISS", "warm": "HIT"}[temperature]
+        if memory <= MAX_MEMORY / 4 and descriptors <= MAX_DESCRIPTORS:
+            break
     assert memory <= MAX_MEMORY / 4  # one request a block would take more than this
     assert descriptors <= MAX_DESCRIPTORS
 
 
 # The last one finds cached blocks.
-def answered(curl: Curl, crowd: str, lines: list[str]) -> None:
-    lines.extend(curl.shell(crowd).splitlines())
-
-
 @pytest.mark.parametrize(
     ("route", "version"), [*(("download", version) for version in VERSIONS), ("media", "3")]
 )
@@ -151,16 +155,14 @@ def test_slow_clients_of_long_answers_use_little_memory(
         f" {curl.base}/{route}/slow-{version}.mp4"
     )
     crowd = f"for client in $(seq {SLOW_CLIENTS}); do {command} & done; wait"
-    # On a busy machine, more buffers are full at a time: the least of three new edges counts.
-    for attempt in range(3):
+    for attempt in range(ATTEMPTS):
         if attempt:
             restart_edge(stack)
-        lines: list[str] = []
-        memory, descriptors = growth(stack, partial(answered, curl, crowd, lines))
-        answers = [line.split() for line in lines]
+        lines, memory, descriptors = growth(stack, partial(curl.shell, crowd))
+        answers = [line.split() for line in lines.splitlines()]
         assert len(answers) == SLOW_CLIENTS
         assert all(status == "200" and int(length) for status, length in answers)
-        if memory <= MAX_MEMORY:
+        if memory <= MAX_MEMORY and descriptors <= SLOW_CLIENTS * MAX_DESCRIPTORS:
             break
     assert memory <= MAX_MEMORY
     assert descriptors <= SLOW_CLIENTS * MAX_DESCRIPTORS
