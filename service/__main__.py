@@ -27,7 +27,8 @@ from service.composition.access import open_control
 from service.composition.app import Services, create_app
 from service.event_loop import LowBufferLoop
 from service.http.http1 import install_protocol
-from service.settings.environment import PREFIX, Settings, SettingsError, listen_source, load
+from service.settings.environment import PREFIX, Settings, SettingsError, load
+from service.settings.listen import listen_source
 from service.storage.base import MAX_CHUNK
 from service.storage.object_store.config import StoreError, verify_access
 from service.tracing.provider import check_tracing

@@ -4,15 +4,15 @@ import http.client
 import os
 import sys
 
-from service.settings.environment import SettingsError, load
+from service.settings.listen import listen_source, listening_address
 
 
 def main() -> int:
-    """Return the exit status: 0 if `/readyz` answers 200, 2 if a setting is invalid, else 1."""
+    """Return the exit status: 0 if `/readyz` answers 200, 2 if the address is invalid, else 1."""
     try:
-        host, port = load(os.environ).listen
-    except SettingsError as error:
-        print(error, file=sys.stderr)
+        host, port = listening_address(os.environ)
+    except (OSError, ValueError) as error:
+        print(f"{listen_source(os.environ)}: {error}", file=sys.stderr)
         return 2
     loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     connection = http.client.HTTPConnection(loopback, port, timeout=12)

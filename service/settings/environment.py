@@ -9,13 +9,14 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from service.protocol import origin_list
+from service.settings.listen import DEFAULT_LISTEN
 from service.settings.values import (
-    MAX_PORT,
     Network,
     check_block_size,
     check_derived_size,
     default_derived,
     folder_or_store,
+    listen_on_port,
     optional_folder_or_store,
     optional_text,
     parse_addresses,
@@ -101,7 +102,7 @@ class Settings(BaseModel):
         description="The folder of videos, or an object store's: s3://bucket/prefix",
     )
     listen: Annotated[tuple[str, int], BeforeValidator(parse_listen)] = Field(
-        default=("127.0.0.1", 8000), description="Address and port to listen on"
+        default=DEFAULT_LISTEN, description="Address and port to listen on"
     )
     max_partial_size: Annotated[
         int, AfterValidator(check_block_size), BeforeValidator(parse_size)
@@ -212,10 +213,10 @@ def load(environment: Mapping[str, str]) -> Settings:
     values, problems = _read_values(environment)
     if "PORT" in environment and "listen" not in values:
         port = environment["PORT"]
-        if re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) and int(port) <= MAX_PORT:
-            values["listen"] = f"0.0.0.0:{port}"
-        else:
-            problems.append(f"PORT={port!r}: should be a port, 0 to {MAX_PORT}")
+        try:
+            values["listen"] = listen_on_port(port)
+        except ValueError as error:
+            problems.append(f"PORT={port!r}: {error}")
     try:
         settings = Settings(**values)
     except ValidationError as error:
@@ -231,15 +232,6 @@ def load(environment: Mapping[str, str]) -> Settings:
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
-
-
-def listen_source(environment: Mapping[str, str]) -> str:
-    """Return the variable that the listening address came from, with its value."""
-    listen = PREFIX + "LISTEN"
-    for variable in (listen, f"{listen}_FILE", "PORT"):
-        if variable in environment:
-            return f"{variable}={environment[variable]!r}"
-    return f"{listen}={Settings.model_fields['listen'].default!r}"
 
 
 def _is_foreign_variable(variable: str) -> bool:

@@ -13,7 +13,7 @@ _UNITS = {"": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _SIZE = re.compile(r"([0-9]{1,12}) ?(|KiB|MiB|GiB)", re.ASCII | re.IGNORECASE)
 
 _LISTEN = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%\w+)?)\]|([^\[\]:\s]+)):([0-9]{1,5})", re.ASCII)
-MAX_PORT = 65535
+_MAX_PORT = 65535
 
 _HOST_NAME = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*", re.ASCII)
 
@@ -65,9 +65,16 @@ def check_derived_size(size: int) -> int:
 
 def parse_listen(text: object) -> tuple[str, int]:
     match = _LISTEN.fullmatch(str(text))
-    if match is None or int(match[3]) > MAX_PORT:
+    if match is None or int(match[3]) > _MAX_PORT:
         raise ValueError("should be ADDRESS:PORT, such as 127.0.0.1:8000 or [::]:8000")
     return match[1] or match[2], int(match[3])
+
+
+def listen_on_port(text: str) -> str:
+    """Return the text of the address if only a port is set, as container platforms do."""
+    if not _PORT.fullmatch(text) or int(text) > _MAX_PORT:
+        raise ValueError(f"should be a port, 0 to {_MAX_PORT}")
+    return f"0.0.0.0:{text}"
 
 
 def parse_folder(text: object) -> Path:
@@ -116,7 +123,7 @@ def parse_addresses(text: object) -> tuple[tuple[str, int], ...]:
     addresses = []
     for word in str(text).lower().replace(",", " ").split():
         host, _, port = word.rpartition(":")
-        if not _HOST_NAME.fullmatch(host) or not _PORT.fullmatch(port) or int(port) > MAX_PORT:
+        if not _HOST_NAME.fullmatch(host) or not _PORT.fullmatch(port) or int(port) > _MAX_PORT:
             raise ValueError("should be names with ports, such as service:8000")
         addresses.append((host, int(port)))
     return tuple(addresses)

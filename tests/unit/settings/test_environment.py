@@ -1,6 +1,7 @@
 import os
 import pwd
 import subprocess
+import sys
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from service.settings.environment import EDGE_VARIABLES, PREFIX, Settings, SettingsError, load
+from service.settings.listen import listen_source, listening_address
 from service.settings.values import parse_size
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
@@ -668,3 +670,37 @@ def test_all_errors_are_listed_together() -> None:
         "REELAY_MEDIUM",
         "REELAY_STALL_TIMEOUT_FILE",
     ]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"PORT": "5000"},
+        {"PORT": "5000", "REELAY_LISTEN": "[::1]:80"},
+        {"PORT": "5000", "REELAY_LISTEN_FILE": "listen"},
+    ],
+)
+def test_the_health_check_asks_where_the_service_listens(
+    variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "listen").write_text("127.0.0.1:81\n", encoding="utf-8")
+    assert listening_address(variables) == load(variables).listen
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"PORT": "65536"}, {"PORT": ""}, {"REELAY_LISTEN": "nonsense"}, {"REELAY_LISTEN": ""}],
+)
+def test_the_health_check_refuses_what_the_service_refuses(variables: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="should be ") as raised:
+        listening_address(variables)
+    assert problem(variables) == f"{listen_source(variables)}: {raised.value}"
+
+
+def test_the_health_check_is_light() -> None:
+    """It runs as long as the service does, also on small machines."""
+    script = "import sys, service.cli.healthcheck; print(*sys.modules)"
+    modules = subprocess.check_output([sys.executable, "-c", script], text=True).split()
+    assert not {"pydantic", "quart", "hypercorn", "asyncio"} & {*modules}
