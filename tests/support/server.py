@@ -10,12 +10,13 @@ import random
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from support.forked import ForkedProcess
 
 BLOCK = 1024 * 1024
 SIZE = 3 * BLOCK + 12_345
@@ -39,7 +40,7 @@ def write(folder: Path, name: str, data: bytes, age: float = 3600) -> Path:
 class Server:
     """A running service."""
 
-    def __init__(self, process: subprocess.Popen[str], base: str) -> None:
+    def __init__(self, process: ForkedProcess, base: str) -> None:
         self.process = process
         self.base = base
         self.lines: list[str] = []
@@ -111,7 +112,7 @@ def until(ask: Any, what: str, timeout: float = 300, pause: float = 0.05) -> Any
     raise AssertionError(f"not within {timeout} s: {what}")
 
 
-def until_ended(process: subprocess.Popen[str]) -> None:
+def until_ended(process: ForkedProcess | subprocess.Popen[str]) -> None:
     """Wait for a stopping process; kill it and fail if it does not end."""
     try:
         process.wait(120)
@@ -179,15 +180,8 @@ def start(
         "SETTLE_TIME": "0",
         "DRAIN_DELAY": "0",
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", module],
-        env=environment(media, **(defaults | settings)) | dict(environ or {}),
-        cwd=Path(__file__).parents[2],
-        stdout=log,
-        stderr=subprocess.STDOUT if log == subprocess.PIPE else None,
-        text=True,
-        start_new_session=True,  # so that its idle workers get processor time: see conftest.py
-    )
+    env = environment(media, **(defaults | settings)) | dict(environ or {})
+    process = ForkedProcess(module, env, log=log)
     server = Server(process, f"http://127.0.0.1:{port}")
     try:
         yield server
