@@ -92,6 +92,9 @@ class Metrics:
         self.scan_seconds = histogram(
             "reelay_scan_seconds", "Time of a scan", buckets=_WORK_BUCKETS
         )
+        self.scan_start = gauge(
+            "reelay_scan_start_timestamp_seconds", "When the scan in progress began; 0 without one"
+        )
         self.probes = counter("reelay_probes_total", "Files probed by outcome", ["outcome"])
         self.probe_seconds = histogram(
             "reelay_probe_seconds", "Time of a probe", buckets=_WORK_BUCKETS

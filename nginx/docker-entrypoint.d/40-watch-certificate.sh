@@ -1,9 +1,10 @@
 #!/bin/sh
 # Run next to nginx: when the certificate or key changes, reload nginx. A pair that nginx cannot serve is
-# reported, and the one loaded before stays in use.
+# reported, and the one loaded before stays in use. njs/metrics.js reads what is written of both.
 set -u
 certificate=/etc/nginx/tls/fullchain.pem
 key=/etc/nginx/tls/privkey.pem
+written=/run/nginx/certificate
 pause=${CERTIFICATE_PAUSE:-5} # seconds; tests use fewer
 
 fingerprint() { # of the bytes: a new target of a link is a change, a new time stamp is not
@@ -13,6 +14,20 @@ fingerprint() { # of the bytes: a new target of a link is a change, a new time s
 log() { # log EVENT FIELD VALUE
     value=$(printf '%s' "$3" | tr -c '[:print:]' ' ' | cut -c 1-1000 | sed 's/["\\]/\\&/g')
     printf '{"timestamp":"%s","event":"%s","%s":"%s"}\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$2" "$value"
+}
+
+seconds() { # seconds DATE: print the start or end of the certificate in seconds since 1970, 0 if it is not known
+    date=$(openssl x509 -in "$certificate" -noout "-$1" 2>/dev/null | cut -d = -f 2)
+    [ -n "$date" ] && date -u -d "$date" +%s || echo 0
+}
+
+read_dates() { # of the certificate that nginx has just loaded
+    start=$(seconds startdate)
+    end=$(seconds enddate)
+}
+
+write() { # write REFUSED: 1 if the pair in the folder is refused, so that another one is served
+    printf '%s %s %s\n' "$start" "$end" "$1" >"$written.new" && mv "$written.new" "$written"
 }
 
 find_problem() { # print what is wrong with the pair, if anything
@@ -35,6 +50,8 @@ find_problem() { # print what is wrong with the pair, if anything
 
 watch() {
     loaded=$(fingerprint) seen=$loaded refused=
+    read_dates
+    write 0
     while sleep "$pause"; do
         now=$(fingerprint)
         if [ "$now" != "$seen" ]; then # time to write both files
@@ -42,6 +59,7 @@ watch() {
             continue
         fi
         if [ "$now" = "$loaded" ]; then
+            [ -z "$refused" ] || write 0
             refused=
             continue
         fi
@@ -53,10 +71,13 @@ watch() {
         fi
         if [ -z "$problem" ]; then
             loaded=$now refused=
+            read_dates
+            write 0
             log certificate_taken certificate \
                 "$(openssl x509 -in "$certificate" -noout -serial -enddate 2>&1)"
         elif [ "$now" != "$refused" ]; then
             refused=$now
+            write 1
             log certificate_refused reason "$problem"
         fi
     done

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Run next to nginx: measure what njs/metrics.js cannot. These are, every 15 seconds, when the certificate expires and
-# the space on the disk of each cache; and once a minute, as it reads all folders, the size of the caches.
+# Run next to nginx: measure what njs/metrics.js cannot. These are, every 15 seconds, the space on the disk of each
+# cache; and once a minute, as it reads all folders, the size of the caches.
 set -u
 measured=/run/nginx/measured
 
@@ -13,9 +13,7 @@ measure() {
     while :; do
         [ $((turn % 4)) -ne 0 ] || size=$(du -sk /var/cache/nginx | cut -f 1)
         turn=$((turn + 1))
-        end=$(openssl x509 -in /etc/nginx/tls/fullchain.pem -noout -enddate 2>/dev/null | cut -d = -f 2)
-        expiry=$([ -n "$end" ] && date -u -d "$end" +%s)
-        printf '%s %s %s %s\n' "${size:-0}" "${expiry:-0}" "$(space /var/cache/nginx/blocks)" \
+        printf '%s %s %s\n' "${size:-0}" "$(space /var/cache/nginx/blocks)" \
             "$(space /var/cache/nginx/peer_cache)" >"$measured.new" && mv "$measured.new" "$measured"
         sleep 15
     done

@@ -60,28 +60,40 @@ function deliveryLines() {
     );
 }
 
-// Return the numbers that docker-entrypoint.d/45-measure.sh writes: KiB of the caches on disk, when the certificate
-// expires in seconds since the epoch, and for each of CACHES the KiB of its disk and those available. Zeros are
-// not known.
-function measured() {
+// Return the numbers in a file of /run/nginx; zeros if it is not there yet.
+function numbers(file, count) {
     try {
-        return fs.readFileSync('/run/nginx/measured', 'utf8').trim().split(/\s+/).map(Number);
+        return fs.readFileSync(`/run/nginx/${file}`, 'utf8').trim().split(/\s+/).map(Number);
     } catch (error) {
-        return [0, 0, 0, 0, 0, 0]; // not yet
+        return new Array(count).fill(0);
     }
 }
 
-function diskLines(measurements) {
+// As docker-entrypoint.d/40-watch-certificate.sh writes it: when the certificate that nginx has loaded begins and
+// ends, 0 if that is not known, and whether another one in the folder was refused.
+function certificateLines() {
+    const certificate = numbers('certificate', 3), prefix = 'reelay_edge_certificate';
+    return [].concat(
+        single(`${prefix}_not_before_timestamp_seconds`, 'gauge', 'When the certificate in use begins to be valid', certificate[0]),
+        single(`${prefix}_expiry_timestamp_seconds`, 'gauge', 'When the certificate in use expires', certificate[1]),
+        single(`${prefix}_refused`, 'gauge', '1 if the folder has another certificate, which was refused', certificate[2]),
+    );
+}
+
+// As docker-entrypoint.d/45-measure.sh writes it: KiB of the caches on disk, and for each of CACHES the KiB of its disk
+// and those available.
+function diskLines() {
+    const measured = numbers('measured', 5), cached = 'reelay_edge_cache_bytes';
     const size = 'reelay_edge_cache_disk_bytes', available = 'reelay_edge_cache_available_bytes';
     const sizes = head(size, 'gauge', 'Size of the disk of a cache');
     const rests = head(available, 'gauge', 'Bytes available on the disk of a cache');
     CACHES.forEach((cache, index) => {
-        const disk = measurements.slice(2 + 2 * index);
+        const disk = measured.slice(1 + 2 * index);
         if (!disk[0]) return;
         sizes.push(`${size}{cache="${cache}"} ${disk[0] * 1024}`);
         rests.push(`${available}{cache="${cache}"} ${disk[1] * 1024}`);
     });
-    return sizes.concat(rests);
+    return single(cached, 'gauge', 'Bytes of the caches on disk', measured[0] * 1024).concat(sizes, rests);
 }
 
 async function metrics(r) {
@@ -89,7 +101,6 @@ async function metrics(r) {
     const counts = status.responseText.match(/(\d+) (\d+) (\d+)/); // accepted, handled, requests
     const v = r.variables, peers = blockOwner.peers(v);
     const down = peers.filter((edge) => ngx.shared.down_peers.has(edge)).length;
-    const measurements = measured();
     r.headersOut['Content-Type'] = 'text/plain; version=0.0.4';
     r.return(200, [].concat(
         head('reelay_edge_build_info', 'gauge', 'Always 1'),
@@ -109,9 +120,8 @@ async function metrics(r) {
         head('reelay_edge_others', 'gauge', 'Other edges by state'),
         `reelay_edge_others{state="up"} ${peers.length - down}`,
         `reelay_edge_others{state="silent"} ${down}`,
-        single('reelay_edge_cache_bytes', 'gauge', 'Bytes of the caches on disk', measurements[0] * 1024),
-        single('reelay_edge_certificate_expiry_timestamp_seconds', 'gauge', 'When the certificate expires', measurements[1]),
-        diskLines(measurements),
+        certificateLines(),
+        diskLines(),
         deliveryLines(),
         '',
     ).join('\n'));

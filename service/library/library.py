@@ -147,6 +147,7 @@ class Library:
             self._changed.clear()
             wait = self._timing.rescan_interval
             started = time.monotonic()
+            self._metrics.scan_start.set_to_current_time()
             try:
                 if self._media_root.root is not None:
                     events_suffice = await asyncio.to_thread(
@@ -164,6 +165,8 @@ class Library:
                     raise
                 _log.exception("the library cannot be scanned")
                 wait = min(wait, POLL_INTERVAL)
+            finally:
+                self._metrics.scan_start.set(0)
             yield
             took = time.monotonic() - started
             self._metrics.scan_seconds.observe(took)

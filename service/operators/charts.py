@@ -3,8 +3,16 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from service.operators.history import FIRST_FRAME_LIMIT, INTERVAL, MOMENTS, Moment, windows
+from service.operators.history import (
+    FIRST_FRAME_LIMIT,
+    INTERVAL,
+    MOMENTS,
+    Moment,
+    total_of,
+    windows,
+)
 
 # Players report once a minute, and finished ones at once: shorter windows would jump.
 _WINDOW = 8  # moments
@@ -60,12 +68,30 @@ def _stalled(window: Sequence[Moment]) -> Value:
 
 
 def _fast(window: Sequence[Moment]) -> Value:
-    return _share(_sum(window, lambda one: one.fast_starts), _sum(window, lambda one: one.starts))
+    starts = total_of(one.starts for one in window)
+    return _share(starts.get(FIRST_FRAME_LIMIT, 0), starts.get(math.inf, 0))
+
+
+def _first_frame(share: float, window: Sequence[Moment]) -> Value:
+    """Return the seconds within which a share of films began, as Prometheus estimates it.
+
+    This takes the films of a bucket for evenly distributed.
+    """
+    starts = total_of(one.starts for one in window)
+    wanted = share * starts.get(math.inf, 0)
+    lower, below = 0.0, 0.0
+    for bound, count in sorted(starts.items()):
+        if count >= wanted > below:
+            within = (wanted - below) / (count - below)
+            return lower if bound == math.inf else lower + (bound - lower) * within
+        lower, below = bound, count
+    return None
 
 
 def _failures(window: Sequence[Moment]) -> Value:
     seconds = _sum(window, lambda one: one.seconds)
-    return _sum(window, lambda one: one.failures + one.errors) * 60 / seconds if seconds else None
+    failures = _sum(window, lambda one: sum(one.failures.values()) + one.errors)
+    return failures * 60 / seconds if seconds else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +109,8 @@ _MEASURES = (
     _Measure("From the cache", "% of bytes", _hits, "{:.1f}", 100),
     _Measure("Stalled", "% of the time", _stalled, "{:.2f}"),
     _Measure(f"Began within {FIRST_FRAME_LIMIT} s", "% of films", _fast, "{:.1f}", 100),
+    _Measure("Half of films began within", "s", partial(_first_frame, 0.5), "{:.1f}"),
+    _Measure("95 % of films began within", "s", partial(_first_frame, 0.95), "{:.1f}"),
     _Measure("Failures", "a minute", _failures, "{:.1f}"),
 )
 

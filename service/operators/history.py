@@ -3,8 +3,11 @@
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from service.operators.members import Member, Series
+
+_Key = TypeVar("_Key", str, float)
 
 INTERVAL = 15.0
 """Seconds between two moments."""
@@ -18,7 +21,7 @@ _OPERATORS_ROUTES = ("healthz", "readyz", "metrics")  # as in deploy/monitoring/
 _VIEWING = "reelay_viewing"
 
 FIRST_FRAME_LIMIT = 2
-"""Seconds, as a bucket of the histogram."""
+"""Seconds, a bound of the histogram."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,10 @@ class Moment:
     """Those of them that were cached at an edge."""
     played: float
     stalled: float
-    starts: float
-    """Films that began to play."""
-    fast_starts: float
-    """Those of them that began within FIRST_FRAME_LIMIT."""
-    failures: float
-    """That players met."""
+    starts: Mapping[float, float]
+    """Films that began to play within each bound of the histogram, in seconds."""
+    failures: Mapping[str, float]
+    """Those that players met, by kind."""
     errors: float
     """Responses with a status of 500 or more."""
 
@@ -81,18 +82,35 @@ def _moment(seconds: float, changes: Sequence[tuple[str, float]]) -> Moment:
 
     by_edges = [name for name, _ in changes if name.startswith(_MEDIA)]
     routes = [f'reelay_sent_bytes_total{{route="{route}"}}' for route in _ROUTES]
-    bucket = f'{_VIEWING}_first_frame_seconds_bucket{{le="{FIRST_FRAME_LIMIT}.0"}}'
+    starts = _by_label(changes, f'{_VIEWING}_first_frame_seconds_bucket{{le="')
     return Moment(
         seconds=seconds,
         sent=total(_MEDIA) if by_edges else total(*routes),
         cached=total(f'{_MEDIA}{{source="hit"}}', f'{_MEDIA}{{source="peer"}}'),
         played=total(f'{_VIEWING}_seconds_total{{state="played"}}'),
         stalled=total(f'{_VIEWING}_seconds_total{{state="stalled"}}'),
-        starts=total(f"{_VIEWING}_first_frame_seconds_count"),
-        fast_starts=total(bucket),
-        failures=total(f"{_VIEWING}_errors_total"),
+        starts={float(bound): count for bound, count in starts.items()},
+        failures=_by_label(changes, f'{_VIEWING}_errors_total{{kind="'),
         errors=sum(value for name, value in changes if _is_error(name, by_edges=bool(by_edges))),
     )
+
+
+def _by_label(changes: Sequence[tuple[str, float]], beginning: str) -> dict[str, float]:
+    """Return the sums of the series that begin so, by the value of the label that follows."""
+    return total_of(
+        {name.removeprefix(beginning).partition('"')[0]: value}
+        for name, value in changes
+        if name.startswith(beginning)
+    )
+
+
+def total_of(counts: Iterable[Mapping[_Key, float]]) -> dict[_Key, float]:
+    """Return the sum of counts, key by key."""
+    sums: dict[_Key, float] = {}
+    for one in counts:
+        for key, value in one.items():
+            sums[key] = sums.get(key, 0.0) + value
+    return sums
 
 
 def _is_error(name: str, *, by_edges: bool) -> bool:

@@ -10,7 +10,7 @@ from quart import Response, render_template
 from service.items.video_items import VideoItems
 from service.library.library import Library
 from service.operators.charts import HEIGHT, MINUTES, WIDTH, charts
-from service.operators.history import INTERVAL, History
+from service.operators.history import INTERVAL, History, total_of
 from service.operators.members import Member, Members
 from service.operators.rows import edge_row, replica_row, work_rows
 
@@ -63,6 +63,7 @@ class OperatorsPage:
         page = await render_template(
             "operators.html",
             charts=charts(self._history.moments),
+            failures=total_of(one.failures for one in self._history.moments),
             minutes=MINUTES,
             width=WIDTH,
             height=HEIGHT,

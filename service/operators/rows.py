@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from service.operators.members import Member, Series
 
-# Seconds before a certificate expires. Certificates of 90 days are renewed 30 days before.
+# Seconds before a certificate expires, or a third of a shorter lifetime: as in
+# deploy/monitoring/rules.yml. Certificates of 90 days are renewed 30 days before.
 _SOON = 14 * 86400
 
 # Bytes of a cache's disk that nginx keeps free, or a quarter of a smaller disk. If less than a
@@ -46,16 +47,29 @@ def edge_row(member: Member, now: float) -> Row:
     if series is None:
         return Row(member.address, (), is_bad=True)
     connections = series.get('reelay_edge_connections{state="active"}', 0)
-    expiry = series.get("reelay_edge_certificate_expiry_timestamp_seconds", 0)
-    left = expiry - now
+    certificate, is_certificate_bad = _certificate(series, now)
     is_full = _has_full_disk(series)
     cells = (
         _label(series, "reelay_edge_build_info", "nginx"),
         f"{connections:.0f}",
         f"{_size(series.get('reelay_edge_cache_bytes', 0))}{', disk full' if is_full else ''}",
-        "not known" if not expiry else "has expired" if left < 0 else f"in {_age(left)}",
+        certificate,
     )
-    return Row(member.address, cells, is_bad=is_full or 0 < expiry < now + _SOON)
+    return Row(member.address, cells, is_bad=is_full or is_certificate_bad)
+
+
+def _certificate(series: Series, now: float) -> tuple[str, bool]:
+    """Return when the certificate that an edge serves expires, and whether that is bad."""
+    prefix = "reelay_edge_certificate"
+    expiry = series.get(f"{prefix}_expiry_timestamp_seconds", 0)
+    if not expiry:
+        return "not known", True
+    left = expiry - now
+    lifetime = expiry - series.get(f"{prefix}_not_before_timestamp_seconds", 0)
+    text = "has expired" if left < 0 else f"in {_age(left)}"
+    if series.get(f"{prefix}_refused"):
+        return f"{text}, a new one was refused", True
+    return text, left < min(_SOON, lifetime / 3)
 
 
 def _has_full_disk(series: Series) -> bool:

@@ -6,13 +6,19 @@ import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from support.ffmpeg_fixtures import ffmpeg
 from support.prometheus import Prometheus, promtool, queries_of_dashboards, rules
 from support.raw_http import ask
-from support.server import BLOCK, content, free_port, until, write
+from support.server import BLOCK, free_port, until
 from support.stack import ROOT, Stack, docker, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.stack]
@@ -20,17 +26,25 @@ pytestmark = [pytest.mark.slow, pytest.mark.stack]
 REPLICAS = 2
 BLOCKS = 12
 DISK = 64 * 2**20  # as in monitoring.yml
-CERTIFICATE = (
-    "cd /etc/nginx/tls && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc"
-    " -days 2 -subj /CN=localhost -keyout privkey.pem -out fullchain.pem"
-)
+HOUR = timedelta(hours=1)
+FAULTS_ON_THE_PAGE = [
+    '<tr class="bad"> <th scope="row">[0-9.]+:8000</th> <td colspan="4">does not answer</td>',
+    "[0-9.]+ MB, disk full",
+    "in [0-9]+ hours, a new one was refused",
+    "Failures since the start: the object store, unreachable",
+]
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Run two replicas over an object store, an edge with a disk of its own, then Prometheus."""
     media = tmp_path_factory.mktemp("monitored") / "media"
-    write(media, "film.mp4", content(BLOCKS * BLOCK))
+    media.mkdir()
+    # A real one, so that the edge knows its bit rate: 2.5 pictures a second without compression.
+    seconds = (BLOCKS - 0.5) * BLOCK / (160 * 120 * 3 * 2.5)
+    picture = ("-f", "lavfi", "-i", f"testsrc2=size=160x120:rate=2.5:duration={seconds}")
+    film = ffmpeg(media / "film.mov", *picture, "-c:v", "rawvideo", "-pix_fmt", "rgb24")
+    film.chmod(0o644)
     objects = ROOT / "deploy" / "compose" / "objects.yml"
     disk, port = Path(__file__).with_name("monitoring.yml"), str(free_port())
     with running(media, objects, disk, RESCAN_INTERVAL="5", PROMETHEUS_PORT=port) as stack:
@@ -63,7 +77,20 @@ def view(stack: Stack, *, played: float = 60, stalled: float = 0) -> None:
     ask(stack.base, "/")
     spans = [{"Range": f"bytes={block * BLOCK}-"} for block in range(BLOCKS)]
     with ThreadPoolExecutor(BLOCKS) as viewers:  # a store that is down answers none soon
-        list(viewers.map(partial(ask, stack.base, "/media/film.mp4"), spans))
+        list(viewers.map(partial(ask, stack.base, "/media/film.mov"), spans))
+
+
+def put_certificate(stack: Stack, end: timedelta) -> None:
+    """Write a certificate of 90 days, which ends so long after now, into the edge's folder."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    last = datetime.now(UTC) + end
+    dated = builder.not_valid_before(last - 90 * 24 * HOUR).not_valid_after(last)
+    chain = dated.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    script = f"cd /etc/nginx/tls && echo '{chain}' >fullchain.pem && echo '{pem}' >privkey.pem"
+    stack.run("nginx", "sh", "-c", script)
 
 
 def names(expression: str) -> list[str]:
@@ -94,6 +121,7 @@ def test_all_rules_and_dashboards_have_data_and_a_healthy_stack_has_no_alert(
     loaded = [rule for group in groups for rule in group["rules"]]
     assert len(loaded) == len(rules("record")) + len(rules("alert"))
     assert {rule["health"] for rule in loaded} == {"ok"}
+    until(lambda: not prometheus.alerts("pending", "firing"), "no alert is pending", pause=1)
     assert prometheus.query('count_over_time(ALERTS{alertstate="firing"}[1h])') == []
     exemplars = prometheus.get(
         "query_exemplars",
@@ -105,11 +133,19 @@ def test_all_rules_and_dashboards_have_data_and_a_healthy_stack_has_no_alert(
     assert exemplars
 
 
-def test_what_is_broken_on_purpose_raises_its_alert(stack: Stack, prometheus: Prometheus) -> None:
+def test_what_is_broken_on_purpose_raises_its_alert_and_is_on_the_page(
+    stack: Stack, prometheus: Prometheus
+) -> None:
     """Alerts are pending here until their time is over, which the cases of the rules test."""
+
+    def raised() -> set[str]:
+        return prometheus.alerts("pending", "firing")
+
+    put_certificate(stack, 40 * HOUR)
+    until(lambda: "ReelayCertificateExpires" in raised(), "its end is near", pause=1)
+    put_certificate(stack, -HOUR)  # it is refused
     docker("kill", stack.containers("service")[0])
     docker("kill", stack.containers("swift-proxy")[0])
-    stack.run("nginx", "sh", "-c", CERTIFICATE)
     fill = f"head -c {DISK} /dev/zero 2>/dev/null >/var/cache/nginx/blocks/other || true"
     stack.run("nginx", "sh", "-c", f"empty-cache; {fill}")
     expected = {
@@ -117,12 +153,20 @@ def test_what_is_broken_on_purpose_raises_its_alert(stack: Stack, prometheus: Pr
         "ReelayStoreFailing",
         "ReelayErrors",
         "ReelayCertificateExpires",
+        "ReelayCertificateRefused",
         "ReelayCacheDiskFull",
         "ReelayFilmsStall",
     }
 
+    def not_on_the_page() -> list[str]:
+        view(stack)  # so that the store is asked
+        page = " ".join(ask(stack.operator, "/").body.decode().split())
+        return [fault for fault in FAULTS_ON_THE_PAGE if not re.search(fault, page)]
+
+    until(lambda: not not_on_the_page(), "the page shows all of them", pause=1)
+
     def missing() -> set[str]:
         view(stack, played=0, stalled=60)
-        return expected - prometheus.alerts("pending", "firing")
+        return expected - raised()
 
     until(lambda: not missing(), "all of them are raised", timeout=600, pause=1)

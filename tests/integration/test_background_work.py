@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 import threading
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -284,6 +285,29 @@ async def test_the_service_stays_ready_while_the_storage_cannot_be_listed(
         await until(have_failed, "ten scans have failed")
         assert await readiness(app) == 200
         assert await failures(app, "scanning the library") == 0
+
+
+async def test_a_scan_that_hangs_can_be_seen(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
+    listing, answers = LocalStorage.list_entries, threading.Event()
+
+    def hang(storage: LocalStorage) -> Any:
+        answers.wait(TIMEOUT)
+        return listing(storage)
+
+    async def start() -> float:
+        return await metric(app, "reelay_scan_start_timestamp_seconds")
+
+    async def has_ended() -> bool:
+        return await start() == 0
+
+    monkeypatch.setattr(LocalStorage, "list_entries", hang)
+    before = time.time()
+    async with app.test_app():
+        await until(start, "a scan has begun")
+        assert before <= await start() <= time.time()
+        answers.set()
+        await until_listed(app, "clip.mp4")
+        await until(has_ended, "it has ended")
 
 
 # Shutdown

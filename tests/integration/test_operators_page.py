@@ -37,7 +37,7 @@ def test_the_page_shows_all_replicas_and_what_does_not_play(
 ) -> None:
     one, other = replicas
     mine, theirs = ({"Cookie": cookie_of(sign_in(server.base))} for server in replicas)
-    report = b'{"played": 200, "stalled": 100, "stalls": 1}'
+    report = b'{"first_frame": 3, "played": 200, "stalled": 100, "errors": {"decode": 2}}'
 
     def shows(text: bytes) -> bool:
         return text in ask(one.base, "/operators", mine).body
@@ -54,6 +54,10 @@ def test_the_page_shows_all_replicas_and_what_does_not_play(
         expect(away).to_have_count(1)
         expect(page.get_by_role("listitem").filter(has_text=f"{NAME}: ")).to_be_visible()
         expect(page.get_by_text("1 of 1 videos do not play")).to_be_visible()
+        half = page.get_by_role("listitem").filter(has_text="Half of films")
+        expect(half).to_contain_text("2.5 s")
+        failed = page.locator("dl div").filter(has_text="decode")
+        expect(failed.get_by_role("definition")).to_have_text("2")
         assert violations(page, axe_script(), "operators") == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")  # of a phone
 

@@ -1,6 +1,8 @@
 """What the operators' page makes of the metrics of all replicas and edges."""
 
+import math
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -79,9 +81,44 @@ def test_only_the_last_hour_is_kept() -> None:
     assert MOMENTS * INTERVAL == 3600
 
 
-def moment(**values: float) -> Moment:
-    fields = dict.fromkeys(Moment.__slots__, 0.0)
-    return Moment(**{**fields, "seconds": INTERVAL, **values})
+def moment(starts: Mapping[float, float] | None = None, **values: float) -> Moment:
+    fields: dict[str, Any] = {**dict.fromkeys(Moment.__slots__, 0.0), "seconds": INTERVAL, **values}
+    return Moment(**(fields | {"starts": starts or {}, "failures": {}}))
+
+
+def test_first_frames_and_failures_are_told_apart_by_bound_and_kind() -> None:
+    bucket, failed = "reelay_viewing_first_frame_seconds_bucket", "reelay_viewing_errors_total"
+    history = History()
+    for at in (0, 1):
+        series = {
+            f'{bucket}{{le="2.0"}}': at * 3.0,
+            f'{bucket}{{le="+Inf"}}': at * 4.0,
+            f'{failed}{{kind="decode"}}': at * 5.0,
+            f'{failed}{{kind="network"}}': 7.0,
+        }
+        history.add(at, [member(name, series) for name in "ab"])
+    (moment,) = history.moments
+    assert moment.starts == {2: 6, math.inf: 8}
+    assert moment.failures == {"decode": 10, "network": 0}
+
+
+@pytest.mark.parametrize(
+    ("starts", "half", "most"),
+    [
+        # As in the manual of Prometheus, histogram_quantile(): interpolated within a bucket,
+        # and the last bound if it is above that.
+        ({1.0: 10, 2.0: 20, math.inf: 20}, "1.0", "1.9"),
+        ({1.0: 0, 2.0: 4, math.inf: 10}, "2.0", "2.0"),
+        ({1.0: 0, 2.0: 0, math.inf: 0}, None, None),
+        ({}, None, None),
+    ],
+)
+def test_the_time_to_the_first_frame_is_that_of_half_and_of_most_films(
+    starts: dict[float, float], half: str | None, most: str | None
+) -> None:
+    shown = {chart.title: chart.now for chart in charts([moment(starts)])}
+    assert shown["Half of films began within"] == half
+    assert shown["95 % of films began within"] == most
 
 
 def test_charts_have_the_newest_value_at_the_right_and_gaps_where_nothing_is_known() -> None:
@@ -98,4 +135,4 @@ def test_charts_have_the_newest_value_at_the_right_and_gaps_where_nothing_is_kno
     (points,) = line.lines
     before = WIDTH - WIDTH / (MOMENTS - 1)
     assert points == f"{before:.1f},0.0 {WIDTH}.0,{HEIGHT}.0"
-    assert [chart.lines for chart in charts([])] == [()] * 6
+    assert [chart.lines for chart in charts([])] == [()] * 8

@@ -10,32 +10,59 @@ from service.operators.rows import _KEPT_FREE, _USUAL_OUTCOMES, edge_row, work_r
 
 RULES = Path(__file__).parents[3] / "deploy/monitoring/rules.yml"
 NOW, DAY, GIB = 1e9, 86400.0, 2.0**30
+EXPIRY = "reelay_edge_certificate_expiry_timestamp_seconds"
 
 
 @pytest.mark.parametrize(
-    ("left", "disk", "available", "cells", "is_bad"),
+    ("disk", "available", "cell", "is_bad"),
     [
-        (60 * DAY, 100 * GIB, 1.1 * GIB, ("1.5 MB", "in 60 days"), False),
-        (13 * DAY, 100 * GIB, 1.1 * GIB, ("1.5 MB", "in 13 days"), True),
-        (-DAY, 100 * GIB, 1.1 * GIB, ("1.5 MB", "has expired"), True),
+        (100 * GIB, 1.1 * GIB, "1.5 MB", False),
         # nginx keeps 1 GiB free: less than a quarter of that is left.
-        (60 * DAY, 100 * GIB, 0.2 * GIB, ("1.5 MB, disk full", "in 60 days"), True),
+        (100 * GIB, 0.2 * GIB, "1.5 MB, disk full", True),
         # Of a disk of 1 GiB it keeps a quarter free.
-        (60 * DAY, GIB, 0.1 * GIB, ("1.5 MB", "in 60 days"), False),
-        (60 * DAY, GIB, 0.05 * GIB, ("1.5 MB, disk full", "in 60 days"), True),
+        (GIB, 0.1 * GIB, "1.5 MB", False),
+        (GIB, 0.05 * GIB, "1.5 MB, disk full", True),
     ],
 )
-def test_an_edge_whose_certificate_ends_or_whose_disk_is_full_is_marked(
-    left: float, disk: float, available: float, cells: tuple[str, str], *, is_bad: bool
+def test_an_edge_whose_disk_is_full_is_marked(
+    disk: float, available: float, cell: str, *, is_bad: bool
 ) -> None:
     series = {
         "reelay_edge_cache_bytes": 1.5e6,
-        "reelay_edge_certificate_expiry_timestamp_seconds": NOW + left,
+        EXPIRY: NOW + 60 * DAY,
         'reelay_edge_cache_disk_bytes{cache="blocks"}': disk,
         'reelay_edge_cache_available_bytes{cache="blocks"}': available,
     }
     row = edge_row(Member("edge", "edge:9145", series), NOW)
-    assert (row.cells[2:], row.is_bad) == (cells, is_bad)
+    assert (row.cells[2], row.is_bad) == (cell, is_bad)
+
+
+@pytest.mark.parametrize(
+    ("left", "lifetime", "cell", "is_bad"),
+    [
+        (60 * DAY, 90 * DAY, "in 60 days", False),
+        (13 * DAY, 90 * DAY, "in 13 days", True),
+        (-DAY, 90 * DAY, "has expired", True),
+        (3 * DAY, 6 * DAY, "in 3 days", False),
+        (DAY, 6 * DAY, "in 24 hours", True),
+        (-NOW, 0, "not known", True),
+    ],
+)
+def test_an_edge_whose_certificate_ends_or_is_not_known_is_marked(
+    left: float, lifetime: float, cell: str, *, is_bad: bool
+) -> None:
+    series = {
+        EXPIRY: NOW + left,
+        "reelay_edge_certificate_not_before_timestamp_seconds": NOW + left - lifetime,
+    }
+    row = edge_row(Member("edge", "edge:9145", series), NOW)
+    assert (row.cells[3], row.is_bad) == (cell, is_bad)
+
+
+def test_an_edge_that_refuses_a_new_certificate_is_marked() -> None:
+    series = {EXPIRY: NOW + 60 * DAY, "reelay_edge_certificate_refused": 1.0}
+    row = edge_row(Member("edge", "edge:9145", series), NOW)
+    assert (row.cells[3], row.is_bad) == ("in 60 days, a new one was refused", True)
 
 
 def test_failures_of_work_and_of_the_store_are_summed_over_replicas() -> None:
