@@ -43,7 +43,7 @@ _SHARED: tuple[structlog.typing.Processor, ...] = (
 )
 
 
-class _Output:
+class _LogOutput:
     """Standard output, without what cannot be written, as to a full disk: no work fails by it."""
 
     def write(self, text: str) -> None:
@@ -55,7 +55,7 @@ class _Output:
             sys.stdout.flush()
 
 
-_output = _Output()
+_output = _LogOutput()
 
 
 def configure(level: str) -> None:

@@ -31,21 +31,22 @@ def check_whole(session: Session) -> str:
             f"The connection ended after {len(answer.body)} of {answer.length} bytes.",
         )
     if (answer.get("accept-ranges") or "").lower() != "bytes":
-        raise RemarkError("The response lacks Accept-Ranges: bytes, by which some players judge.")
+        raise RemarkError("The response lacks Accept-Ranges: bytes, which some players need.")
     return f"200, {answer.length:,} bytes, {answer.get('content-type')}"
 
 
 def check_head(session: Session) -> str:
-    """Check that HEAD gets the head of the whole."""
+    """Check that HEAD gets the header fields of GET."""
     answer = session.ask(method="HEAD")
     if answer.status == HTTPStatus.PARTIAL_CONTENT:
         raise FailedError(Problem.PARTIAL_CACHED, "HEAD without a range gets 206.")
     if answer.status != HTTPStatus.OK:
-        raise FailedError(Problem.HEAD_HIDDEN, f"HEAD gets {answer.status} instead of 200.")
-    # RFC 9110 §9.3.2: a HEAD may omit what only the content tells, but not another value.
+        raise FailedError(Problem.HEAD_REFUSED, f"HEAD gets {answer.status} instead of 200.")
+    # RFC 9110 §9.3.2: the response to HEAD may omit what is only known with the content, but not
+    # have another value.
     if answer.length is None or answer.length != session.size:
         raise FailedError(
-            Problem.HEAD_HIDDEN,
+            Problem.HEAD_REFUSED,
             f"HEAD has Content-Length: {answer.get('content-length')} instead of {session.size}.",
         )
     if answer.get("etag") != session.whole.get("etag"):
@@ -148,7 +149,8 @@ def check_several(session: Session) -> str:
     for span, data in parts.items():
         if expected.get(span) != data:
             raise FailedError(
-                Problem.BYTES_DIFFER, f"The part {span[0]}-{span[1]} of several has other bytes."
+                Problem.BYTES_DIFFER,
+                f"The part {span[0]}-{span[1]} of several ranges has other bytes.",
             )
     return f"206, {len(parts)} parts with the right bytes"
 
@@ -158,7 +160,8 @@ def _parts(answer: Answer) -> dict[tuple[int, int], bytes]:
     match = _BOUNDARY.match(answer.get("content-type") or "")
     if match is None:
         raise FailedError(
-            Problem.CONTENT_RANGE_WRONG, "A 206 to several ranges says neither parts nor a range."
+            Problem.CONTENT_RANGE_WRONG,
+            "A 206 to several ranges has neither parts nor a Content-Range.",
         )
     parts = {}
     for part in answer.body.split(b"--" + match[1].encode("latin-1"))[1:-1]:

@@ -28,7 +28,7 @@ class Problem(StrEnum):
     ETAG_MALFORMED = "ETag malformed"
     ETAG_MISSING = "ETag missing"
     ETAG_WEAK = "ETag weak"
-    HEAD_HIDDEN = "HEAD hidden"
+    HEAD_REFUSED = "HEAD refused"
     HTTP_NOT_REDIRECTED = "http not redirected"
     IF_RANGE_IGNORED = "If-Range ignored"
     IF_RANGE_NEVER_HOLDS = "If-Range never holds"

@@ -1,4 +1,4 @@
-"""Checks of what is below HTTP: versions of the protocol, the certificate, the way from http."""
+"""Checks of what is below HTTP: protocol versions, the certificate, the redirect from http."""
 
 import re
 import shutil
@@ -52,7 +52,7 @@ def check_http3(session: Session) -> str:
         raise NotTriedError("Alt-Svc does not announce HTTP/3.")
     curl = shutil.which("curl")
     if curl is None or "HTTP3" not in _run(curl, "--version"):
-        raise NotTriedError("There is no curl here that has HTTP/3.")
+        raise NotTriedError("No curl with HTTP/3 is installed here.")
     port = re.search(r'h3=":(\d+)"', session.whole.get("alt-svc") or "")
     host = replace(server, port=int(port[1]) if port else server.port).authority
     insecure = ["--insecure"] if session.options.is_insecure else []
@@ -64,21 +64,22 @@ def check_http3(session: Session) -> str:
     )  # fmt: skip
     if said != "206":
         raise FailedError(
-            Problem.NO_ANSWER, f"HTTP/3 is announced, and a range over it gets {said}."
+            Problem.NO_ANSWER, f"HTTP/3 is announced, but a range over it gets {said}."
         )
     return "206"
 
 
 def _run(*words: str) -> str:
-    """Return what a program says: curl writes the version to standard output, the rest to the
-    other one.
+    """Return what a program prints: on standard error, or else on standard output.
+
+    curl prints its version on the latter.
     """
     done = subprocess.run(words, capture_output=True, check=False)  # noqa: S603 # curl, without a shell
     return (done.stderr or done.stdout).decode("utf-8", "replace").strip()
 
 
 def check_certificate(session: Session) -> str:
-    """Check that the certificate and its chain are trusted here, and do not end soon."""
+    """Check that the certificate and its chain are trusted here, and do not expire soon."""
     server = session.server
     _require_https(server)
     if not session.options.is_insecure:
@@ -91,18 +92,18 @@ def check_certificate(session: Session) -> str:
     end = certificate.not_valid_after_utc
     lifetime = end - certificate.not_valid_before_utc
     days = (end - datetime.now(UTC)).total_seconds() / 86_400
-    # Certificates of a few days are renewed when two thirds of their time are over.
+    # Certificates of a few days are renewed after two thirds of their lifetime.
     if days < min(_EXPIRES_SOON, lifetime.total_seconds() / 86_400 / 3):
         raise FailedError(
             Problem.CERTIFICATE_EXPIRES,
-            f"The certificate ends on {end:%Y-%m-%d}, in {days:.0f} days.",
+            f"The certificate expires on {end:%Y-%m-%d}, in {days:.0f} days.",
         )
     trust = "not judged (--insecure)" if session.options.is_insecure else "trusted"
     return f"{trust}, until {end:%Y-%m-%d}"
 
 
 def check_redirect(session: Session) -> str:
-    """Check that http leads to https, at the same path."""
+    """Check that http is redirected to https, at the same path."""
     server = session.server
     _require_https(server)
     port = session.options.http_port or (_HTTP_PORT if server.port == _HTTPS_PORT else None)
@@ -122,10 +123,12 @@ def check_redirect(session: Session) -> str:
     if answer.status not in _REDIRECTS or not place.startswith("https://"):
         raise FailedError(
             Problem.HTTP_NOT_REDIRECTED,
-            f"http gets {answer.status} {place or 'without a Location'} instead of a way to https.",
+            f"http gets {answer.status} {place or 'without a Location'}, no redirect to https.",
         )
     if not place.endswith(target):
-        raise FailedError(Problem.HTTP_NOT_REDIRECTED, f"http leads to another path: {place}.")
+        raise FailedError(
+            Problem.HTTP_NOT_REDIRECTED, f"http is redirected to another path: {place}."
+        )
     return f"{answer.status} to https"
 
 

@@ -28,7 +28,7 @@ def _raising_output_error() -> Iterator[None]:
         raise _OutputError(error) from error
 
 
-class _Output(io.TextIOWrapper):
+class _CommandOutput(io.TextIOWrapper):
     """Standard output that raises _OutputError."""
 
     def write(self, text: str, /) -> int:
@@ -46,7 +46,7 @@ def run_command(command: Callable[[Sequence[str]], int], arguments: Sequence[str
     The command may exit itself, as argparse does.
     """
     plain = cast("io.TextIOWrapper", sys.stdout)
-    output = _Output(
+    output = _CommandOutput(
         plain.buffer,
         plain.encoding,
         plain.errors,

@@ -55,7 +55,7 @@ def fragmented_layout(parts: Iterable[bytes], base: str = "") -> str:
     `base` is the name of the layout in place of the file, if they are of one.
     """
     digest = _digest([*parts, base.encode()])
-    return f"h{_marked(digest, made_of(base)) if is_sound_layout(base) else digest}"
+    return f"h{_marked(digest, source_sound(base)) if is_sound_layout(base) else digest}"
 
 
 def is_fragmented_layout(layout: str) -> bool:
@@ -71,7 +71,7 @@ def sound_layout(parts: Iterable[bytes], sound: int) -> str:
     return f"s{_marked(_digest(parts), sound)}"
 
 
-def made_of(layout: str) -> int:
+def source_sound(layout: str) -> int:
     """Return `sound` of `sound_layout`, for a layout of sound or of fragments of one.
 
     For other fragments and invented names it is any number up to 255.

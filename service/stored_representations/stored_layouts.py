@@ -23,8 +23,8 @@ from service.protocol.revisions import (
     header_layout,
     is_fragmented_layout,
     is_sound_layout,
-    made_of,
     sound_layout,
+    source_sound,
 )
 from service.records.blobs import AsyncBlob, OpenArtefact, OpenBlob
 from service.records.compressed_blob import CompressedBlob
@@ -90,7 +90,7 @@ class StoredLayouts:
         """
         is_fragmented = is_fragmented_layout(layout)
         open_ = partial(self._open_sound_fragments, layout) if is_fragmented else self._open_sound
-        sound = made_of(layout)
+        sound = source_sound(layout)
         found = await self._open(open_, sound_name(path, revision, sound))
         if found and found[0] == layout:
             return found[1]
@@ -228,7 +228,7 @@ class StoredLayouts:
         except ValueError:  # of another release
             return None
         digests = (*_parts(header), data, bytes.fromhex(metadata.digest))
-        if sound_layout(digests, made_of(metadata.layout)) != metadata.layout:
+        if sound_layout(digests, source_sound(metadata.layout)) != metadata.layout:
             return None
         if interleaving.inserted != opened.large.length:
             return None

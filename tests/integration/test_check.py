@@ -48,7 +48,7 @@ NAMED = {
     "truncates": {Problem.TRUNCATED},
     "changes bytes": {Problem.BYTES_DIFFER},
     "hides 416": {Problem.UNSATISFIABLE_HIDDEN},
-    "hides HEAD": {Problem.HEAD_HIDDEN},
+    "hides HEAD": {Problem.HEAD_REFUSED},
     "drops If-None-Match": {Problem.CONDITIONS_IGNORED},
     "has its own Cache-Control": {Problem.CACHE_CONTROL_REWRITTEN},
     # What has a revision in its URL is then answered as what has none.

@@ -1,25 +1,48 @@
-"""The `check` command through four proxies and the stack."""
+"""The `check` command through four proxies and the stack, well and badly set."""
 
 from pathlib import Path
 
 import pytest
+from support.badly_set_proxies import BADLY
 from support.real_proxies import real_proxy
 from support.stack import Stack
 
-from service.check.results import State
+from service.check.results import Problem, Result, State
 from service.check.run import connect, run
 from service.check.session import Options
 from service.check.ways.http1 import Budget
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
-# The edge leads viewers to https unless a proxy that it trusts says that they came by it.
 PROXIES = {
-    "HAProxy": "http-request set-header X-Forwarded-Proto https",
-    "Varnish": 'sub vcl_recv { set req.http.X-Forwarded-Proto = "https"; return (pipe); }',
-    "Apache": "RequestHeader set X-Forwarded-Proto https",
-    "Caddy": "reverse_proxy UPSTREAM {\nheader_up X-Forwarded-Proto https\n}",
+    "HAProxy": "",
+    "Varnish": "sub vcl_recv { return (pipe); }",
+    "Apache": "",
+    "Caddy": "reverse_proxy UPSTREAM",
 }
+
+
+def as_https(name: str, lines: str) -> str:
+    """Add what tells the edge that viewers came by https: else it redirects them there."""
+    match name:
+        case "HAProxy":
+            return f"http-request set-header X-Forwarded-Proto https\n    {lines}"
+        case "Varnish":  # it joins subroutines of one name
+            return f'sub vcl_recv {{ set req.http.X-Forwarded-Proto = "https"; }}\n{lines}'
+        case "Apache":
+            return f"RequestHeader set X-Forwarded-Proto https\n{lines}"
+    before, directive, block = lines.partition("reverse_proxy UPSTREAM")
+    block = block.strip().removeprefix("{").removesuffix("}")
+    return f"{before}{directive} {{\nheader_up X-Forwarded-Proto https\n{block}\n}}"
+
+
+def check(stack: Stack, name: str, lines: str, route: str, folder: Path) -> list[Result]:
+    folder.chmod(0o755)
+    port = int(stack.ports["HTTP"])
+    with real_proxy(name, port, folder, as_https(name, lines)) as base:
+        options = Options(f"{base}/{route}/file.mp4", is_insecure=True,
+                          against=f"{stack.base}/download/file.mp4")  # fmt: skip
+        return list(run(connect(options, (), Budget(64 * 1024**2, 300))))
 
 
 # A proxy knows no routes, so each is asked on one of them.
@@ -29,10 +52,14 @@ PROXIES = {
 def test_the_stack_passes_through_a_proxy(
     trusting: Stack, tmp_path: Path, name: str, route: str
 ) -> None:
-    tmp_path.chmod(0o755)
-    port = int(trusting.ports["HTTP"])
-    with real_proxy(name, port, tmp_path, PROXIES[name]) as base:
-        options = Options(f"{base}/{route}/file.mp4", is_insecure=True,
-                          against=f"{trusting.base}/download/file.mp4")  # fmt: skip
-        found = list(run(connect(options, (), Budget(64 * 1024**2, 300))))
+    found = check(trusting, name, PROXIES[name], route, tmp_path)
     assert [one for one in found if one.state in {State.FAILED, State.NOTE}] == []
+
+
+@pytest.mark.parametrize(("name", "lines", "named"), BADLY)
+def test_what_is_set_badly_in_front_of_the_stack_is_named(
+    trusting: Stack, tmp_path: Path, name: str, lines: str, named: set[Problem]
+) -> None:
+    found = check(trusting, name, lines, "media", tmp_path)
+    failed = {one.problem: one.detail for one in found if one.state == State.FAILED}
+    assert failed.keys() == named, failed

@@ -14,9 +14,9 @@ from service.protocol.revisions import (
     file_revision,
     fragmented_layout,
     header_layout,
-    made_of,
     remuxed_revision,
     sound_layout,
+    source_sound,
     split_remuxed,
     tagged_revision,
 )
@@ -85,7 +85,7 @@ def test_a_layout_and_a_file_have_a_revision_of_both(size: int, digest: str, mad
 def test_what_has_made_sound_says_of_which_sound_it_was_made(sound: int, made: bytes) -> None:
     layout = sound_layout([made], sound)
     fragments = fragmented_layout([made], layout)
-    assert made_of(layout) == made_of(fragments) == sound
+    assert source_sound(layout) == source_sound(fragments) == sound
     file = tagged_revision(5, "1")
     for one in (layout, fragments):
         assert split_remuxed(remuxed_revision(file, one)) == (file, one)
