@@ -25,6 +25,17 @@ DATA = content(5000)
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SAMPLED = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
 
+# Prints how many parts of an application trace, and how many modules of OpenTelemetry are loaded.
+COUNT = """
+import gc, os, sys
+from service.composition.app import create_app
+from service.settings.environment import load
+app = create_app(load(os.environ))
+modules = [name for name in sys.modules if name.partition(".")[0] == "opentelemetry"]
+tracing = [one for one in gc.get_objects() if type(one).__name__ == "TracingMiddleware"]
+print(len(tracing), len(modules))
+"""
+
 
 class Collector:
     """Receives spans by OTLP over HTTP, as any OpenTelemetry collector does."""
@@ -155,6 +166,25 @@ def test_a_response_that_breaks_off_is_an_error_unless_the_viewer_left(tmp_path:
         assert broken.status.code == Status.STATUS_CODE_ERROR
         assert attributes_of(broken)["http.response.status_code"] == 200
         assert left.status.code == Status.STATUS_CODE_UNSET
+
+
+def test_without_a_collector_nothing_is_added_and_nothing_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "media").mkdir()
+
+    def count(**variables: str) -> tuple[int, bool]:
+        printed = subprocess.run(
+            [sys.executable, "-c", COUNT],
+            env=environment(tmp_path / "media") | variables,
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        tracing, modules = map(int, printed.split())
+        return tracing, modules > 0
+
+    assert count() == (0, False)
+    assert count(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9") == (1, True)
 
 
 def test_a_lost_collector_disturbs_nobody(tmp_path: Path) -> None:
