@@ -9,11 +9,13 @@ captions. What is made must consist of spans of the file and of what is inserted
 last films are put into the library of a real service; their JSON, pages and spans are requested.
 
 A failure is a worker that ends or exceeds its limits, an exception that no code expects, or a
-response with a status of 500. Films that failed are kept. It exits with 1 if there are any.
+response with a status of 500. Films that failed are kept. It exits with 1 if there are any. The
+end says how many films were tried, what failed, the longest task and the largest worker.
 """
 
 import argparse
 import json
+import os
 import random
 import subprocess
 import sys
@@ -108,19 +110,31 @@ def _change(data: bytearray, at: int, other: bytes, chance: random.Random) -> by
     return data[:at] + chance.choice(changes) + data[at + length :]
 
 
+_WORKER = """
+import service.fragments.form
+from service.worker.tasks import main
+service.fragments.form.LONG_INDEX_BYTES = 0
+main()
+"""
+
+
 class Worker:
-    """A worker process, as the service starts it."""
+    """A worker process, as the service starts it, but for which no film is too short for
+    fragments.
+    """
 
     def __init__(self, log: Path) -> None:
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
+        self.memory = 0
+        """The most physical memory that a worker has had, in KiB."""
 
     def run(self, request: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
         """Return the response to a request. Raises EOFError if the worker has ended."""
         if self._process is None:
             with self._log.open("wb") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "service.worker"],
+                    [sys.executable, "-c", _WORKER],
                     cwd=HERE.parent, stdin=-1, stdout=-1, stderr=log,
                 )  # fmt: skip
         process = self._process
@@ -134,7 +148,24 @@ class Worker:
             code, self._process = process.wait(), None
             raise EOFError(f"the worker ended with {code}")
         answer = json.loads(line)
-        return answer, [back.read(length) for length in answer.get("bytes", ())]
+        blobs = [back.read(length) for length in answer.get("bytes", ())]
+        self.memory = max(self.memory, self._status("VmHWM"))
+        return answer, blobs
+
+    def processor_time(self) -> float:
+        """Return the processor time of the worker, in seconds."""
+        if self._process is None:
+            return 0
+        # proc_pid_stat(5): after the name in parentheses, utime and stime are fields 12 and 13
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _status(self, name: str) -> int:
+        pid = 0 if self._process is None else self._process.pid
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith(f"{name}:"):
+                return int(line.split()[1])
+        return 0
 
     def log(self) -> str:
         """Return what the worker has written last."""
@@ -180,6 +211,56 @@ def layout_problem(size: int, task: str, blobs: list[bytes], chance: random.Rand
     return ""
 
 
+class Results:
+    """What is counted, and what failed."""
+
+    def __init__(self, keep: Path) -> None:
+        self._keep = keep
+        self.counts = Counter[str]()
+        self.failures = Counter[str]()
+        self.longest: dict[str, tuple[float, float, str]] = {}
+        """Of each task: the most processor time, the time in all, and the film."""
+
+    def fail(self, path: Path, kind: str, reason: str) -> None:
+        """Keep a film that failed."""
+        self.failures[kind] += 1
+        self._keep.mkdir(parents=True, exist_ok=True)
+        kept = self._keep / f"{self.failures.total()} {path.name}"
+        kept.write_bytes(path.read_bytes())
+        print(f"{kept}: {kind}: {reason}", flush=True)
+
+    def end(self, memory: int) -> None:
+        """Print them all."""
+        for name, count in sorted(self.counts.items()):
+            print(f"{count:6} {name}")
+        for task, (used, wall, name) in self.longest.items():
+            print(f"{task}: at most {used:.2f} s of processor time ({wall:.2f} s in all, {name})")
+        print(f"memory of a worker: at most {memory / 1024:.0f} MiB")
+        print(f"films: {self.counts['films']}, failures: {dict(self.failures) or 'none'}")
+
+
+def try_film(path: Path, worker: Worker, results: Results, chance: random.Random) -> None:
+    """Let a worker make everything of a film."""
+    results.counts["films"] += 1
+    for request in requests(path):
+        path.with_name("output").write_bytes(b"")
+        task = request["task"]
+        start, before = time.monotonic(), worker.processor_time()
+        try:
+            answer, blobs = worker.run(request)
+        except EOFError as error:
+            results.fail(path, f"{task}: the worker ended", f"{error}\n{worker.log()}")
+            continue
+        used = (worker.processor_time() - before, time.monotonic() - start, path.name)
+        results.longest[task] = max(results.longest.get(task, used), used)
+        if wrong := layout_problem(path.stat().st_size, task, blobs, chance):
+            results.fail(path, f"{task}: a wrong layout", wrong)
+        problem = answer.get("problem", "")
+        if "see the server's log" in problem:
+            results.fail(path, f"{task}: an exception", worker.log())
+        results.counts[f"{task}: {'made' if blobs else problem or 'nothing'}"] += 1
+
+
 def main() -> int:
     """Run for a while, and print what failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -187,17 +268,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--keep", type=Path, default=Path("build/fuzz"))
     arguments = parser.parse_args()
-    chance, counts, failures = random.Random(arguments.seed), Counter[str](), 0  # noqa: S311
-    print(f"seed {arguments.seed}")
-
-    def fail(path: Path, reason: str) -> None:
-        nonlocal failures
-        failures += 1
-        arguments.keep.mkdir(parents=True, exist_ok=True)
-        kept = arguments.keep / f"{failures} {path.name}"
-        kept.write_bytes(path.read_bytes())
-        print(f"{kept}: {reason}", flush=True)
-
+    chance, results = random.Random(arguments.seed), Results(arguments.keep)  # noqa: S311
+    print(f"seed {arguments.seed}", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for name in ("films", "media", "library"):
@@ -209,32 +281,16 @@ def main() -> int:
             name = chance.choice(list(films))
             path = folder / "media" / name
             path.write_bytes(damage(films[name], films[chance.choice(list(films))], chance))
-            counts["films"] += 1
-            for request in requests(path):
-                (folder / "media" / "output").write_bytes(b"")
-                task = request["task"]
-                try:
-                    answer, blobs = worker.run(request)
-                except EOFError as error:
-                    fail(path, f"{task}: {error}\n{worker.log()}")
-                    continue
-                wrong = layout_problem(path.stat().st_size, task, blobs, chance)
-                problem = answer.get("problem", "")
-                if wrong or "see the server's log" in problem:
-                    fail(path, f"{task}: {wrong or worker.log()}")
-                counts[f"{task}: {'made' if blobs else problem or 'nothing'}"] += 1
-            (folder / "library" / f"{counts['films'] % SERVED} {name}").write_bytes(
-                path.read_bytes()
-            )
+            try_film(path, worker, results, chance)
+            number = results.counts["films"] % SERVED
+            (folder / "library" / f"{number} {name}").write_bytes(path.read_bytes())
         worker.close()
-        print(dict(sorted(counts.items())), flush=True)
         for where, status in served(folder / "library", chance):
-            counts[f"HTTP {status}"] += 1
+            results.counts[f"HTTP {status}"] += 1
             if status >= 500:  # noqa: PLR2004 # §15.6: an error of the server
-                fail(folder / "library" / where, f"HTTP {status}")
-    print({name: count for name, count in counts.items() if name.startswith("HTTP")})
-    print(f"failures: {failures}")
-    return 1 if failures else 0
+                results.fail(folder / "library" / where, f"HTTP {status}", "see its log")
+    results.end(worker.memory)
+    return 1 if results.failures else 0
 
 
 def served(library: Path, chance: random.Random) -> Iterator[tuple[str, int]]:
