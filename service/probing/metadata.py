@@ -24,6 +24,7 @@ from service.probing.headers import HeaderFacts, read_headers
 from service.probing.open_gops import has_open_gops
 from service.probing.read_limited_file import ReadLimitedFile
 from service.probing.single_pictures import single_pictures
+from service.probing.sound_layers import name_layer_two
 from service.probing.tags import container_tags, legible, other_tags, title_tag
 from service.probing.timeline import SAME_CLOCK, play_length, start_offset
 from service.workers.process import TaskError
@@ -109,6 +110,7 @@ def read_metadata(file: BinaryIO, size: int) -> dict[str, Any]:
             facts = read_headers(file, size, container)
             _add_facts(info, facts)
             _sample_video(container, reader, info)
+            name_layer_two(container, reader, streams)
             info |= _times(container, reader, start, size)
             until = facts.complete_until(info["duration"])
             info["complete_until"] = None if until is None else round(until, 3)

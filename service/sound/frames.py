@@ -25,6 +25,8 @@ def sound_frame(
         case "opus":
             return 48000, opus_samples(first_frame)  # RFC 7845 §4: always counted at 48 kHz
         case "mp3":
+            if first_frame[1:2] and first_frame[1] >> 1 & 3 != 1:  # §2.4.2.3, the field `layer`
+                raise ValueError("no frame of layer III")
             # ISO/IEC 11172-3 §2.4.2.1; 13818-3 halves it below 32 kHz.
             return sample_rate, 1152 if sample_rate >= 32000 else 576
         case "ac3":
@@ -44,13 +46,15 @@ class AacCore(NamedTuple):
     frame: int
     channels: int
     """The channelConfiguration (ISO/IEC 14496-3 table 1.19)."""
+    elements: tuple[tuple[int, int], ...] = ()
+    """The elements of a frame if it is 0: their types (table 4.85) and tags."""
 
 
 def aac_core(config: bytes) -> AacCore:
     """Read an AudioSpecificConfig (ISO/IEC 14496-3 §1.6.2.1). Raises ValueError as above."""
     if len(config) < 2:
         raise ValueError("no AudioSpecificConfig")
-    bits = _Bits(config[:16].ljust(16, b"\0"))
+    bits = _Bits(config[:64].ljust(64, b"\0"))
     type_, rate = _object_type(bits), _aac_rate(bits)
     channels = bits.take(4)
     if type_ in {5, 29}:  # SBR, PS: the type of the core follows
@@ -58,8 +62,24 @@ def aac_core(config: bytes) -> AacCore:
         type_ = _object_type(bits)
     if type_ not in {1, 2, 3, 4}:  # Main, LC, SSR, LTP
         raise ValueError("another kind of AAC")
-    # §4.4.1, GASpecificConfig: frameLengthFlag
-    return AacCore(rate, 960 if bits.take(1) else 1024, channels)
+    # §4.4.1, GASpecificConfig: frameLengthFlag, dependsOnCoreCoder, extensionFlag
+    frame = 960 if bits.take(1) else 1024
+    if bits.take(1):
+        bits.take(14)
+    bits.take(1)
+    return AacCore(rate, frame, channels, () if channels else _aac_elements(bits))
+
+
+def _aac_elements(bits: "_Bits") -> tuple[tuple[int, int], ...]:
+    """Read a program_config_element (§4.4.1.1)."""
+    bits.take(4 + 2 + 4)
+    pairs = bits.take(4) + bits.take(4) + bits.take(4)  # in front, at the side, at the back
+    low, _ = bits.take(2), bits.take(3 + 4)
+    for length in (4, 4, 3):  # mixdowns
+        if bits.take(1):
+            bits.take(length)
+    elements = [(bits.take(1), bits.take(4)) for _ in range(pairs)]  # ID_SCE is 0, ID_CPE 1
+    return (*elements, *((3, bits.take(4)) for _ in range(low)))  # ID_LFE
 
 
 def _object_type(bits: "_Bits") -> int:

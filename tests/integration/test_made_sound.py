@@ -30,7 +30,7 @@ NOISY = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "24", "-bf", "2", "-pi
          "-b:v", "4M", "-minrate", "4M", "-maxrate", "4M", "-bufsize", "2M",
          "-x264-params", "nal-hrd=cbr")  # fmt: skip
 FILMS = ("film.mkv", "dts.mkv", "pcm.mkv", "flash.flv", "index at the end.mp4",
-         "index in front.mov")  # fmt: skip
+         "index in front.mov", "layer two.mp4")  # fmt: skip
 AC3 = (*IN_THE_CENTRE, "-c:a", "ac3")
 DTS = (*IN_THE_CENTRE, "-strict", "-2", "-c:a", "dca")
 
@@ -45,6 +45,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     film(folder / "aac.mkv", *AAC)
     film(folder / "index at the end.mp4", *AC3, picture=NOISY)
     film(folder / "index in front.mov", "-c:a", "pcm_s24le", "-movflags", "+faststart")
+    film(folder / "layer two.mp4", "-c:a", "mp2", "-movflags", "+faststart")
     film(folder / "flash.flv", "-ar", "22050", "-c:a", "adpcm_swf")
     for path in folder.iterdir():
         os.utime(path, (MODIFIED, MODIFIED))

@@ -439,14 +439,27 @@ HEAR_CLICKS = """async () => {
 }"""
 
 
+_SURROUND = "pan={}|FL=c0|FR=c0|FC=c0|LFE=c0|{}"
+
+
 @pytest.mark.slow
-def test_sound_after_a_gap_is_not_early_in_browsers(tmp_path: Path, browser: Browser) -> None:
+@pytest.mark.parametrize(
+    ("sound", "dropped"),
+    [(AAC, "40\\,133"),
+     (("-c:a", "aac", "-af", _SURROUND.format("5.1(side)", "SL=c0|SR=c0")), "40\\,133"),
+     (("-c:a", "libopus", "-af", _SURROUND.format("5.1", "BL=c0|BR=c0")), "40\\,140"),
+     (("-c:a", "flac"), "10\\,29")],
+    ids=["AAC", "AAC 5.1(side)", "Opus 5.1", "FLAC"],
+)  # fmt: skip
+def test_sound_after_a_gap_is_not_early_in_browsers(
+    tmp_path: Path, browser: Browser, sound: tuple[str, ...], dropped: str
+) -> None:
     """A busy browser may stop for a moment: then clicks are later, but never earlier."""
     media = tmp_path / "media"
     media.mkdir()
-    whole = film(tmp_path / "whole.mkv", *AAC)
+    whole = film(tmp_path / "whole.mkv", *sound)
     ffmpeg(media / "gap.mkv", "-i", whole, "-c", "copy",
-           "-bsf:a", r"noise=drop=between(n\,40\,133)")  # fmt: skip
+           "-bsf:a", rf"noise=drop=between(n\,{dropped})")  # fmt: skip
     with serve(media) as server:
         item = settled(server, "gap.mkv")
         heard = []

@@ -498,7 +498,10 @@ def test_the_same_file_has_the_same_header(workshop: Workshop) -> None:
     ("name", "sound", "dropped"),
     [("aac.mkv", AAC, "40\\,133"), ("aac 5.1.mkv", ("-c:a", "aac", "-ac", "6"), "40\\,133"),
      ("mp3.mkv", ("-c:a", "libmp3lame"), "40\\,120"), ("opus.mkv", ("-c:a", "libopus"), "40\\,140"),
-     ("aac.flv", AAC, "40\\,133"), ("aac.mka", (*AAC, "-vn"), "40\\,133")],
+     ("aac.flv", AAC, "40\\,133"), ("aac.mka", (*AAC, "-vn"), "40\\,133"),
+     ("aac side.mkv", ("-c:a", "aac", "-af", "aformat=channel_layouts=5.1(side)"), "40\\,133"),
+     ("opus 5.1.mkv", ("-c:a", "libopus", "-ac", "6"), "40\\,140"),
+     ("flac.mkv", ("-c:a", "flac"), "10\\,29")],
 )  # fmt: skip
 def test_gaps_of_sound_are_silent(
     tmp_path: Path, name: str, sound: tuple[str, ...], dropped: str
@@ -512,7 +515,9 @@ def test_gaps_of_sound_are_silent(
     with av.open(str(path)) as container:
         begin = (container.start_time or 0) / 1e6
     for index in range(len(header.streams)):
-        original = {packet.digest: packet.time - begin for packet in packets(str(path), index)}
+        # Silence may have the bytes of the first frame, if that is silent.
+        later = packets(str(path), index)[1:]
+        original = {packet.digest: packet.time - begin for packet in later}
         times = {packet.digest: packet.time for packet in packets(BytesIO(data), index)}
         assert {digest: times[digest] for digest in original} == pytest.approx(original, abs=0.002)
     is_sound = name.endswith(".mka")

@@ -61,6 +61,7 @@ def test_frames_of_mp3_below_32_khz_are_half_as_long() -> None:
         ("opus", b"", b""),
         ("opus", b"", bytes([0b11111_0_11])),
         ("opus", b"", bytes([0b11111_0_11, 0])),
+        ("mp3", b"", b"\xff\xfd\x90\x00"),  # layer II
         ("eac3", b"", b"\x0b\x77"),
         ("flac", b"fLaC", b""),
         ("vorbis", b"", b""),

@@ -19,8 +19,10 @@ def encoded(encoder: str, rate: int, layout: str, options: dict[str, str]) -> tu
     output: Any
     container: Any
     with av.open(made, "w", format="matroska") as output:
-        stream = output.add_stream(encoder, rate, layout=layout, options=options)
-        format_ = "s16" if encoder == "libopus" else "fltp"
+        format_, _, name = encoder.rpartition(":")
+        stream = output.add_stream(name, rate, layout=layout, options=options)
+        stream.format = format_ = format_ or ("s16" if name == "libopus" else "fltp")
+        stream.codec_context.open()
         resampler = av.AudioResampler(format_, layout, rate, frame_size=stream.frame_size or 1024)
         loud = AudioFrame("s16", layout, rate)  # a second
         values = array("h", [9000 if at // 50 % 2 else -9000 for at in range(rate)])
@@ -28,7 +30,8 @@ def encoded(encoder: str, rate: int, layout: str, options: dict[str, str]) -> tu
         loud.planes[0].update(array("h", [v for v in values for _ in range(channels)]).tobytes())
         loud.sample_rate = rate
         for frame in (*resampler.resample(loud), *resampler.resample(None), None):
-            output.mux(stream.encode(frame))
+            # The last packet of FLAC is empty.
+            output.mux([packet for packet in stream.encode(frame) if packet.size])
     with av.open(BytesIO(made.getvalue())) as container:
         stream = container.streams.audio[0]
         packets = [bytes(packet) for packet in container.demux(stream) if packet.size]
@@ -40,6 +43,9 @@ def encoded(encoder: str, rate: int, layout: str, options: dict[str, str]) -> tu
     [
         *(("aac", "aac", 48_000, layout, {})
           for layout in ("mono", "stereo", "4.0", "5.0", "5.1", "7.1")),
+        # These are described by a program config element.
+        *(("aac", "aac", 48_000, layout, {})
+          for layout in ("2.1", "5.1(side)", "6.1", "octagonal")),
         ("aac", "aac", 22_050, "stereo", {}),
         *(("mp3", "libmp3lame", rate, layout, {})
           for rate, layout in ((48_000, "stereo"), (44_100, "mono"), (32_000, "stereo"),
@@ -47,6 +53,11 @@ def encoded(encoder: str, rate: int, layout: str, options: dict[str, str]) -> tu
         *(("opus", "libopus", 48_000, "stereo", {"frame_duration": length})
           for length in ("5", "10", "20", "60")),
         ("opus", "libopus", 16_000, "mono", {"application": "voip", "b": "12000"}),
+        *(("opus", "libopus", 48_000, layout, {"frame_duration": length})
+          for layout, length in (("5.1", "20"), ("7.1", "60"), ("3.0", "10"))),
+        *(("flac", f"{format_}:flac", rate, layout, {})
+          for rate, layout, format_ in ((48_000, "stereo", "s16"), (44_100, "mono", "s32"),
+                                        (96_000, "5.1", "s32"), (11_025, "stereo", "s16"))),
     ],
 )  # fmt: skip
 def test_a_decoder_hears_silence_of_the_same_length(
@@ -56,7 +67,7 @@ def test_a_decoder_hears_silence_of_the_same_length(
     silence = silent_frame(codec, configuration, packets[0])
     decoder: Any = av.CodecContext.create(codec, "r")
     decoder.extradata, decoder.sample_rate = configuration or None, rate
-    decoder.layout = layout
+    decoder.layout, decoder.options = layout, {"err_detect": "crccheck+explode"}
     half = len(packets) // 2
     with av.logging.Capture() as messages:
         frames = [
@@ -73,23 +84,25 @@ def test_a_decoder_hears_silence_of_the_same_length(
 
 
 def loudness(frame: Any) -> float:
-    is_float = frame.format.name.startswith("flt")
-    values = array("f" if is_float else "h")
+    kind, full = {"flt": ("f", 1), "s16": ("h", 1 << 15), "s32": ("i", 1 << 31)}[
+        frame.format.name.removesuffix("p")
+    ]
+    values = array(kind)
     values.frombytes(bytes(frame.planes[0])[: frame.samples * values.itemsize])
-    return max(map(abs, values)) / (1 if is_float else 32_768)
+    return max(map(abs, values)) / full
 
 
 @pytest.mark.parametrize(
     ("codec", "configuration", "first"),
     [
-        ("aac", bytes([0x11, 0x80]), b""),  # channelConfiguration 0: a program config element
+        ("aac", bytes([0x11, 0x80]), b""),  # a program config element without elements
         ("aac", b"", b""),
         ("mp3", b"", b"\xff\xfd\x90\x00"),  # layer II
         ("mp3", b"", b"\xff\xfb\x9c\x00"),  # a reserved rate
         ("mp3", b"", b"\xff"),
-        ("opus", b"OpusHead" + bytes(10) + b"\1", b"\xfc"),  # several streams
         ("opus", b"", b""),
-        ("flac", b"", b"\xff\xf8"),
+        ("flac", b"", b"\xff\xf8\xc9\x18\0"),
+        ("flac", bytes(34), b"\xff\xf9\xc9\x18\0"),  # frames of different lengths
     ],
 )
 def test_other_sound_has_none(codec: str, configuration: bytes, first: bytes) -> None:
