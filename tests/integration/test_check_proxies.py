@@ -4,14 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.badly_set_proxies import BADLY
+from support.badly_set_proxies import BADLY, problems
 from support.real_proxies import real_proxy
 from support.server import Server, content, serve, write
 
-from service.check.results import FailedError, Problem, State
-from service.check.run import connect, run
+from service.check.results import Problem
 from service.check.session import Options
-from service.check.ways.http1 import Budget
 
 pytestmark = pytest.mark.slow
 
@@ -44,20 +42,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-def problems(url: str, against: str) -> dict[Problem, str]:
-    try:
-        session = connect(Options(url, against=against), (), Budget(64 * 1024**2, 300))
-    except FailedError as error:
-        return {error.problem: str(error)}
-    found = run(session)
-    return {one.problem: one.detail for one in found if one.state == State.FAILED and one.problem}
-
-
 def check_through(server: Server, name: str, folder: Path, lines: str) -> dict[Problem, str]:
     port = int(server.base.rpartition(":")[2])
     folder.chmod(0o755)
     with real_proxy(name.partition(",")[0], port, folder, lines) as base:
-        return problems(f"{base}/media/film.mp4", f"{server.base}/media/film.mp4")
+        against = f"{server.base}/media/film.mp4"
+        return problems(Options(f"{base}/media/film.mp4", against=against))
 
 
 @pytest.mark.parametrize("name", WELL)

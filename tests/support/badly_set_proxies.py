@@ -1,6 +1,9 @@
 """Settings of real proxies that break films, and the problems that `check` names."""
 
-from service.check.results import Problem
+from service.check.results import FailedError, Problem, State
+from service.check.run import connect, run
+from service.check.session import Options
+from service.check.ways.http1 import Budget
 
 # What is found for ranges in Varnish's tutorials, without `hash_data(req.http.X-Range)`.
 _BY_URL_ALONE = """
@@ -58,3 +61,13 @@ BADLY: list[tuple[str, str, set[Problem]]] = [
         {Problem.COMPRESSED},
     ),
 ]
+
+
+def problems(options: Options) -> dict[Problem, str]:
+    """Return what `check` finds to be wrong, and how it says so."""
+    try:
+        session = connect(options, (), Budget(64 * 1024**2, 300))
+    except FailedError as error:
+        return {error.problem: str(error)}
+    found = run(session)
+    return {one.problem: one.detail for one in found if one.state == State.FAILED and one.problem}

@@ -1,13 +1,15 @@
 """The `check` command through four proxies and the stack, well and badly set."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.badly_set_proxies import BADLY
+from support.badly_set_proxies import BADLY, problems
 from support.real_proxies import real_proxy
 from support.stack import Stack
 
-from service.check.results import Problem, Result, State
+from service.check.results import Problem, State
 from service.check.run import connect, run
 from service.check.session import Options
 from service.check.ways.http1 import Budget
@@ -36,13 +38,16 @@ def as_https(name: str, lines: str) -> str:
     return f"{before}{directive} {{\nheader_up X-Forwarded-Proto https\n{block}\n}}"
 
 
-def check(stack: Stack, name: str, lines: str, route: str, folder: Path) -> list[Result]:
+@contextmanager
+def film_behind(
+    stack: Stack, name: str, lines: str, folder: Path, route: str = "media"
+) -> Iterator[Options]:
+    """Run a proxy in front of the stack; yield how to check a film through it."""
     folder.chmod(0o755)
     port = int(stack.ports["HTTP"])
     with real_proxy(name, port, folder, as_https(name, lines)) as base:
-        options = Options(f"{base}/{route}/file.mp4", is_insecure=True,
-                          against=f"{stack.base}/download/file.mp4")  # fmt: skip
-        return list(run(connect(options, (), Budget(64 * 1024**2, 300))))
+        yield Options(f"{base}/{route}/file.mp4", is_insecure=True,
+                      against=f"{stack.base}/download/file.mp4")  # fmt: skip
 
 
 # A proxy knows no routes, so each is asked on one of them.
@@ -52,7 +57,8 @@ def check(stack: Stack, name: str, lines: str, route: str, folder: Path) -> list
 def test_the_stack_passes_through_a_proxy(
     trusting: Stack, tmp_path: Path, name: str, route: str
 ) -> None:
-    found = check(trusting, name, PROXIES[name], route, tmp_path)
+    with film_behind(trusting, name, PROXIES[name], tmp_path, route) as options:
+        found = list(run(connect(options, (), Budget(64 * 1024**2, 300))))
     assert [one for one in found if one.state in {State.FAILED, State.NOTE}] == []
 
 
@@ -60,6 +66,6 @@ def test_the_stack_passes_through_a_proxy(
 def test_what_is_set_badly_in_front_of_the_stack_is_named(
     trusting: Stack, tmp_path: Path, name: str, lines: str, named: set[Problem]
 ) -> None:
-    found = check(trusting, name, lines, "media", tmp_path)
-    failed = {one.problem: one.detail for one in found if one.state == State.FAILED}
-    assert failed.keys() == named, failed
+    with film_behind(trusting, name, lines, tmp_path) as options:
+        found = problems(options)
+    assert found.keys() == named, found
