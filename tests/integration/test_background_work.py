@@ -372,25 +372,8 @@ async def test_shutdown_closes_everything_that_was_opened(
     await until(nothing_is_left, "threads and processes have ended")
 
 
-SLOW_END = """
-import asyncio
-from service.supervisor import Supervisor
-
-stop = Supervisor.stop
-
-async def stop_slowly(supervisor):
-    await asyncio.sleep(3)
-    await stop(supervisor)
-    print("everything has been stopped", flush=True)
-
-Supervisor.stop = stop_slowly
-"""
-
-
 def test_a_close_slower_than_the_drain_timeout_is_not_started_twice(media: Path) -> None:
-    write(media.parent / "startup", "sitecustomize.py", SLOW_END.encode())
-    path = {"PYTHONPATH": str(media.parent / "startup")}
-    with serve(media, environ=path, DRAIN_TIMEOUT="1") as server:
+    with serve(media, module="tests.support.slow_end", DRAIN_TIMEOUT="1") as server:
         server.process.send_signal(signal.SIGTERM)
         assert server.ended() == 0
     assert server.lines.count("everything has been stopped") == 1

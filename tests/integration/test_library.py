@@ -5,6 +5,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -376,30 +377,19 @@ def test_metrics_count_videos_scans_and_probes(media: Path, clip: bytes) -> None
         )
 
 
-SLOW_DISK = """
-import os, pathlib, time
-scandir, gate = os.scandir, pathlib.Path({gate!r})
-
-def slowly(folder="."):
-    while isinstance(folder, int) and not gate.exists():  # a descriptor, as a scan has it
-        time.sleep(0.01)
-    return scandir(folder)
-
-os.scandir = slowly
-"""
+def slow_disk(media: Path, gate: Path) -> AbstractContextManager[Server]:
+    """Start the service; listing a folder takes until the gate exists."""
+    environ = {"GATE": str(gate)}
+    return serve(media, module="tests.support.slow_disk", environ=environ, ready=False)
 
 
 def test_the_service_is_live_and_serves_but_is_not_ready_before_the_first_scan_ends(
-    media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    media: Path, tmp_path: Path
 ) -> None:
     data = content(5000)
     write(media, "film.mp4", data)
     gate = tmp_path / "gate"
-    startup = tmp_path / "startup"
-    # Listing a folder takes the service's process as long as the test needs.
-    write(startup, "sitecustomize.py", SLOW_DISK.format(gate=str(gate)).encode())
-    monkeypatch.setenv("PYTHONPATH", str(startup))
-    with serve(media, ready=False) as server:
+    with slow_disk(media, gate) as server:
         try:
             assert ask(server.base, "/healthz").status == 200
             refused = ask(server.base, "/readyz")
@@ -415,14 +405,8 @@ def test_the_service_is_live_and_serves_but_is_not_ready_before_the_first_scan_e
         assert list(listed_videos(server)) == ["film.mp4"]
 
 
-def test_a_hanging_disk_does_not_delay_shutdown(
-    media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    startup = tmp_path / "startup"
-    never = tmp_path / "never"
-    write(startup, "sitecustomize.py", SLOW_DISK.format(gate=str(never)).encode())
-    monkeypatch.setenv("PYTHONPATH", str(startup))
-    with serve(media, ready=False) as server:
+def test_a_hanging_disk_does_not_delay_shutdown(media: Path, tmp_path: Path) -> None:
+    with slow_disk(media, tmp_path / "never") as server:
         server.process.send_signal(signal.SIGTERM)
         assert server.ended() == 0
 

@@ -77,5 +77,6 @@ def _run(module: str, env: dict[str, str], output: Any, streams: Sequence[int]) 
     os.environ.clear()
     os.environ.update(env)
     sys.argv = [module]
+    sys.path.insert(0, str(_ROOT))  # as -m does
     sys.modules.pop("service.__main__")  # runs once more
     runpy.run_module(module, run_name="__main__", alter_sys=True)
