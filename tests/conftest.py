@@ -58,6 +58,13 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
+@pytest.fixture(scope="module")
+def complete_browser() -> Iterator[Browser]:
+    """Start the Chromium that viewers have for a module."""
+    with launched(complete=True) as browser:
+        yield browser
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def prober() -> AsyncIterator[Prober]:
     """Start a prober for the tests of a module, which need the module's event loop for it."""

@@ -126,7 +126,7 @@ def page(
             yield stack.enter_context(tab(server.base, profile))
             shutil.rmtree(profile, ignore_errors=True)
         else:
-            browser = stack.enter_context(launched())
+            browser = stack.enter_context(launched(complete=True))
             yield browser.new_context(base_url=server.base).new_page()
 
 

@@ -10,9 +10,9 @@ from urllib.parse import quote, unquote
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 from support import firefox
-from support.chromium import flawless, launched, until_true
+from support.chromium import flawless, until_true
 from support.ffmpeg_fixtures import PICTURE, ffmpeg
 from support.npm import packages
 from support.raw_http import ask
@@ -230,10 +230,10 @@ def _look(page: Page, target: str, axe: str, name: str, screens: Path) -> None:
 
 
 def test_the_pages_are_accessible_and_nothing_is_printed_over_another(
-    server: Server, tmp_path: Path
+    server: Server, browser: Browser, tmp_path: Path
 ) -> None:
     axe = (packages() / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-    with launched() as browser, flawless(browser, server.base) as page:
+    with flawless(browser, server.base) as page:
         for name, target in (
             ("series", "/series/Harbor%20Lights"),
             ("long-series", f"/series/{quote(LONG.split('/')[0])}"),
@@ -244,8 +244,10 @@ def test_the_pages_are_accessible_and_nothing_is_printed_over_another(
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_button_of_an_album_is_beside_its_cover(server: Server, width: int) -> None:
-    with launched() as browser, flawless(browser, server.base) as page:
+def test_the_button_of_an_album_is_beside_its_cover(
+    server: Server, browser: Browser, width: int
+) -> None:
+    with flawless(browser, server.base) as page:
         page.set_viewport_size({"width": width, "height": 800})
         page.goto("/?folder=Concert")
         cover, button = (
@@ -258,8 +260,8 @@ def test_the_button_of_an_album_is_beside_its_cover(server: Server, width: int) 
         assert button["y"] < cover["y"] + cover["height"]
 
 
-def test_chromium_goes_on_where_the_viewer_stopped(server: Server) -> None:
-    with launched() as browser, flawless(browser, server.base) as page:
+def test_chromium_goes_on_where_the_viewer_stopped(server: Server, browser: Browser) -> None:
+    with flawless(browser, server.base) as page:
         page.goto("/series/Harbor%20Lights")
         assert page.locator("[data-play]").text_content() == "Play S1 E1"
         page.evaluate(STORE)
@@ -280,8 +282,10 @@ def test_chromium_goes_on_where_the_viewer_stopped(server: Server) -> None:
         until_true(page, PLAYS)
 
 
-def test_an_album_and_clips_keep_their_order_whatever_order_is_remembered(server: Server) -> None:
-    with launched() as browser, flawless(browser, server.base) as page:
+def test_an_album_and_clips_keep_their_order_whatever_order_is_remembered(
+    server: Server, browser: Browser
+) -> None:
+    with flawless(browser, server.base) as page:
         page.goto("/?folder=Concert")
         page.select_option("#sort", "name")  # it counts only here
         page.wait_for_url("**sort=name**")
@@ -310,8 +314,10 @@ def test_firefox_goes_on_where_the_viewer_stopped(server: Server, tmp_path: Path
         assert page.complaints() == []
 
 
-def test_without_scripts_there_are_seasons_and_a_first_episode(server: Server) -> None:
-    with launched() as browser, flawless(browser, server.base, java_script_enabled=False) as page:
+def test_without_scripts_there_are_seasons_and_a_first_episode(
+    server: Server, browser: Browser
+) -> None:
+    with flawless(browser, server.base, java_script_enabled=False) as page:
         page.goto("/series/Harbor%20Lights")
         page.get_by_role("link", name="Season 2").click()
         assert page.get_by_role("link", name="Play S2 E1").get_attribute("href") == (

@@ -47,7 +47,7 @@ def is_complete(server: Server, path: str) -> bool:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with launched(strict_autoplay=True) as browser:
+    with launched(complete=True, strict_autoplay=True) as browser:
         yield browser
 
 
@@ -440,5 +440,10 @@ def test_without_scripts_the_browsers_own_controls_stay(server: Server, browser:
     assert page.locator("[data-large-play]").is_hidden()
     page.get_by_role("link", name="Filmstrip").click()
     frames = page.get_by_role("navigation", name="Filmstrip").get_by_role("link")
-    assert frames.count() >= LENGTH
+
+    def all_are_there() -> bool:  # the page shows them once they are made
+        page.reload()
+        return frames.count() >= LENGTH
+
+    until(all_are_there, "there is a filmstrip")
     context.close()

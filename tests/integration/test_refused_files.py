@@ -76,7 +76,7 @@ def page(
             tab.add_init_script(FAST)
             yield tab
         return
-    browser: Browser = request.getfixturevalue("browser")
+    browser: Browser = request.getfixturevalue("complete_browser")
     with watched(browser, server.base) as (chromium, _):
         chromium.add_init_script(FAST)
         yield chromium

@@ -212,7 +212,9 @@ def seen(page: Page | Tab, urls: list[str]) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> dict[str, Played]:
+def played(
+    tmp_path_factory: pytest.TempPathFactory, complete_browser: Browser
+) -> dict[str, Played]:
     """Make all files, run the commands of findings, and play it all in both browsers."""
     media: Path = tmp_path_factory.mktemp("tracks") / "media"
     media.mkdir()
@@ -226,7 +228,7 @@ def played(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> dict[s
             paths[fix_name(case)] = output.rename(media / name)
     with serve(media) as server:
         urls = [f"/download/{quote(path.name)}" for path in paths.values()]
-        page = browser.new_page()
+        page = complete_browser.new_page()
         page.goto(f"{server.base}/robots.txt")
         chromium = seen(page, urls)
         page.close()

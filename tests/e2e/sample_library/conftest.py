@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page
-from support.chromium import flawless
+from support.chromium import flawless, launched
 from support.raw_http import ask
 from support.sample_library import fill
 from support.server import until
@@ -29,6 +29,12 @@ def derived(base: str) -> bool:
         video["state"] != "pending" and all(video[kind]["state"] != "waiting" for kind in kinds)
         for video in videos
     )
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser
 
 
 @pytest.fixture

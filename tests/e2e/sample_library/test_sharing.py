@@ -141,8 +141,8 @@ def test_the_embedded_player_needs_no_script(browser: Browser, cinema: Stack, pa
         context.close()
 
 
-def test_the_site_can_be_installed(browser: Browser, cinema: Stack) -> None:
-    with flawless(browser, cinema.base) as page:
+def test_the_site_can_be_installed(complete_browser: Browser, cinema: Stack) -> None:
+    with flawless(complete_browser, cinema.base) as page:
         page.goto("/")
         session = page.context.new_cdp_session(page)
         session.send("Page.enable")
