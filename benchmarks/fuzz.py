@@ -56,6 +56,7 @@ FILMS = {
     "vp9.webm": ("-c:v", "libvpx-vp9", "-cpu-used", "8", "-b:v", "100k", "-c:a", "libopus"),
     "aac.flv": (*_X264, "-c:a", "aac", "-ar", "44100"),
     "front.mp4": (*_X264, "-c:a", "aac", "-movflags", "+faststart"),
+    "open.mp4": (*_X264, *_OPEN, "-c:a", "aac"),
     "end.mp4": (*_X264, *_OPEN, "-c:a", "ac3"),
     "fragments.mp4": (*_X264, "-c:a", "aac", "-movflags", "frag_keyframe+empty_moov"),
     "hevc.mp4": ("-c:v", "libx265", "-x265-params", "log-level=none", "-c:a", "libmp3lame"),

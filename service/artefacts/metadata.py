@@ -63,8 +63,9 @@ class CaptionsMetadata(FrozenModel):
 
 
 class RemuxMetadata(FrozenModel):
-    """The metadata of a header that makes a Matroska file an MP4. The header is the first blob. If
-    gaps of the sound are filled, the interleaving and the silence come next.
+    """The metadata of a header that makes a Matroska file an MP4, or mends the open GOPs of an MP4.
+    The header is the first blob. If gaps of the sound are filled, or an MP4 is mended, the
+    interleaving and what is inserted come next.
 
     Of the fragmented form, if there is one, the blobs are what precedes the file, the interleaving,
     and the headers, compressed. If there is a form for decoders that cannot begin at the key frames
@@ -88,7 +89,8 @@ class RemuxMetadata(FrozenModel):
     other_fragments: tuple[FragmentsMetadata, ...] = ()
     """The fragmented forms with the MP4's other sounds."""
     has_silence: bool = False
-    """Whether silence is inserted into gaps of the sound (service/remux/silence.py)."""
+    """Whether silence is inserted into gaps of the sound (service/remux/silence.py), or new starts
+    of pictures into an MP4 (service/fragments/mended_mp4.py)."""
     seekable: str | None = None
     """The layout for decoders that cannot begin at the key frames of open GOPs
     (service/remux/open_gops.py); None if there is none."""

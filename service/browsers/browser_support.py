@@ -97,12 +97,14 @@ def is_universal_webm(path: str, metadata: Metadata) -> bool:
 
 
 def may_be_remuxed(path: str, metadata: Metadata) -> bool:
-    """Return whether browsers may play a file better as MP4: Matroska, Flash video, or WebM that
-    lacks an index.
+    """Return whether browsers may play a file better as MP4: Matroska, Flash video, WebM that lacks
+    an index, or an MP4 with open GOPs.
 
     Where the clock of a file does not begin at 0, browsers differ in what they show. Viewers can
     choose among several sounds only in MP4.
     """
+    if is_mp4(metadata):
+        return _has_open_gops(metadata)
     if not has_header(metadata):
         return False
     if metadata.container == "flv":
@@ -111,6 +113,13 @@ def may_be_remuxed(path: str, metadata: Metadata) -> bool:
     has_choice = len(metadata.sounds) > 1
     is_fine = is_complete and metadata.start == 0 and not has_choice
     return not (is_universal_webm(path, metadata) and is_fine)
+
+
+def _has_open_gops(metadata: Metadata) -> bool:
+    """Return whether an MP4 has open GOPs that a header can mend, as sound that is made does."""
+    is_plain = not (metadata.fragmented or metadata.compressed_index or lacks_sound(metadata))
+    is_open = metadata.film is not None and metadata.film.open_gops is True
+    return is_plain and is_open and not any(stream.encryption for stream in metadata.streams)
 
 
 # Pictures that browsers play in MP4, and containers that say when each is shown or decoded.

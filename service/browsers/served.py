@@ -37,6 +37,7 @@ def as_mp4(
             "default": is_first,
             "compression": None,
             "sample_entry": None,
+            "open_gops": None,
             "codec_string": strings.pop(0) if is_first and strings else stream.codec_string,
             **(_MADE if is_made else {}),
         }

@@ -38,7 +38,7 @@ def mp4_forms(file: BinaryIO, size: int, read: Read) -> Iterator[tuple[int | Non
     MemoryError and what reading the file raises.
     """
     with declines_misfits():
-        tracks, indexes, start = _read_tracks(file, size, read)
+        tracks, indexes, start = read_tracks(file, size, read)
     count = 0
     for form in make_forms(tracks, indexes, size, start):
         yield form
@@ -49,11 +49,9 @@ def mp4_forms(file: BinaryIO, size: int, read: Read) -> Iterator[tuple[int | Non
         )
 
 
-def _read_tracks(
-    file: BinaryIO, size: int, read: Read
-) -> tuple[list[MovieTrack], list[int], float]:
-    """Return the tracks, FFmpeg's indexes of their streams, and when the film begins on the file's
-    clock, in seconds. Raises DeclinedError.
+def read_tracks(file: BinaryIO, size: int, read: Read) -> tuple[list[MovieTrack], list[int], float]:
+    """Return the picture and the sounds that all browsers play, FFmpeg's indexes of their streams,
+    and when the film begins on the file's clock, in seconds. Raises DeclinedError.
     """
     movie = mp4_source.read_movie(size, read)
     if movie.matrix != IDENTITY:

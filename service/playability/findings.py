@@ -94,8 +94,10 @@ def findings(
         code = "encrypted" if probed == ENCRYPTED_FILE else "unreadable"
         return (Finding(code=code, severity="unplayable", sentence=probed, viewer_sentence=probed),)
     issues = list(_check(path, probed, made.mp4 or probed, block))
-    if made.declined is not None and not any(issue.severity == "unplayable" for issue in issues):
-        issues.append(_not_remuxed(made.declined))
+    # An MP4 keeps its open GOPs, which are a finding already.
+    declined = None if browser_support.is_mp4(probed) else made.declined
+    if declined is not None and not any(issue.severity == "unplayable" for issue in issues):
+        issues.append(_not_remuxed(declined))
     results = in_order(with_command(issues, path, probed))
     if made.sound is not None:
         results = with_sound(results, made.sound)

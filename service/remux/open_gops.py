@@ -24,6 +24,7 @@ class SeekableForm:
     header: bytes
     interleaving: Interleaving
     inserted: bytes
+    tracks: tuple[MovieTrack, ...]
 
     @property
     def blobs(self) -> tuple[bytes, bytes, bytes]:
@@ -52,10 +53,10 @@ def make_seekable(tracks: Sequence[MovieTrack], size: int, read: Read) -> Seekab
     cuts = array("Q", (cut for cut, _ in insertions))
     ends = array("Q", accumulate(len(data) for _, data in insertions))
     interleaving = Interleaving(cuts, ends)
-    moved = [moved_track(track, interleaving, pictures) for track in tracks]
+    moved = tuple(moved_track(track, interleaving, pictures) for track in tracks)
     inserted = b"".join(data for _, data in insertions)
     header = write_header(moved, size + len(inserted))
-    form = SeekableForm(header, interleaving, inserted)
+    form = SeekableForm(header, interleaving, inserted, moved)
     return form if sum(map(len, form.blobs)) <= MAX_BYTES_MADE else None
 
 

@@ -23,6 +23,7 @@ from service.captions.extract import extract_captions
 from service.captions.sound_labels import with_labels
 from service.copies.film import copy_film
 from service.fragments.form import long_forms
+from service.fragments.mended_mp4 import is_mp4, mend_mp4
 from service.fragments.mp4 import mp4_forms
 from service.images.models import EncodedImage
 from service.images.poster import Sidecar, poster
@@ -123,7 +124,8 @@ def _captions(root: MediaRoot, path: str, revision: str, texts: Sequence[FileRef
 def _remux(root: MediaRoot, path: str, revision: str) -> Response:
     with open_file(root, path, revision) as (file, size):
         try:
-            header = make_header(file, size, span_reader(file))
+            read = span_reader(file)
+            header = (mend_mp4 if is_mp4(size, read) else make_header)(file, size, read)
         except DeclinedError as error:
             return _response(RemuxMetadata(declined=str(error))), ()
     seekable = header.seekable.blobs if header.seekable else ()

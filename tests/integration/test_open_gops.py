@@ -1,6 +1,6 @@
 """H.264 with open GOPs: a decoder that is as strict as Chromium's can begin at every key frame of
-MP4s with sound that was made, and of copied ones. Of others the page loads another form when the
-player has failed."""
+what players get of an MP4, of MP4s with sound that was made, and of copied ones. Of others the page
+loads another form when the player has failed."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from support.ffmpeg_fixtures import AAC, ffmpeg
 from support.long_film import MODIFIED
 from support.open_gops import OPEN_GOPS, StrictFilm, check_entry_points
 from support.raw_http import ask
-from support.remuxed_files import header_of, packets
+from support.remuxed_files import packets
 from support.representations import check_conditions, check_ranges
 from support.seeks import LENGTH, SEEK, SHADES, SOUND
 from support.server import Server, serve, until
@@ -48,6 +48,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
            "-map", "0:a:0")  # fmt: skip
     ffmpeg(folder / "gap.mkv", "-i", folder / "film.mkv", "-c", "copy", "-map", "0:v",
            "-map", "0:a:0", "-bsf:a", r"noise=drop=between(n\,100\,200)")  # fmt: skip
+    ffmpeg(folder / "plain.mp4", "-i", folder / "film.mkv", "-c", "copy", "-map", "0")
+    ffmpeg(folder / "camera.mov", "-i", folder / "film.mkv", "-c", "copy", "-map", "0:v",
+           "-map", "0:a:0", "-movflags", "+faststart")  # fmt: skip
+    ffmpeg(folder / "cavlc.mp4", *SHADES, *OPEN_GOPS[:-1], f"{OPEN_GOPS[-1]}:cabac=0")
     ffmpeg(folder / "closed.mkv", *SHADES, *SOUND, "-c:v", "libx264", "-g", "25", *AAC, "-t", "2")
     for name in ("film.mkv", "gap.mkv"):
         os.utime(folder / name, (MODIFIED, MODIFIED))
@@ -75,12 +79,25 @@ def test_decoding_begins_at_each_key_frame_and_shows_the_same_pictures(server: S
     check_entry_points(StrictFilm(as_it_is), StrictFilm(seekable))
 
 
-def test_a_plain_mp4_that_is_copied_into_matroska_gets_that_form(tmp_path: Path) -> None:
-    """The command is that of docs/limitations.md."""
-    mp4 = ffmpeg(tmp_path / "film.mp4", *SHADES, *OPEN_GOPS)
-    assert StrictFilm(mp4.read_bytes()).failures() > 0
-    maps = ("-map", "0:v", "-map", "0:a?", "-c", "copy")
-    assert header_of(ffmpeg(tmp_path / "film.mkv", "-i", mp4, *maps)).seekable is not None
+@pytest.mark.parametrize("name", ["plain.mp4", "camera.mov"])
+def test_a_plain_mp4_is_mended(server: Server, name: str) -> None:
+    item = settled(server, name)
+    assert (item["representation"], item["media_type"]) == ("remuxed", "video/mp4")
+    assert "open_gops" not in [finding["code"] for finding in item["findings"]]
+    file, mended = (whole(server, item[url]) for url in ("download_url", "media_url"))
+    check_entry_points(StrictFilm(file), StrictFilm(mended))
+    for index in range(1, 3 if name == "plain.mp4" else 2):
+        assert packets(BytesIO(mended), index) == packets(BytesIO(file), index)
+    check_ranges(server.base, item["media_url"], mended)
+    for sound in item["sounds"]:
+        check_entry_points(StrictFilm(file), StrictFilm(whole(server, sound["url"])))
+
+
+def test_an_mp4_that_cannot_be_mended_keeps_its_finding(server: Server) -> None:
+    item = settled(server, "cavlc.mp4")
+    assert item["representation"] == "fast_start"
+    assert "open_gops" in [finding["code"] for finding in item["findings"]]
+    assert item["remux"]["declined"] == "The file has open GOPs that are not mended here."
 
 
 @pytest.mark.parametrize(
@@ -164,7 +181,7 @@ def test_chromium_shows_it_with_another_sound(server: Server, browser: Browser) 
     assert source.endswith((sound["url"], sound["seekable_url"]))
 
 
-@pytest.mark.parametrize("name", ["made.mkv", "copied.m2ts"])
+@pytest.mark.parametrize("name", ["plain.mp4", "made.mkv", "copied.m2ts"])
 def test_chromium_seeks_in_what_is_made(server: Server, browser: Browser, name: str) -> None:
     item = settled(server, name)
     with flawless(browser, server.base) as page:
