@@ -13,6 +13,9 @@ _SOON = 14 * 86400
 # quarter of that is left, something else fills it: as in deploy/monitoring/rules.yml.
 _KEPT_FREE = 2**30
 
+# Seconds after which a scan of the library counts as hung: as in deploy/monitoring/rules.yml.
+_LONG_SCAN = 900
+
 # Outcomes of requests to the object store that are not the store's fault.
 _USUAL_OUTCOMES = ("complete", "missing", "changed", "left")
 
@@ -32,13 +35,15 @@ def replica_row(member: Member, now: float) -> Row:
     series = member.series
     if series is None:
         return Row(member.address, (), is_bad=True)
+    hangs = 0 < series.get("reelay_scan_start_timestamp_seconds", 0) < now - _LONG_SCAN
+    age = _age(now - series.get("process_start_time_seconds", now))
     cells = (
         _label(series, "reelay_build_info", "version"),
-        _age(now - series.get("process_start_time_seconds", now)),
+        f"{age}, its scan hangs" if hangs else age,
         _size(series.get("process_resident_memory_bytes", 0)),
         _size(series.get("reelay_derived_bytes", 0)),
     )
-    return Row(member.address, cells)
+    return Row(member.address, cells, is_bad=hangs)
 
 
 def edge_row(member: Member, now: float) -> Row:

@@ -6,7 +6,15 @@ import pytest
 
 from service.operators.history import _OPERATORS_ROUTES
 from service.operators.members import Member
-from service.operators.rows import _KEPT_FREE, _USUAL_OUTCOMES, edge_row, work_rows
+from service.operators.rows import (
+    _KEPT_FREE,
+    _LONG_SCAN,
+    _SOON,
+    _USUAL_OUTCOMES,
+    edge_row,
+    replica_row,
+    work_rows,
+)
 
 RULES = Path(__file__).parents[3] / "deploy/monitoring/rules.yml"
 NOW, DAY, GIB = 1e9, 86400.0, 2.0**30
@@ -65,6 +73,23 @@ def test_an_edge_that_refuses_a_new_certificate_is_marked() -> None:
     assert (row.cells[3], row.is_bad) == ("in 60 days, a new one was refused", True)
 
 
+@pytest.mark.parametrize(
+    ("start", "cell", "is_bad"),
+    [
+        (0, "2 days", False),
+        (NOW - 800, "2 days", False),
+        (NOW - 1000, "2 days, its scan hangs", True),
+    ],
+)
+def test_a_replica_whose_scan_hangs_is_marked(start: float, cell: str, *, is_bad: bool) -> None:
+    series = {
+        "process_start_time_seconds": NOW - 2 * DAY,
+        "reelay_scan_start_timestamp_seconds": start,
+    }
+    row = replica_row(Member("replica", "a:8000", series), NOW)
+    assert (row.cells[1], row.is_bad) == (cell, is_bad)
+
+
 def test_failures_of_work_and_of_the_store_are_summed_over_replicas() -> None:
     series = {
         'reelay_background_failures_total{task="scanning"}': 2.0,
@@ -84,5 +109,7 @@ def test_the_page_and_the_alerts_agree() -> None:
     rules = RULES.read_text(encoding="utf-8")
     assert f'outcome!~"{"|".join(_USUAL_OUTCOMES)}"' in rules
     assert f'route!~"{"|".join(_OPERATORS_ROUTES)}"' in rules
+    assert f"(reelay_scan_start_timestamp_seconds > 0) > {_LONG_SCAN}\n" in rules
+    assert f"{_SOON // 86400} * 86400" in rules
     assert _KEPT_FREE == 1024**3
     assert "1024 * 1024 * 1024" in rules
