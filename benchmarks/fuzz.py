@@ -241,7 +241,7 @@ class Results:
 
 
 def try_film(path: Path, worker: Worker, results: Results, chance: random.Random) -> None:
-    """Let a worker make everything of a film."""
+    """Make every artefact of a film in a worker."""
     results.counts["films"] += 1
     for request in requests(path):
         path.with_name("output").write_bytes(b"")

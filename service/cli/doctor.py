@@ -23,11 +23,11 @@ from tqdm import tqdm
 from service.cli.left_out import left_out_lines
 from service.composition.findings import judge_of_files
 from service.event_loop import LowBufferLoop
+from service.listing.recognition import is_media
 from service.metrics import Metrics
 from service.models import Finding
 from service.playability.findings import Judge
 from service.probing.prober import ProbeFailure, Prober
-from service.probing.recognition import is_media
 from service.protocol.media_types import media_type
 from service.settings.environment import PREFIX, Settings, SettingsError, load
 from service.storage.left_out import LibraryFilter

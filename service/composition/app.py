@@ -45,7 +45,8 @@ from service.http.media import MediaMiddleware, MediaOpeners, MediaViews
 from service.http.origins import Origins
 from service.http.static import StaticViews
 from service.items.video_items import VideoItems
-from service.library.library import Library, ScanTiming
+from service.library.library import Library
+from service.library.scan_timing import ScanTiming
 from service.library.visible import VisibleLibrary
 from service.metrics import Metrics
 from service.operators.members import Members

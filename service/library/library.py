@@ -8,7 +8,6 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import shuffle
@@ -21,13 +20,14 @@ from service.artefacts.source import ArtefactSource
 from service.library.catalogue import Catalogue
 from service.library.files import NO_FILES, Files
 from service.library.scan import OBJECT_RETRY_SECONDS, Key, Observation, ProbeRecord, scan
+from service.library.scan_timing import ScanTiming, next_scan
 from service.library.snapshot import EMPTY_SNAPSHOT, build_snapshot
 from service.library.watcher import POLL_INTERVAL, inotify_is_complete, watch_changes
+from service.listing.recognition import is_media
 from service.metrics import Metrics
 from service.models import Metadata, ProbeState, Video
 from service.playability.findings import CODES, Judge
 from service.probing.prober import ProbeFailure
-from service.probing.recognition import is_media
 from service.storage.base import Entry, Storage
 from service.storage.media_root import MediaRoot, ObjectRef
 from service.supervisor import Supervisor
@@ -35,24 +35,10 @@ from service.workers.playback_activity import PlaybackActivity
 
 _log = structlog.get_logger()
 
-# Seconds between scans, because events do not end while a large file is copied.
-_MIN_SCAN_PAUSE = 1.0
 # Seconds between snapshots while probing goes on. The pause grows with the time that a snapshot
 # takes, up to the maximum, so that one request in three hundred coincides with one.
 _MIN_PUBLISH_PAUSE, _MAX_PUBLISH_PAUSE = 1.0, 30.0
 _PUBLISH_PAUSE_FACTOR = 300  # times the seconds that the snapshot took
-
-
-def next_scan(took: float, wait: float) -> tuple[float, float]:
-    """Return the earliest and the latest start of the next scan, in seconds after the last one.
-
-    The last scan took `took` seconds. The latest start, if nothing changes, is after `wait` or as
-    many seconds. So scans take at most half of the time of a thread, however large the library. A
-    change is listed within three times the duration of a scan: the rest of the scan that missed it,
-    the pause, and the next scan.
-    """
-    earliest = max(_MIN_SCAN_PAUSE, took)
-    return earliest, max(earliest, wait)
 
 
 class Prober(Protocol):
@@ -67,14 +53,6 @@ class SourceListener(Protocol):
     """Who is told of every change."""
 
     def set_sources(self, sources: Mapping[str, ArtefactSource]) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ScanTiming:
-    """Seconds."""
-
-    rescan_interval: float
-    settle_time: float
 
 
 class Library:

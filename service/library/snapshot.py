@@ -13,10 +13,10 @@ from service.library.catalogue import Catalogue
 from service.library.files import Files
 from service.library.scan import Key, ProbeRecord, Result
 from service.library.titles import video_title
+from service.listing.recognition import is_media
 from service.models import Metadata, ProbeState, Video
 from service.playability.findings import Judge
 from service.probing.prober import ProbeFailure
-from service.probing.recognition import is_media
 from service.protocol.media_types import media_type
 from service.storage.base import Entry
 

@@ -18,7 +18,7 @@ from support.server import serve, write
 from service import supervisor
 from service.artefact_store.folder import FolderArtefactStore
 from service.composition.app import create_app
-from service.library import library, snapshot, watcher
+from service.library import library, scan_timing, snapshot, watcher
 from service.library.library import Library
 from service.representations import fast_start
 from service.scheduling.scheduler import ArtefactScheduler
@@ -275,7 +275,7 @@ async def test_the_service_stays_ready_while_the_storage_cannot_be_listed(
     )
     monkeypatch.setattr(library, "inotify_is_complete", lambda _: False)
     monkeypatch.setattr(library, "POLL_INTERVAL", 0.01)
-    monkeypatch.setattr(library, "_MIN_SCAN_PAUSE", 0.01)
+    monkeypatch.setattr(scan_timing, "_MIN_SCAN_PAUSE", 0.01)
     async with app.test_app():
 
         async def have_failed() -> bool:

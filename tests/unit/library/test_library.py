@@ -15,9 +15,11 @@ from service.artefact_store.folder import FolderArtefactStore
 from service.artefacts.probe_cache import ProbeCache
 from service.artefacts.source import ArtefactSource
 from service.library import library as module
+from service.library import scan_timing
 from service.library import snapshot as showing
 from service.library.catalogue import Catalogue
-from service.library.library import Library, ScanTiming
+from service.library.library import Library
+from service.library.scan_timing import ScanTiming, next_scan
 from service.metrics import Metrics
 from service.models import Metadata, ProbeState
 from service.naming.sidecars import NO_SIDECARS, Sidecars
@@ -141,7 +143,7 @@ class Running:
 @pytest.fixture
 async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
     """Start a library of a hundred videos."""
-    monkeypatch.setattr(module, "_MIN_SCAN_PAUSE", 0)
+    monkeypatch.setattr(scan_timing, "_MIN_SCAN_PAUSE", 0)
     running_library = Running(tmp_path, 100)
     running_library.library.start(running_library.supervisor)
     yield running_library
@@ -162,14 +164,14 @@ async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
 def test_the_pause_before_a_scan_is_the_duration_of_the_last_one_or_the_interval(
     duration: float, interval: float, expected: tuple[float, float]
 ) -> None:
-    assert module.next_scan(duration, interval) == expected
+    assert next_scan(duration, interval) == expected
 
 
 @given(duration=st.floats(0, 1e6), interval=st.floats(0, 1e6))
 def test_scans_take_at_most_half_of_the_time_and_are_never_late(
     duration: float, interval: float
 ) -> None:
-    earliest, latest = module.next_scan(duration, interval)
+    earliest, latest = next_scan(duration, interval)
     assert duration <= earliest <= latest
     assert latest <= max(duration, interval, 1)
 

@@ -1,8 +1,8 @@
 import pytest
 
+from service.listing.recognition import is_media
 from service.models import Metadata
 from service.probing.prober import ProbeFailure
-from service.probing.recognition import is_media
 
 TEXT = ProbeFailure("No media.", "failed", known_format=False)
 DAMAGED = ProbeFailure("Damaged.", "failed")
