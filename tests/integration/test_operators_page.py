@@ -52,6 +52,8 @@ def test_the_page_shows_all_replicas_and_what_does_not_play(
         page.goto("/operators")
         away = page.get_by_role("row").filter(has_text="does not answer")
         expect(away).to_have_count(1)
+        page.get_by_role("link", name="Need attention: 1 of 2 replicas and edges").click()
+        expect(away).to_be_in_viewport()
         expect(page.get_by_role("listitem").filter(has_text=f"{NAME}: ")).to_be_visible()
         expect(page.get_by_text("1 of 1 videos do not play")).to_be_visible()
         half = page.get_by_role("listitem").filter(has_text="Half of films")
