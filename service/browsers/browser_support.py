@@ -10,6 +10,7 @@ tested in version 156 on Debian without hardware decoders on 2026-11-21."""
 from service import models
 from service.browsers.issue import Issue
 from service.browsers.names import codec_name, container_name
+from service.browsers.track_choice import common_sound
 from service.models import Metadata, Stream
 
 WEBM = frozenset({"vp8", "vp9", "av1", "opus", "vorbis"})
@@ -98,13 +99,13 @@ def is_universal_webm(path: str, metadata: Metadata) -> bool:
 
 def may_be_remuxed(path: str, metadata: Metadata) -> bool:
     """Return whether browsers may play a file better as MP4: Matroska, Flash video, WebM that lacks
-    an index, or an MP4 with open GOPs.
+    an index, or an MP4 that a header mends.
 
     Where the clock of a file does not begin at 0, browsers differ in what they show. Viewers can
     choose among several sounds only in MP4.
     """
     if is_mp4(metadata):
-        return _has_open_gops(metadata)
+        return _may_be_mended(path, metadata)
     if not has_header(metadata):
         return False
     if metadata.container == "flv":
@@ -115,11 +116,20 @@ def may_be_remuxed(path: str, metadata: Metadata) -> bool:
     return not (is_universal_webm(path, metadata) and is_fine)
 
 
-def _has_open_gops(metadata: Metadata) -> bool:
-    """Return whether an MP4 has open GOPs that a header can mend, as sound that is made does."""
-    is_plain = not (metadata.fragmented or metadata.compressed_index or lacks_sound(metadata))
-    is_open = metadata.film is not None and metadata.film.open_gops is True
-    return is_plain and is_open and not any(stream.encryption for stream in metadata.streams)
+def _may_be_mended(path: str, metadata: Metadata) -> bool:
+    """Return whether a header may mend an MP4, and nothing else is made of it: its open GOPs, or
+    that Chromium and Firefox do not play the same sound.
+    """
+    film = metadata.film
+    if film is None or film.codec not in _SOUND_FOR or lacks_sound(metadata):
+        return False
+    if metadata.fragmented or metadata.compressed_index:
+        return False
+    if any(stream.encryption for stream in metadata.streams):
+        return False
+    heard = common_sound(path, metadata)
+    is_heard = not metadata.sounds or (heard is not None and heard.codec in MP4_SOUNDS)
+    return film.open_gops is True or not is_heard
 
 
 # Pictures that browsers play in MP4, and containers that say when each is shown or decoded.

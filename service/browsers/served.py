@@ -16,12 +16,14 @@ def as_mp4(
     codecs: Sequence[str],
     *,
     has_made_sound: bool = False,
+    is_mended: bool = False,
 ) -> Metadata:
     """Return the metadata of the MP4 that is made of a file by a header.
 
     `tracks` are the indexes of the file's streams that it has, in its order; the first picture and
     the first sound are enabled. `codecs` are the codecs parameters of these two. With
-    `has_made_sound`, the first sound was made of its stream. The streams that the MP4 does not have
+    `has_made_sound`, the first sound was made of its stream. With `is_mended`, open GOPs are. The
+    streams that the MP4 does not have
     follow: no browser plays their sound.
     """
     by_index = {stream.index: stream for stream in metadata.streams}
@@ -37,7 +39,7 @@ def as_mp4(
             "default": is_first,
             "compression": None,
             "sample_entry": None,
-            "open_gops": None,
+            **({"open_gops": None} if is_mended else {}),
             "codec_string": strings.pop(0) if is_first and strings else stream.codec_string,
             **(_MADE if is_made else {}),
         }

@@ -15,7 +15,11 @@ def mp4_metadata(metadata: Metadata | None, made: RemuxMetadata | None) -> Metad
     has_sound = isinstance(made, SoundMetadata) or (
         isinstance(made, CopyMetadata) and made.transcoded[:1] == (1,)
     )
-    return as_mp4(metadata, made.streams, made.codecs, has_made_sound=has_sound)
+    # Into an MP4 only new starts of pictures are inserted.
+    is_mended = isinstance(made, (SoundMetadata, CopyMetadata)) or made.has_silence
+    return as_mp4(
+        metadata, made.streams, made.codecs, has_made_sound=has_sound, is_mended=is_mended
+    )
 
 
 def made_sound(status: ArtefactStatus) -> MadeSound | None:

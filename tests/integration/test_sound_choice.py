@@ -1,6 +1,7 @@
 """A viewer chooses among the sounds of a film: over HTTP, and on the page in both browsers."""
 
 import json
+import os
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +15,7 @@ from support import firefox
 from support.chromium import flawless, watched
 from support.ffmpeg_fixtures import ffmpeg
 from support.firefox import Tab
-from support.long_film import LENGTH, LOOPS, make_long_film
+from support.long_film import LENGTH, LOOPS, MODIFIED, make_long_film
 from support.raw_http import Answer, ask
 from support.remuxed_files import TOLERANCE, Packet, packets
 from support.representations import check_conditions, check_ranges
@@ -375,6 +376,49 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "mixed.mp4": (("v:h264", "a:aac", "a:ac3-"), ()),
     "mixed.mov": (("v:h264", "a:aac", "a:pcm-"), ()),
 }
+
+
+# An MP4 of which browsers play different sounds, or not all of them one, and what all of them get.
+DISAGREED = {
+    "ac3 first.mp4": (("a:ac3", "a:aac-"), 2),
+    "aac off.mp4": (("a:aac-", "a:ac3"), 1),
+    "second by default.mp4": (("a:aac-", "a:aac"), 2),
+    "refused.mov": (("a:aac", "a:ac3-"), 1),
+    "silent and refused.mov": (("a:ac3", "a:aac-"), 2),
+}
+
+
+@pytest.mark.slow
+def test_browsers_play_the_same_sound_of_an_mp4(tmp_path: Path, browser: Browser) -> None:
+    folder = tmp_path / "media"
+    folder.mkdir()
+    for name, (sounds, _) in DISAGREED.items():
+        path = tracks_file(folder / name, "v:h264", *sounds, seconds=4)
+        os.utime(path, (MODIFIED, MODIFIED))  # no file that may be changing still
+    expected = {name: TONES[number - 1] for name, (_, number) in DISAGREED.items()}
+    with serve(folder) as server:
+        for name in DISAGREED:
+            item = settled(server, name)
+            assert item["representation"] == "remuxed"
+            codes = {finding["code"] for finding in item["findings"]}
+            assert not {"track_choice", "audio_codec"} & codes
+            whole = get(server, item["media_url"]).body
+            assert tone_of(whole) == expected[name]
+            assert digests(BytesIO(whole), "video") == digests(str(folder / name), "video")
+        with flawless(browser, server.base) as page:
+            assert heard_of_all(page) == expected
+        with firefox.tab(server.base, tmp_path / "profile") as tab:
+            assert heard_of_all(tab) == expected
+
+
+def heard_of_all(page: Page | Tab) -> dict[str, Any]:
+    played = {}
+    for name in DISAGREED:
+        page.goto(f"/watch/{quote(name)}")
+        until(lambda: page.evaluate(STATE)["ready"] >= 2, f"{name} is loaded")
+        page.evaluate("document.querySelector('video').play()")
+        played[name] = heard(page)
+    return played
 
 
 @pytest.fixture(scope="module")

@@ -76,12 +76,16 @@ def test_matroska_and_webm_that_lacks_something_may_be_remuxed() -> None:
     assert not may_be_remuxed("a.mp4", whole.model_copy(update={"container": "mov,mp4"}))
 
 
-def test_an_mp4_may_be_mended_if_it_has_open_gops_and_nothing_else_is_made_of_it() -> None:
+def test_an_mp4_may_be_mended_if_it_has_open_gops_or_browsers_are_silent() -> None:
     picture = H264.model_copy(update={"open_gops": True})
     film = matroska(picture, OPUS).model_copy(update={"container": "mov,mp4,m4a,3gp,3g2,mj2"})
     assert may_be_remuxed("a.mp4", film)
     ac3 = OPUS.model_copy(update={"codec": "ac3"})
     encrypted = picture.model_copy(update={"encryption": "cenc"})
     others = {"streams": (picture, ac3)}, {"streams": (encrypted, OPUS)}, {"fragmented": True}
-    for other in (*others, {"streams": (H264, OPUS)}):
+    # Chromium plays only what is enabled.
+    silent = (H264, ac3.model_copy(update={"default": True}), OPUS)
+    assert may_be_remuxed("a.mp4", film.model_copy(update={"streams": silent}))
+    enabled = OPUS.model_copy(update={"default": True})
+    for other in (*others, {"streams": (H264, enabled)}):
         assert not may_be_remuxed("a.mp4", film.model_copy(update=other))
