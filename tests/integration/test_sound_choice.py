@@ -324,6 +324,7 @@ def test_the_page_goes_over_to_a_sound_that_is_made_for_it(
     folder = tmp_path / "media"
     folder.mkdir()
     tracks_file(folder / "a.mkv", "v:h264", "a:aac", "a:ac3-", more=LANGUAGES, seconds=SECONDS)
+    os.utime(folder / "a.mkv", (MODIFIED, MODIFIED))
     with serve(folder) as server, flawless(browser, server.base) as page:
         settled(server, "a.mkv")
         page.goto("/watch/a.mkv")
@@ -342,7 +343,9 @@ def test_a_sound_that_is_gone_since_the_file_was_replaced_is_not_waited_for(
     folder = tmp_path / "media"
     folder.mkdir()
     tracks_file(folder / "a.mkv", "v:h264", "a:aac", "a:ac3-", more=LANGUAGES, seconds=SECONDS)
+    os.utime(folder / "a.mkv", (MODIFIED, MODIFIED))
     tracks_file(tmp_path / "one.mkv", "v:h264", "a:aac")
+    os.utime(tmp_path / "one.mkv", (MODIFIED, MODIFIED + 60))
     with serve(folder) as server, watched(browser, server.base) as (page, complaints):
         before = settled(server, "a.mkv")["revision"]
         page.goto("/watch/a.mkv")
