@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import socket
+import stat
 import subprocess
 import threading
 import time
@@ -159,6 +160,19 @@ def environment(media: Path, **settings: str) -> dict[str, str]:
     return clean | {f"REELAY_{name}": value for name, value in ours.items()}
 
 
+def _age(folder: Path) -> None:
+    """Make files old that have just been made.
+
+    Without a settle time they are listed at once. But they may be changing still, so that players
+    get the file itself for two seconds, whatever has been made of it.
+    """
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode) and 0 <= time.time() - status.st_mtime < 10:
+                os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns - 60 * 10**9))
+
+
 @contextlib.contextmanager
 def start(
     media: Path,
@@ -173,6 +187,8 @@ def start(
     `module` is the module to run. `log` is PIPE, or DEVNULL for no `lines`; then only stderr is
     shown. `environ` adds variables that are not settings.
     """
+    if "SETTLE_TIME" not in settings:
+        _age(media)
     port = free_port()
     defaults = {
         "LISTEN": f"127.0.0.1:{port}",
