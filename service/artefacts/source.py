@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from service.artefact_store.keys import artefact_name
 from service.artefacts.metadata import ArtefactKind
-from service.browsers.browser_support import (
+from service.browsers.playable_forms import (
     lacks_sound,
     may_be_copied,
     may_be_remuxed,

@@ -4,7 +4,7 @@ Use it in worker processes only."""
 
 from typing import Any
 
-from service.browsers.browser_support import MAX_SOUNDS
+from service.browsers.playable_forms import MAX_SOUNDS
 from service.captions.track_info import TrackInfo
 from service.languages.names import parse_language
 

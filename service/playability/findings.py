@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from service.browsers import browser_support, tracks
+from service.browsers import browser_support, playable_forms, tracks
 from service.browsers.issue import Issue
 from service.browsers.names import format_bit_rate
 from service.browsers.track_choice import default_sound
@@ -119,13 +119,13 @@ def findings_of_file(
 
 def _expected(metadata: Metadata, *, makes_sound: bool) -> Made:
     """Return what may be made of a file. A header makes an MP4 of most Matroska files."""
-    if makes_sound and browser_support.lacks_sound(metadata):
+    if makes_sound and playable_forms.lacks_sound(metadata):
         if metadata.fragmented or metadata.compressed_index:
             return Made(copied=MadeCopy(is_possible=True))
         return Made(sound=MadeSound())
     if browser_support.has_header(metadata) or browser_support.is_mp4(metadata):
         return NOTHING_MADE
-    return Made(copied=MadeCopy(is_possible=browser_support.may_be_copied(metadata)))
+    return Made(copied=MadeCopy(is_possible=playable_forms.may_be_copied(metadata)))
 
 
 def _check(path: str, metadata: Metadata, served: Metadata, block: int) -> Iterator[Issue]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from service.artefacts.metadata import ArtefactKind, CopyMetadata, SoundMetadata
 from service.artefacts.packed_fragments import FragmentsMetadata
 from service.artefacts.status import ArtefactState, ArtefactStatus
-from service.browsers.browser_support import MAX_SOUNDS, MP4_SOUNDS, is_mp4
+from service.browsers.browser_support import is_mp4
+from service.browsers.playable_forms import MAX_SOUNDS, MP4_SOUNDS
 from service.browsers.track_choice import common_sound, default_sound
 from service.errors import HTTPError, InvalidRequestError, NotFoundError
 from service.models import ProbeState, Stream, Video

@@ -7,7 +7,7 @@ from typing import BinaryIO, cast
 import pytest
 from support.ffmpeg_fixtures import AAC, H264, PICTURE, SOUND, ffmpeg
 
-from service.browsers.browser_support import MAX_SOUNDS, silent_sounds
+from service.browsers.playable_forms import MAX_SOUNDS, silent_sounds
 from service.captions.sound_labels import with_labels
 from service.models import Chapter, Metadata, Tag
 from service.probing.chapters import MAX_CHAPTERS

@@ -1,6 +1,6 @@
 """The metadata of the MP4 that players get of a Matroska file."""
 
-from service.browsers.browser_support import may_be_remuxed
+from service.browsers.playable_forms import may_be_remuxed
 from service.browsers.served import as_mp4
 from service.models import Metadata, Stream
 from service.playability.findings import findings

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.browsers.browser_support import lacks_sound
+from service.browsers.playable_forms import lacks_sound
 from service.browsers.served import as_mp4
 from service.models import Metadata, Stream
 from service.playability.findings import findings, findings_of_file

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.browsers.browser_support import MAX_SOUNDS
+from service.browsers.playable_forms import MAX_SOUNDS
 from service.protocol.revisions import (
     FILE_REVISION,
     REVISION,
