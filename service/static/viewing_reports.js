@@ -4,6 +4,7 @@
 import { listen, player, stage } from "./page.js";
 
 const INTERVAL = 60_000; // milliseconds between two reports
+const STALL = 10_000; // milliseconds after which a stall is reported, although it goes on
 // Seconds. Timers run once a minute in hidden windows: in a longer time the computer has slept.
 const MAX_SPAN = 150;
 const MIN_WAIT = 2; // seconds after which a viewer who leaves has waited for the film in vain
@@ -28,6 +29,10 @@ export class Viewing {
   #hasBegun = false;
   #failure; // the kind of a failure that is not over
   #sums = newSums();
+
+  get isStalled() {
+    return this.#state === "stalled";
+  }
 
   /** Note when the viewer asked to play. */
   ask(now) {
@@ -134,13 +139,20 @@ export function startViewingReports(playback, recovery, asked, signal) {
     navigator.sendBeacon(url, new Blob([JSON.stringify(sums)], { type: "application/json" }));
   };
 
+  let stall;
+  const wait = () => {
+    viewing.waits(now());
+    clearTimeout(stall);
+    stall = setTimeout(() => viewing.isStalled && report(), STALL);
+  };
+
   if (asked !== undefined) viewing.ask(asked);
   else if (!player.paused && !playsNow()) viewing.ask(0); // by itself, since the page was opened
   if (playsNow()) viewing.plays(now());
   const acts = {
     play: () => viewing.ask(now()),
     playing: () => viewing.plays(now()),
-    waiting: () => player.seeking || viewing.waits(now()),
+    waiting: () => player.seeking || wait(),
     pause: () => playback.frozen || viewing.rests(now()),
     seeking: () => playback.frozen || viewing.seeks(now()),
     seeked: () => playsNow() && viewing.plays(now()),
@@ -164,6 +176,7 @@ export function startViewingReports(playback, recovery, asked, signal) {
   addEventListener("pagehide", leave, { signal });
   signal.addEventListener("abort", () => {
     clearInterval(timer);
+    clearTimeout(stall);
     leave();
   });
 }
