@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from hypothesis import settings
-from playwright.sync_api import Browser
-from support.chromium import launched
+from playwright.sync_api import Browser, Playwright, sync_playwright
+from support.chromium import launch
 from support.object_store import bucket, swift
 from xdist.scheduler import LoadFileScheduling
 
@@ -52,16 +52,23 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> StackSchedul
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Start a browser for a module. Playwright's event loop would disturb other modules' tests."""
-    with launched() as browser:
+def playwright() -> Iterator[Playwright]:
+    """Start Playwright for a module. Its event loop would disturb other modules' tests."""
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """Start Chromium's headless shell."""
+    with launch(playwright) as browser:
         yield browser
 
 
 @pytest.fixture(scope="module")
-def complete_browser() -> Iterator[Browser]:
-    """Start the Chromium that viewers have for a module."""
-    with launched(complete=True) as browser:
+def complete_browser(playwright: Playwright) -> Iterator[Browser]:
+    """Start the Chromium that viewers have."""
+    with launch(playwright, complete=True) as browser:
         yield browser
 
 

@@ -248,7 +248,8 @@ CURRENT = """() => document.querySelector("[data-sound-link][aria-current]").tex
 def has_source(page: Page | Tab, sound: Any, *, paused: bool) -> Any:
     """Return the state of a player that plays this sound, or is paused with it; None if not yet."""
     state = page.evaluate(STATE)
-    is_there = state["source"].endswith(sound["url"]) and state["ready"] >= 3
+    # It begins at 0, and goes to where the other one was.
+    is_there = state["source"].endswith(sound["url"]) and state["ready"] >= 3 and state["at"] > 0
     return state if is_there and state["paused"] is paused and not state["seeking"] else None
 
 

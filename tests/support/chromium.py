@@ -13,6 +13,7 @@ from playwright.sync_api import (
     ConsoleMessage,
     Error,
     Page,
+    Playwright,
     Request,
     expect,
     sync_playwright,
@@ -39,6 +40,18 @@ _WITHOUT_NETLINK = Path(__file__).with_name("chromium_without_netlink.py")
 
 @contextmanager
 def launched(*, complete: bool = False, strict_autoplay: bool = False) -> Iterator[Browser]:
+    """Start Playwright and Chromium for the block, as `launch` does."""
+    with (
+        sync_playwright() as playwright,
+        launch(playwright, complete=complete, strict_autoplay=strict_autoplay) as browser,
+    ):
+        yield browser
+
+
+@contextmanager
+def launch(
+    playwright: Playwright, *, complete: bool = False, strict_autoplay: bool = False
+) -> Iterator[Browser]:
     """Start Chromium for the block.
 
     Its headless shell is the same engine and player without a desktop browser around it, and needs
@@ -53,14 +66,13 @@ def launched(*, complete: bool = False, strict_autoplay: bool = False) -> Iterat
         assert os.environ.get("REELAY_REQUIRE_STACK") != "1", missing
         pytest.skip(missing)
     expect.set_options(timeout=TIMEOUT)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=_WITHOUT_NETLINK,
-            args=ARGUMENTS[:-1] if strict_autoplay else ARGUMENTS,
-            env={**os.environ, "REELAY_CHROMIUM": path},
-        )
-        yield browser
-        browser.close()
+    browser = playwright.chromium.launch(
+        executable_path=_WITHOUT_NETLINK,
+        args=ARGUMENTS[:-1] if strict_autoplay else ARGUMENTS,
+        env={**os.environ, "REELAY_CHROMIUM": path},
+    )
+    yield browser
+    browser.close()
 
 
 def until_true(page: Page, expression: str, timeout: float = 60) -> None:

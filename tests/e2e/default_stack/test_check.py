@@ -28,7 +28,7 @@ def test_the_stack_passes(stack: Stack, origin: Origin, route: str, times: int) 
     for _ in range(times):
         results = list(run(connect(options, (), Budget(64 * 1024**2, 300))))
         unusual = {one.check: one.detail for one in results if one.state != State.OK}
-        assert unusual.pop("HTTP/3", "There is no curl").startswith("There is no curl")
+        assert unusual.pop("HTTP/3", "No curl").startswith("No curl")
         assert unusual == {"other origins": "--origin names no site."}
 
 

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
-from support.chromium import flawless, launched
+from playwright.sync_api import Browser, Page, Playwright
+from support.chromium import flawless, launch
 from support.raw_http import ask
 from support.sample_library import fill
 from support.server import until
@@ -32,8 +32,9 @@ def derived(base: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """Start Chromium's headless shell: these tests open most pages."""
+    with launch(playwright) as browser:
         yield browser
 
 
