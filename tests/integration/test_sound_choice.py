@@ -64,7 +64,7 @@ def settled(server: Server, name: str) -> Any:
     def known() -> Any:
         item = video(server, name)
         is_due = "waiting" in {item["remux"]["state"], item["sound"]["state"]}
-        is_due |= item["copied"]["state"] == "waiting"
+        is_due |= "waiting" in {item["copied"]["state"], item["captions"]["state"]}
         return item if item.get("state") == "probed" and not is_due else None
 
     return until(known, f"{name} is examined")
