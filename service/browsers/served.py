@@ -22,9 +22,8 @@ def as_mp4(
 
     `tracks` are the indexes of the file's streams that it has, in its order; the first picture and
     the first sound are enabled. `codecs` are the codecs parameters of these two. With
-    `has_made_sound`, the first sound was made of its stream. With `is_mended`, open GOPs are. The
-    streams that the MP4 does not have
-    follow: no browser plays their sound.
+    `has_made_sound`, the first sound was made of its stream. With `is_mended`, its open GOPs are
+    mended. The streams that the MP4 does not have follow: no browser plays their sound.
     """
     by_index = {stream.index: stream for stream in metadata.streams}
     chosen = [by_index[index] for index in tracks if index in by_index]
