@@ -71,4 +71,12 @@ def start(page: Page | Tab, name: str) -> None:
 
 
 def seek(page: Page | Tab, second: float) -> None:
-    page.evaluate("(second) => { document.querySelector('video').currentTime = second; }", second)
+    """Seek by the seek bar, as a viewer does. A player that recovers just then goes there later."""
+    page.evaluate(
+        """(second) => {
+            const bar = document.querySelector("[data-seek]");
+            bar.value = second;
+            bar.dispatchEvent(new Event("change"));
+        }""",
+        second,
+    )
