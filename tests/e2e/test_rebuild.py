@@ -1,9 +1,6 @@
 """An image that is built once more has the same files."""
 
-import hashlib
 import os
-import subprocess
-import tarfile
 from collections.abc import Iterator
 
 import pytest
@@ -29,22 +26,19 @@ def build(context: str, tag: str, *options: str) -> None:
     docker("build", "--quiet", *named, *options, "--tag", tag, str(ROOT / context))
 
 
-def files(image: str) -> dict[str, tuple[int, int, int, str]]:
-    """Return mode, owner, group and contents of each file by its path."""
-    container = docker("create", image)
-    command = ["docker", "export", container]
-    try:
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-            assert process.stdout
-            with tarfile.open(fileobj=process.stdout, mode="r|") as tree:
-                found = {}
-                for each in tree:
-                    data = tree.extractfile(each) if each.isreg() else None
-                    digest = hashlib.sha256(data.read()).hexdigest() if data else each.linkname
-                    found[each.name] = (each.mode, each.uid, each.gid, digest)
-    finally:
-        docker("rm", container)
-    return found
+# Mode, owner, group, target of a link and path of everything, then the digests of all files: in the
+# container, as an export would send the whole image through the engine.
+LIST = """
+find / -xdev -printf '%y%m %U %G %l %p\\0'
+find / -xdev -type f -exec sha256sum --zero {} +
+"""
+
+
+def files(image: str) -> set[str]:
+    """Return what describes each file of an image."""
+    alike = ("--user", "0", "--network", "none", "--hostname", "alike")
+    listing = docker("run", "--rm", *alike, "--entrypoint", "sh", image, "-ec", LIST)
+    return set(listing.split("\0"))
 
 
 @pytest.mark.parametrize("context", CONTEXTS.values(), ids=list(CONTEXTS))
@@ -53,7 +47,7 @@ def test_a_rebuild_gives_the_same_files(context: str, tag: str) -> None:
     build(context, f"{tag}:2", "--no-cache")
     first, second = files(f"{tag}:1"), files(f"{tag}:2")
     assert len(first) > 1000
-    assert {name for name in first | second if first.get(name) != second.get(name)} == set()
+    assert first ^ second == set()
 
 
 def test_the_password_file_has_no_day_of_the_build(tag: str) -> None:
