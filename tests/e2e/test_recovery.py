@@ -11,11 +11,9 @@ from support.ffmpeg_fixtures import ffmpeg
 from support.firefox import Tab, tab
 from support.player_page import LISTEN, patient, seek, start, state, until_playing
 from support.server import until
-from support.stack import Stack, running
+from support.stack import EDGE_WAIT, Stack, running
 
 pytestmark = pytest.mark.stack
-
-EDGE_WAIT = 10  # seconds for which the edge asks for a block (nginx/njs/retry.js)
 
 NAMES = (
     "replaced in chromium.mp4", "replaced in firefox.mp4",

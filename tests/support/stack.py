@@ -18,6 +18,7 @@ from support.server import BLOCK, free_port, until
 
 ROOT = Path(__file__).parents[2]
 EAGER = ROOT / "tests" / "e2e" / "eager.yml"
+EDGE_WAIT = 10  # seconds for which the edge asks for a block (nginx/njs/retry.js)
 
 
 def missing(reason: str) -> NoReturn:
