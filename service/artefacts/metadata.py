@@ -117,7 +117,8 @@ class FragmentedMetadata(FrozenModel):
 class CopyMetadata(RemuxMetadata):
     """The metadata of an MP4 into which the frames of a file were copied.
 
-    Its header is the blob, and its media data are the large file.
+    Its header is the first blob, and its media data are the large file. The fragmented forms are of
+    the media data.
     """
 
     media: int = 0

@@ -63,6 +63,7 @@ class FilmCopy:
     """How often the clock of the file jumps."""
     damaged: int
     """Packets of sound that could not be decoded. Silence is in their place."""
+    tracks: Sequence[MovieTrack]
 
 
 @declines_misfits()
@@ -200,6 +201,7 @@ class _Copier:
             transcoded=tuple(n for n, sound in enumerate(sounds, 1) if sound.is_transcoded),
             jumps=self._clock.jumps,
             damaged=sum(sound.damaged for sound in sounds),
+            tracks=tracks,
         )
 
     def _picture_track(self) -> MovieTrack:

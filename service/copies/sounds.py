@@ -15,6 +15,7 @@ from service.remux.picture_timing import SECOND, TrackTiming
 from service.remux.sample_entries import sample_entry
 from service.remux.silence import MAX_EARLY
 from service.remux.sound_timing import sound_timing
+from service.remux.track_choice import CODEC_IDS
 from service.sound.downmix import RATE
 from service.sound.frames import sound_frame
 from service.sound.transcode import FRAME, PRIMING, SoundTranscoder
@@ -70,11 +71,10 @@ class Sound(Protocol):
         ...
 
 
-def new_track(stream: Any) -> CopyTrack:
-    """Return the track of a stream of sound."""
-    name = stream.codec_context.codec.canonical_name
-    media = MediaTrack(stream.index, "audio", name, language=stream.language or "und")
-    return CopyTrack(FrameTable(media))
+def new_track(stream: Any, codec: str) -> CopyTrack:
+    """Return the track of a stream of sound, with FFmpeg's name of the codec that it has there."""
+    codec_id, language = CODEC_IDS[codec], stream.language or "und"
+    return CopyTrack(FrameTable(MediaTrack(stream.index, "audio", codec_id, language=language)))
 
 
 class CopiedSound:
@@ -85,15 +85,15 @@ class CopiedSound:
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
-        self.track = new_track(stream)
+        codec = stream.codec_context.codec.canonical_name
+        self.track = new_track(stream, codec)
         self._tick = float(stream.time_base) * SECOND
-        self._codec = self.track.table.track.codec_id
         self._header: AdtsHeader | None = None
-        self._is_adts = self._codec == "aac" and not stream.codec_context.extradata
+        self._is_adts = codec == "aac" and not stream.codec_context.extradata
         self._first = b""
         self._lengths = (0, 0)
         """The samples per second and in a frame, if times are stated so that gaps can be seen."""
-        if self._codec == "mp3" and stream.time_base == _CLOCK:
+        if codec == "mp3" and stream.time_base == _CLOCK:
             self._lengths = sound_frame("mp3", stream.codec_context.sample_rate, b"", b"")
 
     def add(self, packet: Any, shift: int) -> None:
@@ -154,7 +154,7 @@ class TranscodedSound:
     def __init__(self, stream: Any) -> None:
         """Transcode a stream. Raises ValueError if FFmpeg has no decoder for it."""
         self.stream = stream
-        self.track = new_track(stream)
+        self.track = new_track(stream, "aac")
         self._time_base = Fraction(stream.time_base.numerator, stream.time_base.denominator)
         self._transcoder = SoundTranscoder(stream, end=_MAX_SECONDS)
 

@@ -9,8 +9,13 @@ from typing import NamedTuple, Protocol
 from service.errors import StorageError
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
-from service.protocol.revisions import remuxed_revision, split_copied
-from service.representations.remuxed import Blob, Opener
+from service.protocol.revisions import (
+    is_fragmented_layout,
+    remuxed_revision,
+    split_copied,
+    split_remuxed,
+)
+from service.representations.remuxed import Blob, Opener, Parts, RemuxedRepresentation
 from service.storage.base import ChunkLength, OpenRepresentation, min_chunk_length
 
 # Seconds that opening an MP4 and reading from it may take.
@@ -21,8 +26,11 @@ class Copy(NamedTuple):
     """A stored MP4: its header, and the media data that follow it."""
 
     header: Blob
+    """Empty for a fragmented form."""
     media: Blob
     content_type: str
+    fragments: Parts | None = None
+    """What makes a fragmented form of the media data."""
 
 
 class Copies(Protocol):
@@ -33,7 +41,10 @@ class Copies(Protocol):
         ...
 
     async def open(self, path: str, revision: str, layout: str) -> Copy | None:
-        """Open an MP4; None if it is not stored, or is another one. Raises OSError."""
+        """Open an MP4 or its fragmented form; None if it is not stored, or is another one.
+
+        Raises OSError.
+        """
         ...
 
 
@@ -52,10 +63,14 @@ class Copied:
         """
         pinned = split_copied(pin) if pin is not None else None
         source = await self._opener(path, pinned[0] if pinned else pin)
-        if pin is not None and pinned is None:
-            return source
         validators = source.representation.validators
         revision = validators.revision
+        if pin is not None and pinned is None:
+            if revision == pin:
+                return source
+            pinned = split_remuxed(pin)  # it may be a fragmented form of the MP4
+            if pinned is None or not is_fragmented_layout(pinned[1]):
+                return source
         layout = pinned[1] if pinned else self._copies.find(path, revision)
         if layout is None or not validators.is_stable or (pinned and pinned[0] != revision):
             return source
@@ -69,7 +84,10 @@ class Copied:
         source.close()
         of_copy = validators.of_layout(remuxed_revision(revision, layout))
         size = copy.header.length + copy.media.length
-        return CopiedRepresentation(copy, Representation(size, copy.content_type, of_copy))
+        opened = CopiedRepresentation(copy, Representation(size, copy.content_type, of_copy))
+        if copy.fragments is None:
+            return opened
+        return RemuxedRepresentation(opened, copy.fragments, of_copy.revision)
 
     async def _open(self, path: str, revision: str, layout: str) -> Copy | None:
         try:

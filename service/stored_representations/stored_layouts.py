@@ -1,7 +1,7 @@
 """Opens the stored layouts that make MP4s of files: headers, and sound."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -19,7 +19,6 @@ from service.artefacts.packed_fragments import BLOBS
 from service.artefacts.source import sound_name
 from service.artefacts.status import ArtefactState, status_of
 from service.protocol.revisions import (
-    fragmented_layout,
     header_layout,
     is_fragmented_layout,
     is_sound_layout,
@@ -27,14 +26,12 @@ from service.protocol.revisions import (
     source_sound,
 )
 from service.records.blobs import AsyncBlob, OpenArtefact, OpenBlob
-from service.records.compressed_blob import CompressedBlob
 from service.representations.interleaving import Interleaving
 from service.representations.remuxed import NoHeader, Parts
 from service.scheduling.scheduler import ArtefactScheduler
+from service.stored_representations.fragment_parts import open_fragments, read_in_parts
 
 _THREADS = 4  # a disk or a store that hangs blocks only these
-_HASHED_AT_A_TIME = 256 * 1024  # bytes
-
 _SOUND_BLOBS = 2  # of what is made with sound: its header and its interleaving
 
 # By preference
@@ -125,7 +122,7 @@ class StoredLayouts:
             return None
         blobs = self._blobs(ArtefactKind.REMUX, name, range(metadata.first_blobs))
         # Between both reads another replica may have stored another header.
-        if header_layout(part for blob in blobs for part in _parts(blob)) != metadata.layout:
+        if header_layout(part for blob in blobs for part in read_in_parts(blob)) != metadata.layout:
             return None
         return self._interleaved(metadata.layout, metadata.content_type, blobs)
 
@@ -148,7 +145,7 @@ class StoredLayouts:
             return layout, parts
         table, inserted = others
         try:
-            interleaving = Interleaving.from_bytes(b"".join(_parts(table)))
+            interleaving = Interleaving.from_bytes(b"".join(read_in_parts(table)))
         except ValueError:  # of another release
             return None
         blob = AsyncBlob(inserted, self._threads)
@@ -185,18 +182,9 @@ class StoredLayouts:
         blobs: Sequence[OpenBlob],
         base: tuple[str, Parts] | None = None,
     ) -> tuple[str, Parts] | None:
-        """Return a form by its blobs. `base` is what is there in place of the file."""
-        data = [b"".join(_parts(blob)) for blob in blobs]
-        made = fragmented_layout(data, base[0] if base else "")
-        if len(blobs) != BLOBS or made != layout:  # as above
-            return None
-        head, _, headers = (AsyncBlob(blob, self._threads) for blob in blobs)
-        try:
-            interleaving = Interleaving.from_bytes(data[1])
-            inserted = CompressedBlob.open(headers, data[2])
-        except ValueError:  # of another release
-            return None
-        return layout, Parts(head, "video/mp4", interleaving, inserted, _under(base))
+        """Open a form by its blobs. `base` is what is there in place of the file."""
+        parts = open_fragments(layout, blobs, self._threads, base[0] if base else "")
+        return None if parts is None else (layout, parts._replace(base=_under(base)))
 
     def _open_seekable(self, name: str) -> tuple[str, Parts] | None:
         metadata = _load(ArtefactKind.REMUX, self._store.load(ArtefactKind.REMUX, name))
@@ -205,7 +193,10 @@ class StoredLayouts:
         count = blob_count(metadata)
         blobs = self._blobs(ArtefactKind.REMUX, name, range(count - 3, count))
         base = self._open_header(name) if metadata.has_silence else None
-        data = [*(b"".join(_parts(blob)) for blob in blobs), (base[0] if base else "").encode()]
+        data = [
+            *(b"".join(read_in_parts(blob)) for blob in blobs),
+            (base[0] if base else "").encode(),
+        ]
         if header_layout(data) != metadata.seekable:  # as above
             return None
         return self._interleaved(metadata.seekable, metadata.content_type, blobs, base)
@@ -222,12 +213,12 @@ class StoredLayouts:
         if not isinstance(metadata, SoundMetadata) or len(opened.blobs) < _SOUND_BLOBS:
             return None
         header, table = opened.blobs[:_SOUND_BLOBS]
-        data = b"".join(_parts(table))
+        data = b"".join(read_in_parts(table))
         try:
             interleaving = Interleaving.from_bytes(data)
         except ValueError:  # of another release
             return None
-        digests = (*_parts(header), data, bytes.fromhex(metadata.digest))
+        digests = (*read_in_parts(header), data, bytes.fromhex(metadata.digest))
         if sound_layout(digests, source_sound(metadata.layout)) != metadata.layout:
             return None
         if interleaving.inserted != opened.large.length:
@@ -255,11 +246,3 @@ def _load_any(kind: ArtefactKind, data: bytes | None) -> ArtefactMetadata:
 def _load(kind: ArtefactKind, data: bytes | None) -> RemuxMetadata | None:
     metadata = _load_any(kind, data)
     return metadata if isinstance(metadata, RemuxMetadata) and not metadata.declined else None
-
-
-def _parts(blob: OpenBlob) -> Iterator[bytes]:
-    position = 0
-    while position < blob.length:
-        data = blob.read(position, _HASHED_AT_A_TIME)
-        position += len(data)
-        yield data

@@ -191,17 +191,22 @@ def _copied(root: MediaRoot, path: str, revision: str, output: str, room: int) -
             film = copy_film(file, written)
         except DeclinedError as error:
             return _response(CopyMetadata(declined=str(error))), ()
+    layout = copy_layout([film.header, written.digest])
+    forms = long_forms(film.header, film.tracks, film.streams, written.length)
+    fragments = pack_fragments(forms, [film.header], layout)
     metadata = CopyMetadata(
-        layout=copy_layout([film.header, written.digest]),
+        layout=layout,
         size=len(film.header),
         codecs=film.codecs,
         streams=film.streams,
+        fragments=next(iter(fragments.metadata), None),
+        other_fragments=fragments.metadata[1:],
         transcoded=film.transcoded,
         media=written.length,
         jumps=film.jumps,
         damaged=film.damaged,
     )
-    return _response(metadata), [film.header]
+    return _response(metadata), [film.header, *fragments.blobs]
 
 
 def _response(metadata: ArtefactMetadata) -> Payload:

@@ -24,6 +24,7 @@ from support.long_film import (
     check_playback,
     make_long_film,
     make_long_mp4,
+    make_long_transport_stream,
     segments,
 )
 from support.mp4_boxes import boxes
@@ -48,6 +49,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
            r"noise=drop=between(n\,10000\,10100)")  # fmt: skip
     for name in ("short.mkv", "short.mp4"):
         ffmpeg(folder / name, "-i", film, "-c", "copy", "-t", "60")
+    make_long_transport_stream(folder / "long.ts")
     ffmpeg(folder / "silent.mkv", "-i", film, "-c:v", "copy", "-c:a", "ac3", "-b:a", "32k")
     return folder
 
@@ -121,27 +123,34 @@ def test_a_gap_of_the_sound_is_silent(server: Server) -> None:
         assert sound[10_200].time == pytest.approx(10_200 * 1024 / 48_000, abs=0.045)
 
 
-@pytest.mark.slow  # half an hour of sound
-def test_a_film_with_sound_that_was_made_has_fragments(
-    tmp_path: Path, media: Path, browser: Browser
+@pytest.mark.parametrize(
+    ("name", "representation", "loops"),
+    [
+        ("silent.mkv", "with_sound", LOOPS),  # half an hour of sound
+        ("long.ts", "copied", 2 * LOOPS),
+    ],
+)
+@pytest.mark.slow
+def test_a_film_that_was_made_has_fragments(  # noqa: PLR0913, PLR0917 # fixtures and parameters
+    tmp_path: Path, media: Path, browser: Browser, name: str, representation: str, loops: int
 ) -> None:
     folder = tmp_path / "media"
-    write(folder, "silent.mkv", (media / "silent.mkv").read_bytes())
+    write(folder, name, (media / name).read_bytes())
 
     def made(server: Server) -> Any:
-        item = json.loads(get(server, "/api/videos/silent.mkv").body)
-        return item if item.get("representation") == "with_sound" else None
+        item = json.loads(get(server, f"/api/videos/{name}").body)
+        return item if item.get("representation") == representation else None
 
     with serve(folder) as server:
         # The worker has only the time that nobody else needs.
-        item = until(partial(made, server), "sound is made", timeout=3600)
+        item = until(partial(made, server), "it is made", timeout=3600)
         form = item["fragments"]
-        assert form["url"].startswith(f"/media/silent.mkv?v={item['revision']}-h")
+        assert form["url"].startswith(f"/media/{name}?v={item['revision']}-h")
         assert form["type"].endswith('mp4a.40.2"')
         whole, data = get(server, item["media_url"]).body, get(server, form["url"]).body
         head = data[: form["head"]]
         found = segments(head)
-        assert len(found) == pytest.approx(LENGTH * LOOPS, abs=1)
+        assert len(found) == pytest.approx(LENGTH * loops, abs=1)
         for index in (0, 1):
             of_form, of_film = (packets(BytesIO(film), index) for film in (data, whole))
             assert [p.digest for p in of_form] == [p.digest for p in of_film]
@@ -156,7 +165,7 @@ def test_a_film_with_sound_that_was_made_has_fragments(
         check_ranges(server.base, form["url"], data)
         with flawless(browser, server.base) as page:
             page.goto(item["watch_url"])
-            check_playback(page)
+            check_playback(page, loops)
     with serve(folder) as server:  # a pin is enough
         assert get(server, form["url"]).body == data
         other = form["url"][:-1] + ("0" if form["url"][-1] != "0" else "1")
