@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 import structlog
@@ -20,9 +21,7 @@ from quart import Quart
 
 from service import __version__, logs
 from service.access.control import StateError
-from service.cli.doctor import doctor
 from service.cli.output import output_failed, run_command
-from service.cli.share import run_sign_out_everywhere, share
 from service.composition.access import open_control
 from service.composition.app import Services, create_app
 from service.event_loop import LowBufferLoop
@@ -64,20 +63,23 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 # times this, the event loop would wait that long several times for each request.
 _SWITCH_INTERVAL = 0.0005
 
+# What runs instead of the service. It is imported only then: the start costs nothing by it.
+_COMMANDS = {
+    "check": ("service.cli.check", "check"),
+    "doctor": ("service.cli.doctor", "doctor"),
+    "share": ("service.cli.share", "share"),
+    "sign-out-everywhere": ("service.cli.share", "run_sign_out_everywhere"),
+}
+
 _STDOUT, _STDERR = 1, 2
 
 
 def main() -> int:
     """Run the service until a signal ends it. Return the exit status if it could not start."""
     _open_closed_streams()
-    commands = {
-        "check": _run_check,
-        "doctor": doctor,
-        "share": share,
-        "sign-out-everywhere": run_sign_out_everywhere,
-    }
-    if (command := commands.get("".join(sys.argv[1:2]))) is not None:
-        return run_command(command, sys.argv[2:])
+    if (place := _COMMANDS.get("".join(sys.argv[1:2]))) is not None:
+        module, name = place
+        return run_command(getattr(import_module(module), name), sys.argv[2:])
     if status := run_command(_parse_arguments, sys.argv[1:]):
         return status
     try:
@@ -121,13 +123,6 @@ def _open_closed_streams() -> None:
     os.close(descriptor)
     sys.stdout = sys.stdout or os.fdopen(_STDOUT, "w")
     sys.stderr = sys.stderr or os.fdopen(_STDERR, "w")
-
-
-def _run_check(arguments: Sequence[str]) -> int:
-    """Probe a film's URL instead of serving."""
-    from service.cli.check import check  # noqa: PLC0415 # the service's start costs nothing by it
-
-    return check(arguments)
 
 
 def _parse_arguments(arguments: Sequence[str]) -> int:

@@ -1,7 +1,7 @@
 """The command `python -m service.cli.healthcheck`: checks whether the local service is ready."""
 
-import http.client
 import os
+import socket
 import sys
 
 from service.settings.listen import listen_source, listening_address
@@ -15,14 +15,16 @@ def main() -> int:
         print(f"{listen_source(os.environ)}: {error}", file=sys.stderr)
         return 2
     loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    connection = http.client.HTTPConnection(loopback, port, timeout=12)
     try:
-        connection.request("GET", "/readyz")
-        return 0 if connection.getresponse().status == http.HTTPStatus.OK else 1
-    except (OSError, http.client.HTTPException):
+        # Without http.client, which takes twice as much processor time as all the rest.
+        with socket.create_connection((loopback, port), timeout=12) as connection:
+            connection.sendall(
+                b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            )
+            status_line = connection.makefile("rb").readline(100)
+    except OSError:
         return 1
-    finally:
-        connection.close()
+    return 0 if status_line.startswith(b"HTTP/1.1 200 ") else 1
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """Languages in file names and tags as BCP 47 tags, and their names.
 
-Import it in worker processes only: it takes 20 MB."""
+Call it in worker processes only: the names take 20 MB."""
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import langcodes
-from langcodes import Language
+from service.languages.registry import find_language, language_of
+
+if TYPE_CHECKING:
+    from langcodes import Language
 
 _TAG: Final = re.compile(r"[a-z]{2,3}(?:-[a-z]{4})?(?:-(?:[a-z]{2}|[0-9]{3}))?")
 _MAX_NAME_LENGTH: Final = 40
@@ -58,8 +60,8 @@ def parse_code(word: str) -> str | None:
     word = word.lower()
     if not _TAG.fullmatch(word):
         return None
-    language = Language.get(word)
-    primary = Language.get(language.language or "und")
+    language = language_of(word)
+    primary = language_of(language.language or "und")
     if not language.is_valid() or is_non_language(primary.to_tag()):
         return None
     in_iso_639_1 = len(primary.to_tag()) == 2  # noqa: PLR2004 # letters
@@ -68,7 +70,7 @@ def parse_code(word: str) -> str | None:
 
 def own_name(tag: str) -> str:
     """Return a language's own name, with a capital: Deutsch, Português (Brasil)."""
-    language = Language.get(tag)
+    language = language_of(tag)
     # CLDR names zh-TW only in zh-Hant, which maximize() returns.
     name = language.display_name(language.maximize()) if language.territory else language.autonym()
     return name[:1].title() + name[1:]
@@ -76,22 +78,19 @@ def own_name(tag: str) -> str:
 
 def english_name(tag: str) -> str:
     """Return a language's English name."""
-    return Language.get(tag).display_name("en")
+    return language_of(tag).display_name("en")
 
 
 def _by_name(word: str) -> str | None:
     try:
-        language = langcodes.find(word)
+        language = find_language(word)
     except LookupError:
-        try:
-            language = langcodes.find(word, "en")
-        except LookupError:
-            return None
+        return None
     # The match may be a name in a third language, or of a language with few speakers.
     names = (language.display_name("en").casefold(), language.autonym().casefold())
     is_name = word.casefold() in names or language.script or language.territory
     return language.to_tag() if is_name and _has_speakers(language) else None
 
 
-def _has_speakers(language: Language) -> bool:
-    return Language.get(language.language or "und").speaking_population() > 0
+def _has_speakers(language: "Language") -> bool:
+    return language_of(language.language or "und").speaking_population() > 0

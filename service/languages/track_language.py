@@ -7,9 +7,8 @@ from English, and `en-nP7-2PuUl7o` one of several tracks, told apart by an ident
 import re
 from typing import Final, NamedTuple
 
-from langcodes import Language
-
 from service.languages.names import english_name, parse_code, parse_language
+from service.languages.registry import language_of
 
 _ORIGINAL: Final = "orig"
 _AUTOMATIC: Final = "a"  # before the source of a translation
@@ -68,9 +67,9 @@ def _is_translation(word: str) -> bool:
     match = _REGION.fullmatch(word)
     if match is None or parse_code(match[2]) != match[2]:
         return False
-    language, region = Language.get(match[1]), match[2].upper()
+    language, region = language_of(match[1]), match[2].upper()
     return (
-        Language.get(f"und-{region}").maximize().language != language.language
+        language_of(f"und-{region}").maximize().language != language.language
         and language.maximize().territory != region
-        and Language.get(match[2]).speaking_population() >= _MIN_SPEAKERS
+        and language_of(match[2]).speaking_population() >= _MIN_SPEAKERS
     )

@@ -5,9 +5,10 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from httpx2 import AsyncClient, HTTPError, InvalidURL
+if TYPE_CHECKING:
+    from httpx2 import AsyncClient
 
 Series = Mapping[str, float]
 """Values by name and labels, as in Prometheus' text format."""
@@ -63,6 +64,9 @@ class Members:
 
     async def read(self) -> list[Member]:
         """Return all members in the order of their addresses, replicas first."""
+        # Few services are asked for the operators' page, and this takes longer than other imports.
+        from httpx2 import AsyncClient  # noqa: PLC0415
+
         # Nothing here uses TLS. Reading the authorities' certificates would take 30 ms each time.
         async with AsyncClient(timeout=_TIMEOUT, trust_env=False, verify=False) as client:
             kinds = await asyncio.gather(*(self._read(client, kind) for kind in _PATHS))
@@ -71,7 +75,7 @@ class Members:
             members.insert(0, Member("replica", "this one", parse(self._own_metrics())))
         return members
 
-    async def _read(self, client: AsyncClient, kind: Kind) -> list[Member]:
+    async def _read(self, client: "AsyncClient", kind: Kind) -> list[Member]:
         found, unknown = await _resolve(self._names[kind])
         now, named = self._clock(), self._named[kind]
         named.update(dict.fromkeys(found, now))
@@ -83,7 +87,9 @@ class Members:
         series.update(zip(found, answers, strict=True))
         return [Member(kind, _text(address), series[address]) for address in sorted(series)]
 
-    async def _ask(self, client: AsyncClient, kind: Kind, address: Address) -> Series | None:
+    async def _ask(self, client: "AsyncClient", kind: Kind, address: Address) -> Series | None:
+        from httpx2 import HTTPError, InvalidURL  # noqa: PLC0415 # as above
+
         url = f"http://{_text(address)}{_PATHS[kind]}"
         headers = self._headers if kind == "replica" else {}
         body = bytearray()

@@ -6,11 +6,10 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from email.utils import formatdate
+from datetime import UTC
+from email.utils import formatdate, parsedate_to_datetime
 from enum import Enum
 from functools import lru_cache
-
-from werkzeug.http import parse_date
 
 # RFC 9110 §8.8.3: [ "W/" ] DQUOTE *etagc DQUOTE, in a list that may have empty members (§5.6.1).
 _LIST_GAP = re.compile(r"[ \t,]*")
@@ -137,7 +136,7 @@ def _date(text: str | None) -> int | None:
     if not text or len(text) > _MAX_DATE_LENGTH:
         return None
     try:
-        date = parse_date(text)
-        return None if date is None else int(date.timestamp())
+        date = parsedate_to_datetime(text)
+        return int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp())
     except (OverflowError, ValueError):
         return None

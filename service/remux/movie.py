@@ -6,8 +6,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from langcodes import Language
-
+from service.languages.registry import language_of
 from service.matroska.frame_table import FrameTable
 from service.mp4.box_writer import box, full_box
 from service.remux.picture_timing import TrackTiming
@@ -195,7 +194,7 @@ def media_information(stbl: bytes, *, is_sound: bool) -> bytes:
 def language_code(tag: str) -> int:
     """Return a language as mdhd has it (§8.4.2): ISO 639-2/T, five bits a letter."""
     try:
-        code = Language.get(tag).to_alpha3(variant="T")
+        code = language_of(tag).to_alpha3(variant="T")
     except (LookupError, ValueError):
         code = ""
     value = 0

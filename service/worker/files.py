@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from service.probing.metadata import UnreadableError
+from service.protocol.revisions import file_revision
 from service.storage.local import beneath
-from service.storage.local.files import revision
 from service.workers.bucket import open_bucket
 from service.workers.large_output import LargeOutput
 
@@ -51,7 +51,7 @@ def _open_in_folder(
         raise UnreadableError("This is not a regular file.") from error
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
-        if revision_wanted is not None and revision(status) != revision_wanted:
+        if revision_wanted is not None and _revision(status) != revision_wanted:
             raise _replaced(path)
         if status.st_size == 0:
             raise UnreadableError("The file is empty.")
@@ -59,7 +59,7 @@ def _open_in_folder(
             yield file, status.st_size
         finally:
             # A file that was replaced meanwhile may seem damaged.
-            if revision_wanted is not None and revision(os.fstat(descriptor)) != revision_wanted:
+            if revision_wanted is not None and _revision(os.fstat(descriptor)) != revision_wanted:
                 raise _replaced(path)
 
 
@@ -78,6 +78,10 @@ def open_both(
 
     with open_file(root, path, revision) as (file, size), LargeOutput(output, room, check) as made:
         yield file, size, made
+
+
+def _revision(status: os.stat_result) -> str:
+    return file_revision(status.st_size, status.st_mtime_ns)
 
 
 def _replaced(path: str) -> FileNotFoundError:

@@ -24,7 +24,7 @@ from service.probing.prober import ProbeFailure, Prober
 from service.storage.local.files import revision
 from service.storage.local.folder import LocalStorage
 from service.storage.media_root import ObjectRef
-from service.worker import tasks
+from service.worker import probe, tasks
 
 INSIDE, OUTSIDE = "Public!", "Private"  # of equal length, so that the files have equal sizes
 AT = 1_700_000_000  # seconds: modification time of all files
@@ -285,7 +285,7 @@ def test_a_file_that_changes_during_a_read_is_rejected(
         return read_metadata(io.BytesIO(film), len(film))
 
     film = (media / "sub/film.mp4").read_bytes()
-    monkeypatch.setattr(tasks, "read_metadata", read)
+    monkeypatch.setattr(probe, "read_metadata", read)
     assert ask(media, "probe", **fields) == (GONE, b"")
 
 

@@ -41,7 +41,7 @@ def test_a_film_that_is_replaced_is_not_copied_to_its_end(
         finally:
             lengths.append(written.length)
 
-    monkeypatch.setattr("service.worker.tasks.copy_film", replace_first)
+    monkeypatch.setattr("service.worker.films.copy_film", replace_first)
     response, _ = tasks.handle_request(request)
     if is_replaced:
         assert response == {"problem": "The file is gone.", "lasting": False}

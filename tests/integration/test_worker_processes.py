@@ -311,7 +311,7 @@ async def test_a_worker_that_cannot_start_or_answer_counts_as_a_crash(
 
 
 def run(source: str, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    source = f"import os, sys; from service.worker import tasks; {source}"
+    source = f"import os, sys; from service.worker import probe, tasks, texts; {source}"
     return subprocess.run(
         [sys.executable, "-c", source, *arguments],
         check=False,
@@ -337,7 +337,7 @@ def test_the_memory_of_a_worker_is_limited() -> None:
 def test_a_file_that_needs_too_much_memory_is_a_problem() -> None:
     result = run(
         "tasks.process.apply_limits();"
-        "tasks.read_metadata = lambda *_: bytearray(2 * tasks.process.MAX_MEMORY_BYTES);"
+        "probe.read_metadata = lambda *_: bytearray(2 * tasks.process.MAX_MEMORY_BYTES);"
         "place, path = os.path.split(os.path.realpath(sys.executable));"
         "print(tasks.handle_request({'task': 'probe', 'root': place, 'path': path}))"
     )
@@ -433,7 +433,7 @@ def test_a_hanging_worker_ends_itself(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"x")
     request = {"task": "probe", "root": str(tmp_path), "path": "a.mp4", "wall": 1}
     result = run(
-        "import time; tasks.read_metadata = lambda *_: time.sleep(60); tasks.main()",
+        "import time; probe.read_metadata = lambda *_: time.sleep(60); tasks.main()",
         stdin=json.dumps(request).encode() + b"\n",
     )
     assert result.returncode == -signal.SIGALRM
