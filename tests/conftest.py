@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import settings
 from playwright.sync_api import Browser, Playwright, sync_playwright
+from support import firefox
 from support.chromium import launch
 from support.object_store import bucket, swift
 from xdist.scheduler import LoadFileScheduling
@@ -70,6 +71,13 @@ def complete_browser(playwright: Playwright) -> Iterator[Browser]:
     """Start the Chromium that viewers have."""
     with launch(playwright, complete=True) as browser:
         yield browser
+
+
+@pytest.fixture(scope="module")
+def firefox_tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[firefox.Tab]:
+    """Start Firefox for a module, whose tests call `renew`: a start takes 4 s of a processor."""
+    with firefox.tab("", tmp_path_factory.mktemp("firefox")) as tab:
+        yield tab
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

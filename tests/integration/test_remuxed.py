@@ -15,9 +15,9 @@ from urllib.parse import quote
 import av
 import pytest
 from playwright.sync_api import Browser
-from support import firefox
 from support.chromium import flawless
 from support.ffmpeg_fixtures import AAC, ffmpeg
+from support.firefox import Tab
 from support.made_sound import film
 from support.mp4_boxes import boxes
 from support.raw_http import Answer, ask
@@ -377,13 +377,13 @@ def test_chromium_seeks_to_the_right_picture(server: Server, browser: Browser, n
 
 
 @pytest.mark.slow
-def test_firefox_seeks_to_the_right_picture(server: Server, tmp_path: Path) -> None:
+def test_firefox_seeks_to_the_right_picture(server: Server, firefox_tab: Tab) -> None:
     names = ("film.mkv", "late.mkv", "flash.flv")
     items = [settled(server, name) for name in names]
-    with firefox.tab(server.base, tmp_path / "profile") as tab:
-        for item in items:
-            tab.goto(item["watch_url"])
-            check_seeks(tab, item["media_url"])
+    firefox_tab.renew(server.base)
+    for item in items:
+        firefox_tab.goto(item["watch_url"])
+        check_seeks(firefox_tab, item["media_url"])
 
 
 def test_a_page_goes_over_to_mp4_by_itself(tmp_path: Path, media: Path, browser: Browser) -> None:
@@ -452,7 +452,7 @@ _SURROUND = "pan={}|FL=c0|FR=c0|FC=c0|LFE=c0|{}"
     ids=["AAC", "AAC 5.1(side)", "Opus 5.1", "FLAC"],
 )  # fmt: skip
 def test_sound_after_a_gap_is_not_early_in_browsers(
-    tmp_path: Path, browser: Browser, sound: tuple[str, ...], dropped: str
+    tmp_path: Path, browser: Browser, firefox_tab: Tab, sound: tuple[str, ...], dropped: str
 ) -> None:
     """A busy browser may stop for a moment: then clicks are later, but never earlier."""
     media = tmp_path / "media"
@@ -466,9 +466,9 @@ def test_sound_after_a_gap_is_not_early_in_browsers(
         with flawless(browser, server.base) as page:
             page.goto(item["watch_url"])
             heard.append(page.evaluate(HEAR_CLICKS))
-        with firefox.tab(server.base, tmp_path / "profile") as tab:
-            tab.goto(item["watch_url"])
-            heard.append(tab.evaluate(HEAR_CLICKS))
+        firefox_tab.renew(server.base)
+        firefox_tab.goto(item["watch_url"])
+        heard.append(firefox_tab.evaluate(HEAR_CLICKS))
     for played in heard:
         assert played["source"].endswith(item["media_url"])
         first, *others = played["clicks"]

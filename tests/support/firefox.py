@@ -1,11 +1,14 @@
 """Firefox over WebDriver BiDi, with the page methods that tests use."""
 
+import atexit
 import json
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,28 @@ def executable() -> str:
     return path
 
 
+# What Firefox compiles at its first start. Of another version it is ignored: compatibility.ini says
+# which one made it.
+_COMPILED = ("startupCache", "compatibility.ini")
+
+
+@cache
+def _compiled() -> Path:
+    """Return a folder for what the first Firefox of this process compiles."""
+    folder = tempfile.mkdtemp(prefix="reelay-firefox-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def _copy_compiled(source: Path, target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for name in _COMPILED:
+        if (source / name).is_dir():
+            shutil.copytree(source / name, target / name, dirs_exist_ok=True)
+        elif (source / name).exists():
+            shutil.copy2(source / name, target / name)
+
+
 class Tab:
     """A page that browser/remote.js controls."""
 
@@ -36,6 +61,10 @@ class Tab:
         line = self._process.stdout.readline()
         assert line, "Firefox has ended: see its messages in the captured output"
         return json.loads(line)
+
+    def renew(self, base: str) -> None:
+        """Replace the page by one of this server, with a storage of its own and no faults."""
+        self._do("renew", base)
 
     def add_init_script(self, script: str) -> None:
         """Run a script before the scripts of every page."""
@@ -90,6 +119,7 @@ def tab(base: str, profile: Path, **preferences: Any) -> Iterator[Tab]:
     """Start Firefox with a page of this server for the block."""
     firefox = executable()
     packages()
+    _copy_compiled(_compiled(), profile)
     process = subprocess.Popen(
         ["node", FOLDER / "remote.js", firefox, base, profile, json.dumps(preferences)],
         env=clean_environment(),
@@ -107,3 +137,5 @@ def tab(base: str, profile: Path, **preferences: Any) -> Iterator[Tab]:
         finally:
             assert process.stdout
             process.stdout.close()
+        if not (_compiled() / _COMPILED[0]).exists():
+            _copy_compiled(profile, _compiled())

@@ -3,6 +3,7 @@
 //
 //   node remote.js FIREFOX BASE PROFILE [PREFERENCES, as a JSON object]
 //
+//   ["renew", BASE]            replace the page by one of this server, with a storage of its own
 //   ["prepare", SCRIPT]        run a script before those of every page
 //   ["goto", PATH]
 //   ["evaluate", EXPRESSION]   return its value
@@ -17,7 +18,7 @@
 import { createInterface } from "node:readline";
 import { follow, goBack, launched, opened, visit } from "./launch.js";
 
-const [executablePath, base, profile, preferences = "{}"] = process.argv.slice(2);
+const [executablePath, firstBase, profile, preferences = "{}"] = process.argv.slice(2);
 const complaints = [];
 const browser = await launched(executablePath, profile, JSON.parse(preferences));
 
@@ -26,9 +27,20 @@ async function press(page, keys) {
   for (const key of keys.reverse()) await page.keyboard.up(key);
 }
 
+async function renewed(base) {
+  const context = await browser.createBrowserContext();
+  complaints.length = 0;
+  return { base, context, page: await opened(context, [base], complaints) };
+}
+
 try {
-  const page = await opened(browser, [base], complaints);
+  let [base, context, page] = [firstBase, null, await opened(browser, [firstBase], complaints)];
   const commands = {
+    renew: async (other) => {
+      const before = context ?? page;
+      ({ base, context, page } = await renewed(other));
+      await before.close();
+    },
     prepare: (script) => page.evaluateOnNewDocument(script),
     goto: (path) => visit(page, `${base}${path}`),
     evaluate: (expression) => page.evaluate(expression),
