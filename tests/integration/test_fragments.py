@@ -11,19 +11,22 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 from support import firefox
 from support.chromium import flawless
 from support.ffmpeg_fixtures import ffmpeg
+from support.firefox import Tab
 from support.long_film import (
     BUFFERED,
+    FAST_LOOPS,
+    FAST_RATE,
     LENGTH,
     LOOPS,
     MAX_BUFFERED,
     MODIFIED,
+    add_second_sound,
     check_playback,
     make_long_film,
-    make_long_mp4,
     make_long_transport_stream,
     segments,
 )
@@ -33,6 +36,8 @@ from support.raw_http import Answer, ask
 from support.remuxed_files import TOLERANCE, packets
 from support.representations import check_conditions, check_ranges
 from support.server import BLOCK, Server, serve, until, write
+from support.tones import heard
+from support.track_files import TONES
 
 DATES = [formatdate(MODIFIED + days * 86400, usegmt=True) for days in (0, -1, 1)]
 
@@ -42,15 +47,15 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fragments") / "media"
     folder.mkdir()
     film = make_long_film(folder / "long.mkv")
-    make_long_mp4(folder / "long.mp4", film)
+    add_second_sound(folder / "long.mp4", film)
     cue = "WEBVTT\n\n00:15:00.000 --> 00:15:20.000\nIt is a quarter past.\n"
     (folder / "long.en.vtt").write_text(cue, encoding="utf-8")
     ffmpeg(folder / "gap.mkv", "-i", film, "-c", "copy", "-bsf:a",
            r"noise=drop=between(n\,10000\,10100)")  # fmt: skip
     for name in ("short.mkv", "short.mp4"):
         ffmpeg(folder / name, "-i", film, "-c", "copy", "-t", "60")
-    make_long_transport_stream(folder / "long.ts")
-    ffmpeg(folder / "silent.mkv", "-i", film, "-c:v", "copy", "-c:a", "ac3", "-b:a", "32k")
+    fast = make_long_film(folder.parent / "fast.mkv", FAST_RATE, FAST_LOOPS)
+    ffmpeg(folder / "silent.mkv", "-i", fast, "-c:v", "copy", "-c:a", "ac3", "-b:a", "32k")
     return folder
 
 
@@ -126,7 +131,7 @@ def test_a_gap_of_the_sound_is_silent(server: Server) -> None:
 @pytest.mark.parametrize(
     ("name", "representation", "loops"),
     [
-        ("silent.mkv", "with_sound", LOOPS),  # half an hour of sound
+        ("silent.mkv", "with_sound", FAST_LOOPS),  # six minutes of sound
         ("long.ts", "copied", 2 * LOOPS),
     ],
 )
@@ -135,7 +140,11 @@ def test_a_film_that_was_made_has_fragments(  # noqa: PLR0913, PLR0917 # fixture
     tmp_path: Path, media: Path, browser: Browser, name: str, representation: str, loops: int
 ) -> None:
     folder = tmp_path / "media"
-    write(folder, name, (media / name).read_bytes())
+    folder.mkdir()
+    if name == "long.ts":  # the other tests' server would copy it, too
+        make_long_transport_stream(folder / name)
+    else:
+        write(folder, name, (media / name).read_bytes())
 
     def made(server: Server) -> Any:
         item = json.loads(get(server, f"/api/videos/{name}").body)
@@ -293,11 +302,11 @@ def test_chromium_plays_the_segments(server: Server, browser: Browser, name: str
 
 @LONG
 @pytest.mark.slow
-def test_firefox_plays_the_segments(server: Server, tmp_path: Path, name: str) -> None:
+def test_firefox_plays_the_segments(server: Server, firefox_tab: Tab, name: str) -> None:
     item = settled(server, name)
-    with firefox.tab(server.base, tmp_path / "profile") as tab:
-        tab.goto(item["watch_url"])
-        check_playback(tab)
+    firefox_tab.renew(server.base)
+    firefox_tab.goto(item["watch_url"])
+    check_playback(firefox_tab)
 
 
 @pytest.mark.slow
@@ -434,24 +443,24 @@ def test_a_film_that_is_replaced_while_it_plays_goes_on(
 
 
 @pytest.mark.slow
-def test_firefox_goes_on_with_a_replaced_film(tmp_path: Path, media: Path) -> None:
+def test_firefox_goes_on_with_a_replaced_film(
+    tmp_path: Path, media: Path, firefox_tab: Tab
+) -> None:
     folder = tmp_path / "media"
     film = (media / "long.mkv").read_bytes()
     write(folder, "a.mkv", film)
-    with (
-        serve(folder, SOUND="off") as server,
-        firefox.tab(server.base, tmp_path / "profile") as tab,
-    ):
+    with serve(folder, SOUND="off") as server:
         item = settled(server, "a.mkv")
-        tab.add_init_script(LISTEN)
-        tab.goto(f"{item['watch_url']}?t=30")
-        tab.evaluate("document.querySelector('video').muted = true")
-        tab.evaluate("document.querySelector('video').play()")
-        assert until_playing(tab, 30)["source"].startswith("blob:")
+        firefox_tab.renew(server.base)
+        firefox_tab.add_init_script(LISTEN)
+        firefox_tab.goto(f"{item['watch_url']}?t=30")
+        firefox_tab.evaluate("document.querySelector('video').muted = true")
+        firefox_tab.evaluate("document.querySelector('video').play()")
+        assert until_playing(firefox_tab, 30)["source"].startswith("blob:")
         write(folder, "new", film, age=1800).rename(folder / "a.mkv")
         until(lambda: settled(server, "a.mkv")["revision"] != item["revision"], "it is noticed")
-        seek(tab, 1200)
-        until_playing(tab, 1200)
+        seek(firefox_tab, 1200)
+        until_playing(firefox_tab, 1200)
 
 
 @pytest.mark.slow
@@ -466,3 +475,39 @@ def test_a_film_goes_on_after_the_network_was_lost(server: Server, browser: Brow
         until(lambda: state(page)["message"], "it says that the connection is lost")
         page.context.set_offline(False)
         until_playing(page, 1200)
+
+
+# Choosing a sound
+
+CHOOSE_SECOND = """() => {
+    document.querySelector("details.sounds").open = true;
+    document.querySelector("[data-sound-link='2']").click();
+}"""
+
+
+def check_choice(item: Any, page: Page | Tab) -> None:
+    """Play the first sound of a long film, and choose the second in its middle."""
+
+    def plays(other_than: str = "") -> Any:
+        player = state(page)
+        is_playing = player["ready"] >= 3 and not player["paused"] and player["at"] >= 900
+        is_other = player["source"].startswith("blob:") and player["source"] != other_than
+        return player if is_playing and is_other else None
+
+    page.goto(f"{item['watch_url']}?sound=1&t=900")
+    page.evaluate("document.querySelector('video').play()")
+    before = until(plays, "it plays segments")
+    assert heard(page) == TONES[0]
+    page.evaluate(CHOOSE_SECOND)
+    after = until(lambda: plays(before["source"]), "it plays the other segments")
+    assert 900 <= after["at"] < 960
+    assert heard(page) == TONES[1]
+
+
+@pytest.mark.slow
+def test_a_viewer_chooses_a_sound(server: Server, browser: Browser, firefox_tab: Tab) -> None:
+    item = settled(server, "long.mp4")
+    with flawless(browser, server.base) as page:
+        check_choice(item, page)
+    firefox_tab.renew(server.base)
+    check_choice(item, firefox_tab)
