@@ -22,7 +22,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
 DOWNLOADS, PLAYERS = 100, 20
 FILMS, SIZE = 10, 12 * BLOCK + 777
-RATE = 1.5 * BLOCK  # bytes a second of each client, so that all are reading during the event
+# Bytes of a film of the crowd, and bytes a second of each client: all read for eight seconds.
+CROWD_SIZE, RATE = 4 * BLOCK + 777, 0.5 * BLOCK
 REPLICAS = 3
 
 
@@ -66,11 +67,11 @@ def healthy(name: str) -> bool | None:
     return docker("inspect", "--format", "{{.State.Health.Status}}", name) == "healthy" or None
 
 
-def films(stack: Stack) -> list[Film]:
+def films(stack: Stack, size: int = SIZE) -> list[Film]:
     """Write uncached films."""
     new = []
     for _ in range(FILMS):
-        name, data = f"{secrets.token_hex(4)}.mp4", secrets.token_bytes(SIZE)
+        name, data = f"{secrets.token_hex(4)}.mp4", secrets.token_bytes(size)
         write(stack.media, name, data)
         new.append(Film(name, data))
     return new
@@ -101,7 +102,7 @@ class Crowd:
             client = Client(base, film, account, RATE)
             while not over:
                 for offset in seeks(film, number, 3):
-                    client.play(offset, 3 * BLOCK)
+                    client.play(offset, BLOCK)
             client.close()
 
         works = [partial(download, number) for number in range(DOWNLOADS)]
@@ -132,7 +133,7 @@ def test_failing_and_restarting_replicas_interrupt_no_client(
     replicated: Stack, event: Callable[[Stack], None], temperature: str
 ) -> None:
     replicated.up("--scale", f"service={REPLICAS}")
-    new = films(replicated)
+    new = films(replicated, CROWD_SIZE)
     if temperature == "warm":
         for film in new:
             assert ask(replicated.base, f"/download/{film.target}").body == film.data
@@ -151,7 +152,7 @@ def test_restarting_the_only_replica_interrupts_no_client(replicated: Stack) -> 
         restart_all(stack)
         seconds = time.monotonic() - began
 
-    account = Crowd(replicated, films(replicated)).run_during(restart)
+    account = Crowd(replicated, films(replicated, CROWD_SIZE)).run_during(restart)
     assert account.answers
     assert (account.wrong, account.broken) == ([], [])
     assert set(account.statuses) <= ({503} if seconds > EDGE_WAIT else set())
