@@ -71,8 +71,11 @@ class Copied:
             pinned = split_remuxed(pin)  # it may be a fragmented form of the MP4
             if pinned is None or not is_fragmented_layout(pinned[1]):
                 return source
-        layout = pinned[1] if pinned else self._copies.find(path, revision)
-        if layout is None or not validators.is_stable or (pinned and pinned[0] != revision):
+        if pinned:
+            layout = pinned[1] if pinned[0] == revision else None
+        else:
+            layout = self._copies.find(path, revision) if validators.is_stable else None
+        if layout is None:
             return source
         try:
             copy = await self._open(path, revision, layout)

@@ -125,11 +125,11 @@ class Remuxed:
         self, path: str, file: Representation, pinned: tuple[str, str] | None
     ) -> tuple[Parts, str] | None:
         """Return the layout of an open file and its name; None: serve the file as it is."""
-        validators = file.validators
-        if not validators.is_stable or (pinned and pinned[0] != validators.revision):
-            return None
-        revision = validators.revision
-        layout = pinned[1] if pinned else self._layouts.find(path, revision)
+        revision = file.validators.revision
+        if pinned:
+            layout = pinned[1] if pinned[0] == revision else None
+        else:
+            layout = self._layouts.find(path, revision) if file.validators.is_stable else None
         if layout is None:
             return None
         name = path, revision, layout

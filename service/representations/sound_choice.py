@@ -41,16 +41,17 @@ class SoundChoice:
         revision, place = named
         source = await self._opener(path, revision)
         validators = source.representation.validators
-        if validators.revision != revision or not validators.is_stable:
+        if validators.revision != revision:
             return source
         key = path, pin
         try:
-            if key not in self._orders:
-                self._orders[key] = await _find_order(source, place)
+            is_known = key in self._orders
+            order = self._orders[key] if is_known else await _find_order(source, place)
         except BaseException:
             source.close()
             raise
-        order = self._orders.get(key)
+        if validators.is_stable:
+            self._orders[key] = order
         return source if order is None else SoundChoiceRepresentation(source, order, pin)
 
 

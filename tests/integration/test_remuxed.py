@@ -9,6 +9,7 @@ from email.utils import formatdate
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
+from time import time
 from typing import Any
 from urllib.parse import quote
 
@@ -243,6 +244,29 @@ def test_a_replaced_film_is_noticed_at_once_and_never_mixed(tmp_path: Path, medi
 
 
 @pytest.mark.slow
+def test_a_film_that_changed_a_moment_ago_is_sent_as_its_json_says(
+    tmp_path: Path, media: Path
+) -> None:
+    folder = tmp_path / "media"
+    folder.mkdir()
+    with serve(folder, SOUND="off", SETTLE_TIME="0") as server:
+        tracks = (argument for track in ("0:v", "0:a", "0:a") for argument in ("-map", track))
+        path = ffmpeg(folder / "film.mkv", "-i", media / "film.mkv", *tracks, "-c", "copy")
+        # It may be changing as long as its status was changed within two seconds before.
+        os.utime(path, (time() + 3600, time() + 3600))
+        item = settled(server, path.name)
+        assert item["representation"] == "remuxed"
+        urls = [item["media_url"], item["sounds"][1]["url"]]
+        answers = []
+        for url in urls:
+            path.chmod(0o644)
+            answers.append(get(server, url))
+        assert {answer.status for answer in answers} == {200}
+        assert answers[0].body.endswith(path.read_bytes())
+    with serve(folder, SOUND="off") as server:
+        assert [get(server, url).body for url in urls] == [answer.body for answer in answers]
+
+
 def test_a_growing_film_is_never_mixed_and_is_an_mp4_at_its_end(
     tmp_path: Path, media: Path
 ) -> None:
@@ -474,5 +498,5 @@ def test_sound_after_a_gap_is_not_early_in_browsers(
         first, *others = played["clicks"]
         # Clicks are at 0.5 s and each second after it. Those at 1.5 and 2.5 s are in the gap.
         assert len(others) == 3
-        for time, expected in zip(others, (3, 4, 5), strict=True):
-            assert time - first > expected - 0.1
+        for moment, expected in zip(others, (3, 4, 5), strict=True):
+            assert moment - first > expected - 0.1
