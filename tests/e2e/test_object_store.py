@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.ffmpeg_fixtures import ffmpeg
-from support.firefox import Tab, tab
+from support.firefox import Tab
 from support.player_page import LISTEN, seek, start, state, until_playing
 from support.raw_http import ask
 from support.server import BLOCK
@@ -33,12 +33,12 @@ def store(long_film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture
-def viewer(store: Stack, tmp_path: Path) -> Iterator[Tab]:
+def viewer(store: Stack, firefox_tab: Tab) -> Iterator[Tab]:
     """Open a page in Firefox, which ignores changes of this machine's networks."""
-    with tab(store.base, tmp_path / "profile") as page:
-        page.add_init_script(LISTEN)
-        yield page
-        assert page.complaints() == []
+    firefox_tab.renew(store.base)
+    firefox_tab.add_init_script(LISTEN)
+    yield firefox_tab
+    assert firefox_tab.complaints() == []
 
 
 def test_every_replica_returns_the_same_revision_and_bytes(store: Stack) -> None:
