@@ -8,14 +8,13 @@ from functools import partial
 
 import pytest
 from support.load_clients import Account, Client, Film, crowd, seeks
-from support.server import until, write
+from support.server import BLOCK, until, write
 from support.service_counters import Fetched
 from support.stack import Stack, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
-BLOCK = 4 * 1024**2
-SIZE = 52 * BLOCK + 54_321  # over 200 MB
+SIZE = 52 * BLOCK + 54_321
 VIEWERS, SEEKS, DOWNLOADS = 50, 5, 20
 WATCHED = 2 * BLOCK  # bytes from each offset
 MAX_RATIO = 1.05  # bytes from the service for each distinct byte that viewers received
@@ -25,8 +24,13 @@ MAX_RATIO = 1.05  # bytes from the service for each distinct byte that viewers r
 def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     media = tmp_path_factory.mktemp("fetches") / "media"
     media.mkdir()
-    with running(media, MAX_PARTIAL_SIZE="4MiB") as stack:
+    with running(media) as stack:
         yield stack
+
+
+def edge(stack: Stack) -> str:
+    """Return the edge's own address: the engine's proxy of a published port takes time, too."""
+    return f"https://{stack.address('nginx')}:8443"
 
 
 def uncached_film(stack: Stack) -> Film:
@@ -36,19 +40,19 @@ def uncached_film(stack: Stack) -> Film:
     return Film(name, data)
 
 
-def watch(stack: Stack, film: Film, account: Account, seed: int) -> None:
+def watch(base: str, film: Film, account: Account, seed: int) -> None:
     """Start at a random offset and seek five times; abort one of four answers."""
     rng = random.Random(seed)  # noqa: S311
-    client = Client(stack.base, film, account)
+    client = Client(base, film, account)
     for offset in seeks(film, seed, 1 + SEEKS):
         client.play(offset, WATCHED, leaves=lambda: rng.random() < 0.25)
     client.close()
 
 
-def resume(stack: Stack, film: Film, account: Account, seed: int) -> None:
+def resume(base: str, film: Film, account: Account, seed: int) -> None:
     """Fetch the rest of a download from an arbitrary offset."""
     (offset,) = seeks(film, seed, 1)
-    client = Client(stack.base, film, account)
+    client = Client(base, film, account)
     end = client.fetch("download", {"Range": f"bytes={offset}-"})
     client.close()
     assert end == SIZE
@@ -58,11 +62,11 @@ def test_viewers_and_downloads_cause_one_fetch_per_byte(
     own_stack: Stack, record_property: Callable[[str, object], None]
 ) -> None:
     film, account, fetched = uncached_film(own_stack), Account(), Fetched(own_stack)
-    with crowd([partial(watch, own_stack, film, account, n) for n in range(VIEWERS)]):
+    with crowd([partial(watch, edge(own_stack), film, account, n) for n in range(VIEWERS)]):
         pass
     account.assert_flawless()
     assert fetched.sent_bytes / account.distinct() <= MAX_RATIO
-    with crowd([partial(resume, own_stack, film, account, n) for n in range(DOWNLOADS)]):
+    with crowd([partial(resume, edge(own_stack), film, account, n) for n in range(DOWNLOADS)]):
         pass
     account.assert_flawless()
     ratio = fetched.sent_bytes / account.distinct()
@@ -73,10 +77,10 @@ def test_viewers_and_downloads_cause_one_fetch_per_byte(
 
 def test_concurrent_viewers_of_an_uncached_film_cause_one_fetch_per_block(own_stack: Stack) -> None:
     film, account, fetched = uncached_film(own_stack), Account(), Fetched(own_stack)
-    barrier = threading.Barrier(VIEWERS)
+    base, barrier = edge(own_stack), threading.Barrier(VIEWERS)
 
     def open_it() -> None:
-        client = Client(own_stack.base, film, account)
+        client = Client(base, film, account)
         barrier.wait()
         client.play(0, 3 * BLOCK)
         client.close()
