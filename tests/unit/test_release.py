@@ -67,6 +67,13 @@ def test_the_text_of_a_release_is_the_section_of_its_version() -> None:
     assert text.strip() == section.partition("\n")[2].strip() != ""
 
 
+def test_each_section_of_the_changelog_is_short() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    sections = changelog.split("\n## ")[1:]
+    assert sections
+    assert all(section.count("\n") < 60 for section in sections)
+
+
 def test_a_tag_of_another_version_is_no_release() -> None:
     refused = run("notes", "99.0.0")
     assert (refused.returncode, refused.stdout) == (1, "")
