@@ -1,5 +1,6 @@
 """The edge's cost of an answer depends on neither its length nor the speed of its client."""
 
+import contextlib
 import hashlib
 import subprocess
 import time
@@ -11,7 +12,7 @@ from typing import TypeVar
 
 import pytest
 from support.curl import VERSIONS, Curl, curl_container
-from support.raw_http import ask
+from support.raw_http import ask, connect
 from support.server import content, write
 from support.service_counters import Fetched
 from support.stack import Stack, restart_edge, running
@@ -183,14 +184,16 @@ def test_an_answer_ends_where_a_run_is_truncated(
     write(stack.media, name, old)
     revision = ask(stack.base, f"/media/{name}", {"Range": "bytes=0-0"}).headers["ETag"].strip('"')
     url = f"/download/{name}?v={revision}"
-    for block in range(blocks):
-        if block not in gap:
-            span = f"bytes={block * BLOCK}-{(block + 1) * BLOCK - 1}"
-            assert ask(stack.base, url, {"Range": span}).status == 206
+    with contextlib.closing(connect(stack.base)) as client:
+        for block in range(blocks):
+            if block not in gap:
+                span = f"bytes={block * BLOCK}-{(block + 1) * BLOCK - 1}"
+                client.request("GET", url, headers={"Range": span})
+                assert client.getresponse().read() == old[block * BLOCK :][:BLOCK]
     write(stack.media, name, content(blocks * BLOCK, 7), age=1800)
     output = tmp_path / "output"
     done = subprocess.run(
-        ["curl", "--silent", "--insecure", VERSIONS[version], "--max-time", "60",
+        ["curl", "--silent", "--insecure", VERSIONS[version], "--max-time", "300",
          "--output", output, stack.base + url], check=False,
     )  # fmt: skip
     assert done.returncode in {18, 92}  # curl(1): a partial file; a stream error in HTTP/2
@@ -212,14 +215,14 @@ def test_a_killed_worker_leaves_no_gap_in_an_answer(stack: Stack, curl: Curl) ->
     ask(stack.base, "/download/runs.mp4")
     script = f"""
         for client in $(seq 40); do
-            curl --silent --insecure --limit-rate 3M --max-time 20 --output worker-$client \\
+            curl --silent --insecure --limit-rate 1M --max-time 12 --output worker-$client \\
                 {curl.base}/download/runs.mp4 &
         done; wait; cat worker-* | wc -c; for file in worker-*; do
             size=$(stat -c %s $file); echo $size $(sha256sum <$file | cut -c1-64)
         done; rm worker-*"""
     with ThreadPoolExecutor(1) as threads:
         crowd = threads.submit(curl.shell, script)
-        time.sleep(6)
+        time.sleep(5)  # the second run is being sent
         stack.run("nginx", "sh", "-c", KILL_A_WORKER)
         total, *lines = crowd.result().splitlines()
     assert int(total)

@@ -43,7 +43,7 @@ class Curl:
 
     def get(self, version: str, target: str, headers: dict[str, str]) -> CurlResponse:
         options = [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
-        output = self("--silent", "--show-error", "--insecure", "--include", "--max-time", "60",
+        output = self("--silent", "--show-error", "--insecure", "--include", "--max-time", "300",
                       VERSIONS[version], *options, self.base + target)  # fmt: skip
         head, _, body = output.partition(b"\r\n\r\n")
         first, *lines = head.decode().split("\r\n")
