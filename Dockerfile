@@ -1,6 +1,8 @@
-ARG PYTHON_IMAGE=python:3.14-slim
+# The base image, whose digest Dependabot renews: it does not read build arguments.
+ARG PYTHON_IMAGE=pinned
+FROM python:3.14-slim@sha256:f85c5697265c178cc6887276c55fe16cf3d14ca35c3df6a5eab3b360534a55d2 AS pinned
 
-# hadolint ignore=DL3006 # the version is in the argument
+# hadolint ignore=DL3006 # the version is above
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /build
 RUN python3 -m venv /opt/reelay

@@ -1,5 +1,6 @@
 """Rules that every container of every compose file meets."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +86,36 @@ def test_with_an_object_store_the_service_reaches_outside_networks() -> None:
     objects = read(ROOT / "deploy" / "compose" / "objects.yml")
     assert objects["services"]["service"]["networks"] == ["outside"]
     assert not (objects["networks"]["outside"] or {}).get("internal")
+
+
+BASE = re.compile(r"FROM ([a-z/]+:[0-9a-z.-]+@sha256:[0-9a-f]{64}) AS pinned")
+DOCKERFILES = [
+    file
+    for file in ROOT.rglob("Dockerfile")
+    if not any(
+        part == "node_modules" or part.startswith(".") for part in file.relative_to(ROOT).parts
+    )
+]
+
+
+def test_every_image_has_its_base_by_digest_where_dependabot_renews_it() -> None:
+    """Dependabot does not read build arguments: so the pinned image is a stage of its own."""
+    updates = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text("utf-8"))["updates"]
+    renewed = next(each for each in updates if each["package-ecosystem"] == "docker")
+    folders = {f"/{file.parent.relative_to(ROOT)}".replace("/.", "/") for file in DOCKERFILES}
+    assert set(renewed["directories"]) == folders
+    bases: dict[str, set[str]] = {}
+    for file in DOCKERFILES:
+        lines = file.read_text(encoding="utf-8").splitlines()
+        first, *others = [line for line in lines if line.startswith("FROM ")]
+        pinned = BASE.fullmatch(first)
+        assert pinned, file
+        (argument,) = [line for line in lines[: lines.index(first)] if line.startswith("ARG ")]
+        name, _, default = argument.removeprefix("ARG ").partition("=")
+        assert default == "pinned"
+        assert others
+        assert all(line.startswith(f"FROM ${{{name}}}") for line in others)
+        bases.setdefault(name, set()).add(pinned[1])
+    assert {name: len(images) for name, images in bases.items()} == {
+        "NGINX_IMAGE": 1, "PROMETHEUS_IMAGE": 1, "PYTHON_IMAGE": 1,
+    }  # fmt: skip
