@@ -87,7 +87,7 @@ def page(
             tab.add_init_script(FAST)
             yield tab
         return
-    browser: Browser = request.getfixturevalue("complete_browser")
+    browser: Browser = request.getfixturevalue("browser")
     with watched(browser, server.base) as (chromium, _):
         chromium.add_init_script(FAST)
         yield chromium
