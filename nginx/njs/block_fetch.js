@@ -7,8 +7,9 @@
 // asked. The other requests look again after 20 ms, then less and less often (proxy_cache_lock would take
 // 500 ms each time). The price: the first byte of a cold block waits for its last.
 //
-// A block that cannot be stored is refused with 503, and the service answers the request itself. If it were
-// streamed instead and broke off, a joined response would go on with the next block.
+// A block that cannot be stored, or was not requested often enough (REELAY_CACHE_MIN_USES), is refused with 503,
+// and the service answers the request itself. If it were streamed instead and broke off, a joined response would
+// go on with the next block.
 //
 // If another edge owns the block, it is asked once, and the service at once if it does not give the block.
 // Either way the block goes into peer_cache, which is small and forgets within minutes, so that an owner that
@@ -42,6 +43,10 @@ async function fetchBlock(r) {
     v.block_owner = r.headersIn['X-Block-Owner'] || '';
     v.cache_zone = v.block_owner ? 'peer_cache' : 'blocks';
     const key = `${v.cache_zone} ${v.request_uri}|${r.headersIn['Range']}`;
+    if (inFlight.get(key) === undefined && !isUsedEnough(r, key)) {
+        r.return(503);
+        return;
+    }
     const attempts = { cutShort: 0, unstored: 0 };
     let waited = false, allowed = false;
     for (let tries = 0; ;) {
@@ -84,6 +89,15 @@ async function fetchBlock(r) {
         }
     }
     r.return(503);
+}
+
+// Count a request for a block that is not cached. Return whether it is to be kept: by default from the first request
+// on (REELAY_CACHE_MIN_USES). Only the first block of a response can be refused: see fetch_limit.js. Another edge
+// does not say which block is the first, so that its requests, which it has counted, are not counted again.
+function isUsedEnough(r, key) {
+    const least = Number(r.variables.cache_min_uses);
+    if (least < 2 || !fetchLimit.isFirstBlock(r)) return true;
+    return ngx.shared.uses.incr(key, 1, 0) >= least;
 }
 
 function isGivenUp(v, state, elapsed) {

@@ -80,10 +80,8 @@ function answer(r, path, revision, isPinned) {
     // The internal servers choose the cache for their blocks themselves: sliceCacheZone.
     if (plan.block && v.edges) blockOwner.chooseCache(v, `/media${v.target}|${plan.block}`);
     if (isJoined) v.joined_response = `whole ${v.connection_limit_key}`;
-    if (v.fetch_limit_key) {
-        v.fetch_charge = `${v.fetch_limit_key} ${plan.begin} ${parseInt(revision, 16)}`;
-        v.first_byte = String(plan.first);
-    }
+    v.fetch_charge = `${plan.begin} ${parseInt(revision, 16)} ${v.fetch_limit_key}`;
+    v.first_byte = String(plan.first);
     r.internalRedirect(plan.location);
 }
 

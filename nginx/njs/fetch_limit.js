@@ -30,16 +30,22 @@ function refund(v, client, bytes) {
     if (limits.has(client)) limits.incr(client, -timeFor(v, bytes));
 }
 
+// Return whether the block that a request is for is the first one of the viewer's response.
+function isFirstBlock(r) {
+    const range = BLOCK_RANGE.exec(r.headersIn['Range'] || '');
+    return range !== null && range[1] === (r.headersIn['X-Fetch-Charge'] || '').split(' ')[0];
+}
+
 // Return whether a block may be fetched for this request's viewer. If so, charge it to the viewer's
 // address, and refund the block charged before for the same response, as that one has been sent. Only the
 // first block of a response can be refused: a response that has begun is not cut off.
 function mayFetch(r) {
     const v = r.variables, charges = ngx.shared.fetch_charges, id = v.forwarded_request_id;
-    const charge = (r.headersIn['X-Fetch-Charge'] || '').split(' '), client = charge[0];
+    const charge = (r.headersIn['X-Fetch-Charge'] || '').split(' '), client = charge[2];
     const range = BLOCK_RANGE.exec(r.headersIn['Range'] || '');
     if (!client || range === null) return true;
-    const begin = Number(range[1]), end = Math.min(begin + Number(v.block_size), Number(charge[2]));
-    if (begin === Number(charge[1]) && isOverLimit(v, client)) return false;
+    const begin = Number(range[1]), end = Math.min(begin + Number(v.block_size), Number(charge[1]));
+    if (isFirstBlock(r) && isOverLimit(v, client)) return false;
     const before = charges.get(id);
     if (before) refund(v, client, Number(before.split(' ')[1]) - Number(before.split(' ')[0]));
     ngx.shared.fetch_limits.set(client, allowedAt(client) + timeFor(v, Math.max(end - begin, 0)));
@@ -59,4 +65,4 @@ function refundTaken(r) {
     return '';
 }
 
-export default { isOverLimit, mayFetch, refundTaken };
+export default { isFirstBlock, isOverLimit, mayFetch, refundTaken };

@@ -51,6 +51,7 @@ EDGE_VARIABLES = frozenset(
         "TLS_DIR",
         "SERVICE",
         "CACHE_SIZE",
+        "CACHE_MIN_USES",
         "CONNECTIONS_PER_CLIENT",
         "REQUESTS_PER_CLIENT",
         "HSTS_MAX_AGE",

@@ -37,6 +37,8 @@ def run(**settings: str) -> tuple[int, dict[str, str], str]:
         ("MAX_PARTIAL_SIZE", "1 gib", {"BLOCK_SIZE": "1073741824"}),
         ("MAX_PARTIAL_SIZE", "0065536", {"BLOCK_SIZE": "65536"}),
         ("CACHE_SIZE", "", {"CACHE_SIZE": "10737418240"}),
+        ("CACHE_MIN_USES", "", {"CACHE_MIN_USES": "1"}),
+        ("CACHE_MIN_USES", "2", {"CACHE_MIN_USES": "2"}),
         ("SERVICE", "", {"SERVICE": "service:8000"}),
         ("SERVICE", "a-b.example", {"SERVICE": "a-b.example:8000"}),
         ("SERVICE", "service.reelay.svc.cluster.local:80",
@@ -200,6 +202,7 @@ def test_an_edge_that_is_not_listed_does_not_start(name: str) -> None:
                           "https://a; x", 'https://"', "https://a none", "https://$a"]),
         ("MAX_PARTIAL_SIZE", ["65535", "2GiB", "-1", "4MB", "MiB", "1.5MiB", "4MiB;", "9" * 20]),
         ("CACHE_SIZE", ["1MiB", "2000000GiB", "lots", "$(id)"]),
+        ("CACHE_MIN_USES", ["101", "-1", "often"]),
         ("SERVICE", [
             ":8000", "service:", "service:0", "service:08000", "service:65536",
             "service:99999999999999999999", "http://service:8000", "service:8000/", "a b:1",

@@ -89,7 +89,7 @@ class TestForwardedRequests:
                 "X-Forwarded-Host": "evil.test", "X-Forwarded-Port": "1", "X-Real-IP": "10.9.9.9",
                 "Forwarded": "for=10.9.9.9", "X-Mark": name, "Host": "a.example:81"}  # fmt: skip
         # Fields that the internal servers of the edge send to each other
-        sent |= {"X-Joined-Response": "whole a", "X-Range-Base": "4096", "X-Fetch-Charge": "a 0 9",
+        sent |= {"X-Joined-Response": "whole a", "X-Range-Base": "4096", "X-Fetch-Charge": "0 9 a",
                  "X-Cache-Zone": "peer_cache", "X-Block-Owner": "edge_0"}  # fmt: skip
         if span:
             sent["Range"] = span
