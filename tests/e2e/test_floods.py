@@ -22,7 +22,7 @@ HALF_OPEN = 10_000
 MAX_CONNECTIONS = 1024  # of one address: four for each of 256 answers
 WINDOWS = 3
 WINDOW_REQUESTS = 100
-TRIES = 4  # of a comparison, as the machine may be busy
+TRIES = 10  # of a comparison, as the machine may be busy
 
 MAX_LOGGED = 200 * 1024  # bytes a second, for one address that sends as fast as it can
 HEAD = "Host: x\r\nUser-Agent: " + "a" * 5000
