@@ -21,9 +21,10 @@ const RANGE = /^bytes=(\d{1,15})-(\d{0,15})(?!\n)$/;
 // Revisions of layouts (service/protocol/revisions.py): the third part. The second one, of an object, may begin
 // with the same letters. A header that precedes a file has 16 MiB at most
 // (service/remux/header.py), and so has silence (service/remux/silence.py); headers between its parts have 64 MiB (service/fragments/form.py),
-// and sound 2 GiB (service/made_sound/insertions.py); fragments may have both. A moved index grows little. A copy has a header, 32 MiB and an
-// eighth more than its file (service/artefacts/builder.py).
+// and sound 2 GiB (service/made_sound/insertions.py); fragments may have both, and may be of a copy. A moved index grows little. A copy has a header, 32 MiB
+// and an eighth more than its file (service/artefacts/builder.py).
 const LAYOUT = /-[0-9a-f]+-([cfhms])[0-9a-f]+(?:-a[0-9]+)?(?!\n)$/;
+const MAX_FACTOR = { c: 1.125, f: 1, h: 1.125, m: 1, s: 1 };
 const MAX_ADDED = { c: 50331648, f: 0, h: 2231369728, m: 33554432, s: 2164260864 };
 
 // Answer a request for /media/ or /download/: from the cache if that is exact, else by the service.
@@ -145,7 +146,7 @@ function slicerFor(r, revision, first, last) {
     const v = r.variables, size = Number(v.block_size);
     const layout = LAYOUT.exec(revision);
     const file = parseInt(revision, 16);
-    const most = layout === null ? file : file * (layout[1] === 'c' ? 1.125 : 1) + MAX_ADDED[layout[1]];
+    const most = layout === null ? file : file * MAX_FACTOR[layout[1]] + MAX_ADDED[layout[1]];
     const end = Math.min(last === '' ? Infinity : Number(last) + 1, most);
     if (end - first <= size && Math.floor(first / size) === Math.floor((end - 1) / size)) return 'slicer';
     if (end - first <= Number(v.run_size)) return 'joiner1';
