@@ -44,7 +44,8 @@ async def answer(
 ) -> list[dict[str, Any]]:
     """Return the messages that the application sends to a client without a request body.
 
-    No send waits. The client disconnects after `disconnect_after` messages, if that is set.
+    No send waits. The client disconnects after `disconnect_after` messages, if that is set, else
+    when the response has been sent, as ASGI has it.
     """
     settings = load({"REELAY_MEDIA": str(folder), "REELAY_DERIVED": str(folder.parent / "derived")})
     app: Any = create_app(settings)
@@ -60,7 +61,8 @@ async def answer(
 
     async def send(message: dict[str, Any]) -> None:
         messages.append(message)
-        if len(messages) == disconnect_after:
+        is_sent = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if is_sent or len(messages) == disconnect_after:
             disconnected.set()
 
     await app(request_scope, receive, send)
