@@ -53,11 +53,12 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             write(media, f"{name}.jpg", picture.read_bytes())
     with serve(media) as server:
 
-        def all_posters_shown() -> bool | None:
-            first = page(server, "/?limit=200")
-            return len(POSTER.findall(first)) == FOLDERS * IN_EACH or None
+        def all_posters_ready() -> bool:
+            videos = json.loads(page(server, "/api/videos?limit=200"))["videos"]
+            ready = [video for video in videos if video["poster"]["state"] == "ready"]
+            return len(ready) == FOLDERS * IN_EACH
 
-        until(all_posters_shown, "all posters are ready")
+        until(all_posters_ready, "all posters are ready")
         yield server
 
 
