@@ -9,7 +9,7 @@ from support.raw_http import ask, connect
 from support.server import BLOCK, content, write
 from support.stack import Stack
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
 VIEWERS = 300
 MAX_AT_SERVICE = 64 * 1024  # nothing at all: the edge asks it once for each block
