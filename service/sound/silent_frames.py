@@ -15,6 +15,9 @@ _ELEMENTS = {
     5: (_ID_SCE, _ID_CPE, _ID_CPE),
     6: (_ID_SCE, _ID_CPE, _ID_CPE, _ID_LFE),
     7: (_ID_SCE, _ID_CPE, _ID_CPE, _ID_CPE, _ID_LFE),
+    11: (_ID_SCE, _ID_CPE, _ID_CPE, _ID_SCE, _ID_LFE),
+    12: (_ID_SCE, _ID_CPE, _ID_CPE, _ID_CPE, _ID_LFE),
+    14: (_ID_SCE, _ID_CPE, _ID_CPE, _ID_LFE, _ID_CPE),
 }
 _ICS_INFO_BITS = 11
 """Of ics_info (table 4.6) for a long window without scale factor bands: all are 0."""

@@ -10,6 +10,7 @@ from typing import Any
 import av
 from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
+from av.audio.plane import AudioPlane
 
 from service.sound.downmix import RATE, Downmix, FrameFormat, format_of
 
@@ -154,7 +155,9 @@ class SoundTranscoder:
             if not count:
                 return
             silence = AudioFrame(like.format.name, like.layout.name, count)
-            for plane in silence.planes:
+            # Not `silence.planes`: PyAV 19 looks for a ninth one after eight, and fails.
+            for index in range(like.layout.nb_channels if like.format.is_planar else 1):
+                plane = AudioPlane(silence, index)
                 plane.update(_zeros(like.format.name, plane.buffer_size))
             silence.sample_rate = like.sample_rate
             yield from self._push(silence)

@@ -7,6 +7,7 @@ from typing import Any
 import av
 import pytest
 from av.audio.frame import AudioFrame
+from av.audio.plane import AudioPlane
 
 from service.sound.silent_frames import silent_frame
 
@@ -83,12 +84,29 @@ def test_a_decoder_hears_silence_of_the_same_length(
     assert max(map(loudness, frames[half - 3 : half])) > 0.1
 
 
+@pytest.mark.parametrize(
+    ("number", "channels"),
+    [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6), (7, 8), (11, 7), (12, 8), (14, 8)],
+)
+def test_silence_has_the_channels_of_the_configuration(number: int, channels: int) -> None:
+    """ISO/IEC 14496-3 table 1.19. Encoders write some of them only in some releases."""
+    configuration = (2 << 11 | 3 << 7 | number << 3).to_bytes(2, "big")  # AAC-LC, 48 kHz
+    decoder: Any = av.CodecContext.create("aac", "r")
+    decoder.extradata, decoder.options = configuration, {"err_detect": "crccheck+explode"}
+    silence = silent_frame("aac", configuration, b"")
+    with av.logging.Capture() as messages:
+        frames = [frame for _ in range(3) for frame in decoder.decode(av.Packet(silence))]
+    assert [message for level, *_, message in messages if level <= av.logging.WARNING] == []
+    assert [frame.layout.nb_channels for frame in frames] == [channels] * 3
+    assert max(map(loudness, frames)) == 0
+
+
 def loudness(frame: Any) -> float:
     kind, full = {"flt": ("f", 1), "s16": ("h", 1 << 15), "s32": ("i", 1 << 31)}[
         frame.format.name.removesuffix("p")
     ]
     values = array(kind)
-    values.frombytes(bytes(frame.planes[0])[: frame.samples * values.itemsize])
+    values.frombytes(bytes(AudioPlane(frame, 0))[: frame.samples * values.itemsize])
     return max(map(abs, values)) / full
 
 

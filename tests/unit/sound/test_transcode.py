@@ -131,6 +131,13 @@ def test_silence_fills_a_gap(ac3: Path) -> None:
     assert kept.transcoder.samples == pytest.approx(SECONDS * RATE, abs=1536)
 
 
+def test_silence_fills_a_gap_of_eight_channels(tmp_path: Path) -> None:
+    path = click_file(tmp_path / "a.mkv", "-af", "pan=7.1|FC=c0", "-c:a", "libopus", "-b:a", "256k")
+    kept = transcode(path, lambda packets: [p for p in packets if not 1000 <= p.pts < 3000])
+    whole = transcode(path).clicks
+    assert kept.clicks == [pytest.approx(time, abs=TOLERANCE) for time in (whole[0], *whole[3:])]
+
+
 def test_small_gaps_do_not_add_up(ac3: Path) -> None:
     """Every second packet is lost: what remains is where it was."""
     kept = transcode(ac3, lambda packets: packets[::2])
