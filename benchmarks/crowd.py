@@ -1,14 +1,16 @@
-"""Let a crowd of players watch through the edge, more and more of them until it breaks.
+"""Measure how many players the edge and the service carry.
 
     .venv/bin/python benchmarks/crowd.py [--crowds N,...] [--seconds S] [--megabits M] [--films N]
 
-Needs a Docker engine. Each player opens a film by Zipf's law, keeps 20 s of it buffered, and plays
-at the film's bit rate; it seeks and pauses now and then, and leaves for another film. All share two
-cores with the stack. For each crowd prints what players got; how much of their time they had
-nothing to play, also after seeks;
-the time to the first byte of a request; refusals with `Retry-After`, other refusals and broken
-connections; cores that the edge, the service and the players took; and memory per player. Stops
-when that is more than a hundredth or requests fail.
+Needs a Docker engine. Runs crowds of players through the edge, each larger than the one before,
+until the stack is too slow or requests fail. Each player opens a film by Zipf's law, keeps 20 s of
+it buffered, and plays at the film's bit rate; it seeks and pauses now and then, and leaves for
+another film. All share two cores with the stack.
+
+Prints for each crowd what players got; how much of their time they had nothing to play, also after
+seeks; the time to the first byte of a request; refusals with `Retry-After`, other refusals and
+broken connections; cores that the edge, the service and the players took; and memory per player.
+Stops when players have nothing to play for more than a hundredth of their time, or requests fail.
 """
 
 import argparse
@@ -131,7 +133,10 @@ class Crowd:
         self._plays_until: list[float] = []
 
     async def watch(self, players: int, begin: Callable[[], None], end: Callable[[], None]) -> None:
-        """Let all arrive; call `begin`, measure for a while, and call `end`."""
+        """Start the players, and measure when all have filled their buffers.
+
+        Call `begin` before the measurement and `end` after it.
+        """
         self._plays_until = [0.0] * players
         tasks = [asyncio.create_task(self._player(number, players)) for number in range(players)]
         await asyncio.sleep(RAMP + BUFFERED / 2)

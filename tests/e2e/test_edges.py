@@ -108,9 +108,9 @@ def test_emptying_a_cache_also_empties_the_peer_cache(cluster: EdgeCluster) -> N
 
 
 def ratio_of_a_crowd(cluster: EdgeCluster) -> float:
-    """Let viewers of all edges watch and resume a new film.
+    """Return the bytes from the service for each distinct byte that viewers of all edges received.
 
-    Return the bytes from the service for each distinct byte that they received.
+    They watch a film that is not cached, and resume downloads of it.
     """
     shown, account, fetched = uncached_film(cluster), Account(), cluster.fetched()
 
