@@ -14,7 +14,13 @@ from playwright.sync_api import Browser
 from support import firefox
 from support.chromium import flawless
 from support.ffmpeg_fixtures import ffmpeg, ten_seconds
-from support.long_film import check_playback, make_long_film, segments
+from support.long_film import (
+    LOOPS,
+    check_playback,
+    make_long_film,
+    make_long_transport_stream,
+    segments,
+)
 from support.made_sound import about, clicks_of, complaints, film, picture_hashes
 from support.raw_http import Answer, ask, url_of
 from support.representations import check_ranges
@@ -121,9 +127,8 @@ def part(stack: Stack, url: str, first: int, last: int) -> Answer:
     return ask(stack.base, url, {"Range": f"bytes={first}-{last}"})
 
 
-@kinds
-def test_every_range_is_exact_from_the_service_and_from_the_cache(stack: Stack, kind: str) -> None:
-    case = CASES[kind]
+def check_each_range(stack: Stack, case: Case) -> bytes:
+    """Check ranges from the service and from the cache. Return the whole representation."""
     url, original = case.url(stack), (stack.media / case.name).read_bytes()
     size = int(part(stack, url, 0, 0).headers["Content-Range"].split("/")[1])
     # Ranges behind the end of the file itself come first, before a block tells the size.
@@ -157,12 +162,30 @@ def test_every_range_is_exact_from_the_service_and_from_the_cache(stack: Stack, 
     beyond = ask(stack.base, url, {"Range": f"bytes={size}-"})
     assert (beyond.status, beyond.headers["Content-Range"]) == (416, f"bytes */{size}")
     assert ask(stack.base, url_of("download", case.name)).body == original
+    return data
+
+
+@kinds
+def test_every_range_is_exact_from_the_service_and_from_the_cache(stack: Stack, kind: str) -> None:
+    case = CASES[kind]
+    data, original = check_each_range(stack, case), (stack.media / case.name).read_bytes()
     if kind in {"remuxed", "in segments"}:
-        assert size > len(original)
+        assert len(data) > len(original)
     if kind == "remuxed":
         assert data.endswith(original)
     if kind == "fast start":
         assert data.index(b"moov") < data.index(b"mdat")
+
+
+@pytest.mark.slow
+def test_a_copy_in_segments_is_exact_and_firefox_plays_it(stack: Stack, tmp_path: Path) -> None:
+    # tests/integration/test_fragments.py plays it in Chromium.
+    case = Case("long.ts", f"h{DIGEST}", make_long_transport_stream, in_segments=True)
+    write(stack.media, case.name, case.make(tmp_path / case.name).read_bytes())
+    check_each_range(stack, case)
+    with firefox.tab(stack.base, tmp_path / "profile") as tab:
+        tab.goto(url_of("watch", case.name))
+        check_playback(tab, 2 * LOOPS)
 
 
 def test_a_film_with_sound_is_in_sync(stack: Stack, tmp_path: Path) -> None:
