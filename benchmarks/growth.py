@@ -36,6 +36,8 @@ from service.storage.local.folder import LocalStorage  # noqa: E402
 
 FOLDER_VIDEOS = 100
 """Videos per folder."""
+MAX_LINKS = 50_000
+"""Links to one file: ext4 has at most 65,000."""
 QUOTA = 1 << 30
 """Bytes of the artefact store, more than needed."""
 SCANS = 3
@@ -96,14 +98,14 @@ class Library:
 
     def make(self) -> None:
         """Link the clip, without its title so that each video is listed by its file name."""
-        clip = self.root / "clip.mp4"
-        clip.write_bytes(
-            (HERE.parent / "media/sample.mp4").read_bytes().replace(b"\xa9nam", b"free")
-        )
+        data = (HERE.parent / "media/sample.mp4").read_bytes().replace(b"\xa9nam", b"free")
         aged = time.time() - 3600
-        os.utime(clip, (aged, aged))
         (self.root / "media").mkdir()
         for number in range(self.videos):
+            if number % MAX_LINKS == 0:
+                clip = self.root / f"clip-{number}.mp4"
+                clip.write_bytes(data)
+                os.utime(clip, (aged, aged))
             series, episode = divmod(number, FOLDER_VIDEOS)
             folder = self.root / f"media/Series {series + 1}"
             folder.mkdir(exist_ok=True)
