@@ -1,6 +1,5 @@
-"""The media files of a listing with their sidecars, and the pictures of folders."""
+"""The media files of a folder with their sidecars, and its picture."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -18,40 +17,27 @@ class File(NamedTuple):
     sidecars: Sidecars = NO_SIDECARS
 
 
-class Files(NamedTuple):
-    """The media files of a listing, and the pictures of its folders."""
+class FolderFiles(NamedTuple):
+    """The media files directly in a folder, and the picture of the folder."""
 
-    by_path: dict[str, File]
-    folder_images: dict[str, Entry]
-    """By the path of the folder, also of folders that contain only folders."""
-
-
-NO_FILES = Files({}, {})
+    files: tuple[File, ...] = ()
+    image: Entry | None = None
+    """Also of a folder that contains only folders."""
 
 
-def match_files(entries: Iterable[Entry]) -> Files:
-    """Return each media file with its sidecars, and the picture of each folder that has one."""
-    media: dict[str, list[tuple[str, Entry]]] = defaultdict(list)
-    others: dict[str, dict[str, Entry]] = defaultdict(dict)
+def match_files(folder: str, entries: Iterable[Entry]) -> FolderFiles:
+    """Return each media file of a folder with its sidecars, and the folder's picture."""
+    media: dict[str, Entry] = {}
+    others: dict[str, Entry] = {}
     for entry in entries:
-        folder, _, name = entry.path.rpartition("/")
-        if media_type(name) is None:
-            others[folder][name] = entry
-        else:
-            media[folder].append((name, entry))
-    files = Files({}, {})
-    for folder, members in media.items():
-        if folder not in others:
-            files.by_path.update((entry.path, File(entry)) for _, entry in members)
-    for folder, beside in others.items():
-        names = [name for name, _ in media[folder]]
-        of_one_film = _is_of_one_film(folder, names)
-        matcher = SidecarMatcher([*beside, *names], of_one_film=of_one_film)
-        if matcher.folder_image:
-            files.folder_images[folder] = beside[matcher.folder_image]
-        for name, entry in media[folder]:
-            files.by_path[entry.path] = File(entry, _match_sidecars(matcher, name, beside))
-    return files
+        name = entry.path.rpartition("/")[2]
+        (others if media_type(name) is None else media)[name] = entry
+    if not others:
+        return FolderFiles(tuple(map(File, media.values())))
+    of_one_film = _is_of_one_film(folder, list(media))
+    matcher = SidecarMatcher([*others, *media], of_one_film=of_one_film)
+    files = (File(entry, _match_sidecars(matcher, name, others)) for name, entry in media.items())
+    return FolderFiles(tuple(files), others[matcher.folder_image] if matcher.folder_image else None)
 
 
 def _is_of_one_film(folder: str, videos: list[str]) -> bool:

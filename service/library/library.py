@@ -18,8 +18,7 @@ import structlog
 from service.artefacts.probe_cache import ProbeCache
 from service.artefacts.source import ArtefactSource
 from service.library.catalogue import Catalogue
-from service.library.files import NO_FILES, Files
-from service.library.scan import OBJECT_RETRY_SECONDS, Key, Observation, ProbeRecord, scan
+from service.library.scan import OBJECT_RETRY_SECONDS, Key, ProbeRecord, ScannedFolder, scan
 from service.library.scan_timing import ScanTiming, next_scan
 from service.library.snapshot import EMPTY_SNAPSHOT, build_snapshot
 from service.library.watcher import POLL_INTERVAL, inotify_is_complete, watch_changes
@@ -88,8 +87,7 @@ class Library:
         self._timing = timing
         self._judge = judge
         self._is_relevant = is_relevant
-        self._files = NO_FILES
-        self._observations: dict[str, Observation] | None = None
+        self._folders: Mapping[str, ScannedFolder] | None = None
         self._to_probe: list[Entry] = []
         self._probe_records: dict[Key, ProbeRecord] = {}
         self._snapshot = EMPTY_SNAPSHOT
@@ -164,31 +162,30 @@ class Library:
             self._storage,
             self._probe_cache,
             settle_time,
-            self._files,
+            self._folders,
             record,
-            self._observations,
         )
-        self._observations = result.observations
-        if self.scanned and result.files is self._files:
+        if self.scanned and not result.is_changed:
+            self._folders = result.folders
             return result.unsettled
         if self._probe_cache.is_remote:
             shuffle(result.missing)  # so that replicas do not probe the same file
         self._probe_records.update(result.loaded)
         for key in result.gone:
             self._probe_records.pop(key, None)
-        await self._publish_snapshot(result.files)
+        await self._publish_snapshot(result.folders)
         self._to_probe = result.missing
         self._probe_wanted.set()
         self.scanned = True
         return result.unsettled
 
-    async def _publish_snapshot(self, files: Files | None = None) -> None:
-        """Publish a snapshot of `files`, or of the current files."""
+    async def _publish_snapshot(self, folders: Mapping[str, ScannedFolder] | None = None) -> None:
+        """Publish a snapshot of what is in `folders`, or in the current ones."""
         async with self._publish_lock:  # both loops publish
-            files = self._files if files is None else files
+            folders = (self._folders or {}) if folders is None else folders
             self._snapshot = snapshot = await asyncio.to_thread(
                 build_snapshot,
-                files,
+                {path: folder.found for path, folder in folders.items()},
                 self._probe_records.copy(),
                 self._snapshot,
                 self._judge,
@@ -198,7 +195,7 @@ class Library:
                 self._metrics.videos.labels(state).set(snapshot.states[state])
             for code in CODES:
                 self._metrics.findings.labels(code).set(snapshot.findings[code])
-            self._files = files  # only now, so that the next scan retries after a failure
+            self._folders = folders  # only now, so that the next scan retries after a failure
 
     async def _probe_loop(self) -> AsyncGenerator[None]:
         while True:

@@ -5,14 +5,14 @@ A file is left out until it has not changed for a while, because it may still be
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from service.artefacts.probe_cache import ProbeCache
-from service.library.files import Files, match_files
+from service.library.files import FolderFiles, match_files
 from service.models import Metadata
 from service.probing.prober import ProbeFailure
-from service.storage.base import Entry, Storage
+from service.storage.base import Entry, FolderListing, Storage
 
 # Seconds until a file is probed again that could not be read; and an object, because no event tells
 # that it can be read again.
@@ -52,11 +52,25 @@ class Observation(NamedTuple):
     settled: bool
 
 
+class ScannedFolder(NamedTuple):
+    """A folder as a scan has seen it."""
+
+    digest: bytes
+    """Of the listing; empty if a file is unsettled, so that the folder is looked at again."""
+    found: FolderFiles
+    """Without unsettled files."""
+    observations: dict[str, Observation]
+    """By path, of all files, settled or not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scan:
     """The result of a scan."""
 
-    files: Files
+    folders: dict[str, ScannedFolder]
+    """By path."""
+    is_changed: bool
+    """Whether the library is not what it was: files, or results that are known of them."""
     loaded: dict[Key, ProbeRecord] = field(default_factory=dict)
     """Stored results that were not in memory."""
     missing: list[Entry] = field(default_factory=list)
@@ -65,60 +79,84 @@ class Scan:
     """Results of files that no longer exist."""
     unsettled: float | None = None
     """Seconds until a file that was left out may have settled."""
-    observations: dict[str, Observation] = field(default_factory=dict)
-    """By path, of all files, settled or not."""
 
 
-def scan(  # noqa: PLR0913, PLR0917 # what earlier scans found is three things
+def scan(
     storage: Storage,
     probe_cache: ProbeCache,
     settle_time: float,
-    previous_files: Files,
+    previous: Mapping[str, ScannedFolder] | None,
     probe_records: Mapping[Key, ProbeRecord],
-    previous_observations: Mapping[str, Observation] | None = None,
 ) -> Scan:
-    """Scan the storage. Unchanged files, or all of them, are the objects of `previous_files`.
+    """Scan the storage. Of `previous`, unchanged folders and files are the same objects.
 
     `settle_time` is in seconds. Blocks. Raises OSError.
     """
-    settled, waits, observations = [], [], {}
-    for entry in storage.list_entries():
-        wait, observations[entry.path] = _observe(entry, settle_time, previous_observations)
-        if wait > 0:
-            waits.append(wait)
+    before = previous or {}
+    folders: dict[str, ScannedFolder] = {}
+    waits: list[float] = []
+    for listing in storage.list_folders({path: one.digest for path, one in before.items()}):
+        if listing.entries is None:
+            folders[listing.path] = before[listing.path]
         else:
-            settled.append(entry)
+            known = None if previous is None else before.get(listing.path, _NEW_FOLDER)
+            folders[listing.path] = _folder(listing, settle_time, known, waits)
+    is_changed = previous is None or _found(folders) != _found(previous)
     unknown: dict[Key, Entry] = {}
-    retried = False
-    files = match_files(settled)
-    result = Scan(
-        files,
-        gone=set(probe_records),
-        unsettled=min(waits, default=None),
-        observations=observations,
-    )
-    for file in files.by_path.values():
-        entry = file.entry
-        previous = previous_files.by_path.get(entry.path)
-        if previous == file:
-            files.by_path[entry.path] = previous
-        key = (entry.path, entry.revision)
-        if key in probe_records and probe_records[key].is_current(entry):
-            result.gone.discard(key)
-        else:
-            unknown[key] = entry
+    result = Scan(folders, is_changed, gone=set(probe_records), unsettled=min(waits, default=None))
+    for folder in folders.values():
+        for entry, _ in folder.found.files:
+            key = (entry.path, entry.revision)
+            if key in probe_records and probe_records[key].is_current(entry):
+                result.gone.discard(key)
+            else:
+                unknown[key] = entry
     for key, loaded in probe_cache.load_all(list(unknown)):
         entry = unknown[key]
         if loaded is not None:
             result.loaded[key] = ProbeRecord(loaded, entry.changed_at, time.monotonic())
         else:
             result.missing.append(entry)
-            retried = retried or key in probe_records
-    if files == previous_files and not result.loaded and not retried:
-        return Scan(
-            previous_files, gone=result.gone, unsettled=result.unsettled, observations=observations
+            is_changed = is_changed or key in probe_records  # it is probed again
+    return replace(result, is_changed=is_changed or bool(result.loaded))
+
+
+_NEW_FOLDER = ScannedFolder(b"", FolderFiles(), {})
+
+
+def _found(folders: Mapping[str, ScannedFolder]) -> dict[str, FolderFiles]:
+    return {path: folder.found for path, folder in folders.items() if any(folder.found)}
+
+
+def _folder(
+    listing: FolderListing, settle_time: float, previous: ScannedFolder | None, waits: list[float]
+) -> ScannedFolder:
+    """Return what is found in a folder; add the seconds until unsettled files may have settled.
+
+    `previous` is None in the first scan.
+    """
+    settled, is_settled = [], True
+    observations: dict[str, Observation] = {}
+    for entry in listing.entries or ():
+        wait, observations[entry.path] = _observe(
+            entry, settle_time, None if previous is None else previous.observations
         )
-    return result
+        if wait > 0:
+            waits.append(wait)
+            is_settled = False
+        else:
+            settled.append(entry)
+    found = match_files(listing.path, settled)
+    if previous is not None:
+        known = {file.entry.path: file for file in previous.found.files}
+        same = (known.get(file.entry.path) for file in found.files)
+        found = found._replace(
+            files=tuple(
+                old if old == new else new for old, new in zip(same, found.files, strict=True)
+            )
+        )
+        found = previous.found if found == previous.found else found
+    return ScannedFolder(listing.digest if is_settled else b"", found, observations)
 
 
 def _observe(

@@ -4,13 +4,14 @@ What has not changed is the same object as before.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from heapq import nlargest
+from itertools import chain
 from typing import NamedTuple
 
 from service.artefacts.source import ArtefactSource
 from service.library.catalogue import Catalogue
-from service.library.files import Files
+from service.library.files import FolderFiles
 from service.library.scan import Key, ProbeRecord, Result
 from service.library.titles import video_title
 from service.listing.recognition import is_media
@@ -46,14 +47,14 @@ EMPTY_SNAPSHOT = LibrarySnapshot(Catalogue(), {}, {}, Counter(), Counter(), {}, 
 
 
 def build_snapshot(
-    files: Files,
+    folders: Mapping[str, FolderFiles],
     probe_records: Mapping[Key, ProbeRecord],
     previous: LibrarySnapshot,
     judge: Judge,
 ) -> LibrarySnapshot:
-    """Return a snapshot of these files and results. Blocks."""
+    """Return a snapshot of these files, by folder, and results. Blocks."""
     videos, sources, finding_codes = [], {}, {}
-    for entry, sidecars in files.by_path.values():
+    for entry, sidecars in chain.from_iterable(found.files for found in folders.values()):
         record = probe_records.get((entry.path, entry.revision))
         result = record.result if record else None
         if not is_media(entry.path, result):
@@ -69,9 +70,9 @@ def build_snapshot(
         sources[video.path] = source
     catalogue = Catalogue(videos, previous.catalogue)
     images = {
-        folder: image
-        for folder, image in files.folder_images.items()
-        if folder and catalogue.folders.get(folder) is not None
+        folder: found.image
+        for folder, found in folders.items()
+        if folder and found.image and catalogue.folders.get(folder) is not None
     }
     for image in images.values():
         source = previous.sources.get(image.path)
@@ -85,18 +86,18 @@ def build_snapshot(
         Counter(video.state for video in videos),
         Counter(code for some in finding_codes.values() for code in some),
         {folder: image.path for folder, image in images.items()},
-        recently_added(files, catalogue),
+        recently_added(folders.values(), catalogue),
     )
 
 
-def recently_added(files: Files, catalogue: Catalogue) -> tuple[Video, ...]:
+def recently_added(folders: Iterable[FolderFiles], catalogue: Catalogue) -> tuple[Video, ...]:
     """Return the videos whose files appeared last, the latest first.
 
     A file that is copied into the folder with its old modification time is new nevertheless.
     """
     latest = nlargest(
         MAX_RECENT,
-        ((file.entry.changed_at, path) for path, file in files.by_path.items()),
+        ((file.entry.changed_at, file.entry.path) for found in folders for file in found.files),
     )
     videos = (catalogue.get(path) for _, path in latest)
     return tuple(video for video in videos if video is not None)

@@ -1,8 +1,10 @@
 """The interface of storage: what listings, the library and responses need of it."""
 
-from collections.abc import AsyncGenerator, Callable, Iterator
-from dataclasses import dataclass
-from typing import Protocol
+import hashlib
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from dataclasses import astuple, dataclass
+from typing import NamedTuple, Protocol
 
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
@@ -37,6 +39,34 @@ class Entry:
     """When its content, name or permissions last changed, in seconds since the epoch."""
 
 
+class FolderListing(NamedTuple):
+    """The entries directly in a folder, of which there is at least one."""
+
+    path: str
+    """Of the folder; "" for the root."""
+    digest: bytes
+    """Another one if an entry has changed."""
+    entries: tuple[Entry, ...] | None
+    """None if the digest was known."""
+
+
+def digest_of(values: object) -> bytes:
+    """Return a digest of values whose `repr` tells them apart."""
+    return hashlib.blake2b(repr(values).encode(), digest_size=16).digest()
+
+
+def group_by_folder(
+    entries: Iterable[Entry], known: Mapping[str, bytes]
+) -> Iterator[FolderListing]:
+    """Yield the listing of each folder. `known` are digests by folder."""
+    folders: defaultdict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        folders[entry.path.rpartition("/")[0]].append(entry)
+    for path, members in folders.items():
+        digest = digest_of([astuple(entry) for entry in members])
+        yield FolderListing(path, digest, None if known.get(path) == digest else tuple(members))
+
+
 class OpenRepresentation(Protocol):
     """One open version of a file. Its metadata and its bytes belong to the same version."""
 
@@ -64,10 +94,10 @@ class OpenRepresentation(Protocol):
 class Storage(Protocol):
     """A place that holds media files."""
 
-    def list_entries(self) -> Iterator[Entry]:
+    def list_folders(self, known: Mapping[str, bytes]) -> Iterator[FolderListing]:
         """Yield the media files and sidecars that are not empty and not left out (left_out.py).
 
-        Blocks: run it in a thread.
+        `known` are digests by folder. Blocks: run it in a thread.
 
         Raises OSError if the listing fails, so that it is not mistaken for an empty library.
         """
@@ -80,3 +110,9 @@ class Storage(Protocol):
         storage may open that one without a new request. Raises NotFoundError, StorageError.
         """
         ...
+
+
+def list_entries(storage: Storage) -> Iterator[Entry]:
+    """Yield what `list_folders` does, of all folders."""
+    for listing in storage.list_folders({}):
+        yield from listing.entries or ()

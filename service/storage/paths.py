@@ -28,6 +28,11 @@ def is_valid(path: str) -> bool:
     return True
 
 
+def is_valid_name(name: str) -> bool:
+    """Return whether a name, as a folder lists it, may be part of a path of the library."""
+    return _FORBIDDEN.search(name) is None
+
+
 def printable(path: str) -> str:
     """Return a path for messages, with escapes for what cannot be in a name of the library."""
     return _FORBIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), path)

@@ -5,7 +5,7 @@ import gc
 import signal
 import threading
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -142,7 +142,7 @@ async def until_readiness(app: Quart, status: int) -> None:
 async def test_scanning_continues_after_an_error(
     app: Quart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(LocalStorage, "list_entries", Faulty(LocalStorage.list_entries, FIRST))
+    monkeypatch.setattr(LocalStorage, "list_folders", Faulty(LocalStorage.list_folders, FIRST))
     async with app.test_app():
         await until_listed(app, "clip.mp4")
         assert await failures(app, "scanning the library") == 1
@@ -239,7 +239,7 @@ async def test_eviction_continues_after_an_error(
 @pytest.mark.parametrize(
     ("owner", "name", "task"),
     [
-        (LocalStorage, "list_entries", "scanning the library"),
+        (LocalStorage, "list_folders", "scanning the library"),
         (library, "build_snapshot", "scanning the library"),
         (library, "watch_changes", "watching the folder"),
         (FolderArtefactStore, "evict", "evicting artefacts"),
@@ -271,7 +271,7 @@ async def test_the_service_stays_ready_while_the_storage_cannot_be_listed(
     """Scans expect the storage to be unavailable at times; serving does not depend on scans."""
     later = range(1, 10**9)
     monkeypatch.setattr(
-        LocalStorage, "list_entries", Faulty(LocalStorage.list_entries, later, OSError)
+        LocalStorage, "list_folders", Faulty(LocalStorage.list_folders, later, OSError)
     )
     monkeypatch.setattr(library, "inotify_is_complete", lambda _: False)
     monkeypatch.setattr(library, "POLL_INTERVAL", 0.01)
@@ -288,11 +288,11 @@ async def test_the_service_stays_ready_while_the_storage_cannot_be_listed(
 
 
 async def test_a_scan_that_hangs_can_be_seen(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
-    listing, answers = LocalStorage.list_entries, threading.Event()
+    listing, answers = LocalStorage.list_folders, threading.Event()
 
-    def hang(storage: LocalStorage) -> Any:
+    def hang(storage: LocalStorage, known: Mapping[str, bytes]) -> Any:
         answers.wait(TIMEOUT)
-        return listing(storage)
+        return listing(storage, known)
 
     async def start() -> float:
         return await metric(app, "reelay_scan_start_timestamp_seconds")
@@ -300,7 +300,7 @@ async def test_a_scan_that_hangs_can_be_seen(app: Quart, monkeypatch: pytest.Mon
     async def has_ended() -> bool:
         return await start() == 0
 
-    monkeypatch.setattr(LocalStorage, "list_entries", hang)
+    monkeypatch.setattr(LocalStorage, "list_folders", hang)
     before = time.time()
     async with app.test_app():
         await until(start, "a scan has begun")

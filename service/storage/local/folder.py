@@ -6,7 +6,7 @@ import asyncio
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from operator import attrgetter
@@ -14,13 +14,13 @@ from pathlib import Path
 
 from service.errors import NotFoundError, StorageError
 from service.protocol.media_types import is_sidecar, media_type
-from service.storage.base import Entry
+from service.storage.base import Entry, FolderListing, digest_of, list_entries
 from service.storage.left_out import NOMEDIA, LeftOut, LibraryFilter, Reason, is_library_file
 from service.storage.local import beneath, nonblocking
 from service.storage.local.executors import FairThreadPool
 from service.storage.local.files import LocalRepresentation, OpenFile, modified_time, revision
 from service.storage.local.links import link_problem, seems_outside
-from service.storage.paths import is_valid, validate_path
+from service.storage.paths import is_valid, is_valid_name, validate_path
 
 # Seconds for which an open file serves other requests, too, if its path still leads to it. The
 # path is in the kernel's cache then, so the check needs no disk. It is short as an open file
@@ -116,9 +116,14 @@ class LocalStorage:
             self._nowait_folders.add(folder)
 
     def list_entries(self) -> Iterator[Entry]:
+        """Yield the listed files, as `list_folders` does."""
+        return list_entries(self)
+
+    def list_folders(self, known: Mapping[str, bytes]) -> Iterator[FolderListing]:
         """Yield the listed files. Linked folders are left out, as their files would appear twice.
 
-        Raises OSError if the root cannot be read, so that it is not mistaken for an empty library.
+        `known` are digests by folder. Raises OSError if the root cannot be read, so that it is not
+        mistaken for an empty library.
         """
         left_out = LeftOut()
         waiting = [""]
@@ -134,33 +139,37 @@ class LocalStorage:
             prefix = f"{folder}/" if folder else ""
             try:
                 folders, files = self._listed(at, folder, left_out)
-                for file in files:
-                    with suppress(OSError):
-                        if (entry := self._library_entry(prefix, file, left_out)) is not None:
-                            yield entry
+                statuses = self._statuses(folder, files, left_out)
             finally:
                 os.close(at)
+            if statuses:
+                yield _listing(folder, prefix, statuses, known)
             inner = [prefix + name for name in reversed(folders)]
             waiting += [path for path in inner if len(path) < _MAX_PATH_LENGTH]
         self._filter.finish(left_out)
 
-    def _library_entry(
-        self, prefix: str, file: os.DirEntry[str], left_out: LeftOut
-    ) -> Entry | None:
-        """Return the entry of a file, or None and record why not. Raises OSError."""
-        path = prefix + file.name
-        if not is_valid(path):
-            left_out.add(path, Reason.NAME)
-            return None
-        status = file.stat(follow_symlinks=False)
-        if stat.S_ISLNK(status.st_mode):
-            status = self._target_status(path, left_out)
-        if not stat.S_ISREG(status.st_mode):
-            return None
-        if not status.st_size:
-            left_out.add(path, Reason.EMPTY)
-            return None
-        return _entry(path, status)
+    def _statuses(
+        self, folder: str, files: Iterable[os.DirEntry[str]], left_out: LeftOut
+    ) -> list[tuple[str, os.stat_result]]:
+        """Return the names and statuses of the files of a folder that belong to the library."""
+        prefix = f"{folder}/" if folder else ""
+        has_valid_path = not folder or is_valid(folder)
+        statuses = []
+        for file in files:
+            if not (has_valid_path and is_valid_name(file.name)):
+                left_out.add(prefix + file.name, Reason.NAME)
+                continue
+            with suppress(OSError):
+                status = file.stat(follow_symlinks=False)
+                if stat.S_ISLNK(status.st_mode):
+                    status = self._target_status(prefix + file.name, left_out)
+                if not stat.S_ISREG(status.st_mode):
+                    continue
+                if status.st_size:
+                    statuses.append((file.name, status))
+                else:
+                    left_out.add(prefix + file.name, Reason.EMPTY)
+        return statuses
 
     def _listed(
         self, at: int, folder: str, left_out: LeftOut
@@ -188,9 +197,12 @@ class LocalStorage:
 
     def _is_included(self, entry: os.DirEntry[str], path: str, left_out: LeftOut) -> bool:
         """Return whether an entry of a folder belongs to the library, and record it if not."""
-        is_folder, is_file = _is_folder(entry), is_library_file(entry.name)
+        is_folder = _is_folder(entry)
         reason = self._filter.name_reason(path, is_folder=is_folder)
-        if reason is None and not is_file and entry.is_symlink():
+        if reason is None and not entry.is_symlink():
+            return True
+        is_file = is_library_file(entry.name)
+        if reason is None and not is_file:
             # Perhaps to a folder, of which viewers may miss the videos.
             reason = Reason.OUTSIDE if seems_outside(self._root, path) else None
             is_file = reason is not None
@@ -238,6 +250,20 @@ def _add_unreadable(folder: str, error: OSError, left_out: LeftOut) -> None:
     """Record a folder, unless it has disappeared or was replaced since it was listed."""
     if error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
         left_out.add_folder(folder, Reason.UNREADABLE)
+
+
+def _listing(
+    folder: str,
+    prefix: str,
+    statuses: list[tuple[str, os.stat_result]],
+    known: Mapping[str, bytes],
+) -> FolderListing:
+    times = [(name, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for name, one in statuses]
+    digest = digest_of(times)
+    if known.get(folder) == digest:
+        return FolderListing(folder, digest, None)
+    entries = tuple(_entry(prefix + name, status) for name, status in statuses)
+    return FolderListing(folder, digest, entries)
 
 
 def _entry(path: str, status: os.stat_result) -> Entry:

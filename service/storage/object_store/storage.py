@@ -5,7 +5,7 @@ A version is identified by its entity tag. All bytes are of the version that was
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from service.errors import ChangedError, NotFoundError
@@ -14,7 +14,13 @@ from service.protocol.conditions import STABLE_AFTER, Validators, last_modified_
 from service.protocol.media_types import media_type
 from service.protocol.plan import Representation
 from service.protocol.ranges import Span
-from service.storage.base import ChunkLength, Entry, min_chunk_length
+from service.storage.base import (
+    ChunkLength,
+    Entry,
+    FolderListing,
+    group_by_folder,
+    min_chunk_length,
+)
 from service.storage.left_out import NOMEDIA, LeftOut, LibraryFilter, Reason, is_library_file
 from service.storage.object_store.block_cache import BlockCache, ObjectVersion
 from service.storage.object_store.client import ObjectClient
@@ -138,6 +144,10 @@ class ObjectStorage:
         cached = self._versions.get(version.path)
         if cached is not None and cached[0].revision == version.revision:
             self._versions.pop(version.path, None)
+
+    def list_folders(self, known: Mapping[str, bytes]) -> Iterator[FolderListing]:
+        """Yield the files of each folder, as `list_entries` does. `known` are digests by folder."""
+        return group_by_folder(self.list_entries(), known)
 
     def list_entries(self) -> Iterator[Entry]:
         """Yield the media files and sidecars that are not empty and not left out.

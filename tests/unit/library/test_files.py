@@ -26,19 +26,16 @@ def test_the_picture_of_a_folder_is_that_of_its_film_and_not_of_an_episode(
     videos: list[str], *, expected: bool
 ) -> None:
     folder = videos[0].rpartition("/")[0]
-    files = match_files(entries(*videos, f"{folder}/folder.jpg", f"{folder}/fanart.jpg"))
-    assert {path: image.path for path, image in files.folder_images.items()} == {
-        folder: f"{folder}/folder.jpg"
-    }
-    for video in videos:
-        sidecars = files.by_path[video].sidecars
+    found = match_files(folder, entries(*videos, f"{folder}/folder.jpg", f"{folder}/fanart.jpg"))
+    assert found.image is not None
+    assert found.image.path == f"{folder}/folder.jpg"
+    assert [file.entry.path for file in found.files] == videos
+    for _, sidecars in found.files:
         assert (sidecars.image is not None, sidecars.still is not None) == (expected, expected)
 
 
 def test_a_folder_of_folders_has_a_picture_too() -> None:
-    files = match_files(entries("Show/poster.jpg", "Show/S01/1.mp4", "folder.png", "2.mp4"))
-    assert {path: image.path for path, image in files.folder_images.items()} == {
-        "Show": "Show/poster.jpg",
-        "": "folder.png",
-    }
-    assert set(files.by_path) == {"Show/S01/1.mp4", "2.mp4"}
+    found = match_files("Show", entries("Show/poster.jpg"))
+    assert found.files == ()
+    assert found.image is not None
+    assert found.image.path == "Show/poster.jpg"

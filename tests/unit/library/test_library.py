@@ -25,7 +25,7 @@ from service.models import Metadata, ProbeState
 from service.naming.sidecars import NO_SIDECARS, Sidecars
 from service.playability.findings import findings_of_file
 from service.probing.prober import ProbeFailure
-from service.storage.base import Entry, OpenRepresentation
+from service.storage.base import Entry, FolderListing, OpenRepresentation, group_by_folder
 from service.storage.media_root import MediaRoot, ObjectRef
 from service.supervisor import Supervisor
 from service.workers import playback_activity as playback_module
@@ -47,9 +47,9 @@ class Folder:
         self.listings = 0
         self.threads: set[threading.Thread] = set()
 
-    def list_entries(self) -> Iterator[Entry]:
+    def list_folders(self, known: Mapping[str, bytes]) -> Iterator[FolderListing]:
         self.threads.add(threading.current_thread())
-        yield from list(self.files)
+        yield from group_by_folder(list(self.files), known)
         self.listings += 1
 
     async def open(self, path: str, expected: str | None = None) -> OpenRepresentation:
@@ -179,18 +179,18 @@ def test_scans_take_at_most_half_of_the_time_and_are_never_late(
 async def test_the_pause_before_a_scan_follows_from_the_duration_of_the_last_one(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entries, durations = running.folder.list_entries, [0.0]
+    folders, durations = running.folder.list_folders, [0.0]
 
-    def slowly() -> Iterator[Entry]:
+    def slowly(known: Mapping[str, bytes]) -> Iterator[FolderListing]:
         time.sleep(0.05)
-        yield from entries()
+        yield from folders(known)
 
     def without_pause(duration: float, interval: float) -> tuple[float, float]:
         durations.append(duration)
         return 0, 0
 
     monkeypatch.setattr(module, "next_scan", without_pause)
-    monkeypatch.setattr(running.folder, "list_entries", slowly)
+    monkeypatch.setattr(running.folder, "list_folders", slowly)
     await running.until(lambda: durations[-1] >= 0.05)
 
 

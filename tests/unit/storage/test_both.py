@@ -15,7 +15,7 @@ from service.errors import ChangedError, NotFoundError
 from service.metrics import Metrics
 from service.protocol.ranges import Span
 from service.representations.fast_start import FastStart, fast_start_revision
-from service.storage.base import OpenRepresentation, Storage
+from service.storage.base import OpenRepresentation, Storage, list_entries
 from service.storage.local.folder import LocalStorage
 from service.storage.object_store.config import open_store
 from service.storage.object_store.storage import ObjectStorage
@@ -102,7 +102,7 @@ async def test_several_readers_of_one_file_do_not_disturb_each_other(
 async def test_an_open_file_has_its_metadata(writable: WritableStorage) -> None:
     writable.put("sub/film.webm", DATA)
     writable.put("empty.mp4", b"")
-    (entry,) = writable.storage.list_entries()
+    (entry,) = list_entries(writable.storage)
     source = await writable.storage.open("sub/film.webm")
     representation = source.representation
     assert (entry.path, entry.size) == ("sub/film.webm", SIZE)
@@ -115,11 +115,37 @@ async def test_an_open_file_has_its_metadata(writable: WritableStorage) -> None:
     assert empty.validators.revision.startswith("0-")
 
 
+def test_a_folder_that_has_not_changed_is_not_listed_again(writable: WritableStorage) -> None:
+    def changed(known: dict[str, bytes]) -> dict[str, list[str]]:
+        """Return the paths in the folders that are listed, and remember all digests."""
+        listings = list(writable.storage.list_folders(known))
+        known.clear()
+        known.update({listing.path: listing.digest for listing in listings})
+        return {
+            listing.path: [entry.path for entry in listing.entries]
+            for listing in listings
+            if listing.entries is not None
+        }
+
+    known: dict[str, bytes] = {}
+    for path in ("film.mp4", "a/1.mp4", "a/b/2.mp4", "c/3.mp4"):
+        writable.put(path, DATA)
+    assert changed(known).keys() == {"", "a", "a/b", "c"}
+    assert changed(known) == {}
+    writable.put("a/b/4.srt", b"text")
+    assert changed(known) == {"a/b": ["a/b/2.mp4", "a/b/4.srt"]}
+    writable.put("c/3.mp4", content(SIZE, 2))  # another version
+    assert changed(known) == {"c": ["c/3.mp4"]}
+    writable.put("d/5.mp4", DATA)
+    assert changed(known) == {"d": ["d/5.mp4"]}
+    assert known.keys() == {"", "a", "a/b", "c", "d"}
+
+
 async def test_another_version_has_another_revision(writable: WritableStorage) -> None:
     writable.put("film.mp4", DATA)
-    (before,) = writable.storage.list_entries()
+    (before,) = list_entries(writable.storage)
     writable.put("film.mp4", content(SIZE, 2))
-    (after,) = writable.storage.list_entries()
+    (after,) = list_entries(writable.storage)
     assert before.revision != after.revision
     assert (await writable.storage.open("film.mp4")).representation.validators.revision in {
         before.revision,
@@ -184,7 +210,7 @@ def test_hidden_empty_and_other_files_are_not_listed(writable: WritableStorage) 
                  "back\\slash.mp4"):  # fmt: skip
         writable.put(path, b"x")
     writable.put("empty.mp4", b"")
-    assert sorted(entry.path for entry in writable.storage.list_entries()) == sorted(listed)
+    assert sorted(entry.path for entry in list_entries(writable.storage)) == sorted(listed)
 
 
 async def is_served(storage: Storage, path: str) -> bool:
@@ -209,7 +235,7 @@ async def test_what_is_no_library_is_neither_listed_nor_served(writable: Writabl
         writable.put(path, b"x")
     # Bytes do not wait for a listing.
     assert [path for path in LEFT_OUT if await is_served(storage, path)] == []
-    assert sorted(entry.path for entry in storage.list_entries()) == ["Films/#1.mp4", "film.mp4"]
+    assert sorted(entry.path for entry in list_entries(storage)) == ["Films/#1.mp4", "film.mp4"]
     assert [path for path in LEFT_OUT if await is_served(storage, path)] == []
     assert await is_served(storage, "Films/#1.mp4")
 
@@ -222,15 +248,15 @@ async def test_a_nomedia_file_leaves_out_its_folder_until_it_is_removed(
     for path in (*inside, "Homes/c.mp4"):
         writable.put(path, b"x")
     everything = sorted([*inside, "Homes/c.mp4"])
-    assert sorted(entry.path for entry in storage.list_entries()) == everything
+    assert sorted(entry.path for entry in list_entries(storage)) == everything
     assert await is_served(storage, inside[0])
     writable.put("Home/.nomedia", b"")
-    assert [entry.path for entry in storage.list_entries()] == ["Homes/c.mp4"]
+    assert [entry.path for entry in list_entries(storage)] == ["Homes/c.mp4"]
     for path in inside:
         assert not await is_served(storage, path)
     assert await is_served(storage, "Homes/c.mp4")
     writable.remove("Home/.nomedia")
-    assert sorted(entry.path for entry in storage.list_entries()) == everything
+    assert sorted(entry.path for entry in list_entries(storage)) == everything
     assert await is_served(storage, inside[0])
 
 
@@ -265,5 +291,5 @@ def test_a_failed_listing_raises_and_is_not_empty(tmp_path: Path, bucket: Bucket
     ]
     for storage in storages:
         with pytest.raises(OSError, match=os.strerror(2) if storage is folder else "cannot be"):
-            list(storage.list_entries())
+            list(list_entries(storage))
     folder.close()

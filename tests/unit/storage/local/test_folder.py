@@ -20,6 +20,7 @@ from support.server import content
 from service.errors import ChangedError, NotFoundError, StorageError
 from service.protocol.ranges import Span
 from service.storage.base import MAX_CHUNK, MIN_CHUNK
+from service.storage.left_out import LeftOut, LibraryFilter, Reason
 from service.storage.local import beneath, files, nonblocking
 from service.storage.local import folder as local
 from service.storage.local.files import LocalRepresentation, OpenFile, revision
@@ -737,6 +738,40 @@ def test_a_listing_is_in_order_folder_by_folder(media: Path) -> None:
             for name in ("1.mp4", "10.mp4", "2.mp4")
         ],
     ]
+
+
+def test_changes_of_permissions_and_of_the_target_of_a_link_change_the_digest(
+    media: Path, tmp_path: Path
+) -> None:
+    (media / "sub").mkdir()
+    target = media / "sub/target.bin.mp4"
+    target.write_bytes(b"x")
+    (media / "link.mp4").symlink_to("sub/target.bin.mp4")
+    storage = LocalStorage(media)
+
+    def digests() -> dict[str, bytes]:
+        return {listing.path: listing.digest for listing in storage.list_folders({})}
+
+    before = digests()
+    assert digests() == before
+    target.write_bytes(b"xy")
+    after = digests()
+    assert after[""] != before[""]
+    time.sleep(0.02)  # more than the kernel's clock of file times
+    (media / "film.mp4").chmod(0o600)
+    assert digests()[""] != after[""]
+    storage.close()
+
+
+def test_what_is_left_out_of_an_unchanged_folder_is_still_counted(media: Path) -> None:
+    found: list[LeftOut] = []
+    (media / "empty.mp4").touch()
+    (media / ".hidden.mp4").write_bytes(b"x")
+    storage = LocalStorage(media, LibraryFilter(report=found.append))
+    (listing,) = storage.list_folders({})
+    assert [one.entries for one in storage.list_folders({"": listing.digest})] == [None]
+    assert found[0].counts == found[1].counts == {Reason.EMPTY: 1, Reason.HIDDEN: 1}
+    storage.close()
 
 
 def test_an_entry_has_size_revision_and_times(media: Path) -> None:
