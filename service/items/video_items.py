@@ -36,6 +36,8 @@ from service.scheduling.scheduler import ArtefactScheduler
 from service.served.representations import copy_status, made_for, representation
 from service.served.sounds import chosen_sound, fragments_for, sounds_of
 
+_KINDS = tuple(ArtefactKind)  # iterating over an enumeration takes longer
+
 # In which order a page with a player needs the artefacts.
 _PLAYER_ORDER = (
     ArtefactKind.REMUX,
@@ -102,7 +104,7 @@ class VideoItems:
         return item, size
 
     def _statuses(self, path: str) -> Iterator[ArtefactStatus]:
-        for kind in ArtefactKind:
+        for kind in _KINDS:
             yield self._scheduler.status(path, kind)
         source = self._scheduler.source(path)
         for number in source.sounds if source else ():
