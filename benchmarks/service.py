@@ -8,8 +8,9 @@ Needs wrk, and a Docker engine for nginx (NGINX_IMAGE names its image). Starts a
 loopback, one process each (nginx: one worker), and runs wrk on them in turn, in a random order each
 round. Prints for each workload the rates, the median of the ratios of the service to each peer with
 their spread, and the processor time of the server's processes per request and per GiB; finally the
-peak memory of each. `bare` is a minimal ASGI application: the cost of Hypercorn itself. `as file`
-is the service again, asked for a file that is sent as it is.
+peak memory of each. `bare` is a minimal ASGI application: the cost of Hypercorn itself. `zerocopy`
+is another one, which lets the kernel send the file (docs/hypercorn-zero-copy.patch; needs `patch`).
+`as file` is the service again, asked for a file that is sent as it is.
 """
 
 import argparse
@@ -40,6 +41,7 @@ SIZE = 256 * BLOCK
 FILM = "/media/film.mp4"
 OURS = "service"
 MATROSKA = "/media/film.mkv"
+MINIMAL_PEERS = ("bare", "zerocopy")
 FILE_PEERS = ("tutorial", "starlette", "aiohttp", "nginx")
 
 
@@ -56,9 +58,9 @@ class Workload:
 
 
 WORKLOADS = {
-    "64k": Workload("spans of 64 KiB", "65536", ("bare", *FILE_PEERS)),
-    "1m": Workload("spans of 1 MiB", "1048576", ("bare", *FILE_PEERS)),
-    "4m": Workload("blocks of 4 MiB", str(BLOCK), ("bare", *FILE_PEERS)),
+    "64k": Workload("spans of 64 KiB", "65536", (*MINIMAL_PEERS, *FILE_PEERS)),
+    "1m": Workload("spans of 1 MiB", "1048576", (*MINIMAL_PEERS, *FILE_PEERS)),
+    "4m": Workload("blocks of 4 MiB", str(BLOCK), (*MINIMAL_PEERS, *FILE_PEERS)),
     "whole": Workload("the whole file, 1 GiB", "whole", FILE_PEERS),
     "mp4": Workload("spans of 1 MiB of a Matroska file as MP4", "1048576", ("as file",), MATROSKA),
     "json": Workload(
