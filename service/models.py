@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -15,6 +15,19 @@ class FrozenModel(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", json_schema_serialization_defaults_required=True
     )
+
+    def model_post_init(self, _: Any) -> None:
+        """Share the set of the fields that were given with other values.
+
+        Pydantic makes a set for each. Of 100,000 videos and their metadata they took 300 MB.
+        """
+        given = _shared_set(frozenset(self.__pydantic_fields_set__))
+        object.__setattr__(self, "__pydantic_fields_set__", given)
+
+
+@lru_cache(maxsize=1024)
+def _shared_set(fields: frozenset[str]) -> set[str]:
+    return set(fields)
 
 
 class Tag(FrozenModel):

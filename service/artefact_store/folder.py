@@ -232,7 +232,8 @@ class FolderArtefactStore(Quota):
 
     def _open(self, kind: str, name: str) -> io.FileIO:
         """Open for reading, without following links or waiting for FIFOs."""
-        descriptor = os.open(self._file(kind, name), READ_FLAGS)
+        # A text: a Path would take a third of the time of a load.
+        descriptor = os.open(f"{self._folder}/{kind}/{name[:2]}/{name}", READ_FLAGS)
         try:
             return io.FileIO(descriptor)
         except BaseException:  # a folder: who raises does not close what it was given

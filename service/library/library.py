@@ -18,6 +18,7 @@ import structlog
 from service.artefacts.probe_cache import ProbeCache
 from service.artefacts.source import ArtefactSource
 from service.library.catalogue import Catalogue
+from service.library.finding_counts import FindingCounts
 from service.library.scan import OBJECT_RETRY_SECONDS, Key, ProbeRecord, ScannedFolder, scan
 from service.library.scan_timing import ScanTiming, next_scan
 from service.library.snapshot import EMPTY_SNAPSHOT, build_snapshot
@@ -25,7 +26,7 @@ from service.library.watcher import POLL_INTERVAL, inotify_is_complete, watch_ch
 from service.listing.recognition import is_media
 from service.metrics import Metrics
 from service.models import Metadata, ProbeState, Video
-from service.playability.findings import CODES, Judge
+from service.playability.findings import Judge
 from service.probing.prober import ProbeFailure
 from service.storage.base import Entry, Storage
 from service.storage.media_root import MediaRoot, ObjectRef
@@ -85,7 +86,7 @@ class Library:
         self._playback = playback
         self._metrics = metrics
         self._timing = timing
-        self._judge = judge
+        self._finding_counts = FindingCounts(judge)
         self._is_relevant = is_relevant
         self._folders: Mapping[str, ScannedFolder] | None = None
         self._to_probe: list[Entry] = []
@@ -95,6 +96,7 @@ class Library:
         self._watch_ok = True
         self._changed = asyncio.Event()
         self._probe_wanted = asyncio.Event()
+        self._published = asyncio.Event()
 
     @property
     def catalogue(self) -> Catalogue:
@@ -117,6 +119,7 @@ class Library:
             supervisor.start("watching the folder", partial(self._watch, self._media_root.root))
         supervisor.start("scanning the library", self._scan_loop)
         supervisor.start("probing videos", self._probe_loop)
+        supervisor.start("counting findings", self._count_loop)
 
     async def _scan_loop(self) -> AsyncGenerator[None]:
         while True:
@@ -188,13 +191,11 @@ class Library:
                 {path: folder.found for path, folder in folders.items()},
                 self._probe_records.copy(),
                 self._snapshot,
-                self._judge,
             )
             self._listener.set_sources(snapshot.sources)
             for state in ProbeState:
                 self._metrics.videos.labels(state).set(snapshot.states[state])
-            for code in CODES:
-                self._metrics.findings.labels(code).set(snapshot.findings[code])
+            self._published.set()
             self._folders = folders  # only now, so that the next scan retries after a failure
 
     async def _probe_loop(self) -> AsyncGenerator[None]:
@@ -225,6 +226,15 @@ class Library:
                 await self._publish_snapshot()
             yield
             await self._probe_wanted.wait()
+
+    async def _count_loop(self) -> AsyncGenerator[None]:
+        while True:
+            await self._published.wait()
+            self._published.clear()
+            counts = await asyncio.to_thread(self._finding_counts.count, self.catalogue.videos)
+            for code, count in counts.items():
+                self._metrics.findings.labels(code).set(count)
+            yield
 
     def _record_failure(self, entry: Entry) -> None:
         """Record a failure, so that the file is probed again later, unless it has a result."""

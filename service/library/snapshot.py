@@ -16,7 +16,6 @@ from service.library.scan import Key, ProbeRecord, Result
 from service.library.titles import video_title
 from service.listing.recognition import is_media
 from service.models import Metadata, ProbeState, Video
-from service.playability.findings import Judge
 from service.probing.prober import ProbeFailure
 from service.protocol.media_types import media_type
 from service.storage.base import Entry
@@ -31,29 +30,24 @@ class LibrarySnapshot(NamedTuple):
     catalogue: Catalogue
     sources: Mapping[str, ArtefactSource]
     """By path: of videos, and of the pictures of folders."""
-    finding_codes: Mapping[str, tuple[str, ...]]
-    """By path: the codes of a video's findings."""
     states: Counter[ProbeState]
     """Number of videos by state."""
-    findings: Counter[str]
-    """Number of videos by finding."""
     folder_images: Mapping[str, str]
     """The path of a folder's picture, by the folder's path."""
     recent: tuple[Video, ...]
     """The videos that were added last, the latest first."""
 
 
-EMPTY_SNAPSHOT = LibrarySnapshot(Catalogue(), {}, {}, Counter(), Counter(), {}, ())
+EMPTY_SNAPSHOT = LibrarySnapshot(Catalogue(), {}, Counter(), {}, ())
 
 
 def build_snapshot(
     folders: Mapping[str, FolderFiles],
     probe_records: Mapping[Key, ProbeRecord],
     previous: LibrarySnapshot,
-    judge: Judge,
 ) -> LibrarySnapshot:
     """Return a snapshot of these files, by folder, and results. Blocks."""
-    videos, sources, finding_codes = [], {}, {}
+    videos, sources = [], {}
     for entry, sidecars in chain.from_iterable(found.files for found in folders.values()):
         record = probe_records.get((entry.path, entry.revision))
         result = record.result if record else None
@@ -63,9 +57,6 @@ def build_snapshot(
         source = previous.sources.get(video.path)
         if source is None or source.video is not video or source.sidecars != sidecars:
             source = ArtefactSource.of(video, sidecars)
-            finding_codes[video.path] = _finding_codes(video, judge)
-        else:
-            finding_codes[video.path] = previous.finding_codes[video.path]
         videos.append(video)
         sources[video.path] = source
     catalogue = Catalogue(videos, previous.catalogue)
@@ -82,9 +73,7 @@ def build_snapshot(
     return LibrarySnapshot(
         catalogue,
         sources,
-        finding_codes,
         Counter(video.state for video in videos),
-        Counter(code for some in finding_codes.values() for code in some),
         {folder: image.path for folder, image in images.items()},
         recently_added(folders.values(), catalogue),
     )
@@ -101,11 +90,6 @@ def recently_added(folders: Iterable[FolderFiles], catalogue: Catalogue) -> tupl
     )
     videos = (catalogue.get(path) for _, path in latest)
     return tuple(video for video in videos if video is not None)
-
-
-def _finding_codes(video: Video, judge: Judge) -> tuple[str, ...]:
-    found = judge(video.path, video.metadata or video.problem)
-    return tuple({finding.code: None for finding in found})
 
 
 def _video(entry: Entry, result: Result | None, previous: Video | None) -> Video:

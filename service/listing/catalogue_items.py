@@ -21,7 +21,7 @@ from service.models import Video
 _SPARE_NUMBERS = 1000
 
 # Less than this part of all items are sorted, instead of chosen from those in order.
-_FEW = 20
+_FEW = 50
 
 
 @dataclass(frozen=True, slots=True)
