@@ -1,5 +1,6 @@
 """Settings and fixtures of all tests, and how they are divided among processes."""
 
+import gc
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -33,6 +34,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # No limit of time: CI machines are shared.
 settings.register_profile("reelay", deadline=None)
 settings.load_profile("reelay")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the collected tests: a million objects that all stay."""
+    gc.freeze()
 
 
 class StackScheduling(LoadFileScheduling):

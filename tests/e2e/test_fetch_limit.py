@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import pytest
 from support.raw_http import TRUSTING, Answer, ask
@@ -19,7 +20,11 @@ MAX_BLOCKS_LEFT = 64  # nginx/njs/fetch_limit.js
 BLOCKS = 160
 REQUESTS_PER_CLIENT = 100  # the default, with which one more block a second may be left
 
-DATA = content(BLOCKS * BLOCK, 9)
+
+@cache
+def film_bytes() -> bytes:
+    return content(BLOCKS * BLOCK, 9)
+
 
 _addresses = map(str, ipaddress.ip_network("203.0.113.0/24").hosts())  # RFC 5737: documentation
 _names = itertools.count()
@@ -39,7 +44,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def film(stack: Stack) -> str:
     """Return the name of an uncached file."""
     name = f"film-{next(_names)}.mp4"
-    write(stack.media, name, DATA)
+    write(stack.media, name, film_bytes())
     return name
 
 
@@ -81,7 +86,7 @@ def test_one_byte_of_many_blocks_does_not_fetch_them_all(
         for block in range(BLOCKS):
             first = block * BLOCK + 7
             answer = get(stack, client, f"/{route}/{film}", f"{first}-{first}")
-            assert (answer.status, answer.body) == (206, DATA[first : first + 1])
+            assert (answer.status, answer.body) == (206, film_bytes()[first : first + 1])
             states.append(answer.headers["X-Cache"])
     assert states[:MAX_BLOCKS_LEFT] == ["MISS"] * MAX_BLOCKS_LEFT
     assert metric(stack, "reelay_edge_blocks_over_limit_total") >= states.count("BYPASS") > 0
@@ -93,7 +98,7 @@ def test_one_byte_of_many_blocks_does_not_fetch_them_all(
     # An answer of several blocks is complete, wherever its first block comes from.
     first = (BLOCKS - 3) * BLOCK + 5
     answer = get(stack, client, f"/download/{film}", f"{first}-")
-    assert (answer.status, answer.body) == (206, DATA[first:])
+    assert (answer.status, answer.body) == (206, film_bytes()[first:])
 
 
 @pytest.mark.parametrize("route", ["media", "download"])
@@ -140,7 +145,7 @@ def test_ranges_across_block_borders_do_not_fetch_all_blocks(
                         assert data
                         received += data
                     body = received.partition(b"\r\n\r\n")[2]
-                    assert body[:2] == DATA[border - 1 : border + 1]
+                    assert body[:2] == film_bytes()[border - 1 : border + 1]
 
 
 def test_a_client_that_reads_all_fetched_bytes_has_no_limit(stack: Stack, film: str) -> None:
@@ -148,7 +153,7 @@ def test_a_client_that_reads_all_fetched_bytes_has_no_limit(stack: Stack, film: 
     for block in range(BLOCKS):
         first = block * BLOCK
         answer = get(stack, client, f"/media/{film}", f"{first}-{first + BLOCK - 1}")
-        assert answer.body == DATA[first : first + BLOCK]
+        assert answer.body == film_bytes()[first : first + BLOCK]
         assert answer.headers["X-Cache"] == "MISS"
 
 
@@ -166,6 +171,6 @@ def test_a_long_answer_counts_only_its_unread_bytes(stack: Stack, film: str) -> 
     headers = {"X-Forwarded-For": client}
     for _ in range(2):  # together more blocks than the limit
         name = f"long-{next(_names)}.mp4"
-        write(stack.media, name, DATA)
-        assert ask(stack.base, f"/download/{name}", headers).body == DATA
+        write(stack.media, name, film_bytes())
+        assert ask(stack.base, f"/download/{name}", headers).body == film_bytes()
     assert get(stack, client, f"/media/{film}", "0-9").headers["X-Cache"] == "MISS"

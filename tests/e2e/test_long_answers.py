@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,7 +25,12 @@ BLOCK = 64 * 1024  # the smallest allowed: an answer has the most parts
 RUN = 48 * BLOCK  # requested at a time by the second joiner
 LONG_RUN = 48 * RUN  # and by the third: nginx/docker-entrypoint.d/10-settings.envsh
 SIZE = LONG_RUN + 2 * RUN + 3 * BLOCK + 4321
-DATA = content(SIZE, 5)
+
+
+@cache
+def film_bytes() -> bytes:
+    return content(SIZE, 5)
+
 
 MIB = 2**20
 MAX_MEMORY = 64 * MIB  # bytes, for all answers together
@@ -38,7 +43,7 @@ ATTEMPTS = 3
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     media = tmp_path_factory.mktemp("long-answers") / "media"
-    write(media, "runs.mp4", DATA)
+    write(media, "runs.mp4", film_bytes())
     for attempt in range(ATTEMPTS):
         sparse(media, f"long-{attempt}.mp4", 3200 * BLOCK)
     for version in VERSIONS:
@@ -103,7 +108,7 @@ def test_a_range_of_many_runs_is_exact(stack: Stack, first: int, last: int) -> N
     answer = ask(stack.base, "/download/runs.mp4", {"Range": f"bytes={first}-{last}"})
     end = min(last, SIZE - 1)
     assert (answer.status, answer.span()) == (206, (first, end))
-    assert answer.body == DATA[first : end + 1]
+    assert answer.body == film_bytes()[first : end + 1]
 
 
 def test_a_resumed_download_fetches_no_earlier_block(stack: Stack) -> None:
@@ -123,7 +128,7 @@ def test_a_resumed_download_fetches_no_earlier_block(stack: Stack) -> None:
 def test_a_whole_file_of_many_runs_is_exact(curl: Curl, route: str, version: str) -> None:
     answer = curl.get(version, f"/{route}/runs.mp4", {})
     assert (answer.status, answer.headers["content-length"]) == (200, str(SIZE))
-    assert answer.body == DATA
+    assert answer.body == film_bytes()
 
 
 @pytest.mark.parametrize("temperature", ["cold", "warm"])
@@ -227,4 +232,4 @@ def test_a_killed_worker_leaves_no_gap_in_an_answer(stack: Stack, curl: Curl) ->
         total, *lines = crowd.result().splitlines()
     assert int(total)
     for size, digest in (line.split() for line in lines):
-        assert digest == hashlib.sha256(DATA[: int(size)]).hexdigest()
+        assert digest == hashlib.sha256(film_bytes()[: int(size)]).hexdigest()

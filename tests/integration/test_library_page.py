@@ -44,7 +44,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Serve a library with more folders and videos than a page shows, each with a poster."""
     media: Path = tmp_path_factory.mktemp("full") / "media"
     picture = media.parent / "poster.jpg"
-    Image.new("RGB", (1280, 720), (200, 30, 60)).save(picture)
+    Image.new("RGB", (320, 180), (200, 30, 60)).save(picture)
     for folder in range(FOLDERS):
         inside = f"Films of the {1900 + 10 * folder}s"
         for film in range(IN_EACH):

@@ -1,18 +1,15 @@
 """Posters and storyboards of real files made by FFmpeg, checked by their pixels."""
 
 import colorsys
-import shutil
 import struct
-import subprocess
 from collections.abc import Iterator
-from functools import cache
 from io import BytesIO
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
+from support.ffmpeg_fixtures import ffmpeg
 
 from service.images import video_reader
 from service.images.models import Poster, Storyboard
@@ -30,25 +27,6 @@ BT709 = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt7
 AS_709 = "scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd,format=yuv420p"
 H264 = ("-vf", AS_709, *BT709, "-c:v", "libx264", "-preset", "ultrafast", "-crf", "10")
 TESTSRC = ("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=10:duration=4")
-
-
-@cache
-def encoders() -> str:
-    return subprocess.run(
-        ["ffmpeg", "-hide_banner", "-encoders"], check=True, capture_output=True, text=True
-    ).stdout
-
-
-def ffmpeg(path: Path, *arguments: str | Path, stdin: bytes | None = None) -> Path:
-    if shutil.which("ffmpeg") is None:
-        pytest.skip("ffmpeg is not on PATH, and the files of this test are made with it")
-    for option, name in pairwise(arguments):
-        if option == "-c:v" and name != "copy" and f" {name} " not in encoders():
-            pytest.skip(f"this ffmpeg has no encoder {name}")
-    subprocess.run(
-        ["ffmpeg", "-v", "error", "-y", *arguments, path], check=True, timeout=600, input=stdin
-    )
-    return path
 
 
 def film(path: Path, pictures: list[Image.Image], rate: str, *arguments: str) -> Path:

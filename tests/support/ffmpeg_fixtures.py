@@ -1,5 +1,7 @@
 """One-second videos made by FFmpeg."""
 
+import hashlib
+import os
 import shutil
 import subprocess
 from functools import cache
@@ -22,27 +24,65 @@ def encoders() -> frozenset[str]:
     return frozenset(line.split()[1] for line in listing.stdout.splitlines() if " " in line.strip())
 
 
-# Small files that depend only on their arguments: each is made once for all tests.
-_cache: dict[tuple[str | Path, ...], bytes] = {}
+# How encoders work unless a test says otherwise: tests need a film of a codec, not a good one.
+_FAST = {
+    "libaom-av1": {"-usage": "realtime", "-cpu-used": "8"},
+    "libvpx": {"-deadline": "realtime", "-cpu-used": "8"},
+    "libvpx-vp9": {"-deadline": "realtime", "-cpu-used": "8"},
+    "libx264": {"-preset": "veryfast"},
+    "libx265": {"-preset": "ultrafast"},
+}
+
+_KEPT = Path(__file__).parents[2] / "build" / "films"
+"""Small files that depend only on their arguments are kept here, for all processes and runs."""
 _SMALL = 4 * 1024 * 1024  # bytes
 
 
-def ffmpeg(path: Path, *arguments: str | Path) -> Path:
-    is_synthetic = arguments.count("-i") == arguments.count("lavfi")
-    key = (path.suffix, *arguments)
-    if is_synthetic and key in _cache:
-        path.write_bytes(_cache[key])
-        return path
+@cache
+def _version() -> str:
+    command = ["ffmpeg", "-version"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def _kept_file(path: Path, arguments: tuple[str | Path, ...]) -> Path:
+    key = hashlib.sha256(repr((_version(), path.suffix, arguments)).encode()).hexdigest()
+    return _KEPT / f"{key}{path.suffix}"
+
+
+def _keep(file: Path, data: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f"{file.name}.{os.getpid()}")
+    part.write_bytes(data)
+    part.replace(file)
+
+
+def _with_fast_encoders(arguments: tuple[str | Path, ...]) -> list[str | Path]:
+    words: list[str | Path] = []
+    for word in arguments:
+        words.append(word)
+        if words[-2:-1] == ["-c:v"] and isinstance(word, str):
+            for option, value in _FAST.get(word, {}).items():
+                words += [] if option in arguments else [option, value]
+    return words
+
+
+def ffmpeg(path: Path, *arguments: str | Path, stdin: bytes = b"") -> Path:
     if shutil.which("ffmpeg") is None:
         pytest.skip("ffmpeg, which makes the files of this test, is not on PATH")
+    words = _with_fast_encoders(arguments)
+    is_synthetic = arguments.count("-i") == arguments.count("lavfi")
+    kept = _kept_file(path, tuple(words)) if is_synthetic else None
+    if kept and kept.exists():
+        path.write_bytes(kept.read_bytes())
+        return path
     for option, name in pairwise(arguments):
         if option in {"-c:v", "-c:a"} and name != "copy" and name not in encoders():
             pytest.skip(f"this ffmpeg has no encoder {name}")
-    subprocess.run(
-        ["ffmpeg", "-nostdin", "-v", "error", "-y", *arguments, path], check=True, timeout=600
-    )
-    if is_synthetic and path.stat().st_size <= _SMALL:
-        _cache[key] = path.read_bytes()
+    quiet = ["-v", "error", "-y", *([] if stdin else ["-nostdin"])]
+    command = ["ffmpeg", *quiet, *words, path]
+    subprocess.run(command, check=True, timeout=600, input=stdin)
+    if kept and path.stat().st_size <= _SMALL:
+        _keep(kept, path.read_bytes())
     return path
 
 
