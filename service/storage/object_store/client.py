@@ -5,12 +5,12 @@ their cause."""
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
-from obstore.exceptions import BaseError, InvalidPathError
+from obstore.exceptions import BaseError
 
 from service.errors import (
     BadGatewayError,
@@ -25,6 +25,7 @@ from service.protocol.ranges import Span
 from service.storage.object_store.block_cache import ObjectVersion
 from service.storage.object_store.config import error_summary, revision_of
 from service.storage.object_store.errors import Cause, RangeMismatchError, cause_of
+from service.storage.object_store.listing import BucketListing
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -38,9 +39,6 @@ _log = structlog.get_logger()
 _MIN_CHUNK, _MAX_CHUNK = 64 * 1024, 1024 * 1024
 _MAX_DELAY_SHARE = 1 / 4
 _MIN_SAMPLE = 256 * 1024  # bytes of a response from which the rate is measured
-
-# Objects per page of a listing, as in S3.
-_PAGE_SIZE = 1000
 
 # The error that a client gets.
 _CLIENT_ERRORS: dict[Cause, Callable[[], Exception]] = {
@@ -91,6 +89,7 @@ class ObjectClient:
         self._seconds = metrics.store_seconds
         self._bytes = metrics.store_bytes
         self._tuner = ChunkTuner()
+        self._listing = BucketListing(store)
 
     async def head(self, path: str) -> ObjectVersion:
         """Return the current version of an object. Raises NotFoundError, StorageError."""
@@ -147,7 +146,7 @@ class ObjectClient:
         Raises OSError if the listing is incomplete.
         """
         try:
-            for page in self._pages():
+            for page in self._listing.pages():
                 for meta in page:
                     if revision_of(meta["size"], meta["e_tag"]) is not None:
                         yield _version(meta["path"], meta)
@@ -155,28 +154,6 @@ class ObjectClient:
             self._outcomes.labels("list", _classify_error(error, None)[0]).inc()
             raise OSError(f"the object store cannot be listed: {error_summary(error)}") from error
         self._outcomes.labels("list", "complete").inc()
-
-    def _pages(self) -> Iterator["Sequence[ObjectMeta]"]:
-        last = ""
-        try:
-            for page in self._store.list(chunk_size=_PAGE_SIZE):
-                yield page
-                last = page[-1]["path"] if page else last
-        except InvalidPathError:
-            # obstore ends a listing at a key that is no path, such as a//b.
-            for page in self._folder(None):
-                yield [meta for meta in page if meta["path"] > last]
-
-    def _folder(self, folder: str | None) -> Iterator["Sequence[ObjectMeta]"]:
-        """List a folder and its subfolders, without folders that hold such a key."""
-        try:
-            found = self._store.list_with_delimiter(folder)
-        except InvalidPathError as error:
-            _log.warning("a folder of the bucket cannot be listed", reason=error_summary(error))
-            return
-        yield found["objects"]
-        for inner in found["common_prefixes"]:
-            yield from self._folder(inner)
 
     def _record_failure(
         self, request: str, path: str, outcome: str, error: Exception, detail: str
