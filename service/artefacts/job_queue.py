@@ -45,6 +45,9 @@ class JobQueue:
         for waiting in self._waiting.values():
             waiting.pop(name, None)
 
+    def __contains__(self, name: str) -> bool:
+        return self.is_requested(name) or self.is_waiting(name)
+
     def is_requested(self, name: str) -> bool:
         return name in self._requested
 

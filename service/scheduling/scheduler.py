@@ -39,7 +39,7 @@ from service.artefacts.status import (
 from service.metrics import Metrics
 from service.models import ProbeState
 from service.scheduling.eviction import Eviction
-from service.scheduling.inventory import take_inventory
+from service.scheduling.inventory import in_turns, take_inventory
 from service.scheduling.retry_timers import RetryTimers
 from service.scheduling.status_table import StatusEntry, StatusTable
 from service.supervisor import Supervisor
@@ -203,17 +203,19 @@ class ArtefactScheduler:
             inventory = await asyncio.to_thread(take_inventory, self._builder, sources, known)
             if self._sources is sources:  # else the library may have it again
                 self._drop(inventory.gone)
-            for job, metadata in inventory.existing:
+            async for job, metadata in in_turns(inventory.existing):
                 if self._is_wanted_now(job):
                     self._set_status(job, metadata)
-            busy = {*self._statuses, *self._in_progress, *self._queue.names()}
-            for job in inventory.missing:
+            async for job in in_turns(inventory.missing):
                 is_due = not self._builder.is_on_request(job) and self._is_wanted_now(job)
-                if is_due and job.name not in busy:
+                if is_due and not self._is_known(job.name):
                     self._queue.add(job)
             self._work.set()
             yield
             await self._changed.wait()
+
+    def _is_known(self, name: str) -> bool:
+        return name in self._statuses or name in self._in_progress or name in self._queue
 
     def _drop(self, gone: set[str]) -> None:
         """Remove artefacts that the library no longer needs, except those in progress."""

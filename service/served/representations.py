@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal, get_args
 
@@ -65,12 +65,17 @@ class RepresentationCounts:
 
     def __init__(
         self,
-        videos: Callable[[], Iterable[Video]],
+        videos: Callable[[], Sequence[Video]],
         scheduler: ArtefactScheduler,
         metrics: Metrics,
     ) -> None:
+        """Count what `videos` returns: the same object as long as they are the same."""
         self._videos = videos
         self._scheduler = scheduler
+        self._counted: Sequence[Video] = ()
+        self._plain: Counter[Representation] = Counter()
+        """Of videos of which nothing is made."""
+        self._others: list[Video] = []
         self._counts: Counter[Representation] = Counter()
         self._counted_at = -_MAX_AGE
         for kind in get_args(Representation):
@@ -80,10 +85,19 @@ class RepresentationCounts:
         now = time.monotonic()
         if now - self._counted_at >= _MAX_AGE:
             self._counted_at = now
-            self._counts = Counter(map(self._representation, self._videos()))
+            self._divide(self._videos())
+            others = (representation(one, made_for(self._scheduler, one)) for one in self._others)
+            self._counts = self._plain + Counter(others)
         return self._counts[kind]
 
-    def _representation(self, video: Video) -> Representation:
-        source = self._scheduler.source(video.path)
-        is_made = source is not None and (source.remux or source.sound or source.copied)
-        return representation(video, made_for(self._scheduler, video) if is_made else None)
+    def _divide(self, videos: Sequence[Video]) -> None:
+        """Count the videos of which nothing is made once, as they may be 100,000."""
+        if videos is self._counted:
+            return
+        self._counted, self._plain, self._others = videos, Counter(), []
+        for video in videos:
+            source = self._scheduler.source(video.path)
+            if source is not None and (source.remux or source.sound or source.copied):
+                self._others.append(video)
+            else:
+                self._plain[representation(video, None)] += 1

@@ -1,0 +1,84 @@
+"""The counts for the metrics look at every video once, and again only at those of which something
+may be made."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from service.artefacts.metadata import ArtefactKind, RemuxMetadata
+from service.artefacts.source import ArtefactSource
+from service.artefacts.status import NONE, ArtefactState, ArtefactStatus
+from service.metrics import Metrics
+from service.models import Metadata, ProbeState, Stream, Video
+from service.served import representations
+from service.served.representations import RepresentationCounts
+
+if TYPE_CHECKING:
+    from service.scheduling.scheduler import ArtefactScheduler
+
+PICTURES = Stream(kind="video", codec="h264", width=320, height=180)
+
+
+def video(path: str, container: str, *, fast_start: bool = False) -> Video:
+    metadata = Metadata(
+        container=container,
+        duration=1.0,
+        bit_rate=None,
+        fast_start=fast_start,
+        streams=(PICTURES,),
+    )
+    return Video(
+        path=path,
+        title="film",
+        content_type="video/mp4",
+        size=1,
+        revision="1-1",
+        modified=1.0,
+        state=ProbeState.PROBED,
+        metadata=metadata,
+    )
+
+
+class Statuses:
+    """A scheduler that has made what `ready` names."""
+
+    def __init__(self, videos: Sequence[Video]) -> None:
+        self.sources = {video.path: ArtefactSource.of(video) for video in videos}
+        self.ready: set[str] = set()
+        self.asked: list[str] = []
+
+    def source(self, path: str) -> ArtefactSource | None:
+        self.asked.append(path)
+        return self.sources.get(path)
+
+    def status(self, path: str, kind: ArtefactKind) -> ArtefactStatus:
+        if path in self.ready and kind is ArtefactKind.REMUX:
+            return ArtefactStatus(ArtefactState.READY, metadata=RemuxMetadata())
+        return NONE
+
+
+def test_only_videos_of_which_something_may_be_made_are_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(representations, "_MAX_AGE", 0.0)
+    videos = [
+        video("a.mp4", "mov,mp4"),
+        video("b.mp4", "mov,mp4", fast_start=True),
+        video("c.mkv", "matroska,webm"),
+    ]
+    library: list[tuple[Video, ...]] = [tuple(videos)]
+    scheduler, metrics = Statuses(videos), Metrics()
+    RepresentationCounts(lambda: library[-1], cast("ArtefactScheduler", scheduler), metrics)
+
+    def counts() -> dict[str, float]:
+        samples: Any = next(iter(metrics.representations.collect())).samples
+        return {sample.labels["kind"]: sample.value for sample in samples if sample.value}
+
+    assert counts() == {"file": 2, "fast_start": 1}
+    scheduler.ready.add("c.mkv")
+    scheduler.asked.clear()
+    assert counts() == {"file": 1, "fast_start": 1, "remuxed": 1}
+    assert scheduler.asked == []
+    library.append(tuple(videos[:2]))
+    assert counts() == {"file": 1, "fast_start": 1}
