@@ -7,7 +7,8 @@ service on it. First without artefacts: it probes for at most S seconds, while /
 continually, whose slowest answer shows how long the event loop was blocked. The missing probe
 results are then written into the artefact store, as all clips are the same. Then with everything
 derived: the start, consecutive listings on one connection, and scans triggered by a file next to
-the videos. Memory per video is the growth over an empty library.
+the videos. Memory per video is the growth over an empty library. Searches are different ones in
+turns, as the result of the latest one is kept.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,6 +61,23 @@ LISTINGS = {
     "  a search that finds all": f"{PAGE}&q=series+mp4",
     "/": "/",
 }
+
+
+SEARCHES = [
+    "/api/videos?limit=50&q=" + words
+    for words in (
+        *("way+episode+042", "series+mp4", "man", "7", "e", "long+way+home", "habror", "epsode"),
+        *(
+            "third+man+1",
+            "series+7",
+            "uberfahrt",
+            "amelie+100",
+            "001.mp4",
+            "-",
+            "%D0%A0%D0%B0%D0%BD",
+        ),
+    )
+]
 
 
 def main() -> int:
@@ -119,6 +137,7 @@ class Library:
             before = time.monotonic()
             with Watch(server) as watch, suppress(AssertionError):
                 until(lambda: pending(server) == 0 or None, "probed", limit)
+            until(lambda: server.metric("reelay_probes_total") or self.videos == 0 or None, "one")
             spent = time.monotonic() - before
             probed = server.metric("reelay_probes_total")
         self.figures["  slowest /healthz while probing"] = watch.slowest
@@ -130,12 +149,17 @@ class Library:
         with started(self.root) as (server, took):
             self.figures["start to ready, all derived"] = seconds(took)
             for title, target in LISTINGS.items():
-                times = ask_often(server, target or later_page(server), requests)
+                times = ask_often(server, [target or later_page(server)], requests)
                 self.figures[title] = formatted(times)
+            self.figures["searches"] = formatted(ask_often(server, SEARCHES, requests))
             self.memory = server.resident()
+            self.figures["memory"] = f"{self.memory >> 20} MiB"
             with Watch(server) as watch:
+                before = processor_time(server)
                 scans = [self.scan(server) for _ in range(SCANS)]
+                spent = (processor_time(server) - before) / SCANS
             self.figures["a scan that finds nothing new"] = seconds(statistics.median(scans))
+            self.figures["  processor time meanwhile"] = seconds(spent)
             self.figures["  slowest /healthz meanwhile"] = watch.slowest
             self.figures["  probes"] = f"{server.metric('reelay_probes_total'):.0f}"
             if pending(server):
@@ -197,15 +221,16 @@ class Watch:
 
     def _ask(self) -> None:
         while not self._ended.is_set():
-            self._times += ask_often(self._server, "/healthz", 20, pause=0.002)
+            self._times += ask_often(self._server, ["/healthz"], 20, pause=0.002)
 
 
-def ask_often(server: Server, target: str, times: int, pause: float = 0) -> list[float]:
-    """Send consecutive requests; return the seconds that each took."""
+def ask_often(server: Server, targets: Sequence[str], times: int, pause: float = 0) -> list[float]:
+    """Send consecutive requests for the targets in turns; return the seconds that each took."""
     connection = http.client.HTTPConnection(server.base.removeprefix("http://"), timeout=60)
     connection.connect()
     taken = []
-    for _ in range(times):
+    for number in range(times):
+        target = targets[number % len(targets)]
         before = time.perf_counter()
         connection.request("GET", target)
         response = connection.getresponse()
@@ -232,6 +257,11 @@ def later_page(server: Server) -> str:
         target = page["next_url"]
 
 
+def processor_time(server: Server) -> float:
+    """Return the seconds of processor time that the service has used, in all its threads."""
+    return server.metric("process_cpu_seconds_total")
+
+
 def pending(server: Server) -> float:
     """Return the number of videos that are not probed yet."""
     return server.metric('reelay_videos{state="pending"}')
@@ -243,13 +273,13 @@ def seconds(value: float) -> str:
 
 
 def formatted(times: list[float]) -> str:
-    """Format the median, the 95th percentile and the first time, which may include preparations."""
-    middle, high = statistics.median(times), statistics.quantiles(times, n=20)[-1]
+    """Format the median, the 99th percentile and the first time, which may include preparations."""
+    middle, high = statistics.median(times), statistics.quantiles(times, n=100)[-1]
     return f"{middle * 1e3:.1f} / {high * 1e3:.1f} / {times[0] * 1e3:.1f}"
 
 
 def print_table(columns: list[Library]) -> None:
-    """Print a line for each figure; of listings median, 95th percentile and first in ms."""
+    """Print a line for each figure; of listings median, 99th percentile and first in ms."""
     print(f"{'videos':34}" + "".join(f"{library.videos:>20,}" for library in columns))
     for title in columns[-1].figures:
         values = (library.figures.get(title, "") for library in columns)
