@@ -7,7 +7,7 @@ from service.library.catalogue import Catalogue
 from service.library.library import Library
 from service.models import Video
 
-# Catalogues of share links that are kept. One has about 3 kB a video.
+# Catalogues of share links that are kept. One has some 200 bytes a video.
 _MAX_CATALOGUES = 16
 
 _WHOLE = Scope("folder", "")
@@ -38,7 +38,7 @@ class VisibleLibrary:
             return whole
         source, catalogue = self._catalogues.get(scope, (None, None))
         if catalogue is None or source is not whole:
-            # With the whole one as its previous, it takes 7 µs a video instead of 80.
+            # With the whole one as its previous, it takes 4 to 11 µs a video instead of 17.
             videos = (video for video in whole.videos if scope.contains(video.path))
             catalogue = Catalogue(videos, previous=whole)
             self._catalogues[scope] = whole, catalogue

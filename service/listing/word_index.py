@@ -40,9 +40,11 @@ class WordIndex:
         """Those that `previous` does not have."""
         self.size: int = max(chain(texts or (), [previous.size - 1 if previous else -1])) + 1
         """More than the highest number."""
-        self._numbers: dict[str, array[int] | Numbers] = known | {
+        more = {
             word: _joined(known.get(word), numbers, self.size) for word, numbers in found.items()
         }
+        # The same object if there are no new texts, as for a share link of most of a library.
+        self._numbers: dict[str, array[int] | Numbers] = known | more if more else known
         # Between line ends, so that no term is found across two words.
         self._words: str = (
             previous._words  # noqa: SLF001
