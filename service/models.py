@@ -21,8 +21,15 @@ class FrozenModel(BaseModel):
 
         Pydantic makes a set for each. Of 100,000 videos and their metadata they took 300 MB.
         """
-        given = _shared_set(frozenset(self.__pydantic_fields_set__))
-        object.__setattr__(self, "__pydantic_fields_set__", given)
+        given = self.__pydantic_fields_set__
+        every = _every_field(type(self))
+        shared = every if len(given) == len(every) else _shared_set(frozenset(given))
+        object.__setattr__(self, "__pydantic_fields_set__", shared)
+
+
+@lru_cache(maxsize=128)
+def _every_field(model: type[FrozenModel]) -> set[str]:
+    return set(model.model_fields)
 
 
 @lru_cache(maxsize=1024)

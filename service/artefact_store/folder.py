@@ -259,7 +259,7 @@ def _read_header(descriptor: int, kind: str) -> RecordHeader:
 
     if kind in LARGE_KINDS:
         return read_large_header(size, read, _FIRST_READ)
-    return read_header(read(0, _FIRST_READ), size, lambda length: read(0, length))
+    return read_header(read(0, min(size, _FIRST_READ)), size, lambda length: read(0, length))
 
 
 def _read_blob(descriptor: int, blob: Blob) -> bytes:

@@ -1,7 +1,7 @@
 """What a store of artefacts does, in a folder or a bucket."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from service.artefact_store.keys import Key
 from service.artefact_store.quota import LargeFile
@@ -9,6 +9,8 @@ from service.records.blobs import OpenArtefact, OpenBlob
 
 # Artefacts that are prefetched at a time; they stay in memory until they are loaded.
 _BATCH = 500
+
+_T = TypeVar("_T")
 
 
 class ArtefactStore(Protocol):
@@ -95,9 +97,11 @@ class ArtefactStore(Protocol):
         ...
 
 
-def iter_prefetched(store: ArtefactStore, wanted: Sequence[Key]) -> Iterator[Key]:
-    """Yield the keys, each after it was prefetched. Blocks."""
-    for start in range(0, len(wanted), _BATCH):
-        batch = wanted[start : start + _BATCH]
-        store.prefetch(batch)
+def iter_prefetched(
+    store: ArtefactStore, items: Sequence[_T], key_of: Callable[[_T], Key]
+) -> Iterator[_T]:
+    """Yield the items, each after its key was prefetched. Blocks."""
+    for start in range(0, len(items), _BATCH):
+        batch = items[start : start + _BATCH]
+        store.prefetch(list(map(key_of, batch)))
         yield from batch

@@ -135,8 +135,7 @@ class ArtefactBuilder:
 
     def load_all(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, tuple[ArtefactMetadata] | None]]:
         """Load the metadata of many artefacts; None if there is none that is valid. Blocks."""
-        keys = iter_prefetched(self._store, [job.key for job in jobs])
-        for job, _ in zip(jobs, keys, strict=True):
+        for job in iter_prefetched(self._store, jobs, lambda job: job.key):
             yield job, self._load_or_none(job)
 
     def load(self, kind: ArtefactKind, name: str) -> tuple[ArtefactMetadata] | None:

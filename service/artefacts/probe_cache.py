@@ -4,6 +4,7 @@ A failure is stored if it is the file's fault, and is valid for the same version
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Literal
 
@@ -20,6 +21,7 @@ class _StoredProbeFailure(FrozenModel):
     decoder: str
 
 
+@lru_cache(maxsize=1024)  # a result is prefetched, and then loaded
 def probe_cache_name(path: str, revision: str) -> str:
     """Return the name under which the metadata of a version of a file are stored."""
     return artefact_name("metadata", path, revision)
@@ -63,8 +65,7 @@ class ProbeCache:
         self, versions: Sequence[tuple[str, str]]
     ) -> Iterator[tuple[tuple[str, str], Metadata | ProbeFailure | None]]:
         """Load many results, by path and revision."""
-        keys = iter_prefetched(self._store, [probe_cache_key(*key) for key in versions])
-        for key, _ in zip(versions, keys, strict=True):
+        for key in iter_prefetched(self._store, versions, lambda key: probe_cache_key(*key)):
             yield key, self.load(*key)
 
     @property

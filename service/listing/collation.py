@@ -5,7 +5,7 @@ import unicodedata
 
 # Letters that Unicode does not decompose (as in CLDR's Latin-ASCII transliteration), and katakana
 # as hiragana, which UTS 10 distinguishes only at the level of case.
-_TRANSLITERATION = str.maketrans(
+_LETTERS = str.maketrans(
     {
         "\N{LATIN SMALL LETTER DOTLESS I}": "i",
         "ø": "o",
@@ -21,6 +21,18 @@ _TRANSLITERATION = str.maketrans(
     }
 )
 _KANA_MARKS = "\u3099\u309a"  # a kana with such a mark is another letter (ハン, パン)
+
+
+class _Transliteration(dict[int, int | str | None]):
+    """What str.translate() puts in the place of a character; None of accents and other marks."""
+
+    def __missing__(self, code: int) -> int | None:
+        is_mark = unicodedata.combining(chr(code)) and chr(code) not in _KANA_MARKS
+        found = self[code] = None if is_mark else code
+        return found
+
+
+_TRANSLITERATION = _Transliteration(_LETTERS)
 
 MAX_SEARCH_TERMS = 10
 """Words of a query that are searched."""
@@ -41,9 +53,7 @@ def fold(text: str) -> str:
         return text.lower()
     # Decomposed twice: styled letters get a case only then, and case folding composes some again.
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    transliterated = "".join(
-        char for char in decomposed if not unicodedata.combining(char) or char in _KANA_MARKS
-    ).translate(_TRANSLITERATION)
+    transliterated = decomposed.translate(_TRANSLITERATION)
     return (
         transliterated
         if transliterated.isascii()
