@@ -22,6 +22,8 @@ from service.storage.local.folder import LocalStorage
 INTERVAL = "1"  # seconds between scans, for tests that are not about noticing changes
 NEVER = "86400"
 MANY = 10_000
+EMPTY_BYTES, VIDEO_BYTES = 80 << 20, 4096
+"""Memory of the service without videos, and for each: shared sets of fields save more than half."""
 
 
 @pytest.fixture(scope="module")
@@ -312,6 +314,7 @@ def test_a_restart_with_ten_thousand_probed_videos_probes_none_of_them(
         assert server.metric('reelay_videos{state="probed"}') == MANY
         assert get(server, "/api/videos/99/9999.mp4")["metadata"]["title"] == "A clip of ours"
         assert server.metric("reelay_probes_total") == 0
+        assert server.resident() <= EMPTY_BYTES + MANY * VIDEO_BYTES
 
 
 def test_an_unwritable_artefact_folder_does_no_harm(media: Path, clip: bytes) -> None:
