@@ -17,6 +17,7 @@ import structlog
 
 from service.artefacts.probe_cache import ProbeCache
 from service.artefacts.source import ArtefactSource
+from service.garbage import Freezer, collections_paused
 from service.library.catalogue import Catalogue
 from service.library.finding_counts import FindingCounts
 from service.library.scan import OBJECT_RETRY_SECONDS, Key, ProbeRecord, ScannedFolder, scan
@@ -97,6 +98,7 @@ class Library:
         self._changed = asyncio.Event()
         self._probe_wanted = asyncio.Event()
         self._published = asyncio.Event()
+        self._freezer = Freezer()
 
     @property
     def catalogue(self) -> Catalogue:
@@ -161,7 +163,7 @@ class Library:
         if self._media_root.store is not None:
             settle_time = 0.0  # an object is complete when it is listed
         result = await asyncio.to_thread(
-            scan,
+            collections_paused()(scan),
             self._storage,
             self._probe_cache,
             settle_time,
@@ -187,7 +189,7 @@ class Library:
         async with self._publish_lock:  # both loops publish
             folders = (self._folders or {}) if folders is None else folders
             self._snapshot = snapshot = await asyncio.to_thread(
-                build_snapshot,
+                collections_paused()(build_snapshot),
                 {path: folder.found for path, folder in folders.items()},
                 self._probe_records.copy(),
                 self._snapshot,
@@ -196,6 +198,7 @@ class Library:
             for state in ProbeState:
                 self._metrics.videos.labels(state).set(snapshot.states[state])
             self._published.set()
+            self._freezer.count(snapshot.created, len(snapshot.catalogue.videos))
             self._folders = folders  # only now, so that the next scan retries after a failure
 
     async def _probe_loop(self) -> AsyncGenerator[None]:

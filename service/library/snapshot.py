@@ -36,9 +36,11 @@ class LibrarySnapshot(NamedTuple):
     """The path of a folder's picture, by the folder's path."""
     recent: tuple[Video, ...]
     """The videos that were added last, the latest first."""
+    created: int
+    """Number of videos that are not the objects of the previous snapshot."""
 
 
-EMPTY_SNAPSHOT = LibrarySnapshot(Catalogue(), {}, Counter(), {}, ())
+EMPTY_SNAPSHOT = LibrarySnapshot(Catalogue(), {}, Counter(), {}, (), 0)
 
 
 def build_snapshot(
@@ -47,13 +49,15 @@ def build_snapshot(
     previous: LibrarySnapshot,
 ) -> LibrarySnapshot:
     """Return a snapshot of these files, by folder, and results. Blocks."""
-    videos, sources = [], {}
+    videos, sources, created = [], {}, 0
     for entry, sidecars in chain.from_iterable(found.files for found in folders.values()):
         record = probe_records.get((entry.path, entry.revision))
         result = record.result if record else None
         if not is_media(entry.path, result):
             continue
-        video = _video(entry, result, previous.catalogue.get(entry.path))
+        known = previous.catalogue.get(entry.path)
+        video = _video(entry, result, known)
+        created += video is not known
         source = previous.sources.get(video.path)
         if source is None or source.video is not video or source.sidecars != sidecars:
             source = ArtefactSource.of(video, sidecars)
@@ -76,6 +80,7 @@ def build_snapshot(
         Counter(video.state for video in videos),
         {folder: image.path for folder, image in images.items()},
         recently_added(folders.values(), catalogue),
+        created,
     )
 
 

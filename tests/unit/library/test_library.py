@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from service.artefact_store.folder import FolderArtefactStore
 from service.artefacts.probe_cache import ProbeCache
 from service.artefacts.source import ArtefactSource
+from service.garbage import Freezer
 from service.library import library as module
 from service.library import scan_timing
 from service.library import snapshot as showing
@@ -296,6 +298,18 @@ async def test_listing_loading_and_building_run_outside_the_event_loop(
     for threads in (running.folder.threads, running.cache.threads, builders):
         assert threads
         assert threading.current_thread() not in threads
+
+
+async def test_the_objects_of_a_large_library_are_left_out_of_collections(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await running.until_probed(100)
+    monkeypatch.setattr(Freezer, "_MIN_ITEMS", 50)
+    gc.unfreeze()
+    running.folder.files.extend(entry(f"added {number}.mp4") for number in range(100))
+    await running.until_probed(200)
+    assert gc.get_freeze_count() > 0
+    gc.unfreeze()
 
 
 async def test_a_lasting_failure_is_kept_and_a_transient_one_retried_when_the_file_changes(
