@@ -109,9 +109,10 @@ class Crowd:
         works += [partial(play, number) for number in range(PLAYERS)]
         with crowd(works):
             try:
-                time.sleep(2)  # so that all are reading
+                until(lambda: len(account.readers) == DOWNLOADS + PLAYERS, "all are reading")
                 event(self.stack)
-                time.sleep(1)
+                before = account.answers
+                until(lambda: account.answers > before, "answers go on")
             finally:
                 over = True
         return account

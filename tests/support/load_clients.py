@@ -38,6 +38,8 @@ class Account:
     """Descriptions of bytes that differ from the film."""
     spans: list[tuple[int, int]] = field(default_factory=list)
     """First byte and end of each answer that clients received."""
+    readers: set[int] = field(default_factory=set)
+    """Threads whose client has received the first bytes of an answer."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def distinct(self) -> int:
@@ -102,6 +104,9 @@ class Client:
                 break
             if not chunk:
                 break
+            if taken == 0:
+                with self._account.lock:
+                    self._account.readers.add(threading.get_ident())
             offset = first + taken
             if film[offset : offset + len(chunk)] != chunk:
                 self._record_wrong(offset, bytes(chunk), response)
