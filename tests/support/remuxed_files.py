@@ -4,10 +4,10 @@ frame, as FFmpeg reads both."""
 import hashlib
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 
@@ -60,8 +60,7 @@ def _laid_out(head: bytes, file: bytes, layout: Interleaving, inserted: bytes) -
     )
 
 
-@dataclass(frozen=True)
-class Packet:
+class Packet(NamedTuple):
     """A packet: its time in seconds from the start of the film, and its bytes."""
 
     time: float
@@ -73,10 +72,11 @@ def packets(file: Any, index: int) -> list[Packet]:
     """Return the packets of a stream, in the order of the file."""
     with av.open(file) as container:
         stream = container.streams[index]
-        time_base = stream.time_base or 1
+        time_base = stream.time_base or Fraction(1)
+        numerator, denominator = time_base.as_integer_ratio()
         return [
             Packet(
-                float((packet.pts or 0) * time_base),
+                (packet.pts or 0) * numerator / denominator,
                 hashlib.sha256(bytes(packet)).digest(),
                 packet.is_keyframe,
             )

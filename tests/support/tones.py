@@ -37,6 +37,8 @@ RECORD = """async (player, aSecond) => {
     return tone;
 }""".replace("TONES", str(list(TONES)))
 
+_RATE = 8000  # Hz, more than twice that of the highest tone
+
 _HEARD = """async () => {
     const player = document.querySelector("video");
     const from = player.currentTime;
@@ -56,7 +58,7 @@ def heard(page: Page | Tab) -> int | None:
 def tone_of(data: bytes) -> int | None:
     """Return the tone of the first sound of a file of these bytes, as FFmpeg decodes it."""
     command = ("ffmpeg", "-nostdin", "-v", "error", "-i", "pipe:0", "-map", "0:a:0", "-ac", "1",
-               "-ar", "48000", "-t", "1", "-f", "f32le", "-")  # fmt: skip
+               "-ar", str(_RATE), "-t", "1", "-f", "f32le", "-")  # fmt: skip
     done = subprocess.run(command, input=data, capture_output=True, check=True, timeout=600)
     samples = array("f", done.stdout)
     levels = {hertz: _level(samples, hertz) for hertz in TONES}
@@ -65,7 +67,7 @@ def tone_of(data: bytes) -> int | None:
 
 
 def _level(samples: "array[float]", hertz: int) -> float:
-    angles = [2 * math.pi * hertz * at / 48000 for at in range(len(samples))]
+    angles = [2 * math.pi * hertz * at / _RATE for at in range(len(samples))]
     real = sum(s * math.cos(a) for s, a in zip(samples, angles, strict=True))
     imaginary = sum(s * math.sin(a) for s, a in zip(samples, angles, strict=True))
     return math.hypot(real, imaginary) / max(1, len(samples))

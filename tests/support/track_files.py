@@ -12,7 +12,15 @@ WIDTHS = (160, 320, 480)
 
 _ENCODERS = {
     "h264": ("libx264", "-pix_fmt", "yuv420p", "-preset", "ultrafast"),
-    "hevc": ("libx265", "-pix_fmt", "yuv420p", "-x265-params", "log-level=none"),
+    "hevc": (
+        "libx265",
+        "-pix_fmt",
+        "yuv420p",
+        "-preset",
+        "ultrafast",
+        "-x265-params",
+        "log-level=none",
+    ),
     "vp8": ("libvpx", "-deadline", "realtime"),
     "vp9": ("libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-pix_fmt", "yuv420p"),
     "mjpeg": ("mjpeg", "-pix_fmt", "yuvj420p"),

@@ -254,7 +254,7 @@ def test_any_name_gives_a_title_of_one_tidy_line(name: str) -> None:
         "x" * 240,
         "S01E01" + "." * 190,
         "[" * 100 + " - 03 1080p",
-        "S01E01-E999 1080p",
+        "S01E01-E500 1080p",
     ],
 )
 def test_a_hostile_name_gives_a_title(stem: str) -> None:
