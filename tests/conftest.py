@@ -79,10 +79,17 @@ def complete_browser(playwright: Playwright) -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture(scope="module")
-def firefox_tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[firefox.Tab]:
-    """Start Firefox for a module, whose tests call `renew`: a start takes 4 s of a processor."""
+@pytest.fixture(scope="session")
+def running_firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[firefox.Tab]:
+    """Start Firefox for all tests of a process: a start takes 3 s of a processor."""
     with firefox.tab("", tmp_path_factory.mktemp("firefox")) as tab:
+        yield tab
+
+
+@pytest.fixture(scope="module")
+def firefox_tab(running_firefox: firefox.Tab) -> Iterator[firefox.Tab]:
+    """Return Firefox for tests that call `at` or `renew`. Nothing plays after the module."""
+    with running_firefox.at("") as tab:
         yield tab
 
 

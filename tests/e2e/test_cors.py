@@ -1,7 +1,6 @@
 """REELAY_CORS_ORIGINS at the edge: its own answers, cached blocks, and two browsers."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
@@ -26,7 +25,7 @@ from support.cors_cases import (
     preflight,
     words,
 )
-from support.firefox import tab
+from support.firefox import Tab
 from support.raw_http import ask
 from support.server import BLOCK, content, write
 from support.stack import Stack, running
@@ -144,9 +143,9 @@ def test_chromium_plays_and_reads_from_a_listed_site(
 
 @pytest.mark.slow
 def test_firefox_plays_and_reads_from_a_listed_site(
-    listing: Stack, site: str, tmp_path: Path
+    listing: Stack, site: str, firefox_tab: Tab
 ) -> None:
-    with tab(site, tmp_path / "profile") as page:
+    with firefox_tab.at(site) as page:
         page.goto("/")
         seen = page.evaluate(VISIT, listing.base)
     assert seen == SEEN | {"tag": seen["tag"]}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 from support.ffmpeg_fixtures import ffmpeg
-from support.firefox import Tab, tab
+from support.firefox import Tab
 from support.player_page import LISTEN, patient, seek, start, state, until_playing
 from support.server import until
 from support.stack import EDGE_WAIT, Stack, running
@@ -41,9 +41,9 @@ def viewer(browser: Browser, films: Stack) -> Iterator[Page]:
 
 
 @pytest.fixture
-def firefox(films: Stack, tmp_path: Path) -> Iterator[Tab]:
+def firefox(films: Stack, firefox_tab: Tab) -> Iterator[Tab]:
     """Open such a page in Firefox."""
-    with tab(films.base, tmp_path / "profile") as page:
+    with firefox_tab.at(films.base) as page:
         page.add_init_script(LISTEN)
         yield page
         assert page.complaints() == []

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
-from support import firefox
 from support.chromium import flawless
 from support.ffmpeg_fixtures import ffmpeg, ten_seconds
+from support.firefox import Tab
 from support.long_film import (
     LOOPS,
     check_playback,
@@ -178,12 +178,14 @@ def test_every_range_is_exact_from_the_service_and_from_the_cache(stack: Stack, 
 
 
 @pytest.mark.slow
-def test_a_copy_in_segments_is_exact_and_firefox_plays_it(stack: Stack, tmp_path: Path) -> None:
+def test_a_copy_in_segments_is_exact_and_firefox_plays_it(
+    stack: Stack, tmp_path: Path, firefox_tab: Tab
+) -> None:
     # tests/integration/test_fragments.py plays it in Chromium.
     case = Case("long.ts", f"h{DIGEST}", make_long_transport_stream, in_segments=True)
     write(stack.media, case.name, case.make(tmp_path / case.name).read_bytes())
     check_each_range(stack, case)
-    with firefox.tab(stack.base, tmp_path / "profile") as tab:
+    with firefox_tab.at(stack.base) as tab:
         tab.goto(url_of("watch", case.name))
         check_playback(tab, 2 * LOOPS)
 
@@ -288,10 +290,10 @@ def test_chromium_plays_the_segments(stack: Stack, browser: Browser) -> None:
 
 
 @pytest.mark.slow
-def test_firefox_plays_the_segments(stack: Stack, tmp_path: Path) -> None:
+def test_firefox_plays_the_segments(stack: Stack, firefox_tab: Tab) -> None:
     case = CASES["in segments"]
     case.url(stack)
-    with firefox.tab(stack.base, tmp_path / "profile") as tab:
+    with firefox_tab.at(stack.base) as tab:
         tab.goto(url_of("watch", case.name))
         check_playback(tab)
 

@@ -156,8 +156,10 @@ def wait_for(page: Tab, expression: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_film_is_shared_watched_and_taken_back_in_firefox(server: Server, tmp_path: Path) -> None:
-    with tab(server.base, tmp_path / "owner") as page:
+def test_a_film_is_shared_watched_and_taken_back_in_firefox(
+    server: Server, firefox_tab: Tab, tmp_path: Path
+) -> None:
+    with firefox_tab.at(server.base) as page:
         page.goto(f"/watch/{FILM}")
         page.evaluate(
             f"() => {{ document.querySelector('#password').value = {json.dumps(PASSWORD)}; }}"
@@ -218,7 +220,7 @@ def test_a_shared_film_plays_in_a_frame_of_another_site(
     server: Server,
     elsewhere: str,
     share: Callable[..., str],
-    tmp_path: Path,
+    firefox_tab: Tab,
 ) -> None:
     target = f"/?{share(Scope('video', FILM))}/embed/{FILM}?autoplay=1"
     with watched(browser, server.base) as (page, complaints):
@@ -228,7 +230,7 @@ def test_a_shared_film_plays_in_a_frame_of_another_site(
         link = frame.get_by_role("link", name="quokka").get_attribute("href") or ""
         assert link.startswith("/s/1.")
     assert set(complaints) == {f"elsewhere: {elsewhere}{target}"}
-    with tab(elsewhere, tmp_path / "profile") as firefox:
+    with firefox_tab.at(elsewhere) as firefox:
         firefox.goto(target)
         until(lambda: firefox.evaluate_in_frame(PLAYS) or None, "plays in Firefox")
 

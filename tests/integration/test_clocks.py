@@ -4,9 +4,7 @@ Chromium's currentTime is on the file's clock, Firefox's is not; both show the s
 
 import http.client
 import json
-import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -26,7 +24,7 @@ from support.clock_films import (
     second_of_shade,
     tell_length,
 )
-from support.firefox import Tab, tab
+from support.firefox import Tab
 from support.server import Server, serve, until
 
 pytestmark = pytest.mark.slow  # every file in both browsers
@@ -117,17 +115,14 @@ def is_complete(server: Server, name: str) -> bool:
 
 
 @pytest.fixture(scope="module", params=["Chromium", "Firefox"])
-def page(
-    request: pytest.FixtureRequest, server: Server, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Page | Tab]:
-    with ExitStack() as stack:
-        if request.param == "Firefox":
-            profile = tmp_path_factory.mktemp("firefox") / "profile"
-            yield stack.enter_context(tab(server.base, profile))
-            shutil.rmtree(profile, ignore_errors=True)
-        else:
-            browser = stack.enter_context(launched(complete=True))
-            yield browser.new_context(base_url=server.base).new_page()
+def page(request: pytest.FixtureRequest, server: Server) -> Iterator[Page | Tab]:
+    if request.param == "Firefox":
+        firefox: Tab = request.getfixturevalue("firefox_tab")
+        firefox.renew(server.base)
+        yield firefox
+        return
+    with launched(complete=True) as browser:
+        yield browser.new_context(base_url=server.base).new_page()
 
 
 SHOWN = """() => {

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 from support.chromium import watched
 from support.containers import CONTAINERS, make
 from support.ffmpeg_fixtures import AAC, H264, PICTURE, SOUND, ffmpeg, mp4
-from support.firefox import Tab, tab
+from support.firefox import Tab
 from support.raw_http import ask
 from support.server import Server, content, serve, until
 
@@ -120,9 +120,9 @@ def page(served: Server, browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="module")
-def firefox(served: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
-    with tab(served.base, tmp_path_factory.mktemp("firefox")) as page:
-        yield page
+def firefox(served: Server, firefox_tab: Tab) -> Tab:
+    firefox_tab.renew(served.base)
+    return firefox_tab
 
 
 def test_every_container_is_listed_with_what_keeps_it_from_playing(served: Server) -> None:

@@ -18,9 +18,9 @@ from urllib.parse import quote
 import av
 import pytest
 from playwright.sync_api import Browser
-from support import firefox
 from support.chromium import flawless, watched
 from support.ffmpeg_fixtures import AAC, H264, ffmpeg
+from support.firefox import Tab
 from support.matroska_elements import ZLIB, encode
 from support.mp4_boxes import boxes
 from support.raw_http import Answer, ask
@@ -441,9 +441,9 @@ def test_chromium_seeks_to_the_right_picture(server: Server, browser: Browser, n
 
 
 @pytest.mark.slow
-def test_firefox_seeks_to_the_right_picture(server: Server, tmp_path: Path) -> None:
+def test_firefox_seeks_to_the_right_picture(server: Server, firefox_tab: Tab) -> None:
     items = [copied(server, name) for name in ("film.ts", "late.m2ts", "disc.mpg", "camera.avi")]
-    with firefox.tab(server.base, tmp_path / "profile") as tab:
+    with firefox_tab.at(server.base) as tab:
         for item in items:
             tab.goto(item["watch_url"])
             check_seeks(tab, item["media_url"])

@@ -27,7 +27,7 @@ from support.cors_cases import (
     preflight,
     words,
 )
-from support.firefox import tab
+from support.firefox import Tab
 from support.raw_http import ask
 from support.server import Server, serve
 
@@ -167,12 +167,12 @@ def test_chromium_plays_and_reads_from_a_listed_site(server: Server, site: str) 
 
 @pytest.mark.slow
 def test_firefox_plays_and_reads_from_a_listed_site(
-    server: Server, site: str, tmp_path: Path
+    server: Server, site: str, firefox_tab: Tab
 ) -> None:
-    with tab(site, tmp_path / "profile") as page:
+    with firefox_tab.at(site) as page:
         page.goto("/")
         seen = page.evaluate(VISIT, server.base)
-    with tab(site.replace("localhost", "127.0.0.1"), tmp_path / "other") as page:
+    with firefox_tab.at(site.replace("localhost", "127.0.0.1")) as page:
         page.goto("/")
         unseen = page.evaluate(VISIT, server.base)
     assert seen == SEEN | {"tag": seen["tag"]}

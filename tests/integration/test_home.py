@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page
 from support.chromium import flawless
 from support.family_library import FILMS, ODD_NAMES, SERIES, family_library
 from support.ffmpeg_fixtures import H264, PICTURE, ffmpeg
-from support.firefox import tab
+from support.firefox import Tab
 from support.npm import packages
 from support.raw_http import ask
 from support.realistic_names import NAMES
@@ -248,9 +248,9 @@ def test_no_page_of_a_long_or_arabic_name_is_wider_than_a_phone(
 
 @pytest.mark.slow
 def test_no_text_leaves_its_card_or_is_over_another_in_firefox(
-    server: Server, tmp_path: Path
+    server: Server, firefox_tab: Tab
 ) -> None:
-    with tab(server.base, tmp_path) as page:
+    with firefox_tab.at(server.base) as page:
         page.goto("/robots.txt")
         page.evaluate("(kept) => Object.assign(localStorage, kept)", STORED)
         for target in ("/", "/videos?limit=60"):

@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser
-from support import firefox
 from support.chromium import flawless
 from support.ffmpeg_fixtures import AAC, ffmpeg
+from support.firefox import Tab
 from support.made_sound import about, clicks_of, complaints, damage_sound, film, make
 from support.raw_http import Answer, ask
 from support.representations import check_conditions, check_ranges
@@ -312,10 +312,10 @@ SEEK_ON = """async (second) => {
 
 
 @pytest.mark.slow
-def test_firefox_plays_it_with_sound(server: Server, tmp_path: Path) -> None:
+def test_firefox_plays_it_with_sound(server: Server, firefox_tab: Tab) -> None:
     names = ("film.mkv", "dts.mkv", "flash.flv", "index in front.mov")
     items = [settled(server, name) for name in names]
-    with firefox.tab(server.base, tmp_path / "profile") as tab:
+    with firefox_tab.at(server.base) as tab:
         for item in items:
             tab.goto(item["watch_url"])
             played = tab.evaluate(PLAY, 1)

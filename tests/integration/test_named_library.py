@@ -11,9 +11,9 @@ from urllib.parse import quote, unquote
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page
-from support import firefox
 from support.chromium import flawless, until_true
 from support.ffmpeg_fixtures import PICTURE, ffmpeg
+from support.firefox import Tab
 from support.npm import packages
 from support.raw_http import ask
 from support.server import Server, serve, until, write
@@ -301,8 +301,8 @@ def test_an_album_and_clips_keep_their_order_whatever_order_is_remembered(
 
 
 @pytest.mark.slow
-def test_firefox_goes_on_where_the_viewer_stopped(server: Server, tmp_path: Path) -> None:
-    with firefox.tab(server.base, tmp_path / "profile") as page:
+def test_firefox_goes_on_where_the_viewer_stopped(server: Server, firefox_tab: Tab) -> None:
+    with firefox_tab.at(server.base) as page:
         page.goto("/series/Harbor%20Lights")
         page.evaluate(STORE)
         page.goto("/series/Harbor%20Lights")

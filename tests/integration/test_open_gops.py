@@ -8,17 +8,16 @@ from collections.abc import Iterator
 from email.utils import formatdate
 from io import BytesIO
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import av
 import pytest
 from playwright.sync_api import Browser
-from support import firefox
 from support.chromium import flawless
 from support.clock_films import second_of_shade
 from support.ffmpeg_fixtures import AAC, ffmpeg
+from support.firefox import Tab
 from support.long_film import MODIFIED
 from support.open_gops import OPEN_GOPS, StrictFilm, check_entry_points
 from support.raw_http import ask
@@ -190,9 +189,9 @@ def test_chromium_seeks_in_what_is_made(server: Server, browser: Browser, name: 
 
 
 @pytest.mark.slow  # a second browser
-def test_firefox_shows_the_right_picture_after_seeks(server: Server, tmp_path: Path) -> None:
+def test_firefox_shows_the_right_picture_after_seeks(server: Server, firefox_tab: Tab) -> None:
     item = settled(server, "film.mkv")
-    with firefox.tab(server.base, tmp_path / "profile") as tab:
+    with firefox_tab.at(server.base) as tab:
         tab.goto(item["watch_url"])
         # Its decoder begins at open GOPs, so the page does not load the other form.
         assert check_pictures(tab).endswith(item["media_url"])

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
-from support import firefox
 from support.chromium import watched
 from support.firefox import Tab
 from support.raw_http import ask, url_of
@@ -79,13 +78,12 @@ def described(server: Server, name: str) -> Any:
 
 
 @pytest.fixture(scope="module", params=["chromium", "firefox"])
-def page(
-    request: pytest.FixtureRequest, server: Server, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Page | Tab]:
+def page(request: pytest.FixtureRequest, server: Server) -> Iterator[Page | Tab]:
     if request.param == "firefox":
-        with firefox.tab(server.base, tmp_path_factory.mktemp("profile")) as tab:
-            tab.add_init_script(FAST)
-            yield tab
+        tab: Tab = request.getfixturevalue("firefox_tab")
+        tab.renew(server.base)
+        tab.add_init_script(FAST)
+        yield tab
         return
     browser: Browser = request.getfixturevalue("browser")
     with watched(browser, server.base) as (chromium, _):

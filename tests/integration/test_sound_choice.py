@@ -454,7 +454,7 @@ def check_kinds(server: Server, page: Page | Tab) -> None:
     played = {}
     for name, number in PLAYED:
         url = ready(server, name, number)["url"]
-        page.goto(f"/watch/{quote(name)}?sound={number}")
+        page.goto(f"/embed/{quote(name)}?sound={number}")
         until(lambda: page.evaluate(STATE)["ready"] >= 2, f"{name} is loaded")
         page.evaluate("document.querySelector('video').play()")
         is_source = page.evaluate(STATE)["source"].endswith(url)

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from support.chromium import flawless, until_true
 from support.ffmpeg_fixtures import AAC, SOUND, ffmpeg
-from support.firefox import tab
+from support.firefox import Tab
 from support.raw_http import ask, url_of
 from support.server import Server, serve, until
 
@@ -79,8 +79,8 @@ def test_the_screen_has_the_shape_of_the_picture_and_the_title_is_visible(
 
 
 @pytest.mark.slow
-def test_firefox_gives_the_screen_the_same_shape(server: Server, tmp_path: Path) -> None:
-    with tab(server.base, tmp_path / "profile") as page:
+def test_firefox_gives_the_screen_the_same_shape(server: Server, firefox_tab: Tab) -> None:
+    with firefox_tab.at(server.base) as page:
         for name in SHAPES:
             page.goto(f"/watch/{name}.mp4")
             check_shape(page.evaluate(BOXES), name)

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from support.chromium import flawless, until_true
 from support.family_library import family_library
-from support.firefox import tab
+from support.firefox import Tab
 from support.raw_http import ask
 from support.server import Server, serve, until, write
 
@@ -286,8 +286,8 @@ def test_odd_data_is_ignored(
 
 
 @pytest.mark.slow  # Chromium's test above is of the same code
-def test_firefox_marks_what_was_seen_and_what_is_next(server: Server, tmp_path: Path) -> None:
-    with tab(server.base, tmp_path) as page:
+def test_firefox_marks_what_was_seen_and_what_is_next(server: Server, firefox_tab: Tab) -> None:
+    with firefox_tab.at(server.base) as page:
         remember(page, seen={FIRST: 5, FILM: 4}, progress={SECOND: [0.5, 1, 3]})
         page.goto("/")
         until(lambda: page.evaluate("!!document.querySelector('.continue .watched')"), "the row")

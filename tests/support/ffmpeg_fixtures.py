@@ -33,8 +33,9 @@ _FAST = {
     "libx265": {"-preset": "ultrafast"},
 }
 
-_KEPT = Path(__file__).parents[2] / "build" / "films"
-"""Small files that depend only on their arguments are kept here, for all processes and runs."""
+KEPT = Path(__file__).parents[2] / "build" / "tests"
+"""What takes long to make is kept here for all processes and runs, under a name that tells how it
+was made. It may be deleted."""
 _SMALL = 4 * 1024 * 1024  # bytes
 
 
@@ -46,7 +47,7 @@ def _version() -> str:
 
 def _kept_file(path: Path, arguments: tuple[str | Path, ...]) -> Path:
     key = hashlib.sha256(repr((_version(), path.suffix, arguments)).encode()).hexdigest()
-    return _KEPT / f"{key}{path.suffix}"
+    return KEPT / "films" / f"{key}{path.suffix}"
 
 
 def _keep(file: Path, data: bytes) -> None:

@@ -1,10 +1,9 @@
 """Firefox over WebDriver BiDi, with the page methods that tests use."""
 
-import atexit
 import json
+import os
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from support.ffmpeg_fixtures import KEPT
 from support.npm import FOLDER, clean_environment, packages
 from support.server import until_ended
 from support.stack import missing
@@ -32,10 +32,19 @@ _COMPILED = ("startupCache", "compatibility.ini")
 
 @cache
 def _compiled() -> Path:
-    """Return a folder for what the first Firefox of this process compiles."""
-    folder = tempfile.mkdtemp(prefix="reelay-firefox-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
+    """Return the folder of what the first start of this Firefox has compiled."""
+    program = Path(executable()).resolve()
+    return KEPT / f"firefox-{program.stat().st_mtime_ns}"
+
+
+def _keep_compiled(profile: Path) -> None:
+    """Keep it for all processes of the tests. Another one may do so at the same time."""
+    part = _compiled().with_name(f"{_compiled().name}.{os.getpid()}")
+    _copy_compiled(profile, part)
+    try:
+        part.rename(_compiled())
+    except OSError:
+        shutil.rmtree(part)
 
 
 def _copy_compiled(source: Path, target: Path) -> None:
@@ -65,6 +74,13 @@ class Tab:
     def renew(self, base: str) -> None:
         """Replace the page by one of this server, with a storage of its own and no faults."""
         self._do("renew", base)
+
+    @contextmanager
+    def at(self, base: str) -> Iterator["Tab"]:
+        """Have an empty page of this server for the block, and leave it afterwards."""
+        self.renew(base)
+        yield self
+        self.renew("")
 
     def add_init_script(self, script: str) -> None:
         """Run a script before the scripts of every page."""
@@ -137,5 +153,5 @@ def tab(base: str, profile: Path, **preferences: Any) -> Iterator[Tab]:
         finally:
             assert process.stdout
             process.stdout.close()
-        if not (_compiled() / _COMPILED[0]).exists():
-            _copy_compiled(profile, _compiled())
+        if not _compiled().exists():
+            _keep_compiled(profile)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route
 from support.chromium import until_true
-from support.firefox import tab
+from support.firefox import Tab, tab
 from support.raw_http import ask
 from support.sample_library import CAPTIONED, PLAIN, watch
 from support.server import until
@@ -73,7 +73,9 @@ def test_a_stalled_viewer_is_counted(page: Page, cinema: Stack) -> None:
     assert not [line for line in cinema.events("nginx") if "viewing-reports" in line["uri"]]
 
 
-def test_firefox_reports_too_unless_its_viewer_objects(cinema: Stack, tmp_path: Path) -> None:
+def test_firefox_reports_too_unless_its_viewer_objects(
+    cinema: Stack, firefox_tab: Tab, tmp_path: Path
+) -> None:
     before = viewing(cinema)
     with tab(
         cinema.base, tmp_path / "objecting", **{"privacy.globalprivacycontrol.enabled": True}
@@ -84,7 +86,7 @@ def test_firefox_reports_too_unless_its_viewer_objects(cinema: Stack, tmp_path: 
         until(lambda: page.evaluate(f"{PLAYER}.currentTime > 0.5"), "it plays")
         page.goto("/robots.txt")
         assert page.complaints() == []
-    with tab(cinema.base, tmp_path / "willing") as page:
+    with firefox_tab.at(cinema.base) as page:
         page.goto(watch(PLAIN))
         page.evaluate(PLAY)
         until(lambda: page.evaluate(f"{PLAYER}.currentTime > 0.5"), "it plays")
