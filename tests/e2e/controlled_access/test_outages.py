@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Timer
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -129,8 +130,13 @@ def test_no_log_has_a_token(stack: Stack, revision: str) -> None:
     get(stack.unencrypted, media(link, FILM))
     # A request that nginx itself refuses, with a line in its error log.
     assert get(stack.base, media(link, FILM), **{"Content-Length": "1" * 30}).status == 400
-    requests = stack.events("nginx", "request", "--since", since)
-    assert any(line["uri"].startswith("/s/logged-logged-16/media/") for line in requests)
+
+    def requests() -> list[dict[str, Any]]:
+        return stack.events("nginx", "request", "--since", since)
+
+    # The edge writes its lines a second late at most.
+    until(lambda: any(line["status"] == 400 for line in requests()), "the last one is logged")
+    assert any(line["uri"].startswith("/s/logged-logged-16/media/") for line in requests())
     for service in ("nginx", "service"):
         lines = stack.lines(service, "--since", since)
         assert_no_secrets(lines, [link, cookie["Cookie"]])

@@ -70,7 +70,13 @@ def test_a_stalled_viewer_is_counted(page: Page, cinema: Stack) -> None:
     assert added(cinema, before, 'seconds_total{state="played"}') > 0.5
     assert added(cinema, before, "first_frame_seconds_count") == 1
     assert added(cinema, before, 'frames_total{outcome="shown"}') > 0
-    assert not [line for line in cinema.events("nginx") if "viewing-reports" in line["uri"]]
+    assert ask(cinema.base, "/later").status == 404
+
+    def logged() -> set[str]:
+        return {line["uri"] for line in cinema.events("nginx")}
+
+    until(lambda: "/later" in logged(), "what came later is logged")
+    assert not [uri for uri in logged() if "viewing-reports" in uri]
 
 
 def test_firefox_reports_too_unless_its_viewer_objects(
