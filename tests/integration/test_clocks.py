@@ -121,7 +121,7 @@ def page(request: pytest.FixtureRequest, server: Server) -> Iterator[Page | Tab]
         firefox.renew(server.base)
         yield firefox
         return
-    with launched(complete=True) as browser:
+    with launched() as browser:
         yield browser.new_context(base_url=server.base).new_page()
 
 

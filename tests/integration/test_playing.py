@@ -47,7 +47,7 @@ def is_complete(server: Server, path: str) -> bool:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with launched(complete=True, strict_autoplay=True) as browser:
+    with launched(strict_autoplay=True) as browser:
         yield browser
 
 
