@@ -16,6 +16,8 @@ from service.mp4.moov import LONG_INDEX_BYTES
 from service.naming.sidecars import NO_SIDECARS, Sidecars
 from service.storage.base import Entry
 
+_NO_SOUNDS: Mapping[int, str] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class ArtefactSource:
@@ -30,7 +32,7 @@ class ArtefactSource:
     fragments: str | None = None
     sound: str | None = None
     copied: str | None = None
-    sounds: Mapping[int, str] = field(default_factory=dict)
+    sounds: Mapping[int, str] = field(default_factory=lambda: _NO_SOUNDS)
     """Of sounds besides the default one, by their numbers in the file, from 1."""
 
     @classmethod
@@ -62,7 +64,8 @@ class ArtefactSource:
             copied=name(ArtefactKind.COPIED) if form.copied else None,
             sounds={
                 number: sound_name(video.path, video.revision, number) for number in form.silent
-            },
+            }
+            or _NO_SOUNDS,
         )
 
     @classmethod

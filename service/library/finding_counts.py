@@ -4,7 +4,8 @@ To judge 100,000 videos takes seconds, so they are listed before.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import chain
 
 from service.models import Video
 from service.playability.findings import CODES, Judge
@@ -15,20 +16,22 @@ class FindingCounts:
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
-        self._codes: dict[str, tuple[Video, tuple[str, ...]]] = {}
-        """Of each video, by its path."""
+        self._videos: Sequence[Video] = ()
+        self._codes: list[tuple[str, ...]] = []
+        """Of each video, in the same order."""
         self._known: dict[tuple[str, ...], tuple[str, ...]] = {}
         """One object for all equal codes."""
 
-    def count(self, videos: Iterable[Video]) -> dict[str, int]:
+    def count(self, videos: Sequence[Video]) -> dict[str, int]:
         """Return the numbers of these videos by code. Blocks."""
-        before, self._codes = self._codes, {}
-        for video in videos:
-            judged = before.get(video.path)
-            if judged is None or judged[0] is not video:
-                judged = video, self._judged(video)
-            self._codes[video.path] = judged
-        counts = Counter(code for _, codes in self._codes.values() for code in codes)
+        before = dict(zip(map(id, self._videos), self._codes, strict=True))
+        codes = [before.get(id(video)) for video in videos]
+        self._codes = [
+            self._judged(video) if known is None else known
+            for video, known in zip(videos, codes, strict=True)
+        ]
+        self._videos = videos  # and keep these, so that no other video gets their identities
+        counts = Counter(chain.from_iterable(self._codes))
         return {code: counts[code] for code in CODES}
 
     def _judged(self, video: Video) -> tuple[str, ...]:
