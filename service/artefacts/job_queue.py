@@ -1,6 +1,7 @@
 """The artefacts that are to be built, in their order."""
 
 from collections.abc import Collection
+from itertools import chain
 from typing import NamedTuple
 
 from service.artefacts.metadata import ArtefactKind
@@ -68,8 +69,9 @@ class JobQueue:
     def requested(self, kind: ArtefactKind) -> int:
         return sum(job.kind is kind for job in self._requested.values())
 
-    def names(self) -> set[str]:
-        return {*self._requested, *(name for jobs in self._waiting.values() for name in jobs)}
+    def names(self) -> list[str]:
+        """Return the names of all jobs. May be called in a thread: each copy is made at once."""
+        return [*list(self._requested), *chain.from_iterable(map(list, self._waiting.values()))]
 
     def pop(self, kinds: Collection[ArtefactKind]) -> tuple[Job, bool]:
         """Remove and return the next job of these kinds, and whether it was requested.

@@ -18,6 +18,7 @@ from service.listing.catalogue_items import (
     Items,
     folder_ranges,
     group_by_folder,
+    sort_in_parts,
 )
 from service.listing.collation import search_terms
 from service.listing.cursors import Cursor, read_cursor, write_cursor
@@ -53,13 +54,13 @@ class Catalogue:
         self._items: Items = Items(self.videos, known)
         # Sorted twice, so that equal items are ordered by path. The orders are arrays of the items'
         # numbers: lists would be long objects for the garbage collector, which pauses every thread.
-        by_path = sorted(self._items.by_path.values(), key=lambda item: item.video.path)
+        by_path = sort_in_parts(self._items.by_path.values(), lambda item: item.video.path)
         self._ascending: dict[str, array[int]] = {}
         # Grouped by folder as well: the items of a folder have the same range in every order. These
         # are four arrays, instead of four for each folder.
         self._by_folder: dict[str, array[int]] = {}
         for order, key in KEYS.items():
-            ascending = sorted(by_path, key=key)
+            ascending = sort_in_parts(by_path, key)
             self._ascending[order] = array("I", [item.number for item in ascending])
             self._by_folder[order] = group_by_folder(ascending)
         self._folder_ranges = folder_ranges(map(self._items.__getitem__, self._by_folder["name"]))

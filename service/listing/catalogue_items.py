@@ -23,6 +23,8 @@ _SPARE_NUMBERS = 1000
 # Less than this part of all items are sorted, instead of chosen from those in order.
 _FEW = 50
 
+_SORTED_AT_A_TIME = 5000
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -116,6 +118,18 @@ def _item_of(video: Video, previous: Item | None, number: int) -> Item:
     if previous is not None and previous.search_text == text:
         text, number = previous.search_text, previous.number
     return Item(video, natural_sort_key(video.title), date_of(video), text, folder, number)
+
+
+def sort_in_parts(items: Iterable[Item], key: Callable[[Item], Any]) -> list[Item]:
+    """Return the items sorted by a key, equal ones in the same order as before.
+
+    A sort holds the interpreter's lock: that of 100,000 names for 0.1 s, in which no request is
+    answered. To merge sorted parts takes a fifth of that.
+    """
+    every = list(items)
+    starts = range(0, len(every), _SORTED_AT_A_TIME)
+    parts = (sorted(every[start : start + _SORTED_AT_A_TIME], key=key) for start in starts)
+    return sorted(chain.from_iterable(parts), key=key)
 
 
 def group_by_folder(items: Iterable[Item]) -> "array[int]":

@@ -1,7 +1,7 @@
 """Finds which artefacts of the library are stored, and which are missing."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
 from service.artefacts.builder import ArtefactBuilder
@@ -25,9 +25,16 @@ class Inventory(NamedTuple):
 
 
 def take_inventory(
-    builder: ArtefactBuilder, sources: Mapping[str, ArtefactSource], known: set[str]
+    builder: ArtefactBuilder,
+    sources: Mapping[str, ArtefactSource],
+    names: Callable[[], Iterable[str]],
+    is_known: Callable[[str], bool],
 ) -> Inventory:
-    """Look up the artefacts of `sources` in the store, except the names in `known`. Blocks."""
+    """Look up the artefacts of `sources` in the store, except those that are known. Blocks.
+
+    `names` returns the names that are known. It is called in this thread: a set of 300,000 names
+    would hold up the event loop.
+    """
     jobs: dict[str, Job] = {}
     # The newest videos come first: people look at what they have just added.
     for source in sorted(sources.values(), key=lambda source: -source.video.modified):
@@ -37,8 +44,8 @@ def take_inventory(
         if ArtefactKind.SOUND in builder.kinds:
             for sound, name in source.sounds.items():
                 jobs[name] = Job(ArtefactKind.SOUND, source, name, sound)
-    inventory = Inventory([], [], known - jobs.keys())
-    for job, kept in builder.load_all([job for name, job in jobs.items() if name not in known]):
+    inventory = Inventory([], [], {name for name in names() if name not in jobs})
+    for job, kept in builder.load_all([job for name, job in jobs.items() if not is_known(name)]):
         if kept:
             inventory.existing.append((job, kept[0]))
         else:

@@ -198,9 +198,10 @@ class ArtefactScheduler:
     async def _sync_loop(self) -> AsyncGenerator[None]:
         while True:
             self._changed.clear()
-            known = {*self._statuses, *self._in_progress, *self._queue.names()}
             sources = self._sources
-            inventory = await asyncio.to_thread(take_inventory, self._builder, sources, known)
+            inventory = await asyncio.to_thread(
+                take_inventory, self._builder, sources, self._names, self._is_known
+            )
             if self._sources is sources:  # else the library may have it again
                 self._drop(inventory.gone)
             async for job, metadata in in_turns(inventory.existing):
@@ -213,6 +214,10 @@ class ArtefactScheduler:
             self._work.set()
             yield
             await self._changed.wait()
+
+    def _names(self) -> list[str]:
+        """Return the names that have a status or wait for one. May be called in a thread."""
+        return [*list(self._statuses), *list(self._in_progress), *self._queue.names()]
 
     def _is_known(self, name: str) -> bool:
         return name in self._statuses or name in self._in_progress or name in self._queue

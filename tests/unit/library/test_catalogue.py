@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from service.errors import InvalidRequestError, NotFoundError
 from service.library.catalogue import SORTS, Catalogue, Page, Sort
-from service.listing import collation, search
+from service.listing import catalogue_items, collation, search
 from service.listing.collation import MAX_SEARCH_TERMS, search_terms
 from service.listing.numbers import Numbers
 from service.listing.search import search_text
@@ -824,6 +824,14 @@ def test_a_search_finds_what_contains_all_words(
             if all(term in search_text(video) for term in terms)
         ]
         assert paths(catalogue, sort, query) == found
+
+
+@given(libraries, sorts)
+def test_a_library_sorted_in_parts_has_the_same_order(library: list[Video], sort: Sort) -> None:
+    whole = paths(Catalogue(library), sort)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(catalogue_items, "_SORTED_AT_A_TIME", 3)
+        assert paths(Catalogue(library), sort) == whole
 
 
 def test_texts_of_removed_and_changed_videos_are_not_found_and_forgotten() -> None:
