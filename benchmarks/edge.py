@@ -1,6 +1,6 @@
 """Compare the edge's warm cache with the same nginx serving the same file statically.
 
-    .venv/bin/python benchmarks/edge.py [--only static|access|counting]
+    .venv/bin/python benchmarks/edge.py [--only static|access|counting|steps]
         [--rounds N] [--seconds S] [--connections C]
 
 Needs a Docker engine and wrk. Starts its own stack, fills the cache, and requests the same spans
@@ -10,19 +10,22 @@ nginx's processor time per request. Then prints the time to the first byte of a 
 
 Then it compares spans of 64 KiB by a share link, and by a session, at an edge with access control
 with those of an edge that is open to everybody: the ratio of each pair, and of the processor time.
-Last it compares them at an edge that counts what viewers get (nginx/snippets/delivery.conf) with
-those of one that does not.
+Then it compares them at an edge that counts what viewers get (nginx/snippets/delivery.conf) with
+those of one that does not. Last it compares them at edges that lack one step each with those of the
+whole edge, which shows what each step costs.
 """
 
 import argparse
+import json
 import os
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +44,33 @@ COLD = 32
 """Blocks whose first byte is timed, from the edge and from the service."""
 SPAN = str(64 * 1024)
 KINDS = {str(BLOCK): "whole blocks of 4 MiB", "seek": "arbitrary seeks", SPAN: "spans of 64 KiB"}
+NGINX = HERE.parent / "nginx"
+# Edges without one step: the file, what is replaced in it, and by what.
+STEPS = {
+    # For URLs with a revision, and spans within a block: what njs/cache_lookup.js redirects to.
+    "an edge that looks nothing up": (
+        "snippets/media-lookup.conf",
+        r"js_import.*\njs_content.*",
+        f"""slice {BLOCK};
+        include snippets/proxy-headers.conf;
+        include snippets/cache-read-only.conf;
+        include snippets/media-response-headers.conf;
+        add_header X-Cache $cache_status always;
+        proxy_cache blocks;
+        proxy_cache_key $request_uri|$slice_range;
+        proxy_set_header Range $slice_range;
+        include snippets/internal-proxy.conf;
+        proxy_pass http://fetcher$request_uri;""",
+    ),
+    "an edge without an access log": (
+        "snippets/access-log.conf",
+        r"access_log /dev/stdout json .*",
+        "access_log off;",
+    ),
+    "an edge that logs line by line": ("snippets/access-log.conf", r" buffer=4k flush=1s", ""),
+    "an edge without limits": ("templates/edge.conf.template", r"\n    limit_(?:conn|req) .*", ""),
+    "an edge without its own headers": ("snippets/response-headers.conf", r"(?m)^add_header.*", ""),
+}
 EDGE, STATIC = 8443, 8444
 """Ports of the container."""
 
@@ -63,7 +93,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--connections", type=int, default=8)
-    parser.add_argument("--only", choices=("static", "access", "counting"))
+    parser.add_argument("--only", choices=("static", "access", "counting", "steps"))
     options = parser.parse_args()
     with measured_stack() as stack:
         load = Load(stack, options.connections, options.seconds)
@@ -83,7 +113,31 @@ def main() -> int:
                 compare_loads(
                     {"an edge that does not count": plain, "an edge that counts": load}, options
                 )
+        if options.only in (None, "steps"):
+            with ExitStack() as stacks:
+                loads = {"the whole edge": load}
+                for step, (file, pattern, replacement) in STEPS.items():
+                    override = stacks.enter_context(changed(file, pattern, replacement))
+                    lacking = stacks.enter_context(measured_stack(override))
+                    loads[step] = Load(lacking, options.connections, options.seconds)
+                compare_loads(loads, options)
     return 0
+
+
+@contextmanager
+def changed(file: str, pattern: str, replacement: str) -> Iterator[Path]:
+    """Make a file for Compose with which the edge has a changed file of nginx/."""
+    text, count = re.subn(pattern, replacement, (NGINX / file).read_text(encoding="utf-8"))
+    if not count:
+        raise SystemExit(f"nginx/{file} has nothing that matches {pattern}")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        path.chmod(0o755)
+        (path / "changed").write_text(text, encoding="utf-8")
+        mount = f"{path}/changed:/etc/nginx/{file}:ro"
+        override = path / "override.yml"
+        override.write_text(json.dumps({"services": {"nginx": {"volumes": [mount]}}}))
+        yield override
 
 
 @contextmanager

@@ -54,9 +54,11 @@ function soundQuery(r) {
 // Return the revision that the query pins, '' if there is none or a sound, null if the query is anything else.
 function pinnedRevision(r) {
     const query = r.variables.args;
-    if (!query || soundQuery(r)) return '';
-    const text = query.startsWith('v=') ? query.slice(2) : '';
-    return REVISION[routePrefix(r)].test(text) ? text : null;
+    if (query && query.startsWith('v=')) {
+        const text = query.slice(2);
+        return REVISION[routePrefix(r)].test(text) ? text : null;
+    }
+    return !query || soundQuery(r) ? '' : null;
 }
 
 export default {
