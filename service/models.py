@@ -3,38 +3,11 @@
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
-
-class FrozenModel(BaseModel):
-    """An immutable value that rejects unknown fields."""
-
-    # Responses contain every field, and their schema says so.
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", json_schema_serialization_defaults_required=True
-    )
-
-    def model_post_init(self, _: Any) -> None:
-        """Share the set of the fields that were given with other values.
-
-        Pydantic makes a set for each. Of 100,000 videos and their metadata they took 300 MB.
-        """
-        given = self.__pydantic_fields_set__
-        every = _every_field(type(self))
-        shared = every if len(given) == len(every) else _shared_set(frozenset(given))
-        object.__setattr__(self, "__pydantic_fields_set__", shared)
-
-
-@lru_cache(maxsize=128)
-def _every_field(model: type[FrozenModel]) -> set[str]:
-    return set(model.model_fields)
-
-
-@lru_cache(maxsize=1024)
-def _shared_set(fields: frozenset[str]) -> set[str]:
-    return set(fields)
+from service.records.frozen_model import FrozenModel
 
 
 class Tag(FrozenModel):

@@ -9,7 +9,7 @@ from service.http.documents import Document
 from service.items.video_items import VideoItems
 from service.items.video_models import VideoItem
 from service.library.visible import VisibleLibrary
-from service.models import FrozenModel
+from service.records.frozen_model import FrozenModel
 
 
 class NextVideo(FrozenModel):

@@ -16,7 +16,8 @@ from service.items.video_models import VideoItem
 from service.library.catalogue import Page, Sort
 from service.library.folders import Folder
 from service.library.visible import VisibleLibrary
-from service.models import FrozenModel, Video
+from service.models import Video
+from service.records.frozen_model import FrozenModel
 from service.records.sized_lru_cache import SizedLRUCache
 
 MAX_PER_PAGE = 200

@@ -6,7 +6,8 @@ from typing import Literal
 from service.artefact_store.keys import LARGE_KINDS
 from service.artefacts.packed_fragments import BLOBS, FragmentsMetadata
 from service.images.models import StoryboardGrid
-from service.models import Chapter, FrozenModel, Track
+from service.models import Chapter, Track
+from service.records.frozen_model import FrozenModel
 
 
 class ArtefactKind(StrEnum):

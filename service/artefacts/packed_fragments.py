@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from service.models import FrozenModel
 from service.protocol.revisions import fragmented_layout
 from service.records.compressed_blob import compress
+from service.records.frozen_model import FrozenModel
 
 if TYPE_CHECKING:
     from service.fragments.form import Fragments

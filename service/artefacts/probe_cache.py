@@ -10,8 +10,9 @@ from typing import Literal
 
 from service.artefact_store.keys import artefact_name
 from service.artefact_store.store import ArtefactStore, iter_prefetched
-from service.models import FrozenModel, Metadata
+from service.models import Metadata
 from service.probing.prober import ProbeFailure
+from service.records.frozen_model import FrozenModel
 
 
 class _StoredProbeFailure(FrozenModel):

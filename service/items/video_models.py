@@ -4,7 +4,8 @@ from pydantic import Field
 
 from service.artefacts.status import ArtefactState
 from service.browsers.served import as_mp4
-from service.models import Chapter, Finding, FrozenModel, Metadata, Track, Video
+from service.models import Chapter, Finding, Metadata, Track, Video
+from service.records.frozen_model import FrozenModel
 from service.served.representations import Representation
 
 
