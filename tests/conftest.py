@@ -41,6 +41,16 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+# Of these, `pytest -m slow` has minutes: the last file would else run alone at the end.
+_LONGEST = ("test_fragments", "test_refused_files", "test_slow_clients", "test_sound_choice",
+            "test_track_choice")  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files."""
+    items.sort(key=lambda item: item.path.stem not in _LONGEST)
+
+
 class StackScheduling(LoadFileScheduling):
     """Runs each file in one process.
 
