@@ -287,10 +287,14 @@ def check_memory(server: Server, page: Page | Tab) -> None:
     """Open other films after German has been chosen."""
     sounds = settled(server, "film.mp4")["sounds"]
     page.goto("/watch/film.mp4")
-    until(lambda: page.evaluate("document.querySelector('video').readyState > 0"), "it is loaded")
+
+    def is_loaded() -> bool:
+        state = page.evaluate(STATE)
+        return state["ready"] > 0 and bool(state["source"].endswith(sounds[1]["url"]))
+
+    until(is_loaded, "it is loaded with German sound")
     page.evaluate("document.querySelector('video').play()")
     assert heard(page) == TONES[1]
-    assert page.evaluate(STATE)["source"].endswith(sounds[1]["url"])
     assert page.evaluate(CURRENT) == sounds[1]["label"]
     page.goto("/watch/one.mp4")  # it has no German
     until(lambda: page.evaluate("document.querySelector('video').readyState > 0"), "it is loaded")

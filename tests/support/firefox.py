@@ -69,7 +69,9 @@ class Tab:
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         assert line, "Firefox has ended: see its messages in the captured output"
-        return json.loads(line)
+        is_done, result = json.loads(line)
+        assert is_done, f"{' '.join(words)}: {result}"
+        return result
 
     def renew(self, base: str) -> None:
         """Replace the page by one of this server, with a storage of its own and no faults."""

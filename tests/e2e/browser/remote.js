@@ -1,5 +1,5 @@
 // A page in Firefox over WebDriver BiDi, controlled by a running test. Each input line is a JSON
-// array of a command and its argument; each output line is the result.
+// array of a command and its argument; each output line is [true, result] or [false, MESSAGE].
 //
 //   node remote.js FIREFOX BASE PROFILE [PREFERENCES, as a JSON object]
 //
@@ -58,8 +58,12 @@ try {
   const values = new Set(["evaluate", "frame", "complaints"]);
   for await (const line of createInterface({ input: process.stdin })) {
     const [command, argument] = JSON.parse(line);
-    const result = await commands[command](argument);
-    console.log(JSON.stringify(values.has(command) ? (result ?? null) : null));
+    try {
+      const result = await commands[command](argument);
+      console.log(JSON.stringify([true, values.has(command) ? (result ?? null) : null]));
+    } catch (error) {
+      console.log(JSON.stringify([false, String(error)]));
+    }
   }
 } finally {
   await browser.close();
