@@ -87,7 +87,7 @@ def bare(port: int, _: Path) -> None:
 
 
 def zerocopy(port: int, folder: Path) -> None:
-    """Let the kernel send the film: Hypercorn with PATCH, without a framework."""
+    """Send the film by sendfile(2): Hypercorn with PATCH, without a framework."""
     with tempfile.TemporaryDirectory() as copy:
         installed = Path(sysconfig.get_path("purelib")) / "hypercorn"
         shutil.copytree(installed, Path(copy) / "src" / "hypercorn")

@@ -14,7 +14,7 @@ _users = 0
 
 @contextmanager
 def collections_paused() -> Iterator[None]:
-    """Let no collection begin by itself meanwhile, in any thread.
+    """Pause automatic collections in all threads.
 
     While many objects are made that stay, the collector would look at all of them again and again.
     """
