@@ -23,12 +23,18 @@ _LETTERS = str.maketrans(
 _KANA_MARKS = "\u3099\u309a"  # a kana with such a mark is another letter (ハン, パン)
 
 
+# Characters that are remembered. Queries may have all of Unicode, which would take 100 MB.
+_MAX_REMEMBERED = 10_000
+
+
 class _Transliteration(dict[int, int | str | None]):
     """What str.translate() puts in the place of a character; None of accents and other marks."""
 
     def __missing__(self, code: int) -> int | None:
         is_mark = unicodedata.combining(chr(code)) and chr(code) not in _KANA_MARKS
-        found = self[code] = None if is_mark else code
+        found = None if is_mark else code
+        if len(self) < _MAX_REMEMBERED:
+            self[code] = found
         return found
 
 

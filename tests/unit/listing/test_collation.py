@@ -1,3 +1,5 @@
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,3 +113,14 @@ def test_a_text_matches_itself(text: str) -> None:
     haystack = fold(text)
     assert all(word in haystack for word in search_terms(text))
     assert fold(haystack) == haystack
+
+
+def test_queries_with_all_of_unicode_take_little_memory() -> None:
+    tracemalloc.start()
+    try:
+        for first in range(0x10000, 0x50000, 200):
+            fold("".join(map(chr, range(first, first + 200))))
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert grown < 4 * 1024**2
