@@ -1,7 +1,8 @@
 """Videos of a library as they are after probing, for tests of what names and tags say."""
 
-from service.models import Metadata, ProbeState, Tag, Video
+from service.models import Metadata, Tag, Video
 from service.naming.release_names import parse_name
+from support.videos import make_video
 
 
 def named_video(path: str, **tags: str) -> Video:
@@ -14,13 +15,4 @@ def named_video(path: str, **tags: str) -> Video:
         parsed_name=parse_name(path),
         tags=tuple(Tag(name=name, text=text) for name, text in tags.items()),
     )
-    return Video(
-        path=path,
-        title=path,
-        content_type="video/mp4",
-        size=1,
-        revision="1-1",
-        modified=0,
-        state=ProbeState.PROBED,
-        metadata=metadata,
-    )
+    return make_video(path, metadata)

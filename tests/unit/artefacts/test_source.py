@@ -7,11 +7,12 @@ from itertools import product
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.videos import make_video
 
 from service.artefact_store.keys import artefact_name
 from service.artefacts import source as module
 from service.artefacts.source import ArtefactSource
-from service.models import Chapter, Metadata, ProbeState, Stream, Video
+from service.models import Chapter, Metadata, Stream
 
 PICTURES = Stream(kind="video", codec="h264", width=320, height=180)
 OPEN = PICTURES.model_copy(update={"open_gops": True})
@@ -27,17 +28,7 @@ MP4, MATROSKA, TRANSPORT = "mov,mp4,m4a", "matroska,webm", "mpegts"
 def source(path: str, container: str, *streams: Stream, **fields: object) -> ArtefactSource:
     values = {"duration": 1.0, "bit_rate": None, **fields}
     metadata = Metadata.model_validate({"container": container, "streams": streams, **values})
-    video = Video(
-        path=path,
-        title="film",
-        content_type="video/mp4",
-        size=1,
-        revision="1-1",
-        modified=1.0,
-        state=ProbeState.PROBED,
-        metadata=metadata,
-    )
-    return ArtefactSource.of(video)
+    return ArtefactSource.of(make_video(path, metadata))
 
 
 def kinds(one: ArtefactSource) -> set[str]:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.videos import make_video
 
 from service.artefacts import status as facts
 from service.browsing.cards import card, details, resolution
@@ -25,16 +26,8 @@ from service.settings.environment import load
 def film(width: int | None = None, height: int | None = None, kind: str = "video") -> Video:
     stream = Stream(kind=kind, codec="h264", width=width, height=height)
     metadata = Metadata(container="mov,mp4", duration=1, bit_rate=None, streams=(stream,))
-    return Video(
-        path="Series/The_Lighthouse/Season 1/ep 1.mp4",
-        title="ep 1",
-        content_type="video/mp4",
-        size=1_500_000_000,
-        revision="1-1",
-        modified=0,
-        state=ProbeState.PROBED,
-        metadata=metadata,
-    )
+    path = "Series/The_Lighthouse/Season 1/ep 1.mp4"
+    return make_video(path, metadata, title="ep 1", size=1_500_000_000)
 
 
 def item(

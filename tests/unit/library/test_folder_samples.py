@@ -1,23 +1,12 @@
 import pytest
+from support.videos import make_video
 
 from service.library.catalogue import Catalogue
 from service.library.folder_samples import sample_videos
-from service.models import ProbeState, Video
 
 
 def catalogue(*paths: str) -> Catalogue:
-    return Catalogue(
-        Video(
-            path=path,
-            title=path,
-            content_type="video/mp4",
-            size=1,
-            revision="1-1",
-            modified=0,
-            state=ProbeState.PENDING,
-        )
-        for path in paths
-    )
+    return Catalogue(map(make_video, paths))
 
 
 SERIES = [f"s/{show}/{season}/{part}" for show in "ab" for season in "12" for part in "xyz"]

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from support.videos import make_video
 
 from service.artefacts.metadata import ArtefactKind, RemuxMetadata
 from service.artefacts.source import ArtefactSource
 from service.artefacts.status import NONE, ArtefactState, ArtefactStatus
 from service.metrics import Metrics
-from service.models import Metadata, ProbeState, Stream, Video
+from service.models import Metadata, Stream, Video
 from service.served import representations
 from service.served.representations import RepresentationCounts
 
@@ -28,16 +29,7 @@ def video(path: str, container: str, *, fast_start: bool = False) -> Video:
         fast_start=fast_start,
         streams=(PICTURES,),
     )
-    return Video(
-        path=path,
-        title="film",
-        content_type="video/mp4",
-        size=1,
-        revision="1-1",
-        modified=1.0,
-        state=ProbeState.PROBED,
-        metadata=metadata,
-    )
+    return make_video(path, metadata)
 
 
 class Statuses:
