@@ -35,7 +35,7 @@ def store(long_film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture
 def viewer(store: Stack, firefox_tab: Tab) -> Iterator[Tab]:
     """Open a page in Firefox, which ignores changes of this machine's networks."""
-    firefox_tab.renew(store.base)
+    firefox_tab.renew(store.base, watched=True)
     firefox_tab.add_init_script(LISTEN)
     yield firefox_tab
     assert firefox_tab.complaints() == []

@@ -43,7 +43,7 @@ def viewer(browser: Browser, films: Stack) -> Iterator[Page]:
 @pytest.fixture
 def firefox(films: Stack, firefox_tab: Tab) -> Iterator[Tab]:
     """Open such a page in Firefox."""
-    with firefox_tab.at(films.base) as page:
+    with firefox_tab.at(films.base, watched=True) as page:
         page.add_init_script(LISTEN)
         yield page
         assert page.complaints() == []

@@ -159,7 +159,7 @@ def wait_for(page: Tab, expression: str) -> None:
 def test_a_film_is_shared_watched_and_taken_back_in_firefox(
     server: Server, firefox_tab: Tab, tmp_path: Path
 ) -> None:
-    with firefox_tab.at(server.base) as page:
+    with firefox_tab.at(server.base, watched=True) as page:
         page.goto(f"/watch/{FILM}")
         page.evaluate(
             f"() => {{ document.querySelector('#password').value = {json.dumps(PASSWORD)}; }}"

@@ -250,7 +250,7 @@ def test_no_page_of_a_long_or_arabic_name_is_wider_than_a_phone(
 def test_no_text_leaves_its_card_or_is_over_another_in_firefox(
     server: Server, firefox_tab: Tab
 ) -> None:
-    with firefox_tab.at(server.base) as page:
+    with firefox_tab.at(server.base, watched=True) as page:
         page.goto("/robots.txt")
         page.evaluate("(kept) => Object.assign(localStorage, kept)", STORED)
         for target in ("/", "/videos?limit=60"):

@@ -302,7 +302,7 @@ def test_an_album_and_clips_keep_their_order_whatever_order_is_remembered(
 
 @pytest.mark.slow
 def test_firefox_goes_on_where_the_viewer_stopped(server: Server, firefox_tab: Tab) -> None:
-    with firefox_tab.at(server.base) as page:
+    with firefox_tab.at(server.base, watched=True) as page:
         page.goto("/series/Harbor%20Lights")
         page.evaluate(STORE)
         page.goto("/series/Harbor%20Lights")

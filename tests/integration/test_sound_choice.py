@@ -311,7 +311,7 @@ def test_a_viewer_chooses_in_chromium(server: Server, browser: Browser) -> None:
 
 @pytest.mark.slow
 def test_a_viewer_chooses_in_firefox(server: Server, firefox_tab: Tab) -> None:
-    firefox_tab.renew(server.base)
+    firefox_tab.renew(server.base, watched=True)
     check_choice(server, firefox_tab, "film.mp4", captions=["English"])
     check_choice(server, firefox_tab, "film.mkv", captions=["English"])
     check_memory(server, firefox_tab)

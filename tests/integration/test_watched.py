@@ -287,7 +287,7 @@ def test_odd_data_is_ignored(
 
 @pytest.mark.slow  # Chromium's test above is of the same code
 def test_firefox_marks_what_was_seen_and_what_is_next(server: Server, firefox_tab: Tab) -> None:
-    with firefox_tab.at(server.base) as page:
+    with firefox_tab.at(server.base, watched=True) as page:
         remember(page, seen={FIRST: 5, FILM: 4}, progress={SECOND: [0.5, 1, 3]})
         page.goto("/")
         until(lambda: page.evaluate("!!document.querySelector('.continue .watched')"), "the row")

@@ -73,14 +73,17 @@ class Tab:
         assert is_done, f"{' '.join(words)}: {result}"
         return result
 
-    def renew(self, base: str) -> None:
-        """Replace the page by one of this server, with a storage of its own and no faults."""
-        self._do("renew", base)
+    def renew(self, base: str, *, watched: bool = False) -> None:
+        """Replace the page by one of this server, with a storage of its own and no faults.
+
+        Only a watched page tells its complaints, such as the first one.
+        """
+        self._do("renew", base, *["watched"][:watched])
 
     @contextmanager
-    def at(self, base: str) -> Iterator["Tab"]:
+    def at(self, base: str, *, watched: bool = False) -> Iterator["Tab"]:
         """Have an empty page of this server for the block, and leave it afterwards."""
-        self.renew(base)
+        self.renew(base, watched=watched)
         yield self
         self.renew("")
 
@@ -127,7 +130,7 @@ class Tab:
         time.sleep(milliseconds / 1000)
 
     def complaints(self) -> list[str]:
-        """Return the faults so far, as browser/launch.js lists them."""
+        """Return the faults of a watched page so far, as browser/launch.js lists them."""
         complaints: list[str] = self._do("complaints")
         return complaints
 

@@ -1,9 +1,12 @@
 // A page in Firefox over WebDriver BiDi, controlled by a running test. Each input line is a JSON
-// array of a command and its argument; each output line is [true, result] or [false, MESSAGE].
+// array of a command and its arguments; each output line is [true, result] or [false, MESSAGE].
 //
 //   node remote.js FIREFOX BASE PROFILE [PREFERENCES, as a JSON object]
 //
+// The first page is watched: `complaints` has its faults.
+//
 //   ["renew", BASE]            replace the page by one of this server, with a storage of its own
+//   ["renew", BASE, "watched"] the same, and watch the new page
 //   ["prepare", SCRIPT]        run a script before those of every page
 //   ["goto", PATH]
 //   ["evaluate", EXPRESSION]   return its value
@@ -21,6 +24,15 @@ import { follow, goBack, launched, opened, visit } from "./launch.js";
 const [executablePath, firstBase, profile, preferences = "{}"] = process.argv.slice(2);
 const complaints = [];
 const browser = await launched(executablePath, profile, JSON.parse(preferences));
+let isWatched = true; // as Puppeteer starts
+
+// Firefox needs a third more processor time for a page whose requests it reports.
+async function watch(should) {
+  if (should === isWatched) return;
+  const command = should ? "session.subscribe" : "session.unsubscribe";
+  await browser.connection.send(command, { events: ["network"] });
+  isWatched = should;
+}
 
 async function press(page, keys) {
   for (const key of keys) await page.keyboard.down(key);
@@ -36,8 +48,9 @@ async function renewed(base) {
 try {
   let [base, context, page] = [firstBase, null, await opened(browser, [firstBase], complaints)];
   const commands = {
-    renew: async (other) => {
+    renew: async (other, watched) => {
       const before = context ?? page;
+      await watch(watched === "watched");
       ({ base, context, page } = await renewed(other));
       await before.close();
     },
@@ -53,13 +66,16 @@ try {
       const [width, height] = size.split(" ").map(Number);
       return page.setViewport({ width, height });
     },
-    complaints: () => complaints,
+    complaints: () => {
+      if (!isWatched) throw new Error("the page is not watched");
+      return complaints;
+    },
   };
   const values = new Set(["evaluate", "frame", "complaints"]);
   for await (const line of createInterface({ input: process.stdin })) {
-    const [command, argument] = JSON.parse(line);
+    const [command, ...words] = JSON.parse(line);
     try {
-      const result = await commands[command](argument);
+      const result = await commands[command](...words);
       console.log(JSON.stringify([true, values.has(command) ? (result ?? null) : null]));
     } catch (error) {
       console.log(JSON.stringify([false, String(error)]));

@@ -92,7 +92,7 @@ def test_firefox_reports_too_unless_its_viewer_objects(
         until(lambda: page.evaluate(f"{PLAYER}.currentTime > 0.5"), "it plays")
         page.goto("/robots.txt")
         assert page.complaints() == []
-    with firefox_tab.at(cinema.base) as page:
+    with firefox_tab.at(cinema.base, watched=True) as page:
         page.goto(watch(PLAIN))
         page.evaluate(PLAY)
         until(lambda: page.evaluate(f"{PLAYER}.currentTime > 0.5"), "it plays")
