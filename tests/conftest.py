@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -39,6 +39,16 @@ settings.load_profile("reelay")
 def pytest_collection_finish() -> None:
     """Spare the garbage collector the collected tests: a million objects that all stay."""
     gc.freeze()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Pass over files without slow tests if only those run: each process collects all files."""
+    is_passed_over = (
+        config.option.markexpr == "slow"
+        and collection_path.match("test_*.py")
+        and "mark.slow" not in collection_path.read_text(encoding="utf-8")
+    )
+    return is_passed_over or None
 
 
 # Of these, `pytest -m slow` has minutes: the last file would else run alone at the end.
