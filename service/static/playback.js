@@ -2,6 +2,7 @@
 // reads its position. All positions are times on the page: see timeline.js.
 
 const MISSED = 0.1; // seconds before the wanted position: a few frames
+const NEAR = 0.5; // seconds before it, from where a film that plays is not moved again
 const RETRY = 300; // milliseconds
 const MAX_RETRIES = 20;
 
@@ -38,14 +39,14 @@ export class Playback extends EventTarget {
       this.#playing = this.interacted = true;
     });
     on("pause", () => {
-      if (this.known && !this.frozen) this.#playing = false;
+      if (this.known && !this.frozen && !this.#isCutShort) this.#playing = false;
     });
     on("loadedmetadata", () => this.#prepare());
     on("seeking", () => this.#notice());
     on("seeked", () => this.#observe());
     on("durationchange", () => this.#seekAgain());
     on("playing", () => {
-      this.#wanted = null;
+      if (this.#missing < NEAR) this.#wanted = null;
     });
     signal?.addEventListener("abort", () => clearTimeout(this.#retry));
   }
@@ -73,6 +74,12 @@ export class Playback extends EventTarget {
   /** Whether it plays, or is to play on after a failure. */
   get playing() {
     return this.#playing;
+  }
+
+  /** Whether the film is at its end. */
+  get ended() {
+    const mayGoOn = this.#isCutShort && this.#retries < MAX_RETRIES;
+    return this.#player.ended && !mayGoOn;
   }
 
   /** Whether the player has a source that it can seek in. */
@@ -109,19 +116,30 @@ export class Playback extends EventTarget {
     this.#player.currentTime = this.#timeline.inPlayer(second);
   }
 
+  /** Seconds from the position to the wanted one; 0 if none is wanted. */
+  get #missing() {
+    return this.#wanted === null ? 0 : this.#wanted - this.#current;
+  }
+
   // Firefox learns the duration of a fragmented MP4 while it loads the file, and stops a seek at
-  // what it knows. So seek again until the position is reached.
+  // what it knows. To a player that plays, this is the end of the film.
+  get #isCutShort() {
+    return this.#player.ended && this.#missing >= MISSED;
+  }
+
+  // So seek again until the position is reached.
   #seekAgain() {
-    if (this.#wanted !== null && this.known && this.#player.paused) this.#current = this.#wanted;
+    if (this.#wanted !== null && this.known) this.#current = this.#wanted;
   }
 
   #checkSeek() {
     const isFurther = this.#current > this.#reached;
     this.#reached = this.#current;
     if (isFurther) this.#retries = 0;
-    if (this.#wanted === null || this.#wanted - this.#current < MISSED) {
+    if (this.#missing < MISSED) {
       this.#wanted = null;
       this.#retries = 0;
+      if (this.#playing && this.#player.paused && !this.frozen) this.play(); // it was cut short
     } else if (this.#retries < MAX_RETRIES) {
       this.#retries += 1;
       this.#retry = setTimeout(() => this.#seekAgain(), RETRY);

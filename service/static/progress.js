@@ -29,11 +29,11 @@ export function startProgress(playback, signal) {
   startForgetAll();
 }
 
-function saveWhere({ interacted, known, frozen, duration, now: second }) {
+function saveWhere({ interacted, known, frozen, ended, duration, now: second }) {
   if (!interacted || disabled || !known || frozen || !duration) return;
   const { path } = stage.dataset;
   savedAt = Date.now();
-  const isNowAtEnd = player.ended || isAtEnd(second, duration);
+  const isNowAtEnd = ended || isAtEnd(second, duration);
   if (isNowAtEnd && !wasAtEnd) {
     saveSeen(true, path);
     document.dispatchEvent(new Event("seenchange"));

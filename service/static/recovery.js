@@ -80,11 +80,11 @@ export class Recovery extends EventTarget {
   report(type) {
     const media = this.#media;
     if (PROGRESS.has(type)) this.#lastProgressAt = performance.now();
-    if (type === "playing") this.#playedFrom = media.currentTime;
-    // After a second of playback the failure is over.
-    if (type === "timeupdate" && !this.active && media.currentTime > this.#playedFrom + 1) {
-      this.#failuresWithServerUp = this.#attempt = 0;
-      this.#hasPlayed = true;
+    if (type === "playing" || type === "seeking") this.#playedFrom = media.currentTime;
+    if (type === "timeupdate" && !this.active) {
+      if (media.currentTime > 1) this.#hasPlayed = true;
+      // After a second of playback the failure is over.
+      if (media.currentTime > this.#playedFrom + 1) this.#failuresWithServerUp = this.#attempt = 0;
     }
     const hasData = !media.error && media.readyState >= HAVE_CURRENT_DATA && !media.seeking;
     if (DATA.has(type) && hasData) this.recovered();

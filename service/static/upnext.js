@@ -36,7 +36,8 @@ class UpNext {
     const onKey = ({ key }) => key === "Escape" && !card.hidden && this.#cancel();
     document.addEventListener("keydown", onKey, { signal });
     const onEnd = () => {
-      if (isWanted() && !this.#isCancelled) navigation.open(card.querySelector("[data-now]"));
+      if (!playback.ended || !isWanted() || this.#isCancelled) return;
+      navigation.open(card.querySelector("[data-now]"));
     };
     player.addEventListener("ended", onEnd, { signal });
   }
