@@ -314,7 +314,7 @@ class TestStop:
             with serve(media, log=writing, STALL_TIMEOUT="600", DRAIN_TIMEOUT="600") as server:
                 os.close(reading)  # as if the disk of the log were full
                 with begin(server) as client:
-                    received = client.recv(1000)
+                    received = bytearray(client.recv(1000))
                     assert ask(server.base, "/watch/large.mp4").status == 200
                     server.process.send_signal(signal.SIGTERM)
                     while piece := client.recv(1024 * 1024):

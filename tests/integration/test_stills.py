@@ -99,16 +99,15 @@ def assert_corners(picture: Image.Image, expected: list[Colour]) -> None:
 
 def tiles(storyboard: Storyboard) -> Iterator[tuple[float, float, Image.Image]]:
     """Yield the start, the end and the image of each tile, cropped from its sheet."""
-    grid = storyboard.grid
+    grid, sheets = storyboard.grid, [image(sheet) for sheet in storyboard.sheets]
     ends = (*grid.starts[1:], grid.duration)
     for number, (start, end) in enumerate(zip(grid.starts, ends, strict=True)):
         sheet, cell = divmod(number, grid.columns * grid.rows)
         left = cell % grid.columns * grid.width
         top = cell // grid.columns * grid.height
-        sheet_image = image(storyboard.sheets[sheet])
-        assert left + grid.width <= sheet_image.width
-        assert top + grid.height <= sheet_image.height
-        yield start, end, sheet_image.crop((left, top, left + grid.width, top + grid.height))
+        assert left + grid.width <= sheets[sheet].width
+        assert top + grid.height <= sheets[sheet].height
+        yield start, end, sheets[sheet].crop((left, top, left + grid.width, top + grid.height))
 
 
 def with_matrix(path: Path, a: int, b: int, c: int, d: int) -> Path:
