@@ -108,13 +108,17 @@ class Server:
 
 
 def until(ask: Any, what: str, timeout: float = 300, pause: float = 0.05) -> Any:
-    """Call `ask` until its result is true in Python's sense; return the result."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
+    """Call `ask` until its result is true in Python's sense; return the result.
+
+    It pauses after each call, at first so many seconds. What takes long is asked for less often:
+    each request takes processor time from what it waits for.
+    """
+    start = time.monotonic()
+    while (elapsed := time.monotonic() - start) < timeout:
         answer = ask()
         if answer:
             return answer
-        time.sleep(pause)
+        time.sleep(max(pause, min(0.5, elapsed / 20)))
     raise AssertionError(f"not within {timeout} s: {what}")
 
 
