@@ -4,7 +4,7 @@ import json
 import random
 from collections.abc import Iterator
 from email.utils import formatdate
-from functools import partial
+from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,12 @@ def settled(server: Server, name: str) -> Any:
     return until(known, f"{name} is examined")
 
 
+@cache
+def whole(server: Server, url: str) -> bytes:
+    """Return the whole of what a revision's URL names."""
+    return get(server, url).body
+
+
 LONG = pytest.mark.parametrize("name", ["long.mkv", "long.mp4"])
 
 
@@ -91,7 +97,7 @@ def test_each_segment_is_a_part_of_the_film_and_begins_with_a_key_frame(
     made = settled(server, name)["fragments"]
     head = get(server, made["url"], Range=f"bytes=0-{made['head'] - 1}").body
     assert [kind for kind, _ in boxes(head)] == [b"ftyp", b"moov", b"sidx"]
-    data = get(server, made["url"]).body
+    data = whole(server, made["url"])
     found = segments(head)
     assert len(found) == pytest.approx(LENGTH * LOOPS, abs=1)  # a key frame a second
     originals = [packets(str(media / name), index) for index in (0, 1)]
@@ -187,7 +193,7 @@ def test_an_mp4_has_fragments_with_each_sound(server: Server, media: Path) -> No
     first, second = (sound["fragments"] for sound in item["sounds"])
     assert first == item["fragments"]
     assert second["url"] != first["url"]
-    data = get(server, second["url"]).body
+    data = whole(server, second["url"])
     for index, of_file in ((0, 0), (1, 2)):
         made = packets(BytesIO(data), index)
         original = packets(str(media / "long.mp4"), of_file)
@@ -199,14 +205,13 @@ def test_an_mp4_has_fragments_with_each_sound(server: Server, media: Path) -> No
 @pytest.mark.parametrize("name", ["long.mkv", pytest.param("long.mp4", marks=pytest.mark.slow)])
 def test_the_table_of_ranges_holds_up_to_the_end_of_a_block(server: Server, name: str) -> None:
     url = settled(server, name)["fragments"]["url"]
-    data = get(server, url).body
-    check_ranges(server.base, url, data)
+    check_ranges(server.base, url, whole(server, url))
 
 
 @LONG
 def test_every_range_is_a_slice_of_one_resource(server: Server, name: str) -> None:
     made = settled(server, name)["fragments"]
-    data, chance = get(server, made["url"]).body, random.Random(3)  # noqa: S311 # no secrets
+    data, chance = whole(server, made["url"]), random.Random(3)  # noqa: S311 # no secrets
     size = len(data)
     edges = [0, made["head"], BLOCK, size - 1]
     for segment in chance.sample(segments(data[: made["head"]]), 10):

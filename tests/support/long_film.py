@@ -43,7 +43,7 @@ def make_long_film(path: Path, rate: int = 25, loops: int = LOOPS) -> Path:
 def add_second_sound(path: Path, film: Path) -> Path:
     """Copy a long film with a second sound. The index of an MP4 is at the end."""
     other = ("-f", "lavfi", "-i", f"sine=frequency=880:sample_rate=48000:duration={LENGTH}")
-    loop = ffmpeg(path.parent / "loop.m4a", *other, *AAC)
+    loop = ffmpeg(path.parent / "loop.m4a", *other, *AAC, "-b:a", "32k")
     ffmpeg(path, "-i", film, "-stream_loop", str(LOOPS - 1), "-i", loop,
            "-map", "0", "-map", "1", "-c", "copy",
            "-disposition:a:0", "default", "-disposition:a:1", "0")  # fmt: skip

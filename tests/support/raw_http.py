@@ -75,6 +75,17 @@ def ask(
         connection.close()
 
 
+def ask_beginning(base: str, target: str, headers: Mapping[str, str], length: int) -> Answer:
+    """Send one request; return the response with at most so many bytes of its body."""
+    connection = connect(base)
+    try:
+        connection.request("GET", target, headers=dict(headers))
+        response = connection.getresponse()
+        return Answer(response.status, response.headers, response.read(length))
+    finally:
+        connection.close()
+
+
 def begin(base: str, target: str) -> socket.socket:
     """Send a request without reading the response. The socket's buffer is small."""
     parts = urlsplit(base)

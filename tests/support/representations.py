@@ -3,18 +3,28 @@
 from collections.abc import Sequence
 
 from service.protocol.range_cases import WHOLE, condition_cases, range_cases
-from support.raw_http import ask
+from support.raw_http import ask, ask_beginning
 from support.server import BLOCK
+
+LARGE = 8 * BLOCK
+"""Bytes."""
 
 
 def check_ranges(base: str, url: str, data: bytes) -> None:
-    """Check the table of ranges. A single range ends where a block ends at the latest."""
+    """Check the table of ranges. A single range ends where a block ends at the latest.
+
+    Of a large file, only the beginning is read for the twenty rows whose response is all of it.
+    """
     size = len(data)
+    read = size if size <= LARGE else 2 * BLOCK
     for case in range_cases(size):
-        answer = ask(base, url, {"Range": case.header})
         if case.expected == WHOLE:
-            assert (answer.status, answer.body) == (200, data), case.name
-        elif not isinstance(case.expected, list):
+            answer = ask_beginning(base, url, {"Range": case.header}, read)
+            assert (answer.status, answer.body) == (200, data[:read]), case.name
+            assert answer.headers["Content-Length"] == str(size), case.name
+            continue
+        answer = ask(base, url, {"Range": case.header})
+        if not isinstance(case.expected, list):
             assert answer.status == 416, case.name
             assert answer.headers["Content-Range"] == f"bytes */{size}", case.name
         elif len(case.expected) == 1:
