@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 from support.chromium import flawless
 from support.family_library import FILMS, ODD_NAMES, SERIES, family_library
-from support.ffmpeg_fixtures import H264, PICTURE, ffmpeg
+from support.ffmpeg_fixtures import H264, TINY_PICTURE, ffmpeg
 from support.firefox import Tab
 from support.npm import packages
 from support.raw_http import ask
@@ -158,7 +158,7 @@ def test_the_text_of_a_first_page_of_49_cards_has_less_than_60_kb(
     tmp_path: Path, browser: Browser
 ) -> None:
     """Not compressed, and with all pictures, whose addresses are a part of it."""
-    film = ffmpeg(tmp_path / "film.mp4", *PICTURE, *H264).read_bytes()
+    film = ffmpeg(tmp_path / "film.mp4", *TINY_PICTURE, *H264).read_bytes()
     for name in NAMES:
         write(tmp_path / "media", name, film)
     with serve(tmp_path / "media", WORKERS="2") as server, flawless(browser, server.base) as page:

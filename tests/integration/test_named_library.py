@@ -11,10 +11,10 @@ from urllib.parse import quote, unquote
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page
+from support.axe import NARROW, WIDE, axe_script, set_size, violations
 from support.chromium import flawless, until_true
-from support.ffmpeg_fixtures import PICTURE, ffmpeg
+from support.ffmpeg_fixtures import TINY_PICTURE, ffmpeg
 from support.firefox import Tab
-from support.npm import packages
 from support.raw_http import ask
 from support.server import Server, serve, until, write
 
@@ -47,7 +47,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("named")
     media = folder / "media"
     picture = ("-c:v", "libx264", "-pix_fmt", "yuv420p")
-    film = ffmpeg(folder / "film.mp4", *PICTURE, *picture).read_bytes()
+    film = ffmpeg(folder / "film.mp4", *TINY_PICTURE, *picture).read_bytes()
     for path in (*SERIES, *LONG_SERIES, FILM, *PLAIN):
         write(media, path, film)
     for path, (disc, track) in ALBUM.items():
@@ -65,7 +65,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def _tagged(folder: Path, picture: tuple[str, ...], tags: dict[str, str]) -> bytes:
     options = [part for name, text in tags.items() for part in ("-metadata", f"{name}={text}")]
-    return ffmpeg(folder / "tagged.mp4", *PICTURE, *picture, *options).read_bytes()
+    return ffmpeg(folder / "tagged.mp4", *TINY_PICTURE, *picture, *options).read_bytes()
 
 
 def _json(server: Server, target: str) -> Any:
@@ -214,25 +214,20 @@ OVERFLOW = """() => [...document.querySelectorAll(".card, .series-head, .seasons
         return width && (left < edge.left - 1 || right > edge.right + 1 || below);
     }).map((text) => text.textContent.trim());
 }).concat(document.documentElement.scrollWidth > innerWidth ? ["the page is too wide"] : [])"""
-AXE = """async () => (await axe.run(document)).violations.map(({id, nodes}) =>
-    `${id}: ${nodes.map(({target}) => target)}`)"""
 
 
-def _look(page: Page, target: str, axe: str, name: str, screens: Path) -> None:
-    for theme, width in (("light", 1280), ("dark", 390)):
-        page.set_viewport_size({"width": width, "height": 800})
-        page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
-        page.goto(target)
-        assert page.evaluate(OVERFLOW) == []
-        page.evaluate(f"() => {{ {axe}; }}")
-        assert page.evaluate(AXE) == []
-        page.screenshot(path=screens / f"{name}-{width}-{theme}.png", full_page=True)
+def _look(page: Page, target: str, axe: str, name: str) -> None:
+    page.goto(target)
+    assert violations(page, axe, name) == []
+    for size in (WIDE, NARROW):
+        set_size(page, size)
+        assert page.evaluate(OVERFLOW) == [], (name, size)
 
 
 def test_the_pages_are_accessible_and_nothing_is_printed_over_another(
-    server: Server, browser: Browser, tmp_path: Path
+    server: Server, browser: Browser
 ) -> None:
-    axe = (packages() / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+    axe = axe_script()
     with flawless(browser, server.base) as page:
         for name, target in (
             ("series", "/series/Harbor%20Lights"),
@@ -240,7 +235,7 @@ def test_the_pages_are_accessible_and_nothing_is_printed_over_another(
             ("album", "/?folder=Concert"),
             ("clips", "/?folder=Phone"),
         ):
-            _look(page, target, axe, name, tmp_path)
+            _look(page, target, axe, name)
 
 
 @pytest.mark.parametrize("width", [1280, 390])

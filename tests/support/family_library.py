@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from support.ffmpeg_fixtures import AAC, H264, PICTURE, SOUND, ffmpeg
+from support.ffmpeg_fixtures import AAC, H264, SOUND, TINY_PICTURE, ffmpeg
 from support.server import write
 
 ODD_NAMES = (
@@ -34,7 +34,7 @@ def family_library(media: Path) -> Path:
     """Write the library; return its folder."""
     sources = media.parent / "sources"
     sources.mkdir(parents=True)
-    film = ffmpeg(sources / "film.mp4", *PICTURE, *SOUND, *H264, *AAC).read_bytes()
+    film = ffmpeg(sources / "film.mp4", *TINY_PICTURE, *SOUND, *H264, *AAC).read_bytes()
     moving = ("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=5:duration=30")
     clip = ffmpeg(sources / "clip.mp4", *moving, *H264, "-g", "5").read_bytes()
     song = ffmpeg(sources / "song.m4a", *SOUND, *AAC).read_bytes()

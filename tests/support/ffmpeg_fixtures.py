@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=1")
+TINY_PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=96x54:rate=5:duration=1")
+"""For films of which only names and pages matter: their posters take a third of the time."""
 SOUND = ("-f", "lavfi", "-i", "sine=duration=1")
 H264 = ("-c:v", "libx264", "-profile:v", "high", "-level", "3.0", "-pix_fmt", "yuv420p")
 AAC = ("-c:a", "aac", "-ac", "2")
