@@ -89,9 +89,12 @@ def _video_source(seconds: int, size: str = "640x360") -> tuple[str, ...]:
     """Return an FFmpeg source of moving gradients; each call has other colours."""
     number = next(_source_numbers)
     first, second, third = _COLOURS[number % len(_COLOURS)]
+    width, height = (int(side) // 4 for side in size.split("x"))
+    kind = ("linear", "radial", "circular")[number % 3]
     source = (
-        f"gradients=size={size}:rate=10:duration={seconds}:n=3:c0={first}:c1={second}:c2={third}"
-        f":speed=0.03:seed={number + 1}:type={('linear', 'radial', 'circular')[number % 3]}"
+        f"gradients=size={width}x{height}:rate=10:duration={seconds}:n=3:c0={first}:c1={second}"
+        f":c2={third}:speed=0.03:seed={number + 1}:type={kind}"
+        f",scale={size.replace('x', ':')}"  # a pixel of a gradient takes ten times as long
     )
     return ("-f", "lavfi", "-i", source)
 

@@ -1,6 +1,6 @@
 // Acts as a viewer in Firefox over WebDriver BiDi, and prints its observations as one JSON object.
 //
-//   node firefox.js FIREFOX BASE FILM HEVC PROFILE
+//   node firefox.js FIREFOX BASE FILM HEVC PROFILE OTHER_PROFILE
 //
 // FILM is the path of a page with a captioned film of one minute, HEVC that of a page with an HEVC
 // film.
@@ -8,7 +8,7 @@
 import { createServer } from "node:http";
 import { launched, opened, until as untilIn } from "./launch.js";
 
-const [executablePath, base, film, hevc, profile] = process.argv.slice(2);
+const [executablePath, base, film, hevc, ...profiles] = process.argv.slice(2);
 const seen = { complaints: [] };
 
 async function withScripts(browser, elsewhere) {
@@ -254,7 +254,7 @@ try {
     // BiDi has no command to disable scripts yet.
     [withoutScripts, { "javascript.enabled": false }],
   ]) {
-    const browser = await launched(executablePath, `${profile}-${flow.name}`, preferences);
+    const browser = await launched(executablePath, profiles.shift(), preferences);
     try {
       await flow(browser, `http://127.0.0.1:${server.address().port}`);
     } finally {

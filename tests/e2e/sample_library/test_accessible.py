@@ -23,8 +23,10 @@ def axe() -> str:
 
 def test_axe_finds_no_violation_on_any_page_in_either_theme(page: Page, axe: str) -> None:
     lines = []
-    for name, target in PAGES.items():
-        page.goto(target)
+    for name in sorted(
+        PAGES.keys() - {"watch-at", "watch-portrait"}
+    ):  # they have the parts of "watch"
+        page.goto(PAGES[name])
         lines += violations(page, axe, name)
     assert lines == []
 

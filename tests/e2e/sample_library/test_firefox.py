@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.firefox import executable
+from support.firefox import executable, prepare
 from support.npm import node
 from support.sample_library import CAPTIONED, HEVC, LONG, watch
 from support.stack import Stack
@@ -15,8 +15,10 @@ def test_a_viewer_finds_plays_and_resumes_a_film_with_captions(
     cinema: Stack, tmp_path: Path
 ) -> None:
     page = watch(CAPTIONED)
-    profile = str(tmp_path / "profile")
-    seen = node("firefox.js", executable(), cinema.base, page, watch(HEVC), profile)
+    profiles = [tmp_path / name for name in ("with-scripts", "without-scripts")]
+    for profile in profiles:
+        prepare(profile)
+    seen = node("firefox.js", executable(), cinema.base, page, watch(HEVC), *map(str, profiles))
     assert seen["page"] == page
     assert seen["duration"] == pytest.approx(LONG, abs=0.2)
     assert seen["captions"][:2] == ["subtitles de", "subtitles en"]
