@@ -11,6 +11,7 @@ from service.api.problems import problem_response
 from service.api.robots import NOINDEX
 from service.errors import NotFoundError, ReelayError
 from service.http.instrumentation import current_request_context
+from service.http.origins import Origins
 from service.http.response_memory import ResponseMemory
 
 ALLOW = "GET, HEAD, OPTIONS"
@@ -34,6 +35,19 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
+_NOSNIFF = {"X-Content-Type-Options": "nosniff"}
+_DEFAULT_HEADERS = {
+    (is_page, is_indexable): {
+        **(SECURITY_HEADERS if is_page else _NOSNIFF),
+        "Cache-Control": "no-cache",
+        **({} if is_indexable else {"X-Robots-Tag": NOINDEX}),
+    }.items()
+    for is_page in (False, True)
+    for is_indexable in (False, True)
+}
+"""Headers that responses have unless their views set them, by whether they are pages and whether
+search engines may list them."""
+
 
 def embed_policy(origins: str) -> str:
     """Return the policy of the page that other sites may embed: REELAY_EMBED_ORIGINS."""
@@ -42,12 +56,13 @@ def embed_policy(origins: str) -> str:
     return policy.replace("frame-ancestors 'self'", f"frame-ancestors {ancestors}")
 
 
-def register_handlers(app: Quart, *, indexable: bool) -> None:
+def register_handlers(app: Quart, origins: Origins, *, indexable: bool) -> None:
     """Register what applies to every route: headers and error pages."""
     memory = ResponseMemory()
 
     @app.before_request
     async def name_route() -> Response | None:
+        origins.set_origin()
         if request.scope["path"].startswith("//"):
             raise NotFoundError("There is nothing of that name here.")  # Werkzeug would strip them
         if request.url_rule is not None:
@@ -64,15 +79,13 @@ def register_handlers(app: Quart, *, indexable: bool) -> None:
         response = await _limit_memory(response, memory)
         if response.status_code == 204:  # noqa: PLR2004 # it has no content
             response.headers.pop("Content-Type", None)
-        headers = response.headers
-        if headers.get("Content-Type", "").startswith("text/html"):
-            for name, value in SECURITY_HEADERS.items():
-                headers.setdefault(name, value)
-        else:
-            headers.setdefault("X-Content-Type-Options", "nosniff")
-        headers.setdefault("Cache-Control", "no-cache")
-        if not indexable or current_grant().prefix:  # a share link is a secret
-            headers.setdefault("X-Robots-Tag", NOINDEX)
+        is_page = response.headers.get("Content-Type", "").startswith("text/html")
+        # A share link is a secret.
+        is_indexable = indexable and not current_grant().prefix
+        given = {name.lower() for name, _ in response.headers}
+        for name, value in _DEFAULT_HEADERS[is_page, is_indexable]:
+            if name.lower() not in given:
+                response.headers.add(name, value)
         return response
 
     app.register_error_handler(ReelayError, _reelay_error)

@@ -176,8 +176,7 @@ def create_app(settings: Settings) -> Quart:
     ]
     _add_routes(app, routes)
     add_access_routes(app, settings, access, origins, visible)
-    app.before_request(origins.set_origin)
-    register_handlers(app, indexable=settings.search_engines == "on")
+    register_handlers(app, origins, indexable=settings.search_engines == "on")
     views: Any = app.asgi_app
     media_app = BitRateMiddleware(
         MediaMiddleware(views, openers, playback, metrics, settings.max_partial_size), library

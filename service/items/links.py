@@ -40,7 +40,7 @@ def absolute(url: str) -> str:
 
     Without a valid host the URL stays relative.
     """
-    return f"{g.origin}{url}"
+    return f"{g.origin()}{url}"
 
 
 def watch(path: str) -> str:

@@ -113,8 +113,8 @@ def _filesystem_types(
 ) -> Iterator[str]:
     """Yield the types of the file systems that are visible at a folder and below it.
 
-    `fs_type` is that of the mount at the folder, and `stacked` are the mounts on it. What those cover
-    is left out.
+    `fs_type` is that of the mount at the folder, and `stacked` are the mounts on it. What those
+    cover is left out.
     """
     stacked = sorted(stacked, key=lambda mount: len(mount.point.parts))
     for mount in stacked:

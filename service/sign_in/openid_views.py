@@ -43,7 +43,7 @@ class OpenIDViews:
         """Send the browser to the provider."""
         target = local_target(request.args.get("next", "/"))
         try:
-            url, kept = await self._client.begin(f"{g.origin}{_CALLBACK}")
+            url, kept = await self._client.begin(f"{g.origin()}{_CALLBACK}")
         except ProviderError as error:
             return await self._unreachable(error, target)
         remembered = target if len(target) <= _MAX_TARGET else "/"
@@ -59,7 +59,7 @@ class OpenIDViews:
         if "code" not in request.args:
             return await self._pages.page(403, _REFUSED, target)
         try:
-            user = await self._client.finish(f"{g.origin}{_CALLBACK}", request.args["code"], kept)
+            user = await self._client.finish(f"{g.origin()}{_CALLBACK}", request.args["code"], kept)
         except DeniedError as error:
             return await self._pages.page(403, str(error), target)
         except ProviderError as error:

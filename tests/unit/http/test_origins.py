@@ -19,7 +19,7 @@ async def absolute(host: str | None, client: tuple[str, int] | None = PROXY, **h
         fields = [(k.lower().encode(), v.encode("latin-1")) for k, v in named.items()]
         context.request.scope["headers"] = fields
         context.request.scope["client"] = client
-        await Origins(TRUSTED).set_origin()
+        Origins(TRUSTED).set_origin()
         return links.absolute("/watch/film%201.mp4")
 
 

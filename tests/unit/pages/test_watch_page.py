@@ -61,7 +61,7 @@ def item(*streams: Stream, **more: Any) -> VideoItem:
 async def request_context_for_films_example() -> AsyncIterator[None]:
     """Open a request context with the origin https://films.example."""
     async with Quart("service").test_request_context("/", headers={"Host": "films.example"}):
-        await Origins(()).set_origin()
+        Origins(()).set_origin()
         yield
 
 
