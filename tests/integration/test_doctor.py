@@ -1,5 +1,7 @@
 """The `doctor` command, run as a process on real files."""
 
+import contextlib
+import io
 import json
 import os
 import pty
@@ -9,12 +11,14 @@ import subprocess
 import sys
 import termios
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from support.ffmpeg_fixtures import AAC, H264, PICTURE, SOUND, ffmpeg
 from support.processes import is_running
 from support.server import environment, until
 
+from service.cli.doctor import doctor
 from service.playability.findings import findings
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +45,7 @@ def media(tmp_path: Path) -> Path:
 def examine(
     media: Path, *arguments: str | Path, **settings: str
 ) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
     return subprocess.run(
         [*DOCTOR, *arguments],
         env=environment(media, **settings) | {"PYTHONPATH": str(ROOT)},
@@ -50,6 +55,35 @@ def examine(
         text=True,
         timeout=600,
     )
+
+
+class Done(NamedTuple):
+    """What the command has printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def examine_here(media: Path, *arguments: str | Path, **settings: str) -> Done:
+    """Run the command in this process, as a new one takes a second to start."""
+    out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        contextlib.chdir(media.parent),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        for name in [name for name in os.environ if name.startswith("REELAY_")]:
+            patched.delenv(name)
+        for name, value in environment(media, **settings).items():
+            patched.setenv(name, value)
+        try:
+            status = doctor([str(argument) for argument in arguments])
+        except SystemExit as error:  # argparse has found a wrong argument
+            status = int(error.code or 0)
+    out.seek(0)
+    return Done(status, out.read(), err.getvalue())
 
 
 def test_findings_in_a_folder_are_printed_below_their_file(films: Path, media: Path) -> None:
@@ -81,14 +115,14 @@ def test_findings_in_a_folder_are_printed_below_their_file(films: Path, media: P
 def test_doctor_exits_with_0_if_everything_plays(films: Path, media: Path) -> None:
     shutil.copy(films / "good.mp4", media)
     shutil.copy(films / "silent.mkv", media)
-    done = examine(media)  # the configured library
+    done = examine_here(media)  # the configured library
     assert done.returncode == 0
     assert done.stdout.endswith("2 examined: 0 will not play, 1 could be better, 1 are fine.\n")
 
 
 def test_an_unreadable_file_is_unplayable(media: Path) -> None:
     (media / "text.mp4").write_text("this is no video")
-    done = examine(media, media / "text.mp4")
+    done = examine_here(media, media / "text.mp4")
     assert done.returncode == 1
     assert "unplayable: This is no video" in done.stdout
 
@@ -97,12 +131,12 @@ def test_a_file_of_another_kind_is_not_examined_but_counted(films: Path, media: 
     shutil.copy(films / "good.mp4", media)
     for number in range(6):
         (media / f"{number}.ts").write_text("export default 1;\n")
-    done = examine(media, "media")
+    done = examine_here(media, "media")
     assert done.stdout == "1 examined: 0 will not play, 0 could be better, 1 are fine.\n"
     names = "media/0.ts, media/1.ts, media/2.ts, media/3.ts, media/4.ts, …"
     assert done.stderr == f"6 not listed, no video or sound: {names}\n"
     assert done.returncode == 0
-    assert examine(media, media / "0.ts").returncode == 1  # it was named
+    assert examine_here(media, media / "0.ts").returncode == 1  # it was named
 
 
 def test_what_is_left_out_of_a_file_is_printed(media: Path) -> None:
@@ -114,14 +148,14 @@ def test_what_is_left_out_of_a_file_is_printed(media: Path) -> None:
         )
     )
     ffmpeg(media / "book.mka", *SOUND, "-i", metadata, "-map_metadata", "1", *AAC)
-    done = examine(media, "media")
+    done = examine_here(media, "media")
     assert "  hint: There are 5001 chapters: only the first 5000 are shown.\n" in done.stdout
 
 
 def test_doctor_prints_the_same_findings_as_json(films: Path, media: Path) -> None:
     shutil.copy(films / "good.mp4", media)
     (media / "text.mp4").write_text("this is no video")
-    done = examine(media, "--json", "media")
+    done = examine_here(media, "--json", "media")
     assert [json.loads(line) for line in done.stdout.splitlines()] == [
         {"path": "media/good.mp4", "findings": []},
         {
@@ -144,9 +178,9 @@ def test_doctor_uses_the_configured_block_size(media: Path) -> None:
     lossless = (*PICTURE, "-c:v", "libx264", "-qp", "0", "-pix_fmt", "yuv420p")
     film = ffmpeg(media / "large.mp4", *lossless, "-movflags", "+faststart")
     assert film.stat().st_size > 65536
-    done = examine(media, MAX_PARTIAL_SIZE="64KiB")
+    done = examine_here(media, MAX_PARTIAL_SIZE="64KiB")
     assert "a block holds less than a second" in done.stdout
-    assert "a block holds less than a second" not in examine(media).stdout
+    assert "a block holds less than a second" not in examine_here(media).stdout
 
 
 @pytest.mark.parametrize(
@@ -156,7 +190,7 @@ def test_doctor_uses_the_configured_block_size(media: Path) -> None:
 def test_a_path_without_videos_is_reported(media: Path, name: str, word: str) -> None:
     (media / "notes.txt").write_text("no video")
     (media / "empty").mkdir()
-    done = examine(media, media / name)
+    done = examine_here(media, media / name)
     assert done.returncode == 2
     assert done.stdout == ""
     assert word in done.stderr
@@ -164,13 +198,13 @@ def test_a_path_without_videos_is_reported(media: Path, name: str, word: str) ->
 
 
 def test_a_missing_library_is_reported(media: Path) -> None:
-    done = examine(media, MEDIA="/nonexistent")
+    done = examine_here(media, MEDIA="/nonexistent")
     assert done.returncode == 2
     assert done.stderr.startswith("REELAY_MEDIA=")
 
 
 def test_a_file_is_examined_without_a_library(films: Path, media: Path) -> None:
-    done = examine(media, films / "good.mp4", MEDIA="/nonexistent")
+    done = examine_here(media, films / "good.mp4", MEDIA="/nonexistent")
     assert done.returncode == 0
 
 
@@ -205,7 +239,7 @@ def test_a_terminal_shows_progress_and_ctrl_c_ends_all_processes(films: Path, me
 
 def test_a_film_for_which_sound_is_made_is_not_called_silent(media: Path) -> None:
     ffmpeg(media / "dts.mkv", *PICTURE, *SOUND, *H264, "-strict", "-2", "-c:a", "dca", "-ac", "2")
-    made, unmade = examine(media), examine(media, SOUND="off")
+    made, unmade = examine_here(media), examine_here(media, SOUND="off")
     assert (made.returncode, unmade.returncode) == (0, 1)
     (line,) = [line for line in made.stdout.splitlines() if "DTS" in line]
     assert line.startswith("  hint: ")
