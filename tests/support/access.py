@@ -83,7 +83,10 @@ class Visitor:
             for word, files in WORDS.items()
             if not set(files) & set(self.visible) and word not in unquote_plus(target)
         ]
-        return [word for word in forbidden if re.search(rf"(?<!\w){word}(?!\w)", text)]
+        # Most words are not in it at all, which takes a tenth of the time of a regular expression.
+        return [
+            word for word in forbidden if word in text and re.search(rf"(?<!\w){word}(?!\w)", text)
+        ]
 
 
 def cookie_of(answer: Answer) -> str:
