@@ -32,9 +32,9 @@ CUE = re.compile(r"(\S+) --> (\S+)\n(\S+)#xywh=(\d+),(\d+),(\d+),(\d+)")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a folder of real videos: a film, one with a text track and chapters, an audio file."""
     folder = tmp_path_factory.mktemp("films")
-    picture = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=10:duration=20")
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=2:duration=20")
     sound = ("-f", "lavfi", "-i", "sine=duration=20")
-    h264 = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "20", "-c:a", "aac")
+    h264 = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "4", "-c:a", "aac")
     text = folder / "text.srt"
     text.write_text("1\n00:00:01,000 --> 00:00:03,000\nWithin the film\n\n")
     chapters = folder / "chapters.txt"
