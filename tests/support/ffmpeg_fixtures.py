@@ -47,9 +47,33 @@ def _version() -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def _kept_file(path: Path, arguments: tuple[str | Path, ...]) -> Path:
-    key = hashlib.sha256(repr((_version(), path.suffix, arguments)).encode()).hexdigest()
-    return KEPT / "films" / f"{key}{path.suffix}"
+@cache
+def _digest(path: Path, _changed: int, _size: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _told(word: str | Path) -> str:
+    """Return an argument as a key has it: a file by its name and content."""
+    if not isinstance(word, Path):
+        return word
+    status = word.stat()
+    return _digest(word, status.st_mtime_ns, status.st_size) + word.name
+
+
+def _names_its_inputs(arguments: tuple[str | Path, ...]) -> bool:
+    """Return whether all inputs are synthetic, or files that are small enough to look at."""
+    inputs = [word for option, word in pairwise(arguments) if option == "-i"]
+    files = [word for word in arguments if isinstance(word, Path)]
+    return (
+        sum(isinstance(word, str) for word in inputs) == arguments.count("lavfi")
+        and all(file.is_file() for file in files)
+        and sum(file.stat().st_size for file in files) <= _SMALL
+    )
+
+
+def _kept_file(path: Path, arguments: list[str | Path]) -> Path:
+    words = (_version(), path.suffix, tuple(map(_told, arguments)))
+    return KEPT / "films" / f"{hashlib.sha256(repr(words).encode()).hexdigest()}{path.suffix}"
 
 
 def _keep(file: Path, data: bytes) -> None:
@@ -73,8 +97,7 @@ def ffmpeg(path: Path, *arguments: str | Path, stdin: bytes = b"") -> Path:
     if shutil.which("ffmpeg") is None:
         pytest.skip("ffmpeg, which makes the files of this test, is not on PATH")
     words = _with_fast_encoders(arguments)
-    is_synthetic = arguments.count("-i") == arguments.count("lavfi")
-    kept = _kept_file(path, tuple(words)) if is_synthetic else None
+    kept = _kept_file(path, words) if not stdin and _names_its_inputs(arguments) else None
     if kept and kept.exists():
         path.write_bytes(kept.read_bytes())
         return path
