@@ -51,6 +51,13 @@ STARTS = {
     "a day.ts": 2**33 / 90_000 - 5,
 }
 FILMS = list(STARTS)
+# What the page shows of a clock depends on its container, and on whether it begins a frame off or
+# far off. The others have no other scripts and times; the service's are checked for all.
+SHOWN_FILMS = [
+    "frame.mkv", "hour.mkv", "length as by mkvmerge.mkv", "frame.webm", "hour.webm",
+    "hour of fragments.mp4", "frame.mp4", "half an hour.mp4", "half an hour, index in front.mp4",
+    "hour.ts", "a day.ts",
+]  # fmt: skip
 FAST_START = ("-movflags", "+faststart")
 
 
@@ -182,7 +189,7 @@ def click(page: Page | Tab, selector: str) -> None:
     page.evaluate(f"document.querySelector({json.dumps(selector)}).click()")
 
 
-@pytest.mark.parametrize("name", FILMS)
+@pytest.mark.parametrize("name", SHOWN_FILMS)
 def test_everything_on_the_page_counts_from_the_first_picture(page: Page | Tab, name: str) -> None:
     captions = 1 if has_no_texts(name) else 2  # one beside the film, one inside
     page.goto(f"/watch/{quote(name)}?filmstrip=1&t=5")
