@@ -292,11 +292,12 @@ def is_no_server_error(status: int) -> bool:
 
 @pytest.mark.parametrize("target", PARAMETERS)
 def test_no_parameter_causes_a_server_error(client: RawClient, target: str) -> None:
-    for name in PARAMETERS[target]:
-        for value in VALUES:
-            for query in (f"{quote(name)}={value}", f"{quote(name)}=1&{quote(name)}={value}"):
-                status = client.status(f"{target}?{query}")
-                assert is_no_server_error(status), (status, query[:200])
+    for name in map(quote, PARAMETERS[target]):
+        alone = [f"{name}={value}" for value in VALUES]
+        repeated = [f"{name}=1&{name}={value}" for value in VALUES[::9]]
+        for query in (*alone, *repeated):
+            status = client.status(f"{target}?{query}")
+            assert is_no_server_error(status), (status, query[:200])
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -312,9 +313,9 @@ def test_no_path_causes_a_server_error(client: RawClient, path: str) -> None:
 def test_no_header_causes_a_server_error(client: RawClient, name: str) -> None:
     host = "" if name == "Host" else "Host: x\r\n"
     for target in TARGETS_OF_HEADERS.get(name, ["/nothing"]):
-        for value in HEADER_VALUES:
+        for number, value in enumerate(HEADER_VALUES):
             line = f"{name}: {value}\r\n"
-            for headers in (f"{line}Range: bytes=0-9\r\n", line * 2):
+            for headers in (f"{line}Range: bytes=0-9\r\n", line * 2)[: 1 + (number % 9 == 0)]:
                 status = client.status(target, headers, host)
                 assert is_no_server_error(status), (status, line[:200])
 
