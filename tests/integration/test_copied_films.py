@@ -308,28 +308,27 @@ def test_other_sound_is_transcoded_and_what_some_players_play_is_kept(
     silent(made.data)
 
 
+ONSET_RATE = 8_000  # Hz; a beep has 1,760
+
+
 def onsets(file: Any, index: int, start: float) -> list[float]:
     """Return the seconds from `start` at which the beeps of a sound begin."""
-    found: list[float] = []
-    levels: list[tuple[float, int]] = []
-    position, last_loud = None, -1.0
+    heard, first = array("h"), None
     with av.open(file) as container:
-        stream = container.streams[index]
-        resampler = av.AudioResampler("s16", "mono", 48_000)
-        for frame in container.decode(stream):
-            if position is None:
-                position = float(frame.time or 0) - start
+        resampler = av.AudioResampler("s16", "mono", ONSET_RATE)
+        for frame in container.decode(container.streams[index]):
+            if first is None:
+                first = float(frame.time or 0) - start
             for part in resampler.resample(frame):
-                values = array("h", bytes(part.planes[0]))[: part.samples]
-                for at, value in enumerate(values):
-                    levels.append((position + at / 48_000, abs(value)))
-                position += part.samples / 48_000
-    loud = 0.75 * max(level for _, level in levels)  # of the beeps; the tone below has a half
-    for second, level in levels:
-        if level > loud:
-            if second - last_loud > 0.3:
-                found.append(second)
-            last_loud = second
+                heard.extend(array("h", bytes(part.planes[0]))[: part.samples])
+    loud = 0.75 * max(map(abs, heard))  # of the beeps; the tone below has a half
+    found: list[float] = []
+    last_loud = -ONSET_RATE
+    for at, value in enumerate(heard):
+        if abs(value) > loud:
+            if at - last_loud > 0.3 * ONSET_RATE:
+                found.append((first or 0.0) + at / ONSET_RATE)
+            last_loud = at
     return found
 
 

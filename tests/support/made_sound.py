@@ -19,7 +19,7 @@ from support.sounds import CLICKS, SECONDS, click_times, file_samples
 FRAME = 1001 / 24000
 """Seconds that a picture is shown."""
 
-PICTURE = ("-f", "lavfi", "-i", f"testsrc2=size=320x180:rate=24000/1001:duration={SECONDS}")
+PICTURE = ("-f", "lavfi", "-i", f"testsrc2=size=160x90:rate=24000/1001:duration={SECONDS}")
 X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "24", "-bf", "2", "-pix_fmt", "yuv420p",
         "-threads", "1")  # fmt: skip
 

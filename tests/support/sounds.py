@@ -62,7 +62,7 @@ def click_times(
     found: list[int] = []
     last = -RATE
     for moment, value in enumerate(samples):
-        if abs(value) > threshold:
+        if not -threshold <= value <= threshold:
             if moment - last > RATE // 2:
                 found.append(moment)
             last = moment
