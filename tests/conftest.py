@@ -57,8 +57,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 # Of these, `pytest -m slow` has minutes: the last file would else run alone at the end.
-_LONGEST = ("test_fragments", "test_refused_files", "test_slow_clients", "test_sound_choice",
-            "test_track_choice")  # fmt: skip
+_LONGEST = (
+    "test_failures", "test_fragments", "test_made_fragments", "test_refused_files",
+    "test_slow_clients", "test_sound_choice", "test_track_choice",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

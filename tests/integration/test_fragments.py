@@ -4,7 +4,7 @@ import json
 import random
 from collections.abc import Iterator
 from email.utils import formatdate
-from functools import cache, partial
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ from support.long_film import (
     add_second_sound,
     check_playback,
     make_long_film,
-    make_long_transport_stream,
     segments,
 )
 from support.mp4_boxes import boxes
@@ -132,59 +131,6 @@ def test_a_gap_of_the_sound_is_silent(server: Server) -> None:
         assert len({packet.digest for packet in sound[10_005:10_080]}) == 1
         # In a player that plays one frame after the other, what follows is heard at its time.
         assert sound[10_200].time == pytest.approx(10_200 * 1024 / 48_000, abs=0.045)
-
-
-@pytest.mark.parametrize(
-    ("name", "representation", "loops"),
-    [
-        ("silent.mkv", "with_sound", FAST_LOOPS),  # six minutes of sound
-        ("long.ts", "copied", 2 * LOOPS),
-    ],
-)
-@pytest.mark.slow
-def test_a_film_that_was_made_has_fragments(  # noqa: PLR0913, PLR0917 # fixtures and parameters
-    tmp_path: Path, media: Path, browser: Browser, name: str, representation: str, loops: int
-) -> None:
-    folder = tmp_path / "media"
-    folder.mkdir()
-    if name == "long.ts":  # the other tests' server would copy it, too
-        make_long_transport_stream(folder / name)
-    else:
-        write(folder, name, (media / name).read_bytes())
-
-    def made(server: Server) -> Any:
-        item = json.loads(get(server, f"/api/videos/{name}").body)
-        return item if item.get("representation") == representation else None
-
-    with serve(folder) as server:
-        # The worker has only the time that nobody else needs.
-        item = until(partial(made, server), "it is made", timeout=3600)
-        form = item["fragments"]
-        assert form["url"].startswith(f"/media/{name}?v={item['revision']}-h")
-        assert form["type"].endswith('mp4a.40.2"')
-        whole, data = get(server, item["media_url"]).body, get(server, form["url"]).body
-        head = data[: form["head"]]
-        found = segments(head)
-        assert len(found) == pytest.approx(LENGTH * loops, abs=1)
-        for index in (0, 1):
-            of_form, of_film = (packets(BytesIO(film), index) for film in (data, whole))
-            assert [p.digest for p in of_form] == [p.digest for p in of_film]
-            apart = [abs(a.time - b.time) for a, b in zip(of_form, of_film, strict=True)]
-            assert max(apart) <= TOLERANCE
-        for segment in random.Random(4).sample(found, 20):  # noqa: S311 # no secrets
-            part = head + data[segment.start : segment.end]
-            pictures, sounds = (packets(BytesIO(part), index) for index in (0, 1))
-            assert pictures[0].is_key
-            # Players find the sound of a picture in its segment, or in the one before.
-            assert abs(sounds[0].time - pictures[0].time) < 1.0
-        check_ranges(server.base, form["url"], data)
-        with flawless(browser, server.base) as page:
-            page.goto(item["watch_url"])
-            check_playback(page, loops)
-    with serve(folder) as server:  # a pin is enough
-        assert get(server, form["url"]).body == data
-        other = form["url"][:-1] + ("0" if form["url"][-1] != "0" else "1")
-        assert get(server, other).status == 410
 
 
 def test_an_mp4_has_fragments_with_each_sound(server: Server, media: Path) -> None:
@@ -328,7 +274,7 @@ def test_a_player_with_little_memory_plays_on(server: Server, tmp_path: Path) ->
         tab.evaluate("document.querySelector('video').play()")
         until_playing(tab, 100)
         tab.evaluate("document.querySelector('video').playbackRate = 4")
-        player = until(lambda: (s := state(tab))["at"] > 160 and s, "it has played on")
+        player = until(lambda: (s := state(tab))["at"] > 140 and s, "it has played on")
         assert player["source"].startswith("blob:")
         assert tab.evaluate(BUFFERED) < 30
 
@@ -344,7 +290,7 @@ def test_what_has_been_played_is_removed_from_memory(server: Server, browser: Br
             video.play();
         }""")
         most = 0.0
-        while state(page)["at"] < 240:
+        while state(page)["at"] < MAX_BUFFERED + 60:
             most = max(most, page.evaluate(BUFFERED))
         assert state(page)["source"].startswith("blob:")
         assert 30 < most <= MAX_BUFFERED
