@@ -47,17 +47,11 @@ def _version() -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-@cache
-def _digest(path: Path, _changed: int, _size: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def _told(word: str | Path) -> str:
     """Return an argument as a key has it: a file by its name and content."""
     if not isinstance(word, Path):
         return word
-    status = word.stat()
-    return _digest(word, status.st_mtime_ns, status.st_size) + word.name
+    return f"{hashlib.sha256(word.read_bytes()).hexdigest()} {word.name}"
 
 
 def _names_its_inputs(arguments: tuple[str | Path, ...]) -> bool:
