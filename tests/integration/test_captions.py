@@ -46,7 +46,7 @@ START=1500
 END=4000
 title=Ende
 """
-PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration={}")
+PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=160x120:rate=25:duration={}")
 TAGS = (
     *("-metadata:s:s:0", "language=eng", "-disposition:s:0", "hearing_impaired"),
     *("-metadata:s:s:1", "language=ger", "-disposition:s:1", "forced"),
@@ -188,7 +188,8 @@ def test_chapters_in_a_sidecar_replace_those_in_the_container(tmp_path: Path) ->
 
 def test_media_data_of_an_mp4_is_not_read(tmp_path: Path) -> None:
     # Two cues, a second apart, in the middle of a large film.
-    arguments = ("-c:v", "libx264", "-preset", "ultrafast", "-qp", "4", "-c:s", "mov_text")
+    arguments = ("-c:v", "libx264", "-preset", "ultrafast", "-qp", "4", "-c:s", "mov_text",
+                 "-vf", "scale=480:360")  # fmt: skip
     path = make(tmp_path, "a.mp4", *arguments, seconds=30)
     size = path.stat().st_size
     assert size > 5_000_000
