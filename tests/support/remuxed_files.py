@@ -73,7 +73,7 @@ def packets(file: Any, index: int) -> list[Packet]:
     with av.open(file) as container:
         stream = container.streams[index]
         time_base = stream.time_base or Fraction(1)
-        numerator, denominator = time_base.as_integer_ratio()
+        numerator, denominator = time_base.numerator, time_base.denominator
         return [
             Packet(
                 (packet.pts or 0) * numerator / denominator,
