@@ -48,7 +48,7 @@ def _keep_compiled(profile: Path) -> None:
 
 
 def prepare(profile: Path) -> None:
-    """Give a new profile what the first start of Firefox compiled: 2 s of a processor."""
+    """Copy what the first start of Firefox compiled into a new profile: it saves 2 s."""
     _copy_compiled(_compiled(), profile)
 
 

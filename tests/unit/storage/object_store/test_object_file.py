@@ -169,7 +169,7 @@ def test_probing_a_film_of_4_gib_reads_a_few_mb(once: Path, tmp_path: Path, wher
     file, told_size = open_object(bucket, "film.mp4", None)
     assert told_size == size
     metadata = read_metadata(file, told_size)
-    # FFmpeg may begin each copy after the last sound of the one before, up to a frame (23 ms) later.
+    # FFmpeg may begin each copy up to a frame of sound (23 ms) later.
     assert 7190 < metadata["duration"] < 7200 + 720 * 0.024
     assert metadata["index_at_front"] is (where == "front")
     with film.open("rb") as same:
