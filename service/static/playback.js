@@ -2,7 +2,7 @@
 // reads its position. All positions are times on the page: see timeline.js.
 
 const MISSED = 0.1; // seconds before the wanted position: a few frames
-const NEAR = 0.5; // seconds before it, from where a film that plays is not moved again
+const NEAR = 0.5; // seconds before it, from where a film that plays or has ended is not moved again
 const RETRY = 300; // milliseconds
 const MAX_RETRIES = 20;
 
@@ -124,12 +124,13 @@ export class Playback extends EventTarget {
   // Firefox learns the duration of a fragmented MP4 while it loads the file, and stops a seek at
   // what it knows. To a player that plays, this is the end of the film.
   get #isCutShort() {
-    return this.#player.ended && this.#missing >= MISSED;
+    return this.#player.ended && this.#missing >= NEAR;
   }
 
   // So seek again until the position is reached.
   #seekAgain() {
-    if (this.#wanted !== null && this.known) this.#current = this.#wanted;
+    const far = this.#player.paused ? MISSED : NEAR;
+    if (this.known && this.#missing >= far) this.#current = this.#wanted;
   }
 
   #checkSeek() {
@@ -139,7 +140,8 @@ export class Playback extends EventTarget {
     if (this.#missing < MISSED) {
       this.#wanted = null;
       this.#retries = 0;
-      if (this.#playing && this.#player.paused && !this.frozen) this.play(); // it was cut short
+      const { paused, ended } = this.#player;
+      if (this.#playing && paused && !ended && !this.frozen) this.play(); // it was cut short
     } else if (this.#retries < MAX_RETRIES) {
       this.#retries += 1;
       this.#retry = setTimeout(() => this.#seekAgain(), RETRY);

@@ -22,8 +22,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
 DOWNLOADS, PLAYERS = 100, 20
 FILMS, SIZE = 10, 12 * BLOCK + 777
-# Bytes of a film of the crowd, and bytes a second of each client: each reads for eight seconds.
-CROWD_SIZE, RATE = 2 * BLOCK + 777, 0.25 * BLOCK
+# Bytes of a film of the crowd, and bytes a second of each client: all read for eight seconds.
+CROWD_SIZE, RATE = 4 * BLOCK + 777, 0.5 * BLOCK
 REPLICAS = 3
 
 
