@@ -17,9 +17,12 @@ _HEADERLESS: Final = {
     "dv": {"dv", "dif"},
     "h264": {"264", "avc"},
     "hevc": {"265"},
+    "flic": set[str](),
     "m4v": set[str](),
     "mpegvideo": {"mpv"},
+    "nsv": {"nsv"},
     "obu": {"obu"},
+    "pva": {"pva"},
     "truehd": {"thd"},
 }
 

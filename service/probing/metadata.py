@@ -40,8 +40,9 @@ MAX_LANGUAGE_LENGTH = 35  # RFC 5646 §4.4.1
 # Without this list FFmpeg would open images, text, and playlists that name other files and hosts.
 FORMATS = (
     "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,m4v,h264,hevc,obu,ivf,dv,mxf,nut,rm,wtv,"
-    "mp3,aac,flac,wav,w64,aiff,caf,ac3,eac3,dts,truehd,amr,ape,wv,au,"
-    "tta,tak,mpc,mpc8,shn,mlp,voc,dsf,oma,gxf"
+    "yuv4mpegpipe,nsv,nuv,pva,flic,bink,smk,dhav,"
+    "mp3,aac,flac,wav,w64,aiff,caf,ac3,eac3,dts,dtshd,truehd,amr,ape,wv,au,"
+    "tta,tak,mpc,mpc8,shn,mlp,voc,dsf,iff,oma,gxf"
 )
 OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
 

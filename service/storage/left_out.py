@@ -62,10 +62,10 @@ _FOLDERS = {
             ".trashes",  # macOS
             "trashes",  # the same without its dot, as some copies have it
             ".trashbox",
+            "trashbox",  # Buffalo
             "network trash folder",  # macOS, over AFP
             "recycle bin",  # D-Link, Western Digital
             "recyclebin",  # Zyxel
-            "network recycle bin",  # ASUSTOR
             "files_trashbin",  # Nextcloud, ownCloud
         ),
         Reason.BIN,
@@ -86,6 +86,9 @@ _FOLDERS = {
             "files_versions",  # Nextcloud, ownCloud
             ".timemachine",
             ".mobilebackups",
+            "backups.backupdb",  # Time Machine
+            "@sharesnap",  # Synology
+            "_gsdata_",  # GoodSync: what it replaced and deleted
         ),
         Reason.SNAPSHOT,
     ),
@@ -95,15 +98,31 @@ _FOLDERS = {
             "$extend",
             "$winreagent",
             "$sysreset",
+            "$getcurrent",
+            "$windows.~bt",  # Windows Setup
+            "$windows.~ws",
+            "$windows.~ls",
+            "$upgrade.~os",
+            "$inplace.~tr",
+            "windows.old",
+            "$rmmetadata",
+            "$av_asw",  # Avast's vault
             "config.msi",
-            *(f"found.{number:03}" for number in range(10)),  # chkdsk
+            *(f"found.{number:03}" for number in range(1000)),  # chkdsk
             "lost+found",  # fsck
+            "lost.dir",  # Android's fsck of memory cards
             "@eadir",  # Synology: thumbnails and metadata
             "@tmp",
             "@sharebin",
             "#tmp",
+            # Synology's packages, in the root of a volume
+            *("@appconf", "@appdata", "@apphome", "@appshare", "@appstore", "@apptemp"),
+            *("@autoupdate", "@cloudsync", "@database", "@docker", "@download", "@img_bkp_cache"),
+            *("@iscsi", "@quarantine", "@s2s", "@spool", "@synodrive", "@synologydrive"),
+            *("@synologydrivesharesync", "@synologyapplicationservice", "@synovideostation"),
             "@__thumb",  # QNAP
             ".@__thumb",
+            "@transcode",  # QNAP: smaller copies of films
             "temporary items",  # macOS, over AFP
             "thevolumesettingsfolder",
             ".appledouble",
@@ -116,6 +135,9 @@ _FOLDERS = {
 # Folders by the beginning of the name, in any case.
 _PREFIXES = {
     ".trash-": Reason.BIN,  # FreeDesktop.org Trash specification 1.0: .Trash-$uid
+    "network recycle bin": Reason.BIN,  # ASUSTOR; QNAP, with a number
+    "recycle bin - volume": Reason.BIN,  # D-Link
+    "_nas_recycle_": Reason.BIN,  # Thecus, TerraMaster
     "@gmt-": Reason.SNAPSHOT,  # MS-SMB2 §2.2: previous versions
     "_unpack_": Reason.UNFINISHED,  # SABnzbd
     "_failed_": Reason.UNFINISHED,
@@ -124,7 +146,8 @@ _PREFIXES = {
 # What programs append to the name of a file that they still download. Safari makes a folder.
 _UNFINISHED = re.compile(
     r"\.(?:part|partial|crdownload|download|opdownload|filepart|unfinished|incomplete|!qb|!ut|!bt"
-    r"|bc!|jc!|aria2|td|xltd|fdmdownload|dtapart|temp|tmp)$",
+    r"|bc!|jc!|aria2|td|xltd|fdmdownload|dtapart|temp|tmp)$"
+    r"|\.temp(?=\.[^.]+$)",  # yt-dlp, while it joins picture and sound: film.temp.mp4
     re.IGNORECASE,
 )
 

@@ -24,6 +24,8 @@ class Container:
     @property
     def seconds(self) -> float:
         """The duration. GXF has sound in packets of 32,768 samples at 48 kHz (SMPTE 360M)."""
+        if self.name == "raw.y4m":  # short, as it is large
+            return 0.2
         return 2 * 32_768 / 48_000 if self.name.endswith(".gxf") else 1.0
 
 
@@ -68,6 +70,13 @@ CONTAINERS = [
         ("film.h264", (*_VIDEO_ONLY, *H264), ""),
         ("server.gxf", ("-c:v", "mpeg2video", *_PAL, "-ac", "1", "-c:a", "pcm_s16le"), "video pcm"),
         ("film.ivf", (*_VIDEO_ONLY, "-c:v", "libvpx-vp9"), ""),
+        ("film.gvi", ("-c:v", "mpeg4", "-c:a", "libmp3lame", "-f", "avi"), "video"),
+        ("film.wm", ("-c:v", "wmv2", "-c:a", "wmav2", "-f", "asf"), "video audio"),
+        ("film.mpeg2", (*_MPEG2, "-f", "vob"), "video audio"),
+        ("recording.rec", (*_MPEG2, "-f", "mpegts"), "video audio"),
+        ("raw.y4m", (*_VIDEO_ONLY, "-t", "0.2", "-f", "yuv4mpegpipe"), "video"),
+        ("player.amv", ("-c:v", "amv", "-c:a", "adpcm_ima_amv", "-ar", "22050", "-ac", "1",
+                        "-block_size", "882", "-strict", "-1"), "video audio"),
     ),
     Container(
         "film.hevc",
@@ -93,9 +102,14 @@ CONTAINERS = [
         (*PICTURE, *SOUND, "-c:v", "h263", *_CIF, *AAC, "-movflags", "+faststart"),
         {"container": "warning", "video_codec": "unplayable"},
     ),
+    Container("film.ismv", (*PICTURE, *SOUND, *H264, *AAC), {}),
+    Container("film.mj2", (*PICTURE, *SOUND, "-c:v", "jpeg2000", *AAC, "-f", "mov"),
+              {"video_codec": "unplayable"}),
     Container("song.wma", (*SOUND, "-c:a", "wmav2"),
               {"container": "unplayable", "audio_codec": "unplayable"}),
     Container("song.mp2", (*SOUND, "-c:a", "mp2"), {"audio_codec": "unplayable"}),
+    Container("song.m2a", (*SOUND, "-c:a", "mp2", "-f", "mp2"), {"audio_codec": "unplayable"}),
+    Container("memo.3ga", (*SOUND, *AAC, "-f", "3gp"), {"container": "warning"}),
     Container("song.aiff", SOUND, {"container": "unplayable", "audio_codec": "warning"}),
     Container("song.caf", (*SOUND, "-c:a", "alac"),
               {"container": "unplayable", "audio_codec": "warning"}),

@@ -19,6 +19,11 @@ from service.protocol.media_types import (
         ("a.vob", "video/mpeg"),  # RFC 2045
         ("a.dvr-ms", "application/vnd.ms-asf"),
         ("a.mts", "video/mp2t"),
+        ("a.ISMV", "video/mp4"),  # MS-SSTR §2.2.4: fragmented MP4
+        ("a.mj2", "video/mj2"),  # RFC 3745
+        ("a.rec", "video/mp2t"),  # of receivers with a disk
+        ("a.wm", "video/x-ms-wm"),
+        ("a.dav", "video/x-dav"),  # of surveillance cameras
         ("a.dat", None),  # on a Video CD, but most others are no videos
         ("a.txt", None),
         (".mp4", None),
@@ -31,7 +36,8 @@ def test_the_media_type_follows_from_the_extension(name: str, expected: str | No
 
 
 @pytest.mark.parametrize(
-    ("extension", "shared"), [("ts", True), ("MTS", True), ("mod", True), ("mp4", False)]
+    ("extension", "shared"),
+    [("ts", True), ("MTS", True), ("mod", True), ("rec", True), ("mp4", False)],
 )
 def test_some_extensions_are_of_other_files_too(extension: str, *, shared: bool) -> None:
     assert is_shared_extension(f"folder.ts/a.{extension}") is shared

@@ -10,14 +10,18 @@ BINS = [
     "$RECYCLE.BIN", "$Recycle.Bin", "RECYCLER", "Recycled", "#recycle", "@Recycle", ".recycle",
     ".Recycle.Bin", ".Trash", ".Trash-1000", ".Trashes", "Trashes", ".trashbox",
     "Network Trash Folder", "files_trashbin", "Recycle Bin", "RecycleBin", "Network Recycle Bin",
+    "Network Recycle Bin 1", "Recycle Bin - Volume_1", "_NAS_Recycle_RAID", "trashbox",
 ]  # fmt: skip
 SNAPSHOTS = [
     "#snapshot", "@Recently-Snapshot", "@snapshots", ".snapshot", ".snapshots", "~snapshot",
     ".snap", ".zfs", "@GMT-2026.01.31-00.00.00", ".stversions", "files_versions",
+    "Backups.backupdb", "@sharesnap", "_gsdata_",
 ]  # fmt: skip
 SYSTEM = [
     "System Volume Information", "lost+found", "@eaDir", "@tmp", ".@__thumb", ".AppleDouble",
     "__MACOSX", "FOUND.000", "FOUND.007", "$SysReset", "Config.Msi", "Temporary Items",
+    "FOUND.012", "LOST.DIR", "$WINDOWS.~BT", "$Upgrade.~OS", "Windows.old", "$AV_ASW",
+    "@appstore", "@docker", "@download", "@S2S", "@SynologyDriveShareSync", "@Transcode",
 ]  # fmt: skip
 UNFINISHED_FOLDERS = ["film.mp4.download", "_UNPACK_Film", "_FAILED_Film"]
 FOLDERS = {
@@ -43,6 +47,7 @@ FILES = {
     "film.mp4.filepart": Reason.UNFINISHED,
     "~syncthing~film.mp4.tmp": Reason.UNFINISHED,
     "film.en.srt.PART": Reason.UNFINISHED,
+    "film.temp.mp4": Reason.UNFINISHED,  # yt-dlp
 }
 
 # Names that only look like one above.
@@ -54,7 +59,13 @@ INCLUDED = [
     "Trash-1000/film.mp4",
     "snapshots/film.mp4",
     "@home/film.mp4",
+    "@Synology/film.mp4",  # a channel of YouTube, as yt-dlp names its folder
+    "$9.99 (2008)/film.mp4",
+    "Recycle Bin Blues/film.mp4",
+    "FOUND.1000/film.mp4",
     "Film.part1.mp4",
+    "temp.mp4",
+    "film.temperature.mp4",
     "part/film.mp4",
     "My.download/film.mp4",
     "GMT-2026/film.mp4",
