@@ -12,7 +12,7 @@ from service.api.videos import MAX_QUERY_LENGTH
 from service.http.application import ReelayApp
 from service.http.static import StaticViews
 from service.items import links
-from service.pages.formatting import format_duration, format_iso_time, format_moment
+from service.pages.formatting import format_duration, format_iso_time, format_length, format_moment
 from service.pages.link_preview import link_preview
 from service.pages.template_layout import WithoutLayout
 from service.settings.environment import Settings
@@ -28,7 +28,10 @@ def quart_app(static: StaticViews, settings: Settings) -> tuple[Quart, QuartSche
     app.url_map.merge_slashes = False  # `//` in a path is a name that does not exist
     app.jinja_env.add_extension(WithoutLayout)
     app.jinja_env.filters.update(
-        duration=format_duration, moment=format_moment, iso_time=format_iso_time
+        duration=format_duration,
+        length_of_time=format_length,
+        moment=format_moment,
+        iso_time=format_iso_time,
     )
     app.jinja_env.globals.update(
         url=_url_builder(static),

@@ -123,19 +123,28 @@ class VideoReader:
         return last if last > 0 else None
 
     def attached_covers(self) -> list[bytes]:
-        """Return the attached covers as image files, front covers first."""
+        """Return the attached covers as image files, front covers first.
+
+        Matroska's of other types than FFmpeg makes streams of, such as AVIF, come last.
+        """
         cover_streams = [
             stream
             for stream in self._container.streams.video
             if stream.disposition & _ATTACHED and not stream.disposition & _THUMBNAILS
         ]
+        others = [
+            bytes(stream.data)
+            for stream in self._container.streams.attachments
+            if (stream.mimetype or "").startswith("image/") and stream.data
+        ]
         if not cover_streams:
-            return []
+            return others
         cover_streams.sort(key=_is_front, reverse=True)
         # FFmpeg returns their packets first.
         packets = islice(self._packets(*cover_streams), len(cover_streams))
         data = {packet.stream.index: bytes(packet) for packet in packets if packet.size}
-        return [data[stream.index] for stream in cover_streams if stream.index in data]
+        attached = [data[stream.index] for stream in cover_streams if stream.index in data]
+        return attached + others
 
     def key_packet(self, seconds: float, earliest: float) -> Any | None:
         """Return the packet of the key frame at `seconds`, or of the last one before it.

@@ -11,7 +11,7 @@ def summary(video: Video) -> str:
     """Return a video's duration, size in pixels and bytes in one line."""
     parts = []
     if video.metadata and video.metadata.duration is not None:
-        parts.append(format_duration(video.metadata.duration))
+        parts.append(format_length(video.metadata.duration))
     if video.picture:
         parts.append(f"{video.picture.width}×{video.picture.height}")
     return " · ".join([*parts, format_size(video.size)])
@@ -48,6 +48,11 @@ def format_duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def format_length(seconds: float) -> str:
+    """Return the length of a video as 1:02:03 or 2:03; of less than a second as 0:01."""
+    return format_duration(max(seconds, 1) if seconds > 0 else seconds)
 
 
 def format_size(count: float) -> str:

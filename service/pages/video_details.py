@@ -5,7 +5,7 @@ from service.browsers.browser_support import is_3gpp, is_matroska, is_mp4
 from service.browsers.names import codec_name, format_bit_rate
 from service.listing.dates import stated_date
 from service.models import Metadata, Stream, Video
-from service.pages.formatting import format_date, format_duration, format_size
+from service.pages.formatting import format_date, format_length, format_size
 
 _CHANNELS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 # The transfer functions of ITU-R BT.2100.
@@ -59,7 +59,7 @@ def container_name(content_type: str, metadata: Metadata) -> str:
 def _content_rows(metadata: Metadata) -> list[tuple[str, str]]:
     rows = []
     if metadata.duration is not None:
-        rows.append(("Length", format_duration(metadata.duration)))
+        rows.append(("Length", format_length(metadata.duration)))
     video_stream = metadata.film
     if video_stream:
         if video_stream.width and video_stream.height:

@@ -27,6 +27,7 @@ from service.probing.single_pictures import single_pictures
 from service.probing.sound_layers import name_layer_two
 from service.probing.tags import container_tags, legible, other_tags, title_tag
 from service.probing.timeline import SAME_CLOCK, play_length, start_offset
+from service.probing.unread_covers import unread_covers
 from service.workers.process import TaskError
 
 # These keep the longest response below the limit of the worker pool, even if JSON escapes every
@@ -104,10 +105,13 @@ def read_metadata(file: BinaryIO, size: int) -> dict[str, Any]:
     """
     try:
         reader = ReadLimitedFile(file)
-        with av.open(reader, options=OPTIONS, **TEXT_OPTIONS) as container:
+        omissions: list[str] = []
+        with unread_covers(omissions):
+            opened = av.open(reader, options=OPTIONS, **TEXT_OPTIONS)
+        with opened as container:
             start = start_offset(container)
             streams = read_streams(container, file)
-            info = {**_container(container), "streams": streams}
+            info = {**_container(container, omissions), "streams": streams}
             facts = read_headers(file, size, container)
             _add_facts(info, facts)
             _sample_video(container, reader, info)
@@ -145,8 +149,7 @@ def _diagnose(file: BinaryIO, size: int) -> str:
     return _UNKNOWN_FORMAT
 
 
-def _container(container: Any) -> dict[str, Any]:
-    omissions: list[str] = []
+def _container(container: Any, omissions: list[str]) -> dict[str, Any]:
     chapters = read_chapters(container, omissions)
     tags = container_tags(container)
     if len(container.streams) >= MAX_STREAMS:

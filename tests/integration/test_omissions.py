@@ -34,6 +34,7 @@ HUGE_PNG = (
     + chunk(b"IDAT", zlib.compress(bytes(1000)))
     + chunk(b"IEND", b"")
 )
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(range(256))
 TOO_LARGE = "It has 20000 by 20000 pixels, 400 million: at most 100 million are converted."
 
 
@@ -75,6 +76,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     (media / "large.mp3").write_bytes(large)
     (media / "huge.mp3").write_bytes(tagged(song.read_bytes(), "png", HUGE_PNG))
     (media / "broken.mp3").write_bytes(tagged(song.read_bytes(), "jpeg", b"no image"))
+    for kind, cover in {"avif": image("AVIF"), "heic": HEIC}.items():
+        (media / f"{kind}.mp3").write_bytes(tagged(song.read_bytes(), kind, cover))
+        (folder / kind).write_bytes(cover)
+        attached = ("-attach", folder / kind, "-metadata:s:t", f"mimetype=image/{kind}")
+        ffmpeg(media / f"{kind}.mka", *SOUND, *attached, *AAC)
     mp4(media / "film.mp4")
     (media / "film.png").write_bytes(HUGE_PNG)
     mp4(media / "captions" / "many.mp4")
@@ -99,7 +105,7 @@ def all_is_derived(server: Server) -> bool:
     waiting = {"waiting", "pending"}
     listing = videos(server)
     kinds = ("poster", "captions", "storyboard")
-    return len(listing) == 13 and not any(
+    return len(listing) == 17 and not any(
         video["state"] in waiting or waiting & {video[kind]["state"] for kind in kinds}
         for video in listing
     )
@@ -113,12 +119,30 @@ def page(server: Server, path: str) -> str:
     return ask(server.base, f"/watch/{quote(path)}").body.decode()
 
 
-@pytest.mark.parametrize("name", ["gif", "bmp", "webp", "tiff", "large"])
+@pytest.mark.parametrize(
+    "name", ["gif.mp3", "bmp.mp3", "webp.mp3", "tiff.mp3", "large.mp3", "avif.mka"]
+)
 def test_a_cover_of_any_common_kind_is_the_poster(served: Server, name: str) -> None:
-    poster = video(served, f"{name}.mp3")["poster"]
+    poster = video(served, name)["poster"]
     assert (poster["state"], poster["problems"]) == ("ready", [])
     largest = poster["pictures"][-1]
-    assert largest["width"] == largest["height"] == (1280 if name == "large" else 300)
+    assert largest["width"] == largest["height"] == (1280 if name == "large.mp3" else 300)
+
+
+@pytest.mark.parametrize("kind", ["avif", "heic"])
+def test_a_song_whose_cover_ffmpeg_does_not_read_says_so(served: Server, kind: str) -> None:
+    song = video(served, f"{kind}.mp3")
+    assert song["poster"]["state"] == "none"
+    sentences = [f["sentence"] for f in song["findings"] if f["code"] == "left_out"]
+    assert len(sentences) == 1
+    assert f"image/{kind}" in sentences[0]
+    assert sentences[0] in page(served, f"{kind}.mp3")
+
+
+def test_a_heic_image_inside_matroska_is_called_that(served: Server) -> None:
+    poster = video(served, "heic.mka")["poster"]
+    assert poster["state"] == "failed"
+    assert "It is a HEIC image" in poster["problem"]
 
 
 @pytest.mark.parametrize(

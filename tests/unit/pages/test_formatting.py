@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.models import Metadata, ProbeState, Stream, Video
-from service.pages.formatting import format_duration, format_size, summary, to_datetime
+from service.pages.formatting import (
+    format_duration,
+    format_length,
+    format_size,
+    summary,
+    to_datetime,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +36,14 @@ from service.pages.formatting import format_duration, format_size, summary, to_d
 )
 def test_a_duration_is_formatted_like_a_clock(seconds: float, expected: str) -> None:
     assert format_duration(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(0, "0:00"), (0.001, "0:01"), (0.4, "0:01"), (1.4, "0:01"), (59.6, "1:00"), (3723, "1:02:03")],
+)
+def test_what_has_a_length_is_not_0_seconds_long(seconds: float, expected: str) -> None:
+    assert format_length(seconds) == expected
 
 
 @given(st.floats(0, 1e9))
