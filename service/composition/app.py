@@ -38,7 +38,7 @@ from service.composition.quart_app import quart_app
 from service.composition.stores import open_artefact_store, open_media
 from service.event_loop import monitor_lag
 from service.http.bit_rate import BitRateMiddleware
-from service.http.cors import CorsMiddleware
+from service.http.cors import CorsMiddleware, PreflightMiddleware
 from service.http.hosts import HostCheckMiddleware
 from service.http.instrumentation import ASGIApp, InstrumentationMiddleware
 from service.http.media import MediaMiddleware, MediaOpeners, MediaViews
@@ -244,6 +244,8 @@ def _add_middleware(
     app: Quart, admitted_app: ASGIApp, settings: Settings, origins: Origins, metrics: Metrics
 ) -> InstrumentationMiddleware:
     """Put what checks and measures all requests in front. Return what measures them."""
+    if settings.cors_origins != "none":
+        admitted_app = PreflightMiddleware(admitted_app, settings.cors_origins)
     if settings.hosts:
         admitted_app = HostCheckMiddleware(admitted_app, settings.hosts, origins)
     instrumentation = InstrumentationMiddleware(admitted_app, metrics)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.access import PASSWORD
 from support.api_client import wait_until_derived
 from support.chromium import launched
 from support.cors_cases import (
@@ -109,6 +110,30 @@ def test_pages_and_operators_routes_are_read_by_no_other_site(
 def test_a_preflight_is_permitted(server: Server, open_server: Server, target: str) -> None:
     assert_permitted(preflight(server.base, target, SITE), SITE)
     assert_permitted(preflight(open_server.base, target, SITE), "*")
+
+
+def test_a_preflight_of_a_private_library_is_permitted_and_its_errors_are_readable(
+    tmp_path: Path,
+) -> None:
+    fill(tmp_path / "media")
+    with serve(tmp_path / "media", CORS_ORIGINS=SITE, PASSWORD=PASSWORD) as private:
+        statuses = {
+            f"/media/{FILM}": 401,
+            "/media/none.mp4": 401,
+            "/api/videos": 401,
+            f"/s/0.x/media/{FILM}": 403,
+        }
+        for target, status in statuses.items():
+            assert_permitted(preflight(private.base, target, SITE), SITE)
+            answer = ask_from(private.base, target, SITE)
+            assert answer.status == status
+            assert_readable(answer, SITE)
+            # Other sites, other requests and pages are refused as without the setting.
+            other = preflight(private.base, target, "https://evil.example")
+            assert other.status == status
+            assert_unreadable(other)
+            assert ask(private.base, target, {"Origin": SITE}, "OPTIONS").status == status
+        assert_unreadable(preflight(private.base, f"/watch/{FILM}", SITE))
 
 
 def test_an_error_before_any_route_is_readable(server: Server) -> None:
