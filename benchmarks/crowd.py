@@ -1,16 +1,18 @@
-"""Measure how many players the edge and the service carry.
+"""Measure how many players the edge and the service carry, and what happens beyond.
 
     .venv/bin/python benchmarks/crowd.py [--crowds N,...] [--seconds S] [--megabits M] [--films N]
+        [--cpus N] [--delay MS]
 
-Needs a Docker engine. Runs crowds of players through the edge, each larger than the one before,
-until the stack is too slow or requests fail. Each player opens a film by Zipf's law, keeps 20 s of
-it buffered, and plays at the film's bit rate; it seeks and pauses now and then, and leaves for
-another film. All share two cores with the stack.
+Needs a Docker engine. Runs crowds of players through the edge. Each player opens a film by Zipf's
+law with a request for its first bytes, goes on anywhere, keeps 20 s of it buffered, and plays at
+the film's bit rate; it seeks and pauses now and then, and leaves for another film. All share two
+cores with the stack. With --cpus the edge has a part of a core: so the players do not run short
+of processor time before it does.
 
-Prints for each crowd what players got; how much of their time they had nothing to play, also after
-seeks; the time to the first byte of a request; refusals with `Retry-After`, other refusals and
-broken connections; cores that the edge, the service and the players took; and memory per player.
-Stops when players have nothing to play for more than a hundredth of their time, or requests fail.
+Prints for each crowd how many players had begun their film; what they got; how much of their time
+they had nothing to play, also after seeks; the time to the first byte of a request; refusals with
+`Retry-After`, other refusals and broken connections; cores that the edge, the service and the
+players took; and memory per player.
 """
 
 import argparse
@@ -36,10 +38,12 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
 from cache_writes import usage  # noqa: E402
 from film import write_film  # noqa: E402
 from support.container_memory import private_memory  # noqa: E402
-from support.stack import Stack, running  # noqa: E402
+from support.stack import Stack, docker, running  # noqa: E402
 
 BLOCK = 4 * 1024**2
 FILM = 16 * BLOCK
+HEADER = 64 * 1024
+"""Bytes of a film that a player reads first, wherever it goes on."""
 ZIPF = 0.8
 """As in benchmarks/scaling.py."""
 BUFFERED = 20.0  # seconds that a player keeps ahead
@@ -47,7 +51,6 @@ SEEK, PAUSE, LEAVE = 0.02, 0.02, 0.02
 """Probabilities after each response."""
 PAUSED = 5.0  # seconds
 RAMP = 10.0  # seconds in which players arrive
-MAX_WAITING = 0.01
 
 
 @dataclass
@@ -56,7 +59,9 @@ class Results:
 
     received: int = 0
     waiting: list[float] = field(default_factory=list)
-    """At moments half a second apart: the share of players that had nothing to play."""
+    """At moments half a second apart: the share of those who play that had nothing to play."""
+    playing: list[int] = field(default_factory=list)
+    """At these moments: how many played. The others had not begun."""
     first_bytes: list[float] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     """By status; with a star if there was no Retry-After."""
@@ -66,10 +71,12 @@ class Results:
 def main() -> int:
     """Measure, and print the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--crowds", default="50,100,200,400,800,1600,3200")
+    parser.add_argument("--crowds", default="100,200,400,600,800")
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--megabits", type=float, default=6)
     parser.add_argument("--films", type=int, default=40)
+    parser.add_argument("--cpus", type=float, help="processors that the edge may use")
+    parser.add_argument("--delay", type=int, default=50, help="REELAY_OVERLOAD_DELAY of the edge")
     options = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -78,19 +85,22 @@ def main() -> int:
         media.chmod(0o755)
         for number in range(options.films):
             write_film(media / f"film{number}.mp4", FILM)
-        with running(media, MAX_PARTIAL_SIZE=str(BLOCK)) as stack:
-            print(f"{'players':>7} {'MB/s':>6} {'waiting':>8} {'first byte p50, p99':>20}"
+        settings = {"MAX_PARTIAL_SIZE": str(BLOCK), "OVERLOAD_DELAY": str(options.delay)}
+        with running(media, **settings) as stack:
+            print(f"{'players':>7} {'play':>6} {'MB/s':>6} {'waiting':>8}"
+                  f" {'first byte p50, p99':>20}"
                   f" {'refused':>14} {'broken':>7} {'cores: edge, service, players':>30}"
                   f" {'KiB: edge, service':>20}", flush=True)  # fmt: skip
+            if options.cpus:
+                docker("update", "--cpus", str(options.cpus), stack.container("nginx")["Id"])
             idle = {name: private_memory(stack, name) for name in ("nginx", "service")}
             for players in map(int, options.crowds.split(",")):
-                if not measure(stack, players, options, idle):
-                    break
+                measure(stack, players, options, idle)
     return 0
 
 
-def measure(stack: Stack, players: int, options: argparse.Namespace, idle: dict[str, int]) -> bool:
-    """Run a crowd and print a line. Return whether it was served well."""
+def measure(stack: Stack, players: int, options: argparse.Namespace, idle: dict[str, int]) -> None:
+    """Run a crowd and print a line."""
     results = Results()
     crowd = Crowd(stack.address("nginx"), options, results)
     names = {name: stack.container(name)["Id"] for name in ("nginx", "service")}
@@ -114,10 +124,10 @@ def measure(stack: Stack, players: int, options: argparse.Namespace, idle: dict[
     cores = ", ".join(f"{spent / options.seconds:.2f}" for spent in before.values())
     each = ", ".join(f"{(peak[name] - idle[name]) / 1024 / players:.0f}" for name in names)
     refused = " ".join(f"{status}:{count}" for status, count in results.refused.items()) or "-"
-    print(f"{players:7} {results.received / options.seconds / 1e6:6.0f} {waiting:8.2%}"
+    playing, rate = statistics.mean(results.playing), results.received / options.seconds / 1e6
+    print(f"{players:7} {playing:6.0f} {rate:6.0f} {waiting:8.2%}"
           f" {statistics.median(times) * 1e3:9.0f}, {p99 * 1e3:6.0f} ms {refused:>14}"
           f" {results.broken:7} {cores:>30} {each:>20}", flush=True)  # fmt: skip
-    return waiting <= MAX_WAITING and not results.refused and not results.broken
 
 
 class Crowd:
@@ -130,14 +140,15 @@ class Crowd:
         self._tls = ssl.create_default_context()
         self._tls.check_hostname, self._tls.verify_mode = False, ssl.CERT_NONE
         self._is_measured = False
-        self._plays_until: list[float] = []
+        self._plays_until: list[float | None] = []
+        """Of each player; None until it has begun its film."""
 
     async def watch(self, players: int, begin: Callable[[], None], end: Callable[[], None]) -> None:
         """Start the players, and measure when all have filled their buffers.
 
         Call `begin` before the measurement and `end` after it.
         """
-        self._plays_until = [0.0] * players
+        self._plays_until = [None] * players
         tasks = [asyncio.create_task(self._player(number, players)) for number in range(players)]
         await asyncio.sleep(RAMP + BUFFERED / 2)
         begin()
@@ -145,8 +156,10 @@ class Crowd:
         for _ in range(round(2 * self._seconds)):
             await asyncio.sleep(0.5)
             now = time.monotonic()
-            share = sum(until < now for until in self._plays_until) / players
-            self._results.waiting.append(share)
+            plays_until = [until for until in self._plays_until if until is not None]
+            late = sum(until < now for until in plays_until)
+            self._results.waiting.append(late / max(1, len(plays_until)))
+            self._results.playing.append(len(plays_until))
         self._is_measured = False
         end()
         for task in tasks:
@@ -166,19 +179,23 @@ class Crowd:
 
     async def _watch_film(self, number: int, target: str, rng: random.Random) -> None:
         """Play from anywhere to the end, or until the player leaves."""
-        self._plays_until[number] = 0.0
+        self._plays_until[number] = None
         reader, writer = await asyncio.open_connection(self._host, 8443, ssl=self._tls)
         try:
-            position = rng.randrange(FILM)
+            position, last = 0, str(HEADER - 1)
             until = 0.0
             while position < FILM:
                 asked = time.monotonic()
                 writer.write(
                     f"GET {target} HTTP/1.1\r\nHost: localhost\r\n"
-                    f"Range: bytes={position}-\r\n\r\n".encode()
+                    f"Range: bytes={position}-{last}\r\n\r\n".encode()
                 )
                 length = await self._head(reader, asked)
+                if not length:
+                    continue
                 position += length
+                if last:
+                    position, last = rng.randrange(FILM), ""
                 while length:
                     part = await reader.read(min(length, 1 << 18))
                     if not part:
@@ -198,6 +215,7 @@ class Crowd:
                 await asyncio.sleep(max(0.0, until - time.monotonic() - BUFFERED))
             await asyncio.sleep(max(0.0, until - time.monotonic()))
         finally:
+            self._plays_until[number] = None
             writer.transport.abort()
 
     async def _head(self, reader: asyncio.StreamReader, asked: float) -> int:

@@ -10,7 +10,9 @@ import blockOwner from './block_owner.js';
 import contentDisposition from './content_disposition.js';
 import contentRange from './content_range.js';
 import diskSpace from './disk_space.js';
+import eventLoop from './event_loop.js';
 import fetchLimit from './fetch_limit.js';
+import metrics from './metrics.js';
 import requestTarget from './request_target.js';
 import revisions from './revisions.js';
 
@@ -67,6 +69,12 @@ function answer(r, path, revision, isPinned) {
     if (isJoined && !mayJoin(v)) plan = null;
     if (plan === null) {
         r.internalRedirect('@service');
+        return;
+    }
+    // Players request the first byte when they open a film. So films that play go on, and new ones have to wait.
+    if (plan.first === 0 && eventLoop.isOverloaded(v)) {
+        metrics.count('overloaded');
+        r.internalRedirect('@overloaded' + v.page_suffix);
         return;
     }
     v.target = `${path}?v=${revision}`;

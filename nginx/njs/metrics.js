@@ -3,6 +3,7 @@
 import blockOwner from './block_owner.js';
 import fs from 'fs';
 import delivery from './delivery.js';
+import eventLoop from './event_loop.js';
 
 // What njs/delivery.js tells apart.
 const SOURCES = ['hit', 'peer', 'miss', 'wait', 'bypass', 'none'];
@@ -10,7 +11,8 @@ const OUTCOMES = ['complete', 'cut_short', 'refused', 'failed'];
 // The caches whose disks docker-entrypoint.d/45-measure.sh measures, in its order.
 const CACHES = ['blocks', 'peer_cache'];
 
-// Add one to a counter: "service" and "edge" (blocks by source), "refused" (by peers), "over_limit".
+// Add one to a counter: "service" and "edge" (blocks by source), "refused" (by peers), "over_limit",
+// "overloaded".
 function count(name) {
     ngx.shared.counters.incr(name, 1, 0);
 }
@@ -96,6 +98,14 @@ function diskLines() {
     return single(cached, 'gauge', 'Bytes of the caches on disk', measured[0] * 1024).concat(sizes, rests);
 }
 
+function loadLines() {
+    const name = 'reelay_edge_event_loop_delay_seconds';
+    return head(name, 'gauge', 'How late a worker handles events, a moving average').concat(
+        eventLoop.workers().map((worker) => `${name}{worker="${worker}"} ${eventLoop.averageDelay(worker) / 1000}`),
+        single('reelay_edge_overload_refusals_total', 'counter', 'Films that were not begun, because a worker was overloaded', counter('overloaded')),
+    );
+}
+
 async function metrics(r) {
     const status = await r.subrequest('/stub_status');
     const counts = status.responseText.match(/(\d+) (\d+) (\d+)/); // accepted, handled, requests
@@ -120,6 +130,7 @@ async function metrics(r) {
         head('reelay_edge_others', 'gauge', 'Other edges by state'),
         `reelay_edge_others{state="up"} ${peers.length - down}`,
         `reelay_edge_others{state="silent"} ${down}`,
+        loadLines(),
         certificateLines(),
         diskLines(),
         deliveryLines(),

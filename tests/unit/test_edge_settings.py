@@ -39,6 +39,8 @@ def run(**settings: str) -> tuple[int, dict[str, str], str]:
         ("CACHE_SIZE", "", {"CACHE_SIZE": "10737418240"}),
         ("CACHE_MIN_USES", "", {"CACHE_MIN_USES": "1"}),
         ("CACHE_MIN_USES", "2", {"CACHE_MIN_USES": "2"}),
+        ("OVERLOAD_DELAY", "", {"OVERLOAD_DELAY": "50"}),
+        ("OVERLOAD_DELAY", "0", {"OVERLOAD_DELAY": "0"}),
         ("SERVICE", "", {"SERVICE": "service:8000"}),
         ("SERVICE", "a-b.example", {"SERVICE": "a-b.example:8000"}),
         ("SERVICE", "service.reelay.svc.cluster.local:80",
@@ -203,6 +205,7 @@ def test_an_edge_that_is_not_listed_does_not_start(name: str) -> None:
         ("MAX_PARTIAL_SIZE", ["65535", "2GiB", "-1", "4MB", "MiB", "1.5MiB", "4MiB;", "9" * 20]),
         ("CACHE_SIZE", ["1MiB", "2000000GiB", "lots", "$(id)"]),
         ("CACHE_MIN_USES", ["101", "-1", "often"]),
+        ("OVERLOAD_DELAY", ["60001", "-1", "1s"]),
         ("SERVICE", [
             ":8000", "service:", "service:0", "service:08000", "service:65536",
             "service:99999999999999999999", "http://service:8000", "service:8000/", "a b:1",
@@ -278,3 +281,12 @@ def test_connections_are_limited_by_memory(
         check=True,
     )
     assert done.stdout.split() == [workers, connections, str(2 * int(connections))]
+
+
+def test_the_image_replaces_all_variables_of_the_templates() -> None:
+    texts = [path.read_text() for path in NGINX.glob("templates/**/*.template")]
+    used = set(re.findall(r"\$\{([A-Z_]+)\}", "".join(texts)))
+    _, environment, _ = run()
+    replaced = re.compile(environment["NGINX_ENVSUBST_FILTER"])
+    assert used
+    assert {name for name in used if name not in environment or not replaced.search(name)} == set()
