@@ -1,11 +1,6 @@
 """Conversion of any text file of captions to WebVTT, by its content and not by its name."""
 
-from io import BytesIO
-
-import av
-
-from service.captions import embedded, subrip
-from service.captions.substation import is_substation
+from service.captions import subrip, substation
 from service.captions.webvtt import (
     MAX_LINES,
     CaptionsError,
@@ -24,21 +19,6 @@ def to_webvtt(text: str) -> str:
         raise CaptionsError(f"There are more than {MAX_LINES} lines in it.")
     if is_webvtt(text):
         return sanitize_webvtt(text)
-    if is_substation(text):
-        return _substation_to_webvtt(text)
+    if substation.is_substation(text):
+        return serialize_webvtt(substation.parse_cues(text))
     return serialize_webvtt(subrip.parse_cues(text))
-
-
-def _substation_to_webvtt(text: str) -> str:
-    """Convert with FFmpeg's demuxer, so that files and tracks inside videos are read in one way."""
-    try:
-        with av.open(BytesIO(text.encode()), format="ass") as container:
-            streams = list(container.streams)
-            cues = embedded.read_cues(container, streams, [])
-    except embedded.TooMuchTextError as error:
-        raise CaptionsError("It is too long.") from error
-    except av.FFmpegError as error:
-        if isinstance(error, (MemoryError, OSError)):
-            raise
-        raise CaptionsError("It is damaged: there are no events in it.") from error
-    return serialize_webvtt(cue for of_stream in cues.values() for cue in of_stream)

@@ -1,6 +1,7 @@
 """Conversion of SubStation Alpha (.ssa) and Advanced SubStation Alpha (.ass) to WebVTT.
 
-There is no specification: this follows libass. Styles are dropped, except the position."""
+There is no specification: this follows libass. Styles are dropped, except the position. FFmpeg's
+demuxer ignores `Format` lines, which may leave fields out or order them differently."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -13,9 +14,23 @@ from service.captions.overrides import (
     key_settings,
     legacy_settings,
 )
-from service.captions.webvtt import MAX_CUE_LENGTH, escape, strip_blank_lines
+from service.captions.webvtt import (
+    MAX_CUE_LENGTH,
+    Cue,
+    check_cue_limit,
+    escape,
+    parse_timing,
+    strip_blank_lines,
+)
 
-_SIGNATURE: Final = re.compile(r"^\s*(?:\[Script Info\]|\[Events\]|Dialogue:)", re.MULTILINE)
+_SIGNATURE: Final = re.compile(
+    r"^\s*(?:\[Script Info\]|\[Events\]|Dialogue:)", re.MULTILINE | re.IGNORECASE
+)
+# The fields of events in files without a `Format` line; SSA's first one is called Marked.
+_COLUMNS: Final = (
+    *("layer", "start", "end", "style", "name"),
+    *("marginl", "marginr", "marginv", "effect", "text"),
+)
 _MAX_HEADER_LENGTH: Final = 200_000  # characters; a film has some dozens of styles
 _FIELDS: Final = 8  # before the text of a packet: Matroska's codec mappings, S_TEXT/ASS
 
@@ -25,15 +40,49 @@ def is_substation(text: str) -> bool:
     return bool(_SIGNATURE.search(text))
 
 
+def parse_cues(text: str) -> list[Cue]:
+    """Return the cues of a file, in file order. Raises CaptionsError if there are too many."""
+    header = text[:_MAX_HEADER_LENGTH].encode(errors="replace")
+    columns: tuple[str, ...] = _COLUMNS
+    cues: list[Cue] = []
+    for line in text.split("\n"):
+        key, _, value = line.partition(":")
+        match key.strip().lower():
+            case "format":
+                names = tuple(name.strip().lower() for name in value.split(","))
+                columns = names if "text" in names else columns  # else those of styles
+            case "dialogue":
+                if cue := _parse_event(value, columns, header):
+                    cues.append(cue)
+                    check_cue_limit(len(cues))
+    return cues
+
+
+def _parse_event(event: str, columns: tuple[str, ...], header: bytes) -> Cue | None:
+    """Return the cue of an event; None if it has no times. Its text may have commas."""
+    last = columns.index("text")
+    values = event.split(",", last)
+    fields = dict(zip(columns, values, strict=False))
+    timing = parse_timing(f"{fields.get('start', '')} --> {fields.get('end', '')}")
+    if len(values) <= last or timing is None:
+        return None
+    style = fields.get("style", "").strip()
+    return Cue(timing[0], timing[1], *_cue_text(values[last].strip(), style, header))
+
+
 def event_to_cue_text(event: str, header: bytes) -> tuple[str, str]:
     """Return the text of a packet as WebVTT cue text, and its settings.
 
     `header` is what precedes the events of the file: it has the styles.
     """
     fields = event.split(",", _FIELDS)
-    text, settings = ass_to_cue_text(fields[-1])
     style = fields[2].strip() if len(fields) > _FIELDS else ""
-    return text, settings or _style_settings(header).get(style.lstrip("*"), "")
+    return _cue_text(fields[-1], style, header)
+
+
+def _cue_text(text: str, style: str, header: bytes) -> tuple[str, str]:
+    payload, settings = ass_to_cue_text(text)
+    return payload, settings or _style_settings(header).get(style.lstrip("*"), "")
 
 
 def ass_to_cue_text(text: str) -> tuple[str, str]:

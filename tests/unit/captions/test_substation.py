@@ -66,6 +66,34 @@ def test_a_file_is_recognised_by_its_content() -> None:
     assert to_webvtt(text) == "WEBVTT\n\n100:00:01.000 --> 100:00:02.500\nHi, you\n"
 
 
+STYLES = "[Script Info]\n\n[V4+ Styles]\nFormat: Name, Alignment\nStyle: Top,8\n\n[Events]\n"
+START, END = "0:00:01.00", "0:00:02.50"
+
+
+# The names in the line `Format` say what the fields of an event are; libass reads them, too.
+@pytest.mark.parametrize(
+    ("columns", "event", "settings"),
+    [
+        ("Start, End, Text", f"{START},{END},Hi, you", ""),
+        ("Start, End, Style, Text", f"{START},{END},Top,Hi, you", " line:0"),
+        ("Layer, End, Start, Style, Text", f"0,{END},{START},Top,Hi, you", " line:0"),
+        ("Style, Effect, Start, End, Text", f"Top,,{START},{END},{{note}}Hi, you", " line:0"),
+        ("start, end, text", f"{START}, {END} ,Hi, you", ""),
+        ("", f"0, {START} , {END} ,Top,,0,0,0,,Hi, you", " line:0"),
+        ("", f"Marked=0,{START},{END},Top,,0,0,0,,Hi, you", " line:0"),
+        ("", "0,0:00:01,0:00:02.5,Top,,0,0,0,,Hi, you", " line:0"),
+        # Comments, and what has no times or no text, are not shown.
+        ("", f"0,,,Top,,0,0,0,,No\nDialogue: 0\nDialogue: 0,{START},{END},,,0,0,0,,Hi, you", ""),
+        ("Start, End, Text", f"{START},{END},\ndialogue: {START},{END},Hi, you", ""),
+        ("Start, End, Text", f"{START},{END},Hi, you\nComment: {START},{END},No", ""),
+    ],
+)  # fmt: skip
+def test_format_lines_name_the_fields_of_events(columns: str, event: str, settings: str) -> None:
+    names = f"Format: {columns}\n" if columns else ""
+    expected = f"WEBVTT\n\n00:00:01.000 --> 00:00:02.500{settings}\nHi, you\n"
+    assert to_webvtt(f"{STYLES}{names}Dialogue: {event}\n") == expected
+
+
 @pytest.mark.parametrize("part", ["{", "{\\", "{a", "}", "\\{", "{\\an8", "{}"])
 def test_hostile_events_take_linear_time(part: str) -> None:
     # In quadratic time, these would take 10 ** 11 steps.
