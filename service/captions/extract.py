@@ -64,10 +64,13 @@ def extract_captions(name: str, video: BinaryIO, sidecars: Mapping[str, BinaryIO
 def _read_sidecars(
     name: str, sidecars: Mapping[str, BinaryIO], problems: list[str]
 ) -> dict[str, str]:
-    """Return the texts of sidecars: the preferred extension first, each sorted by name."""
+    """Return the texts of sidecars: the preferred extension first, each sorted by what
+    the names have after the video's."""
     texts: dict[str, str] = {}
     remaining = MAX_TOTAL_SIDECAR_BYTES
-    for sidecar in sorted(sidecars, key=lambda sidecar: (_preference(sidecar), sidecar)):
+    # By words: `en` comes before `en-orig`, and has the plain name.
+    ordered = sorted(sidecars, key=lambda at: (_preference(at), name_tags(name, at), at))
+    for sidecar in ordered:
         words = name_tags(name, sidecar)
         if extension_of(sidecar) not in CONVERTED_EXTENSIONS:
             if problem := unsupported.file_problem(sidecar, sidecars):

@@ -22,6 +22,12 @@ _HINDI_OR_HEARING_IMPAIRED: Final = "hi"
 _DESCRIPTIONS: Final = "descriptions"
 _DEFAULT: Final = "default"
 
+_MARK: Final = re.compile(
+    rf"(.+?)(?:[-_ ]|[-_ ]?[\[(])({'|'.join(sorted(_FORCED | _HEARING_IMPAIRED))})[\])]?",
+    re.IGNORECASE,
+)
+"""A language and a mark in one word: en-sdh, en_forced, en[cc]."""
+
 TrackKind = Literal["subtitles", "captions", "descriptions"]
 
 
@@ -75,6 +81,7 @@ class TrackInfo:
 
 def info_from_filename(found: Sequence[str]) -> tuple[TrackInfo, bool]:
     """Return what the words of a file's name tell, and whether it is shown unasked."""
+    found = [part for word in found for part in _without_mark(word)]
     lower = [word.lower() for word in found]
     at, language = _language_of(found)
     rest = [word for index, word in enumerate(lower) if index != at]
@@ -101,6 +108,12 @@ def info_from_filename(found: Sequence[str]) -> tuple[TrackInfo, bool]:
         language.identifier if language else "",
     )
     return info, _DEFAULT in rest
+
+
+def _without_mark(word: str) -> Sequence[str]:
+    """Return a language and its mark as two words."""
+    match = _MARK.fullmatch(word)
+    return match.groups() if match and parse_track_language(match[1]) else (word,)
 
 
 def encoding_from_filename(found: Sequence[str]) -> str | None:

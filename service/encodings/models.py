@@ -95,12 +95,12 @@ def _model(
 _WEST: Final = "iso8859-15 cp850 mac-roman"
 _EAST: Final = "cp852 mac-latin2"
 _TURKISH: Final = "cp857 mac-turkish"
-_BALTIC: Final = "cp775"
+_BALTIC: Final = "cp775 iso8859-4"
 _ARABIC: Final = "اليمنوتهربكسعدفقحجشطخصذأضثةزءغظىإئآؤ،؟ًَُِّْ"
 
 # Common languages first: of equal scores the first wins.
 MODELS: Final = (
-    _model("fr", "cp1252", "éèàêçùâîôûœïëü", _WEST),
+    _model("fr", "cp1252", "éèàêçùâîôûœïëü", f"{_WEST} cp863"),
     _model("de", "cp1252", "üäößéè", _WEST),
     _model("es ca gl", "cp1252", "óíáéñúüèàçòï", _WEST),
     _model("pt", "cp1252", "ãçáéíóêõâúàô", f"{_WEST} cp860"),

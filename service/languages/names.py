@@ -50,6 +50,8 @@ def parse_language(word: str) -> str | None:
     word = word.strip().replace("_", "-").lower()
     if word in _ALIASES:
         return _ALIASES[word]
+    if word.startswith("cmn-"):
+        word = f"zh{word.removeprefix('cmn')}"
     if word in _NO_LANGUAGE or len(word) > _MAX_NAME_LENGTH or not word.isprintable():
         return None
     return parse_code(word) if _TAG.fullmatch(word) else _by_name(word.replace("-", " "))

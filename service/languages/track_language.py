@@ -13,6 +13,8 @@ from service.languages.registry import language_of
 _ORIGINAL: Final = "orig"
 _AUTOMATIC: Final = "a"  # before the source of a translation
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_-]{11}")
+# RFC 5646 §2.1, variant; those of letters alone may be words.
+_VARIANT: Final = re.compile("(?=[A-Za-z]*[0-9])(?:[0-9][A-Za-z0-9]{3}|[A-Za-z0-9]{5,8})")
 _WORD: Final = re.compile("[A-Za-z]?[a-z]*")
 _REGION: Final = re.compile("([a-z]{2,3})-([a-z]{2})")
 _MAX_PARTS: Final = 3  # language, script, region
@@ -28,7 +30,7 @@ class TrackLanguage(NamedTuple):
     tag: str
     """BCP 47."""
     details: tuple[str, ...] = ()
-    """For people: original, or what it is translated from."""
+    """For people: original, what it is translated from, or a variant."""
     identifier: str = ""
     """Differs between tracks that are otherwise alike."""
 
@@ -50,6 +52,8 @@ def parse_track_language(word: str) -> TrackLanguage | None:
         if source := _source(rest.removeprefix(f"{_AUTOMATIC}-")):
             details = (f"translated from {english_name(source.tag)}",)
             return TrackLanguage(tag, details, source.identifier)
+        if _VARIANT.fullmatch(rest):
+            return TrackLanguage(tag, (rest,))
     return TrackLanguage(plain) if plain else None
 
 

@@ -43,6 +43,10 @@ NAMES = [
     (".hi.hi", "hi.sdh", "captions", "हिन्दी (SDH)", "hi", False, False),
     (".cc", "captions.sdh", "captions", "Subtitles (SDH)", None, False, False),
     (".en.default", "en", "subtitles", "English", "en", False, True),
+    (".en-sdh", "en.sdh", "captions", "English (SDH)", "en", False, False),
+    (".en_forced", "en.forced", "subtitles", "English (forced)", "en", True, False),
+    (".pt-BR[cc]", "pt-br.sdh", "captions", "Português (Brasil, SDH)", "pt-BR", False, False),
+    (".signs-forced", "captions.signs-forced", "subtitles", "signs-forced", None, False, False),
     (".pt-br.sdh", "pt-br.sdh", "captions", "Português (Brasil, SDH)", "pt-BR", False, False),
     (".en.descriptions", "en.descriptions", "descriptions", "English (descriptions)", "en", False, False),
     (".und", "captions", "subtitles", "Subtitles", None, False, False),
@@ -188,7 +192,7 @@ def test_the_name_of_a_file_does_not_decide_its_kind() -> None:
         (("film.en.sup",), ["PGS subtitles are pictures"]),
         (("film.idx", "film.sub"), ["VobSub subtitles are pictures"]),
         (("film.sub",), ["Subtitles of this kind are not shown"]),
-        (("film.en.ttml", "film.smi"), ["Subtitles of this kind"] * 2),
+        (("film.smi", "film.en.ttml"), ["Subtitles of this kind"] * 2),
         (("film.live_chat.vtt",), ["This is what viewers wrote in a chat"]),
     ],
 )
@@ -215,6 +219,12 @@ def test_files_of_yt_dlp_are_labelled() -> None:
     assert sorted((track.label, track.language) for track, _ in result.tracks) == sorted(
         YT_DLP.values()
     )
+
+
+def test_the_plain_language_has_the_plain_label() -> None:
+    files = {"film.en-eEY6OEpapPo.vtt": CUE, "film.en.vtt": CUE.replace(b"Hi", b"Plain")}
+    labels = {track.label: "Plain" in text for track, text in extract(**files).tracks}
+    assert labels == {"English": True, "English 2": False}
 
 
 def test_large_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

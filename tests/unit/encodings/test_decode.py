@@ -73,6 +73,7 @@ OLD = [
     *((encoding, GREEK) for encoding in ("cp737", "mac-greek")),
     *((encoding, TURKISH) for encoding in ("cp857", "mac-turkish")),
     *(("cp862", HEBREW), ("iso8859-6", ARABIC), ("cp775", LATVIAN), ("johab", KOREAN)),
+    *(("cp863", FRENCH), ("iso8859-4", LATVIAN)),
     # Encodings of seven bits
     *(("iso2022-jp", JAPANESE), ("utf-7", JAPANESE), ("utf-7", RUSSIAN), ("iso2022-kr", KOREAN)),
     ("hz", SIMPLIFIED),

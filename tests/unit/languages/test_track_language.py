@@ -21,6 +21,11 @@ WORDS = [
     ("en-eEY6OEpapPo", TrackLanguage("en", (), "eEY6OEpapPo")),
     ("en-US-eEY6OEpapPo", TrackLanguage("en-US", (), "eEY6OEpapPo")),
     ("de-en-nP7-2PuUl7o", TrackLanguage("de", FROM_ENGLISH, "nP7-2PuUl7o")),
+    # Variants (RFC 5646 §2.1), registered or not.
+    ("en-US-xyz123", TrackLanguage("en-US", ("xyz123",))),
+    ("de-1996", TrackLanguage("de", ("1996",))),
+    ("cmn-Hans", TrackLanguage("zh-Hans")),
+    ("cmn-TW", TrackLanguage("zh-TW")),
     ("iw", TrackLanguage("he")),
     ("es-419", TrackLanguage("es-419")),
     ("sr-Latn", TrackLanguage("sr-Latn")),
