@@ -4,7 +4,7 @@ from typing import Any, BinaryIO
 
 import av
 
-from service.models import IMAGE_CODECS
+from service.models import BROWSER_VIDEO
 from service.probing.read_limited_file import ReadLimitedFile
 
 MAX_SECONDS = 10.0
@@ -20,11 +20,11 @@ def single_pictures(container: Any, file: BinaryIO, options: dict[str, Any]) -> 
     """Return the indexes of video streams that are covers, because they have only one picture.
 
     A stream of one picture is no cover if nothing else in the file is a film or sound. A picture
-    that is encoded as video is none either if it is the only one: browsers show it.
+    in a codec that browsers play is none either if it is the only one: they show it.
     `options` are those of `av.open`. Raises OSError and MemoryError.
     """
     videos = [stream for stream in container.streams.video if not stream.disposition & _ATTACHED]
-    images = [stream for stream in videos if _is_image(stream)]
+    images = [stream for stream in videos if not _is_shown(stream)]
     candidates = videos if len(videos) > 1 else images if container.streams.audio else []
     if not candidates:
         return frozenset()
@@ -42,9 +42,9 @@ def single_pictures(container: Any, file: BinaryIO, options: dict[str, Any]) -> 
     )
 
 
-def _is_image(stream: Any) -> bool:
+def _is_shown(stream: Any) -> bool:
     context = stream.codec_context
-    return context is not None and context.codec.canonical_name in IMAGE_CODECS
+    return context is None or context.codec.canonical_name in BROWSER_VIDEO
 
 
 def _with_one_packet(indexes: set[int], file: BinaryIO, options: dict[str, Any]) -> set[int]:

@@ -54,6 +54,9 @@ CASES = [
     Case("vp9 film.webm", "i:vp9 v:vp9 a:opus", (STILL, MOVING), 2),
     Case("two covers.mkv", "i:mjpeg i:png v:h264 a:aac", (STILL, STILL, MOVING), 3),
     Case("cover and old film.mkv", "i:mjpeg v:mpeg4 a:aac", (STILL, MOVING), 2),
+    # Pictures of no browser's codec, though not of image files.
+    Case("mpeg4 and sound.mp4", "i:mpeg4 a:aac", (STILL,), 1, storyboard=False),
+    Case("bitmap avi.mp4", "i:rawvideo a:mp3", (STILL,), 1, storyboard=False, more=("-f", "avi")),
     # Browsers show this one for as long as the sound lasts.
     Case("h264 and sound.m4a", "i:h264 a:aac", (MOVING,), 1, more=("-f", "mp4")),
     # Cameras record Motion JPEG.
