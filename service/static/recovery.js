@@ -190,9 +190,13 @@ export class Recovery extends EventTarget {
     const code = this.#media.error?.code;
     // Chromium waits for a key of an encrypted file, and reports no error.
     if (!this.hasFailed) return !this.#verdict.playable && !this.#hasPlayed;
-    if (code === MEDIA_ERR_NETWORK) return false;
+    const isRepeated = this.#failuresWithServerUp >= MAX_FAILURES;
+    // Chromium reports an error of the network if an MP4 has an index and no frames.
+    if (code === MEDIA_ERR_NETWORK) {
+      return isRepeated && !this.#verdict.playable && !this.#hasPlayed;
+    }
     // Firefox reports no error of the file, but that of its <source>.
-    if (this.#failuresWithServerUp >= MAX_FAILURES) return true;
+    if (isRepeated) return true;
     return code === MEDIA_ERR_DECODE || !this.#verdict.decodable || !this.#verdict.playable;
   }
 

@@ -437,6 +437,16 @@ test("a connection that fails is never given up", async () => {
   }
 });
 
+test("a connection that always fails for what no browser plays is given up", async () => {
+  const player = start({ statuses: Array(20).fill(206), playable: false });
+  for (let count = 0; count < 10; count += 1) {
+    await player.fail(NETWORK);
+    await pass(75);
+  }
+  assert.equal(player.recovery.state, "unplayable");
+  assert.equal(player.seen.loads.length, 6);
+});
+
 test("silence of what no browser plays is its end, as Chromium waits for a key", async () => {
   const player = start({ statuses: [206, 206], playable: false });
   await player.stall(20);
