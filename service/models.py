@@ -44,7 +44,8 @@ class Stream(FrozenModel):
     encryption: str | None = Field(
         default=None,
         description="The scheme that it is encrypted with: cenc, cens, cbc1, cbcs, fairplay, "
-        "audible, webm or another; null if it is not",
+        "audible, webm, asf, scrambled (as by broadcasters and on DVDs) or another; null if it "
+        "is not",
     )
     compression: str | None = Field(
         default=None,
@@ -202,6 +203,9 @@ class Metadata(FrozenModel):
     )
     compressed_index: bool = Field(
         default=False, description="Whether an MP4's index is compressed (QuickTime's cmov)"
+    )
+    index_cut: bool = Field(
+        default=False, description="Whether the end of an MP4's index (moov) is missing"
     )
     fragmented: bool = Field(
         default=False,

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Self
 
 import av
 
-from service.probing.headers import read_headers
+from service.containers.headers import read_headers
 from service.probing.metadata import (
     OPTIONS,
     TEXT_OPTIONS,

@@ -39,6 +39,9 @@ class MovieHeader:
     """The scheme of each encrypted track, by track ID."""
     index_size: int | None = None
     """Bytes of the index (moov)."""
+    index_cut: bool = False
+    """Whether the end of the index is missing."""
+    has_fragment: bool = False
     complete_until: float | None = None
     """Seconds from which on the fragments that `sidx` lists are beyond the end of the file."""
 
@@ -53,6 +56,7 @@ def read_movie_header(file: BinaryIO, size: int) -> MovieHeader:
     for box in _boxes(file, 0, size, size, iter(range(MAX_BOXES))):
         if box.type == b"moov":
             header.index_size = box.end - box.start
+            header.index_cut = box.end > size
             for child in _boxes(file, box.payload_offset, min(box.end, size), size, budget):
                 if child.type == b"cmov":
                     header.compressed = True
@@ -65,6 +69,7 @@ def read_movie_header(file: BinaryIO, size: int) -> MovieHeader:
             if until is not None:
                 header.complete_until = min(until, header.complete_until or until)
         elif box.type == b"moof":
+            header.has_fragment = True
             break
     return header
 

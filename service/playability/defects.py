@@ -32,6 +32,7 @@ _CODEC_NAMES = {"h264": "H.264", "hevc": "HEVC", "vp9": "VP9", "av1": "AV1"}
 
 
 _AS_IT_IS = "Browsers do not play this file as it is."
+_CUT = "because it was cut off or is still being copied"
 _NOT_IN_FIREFOX = "Firefox does not play this file; other browsers do."
 
 
@@ -40,7 +41,10 @@ def check_data(metadata: Metadata, chosen: Collection[Stream]) -> Iterator[Issue
 
     `chosen` are the streams that browsers play.
     """
-    for finding in (_encryption(chosen, metadata), _truncation(metadata)):
+    for finding in (
+        _encryption(chosen, metadata),
+        _cut_index() if metadata.index_cut else _truncation(metadata),
+    ):
         if finding:
             yield finding
 
@@ -96,24 +100,35 @@ def _compressed_index(metadata: Metadata) -> Issue | None:
     )
 
 
+def _cut_index() -> Issue:
+    """Return the finding about an index whose end is missing. What is left may lack a track."""
+    return Issue(
+        code="truncated",
+        severity="warning",
+        sentence=f"The end of the index is missing, {_CUT}: Firefox refuses the file, and others "
+        "may lack picture or sound.",
+        viewer_sentence="The end of the file is missing: Firefox does not play it, and others may "
+        "lack picture or sound.",
+    )
+
+
 def _truncation(metadata: Metadata) -> Issue | None:
     """Return the finding about a file whose end is missing. No command brings it back."""
     until = metadata.complete_until
     if until is None:
         return None
-    reason = "because it was cut off or is still being copied"
     if until < MIN_PLAYABLE_SECONDS:
         return Issue(
             code="truncated",
             severity="unplayable",
-            sentence=f"Pictures and sound are missing in the file, {reason}.",
+            sentence=f"Pictures and sound are missing in the file, {_CUT}.",
             viewer_sentence="Pictures and sound are missing in the file.",
         )
     whole = f" of {_clock(metadata.duration)}" if (metadata.duration or 0) > until else ""
     return Issue(
         code="truncated",
         severity="warning",
-        sentence=f"The end of the file is missing, {reason}: it plays for about "
+        sentence=f"The end of the file is missing, {_CUT}: it plays for about "
         f"{_clock(until)}{whole}.",
         viewer_sentence=f"The end is missing: it plays for about {_clock(until)}{whole}.",
     )

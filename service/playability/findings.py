@@ -134,7 +134,7 @@ def _check(path: str, metadata: Metadata, served: Metadata, block: int) -> Itera
     chosen = [stream for stream in (video_stream, default_sound(served)) if stream]
     data_issues = list(defects.check_data(served, chosen))
     yield from data_issues
-    if any(issue.severity == "unplayable" for issue in data_issues):
+    if metadata.index_cut or any(issue.severity == "unplayable" for issue in data_issues):
         return  # nothing else matters, and no command works
     container_issue = browser_support.check_container(path, served)
     if container_issue:

@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 
 import av
 
+from service.containers.headers import HeaderFacts, read_headers
 from service.models import ENCRYPTED_FILE, Stream, film, is_mp4
 from service.mp4.boxes import moov_precedes_mdat
 from service.mp4.fast_start_layout import fast_start_layout
@@ -20,13 +21,12 @@ from service.probing.frame_timing import (
     key_frame_interval,
     sample_timing,
 )
-from service.probing.headers import HeaderFacts, read_headers
 from service.probing.open_gops import has_open_gops
 from service.probing.read_limited_file import ReadLimitedFile
 from service.probing.single_pictures import single_pictures
 from service.probing.sound_layers import name_layer_two
 from service.probing.tags import container_tags, legible, other_tags, title_tag
-from service.probing.timeline import SAME_CLOCK, play_length, start_offset
+from service.probing.timeline import SAME_CLOCK, play_length, start_offset, told_end_is_missing
 from service.probing.unread_covers import unread_covers
 from service.workers.process import TaskError
 
@@ -118,6 +118,8 @@ def read_metadata(file: BinaryIO, size: int) -> dict[str, Any]:
             name_layer_two(container, reader, streams)
             info |= _times(container, reader, start, size)
             until = facts.complete_until(info["duration"])
+            if until is None:
+                until = told_end_is_missing(container, reader, info["duration"])
             info["complete_until"] = None if until is None else round(until, 3)
     except av.FFmpegError as error:
         if isinstance(error, MemoryError):
@@ -167,6 +169,7 @@ def _container(container: Any, omissions: list[str]) -> dict[str, Any]:
 
 def _add_facts(info: dict[str, Any], facts: HeaderFacts) -> None:
     info["compressed_index"] = facts.compressed_index
+    info["index_cut"] = facts.index_cut
     info["fragmented"] = facts.fragmented
     info["index_size"] = facts.index_size
     info["has_seek_index"] = facts.has_seek_index

@@ -28,7 +28,10 @@ EMBEDDED = {
     for findings in (FILES[name][1] for name in UNPLAYABLE)
 }
 # Firefox plays none of these, and no sound at all without a device for it.
-NOT_IN_FIREFOX = {"H264.mov", "without headers.mkv", "piped.flac", "piped.wav", "piped.mp3"}
+NOT_IN_FIREFOX = {
+    "H264.mov", "without headers.mkv", "cut in its index.mp4",
+    "piped.flac", "piped.wav", "piped.mp3", "cut.flac", "cut.wav", "cut.mp3",
+}  # fmt: skip
 PLAYABLE = [name for name, (_, found) in FILES.items() if "unplayable" not in found.values()]
 ENCRYPTED = [name for name, (_, found) in FILES.items() if "encrypted" in found]
 

@@ -1,5 +1,6 @@
 """Files that FFmpeg opens and browsers refuse, or show only in part: some seconds of film."""
 
+import re
 import shutil
 import struct
 import subprocess
@@ -7,6 +8,7 @@ import zlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 import av
 import pytest
@@ -20,6 +22,8 @@ PICTURE = ("-f", "lavfi", "-i", f"testsrc2=size=160x120:rate=25:duration={SECOND
 SOUND = ("-f", "lavfi", "-i", f"sine=duration={SECONDS}")
 X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "25")
 FILM = (*PICTURE, *SOUND, *X264, *AAC)
+FILM_OF_DVD = (*PICTURE, *SOUND, "-c:v", "mpeg2video", "-c:a", "mp2")
+FILM_OF_WINDOWS = (*PICTURE, *SOUND, "-c:v", "wmv2", "-c:a", "wmav2")
 WEBM = (*PICTURE, *SOUND, "-c:v", "libvpx", "-b:v", "60k", "-g", "25", "-c:a", "libopus")
 FRONT = ("-movflags", "+faststart")
 KEY = ("-encryption_scheme", "cenc-aes-ctr", "-encryption_key", "00112233445566778899aabbccddeeff",
@@ -120,6 +124,45 @@ def cut(data: bytes, part: float = 0.5) -> bytes:
     return data[: int(len(data) * part)]
 
 
+def reserved(data: bytes) -> bytes:
+    """Return a file that is written in half, by a program that reserved the room of all first."""
+    return cut(data).ljust(len(data), b"\0")
+
+
+def scrambled(data: bytes) -> bytes:
+    """Return a transport stream whose streams are scrambled (ISO/IEC 13818-1 §2.4.3.3)."""
+    packets = []
+    for start in range(0, len(data), 188):
+        packet = bytearray(data[start : start + 188])
+        if int.from_bytes(packet[1:3], "big") & 0x1FFF in {256, 257}:  # FFmpeg's first two
+            payload = 5 + packet[4] if packet[3] & 0x20 else 4
+            packet[3] |= 0x80
+            packet[payload:] = bytes(byte ^ 0x5A for byte in packet[payload:])
+        packets.append(bytes(packet))
+    return b"".join(packets)
+
+
+def scrambled_program(data: bytes) -> bytes:
+    """Return a program stream whose sound and picture are scrambled, as by CSS (§2.4.3.7)."""
+    changed = bytearray(data)
+    for head in re.finditer(rb"\x00\x00\x01[\xc0-\xef]..[\x80-\xbf]", data, re.DOTALL):
+        changed[head.end() - 1] |= 0x10
+        body = head.end() + 20
+        changed[body : body + 100] = bytes(byte ^ 0x5A | 1 for byte in changed[body : body + 100])
+    return bytes(changed)
+
+
+def protected_asf(data: bytes) -> bytes:
+    """Return a Windows Media file with a Content Encryption Object in its header."""
+    length, count = struct.unpack_from("<QI", data, 16)
+    parts = (b"secret", b"DRM\0", b"key\0", b"https://example.org/\0")
+    body = b"".join(struct.pack("<I", len(part)) + part for part in parts)
+    name = UUID("2211b3fb-bd23-11d2-b4b7-00a0c955fc6e").bytes_le
+    added = name + struct.pack("<Q", 24 + len(body)) + body
+    head = data[:16] + struct.pack("<QI", length + len(added), count + 1) + data[28:30]
+    return head + added + data[30:]
+
+
 def fragments(folder: Path, flags: str = "") -> bytes:
     """Return an MP4 in fragments of a second."""
     return plain(folder, "-movflags", f"+frag_keyframe+empty_moov+default_base_moof{flags}")
@@ -176,11 +219,45 @@ FILES: dict[str, tuple[Callable[[Path], bytes], dict[str, str]]] = {
         {"encrypted": "unplayable"},
     ),
     "encrypted.mkv": (lambda f: encode(matroska(f), {1: ENCRYPTED}), {"encrypted": "unplayable"}),
+    "scrambled.ts": (
+        lambda f: scrambled(ffmpeg(f / "plain.ts", *FILM).read_bytes()),
+        {"encrypted": "unplayable"},
+    ),
+    "scrambled.vob": (
+        lambda f: scrambled_program(ffmpeg(f / "plain.vob", *FILM_OF_DVD).read_bytes()),
+        {"encrypted": "unplayable"},
+    ),
+    "protected.wmv": (
+        lambda f: protected_asf(ffmpeg(f / "plain.wmv", *FILM_OF_WINDOWS).read_bytes()),
+        {"encrypted": "unplayable"},
+    ),
     "compressed index.mov": (compressed_index, {"compressed_index": "unplayable"}),
     "cut.mp4": (lambda f: cut(plain(f, *FRONT)), {"truncated": "warning"}),
     "cut at the end.mp4": (lambda f: plain(f, *FRONT)[:-1], {"truncated": "warning"}),
     "cut after its index.mp4": (
         lambda f: (data := plain(f, *FRONT))[: data.index(b"mdat") + 4],
+        {"truncated": "unplayable"},
+    ),
+    "cut in its index.mp4": (lambda f: plain(f)[:-60], {"truncated": "warning"}),
+    "reserved.mp4": (lambda f: reserved(plain(f, *FRONT)), {"truncated": "warning"}),
+    "reserved.mkv": (
+        lambda f: reserved(matroska(f)),
+        {"truncated": "warning", "container": "warning"},
+    ),
+    "cut.mp3": (
+        lambda f: cut(ffmpeg(f / "plain.mp3", *SOUND).read_bytes()),
+        {"truncated": "warning"},
+    ),
+    "cut.flac": (
+        lambda f: cut(ffmpeg(f / "plain.flac", *SOUND).read_bytes()),
+        {"truncated": "warning"},
+    ),
+    "cut.wav": (
+        lambda f: cut(ffmpeg(f / "plain.wav", *SOUND).read_bytes()),
+        {"truncated": "warning"},
+    ),
+    "head of fragments.mp4": (
+        lambda f: (data := fragments(f))[: data.index(b"moof") - 4],
         {"truncated": "unplayable"},
     ),
     "cut fragments.mp4": (lambda f: cut(fragments(f)), {"truncated": "warning"}),

@@ -77,6 +77,14 @@ def test_fragments_are_announced_by_their_defaults() -> None:
     assert not read(FTYP, moov(), box(b"mdat", bytes(9))).fragmented
 
 
+def test_an_index_or_fragments_whose_end_is_missing_are_found() -> None:
+    index = moov(box(b"mvex", bytes(20)))
+    assert not read(FTYP, index).index_cut
+    assert read(FTYP, index[:-1]).index_cut
+    assert not read(FTYP, index).has_fragment
+    assert read(FTYP, index, box(b"moof")).has_fragment
+
+
 def sidx(durations: list[int], length: int = 100, first: int = 0, version: int = 0) -> bytes:
     # §8.16.3: reference ID, time scale, times, reserved, count; size and duration of each
     times = struct.pack(">QQ" if version else ">II", 0, first)

@@ -1,0 +1,1 @@
+"""What the headers of containers say besides what FFmpeg reports."""
