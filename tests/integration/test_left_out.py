@@ -56,6 +56,8 @@ def fill(media: Path) -> None:
     for name, (target, _) in LINKS.items():
         (media / name).symlink_to(target)
     (media / "inner.mp4").symlink_to("Films/Tides.mp4")
+    (media / "Films/all").symlink_to("..")
+    (media / "Films/bin").symlink_to("../@Recycle")
     write(media, "Films/empty.mp4", b"")
     for name in ODD_NAMES:
         write(media, f"Odd/{name}", b"no video, and not listed")
@@ -103,6 +105,13 @@ def test_what_is_left_out_is_not_served_on_any_route(server: Server, path: str) 
 @pytest.mark.parametrize("path", [*SHOWN, "inner.mp4"])
 def test_the_library_is_served(server: Server, path: str) -> None:
     assert status(server, "media", path) == 200
+
+
+@pytest.mark.parametrize("path", ["Films/all/Home/Tides.mp4", "Films/bin/Tides.mp4"])
+def test_a_link_to_a_folder_shows_nothing_that_is_left_out_there(server: Server, path: str) -> None:
+    for route in ("media", "download"):
+        assert status(server, route, path) == 404, route
+        assert status(server, route, "Films/all/Films/Tides.mp4") == 200, route
 
 
 def test_the_log_says_once_what_is_left_out_and_why(server: Server) -> None:

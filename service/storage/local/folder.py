@@ -233,10 +233,24 @@ class LocalStorage:
             if error.errno in _NOT_FOUND_ERRNOS:
                 raise NotFoundError("There is no such file.") from error
             raise StorageError(f"The file cannot be opened now: {error.strerror}.") from error
+        if real != path and self._leads_through_a_link(path.rpartition("/")[0]):
+            # Its own path decides, too: a link to a folder shows nothing that is left out there.
+            try:
+                self._filter.require_included(real)
+            except NotFoundError:
+                os.close(descriptor)
+                raise
         file = OpenFile(descriptor, nowait=nonblocking.supports_nowait(descriptor))
         # The folder of the real path, as the link may be on another file system.
         self._remember_nowait(real.rpartition("/")[0], file)
         return file
+
+    def _leads_through_a_link(self, folder: str) -> bool:
+        try:
+            os.close(beneath.open_folder(self._root, folder))
+        except OSError:
+            return True
+        return False
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
