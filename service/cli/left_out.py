@@ -11,8 +11,9 @@ from service.storage.left_out import LeftOut, Reason, is_library_file
 # Entries of one folder that are looked at, at all depths: a bin may hold a whole library.
 _MAX_ENTRIES = 100_000
 
-# A snapshot may be mounted when it is looked at, and holds what the library holds.
-_NOT_COUNTED = frozenset({Reason.SNAPSHOT, Reason.UNREADABLE})
+# A snapshot may be mounted when it is looked at, and holds what the library holds. No system call
+# takes a path that is as long as that of a folder too deep.
+_NOT_COUNTED = frozenset({Reason.SNAPSHOT, Reason.UNREADABLE, Reason.DEEP})
 
 
 def left_out_lines(left_out: LeftOut, root: Path | None) -> list[str]:

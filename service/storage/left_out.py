@@ -44,6 +44,7 @@ class Reason(StrEnum):
     EMPTY = "an empty file"
     NAME = "a name that is not UTF-8, or has a backslash, a control character or an empty part"
     UNREADABLE = "in a folder that cannot be read"
+    DEEP = "in a folder whose path is longer than 4,095 characters"
 
 
 # Folders by name, in any case: file systems and servers differ in it.

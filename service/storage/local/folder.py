@@ -144,8 +144,11 @@ class LocalStorage:
                 os.close(at)
             if statuses:
                 yield _listing(folder, prefix, statuses, known)
-            inner = [prefix + name for name in reversed(folders)]
-            waiting += [path for path in inner if len(path) < _MAX_PATH_LENGTH]
+            for path in (prefix + name for name in reversed(folders)):
+                if len(path) < _MAX_PATH_LENGTH:
+                    waiting.append(path)
+                else:
+                    left_out.add_folder(path, Reason.DEEP)
         self._filter.finish(left_out)
 
     def _statuses(

@@ -763,6 +763,23 @@ def test_changes_of_permissions_and_of_the_target_of_a_link_change_the_digest(
     storage.close()
 
 
+def test_a_folder_deeper_than_a_path_may_be_long_is_named(
+    media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(media)  # no system call takes the whole path
+    for _ in range(17):  # each is 251 characters long: 16 have 4,031 with slashes between
+        Path("d" * 251).mkdir()
+        os.chdir("d" * 251)
+        Path("deep.mp4").write_bytes(b"x")
+    rules = LibraryFilter()
+    storage = LocalStorage(media, rules)
+    listed = [entry.path for entry in storage.list_entries()]
+    storage.close()
+    assert len(listed) == 1 + 16
+    deepest = "/".join(17 * ["d" * 251])
+    assert rules.left_out.folders == [(deepest, Reason.DEEP)]
+
+
 def test_what_is_left_out_of_an_unchanged_folder_is_still_counted(media: Path) -> None:
     found: list[LeftOut] = []
     (media / "empty.mp4").touch()
