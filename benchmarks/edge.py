@@ -1,12 +1,17 @@
 """Compare the edge's warm cache with the same nginx serving the same file statically.
 
-    .venv/bin/python benchmarks/edge.py [--only static|access|counting|steps]
-        [--rounds N] [--seconds S] [--connections C]
+    .venv/bin/python benchmarks/edge.py [--only static|cold|access|counting|steps]
+        [--rounds N] [--seconds S] [--connections C] [--blocks KIB,...]
 
 Needs a Docker engine and wrk. Starts its own stack, fills the cache, and requests the same spans
 from both over TLS in turn with wrk: whole blocks, arbitrary offsets to the block's end, and spans
 of 64 KiB. Prints the median of the ratios (edge to static) with their range, and the ratio of
-nginx's processor time per request. Then prints the time to the first byte of a cold block.
+nginx's processor time per request.
+
+Then it requests blocks that the edge has not cached, each also from the service alone, in turns.
+Prints the median of the first byte's time and of the ratios (edge to service), and what 4 MiB cost.
+`--blocks` names sizes of blocks, each with a stack of its own, to show what smaller ones would
+give.
 
 Then it compares spans of 64 KiB by a share link, and by a session, at an edge with access control
 with those of an edge that is open to everybody: the ratio of each pair, and of the processor time.
@@ -16,6 +21,7 @@ whole edge, which shows what each step costs.
 """
 
 import argparse
+import http.client
 import json
 import os
 import re
@@ -25,8 +31,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -35,13 +42,14 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
 
 from film import write_film  # noqa: E402
 from support.raw_http import ask, connect  # noqa: E402
+from support.service_counters import Fetched  # noqa: E402
 from support.shared_links import KeyHolder  # noqa: E402
 from support.stack import Stack, running  # noqa: E402
 
 BLOCK = 4 * 1024**2
 SIZE = 64 * BLOCK
-COLD = 32
-"""Blocks whose first byte is timed, from the edge and from the service."""
+COLD = 16 * BLOCK
+"""Bytes of a round of cold blocks."""
 SPAN = str(64 * 1024)
 KINDS = {str(BLOCK): "whole blocks of 4 MiB", "seek": "arbitrary seeks", SPAN: "spans of 64 KiB"}
 NGINX = HERE.parent / "nginx"
@@ -93,8 +101,13 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--connections", type=int, default=8)
-    parser.add_argument("--only", choices=("static", "access", "counting", "steps"))
+    parser.add_argument("--blocks", default="4096", help="KiB, for cold blocks")
+    parser.add_argument("--only", choices=("static", "cold", "access", "counting", "steps"))
     options = parser.parse_args()
+    if options.only in (None, "cold"):
+        compare_cold(options)
+    if options.only == "cold":
+        return 0
     with measured_stack() as stack:
         load = Load(stack, options.connections, options.seconds)
         if options.only in (None, "static"):
@@ -103,7 +116,6 @@ def main() -> int:
             )
             for kind in KINDS:
                 compare(load, kind, options.rounds)
-            first_bytes(stack)
         if options.only in (None, "access"):
             with measured_stack(PASSWORD="secret") as controlled:  # noqa: S106 # not a real one
                 compare_access(load, controlled, options)
@@ -141,15 +153,19 @@ def changed(file: str, pattern: str, replacement: str) -> Iterator[Path]:
 
 
 @contextmanager
-def measured_stack(*files: Path, **settings: str) -> Iterator[Stack]:
-    """Run a stack with a warm and a cold film, and the static server; `files` are of Compose."""
+def measured_stack(*files: Path, names: int = 0, **settings: str) -> Iterator[Stack]:
+    """Run a stack with a film, and the static server; `files` are of Compose.
+
+    The film has so many other names: cold0.mp4, cold1.mp4 and so on.
+    """
     with tempfile.TemporaryDirectory() as folder:
         media = Path(folder)
         media.chmod(0o755)
-        for name in ("film.mp4", "cold.mp4"):
-            write_film(media / name, SIZE)
+        write_film(media / "film.mp4", SIZE)
+        for number in range(names):
+            (media / f"cold{number}.mp4").hardlink_to(media / "film.mp4")
         os.environ["BENCHMARK_FOLDER"] = str(HERE)
-        settings |= {"MAX_PARTIAL_SIZE": str(BLOCK)}
+        settings = {"MAX_PARTIAL_SIZE": str(BLOCK)} | settings
         with running(media, HERE / "compose.yml", *files, **settings) as stack:
             yield stack
 
@@ -173,7 +189,7 @@ class Load:
         if port == EDGE:
             target, capped = f"{self._film}?v={self._revision}", "capped"
         arguments = [kind, str(SIZE), str(BLOCK), capped, target, str(seed), self._cookie]
-        before = self._processor()
+        before = processor(self._cgroup)
         command = ["wrk", *self._options, f"https://{self._host}:{port}/", "--", *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT"))
@@ -181,19 +197,22 @@ class Load:
         if errors:
             raise SystemExit(f"wrk saw {errors} errors: {done.stdout}")
         seconds = duration / 1e6
-        return Run(requests / seconds, sent / seconds, (self._processor() - before) / requests)
+        return Run(
+            requests / seconds, sent / seconds, (processor(self._cgroup) - before) / requests
+        )
 
-    def _processor(self) -> float:
-        """Return the seconds of processor time that the edge's processes have taken."""
-        total = 0
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                if self._cgroup in (process / "cgroup").read_text():
-                    fields = (process / "stat").read_text().rpartition(")")[2].split()
-                    total += int(fields[11]) + int(fields[12])
-            except OSError:
-                continue  # it has ended
-        return total / os.sysconf("SC_CLK_TCK")
+
+def processor(container: str) -> float:
+    """Return the seconds of processor time that a container's processes have taken."""
+    total = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if container in (process / "cgroup").read_text():
+                fields = (process / "stat").read_text().rpartition(")")[2].split()
+                total += int(fields[11]) + int(fields[12])
+        except OSError:
+            continue  # it has ended
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def warm(stack: Stack, target: str, headers: dict[str, str]) -> str:
@@ -266,31 +285,81 @@ def compare_loads(loads: dict[str, Load], options: argparse.Namespace) -> None:
               f" processor time {cost:.3f}", flush=True)  # fmt: skip
 
 
-def first_bytes(stack: Stack) -> None:
-    """Time the first byte of uncached blocks, from the edge and from the service."""
-    target = "/media/cold.mp4"
-    revision = ask(stack.base, target, {"Range": "bytes=-1"}).headers["ETag"].strip('"')
-    bases = {
-        "from the edge": stack.base,
-        "from the service": f"http://{stack.address('service')}:8000",
-    }
-    times: dict[str, list[float]] = {source: [] for source in bases}
-    for first in range(0, COLD * BLOCK, BLOCK):
-        for source, base in bases.items():
-            connection = connect(base)
-            connection.connect()
-            started = time.perf_counter()
-            connection.request(
-                "GET", f"{target}?v={revision}", headers={"Range": f"bytes={first}-"}
-            )
-            response = connection.getresponse()
-            response.read(1)
-            times[source].append(time.perf_counter() - started)
-            response.read()
-            connection.close()
-    medians = {source: statistics.median(seconds) * 1e3 for source, seconds in times.items()}
-    summary = ", ".join(f"{median:.1f} ms {source}" for source, median in medians.items())
-    print(f"first byte of a cold block: {summary}")
+def compare_cold(options: argparse.Namespace) -> None:
+    """Compare first bytes of cold blocks with the service's own, for each size of blocks."""
+    print(f"{'cold blocks':12} {'edge/service':>12} {'spread':>12} {'edge':>8} {'service':>8}"
+          f"   CPU of 4 MiB: {'edge':>8} {'service':>8} {'warm':>8} {'requests':>8}",
+          flush=True)  # fmt: skip
+    for kibibytes in map(int, options.blocks.split(",")):
+        block = str(kibibytes * 1024)
+        with measured_stack(names=options.rounds + 1, MAX_PARTIAL_SIZE=block) as stack:
+            cold = Cold(stack, kibibytes * 1024)
+            rounds = [cold.measure(number) for number in range(options.rounds + 1)][1:]
+        edge, alone, edge_cost, service_cost, warm_cost, requests = (
+            statistics.median(column) for column in zip(*rounds, strict=True)
+        )
+        ratios = sorted(edge / alone for edge, alone, *_ in rounds)
+        spread = f"{ratios[0]:.2f}-{ratios[-1]:.2f}"
+        print(f"{kibibytes:8} KiB {statistics.median(ratios):12.2f} {spread:>12}"
+              f" {edge:5.1f} ms {alone:5.1f} ms {'':15} {edge_cost:5.1f} ms {service_cost:5.1f} ms"
+              f" {warm_cost:5.1f} ms {requests:8.1f}", flush=True)  # fmt: skip
+
+
+class Cold:
+    """Request blocks of films that the edge has not cached, and the same ones from the service."""
+
+    def __init__(self, stack: Stack, block: int) -> None:
+        self._stack, self._block = stack, block
+        self._names = {name: stack.container(name)["Id"] for name in ("nginx", "service")}
+        # Not the published port, as the engine's proxy would take time.
+        self._edge = f"https://{stack.address('nginx')}:{EDGE}"
+        self._service = f"http://{stack.address('service')}:8000"
+
+    def measure(self, number: int) -> tuple[float, ...]:
+        """Request a new film; return the medians of the first bytes' times and what 4 MiB cost.
+
+        Times are in ms: first bytes of the edge and of the service alone, processor time of the
+        edge and of the service for cold blocks, and of the edge for the same blocks again. The
+        last number is the edge's requests to the service.
+        """
+        target = f"/media/cold{number}.mp4"
+        tag = ask(self._service, target, {"Range": "bytes=0-0"}).headers["ETag"]
+        target += "?v=" + tag.strip('"')
+        alone: list[float] = []
+        edge: list[float] = []
+        with closing(connect(self._service)) as service, closing(connect(self._edge)) as viewer:
+            service.connect()
+            viewer.connect()
+            for first in range(0, COLD, self._block):
+                turns = [(service, alone), (viewer, edge)]
+                for connection, times in turns if first // self._block % 2 else turns[::-1]:
+                    times.append(first_byte(connection, target, first))
+            fetched, used = Fetched(self._stack), [self._processor()]
+            for _ in ("cold", "warm"):
+                for first in range(COLD, SIZE, self._block):
+                    first_byte(viewer, target, first)
+                used.append(self._processor())
+        parts = (SIZE - COLD) / BLOCK
+        cold, again = (
+            [(now - then) * 1e3 / parts for now, then in zip(after, before, strict=True)]
+            for before, after in pairwise(used)
+        )
+        return (statistics.median(edge) * 1e3, statistics.median(alone) * 1e3, *cold, again[0],
+                fetched.media_requests / parts)  # fmt: skip
+
+    def _processor(self) -> list[float]:
+        return [processor(container) for container in self._names.values()]
+
+
+def first_byte(connection: http.client.HTTPConnection, target: str, first: int) -> float:
+    """Request the rest of a block from a position; return the seconds until its first byte."""
+    started = time.perf_counter()
+    connection.request("GET", target, headers={"Range": f"bytes={first}-"})
+    response = connection.getresponse()
+    response.read(1)
+    seconds = time.perf_counter() - started
+    response.read()
+    return seconds
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@
 // HEAD subrequest: nginx then asks the service with GET and writes the cache, but keeps no body and needs no
 // client, so that a viewer who leaves does not waste the transfer. If the replica dies, the next one is
 // asked. The other requests look again after 20 ms, then less and less often (proxy_cache_lock would take
-// 500 ms each time). The price: the first byte of a cold block waits for its last.
+// 500 ms each time). The price: the first byte of a cold block waits for its last. docs/benchmarks.md says what
+// smaller parts would cost ("Cold blocks").
 //
 // A block that cannot be stored, or was not requested often enough (REELAY_CACHE_MIN_USES), is refused with 503,
 // and the service answers the request itself. If it were streamed instead and broke off, a joined response would
