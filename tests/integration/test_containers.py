@@ -27,6 +27,8 @@ PLAYED = {
     "film.f4v": (*PICTURE, *SOUND, *H264, *AAC, *FRONT, "-f", "mp4"),
     "film.qt": (*PICTURE, *SOUND, *H264, *AAC, *FRONT, "-f", "mov"),
     "index behind.qt": (*PICTURE, *SOUND, *H264, *AAC, "-f", "mov"),
+    "film.ismv": (*PICTURE, *SOUND, *H264, *AAC),
+    "song.isma": (*SOUND, *AAC, "-f", "ismv"),
     "clip.3g2": (*PICTURE, *SOUND, *H264, *AAC, *FRONT),
     "clip.3gpp": (*PICTURE, *SOUND, *H264, *AAC, *FRONT, "-f", "mp4"),
     "book.m4b": (*SOUND, *AAC, *FRONT, "-f", "ipod"),

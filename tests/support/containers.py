@@ -102,7 +102,6 @@ CONTAINERS = [
         (*PICTURE, *SOUND, "-c:v", "h263", *_CIF, *AAC, "-movflags", "+faststart"),
         {"container": "warning", "video_codec": "unplayable"},
     ),
-    Container("film.ismv", (*PICTURE, *SOUND, *H264, *AAC), {}),
     Container("film.mj2", (*PICTURE, *SOUND, "-c:v", "jpeg2000", *AAC, "-f", "mov"),
               {"video_codec": "unplayable"}),
     Container("song.wma", (*SOUND, "-c:a", "wmav2"),
