@@ -176,18 +176,16 @@ async def test_what_makes_a_container_unplayable_is_fixed_by_the_command(
     assert {code: s for code, s in severities.items() if s != "hint"} == container.findings | (
         {"interlaced": "warning"} if "interlaced" in severities else {}  # DV always is
     )
-    for finding in results:
-        if finding.severity == "hint":
-            continue
-        assert finding.command
-        fixed = await asyncio.to_thread(run, finding.command, tmp_path, source)
-        metadata = await prober.probe(fixed)
-        assert isinstance(metadata, Metadata)
-        assert metadata.duration == pytest.approx(container.seconds, abs=0.15)
-        after = {f.code: f.severity for f in findings(fixed.name, metadata, BLOCK)}
-        assert finding.code not in after, finding.command
-        assert "unplayable" not in after.values(), finding.command
-        fixed.unlink()
+    fixable = [finding for finding in results if finding.severity != "hint"]
+    (command,) = {finding.command for finding in fixable}  # the same one for all of them
+    assert command
+    fixed = await asyncio.to_thread(run, command, tmp_path, source)
+    metadata = await prober.probe(fixed)
+    assert isinstance(metadata, Metadata)
+    assert metadata.duration == pytest.approx(container.seconds, abs=0.15)
+    after = {f.code: f.severity for f in findings(fixed.name, metadata, BLOCK)}
+    assert not {finding.code for finding in fixable} & set(after), command
+    assert "unplayable" not in after.values(), command
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
