@@ -96,10 +96,13 @@ def page(request: pytest.FixtureRequest, server: Server) -> Iterator[Page | Tab]
 
 
 def until_quiet(page: Page | Tab) -> Any:
-    """Wait until the player has not loaded its source for 200 seconds of the page."""
+    """Wait until the player has not loaded its source for 120 seconds of the page.
+
+    The longest delay between its attempts is 75 s (MAX_DELAY of recovery.js, and the jitter).
+    """
     for _ in range(20):
         before = page.evaluate("window.loads")
-        page.evaluate("() => new Promise((done) => setTimeout(done, 200_000))")
+        page.evaluate("() => new Promise((done) => setTimeout(done, 120_000))")
         state = page.evaluate(STATE)
         if state["loads"] == before:
             return state

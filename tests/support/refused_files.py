@@ -18,13 +18,14 @@ from support.matroska_elements import ENCRYPTED, WITHOUT_HEADERS, ZLIB, encode
 from support.mp4_boxes import CONTAINERS, box, boxes
 
 SECONDS = 16
-PICTURE = ("-f", "lavfi", "-i", f"testsrc2=size=160x120:rate=25:duration={SECONDS}")
+PICTURE = ("-f", "lavfi", "-i", f"testsrc2=size=160x120:rate=10:duration={SECONDS}")
 SOUND = ("-f", "lavfi", "-i", f"sine=duration={SECONDS}")
-X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "25")
+X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "10")
 FILM = (*PICTURE, *SOUND, *X264, *AAC)
-FILM_OF_DVD = (*PICTURE, *SOUND, "-c:v", "mpeg2video", "-c:a", "mp2")
+# MPEG-2 has no rate of 10 pictures a second.
+FILM_OF_DVD = (*PICTURE, *SOUND, "-r", "25", "-c:v", "mpeg2video", "-c:a", "mp2")
 FILM_OF_WINDOWS = (*PICTURE, *SOUND, "-c:v", "wmv2", "-c:a", "wmav2")
-WEBM = (*PICTURE, *SOUND, "-c:v", "libvpx", "-b:v", "60k", "-g", "25", "-c:a", "libopus")
+WEBM = (*PICTURE, *SOUND, "-c:v", "libvpx", "-b:v", "60k", "-g", "10", "-c:a", "libopus")
 FRONT = ("-movflags", "+faststart")
 KEY = ("-encryption_scheme", "cenc-aes-ctr", "-encryption_key", "00112233445566778899aabbccddeeff",
        "-encryption_kid", "a7e61c373e219033c21091fa607bf3b8")  # fmt: skip
