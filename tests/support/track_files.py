@@ -53,7 +53,7 @@ def tracks_file(
         if kind == "a":
             source = f"sine=frequency={TONES[place]}:duration={seconds}:sample_rate=48000"
         else:
-            rate, length = (25, seconds) if kind == "v" else (1, 1)
+            rate, length = (10, seconds) if kind == "v" else (1, 1)
             size = f"{WIDTHS[place]}x{WIDTHS[place] // 2}"
             source = f"testsrc2=size={size}:rate={rate}:duration={length}"
         inputs += ["-f", "lavfi", "-i", source]
