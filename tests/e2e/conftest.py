@@ -12,8 +12,11 @@ from support.ffmpeg_fixtures import AAC, ffmpeg
 
 @pytest.fixture(scope="session")
 def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a video of one minute and about 60 MB, more than a browser buffers; moov is in front."""
-    picture = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=10")
+    """Make a video of one minute and about 60 MB, more than a browser buffers; moov is in front.
+
+    At a constant rate of bits, a small picture takes as many bytes, and less time to decode.
+    """
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=160x90:rate=25:duration=10")
     sound = ("-f", "lavfi", "-i", "sine=frequency=440:duration=10")
     rate = ("-b:v", "8M", "-minrate", "8M", "-maxrate", "8M", "-bufsize", "4M")
     codec = ("-c:v", "libx264", "-preset", "ultrafast", "-x264-params", "nal-hrd=cbr",
