@@ -96,7 +96,7 @@ class Client:
         return first + taken
 
     def _read(self, response: http.client.HTTPResponse, first: int, wanted: int) -> int:
-        taken, started, film = 0, time.monotonic(), memoryview(self._film.data)
+        taken, started, film = 0, time.monotonic(), self._film.data
         while taken < wanted:
             try:
                 chunk = response.read(min(CHUNK, wanted - taken))
@@ -108,7 +108,7 @@ class Client:
                 with self._account.lock:
                     self._account.readers.add(threading.get_ident())
             offset = first + taken
-            if film[offset : offset + len(chunk)] != chunk:
+            if not film.startswith(chunk, offset):
                 self._record_wrong(offset, bytes(chunk), response)
             taken += len(chunk)
             if self._rate:
