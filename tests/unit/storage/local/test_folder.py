@@ -41,6 +41,13 @@ def media(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _frozen() -> None:
+    """Leave what other modules have made out of the many collections of `descriptors`."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
 async def storage(media: Path) -> AsyncIterator[LocalStorage]:
     storage = LocalStorage(media)
