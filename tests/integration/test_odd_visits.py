@@ -4,17 +4,17 @@ These run in a browser on the service alone; tests of the edge are in tests/e2e.
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
 from support.chromium import flawless
-from support.ffmpeg_fixtures import ffmpeg
+from support.ffmpeg_fixtures import AAC, H264, ffmpeg
 from support.raw_http import ask, url_of
 from support.server import Server, serve, until, write
 
-CLIP = Path(__file__).parents[2] / "media/sample.mp4"  # 8 seconds
+PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=96x54:rate=10:duration=8")
+SOUND = ("-f", "lavfi", "-i", "sine=duration=8")
 LABEL = """$& $' "><b>English</b>"""
 NAMES = [
     """Odd/"'<b>&amp;</b>{{7*7}} {} $&.mp4""",
@@ -30,12 +30,13 @@ OTHER = "other.mp4"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    media: Path = tmp_path_factory.mktemp("odd") / "media"
+    media = tmp_path_factory.mktemp("odd") / "media"
+    clip = ffmpeg(media.parent / "clip.mp4", *PICTURE, *SOUND, *H264, "-g", "10", *AAC)
     for name in [*NAMES, OTHER]:
-        write(media, name, CLIP.read_bytes())
+        write(media, name, clip.read_bytes())
     text = write(media.parent, "text.srt", b"1\n00:00:01,000 --> 00:00:03,000\nHello\n")
     titled = ("-c", "copy", "-metadata:s:s:0", f"title={LABEL}")
-    film = ffmpeg(media.parent / "film.mkv", "-i", CLIP, "-i", text, *titled)
+    film = ffmpeg(media.parent / "film.mkv", "-i", clip, "-i", text, *titled)
     write(media, CAPTIONED, film.read_bytes())
     with serve(media) as running:
         ask(running.base, f"/watch/{CAPTIONED}")  # it is probed and its captions are made first
