@@ -198,8 +198,8 @@ class Metadata(FrozenModel):
     )
     fast_start: bool = Field(
         default=False,
-        description="Whether players are given the file with its index in front and a clock that "
-        "begins at 0, where its own bytes differ",
+        description="Whether players are given the file with its index in front, a clock that "
+        "begins at 0 and delays that all browsers read alike, where its own bytes differ",
     )
     compressed_index: bool = Field(
         default=False, description="Whether an MP4's index is compressed (QuickTime's cmov)"

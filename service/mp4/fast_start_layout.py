@@ -15,7 +15,7 @@ from service.mp4.moov import MAX_INDEX_BYTES, MoovPosition, UnsupportedMoovError
 from service.mp4.sample_tables import HeaderPatch, MoovRelocation, OffsetTable
 from service.protocol.ranges import Span
 
-SUFFIX = "-f2"
+SUFFIX = "-f3"
 """The suffix of the layout's revision. Layouts are stored under it, so it must change on all
 replicas with any change of the bytes that are made, or of the files that they are made of."""
 

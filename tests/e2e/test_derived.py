@@ -148,7 +148,7 @@ def test_artefacts_match_the_files(stack: Stack) -> None:
     assert "Within the film" in ask(stack.base, embedded["url"]).body.decode()
     assert chapters["kind"] == "chapters"
     assert "--> 00:00:20.000\nTwo" in ask(stack.base, chapters["url"]).body.decode()
-    assert videos[LATE]["media_url"].endswith("-f2")  # the fast-start layout
+    assert videos[LATE]["media_url"].endswith("-f3")  # the fast-start layout
     assert videos[LATE]["poster"]["state"] == videos[LATE]["storyboard"]["state"] == "ready"
     (covered,) = videos[COVERED]["poster"]["pictures"]
     assert (covered["width"], covered["height"]) == (300, 200)

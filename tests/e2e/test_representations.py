@@ -97,7 +97,7 @@ def with_two_sounds(path: Path) -> Path:
 
 DIGEST = "[0-9a-f]{16}"
 CASES = {
-    "fast start": Case("fast start.mp4", "f2", with_index_at_the_end),
+    "fast start": Case("fast start.mp4", "f3", with_index_at_the_end),
     "remuxed": Case("remuxed.mkv", f"m{DIGEST}", ten_seconds),
     "copied": Case("copied.ts", f"c{DIGEST}", transport_stream),
     "with sound": Case("with sound.mkv", f"s{DIGEST}", with_ac3),

@@ -20,6 +20,7 @@ from support.clock_films import (
     broadcast_film,
     cues,
     film,
+    film_with_late_picture,
     fragmented_film,
     second_of_shade,
     tell_length,
@@ -58,6 +59,7 @@ SHOWN_FILMS = [
     "hour of fragments.mp4", "frame.mp4", "half an hour.mp4", "half an hour, index in front.mp4",
     "hour.ts", "a day.ts",
 ]  # fmt: skip
+LATE_PICTURE, DELAY = "late picture.mp4", 3
 FAST_START = ("-movflags", "+faststart")
 
 
@@ -87,6 +89,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).with_suffix(".en.vtt").write_text(
             "WEBVTT\n\n" + cues("."), encoding="utf-8"
         )
+    film_with_late_picture(folder, LATE_PICTURE, DELAY)
     return folder
 
 
@@ -213,6 +216,17 @@ def test_everything_on_the_page_counts_from_the_first_picture(page: Page | Tab, 
     seen(page, 8, "Second", captions)
     click(page, "[data-chapters] li:nth-child(1) a")
     seen(page, 0, "First", None)  # a cue inside may begin with the picture, after the sound
+
+
+def test_a_picture_that_waits_for_its_sound_is_shown_when_it_should(page: Page | Tab) -> None:
+    page.goto(f"/watch/{quote(LATE_PICTURE)}?t=8")
+    page.evaluate("localStorage.clear()")
+
+    def is_shown() -> bool:
+        shown = page.evaluate(SHOWN)
+        return shown is not None and abs(second_of_shade(shown["shade"]) - (8 - DELAY)) < 0.35
+
+    until(is_shown, f"second {8 - DELAY} of the picture", timeout=60)
 
 
 @pytest.mark.parametrize("name", FILMS)

@@ -159,7 +159,7 @@ def test_every_decoded_frame_equals_that_of_the_file(
 ) -> None:
     plain = revision_of(media, name)
     head = ask(server.base, url_for("media", name), method="HEAD")
-    assert head.headers["ETag"] == f'"{plain}-f2"'
+    assert head.headers["ETag"] == f'"{plain}-f3"'
     assert frames(server.base + url_for("media", name)) == frames(media / name)
 
 
@@ -197,7 +197,7 @@ def test_other_files_are_served_unchanged(server: Server, media: Path, name: str
         answer = get(server, url_for(route, name))
         assert answer.body == (media / name).read_bytes()
         assert answer.headers["ETag"] == f'"{plain}"'
-    assert get(server, url_for("media", name, f"{plain}-f2")).status == 410
+    assert get(server, url_for("media", name, f"{plain}-f3")).status == 410
 
 
 def test_downloads_and_plain_revisions_are_the_original_file(server: Server, media: Path) -> None:
@@ -216,12 +216,12 @@ def test_downloads_and_plain_revisions_are_the_original_file(server: Server, med
 def test_a_revision_is_bound_to_its_layout_and_route(server: Server, media: Path) -> None:
     plain = revision_of(media, "end.mp4")
     fast_start = get(server, url_for("media", "end.mp4"))
-    pinned = get(server, url_for("media", "end.mp4", f"{plain}-f2"))
+    pinned = get(server, url_for("media", "end.mp4", f"{plain}-f3"))
     assert pinned.body == fast_start.body != (media / "end.mp4").read_bytes()
     assert pinned.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     assert fast_start.headers["Cache-Control"] == "no-cache"
-    assert get(server, url_for("download", "end.mp4", f"{plain}-f2")).status == 410
-    for invalid in (f"{plain}-f3", f"{plain}-f", f"{plain}-f2-f2", f"0{plain}-f2", "-f2"):
+    assert get(server, url_for("download", "end.mp4", f"{plain}-f3")).status == 410
+    for invalid in (f"{plain}-f2", f"{plain}-f", f"{plain}-f3-f3", f"0{plain}-f3", "-f3"):
         assert get(server, url_for("media", "end.mp4", invalid)).status == 410
 
 
@@ -232,7 +232,7 @@ def test_the_edge_gets_the_revision_for_either_route(server: Server, media: Path
         return answer.headers["X-Revision"]
 
     plain = revision_of(media, "end.mp4")
-    assert revision_for_edge("/media/end.mp4") == f"{plain}-f2"
+    assert revision_for_edge("/media/end.mp4") == f"{plain}-f3"
     assert revision_for_edge("/download/end.mp4") == plain
     assert (
         revision_for_edge("/media/front.mp4")
@@ -281,7 +281,7 @@ def test_conditions_apply_as_for_any_representation(
     fast_start: bool,  # noqa: FBT001
 ) -> None:
     """Except that a date does not validate a rearranged file."""
-    tag = revision_of(media, "end.mp4") + ("-f2" if fast_start else "")
+    tag = revision_of(media, "end.mp4") + ("-f3" if fast_start else "")
     url = url_for("media" if fast_start else "download", "end.mp4", tag if pinned else "")
     data = get(server, url).body
     for case in cases(f'"{tag}"', dated=not fast_start):
@@ -299,12 +299,12 @@ def test_a_replaced_film_is_noticed_at_once_and_never_mixed(server: Server, medi
     file = write(media, "replaced.mp4", film)
     first = get(server, "/media/replaced.mp4", Range="bytes=0-")
     tag = first.headers["ETag"]
-    assert tag.endswith('-f2"')
+    assert tag.endswith('-f3"')
     write(media, "new-one", (media / "in two.mp4").read_bytes(), age=1800).rename(file)
     second = get(server, "/media/replaced.mp4", Range=f"bytes={BLOCK}-", If_Range=tag)
     assert second.status == 200
     assert second.body == get(server, url_for("media", "in two.mp4")).body
-    for pin in (tag.strip('"'), tag.strip('"').removesuffix("-f2")):
+    for pin in (tag.strip('"'), tag.strip('"').removesuffix("-f3")):
         assert get(server, f"/media/replaced.mp4?v={pin}", Range="bytes=0-").status == 410
     write(media, "new-one", (media / "front.mp4").read_bytes(), age=900).rename(file)
     assert get(server, "/media/replaced.mp4").body == (media / "front.mp4").read_bytes()
@@ -324,7 +324,7 @@ def test_pages_and_json_link_to_the_fast_start_revision(server: Server, media: P
         rearranged = name == "end.mp4"
         assert video["metadata"]["fast_start"] is rearranged
         assert video["revision"] == plain
-        assert video["media_url"] == url_for("media", name, f"{plain}-f2" if rearranged else plain)
+        assert video["media_url"] == url_for("media", name, f"{plain}-f3" if rearranged else plain)
         assert video["download_url"] == url_for("download", name, plain)
         assert get(server, video["media_url"], Range="bytes=0-9").status == 206
         assert f'src="{video["media_url"]}"' in get(server, video["watch_url"]).body.decode()
@@ -362,7 +362,7 @@ def test_layouts_of_many_films_with_long_moovs_are_cached(
         for number in range(LONG_FILMS):
             answer = ask(server.base, f"/media/{number}.mp4", {"Range": "bytes=-10"})
             assert answer.status == 206
-            assert answer.headers["ETag"].endswith('-f2"')
+            assert answer.headers["ETag"].endswith('-f3"')
             assert answer.body == b"media data"
         return bytes_read(server) - before
 
@@ -461,7 +461,7 @@ def test_chromium_shows_the_first_frame_after_its_first_request(
 ) -> None:
     """Chromium sends `bytes=0-` in a second request, once it knows that this is a film."""
     gate = Gate(page, limit=2)
-    page.goto(f"{server.base}/media/end.mp4?v={revision_of(media, 'end.mp4')}-f2")
+    page.goto(f"{server.base}/media/end.mp4?v={revision_of(media, 'end.mp4')}-f3")
     assert page.evaluate(FIRST_FRAME) == [160, 90, 12]
     assert gate.ranges[:2] == ["", "bytes=0-"]
 

@@ -122,7 +122,7 @@ def test_a_revision_is_bound_to_its_header_and_route(server: Server) -> None:
     assert unpinned.headers["Cache-Control"] == "no-cache"
     assert pinned.headers["ETag"] == unpinned.headers["ETag"] == f'"{pin}"'
     other = f"{int(digest, 16) ^ 1:016x}"
-    for invalid in (f"{file}-m{other}", f"{file}-m", f"{file}-m{digest}0", f"0{pin}", f"{file}-f2"):
+    for invalid in (f"{file}-m{other}", f"{file}-m", f"{file}-m{digest}0", f"0{pin}", f"{file}-f3"):
         assert get(server, f"/media/film.mkv?v={invalid}").status == 410, invalid
     assert get(server, f"/download/film.mkv?v={pin}").status == 410
     assert get(server, "/_revision?path=/media/film.mkv").headers["X-Revision"] == pin

@@ -65,6 +65,17 @@ def film(folder: Path, name: str, start: float, *options: str) -> Path:
     )  # fmt: skip
 
 
+def film_with_late_picture(folder: Path, name: str, delay: float) -> Path:
+    """Write an MP4 whose sound begins at 0, and whose picture begins `delay` seconds later."""
+    base = folder.parent / "base.mp4"
+    if not base.exists():
+        ffmpeg(base, *_PICTURE, *_SOUND, *_H264)
+    return ffmpeg(
+        folder / name, "-itsoffset", str(delay), "-i", base, "-i", base, "-map", "0:v",
+        "-map", "1:a", "-c", "copy", "-movflags", "+faststart",
+    )  # fmt: skip
+
+
 def tell_length(path: Path) -> None:
     """Write into a Matroska file the length of its film, as mkvmerge does, not its end."""
     data = bytearray(path.read_bytes())

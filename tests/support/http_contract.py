@@ -300,7 +300,7 @@ class Contract:
 
     @pytest.mark.parametrize(
         "pin",
-        ["1-1", "x", "", "%22", f"{REVISION}0", f"{REVISION}-f2", f"{REVISION}&v=1"],
+        ["1-1", "x", "", "%22", f"{REVISION}0", f"{REVISION}-f3", f"{REVISION}&v=1"],
     )
     @pytest.mark.parametrize("headers", [{}, {"Range": "bytes=0-9"}, {"If-Match": '"x"'}])
     def test_a_different_revision_is_410(
@@ -317,8 +317,8 @@ class Contract:
     @pytest.mark.parametrize(
         ("target", "tag", "data"),
         [
-            ("/media/film.mov", f"{FILM_REVISION}-f2", FAST_START),
-            (f"/media/film.mov?v={FILM_REVISION}-f2", f"{FILM_REVISION}-f2", FAST_START),
+            ("/media/film.mov", f"{FILM_REVISION}-f3", FAST_START),
+            (f"/media/film.mov?v={FILM_REVISION}-f3", f"{FILM_REVISION}-f3", FAST_START),
             (f"/media/film.mov?v={FILM_REVISION}", FILM_REVISION, ORIGINAL),
             ("/download/film.mov", FILM_REVISION, ORIGINAL),
             (f"/download/film.mov?v={FILM_REVISION}", FILM_REVISION, ORIGINAL),
@@ -349,7 +349,7 @@ class Contract:
         assert by_date.status == (200 if data is FAST_START else 206)
 
     def test_the_fast_start_layout_cannot_be_downloaded(self, origin: Origin) -> None:
-        for pin in (f"{FILM_REVISION}-f2", f"{FILM_REVISION}-f1"):
+        for pin in (f"{FILM_REVISION}-f3", f"{FILM_REVISION}-f1"):
             for headers in ({}, {"Range": "bytes=0-"}, {"Range": "bytes=5-9"}):
                 target = origin.own(f"/download/film.mov?v={pin}")
                 assert origin.ask(target, headers).status == 410

@@ -159,7 +159,7 @@ def test_edge_and_service_send_the_same_header_fields(
     size = len(data)
     own = file_revision(size, 10**18)
     current = ["", f"?v={own}", f"?v={fast_start_revision(own)}"]
-    other = ["?v=5-5", "?v=5-5-f2", f"?v={own}0", "?v=no-revision", "?v="]
+    other = ["?v=5-5", "?v=5-5-f3", f"?v={own}0", "?v=no-revision", "?v="]
     requests = [(query, span) for query in current for span in (None, *spans_of(size))]
     requests += [(query, span) for query in other for span in (None, *few_spans_of(size))]
     for temperature in ("cold", "warm"):

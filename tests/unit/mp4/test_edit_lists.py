@@ -22,6 +22,10 @@ class Track(NamedTuple):
     handler: bytes
     delay: int | None
     duration: int
+    scale: int = 0
+    """Units of its own clock in a second; 0: it says nothing."""
+    edit: int = 5000
+    """The duration of the edit that is not empty."""
 
 
 def full_box(kind: bytes, version: int, *content: bytes) -> bytes:
@@ -32,29 +36,36 @@ def track(values: Track, version: int, offset: int) -> bytes:
     word = ">Q" if version else ">I"
     edit = ">QqI" if version else ">IiI"
     edits = [(values.delay, -1)] if values.delay is not None else []
-    edits.append((5000, 1024))
+    edits.append((values.edit, 1024))
+    clock = full_box(b"mdhd", version, bytes(16 if version else 8),
+                     struct.pack(">I", values.scale), bytes(12))  # fmt: skip
     return box(
         b"trak",
         full_box(b"tkhd", version, bytes(24 if version else 16),
                  struct.pack(word, values.duration), bytes(60)),
         box(b"edts", full_box(b"elst", version, struct.pack(">I", len(edits)),
             *(struct.pack(edit, duration, time, 1 << 16) for duration, time in edits))),
-        box(b"mdia", full_box(b"hdlr", 0, bytes(4), values.handler, bytes(13)),
+        box(b"mdia", clock if values.scale else b"",
+            full_box(b"hdlr", 0, bytes(4), values.handler, bytes(13)),
             box(b"minf", box(b"stbl", table([offset])))),
     )  # fmt: skip
 
 
-def index(tracks: list[Track], duration: int, version: int, offset: int) -> bytes:
+def index(
+    tracks: list[Track], duration: int, version: int, offset: int, scale: int = SCALE
+) -> bytes:
     word = ">Q" if version else ">I"
-    header = full_box(b"mvhd", version, bytes(16 if version else 8), struct.pack(">I", SCALE),
+    header = full_box(b"mvhd", version, bytes(16 if version else 8), struct.pack(">I", scale),
                       struct.pack(word, duration), bytes(80))  # fmt: skip
     return box(b"moov", header, *(track(values, version, offset) for values in tracks))
 
 
-def film(tracks: list[Track], duration: int, version: int, *, front: bool) -> bytes:
+def film(
+    tracks: list[Track], duration: int, version: int, *, front: bool, scale: int = SCALE
+) -> bytes:
     length = len(index(tracks, duration, version, 0))
     offset = len(FTYP) + 8 + (length if front else 0)
-    parts = [box(b"mdat", MEDIA), index(tracks, duration, version, offset)]
+    parts = [box(b"mdat", MEDIA), index(tracks, duration, version, offset, scale)]
     return FTYP + b"".join(reversed(parts) if front else parts)
 
 
@@ -114,6 +125,42 @@ def test_text_that_begins_earlier_is_not_waited_for() -> None:
 )
 def test_a_film_whose_picture_or_sound_begins_at_0_is_unchanged(tracks: list[Track]) -> None:
     assert for_players(film(tracks, 7000, 0, front=True)) is None
+
+
+# Firefox reads the delay of a track in units of the track: the movie gets the same ones.
+@pytest.mark.parametrize("version", [0, 1])
+@pytest.mark.parametrize("shift", [0, 2000])
+def test_a_track_that_waits_for_another_has_the_units_of_the_movie(
+    version: int, shift: int
+) -> None:
+    tracks = [
+        Track(b"vide", shift + 3000, shift + 8000, scale=12_800),
+        Track(b"soun", shift or None, shift + 5000, scale=48_000),
+        Track(b"text", None, 5000),
+    ]
+    expected = [
+        Track(b"vide", 38_400, 102_400, 12_800, edit=64_000),
+        Track(b"soun", 0 if shift else None, 64_000, 48_000, edit=64_000),
+        Track(b"text", None, 64_000, edit=64_000),
+    ]
+    data = film(tracks, shift + 8000, version, front=True)
+    assert for_players(data) == film(expected, 102_400, version, front=True, scale=12_800)
+
+
+@pytest.mark.parametrize(
+    "tracks",
+    [
+        [Track(b"vide", 3000, 8000, scale=SCALE), Track(b"soun", None, 5000, scale=48_000)],
+        [Track(b"vide", 49, 5049, scale=12_800), Track(b"soun", None, 5000, scale=48_000)],
+        # Three tracks of which two wait, in different units.
+        [Track(b"vide", None, 5000, 12_800), Track(b"soun", 3000, 8000, 48_000),
+         Track(b"soun", 1000, 6000, 44_100)],
+        # More than 32 bits.
+        [Track(b"vide", 3000, 2**32 - 2, 12_800), Track(b"soun", None, 5000, 48_000)],
+    ],
+)  # fmt: skip
+def test_units_are_kept_that_help_nothing_or_cannot_be_changed(tracks: list[Track]) -> None:
+    assert for_players(film(tracks, 8000, 0, front=True)) is None
 
 
 def test_a_damaged_index_in_front_is_unchanged() -> None:

@@ -90,7 +90,7 @@ async def test_a_pin_selects_the_layout_and_fast_start_is_the_default(storage: S
     assert await open_and_read(files) == fast()
     assert await open_and_read(files, pin=fast_start_revision(plain)) == fast()
     assert await open_and_read(files, pin=plain) == film()
-    assert validators(await files.open("film.mp4", None)).revision == f"{plain}-f2"
+    assert validators(await files.open("film.mp4", None)).revision == f"{plain}-f3"
     assert validators(await files.open("film.mp4", plain)).revision == plain
 
 
@@ -105,7 +105,7 @@ async def test_dates_are_those_of_the_file_and_no_strong_validators(storage: Sto
 async def test_an_unchanged_file_has_no_other_layout(storage: Storage) -> None:
     files = FastStart(storage)
     plain = validators(await storage.open("fast.mp4")).revision
-    for pin in (None, plain, f"{plain}-f2", "x", ""):
+    for pin in (None, plain, f"{plain}-f3", "x", ""):
         source = await files.open("fast.mp4", pin)
         assert validators(source).revision == plain
         assert await read(source) == fast()

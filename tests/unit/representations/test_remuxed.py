@@ -101,7 +101,7 @@ async def test_the_header_precedes_the_file(files: Remuxed, headers: StoredHeade
 async def test_other_pins_are_not_the_header(files: Remuxed, headers: StoredHeaders) -> None:
     plain = headers.revision
     assert await read(await files.open("a.mkv", plain)) == FILE
-    for pin in (f"{plain}-m{DIGEST[::-1]}", f"{plain}-m", f"{plain}-f2", "x", ""):
+    for pin in (f"{plain}-m{DIGEST[::-1]}", f"{plain}-m", f"{plain}-f3", "x", ""):
         source = await files.open("a.mkv", pin)
         assert revision(source) != pin  # which makes it 410
         assert await read(source) == FILE
@@ -277,7 +277,7 @@ class FastStartedSource:
 
     def __init__(self, source: OpenRepresentation) -> None:
         file = source.representation
-        validators = file.validators.of_layout(f"{file.validators.revision}-f2")
+        validators = file.validators.of_layout(f"{file.validators.revision}-f3")
         self.representation = Representation(file.size, file.content_type, validators)
         self.read = source.read
         self.align_blocks = source.align_blocks
