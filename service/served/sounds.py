@@ -29,6 +29,10 @@ _RETRY = {"Retry-After": "2"}
 # Sounds that wait for the one that is being made. Each may take minutes and a part of the store.
 _MAX_REQUESTED = 20
 _WAITING = ArtefactState.WAITING
+_NOT_COPIED = (
+    "The MP4 into which the film was copied does not have it: it has the first eight that FFmpeg "
+    "decodes."
+)
 _IS_DUE = frozenset({ArtefactState.POSSIBLE, ArtefactState.WAITING})
 
 
@@ -198,7 +202,9 @@ class _Served:
         """Return a sound with the state of what is made from it."""
         made, state, revision = own.remux, own.state, sound.revision
         problem = own.problem or (made and made.declined and f"The file {made.declined}.") or None
-        if made is not None and state is ArtefactState.READY:
+        if self._is_left_out(sound) and problem is None:
+            problem = _NOT_COPIED
+        elif made is not None and state is ArtefactState.READY:
             revision = remuxed_revision(self._video.revision, made.layout)
         elif state is ArtefactState.NONE and problem is None:
             state, revision = self._as_it_is(sound)
@@ -210,6 +216,10 @@ class _Served:
             problem=problem,
             fragments=made.fragments if made is not None else None,
         )
+
+    def _is_left_out(self, sound: Sound) -> bool:
+        is_copied = isinstance(self._made, CopyMetadata)
+        return is_copied and sound.state is ArtefactState.NONE and self._place(sound.stream) is None
 
     def _as_it_is(self, sound: Sound) -> tuple[ArtefactState, str | None]:
         """Return the state and the revision of a sound from which nothing is made."""

@@ -12,6 +12,7 @@ import av
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from support.chromium import flawless, watched
+from support.ffmpeg_fixtures import AAC, H264, PICTURE, SOUND, ffmpeg
 from support.firefox import Tab
 from support.long_film import MODIFIED
 from support.raw_http import Answer, ask
@@ -39,6 +40,9 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tracks_file(folder / "mixed.mkv", "v:h264", "a:aac", "a:ac3-", "a:dts-", more=LANGUAGES)
     tracks_file(folder / "one.mp4", "v:h264", "a:aac")
     tracks_file(folder / "silent.mp4", "v:h264")
+    # A copy has eight sounds.
+    nine = ("-map", "0:v", *("-map", "1:a") * 9)
+    ffmpeg(folder / "nine.ts", *PICTURE, *SOUND, *nine, *H264, *AAC)
     return folder
 
 
@@ -174,6 +178,16 @@ def test_a_revision_names_its_sound_and_is_gone_if_there_is_none(server: Server)
     assert get(server, f"{url}-a3").status == 410
     # The file's own bytes are the same whatever the query says.
     assert get(server, "/download/film.mkv?sound=2").body == get(server, "/download/film.mkv").body
+
+
+def test_a_sound_that_is_not_in_the_copy_says_so(server: Server) -> None:
+    item = settled(server, "nine.ts")
+    assert item["representation"] == "copied"
+    assert [sound["state"] for sound in item["sounds"]] == [*["ready"] * 8, "none"]
+    assert "the first eight" in item["sounds"][8]["problem"]
+    answer = get(server, "/media/nine.ts?sound=9")
+    assert answer.status == 404
+    assert item["sounds"][8]["problem"] in json.loads(answer.body)["detail"]
 
 
 def test_a_sound_that_browsers_lack_is_made_when_somebody_asks_for_it(
