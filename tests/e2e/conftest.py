@@ -6,7 +6,6 @@ Tests in a folder of this one share a stack, which only one process of pytest-xd
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
 from support.ffmpeg_fixtures import AAC, ffmpeg
 
 
@@ -26,9 +25,3 @@ def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ffmpeg(film, "-stream_loop", "5", "-i", part, "-c", "copy", "-movflags", "+faststart")
     assert 50e6 < film.stat().st_size < 80e6
     return film
-
-
-@pytest.fixture(scope="module")
-def browser(complete_browser: Browser) -> Browser:
-    """Return the Chromium that viewers have."""
-    return complete_browser

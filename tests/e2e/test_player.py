@@ -37,6 +37,12 @@ def films(media: Path) -> Iterator[Stack]:
         yield stack
 
 
+@pytest.fixture(scope="module")
+def browser(complete_browser: Browser) -> Browser:
+    """Return the Chromium that viewers have."""
+    return complete_browser
+
+
 @pytest.fixture
 def page(browser: Browser, films: Stack) -> Iterator[Page]:
     with flawless(browser, films.base) as page:

@@ -33,6 +33,12 @@ def films(long_film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield stack
 
 
+@pytest.fixture(scope="module")
+def browser(complete_browser: Browser) -> Browser:
+    """Return the Chromium that viewers have."""
+    return complete_browser
+
+
 @pytest.fixture
 def viewer(browser: Browser, films: Stack) -> Iterator[Page]:
     """Open a page on which only failed requests are allowed as faults."""

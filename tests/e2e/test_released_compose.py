@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser
 from support.chromium import flawless, until_true
 from support.raw_http import ask
-from support.server import write
+from support.server import until, write
 from support.stack import ROOT, Stack, docker, require_engine
 
 pytestmark = pytest.mark.stack
@@ -56,6 +56,7 @@ def test_the_containers_are_those_of_the_named_images(stack: Stack) -> None:
 def test_a_video_beside_the_file_plays(stack: Stack, browser: Browser, video: str) -> None:
     answer = ask(stack.base, f"/media/{video}", {"Range": "bytes=200-1000"})
     assert (answer.status, answer.body) == (206, SAMPLE[200:1001])
+    until(lambda: ask(stack.base, f"/watch/{video}").status == 200, "it is listed")
     with flawless(browser, stack.base) as page:
         page.goto(f"/watch/{video}")
         page.locator("video").evaluate("video => (video.muted = true, video.play())")

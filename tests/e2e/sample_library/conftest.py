@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright
-from support.chromium import flawless, launch
+from playwright.sync_api import Browser, Page
+from support.chromium import flawless
 from support.raw_http import ask
 from support.sample_library import fill
 from support.server import until
@@ -29,13 +29,6 @@ def derived(base: str) -> bool:
         video["state"] != "pending" and all(video[kind]["state"] != "waiting" for kind in kinds)
         for video in videos
     )
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    """Start Chromium's headless shell: these tests open most pages."""
-    with launch(playwright) as browser:
-        yield browser
 
 
 @pytest.fixture
