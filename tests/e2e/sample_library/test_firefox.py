@@ -6,7 +6,9 @@ import pytest
 from support.firefox import executable, prepare
 from support.npm import node
 from support.sample_library import CAPTIONED, HEVC, LONG, watch
+from support.server import until
 from support.stack import Stack
+from support.viewing_metrics import added, viewing
 
 pytestmark = pytest.mark.stack
 
@@ -14,7 +16,7 @@ pytestmark = pytest.mark.stack
 def test_a_viewer_finds_plays_and_resumes_a_film_with_captions(
     cinema: Stack, tmp_path: Path
 ) -> None:
-    page = watch(CAPTIONED)
+    page, before = watch(CAPTIONED), viewing(cinema)
     profiles = [tmp_path / name for name in ("with-scripts", "without-scripts")]
     for profile in profiles:
         prepare(profile)
@@ -41,3 +43,7 @@ def test_a_viewer_finds_plays_and_resumes_a_film_with_captions(
     assert seen["scripts"] is False
     assert seen["link"] == "?filmstrip=1&t=3"
     assert seen["complaints"] == []
+    # What the player has reported.
+    until(lambda: added(cinema, before, "reports_total") or None, "a report is counted")
+    assert added(cinema, before, "first_frame_seconds_count") >= 1
+    assert added(cinema, before, 'seconds_total{state="played"}') > 0.3
