@@ -153,9 +153,10 @@ def two_hours(once: Path, target: Path, size: int, *options: str) -> int:
     header = (1).to_bytes(4, "big") + b"mdat" + (size - len(behind) - start).to_bytes(8, "big")
     with target.open("wb") as file:
         file.write(data[:start] + header + data[media + 8 : end])
+        file.seek(size - 1)
+        file.write(b"\1")  # a file that ends with zeros is not complete
         file.seek(size - len(behind))
         file.write(behind)
-        file.truncate(size)
     return len(data) - (end - start)
 
 
