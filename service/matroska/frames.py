@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from service.matroska.elements import contents, element_header, number
 from service.matroska.frame_table import BlockGroup, FrameTable
 from service.matroska.lacing import MAX_LACE_HEADER, laced_sizes
+from service.matroska.segment import seek_positions
 from service.matroska.tracks import MAX_TRACKS, MediaTrack, media_tracks
 from service.matroska.window import DeclinedError, Window
 from service.protocol.ranges import Span
@@ -33,8 +34,9 @@ _VOID, _CRC_32 = 0xEC, 0xBF
 _TIMESTAMP, _SIMPLE_BLOCK, _BLOCK_GROUP, _BLOCK = 0xE7, 0xA3, 0xA0, 0xA1
 _DURATION, _REFERENCE, _DISCARD_PADDING = 0x9B, 0xFB, 0x75A2
 
-# SeekHead, Cues, Chapters, Attachments, Tags
-_SKIPPED_AT_TOP = {0x114D9B74, 0x1C53BB6B, 0x1043A770, 0x1941A469, 0x1254C367, _VOID, _CRC_32}
+_SEEK_HEAD = 0x114D9B74
+# Cues, Chapters, Attachments, Tags
+_SKIPPED_AT_TOP = {_SEEK_HEAD, 0x1C53BB6B, 0x1043A770, 0x1941A469, 0x1254C367, _VOID, _CRC_32}
 # What ends a cluster of unknown size
 _TOP_LEVEL = {*_SKIPPED_AT_TOP, _CLUSTER, _INFO, _TRACKS} - {_VOID, _CRC_32}
 # SilentTracks, Position, PrevSize
@@ -78,7 +80,9 @@ class _Scanner:
         self._choose = choose
         self._window = Window(size)
         self._position = 0
+        self._segment_start = 0
         self._segment_end: int | None = None
+        self._named: dict[int, int] = {}  # positions in the segment, by identifier
         self._in_cluster = False
         self._cluster_end: int | None = None
         self._time: int | None = None  # of the cluster
@@ -129,6 +133,7 @@ class _Scanner:
             id_, size = head[0], head[2]
             self._position += head[1] + (size or 0 if id_ == _VOID else 0)
             self._segment_end = None if size is None else self._position + size
+        self._segment_start = self._position
 
     def _check_behind(self, end: int) -> Generator[Span, bytes, None]:
         """Decline several films in one file. Other bytes behind the segment do not matter."""
@@ -162,6 +167,7 @@ class _Scanner:
         if end is not None and limit is not None and end > limit:
             raise self._damaged()
         if id_ == _CLUSTER and is_top:
+            yield from self._read_moved_head()
             self._cluster_end, self._position = end, start
             return True
         if end is None:
@@ -199,8 +205,23 @@ class _Scanner:
                 raise self._damaged()
         elif id_ in {_INFO, _TRACKS} and size <= _MAX_HEAD:
             self._read_head(id_, (yield from self._window.read(start, size)))
+        elif id_ == _SEEK_HEAD and size <= _MAX_HEAD:
+            self._named |= seek_positions((yield from self._window.read(start, size)))
         elif id_ not in _SKIPPED_AT_TOP:
             raise self._damaged()
+
+    def _read_moved_head(self) -> Generator[Span, bytes, None]:
+        """Read Info and Tracks behind the clusters, where programs such as mkvpropedit put them."""
+        for id_ in (_INFO, _TRACKS) if self._tables is None else ():
+            at = self._segment_start + self._named.get(id_, 0)
+            if self._position < at < self._size:
+                data = yield from self._window.read(at, min(_HEADROOM, self._size - at))
+                header = element_header(data)
+                size = header[2] if header and header[0] == id_ else None
+                if header and size is not None and size <= min(_MAX_HEAD, self._size - at):
+                    start = at + header[1]
+                    body = self._window.read(start, min(size, self._size - start))
+                    self._read_head(id_, (yield from body))
 
     def _read_head(self, id_: int, body: bytes) -> None:
         if id_ == _INFO:

@@ -66,19 +66,29 @@ def read_segment(file: BinaryIO, size: int) -> Segment:
     if top is None or top.id != _SEGMENT:
         return segment
     segment.end = top.end
+    named: dict[int, int] = {}
     for element in _elements(file, top.payload, min(top.end or size, size)):
         if element.id == _CUES:
             segment.has_cues = True
         elif element.id == _SEEK_HEAD:
             found = _finds_cues(file, element, top.payload, size, _MAX_SEEK_HEADS)
             segment.has_cues = segment.has_cues or found
+            named |= seek_positions(_read(file, element, MAX_TRACKS_BYTES))
         elif element.id == _TRACKS:
-            body = _read(file, element, MAX_TRACKS_BYTES)
-            tracks = (track_storage(entry) for entry in contents(body, _TRACK_ENTRY))
-            segment.tracks = tuple(track for track in tracks if track is not None)
+            segment.tracks = _tracks(file, element)
         elif element.id == _CLUSTER:
             break
+    if not segment.tracks and _TRACKS in named:  # a program such as mkvpropedit moved them
+        moved = next(_elements(file, top.payload + named[_TRACKS], size), None)
+        if moved is not None and moved.id == _TRACKS:
+            segment.tracks = _tracks(file, moved)
     return segment
+
+
+def _tracks(file: BinaryIO, element: _Element) -> tuple[MatroskaTrack, ...]:
+    body = _read(file, element, MAX_TRACKS_BYTES)
+    tracks = (track_storage(entry) for entry in contents(body, _TRACK_ENTRY))
+    return tuple(track for track in tracks if track is not None)
 
 
 def _elements(file: BinaryIO, position: int, end: int) -> Iterator[_Element]:
@@ -120,6 +130,12 @@ def _finds_cues(file: BinaryIO, head: _Element, base: int, size: int, left: int)
         if named == _CUES or _finds_cues(file, target, base, size, left - 1):
             return True
     return False
+
+
+def seek_positions(body: bytes) -> dict[int, int]:
+    """Return the positions in the segment that the content of a SeekHead names, by identifier."""
+    seeks = list(contents(body, _SEEK))
+    return {number(seek, _SEEK_ID, 0): number(seek, _SEEK_POSITION, 0) for seek in seeks}
 
 
 def track_storage(entry: bytes) -> MatroskaTrack | None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.matroska_elements import CUES, element
+from support.matroska_elements import CUES, SEEK_HEAD, SEGMENT, element
 from support.matroska_writer import (
     CRC,
     EBML_LACING,
@@ -34,6 +34,7 @@ from service.matroska.window import DeclinedError
 
 PICTURE, SOUND = track(1, 1, "V_VP9"), track(2, 2, "A_OPUS")
 TRACKS = (PICTURE, SOUND)
+TRACKS_ID = 0x1654AE6B
 
 
 class Read(NamedTuple):
@@ -71,6 +72,26 @@ class Frame(NamedTuple):
     time: int
     data: bytes
     key: bool = True
+
+
+def test_tracks_may_be_behind_the_clusters_as_mkvpropedit_puts_them() -> None:
+    """RFC 9559 §5.1.1: a SeekHead names them. Positions count from the segment's content."""
+
+    def seek_head(position: int) -> bytes:
+        seek = (TRACKS_ID.to_bytes(4, "big"), position.to_bytes(4, "big"))
+        return element(
+            SEEK_HEAD, element(0x4DBB, element(0x53AB, seek[0]), element(0x53AC, seek[1]))
+        )
+
+    before = info() + cluster(0, simple(1, 0, b"abc"), simple(2, 10, b"de"))
+    at = len(seek_head(0)) + len(before)
+    tracks = element(TRACKS_ID, *TRACKS)
+    moved = HEAD + element(SEGMENT, seek_head(at), before, tracks, cluster(20, simple(1, 0, b"f")))
+    found = read(moved).frames
+    assert [table.sizes.tolist() for table in found.tables] == [[3, 1], [2]]
+    assert [track.codec_id for track in found.tracks] == ["V_VP9", "A_OPUS"]
+    with pytest.raises(DeclinedError):
+        read(HEAD + element(SEGMENT, seek_head(at + 1), before, tracks))
 
 
 def frames(data: bytes, number: int) -> list[Frame]:

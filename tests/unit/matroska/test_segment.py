@@ -77,6 +77,16 @@ def test_cues_are_found_where_a_seek_head_names_them() -> None:
     assert not read(segment(element(SEEK_HEAD, seek(CUES, length)), cluster)).has_cues
 
 
+def test_tracks_behind_the_clusters_are_found_where_a_seek_head_names_them() -> None:
+    clusters = element(CLUSTER, bytes(1000))
+    tracks = element(TRACKS, track(1, number(0x5033, 1)))
+    head = element(SEEK_HEAD, seek(TRACKS, 0))
+    head = element(SEEK_HEAD, seek(TRACKS, len(head + clusters)))
+    found = (PLAIN._replace(encrypted=True),)
+    assert read(segment(head, clusters, tracks)).tracks == found
+    assert read(segment(head, clusters[:-1], tracks)).tracks == ()
+
+
 def test_a_seek_head_may_name_another_one_but_not_itself() -> None:
     length = len(element(SEEK_HEAD, seek(CUES, 0)))
     cluster = element(CLUSTER)
