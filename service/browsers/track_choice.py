@@ -16,6 +16,10 @@ Kind = Literal["video", "audio"]
 Container = Literal["mp4", "quicktime", "matroska", "webm"]
 
 _PCM_16_24 = frozenset({"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be"})
+# More than 16 bits
+_LONG_PCM = frozenset({"pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be"}) | {
+    "pcm_f32le", "pcm_f32be", "pcm_f64le", "pcm_f64be",
+}  # fmt: skip
 _PCM = _PCM_16_24 | {"pcm_u8", "pcm_s32le", "pcm_f32le", "pcm_alaw", "pcm_mulaw"}
 _CHROMIUM_SOUND = _PCM | {"aac", "mp3", "opus", "vorbis", "flac"}
 _SAFARI_SOUND = _PCM | {"aac", "mp3", "opus", "flac", "alac", "ac3", "eac3"}
@@ -40,12 +44,15 @@ class Rule:
     """Sound codecs that it knows and chooses, but does not decode: it is silent."""
     refused: frozenset[str] = _NOTHING
     """Sound codecs on whose account it refuses the whole file."""
+    refused_first: frozenset[str] = _NOTHING
+    """Sound codecs that it chooses, and then refuses the whole file."""
     pictures: frozenset[str] = BROWSER_VIDEO
 
     def choose(self, kind: Kind, streams: Iterable[Stream]) -> Stream | None:
         """Return the track that it chooses, or None. It may not decode the sound."""
         tracks = [s for s in streams if s.kind in {"video", "audio", "attachment"}]
-        known = self.pictures if kind == "video" else self.sound | self.undecodable
+        sound = self.sound | self.undecodable | self.refused_first
+        known = self.pictures if kind == "video" else sound
         # A cover that is encoded as video is a video track to browsers.
         kinds = {"video", "attachment"} if kind == "video" else {"audio"}
         candidates = [s for s in tracks if s.kind in kinds and s.codec in known]
@@ -63,19 +70,36 @@ class Rule:
 
     def refuses(self, streams: Iterable[Stream]) -> bool:
         """Return whether it refuses a file because of the codec of a sound track."""
-        return any(stream.kind == "audio" and stream.codec in self.refused for stream in streams)
+        return self.refused_sound(streams) is not None
+
+    def refused_sound(self, streams: Iterable[Stream]) -> Stream | None:
+        """Return the sound track because of which it refuses a file, or None."""
+        streams = tuple(streams)
+        chosen = self.choose("audio", streams)
+        if chosen and chosen.codec in self.refused_first:
+            return chosen
+        refused = (s for s in streams if s.kind == "audio" and s.codec in self.refused)
+        return next(refused, None)
 
 
 CHROMIUM, FIREFOX, SAFARI = ("Chrome", "Edge"), ("Firefox",), ("Safari",)
 
 # HEVC counts as known. Without a decoder for it, Chromium skips it and plays the next track.
 TABLE = (
-    Rule(CHROMIUM, frozenset({"mp4", "quicktime"}), _CHROMIUM_SOUND, only_enabled=True),
+    # MPEG layer II has the same sample entry as MP3 in MP4, and Chromium takes it for that.
+    Rule(
+        CHROMIUM,
+        frozenset({"mp4"}),
+        _CHROMIUM_SOUND,
+        only_enabled=True,
+        refused_first=frozenset({"mp2"}),
+    ),
+    Rule(CHROMIUM, frozenset({"quicktime"}), _CHROMIUM_SOUND, only_enabled=True),
     Rule(CHROMIUM, frozenset({"matroska", "webm"}), _CHROMIUM_SOUND),
     Rule(
         FIREFOX,
         frozenset({"mp4"}),
-        frozenset({"aac", "mp3", "opus", "flac"}),
+        frozenset({"aac", "mp3", "mp2", "opus", "flac"}),
         undecodable=frozenset({"alac"}),
     ),
     # Firefox cannot read QuickTime's sound descriptions of version 1 but those of AAC and MP3.
@@ -83,7 +107,7 @@ TABLE = (
         FIREFOX,
         frozenset({"quicktime"}),
         frozenset({"aac", "mp3", "opus", "flac"}),
-        refused=frozenset({"ac3", "eac3", "alac", "pcm_s24le", "pcm_s24be"}),
+        refused=frozenset({"ac3", "eac3", "alac"}) | _LONG_PCM,
     ),
     Rule(FIREFOX, frozenset({"matroska", "webm"}), frozenset({"aac", "opus", "vorbis"})),
     Rule(SAFARI, frozenset({"mp4", "quicktime"}), _SAFARI_SOUND, only_enabled=True),

@@ -96,9 +96,9 @@ def _silence(rule: Rule, metadata: Metadata) -> str:
     """Return the sentence that says why an engine plays no sound."""
     streams, names = metadata.streams, _names([rule])
     tracks = [stream for stream in streams if stream.kind == "audio"]
-    if rule.refuses(streams):
-        refused = next(stream for stream in tracks if stream.codec in rule.refused)
-        return f"{names} refuses the file because of its {codec_name(refused.codec)} sound."
+    if refused := rule.refused_sound(streams):
+        verb = _verb([rule], "refuse")
+        return f"{names} {verb} the file because of its {codec_name(refused.codec)} sound."
     fails = "refuse" if metadata.film is None else "are silent"
     start = f"{names} {_verb([rule], fails)}"
     start += " the file" if metadata.film is None else ""

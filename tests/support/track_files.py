@@ -31,6 +31,7 @@ _ENCODERS = {
     "truehd": ("truehd", "-ac", "2"),
     "pcm": ("pcm_s16le",),
     "pcm24": ("pcm_s24le",),
+    "float": ("pcm_f32le",),
 }
 
 
