@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,13 +31,21 @@ def missing(reason: str) -> NoReturn:
 
 def require_engine() -> None:
     """Skip the test without a Docker engine."""
+    if command := _failing_command():
+        missing(f"needs a Docker engine with the compose plugin: `{command}` fails")
+
+
+@cache
+def _failing_command() -> str:
+    """Return the command that fails without an engine or the plugin, or an empty string."""
     for command in (["docker", "info"], ["docker", "compose", "version"]):
         try:
             available = subprocess.run(command, capture_output=True, check=False).returncode == 0
         except OSError:
             available = False
         if not available:
-            missing(f"needs a Docker engine with the compose plugin: `{' '.join(command)}` fails")
+            return " ".join(command)
+    return ""
 
 
 @dataclass
