@@ -49,18 +49,28 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     add_second_sound(folder / "long.mp4", film)
     cue = "WEBVTT\n\n00:15:00.000 --> 00:15:20.000\nIt is a quarter past.\n"
     (folder / "long.en.vtt").write_text(cue, encoding="utf-8")
-    ffmpeg(folder / "gap.mkv", "-i", film, "-c", "copy", "-bsf:a",
-           r"noise=drop=between(n\,10000\,10100)")  # fmt: skip
-    for name in ("short.mkv", "short.mp4"):
-        ffmpeg(folder / name, "-i", film, "-c", "copy", "-t", "60")
-    fast = make_long_film(folder.parent / "fast.mkv", FAST_RATE, FAST_LOOPS)
-    ffmpeg(folder / "silent.mkv", "-i", fast, "-c:v", "copy", "-c:a", "ac3", "-b:a", "32k")
     return folder
 
 
 @pytest.fixture(scope="module")
 def server(media: Path) -> Iterator[Server]:
     with serve(media, SOUND="off") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def other_films(media: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Serve the films of two tests, of which the slow ones need none."""
+    folder = tmp_path_factory.mktemp("others") / "media"
+    folder.mkdir()
+    film = media / "long.mkv"
+    ffmpeg(folder / "gap.mkv", "-i", film, "-c", "copy", "-bsf:a",
+           r"noise=drop=between(n\,10000\,10100)")  # fmt: skip
+    for name in ("short.mkv", "short.mp4"):
+        ffmpeg(folder / name, "-i", film, "-c", "copy", "-t", "60")
+    fast = make_long_film(folder.parent / "fast.mkv", FAST_RATE, FAST_LOOPS)
+    ffmpeg(folder / "silent.mkv", "-i", fast, "-c:v", "copy", "-c:a", "ac3", "-b:a", "32k")
+    with serve(folder, SOUND="off") as server:
         yield server
 
 
@@ -120,11 +130,11 @@ def test_each_segment_is_a_part_of_the_film_and_begins_with_a_key_frame(
     assert not rest or [kind for kind, _ in boxes(rest)] == [b"free"]
 
 
-def test_a_gap_of_the_sound_is_silent(server: Server) -> None:
+def test_a_gap_of_the_sound_is_silent(other_films: Server) -> None:
     """Of 101 frames, fewer one for each loop before it: the sound of a loop is a frame too long."""
-    item = settled(server, "gap.mkv")
+    item = settled(other_films, "gap.mkv")
     for url in (item["media_url"], item["fragments"]["url"]):
-        data = get(server, url).body
+        data = get(other_films, url).body
         pictures, sound = (packets(BytesIO(data), index) for index in (0, 1))
         assert len(pictures) == LENGTH * LOOPS * 25
         assert sound[-1].time == pytest.approx(LENGTH * LOOPS, abs=0.1)
@@ -202,9 +212,9 @@ def test_a_revision_is_bound_to_its_headers_and_route(server: Server) -> None:
     [("short.mkv", "remuxed"), ("silent.mkv", "remuxed"), ("short.mp4", "fast_start")],
 )
 def test_films_that_play_as_well_as_mp4_have_no_fragments(
-    server: Server, name: str, representation: str
+    other_films: Server, name: str, representation: str
 ) -> None:
-    item = settled(server, name)
+    item = settled(other_films, name)
     assert item["representation"] == representation
     assert item["fragments"] is None
 
