@@ -31,6 +31,7 @@ _COLUMNS: Final = (
     *("layer", "start", "end", "style", "name"),
     *("marginl", "marginr", "marginv", "effect", "text"),
 )
+_MAX_COLUMNS: Final = 100  # of events, which have ten
 _MAX_HEADER_LENGTH: Final = 200_000  # characters; a film has some dozens of styles
 _FIELDS: Final = 8  # before the text of a packet: Matroska's codec mappings, S_TEXT/ASS
 
@@ -49,7 +50,8 @@ def parse_cues(text: str) -> list[Cue]:
         key, _, value = line.partition(":")
         match key.strip().lower():
             case "format":
-                names = tuple(name.strip().lower() for name in value.split(","))
+                values = value.split(",", _MAX_COLUMNS)[:_MAX_COLUMNS]
+                names = tuple(name.strip().lower() for name in values)
                 columns = names if "text" in names else columns  # else those of styles
             case "dialogue":
                 if cue := _parse_event(value, columns, header):

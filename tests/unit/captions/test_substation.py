@@ -2,6 +2,7 @@ import pytest
 
 from service.captions.convert import to_webvtt
 from service.captions.substation import ass_to_cue_text, event_to_cue_text
+from service.captions.webvtt import CaptionsError
 
 EVENTS = [
     ("Hello\\Nyou\\nthere\\h!", "Hello\nyou\nthere\xa0!", ""),
@@ -99,3 +100,10 @@ def test_hostile_events_take_linear_time(part: str) -> None:
     # In quadratic time, these would take 10 ** 11 steps.
     payload, _ = ass_to_cue_text(part * (1_000_000 // len(part)))
     assert len(payload) < 100_000
+
+
+def test_many_columns_and_events_take_linear_time() -> None:
+    # Each of 100,000 events would look for its text among a million names.
+    names, events = "a," * 1_000_000, "Dialogue: x\n" * 100_000
+    with pytest.raises(CaptionsError, match="no cues"):
+        to_webvtt(f"[Events]\nFormat: {names}Text\n{events}")
