@@ -514,8 +514,12 @@ async def test_many_opens_leak_nothing(storage: LocalStorage, media: Path) -> No
 
 
 @pytest.fixture
-async def nowait_storage(storage: LocalStorage) -> LocalStorage:
-    """Return a storage that has recorded that its root supports RWF_NOWAIT."""
+async def nowait_storage(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> LocalStorage:
+    """Return a storage that has recorded that its root supports RWF_NOWAIT.
+
+    It keeps what it opens from now on, however slow the machine is.
+    """
+    monkeypatch.setattr(local, "_HANDLE_TTL", 3600.0)
     (await storage.open("film.mp4")).close()
     if not storage._nowait_folders:  # noqa: SLF001
         pytest.skip("needs a file system with RWF_NOWAIT")
@@ -539,12 +543,13 @@ async def test_cached_names_are_opened_without_a_thread(
 async def test_viewers_of_one_file_share_its_descriptor_for_a_moment(
     nowait_storage: LocalStorage, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nowait_storage._handles.clear()  # noqa: SLF001
-    monkeypatch.setattr(local, "_HANDLE_TTL", 0.05)
     sources = [await nowait_storage.open("film.mp4") for _ in range(9)]
     assert len(open_below(media)) == 1
     for source in sources[1:]:
         source.close()
+    nowait_storage._handles.clear()  # noqa: SLF001
+    monkeypatch.setattr(local, "_HANDLE_TTL", 0.05)
+    (await nowait_storage.open("film.mp4")).close()
     await until(lambda: not nowait_storage._handles)  # noqa: SLF001
     assert await read(sources[0], Span(0, SIZE)) == DATA  # closing the others did not affect it
     sources[0].close()
