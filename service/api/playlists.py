@@ -13,11 +13,11 @@ from quart import Response
 from quart_schema import validate_querystring
 
 from service.api.videos import MAX_FOLDER_LENGTH, get_video
+from service.catalogue.catalogue import Sort
 from service.http.documents import Document
 from service.items import links
-from service.library.catalogue import Sort
-from service.library.titles import folder_title
 from service.library.visible import VisibleLibrary
+from service.listing.titles import folder_title
 from service.models import Video
 from service.protocol.disposition import attachment
 

@@ -12,7 +12,7 @@ from werkzeug.http import parse_accept_header
 from service.api.videos import MAX_QUERY_LENGTH
 from service.http.instrumentation import current_request_context
 from service.items import links
-from service.library.titles import video_title
+from service.listing.titles import video_title
 
 # Titles of the page. Other statuses have HTTP's phrase.
 _TITLES = {

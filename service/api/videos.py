@@ -8,14 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from quart import Response, request
 from quart_schema import document_querystring, document_response, validate_querystring
 
+from service.catalogue.catalogue import Page, Sort
 from service.errors import NotFoundError
 from service.http.documents import Document
 from service.items import links
 from service.items.video_items import VideoItems
 from service.items.video_models import VideoItem
-from service.library.catalogue import Page, Sort
-from service.library.folders import Folder
 from service.library.visible import VisibleLibrary
+from service.listing.folders import Folder
 from service.models import Video
 from service.records.frozen_model import FrozenModel
 from service.records.sized_lru_cache import SizedLRUCache

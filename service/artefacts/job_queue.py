@@ -1,7 +1,6 @@
 """The artefacts that are to be built, in their order."""
 
-from collections.abc import Collection
-from itertools import chain
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from service.artefacts.metadata import ArtefactKind
@@ -26,10 +25,14 @@ class Job(NamedTuple):
 class JobQueue:
     """Requested jobs, the latest first, then others by kind."""
 
-    def __init__(self) -> None:
+    def __init__(self, find: Callable[[str], ArtefactSource | None]) -> None:
+        """`find` returns the source of a video's artefacts by its path."""
+        self._find = find
         self._requested: dict[str, Job] = {}
         """In the order of the requests; these are not in `_waiting`."""
-        self._waiting: dict[ArtefactKind, dict[str, Job]] = {kind: {} for kind in ArtefactKind}
+        self._waiting: dict[ArtefactKind, dict[str, str]] = {kind: {} for kind in ArtefactKind}
+        """The paths of the videos, by the name of the artefact: 100,000 videos have 300,000 jobs,
+        and their metadata would take 300 MB."""
 
     def request(self, job: Job) -> None:
         """Put a job first, wherever it was."""
@@ -37,8 +40,8 @@ class JobQueue:
         self._requested[job.name] = job
 
     def add(self, job: Job) -> None:
-        """Put a job behind the others of its kind."""
-        self._waiting[job.kind][job.name] = job
+        """Put a job of no certain sound behind the others of its kind."""
+        self._waiting[job.kind][job.name] = job.source.video.path
 
     def discard(self, name: str) -> None:
         """Remove a job, if it is there."""
@@ -69,14 +72,10 @@ class JobQueue:
     def requested(self, kind: ArtefactKind) -> int:
         return sum(job.kind is kind for job in self._requested.values())
 
-    def names(self) -> list[str]:
-        """Return the names of all jobs. May be called in a thread: each copy is made at once."""
-        return [*list(self._requested), *chain.from_iterable(map(list, self._waiting.values()))]
-
-    def pop(self, kinds: Collection[ArtefactKind]) -> tuple[Job, bool]:
+    def pop(self, kinds: Collection[ArtefactKind]) -> tuple[Job, bool] | None:
         """Remove and return the next job of these kinds, and whether it was requested.
 
-        Raises LookupError if there is none.
+        None if its source no longer has it. Raises LookupError if there is no job.
         """
         latest = next(
             (job for job in reversed(self._requested.values()) if job.kind in kinds), None
@@ -85,5 +84,8 @@ class JobQueue:
             return self._requested.pop(latest.name), True
         for kind, waiting in self._waiting.items():
             if waiting and kind in kinds:
-                return waiting.pop(next(iter(waiting))), False
+                name = next(iter(waiting))
+                source = self._find(waiting.pop(name))
+                is_wanted = source is not None and source.name(kind) == name
+                return (Job(kind, source, name), False) if source and is_wanted else None
         raise LookupError("no job")

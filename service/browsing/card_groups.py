@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from service.browsing.cards import Card, card
+from service.catalogue.catalogue import Catalogue, Page, Sort
 from service.items.video_items import VideoItems
 from service.items.video_models import Picture
-from service.library.catalogue import Catalogue, Page, Sort
 from service.listing.dates import date_of, stated_date
 from service.listing.folder_kinds import Album
 from service.models import Video
@@ -46,7 +46,7 @@ def album_page(catalogue: Catalogue, album: Album, start: int, limit: int, folde
     """Return a page of an album's folder: its folders, then the tracks in their order."""
     page = catalogue.page_at("", "name", start, limit, folder)
     first = max(0, start - len(catalogue.folders.subfolders(folder)))
-    return replace(page, videos=album.videos[first : first + len(page.videos)])
+    return replace(page, videos=tuple(album.videos[first : first + len(page.videos)]))
 
 
 def by_month(videos: Sequence[Video], items: VideoItems) -> list[CardGroup]:

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 from service.access.grants import current_grant
 from service.artefacts.metadata import ArtefactKind
+from service.catalogue.catalogue import Catalogue
 from service.items import links
 from service.items.video_items import VideoItems
 from service.items.video_models import Picture, VideoItem
-from service.library.catalogue import Catalogue
 from service.library.folder_samples import own_film, sample_videos
-from service.library.folders import Folder
-from service.library.titles import folder_title
 from service.library.visible import VisibleLibrary
+from service.listing.folders import Folder
 from service.listing.paths import parent, parents
 from service.listing.series import Series, SeriesIndex
+from service.listing.titles import folder_title
 from service.models import Video
 from service.pages.formatting import format_size
 

@@ -30,14 +30,14 @@ from service.browsing.cards import (
     series_card,
     series_url,
 )
+from service.catalogue.catalogue import SORTS, Page, Sort
 from service.items import links
 from service.items.video_items import VideoItems
-from service.library.catalogue import SORTS, Page, Sort
-from service.library.titles import folder_title
 from service.library.visible import VisibleLibrary
 from service.listing.collation import search_terms
 from service.listing.folder_kinds import Album
 from service.listing.paths import parents
+from service.listing.titles import folder_title
 from service.models import Video
 from service.pages.share_form import Shared
 from service.protocol.media_types import EXTENSIONS

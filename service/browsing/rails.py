@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from service.artefacts.metadata import ArtefactKind
 from service.browsing.card_groups import album_page
 from service.browsing.cards import Card, FolderCard, are_upright, card, folder_cards, series_card
+from service.catalogue.catalogue import Catalogue, Sort
 from service.items import links
 from service.items.video_items import VideoItems
-from service.library.catalogue import Catalogue, Sort
-from service.library.folders import Folder
 from service.library.visible import VisibleLibrary
+from service.listing.folders import Folder
 from service.listing.paths import parent
 from service.models import ProbeState, Video
 

@@ -16,11 +16,10 @@ from service.browsing.library_page import Pager
 from service.errors import NotFoundError
 from service.items import links
 from service.items.video_items import VideoItems
-from service.library.titles import folder_title
 from service.library.visible import VisibleLibrary
 from service.listing.parsed_titles import episode_number, name_in_series, short_number
-from service.listing.paths import parent
 from service.listing.series import Season, Series, parsed_name
+from service.listing.titles import folder_title
 from service.models import Video
 from service.pages.formatting import format_date
 from service.pages.share_form import Shared
@@ -79,7 +78,7 @@ class SeriesPage:
         pager, videos = season_page(season, query_args.page)
         self._items.prioritise((video.path for video in videos), [ArtefactKind.POSTER])
         first = season.videos[0]
-        folder = commonpath({parent(video.path) for video in series.videos})
+        folder = commonpath(series.folders)
         return await render_template(
             "series.html",
             series=series,

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from quart import Quart
@@ -118,12 +119,14 @@ def create_app(settings: Settings) -> Quart:
         metrics=metrics,
         timing=ScanTiming(settings.rescan_interval, settings.settle_time),
         judge=judge_of_files(settings),
+        judged_by=f"{settings.max_partial_size} {settings.sound}",
+        database_folder=settings.derived if isinstance(settings.derived, Path) else None,
         is_relevant=library_filter.is_relevant,
     )
     openers, layout_stores = _media_openers(storage, artefact_store, scheduler)
     media = MediaViews(openers)
     items = VideoItems(scheduler, settings.max_partial_size)
-    RepresentationCounts(lambda: library.catalogue.videos, scheduler, metrics)
+    RepresentationCounts(lambda: library.forms, scheduler, metrics)
     jpegs = JpegPosters(artefact_store)
     ops = OpsViews(metrics, lambda: library.scanned, supervisor)
     static = StaticViews(int(time.time()))
@@ -139,7 +142,7 @@ def create_app(settings: Settings) -> Quart:
     @app.while_serving
     async def work_in_background() -> AsyncGenerator[None]:
         async with AsyncExitStack() as opened:  # closed in reverse, also if a start fails
-            for threads in (storage, *layout_stores, jpegs, reader, scheduler):
+            for threads in (storage, *layout_stores, jpegs, reader, scheduler, library):
                 opened.callback(threads.close)
             for processes in (*pools, prober):
                 opened.push_async_callback(processes.close)

@@ -1,40 +1,46 @@
 """Counts the findings of the library for the metrics.
 
-To judge 100,000 videos takes seconds, so they are listed before.
+To judge 100,000 videos takes seconds, so they are listed before. The codes are kept in the
+database: only videos that have changed are judged again.
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from itertools import chain
 
-from service.models import Video
+from service.library.known import KnownLibrary
 from service.playability.findings import CODES, Judge
 
+# Videos that are judged at a time, while scans and probes wait.
+_AT_A_TIME = 200
 
-class FindingCounts:
-    """The number of videos by finding. Only videos that have changed are judged again."""
+_LISTED = "is_listed AND removed IS NULL"
+_UNJUDGED = f"SELECT id FROM video WHERE findings IS NULL AND {_LISTED} LIMIT ?"  # noqa: S608
 
-    def __init__(self, judge: Judge) -> None:
-        self._judge = judge
-        self._videos: Sequence[Video] = ()
-        self._codes: list[tuple[str, ...]] = []
-        """Of each video, in the same order."""
-        self._known: dict[tuple[str, ...], tuple[str, ...]] = {}
-        """One object for all equal codes."""
+_BY_CODES = (
+    "SELECT findings, count(*) FROM video"  # noqa: S608
+    f" WHERE findings IS NOT NULL AND {_LISTED} GROUP BY findings"
+)
 
-    def count(self, videos: Sequence[Video]) -> dict[str, int]:
-        """Return the numbers of these videos by code. Blocks."""
-        before = dict(zip(map(id, self._videos), self._codes, strict=True))
-        codes = [before.get(id(video)) for video in videos]
-        self._codes = [
-            self._judged(video) if known is None else known
-            for video, known in zip(videos, codes, strict=True)
-        ]
-        self._videos = videos  # and keep these, so that no other video gets their identities
-        counts = Counter(chain.from_iterable(self._codes))
-        return {code: counts[code] for code in CODES}
 
-    def _judged(self, video: Video) -> tuple[str, ...]:
-        found = self._judge(video.path, video.metadata or video.problem)
-        codes = tuple({finding.code: None for finding in found})
-        return self._known.setdefault(codes, codes)
+def judge_some(known: KnownLibrary, judge: Judge) -> bool:
+    """Judge some videos that have not been; return whether there may be more. Blocks."""
+    with known.lock:
+        numbers = [number for (number,) in known.database.rows(_UNJUDGED, _AT_A_TIME)]
+        judged = []
+        for number in numbers:
+            (video,) = known.writer.rows.videos_once([number])
+            found = judge(video.path, video.metadata or video.problem)
+            codes = {finding.code: None for finding in found}
+            judged.append((" ".join(codes), number))
+        statement = "UPDATE video SET findings = ? WHERE id = ?"
+        known.database.write_many(statement, judged)
+    return len(numbers) == _AT_A_TIME
+
+
+def count_findings(known: KnownLibrary) -> dict[str, int]:
+    """Return the number of videos by finding. Blocks."""
+    with known.lock:
+        counts: Counter[str] = Counter()
+        for codes, count in known.database.rows(_BY_CODES):
+            for code in codes.split():
+                counts[code] += count
+    return {code: counts[code] for code in CODES}

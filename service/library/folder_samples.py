@@ -1,7 +1,7 @@
 """Chooses the videos that represent a folder: by their posters, or in its place."""
 
-from service.library.catalogue import Catalogue
-from service.library.folders import Folder
+from service.catalogue.catalogue import Catalogue
+from service.listing.folders import Folder
 from service.models import Video
 
 

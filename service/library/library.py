@@ -5,7 +5,9 @@ more videos is done in threads.
 """
 
 import asyncio
+import sqlite3
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 from functools import partial
@@ -17,20 +19,21 @@ import structlog
 
 from service.artefacts.probe_cache import ProbeCache
 from service.artefacts.source import ArtefactSource
-from service.garbage import Freezer, collections_paused
-from service.library.catalogue import Catalogue
-from service.library.finding_counts import FindingCounts
-from service.library.scan import OBJECT_RETRY_SECONDS, Key, ProbeRecord, ScannedFolder, scan
+from service.catalogue.catalogue import Catalogue
+from service.library.finding_counts import count_findings, judge_some
+from service.library.known import KnownLibrary, open_known
+from service.library.known_scan import scan_known
+from service.library.probes import Prober, Probes
+from service.library.scan import Scan, scan
 from service.library.scan_timing import ScanTiming, next_scan
 from service.library.snapshot import EMPTY_SNAPSHOT, build_snapshot
+from service.library.sources import LibrarySources
 from service.library.watcher import POLL_INTERVAL, inotify_is_complete, watch_changes
-from service.listing.recognition import is_media
 from service.metrics import Metrics
-from service.models import Metadata, ProbeState, Video
+from service.models import ProbeState, Video
 from service.playability.findings import Judge
-from service.probing.prober import ProbeFailure
 from service.storage.base import Entry, Storage
-from service.storage.media_root import MediaRoot, ObjectRef
+from service.storage.media_root import MediaRoot
 from service.supervisor import Supervisor
 from service.workers.playback_activity import PlaybackActivity
 
@@ -42,18 +45,10 @@ _MIN_PUBLISH_PAUSE, _MAX_PUBLISH_PAUSE = 1.0, 30.0
 _PUBLISH_PAUSE_FACTOR = 300  # times the seconds that the snapshot took
 
 
-class Prober(Protocol):
-    """Probes files."""
-
-    async def probe(self, file: ObjectRef) -> Metadata | ProbeFailure: ...
-
-    def stop_idle(self) -> None: ...
-
-
 class SourceListener(Protocol):
     """Who is told of every change."""
 
-    def set_sources(self, sources: Mapping[str, ArtefactSource]) -> None: ...
+    def set_sources(self, sources: LibrarySources) -> None: ...
 
 
 class Library:
@@ -71,34 +66,40 @@ class Library:
         metrics: Metrics,
         timing: ScanTiming,
         judge: Judge,
+        judged_by: str = "",
+        database_folder: Path | None = None,
         is_relevant: Callable[[str], bool] = lambda _: True,
     ) -> None:
         """Use these parts. The findings of `judge` are counted in the metrics.
 
-        `is_relevant` tells whether a change at a path, relative to the root, may matter.
+        `judged_by` changes if `judge` finds something else. The database of the catalogue is kept
+        in `database_folder`, if there is one. `is_relevant` tells whether a change at a path,
+        relative to the root, may matter.
         """
         self.scanned = False
         """Whether a scan has finished."""
         self._storage = storage
         self._media_root = media_root
-        self._prober = prober
+        self._probes = Probes(prober, probe_cache, media_root, metrics)
         self._probe_cache = probe_cache
         self._listener = listener
         self._playback = playback
         self._metrics = metrics
         self._timing = timing
-        self._finding_counts = FindingCounts(judge)
+        self._judge = judge
+        self._judged_by = judged_by
+        self._database_folder = database_folder
         self._is_relevant = is_relevant
-        self._folders: Mapping[str, ScannedFolder] | None = None
+        self._known: KnownLibrary | None = None
         self._to_probe: list[Entry] = []
-        self._probe_records: dict[Key, ProbeRecord] = {}
+        self._is_published = False
+        """Whether the last snapshot has all that is known."""
         self._snapshot = EMPTY_SNAPSHOT
         self._publish_lock = asyncio.Lock()
         self._watch_ok = True
         self._changed = asyncio.Event()
         self._probe_wanted = asyncio.Event()
         self._published = asyncio.Event()
-        self._freezer = Freezer()
 
     @property
     def catalogue(self) -> Catalogue:
@@ -108,6 +109,16 @@ class Library:
     def folder_image(self, folder: str) -> str | None:
         """Return the path of a folder's picture; None if it has none."""
         return self._snapshot.folder_images.get(folder)
+
+    @property
+    def forms(self) -> tuple[Counter[str], Mapping[int, ArtefactSource]]:
+        """The number of videos of which nothing is made, by form, and the other ones."""
+        return self._snapshot.plain, self._snapshot.made
+
+    def close(self) -> None:
+        """Close the database. Blocks."""
+        if self._known is not None:
+            self._known.close()
 
     @property
     def recent(self) -> tuple[Video, ...]:
@@ -142,7 +153,9 @@ class Library:
                     wait = min(wait, unsettled)
             except Exception as error:
                 self._metrics.scans.labels("failed").inc()
-                if not isinstance(error, OSError):  # the storage may be unavailable
+                if isinstance(error, sqlite3.Error) and self._known is not None:
+                    self._known.is_damaged = True
+                elif not isinstance(error, OSError):  # the storage may be unavailable
                     raise
                 _log.exception("the library cannot be scanned")
                 wait = min(wait, POLL_INTERVAL)
@@ -159,61 +172,72 @@ class Library:
 
     async def _scan(self) -> float | None:
         """Scan the storage. Return the seconds until a file that was left out may have settled."""
-        settle_time, record = self._timing.settle_time, self._probe_records.copy()
+        settle_time = self._timing.settle_time
         if self._media_root.store is not None:
             settle_time = 0.0  # an object is complete when it is listed
+        known = await self._open_known()
         result = await asyncio.to_thread(
-            collections_paused()(scan),
-            self._storage,
+            scan_known,
+            known,
+            partial(scan, self._storage, settle_time, known, is_first=known.is_first),
             self._probe_cache,
-            settle_time,
-            self._folders,
-            record,
+            self._probes.records.copy(),
         )
-        if self.scanned and not result.is_changed:
-            self._folders = result.folders
-            return result.unsettled
+        if self._is_published and not result.is_changed:
+            if not result.missing:
+                await asyncio.to_thread(known.keep, result.scan)
+            return result.scan.unsettled
         if self._probe_cache.is_remote:
             shuffle(result.missing)  # so that replicas do not probe the same file
-        self._probe_records.update(result.loaded)
-        for key in result.gone:
-            self._probe_records.pop(key, None)
-        await self._publish_snapshot(result.folders)
+        self._probes.update(result.loaded, result.gone)
+        await self._publish_snapshot(result.scan)
         self._to_probe = result.missing
         self._probe_wanted.set()
         self.scanned = True
-        return result.unsettled
+        return result.scan.unsettled
 
-    async def _publish_snapshot(self, folders: Mapping[str, ScannedFolder] | None = None) -> None:
-        """Publish a snapshot of what is in `folders`, or in the current ones."""
+    async def _open_known(self) -> KnownLibrary:
+        """Return what is known, from a new database if the last one is damaged."""
+        if self._known is None or self._known.is_damaged:
+            async with self._publish_lock:
+                if self._known is not None:
+                    self._is_published = False
+                    await asyncio.to_thread(self._known.discard, self._database_folder)
+                self._known = await asyncio.to_thread(
+                    open_known, self._database_folder, self._judged_by
+                )
+        return self._known
+
+    async def _publish_snapshot(self, result: Scan | None = None) -> None:
+        """Publish a snapshot of what a scan has found, and of the results of probes."""
         async with self._publish_lock:  # both loops publish
-            folders = (self._folders or {}) if folders is None else folders
-            self._snapshot = snapshot = await asyncio.to_thread(
-                collections_paused()(build_snapshot),
-                {path: folder.found for path, folder in folders.items()},
-                self._probe_records.copy(),
-                self._snapshot,
-            )
+            if self._known is None:
+                return
+            records, self._is_published = self._probes.records.copy(), False
+            try:
+                self._snapshot = snapshot = await asyncio.to_thread(
+                    build_snapshot, self._known, result, records, self._snapshot
+                )
+            except sqlite3.Error:
+                self._known.is_damaged = True
+                self._changed.set()
+                raise
+            self._is_published = True
+            self._probes.forget_lasting(records)
             self._listener.set_sources(snapshot.sources)
             for state in ProbeState:
                 self._metrics.videos.labels(state).set(snapshot.states[state])
             self._published.set()
-            self._freezer.count(snapshot.created, len(snapshot.catalogue.videos))
-            self._folders = folders  # only now, so that the next scan retries after a failure
 
     async def _probe_loop(self) -> AsyncGenerator[None]:
         while True:
             self._probe_wanted.clear()
             missing, next_publish = self._to_probe, time.monotonic() + _MIN_PUBLISH_PAUSE
             for entry in missing:
-                record = self._probe_records.get((entry.path, entry.revision))
-                if record and record.is_current(entry):
+                is_known = self._known is not None and self._known.has_result(entry)
+                if is_known or self._probes.has_result(entry):
                     continue  # probed while the scan was under way
-                try:
-                    await self._probe(entry)
-                except Exception:  # noqa: BLE001 # the others must still be probed
-                    _log.exception("a probe failed", path=entry.path)
-                    self._record_failure(entry)
+                await self._probes.probe(entry)
                 await self._playback.yield_to_playback()
                 if self._to_probe is not missing:
                     break  # a newer scan has replaced the list and set the event
@@ -224,7 +248,7 @@ class Library:
                     pause = max(_MIN_PUBLISH_PAUSE, _PUBLISH_PAUSE_FACTOR * (ended - started))
                     next_publish = ended + min(pause, _MAX_PUBLISH_PAUSE)
             else:
-                self._prober.stop_idle()
+                self._probes.stop_idle()
             if missing:
                 await self._publish_snapshot()
             yield
@@ -234,44 +258,14 @@ class Library:
         while True:
             await self._published.wait()
             self._published.clear()
-            counts = await asyncio.to_thread(self._finding_counts.count, self.catalogue.videos)
+            if (known := self._known) is None:
+                continue
+            while await asyncio.to_thread(judge_some, known, self._judge):
+                yield
+            counts = await asyncio.to_thread(count_findings, known)
             for code, count in counts.items():
                 self._metrics.findings.labels(code).set(count)
             yield
-
-    def _record_failure(self, entry: Entry) -> None:
-        """Record a failure, so that the file is probed again later, unless it has a result."""
-        key = (entry.path, entry.revision)
-        if (record := self._probe_records.get(key)) is None or not record.is_current(entry):
-            problem = ProbeFailure(
-                "The server failed over it: see its log.", "failed", lasting=False
-            )
-            self._probe_records[key] = ProbeRecord(problem, entry.changed_at, time.monotonic())
-
-    async def _probe(self, entry: Entry) -> None:
-        key = (entry.path, entry.revision)
-        if self._probe_cache.is_remote:
-            loaded = await asyncio.to_thread(self._probe_cache.load, *key)
-            if loaded is not None:
-                self._probe_records[key] = ProbeRecord(loaded, entry.changed_at, time.monotonic())
-                return
-        with self._metrics.probe_seconds.time():
-            result = await self._prober.probe(self._media_root.locate(*key))
-        record = ProbeRecord(result, entry.changed_at, time.monotonic())
-        if self._media_root.store is not None:
-            record = record._replace(retry_after=OBJECT_RETRY_SECONDS)
-        self._probe_records[key] = record
-        if not is_media(entry.path, result):
-            self._metrics.probes.labels("no media").inc()
-            _log.info("a file is not listed: it is no video or sound", path=entry.path)
-        elif isinstance(result, ProbeFailure):
-            self._metrics.probes.labels(result.outcome).inc()
-            _log.warning("a file cannot be probed", path=entry.path, reason=result.reason)
-        else:
-            self._metrics.probes.labels("complete").inc()
-            for omission in result.omissions:
-                _log.info("part of a file is left out", path=entry.path, reason=omission)
-        await asyncio.to_thread(self._probe_cache.save, *key, result)
 
     async def _watch(self, root: Path) -> AsyncGenerator[None]:
         """Scan soon after something changed; where the kernel does not tell, every few seconds."""

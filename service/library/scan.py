@@ -1,46 +1,15 @@
-"""Scans the storage: which files there are, which are new, and which have stored probe results.
+"""Scans the storage: which files there are, and which folders are not what they were.
 
 A file is left out until it has not changed for a while, because it may still be copied.
 """
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
-from service.artefacts.probe_cache import ProbeCache
 from service.library.files import FolderFiles, match_files
-from service.models import Metadata
-from service.probing.prober import ProbeFailure
 from service.storage.base import Entry, FolderListing, Storage
-
-# Seconds until a file is probed again that could not be read; and an object, because no event tells
-# that it can be read again.
-_RETRY_SECONDS, OBJECT_RETRY_SECONDS = 600.0, 15.0
-
-Key = tuple[str, str]  # path and revision
-Result = Metadata | ProbeFailure
-
-
-class ProbeRecord(NamedTuple):
-    """The probe result of a version of a file."""
-
-    result: Result
-    changed_at: float
-    """From the entry at that time; a change of permissions may let a retry succeed."""
-    probed_at: float
-    """Seconds on the monotonic clock."""
-    retry_after: float = _RETRY_SECONDS
-    """Seconds until a retry, unless the failure is lasting."""
-
-    def is_current(self, entry: Entry) -> bool:
-        """Return whether the file need not be probed again."""
-        if isinstance(self.result, Metadata) or self.result.lasting:
-            return True
-        return (
-            entry.changed_at == self.changed_at
-            and time.monotonic() - self.probed_at < self.retry_after
-        )
 
 
 class Observation(NamedTuple):
@@ -57,106 +26,91 @@ class ScannedFolder(NamedTuple):
 
     digest: bytes
     """Of the listing; empty if a file is unsettled, so that the folder is looked at again."""
-    found: FolderFiles
-    """Without unsettled files."""
-    observations: dict[str, Observation]
-    """By path, of all files, settled or not."""
+    settled: tuple[Entry, ...]
+    """The files that are settled: media and possible sidecars."""
+    unsettled: Mapping[str, Observation]
+    """By path, the others."""
+
+    @property
+    def observations(self) -> dict[str, Observation]:
+        """By path, of all files."""
+        known = {e.path: Observation(e.revision, 0.0, settled=True) for e in self.settled}
+        return known | dict(self.unsettled)
 
 
-@dataclass(frozen=True, slots=True)
+class KnownFolders(Protocol):
+    """The folders that earlier scans have seen."""
+
+    @property
+    def digests(self) -> Mapping[str, bytes]:
+        """Those of their listings, by path."""
+        ...
+
+    def get(self, path: str) -> ScannedFolder | None:
+        """Return a folder; None if it is not known."""
+        ...
+
+
+@dataclass(slots=True)
 class Scan:
     """The result of a scan."""
 
-    folders: dict[str, ScannedFolder]
-    """By path."""
-    is_changed: bool
-    """Whether the library is not what it was: files, or results that are known of them."""
-    loaded: dict[Key, ProbeRecord] = field(default_factory=dict)
-    """Stored results that were not in memory."""
-    missing: list[Entry] = field(default_factory=list)
-    """Files without a result."""
-    gone: set[Key] = field(default_factory=set)
-    """Results of files that no longer exist."""
+    looked_at: dict[str, ScannedFolder] = field(default_factory=dict)
+    """By path: those whose digest was not known."""
+    changed: dict[str, FolderFiles] = field(default_factory=dict)
+    """By path: those of them in which other files are found than before."""
+    gone: list[str] = field(default_factory=list)
+    """Folders that are no longer there."""
     unsettled: float | None = None
     """Seconds until a file that was left out may have settled."""
 
 
-def scan(
-    storage: Storage,
-    probe_cache: ProbeCache,
-    settle_time: float,
-    previous: Mapping[str, ScannedFolder] | None,
-    probe_records: Mapping[Key, ProbeRecord],
-) -> Scan:
-    """Scan the storage. Of `previous`, unchanged folders and files are the same objects.
+NO_FOLDER = ScannedFolder(b"", (), {})
 
-    `settle_time` is in seconds. Blocks. Raises OSError.
+
+def scan(storage: Storage, settle_time: float, known: KnownFolders, *, is_first: bool) -> Scan:
+    """Scan the storage. `settle_time` is in seconds. Blocks. Raises OSError.
+
+    In the first scan of a process, files are settled by their time of change alone.
     """
-    before = previous or {}
-    folders: dict[str, ScannedFolder] = {}
+    result = Scan()
     waits: list[float] = []
-    for listing in storage.list_folders({path: one.digest for path, one in before.items()}):
+    seen: set[str] = set()
+    for listing in storage.list_folders(known.digests):
+        seen.add(listing.path)
         if listing.entries is None:
-            folders[listing.path] = before[listing.path]
-        else:
-            known = None if previous is None else before.get(listing.path, _NEW_FOLDER)
-            folders[listing.path] = _folder(listing, settle_time, known, waits)
-    is_changed = previous is None or _found(folders) != _found(previous)
-    unknown: dict[Key, Entry] = {}
-    result = Scan(folders, is_changed, gone=set(probe_records), unsettled=min(waits, default=None))
-    for folder in folders.values():
-        for entry, _ in folder.found.files:
-            key = (entry.path, entry.revision)
-            if key in probe_records and probe_records[key].is_current(entry):
-                result.gone.discard(key)
-            else:
-                unknown[key] = entry
-    for key, loaded in probe_cache.load_all(list(unknown)):
-        entry = unknown[key]
-        if loaded is not None:
-            result.loaded[key] = ProbeRecord(loaded, entry.changed_at, time.monotonic())
-        else:
-            result.missing.append(entry)
-            is_changed = is_changed or key in probe_records  # it is probed again
-    return replace(result, is_changed=is_changed or bool(result.loaded))
-
-
-_NEW_FOLDER = ScannedFolder(b"", FolderFiles(), {})
-
-
-def _found(folders: Mapping[str, ScannedFolder]) -> dict[str, FolderFiles]:
-    return {path: folder.found for path, folder in folders.items() if any(folder.found)}
+            continue
+        before = known.get(listing.path) or NO_FOLDER
+        observations = None if is_first else before.observations
+        folder = _folder(listing, settle_time, observations, waits)
+        result.looked_at[listing.path] = folder
+        found = match_files(listing.path, folder.settled)
+        if found != match_files(listing.path, before.settled):
+            result.changed[listing.path] = found
+    result.gone = [path for path in known.digests if path not in seen]
+    for path in result.gone:
+        if any(match_files(path, (known.get(path) or NO_FOLDER).settled)):
+            result.changed[path] = FolderFiles()
+    result.unsettled = min(waits, default=None)
+    return result
 
 
 def _folder(
-    listing: FolderListing, settle_time: float, previous: ScannedFolder | None, waits: list[float]
+    listing: FolderListing,
+    settle_time: float,
+    previous: Mapping[str, Observation] | None,
+    waits: list[float],
 ) -> ScannedFolder:
-    """Return what is found in a folder; add the seconds until unsettled files may have settled.
-
-    `previous` is None in the first scan.
-    """
-    settled, is_settled = [], True
-    observations: dict[str, Observation] = {}
+    """Return what is found in a folder; add the seconds until unsettled files may have settled."""
+    settled, unsettled = [], {}
     for entry in listing.entries or ():
-        wait, observations[entry.path] = _observe(
-            entry, settle_time, None if previous is None else previous.observations
-        )
+        wait, observation = _observe(entry, settle_time, previous)
         if wait > 0:
             waits.append(wait)
-            is_settled = False
+            unsettled[entry.path] = observation
         else:
             settled.append(entry)
-    found = match_files(listing.path, settled)
-    if previous is not None:
-        known = {file.entry.path: file for file in previous.found.files}
-        same = (known.get(file.entry.path) for file in found.files)
-        found = found._replace(
-            files=tuple(
-                old if old == new else new for old, new in zip(same, found.files, strict=True)
-            )
-        )
-        found = previous.found if found == previous.found else found
-    return ScannedFolder(listing.digest if is_settled else b"", found, observations)
+    return ScannedFolder(b"" if unsettled else listing.digest, tuple(settled), unsettled)
 
 
 def _observe(

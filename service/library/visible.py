@@ -3,11 +3,11 @@
 from cachetools import LRUCache
 
 from service.access.grants import Scope, current_grant
-from service.library.catalogue import Catalogue
+from service.catalogue.catalogue import Catalogue
 from service.library.library import Library
 from service.models import Video
 
-# Catalogues of share links that are kept. One has some 200 bytes a video.
+# Catalogues of share links that are kept. One has 40 bytes a video.
 _MAX_CATALOGUES = 16
 
 _WHOLE = Scope("folder", "")
@@ -38,9 +38,8 @@ class VisibleLibrary:
             return whole
         source, catalogue = self._catalogues.get(scope, (None, None))
         if catalogue is None or source is not whole:
-            # With the whole one as its previous, it takes 4 to 11 µs a video instead of 17.
-            videos = (video for video in whole.videos if scope.contains(video.path))
-            catalogue = Catalogue(videos, previous=whole)
+            is_folder = scope.kind == "folder"
+            catalogue = whole.within(scope.path) if is_folder else whole.of_video(scope.path)
             self._catalogues[scope] = whole, catalogue
         return catalogue
 

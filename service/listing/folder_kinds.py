@@ -1,9 +1,9 @@
 """Folders with an order of their own: albums by disc and track, clips of a camera by date."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import NamedTuple
 
 from service.listing.dates import stated_date
 from service.models import Video
@@ -24,11 +24,31 @@ _CAMERA_TAGS = frozenset(
 )
 
 
+class TrackFacts(NamedTuple):
+    """What a video says of the kind of its folder."""
+
+    disc: int | None
+    track: int | None
+    """The number of its tag; None if it has none."""
+    artist: str | None
+    year: str | None
+    is_named: bool
+    """Whether it is an episode or a film."""
+    is_clip: bool
+    """Whether it has a date, and a name or tags as cameras write them."""
+
+
+def track_facts(video: Video) -> TrackFacts:
+    """Return what a video says of the kind of its folder."""
+    disc, track = track_number(video) or (None, None)
+    return TrackFacts(disc, track, _artist(video), _year(video), _is_named(video), _is_clip(video))
+
+
 @dataclass(frozen=True, slots=True)
 class Album:
     """The videos of a folder whose tags have the numbers of tracks."""
 
-    videos: tuple[Video, ...]
+    videos: Sequence[Video]
     """By disc and track."""
     artist: str | None
     """If the tracks agree."""
@@ -57,63 +77,24 @@ def track_number(video: Video) -> tuple[int, int] | None:
     return (int(disc[1]) if disc else 1, int(track[1])) if track else None
 
 
-def album(videos: Sequence[Video]) -> Album | None:
-    """Return the album that consists of the videos of a folder; None if they are no album.
+def is_album(facts: Sequence[TrackFacts]) -> bool:
+    """Return whether the videos of a folder are an album.
 
     Each has the number of a track, and they are not episodes of a series.
     """
-    if not _MIN_VIDEOS <= len(videos) <= MAX_TRACKS:
-        return None
-    numbers = [(track_number(video), video) for video in videos]
-    if any(number is None or _is_named(video) for number, video in numbers):
-        return None
-    ordered = sorted(numbers, key=lambda pair: (pair[0] or (0, 0), pair[1].path))
-    tracks = tuple(video for _, video in ordered)
-    artists, years = set(map(_artist, tracks)), set(map(_year, tracks))
-    return Album(
-        tracks,
-        artists.pop() if len(artists) == 1 else None,
-        years.pop() if len(years) == 1 else None,
-        has_discs=len({number[0] for number, _ in numbers if number}) > 1,
-    )
+    if not _MIN_VIDEOS <= len(facts) <= MAX_TRACKS:
+        return False
+    return all(one.track is not None and not one.is_named for one in facts)
 
 
-def are_clips(videos: Iterable[Video]) -> bool:
+def are_clips(facts: Sequence[TrackFacts]) -> bool:
     """Return whether the videos of a folder are clips of a camera.
 
-    No video is an episode or a film. More than half have a date, and a name or tags as
-    cameras write them.
+    No video is an episode or a film. More than half are clips.
     """
-    some = list(videos)
-    if len(some) < _MIN_VIDEOS or any(_is_named(video) for video in some):
+    if len(facts) < _MIN_VIDEOS or any(one.is_named for one in facts):
         return False
-    return 2 * sum(map(_is_clip, some)) > len(some)
-
-
-class FolderKinds:
-    """Which folders are albums, and which are clips."""
-
-    def __init__(
-        self, folders: Mapping[str, Sequence[Video]], previous: "FolderKinds | None" = None
-    ) -> None:
-        """Examine the videos of each folder, unless they are those of `previous`."""
-        self._kinds: dict[str, tuple[tuple[Video, ...], Album | Literal["clips"] | None]] = {}
-        known = previous._kinds if previous else {}  # noqa: SLF001 # of the same class
-        for path, some in folders.items():
-            videos = tuple(some)
-            known_videos, kind = known.get(path, ((), None))
-            if known_videos != videos:
-                kind = album(videos) or ("clips" if are_clips(videos) else None)
-            self._kinds[path] = videos, kind
-
-    def album(self, folder: str) -> Album | None:
-        """Return the album that a folder is."""
-        _, kind = self._kinds.get(folder, ((), None))
-        return kind if isinstance(kind, Album) else None
-
-    def is_clips(self, folder: str) -> bool:
-        """Return whether a folder has clips of a camera."""
-        return folder in self._kinds and self._kinds[folder][1] == "clips"
+    return 2 * sum(one.is_clip for one in facts) > len(facts)
 
 
 def _is_named(video: Video) -> bool:

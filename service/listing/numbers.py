@@ -1,8 +1,7 @@
 """Sets of small numbers, of which even large ones are intersected and counted fast."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import compress, repeat
-from operator import contains
+from itertools import compress
 
 _TO_DIGITS, _TO_FLAGS = bytes.maketrans(b"\0\1", b"01"), bytes.maketrans(b"01", b"\0\1")
 
@@ -22,7 +21,7 @@ class Numbers:
         flags = bytearray(max(some, default=0) + 1)
         for number in some:
             flags[number] = 1
-        return cls._of_flags(flags)
+        return cls.of_flags(flags)
 
     @classmethod
     def below(cls, limit: int) -> "Numbers":
@@ -30,12 +29,8 @@ class Numbers:
         return cls((1 << limit) - 1)
 
     @classmethod
-    def where(cls, term: str, texts: Sequence[str]) -> "Numbers":
-        """Return the places of the texts that contain a term."""
-        return cls._of_flags(bytes(map(contains, texts, repeat(term))))
-
-    @classmethod
-    def _of_flags(cls, flags: bytes | bytearray) -> "Numbers":
+    def of_flags(cls, flags: bytes | bytearray) -> "Numbers":
+        """Return the set of the places of those bytes that are 1; the others are 0."""
         return cls(int(b"0" + flags[::-1].translate(_TO_DIGITS), 2))
 
     def __and__(self, other: "Numbers") -> "Numbers":
@@ -43,6 +38,18 @@ class Numbers:
 
     def __or__(self, other: "Numbers") -> "Numbers":
         return Numbers(self._bits | other._bits)
+
+    def __sub__(self, other: "Numbers") -> "Numbers":
+        return Numbers(self._bits & ~other._bits)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Numbers) and self._bits == other._bits
+
+    def __hash__(self) -> int:
+        return hash(self._bits)
+
+    def __contains__(self, number: int) -> bool:
+        return bool(self._bits >> number & 1)
 
     def __len__(self) -> int:
         return self._bits.bit_count()
@@ -59,6 +66,15 @@ class Numbers:
         """Yield those of `numbers` that are in the set, in their order. All are below `size`."""
         flags = self._flags().ljust(size, b"\0")
         return compress(numbers, map(flags.__getitem__, numbers))
+
+    def to_bytes(self) -> bytes:
+        """Return them as bytes, of which `from_bytes` makes the same set."""
+        return self._bits.to_bytes((self._bits.bit_length() + 7) // 8, "little")
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Numbers":
+        """Return the set of which `to_bytes` made the bytes."""
+        return cls(int.from_bytes(data, "little"))
 
     def _flags(self) -> bytes:
         """Return a byte for each number, up to the highest in the set: 1 if it is in the set."""

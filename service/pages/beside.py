@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from service.catalogue.catalogue import Catalogue
 from service.items.video_items import VideoItems
 from service.items.video_models import VideoItem
-from service.library.catalogue import Catalogue
 from service.listing.parsed_titles import name_in_series, short_number
 from service.listing.paths import parent
 from service.listing.series import Series, parsed_name

@@ -14,8 +14,8 @@ from service.api.problems import prefers_html
 from service.errors import InvalidRequestError, NotFoundError
 from service.http.origins import check_same_origin
 from service.items import links
-from service.library.titles import folder_title
 from service.library.visible import VisibleLibrary
+from service.listing.titles import folder_title
 from service.pages.embed import embed_code
 from service.pages.player import format_timestamp, parse_timestamp
 

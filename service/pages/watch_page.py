@@ -11,9 +11,9 @@ from service.artefacts.status import ArtefactState
 from service.items import links
 from service.items.video_items import VideoItems
 from service.items.video_models import VideoItem
-from service.library.titles import folder_title
 from service.library.visible import VisibleLibrary
 from service.listing.paths import parent, parents
+from service.listing.titles import folder_title
 from service.models import Video
 from service.pages.beside import beside, is_continued
 from service.pages.chapter_list import ChapterLists

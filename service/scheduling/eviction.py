@@ -1,12 +1,12 @@
 """Evicts stored artefacts, at intervals and when the store exceeds its quota."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 
 from service.artefact_store.store import ArtefactStore
 from service.artefacts.probe_cache import probe_cache_key
-from service.artefacts.source import ArtefactSource
+from service.scheduling.sources import Sources
 
 # Seconds between two evictions, unless the store exceeds its quota earlier.
 _SWEEP_INTERVAL = 3600.0
@@ -18,7 +18,7 @@ class Eviction:
     def __init__(
         self,
         store: ArtefactStore,
-        sources: Callable[[], Mapping[str, ArtefactSource]],
+        sources: Callable[[], Sources],
         done: Callable[[], None],
     ) -> None:
         """Keep the probe results of `sources` as if they were used; call `done` after each."""
@@ -43,5 +43,5 @@ class Eviction:
                     await self._due.wait()
 
     def _evict(self) -> None:
-        videos = [source.video for source in self._sources().values()]
-        self._store.evict([probe_cache_key(video.path, video.revision) for video in videos])
+        versions = self._sources().versions()
+        self._store.evict([probe_cache_key(path, revision) for path, revision in versions])

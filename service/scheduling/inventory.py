@@ -1,13 +1,15 @@
 """Finds which artefacts of the library are stored, and which are missing."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from service.artefacts.builder import ArtefactBuilder
 from service.artefacts.job_queue import Job
 from service.artefacts.metadata import ArtefactKind, ArtefactMetadata
 from service.artefacts.source import ArtefactSource
+from service.scheduling.sources import Sources
 
 # Artefacts that are looked at while requests wait: a large library has 300,000.
 _AT_A_TIME = 500
@@ -15,42 +17,49 @@ _AT_A_TIME = 500
 _T = TypeVar("_T")
 
 
-class Inventory(NamedTuple):
-    """The artefacts of the library, by whether the store has them."""
+class Found(NamedTuple):
+    """Some artefacts of the library."""
 
     existing: list[tuple[Job, ArtefactMetadata]]
+    """Those that the store has."""
     missing: list[Job]
-    gone: set[str]
-    """The names that the library no longer has."""
+    """Those that are to be made, also if nobody asks for them."""
+    gone: list[Job]
+    """Those that were of the library, and may no longer be."""
 
 
 def take_inventory(
     builder: ArtefactBuilder,
-    sources: Mapping[str, ArtefactSource],
-    names: Callable[[], Iterable[str]],
+    sources: Sources,
+    previous: Sources,
     is_known: Callable[[str], bool],
-) -> Inventory:
-    """Look up the artefacts of `sources` in the store, except those that are known. Blocks.
+) -> Iterator[Found]:
+    """Look up the artefacts of `sources` in the store, some at a time. Each step blocks.
 
-    `names` returns the names that are known. It is called in this thread: a set of 300,000 names
-    would hold up the event loop.
+    Those of `previous` and those that are known are left out.
     """
-    jobs: dict[str, Job] = {}
     # The newest videos come first: people look at what they have just added.
-    for source in sorted(sources.values(), key=lambda source: -source.video.modified):
-        for kind in builder.kinds:
-            if name := source.name(kind):
-                jobs[name] = Job(kind, source, name)
-        if ArtefactKind.SOUND in builder.kinds:
-            for sound, name in source.sounds.items():
-                jobs[name] = Job(ArtefactKind.SOUND, source, name, sound)
-    inventory = Inventory([], [], {name for name in names() if name not in jobs})
-    for job, kept in builder.load_all([job for name, job in jobs.items() if not is_known(name)]):
-        if kept:
-            inventory.existing.append((job, kept[0]))
-        else:
-            inventory.missing.append(job)
-    return inventory
+    added, removed = sources.newer_than(previous), previous.newer_than(sources)
+    while some := list(islice(added, _AT_A_TIME)):
+        found = Found([], [], [])
+        jobs = [job for source in some for job in _jobs(builder, source)]
+        for job, kept in builder.load_all([job for job in jobs if not is_known(job.name)]):
+            if kept:
+                found.existing.append((job, kept[0]))
+            elif not builder.is_on_request(job):
+                found.missing.append(job)
+        yield found
+    while some := list(islice(removed, _AT_A_TIME)):
+        yield Found([], [], [job for source in some for job in _jobs(builder, source)])
+
+
+def _jobs(builder: ArtefactBuilder, source: ArtefactSource) -> Iterator[Job]:
+    for kind in builder.kinds:
+        if name := source.name(kind):
+            yield Job(kind, source, name)
+    if ArtefactKind.SOUND in builder.kinds:
+        for sound, name in source.sounds.items():
+            yield Job(ArtefactKind.SOUND, source, name, sound)
 
 
 async def in_turns(items: Iterable[_T]) -> AsyncGenerator[_T]:

@@ -5,8 +5,9 @@ may pass is retried with increasing delays. Of replicas that share a store, one 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from functools import partial
+from itertools import product
 
 import structlog
 
@@ -39,8 +40,9 @@ from service.artefacts.status import (
 from service.metrics import Metrics
 from service.models import ProbeState
 from service.scheduling.eviction import Eviction
-from service.scheduling.inventory import in_turns, take_inventory
+from service.scheduling.inventory import Found, in_turns, take_inventory
 from service.scheduling.retry_timers import RetryTimers
+from service.scheduling.sources import NoSources, Sources
 from service.scheduling.status_table import StatusEntry, StatusTable
 from service.supervisor import Supervisor
 from service.workers.playback_activity import PlaybackActivity
@@ -70,9 +72,10 @@ class ArtefactScheduler:
         self._store = store
         self._pools = pools
         self._playback = playback
-        self._sources: Mapping[str, ArtefactSource] = {}
+        self._sources: Sources = NoSources()
+        self._looked_up: Sources = NoSources()
         self._statuses = StatusTable()
-        self._queue = JobQueue()
+        self._queue = JobQueue(self.source)
         self._in_progress: dict[str, Job] = {}
         """Being built by this replica or by another one."""
         self._retries = RetryTimers(self._requeue)
@@ -83,9 +86,9 @@ class ArtefactScheduler:
         self._eviction = Eviction(store, lambda: self._sources, self._work.set)
         self._failures = metrics.background_failures.labels("deriving")
         metrics.derived_bytes.set_function(lambda: store.size)
-        for kind in ArtefactKind:
-            for state in (ArtefactState.READY, ArtefactState.FAILED, ArtefactState.WAITING):
-                metrics.derived.labels(kind, state).set_function(partial(self._count, kind, state))
+        states = (ArtefactState.READY, ArtefactState.FAILED, ArtefactState.WAITING)
+        for of in product(ArtefactKind, states):
+            metrics.derived.labels(*of).set_function(partial(self._count, *of))
 
     def start(self, supervisor: Supervisor) -> None:
         """Start the background tasks."""
@@ -101,7 +104,7 @@ class ArtefactScheduler:
         if self._background_pause:
             self._background_pause.cancel()
 
-    def set_sources(self, sources: Mapping[str, ArtefactSource]) -> None:
+    def set_sources(self, sources: Sources) -> None:
         """Replace the videos to build artefacts of."""
         self._sources = sources
         self._changed.set()
@@ -112,17 +115,17 @@ class ArtefactScheduler:
 
     def status(self, path: str, kind: ArtefactKind, sound: int = 0) -> ArtefactStatus:
         """Return the status of an artefact; `sound` is as in a `Job`."""
-        source = self._sources.get(path)
-        name = self._name(path, kind, sound)
-        if source is None or name is None:
+        return self.status_of(self._sources.get(path), kind, sound)
+
+    def status_of(
+        self, source: ArtefactSource | None, kind: ArtefactKind, sound: int = 0
+    ) -> ArtefactStatus:
+        """Return the status of an artefact of a source, if there is one."""
+        if (name := self._name(source, kind, sound)) is None:
             # Before probing it is unknown which artefacts a file can have.
-            pending = source is not None and source.video.state is ProbeState.PENDING
-            return WAITING if pending else NONE
-        entry = self._statuses.get(name)
-        if entry:
-            return entry.status
-        if kind not in LARGE:
-            return WAITING
+            return WAITING if source and source.video.state is ProbeState.PENDING else NONE
+        if (entry := self._statuses.get(name)) or kind not in LARGE:
+            return entry.status if entry else WAITING
         if name in self._in_progress:
             progress = self._builder.progress(name)
             return WAITING if progress is None else ArtefactStatus(WAITING.state, progress=progress)
@@ -131,15 +134,14 @@ class ArtefactScheduler:
 
     def ready(self, path: str, kind: ArtefactKind, sound: int = 0) -> StatusEntry | None:
         """Return the entry of an artefact that is ready; None if it is not."""
-        name = self._name(path, kind, sound)
+        name = self._name(self.source(path), kind, sound)
         entry = self._statuses.get(name) if name else None
         return entry if entry and entry.status.state is ArtefactState.READY else None
 
     def progress(self, kind: ArtefactKind) -> tuple[int, int]:
         """Return how many artefacts of a kind exist, and how many there will be."""
-        return (made := self._statuses.count(kind, ArtefactState.READY)), made + self._count(
-            kind, ArtefactState.WAITING
-        )
+        made = self._count(kind, ArtefactState.READY)
+        return made, made + self._count(kind, ArtefactState.WAITING)
 
     def requested(self, kind: ArtefactKind) -> int:
         """Return how many artefacts of a kind wait because somebody has asked for them."""
@@ -147,15 +149,14 @@ class ArtefactScheduler:
 
     def request(self, path: str, kind: ArtefactKind, sound: int = 0) -> None:
         """Build an artefact next, unless it exists."""
-        name = self._name(path, kind, sound)
-        if name is None or name in self._in_progress or name in self._statuses:
-            return
-        self._queue.request(Job(kind, self._sources[path], name, sound))
-        self._work.set()
+        name = self._name(source := self.source(path), kind, sound)
+        if source and name and name not in self._in_progress and name not in self._statuses:
+            self._queue.request(Job(kind, source, name, sound))
+            self._work.set()
 
     def retry(self, path: str, kind: ArtefactKind) -> None:
         """Build an artefact next, also if that failed before for a reason that may have passed."""
-        name = self._name(path, kind)
+        name = self._name(self.source(path), kind)
         if name and self.status(path, kind).state is ArtefactState.FAILED:
             self._clear_status(name)
         self.request(path, kind)
@@ -171,8 +172,9 @@ class ArtefactScheduler:
         if entry := self.ready(path, kind, sound):
             self._clear_status(entry.name)
 
-    def _name(self, path: str, kind: ArtefactKind, sound: int = 0) -> str | None:
-        source = self._sources.get(path)
+    def _name(
+        self, source: ArtefactSource | None, kind: ArtefactKind, sound: int = 0
+    ) -> str | None:
         return source.name(kind, sound) if source and kind in self._builder.kinds else None
 
     def _count(self, kind: ArtefactKind, state: ArtefactState) -> int:
@@ -193,41 +195,41 @@ class ArtefactScheduler:
 
     def _is_wanted_now(self, job: Job) -> bool:
         """Return whether the library still has the source of an artefact."""
-        return self._name(job.source.video.path, job.kind, job.sound) == job.name
+        return self._name(self.source(job.source.video.path), job.kind, job.sound) == job.name
 
     async def _sync_loop(self) -> AsyncGenerator[None]:
         while True:
             self._changed.clear()
             sources = self._sources
-            inventory = await asyncio.to_thread(
-                take_inventory, self._builder, sources, self._names, self._is_known
-            )
-            if self._sources is sources:  # else the library may have it again
-                self._drop(inventory.gone)
-            async for job, metadata in in_turns(inventory.existing):
-                if self._is_wanted_now(job):
-                    self._set_status(job, metadata)
-            async for job in in_turns(inventory.missing):
-                is_due = not self._builder.is_on_request(job) and self._is_wanted_now(job)
-                if is_due and not self._is_known(job.name):
-                    self._queue.add(job)
+            inventory = take_inventory(self._builder, sources, self._looked_up, self._is_known)
+            while found := await asyncio.to_thread(next, inventory, None):
+                await self._add(found, sources)
+            self._looked_up = sources
             self._work.set()
             yield
             await self._changed.wait()
 
-    def _names(self) -> list[str]:
-        """Return the names that have a status or wait for one. May be called in a thread."""
-        return [*list(self._statuses), *list(self._in_progress), *self._queue.names()]
+    async def _add(self, found: Found, sources: Sources) -> None:
+        """Set the statuses of artefacts that exist, and let the others wait."""
+        async for job, metadata in in_turns(found.existing):
+            if self._sources is sources or self._is_wanted_now(job):
+                self._set_status(job, metadata)
+        async for job in in_turns(job for job in found.missing if not self._is_known(job.name)):
+            if self._sources is sources or self._is_wanted_now(job):
+                self._queue.add(job)
+        async for job in in_turns(found.gone):
+            self._drop_unwanted(job)
+        self._work.set()
 
     def _is_known(self, name: str) -> bool:
         return name in self._statuses or name in self._in_progress or name in self._queue
 
-    def _drop(self, gone: set[str]) -> None:
-        """Remove artefacts that the library no longer needs, except those in progress."""
-        for name in gone:
-            self._clear_status(name)
-            self._retries.reset_delay(name)
-            self._queue.discard(name)
+    def _drop_unwanted(self, job: Job) -> None:
+        """Remove an artefact that the library no longer needs, unless it is in progress."""
+        if not self._is_wanted_now(job):
+            self._clear_status(job.name)
+            self._retries.reset_delay(job.name)
+            self._queue.discard(job.name)
 
     async def _build_loop(
         self, pool: WorkerPool, kinds: frozenset[ArtefactKind]
@@ -237,7 +239,8 @@ class ArtefactScheduler:
                 yield
                 self._work.clear()
                 await self._work.wait()
-            await self._build(*self._queue.pop(kinds))
+            if popped := self._queue.pop(kinds):  # else the library no longer has what waited
+                await self._build(*popped)
             if self._store.over_quota:
                 self._eviction.start()
             is_busy = any(job.kind in kinds for job in self._in_progress.values())
@@ -261,24 +264,21 @@ class ArtefactScheduler:
         except TransientBuildError as error:
             self._record_failure(job, str(error))
             if isinstance(error, StoreWriteError) and self._background_pause is None:
-                self._background_pause = asyncio.get_running_loop().call_later(
-                    _STORE_FULL_PAUSE, self._resume_background
-                )
+                loop = asyncio.get_running_loop()
+                self._background_pause = loop.call_later(_STORE_FULL_PAUSE, self._resume_background)
         except Exception:  # noqa: BLE001 # the other artefacts must still be built
             self._failures.inc()
             _log.exception("deriving failed", path=job.source.video.path, kind=job.kind)
             self._record_failure(job, "The server failed over it: see its log.")
-        if not self._is_wanted_now(job):
-            self._drop({job.name})  # the library dropped it meanwhile
+        self._drop_unwanted(job)  # if the library dropped it meanwhile
 
     @property
     def _may_build_unasked(self) -> bool:
         return self._background_pause is None and not self._store.above_high_watermark
 
     def _has_work(self, kinds: frozenset[ArtefactKind]) -> bool:
-        if self._queue.has_requested(kinds):
-            return True
-        return self._may_build_unasked and self._queue.has_waiting(kinds)
+        is_due = self._may_build_unasked and self._queue.has_waiting(kinds)
+        return is_due or self._queue.has_requested(kinds)
 
     def _requeue(self, job: Job) -> None:
         self._clear_status(job.name)

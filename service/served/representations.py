@@ -2,11 +2,12 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Literal, get_args
 
 from service.artefacts.metadata import ArtefactKind, CopyMetadata, RemuxMetadata, SoundMetadata
+from service.artefacts.source import ArtefactSource
 from service.artefacts.status import NONE, ArtefactState, ArtefactStatus
 from service.browsers.browser_support import has_header, is_mp4
 from service.metrics import Metrics
@@ -18,6 +19,9 @@ Representation = Literal["file", "fast_start", "remuxed", "with_sound", "copied"
 # Seconds for which the counts are valid: one scrape asks for each kind.
 _MAX_AGE = 1.0
 
+_StatusOf = Callable[[ArtefactKind], ArtefactStatus]
+"""Returns the status of an artefact of a video."""
+
 
 def copy_status(scheduler: ArtefactScheduler, video: Video) -> ArtefactStatus:
     """Return the status of the copy of a film; none as long as a header may make an MP4 of it, or
@@ -25,26 +29,34 @@ def copy_status(scheduler: ArtefactScheduler, video: Video) -> ArtefactStatus:
 
     An MP4 is copied for its sound only: not if `REELAY_SOUND` is off.
     """
-    sound = scheduler.status(video.path, ArtefactKind.SOUND)
+    return _copy_status(partial(scheduler.status, video.path), video)
+
+
+def _copy_status(status: _StatusOf, video: Video) -> ArtefactStatus:
+    sound = status(ArtefactKind.SOUND)
     if sound.state not in {ArtefactState.NONE, ArtefactState.FAILED}:
         return NONE
     if sound == NONE and video.metadata and is_mp4(video.metadata):
         return NONE
     if video.metadata and has_header(video.metadata):
-        remux = scheduler.status(video.path, ArtefactKind.REMUX).remux
+        remux = status(ArtefactKind.REMUX).remux
         if remux is None or remux.declined is None:
             return NONE
-    return scheduler.status(video.path, ArtefactKind.COPIED)
+    return status(ArtefactKind.COPIED)
 
 
 def made_for(scheduler: ArtefactScheduler, video: Video) -> RemuxMetadata | None:
     """Return what is made of a video for players; None if they get the file."""
+    return _made_for(partial(scheduler.status, video.path), video)
+
+
+def _made_for(status: _StatusOf, video: Video) -> RemuxMetadata | None:
     statuses = (
-        copy_status(scheduler, video),
-        scheduler.status(video.path, ArtefactKind.SOUND),
-        scheduler.status(video.path, ArtefactKind.REMUX),
+        _copy_status(status, video),
+        status(ArtefactKind.SOUND),
+        status(ArtefactKind.REMUX),
     )
-    ready = (status.remux for status in statuses if status.state is ArtefactState.READY)
+    ready = (one.remux for one in statuses if one.state is ArtefactState.READY)
     return next(ready, None)
 
 
@@ -65,18 +77,16 @@ class RepresentationCounts:
 
     def __init__(
         self,
-        videos: Callable[[], Sequence[Video]],
+        forms: Callable[[], tuple[Mapping[str, int], Mapping[int, ArtefactSource]]],
         scheduler: ArtefactScheduler,
         metrics: Metrics,
     ) -> None:
-        """Count what `videos` returns: the same object as long as they are the same."""
-        self._videos = videos
+        """Count what `forms` returns: the number of videos of which nothing is made, by their
+        representation, and the other ones.
+        """
+        self._forms = forms
         self._scheduler = scheduler
-        self._counted: Sequence[Video] = ()
-        self._plain: Counter[Representation] = Counter()
-        """Of videos of which nothing is made."""
-        self._others: list[Video] = []
-        self._counts: Counter[Representation] = Counter()
+        self._counts: Counter[str] = Counter()
         self._counted_at = -_MAX_AGE
         for kind in get_args(Representation):
             metrics.representations.labels(kind).set_function(partial(self._count, kind))
@@ -85,19 +95,11 @@ class RepresentationCounts:
         now = time.monotonic()
         if now - self._counted_at >= _MAX_AGE:
             self._counted_at = now
-            self._divide(self._videos())
-            others = (representation(one, made_for(self._scheduler, one)) for one in self._others)
-            self._counts = self._plain + Counter(others)
+            plain, others = self._forms()
+            self._counts = Counter(plain)
+            self._counts.update(map(self._representation, others.values()))
         return self._counts[kind]
 
-    def _divide(self, videos: Sequence[Video]) -> None:
-        """Count the videos of which nothing is made once, as they may be 100,000."""
-        if videos is self._counted:
-            return
-        self._counted, self._plain, self._others = videos, Counter(), []
-        for video in videos:
-            source = self._scheduler.source(video.path)
-            if source is not None and (source.remux or source.sound or source.copied):
-                self._others.append(video)
-            else:
-                self._plain[representation(video, None)] += 1
+    def _representation(self, source: ArtefactSource) -> Representation:
+        status = partial(self._scheduler.status_of, source)
+        return representation(source.video, _made_for(status, source.video))

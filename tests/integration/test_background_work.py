@@ -19,7 +19,7 @@ from service import supervisor
 from service.artefact_store.folder import FolderArtefactStore
 from service.composition.app import create_app
 from service.library import library, scan_timing, snapshot, watcher
-from service.library.library import Library
+from service.library.probes import Probes
 from service.representations import fast_start
 from service.scheduling.scheduler import ArtefactScheduler
 from service.settings.environment import load
@@ -168,7 +168,7 @@ async def test_a_probe_error_is_reported_and_other_files_are_probed(
     app: Quart, monkeypatch: pytest.MonkeyPatch, media: Path, clip: bytes
 ) -> None:
     write(media, "other.mp4", clip)
-    monkeypatch.setattr(Library, "_probe", Faulty(Library._probe, FIRST))  # noqa: SLF001
+    monkeypatch.setattr(Probes, "_probe", Faulty(Probes._probe, FIRST))  # noqa: SLF001
     async with app.test_app():
         both: list[Any] = []
 

@@ -17,6 +17,7 @@ from support.server import Server, content, serve, until, write
 
 from service.artefact_store.folder import FolderArtefactStore
 from service.artefacts.probe_cache import ProbeCache
+from service.database.database import FILE_NAME
 from service.storage.local.folder import LocalStorage
 
 INTERVAL = "1"  # seconds between scans, for tests that are not about noticing changes
@@ -328,7 +329,9 @@ def test_an_unwritable_artefact_folder_does_no_harm(media: Path, clip: bytes) ->
     assert blocked.read_bytes() == b""
 
 
-def test_a_damaged_stored_probe_result_is_probed_again(media: Path, clip: bytes) -> None:
+def test_a_damaged_stored_probe_result_is_probed_again_if_the_catalogue_is_lost(
+    media: Path, clip: bytes
+) -> None:
     write(media, "film.mp4", clip)
     derived = media.parent / "derived"
     with serve(media) as server:
@@ -338,6 +341,7 @@ def test_a_damaged_stored_probe_result_is_probed_again(media: Path, clip: bytes)
         )
     for file in records:
         file.write_bytes(file.read_bytes()[:-10])
+    (derived / FILE_NAME).unlink()  # else the record is not needed
     with serve(media) as server:
         assert wait_until_probed(server, "film.mp4")["metadata"] == before["metadata"]
         assert server.metric("reelay_probes_total") == 1

@@ -7,8 +7,8 @@ import pytest
 from quart import Quart
 
 from service.browsing import library_page
+from service.catalogue.catalogue import SORTS
 from service.composition.app import create_app
-from service.library.catalogue import SORTS
 from service.metrics import Metrics
 from service.playability.findings import CODES
 from service.protocol import media_types

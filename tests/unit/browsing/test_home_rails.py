@@ -4,10 +4,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.catalogues import catalogue_of
 from support.named_videos import named_video
 
 from service.browsing.rails import MIN_VIDEOS, choose_recent, home_folder, home_rails
-from service.library.catalogue import Catalogue
+from service.catalogue.catalogue import Catalogue
 from service.models import ProbeState, Video
 
 
@@ -24,7 +25,7 @@ def video(path: str, state: ProbeState = ProbeState.PENDING) -> Video:
 
 
 def catalogue(*paths: str) -> Catalogue:
-    return Catalogue(map(video, paths))
+    return catalogue_of(map(video, paths))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_the_rails_are_of_the_folders_in_the_first_folder_with_a_choice(
 def test_the_seasons_of_an_only_series_have_no_rails(above: str, expected: str) -> None:
     """They are on the page of the series."""
     paths = [f"{above}Show/Season {n}/Show S0{n}E01.mp4" for n in (1, 2)]
-    assert home_folder(Catalogue(map(named_video, paths))) == expected
+    assert home_folder(catalogue_of(map(named_video, paths))) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,12 @@
-from support.videos import make_video
-
-from service.library.finding_counts import FindingCounts
+from service.library.files import match_files
+from service.library.finding_counts import count_findings, judge_some
+from service.library.known import open_known
+from service.library.results import Key, ProbeRecord
+from service.library.scan import Scan, ScannedFolder
 from service.models import Finding, Metadata
+from service.storage.base import Entry
+
+KNOWN = Metadata(container="mp4", duration=1.0, bit_rate=None, streams=())
 
 
 def test_findings_are_counted_and_only_changed_videos_judged_again() -> None:
@@ -12,17 +17,24 @@ def test_findings_are_counted_and_only_changed_videos_judged_again() -> None:
         codes = ["clock", "clock", "index_at_end"] if path != "fine.mp4" else []
         return tuple(Finding(code=code, severity="hint", sentence="") for code in codes)
 
-    counts = FindingCounts(judge)
-    videos = [make_video("a.mp4"), make_video("b.mp4"), make_video("fine.mp4")]
-    found = counts.count(videos)
+    known = open_known(None, "")
+
+    def count(*names: str, revision: str = "1-1") -> dict[str, int]:
+        entries = [Entry(name, 1, revision if name == "b.mp4" else "1-1", 1, 1) for name in names]
+        scan = Scan({"": ScannedFolder(b"", tuple(entries), {})}, {"": match_files("", entries)})
+        results: dict[Key, ProbeRecord] = {
+            (entry.path, entry.revision): ProbeRecord(KNOWN, 1, 0) for entry in entries
+        }
+        known.update(scan, results)
+        while judge_some(known, judge):
+            pass
+        return count_findings(known)
+
+    found = count("a.mp4", "b.mp4", "fine.mp4")
     assert (found["clock"], found["index_at_end"]) == (2, 2)  # of videos, not of findings
     assert sum(found.values()) == 4
     judged.clear()
-    assert (
-        counts.count([videos[0], make_video("b.mp4", title="changed"), make_video("new.mp4")])[
-            "clock"
-        ]
-        == 3
-    )
-    assert judged == ["b.mp4", "new.mp4"]
-    assert counts.count([])["clock"] == 0
+    assert count("a.mp4", "b.mp4", "new.mp4", revision="2-2")["clock"] == 3
+    assert sorted(judged) == ["b.mp4", "new.mp4"]
+    assert count()["clock"] == 0
+    known.close()

@@ -1,12 +1,13 @@
 import pytest
+from support.catalogues import catalogue_of
 from support.videos import make_video
 
-from service.library.catalogue import Catalogue
+from service.catalogue.catalogue import Catalogue
 from service.library.folder_samples import sample_videos
 
 
 def catalogue(*paths: str) -> Catalogue:
-    return Catalogue(map(make_video, paths))
+    return catalogue_of(map(make_video, paths))
 
 
 SERIES = [f"s/{show}/{season}/{part}" for show in "ab" for season in "12" for part in "xyz"]
@@ -56,6 +57,7 @@ def test_no_more_folders_are_read_than_samples_are_needed() -> None:
             Counted.calls += 1
             return super().page_at(*args, **options)  # type: ignore[arg-type]
 
-    many = Counted(catalogue(*(f"f/{number}/1" for number in range(5000))).videos)
+    whole = catalogue(*(f"f/{number}/1" for number in range(5000)))
+    many = Counted(whole.view, whole.arrangement)
     assert len(sample_videos(many, "f", 3)) == 3
     assert Counted.calls == 4

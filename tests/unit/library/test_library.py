@@ -1,5 +1,5 @@
 import asyncio
-import gc
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -14,14 +14,13 @@ from hypothesis import strategies as st
 
 from service.artefact_store.folder import FolderArtefactStore
 from service.artefacts.probe_cache import ProbeCache
-from service.artefacts.source import ArtefactSource
-from service.garbage import Freezer
+from service.catalogue.catalogue import Catalogue
+from service.database.database import FILE_NAME
 from service.library import library as module
 from service.library import scan_timing
-from service.library import snapshot as showing
-from service.library.catalogue import Catalogue
 from service.library.library import Library
 from service.library.scan_timing import ScanTiming, next_scan
+from service.library.sources import LibrarySources
 from service.metrics import Metrics
 from service.models import Metadata, ProbeState
 from service.naming.sidecars import NO_SIDECARS, Sidecars
@@ -102,7 +101,7 @@ class Running:
         self.cache = RecordingCache(root / "derived")
         self.prober = RecordingProber()
         self.playback = PlaybackActivity()
-        self.sources: Mapping[str, ArtefactSource] = {}
+        self.sources = LibrarySources(Catalogue(), {})
         self.metrics = Metrics()
         self.supervisor = Supervisor(self.metrics.background_failures)
         (root / "media").mkdir()
@@ -116,6 +115,7 @@ class Running:
             metrics=self.metrics,
             timing=ScanTiming(rescan_interval=0.01, settle_time=0),
             judge=partial(findings_of_file, block=4 << 20, makes_sound=True),
+            database_folder=root / "derived",
         )
 
     async def until(self, condition: Callable[[], Any]) -> None:
@@ -131,7 +131,7 @@ class Running:
         listings = self.folder.listings
         await self.until(lambda: self.folder.listings >= listings + 3)
 
-    def set_sources(self, sources: Mapping[str, ArtefactSource]) -> None:
+    def set_sources(self, sources: LibrarySources) -> None:
         self.sources = sources
 
     def states(self) -> list[ProbeState]:
@@ -140,6 +140,11 @@ class Running:
     def forget_counts(self) -> None:
         self.cache.loads.clear()
         self.prober.paths.clear()
+
+
+def revision(running: Running, path: str) -> str | None:
+    video = running.library.catalogue.get(path)
+    return video.revision if video else None
 
 
 @pytest.fixture
@@ -151,6 +156,7 @@ async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     yield running_library
     running_library.cache.gate.set()
     await running_library.supervisor.stop()
+    running_library.library.close()
 
 
 @pytest.mark.parametrize(
@@ -240,7 +246,7 @@ async def test_only_a_replaced_file_is_probed(running: Running) -> None:
     running.forget_counts()
     before = running.library.catalogue
     running.folder.files[7] = entry("7.mp4", "2-2")
-    await running.until(lambda: running.library.catalogue.videos[7].revision == "2-2")
+    await running.until(lambda: revision(running, "7.mp4") == "2-2")
     await running.until_probed(100)
     assert running.prober.paths == ["7.mp4"]
     changed = [
@@ -286,30 +292,18 @@ async def test_listing_loading_and_building_run_outside_the_event_loop(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     builders: set[threading.Thread] = set()
+    init = Catalogue.__init__
 
-    class Noting(Catalogue):
-        def __init__(self, *args: Any) -> None:
-            builders.add(threading.current_thread())
-            super().__init__(*args)
+    def noting(self: Catalogue, *args: Any) -> None:
+        builders.add(threading.current_thread())
+        init(self, *args)
 
-    monkeypatch.setattr(showing, "Catalogue", Noting)
+    monkeypatch.setattr(Catalogue, "__init__", noting)
     running.folder.files.append(entry("added.mp4"))
     await running.until_probed(101)
     for threads in (running.folder.threads, running.cache.threads, builders):
         assert threads
         assert threading.current_thread() not in threads
-
-
-async def test_the_objects_of_a_large_library_are_left_out_of_collections(
-    running: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await running.until_probed(100)
-    monkeypatch.setattr(Freezer, "_MIN_ITEMS", 50)
-    gc.unfreeze()
-    running.folder.files.extend(entry(f"added {number}.mp4") for number in range(100))
-    await running.until_probed(200)
-    assert gc.get_freeze_count() > 0
-    gc.unfreeze()
 
 
 async def test_a_lasting_failure_is_kept_and_a_transient_one_retried_when_the_file_changes(
@@ -343,13 +337,31 @@ async def test_sidecars_belong_to_their_video_and_are_not_listed(running: Runnin
         entry("b/other.mp4"),
     ]
     await running.until_probed(102)
-    sidecars = running.sources["a/film.mp4"].sidecars
-    assert sidecars == Sidecars(entry("a/film.jpg"), None, (entry("a/film.en.vtt"),))
-    assert running.sources["b/other.mp4"].sidecars == NO_SIDECARS
-    before = running.sources["a/film.mp4"]
+    before = running.sources.get("a/film.mp4")
+    assert before is not None
+    assert before.sidecars == Sidecars(entry("a/film.jpg"), None, (entry("a/film.en.vtt"),))
+    other = running.sources.get("b/other.mp4")
+    assert other is not None
+    assert other.sidecars == NO_SIDECARS
+    running.forget_counts()
     running.folder.files[101] = entry("a/film.en.vtt", "2-2")  # edited
-    await running.until(lambda: running.sources["a/film.mp4"] is not before)
-    after = running.sources["a/film.mp4"]
+    await running.until(lambda: running.sources.get("a/film.mp4") is not before)
+    after = running.sources.get("a/film.mp4")
+    assert after is not None
     assert after.captions != before.captions
     assert after.poster == before.poster
-    assert after.video is before.video
+    assert after.video == before.video
+    assert running.prober.paths == []
+
+
+async def test_a_database_that_is_damaged_while_it_is_used_is_replaced(
+    running: Running, tmp_path: Path
+) -> None:
+    await running.until_probed(100)
+    running.forget_counts()
+    for suffix in ("", "-wal"):
+        os.truncate(tmp_path / f"derived/{FILE_NAME}{suffix}", 0)
+    running.folder.files.append(entry("added.mp4"))
+    await running.until(lambda: len(running.library.catalogue.videos) == 101)
+    await running.until_probed(101)
+    assert running.prober.paths == ["added.mp4"]  # the results of the others are stored

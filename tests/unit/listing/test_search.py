@@ -1,9 +1,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.catalogues import catalogue_of
 from support.named_videos import named_video
 
-from service.library.catalogue import Catalogue
+from service.catalogue.catalogue import Catalogue
 from service.listing.search import Vocabulary, episode_term, is_one_typo
 
 words = st.text("abcde", min_size=5, max_size=9)
@@ -62,7 +63,7 @@ def test_other_terms_stay(term: str) -> None:
 
 
 PATHS = ["Harbor.Lights.S01E02.mkv", "Harbor.Lights.S01E21.mkv", "Harbour walls 2x12.mp4"]
-CATALOGUE = Catalogue(map(named_video, PATHS))
+CATALOGUE = catalogue_of(map(named_video, PATHS))
 
 
 def found(query: str, catalogue: Catalogue = CATALOGUE) -> tuple[list[str], bool]:
@@ -91,6 +92,6 @@ def test_exact_matches_are_preferred_and_one_typo_is_forgiven(
 
 
 def test_a_new_catalogue_knows_the_words_of_new_videos() -> None:
-    more = Catalogue([*CATALOGUE.videos, named_video("Lighthouse.mkv")], CATALOGUE)
+    more = catalogue_of([*CATALOGUE.videos, named_video("Lighthouse.mkv")], CATALOGUE)
     assert found("lihgthouse", more) == (["Lighthouse.mkv"], True)
     assert found("lihgthouse") == ([], False)

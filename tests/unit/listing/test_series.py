@@ -1,3 +1,4 @@
+from support.catalogues import catalogue_of
 from support.named_videos import named_video
 
 from service.listing.series import SeriesIndex
@@ -6,13 +7,7 @@ from service.naming.release_names import parse_name
 
 
 def index(*paths: str) -> SeriesIndex:
-    folders: dict[str, int] = {}
-    for path in paths:
-        parts = path.split("/")[:-1]
-        for depth in range(1, len(parts) + 1):
-            folder = "/".join(parts[:depth])
-            folders[folder] = folders.get(folder, 0) + 1
-    return SeriesIndex(map(named_video, paths), folders)
+    return catalogue_of(map(named_video, paths)).series
 
 
 def episode(path: str, name: ParsedName) -> Video:
@@ -65,12 +60,12 @@ def test_series_of_one_title_are_told_apart_by_their_years() -> None:
 
 def test_series_whose_titles_are_the_same_in_folded_text_are_one() -> None:
     """One has the year in its name, the other beside its name."""
-    series = SeriesIndex(
+    series = catalogue_of(
         [
             episode("b.mkv", ParsedName(series="SHOW (2005)", season=1, episodes=(2,))),
             episode("a.mkv", ParsedName(series="Show", season=1, episodes=(1,), year=2005)),
         ]
-    )
+    ).series
     found = series.get("show (2005)")
     assert found is not None
     assert [video.path for video in found.videos] == ["a.mkv", "b.mkv"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.library.titles import video_title
+from service.listing.titles import video_title
 from service.models import ParsedName
 from service.naming.release_names import MAX_NAME_LENGTH, parse_name, parse_title
 from service.naming.release_words import is_release_name

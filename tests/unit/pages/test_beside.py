@@ -1,9 +1,9 @@
 """Whether the next video plays by itself."""
 
 import pytest
+from support.catalogues import catalogue_of
 from support.named_videos import named_video
 
-from service.library.catalogue import Catalogue
 from service.pages.beside import is_continued
 
 LIBRARY = [
@@ -33,4 +33,4 @@ LIBRARY = [
 def test_a_video_goes_on_with_the_next_one_of_its_series_or_album(
     path: str, following: str, *, expected: bool
 ) -> None:
-    assert is_continued(Catalogue(LIBRARY), path, following) is expected
+    assert is_continued(catalogue_of(LIBRARY), path, following) is expected

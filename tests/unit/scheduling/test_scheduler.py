@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.given_sources import GivenSources
 
 from service import supervisor as supervisor_module
 from service.artefact_store.folder import FolderArtefactStore
@@ -142,8 +143,8 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     await bench.stop()
 
 
-def sources(*videos: Video) -> dict[str, ArtefactSource]:
-    return {video.path: ArtefactSource.of(video) for video in videos}
+def sources(*videos: Video) -> GivenSources:
+    return GivenSources(map(ArtefactSource.of, videos))
 
 
 def done(scheduler: ArtefactScheduler, *paths: str) -> bool:
@@ -354,7 +355,7 @@ def copied(path: str, **more: Any) -> ArtefactSource:
 async def copied_films(bench: Bench, *paths: str, **more: Any) -> ArtefactScheduler:
     """Start with films that may be copied, once their other artefacts are there."""
     scheduler = bench.start()
-    scheduler.set_sources({path: copied(path, **more) for path in paths})
+    scheduler.set_sources(GivenSources(copied(path, **more) for path in paths))
     await bench.until(
         lambda: all(
             scheduler.status(path, ArtefactKind.STORYBOARD).state is ArtefactState.NONE
@@ -378,7 +379,9 @@ async def test_a_large_file_is_made_when_asked_for_and_its_progress_is_known(ben
     assert status.progress == pytest.approx(4 / (600 * 1024**2))
     # What is being made counts, and delays no other artefact.
     assert bench.derived.size > 600 * 1024**2
-    scheduler.set_sources({path: copied(path, size=600 * 1024**2) for path in ("a.ts", "c.ts")})
+    scheduler.set_sources(
+        GivenSources(copied(path, size=600 * 1024**2) for path in ("a.ts", "c.ts"))
+    )
     await bench.until(
         lambda: scheduler.status("c.ts", ArtefactKind.POSTER).state is ArtefactState.NONE
     )
@@ -432,7 +435,7 @@ async def test_sound_is_made_unasked_and_its_progress_is_by_its_length(bench: Be
     scheduler = bench.start()
     source = ArtefactSource.of(film("a.mkv", metadata=SILENT))
     assert source.sound is not None
-    scheduler.set_sources({"a.mkv": source})
+    scheduler.set_sources(GivenSources([source]))
     await bench.until(lambda: scheduler.status("a.mkv", ArtefactKind.SOUND).progress)
     # 160 kbit/s and 2.5 % more: 3 s have 61,500 bytes, of which 6,150 are there.
     progress = scheduler.status("a.mkv", ArtefactKind.SOUND).progress
@@ -450,7 +453,7 @@ async def test_sound_is_made_unasked_and_its_progress_is_by_its_length(bench: Be
 async def test_no_sound_is_made_if_that_is_switched_off(bench: Bench) -> None:
     bench.do(SOUND)
     scheduler = bench.start(kinds=[kind for kind in ArtefactKind if kind != ArtefactKind.SOUND])
-    scheduler.set_sources({"a.mkv": ArtefactSource.of(film("a.mkv", metadata=SILENT))})
+    scheduler.set_sources(sources(film("a.mkv", metadata=SILENT)))
     await bench.until(
         lambda: scheduler.status("a.mkv", ArtefactKind.STORYBOARD).state is ArtefactState.NONE
     )
@@ -468,7 +471,7 @@ async def test_short_films_are_copied_unasked_but_not_those_of_a_bucket(bench: B
     await bench.stop()
     bench.derived = FolderArtefactStore(bench.folder / "other", 1 << 30)
     scheduler = bench.start(MediaRoot(store=StoreRef("s3://bucket", 10)))
-    scheduler.set_sources({"a.ts": copied("a.ts")})
+    scheduler.set_sources(GivenSources([copied("a.ts")]))
     await bench.until(lambda: len(bench.requests()) == 5)
     assert bench.requests()[3:] == ["poster a.ts", "storyboard a.ts"]
     assert scheduler.status("a.ts", ArtefactKind.COPIED) is POSSIBLE
@@ -636,7 +639,7 @@ async def test_an_outdated_retry_timer_does_not_discard_a_ready_artefact(
     scheduler = bench.start()
     scheduler.set_sources(sources(film("a.mp4")))
     await bench.until(lambda: done(scheduler, "a.mp4"))
-    scheduler.set_sources({})  # the folder disappears for a moment
+    scheduler.set_sources(GivenSources())  # the folder disappears for a moment
     await bench.until(lambda: not scheduler._statuses)  # noqa: SLF001
     bench.do(POSTER)
     scheduler.set_sources(sources(film("a.mp4")))
@@ -655,7 +658,7 @@ async def test_a_video_that_returns_and_fails_again_has_one_retry_timer_per_arte
     bench.do(AWAY)
     scheduler = bench.start()
     for _ in range(3):
-        scheduler.set_sources({})
+        scheduler.set_sources(GivenSources())
         await bench.until(lambda: not scheduler._statuses)  # noqa: SLF001
         scheduler.set_sources(sources(film("a.mp4")))
         await bench.until(lambda: done(scheduler, "a.mp4"))
@@ -672,12 +675,14 @@ async def test_an_outdated_lease_timer_does_not_discard_a_ready_artefact(
     timers = Timers(monkeypatch)
     library = sources(film("a.mp4"))
     bench.do(POSTER)
-    release = bench.derived.acquire(library["a.mp4"].name(ArtefactKind.POSTER) or "")
+    release = bench.derived.acquire(
+        ArtefactSource.of(film("a.mp4")).name(ArtefactKind.POSTER) or ""
+    )
     assert release is not None
     scheduler = bench.start()
     scheduler.set_sources(library)
     await bench.until(lambda: len(timers))
-    scheduler.set_sources({})
+    scheduler.set_sources(GivenSources())
     await bench.until(lambda: not scheduler._in_progress)  # noqa: SLF001
     release()
     scheduler.set_sources(library)
@@ -694,7 +699,7 @@ async def test_an_artefact_of_a_video_removed_meanwhile_is_not_counted(bench: Be
     scheduler = bench.start()
     scheduler.set_sources(sources(film("a.mp4")))
     await bench.until(bench.requests)
-    scheduler.set_sources({})
+    scheduler.set_sources(GivenSources())
     await bench.until(lambda: scheduler.progress(ArtefactKind.STORYBOARD) == (0, 0))
     bench.release()
     await bench.until(lambda: not scheduler._in_progress)  # noqa: SLF001
@@ -761,7 +766,7 @@ async def test_a_late_load_does_not_discard_the_status_of_a_video_that_has_retur
     scheduler = bench.start()
     scheduler.set_sources(sources(film("a.mp4")))
     await bench.until(lambda: done(scheduler, "a.mp4"))
-    name = sources(film("a.mp4"))["a.mp4"].name(ArtefactKind.POSTER) or ""
+    name = ArtefactSource.of(film("a.mp4")).name(ArtefactKind.POSTER) or ""
     before = scheduler._statuses.get(name)  # noqa: SLF001
     gate = threading.Event()
     gated.gates = [gate]

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 
-from service.library.titles import folder_title
 from service.listing.collation import natural_sort_key
 from service.listing.paths import parent
+from service.listing.titles import folder_title
 
 
 @dataclass(frozen=True, slots=True)

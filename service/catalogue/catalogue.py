@@ -1,31 +1,29 @@
 """The videos at one moment, prepared for search, sorting and paging.
 
-A catalogue is immutable. A page costs as much as it is long; a search looks at the words of all
-videos, and at the videos that contain them.
+A catalogue is immutable: the rows that its numbers name are kept for as long as there is a
+reference to it. A page costs as much as it is long; a search looks at the words of all videos, and
+at the videos that contain them.
 """
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, get_args
 
+from service.artefacts.source import ArtefactSource
+from service.catalogue.arrangement import ORDERS, Arrangement
+from service.catalogue.kinds import FolderKinds
+from service.database.reader import Listed, Rows, Videos, View
 from service.errors import InvalidRequestError, NotFoundError
-from service.library.folders import Folder, Folders
-from service.listing.catalogue_items import (
-    KEYS,
-    Items,
-    folder_ranges,
-    group_by_folder,
-    sort_in_parts,
-)
 from service.listing.collation import search_terms
 from service.listing.cursors import Cursor, read_cursor, write_cursor
-from service.listing.folder_kinds import FolderKinds
+from service.listing.folders import Folder, Folders
 from service.listing.numbers import Numbers
-from service.listing.search import Vocabulary, episode_term
-from service.listing.series import SeriesIndex
+from service.listing.paths import parent
+from service.listing.search import episode_term
+from service.listing.series import Episode, SeriesIndex
 from service.models import Video
 
 Sort = Literal["name", "-name", "date", "-date", "duration", "-duration", "size", "-size"]
@@ -48,38 +46,70 @@ class Page:
 class Catalogue:
     """The listed videos. Building one blocks; `previous` makes it faster."""
 
-    def __init__(self, videos: Iterable[Video] = (), previous: "Catalogue | None" = None) -> None:
-        self.videos = tuple(videos)
-        known = previous._items if previous else None  # noqa: SLF001 # of the same class
-        self._items: Items = Items(self.videos, known)
-        # Sorted twice, so that equal items are ordered by path. The orders are arrays of the items'
-        # numbers: lists would be long objects for the garbage collector, which pauses every thread.
-        by_path = sort_in_parts(self._items.by_path.values(), lambda item: item.video.path)
-        self._ascending: dict[str, array[int]] = {}
-        # Grouped by folder as well: the items of a folder have the same range in every order. These
-        # are four arrays, instead of four for each folder.
-        self._by_folder: dict[str, array[int]] = {}
-        for order, key in KEYS.items():
-            ascending = sort_in_parts(by_path, key)
-            self._ascending[order] = array("I", [item.number for item in ascending])
-            self._by_folder[order] = group_by_folder(ascending)
-        self._folder_ranges = folder_ranges(map(self._items.__getitem__, self._by_folder["name"]))
+    def __init__(
+        self,
+        view: View | None = None,
+        arrangement: Arrangement | None = None,
+        episodes: Sequence[Episode] = (),
+        previous: "Catalogue | None" = None,
+    ) -> None:
+        """List the videos of an arrangement, whose rows `view` has; none without it."""
+        self.view = view
+        self.arrangement: Arrangement = arrangement or Arrangement()
+        by_path = self.arrangement.orders["path"]
+        self.videos: Videos = Videos(view, by_path)
+        """By path."""
+        self._listed = Listed(view, by_path)
+        self.numbers: Numbers = self._listed.numbers
+        # The videos of a folder have the same range in every order. These are four arrays, instead
+        # of four for each folder.
+        self._by_folder = {order: self.arrangement.by_folder(order) for order in ORDERS}
+        self._folder_ranges = self.arrangement.folder_ranges(self._by_folder["name"])
         direct = {folder: end - start for folder, (start, end) in self._folder_ranges.items()}
         self.folders: Folders = Folders(direct, previous.folders if previous else None)
-        self.series = SeriesIndex(self.videos, self.folders.counts)
+        self.episodes = episodes
+        self.series = SeriesIndex(episodes, self._listed, self.folders.counts)
         self.kinds: FolderKinds = FolderKinds(
-            self._videos_by_folder(), previous.kinds if previous else None
-        )
-        self._vocabulary: Vocabulary = Vocabulary(
-            self._items.index.new_words,
-            previous._vocabulary if previous else None,  # noqa: SLF001
+            self.arrangement.kinds, self._by_folder["name"], self._folder_ranges, view
         )
         self._latest_search: tuple[tuple[object, ...], _Listing] | None = None
         """The latest search and its result: one page may need several parts of it."""
 
     def get(self, path: str) -> Video | None:
-        item = self._items.by_path.get(path)
-        return item.video if item else None
+        """Return a video by its path."""
+        number = self.number(path)
+        return None if number is None else self.video(number)
+
+    def video(self, number: int) -> Video:
+        """Return a video by its number."""
+        return self._rows.video(number)
+
+    def source_of(self, number: int) -> ArtefactSource:
+        """Return a video with the names of its artefacts, by its number."""
+        return self._rows.source(number)
+
+    def source(self, path: str) -> ArtefactSource | None:
+        """Return a video with the names of its artefacts."""
+        number = self.number(path)
+        return None if number is None else self.source_of(number)
+
+    def number(self, path: str) -> int | None:
+        """Return the number of a video by its path; None if it is not listed."""
+        return self._listed.number(path)
+
+    def within(self, folder: str) -> "Catalogue":
+        """Return a catalogue of the videos below a folder alone. Blocks."""
+        return self._of(self._listed.below(folder))
+
+    def of_video(self, path: str) -> "Catalogue":
+        """Return a catalogue of one video; an empty one if it is not listed."""
+        number = self.number(path)
+        return self._of(array("I", [] if number is None else [number]))
+
+    def _of(self, numbers: "array[int]") -> "Catalogue":
+        some = frozenset(numbers)
+        episodes = [episode for episode in self.episodes if episode.number in some]
+        return Catalogue(self.view, self.arrangement.within(numbers), episodes, self)
 
     def neighbours(self, path: str) -> tuple[Video | None, Video | None]:
         """Return the videos before and after a video.
@@ -87,19 +117,20 @@ class Catalogue:
         In a series they are episodes, in any folder. Else they are in the same folder: by track in
         an album, by date among clips, otherwise by name.
         """
-        item = self._items.by_path.get(path)
-        if item is None:
+        number = self.number(path)
+        if number is None:
             return None, None
         if (episodes := self.series.neighbours(path)) is not None:
             return episodes
-        if (album := self.kinds.album(item.folder)) is not None:
-            return album.neighbours(item.video)
-        order = "date" if self.kinds.is_clips(item.folder) else "name"
-        numbers, (start, end) = self._by_folder[order], self._folder_ranges[item.folder]
+        folder = parent(path)
+        if (album := self.kinds.album(folder)) is not None:
+            return album.neighbours(self.video(number))
+        order = "date" if self.kinds.is_clips(folder) else "name"
+        numbers, (start, end) = self._by_folder[order], self._folder_ranges[folder]
         sort_key = partial(self._sort_key, order)
-        at = bisect_left(numbers, sort_key(item.number), start, end, key=sort_key)
-        previous = self._video(numbers[at - 1]) if at > start else None
-        return previous, self._video(numbers[at + 1]) if at + 1 < end else None
+        at = bisect_left(numbers, sort_key(number), start, end, key=sort_key)
+        previous = self.video(numbers[at - 1]) if at > start else None
+        return previous, self.video(numbers[at + 1]) if at + 1 < end else None
 
     def page(
         self, query: str, sort: Sort, limit: int, cursor: str | None, folder: str | None = None
@@ -142,7 +173,7 @@ class Catalogue:
             numbers = listing.numbers[listing.end - after : listing.end - first][::-1]
         else:
             numbers = listing.numbers[listing.start + first : listing.start + after]
-        videos = tuple(map(self._video, numbers))
+        videos = tuple(map(self.video, numbers))
         folders = subfolders[start : start + limit]
         return Page(videos, total, None, folders, listing.is_approximate)
 
@@ -155,47 +186,56 @@ class Catalogue:
         if self._latest_search is not None and self._latest_search[0] == search:
             return self._latest_search[1]
         if not terms:
-            everything = self._ascending[sort.removeprefix("-")]
+            everything = self.arrangement.orders[sort.removeprefix("-")]
             return _Listing(everything, 0, len(everything))
+        vocabulary = self.arrangement.vocabulary
         episodes = [episode_term(term) for term in terms]
         matches: array[int] = array("I")
-        if all(map(self._vocabulary.may_contain, terms)):
-            matches = self._sorted(self._items.containing(episodes), sort, folder)
+        if all(map(vocabulary.may_contain, terms)):
+            matches = self._sorted(self._containing([[term] for term in episodes]), sort, folder)
             if not matches and episodes != terms:
-                matches = self._sorted(self._items.containing(terms), sort, folder)
+                matches = self._sorted(self._containing([[term] for term in terms]), sort, folder)
         is_approximate = False
         if not matches:
-            words = [self._vocabulary.alternatives(term) for term in episodes]
+            words = [vocabulary.alternatives(term) for term in episodes]
             if words != [[term] for term in episodes]:
-                matches = self._sorted(self._items.containing_any(words), sort, folder)
+                matches = self._sorted(self._containing(words), sort, folder)
                 is_approximate = bool(matches)
         listing = _Listing(matches, 0, len(matches), is_approximate)
         self._latest_search = (search, listing)
         return listing
 
-    def _sorted(self, numbers: Numbers, sort: Sort, folder: str | None) -> "array[int]":
-        """Return the numbers of items in the library or below a folder, sorted."""
-        order = sort.removeprefix("-")
-        found = self._items.sorted(numbers, order, self._ascending[order])
-        if not folder:
-            return found
-        below = f"{folder}/"
-        return array("I", (one for one in found if self._video(one).path.startswith(below)))
+    def _containing(self, words: Sequence[Sequence[str]]) -> Numbers:
+        """Return the numbers of the videos that contain one of each list of words."""
+        index, texts = self.arrangement.index, self.arrangement.texts
+        numbers = self.numbers
+        for some in words:
+            if not numbers:
+                break
+            one = Numbers.of(())
+            for word in some:
+                one |= index.containing(word, texts)
+            numbers &= one
+        return numbers
 
-    def _video(self, number: int) -> Video:
-        return self._items[number].video
+    def _sorted(self, numbers: Numbers, sort: Sort, folder: str | None) -> "array[int]":
+        """Return the numbers of videos in the library or below a folder, sorted."""
+        if folder:
+            numbers &= Numbers.of(self._listed.below(folder))
+        ascending = self.arrangement.orders[sort.removeprefix("-")]
+        if len(numbers) == len(ascending):
+            return ascending
+        return array("I", numbers.chosen(ascending, len(self.arrangement.texts)))
 
     def _sort_key(self, order: str, number: int) -> list[Any]:
         """Return a key that is unique to the video."""
-        item = self._items[number]
-        return [KEYS[order](item), item.video.path]
+        return self._rows.sort_key(order, number)
 
-    def _videos_by_folder(self) -> dict[str, list[Video]]:
-        numbers = self._by_folder["name"]
-        return {
-            folder: list(map(self._video, numbers[start:end]))
-            for folder, (start, end) in self._folder_ranges.items()
-        }
+    @property
+    def _rows(self) -> Rows:
+        if self.view is None:
+            raise LookupError("an empty catalogue")
+        return self.view.rows
 
     def _directly_in(self, folder: str, sort: Sort) -> "_Listing":
         return _Listing(
@@ -234,7 +274,7 @@ class Catalogue:
             start = max(listing.start, end - limit)
             page, more = listing.numbers[start:end][::-1], start > listing.start
         return Page(
-            tuple(map(self._video, page)),
+            tuple(map(self.video, page)),
             listing.end - listing.start,
             write_cursor(sort_key(page[-1]), sort) if more else None,
             is_approximate=listing.is_approximate,

@@ -4,7 +4,7 @@ import random
 import re
 import string
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 from itertools import pairwise
 from types import FrameType
@@ -14,13 +14,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from support.catalogues import catalogue_of
 
+from service.catalogue import arrangement
+from service.catalogue.catalogue import SORTS, Catalogue, Page, Sort
 from service.errors import InvalidRequestError, NotFoundError
-from service.library.catalogue import SORTS, Catalogue, Page, Sort
-from service.listing import catalogue_items, collation, search
+from service.listing import collation, search
 from service.listing.collation import MAX_SEARCH_TERMS, search_terms
 from service.listing.numbers import Numbers
 from service.listing.search import search_text
+from service.listing.texts import Texts
 from service.listing.word_index import WordIndex
 from service.models import Metadata, ProbeState, Tag, Video
 
@@ -59,7 +62,7 @@ def paths(catalogue: Catalogue, sort: Sort = "name", query: str = "") -> list[st
 def titled(*titles: str) -> Catalogue:
     """Return a catalogue with these titles, shuffled."""
     shuffled = random.Random(1).sample(titles, len(titles))  # noqa: S311
-    return Catalogue(video(f"{number}", title) for number, title in enumerate(shuffled))
+    return catalogue_of(video(f"{number}", title) for number, title in enumerate(shuffled))
 
 
 def titles(catalogue: Catalogue, sort: Sort = "name", query: str = "") -> list[str]:
@@ -67,7 +70,7 @@ def titles(catalogue: Catalogue, sort: Sort = "name", query: str = "") -> list[s
 
 
 def test_videos_are_sorted_by_their_recording_if_it_is_known() -> None:
-    catalogue = Catalogue(
+    catalogue = catalogue_of(
         [
             video("changed in 2001", modified=1_000_000_000.0),
             video("of 2020", created="2020", modified=0.0),
@@ -116,7 +119,7 @@ def walk(catalogue: Catalogue, sort: Sort, limit: int, query: str = "") -> list[
 def test_the_pages_together_are_the_whole_listing(
     library: list[Video], sort: Sort, limit: int, query: str
 ) -> None:
-    catalogue = Catalogue(library)
+    catalogue = catalogue_of(library)
     pages = walk(catalogue, sort, limit, query)
     whole = paths(catalogue, sort, query)
     assert [video.path for page in pages for video in page.videos] == whole
@@ -128,12 +131,12 @@ def test_the_pages_together_are_the_whole_listing(
 
 @given(libraries, sorts)
 def test_every_video_is_listed_once_in_any_order(library: list[Video], sort: Sort) -> None:
-    assert sorted(paths(Catalogue(library), sort)) == sorted(video.path for video in library)
+    assert sorted(paths(catalogue_of(library), sort)) == sorted(video.path for video in library)
 
 
 @given(libraries, sorts.filter(lambda sort: not sort.startswith("-")))
 def test_a_descending_order_is_the_reversed_ascending_one(library: list[Video], sort: Sort) -> None:
-    catalogue = Catalogue(library)
+    catalogue = catalogue_of(library)
     down: Any = f"-{sort}"
     assert paths(catalogue, down) == paths(catalogue, sort)[::-1]
 
@@ -143,7 +146,7 @@ def test_the_order_does_not_depend_on_the_order_of_the_scan(
     library: list[Video], sort: Sort, chance: random.Random
 ) -> None:
     shuffled = chance.sample(library, len(library))
-    assert paths(Catalogue(shuffled), sort) == paths(Catalogue(library), sort)
+    assert paths(catalogue_of(shuffled), sort) == paths(catalogue_of(library), sort)
 
 
 @given(
@@ -160,7 +163,7 @@ def test_paging_while_videos_change_repeats_none_and_misses_none_that_stays(
     cursor = None
     for _ in range(len(pool) + 1):
         present = stay + [video for video in pool[len(stay) :] if chance.random() < 0.5]
-        page = Catalogue(present).page("", sort, limit, cursor)
+        page = catalogue_of(present).page("", sort, limit, cursor)
         listed += [video.path for video in page.videos]
         cursor = page.next_cursor
         if cursor is None:
@@ -173,9 +176,9 @@ def test_paging_while_videos_change_repeats_none_and_misses_none_that_stays(
 @pytest.mark.parametrize("sort", SORTS)
 def test_paging_continues_after_the_last_listed_video_was_removed(sort: Sort) -> None:
     library = [video(f"{n}", size=n, modified=float(n), duration=float(n)) for n in range(1, 6)]
-    first = Catalogue(library).page("", sort, 2, None)
+    first = catalogue_of(library).page("", sort, 2, None)
     remaining = [item for item in library if item not in first.videos]
-    second = Catalogue(remaining).page("", sort, 10, first.next_cursor)
+    second = catalogue_of(remaining).page("", sort, 10, first.next_cursor)
     assert len(second.videos) == 3
     assert second.total == 3
     assert second.next_cursor is None
@@ -189,7 +192,7 @@ def test_a_full_last_page_has_no_next_cursor() -> None:
 
 @pytest.mark.parametrize("sort", SORTS)
 def test_an_empty_listing_is_one_empty_page(sort: Sort) -> None:
-    assert Catalogue().page("", sort, 50, None) == Page((), 0, None)
+    assert catalogue_of().page("", sort, 50, None) == Page((), 0, None)
     assert titled("a").page("b", sort, 50, None) == Page((), 0, None)
 
 
@@ -207,7 +210,7 @@ LONG = {
 
 @pytest.mark.parametrize("long", LONG.values(), ids=LONG.keys())
 def test_paging_continues_after_the_longest_names(long: Video) -> None:
-    catalogue = Catalogue([video("0", "0"), long, video("🙂", "🙂🙂")])
+    catalogue = catalogue_of([video("0", "0"), long, video("🙂", "🙂🙂")])
     pages = walk(catalogue, "name", 1)
     assert sorted(page.videos[0].path for page in pages) == sorted(["0", long.path, "🙂"])
 
@@ -235,12 +238,12 @@ def test_names_are_in_natural_order(expected: list[str]) -> None:
 
 
 def test_equal_names_are_ordered_by_path() -> None:
-    catalogue = Catalogue([video("b", "Same"), video("c", "same"), video("a", "sâme")])
+    catalogue = catalogue_of([video("b", "Same"), video("c", "same"), video("a", "sâme")])
     assert paths(catalogue) == ["a", "b", "c"]
 
 
 def test_the_other_orders_are_numeric() -> None:
-    catalogue = Catalogue(
+    catalogue = catalogue_of(
         [
             video("a", size=10, modified=3.0, duration=20.5),
             video("b", size=9, modified=1.0, duration=100.0),
@@ -282,16 +285,16 @@ def test_the_other_orders_are_numeric() -> None:
     ],
 )
 def test_a_search_ignores_case_accents_and_word_order(title: str, query: str) -> None:
-    assert titles(Catalogue([video("1", title)]), query=query) == [title]
+    assert titles(catalogue_of([video("1", title)]), query=query) == [title]
 
 
 @pytest.mark.parametrize("query", ["third woman", "thirdman", ".", "T.ird", "*"])
 def test_every_word_must_match_literally(query: str) -> None:
-    assert titles(Catalogue([video("1", "The Third Man")]), query=query) == []
+    assert titles(catalogue_of([video("1", "The Third Man")]), query=query) == []
 
 
 def test_folders_are_searched_as_well_as_titles() -> None:
-    catalogue = Catalogue([video("Série/s01/e01.mp4", "Pilot"), video("other.mp4", "Other")])
+    catalogue = catalogue_of([video("Série/s01/e01.mp4", "Pilot"), video("other.mp4", "Other")])
     for query in ("serie", "S01/E01", "pilot série"):
         assert paths(catalogue, query=query) == ["Série/s01/e01.mp4"]
 
@@ -300,7 +303,7 @@ def test_folders_are_searched_as_well_as_titles() -> None:
 def test_an_arbitrary_query_returns_only_videos_of_the_library(
     library: list[Video], query: str
 ) -> None:
-    catalogue = Catalogue(library)
+    catalogue = catalogue_of(library)
     page = catalogue.page(query, "name", 1000, None)
     assert set(page.videos) <= set(library)
     assert page.total == len(page.videos)
@@ -328,7 +331,7 @@ def test_tags_are_searched_as_well(query: str, matches: bool) -> None:  # noqa: 
         tags=(Tag(name="artist", text="Kurosawa Akira"), Tag(name="genre", text="x" * 5000)),
     )
     tagged = video("7.mp4", "Shichinin").model_copy(update={"metadata": metadata})
-    assert paths(Catalogue([tagged]), query=query) == ["7.mp4"] * matches
+    assert paths(catalogue_of([tagged]), query=query) == ["7.mp4"] * matches
 
 
 # Folders
@@ -363,11 +366,11 @@ def inside(catalogue: Catalogue, folder: str, query: str = "", sort: Sort = "nam
     ],
 )
 def test_a_folder_lists_only_its_direct_entries(folder: str, expected: list[str]) -> None:
-    assert inside(Catalogue(video(path) for path in TREE), folder) == expected
+    assert inside(catalogue_of(video(path) for path in TREE), folder) == expected
 
 
 def test_a_folder_counts_the_videos_in_it_and_below() -> None:
-    folders = Catalogue(video(path) for path in TREE).folders
+    folders = catalogue_of(video(path) for path in TREE).folders
     counts = {"": 8, "series": 4, "series/s2": 2, "series/s10": 1, "deep": 1, "deep/er/and": 1}
     for path, count in counts.items():
         folder = folders.get(path)
@@ -376,7 +379,7 @@ def test_a_folder_counts_the_videos_in_it_and_below() -> None:
 
 
 def test_a_search_in_a_folder_covers_only_that_folder() -> None:
-    catalogue = Catalogue(video(path) for path in TREE)
+    catalogue = catalogue_of(video(path) for path in TREE)
     assert inside(catalogue, "series", "e") == [
         path for path in paths(catalogue, query="e") if path.startswith("series/")
     ]
@@ -386,19 +389,19 @@ def test_a_search_in_a_folder_covers_only_that_folder() -> None:
 
 @pytest.mark.parametrize("folder", ["other", "ser", "series/", "/series", "a.mp4", "series/s", "/"])
 def test_a_folder_without_videos_is_not_found(folder: str) -> None:
-    catalogue = Catalogue(video(path) for path in TREE)
+    catalogue = catalogue_of(video(path) for path in TREE)
     for query in ("", "e"):
         with pytest.raises(NotFoundError, match=re.escape(f'"{folder}"')):
             catalogue.page(query, "name", 10, None, folder)
 
 
 def test_the_root_of_an_empty_library_exists() -> None:
-    assert Catalogue().page("", "name", 50, None, "") == Page((), 0, None)
+    assert catalogue_of().page("", "name", 50, None, "") == Page((), 0, None)
 
 
 def test_a_catalogue_built_from_the_previous_one_has_its_own_folders() -> None:
-    before = Catalogue(video(path) for path in TREE)
-    after = Catalogue([video("series/s2/e2.mp4"), video("new/x.mp4")], before)
+    before = catalogue_of(video(path) for path in TREE)
+    after = catalogue_of([video("series/s2/e2.mp4"), video("new/x.mp4")], before)
     assert inside(after, "") == ["new/", "series/"]
     assert inside(after, "series") == ["series/s2/"]
     assert after.folders.get("deep") is None
@@ -407,7 +410,7 @@ def test_a_catalogue_built_from_the_previous_one_has_its_own_folders() -> None:
 
 def test_folders_may_be_as_deep_as_paths_can_be() -> None:
     path = "/".join(["d"] * 2000)
-    catalogue = Catalogue([video(f"{path}/x.mp4")])
+    catalogue = catalogue_of([video(f"{path}/x.mp4")])
     assert inside(catalogue, path) == [f"{path}/x.mp4"]
     assert inside(catalogue, "") == ["d/"]
 
@@ -422,7 +425,7 @@ trees = st.lists(st.builds(video, files, names, size=st.integers(0, 3)), max_siz
 def test_every_video_is_reached_from_the_root_once_and_in_listing_order(
     library: list[Video], sort: Sort
 ) -> None:
-    catalogue = Catalogue(library)
+    catalogue = catalogue_of(library)
     reached, open_folders = [], [""]
     while open_folders:
         folder = open_folders.pop()
@@ -452,7 +455,7 @@ def test_paging_while_a_folder_changes_repeats_none_and_misses_none_that_stays(
         present = data.draw(st.lists(st.sampled_from(come_and_go), unique_by=id))
         # Videos that return may have been rewritten.
         changed = [entry.model_copy(update={"modified": len(listed)}) for entry in present]
-        before = Catalogue([*stay, *changed], before)
+        before = catalogue_of([*stay, *changed], before)
         page = before.page("", sort, limit, cursor, folder)
         assert len(page.folders) + len(page.videos) <= limit
         listed += [f"{entry.path}/" for entry in page.folders] + [
@@ -464,14 +467,14 @@ def test_paging_while_a_folder_changes_repeats_none_and_misses_none_that_stays(
     assert cursor is None
     if sort.removeprefix("-") != "date":  # a rewritten file moves in this order
         assert len(set(listed)) == len(listed)
-    assert set(inside(Catalogue(stay), folder)) <= set(listed)
+    assert set(inside(catalogue_of(stay), folder)) <= set(listed)
 
 
 @given(libraries)
 def test_the_neighbours_of_a_video_are_the_adjacent_ones_in_its_folder(
     library: list[Video],
 ) -> None:
-    catalogue = Catalogue(library)
+    catalogue = catalogue_of(library)
     for current in library:
         folder = current.path.rpartition("/")[0]
         in_folder = [path for path in paths(catalogue) if path.rpartition("/")[0] == folder]
@@ -483,7 +486,7 @@ def test_the_neighbours_of_a_video_are_the_adjacent_ones_in_its_folder(
 
 
 def test_neighbours_are_in_natural_order_and_from_the_same_folder() -> None:
-    catalogue = Catalogue(
+    catalogue = catalogue_of(
         video(path, path.rpartition("/")[2])
         for path in ("a/ep 10", "a/ep 2", "a/ep 1", "a/b/ep 3", "ep 4", "a/ep 2b", "b/ep 0")
     )
@@ -499,7 +502,7 @@ def test_neighbours_are_in_natural_order_and_from_the_same_folder() -> None:
 
 
 def test_neighbours_with_equal_names_are_ordered_by_path() -> None:
-    catalogue = Catalogue(video(f"{number}.mp4", "same") for number in range(5))
+    catalogue = catalogue_of(video(f"{number}.mp4", "same") for number in range(5))
     next_videos = [catalogue.neighbours(f"{number}.mp4")[1] for number in range(5)]
     assert [following and following.path for following in next_videos] == [
         "1.mp4",
@@ -518,7 +521,7 @@ def test_pages_by_offset_together_are_the_whole_listing(
     sort: Sort, folder: str | None, query: str, limit: int
 ) -> None:
     names = ["1", "a/1", "a/2", "a/10", "a/b/1", "a/c/1", "d/e/1", "z"]
-    catalogue = Catalogue(video(name, size=size % 3) for size, name in enumerate(names))
+    catalogue = catalogue_of(video(name, size=size % 3) for size, name in enumerate(names))
     whole = catalogue.page(query, sort, 100, None, folder)
     listing = [*whole.folders, *whole.videos]
     entries: list[object] = []
@@ -532,12 +535,12 @@ def test_pages_by_offset_together_are_the_whole_listing(
 
 def test_a_page_by_offset_of_a_folder_without_videos_is_refused() -> None:
     with pytest.raises(NotFoundError, match="b"):
-        Catalogue([video("a/1")]).page_at("", "name", 0, 10, "b")
+        catalogue_of([video("a/1")]).page_at("", "name", 0, 10, "b")
 
 
 @pytest.mark.parametrize("sort", SORTS)
 def test_a_cursor_at_a_folder_is_refused_in_a_listing_without_folders(sort: Sort) -> None:
-    catalogue = Catalogue(video(path) for path in TREE)
+    catalogue = catalogue_of(video(path) for path in TREE)
     cursor = catalogue.page("", sort, 1, None, "").next_cursor
     assert catalogue.page("", sort, 1, cursor, "").folders[0].path == "series"
     for folder, query in ((None, ""), (None, "x"), ("", "x")):
@@ -549,12 +552,12 @@ def test_a_search_looks_for_a_limited_number_of_words_once(monkeypatch: pytest.M
     searched: list[str] = []
     containing = WordIndex.containing
 
-    def recorded(index: WordIndex, term: str, texts: Sequence[str]) -> Numbers:
+    def recorded(index: WordIndex, term: str, texts: Texts) -> Numbers:
         searched.append(term)
         return containing(index, term, texts)
 
     monkeypatch.setattr(WordIndex, "containing", recorded)
-    catalogue = Catalogue(video(f"{n}", string.ascii_lowercase * 2) for n in range(50))
+    catalogue = catalogue_of(video(f"{n}", string.ascii_lowercase * 2) for n in range(50))
     query = " ".join(a + b for a, b in pairwise(string.ascii_lowercase))
     assert catalogue.page(query, "name", 5, None).total == 50
     assert len(searched) == MAX_SEARCH_TERMS
@@ -570,7 +573,7 @@ def cursor_of(key: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
 
 
-SOME = Catalogue(
+SOME = catalogue_of(
     video(f"{n}", f"film {n}", size=n, modified=float(n), duration=float(n)) for n in range(9)
 )
 
@@ -616,7 +619,7 @@ def test_an_invalid_cursor_is_refused_in_every_order(cursor: str) -> None:
 @pytest.mark.parametrize("cursor", WRONG.values(), ids=WRONG.keys())
 def test_an_invalid_cursor_is_refused_for_an_empty_listing(cursor: str) -> None:
     with pytest.raises(InvalidRequestError):
-        Catalogue().page("", "name", 3, cursor)
+        catalogue_of().page("", "name", 3, cursor)
 
 
 @pytest.mark.parametrize(
@@ -682,7 +685,7 @@ def test_an_arbitrary_cursor_is_refused_or_returns_videos(cursor: str, sort: Sor
 
 
 def test_a_video_is_found_only_by_its_path() -> None:
-    catalogue = Catalogue([video("a/b.mp4", "Title")])
+    catalogue = catalogue_of([video("a/b.mp4", "Title")])
     result = catalogue.get("a/b.mp4")
     assert result
     assert result.title == "Title"
@@ -692,10 +695,10 @@ def test_a_video_is_found_only_by_its_path() -> None:
 
 def test_a_catalogue_copies_its_videos() -> None:
     library = [video("a"), video("b")]
-    catalogue = Catalogue(library)
+    catalogue = catalogue_of(library)
     library.clear()
     assert paths(catalogue) == ["a", "b"]
-    assert paths(Catalogue(iter([video("c")]))) == ["c"]
+    assert paths(catalogue_of(iter([video("c")]))) == ["c"]
 
 
 def test_queries_do_not_change_a_catalogue() -> None:
@@ -770,8 +773,8 @@ def test_a_page_of_a_large_library_takes_no_more_work_than_of_a_small_one(
     def work(library: list[Video]) -> int:
         cursor = None
         if position == "a later one":
-            cursor = Catalogue(library).page("", sort, len(library) // 2, None).next_cursor
-        fresh = Catalogue(library)  # a catalogue without cached results
+            cursor = catalogue_of(library).page("", sort, len(library) // 2, None).next_cursor
+        fresh = catalogue_of(library)  # a catalogue without cached results
         return steps(lambda: fresh.page("", sort, 20, cursor))
 
     # Some more steps of a binary search, but not one for each of 3,900 videos.
@@ -784,7 +787,7 @@ def test_the_work_for_a_page_of_a_folder_does_not_depend_on_other_folders(
     sort: Sort, folder: str
 ) -> None:
     def work(folders: int) -> int:
-        fresh = Catalogue(
+        fresh = catalogue_of(
             video(f"series/{number}/{n}.mp4") for number in range(folders) for n in range(20)
         )
         return steps(lambda: fresh.page("", sort, 10, None, folder))
@@ -793,7 +796,7 @@ def test_the_work_for_a_page_of_a_folder_does_not_depend_on_other_folders(
 
 
 def test_a_search_folds_only_the_query(folded: list[str]) -> None:
-    fresh = Catalogue(of_size(10_000))
+    fresh = catalogue_of(of_size(10_000))
     folded.clear()
     assert steps(lambda: fresh.page("film 77", "name", 20, None)) < 2 * 15 * 10_000
     assert folded == ["film 77"]
@@ -805,7 +808,7 @@ def test_the_work_of_a_search_depends_on_what_it_finds(query: str) -> None:
 
     def work(count: int) -> int:
         others = (video(str(n).translate(letters), "other") for n in range(count))
-        fresh = Catalogue([*of_size(100), *others])
+        fresh = catalogue_of([*of_size(100), *others])
         return steps(lambda: fresh.page(query, "name", 20, None))
 
     assert work(10_000) - work(4_000) < 200
@@ -816,8 +819,8 @@ def test_a_search_finds_what_contains_all_words(
     library: list[Video], sort: Sort, query: str
 ) -> None:
     terms = search_terms(query)
-    before = Catalogue(library[::2])
-    for catalogue in (Catalogue(library), Catalogue(library, before)):
+    before = catalogue_of(library[::2])
+    for catalogue in (catalogue_of(library), catalogue_of(library, before)):
         found = [
             video.path
             for video in catalogue.page("", sort, 100, None).videos
@@ -826,36 +829,44 @@ def test_a_search_finds_what_contains_all_words(
         assert paths(catalogue, sort, query) == found
 
 
-@given(libraries, sorts)
-def test_a_library_sorted_in_parts_has_the_same_order(library: list[Video], sort: Sort) -> None:
-    whole = paths(Catalogue(library), sort)
+@given(libraries, libraries, sorts, st.sampled_from([0, 200]))
+def test_a_catalogue_after_another_is_as_a_new_one(
+    before: list[Video], library: list[Video], sort: Sort, few: int
+) -> None:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(catalogue_items, "_SORTED_AT_A_TIME", 3)
-        assert paths(Catalogue(library), sort) == whole
+        patched.setattr(arrangement, "_FEW", few)  # both ways to sort
+        earlier = catalogue_of(before)
+        listed = paths(earlier, sort)
+        after = catalogue_of(library, earlier)
+        assert paths(after, sort) == paths(catalogue_of(library), sort)
+        assert set(after.page("", sort, 100, None).videos) == set(library)
+        # The earlier one is as it was.
+        assert paths(earlier, sort) == listed
+        assert set(earlier.videos) == set(before)
 
 
 def test_texts_of_removed_and_changed_videos_are_not_found_and_forgotten() -> None:
-    catalogue = Catalogue(of_size(2000))
+    catalogue = catalogue_of(of_size(2000))
     for turn in range(4):
         renamed = [video(f"series/{n}.mp4", f"take {turn}") for n in range(1500)]
-        catalogue = Catalogue(renamed, catalogue)
+        catalogue = catalogue_of(renamed, catalogue)
         assert catalogue.page("film", "name", 1, None).total == 0
         assert catalogue.page(f"take {turn}", "name", 1, None).total == 1500
         assert catalogue.page("take", "name", 1, None).total == 1500
-    assert catalogue._items.index.size <= 2 * 1500 + 1000  # noqa: SLF001
+    assert catalogue.arrangement.index.size <= 2 * 2000 + 1  # numbers are used again
 
 
 def test_a_catalogue_reuses_the_keys_of_the_previous_one(folded: list[str]) -> None:
     library = of_size(100)
-    before = Catalogue(library)
+    before = catalogue_of(library)
     folded.clear()
     replaced = library[7].model_copy(update={"title": "other"})
     added = video("added.mp4", "added")
-    after = Catalogue([*library[:7], replaced, *library[8:99], added], before)
+    after = catalogue_of([*library[:7], replaced, *library[8:99], added], before)
     assert sorted(folded) == ["added", "added added.mp4", "other", "other series/7.mp4"]
     assert after.get("series/99.mp4") is None
     for sort in SORTS:
-        assert paths(after, sort) == paths(Catalogue(after.videos), sort)
+        assert paths(after, sort) == paths(catalogue_of(after.videos), sort)
     assert paths(after, query="other") == ["series/7.mp4"]
     assert paths(after, query="film 7/") == []
     assert len(paths(before)) == 100

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.library.titles import folder_title, video_title
+from service.listing.titles import folder_title, video_title
 
 # Names on Linux have any characters but these (and are not "." or "..").
 names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1)

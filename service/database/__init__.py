@@ -1,0 +1,1 @@
+"""The database of the catalogue: its file, its rows, and how they are read."""
