@@ -11,7 +11,7 @@ _FORMAT = 1
 
 _COMPUTED_BY = (
     *("models.py", "database", "listing", "naming", "playability", "browsers"),
-    *("artefacts/source.py", "probing/dates.py", "protocol/media_types.py"),
+    *("artefacts/source.py", "library/files.py", "probing/dates.py", "protocol/media_types.py"),
 )
 
 TABLES = """
