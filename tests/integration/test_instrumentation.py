@@ -338,9 +338,13 @@ class TestStop:
                 received = bytearray(viewer.recv(1000))
                 server.process.send_signal(signal.SIGTERM)
                 server.wait_for_log("stopping")
+                started = time.monotonic()
                 while not server.logged(outcome="stalled"):  # the stalled client is cut meanwhile
-                    received += viewer.recv(64 * 1024)
-                    time.sleep(0.02)  # slower readers stall, too: much is in the kernel's buffer
+                    # At this rate on any machine: slower readers stall, too, as much is in the
+                    # kernel's buffer.
+                    while len(received) < min(LARGE, 3 * BLOCK * (time.monotonic() - started)):
+                        received += viewer.recv(64 * 1024)
+                    time.sleep(0.02)
                 while piece := viewer.recv(1024 * 1024):
                     received += piece
             assert bytes(received).partition(b"\r\n\r\n")[2] == DATA
