@@ -68,7 +68,7 @@ def _scrambling(file: BinaryIO, name: str, container: Any) -> dict[int, str]:
 
 
 def _mp4(file: BinaryIO, size: int, container: Any) -> HeaderFacts:
-    written = written_size(file, size)
+    written = size if _is_uncompressed(container) else written_size(file, size)
     header = read_movie_header(file, written)
     times = list(_lost_sample_times(container, written))
     if header.complete_until is not None:
@@ -88,6 +88,13 @@ def _mp4(file: BinaryIO, size: int, container: Any) -> HeaderFacts:
             if stream.id in header.encryption
         },
     )
+
+
+def _is_uncompressed(container: Any) -> bool:
+    """Return whether a stream is uncompressed: then zeros may be silence, or black pictures."""
+    contexts = (stream.codec_context for stream in container.streams)
+    names = [context.name for context in contexts if context is not None]
+    return any(name.startswith("pcm_") or name == "rawvideo" for name in names)
 
 
 def _has_samples(container: Any) -> bool:
@@ -111,7 +118,8 @@ def _lost_sample_times(container: Any, size: int) -> Iterator[float]:
 def _matroska(file: BinaryIO, size: int, container: Any) -> HeaderFacts:
     segment = read_segment(file, size)
     # An index is mostly at the end. A file that has one may end with room for tags.
-    written = size if segment.has_cues else written_size(file, size)
+    is_whole = segment.has_cues or _is_uncompressed(container)
+    written = size if is_whole else written_size(file, size)
     end = segment.end if segment.end is not None and segment.end > size else size
 
     def complete_until(duration: float | None) -> float | None:

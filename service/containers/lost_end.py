@@ -7,8 +7,8 @@ _RIFF_HEADER: Final = 12
 _UNKNOWN_SIZE: Final = 0x7FFF0000
 """Larger sizes are those of programs that write into a pipe, or of files above 2 GiB."""
 
-_MAX_LOST: Final = 0.99
-"""The least part of a claimed size that is as good as all: some programs count a header twice."""
+_COMPLETE_SHARE: Final = 0.99
+"""The share of a claimed size from which a file is complete: some programs count a header twice."""
 
 _TAIL: Final = 1 << 16
 _PIECE: Final = 1 << 12
@@ -24,7 +24,7 @@ def is_riff_cut(file: BinaryIO, size: int) -> bool:
     header = file.read(_RIFF_HEADER)
     claimed = int.from_bytes(header[4:8], "little")
     is_known = header[:4] == b"RIFF" and header[8:] in _RIFF_FORMS and claimed < _UNKNOWN_SIZE
-    return is_known and size < (claimed + 8) * _MAX_LOST
+    return is_known and size < (claimed + 8) * _COMPLETE_SHARE
 
 
 def written_size(file: BinaryIO, size: int) -> int:

@@ -105,9 +105,9 @@ class Database:
             self.writer.executemany(statement, values)
 
     def abandon(self) -> None:
-        """Let another one be opened in its place. What is published can still be read.
+        """Close the connection for long statements, and let another process use the file.
 
-        Nothing may be writing.
+        Published catalogues can still be read. Call it only if no thread writes.
         """
         if self.writer is not self.reader:
             self.writer.close()

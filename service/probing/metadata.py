@@ -26,7 +26,7 @@ from service.probing.read_limited_file import ReadLimitedFile
 from service.probing.single_pictures import single_pictures
 from service.probing.sound_layers import name_layer_two
 from service.probing.tags import container_tags, legible, other_tags, title_tag
-from service.probing.timeline import SAME_CLOCK, play_length, start_offset, told_end_is_missing
+from service.probing.timeline import SAME_CLOCK, play_length, seconds_present, start_offset
 from service.probing.unread_covers import unread_covers
 from service.workers.process import TaskError
 
@@ -119,7 +119,7 @@ def read_metadata(file: BinaryIO, size: int) -> dict[str, Any]:
             info |= _times(container, reader, start, size)
             until = facts.complete_until(info["duration"])
             if until is None:
-                until = told_end_is_missing(container, reader, info["duration"])
+                until = seconds_present(container, reader, info["duration"])
             info["complete_until"] = None if until is None else round(until, 3)
     except av.FFmpegError as error:
         if isinstance(error, MemoryError):

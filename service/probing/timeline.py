@@ -26,12 +26,12 @@ _MAX_BYTES: Final = 1 << 24
 # into Matroska and MP4, mkvmerge the length. Other demuxers of FFmpeg count from the start.
 _AMBIGUOUS: Final = frozenset({"matroska", "mp4", "ogg"})
 
-# Their headers tell the length of what was written, whatever is in the file. Of others FFmpeg
-# measures or estimates it.
-_TOLD_LENGTH: Final = frozenset({"flac", "flv", "mp3"})
+# Their headers state the length of what was written, whatever is in the file. FFmpeg measures or
+# estimates that of others.
+_STATED_LENGTH: Final = frozenset({"flac", "flv", "mp3"})
 
-_MAX_LOST: Final = 0.98
-"""The least part of a told length that is as good as all. Lengths are rounded to frames."""
+_COMPLETE_SHARE: Final = 0.98
+"""The share of a stated length from which a file is complete. Lengths are rounded to frames."""
 
 
 def start_offset(container: Any) -> float:
@@ -79,18 +79,17 @@ def play_length(container: Any, file: ReadLimitedFile, start: float) -> float | 
     return round(told - start, 6) if told > start else told
 
 
-def told_end_is_missing(
-    container: Any, file: ReadLimitedFile, duration: float | None
-) -> float | None:
+def seconds_present(container: Any, file: ReadLimitedFile, duration: float | None) -> float | None:
     """Return how many seconds of a duration are in the file, if it ends earlier; else None.
 
     It seeks in the container and reads packets, and leaves a small budget in `file`.
     """
-    if container.format.name not in _TOLD_LENGTH or not duration:
+    if container.format.name not in _STATED_LENGTH or not duration:
         return None
     file.set_budget(_MAX_BYTES)
     end = _last_end(container, file, duration)
-    return end if end is not None and 0 <= end < min(duration - 1, duration * _MAX_LOST) else None
+    limit = min(duration - 1, duration * _COMPLETE_SHARE)
+    return end if end is not None and 0 <= end < limit else None
 
 
 def _last_end(container: Any, file: ReadLimitedFile, after: float) -> float | None:

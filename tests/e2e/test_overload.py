@@ -41,7 +41,7 @@ def film(own_stack: Stack) -> Film:
 
 @contextmanager
 def watching(stack: Stack, film: Film, viewers: int) -> Iterator[Account]:
-    """Let viewers read the second block of a film again and again. The edge gets little time."""
+    """Run viewers that request the second block of a film repeatedly, while the edge has CORES."""
     account, stopped = Account(), threading.Event()
 
     def watch() -> None:
