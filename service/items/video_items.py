@@ -104,11 +104,11 @@ class VideoItems:
         return item, size
 
     def _statuses(self, path: str) -> Iterator[ArtefactStatus]:
-        for kind in _KINDS:
-            yield self._scheduler.status(path, kind)
         source = self._scheduler.source(path)
+        for kind in _KINDS:
+            yield self._scheduler.status_of(source, kind)
         for number in source.sounds if source else ():
-            yield self._scheduler.status(path, ArtefactKind.SOUND, number)
+            yield self._scheduler.status_of(source, ArtefactKind.SOUND, number)
 
     def choose_sound(self, video: Video, number: str | None) -> SoundChoiceItem | None:
         """Return the sound that `?sound=` of a page names, and request it if it has to be made.
