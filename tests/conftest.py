@@ -15,9 +15,8 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 from support import firefox
 from support.chromium import launch
 from support.object_store import bucket, swift
+from support.own_prober import OwnProber
 from xdist.scheduler import LoadFileScheduling
-
-from service.probing.prober import Prober
 
 __all__ = ["bucket", "swift"]  # fixtures for all
 
@@ -121,8 +120,8 @@ def firefox_tab(running_firefox: firefox.Tab) -> Iterator[firefox.Tab]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def prober() -> AsyncIterator[Prober]:
+async def prober() -> AsyncIterator[OwnProber]:
     """Start a prober for the tests of a module, which need the module's event loop for it."""
-    prober = Prober()
+    prober = OwnProber()
     yield prober
     await prober.close()

@@ -22,7 +22,8 @@ from service.browsers.browser_support import has_header, is_mp4
 from service.metrics import Metrics
 from service.storage.base import Entry
 from service.storage.media_root import MediaRoot
-from service.workers.pool import WorkerError, WorkerPool
+from service.workers.pool import Executor
+from service.workers.worker import WorkerError
 
 # Limits for one artefact, in seconds. The second one is long, because a slow disk or many viewers
 # also delay the work.
@@ -72,15 +73,15 @@ class LeaseHeldError(Exception):
     """Another process is building the artefact."""
 
 
-class WorkerPools(NamedTuple):
-    """The worker processes that build artefacts."""
+class Executors(NamedTuple):
+    """What runs the requests to build artefacts."""
 
-    small: WorkerPool
-    large: WorkerPool
-    """Those that write large files, so that these do not delay the others."""
+    small: Executor
+    large: Executor
+    """For those that write large files, so that these do not delay the others."""
 
-    def of(self, kind: ArtefactKind) -> WorkerPool:
-        """Return the pool that builds a kind."""
+    def of(self, kind: ArtefactKind) -> Executor:
+        """Return the executor that builds a kind."""
         return self.large if kind in LARGE else self.small
 
 
@@ -91,7 +92,7 @@ class ArtefactBuilder:
         self,
         media_root: MediaRoot,
         store: ArtefactStore,
-        pools: WorkerPools,
+        executors: Executors,
         metrics: Metrics,
         kinds: Collection[ArtefactKind] = tuple(ArtefactKind),
     ) -> None:
@@ -99,7 +100,7 @@ class ArtefactBuilder:
         self.kinds = kinds
         self._media_root = media_root
         self._store = store
-        self._pools = pools
+        self._executors = executors
         self._metrics = metrics
         self._decoder = version("av")
         self._growing: dict[str, tuple[LargeFile, int]] = {}
@@ -233,7 +234,7 @@ class ArtefactBuilder:
         self, job: Job, more: Mapping[str, Any]
     ) -> tuple[ArtefactMetadata, tuple[bytes, ...]]:
         try:
-            metadata, blobs = await self._pools.of(job.kind).run(
+            metadata, blobs = await self._executors.of(job.kind).run(
                 {**self._worker_request(job), **more},
                 response_parser(job.kind),
                 _LARGE_TIMEOUT if job.kind in LARGE else _TIMEOUT,

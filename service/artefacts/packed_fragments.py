@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _MAX_BYTES = 1 << 24
 
 MAX_WITH_OTHERS = 1 << 25
-"""Bytes of these and the other blobs of a response of a worker (service/workers/pool.py)."""
+"""Bytes of these and the other blobs of a response of a worker (service/workers/worker.py)."""
 
 BLOBS = 3
 """Of each form: what precedes the file, the interleaving, and the headers, compressed."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from service.artefacts.metadata import ArtefactKind, ArtefactMetadata, blob_count, load_metadata
-from service.workers.pool import WorkerResponse
+from service.workers.worker import WorkerResponse
 
 
 class WorkerFailure(NamedTuple):

@@ -34,6 +34,7 @@ from service.storage.left_out import LibraryFilter
 from service.storage.local.folder import LocalStorage
 from service.storage.media_root import ObjectRef, StoreRef
 from service.storage.object_store.config import TIMEOUT, StoreError, open_store
+from service.workers.pool import Executor, WorkerPool
 
 MAX_WORKERS = 8
 """The maximum number of worker processes: with more, a disk only makes them all wait."""
@@ -203,7 +204,8 @@ async def _check_all(
 async def _reports(files: Iterable[_File], judge: Judge) -> AsyncGenerator[FileReport]:
     """Examine several files at a time and yield their reports in order."""
     workers = min(os.cpu_count() or 1, MAX_WORKERS)
-    prober = Prober(workers=workers)
+    pool = WorkerPool()
+    prober = Prober(Executor(pool, workers))
     tasks: deque[asyncio.Task[FileReport]] = deque()
     waiting = iter(files)
     try:
@@ -217,7 +219,7 @@ async def _reports(files: Iterable[_File], judge: Judge) -> AsyncGenerator[FileR
     finally:
         for task in tasks:
             task.cancel()
-        await prober.close()
+        await pool.close()
 
 
 async def _check(prober: Prober, file: _File, judge: Judge) -> FileReport:

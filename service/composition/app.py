@@ -21,7 +21,7 @@ from service.api.playlists import PlaylistViews
 from service.api.robots import RobotsView
 from service.api.videos import ApiViews
 from service.artefact_store.store import ArtefactStore
-from service.artefacts.builder import ArtefactBuilder, WorkerPools
+from service.artefacts.builder import ArtefactBuilder, Executors
 from service.artefacts.jpeg import JpegPosters
 from service.artefacts.metadata import ArtefactKind
 from service.artefacts.probe_cache import ProbeCache
@@ -76,7 +76,8 @@ from service.supervisor import Supervisor
 from service.tracing.provider import open_tracing
 from service.viewing.view import viewing_routes
 from service.workers.playback_activity import PlaybackActivity
-from service.workers.pool import WorkerPool
+from service.workers.pool import Executor, WorkerPool
+from service.workers.process import MAX_PICTURE_MEMORY_BYTES
 
 _Route = tuple[str, str, Callable[..., Awaitable[Any]]]
 """The rule, the name and the view."""
@@ -103,12 +104,15 @@ def create_app(settings: Settings) -> Quart:
         else MediaRoot(store=StoreRef(str(settings.media), settings.store_timeout))
     )
     artefact_store = open_artefact_store(settings)
-    pools = WorkerPools(WorkerPool(settings.workers, pictures=True), WorkerPool())
-    builder = ArtefactBuilder(media_root, artefact_store, pools, metrics, _kinds(settings))
+    pool = WorkerPool()
+    executors = Executors(
+        Executor(pool, settings.workers, MAX_PICTURE_MEMORY_BYTES), Executor(pool)
+    )
+    builder = ArtefactBuilder(media_root, artefact_store, executors, metrics, _kinds(settings))
     playback = PlaybackActivity()
-    scheduler = ArtefactScheduler(builder, artefact_store, pools, playback, metrics)
+    scheduler = ArtefactScheduler(builder, artefact_store, executors, playback, metrics)
     reader = ArtefactReader(scheduler, builder, artefact_store)
-    prober = Prober()
+    prober = Prober(Executor(pool))
     library = Library(
         storage=storage,
         media_root=media_root,
@@ -144,8 +148,7 @@ def create_app(settings: Settings) -> Quart:
         async with AsyncExitStack() as opened:  # closed in reverse, also if a start fails
             for threads in (storage, *layout_stores, jpegs, reader, scheduler, library):
                 opened.callback(threads.close)
-            for processes in (*pools, prober):
-                opened.push_async_callback(processes.close)
+            opened.push_async_callback(pool.close)
             opened.push_async_callback(tracing.close)
             opened.push_async_callback(supervisor.stop)
             supervisor.start("measuring loop lag", partial(monitor_lag, metrics.loop_lag.observe))

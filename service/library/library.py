@@ -247,8 +247,6 @@ class Library:
                     ended = time.monotonic()
                     pause = max(_MIN_PUBLISH_PAUSE, _PUBLISH_PAUSE_FACTOR * (ended - started))
                     next_publish = ended + min(pause, _MAX_PUBLISH_PAUSE)
-            else:
-                self._probes.stop_idle()
             if missing:
                 await self._publish_snapshot()
             yield

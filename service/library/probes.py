@@ -24,8 +24,6 @@ class Prober(Protocol):
 
     async def probe(self, file: ObjectRef) -> Metadata | ProbeFailure: ...
 
-    def stop_idle(self) -> None: ...
-
 
 class Probes:
     """Probes the files of the library."""
@@ -39,7 +37,6 @@ class Probes:
         self._metrics = metrics
         self.records: dict[Key, ProbeRecord] = {}
         """Results that the database does not have yet, and those that a retry may change."""
-        self.stop_idle = prober.stop_idle
 
     def update(self, loaded: Mapping[Key, ProbeRecord], gone: Iterable[Key]) -> None:
         """Add results that were stored, and remove those of files that are gone."""

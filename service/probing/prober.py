@@ -1,13 +1,13 @@
 """Probing of files in worker processes."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from service.models import Metadata
 from service.storage.media_root import ObjectRef
-from service.workers.pool import WorkerError, WorkerPool, WorkerResponse
+from service.workers.pool import Executor
+from service.workers.worker import WorkerError, WorkerResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,36 +27,24 @@ class ProbeFailure:
 
 
 class Prober:
-    """Probes up to `workers` files at a time. `timeout` is in seconds."""
+    """Probes files."""
 
-    def __init__(
-        self,
-        workers: int = 1,
-        timeout: float = 60.0,
-        files_per_worker: int = 200,
-        command: Sequence[str] | None = None,
-    ) -> None:
+    def __init__(self, executor: Executor, timeout: float = 60.0) -> None:
+        """Take at most `timeout` seconds for a file."""
         if timeout <= 0:
             raise ValueError("timeout must be positive")
+        self._executor = executor
         self._timeout = timeout
-        self._pool = WorkerPool(workers, files_per_worker, command)
-        self.stop_idle = self._pool.stop_idle
-        self.close = self._pool.close
-
-    @property
-    def pids(self) -> frozenset[int]:
-        """The IDs of the running processes."""
-        return self._pool.pids
 
     async def probe(self, file: Path | ObjectRef) -> Metadata | ProbeFailure:
-        """Probe a file. Raises RuntimeError if the prober is closed.
+        """Probe a file. Raises RuntimeError if the pool is closed.
 
         A Path may lead through links to anywhere; a file of the library is an ObjectRef.
         """
         located = ObjectRef.at(file) if isinstance(file, Path) else file
         request = {"task": "probe", **located._asdict()}
         try:
-            return await self._pool.run(request, _read, self._timeout)
+            return await self._executor.run(request, _read, self._timeout)
         except WorkerError as error:
             return ProbeFailure(str(error), error.outcome, error.lasting)
 

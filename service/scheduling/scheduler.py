@@ -14,10 +14,10 @@ import structlog
 from service.artefact_store.store import ArtefactStore
 from service.artefacts.builder import (
     ArtefactBuilder,
+    Executors,
     LeaseHeldError,
     StoreWriteError,
     TransientBuildError,
-    WorkerPools,
 )
 from service.artefacts.job_queue import Job, JobQueue
 from service.artefacts.metadata import (
@@ -46,7 +46,6 @@ from service.scheduling.sources import NoSources, Sources
 from service.scheduling.status_table import StatusEntry, StatusTable
 from service.supervisor import Supervisor
 from service.workers.playback_activity import PlaybackActivity
-from service.workers.pool import WorkerPool
 
 _log = structlog.get_logger()
 
@@ -64,13 +63,13 @@ class ArtefactScheduler:
         self,
         builder: ArtefactBuilder,
         store: ArtefactStore,
-        pools: WorkerPools,
+        executors: Executors,
         playback: PlaybackActivity,
         metrics: Metrics,
     ) -> None:
         self._builder = builder
         self._store = store
-        self._pools = pools
+        self._executors = executors
         self._playback = playback
         self._sources: Sources = NoSources()
         self._looked_up: Sources = NoSources()
@@ -94,9 +93,9 @@ class ArtefactScheduler:
         """Start the background tasks."""
         supervisor.start("looking up artefacts", self._sync_loop)
         supervisor.start("evicting artefacts", self._eviction.loop)
-        for pool, kinds in ((self._pools.small, SMALL), (self._pools.large, LARGE)):
-            for _ in range(pool.workers):
-                supervisor.start("building artefacts", partial(self._build_loop, pool, kinds))
+        for executor, kinds in ((self._executors.small, SMALL), (self._executors.large, LARGE)):
+            for _ in range(executor.workers):
+                supervisor.start("building artefacts", partial(self._build_loop, kinds))
 
     def close(self) -> None:
         """Cancel the timers."""
@@ -231,9 +230,7 @@ class ArtefactScheduler:
             self._retries.reset_delay(job.name)
             self._queue.discard(job.name)
 
-    async def _build_loop(
-        self, pool: WorkerPool, kinds: frozenset[ArtefactKind]
-    ) -> AsyncGenerator[None]:
+    async def _build_loop(self, kinds: frozenset[ArtefactKind]) -> AsyncGenerator[None]:
         while True:
             while not self._has_work(kinds):
                 yield
@@ -243,9 +240,6 @@ class ArtefactScheduler:
                 await self._build(*popped)
             if self._store.over_quota:
                 self._eviction.start()
-            is_busy = any(job.kind in kinds for job in self._in_progress.values())
-            if not is_busy and not self._has_work(kinds):
-                pool.stop_idle()
             yield
             if not self._queue.has_requested(kinds):
                 await self._playback.yield_to_playback()

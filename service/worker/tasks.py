@@ -4,7 +4,6 @@ Each is imported when it is first requested: most workers make few kinds of arte
 imports of all take 0.4 s of processor time and 40 MB.
 """
 
-import sys
 from importlib import import_module
 
 import av.logging
@@ -28,8 +27,7 @@ TASKS = {
 def main() -> None:
     """Answer requests until standard input ends."""
     av.logging.set_level(None)
-    memory = process.MAX_MEMORY_BYTES
-    process.serve(handle_request, 2 * memory if "pictures" in sys.argv[1:] else memory)
+    process.serve(handle_request)
 
 
 def module_of(task: str) -> str:

@@ -5,95 +5,138 @@ whose response was not read to its end is never used again.
 """
 
 import asyncio
-import json
 import math
-import os
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import TypeVar
 
-import service
-
-MAX_ANSWER_BYTES = 1 << 24
-"""The longest are 5000 chapters with titles of 200 characters; JSON may take 12 bytes for each."""
-
-MAX_BLOB_BYTES = 1 << 25
-"""Bytes of all blobs that follow a response: the longest are the header of a film as MP4
-(MAX_HEADER_BYTES of remux/header.py) and those of its fragments (artefacts/packed_fragments.py)."""
+from service.workers.process import MAX_MEMORY_BYTES
+from service.workers.worker import Worker, WorkerError, WorkerResponse, went_astray
 
 REAP_TIMEOUT = 5.0
 """Seconds that close() waits for killed processes; one that waits for a dead network file system
 would never end."""
 
-_EXIT_TIMEOUT = 30.0
-"""Seconds that a worker may take to end after its output has ended. On a busy machine a process
-with idle priority needs some; without its exit status, the file would seem to be the reason."""
-
-_PACKAGE_HOME = Path(service.__file__).parent.parent
+IDLE_SECONDS = 5.0
+"""Seconds after which an idle process is ended. It takes 40 MB or more; a new one takes up to 0.5 s
+of processor time to start."""
 
 _Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerResponse:
-    """The JSON response of a worker, and the blobs that follow it."""
-
-    payload: Any
-    blobs: tuple[bytes, ...] = ()
-
-
-class WorkerError(Exception):
-    """A worker gave no valid response. Its text is a sentence for people, without paths."""
-
-    def __init__(
-        self, reason: str, outcome: Literal["timeout", "crashed"], *, lasting: bool
-    ) -> None:
-        super().__init__(reason)
-        self.outcome = outcome
-        self.lasting = lasting
-        """Whether the file is the reason, so that a retry would fail as well."""
-
-
 class WorkerPool:
-    """A bounded pool of processes that open files, started when first needed.
+    """Worker processes, started when first needed. All executors share them.
 
     A process is replaced after `files_per_worker` files, which bounds what FFmpeg's leaks can add
     up to. `command` is the program to run, the worker of this package unless a test says otherwise.
     """
 
-    def __init__(
-        self,
-        workers: int = 1,
-        files_per_worker: int = 200,
-        command: Sequence[str] | None = None,
-        *,
-        pictures: bool = False,
-    ) -> None:
-        """Run at most `workers` processes, with the memory that images need if `pictures`."""
-        if workers < 1 or files_per_worker < 1:
-            raise ValueError("workers and files_per_worker must be positive")
-        program = (sys.executable, "-m", "service.worker")
-        self._command = command or (*program, *(["pictures"] if pictures else []))
-        self.workers = workers
-        """How many may run at a time."""
+    def __init__(self, files_per_worker: int = 200, command: Sequence[str] | None = None) -> None:
+        if files_per_worker < 1:
+            raise ValueError("files_per_worker must be positive")
+        self._command = command or (sys.executable, "-m", "service.worker")
         self._files_per_worker = files_per_worker
-        # Last in, first out, so that no second process is started for what one can do.
-        self._slots: asyncio.LifoQueue[_Worker | None] = asyncio.LifoQueue()
-        for _ in range(workers):
-            self._slots.put_nowait(None)
-        self._running: set[_Worker] = set()
+        self._running: set[Worker] = set()
+        self._idle: dict[Worker, asyncio.TimerHandle] = {}
+        """The idle processes, each with the timer that ends it; the latest one is last."""
+        self._lent = 0
+        """How many processes are in use or being started."""
+        self._all_back = asyncio.Event()
+        self._all_back.set()
         self._ending: set[asyncio.Task[None]] = set()
-        self._closing = asyncio.Lock()
         self._closed = False
 
     @property
     def pids(self) -> frozenset[int]:
         """The process identifiers of the running workers."""
         return frozenset(worker.pid for worker in self._running)
+
+    def check_open(self) -> None:
+        """Raise RuntimeError if the pool is closed."""
+        if self._closed:
+            raise RuntimeError("The pool is closed")
+
+    async def take(self) -> Worker:
+        """Return an idle process, or start one. Raises OSError, and RuntimeError if closed.
+
+        `give_back` takes it back.
+        """
+        self.check_open()
+        self._lent += 1
+        self._all_back.clear()
+        try:
+            return self._take_idle() or await self._start()
+        except BaseException:
+            self._count_back()
+            raise
+
+    def give_back(self, worker: Worker) -> None:
+        """Keep a process for the next file, or end it if it is not to be used again."""
+        if worker.is_reusable and worker.files < self._files_per_worker and not self._closed:
+            timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end_idle, worker)
+            self._idle[worker] = timer
+        else:
+            self._retire(worker)
+        self._count_back()
+
+    async def close(self) -> None:
+        """End all processes and wait until they are gone. May be called more than once."""
+        self._closed = True
+        for worker in self._running:
+            worker.kill()
+        # A process comes back when its file has been answered for, and each is: it is dead.
+        await self._all_back.wait()
+        for worker in list(self._idle):
+            self._end_idle(worker)
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=REAP_TIMEOUT)
+
+    def _take_idle(self) -> Worker | None:
+        while self._idle:
+            # Last in, first out, so that those that are not needed end.
+            worker, timer = self._idle.popitem()
+            timer.cancel()
+            if worker.is_alive:
+                return worker
+            self._retire(worker)  # it ended between two files, so no file is the reason
+        return None
+
+    async def _start(self) -> Worker:
+        started = await Worker.start(self._command)
+        self._running.add(started)
+        if self._closed:
+            self._retire(started)
+            self.check_open()
+        return started
+
+    def _count_back(self) -> None:
+        self._lent -= 1
+        if not self._lent:
+            self._all_back.set()
+
+    def _end_idle(self, worker: Worker) -> None:
+        self._idle.pop(worker).cancel()
+        self._retire(worker)
+
+    def _retire(self, worker: Worker) -> None:
+        """End `worker` in the background, because a process may take long to end."""
+        self._running.remove(worker)
+        task = asyncio.create_task(worker.end())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+
+class Executor:
+    """Runs up to `workers` requests at a time in the processes of a pool."""
+
+    def __init__(self, pool: WorkerPool, workers: int = 1, memory: int = MAX_MEMORY_BYTES) -> None:
+        """Let a request take at most `memory` bytes."""
+        if workers < 1:
+            raise ValueError("workers must be positive")
+        self.workers = workers
+        self._pool = pool
+        self._memory = memory
+        self._slots = asyncio.Semaphore(workers)
 
     async def run(
         self,
@@ -103,174 +146,28 @@ class WorkerPool:
     ) -> _Result:
         """Return the result of `parse`, which raises ValueError for an invalid response.
 
-        `seconds` include the start of a process, but not the time until one is free. Raises
-        WorkerError, and RuntimeError if the pool is closed. May be cancelled at any time.
+        `seconds` include the start of a process, but not the time until the executor is free.
+        Raises WorkerError, and RuntimeError if the pool is closed. May be cancelled at any time.
         """
-        worker = await self._slots.get()
-        keep = None
-        try:
-            async with asyncio.timeout(seconds):
-                worker, idle = None, worker
-                worker = await self._ensure_alive(idle)
-                # The worker's own alarm comes after this side has given up.
-                response = parse(await worker.run({**request, "wall": math.ceil(seconds) + 5}))
-            if worker.files < self._files_per_worker:
-                keep = worker
-        except TimeoutError as error:
-            raise WorkerError(
-                f"Reading the file took longer than {seconds:g} seconds.", "timeout", lasting=False
-            ) from error
-        except (OSError, ValueError, RecursionError) as error:
-            # No process could be started, its pipe broke, or its response is invalid.
-            self._check_open()
-            raise await _explain_exit(worker, error) from error
-        finally:
-            if worker is not None and keep is None:
-                self._retire(worker)
-            self._slots.put_nowait(keep)
+        # The worker's own alarm comes after this side has given up.
+        limits = {"wall": math.ceil(seconds) + 5, "memory": self._memory}
+        async with self._slots:
+            worker = None
+            try:
+                async with asyncio.timeout(seconds):
+                    worker = await self._pool.take()
+                    response = parse(await worker.run({**request, **limits}))
+                worker.is_reusable = True
+            except TimeoutError as error:
+                reason = f"Reading the file took longer than {seconds:g} seconds."
+                raise WorkerError(reason, "timeout", lasting=False) from error
+            except (OSError, ValueError, RecursionError) as error:
+                # No process could be started, its pipe broke, or its response is invalid.
+                self._pool.check_open()
+                if worker is None:
+                    raise went_astray(lasting=False) from error
+                raise await worker.explain_exit(error) from error
+            finally:
+                if worker is not None:
+                    self._pool.give_back(worker)
         return response
-
-    def stop_idle(self) -> None:
-        """End idle processes, which take 40 MB each."""
-        for slot in [self._slots.get_nowait() for _ in range(self._slots.qsize())]:
-            if slot is not None:
-                self._retire(slot)
-            self._slots.put_nowait(None)
-
-    async def close(self) -> None:
-        """End all processes and wait until they are gone. May be called more than once."""
-        self._closed = True
-        for worker in self._running:
-            worker.kill()
-        async with self._closing:
-            # A slot comes back when its file has been answered for, and each is: the process is
-            # dead.
-            for slot in [await self._slots.get() for _ in range(self.workers)]:
-                if slot is not None:
-                    self._retire(slot)
-            for _ in range(self.workers):
-                self._slots.put_nowait(None)
-            if self._ending:
-                await asyncio.wait(self._ending, timeout=REAP_TIMEOUT)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise RuntimeError("The pool is closed")
-
-    async def _ensure_alive(self, worker: "_Worker | None") -> "_Worker":
-        self._check_open()
-        if worker is not None:
-            if worker.is_alive:
-                return worker
-            self._retire(worker)  # it ended between two files, so no file is the reason
-        started = await _Worker.start(self._command)
-        self._running.add(started)
-        if self._closed:
-            self._retire(started)
-            self._check_open()
-        return started
-
-    def _retire(self, worker: "_Worker") -> None:
-        """End `worker` in the background, because a process may take long to end."""
-        if worker in self._running:
-            self._running.remove(worker)
-            task = asyncio.create_task(worker.end())
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
-
-
-async def _explain_exit(worker: "_Worker | None", error: Exception) -> WorkerError:
-    """Return the reason why a worker gave no valid response."""
-    exit_status = await worker.status() if worker is not None else None
-    if exit_status == -signal.SIGPROF:
-        reason = "Reading the file took more of the processor's time than is allowed."
-        return WorkerError(reason, "timeout", lasting=True)
-    # The file is not the reason if the process was ended by these signals (by the kernel, when
-    # memory ran out), ended by itself or could not be started.
-    transient = isinstance(error, OSError) or exit_status in (-signal.SIGKILL, -signal.SIGALRM)
-    transient = transient or (exit_status is not None and exit_status >= 0)
-    reason = "The process that reads files ended or went astray."
-    return WorkerError(reason, "crashed", lasting=not transient)
-
-
-class _Worker:
-    """A worker process, and the number of files it has processed."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        if process.stdin is None or process.stdout is None:
-            raise ValueError("a worker needs pipes")
-        self._process = process
-        self._stdin = process.stdin
-        self._stdout = process.stdout
-        self.files = 0
-
-    @classmethod
-    async def start(cls, command: Sequence[str]) -> Self:
-        return cls(
-            await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                limit=MAX_ANSWER_BYTES,
-                cwd=_PACKAGE_HOME,  # -m looks there first, wherever the server was started
-            )
-        )
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def is_alive(self) -> bool:
-        if self._process.returncode is not None or self._stdout.at_eof():
-            return False
-        try:
-            os.kill(self.pid, 0)  # asyncio reaps in a thread on 3.11, and tells the loop later
-        except ProcessLookupError:
-            return False
-        return True
-
-    async def status(self) -> int | None:
-        """Return the exit status, negative for a signal; None while the process runs."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_EXIT_TIMEOUT if self._stdout.at_eof() else 0):
-                await self._process.wait()
-        return self._process.returncode
-
-    async def run(self, request: Mapping[str, object]) -> WorkerResponse:
-        """Return the response to a request. Raises OSError and ValueError."""
-        self.files += 1
-        # Escaped to ASCII: line ends in names, and names that are no Unicode, arrive unharmed.
-        self._stdin.write(json.dumps(request).encode() + b"\n")
-        await self._stdin.drain()
-        # ValueError beyond MAX_ANSWER_BYTES. A line cut off by the process's end is no JSON object,
-        # so it need not be looked for here.
-        payload = json.loads(await self._stdout.readline())
-        lengths = payload.pop("bytes", []) if isinstance(payload, dict) else []
-        match lengths:
-            case [*counts] if all(type(count) is int and count >= 0 for count in counts):
-                if sum(counts) > MAX_BLOB_BYTES:
-                    raise ValueError("more bytes than are allowed")
-            case _:
-                raise ValueError("no lengths")
-        try:
-            return WorkerResponse(
-                payload, tuple([await self._stdout.readexactly(n) for n in lengths])
-            )
-        except asyncio.IncompleteReadError as error:
-            raise ValueError("fewer bytes than were promised") from error
-
-    def kill(self) -> None:
-        with suppress(ProcessLookupError):
-            self._process.kill()
-
-    async def end(self) -> None:
-        """Kill the process, and wait until it is reaped and its pipes are closed."""
-        self.kill()
-        self._stdin.close()
-        with suppress(OSError):
-            while await self._stdout.read(1 << 16):
-                pass
-        await self._process.wait()
-        with suppress(OSError):
-            await self._stdin.wait_closed()

@@ -17,8 +17,12 @@ from pathlib import Path
 from typing import Any
 
 MAX_MEMORY_BYTES = 1 << 29
-"""Address space that a file may take in addition to what the process has after its imports. Images
-may take twice as much: for 2160p a decoder may hold 17 (ITU-T H.265 §A.4.2) of 25 MB each."""
+"""Address space that a file may take in addition to what the process has, if the request does not
+set it."""
+
+MAX_PICTURE_MEMORY_BYTES = 2 * MAX_MEMORY_BYTES
+"""The same for images, and the most for all files of a process. For 2160p a decoder may hold 17
+pictures of 25 MB each (ITU-T H.265 §A.4.2)."""
 
 CPU_SECONDS = 20
 """Processor time for a file, if the request does not set it."""
@@ -29,6 +33,7 @@ worker whose parent is gone."""
 
 _SCHED_IDLE = getattr(os, "SCHED_IDLE", None)
 _PR_SET_PDEATHSIG = 1  # sys/prctl.h
+_STATM = Path("/proc/self/statm")
 
 Payload = dict[str, Any]
 Response = tuple[Payload, Sequence[bytes]]
@@ -43,15 +48,15 @@ class OutputError(Exception):
     """The result of a task cannot be written now. Its text is one sentence for people."""
 
 
-def serve(handle: Callable[[Payload], Response], memory: int) -> None:
-    """Answer requests until standard input ends, with at most `memory` bytes for a file."""
+def serve(handle: Callable[[Payload], Response]) -> None:
+    """Answer requests until standard input ends."""
     # The server handles a terminal's Ctrl-C. A session would keep the signal away as well, but the
     # kernel divides processors among sessions first (sched(7), autogroup): even an idle process
     # would get as much time as the server.
     os.setpgid(0, 0)
     with os.fdopen(os.dup(1), "wb") as responses:
         os.dup2(2, 1)  # what a library prints must not get between the responses
-        apply_limits(memory)
+        apply_limits()
         for line in sys.stdin.buffer:
             payload, blobs = handle(json.loads(line))
             if blobs:
@@ -64,7 +69,7 @@ def serve(handle: Callable[[Payload], Response], memory: int) -> None:
                 os._exit(1)  # the parent is gone
 
 
-def apply_limits(memory: int = MAX_MEMORY_BYTES) -> None:
+def apply_limits() -> None:
     """Limit what this process may take of the machine.
 
     It runs only when no other process needs the processor: with a niceness of 10 instead, the p99
@@ -80,10 +85,28 @@ def apply_limits(memory: int = MAX_MEMORY_BYTES) -> None:
     with suppress(OSError):  # if memory runs out, Linux ends this process first
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    pages = Path("/proc/self/statm")
-    if pages.exists():  # only Linux reports the address space; elsewhere it is not limited
-        used = int(pages.read_text(encoding="ascii").split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (used + memory, used + memory))
+    if _STATM.exists():  # only Linux reports the address space; elsewhere it is not limited
+        _, most = resource.getrlimit(resource.RLIMIT_AS)
+        ours = _address_space() + MAX_PICTURE_MEMORY_BYTES
+        most = ours if most == resource.RLIM_INFINITY else min(ours, most)
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        _limit_memory(MAX_MEMORY_BYTES)
+
+
+def _limit_memory(memory: int) -> None:
+    """Let the next file take at most `memory` bytes, if the address space is limited.
+
+    What the process has already does not count: mostly the imports of other tasks. What files leak
+    is bounded by the limit for images.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    if most != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_AS, (min(_address_space() + memory, most), most))
+
+
+def _address_space() -> int:
+    """Return the bytes of address space that this process has."""
+    return int(_STATM.read_text(encoding="ascii").split()[0]) * resource.getpagesize()
 
 
 def handle_request(request: Payload, tasks: Mapping[str, Task]) -> Response:
@@ -92,6 +115,7 @@ def handle_request(request: Payload, tasks: Mapping[str, Task]) -> Response:
     # The default actions of these signals end the process, also while C code runs.
     signal.setitimer(signal.ITIMER_PROF, request.pop("cpu", CPU_SECONDS))
     signal.alarm(request.pop("wall", TIMEOUT))
+    _limit_memory(request.pop("memory", MAX_MEMORY_BYTES))
     try:
         return task(**request)
     except TaskError as error:

@@ -17,10 +17,11 @@ import pytest
 from PIL import Image
 from support.ffmpeg_fixtures import ffmpeg, mp4
 from support.file_opens import opens_in
+from support.own_prober import OwnProber
 
 from service.models import Metadata
 from service.probing.metadata import UnreadableError, read_metadata
-from service.probing.prober import ProbeFailure, Prober
+from service.probing.prober import ProbeFailure
 from service.storage.local.files import revision
 from service.storage.local.folder import LocalStorage
 from service.storage.media_root import ObjectRef
@@ -31,8 +32,8 @@ AT = 1_700_000_000  # seconds: modification time of all files
 
 
 @pytest.fixture
-async def prober() -> AsyncIterator[Prober]:
-    prober = Prober()
+async def prober() -> AsyncIterator[OwnProber]:
+    prober = OwnProber()
     yield prober
     await prober.close()
 
@@ -170,7 +171,7 @@ def test_a_path_through_a_file_or_a_loop_of_links_is_rejected(media: Path, path:
     assert response == GONE
 
 
-async def test_links_within_the_library_are_followed(prober: Prober, media: Path) -> None:
+async def test_links_within_the_library_are_followed(prober: OwnProber, media: Path) -> None:
     (media / "link.mp4").symlink_to("sub/film.mp4")
     (media / "folder").symlink_to(media / "sub")
     for path in ("link.mp4", "folder/film.mp4"):
@@ -180,7 +181,7 @@ async def test_links_within_the_library_are_followed(prober: Prober, media: Path
 
 
 async def test_no_title_from_outside_is_read_while_a_folder_is_swapped(
-    prober: Prober, media: Path
+    prober: OwnProber, media: Path
 ) -> None:
     film = object_ref(media, "sub/film.mp4")
     titles: list[str | None] = []
@@ -225,7 +226,7 @@ KINDS = {"fifo": os.mkfifo, "socket": make_socket, "device": make_device, "folde
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_probing_opens_only_regular_files(
-    prober: Prober, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    prober: OwnProber, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.chdir(tmp_path)  # a socket's path may have at most 108 bytes
     KINDS[kind](tmp_path / "film.mp4")
@@ -289,7 +290,7 @@ def test_a_file_that_changes_during_a_read_is_rejected(
     assert ask(media, "probe", **fields) == (GONE, b"")
 
 
-async def test_a_replaced_film_is_reported_as_gone(prober: Prober, media: Path) -> None:
+async def test_a_replaced_film_is_reported_as_gone(prober: OwnProber, media: Path) -> None:
     """The old revision is gone; the new one can be probed."""
     film = object_ref(media, "sub/film.mp4")
     assert isinstance(await prober.probe(film), Metadata)

@@ -18,12 +18,13 @@ from support.ffmpeg_fixtures import AAC, H264, ffmpeg
 from support.made_sound import film as film_with_clicks
 from support.made_sound import make
 from support.object_store import Bucket, Swift
+from support.own_prober import OwnProber
 from support.raw_http import ask
 from support.server import Server, environment, serve, until
 from support.swift_container import path_of
 
 from service.models import Metadata
-from service.probing.prober import ProbeFailure, Prober
+from service.probing.prober import ProbeFailure
 from service.storage.media_root import ObjectRef, StoreRef
 from service.storage.object_store.config import revision_of
 
@@ -251,7 +252,7 @@ async def test_a_worker_reads_only_the_needed_part_of_a_film(
     data = with_free_box(film, 40 * MIB)
     revision = revision_of(len(data), bucket.put("film.mp4", data))
     assert revision
-    prober = Prober()
+    prober = OwnProber()
     with CountingProxy(bucket.swift.proxy.port) as proxy:
         for name, value in bucket.environ(proxy.endpoint).items():
             monkeypatch.setenv(name, value)
@@ -272,7 +273,7 @@ async def test_a_worker_waits_for_the_store_up_to_its_timeout(
 ) -> None:
     revision = revision_of(len(film), bucket.put("film.mp4", film))
     assert revision
-    prober = Prober(workers=2)
+    prober = OwnProber(workers=2)
     with faulty(bucket.swift) as store:
         store.faults.append(Fault("hold"))
         for name, value in bucket.environ(store.endpoint).items():

@@ -22,7 +22,7 @@ from service.captions.extract import Captions, extract_captions
 from service.models import Chapter, Track
 from service.naming.sidecars import MAX_TEXTS
 from service.probing.chapters import MAX_CHAPTERS, MAX_TITLE_LENGTH
-from service.workers.pool import MAX_ANSWER_BYTES
+from service.workers.worker import MAX_ANSWER_BYTES
 
 ENGLISH = """1
 00:00:00,500 --> 00:00:02,000

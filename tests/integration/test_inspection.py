@@ -17,7 +17,7 @@ from service.probing.metadata import (
     read_metadata,
 )
 from service.probing.tags import MAX_TAG_LENGTH, MAX_TAGS
-from service.workers.pool import MAX_ANSWER_BYTES
+from service.workers.worker import MAX_ANSWER_BYTES
 
 
 class Counted:

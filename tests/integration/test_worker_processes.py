@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import uvloop
 from support.ffmpeg_fixtures import mp4
+from support.own_prober import OwnProber
 from support.probes import metadata_of, problem_of
 from support.processes import is_running
 
@@ -24,7 +25,8 @@ from service.probing.metadata import read_metadata
 from service.probing.prober import ProbeFailure, Prober
 from service.storage.local.files import revision
 from service.workers import pool
-from service.workers.pool import MAX_ANSWER_BYTES, MAX_BLOB_BYTES
+from service.workers.pool import Executor, WorkerPool
+from service.workers.worker import MAX_ANSWER_BYTES, MAX_BLOB_BYTES
 
 WORKER = (sys.executable, "-m", "service.worker")
 
@@ -36,9 +38,9 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def prober() -> AsyncIterator[Prober]:
+async def prober() -> AsyncIterator[OwnProber]:
     """Start a prober whose processes the test may end."""
-    prober = Prober()
+    prober = OwnProber()
     yield prober
     pids = prober.pids
     await prober.close()
@@ -56,7 +58,7 @@ async def until(condition: Callable[[], Any], seconds: float = 300.0) -> None:
             await asyncio.sleep(0.01)
 
 
-async def hang(prober: Prober) -> int:
+async def hang(prober: OwnProber) -> int:
     """Stop the only worker, as if a disk did not respond; return its process identifier."""
     await until(lambda: prober.pids)
     (pid,) = prober.pids
@@ -73,7 +75,7 @@ async def hang(prober: Prober) -> int:
     ],
 )
 async def test_a_killed_worker_fails_only_its_own_file(
-    prober: Prober, tmp_path: Path, cause: signal.Signals, result: tuple[str, str]
+    prober: OwnProber, tmp_path: Path, cause: signal.Signals, result: tuple[str, str]
 ) -> None:
     await metadata_of(prober, mp4(tmp_path / "a.mp4"))
     pid = await hang(prober)
@@ -88,7 +90,7 @@ async def test_a_killed_worker_fails_only_its_own_file(
     await until(lambda: not exists(pid))
 
 
-async def test_a_worker_killed_between_files_fails_none(prober: Prober, tmp_path: Path) -> None:
+async def test_a_worker_killed_between_files_fails_none(prober: OwnProber, tmp_path: Path) -> None:
     path = mp4(tmp_path / "a.mp4")
     await metadata_of(prober, path)
     (pid,) = prober.pids
@@ -98,7 +100,7 @@ async def test_a_worker_killed_between_files_fails_none(prober: Prober, tmp_path
     assert pid not in prober.pids
 
 
-async def until_read(prober: Prober, path: Path) -> None:
+async def until_read(prober: OwnProber, path: Path) -> None:
     """Probe until it succeeds: on a busy machine a process takes longer to start."""
     async with asyncio.timeout(300):
         while not isinstance(await prober.probe(path), Metadata):
@@ -107,7 +109,7 @@ async def until_read(prober: Prober, path: Path) -> None:
 
 async def test_a_probe_that_takes_too_long_times_out(tmp_path: Path) -> None:
     path = mp4(tmp_path / "a.mp4")
-    prober = Prober(timeout=5)
+    prober = OwnProber(timeout=5)
     try:
         await until_read(prober, path)
         pid = await hang(prober)
@@ -122,7 +124,7 @@ async def test_a_probe_that_takes_too_long_times_out(tmp_path: Path) -> None:
 
 
 async def test_a_cancelled_probe_leaves_no_answer_for_the_next(
-    prober: Prober, tmp_path: Path
+    prober: OwnProber, tmp_path: Path
 ) -> None:
     path = mp4(tmp_path / "a.mp4")
     await metadata_of(prober, path)
@@ -138,7 +140,7 @@ async def test_a_cancelled_probe_leaves_no_answer_for_the_next(
     await until(lambda: not exists(pid))
 
 
-async def test_a_probe_may_be_cancelled_at_any_moment(prober: Prober, tmp_path: Path) -> None:
+async def test_a_probe_may_be_cancelled_at_any_moment(prober: OwnProber, tmp_path: Path) -> None:
     path = mp4(tmp_path / "a.mp4")
 
     async def for_ever() -> None:
@@ -154,7 +156,7 @@ async def test_a_probe_may_be_cancelled_at_any_moment(prober: Prober, tmp_path: 
 
 async def test_workers_are_started_on_demand_and_replaced_after_their_files(tmp_path: Path) -> None:
     path = mp4(tmp_path / "a.mp4")
-    prober = Prober(workers=2, files_per_worker=2)
+    prober = OwnProber(workers=2, files_per_worker=2)
     try:
         assert not prober.pids
         await metadata_of(prober, path)
@@ -169,20 +171,37 @@ async def test_workers_are_started_on_demand_and_replaced_after_their_files(tmp_
         await prober.close()
 
 
-async def test_idle_workers_are_stopped_and_started_again(prober: Prober, tmp_path: Path) -> None:
+async def test_idle_workers_are_stopped_and_started_again(
+    prober: OwnProber, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "IDLE_SECONDS", 0.0)
     file = tmp_path / "no.mp4"
     file.write_bytes(b"no video")
     await problem_of(prober, file)
     (pid,) = prober.pids
-    prober.stop_idle()
-    assert prober.pids == frozenset()
-    await until(lambda: not exists(pid))
+    await until(lambda: not prober.pids and not exists(pid))
+    monkeypatch.setattr(pool, "IDLE_SECONDS", 600.0)
     await problem_of(prober, file)
     assert len(prober.pids) == 1
 
 
+async def test_executors_share_processes_but_not_limits(tmp_path: Path) -> None:
+    workers = WorkerPool(command=worker_answering(PROBLEM, "import time; time.sleep(0.5)"))
+    one, other = (Prober(Executor(workers)) for _ in range(2))
+    first, second = tmp_path / "1", tmp_path / "2"
+    await one.probe(first)
+    (pid,) = workers.pids
+    await other.probe(first)
+    assert workers.pids == {pid}, "a process was started although one was idle"
+    # While one executor is busy, the other one is not kept waiting.
+    await asyncio.gather(one.probe(first), other.probe(second), one.probe(second))
+    assert len(workers.pids) == 2
+    await workers.close()
+    assert not workers.pids
+
+
 async def test_the_number_of_workers_is_bounded() -> None:
-    prober = Prober(workers=2, command=worker_answering(PROBLEM, "import time; time.sleep(0.1)"))
+    prober = OwnProber(workers=2, command=worker_answering(PROBLEM, "import time; time.sleep(0.1)"))
     counts: list[int] = []
 
     async def probe(number: int) -> None:
@@ -196,7 +215,7 @@ async def test_the_number_of_workers_is_bounded() -> None:
 
 async def test_close_stops_running_probes() -> None:
     path = Path("/film.mp4")
-    prober = Prober(workers=2, command=worker_answering(PROBLEM, "import time; time.sleep(600)"))
+    prober = OwnProber(workers=2, command=worker_answering(PROBLEM, "import time; time.sleep(600)"))
     probing = [asyncio.create_task(prober.probe(path)) for _ in range(3)]
     await until(lambda: len(prober.pids) == 2)
     pids = prober.pids
@@ -244,7 +263,7 @@ def answer_of(size: int) -> bytes:
 
 async def test_an_answer_may_have_the_maximum_length(tmp_path: Path) -> None:
     (tmp_path / "answer").write_bytes(answer_of(MAX_ANSWER_BYTES))
-    prober = Prober(command=worker_copying(tmp_path / "answer"))
+    prober = OwnProber(command=worker_copying(tmp_path / "answer"))
     result = await metadata_of(prober, tmp_path)
     assert result.title is not None
     assert len(result.title) > MAX_ANSWER_BYTES - 200
@@ -274,7 +293,7 @@ async def test_an_answer_may_have_the_maximum_length(tmp_path: Path) -> None:
     ],
 )
 async def test_an_invalid_answer_counts_as_a_crash(answer: bytes) -> None:
-    prober = Prober(command=worker_answering(answer))
+    prober = OwnProber(command=worker_answering(answer))
     assert (await problem_of(prober, Path("/a/b"))).outcome == "crashed"
     assert not prober.pids
     await prober.close()
@@ -282,7 +301,7 @@ async def test_an_invalid_answer_counts_as_a_crash(answer: bytes) -> None:
 
 async def test_an_answer_above_the_maximum_length_counts_as_a_crash(tmp_path: Path) -> None:
     (tmp_path / "answer").write_bytes(answer_of(MAX_ANSWER_BYTES * 3))
-    prober = Prober(command=worker_copying(tmp_path / "answer"))
+    prober = OwnProber(command=worker_copying(tmp_path / "answer"))
     assert (await problem_of(prober, Path("/a/b"))).outcome == "crashed"
     await prober.close()
 
@@ -300,7 +319,7 @@ async def test_an_answer_above_the_maximum_length_counts_as_a_crash(tmp_path: Pa
 async def test_a_worker_that_cannot_start_or_answer_counts_as_a_crash(
     command: tuple[str, ...],
 ) -> None:
-    prober = Prober(command=command)
+    prober = OwnProber(command=command)
     for _ in range(2):
         result = await problem_of(prober, Path("/a/b"))
         assert (result.outcome, result.lasting) == ("crashed", False)
@@ -342,6 +361,20 @@ def test_a_file_that_needs_too_much_memory_is_a_problem() -> None:
         "print(tasks.handle_request({'task': 'probe', 'root': place, 'path': path}))"
     )
     assert b"memory" in result.stdout
+
+
+def test_a_request_sets_the_memory_for_its_file_alone() -> None:
+    result = run(
+        "from service.workers.process import *; apply_limits();"
+        "tasks_of = {'take': lambda size: (bytearray(size) and {'taken': True}, ())};"
+        "size = MAX_MEMORY_BYTES + (1 << 20);"
+        "more = {'memory': MAX_PICTURE_MEMORY_BYTES};"
+        "requests = ({}, more, {});"
+        "answers = [handle_request({'task': 'take', 'size': size} | one, tasks_of)[0]"
+        " for one in requests];"
+        "print(['taken' in answer for answer in answers])"
+    )
+    assert result.stdout == b"[False, True, False]\n", result.stderr
 
 
 @pytest.mark.parametrize(
@@ -439,7 +472,9 @@ def test_a_hanging_worker_ends_itself(tmp_path: Path) -> None:
     assert result.returncode == -signal.SIGALRM
 
 
-async def test_a_worker_has_idle_priority_and_dumps_no_core(prober: Prober, tmp_path: Path) -> None:
+async def test_a_worker_has_idle_priority_and_dumps_no_core(
+    prober: OwnProber, tmp_path: Path
+) -> None:
     await problem_of(prober, tmp_path)
     (pid,) = prober.pids
     assert os.getpriority(os.PRIO_PROCESS, pid) == 19
@@ -455,10 +490,11 @@ PARENT = """
 import asyncio, os, sys
 from pathlib import Path
 from service.probing.prober import Prober
+from service.workers.pool import Executor, WorkerPool
 
 async def main():
-    prober = Prober()
-    print(await prober.probe(Path("none.mp4")), *prober.pids, flush=True)
+    pool = WorkerPool()
+    print(await Prober(Executor(pool)).probe(Path("none.mp4")), *pool.pids, flush=True)
     os._exit(0)
 
 asyncio.run(main())
@@ -487,7 +523,7 @@ def test_probes_timeouts_and_crashes_work_on_uvloop(tmp_path: Path) -> None:
     path = mp4(tmp_path / "a.mp4")
 
     async def main() -> None:
-        prober = Prober(timeout=5)
+        prober = OwnProber(timeout=5)
         await until_read(prober, path)
         pids = prober.pids
         await hang(prober)

@@ -8,7 +8,7 @@ import pytest
 from service.artefacts.packed_fragments import MAX_WITH_OTHERS, pack_fragments
 from service.fragments.form import Fragments
 from service.representations.interleaving import Interleaving
-from service.workers.pool import MAX_BLOB_BYTES
+from service.workers.worker import MAX_BLOB_BYTES
 
 FORM = Fragments(
     head=bytes(100),

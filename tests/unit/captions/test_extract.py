@@ -14,7 +14,7 @@ from service.captions.extract import Captions, extract_captions
 from service.captions.size_limit import MAX_TOTAL_TRACK_BYTES
 from service.models import Chapter, Track
 from service.probing.chapters import MAX_CHAPTERS, MAX_TITLE_LENGTH
-from service.workers.pool import MAX_BLOB_BYTES
+from service.workers.worker import MAX_BLOB_BYTES
 
 NO_VIDEO = b"no video"
 CUE = b"WEBVTT\n\n00:01.000 --> 00:02.000\nHi\n"

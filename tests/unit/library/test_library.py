@@ -89,9 +89,6 @@ class RecordingProber:
         await self.gate.wait()
         return self.result
 
-    def stop_idle(self) -> None:
-        pass
-
 
 class Running:
     """A library that scans without a pause, and its collaborators."""

@@ -14,7 +14,7 @@ from support.given_sources import GivenSources
 from service import supervisor as supervisor_module
 from service.artefact_store.folder import FolderArtefactStore
 from service.artefact_store.keys import artefact_name
-from service.artefacts.builder import ArtefactBuilder, WorkerPools
+from service.artefacts.builder import ArtefactBuilder, Executors
 from service.artefacts.job_queue import Job
 from service.artefacts.metadata import ArtefactKind
 from service.artefacts.source import ArtefactSource
@@ -30,7 +30,7 @@ from service.storage.media_root import MediaRoot, StoreRef
 from service.supervisor import Supervisor
 from service.workers import playback_activity as playback_module
 from service.workers.playback_activity import PlaybackActivity
-from service.workers.pool import WorkerPool
+from service.workers.pool import Executor, WorkerPool
 
 TIMEOUT = 120  # seconds, after which a test that waits for something fails
 FILM = (Stream(kind="video", codec="h264"), Stream(kind="audio", codec="aac"))
@@ -82,21 +82,22 @@ class Bench:
         self.metrics = Metrics()
         self.derived = FolderArtefactStore(folder / "derived", 1 << 30)
         self.playback = PlaybackActivity()
-        self.running: list[tuple[Supervisor, ArtefactScheduler, ArtefactReader, WorkerPools]] = []
+        self.running: list[tuple[Supervisor, ArtefactScheduler, ArtefactReader, WorkerPool]] = []
 
     def start(
         self, root: MediaRoot | None = None, kinds: Collection[ArtefactKind] = tuple(ArtefactKind)
     ) -> ArtefactScheduler:
         """Start a scheduler as the service does."""
         command = (sys.executable, "-c", WORKER, str(self.folder))
-        pools = WorkerPools(WorkerPool(command=command), WorkerPool(command=command))
+        pool = WorkerPool(command=command)
+        executors = Executors(Executor(pool), Executor(pool))
         root = root or MediaRoot(self.folder)
-        builder = ArtefactBuilder(root, self.derived, pools, self.metrics, kinds)
-        scheduler = ArtefactScheduler(builder, self.derived, pools, self.playback, self.metrics)
+        builder = ArtefactBuilder(root, self.derived, executors, self.metrics, kinds)
+        scheduler = ArtefactScheduler(builder, self.derived, executors, self.playback, self.metrics)
         supervisor = Supervisor(self.metrics.background_failures)
         scheduler.start(supervisor)
         reader = ArtefactReader(scheduler, builder, self.derived)
-        self.running.append((supervisor, scheduler, reader, pools))
+        self.running.append((supervisor, scheduler, reader, pool))
         return scheduler
 
     @property
@@ -106,12 +107,11 @@ class Bench:
 
     async def stop(self) -> None:
         """Stop all started schedulers."""
-        for supervisor, scheduler, reader, pools in self.running:
+        for supervisor, scheduler, reader, pool in self.running:
             await supervisor.stop()
             scheduler.close()
             reader.close()
-            for pool in pools:
-                await pool.close()
+            await pool.close()
         self.running.clear()
 
     def do(self, source: str) -> None:
