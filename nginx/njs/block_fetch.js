@@ -8,9 +8,12 @@
 // 500 ms each time). The price: the first byte of a cold block waits for its last. docs/benchmarks.md says what
 // smaller parts would cost ("Cold blocks").
 //
-// A block that cannot be stored, or was not requested often enough (REELAY_CACHE_MIN_USES), is refused with 503,
-// and the service answers the request itself. If it were streamed instead and broke off, a joined response would
-// go on with the next block.
+// A block that cannot be stored is refused with 503, and the service answers the request itself. If it were streamed
+// instead and broke off, a joined response would go on with the next block.
+//
+// With REELAY_CACHE_MIN_USES=2 a block is kept in memory at first (memory_cache.js). If it is fetched again, after it
+// was removed there, it is kept on disk. So what a crowd requests at the same time is fetched once, and what is watched
+// once is not written.
 //
 // If another edge owns the block, it is asked once, and the service at once if it does not give the block.
 // Either way the block goes into peer_cache, which is small and forgets within minutes, so that an owner that
@@ -20,6 +23,7 @@ import blockOwner from './block_owner.js';
 import delivery from './delivery.js';
 import diskSpace from './disk_space.js';
 import fetchLimit from './fetch_limit.js';
+import memoryCache from './memory_cache.js';
 import metrics from './metrics.js';
 import retry from './retry.js';
 
@@ -42,13 +46,12 @@ const UNCACHEABLE = 'uncacheable', FAILED = 'failed';
 async function fetchBlock(r) {
     const v = r.variables, inFlight = ngx.shared.in_flight, started = Date.now();
     v.block_owner = r.headersIn['X-Block-Owner'] || '';
-    v.cache_zone = v.block_owner ? 'peer_cache' : 'blocks';
-    const key = `${v.cache_zone} ${v.request_uri}|${r.headersIn['Range']}`;
-    if (inFlight.get(key) === undefined && !isUsedEnough(r, key)) {
-        r.return(503);
+    const block = `${v.request_uri}|${r.headersIn['Range']}`, disk = v.block_owner ? 'peer_cache' : 'blocks';
+    const key = `${disk} ${block}`, attempts = { block, cutShort: 0, unstored: 0 };
+    if (mayBeInMemory(v, key, block)) {
+        answerFromMemory(r);
         return;
     }
-    const attempts = { cutShort: 0, unstored: 0 };
     let waited = false, allowed = false;
     for (let tries = 0; ;) {
         const state = inFlight.get(key);
@@ -56,12 +59,14 @@ async function fetchBlock(r) {
             if (waited) {
                 ngx.shared.waits.set(v.forwarded_request_id, 1);
                 delivery.recordCold('wait', started);
+                v.cache_zone = blockOwner.isInMemory(v, block) ? 'memory' : disk;
                 answerFromCache(r, state === CACHED_FROM_PEER ? 'PEER' : '');
                 return;
             }
             inFlight.delete(key); // this request has just missed it, so it is no longer cached
             continue;
         }
+        if (state === undefined) v.cache_zone = zoneToFill(v, key, disk);
         if (isGivenUp(v, state, Date.now() - started)) break;
         if (state !== undefined || !inFlight.add(key, FETCHING)) {
             waited = true;
@@ -76,6 +81,7 @@ async function fetchBlock(r) {
         allowed = true;
         const result = await fetchOnce(r, key, attempts);
         if (result === 'cached') {
+            if (v.cache_min_uses > 1) ngx.shared.uses.incr(key, 1, 0);
             delivery.recordCold('miss', started);
             answerFromCache(r, v.block_source);
             return;
@@ -89,16 +95,30 @@ async function fetchBlock(r) {
             await retry.sleep(retry.backoff(tries++));
         }
     }
+    if (allowed) memoryCache.forget(block);
     r.return(503);
 }
 
-// Count a request for a block that is not cached. Return whether it is to be kept: by default from the first request
-// on (REELAY_CACHE_MIN_USES). Only the first block of a response can be refused: see fetch_limit.js. Another edge
-// does not say which block is the first, so that its requests, which it has counted, are not counted again.
-function isUsedEnough(r, key) {
-    const least = Number(r.variables.cache_min_uses);
-    if (least < 2 || !fetchLimit.isFirstBlock(r)) return true;
-    return ngx.shared.uses.incr(key, 1, 0) >= least;
+// Return whether a block that this request has not found may be in memory now: it was fetched meanwhile.
+function mayBeInMemory(v, key, block) {
+    if (v.cache_min_uses === '1' || v.missed_in_memory || ngx.shared.in_flight.get(key) === FETCHING) return false;
+    return ngx.shared.in_memory.has(block);
+}
+
+function answerFromMemory(r) {
+    const v = r.variables;
+    v.missed_in_memory = '1'; // if it is not there, this request comes back
+    v.cache_zone = 'memory';
+    answerFromCache(r, 'HIT');
+}
+
+// Return the cache that is to keep a block: the one on disk if it has been fetched before (REELAY_CACHE_MIN_USES), or if
+// there is no room in memory.
+function zoneToFill(v, key, disk) {
+    const least = Number(v.cache_min_uses);
+    if (least === 1) return disk;
+    if (least === 0) return 'memory';
+    return (ngx.shared.uses.get(key) || 0) + 1 < least && !diskSpace.isFull('memory') ? 'memory' : disk;
 }
 
 function isGivenUp(v, state, elapsed) {
@@ -115,6 +135,8 @@ function answerFromCache(r, source) {
 // replica answers; "refused" if there is no such block.
 async function fetchOnce(r, key, attempts) {
     const v = r.variables, inFlight = ngx.shared.in_flight;
+    if (v.cache_zone === 'memory') memoryCache.add(v, attempts.block);
+    else memoryCache.forget(attempts.block);
     const reply = await r.subrequest('/_fetch', { method: 'HEAD' });
     inFlight.delete(key);
     const status = reply.headersOut['X-Store-Status'];
@@ -131,6 +153,7 @@ async function fetchOnce(r, key, attempts) {
     }
     if (status !== '206') return Number(status) < 500 ? 'refused' : 'unavailable';
     if (reply.headersOut['X-Cache'] === 'HIT') {
+        if (v.cache_zone === 'memory') memoryCache.add(v, attempts.block); // many others may have begun since
         inFlight.set(key, v.block_source ? CACHED_FROM_PEER : CACHED, RESULT_TTL);
         return 'cached';
     }
@@ -148,8 +171,16 @@ async function fetchOnce(r, key, attempts) {
 // file may be the reason, so a full disk is never concluded from this, but tested.
 async function recordCutShort(v, key, attempts) {
     attempts.cutShort += 1;
-    if (!await diskSpace.hasRoom(v)) diskSpace.markFull(v.cache_zone);
+    if (!await hasRoom(v)) diskSpace.markFull(v.cache_zone);
     else if (attempts.cutShort > MAX_CUT_SHORT) ngx.shared.in_flight.set(key, UNCACHEABLE, UNCACHEABLE_TTL);
+}
+
+// Blocks that left the cache in memory take room there while viewers are getting them. So the others make room.
+async function hasRoom(v) {
+    if (await diskSpace.hasRoom(v)) return true;
+    if (v.cache_zone !== 'memory') return false;
+    memoryCache.empty();
+    return diskSpace.canStore(v);
 }
 
 export default { fetchBlock };

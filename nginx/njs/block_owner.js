@@ -1,4 +1,4 @@
-// Which of several edges keeps a block (its owner), and in which cache this edge looks for it.
+// Which of several edges keeps a block (its owner), and in which cache this edge looks for it: on disk or in memory.
 
 import crypto from 'crypto';
 
@@ -20,11 +20,22 @@ function blockOwner(v, key) {
     return owner;
 }
 
-// Set $block_owner and $cache_zone. Blocks of other edges have a small cache of their own: a crowd's block
-// is fetched from its owner once, and displaces none of the blocks that this edge owns.
+// Set $block_owner, and $cache_zone to the cache that has the block, if any has.
 function chooseCache(v, key) {
-    v.block_owner = blockOwner(v, key);
-    v.cache_zone = v.block_owner ? 'peer_cache' : 'blocks';
+    v.block_owner = v.edges ? blockOwner(v, key) : '';
+    v.cache_zone = zoneOf(v, key);
+}
+
+// Return the cache that has a block, if any has. Blocks of other edges have a small cache of their own on disk: a
+// crowd's block is fetched from its owner once, and displaces none of the blocks that this edge owns.
+function zoneOf(v, key) {
+    if (isInMemory(v, key)) return 'memory';
+    return v.block_owner ? 'peer_cache' : 'blocks';
+}
+
+// Return whether a block is kept in memory (REELAY_CACHE_MIN_USES), if it is kept at all.
+function isInMemory(v, key) {
+    return v.cache_min_uses === '0' || v.cache_min_uses !== '1' && ngx.shared.in_memory.has(key);
 }
 
 // Return the cache in which the slicer or the reader looks for a block.
@@ -32,6 +43,12 @@ function sliceCacheZone(r) {
     const v = r.variables;
     chooseCache(v, `${v.request_uri}|${v.slice_range || v.block_range}`);
     return v.cache_zone;
+}
+
+// Return the cache in which this edge looks for a block of its own that another edge requests.
+function ownCacheZone(r) {
+    const v = r.variables;
+    return zoneOf(v, `${v.request_uri}|${v.block_range}`);
 }
 
 function peers(v) {
@@ -57,4 +74,4 @@ function markOwnerDown(v) {
     ngx.shared.down_peers.set(v.edges.split(',')[Number(v.block_owner.slice('edge_'.length))], 'yes');
 }
 
-export default { checkPeers, chooseCache, markOwnerDown, peers, sliceCacheZone };
+export default { checkPeers, chooseCache, isInMemory, markOwnerDown, ownCacheZone, peers, sliceCacheZone };

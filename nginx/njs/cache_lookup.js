@@ -87,7 +87,7 @@ function answer(r, path, revision, isPinned) {
         v.range = contentRange.shifted(plan.range, -plan.begin);
     }
     // The internal servers choose the cache for their blocks themselves: sliceCacheZone.
-    if (plan.block && v.edges) blockOwner.chooseCache(v, `/media${v.target}|${plan.block}`);
+    if (plan.block && v.has_caches) blockOwner.chooseCache(v, `/media${v.target}|${plan.block}`);
     if (isJoined) v.joined_response = `whole ${v.connection_limit_key}`;
     v.fetch_charge = `${plan.begin} ${parseInt(revision, 16)} ${v.fetch_limit_key}`;
     v.first_byte = String(plan.first);
@@ -98,6 +98,7 @@ function answer(r, path, revision, isPinned) {
 // disk has no room for, or that the viewer's address may not have fetched.
 function mayJoin(v) {
     if (diskSpace.isFull('blocks') || diskSpace.isFull('peer_cache')) return false;
+    if (v.cache_min_uses === '0' && diskSpace.isFull('memory')) return false;
     return !v.fetch_limit_key || !fetchLimit.isOverLimit(v, v.fetch_limit_key);
 }
 

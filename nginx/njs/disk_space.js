@@ -22,10 +22,14 @@ function markFull(zone) {
     ngx.shared.disks.set(`full ${zone}`, 'yes', FULL_TTL);
 }
 
-// Test whether a file as long as a block with its header can be written, and remove it. Its bytes are
-// random, as file systems may compress. Returns true without a test if there was one within TEST_INTERVAL.
+// Test whether there is room for a block. Returns true without a test if there was one within TEST_INTERVAL.
 async function hasRoom(v) {
-    if (!ngx.shared.disks.add(`tested ${v.cache_zone}`, 'yes', TEST_INTERVAL)) return true;
+    return !ngx.shared.disks.add(`tested ${v.cache_zone}`, 'yes', TEST_INTERVAL) || canStore(v);
+}
+
+// Return whether a file as long as a block with its header can be written, and remove it. Its bytes are random, as
+// file systems may compress.
+async function canStore(v) {
     const name = `${CACHES}/${v.cache_zone}/room.${ngx.worker_id}`;
     const chunk = globalThis.crypto.getRandomValues(new Uint8Array(CHUNK));
     let file;
@@ -46,4 +50,4 @@ async function hasRoom(v) {
     }
 }
 
-export default { hasRoom, isFull, markFull };
+export default { canStore, hasRoom, isFull, markFull };

@@ -52,6 +52,7 @@ EDGE_VARIABLES = frozenset(
         "SERVICE",
         "CACHE_SIZE",
         "CACHE_MIN_USES",
+        "CACHE_MEMORY",
         "OVERLOAD_DELAY",
         "CONNECTIONS_PER_CLIENT",
         "REQUESTS_PER_CLIENT",

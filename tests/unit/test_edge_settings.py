@@ -37,8 +37,10 @@ def run(**settings: str) -> tuple[int, dict[str, str], str]:
         ("MAX_PARTIAL_SIZE", "1 gib", {"BLOCK_SIZE": "1073741824"}),
         ("MAX_PARTIAL_SIZE", "0065536", {"BLOCK_SIZE": "65536"}),
         ("CACHE_SIZE", "", {"CACHE_SIZE": "10737418240"}),
-        ("CACHE_MIN_USES", "", {"CACHE_MIN_USES": "1"}),
-        ("CACHE_MIN_USES", "2", {"CACHE_MIN_USES": "2"}),
+        ("CACHE_MIN_USES", "", {
+            "CACHE_MIN_USES": "1", "CACHE_ZONE": "blocks", "CACHES_SNIPPET": "one-cache", "MEMORY_CACHE": "",
+        }),
+        ("CACHE_MEMORY", "16MiB", {"CACHE_MIN_USES": "1", "MEMORY_CACHE": ""}),
         ("OVERLOAD_DELAY", "", {"OVERLOAD_DELAY": "50"}),
         ("OVERLOAD_DELAY", "0", {"OVERLOAD_DELAY": "0"}),
         ("SERVICE", "", {"SERVICE": "service:8000"}),
@@ -88,9 +90,7 @@ def run(**settings: str) -> tuple[int, dict[str, str], str]:
             "CORS_ORIGINS": "~*^https://a[.]example$ $http_origin; ",
             "CORS_VARY": "Origin",
         }),
-        ("EDGES", "", {
-            "EDGES": "", "THIS_EDGE": "", "PEER_UPSTREAMS": "", "EDGES_SNIPPET": "single-edge",
-        }),
+        ("EDGES", "", {"EDGES": "", "THIS_EDGE": "", "PEER_UPSTREAMS": ""}),
         ("KEY", "", {"KEY": "", "KEY_FILE": "/var/lib/reelay/key", "AUTH_VARIABLE": '""'}),
         ("KEY", "0f" * 32, {"KEY": "0f" * 32}),
         ("KEY_FILE", "/run/secrets/reelay.key", {"KEY": "", "KEY_FILE": "/run/secrets/reelay.key"}),
@@ -103,6 +103,40 @@ def test_valid_values_are_accepted(setting: str, value: str, expected: dict[str,
     status, environment, errors = run(**{setting: value})
     assert (status, errors) == (0, "")
     assert expected.items() <= environment.items()
+
+
+@pytest.mark.parametrize(
+    ("uses", "memory", "block", "blocks", "zone", "snippet"),
+    [
+        ("2", "128MiB", "4MiB", 24, "blocks", "several-caches"),
+        ("0", "128MiB", "4MiB", 24, "memory", "one-cache"),
+        ("0", "16MiB", "4MiB", 3, "memory", "one-cache"),
+        # 512 at most, as they are sorted.
+        ("2", "1GiB", "64KiB", 512, "blocks", "several-caches"),
+    ],
+)
+def test_three_quarters_of_the_memory_are_for_blocks_that_are_kept(
+    uses: str, memory: str, block: str, blocks: int, zone: str, snippet: str
+) -> None:
+    status, environment, errors = run(
+        CACHE_MIN_USES=uses, CACHE_MEMORY=memory, MAX_PARTIAL_SIZE=block
+    )
+    assert status == 0
+    assert environment["MEMORY_BLOCKS"] == str(blocks)
+    assert (environment["CACHE_ZONE"], environment["CACHES_SNIPPET"]) == (zone, snippet)
+    assert "keys_zone=memory:" in environment["MEMORY_CACHE"]
+    # This machine has no such folder.
+    assert f"REELAY_CACHE_MIN_USES='{uses}'" in errors
+    assert "is no tmpfs" in errors
+
+
+@pytest.mark.parametrize("uses", ["0", "2"])
+def test_a_memory_without_room_for_four_blocks_prevents_the_start(uses: str) -> None:
+    status, _, errors = run(CACHE_MIN_USES=uses, CACHE_MEMORY="15MiB")
+    assert status == 2
+    assert errors.startswith("REELAY_CACHE_MEMORY='15MiB': should be at least 16777216 bytes")
+    # Without that cache, nothing has to fit into it.
+    assert run(CACHE_MIN_USES="1", CACHE_MEMORY="15MiB")[0] == 0
 
 
 @pytest.mark.parametrize("listed", [LISTED, "http://a:080,https://B.example:443", "http://h:*"])
@@ -164,7 +198,8 @@ def test_an_edge_knows_the_others_and_itself() -> None:
     assert (status, errors) == (0, "")
     assert environment["EDGES"] == "e-1:9146,10.0.0.7:99,e_3.example:9146"
     assert environment["THIS_EDGE"] == "e-1:9146"
-    assert environment["EDGES_SNIPPET"] == "multiple-edges"
+    assert environment["CACHES_SNIPPET"] == "several-caches"
+    assert "include snippets/multiple-edges.conf;" in environment["PEER_UPSTREAMS"]
     for number, edge in enumerate(environment["EDGES"].split(",")):
         assert (
             f"upstream edge_{number} {{ zone edge_{number} 64k; server {edge} resolve "
@@ -205,6 +240,7 @@ def test_an_edge_that_is_not_listed_does_not_start(name: str) -> None:
         ("MAX_PARTIAL_SIZE", ["65535", "2GiB", "-1", "4MB", "MiB", "1.5MiB", "4MiB;", "9" * 20]),
         ("CACHE_SIZE", ["1MiB", "2000000GiB", "lots", "$(id)"]),
         ("CACHE_MIN_USES", ["101", "-1", "often"]),
+        ("CACHE_MEMORY", ["1023KiB", "2048GiB", "half", "$(id)"]),
         ("OVERLOAD_DELAY", ["60001", "-1", "1s"]),
         ("SERVICE", [
             ":8000", "service:", "service:0", "service:08000", "service:65536",

@@ -373,8 +373,10 @@ def test_mounts_are_the_same_as_in_compose(overlay: str) -> None:
         volumes += [claim["metadata"]["name"] for claim in claims]
         assert sorted(mount["name"] for mount in mounts.values()) == sorted(volumes)
         compose = COMPOSE[IN_COMPOSE[name]]
-        targets = [volume.split("}")[-1].removesuffix(":ro") for volume in compose["volumes"]]
+        binds = [volume for volume in compose["volumes"] if isinstance(volume, str)]
+        targets = [volume.split("}")[-1].removesuffix(":ro") for volume in binds]
         expected = {target.rpartition(":")[2] for target in targets}
+        expected |= {volume["target"] for volume in compose["volumes"] if volume not in binds}
         expected |= {tmpfs.partition(":")[0] for tmpfs in compose["tmpfs"]}
         if name == "service":
             assert set(image.values()) < expected
