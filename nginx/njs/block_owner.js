@@ -35,7 +35,8 @@ function zoneOf(v, key) {
 
 // Return whether a block is kept in memory (REELAY_CACHE_MIN_USES), if it is kept at all.
 function isInMemory(v, key) {
-    return v.cache_min_uses === '0' || v.cache_min_uses !== '1' && ngx.shared.in_memory.has(key);
+    const uses = v.cache_min_uses;
+    return uses === '0' || uses !== '1' && ngx.shared.in_memory.has(key);
 }
 
 // Return the cache in which the slicer or the reader looks for a block.

@@ -65,4 +65,4 @@ function refundTaken(r) {
     return '';
 }
 
-export default { isFirstBlock, isOverLimit, mayFetch, refundTaken };
+export default { isOverLimit, mayFetch, refundTaken };

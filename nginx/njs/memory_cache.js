@@ -42,7 +42,9 @@ function remove(block) {
         fs.symlinkSync(NO_BLOCK, link);
         fs.renameSync(link, `${FOLDER}/${name}`);
     } catch (error) {
-        if (error.code !== 'ENOENT') ngx.log(ngx.WARN, `block ${name} stays in memory: ${error}`);
+        if (error.code === 'ENOENT') return;
+        ngx.log(ngx.WARN, `block ${name} stays in memory for some minutes: ${error}`);
+        fs.promises.unlink(link).catch(() => undefined);
     }
 }
 

@@ -173,6 +173,9 @@ def test_an_emptied_cache_is_fetched_again(own_stack: Stack) -> None:
     own_stack.run("nginx", "empty-cache")
     assert (on_disk(own_stack), in_memory(own_stack)) == (0, 0)
     assert [get(own_stack, film, block).headers["X-Cache"] for _ in "12"] == ["MISS", "HIT"]
+    # Blocks that are gone already leave memory without a word.
+    watch(own_stack, new_film(own_stack, 2 * KEPT))
+    assert [line for line in own_stack.lines("nginx") if "stays in memory" in line] == []
 
 
 def test_memory_that_viewers_hold_is_full(own_stack: Stack, uses: str) -> None:

@@ -38,7 +38,8 @@ def run(**settings: str) -> tuple[int, dict[str, str], str]:
         ("MAX_PARTIAL_SIZE", "0065536", {"BLOCK_SIZE": "65536"}),
         ("CACHE_SIZE", "", {"CACHE_SIZE": "10737418240"}),
         ("CACHE_MIN_USES", "", {
-            "CACHE_MIN_USES": "1", "CACHE_ZONE": "blocks", "CACHES_SNIPPET": "one-cache", "MEMORY_CACHE": "",
+            "CACHE_MIN_USES": "1", "MEMORY_CACHE": "",
+            "CACHE_ZONE": "blocks", "CACHES_SNIPPET": "one-cache",
         }),
         ("CACHE_MEMORY", "16MiB", {"CACHE_MIN_USES": "1", "MEMORY_CACHE": ""}),
         ("OVERLOAD_DELAY", "", {"OVERLOAD_DELAY": "50"}),
@@ -106,35 +107,47 @@ def test_valid_values_are_accepted(setting: str, value: str, expected: dict[str,
 
 
 @pytest.mark.parametrize(
-    ("uses", "memory", "block", "blocks", "zone", "snippet"),
+    ("memory", "block", "blocks"),
     [
-        ("2", "128MiB", "4MiB", 24, "blocks", "several-caches"),
-        ("0", "128MiB", "4MiB", 24, "memory", "one-cache"),
-        ("0", "16MiB", "4MiB", 3, "memory", "one-cache"),
-        # 512 at most, as they are sorted.
-        ("2", "1GiB", "64KiB", 512, "blocks", "several-caches"),
+        ("", "4MiB", 24),
+        ("16MiB", "4MiB", 3),
+        ("1GiB", "64KiB", 512),  # at most, as they are sorted
     ],
 )
 def test_three_quarters_of_the_memory_are_for_blocks_that_are_kept(
-    uses: str, memory: str, block: str, blocks: int, zone: str, snippet: str
+    memory: str, block: str, blocks: int
 ) -> None:
-    status, environment, errors = run(
-        CACHE_MIN_USES=uses, CACHE_MEMORY=memory, MAX_PARTIAL_SIZE=block
-    )
-    assert status == 0
-    assert environment["MEMORY_BLOCKS"] == str(blocks)
-    assert (environment["CACHE_ZONE"], environment["CACHES_SNIPPET"]) == (zone, snippet)
+    status, environment, _ = run(CACHE_MIN_USES="2", CACHE_MEMORY=memory, MAX_PARTIAL_SIZE=block)
+    assert (status, environment["MEMORY_BLOCKS"]) == (0, str(blocks))
+
+
+@pytest.mark.parametrize(
+    ("uses", "zone", "snippet"), [("0", "memory", "one-cache"), ("2", "blocks", "several-caches")]
+)
+def test_without_a_tmpfs_the_cache_in_memory_is_on_disk(uses: str, zone: str, snippet: str) -> None:
+    status, environment, errors = run(CACHE_MIN_USES=uses)  # this machine has no such folder
+    assert (status, environment["CACHE_ZONE"], environment["CACHES_SNIPPET"]) == (0, zone, snippet)
     assert "keys_zone=memory:" in environment["MEMORY_CACHE"]
-    # This machine has no such folder.
-    assert f"REELAY_CACHE_MIN_USES='{uses}'" in errors
-    assert "is no tmpfs" in errors
+    assert errors.startswith(f"REELAY_CACHE_MIN_USES='{uses}': /var/cache/nginx/memory is no tmpfs")
+
+
+def test_a_smaller_tmpfs_is_not_filled_above_three_quarters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    df = tmp_path / "df"
+    answer = "*fstype*) echo tmpfs ;; *) echo 67108864 ;;"
+    df.write_text(f'#!/bin/sh\ncase "$*" in {answer} esac\n', encoding="ascii")
+    df.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    status, environment, errors = run(CACHE_MIN_USES="2", CACHE_MEMORY="1GiB")
+    assert (status, environment["MEMORY_BLOCKS"], errors) == (0, "12", "")
 
 
 @pytest.mark.parametrize("uses", ["0", "2"])
 def test_a_memory_without_room_for_four_blocks_prevents_the_start(uses: str) -> None:
     status, _, errors = run(CACHE_MIN_USES=uses, CACHE_MEMORY="15MiB")
     assert status == 2
-    assert errors.startswith("REELAY_CACHE_MEMORY='15MiB': should be at least 16777216 bytes")
+    assert "REELAY_CACHE_MEMORY='15MiB': should be at least 16777216 bytes" in errors
     # Without that cache, nothing has to fit into it.
     assert run(CACHE_MIN_USES="1", CACHE_MEMORY="15MiB")[0] == 0
 
