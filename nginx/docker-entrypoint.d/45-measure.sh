@@ -11,7 +11,7 @@ space() { # space FOLDER: print the size of its disk and what is available, in K
 measure() {
     turn=0
     while :; do
-        [ $((turn % 4)) -ne 0 ] || size=$(du -sk --exclude=/var/cache/nginx/memory /var/cache/nginx | cut -f 1)
+        [ $((turn % 4)) -ne 0 ] || size=$(du -sk /var/cache/nginx | cut -f 1)
         turn=$((turn + 1))
         printf '%s %s %s\n' "${size:-0}" "$(space /var/cache/nginx/blocks)" \
             "$(space /var/cache/nginx/peer_cache)" >"$measured.new" && mv "$measured.new" "$measured"

@@ -179,7 +179,7 @@ async function recordCutShort(v, key, attempts) {
 async function hasRoom(v) {
     if (await diskSpace.hasRoom(v)) return true;
     if (v.cache_zone !== 'memory') return false;
-    memoryCache.empty();
+    memoryCache.empty(v);
     return diskSpace.canStore(v);
 }
 

@@ -3,7 +3,7 @@
 import fs from 'fs';
 import retry from './retry.js';
 
-// The folder of the caches. Each cache may be a disk of its own.
+// The folder of the caches on disk. Each cache may be a disk of its own.
 const CACHES = '/var/cache/nginx';
 // Milliseconds for which nothing is stored after a disk was found full.
 const FULL_TTL = 30000;
@@ -30,7 +30,8 @@ async function hasRoom(v) {
 // Return whether a file as long as a block with its header can be written, and remove it. Its bytes are random, as
 // file systems may compress.
 async function canStore(v) {
-    const name = `${CACHES}/${v.cache_zone}/room.${ngx.worker_id}`;
+    const folder = v.cache_zone === 'memory' ? v.memory_folder : `${CACHES}/${v.cache_zone}`;
+    const name = `${folder}/room.${ngx.worker_id}`;
     const chunk = globalThis.crypto.getRandomValues(new Uint8Array(CHUNK));
     let file;
     try {

@@ -7,7 +7,6 @@
 import crypto from 'crypto';
 import fs from 'fs';
 
-const FOLDER = '/var/cache/nginx/memory';
 // What nginx takes for a block of another version, and ignores: docker-entrypoint.d/10-settings.envsh makes it.
 const NO_BLOCK = '/run/nginx/no_block';
 
@@ -17,7 +16,7 @@ function add(v, block) {
     if (kept.has(block)) return;
     if (kept.size() >= most) {
         const oldest = kept.items().sort((a, b) => a[1] - b[1]);
-        oldest.slice(0, oldest.length - most + 1).forEach((entry) => remove(entry[0]));
+        oldest.slice(0, oldest.length - most + 1).forEach((entry) => remove(v, entry[0]));
     }
     kept.set(block, ngx.shared.counters.incr('memory', 1, 0));
 }
@@ -27,20 +26,20 @@ function forget(block) {
 }
 
 // Remove all blocks. Those that are being sent take memory until their viewers have them.
-function empty() {
-    ngx.shared.in_memory.keys().forEach(remove);
+function empty(v) {
+    ngx.shared.in_memory.keys().forEach((block) => remove(v, block));
 }
 
 // Remove a block. A link takes the place of its file, as nginx logs an error for each file that is gone when it
 // removes the entry itself, after some minutes.
-function remove(block) {
+function remove(v, block) {
     const name = crypto.createHash('md5').update(block).digest('hex'); // as nginx names it
-    const link = `${FOLDER}/link.${ngx.worker_id}`;
+    const file = `${v.memory_folder}/${name}`, link = `${v.memory_folder}/link.${ngx.worker_id}`;
     forget(block);
     try {
-        fs.statSync(`${FOLDER}/${name}`);
+        fs.statSync(file);
         fs.symlinkSync(NO_BLOCK, link);
-        fs.renameSync(link, `${FOLDER}/${name}`);
+        fs.renameSync(link, file);
     } catch (error) {
         if (error.code === 'ENOENT') return;
         ngx.log(ngx.WARN, `block ${name} stays in memory for some minutes: ${error}`);

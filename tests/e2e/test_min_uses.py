@@ -13,7 +13,7 @@ from support.load_clients import Account, Client, Film, crowd
 from support.raw_http import Answer, ask
 from support.server import BLOCK, until, write
 from support.service_counters import Fetched
-from support.stack import Stack, docker, failing_replica, running
+from support.stack import Stack, docker, failing_replica, restart_edge, running
 
 pytestmark = pytest.mark.stack
 
@@ -44,18 +44,17 @@ def new_film(stack: Stack, blocks: int = BLOCKS) -> Film:
     return Film(name, data)
 
 
-def files(edge: str, cache: str) -> int:
-    """Return how many blocks a container has in one of its caches."""
-    folder = f"/var/cache/nginx/{cache}"
+def files(edge: str, folder: str) -> int:
+    """Return how many blocks a container has in a folder."""
     return len(docker("exec", edge, "find", folder, "-type", "f", "-size", "+4k").split())
 
 
 def on_disk(stack: Stack) -> int:
-    return files(stack.containers("nginx")[0], "blocks")
+    return files(stack.containers("nginx")[0], "/var/cache/nginx")
 
 
 def in_memory(stack: Stack) -> int:
-    return files(stack.containers("nginx")[0], "memory")
+    return files(stack.containers("nginx")[0], "/srv/memory")
 
 
 def get(stack: Stack, film: Film, headers: dict[str, str]) -> Answer:
@@ -178,6 +177,15 @@ def test_an_emptied_cache_is_fetched_again(own_stack: Stack) -> None:
     assert [line for line in own_stack.lines("nginx") if "stays in memory" in line] == []
 
 
+def test_an_edge_that_starts_again_keeps_blocks_where_it_did(own_stack: Stack, uses: str) -> None:
+    before = on_disk(own_stack)
+    restart_edge(own_stack)
+    film, block = new_film(own_stack), {"Range": f"bytes=0-{BLOCK - 1}"}
+    assert [get(own_stack, film, block).headers["X-Cache"] for _ in "12"] == ["MISS", "HIT"]
+    kept = (on_disk(own_stack) - before, in_memory(own_stack))
+    assert kept == ((1, 0) if uses == AT_ONCE else (0, 1))
+
+
 def test_memory_that_viewers_hold_is_full(own_stack: Stack, uses: str) -> None:
     """A block that was removed takes memory until all who are getting it have it."""
     if uses == AT_ONCE:
@@ -247,5 +255,4 @@ def test_of_several_edges_one_fetches_a_block(
         assert states == ["MISS", "PEER", "HIT", "HIT"] * BLOCKS
         assert fetched.media_requests == BLOCKS
         containers = [cluster.stack.containers(edge.service)[0] for edge in cluster.edges]
-        for cache in ("blocks", "peer_cache"):
-            assert [files(container, cache) for container in containers] == [0, 0, 0]
+        assert [files(container, "/var/cache/nginx") for container in containers] == [0, 0, 0]

@@ -128,7 +128,7 @@ def test_without_a_tmpfs_the_cache_in_memory_is_on_disk(uses: str, zone: str, sn
     status, environment, errors = run(CACHE_MIN_USES=uses)  # this machine has no such folder
     assert (status, environment["CACHE_ZONE"], environment["CACHES_SNIPPET"]) == (0, zone, snippet)
     assert "keys_zone=memory:" in environment["MEMORY_CACHE"]
-    assert errors.startswith(f"REELAY_CACHE_MIN_USES='{uses}': /var/cache/nginx/memory is no tmpfs")
+    assert errors.startswith(f"REELAY_CACHE_MIN_USES='{uses}': /srv/memory is no tmpfs")
 
 
 def test_a_smaller_tmpfs_is_not_filled_above_three_quarters(
