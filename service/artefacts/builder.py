@@ -17,6 +17,7 @@ from service.artefacts.metadata import (
     dump_metadata,
     load_metadata,
 )
+from service.artefacts.source import Artefact, ArtefactSource
 from service.artefacts.worker_response import WorkerFailure, response_parser
 from service.browsers.browser_support import has_header, is_mp4
 from service.metrics import Metrics
@@ -108,22 +109,26 @@ class ArtefactBuilder:
         for kind in kinds:  # so that the first failure is an increase
             metrics.derivations.labels(kind, "not kept")
 
-    def is_on_request(self, job: Job) -> bool:
+    def is_on_request(
+        self, artefact: Artefact, find: Callable[[str], ArtefactSource | None]
+    ) -> bool:
         """Return whether an artefact is built only when a viewer needs it.
 
-        To find all frames of an object is to read all of it.
+        `find` returns the source of a path; only that of a copy is read. To find all frames of an
+        object is to read all of it.
         """
-        video = job.source.video
-        if job.sound:
+        if artefact.sound:
             return True
-        match job.kind:
+        match artefact.kind:
             case ArtefactKind.REMUX | ArtefactKind.SOUND:
                 return self._media_root.store is not None
             case ArtefactKind.COPIED:
-                metadata = video.metadata
+                source = find(artefact.path)
+                if source is None or self._media_root.store is not None:
+                    return True
+                metadata = source.video.metadata
                 is_plain = metadata and not has_header(metadata) and not is_mp4(metadata)
-                is_short = video.size <= COPIED_UNASKED
-                return self._media_root.store is not None or not (is_plain and is_short)
+                return not is_plain or source.video.size > COPIED_UNASKED
         return False
 
     def progress(self, name: str) -> float | None:
@@ -134,10 +139,12 @@ class ArtefactBuilder:
         file, expected = growing
         return min(file.written / max(1, expected), 1.0)
 
-    def load_all(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, tuple[ArtefactMetadata] | None]]:
+    def load_all(
+        self, artefacts: Sequence[Artefact]
+    ) -> Iterator[tuple[Artefact, tuple[ArtefactMetadata] | None]]:
         """Load the metadata of many artefacts; None if there is none that is valid. Blocks."""
-        for job in iter_prefetched(self._store, jobs, lambda job: job.key):
-            yield job, self._load_or_none(job)
+        for artefact in iter_prefetched(self._store, artefacts, lambda each: each.key):
+            yield artefact, self._load_or_none(artefact)
 
     def load(self, kind: ArtefactKind, name: str) -> tuple[ArtefactMetadata] | None:
         """Load the metadata of an artefact; None if there is none that is valid. Blocks.
@@ -223,7 +230,7 @@ class ArtefactBuilder:
             self._count(job, "not kept")
             raise StoreWriteError(_CANNOT_STORE)
 
-    def _load_or_none(self, job: Job) -> tuple[ArtefactMetadata] | None:
+    def _load_or_none(self, job: Job | Artefact) -> tuple[ArtefactMetadata] | None:
         """Load as `load` does, but return None on OSError."""
         try:
             return self.load(*job.key)

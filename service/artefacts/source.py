@@ -1,7 +1,8 @@
 """Which artefacts a video can have, and their names in the store."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from service.artefact_store.keys import artefact_name
 from service.artefacts.metadata import ArtefactKind
@@ -19,6 +20,23 @@ from service.storage.base import Entry
 _NO_SOUNDS: Mapping[int, str] = {}
 
 
+class Artefact(NamedTuple):
+    """An artefact of a video, without the video."""
+
+    kind: ArtefactKind
+    name: str
+    sound: int
+    """As in a `Job`."""
+    path: str
+    number: int
+    """As in an `ArtefactSource`."""
+
+    @property
+    def key(self) -> tuple[ArtefactKind, str]:
+        """Kind and name in the store."""
+        return self.kind, self.name
+
+
 @dataclass(frozen=True, slots=True)
 class ArtefactSource:
     """A video, and the names of its artefacts; None for a kind that it cannot have."""
@@ -34,9 +52,13 @@ class ArtefactSource:
     copied: str | None = None
     sounds: Mapping[int, str] = field(default_factory=lambda: _NO_SOUNDS)
     """Of sounds besides the default one, by their numbers in the file, from 1."""
+    number: int = field(default=0, compare=False)
+    """Of the video's row in the database; 0: it has none."""
 
     @classmethod
-    def of(cls, video: Video, sidecars: Sidecars = NO_SIDECARS) -> "ArtefactSource":
+    def of(
+        cls, video: Video, sidecars: Sidecars = NO_SIDECARS, number: int = 0
+    ) -> "ArtefactSource":
         """Return which artefacts a video can have, as far as it has been probed."""
         form = _form(video.path, video.metadata) if video.metadata else _UNKNOWN
         texts = sidecars.texts
@@ -66,6 +88,7 @@ class ArtefactSource:
                 number: sound_name(video.path, video.revision, number) for number in form.silent
             }
             or _NO_SOUNDS,
+            number=number,
         )
 
     @classmethod
@@ -89,6 +112,29 @@ class ArtefactSource:
         """
         name: str | None = self.sounds.get(sound) if sound else getattr(self, kind)
         return name
+
+    def artefacts(self) -> Iterator[Artefact]:
+        """Yield all artefacts that the video can have."""
+        for kind in ArtefactKind:
+            if name := self.name(kind):
+                yield Artefact(kind, name, 0, self.video.path, self.number)
+        for sound, name in self.sounds.items():
+            yield Artefact(ArtefactKind.SOUND, name, sound, self.video.path, self.number)
+
+
+_KINDS = {kind.value: kind for kind in ArtefactKind}
+
+
+def dump_artefacts(source: ArtefactSource) -> str:
+    """Return kind, sound and name of each artefact, which `load_artefacts` reads."""
+    return " ".join(f"{each.kind} {each.sound} {each.name}" for each in source.artefacts())
+
+
+def load_artefacts(text: str, path: str, number: int) -> Iterable[Artefact]:
+    """Return the artefacts of a video. Raises KeyError, ValueError if it is damaged."""
+    words = iter(text.split())
+    for kind, sound, name in zip(words, words, words, strict=True):
+        yield Artefact(_KINDS[kind], name, int(sound), path, number)
 
 
 @dataclass(frozen=True, slots=True)

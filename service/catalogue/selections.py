@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from service.artefacts.source import ArtefactSource
+from service.artefacts.source import Artefact, ArtefactSource
 from service.catalogue.catalogue import Catalogue
 from service.models import Video
 
@@ -40,8 +40,10 @@ def plain_forms(catalogue: Catalogue) -> Counter[str]:
     return counts
 
 
-def newest_first(catalogue: Catalogue, previous: Catalogue) -> Iterator[ArtefactSource]:
-    """Yield the videos that `previous` does not have, the latest modification first. Blocks.
+def newest_first(catalogue: Catalogue, previous: Catalogue) -> Iterator[Artefact]:
+    """Yield the artefacts of the videos that `previous` does not have. Blocks.
+
+    First are those of the latest modification.
 
     Both are of the same database, or `previous` is of another one, or empty.
     """
@@ -51,7 +53,7 @@ def newest_first(catalogue: Catalogue, previous: Catalogue) -> Iterator[Artefact
     new = catalogue.numbers
     if previous.view is not None and previous.view.rows is rows:
         new -= previous.numbers
-    yield from map(rows.source_once, rows.by_time(new))
+    yield from rows.artefacts(new)
 
 
 def versions(catalogue: Catalogue) -> Iterator[tuple[str, str]]:

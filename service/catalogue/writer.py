@@ -5,6 +5,7 @@ no catalogue refers to them any longer; their numbers are used again.
 """
 
 import weakref
+from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -40,7 +41,7 @@ class Writer:
         self.rows = Rows(database)
         self._generation = int(database.get_meta("generation") or 0)
         self._views: list[weakref.ref[View]] = []
-        self._free: list[int] = []
+        self._free: array[int] = array("I")
         self._size = 0
         """More than the highest number."""
         with self._transaction():
@@ -139,7 +140,7 @@ class Writer:
         with self._transaction():
             self.database.writer.execute("DELETE FROM video WHERE removed <= ?", (oldest,))
         self.rows.forget(numbers)
-        self._free += numbers
+        self._free.extend(numbers)
 
     def _find_free_numbers(self) -> None:
         (highest,) = next(self.database.rows("SELECT coalesce(max(id), 0) FROM video"))
@@ -147,7 +148,8 @@ class Writer:
         used[0] = 1  # numbers begin with 1
         for (number,) in self.database.rows("SELECT id FROM video INDEXED BY video_by_folder"):
             used[number] = 1
-        self._free = [number for number, is_used in enumerate(used) if not is_used]
+        free = (number for number, is_used in enumerate(used) if not is_used)
+        self._free = array("I", free)  # as many as all videos, after all were replaced
         self._size = len(used)
 
     def _next_number(self) -> int:
@@ -183,7 +185,7 @@ class Writer:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        free, size = list(self._free), self._size
+        free, size = array("I", self._free), self._size
         try:
             with self.database.transaction():
                 yield

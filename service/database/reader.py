@@ -5,11 +5,13 @@ import threading
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from typing import Any, Final, overload
 
 from cachetools import LRUCache
 
-from service.artefacts.source import ArtefactSource
+from service.artefacts.source import Artefact, ArtefactSource, load_artefacts
 from service.database.database import FETCHED, Database
 from service.database.rows import VIDEO, load_name, load_sidecars, read_video
 from service.listing.numbers import Numbers
@@ -21,6 +23,8 @@ _MAX_KEPT: Final = 2048
 
 # Paths of which a catalogue remembers the number.
 _MAX_FOUND: Final = 2048
+
+_BY_TIME = "ORDER BY modified DESC, id DESC"
 
 _SORT_COLUMNS = {"name": "name", "date": "date", "duration": "duration", "size": "size"}
 _KEYS = {
@@ -60,28 +64,29 @@ class Rows:
             if (known := self._sources.get(number)) is not None:
                 return known
         (sidecars,) = self._one("SELECT sidecars FROM video WHERE id = ?", number)
-        source = ArtefactSource.of(self.video(number), load_sidecars(sidecars))
+        source = ArtefactSource.of(self.video(number), load_sidecars(sidecars), number)
         with self._lock:
             kept: ArtefactSource = self._sources.setdefault(number, source)
             return kept
 
-    def source_once(self, number: int) -> ArtefactSource:
-        """Return the same without keeping it, for those that look at many."""
-        with self._lock:
-            known = self._sources.get(number)
-        if known is not None:
-            return known
-        (sidecars,) = self._one("SELECT sidecars FROM video WHERE id = ?", number)
-        (video,) = self.videos_once([number])
-        return ArtefactSource.of(video, load_sidecars(sidecars))
+    def artefacts(self, numbers: Numbers) -> Iterator[Artefact]:
+        """Yield the artefacts of videos, those of the latest modification first. Blocks."""
+        chosen = iter(numbers if len(numbers) <= FETCHED else self._newest_first(numbers))
+        while some := list(islice(chosen, FETCHED)):
+            places = ", ".join("?" * len(some))
+            statement = f"SELECT id, path, artefacts FROM video WHERE id IN ({places}) {_BY_TIME}"  # noqa: S608
+            for number, path, text in self.select(statement, *some):
+                try:
+                    yield from load_artefacts(text, path, number)
+                except (KeyError, ValueError) as error:
+                    self.is_damaged = True
+                    raise sqlite3.DatabaseError("a damaged row") from error
 
-    def by_time(self, numbers: Iterable[int]) -> "array[int]":
-        """Return the numbers of videos, those with the latest modification first. Blocks."""
-        found = array("I", numbers)
-        times = array("d", bytes(8 * (max(found, default=-1) + 1)))
-        for number in found:
-            (times[number],) = self._one("SELECT modified FROM video WHERE id = ?", number)
-        return array("I", sorted(found, key=times.__getitem__, reverse=True))
+    def _newest_first(self, numbers: Numbers) -> "array[int]":
+        flags = numbers.flags()
+        with self._used() as connection:
+            rows = connection.execute(f"SELECT id FROM video {_BY_TIME}")  # noqa: S608
+            return array("I", (one for (one,) in rows if one < len(flags) and flags[one]))
 
     def videos_once(self, numbers: Iterable[int]) -> Iterator[Video]:
         """Yield many videos, without keeping them."""
@@ -114,12 +119,18 @@ class Rows:
 
     def select(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Return the few rows of a short statement."""
+        with self._used() as connection:
+            return connection.execute(statement, values).fetchall()
+
+    @contextmanager
+    def _used(self) -> Iterator[sqlite3.Connection]:
+        """Keep the connection open meanwhile."""
         with self._lock:
             if self._is_closed:
                 raise sqlite3.ProgrammingError("the database is closed")
             self._users += 1
         try:
-            return self._connection.execute(statement, values).fetchall()
+            yield self._connection
         except sqlite3.Error:
             self.is_damaged = True
             raise

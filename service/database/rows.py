@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
-from service.artefacts.source import ArtefactSource
+from service.artefacts.source import ArtefactSource, dump_artefacts
 from service.listing.collation import natural_sort_key
 from service.listing.dates import date_of
 from service.listing.folder_kinds import TrackFacts, track_facts
@@ -41,6 +41,7 @@ COLUMNS = (
         "year",
         "text",
         "failure",
+        "artefacts",
         "metadata",
     ),
 )
@@ -126,6 +127,7 @@ def values_of(number: int, version: Version) -> dict[str, Any]:
     """Return the values of a row, in the order of COLUMNS."""
     video, metadata = version.video, version.video.metadata
     facts: TrackFacts = track_facts(video)
+    source = ArtefactSource.of(video, version.sidecars)
     name = metadata.parsed_name if metadata else None
     failure = version.failure
     if failure is None and video.problem is not None:
@@ -144,7 +146,8 @@ def values_of(number: int, version: Version) -> dict[str, Any]:
         "is_listed": version.is_listed,
         "title": video.title,
         "content_type": video.content_type,
-        "form": form_of(version),
+        "form": form_of(source),
+        "artefacts": dump_artefacts(source),
         "name": natural_sort_key(video.title),
         "date": date_of(video),
         "duration": metadata.duration or 0.0 if metadata else 0.0,
@@ -157,14 +160,14 @@ def values_of(number: int, version: Version) -> dict[str, Any]:
     return {column: values[column] for column in COLUMNS}
 
 
-def form_of(version: Version) -> Form:
+def form_of(source: ArtefactSource) -> Form:
     """Return what players may get of a video."""
-    if version.video.metadata is None:
+    metadata = source.video.metadata
+    if metadata is None:
         return "file"
-    source = ArtefactSource.of(version.video, version.sidecars)
     if source.remux or source.sound or source.copied:
         return "made"
-    return "fast_start" if version.video.metadata.fast_start else "file"
+    return "fast_start" if metadata.fast_start else "file"
 
 
 def read_video(row: Sequence[Any]) -> Video:

@@ -11,7 +11,8 @@ _FORMAT = 1
 
 _COMPUTED_BY = (
     *("models.py", "database", "listing", "naming", "playability", "browsers"),
-    *("artefacts/source.py", "library/files.py", "probing/dates.py", "protocol/media_types.py"),
+    *("artefacts/source.py", "artefact_store/keys.py", "library/files.py", "mp4/moov.py"),
+    *("probing/dates.py", "protocol/media_types.py"),
 )
 
 TABLES = """
@@ -51,11 +52,13 @@ CREATE TABLE video (
   year TEXT,
   text TEXT NOT NULL,
   failure TEXT,
+  artefacts TEXT NOT NULL,
   metadata TEXT,
   findings TEXT
 );
 CREATE INDEX video_by_folder ON video (folder, path);
 CREATE INDEX video_by_change ON video (changed_at, path) WHERE is_listed AND removed IS NULL;
+CREATE INDEX video_by_time ON video (modified, id);
 CREATE INDEX video_unsettled ON video (folder) WHERE NOT is_settled AND removed IS NULL;
 CREATE INDEX video_episodes ON video (id) WHERE episode IS NOT NULL;
 CREATE INDEX video_removed ON video (removed) WHERE removed IS NOT NULL;

@@ -56,7 +56,7 @@ class Numbers:
 
     def __iter__(self) -> Iterator[int]:
         """Yield the numbers, the lowest first."""
-        flags = self._flags()
+        flags = self.flags()
         at = flags.find(1)
         while at >= 0:
             yield at
@@ -64,7 +64,7 @@ class Numbers:
 
     def chosen(self, numbers: Sequence[int], size: int) -> Iterator[int]:
         """Yield those of `numbers` that are in the set, in their order. All are below `size`."""
-        flags = self._flags().ljust(size, b"\0")
+        flags = self.flags().ljust(size, b"\0")
         return compress(numbers, map(flags.__getitem__, numbers))
 
     def to_bytes(self) -> bytes:
@@ -76,6 +76,6 @@ class Numbers:
         """Return the set of which `to_bytes` made the bytes."""
         return cls(int.from_bytes(data, "little"))
 
-    def _flags(self) -> bytes:
+    def flags(self) -> bytes:
         """Return a byte for each number, up to the highest in the set: 1 if it is in the set."""
         return f"{self._bits:b}".encode().translate(_TO_FLAGS)[::-1]

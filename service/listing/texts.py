@@ -39,7 +39,7 @@ class Texts:
             self.starts[number], self.ends[number] = at, at + len(encoded)
             at += len(encoded)
         self.data = b"".join(pieces) if len(pieces) > 1 else self.data
-        if at > 2 * (sum(self.ends) - sum(self.starts)) + _SPARE:
+        if 2 * at > 3 * (sum(self.ends) - sum(self.starts)) + _SPARE:
             self._compact()
 
     @classmethod

@@ -6,9 +6,8 @@ from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from service.artefacts.builder import ArtefactBuilder
-from service.artefacts.job_queue import Job
-from service.artefacts.metadata import ArtefactKind, ArtefactMetadata
-from service.artefacts.source import ArtefactSource
+from service.artefacts.metadata import ArtefactMetadata
+from service.artefacts.source import Artefact
 from service.scheduling.sources import Sources
 
 # Artefacts that are looked at while requests wait: a large library has 300,000.
@@ -20,11 +19,11 @@ _T = TypeVar("_T")
 class Found(NamedTuple):
     """Some artefacts of the library."""
 
-    existing: list[tuple[Job, ArtefactMetadata]]
+    existing: list[tuple[Artefact, ArtefactMetadata]]
     """Those that the store has."""
-    missing: list[Job]
+    missing: list[Artefact]
     """Those that are to be made, also if nobody asks for them."""
-    gone: list[Job]
+    gone: list[Artefact]
     """Those that were of the library, and may no longer be."""
 
 
@@ -39,27 +38,22 @@ def take_inventory(
     Those of `previous` and those that are known are left out.
     """
     # The newest videos come first: people look at what they have just added.
-    added, removed = sources.newer_than(previous), previous.newer_than(sources)
+    added = _of_kinds(builder, sources.newer_than(previous))
     while some := list(islice(added, _AT_A_TIME)):
         found = Found([], [], [])
-        jobs = [job for source in some for job in _jobs(builder, source)]
-        for job, kept in builder.load_all([job for job in jobs if not is_known(job.name)]):
+        for artefact, kept in builder.load_all([one for one in some if not is_known(one.name)]):
             if kept:
-                found.existing.append((job, kept[0]))
-            elif not builder.is_on_request(job):
-                found.missing.append(job)
+                found.existing.append((artefact, kept[0]))
+            elif not builder.is_on_request(artefact, sources.get):
+                found.missing.append(artefact)
         yield found
+    removed = _of_kinds(builder, previous.newer_than(sources))
     while some := list(islice(removed, _AT_A_TIME)):
-        yield Found([], [], [job for source in some for job in _jobs(builder, source)])
+        yield Found([], [], some)
 
 
-def _jobs(builder: ArtefactBuilder, source: ArtefactSource) -> Iterator[Job]:
-    for kind in builder.kinds:
-        if name := source.name(kind):
-            yield Job(kind, source, name)
-    if ArtefactKind.SOUND in builder.kinds:
-        for sound, name in source.sounds.items():
-            yield Job(ArtefactKind.SOUND, source, name, sound)
+def _of_kinds(builder: ArtefactBuilder, artefacts: Iterable[Artefact]) -> Iterator[Artefact]:
+    return (artefact for artefact in artefacts if artefact.kind in builder.kinds)
 
 
 async def in_turns(items: Iterable[_T]) -> AsyncGenerator[_T]:

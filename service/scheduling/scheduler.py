@@ -28,7 +28,7 @@ from service.artefacts.metadata import (
     BuildFailure,
     problems_of,
 )
-from service.artefacts.source import ArtefactSource
+from service.artefacts.source import Artefact, ArtefactSource
 from service.artefacts.status import (
     NONE,
     POSSIBLE,
@@ -39,6 +39,7 @@ from service.artefacts.status import (
 )
 from service.metrics import Metrics
 from service.models import ProbeState
+from service.scheduling.background_pause import BackgroundPause
 from service.scheduling.eviction import Eviction
 from service.scheduling.inventory import Found, in_turns, take_inventory
 from service.scheduling.retry_timers import RetryTimers
@@ -51,9 +52,6 @@ _log = structlog.get_logger()
 
 # Seconds until an artefact is looked up again that another replica is building.
 _LEASE_RETRY_SECONDS = 2.0
-
-# Seconds for which only requested artefacts are built after one could not be stored.
-_STORE_FULL_PAUSE = 60.0
 
 
 class ArtefactScheduler:
@@ -74,13 +72,13 @@ class ArtefactScheduler:
         self._sources: Sources = NoSources()
         self._looked_up: Sources = NoSources()
         self._statuses = StatusTable()
-        self._queue = JobQueue(self.source)
+        self._queue = JobQueue()
         self._in_progress: dict[str, Job] = {}
         """Being built by this replica or by another one."""
         self._retries = RetryTimers(self._requeue)
         """Of artefacts that failed or that another replica builds."""
-        self._background_pause: asyncio.TimerHandle | None = None
         self._work = asyncio.Event()
+        self._pause = BackgroundPause(self._work.set)
         self._changed = asyncio.Event()
         self._eviction = Eviction(store, lambda: self._sources, self._work.set)
         self._failures = metrics.background_failures.labels("deriving")
@@ -100,8 +98,7 @@ class ArtefactScheduler:
     def close(self) -> None:
         """Cancel the timers."""
         self._retries.cancel_all()
-        if self._background_pause:
-            self._background_pause.cancel()
+        self._pause.cancel()
 
     def set_sources(self, sources: Sources) -> None:
         """Replace the videos to build artefacts of."""
@@ -120,16 +117,19 @@ class ArtefactScheduler:
         self, source: ArtefactSource | None, kind: ArtefactKind, sound: int = 0
     ) -> ArtefactStatus:
         """Return the status of an artefact of a source, if there is one."""
-        if (name := self._name(source, kind, sound)) is None:
+        name = self._name(source, kind, sound)
+        if source is None or name is None:
             # Before probing it is unknown which artefacts a file can have.
             return WAITING if source and source.video.state is ProbeState.PENDING else NONE
-        if (entry := self._statuses.get(name)) or kind not in LARGE:
-            return entry.status if entry else WAITING
+        if (status := self._statuses.status(name)) or kind not in LARGE:
+            return status or WAITING
         if name in self._in_progress:
             progress = self._builder.progress(name)
             return WAITING if progress is None else ArtefactStatus(WAITING.state, progress=progress)
-        is_due = self._queue.is_waiting(name) and self._may_build_unasked
-        return WAITING if is_due or self._queue.is_requested(name) else POSSIBLE
+        artefact = Job(kind, source, name, sound).artefact
+        is_unasked = not self._builder.is_on_request(artefact, self.source)
+        is_due = is_unasked and self._may_build_unasked
+        return WAITING if is_due or name in self._queue else POSSIBLE
 
     def ready(self, path: str, kind: ArtefactKind, sound: int = 0) -> StatusEntry | None:
         """Return the entry of an artefact that is ready; None if it is not."""
@@ -182,7 +182,7 @@ class ArtefactScheduler:
             return self._queue.count(kind) + in_progress
         return self._statuses.count(kind, state)
 
-    def _set_status(self, job: Job, metadata: ArtefactMetadata) -> None:
+    def _set_status(self, job: Job | Artefact, metadata: ArtefactMetadata) -> None:
         self._clear_status(job.name)
         self._statuses.set(job.name, job.kind, status_of(metadata))
 
@@ -192,9 +192,10 @@ class ArtefactScheduler:
         if self._retries.cancel(name):
             self._in_progress.pop(name, None)  # only another replica can be building it
 
-    def _is_wanted_now(self, job: Job) -> bool:
+    def _is_wanted_now(self, artefact: Artefact) -> bool:
         """Return whether the library still has the source of an artefact."""
-        return self._name(self.source(job.source.video.path), job.kind, job.sound) == job.name
+        source = self.source(artefact.path)
+        return self._name(source, artefact.kind, artefact.sound) == artefact.name
 
     async def _sync_loop(self) -> AsyncGenerator[None]:
         while True:
@@ -210,25 +211,27 @@ class ArtefactScheduler:
 
     async def _add(self, found: Found, sources: Sources) -> None:
         """Set the statuses of artefacts that exist, and let the others wait."""
-        async for job, metadata in in_turns(found.existing):
-            if self._sources is sources or self._is_wanted_now(job):
-                self._set_status(job, metadata)
-        async for job in in_turns(job for job in found.missing if not self._is_known(job.name)):
-            if self._sources is sources or self._is_wanted_now(job):
-                self._queue.add(job)
-        async for job in in_turns(found.gone):
-            self._drop_unwanted(job)
+        async for each, metadata in in_turns(found.existing):
+            if self._sources is sources or self._is_wanted_now(each):
+                self._set_status(each, metadata)
+        async for each in in_turns(found.missing):
+            is_wanted = self._sources is sources or self._is_wanted_now(each)
+            if is_wanted and not self._is_known(each.name):
+                self._queue.add(each)
+        async for each in in_turns(found.gone):
+            self._queue.forget_number(each)  # if it is still wanted, it waits with another one
+            self._drop_unwanted(each)
         self._work.set()
 
     def _is_known(self, name: str) -> bool:
         return name in self._statuses or name in self._in_progress or name in self._queue
 
-    def _drop_unwanted(self, job: Job) -> None:
+    def _drop_unwanted(self, artefact: Artefact) -> None:
         """Remove an artefact that the library no longer needs, unless it is in progress."""
-        if not self._is_wanted_now(job):
-            self._clear_status(job.name)
-            self._retries.reset_delay(job.name)
-            self._queue.discard(job.name)
+        if not self._is_wanted_now(artefact):
+            self._clear_status(artefact.name)
+            self._retries.reset_delay(artefact.name)
+            self._queue.discard(artefact)
 
     async def _build_loop(self, kinds: frozenset[ArtefactKind]) -> AsyncGenerator[None]:
         while True:
@@ -236,8 +239,8 @@ class ArtefactScheduler:
                 yield
                 self._work.clear()
                 await self._work.wait()
-            if popped := self._queue.pop(kinds):  # else the library no longer has what waited
-                await self._build(*popped)
+            if popped := self._queue.pop(kinds, self._sources.find):
+                await self._build(*popped)  # else the library no longer has what waited
             if self._store.over_quota:
                 self._eviction.start()
             yield
@@ -257,18 +260,17 @@ class ArtefactScheduler:
             self._retries.start(job, _LEASE_RETRY_SECONDS)
         except TransientBuildError as error:
             self._record_failure(job, str(error))
-            if isinstance(error, StoreWriteError) and self._background_pause is None:
-                loop = asyncio.get_running_loop()
-                self._background_pause = loop.call_later(_STORE_FULL_PAUSE, self._resume_background)
+            if isinstance(error, StoreWriteError):
+                self._pause.start()
         except Exception:  # noqa: BLE001 # the other artefacts must still be built
             self._failures.inc()
             _log.exception("deriving failed", path=job.source.video.path, kind=job.kind)
             self._record_failure(job, "The server failed over it: see its log.")
-        self._drop_unwanted(job)  # if the library dropped it meanwhile
+        self._drop_unwanted(job.artefact)  # if the library dropped it meanwhile
 
     @property
     def _may_build_unasked(self) -> bool:
-        return self._background_pause is None and not self._store.above_high_watermark
+        return not self._pause.is_active and not self._store.above_high_watermark
 
     def _has_work(self, kinds: frozenset[ArtefactKind]) -> bool:
         is_due = self._may_build_unasked and self._queue.has_waiting(kinds)
@@ -276,10 +278,12 @@ class ArtefactScheduler:
 
     def _requeue(self, job: Job) -> None:
         self._clear_status(job.name)
+        source = self.source(job.source.video.path) or job.source  # perhaps with another number
+        artefact = job._replace(source=source).artefact
         # Of a large file the viewer decides again.
-        is_due = job.kind not in LARGE or not self._builder.is_on_request(job)
-        if is_due and self._is_wanted_now(job):
-            self._queue.add(job)
+        is_unasked = not self._builder.is_on_request(artefact, self.source)
+        if (job.kind not in LARGE or is_unasked) and self._is_wanted_now(artefact):
+            self._queue.add(artefact)
             self._work.set()
 
     def _record_failure(self, job: Job, reason: str) -> None:
@@ -288,7 +292,3 @@ class ArtefactScheduler:
         _log.warning("cannot derive", path=job.source.video.path, kind=job.kind, reason=reason)
         self._set_status(job, BuildFailure(problem=reason, decoder=""))
         self._retries.start_after_failure(job)
-
-    def _resume_background(self) -> None:
-        self._background_pause = None
-        self._work.set()

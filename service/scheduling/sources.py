@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Protocol
 
-from service.artefacts.source import ArtefactSource
+from service.artefacts.source import Artefact, ArtefactSource
 
 
 class Sources(Protocol):
@@ -13,8 +13,15 @@ class Sources(Protocol):
         """Return the source of a video's artefacts; None if the library does not have the video."""
         ...
 
-    def newer_than(self, previous: "Sources | None") -> Iterator[ArtefactSource]:
-        """Yield those that `previous` does not have, the latest modification first. Blocks."""
+    def find(self, number: int, path: str) -> ArtefactSource | None:
+        """Return the source with a number, or with a path if the number is 0."""
+        ...
+
+    def newer_than(self, previous: "Sources | None") -> Iterator[Artefact]:
+        """Yield the artefacts of those that `previous` does not have. Blocks.
+
+        First are those of the latest modification.
+        """
         ...
 
     def versions(self) -> Iterator[tuple[str, str]]:
@@ -28,7 +35,10 @@ class NoSources:
     def get(self, path: str) -> None:
         """Return None."""
 
-    def newer_than(self, previous: "Sources | None") -> Iterator[ArtefactSource]:  # noqa: ARG002
+    def find(self, number: int, path: str) -> None:
+        """Return None."""
+
+    def newer_than(self, previous: "Sources | None") -> Iterator[Artefact]:  # noqa: ARG002
         """Return nothing."""
         return iter(())
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from service.artefacts.source import ArtefactSource
+from service.artefacts.source import Artefact, ArtefactSource
 from service.scheduling.sources import Sources
 
 
@@ -15,12 +15,20 @@ class GivenSources:
     def get(self, path: str) -> ArtefactSource | None:
         return self._by_path.get(path)
 
-    def newer_than(self, previous: Sources | None) -> Iterator[ArtefactSource]:
+    def find(self, number: int, path: str) -> ArtefactSource | None:
+        if not number:
+            return self.get(path)
+        numbered = (source for source in self._by_path.values() if source.number == number)
+        return next(numbered, None)
+
+    def newer_than(self, previous: Sources | None) -> Iterator[Artefact]:
         def is_known(source: ArtefactSource) -> bool:
-            return previous is not None and previous.get(source.video.path) == source
+            known = previous.get(source.video.path) if previous else None
+            return known == source and known.number == source.number
 
         new = [source for source in self._by_path.values() if not is_known(source)]
-        return iter(sorted(new, key=lambda source: -source.video.modified))
+        newest_first = sorted(new, key=lambda source: -source.video.modified)
+        return (artefact for source in newest_first for artefact in source.artefacts())
 
     def versions(self) -> Iterator[tuple[str, str]]:
         return ((source.video.path, source.video.revision) for source in self._by_path.values())

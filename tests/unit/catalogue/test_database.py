@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 from support.videos import make_video
 
+from service.artefacts.source import ArtefactSource
 from service.catalogue.catalogue import Catalogue
 from service.catalogue.writer import Writer
 from service.database import schema
 from service.database.database import FILE_NAME, Database, open_database
 from service.database.rows import Version
-from service.models import Metadata
+from service.listing.numbers import Numbers
+from service.models import Metadata, Stream
 
 VIDEOS = [make_video(f"{folder}/{number}.mp4") for folder in "ab" for number in range(50)]
 
@@ -235,3 +237,35 @@ def test_a_connection_is_closed_when_no_thread_reads_any_longer(
     for thread in threads:
         thread.join()
     assert outcomes == [sqlite3.ProgrammingError] * 3
+
+
+def test_artefacts_are_read_by_time_without_the_metadata(
+    tmp_path: Path, opened: list[Database]
+) -> None:
+    opened.append(open_database(tmp_path))
+    writer = Writer(opened[-1])
+    streams = (Stream(kind="video", codec="h264"),)
+    film = Metadata(container="mp4", duration=1.0, bit_rate=1, streams=streams)
+    videos = [
+        # Many have the same time, as after a copy.
+        make_video(f"{number}.mp4", metadata=film, modified=float(number // 700))
+        for number in range(1500)
+    ]
+    writer.update((None, Version(video, 1.0)) for video in videos)
+    rows, numbers = writer.rows, writer.catalogue.numbers
+    statements: list[str] = []
+    opened[-1].reader.set_trace_callback(statements.append)
+    found = list(rows.artefacts(numbers))
+    opened[-1].reader.set_trace_callback(None)
+    assert len(statements) < 10  # 500 videos at a time
+    assert not any("metadata" in statement for statement in statements)
+    expected = {name for video in videos for name in names_of(ArtefactSource.of(video))}
+    assert {artefact.name for artefact in found} == expected
+    times = [videos[int(each.path.removesuffix(".mp4"))].modified for each in found]
+    assert times == sorted(times, reverse=True)
+    some = Numbers.of([number for number in numbers if number % 2])
+    assert {artefact.number for artefact in rows.artefacts(some)} == set(some)
+
+
+def names_of(source: ArtefactSource) -> list[str]:
+    return [artefact.name for artefact in source.artefacts()]
