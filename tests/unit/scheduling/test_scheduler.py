@@ -891,3 +891,27 @@ async def test_two_replicas_never_build_the_same_artefact_at_once(bench: Bench) 
     bench.release()
     await bench.until(lambda: done(one, "a.mp4") and done(other, "a.mp4"))
     assert len(bench.requests()) == 2
+
+
+async def test_a_video_that_gets_another_number_still_waits_and_is_built_once(
+    bench: Bench,
+) -> None:
+    bench.hold()
+    scheduler = bench.start(kinds=(ArtefactKind.POSTER,))
+
+    def numbered(**numbers: int) -> GivenSources:
+        of = ArtefactSource.of
+        return GivenSources(of(film(f"{name}.mp4"), number=at) for name, at in numbers.items())
+
+    scheduler.set_sources(numbered(a=1, b=2, c=3))
+    await bench.until(lambda: bench.requests() == ["poster a.mp4"])
+    await bench.until(lambda: scheduler.progress(ArtefactKind.POSTER) == (0, 3))
+    scheduler.set_sources(numbered(a=4, b=5, c=6))  # their files are the same
+    await bench.until(lambda: scheduler._looked_up.find(6, ""))  # noqa: SLF001
+    scheduler.set_sources(numbered(a=4, b=5, d=7))  # c is gone, and its number not used again yet
+    await bench.until(lambda: scheduler._looked_up.get("d.mp4"))  # noqa: SLF001
+    assert scheduler.progress(ArtefactKind.POSTER) == (0, 3)
+    bench.release()
+    await bench.until(lambda: done(scheduler, "a.mp4", "b.mp4", "d.mp4"))
+    assert sorted(bench.requests()) == ["poster a.mp4", "poster b.mp4", "poster d.mp4"]
+    assert scheduler.progress(ArtefactKind.POSTER) == (0, 0)
