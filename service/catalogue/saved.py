@@ -45,18 +45,23 @@ def load_arrangement(database: Database, generation: int) -> Arrangement | None:
     """
     if database.get_meta("arranged") != str(generation):
         return None
-    parts = dict(database.rows("SELECT name, data FROM part"))
+
+    def part(name: str) -> bytes:  # one at a time: each is in memory twice while it is loaded
+        data: bytes
+        ((data,),) = database.rows("SELECT data FROM part WHERE name = ?", name)
+        return data
+
     try:
-        index = WordIndex.load(parts["words"], parts["lengths"], parts["numbers"])
-        small = json.loads(parts["small"])
+        index = WordIndex.load(part("words"), part("lengths"), part("numbers"))
+        small = json.loads(part("small"))
         return Arrangement(
-            {order: array("I", parts[order]) for order in ("path", *ORDERS)},
+            {order: array("I", part(order)) for order in ("path", *ORDERS)},
             tuple(small["folders"]),
-            array("I", parts["folder of"]),
+            array("I", part("folder of")),
             small["kinds"],
             Counter({(state, form): count for state, form, count in small["counts"]}),
             index,
-            Texts.of(parts["texts"], array("I", parts["starts"]), array("I", parts["ends"])),
+            Texts.of(part("texts"), array("I", part("starts")), array("I", part("ends"))),
             Vocabulary(index.words),
         )
     except (KeyError, ValueError) as error:
