@@ -19,7 +19,9 @@ from support.server import BLOCK, free_port, until
 
 ROOT = Path(__file__).parents[2]
 EAGER = ROOT / "tests" / "e2e" / "eager.yml"
-EDGE_WAIT = 10  # seconds for which the edge asks for a block (nginx/njs/retry.js)
+EDGE_WAIT = 10 - 1
+"""Seconds within which a replica must be back: for 10 s the edge asks for a block again, with up to
+1 s between two tries (nginx/njs/retry.js)."""
 
 
 def missing(reason: str) -> NoReturn:
