@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import Any
 
 from service.artefact_store.quota import LargeFile, NoRoomError
 from service.artefact_store.store import ArtefactStore, iter_prefetched
+from service.artefacts.executors import Executors
 from service.artefacts.job_queue import Job
 from service.artefacts.metadata import (
     LARGE,
@@ -23,7 +24,6 @@ from service.browsers.browser_support import has_header, is_mp4
 from service.metrics import Metrics
 from service.storage.base import Entry
 from service.storage.media_root import MediaRoot
-from service.workers.pool import Executor
 from service.workers.worker import WorkerError
 
 # Limits for one artefact, in seconds. The second one is long, because a slow disk or many viewers
@@ -72,18 +72,6 @@ class NoRoomForItError(TransientBuildError):
 
 class LeaseHeldError(Exception):
     """Another process is building the artefact."""
-
-
-class Executors(NamedTuple):
-    """What runs the requests to build artefacts."""
-
-    small: Executor
-    large: Executor
-    """For those that write large files, so that these do not delay the others."""
-
-    def of(self, kind: ArtefactKind) -> Executor:
-        """Return the executor that builds a kind."""
-        return self.large if kind in LARGE else self.small
 
 
 class ArtefactBuilder:

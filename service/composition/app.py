@@ -21,7 +21,8 @@ from service.api.playlists import PlaylistViews
 from service.api.robots import RobotsView
 from service.api.videos import ApiViews
 from service.artefact_store.store import ArtefactStore
-from service.artefacts.builder import ArtefactBuilder, Executors
+from service.artefacts.builder import ArtefactBuilder
+from service.artefacts.executors import Executors
 from service.artefacts.jpeg import JpegPosters
 from service.artefacts.metadata import ArtefactKind
 from service.artefacts.probe_cache import ProbeCache

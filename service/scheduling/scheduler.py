@@ -14,11 +14,11 @@ import structlog
 from service.artefact_store.store import ArtefactStore
 from service.artefacts.builder import (
     ArtefactBuilder,
-    Executors,
     LeaseHeldError,
     StoreWriteError,
     TransientBuildError,
 )
+from service.artefacts.executors import Executors
 from service.artefacts.job_queue import Job, JobQueue
 from service.artefacts.metadata import (
     LARGE,

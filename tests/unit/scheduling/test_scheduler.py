@@ -14,7 +14,8 @@ from support.given_sources import GivenSources
 from service import supervisor as supervisor_module
 from service.artefact_store.folder import FolderArtefactStore
 from service.artefact_store.keys import artefact_name
-from service.artefacts.builder import ArtefactBuilder, Executors
+from service.artefacts.builder import ArtefactBuilder
+from service.artefacts.executors import Executors
 from service.artefacts.job_queue import Job
 from service.artefacts.metadata import ArtefactKind
 from service.artefacts.source import ArtefactSource
