@@ -61,6 +61,10 @@ class JobQueue:
         """Return whether it was requested."""
         return name in self._requested
 
+    def is_waiting(self, artefact: Artefact) -> bool:
+        """Return whether it is there without having been requested."""
+        return not artefact.sound and artefact in self._waiting[artefact.kind]
+
     def has_requested(self, kinds: Collection[ArtefactKind]) -> bool:
         return any(job.kind in kinds for job in self._requested.values())
 
@@ -115,6 +119,11 @@ class _Waiting:
 
     def __len__(self) -> int:
         return len(self._paths) + self._count
+
+    def __contains__(self, artefact: Artefact) -> bool:
+        if not artefact.number:
+            return artefact.name in self._paths
+        return self._is_flagged(artefact.number)
 
     def add(self, artefact: Artefact) -> None:
         number = artefact.number

@@ -4,10 +4,9 @@ import sqlite3
 import threading
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Final, overload
+from typing import Any, Final, TypeVar, overload
 
 from cachetools import LRUCache
 
@@ -23,6 +22,8 @@ _MAX_KEPT: Final = 2048
 
 # Paths of which a catalogue remembers the number.
 _MAX_FOUND: Final = 2048
+
+_T = TypeVar("_T")
 
 _BY_TIME = "ORDER BY modified DESC, id DESC"
 
@@ -84,9 +85,12 @@ class Rows:
 
     def _newest_first(self, numbers: Numbers) -> "array[int]":
         flags = numbers.flags()
-        with self._used() as connection:
+
+        def read(connection: sqlite3.Connection) -> "array[int]":
             rows = connection.execute(f"SELECT id FROM video {_BY_TIME}")  # noqa: S608
             return array("I", (one for (one,) in rows if one < len(flags) and flags[one]))
+
+        return self._with_connection(read)
 
     def videos_once(self, numbers: Iterable[int]) -> Iterator[Video]:
         """Yield many videos, without keeping them."""
@@ -119,18 +123,16 @@ class Rows:
 
     def select(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Return the few rows of a short statement."""
-        with self._used() as connection:
-            return connection.execute(statement, values).fetchall()
+        return self._with_connection(lambda each: each.execute(statement, values).fetchall())
 
-    @contextmanager
-    def _used(self) -> Iterator[sqlite3.Connection]:
-        """Keep the connection open meanwhile."""
+    def _with_connection(self, read: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Return what `read` returns, and keep the connection open meanwhile."""
         with self._lock:
             if self._is_closed:
                 raise sqlite3.ProgrammingError("the database is closed")
             self._users += 1
         try:
-            yield self._connection
+            return read(self._connection)
         except sqlite3.Error:
             self.is_damaged = True
             raise

@@ -126,9 +126,8 @@ class ArtefactScheduler:
         if name in self._in_progress:
             progress = self._builder.progress(name)
             return WAITING if progress is None else ArtefactStatus(WAITING.state, progress=progress)
-        artefact = Job(kind, source, name, sound).artefact
-        is_unasked = not self._builder.is_on_request(artefact, self.source)
-        is_due = is_unasked and self._may_build_unasked
+        is_waiting = self._queue.is_waiting(Job(kind, source, name, sound).artefact)
+        is_due = is_waiting and self._may_build_unasked
         return WAITING if is_due or name in self._queue else POSSIBLE
 
     def ready(self, path: str, kind: ArtefactKind, sound: int = 0) -> StatusEntry | None:
