@@ -130,7 +130,7 @@ class Executor:
     """Runs up to `workers` requests at a time in the processes of a pool."""
 
     def __init__(self, pool: WorkerPool, workers: int = 1, memory: int = MAX_MEMORY_BYTES) -> None:
-        """Let a request take at most `memory` bytes."""
+        """Limit each request to `memory` bytes."""
         if workers < 1:
             raise ValueError("workers must be positive")
         self.workers = workers

@@ -94,7 +94,7 @@ def apply_limits() -> None:
 
 
 def _limit_memory(memory: int) -> None:
-    """Let the next file take at most `memory` bytes, if the address space is limited.
+    """Limit the next file to `memory` bytes, where the address space can be limited.
 
     What the process has already does not count: mostly the imports of other tasks. What files leak
     is bounded by the limit for images.

@@ -371,12 +371,17 @@ def children_of(pid: int) -> list[int]:
     return [int(line) for line in listing.stdout.split()]
 
 
+def until_probed(server: Server, oldest: str) -> None:
+    """Wait until all videos are probed: the oldest is the last."""
+    until(lambda: video(server, oldest)["state"] == "probed", "all is probed")
+
+
 def idle_worker(server: Server) -> int | None:
-    """Return the process identifier of the artefact worker, if it runs."""
+    """Return the process identifier of the worker, if one runs at idle priority."""
     for pid in children_of(server.process.pid):
         with suppress(FileNotFoundError, ProcessLookupError):  # it may end at any moment
             arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            if b"pictures" in arguments and os.sched_getscheduler(pid) == os.SCHED_IDLE:
+            if b"service.worker" in arguments and os.sched_getscheduler(pid) == os.SCHED_IDLE:
                 return pid
     return None
 
@@ -402,11 +407,8 @@ def test_artefacts_of_a_requested_video_are_built_first(media: Path, films: Path
     for number in range(8):
         write(media, f"more/{number}.mp4", (films / "film.mp4").read_bytes(), HOUR + number)
 
-    def is_listed(server: Server) -> bool:
-        return bool(video(server, "more/7.mp4")["state"] == "probed")
-
     with serve(media) as server:
-        until(lambda: is_listed(server) or None, "all is probed")
+        until_probed(server, "more/7.mp4")
         pid = until(lambda: idle_worker(server), "a worker runs")
         os.kill(pid, signal.SIGSTOP)
         try:
@@ -429,6 +431,7 @@ def test_artefacts_are_built_at_idle_priority_and_despite_a_killed_worker(
     for number in range(6):
         write(media, f"more/{number}.mp4", (films / "film.mp4").read_bytes(), HOUR + number)
     with serve(media) as server:
+        until_probed(server, "more/5.mp4")
         pid = until(lambda: idle_worker(server), "a worker runs")
         limits = Path(f"/proc/{pid}/limits").read_text()
         address_space = next(line for line in limits.splitlines() if "address space" in line)
