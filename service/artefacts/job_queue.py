@@ -102,8 +102,9 @@ class JobQueue:
 
 
 class _Waiting:
-    """The videos of which one kind waits, in order: 5 bytes each. Those without a number come
-    first; they are few.
+    """The videos of which one kind waits, in order: 5 bytes each.
+
+    Those without a number come first; they are few.
     """
 
     def __init__(self) -> None:

@@ -33,8 +33,9 @@ WORKER = (sys.executable, "-m", "service.worker")
 
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait longer for killed processes: they have idle priority."""
+    """Wait longer for killed processes, which have idle priority, and keep idle ones."""
     monkeypatch.setattr(pool, "REAP_TIMEOUT", 300)
+    monkeypatch.setattr(pool, "IDLE_SECONDS", 600.0)
 
 
 @pytest.fixture
