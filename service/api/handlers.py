@@ -1,5 +1,6 @@
 """What applies to every route: security headers, cache headers and error responses."""
 
+from collections.abc import ItemsView
 from typing import Any
 
 from quart import Quart, Response, request
@@ -56,6 +57,15 @@ def embed_policy(origins: str) -> str:
     return policy.replace("frame-ancestors 'self'", f"frame-ancestors {ancestors}")
 
 
+def default_headers(*, is_page: bool, indexable: bool) -> ItemsView[str, str]:
+    """Return the headers that a response to the current request has unless its view sets them.
+
+    `indexable` is whether search engines may list the library.
+    """
+    # A share link is a secret.
+    return _DEFAULT_HEADERS[is_page, indexable and not current_grant().prefix]
+
+
 def register_handlers(app: Quart, origins: Origins, *, indexable: bool) -> None:
     """Register what applies to every route: headers and error pages."""
     memory = ResponseMemory()
@@ -80,10 +90,8 @@ def register_handlers(app: Quart, origins: Origins, *, indexable: bool) -> None:
         if response.status_code == 204:  # noqa: PLR2004 # it has no content
             response.headers.pop("Content-Type", None)
         is_page = response.headers.get("Content-Type", "").startswith("text/html")
-        # A share link is a secret.
-        is_indexable = indexable and not current_grant().prefix
         given = {name.lower() for name, _ in response.headers}
-        for name, value in _DEFAULT_HEADERS[is_page, is_indexable]:
+        for name, value in default_headers(is_page=is_page, indexable=indexable):
             if name.lower() not in given:
                 response.headers.add(name, value)
         return response

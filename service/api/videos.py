@@ -145,13 +145,21 @@ class ApiViews:
         """Describe one video."""
         video = get_video(self._library, path)
         self._items.choose_sound(video, request.args.get("sound"))
+        return self._document(video).to_response()
+
+    def document(self, path: str) -> Document | None:
+        """Return the JSON of a video; None if the library does not have it."""
+        video = self._library.catalogue.get(path)
+        return None if video is None else self._document(video)
+
+    def _document(self, video: Video) -> Document:
         item = self._items.get(video)
-        key = links.prefix(), path
+        key = links.prefix(), video.path
         cached_item, document = self._rendered.get(key) or (None, None)
         if cached_item is not item or document is None:
             document = Document.from_text(item.model_dump_json())
             self._rendered.put(key, (item, document), len(document.body))
-        return document.to_response()
+        return document
 
     def _items_within_limit(self, page: Page) -> Iterator[VideoItem]:
         """Yield the items of a page up to _MAX_PAGE_BYTES, at least one."""

@@ -13,6 +13,7 @@ from quart import Quart
 
 from service.api.artefacts import ArtefactViews
 from service.api.copies import CopyViews
+from service.api.document_middleware import ROUTE, DocumentMiddleware
 from service.api.handlers import embed_policy, register_handlers
 from service.api.next_video import NextVideoView
 from service.api.openapi import OpenapiView
@@ -129,7 +130,6 @@ def create_app(settings: Settings) -> Quart:
         is_relevant=library_filter.is_relevant,
     )
     openers, layout_stores = _media_openers(storage, artefact_store, scheduler)
-    media = MediaViews(openers)
     items = VideoItems(scheduler, settings.max_partial_size)
     RepresentationCounts(lambda: library.forms, scheduler, metrics)
     jpegs = JpegPosters(artefact_store)
@@ -161,10 +161,10 @@ def create_app(settings: Settings) -> Quart:
             yield
 
     visible = VisibleLibrary(library)
-    artefacts = ArtefactViews(scheduler, reader, jpegs, visible.folder_image)
+    api, media = ApiViews(visible, items), MediaViews(openers)
     routes = [
-        *_library_routes(visible, items, settings),
-        *_artefact_routes(artefacts),
+        *_library_routes(visible, items, api, settings),
+        *_artefact_routes(ArtefactViews(scheduler, reader, jpegs, visible.folder_image)),
         ("/watch/<path:path>", "watch", WatchPage(visible, items, scheduler, reader).show),
         ("/media/<path:path>", "media", media.error),
         ("/download/<path:path>", "download", media.error),
@@ -175,7 +175,7 @@ def create_app(settings: Settings) -> Quart:
         ("/static/<name>", "static", static.static),
         ("/static/<version>/<name>", "static", static.static),
         ("/favicon.ico", "favicon", static.favicon),
-        ("/robots.txt", "robots", RobotsView(indexable=settings.search_engines == "on").show),
+        ("/robots.txt", "robots", RobotsView(indexable=_is_indexable(settings)).show),
         ("/_revision", "revision", media.revision),
         ("/healthz", "healthz", ops.healthz),
         ("/readyz", "readyz", ops.readyz),
@@ -183,14 +183,15 @@ def create_app(settings: Settings) -> Quart:
     ]
     _add_routes(app, routes)
     add_access_routes(app, settings, access, origins, visible)
-    register_handlers(app, origins, indexable=settings.search_engines == "on")
+    register_handlers(app, origins, indexable=_is_indexable(settings))
     views: Any = app.asgi_app
+    documents = DocumentMiddleware(views, api.document, indexable=_is_indexable(settings))
     media_app = BitRateMiddleware(
-        MediaMiddleware(views, openers, playback, metrics, settings.max_partial_size), library
+        MediaMiddleware(documents, openers, playback, metrics, settings.max_partial_size), library
     )
-    admitted_app = tracing.wrap(add_access_middleware(media_app, views, settings, access, origins))
+    admitted_app = add_access_middleware(media_app, views, settings, access, origins)
     app.extensions["reelay"] = Services(
-        ops, _add_middleware(app, admitted_app, settings, origins, metrics)
+        ops, _add_middleware(app, tracing.wrap(admitted_app), settings, origins, metrics)
     )
     return app
 
@@ -209,13 +210,11 @@ def _media_openers(
     return openers, (fast_start, layouts, copies)
 
 
-def _library_routes(library: VisibleLibrary, items: VideoItems, settings: Settings) -> list[_Route]:
+def _library_routes(
+    library: VisibleLibrary, items: VideoItems, api: ApiViews, settings: Settings
+) -> list[_Route]:
     """Return the routes that only read the library."""
-    listing, api, playlists = (
-        LibraryPage(library, items),
-        ApiViews(library, items),
-        PlaylistViews(library),
-    )
+    listing, playlists = LibraryPage(library, items), PlaylistViews(library)
     embed = EmbedPage(library, items, embed_policy(settings.embed_origins))
     return [
         ("/", "library", HomePage(library, items, listing).show),
@@ -224,7 +223,7 @@ def _library_routes(library: VisibleLibrary, items: VideoItems, settings: Settin
         ("/embed/<path:path>", "embed", embed.show),
         ("/oembed", "oembed", OembedView(library, items).show),
         ("/api/videos", "api_videos", api.videos),
-        ("/api/videos/<path:path>", "api_video", api.video),
+        ("/api/videos/<path:path>", ROUTE, api.video),
         ("/api/next/<path:path>", "api_next", NextVideoView(library, items).show),
         ("/playlists/<path:path>.m3u", "playlist", playlists.video),
         ("/playlists", "folder_playlist", playlists.folder),
@@ -263,6 +262,11 @@ def _add_middleware(
     )
     app.asgi_app = whole_app  # type: ignore[method-assign, assignment]
     return instrumentation
+
+
+def _is_indexable(settings: Settings) -> bool:
+    """Return whether search engines may list the library."""
+    return settings.search_engines == "on"
 
 
 def _kinds(settings: Settings) -> list[ArtefactKind]:

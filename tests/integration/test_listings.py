@@ -218,6 +218,32 @@ def test_preconditions_are_evaluated(
         assert answer.headers["Content-Type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("condition", [{}, {"If-None-Match": "*"}, {"If-Match": '"other"'}])
+def test_a_video_is_described_in_the_same_way_with_a_query(
+    server: Server, condition: dict[str, str]
+) -> None:
+    """Quart answers what has a query, and a middleware what has none."""
+
+    def described(target: str) -> tuple[int, bytes, list[tuple[str, str]], Any]:
+        answer = ask(server.base, target, condition)
+        line = server.wait_for_log(request_id=answer.headers["X-Request-ID"])
+        logged = [line[name] for name in ("method", "route", "path", "status", "bytes", "outcome")]
+        headers = [
+            (name, value)
+            for name, value in answer.headers.items()
+            if name.lower() not in {"date", "x-request-id"}
+        ]
+        return answer.status, answer.body, headers, logged
+
+    series = 'reelay_requests_total{method="GET",route="api_video",status="%d"}'
+    target = "/api/videos/films/x1.mp4"
+    plain = described(target)
+    before = server.metric(series % plain[0])
+    assert described(f"{target}?unknown=1") == plain
+    assert described(target) == plain
+    assert server.metric(series % plain[0]) == before + 2
+
+
 @pytest.mark.parametrize(
     ("target", "status"),
     [

@@ -310,8 +310,9 @@ def test_search_engines_are_never_led_to_shared_pages(tmp_path: Path) -> None:
     state = str(tmp_path / "state")
     with serve(media, PASSWORD=PASSWORD, STATE=state, SEARCH_ENGINES="on") as server:
         owner = Owner(server.base, {"Cookie": cookie_of(sign_in(server.base))})
-        target = f"{owner.path(path=FILM)}/watch/{FILM}"
-        assert "noindex" in ask(server.base, target, HTML).headers["X-Robots-Tag"]
+        for route in ("watch", "api/videos"):
+            target = f"{owner.path(path=FILM)}/{route}/{FILM}"
+            assert "noindex" in ask(server.base, target, HTML).headers["X-Robots-Tag"]
 
 
 def test_without_access_control_pages_offer_no_links(tmp_path: Path) -> None:
