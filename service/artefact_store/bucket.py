@@ -7,7 +7,7 @@ replica builds it.
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -118,7 +118,8 @@ class BucketArtefactStore(Quota):
                 if is_abandoned(other):
                     other.unlink()
         path = temporary_path(local, _TEMPORARY)
-        going = self._reserve(path, room, self._find() if evict else None)
+        found = Inventory.of(self._find(), LARGE_KINDS) if evict else None
+        going = self._reserve(path, room, found)
         file = new_large_file(self, path, room)
         try:
             self._delete(going)
@@ -171,38 +172,33 @@ class BucketArtefactStore(Quota):
             self._records.forget((kind, name))  # another replica may have rebuilt it
         return self._claims.acquire(name)
 
-    def evict(self, live_keys: Sequence[Key] = ()) -> None:
+    def evict(self, live_keys: Iterable[Key] = ()) -> None:
         """Measure the store, write the use log, and evict if the quota is exceeded.
 
         All replicas do so, and choose the same artefacts.
         """
         try:
             self._use_log.write()
-            found = self._find()
+            found = Inventory.of(self._find(), LARGE_KINDS)
             if self._is_over(found):
                 used = self._use_log.read() | dict.fromkeys(
                     (name for _, name in live_keys), time.time()
                 )
-                found = Inventory(
-                    [
-                        each._replace(used=max(each.used, used.get(each.name, 0.0)))
-                        for each in found.artefacts
-                    ]
+                every = (
+                    each._replace(used=max(each.used, used.get(each.name, 0.0)))
+                    for each in self._find()
                 )
+                found = Inventory.of(every, KINDS)
             self._delete(self._recount(found))
             self._claims.evict()
         except OSError as error:
             _log.warning("cannot look at what was derived", error=error.strerror)
 
-    def _find(self) -> Inventory:
-        """Return what is stored. Raises OSError."""
-        return Inventory(
-            [
-                Stored(kind, _name(info), info.size, info.modified, info.key)
-                for kind in KINDS
-                for info in self._bucket.list(kind)
-            ]
-        )
+    def _find(self) -> Iterator[Stored]:
+        """Yield what is stored. Raises OSError."""
+        for kind in KINDS:
+            for info in self._bucket.list(kind):
+                yield Stored(kind, _name(info), info.size, info.modified, info.key)
 
     def _delete(self, going: Sequence[Stored]) -> None:
         for each in going:

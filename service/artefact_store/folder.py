@@ -9,7 +9,7 @@ import io
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ import structlog
 
 from service.artefact_store.keys import KINDS, LARGE_KINDS, Key
 from service.artefact_store.quota import (
+    TEMPORARY,
     Inventory,
     LargeFile,
     Quota,
@@ -47,9 +48,6 @@ _FIRST_READ = 64 * 1024
 _TOUCH_INTERVAL = 3600.0
 
 _Result = TypeVar("_Result")
-
-# The folder of large files that are being written.
-_TEMPORARY = "unfinished"
 
 # The last characters of a name, which names of one lock file differ in.
 _UNIQUE = 30
@@ -127,8 +125,9 @@ class FolderArtefactStore(Quota):
         return True
 
     def create_large(self, room: int, *, evict: bool) -> LargeFile:
-        path = temporary_path(self._folder / _TEMPORARY)
-        self._delete(self._reserve(path, room, self._find() if evict else None))
+        path = temporary_path(self._folder / TEMPORARY)
+        found = Inventory.of(self._find(), LARGE_KINDS) if evict else None
+        self._delete(self._reserve(path, room, found))
         return new_large_file(self, path, room)
 
     def save_large(
@@ -193,34 +192,33 @@ class FolderArtefactStore(Quota):
             pass
         return partial(os.close, descriptor)
 
-    def evict(self, live_keys: Sequence[Key] = ()) -> None:
-        for kind, name in live_keys:
-            with suppress(OSError), self._open(kind, name) as used:
-                self._touch(used.fileno())
-        self._delete(self._recount(self._find()))
+    def evict(self, live_keys: Iterable[Key] = ()) -> None:
+        found = Inventory.of(self._find(), LARGE_KINDS)
+        if self._is_over(found):
+            for kind, name in live_keys:
+                with suppress(OSError), self._open(kind, name) as used:
+                    self._touch(used.fileno())
+            found = Inventory.of(self._find(), KINDS)
+        self._delete(self._recount(found))
 
-    def _find(self) -> Inventory:
-        """Return what is stored. Temporary files whose process must have ended are deleted."""
-        found: list[Stored] = []
-        temporary, now = 0, time.time()
-        for kind in (*KINDS, _TEMPORARY):
-            for folder, _, names in os.walk(self._folder / kind):
-                for name in names:
-                    file = Path(folder, name)
-                    with suppress(OSError):
-                        status = file.lstat()
-                        size = status.st_blocks * 512
-                        if not name.startswith(tempfile.gettempprefix()):
-                            found.append(Stored(kind, name, size, status.st_mtime, str(file)))
-                        elif file in self._reserved:
-                            continue
-                        elif now - status.st_mtime > _TEMPORARY_FILE_TTL or (
-                            kind == _TEMPORARY and is_abandoned(file)
-                        ):
-                            file.unlink()
-                        else:
-                            temporary += size
-        return Inventory(found, temporary)
+    def _find(self) -> Iterator[Stored]:
+        """Yield what is stored. Temporary files whose process must have ended are deleted."""
+        now = time.time()
+        for kind in (*KINDS, TEMPORARY):
+            for entry in _files(f"{self._folder}/{kind}"):
+                with suppress(OSError):
+                    status = entry.stat(follow_symlinks=False)
+                    size, used = status.st_blocks * 512, status.st_mtime
+                    if not entry.name.startswith(tempfile.gettempprefix()):
+                        yield Stored(kind, entry.name, size, used, entry.path)
+                    elif (file := Path(entry.path)) in self._reserved:
+                        continue
+                    elif now - used > _TEMPORARY_FILE_TTL or (
+                        kind == TEMPORARY and is_abandoned(file)
+                    ):
+                        file.unlink()
+                    else:
+                        yield Stored(TEMPORARY, entry.name, size, used, entry.path)
 
     def _delete(self, going: Iterable[Stored]) -> None:
         for each in going:
@@ -248,6 +246,16 @@ class FolderArtefactStore(Quota):
 
     def _file(self, kind: str, name: str) -> Path:
         return Path(self._path(kind, name))
+
+
+def _files(folder: str) -> Iterator[os.DirEntry[str]]:
+    """Yield what is in a folder and in those below, but for folders."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(entry.path)
+            else:
+                yield entry
 
 
 def _encode(kind: str, metadata: bytes, blobs: Sequence[bytes]) -> tuple[bytes, ...]:

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +32,9 @@ _UNLOCKED_FILE_TTL = 60.0
 
 _KILO = 1000
 
+TEMPORARY = "unfinished"
+"""The folder of large files that are being written, and the kind of all files that are."""
+
 
 class NoRoomError(Exception):
     """A large file does not fit. Its text is a sentence."""
@@ -41,6 +44,7 @@ class Stored(NamedTuple):
     """A stored artefact, as eviction sees it."""
 
     kind: str
+    """TEMPORARY if another process writes it, so that it cannot go."""
     name: str
     size: int
     used: float
@@ -50,24 +54,26 @@ class Stored(NamedTuple):
 
 
 class Inventory(NamedTuple):
-    """What a store has."""
+    """How much a store has, and what may go."""
 
+    total: int
+    """Bytes."""
+    large: int
+    """Those of large kinds."""
     artefacts: list[Stored]
-    others: int = 0
-    """Bytes that cannot go: temporary files of other processes."""
+    """Of the kinds that may go: all of 100,000 videos would take 100 MB."""
 
-    @property
-    def total(self) -> int:
-        return self.others + sum(each.size for each in self.artefacts)
-
-    @property
-    def large(self) -> int:
-        """The bytes of large kinds."""
-        return sum(each.size for each in self.artefacts if each.kind in LARGE_KINDS)
-
-    def without(self, gone: Iterable[Stored]) -> "Inventory":
-        left = {each.where for each in gone}
-        return Inventory([e for e in self.artefacts if e.where not in left], self.others)
+    @classmethod
+    def of(cls, found: Iterable[Stored], kinds: Collection[str]) -> "Inventory":
+        """Count what was found, and keep what is of some kinds."""
+        total, large, artefacts = 0, 0, []
+        for each in found:
+            total += each.size
+            if each.kind in LARGE_KINDS:
+                large += each.size
+            if each.kind in kinds:
+                artefacts.append(each)
+        return cls(total, large, artefacts)
 
 
 class LargeFile:
@@ -159,7 +165,7 @@ class Quota:
                 )
             self._reserved[file] = room
             if found:
-                self._set_stored(found.without(going))
+                self._set_stored(found, going)
         return going
 
     def _is_over(self, found: Inventory) -> bool:
@@ -178,11 +184,12 @@ class Quota:
             if left > wanted:
                 others = [each for each in found.artefacts if not self._is_idle(each)]
                 going += _oldest(others, left, wanted)[0]
-            self._set_stored(found.without(going))
+            self._set_stored(found, going)
         return going
 
-    def _set_stored(self, found: Inventory) -> None:
-        self._stored, self._stored_large = found.total, found.large
+    def _set_stored(self, found: Inventory, going: Iterable[Stored] = ()) -> None:
+        gone = Inventory.of(going, ())
+        self._stored, self._stored_large = found.total - gone.total, found.large - gone.large
 
     def _is_idle(self, each: Stored) -> bool:
         """Return whether this is a large file that is not being played."""

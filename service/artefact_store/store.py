@@ -1,6 +1,6 @@
 """What a store of artefacts does, in a folder or a bucket."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from service.artefact_store.keys import Key
@@ -89,10 +89,10 @@ class ArtefactStore(Protocol):
         """
         ...
 
-    def evict(self, live_keys: Sequence[Key] = ()) -> None:
+    def evict(self, live_keys: Iterable[Key] = ()) -> None:
         """Delete the least recently used artefacts if the quota is exceeded.
 
-        `live_keys` count as used now.
+        `live_keys` count as used now. They are read only then.
         """
         ...
 

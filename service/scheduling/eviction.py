@@ -26,6 +26,11 @@ class Eviction:
         self._sources = sources
         self._done = done
         self._due = asyncio.Event()
+        self._begun = asyncio.Event()
+
+    def begin(self) -> None:
+        """Evict from now on: the sources are known."""
+        self._begun.set()
 
     def start(self) -> None:
         """Evict now, and not only after the interval."""
@@ -33,6 +38,7 @@ class Eviction:
 
     async def loop(self) -> AsyncGenerator[None]:
         """Evict until it is cancelled."""
+        await self._begun.wait()
         while True:
             self._due.clear()
             await asyncio.to_thread(self._evict)
@@ -44,4 +50,4 @@ class Eviction:
 
     def _evict(self) -> None:
         versions = self._sources().versions()
-        self._store.evict([probe_cache_key(path, revision) for path, revision in versions])
+        self._store.evict(probe_cache_key(path, revision) for path, revision in versions)

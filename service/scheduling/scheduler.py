@@ -104,6 +104,7 @@ class ArtefactScheduler:
         """Replace the videos to build artefacts of."""
         self._sources = sources
         self._changed.set()
+        self._eviction.begin()
 
     def source(self, path: str) -> ArtefactSource | None:
         """Return the source of a video's artefacts; None if the library does not have the video."""

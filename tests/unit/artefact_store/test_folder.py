@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -343,6 +344,21 @@ def test_eviction_within_the_quota_deletes_nothing(folder: Path) -> None:
     assert store.load(KIND, NAME) == METADATA
     assert 0 < store.size < 100_000
     assert not store.above_high_watermark
+
+
+def test_eviction_within_the_quota_does_not_look_at_what_is_in_use(folder: Path) -> None:
+    store, read_keys = FolderArtefactStore(folder, 100_000), []
+
+    def live_keys() -> Iterator[tuple[str, str]]:
+        read_keys.append(NAME)
+        yield KIND, NAME
+
+    store.save(KIND, NAME, METADATA, BLOBS)
+    store.evict(live_keys())
+    assert read_keys == []
+    store.save(KIND, artefact_name(KIND, "other"), METADATA, [bytes(100_000)])
+    store.evict(live_keys())
+    assert read_keys == [NAME]
 
 
 def test_eviction_deletes_abandoned_temporary_files_and_no_foreign_ones(
