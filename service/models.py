@@ -121,6 +121,8 @@ def film(container: str, streams: Sequence[Stream]) -> Stream | None:
     moving picture, else the first video stream. `container` is FFmpeg's name.
     """
     videos = [stream for stream in streams if stream.kind == "video"]
+    if len(videos) <= 1:
+        return videos[0] if videos else None
     decoded = [stream for stream in videos if stream.codec in BROWSER_VIDEO]
     enabled = [stream for stream in decoded if stream.default and is_mp4(container)]
     moving = [stream for stream in videos if stream.codec not in IMAGE_CODECS]

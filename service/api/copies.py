@@ -1,5 +1,7 @@
 """The request to make a film play: the one that changes something on the server."""
 
+from functools import partial
+
 from quart import Response
 
 from service.api.videos import get_video
@@ -29,7 +31,8 @@ class CopyViews:
     async def make(self, path: str) -> Response:
         """Have a film copied into an MP4 next, and show its page."""
         check_same_origin()
-        status = copy_status(self._scheduler, get_video(self._library, path))
+        video = get_video(self._library, path)
+        status = copy_status(partial(self._scheduler.status, path), video)
         if status.state in {ArtefactState.POSSIBLE, ArtefactState.FAILED}:
             if self._scheduler.requested(_KIND) >= _MAX_REQUESTED:
                 headers = {"Retry-After": _BUSY_RETRY_SECONDS}

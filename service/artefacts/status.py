@@ -43,6 +43,11 @@ class ArtefactStatus:
     """Of a large file that is being made here: from 0 to 1."""
 
     @property
+    def has_only_state(self) -> bool:
+        """Whether there is nothing else to say of it."""
+        return self.metadata is None and self.problem is None and self.progress is None
+
+    @property
     def sizes(self) -> tuple[tuple[int, int], ...]:
         """Of a poster's pictures: width and height in pixels, the narrowest first."""
         return self.metadata.sizes if isinstance(self.metadata, PosterMetadata) else ()

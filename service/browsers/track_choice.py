@@ -6,9 +6,9 @@ media/filters/ffmpeg_demuxer.cc. Safari has not been run. Its rows follow Apple'
 ("QuickTime File Format", track header; AVAssetTrack.isEnabled) and WebKit's source,
 SourceBufferParserWebM."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from service.models import BROWSER_VIDEO, Metadata, Stream, is_mp4
 
@@ -24,6 +24,8 @@ _PCM = _PCM_16_24 | {"pcm_u8", "pcm_s32le", "pcm_f32le", "pcm_alaw", "pcm_mulaw"
 _CHROMIUM_SOUND = _PCM | {"aac", "mp3", "opus", "vorbis", "flac"}
 _SAFARI_SOUND = _PCM | {"aac", "mp3", "opus", "flac", "alac", "ac3", "eac3"}
 _NOTHING: frozenset[str] = frozenset()
+
+_TRACKS = frozenset({"video", "audio", "attachment"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,34 +52,40 @@ class Rule:
 
     def choose(self, kind: Kind, streams: Iterable[Stream]) -> Stream | None:
         """Return the track that it chooses, or None. It may not decode the sound."""
-        tracks = [s for s in streams if s.kind in {"video", "audio", "attachment"}]
-        sound = self.sound | self.undecodable | self.refused_first
-        known = self.pictures if kind == "video" else sound
+        tracks = [s for s in streams if s.kind in _TRACKS]
+        only_enabled = self.only_enabled and any(stream.default for stream in tracks)
         # A cover that is encoded as video is a video track to browsers.
-        kinds = {"video", "attachment"} if kind == "video" else {"audio"}
-        candidates = [s for s in tracks if s.kind in kinds and s.codec in known]
-        if self.only_enabled and any(stream.default for stream in tracks):
-            candidates = [stream for stream in candidates if stream.default]
-        return next(iter(candidates), None)
+        kinds = ("video", "attachment") if kind == "video" else ("audio",)
+        for stream in tracks:
+            if stream.kind in kinds and (stream.default or not only_enabled):
+                is_known = stream.codec in self.pictures if kind == "video" else self._knows(stream)
+                if is_known:
+                    return stream
+        return None
 
-    def sounding(self, streams: Iterable[Stream]) -> Stream | None:
+    def _knows(self, sound: Stream) -> bool:
+        codecs = self.sound, self.undecodable, self.refused_first
+        return any(sound.codec in some for some in codecs)
+
+    def sounding(self, streams: Sequence[Stream]) -> Stream | None:
         """Return the sound track that viewers hear, or None."""
-        streams = tuple(streams)
         chosen = self.choose("audio", streams)
-        return (
-            chosen if chosen and chosen.codec in self.sound and not self.refuses(streams) else None
-        )
+        is_decoded = chosen is not None and chosen.codec in self.sound
+        return chosen if is_decoded and not self._refused(chosen, streams) else None
 
-    def refuses(self, streams: Iterable[Stream]) -> bool:
+    def refuses(self, streams: Sequence[Stream]) -> bool:
         """Return whether it refuses a file because of the codec of a sound track."""
         return self.refused_sound(streams) is not None
 
-    def refused_sound(self, streams: Iterable[Stream]) -> Stream | None:
+    def refused_sound(self, streams: Sequence[Stream]) -> Stream | None:
         """Return the sound track because of which it refuses a file, or None."""
-        streams = tuple(streams)
-        chosen = self.choose("audio", streams)
+        return self._refused(self.choose("audio", streams), streams)
+
+    def _refused(self, chosen: Stream | None, streams: Sequence[Stream]) -> Stream | None:
         if chosen and chosen.codec in self.refused_first:
             return chosen
+        if not self.refused:
+            return None
         refused = (s for s in streams if s.kind == "audio" and s.codec in self.refused)
         return next(refused, None)
 
@@ -115,6 +123,12 @@ TABLE = (
 )
 
 
+_RULES: dict[Container, tuple[Rule, ...]] = {
+    container: tuple(rule for rule in TABLE if container in rule.containers)
+    for container in get_args(Container)
+}
+
+
 def rules(path: str, metadata: Metadata) -> tuple[Rule, ...]:
     """Return the rules of the engines that open such a container. `path` tells WebM by its name.
 
@@ -127,7 +141,7 @@ def rules(path: str, metadata: Metadata) -> tuple[Rule, ...]:
         container = "webm" if path.lower().endswith((".webm", ".weba")) else "matroska"
     else:
         return ()
-    return tuple(rule for rule in TABLE if container in rule.containers)
+    return _RULES[container]
 
 
 def default_sound(metadata: Metadata) -> Stream | None:
@@ -145,4 +159,9 @@ def common_sound(path: str, metadata: Metadata) -> Stream | None:
               if rule.browsers != SAFARI]  # fmt: skip
     if not any(chosen):
         return default_sound(metadata)
-    return chosen[0] if all(track == chosen[0] for track in chosen) else None
+    return None if are_different(chosen) else chosen[0]
+
+
+def are_different(tracks: Sequence[Stream | None]) -> bool:
+    """Return whether not all of the tracks of a file are the same."""
+    return any(track is not tracks[0] and track != tracks[0] for track in tracks)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from service.browsers import browser_support
 from service.browsers.issue import Issue
 from service.browsers.names import codec_name
-from service.browsers.track_choice import SAFARI, Rule, default_sound, rules
+from service.browsers.track_choice import SAFARI, Rule, are_different, default_sound, rules
 from service.models import Metadata, Stream
 
 
@@ -15,8 +15,9 @@ def check_sound(path: str, metadata: Metadata) -> Iterator[Issue]:
     if first is None:
         return
     streams, engines = metadata.streams, rules(path, metadata)
-    heard = [rule for rule in engines if rule.sounding(streams)]
-    silent = [rule for rule in engines if rule not in heard]
+    sounding = [(rule, rule.sounding(streams)) for rule in engines]
+    heard = [rule for rule, track in sounding if track]
+    silent = [rule for rule, track in sounding if not track]
     # If only Safari plays it, its codec is the reason. A browser that refuses the file is more.
     is_refused = any(rule.refuses(streams) for rule in silent)
     if all(rule.browsers == SAFARI for rule in heard) and (
@@ -36,16 +37,14 @@ def check_sound(path: str, metadata: Metadata) -> Iterator[Issue]:
             f"{_names(silent)} cannot play the sound"
             + (f"; {_names(heard)} can." if heard else "."),
         )
-    elif len({rule.sounding(streams) for rule in engines if rule.browsers != SAFARI}) > 1:
+        return
+    others = [(rule, track) for rule, track in sounding if track and rule.browsers != SAFARI]
+    if are_different([track for _, track in others]):
         yield Issue(
             "track_choice",
             "hint",
             "Browsers play different sound tracks: "
-            + "; ".join(
-                f"{_names([rule])} {_track(track, streams)}"
-                for rule in engines
-                if rule.browsers != SAFARI and (track := rule.sounding(streams))
-            )
+            + "; ".join(f"{_names([rule])} {_track(track, streams)}" for rule, track in others)
             + ".",
         )
 
@@ -54,8 +53,8 @@ def check_film(path: str, metadata: Metadata) -> Iterator[Issue]:
     """Yield the problems with which video track browsers show."""
     film = metadata.film
     engines = [rule for rule in rules(path, metadata) if film and film.codec in rule.pictures]
-    chosen = {rule: rule.choose("video", metadata.streams) for rule in engines}
-    unseen = [rule for rule, stream in chosen.items() if stream is None]
+    chosen = [(rule, rule.choose("video", metadata.streams)) for rule in engines]
+    unseen = [rule for rule, stream in chosen if stream is None]
     if unseen:
         yield Issue(
             "track_choice",
@@ -63,7 +62,7 @@ def check_film(path: str, metadata: Metadata) -> Iterator[Issue]:
             f"{_names(unseen)} {_verb(unseen, 'show')} no picture: the video track is not enabled.",
             f"{_names(unseen)} {_verb(unseen, 'show')} no picture.",
         )
-    still = [rule for rule, stream in chosen.items() if stream and stream.kind == "attachment"]
+    still = [rule for rule, stream in chosen if stream and stream.kind == "attachment"]
     if still:
         yield Issue(
             "track_choice",
@@ -72,16 +71,16 @@ def check_film(path: str, metadata: Metadata) -> Iterator[Issue]:
             "as it is the first video track.",
             f"{_names(still)} {_verb(still, 'show')} a single picture instead of the film.",
         )
-    seen = {
-        rule: stream for rule, stream in chosen.items()
+    seen = [
+        (rule, stream) for rule, stream in chosen
         if stream and stream.kind == "video" and rule.browsers != SAFARI
-    }  # fmt: skip
-    if len(set(seen.values())) > 1:
+    ]  # fmt: skip
+    if are_different([stream for _, stream in seen]):
         yield Issue(
             "track_choice",
             "hint",
             "Browsers show different video tracks: "
-            + "; ".join(f"{_names([rule])} stream {stream.index}" for rule, stream in seen.items())
+            + "; ".join(f"{_names([rule])} stream {stream.index}" for rule, stream in seen)
             + ".",
         )
 

@@ -173,7 +173,7 @@ class Catalogue:
             numbers = listing.numbers[listing.end - after : listing.end - first][::-1]
         else:
             numbers = listing.numbers[listing.start + first : listing.start + after]
-        videos = tuple(map(self.video, numbers))
+        videos = self._listed.of_page(numbers)
         folders = subfolders[start : start + limit]
         return Page(videos, total, None, folders, listing.is_approximate)
 
@@ -274,7 +274,7 @@ class Catalogue:
             start = max(listing.start, end - limit)
             page, more = listing.numbers[start:end][::-1], start > listing.start
         return Page(
-            tuple(map(self.video, page)),
+            self._listed.of_page(page),
             listing.end - listing.start,
             write_cursor(sort_key(page[-1]), sort) if more else None,
             is_approximate=listing.is_approximate,

@@ -4,7 +4,7 @@ import sqlite3
 import threading
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, TypeVar, overload
 
@@ -12,7 +12,7 @@ from cachetools import LRUCache
 
 from service.artefacts.source import Artefact, ArtefactSource, load_artefacts
 from service.database.database import FETCHED, Database
-from service.database.rows import VIDEO, load_name, load_sidecars, read_video
+from service.database.rows import VIDEO, VIDEOS, load_name, load_sidecars, read_video
 from service.listing.numbers import Numbers
 from service.listing.paths import parent
 from service.models import ParsedName, Video
@@ -58,6 +58,21 @@ class Rows:
             # One object for all readers.
             kept: Video = self._videos.setdefault(number, video)
             return kept
+
+    def videos(self, numbers: Iterable[int]) -> tuple[Video, ...]:
+        """Return videos, of which one statement reads all that are not in memory, with sources."""
+        wanted = tuple(numbers)
+        with self._lock:
+            missing = [number for number in wanted if number not in self._videos]
+        places = ", ".join("?" * len(missing))
+        rows = self.select(VIDEOS.format(places), *missing) if missing else []
+        for number, sidecars, *row in rows:
+            video = self._loaded(row)
+            source = ArtefactSource.of(video, load_sidecars(sidecars), number)
+            with self._lock:
+                if self._videos.setdefault(number, video) is video:
+                    self._sources.setdefault(number, source)
+        return tuple(map(self.video, wanted))
 
     def source(self, number: int) -> ArtefactSource:
         """Return a video with the names of its artefacts."""
@@ -159,8 +174,11 @@ class Rows:
                 self._sources.pop(number, None)
 
     def _read(self, number: int) -> Video:
+        return self._loaded(self._one(VIDEO, number))
+
+    def _loaded(self, row: Sequence[Any]) -> Video:
         try:
-            return read_video(self._one(VIDEO, number))
+            return read_video(row)
         except sqlite3.Error:
             self.is_damaged = True
             raise
@@ -257,10 +275,21 @@ class Listed:
         found = self._view.rows.numbers_of(parent(path), path)
         number = next((one for one in found if one in self.numbers), None)
         if number is not None:
-            if len(self._found) >= _MAX_FOUND:
-                self._found.clear()
-            self._found[path] = number
+            self._keep({path: number})
         return number
+
+    def of_page(self, numbers: "array[int]") -> tuple[Video, ...]:
+        """Return videos, and keep their numbers by path, for what is asked of them next."""
+        if self._view is None:
+            return ()
+        videos = self._view.rows.videos(numbers)
+        self._keep({video.path: number for video, number in zip(videos, numbers, strict=True)})
+        return videos
+
+    def _keep(self, numbers: Mapping[str, int]) -> None:
+        if len(self._found) + len(numbers) > _MAX_FOUND:
+            self._found.clear()
+        self._found.update(numbers)
 
     def below(self, folder: str) -> "array[int]":
         """Return the numbers of the videos below a folder, by path."""

@@ -121,6 +121,8 @@ VIDEO = (
     "SELECT path, title, content_type, size, revision, modified, state, failure, metadata"
     " FROM video WHERE id = ?"
 )
+VIDEOS = VIDEO.replace("SELECT ", "SELECT id, sidecars, ").removesuffix("= ?") + "IN ({})"
+"""The same of several videos, with their numbers and sidecars before it."""
 
 
 def values_of(number: int, version: Version) -> dict[str, Any]:

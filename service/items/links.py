@@ -3,6 +3,7 @@
 All begin with the prefix of the request's share link, if it has one.
 """
 
+from functools import lru_cache
 from urllib.parse import quote, urlencode
 
 from quart import g
@@ -11,6 +12,12 @@ from service.access.grants import current_grant
 from service.models import Video
 from service.protocol.revisions import remuxed_revision
 from service.representations.fast_start import fast_start_revision
+
+
+@lru_cache(maxsize=64)
+def _quoted(path: str) -> str:
+    """Return a path percent-encoded, once for all links of a video."""
+    return quote(path)
 
 
 def prefix() -> str:
@@ -45,22 +52,22 @@ def absolute(url: str) -> str:
 
 def watch(path: str) -> str:
     """Return the page that plays a video."""
-    return f"{prefix()}/watch/{quote(path)}"
+    return f"{prefix()}/watch/{_quoted(path)}"
 
 
 def api(path: str) -> str:
     """Return a video's JSON."""
-    return f"{prefix()}/api/videos/{quote(path)}"
+    return f"{prefix()}/api/videos/{_quoted(path)}"
 
 
 def embed(path: str) -> str:
     """Return the player for embedding in other sites."""
-    return f"{prefix()}/embed/{quote(path)}"
+    return f"{prefix()}/embed/{_quoted(path)}"
 
 
 def media_revision(path: str, revision: str) -> str:
     """Return a video for players by the revision of what they get."""
-    return f"{prefix()}/media/{quote(path)}?v={revision}"
+    return f"{prefix()}/media/{_quoted(path)}?v={revision}"
 
 
 def media(video: Video, layout: str | None = None) -> str:
@@ -77,13 +84,13 @@ def media(video: Video, layout: str | None = None) -> str:
 
 def download(path: str, revision: str) -> str:
     """Return one revision of a file for saving."""
-    return f"{prefix()}/download/{quote(path)}?v={revision}"
+    return f"{prefix()}/download/{_quoted(path)}?v={revision}"
 
 
 def poster(path: str, version: str, width: int | None = None) -> str:
     """Return a poster, the narrowest one without a width. A folder's path ends with a slash."""
     query = "" if width is None else f"&w={width}"
-    return f"{prefix()}/posters/{quote(path)}?v={version}{query}"
+    return f"{prefix()}/posters/{_quoted(path)}?v={version}{query}"
 
 
 def still(path: str, version: str, width: int | None = None) -> str:
@@ -99,22 +106,22 @@ def as_jpeg(poster_url: str) -> str:
 
 def storyboard(path: str, version: str) -> str:
     """Return a storyboard's index in WebVTT."""
-    return f"{prefix()}/storyboards/{quote(path)}.vtt?v={version}"
+    return f"{prefix()}/storyboards/{_quoted(path)}.vtt?v={version}"
 
 
 def sheet(path: str, number: int, version: str) -> str:
     """Return a storyboard's sheet of tiles."""
-    return f"{prefix()}/storyboards/{quote(path)}/{number}.webp?v={version}"
+    return f"{prefix()}/storyboards/{_quoted(path)}/{number}.webp?v={version}"
 
 
 def captions(path: str, track: str, version: str) -> str:
     """Return a track of captions or the chapters."""
-    return f"{prefix()}/captions/{quote(path)}/{quote(track)}.vtt?v={version}"
+    return f"{prefix()}/captions/{_quoted(path)}/{quote(track)}.vtt?v={version}"
 
 
 def folder(path: str) -> str:
     """Return a folder's page."""
-    return f"{prefix()}/?folder={quote(path)}"
+    return f"{prefix()}/?folder={_quoted(path)}"
 
 
 def series(title: str, season: str | None = None) -> str:
@@ -125,12 +132,12 @@ def series(title: str, season: str | None = None) -> str:
 
 def copy(path: str) -> str:
     """Return where a film is asked to be made an MP4."""
-    return f"{prefix()}/copies/{quote(path)}"
+    return f"{prefix()}/copies/{_quoted(path)}"
 
 
 def playlist(path: str) -> str:
     """Return a video's playlist for players outside the browser."""
-    return f"{prefix()}/playlists/{quote(path)}.m3u"
+    return f"{prefix()}/playlists/{_quoted(path)}.m3u"
 
 
 def oembed(page: str) -> str:

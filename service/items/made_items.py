@@ -1,9 +1,19 @@
 """What is said of the MP4s that are made of a file: in the JSON, and to findings."""
 
+from typing import Any, TypeVar
+
 from service.artefacts.metadata import CopyMetadata, RemuxMetadata, SoundMetadata
 from service.artefacts.status import ArtefactState, ArtefactStatus
 from service.browsers.served import as_mp4
-from service.items.video_models import CopyItem, RemuxItem
+from service.items.video_models import (
+    ArtefactStatusItem,
+    CaptionsItem,
+    CopyItem,
+    PosterItem,
+    RemuxItem,
+    SoundItem,
+    StoryboardItem,
+)
 from service.models import Metadata
 from service.playability.made_findings import MadeCopy, MadeSound
 
@@ -46,6 +56,8 @@ def made_copy(status: ArtefactStatus) -> MadeCopy:
 
 def copy_item(status: ArtefactStatus) -> CopyItem:
     """Return what the JSON says of the copy of a film."""
+    if (plain := plain_item(CopyItem, status)) is not None:
+        return plain
     made = status.remux
     return CopyItem(
         **dict(remux_item(status)),
@@ -54,8 +66,17 @@ def copy_item(status: ArtefactStatus) -> CopyItem:
     )
 
 
+def sound_item(status: ArtefactStatus) -> SoundItem:
+    """Return what the JSON says of the sound that is made for a film."""
+    if (plain := plain_item(SoundItem, status)) is not None:
+        return plain
+    return SoundItem(**dict(remux_item(status)), progress=status.progress)
+
+
 def remux_item(status: ArtefactStatus) -> RemuxItem:
     """Return what the JSON says of an MP4 that is made of a file."""
+    if (plain := plain_item(RemuxItem, status)) is not None:
+        return plain
     made = status.remux
     if made is None:
         return RemuxItem(state=status.state, problem=status.problem)
@@ -67,3 +88,19 @@ def remux_item(status: ArtefactStatus) -> RemuxItem:
         codecs=made.codecs,
         streams=made.streams,
     )
+
+
+_Item = TypeVar("_Item", bound=ArtefactStatusItem)
+
+_PLAIN: dict[tuple[type[ArtefactStatusItem], ArtefactState], Any] = {
+    (model, state): model(state=state)
+    for model in (PosterItem, StoryboardItem, CaptionsItem, RemuxItem, SoundItem, CopyItem)
+    for state in ArtefactState
+}
+"""The items that have only a state: nearly all, and to make one takes microseconds."""
+
+
+def plain_item(model: type[_Item], status: ArtefactStatus) -> _Item | None:
+    """Return the item of a status that has only a state; None if there is more to say."""
+    item: _Item | None = _PLAIN[model, status.state] if status.has_only_state else None
+    return item

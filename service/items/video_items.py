@@ -1,21 +1,23 @@
 """Builds the items of videos for the JSON and the pages, and caches them."""
 
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import product
 from typing import NamedTuple
 
 from service.access.grants import current_grant
 from service.artefacts.metadata import ArtefactKind, CopyMetadata, RemuxMetadata
-from service.artefacts.status import ArtefactState, ArtefactStatus
+from service.artefacts.source import ArtefactSource
+from service.artefacts.status import NONE, ArtefactState, ArtefactStatus
 from service.items import links
 from service.items.made_items import (
     copy_item,
     made_copy,
     made_sound,
     mp4_metadata,
+    plain_item,
     remux_item,
+    sound_item,
 )
 from service.items.sound_items import fragments_item, sound_choice_item
 from service.items.video_models import (
@@ -23,7 +25,6 @@ from service.items.video_models import (
     Picture,
     PosterItem,
     SoundChoiceItem,
-    SoundItem,
     StoryboardItem,
     TrackItem,
     VideoItem,
@@ -33,8 +34,8 @@ from service.playability.findings import findings
 from service.playability.made_findings import Made
 from service.records.sized_lru_cache import SizedLRUCache
 from service.scheduling.scheduler import ArtefactScheduler
-from service.served.representations import copy_status, made_for, representation
-from service.served.sounds import chosen_sound, fragments_for, sounds_of
+from service.served.representations import copy_status, representation
+from service.served.sounds import ServedVideo, chosen_sound
 
 _KINDS = tuple(ArtefactKind)  # iterating over an enumeration takes longer
 
@@ -62,16 +63,25 @@ class _Inputs(NamedTuple):
     """The values that an item is built from."""
 
     video: Video
-    statuses: tuple[ArtefactStatus, ...]
-    """Of its artefacts."""
+    source: ArtefactSource | None
+    statuses: Mapping[ArtefactKind | int, ArtefactStatus]
+    """Of its artefacts by kind, and of those of its sounds by number."""
 
     def same_as(self, other: "_Inputs") -> bool:
         """Return whether all values are the same objects, so that the item is still valid."""
         return (
             self.video is other.video
             and len(self.statuses) == len(other.statuses)
-            and all(map(operator.is_, self.statuses, other.statuses))
+            and all(map(operator.is_, self.statuses.values(), other.statuses.values()))
         )
+
+    def status(self, kind: ArtefactKind, sound: int = 0, /) -> ArtefactStatus:
+        """Return the status of an artefact; `sound` is as in a `Job`."""
+        return self.statuses.get(sound or kind, NONE)
+
+    def version(self, kind: ArtefactKind) -> str:
+        """Return what links to an artefact name."""
+        return (self.source and self.source.name(kind)) or ""
 
 
 class VideoItems:
@@ -92,23 +102,22 @@ class VideoItems:
 
     def get_with_size(self, video: Video) -> tuple[VideoItem, int]:
         """Return a video's item and an upper estimate of its JSON in bytes."""
-        inputs, key = (
-            _Inputs(video, tuple(self._statuses(video.path))),
-            (links.prefix(), video.path),
-        )
+        inputs, key = self._inputs(video), (links.prefix(), video.path)
         cached_inputs, item, size = self._cache.get(key) or (None, None, 0)
         if item is None or cached_inputs is None or not cached_inputs.same_as(inputs):
-            item = self._build(video)
+            item = self._build(inputs)
             size = _estimate_size(item)
             self._cache.put(key, (inputs, item, size), size)
         return item, size
 
-    def _statuses(self, path: str) -> Iterator[ArtefactStatus]:
-        source = self._scheduler.source(path)
-        for kind in _KINDS:
-            yield self._scheduler.status_of(source, kind)
+    def _inputs(self, video: Video) -> _Inputs:
+        source, status_of = self._scheduler.source(video.path), self._scheduler.status_of
+        statuses: dict[ArtefactKind | int, ArtefactStatus] = {
+            kind: status_of(source, kind) for kind in _KINDS
+        }
         for number in source.sounds if source else ():
-            yield self._scheduler.status_of(source, ArtefactKind.SOUND, number)
+            statuses[number] = status_of(source, ArtefactKind.SOUND, number)
+        return _Inputs(video, source, statuses)
 
     def choose_sound(self, video: Video, number: str | None) -> SoundChoiceItem | None:
         """Return the sound that `?sound=` of a page names, and request it if it has to be made.
@@ -123,10 +132,13 @@ class VideoItems:
         self, paths: Iterable[str], kinds: Iterable[ArtefactKind] = _PLAYER_ORDER
     ) -> None:
         """Request the missing artefacts of videos that a viewer looks at, in this order."""
-        for path, kind in reversed(list(product(paths, kinds))):
-            state = self._scheduler.status(path, kind).state
-            if state is ArtefactState.WAITING or (kind, state) == _MADE_WHEN_OPENED:
-                self._scheduler.request(path, kind)
+        backwards = tuple(kinds)[::-1]
+        for path in reversed(tuple(paths)):
+            source = self._scheduler.source(path)
+            for kind in backwards:
+                state = self._scheduler.status_of(source, kind).state
+                if state is ArtefactState.WAITING or (kind, state) == _MADE_WHEN_OPENED:
+                    self._scheduler.request(path, kind)
 
     def progress(self) -> dict[str, tuple[int, int]]:
         """Return for each unfinished kind how many artefacts are built, and how many in all.
@@ -141,41 +153,38 @@ class VideoItems:
     def folder_poster(self, folder: str, image: str) -> Picture | None:
         """Return the narrowest poster made of a folder's picture; None before it is made."""
         self.prioritise([image], [ArtefactKind.POSTER])
-        version = self._version(image, ArtefactKind.POSTER)
-        sizes = self._scheduler.status(image, ArtefactKind.POSTER).sizes
+        source = self._scheduler.source(image)
+        version = (source and source.poster) or ""
+        sizes = self._scheduler.status_of(source, ArtefactKind.POSTER).sizes
         if not sizes:
             return None
         width, height = sizes[0]
         return Picture(url=links.poster(f"{folder}/", version), width=width, height=height)
 
-    def _build(self, video: Video) -> VideoItem:
-        captions = self._captions(video.path)
+    def _build(self, inputs: _Inputs) -> VideoItem:
+        video, served = inputs.video, ServedVideo(inputs.video, inputs.status)
+        made, copied = served.made, copy_status(inputs.status, inputs.video)
+        remux, sound = inputs.status(ArtefactKind.REMUX), inputs.status(ArtefactKind.SOUND)
         in_file = video.metadata.chapters if video.metadata else ()
-        remux = self._scheduler.status(video.path, ArtefactKind.REMUX)
-        sound = self._scheduler.status(video.path, ArtefactKind.SOUND)
-        copied = copy_status(self._scheduler, video)
-        made = made_for(self._scheduler, video)
         return VideoItem(
             **dict(video),
             watch_url=links.watch(video.path),
             media_url=links.media(video, made.layout if made else None),
             media_type=made.content_type if made else video.content_type,
             representation=representation(video, made),
-            fragments=fragments_item(video, fragments_for(self._scheduler, video)),
+            fragments=fragments_item(video, served.fragments),
             seekable_url=links.media(video, made.seekable) if made and made.seekable else None,
             download_url=links.download(video.path, video.revision)
             if current_grant().downloads
             else None,
-            poster=self._poster(video.path),
-            storyboard=self._storyboard(video.path),
-            captions=captions,
+            poster=_poster(inputs),
+            storyboard=_storyboard(inputs),
+            captions=_captions(inputs),
             remux=remux_item(remux),
-            sound=SoundItem(**dict(remux_item(sound)), progress=sound.progress),
+            sound=sound_item(sound),
             copied=copy_item(copied),
-            sounds=tuple(
-                sound_choice_item(video, sound) for sound in sounds_of(self._scheduler, video)
-            ),
-            chapters=self._scheduler.status(video.path, ArtefactKind.CAPTIONS).chapters or in_file,
+            sounds=tuple(sound_choice_item(video, sound) for sound in served.sounds),
+            chapters=inputs.status(ArtefactKind.CAPTIONS).chapters or in_file,
             findings=self._findings(video, made, (remux, sound, copied)),
         )
 
@@ -196,45 +205,49 @@ class VideoItems:
         probed = video.metadata or video.problem
         return findings(video.path, probed, self._block, for_players)
 
-    def _poster(self, path: str) -> PosterItem:
-        artefact = self._scheduler.status(path, ArtefactKind.POSTER)
-        version = self._version(path, ArtefactKind.POSTER)
-        pictures = _pictures(artefact.sizes, partial(links.poster, path, version))
-        still = pictures
-        if artefact.still_sizes is not None:
-            still = _pictures(artefact.still_sizes, partial(links.still, path, version))
-        return PosterItem(
-            state=artefact.state,
-            problem=artefact.problem,
-            problems=artefact.problems,
-            pictures=pictures,
-            still=still,
-        )
 
-    def _storyboard(self, path: str) -> StoryboardItem:
-        artefact = self._scheduler.status(path, ArtefactKind.STORYBOARD)
-        url = None
-        if artefact.state is ArtefactState.READY:
-            url = links.storyboard(path, self._version(path, ArtefactKind.STORYBOARD))
-        return StoryboardItem(state=artefact.state, problem=artefact.problem, url=url)
+def _poster(inputs: _Inputs) -> PosterItem:
+    artefact = inputs.status(ArtefactKind.POSTER)
+    if (plain := plain_item(PosterItem, artefact)) is not None:
+        return plain
+    path, version = inputs.video.path, inputs.version(ArtefactKind.POSTER)
+    pictures = _pictures(artefact.sizes, partial(links.poster, path, version))
+    still = pictures
+    if artefact.still_sizes is not None:
+        still = _pictures(artefact.still_sizes, partial(links.still, path, version))
+    return PosterItem(
+        state=artefact.state,
+        problem=artefact.problem,
+        problems=artefact.problems,
+        pictures=pictures,
+        still=still,
+    )
 
-    def _captions(self, path: str) -> CaptionsItem:
-        artefact = self._scheduler.status(path, ArtefactKind.CAPTIONS)
-        version = self._version(path, ArtefactKind.CAPTIONS)
-        tracks = tuple(
-            TrackItem(**dict(track), url=links.captions(path, track.name, version))
-            for track in artefact.tracks
-        )
-        return CaptionsItem(
-            state=artefact.state,
-            problem=artefact.problem,
-            problems=artefact.problems,
-            tracks=tracks,
-        )
 
-    def _version(self, path: str, kind: ArtefactKind) -> str:
-        source = self._scheduler.source(path)
-        return (source and source.name(kind)) or ""
+def _storyboard(inputs: _Inputs) -> StoryboardItem:
+    artefact = inputs.status(ArtefactKind.STORYBOARD)
+    if artefact.state is not ArtefactState.READY:
+        plain = plain_item(StoryboardItem, artefact)
+        return plain or StoryboardItem(state=artefact.state, problem=artefact.problem)
+    url = links.storyboard(inputs.video.path, inputs.version(ArtefactKind.STORYBOARD))
+    return StoryboardItem(state=artefact.state, problem=artefact.problem, url=url)
+
+
+def _captions(inputs: _Inputs) -> CaptionsItem:
+    artefact = inputs.status(ArtefactKind.CAPTIONS)
+    if (plain := plain_item(CaptionsItem, artefact)) is not None:
+        return plain
+    path, version = inputs.video.path, inputs.version(ArtefactKind.CAPTIONS)
+    tracks = tuple(
+        TrackItem(**dict(track), url=links.captions(path, track.name, version))
+        for track in artefact.tracks
+    )
+    return CaptionsItem(
+        state=artefact.state,
+        problem=artefact.problem,
+        problems=artefact.problems,
+        tracks=tracks,
+    )
 
 
 def _pictures(

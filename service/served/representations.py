@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 from service.artefacts.metadata import ArtefactKind, CopyMetadata, RemuxMetadata, SoundMetadata
 from service.artefacts.source import ArtefactSource
@@ -19,20 +19,19 @@ Representation = Literal["file", "fast_start", "remuxed", "with_sound", "copied"
 # Seconds for which the counts are valid: one scrape asks for each kind.
 _MAX_AGE = 1.0
 
-_StatusOf = Callable[[ArtefactKind], ArtefactStatus]
-"""Returns the status of an artefact of a video."""
+
+class StatusOf(Protocol):
+    """Returns the status of an artefact of a video; `sound` is as in a `Job`."""
+
+    def __call__(self, kind: ArtefactKind, sound: int = 0, /) -> ArtefactStatus: ...
 
 
-def copy_status(scheduler: ArtefactScheduler, video: Video) -> ArtefactStatus:
+def copy_status(status: StatusOf, video: Video) -> ArtefactStatus:
     """Return the status of the copy of a film; none as long as a header may make an MP4 of it, or
     sound may be made for it.
 
     An MP4 is copied for its sound only: not if `REELAY_SOUND` is off.
     """
-    return _copy_status(partial(scheduler.status, video.path), video)
-
-
-def _copy_status(status: _StatusOf, video: Video) -> ArtefactStatus:
     sound = status(ArtefactKind.SOUND)
     if sound.state not in {ArtefactState.NONE, ArtefactState.FAILED}:
         return NONE
@@ -45,14 +44,10 @@ def _copy_status(status: _StatusOf, video: Video) -> ArtefactStatus:
     return status(ArtefactKind.COPIED)
 
 
-def made_for(scheduler: ArtefactScheduler, video: Video) -> RemuxMetadata | None:
+def made_for(status: StatusOf, video: Video) -> RemuxMetadata | None:
     """Return what is made of a video for players; None if they get the file."""
-    return _made_for(partial(scheduler.status, video.path), video)
-
-
-def _made_for(status: _StatusOf, video: Video) -> RemuxMetadata | None:
     statuses = (
-        _copy_status(status, video),
+        copy_status(status, video),
         status(ArtefactKind.SOUND),
         status(ArtefactKind.REMUX),
     )
@@ -102,4 +97,4 @@ class RepresentationCounts:
 
     def _representation(self, source: ArtefactSource) -> Representation:
         status = partial(self._scheduler.status_of, source)
-        return representation(source.video, _made_for(status, source.video))
+        return representation(source.video, made_for(status, source.video))

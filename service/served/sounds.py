@@ -7,8 +7,9 @@ has one that was made from it."""
 
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 
-from service.artefacts.metadata import ArtefactKind, CopyMetadata, SoundMetadata
+from service.artefacts.metadata import ArtefactKind, CopyMetadata, RemuxMetadata, SoundMetadata
 from service.artefacts.packed_fragments import FragmentsMetadata
 from service.artefacts.status import ArtefactState, ArtefactStatus
 from service.browsers.browser_support import is_mp4
@@ -20,7 +21,7 @@ from service.protocol.revisions import remuxed_revision, sound_first_revision
 from service.representations.fast_start import fast_start_revision
 from service.representations.remuxed import Opener
 from service.scheduling.scheduler import ArtefactScheduler
-from service.served.representations import copy_status, made_for
+from service.served.representations import StatusOf, copy_status, made_for
 from service.storage.base import OpenRepresentation
 
 _NUMBER = re.compile("[1-9][0-9]{0,2}", re.ASCII)
@@ -57,23 +58,6 @@ class Sound:
     """The film with it in a form that begins sooner."""
     seekable: str | None = None
     """The revision of the form for decoders that do not begin at open GOPs."""
-
-
-def sounds_of(scheduler: ArtefactScheduler, video: Video) -> tuple[Sound, ...]:
-    """Return the sounds of a video among which viewers can choose, in the order of the file."""
-    metadata = video.metadata
-    if metadata is None:
-        return ()
-    served = _Served(scheduler, video)
-    return tuple(
-        served.sound(number, stream)
-        for number, stream in enumerate(metadata.sounds[:MAX_SOUNDS], 1)
-    )
-
-
-def fragments_for(scheduler: ArtefactScheduler, video: Video) -> FragmentsMetadata | None:
-    """Return the fragmented form of what players get of a video; None if there is none."""
-    return _Served(scheduler, video).fragments
 
 
 class SoundOpener:
@@ -148,24 +132,32 @@ def _choose(scheduler: ArtefactScheduler, path: str, number: str) -> Sound:
         if video.state is ProbeState.PENDING:
             raise HTTPError(503, "The film's sounds are not known yet.", _RETRY)
         raise NotFoundError("The film's sounds are not known, as the file could not be read.")
-    sounds = sounds_of(scheduler, video)
+    sounds = ServedVideo(video, partial(scheduler.status_of, source)).sounds
     if wanted > len(sounds):
         count = "no sound" if not sounds else f"sounds from 1 to {len(sounds)}"
         raise NotFoundError(f"There is no sound {wanted}: the film has {count}.")
     return sounds[wanted - 1]
 
 
-class _Served:
+class ServedVideo:
     """What players get of a video."""
 
-    def __init__(self, scheduler: ArtefactScheduler, video: Video) -> None:
-        self._scheduler = scheduler
+    def __init__(self, video: Video, status: StatusOf) -> None:
+        """`status` returns the status of its artefacts."""
+        self._status = status
         self._video = video
-        self._made = made_for(scheduler, video)
+        self.made: RemuxMetadata | None = made_for(status, video)
+        """What is made of it for them; None if they get the file."""
         self._default = self._default_stream()
 
-    def sound(self, number: int, stream: Stream) -> Sound:
-        """Return a sound."""
+    @property
+    def sounds(self) -> tuple[Sound, ...]:
+        """The sounds among which viewers can choose, in the order of the file."""
+        streams = self._video.metadata.sounds if self._video.metadata else ()
+        numbered = enumerate(streams[:MAX_SOUNDS], 1)
+        return tuple(self._sound(number, stream) for number, stream in numbered)
+
+    def _sound(self, number: int, stream: Stream) -> Sound:
         is_default = stream.index == self._default
         place = self._place(stream)
         revision = self._revision(place) if place else None
@@ -179,23 +171,23 @@ class _Served:
                 fragments=self._fragments_of(stream.index),
                 seekable=self._seekable(place),
             )
-        own = self._scheduler.status(self._video.path, ArtefactKind.SOUND, number)
+        own = self._status(ArtefactKind.SOUND, number)
         return self._with_own(Sound(number, stream, is_default, own.state, revision), own)
 
     @property
     def fragments(self) -> FragmentsMetadata | None:
         """The fragmented form with the sound that players get without a choice."""
-        if self._made is not None:
-            return self._made.fragments
+        if self.made is not None:
+            return self.made.fragments
         is_silent = not (self._video.metadata and self._video.metadata.sounds)
         return self._fragments_of(self._default) if is_silent or self._default is not None else None
 
     def _fragments_of(self, index: int | None) -> FragmentsMetadata | None:
         """Return the fragmented form with the sound of a stream; None: with no sound."""
-        if self._made is not None:
-            forms = self._made.all_fragments
+        if self.made is not None:
+            forms = self.made.all_fragments
         else:
-            forms = self._scheduler.status(self._video.path, ArtefactKind.FRAGMENTS).forms
+            forms = self._status(ArtefactKind.FRAGMENTS).forms
         return next((form for form in forms if form.sound == index), None)
 
     def _with_own(self, sound: Sound, own: ArtefactStatus) -> Sound:
@@ -218,7 +210,7 @@ class _Served:
         )
 
     def _is_left_out(self, sound: Sound) -> bool:
-        is_copied = isinstance(self._made, CopyMetadata)
+        is_copied = isinstance(self.made, CopyMetadata)
         return is_copied and sound.state is ArtefactState.NONE and self._place(sound.stream) is None
 
     def _as_it_is(self, sound: Sound) -> tuple[ArtefactState, str | None]:
@@ -226,10 +218,10 @@ class _Served:
         if sound.revision is None and sound.is_default:
             return ArtefactState.READY, self._base
         statuses = (
-            self._scheduler.status(self._video.path, ArtefactKind.REMUX),
-            copy_status(self._scheduler, self._video),
+            self._status(ArtefactKind.REMUX),
+            copy_status(self._status, self._video),
         )
-        is_coming = self._made is None and any(status.state is _WAITING for status in statuses)
+        is_coming = self.made is None and any(status.state is _WAITING for status in statuses)
         return (ArtefactState.WAITING if is_coming else ArtefactState.NONE), sound.revision
 
     def _default_stream(self) -> int | None:
@@ -237,7 +229,7 @@ class _Served:
         metadata = self._video.metadata
         if metadata is None:
             return None
-        if self._made is not None:
+        if self.made is not None:
             return next(iter(self._tracks), None)
         stream = common_sound(self._video.path, metadata) or default_sound(metadata)
         return stream.index if stream else None
@@ -247,20 +239,20 @@ class _Served:
         """The indexes of the streams of the MP4's sounds, in its order."""
         sounds = self._video.metadata.sounds if self._video.metadata else ()
         indexes = [stream.index for stream in sounds]
-        if self._made is None:
+        if self.made is None:
             return tuple(indexes)
-        return tuple(index for index in self._made.streams if index in indexes)
+        return tuple(index for index in self.made.streams if index in indexes)
 
     def _place(self, stream: Stream) -> int | None:
         """Return where a sound is among those of the MP4, from 1; None if it is not there."""
         metadata = self._video.metadata
-        if self._made is None and (metadata is None or not is_mp4(metadata)):
+        if self.made is None and (metadata is None or not is_mp4(metadata)):
             return None
         return self._tracks.index(stream.index) + 1 if stream.index in self._tracks else None
 
     def _plays(self, place: int, stream: Stream) -> bool:
         """Return whether browsers play the sound at a place of the MP4."""
-        match self._made:
+        match self.made:
             case SoundMetadata():
                 return place == 1 or stream.codec in MP4_SOUNDS
             case CopyMetadata(transcoded=transcoded):
@@ -271,22 +263,22 @@ class _Served:
     def _base(self) -> str:
         """The revision of what players get without a choice."""
         video = self._video
-        if self._made is not None:
-            return remuxed_revision(video.revision, self._made.layout)
+        if self.made is not None:
+            return remuxed_revision(video.revision, self.made.layout)
         is_moved = video.metadata is not None and video.metadata.fast_start
         return fast_start_revision(video.revision) if is_moved else video.revision
 
     def _seekable(self, place: int) -> str | None:
         """Return the revision of the form for other decoders with the sound at a place first."""
-        if self._made is None or self._made.seekable is None:
+        if self.made is None or self.made.seekable is None:
             return None
-        revision = remuxed_revision(self._video.revision, self._made.seekable)
+        revision = remuxed_revision(self._video.revision, self.made.seekable)
         return revision if place == 1 else sound_first_revision(revision, place)
 
     def _revision(self, place: int) -> str:
         """Return the revision of the MP4 with the sound at a place as its first one."""
         is_first = place == 1
-        if self._made is None and self._video.metadata is not None:
+        if self.made is None and self._video.metadata is not None:
             enabled = [stream.default for stream in self._video.metadata.sounds]
             is_first = place == 1 and enabled[0] and not any(enabled[1:])
         return self._base if is_first else sound_first_revision(self._base, place)

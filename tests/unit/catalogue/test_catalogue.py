@@ -871,3 +871,20 @@ def test_a_catalogue_reuses_the_keys_of_the_previous_one(folded: list[str]) -> N
     assert paths(after, query="film 7/") == []
     assert len(paths(before)) == 100
     assert titles(before, query="7.mp4 film 7")[0] == "film 7"
+
+
+def test_a_page_is_read_by_one_statement_with_what_is_asked_of_its_videos_next() -> None:
+    videos = [video(f"a/{number:03}", duration=1.0) for number in range(100)]
+    catalogue = catalogue_of(videos)
+    catalogue.video(catalogue.arrangement.orders["name"][3])  # one is in memory
+    assert catalogue.view is not None
+    statements: list[str] = []
+    catalogue.view.rows._connection.set_trace_callback(statements.append)  # noqa: SLF001
+    page = catalogue.page("", "name", 50, None)
+    sources = [catalogue.source(one.path) for one in page.videos]
+    assert [one.path for one in page.videos] == [f"a/{number:03}" for number in range(50)]
+    assert [source.video if source else None for source in sources] == list(page.videos)
+    # Another one is for the cursor, and one for the source of the video that was in memory.
+    assert len(statements) == 3
+    assert list(catalogue.page("", "name", 50, None).videos) == list(page.videos)
+    assert len(statements) == 4
