@@ -162,16 +162,16 @@ class LocalStorage:
             if not (has_valid_path and is_valid_name(file.name)):
                 left_out.add(prefix + file.name, Reason.NAME)
                 continue
-            with suppress(OSError):
+            try:
                 status = file.stat(follow_symlinks=False)
                 if stat.S_ISLNK(status.st_mode):
                     status = self._target_status(prefix + file.name, left_out)
-                if not stat.S_ISREG(status.st_mode):
-                    continue
-                if status.st_size:
-                    statuses.append((file.name, status))
-                else:
-                    left_out.add(prefix + file.name, Reason.EMPTY)
+            except OSError:
+                continue
+            if status.st_size and stat.S_ISREG(status.st_mode):
+                statuses.append((file.name, status))
+            elif stat.S_ISREG(status.st_mode):
+                left_out.add(prefix + file.name, Reason.EMPTY)
         return statuses
 
     def _listed(
@@ -189,18 +189,26 @@ class LocalStorage:
                 raise
             _add_unreadable(folder, error, left_out)
             return [], []
-        if any(entry.name.lower() == NOMEDIA and not _is_folder(entry) for entry in entries):
+        hidden = (entry for entry in entries if entry.name[0] == ".")
+        if any(entry.name.lower() == NOMEDIA and not _is_folder(entry) for entry in hidden):
             left_out.nomedia.add(folder)
             left_out.add_folder(folder, Reason.NOMEDIA)
             return [], []
         prefix = f"{folder}/" if folder else ""
-        entries = [one for one in entries if self._is_included(one, prefix + one.name, left_out)]
-        folders = [entry.name for entry in entries if _is_folder(entry)]
-        return folders, [e for e in entries if media_type(e.name) or is_sidecar(e.name)]
+        folders, files = [], []
+        for entry in entries:
+            name, is_folder = entry.name, _is_folder(entry)
+            if self._is_included(entry, prefix + name, left_out, is_folder=is_folder):
+                if is_folder:
+                    folders.append(name)
+                elif media_type(name) or is_sidecar(name):
+                    files.append(entry)
+        return folders, files
 
-    def _is_included(self, entry: os.DirEntry[str], path: str, left_out: LeftOut) -> bool:
+    def _is_included(
+        self, entry: os.DirEntry[str], path: str, left_out: LeftOut, *, is_folder: bool
+    ) -> bool:
         """Return whether an entry of a folder belongs to the library, and record it if not."""
-        is_folder = _is_folder(entry)
         reason = self._filter.name_reason(path, is_folder=is_folder)
         if reason is None and not entry.is_symlink():
             return True
