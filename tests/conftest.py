@@ -57,7 +57,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 # Of these, `pytest -m slow` has minutes: the last file would else run alone at the end.
 _LONGEST = (
-    "test_failures", "test_fragments", "test_made_fragments", "test_refused_files",
+    "test_failures", "test_fragments", "test_made_fragments", "test_min_uses", "test_refused_files",
     "test_slow_clients", "test_sound_choice", "test_track_choice",
 )  # fmt: skip
 

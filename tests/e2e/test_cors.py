@@ -30,7 +30,7 @@ from support.raw_http import ask
 from support.server import BLOCK, content, write
 from support.stack import Stack, running
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
 # Also for the service, as if its administrator had set it there: the edge must not pass its
 # headers on, nor keep a copy of a block for each origin.
@@ -141,7 +141,6 @@ def test_chromium_plays_and_reads_from_a_listed_site(
     assert unseen == SEEN_BY_OTHERS | {"tag": "TypeError"}
 
 
-@pytest.mark.slow
 def test_firefox_plays_and_reads_from_a_listed_site(
     listing: Stack, site: str, firefox_tab: Tab
 ) -> None:

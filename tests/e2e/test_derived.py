@@ -18,7 +18,7 @@ from support.raw_http import Answer, ask
 from support.server import until, write
 from support.stack import Stack, address_of, docker, pause, running
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
 KINDS = ("poster", "captions", "storyboard")
 SIDECAR, EMBEDDED, LATE, COVERED = "film.mp4", "text.mp4", "late.mp4", "covered/film.mp4"
@@ -371,7 +371,6 @@ def test_the_library_shows_posters(page: Page, stack: Stack) -> None:
 # The doctor, with the command from docs/library.md
 
 
-@pytest.mark.slow
 def test_the_doctor_checks_the_library_in_the_container(stack: Stack, media: Path) -> None:
     doctor = ("exec", "--no-TTY", "service", "python", "-m", "service", "doctor")
     report = stack.compose(*doctor)  # exit status 0: no file is unplayable
@@ -457,7 +456,6 @@ def inspect_store(stack: Stack) -> tuple[int, list[str]]:
     return int(stored), locked
 
 
-@pytest.mark.slow
 def test_two_replicas_build_each_artefact_once(
     replicas: tuple[Stack, list[str]], film: bytes
 ) -> None:
@@ -474,7 +472,6 @@ def test_two_replicas_build_each_artefact_once(
             assert {ask(base, url).status for base in (*bases, stack.base)} == {200}
 
 
-@pytest.mark.slow
 def test_a_replica_builds_the_unfinished_artefacts_of_a_killed_one(
     replicas: tuple[Stack, list[str]], film: bytes
 ) -> None:

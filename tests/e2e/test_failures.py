@@ -118,27 +118,13 @@ class Crowd:
         return account
 
 
-# Blocks in the cache need no replica, so one event is enough for them.
-@pytest.mark.parametrize(
-    ("event", "temperature"),
-    [
-        (kill, "cold"),
-        (freeze_and_kill, "cold"),
-        (stop, "cold"),
-        (restart_all, "cold"),
-        (scale, "cold"),
-        (restart_all, "warm"),
-    ],
-)
+@pytest.mark.parametrize("event", [kill, freeze_and_kill, stop, restart_all, scale])
 def test_failing_and_restarting_replicas_interrupt_no_client(
-    replicated: Stack, event: Callable[[Stack], None], temperature: str
+    replicated: Stack, event: Callable[[Stack], None]
 ) -> None:
+    """Blocks in the cache need no replica: default_stack/test_edge.py."""
     replicated.up("--scale", f"service={REPLICAS}")
-    new = films(replicated, CROWD_SIZE)
-    if temperature == "warm":
-        for film in new:
-            assert ask(replicated.base, f"/download/{film.target}").body == film.data
-    account = Crowd(replicated, new).run_during(event)
+    account = Crowd(replicated, films(replicated, CROWD_SIZE)).run_during(event)
     account.assert_flawless()
 
 

@@ -15,7 +15,7 @@ from support.server import BLOCK, until, write
 from support.service_counters import Fetched
 from support.stack import Stack, docker, failing_replica, restart_edge, running
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
 BLOCKS, VIEWERS = 3, 20
 MEMORY = 8 * BLOCK
@@ -228,7 +228,6 @@ def others_up(edge: Edge) -> float:
     return edge.metric('reelay_edge_others{state="up"}')
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("uses", [BY_THE_SECOND, NEVER])
 def test_of_several_edges_one_fetches_a_block(
     tmp_path_factory: pytest.TempPathFactory, uses: str

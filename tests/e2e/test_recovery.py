@@ -13,7 +13,7 @@ from support.player_page import LISTEN, patient, seek, start, state, until_playi
 from support.server import until
 from support.stack import EDGE_WAIT, Stack, running
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
 NAMES = (
     "replaced in chromium.mp4", "replaced in firefox.mp4",
@@ -55,7 +55,7 @@ def firefox(films: Stack, firefox_tab: Tab) -> Iterator[Tab]:
         assert page.complaints() == []
 
 
-@pytest.fixture(params=["chromium", pytest.param("firefox", marks=pytest.mark.slow)])
+@pytest.fixture(params=["chromium", "firefox"])
 def any_viewer(request: pytest.FixtureRequest) -> tuple[Page | Tab, str]:
     """Return a page and the name of its browser."""
     page: Page | Tab = request.getfixturevalue(
@@ -83,7 +83,6 @@ def test_playback_continues_at_the_same_second_after_a_film_is_replaced(
     assert until_playing(viewer, 20)["source"] == player["source"]
 
 
-@pytest.mark.slow
 def test_a_restart_of_the_service_does_not_interrupt_playback(
     any_viewer: tuple[Page | Tab, str], films: Stack
 ) -> None:

@@ -30,7 +30,7 @@ from support.stack import Stack, running
 from support.tones import tone_of
 from support.track_files import TONES
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.slow, pytest.mark.stack]
 
 PICTURE = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "24", "-pix_fmt", "yuv420p",
            "-b:v", "5M", "-minrate", "5M", "-maxrate", "5M", "-bufsize", "2M",
@@ -177,7 +177,6 @@ def test_every_range_is_exact_from_the_service_and_from_the_cache(stack: Stack, 
         assert data.index(b"moov") < data.index(b"mdat")
 
 
-@pytest.mark.slow
 def test_a_copy_in_segments_is_exact_and_firefox_plays_it(
     stack: Stack, tmp_path: Path, firefox_tab: Tab
 ) -> None:
@@ -227,7 +226,6 @@ def test_two_sounds_of_a_file_are_never_mixed(stack: Stack) -> None:
     assert ask(stack.base, pinned.replace("-a2", "-a3")).status == 410
 
 
-@pytest.mark.slow
 def test_ffmpeg_reads_the_same_frames_from_both_routes(stack: Stack) -> None:
     def frames(source: str | Path) -> str:
         web = ["-reconnect", "1", "-tls_verify", "0"] if str(source).startswith("http") else []
@@ -249,7 +247,6 @@ def test_the_table_of_ranges_holds_cold_and_warm(stack: Stack, kind: str) -> Non
         check_ranges(stack.base, url, data)
 
 
-@pytest.mark.slow
 def test_cached_blocks_are_sent_while_the_service_is_down(stack: Stack) -> None:
     urls = [case.url(stack) for case in CASES.values()]
     urls += [url_of("download", CASES["fast start"].name)]
@@ -289,7 +286,6 @@ def test_chromium_plays_the_segments(stack: Stack, browser: Browser) -> None:
         check_playback(page)
 
 
-@pytest.mark.slow
 def test_firefox_plays_the_segments(stack: Stack, firefox_tab: Tab) -> None:
     case = CASES["in segments"]
     case.url(stack)

@@ -38,6 +38,8 @@ from support.server import BLOCK, Server, serve, until, write
 from support.tones import heard
 from support.track_files import TONES
 
+pytestmark = pytest.mark.slow  # films of half an hour
+
 DATES = [formatdate(MODIFIED + days * 86400, usegmt=True) for days in (0, -1, 1)]
 
 
@@ -60,7 +62,7 @@ def server(media: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def other_films(media: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Serve the films of two tests, of which the slow ones need none."""
+    """Serve the films of two tests."""
     folder = tmp_path_factory.mktemp("others") / "media"
     folder.mkdir()
     film = media / "long.mkv"
@@ -158,7 +160,7 @@ def test_an_mp4_has_fragments_with_each_sound(server: Server, media: Path) -> No
         assert max(abs(a.time - b.time) for a, b in zip(made, original, strict=True)) < 1 / 12_000
 
 
-@pytest.mark.parametrize("name", ["long.mkv", pytest.param("long.mp4", marks=pytest.mark.slow)])
+@LONG
 def test_the_table_of_ranges_holds_up_to_the_end_of_a_block(server: Server, name: str) -> None:
     url = settled(server, name)["fragments"]["url"]
     check_ranges(server.base, url, whole(server, url))
@@ -221,7 +223,7 @@ def test_films_that_play_as_well_as_mp4_have_no_fragments(
 
 @pytest.mark.parametrize(
     ("suffix", "kind"),
-    [(".mkv", "remux"), pytest.param(".mp4", "fragments", marks=pytest.mark.slow)],
+    [(".mkv", "remux"), (".mp4", "fragments")],
 )
 def test_fragments_outlive_a_restart_and_are_made_again_if_they_are_lost(
     tmp_path: Path, media: Path, suffix: str, kind: str
@@ -262,7 +264,6 @@ def test_chromium_plays_the_segments(server: Server, browser: Browser, name: str
 
 
 @LONG
-@pytest.mark.slow
 def test_firefox_plays_the_segments(server: Server, firefox_tab: Tab, name: str) -> None:
     item = settled(server, name)
     firefox_tab.renew(server.base)
@@ -270,7 +271,6 @@ def test_firefox_plays_the_segments(server: Server, firefox_tab: Tab, name: str)
     check_playback(firefox_tab)
 
 
-@pytest.mark.slow
 def test_a_player_with_little_memory_plays_on(server: Server, tmp_path: Path) -> None:
     """Firefox has room for some ten seconds of this film, not for thirty."""
     item = settled(server, "long.mkv")
@@ -289,7 +289,6 @@ def test_a_player_with_little_memory_plays_on(server: Server, tmp_path: Path) ->
         assert tab.evaluate(BUFFERED) < 30
 
 
-@pytest.mark.slow
 def test_what_has_been_played_is_removed_from_memory(server: Server, browser: Browser) -> None:
     item = settled(server, "long.mkv")
     with flawless(browser, server.base) as page:
@@ -385,7 +384,6 @@ def test_segments_that_cannot_be_played_are_replaced_by_the_mp4(
         until_playing(page, 30)
 
 
-@pytest.mark.slow
 def test_a_film_that_is_replaced_while_it_plays_goes_on(
     tmp_path: Path, media: Path, browser: Browser
 ) -> None:
@@ -403,7 +401,6 @@ def test_a_film_that_is_replaced_while_it_plays_goes_on(
         until_playing(page, 1200)
 
 
-@pytest.mark.slow
 def test_firefox_goes_on_with_a_replaced_film(
     tmp_path: Path, media: Path, firefox_tab: Tab
 ) -> None:
@@ -424,7 +421,6 @@ def test_firefox_goes_on_with_a_replaced_film(
         until_playing(firefox_tab, 1200)
 
 
-@pytest.mark.slow
 def test_a_film_goes_on_after_the_network_was_lost(server: Server, browser: Browser) -> None:
     item = settled(server, "long.mkv")
     with patient(browser, server.base) as page:
@@ -465,7 +461,6 @@ def check_choice(item: Any, page: Page | Tab) -> None:
     assert heard(page) == TONES[1]
 
 
-@pytest.mark.slow
 def test_a_viewer_chooses_a_sound(server: Server, browser: Browser, firefox_tab: Tab) -> None:
     item = settled(server, "long.mp4")
     with flawless(browser, server.base) as page:

@@ -23,6 +23,8 @@ from support.seeks import unmade
 from support.server import BLOCK, Server, serve, until, write
 from support.sounds import IN_THE_CENTRE, SECONDS
 
+pytestmark = pytest.mark.slow  # sound is encoded
+
 MODIFIED = 784111777  # RFC 9110 §5.6.7: Sun, 06 Nov 1994 08:49:37 GMT
 DATES = [formatdate(MODIFIED + days * 86400, usegmt=True) for days in (0, -1, 1)]
 
@@ -146,7 +148,6 @@ def test_conditions_apply_as_for_any_representation(server: Server) -> None:
 # Changes
 
 
-@pytest.mark.slow
 def test_a_replaced_film_is_never_mixed(tmp_path: Path, media: Path) -> None:
     folder = tmp_path / "media"
     old, new = ((media / name).read_bytes() for name in ("film.mkv", "dts.mkv"))
@@ -190,7 +191,6 @@ def test_sound_outlives_a_restart_and_is_made_again_if_it_is_lost(
         assert get(server, url).body == data
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("place", ["the record", "the end"])
 def test_damaged_layouts_are_not_served(tmp_path: Path, media: Path, place: str) -> None:
     folder = tmp_path / "media"
@@ -231,7 +231,6 @@ def test_damage_is_reported(tmp_path: Path, media: Path) -> None:
         assert failed == []
 
 
-@pytest.mark.slow
 def test_no_sound_is_made_if_it_is_switched_off(tmp_path: Path, media: Path) -> None:
     folder = tmp_path / "media"
     write(folder, "a.flv", (media / "flash.flv").read_bytes())
@@ -311,7 +310,6 @@ SEEK_ON = """async (second) => {
 }"""
 
 
-@pytest.mark.slow
 def test_firefox_plays_it_with_sound(server: Server, firefox_tab: Tab) -> None:
     names = ("film.mkv", "dts.mkv", "flash.flv", "index in front.mov")
     items = [settled(server, name) for name in names]
@@ -325,7 +323,6 @@ def test_firefox_plays_it_with_sound(server: Server, firefox_tab: Tab) -> None:
             assert tab.evaluate("document.querySelector('video').error") is None
 
 
-@pytest.mark.slow
 def test_a_page_plays_the_picture_and_goes_over_to_sound_by_itself(
     tmp_path: Path, media: Path, browser: Browser
 ) -> None:
@@ -376,7 +373,6 @@ STATE = """() => {
 }"""
 
 
-@pytest.mark.slow
 def test_playback_goes_on_with_sound(tmp_path: Path, media: Path, browser: Browser) -> None:
     """The page says how far the sound is, and what plays goes on where it was."""
     folder = tmp_path / "media"

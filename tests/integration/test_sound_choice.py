@@ -22,6 +22,8 @@ from support.server import Server, serve, until
 from support.tones import heard, tone_of
 from support.track_files import TONES, tracks_file
 
+pytestmark = pytest.mark.slow  # a film with each of its sounds, in both browsers
+
 LANGUAGES = ("-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=ger",
              "-metadata:s:a:1", "title=Kommentar")  # fmt: skip
 SECONDS = 60
@@ -323,7 +325,6 @@ def test_a_viewer_chooses_in_chromium(server: Server, browser: Browser) -> None:
         check_memory(server, page)
 
 
-@pytest.mark.slow
 def test_a_viewer_chooses_in_firefox(server: Server, firefox_tab: Tab) -> None:
     firefox_tab.renew(server.base, watched=True)
     check_choice(server, firefox_tab, "film.mp4", captions=["English"])
@@ -332,7 +333,6 @@ def test_a_viewer_chooses_in_firefox(server: Server, firefox_tab: Tab) -> None:
     assert firefox_tab.complaints() == []
 
 
-@pytest.mark.slow
 def test_the_page_goes_over_to_a_sound_that_is_made_for_it(
     tmp_path: Path, browser: Browser
 ) -> None:
@@ -408,7 +408,6 @@ DISAGREED = {
 }
 
 
-@pytest.mark.slow
 def test_browsers_play_the_same_sound_of_an_mp4(
     tmp_path: Path, browser: Browser, firefox_tab: Tab
 ) -> None:
@@ -453,7 +452,6 @@ def all_kinds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_each_sound_of_every_kind_comes_first(all_kinds: Server, name: str) -> None:
     for number in (1, 2):
@@ -488,13 +486,11 @@ def check_kinds(server: Server, page: Page | Tab) -> None:
     assert played == {(name, number): TONES[number - 1] for name, number in PLAYED}
 
 
-@pytest.mark.slow
 def test_chromium_plays_each_sound(all_kinds: Server, browser: Browser) -> None:
     with flawless(browser, all_kinds.base) as page:
         check_kinds(all_kinds, page)
 
 
-@pytest.mark.slow
 def test_firefox_plays_each_sound(all_kinds: Server, firefox_tab: Tab) -> None:
     firefox_tab.renew(all_kinds.base)
     check_kinds(all_kinds, firefox_tab)

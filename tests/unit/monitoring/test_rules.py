@@ -7,17 +7,18 @@ import yaml
 from support.prometheus import RULES, promtool, queries_of_dashboards, rules
 from support.stack import ROOT
 
-CASES = Path(__file__).parent / "rules_test.yml"
+CASES = sorted(Path(__file__).parent.glob("rules*_test.yml"))
 ALERTS = {rule["alert"] for rule in rules("alert")}
 
 
 def test_the_rules_are_valid_and_do_what_the_cases_say() -> None:
     promtool("check", "rules", "--lint-fatal", RULES)
-    promtool("test", "rules", CASES)
+    promtool("test", "rules", *CASES)
 
 
 def test_every_alert_fires_in_a_case() -> None:
-    cases = yaml.safe_load(CASES.read_text(encoding="utf-8"))["tests"]
+    files = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in CASES]
+    cases = [case for file in files for case in file["tests"]]
     checks = [check for case in cases for check in case.get("alert_rule_test", [])]
     assert {check["alertname"] for check in checks if check["exp_alerts"]} == ALERTS
 
