@@ -118,7 +118,7 @@ FLOODS: dict[str, tuple[str, str, bool]] = {
         False,
     ),
 }  # fmt: skip
-SECONDS = 1.5
+SECONDS = 2.5
 
 
 def flood(base: str, data: bytes, deadline: float, *, reused: bool) -> int:
