@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 from service.artefacts.source import ArtefactSource
 from service.catalogue.arrangement import ORDERS, Arrangement
 from service.catalogue.kinds import FolderKinds
+from service.catalogue.results import Results
 from service.database.reader import Listed, Rows, Videos, View
 from service.errors import InvalidRequestError, NotFoundError
 from service.listing.collation import search_terms
@@ -72,7 +73,7 @@ class Catalogue:
         self.kinds: FolderKinds = FolderKinds(
             self.arrangement.kinds, self._by_folder["name"], self._folder_ranges, view
         )
-        self._latest_search: tuple[tuple[object, ...], _Listing] | None = None
+        self._latest_search: tuple[tuple[object, ...], Results] | None = None
         """The latest search and its result: one page may need several parts of it."""
 
     def get(self, path: str) -> Video | None:
@@ -167,17 +168,14 @@ class Catalogue:
             listing = self._search(terms, sort, folder)
         else:
             listing, subfolders = self._directly_in(folder, sort), self.folders.subfolders(folder)
-        total = listing.end - listing.start
+        total = listing.total
         first, after = (min(max(0, at - len(subfolders)), total) for at in (start, start + limit))
-        if sort.startswith("-"):  # descending
-            numbers = listing.numbers[listing.end - after : listing.end - first][::-1]
-        else:
-            numbers = listing.numbers[listing.start + first : listing.start + after]
+        numbers = listing.part(first, after, descending=sort.startswith("-"))
         videos = self._listed.of_page(numbers)
         folders = subfolders[start : start + limit]
         return Page(videos, total, None, folders, listing.is_approximate)
 
-    def _search(self, terms: Sequence[str], sort: Sort, folder: str | None) -> "_Listing":
+    def _search(self, terms: Sequence[str], sort: Sort, folder: str | None) -> Results:
         """Return the videos that contain all terms, in the library or below a folder.
 
         If there are none, return those with words that differ from a term by one typo.
@@ -185,28 +183,33 @@ class Catalogue:
         search = (*terms, sort.removeprefix("-"), folder)
         if self._latest_search is not None and self._latest_search[0] == search:
             return self._latest_search[1]
+        ascending = self.arrangement.orders[sort.removeprefix("-")]
         if not terms:
-            everything = self.arrangement.orders[sort.removeprefix("-")]
-            return _Listing(everything, 0, len(everything))
+            return Results.between(ascending, 0, len(ascending))
         vocabulary = self.arrangement.vocabulary
         episodes = [episode_term(term) for term in terms]
-        matches: array[int] = array("I")
+        matches = Numbers.of(())
         if all(map(vocabulary.may_contain, terms)):
-            matches = self._sorted(self._containing([[term] for term in episodes]), sort, folder)
+            matches = self._containing([[term] for term in episodes], folder)
             if not matches and episodes != terms:
-                matches = self._sorted(self._containing([[term] for term in terms]), sort, folder)
+                matches = self._containing([[term] for term in terms], folder)
         is_approximate = False
         if not matches:
             words = [vocabulary.alternatives(term) for term in episodes]
             if words != [[term] for term in episodes]:
-                matches = self._sorted(self._containing(words), sort, folder)
+                matches = self._containing(words, folder)
                 is_approximate = bool(matches)
-        listing = _Listing(matches, 0, len(matches), is_approximate)
-        self._latest_search = (search, listing)
-        return listing
+        results = Results.between(array("I"), 0, 0)
+        if matches:
+            size = len(self.arrangement.texts)
+            order = sort.removeprefix("-")
+            results = Results.found(matches, order, ascending, self._rows, size)
+        results = replace(results, is_approximate=is_approximate)
+        self._latest_search = (search, results)
+        return results
 
-    def _containing(self, words: Sequence[Sequence[str]]) -> Numbers:
-        """Return the numbers of the videos that contain one of each list of words."""
+    def _containing(self, words: Sequence[Sequence[str]], folder: str | None) -> Numbers:
+        """Return the videos, perhaps below a folder, that contain one of each list of words."""
         index, texts = self.arrangement.index, self.arrangement.texts
         numbers = self.numbers
         for some in words:
@@ -216,16 +219,7 @@ class Catalogue:
             for word in some:
                 one |= index.containing(word, texts)
             numbers &= one
-        return numbers
-
-    def _sorted(self, numbers: Numbers, sort: Sort, folder: str | None) -> "array[int]":
-        """Return the numbers of videos in the library or below a folder, sorted."""
-        if folder:
-            numbers &= Numbers.of(self._listed.below(folder))
-        ascending = self.arrangement.orders[sort.removeprefix("-")]
-        if len(numbers) == len(ascending):
-            return ascending
-        return array("I", numbers.chosen(ascending, len(self.arrangement.texts)))
+        return numbers & Numbers.of(self._listed.below(folder)) if folder else numbers
 
     def _sort_key(self, order: str, number: int) -> list[Any]:
         """Return a key that is unique to the video."""
@@ -237,8 +231,8 @@ class Catalogue:
             raise LookupError("an empty catalogue")
         return self.view.rows
 
-    def _directly_in(self, folder: str, sort: Sort) -> "_Listing":
-        return _Listing(
+    def _directly_in(self, folder: str, sort: Sort) -> Results:
+        return Results.between(
             self._by_folder[sort.removeprefix("-")], *self._folder_ranges.get(folder, (0, 0))
         )
 
@@ -250,46 +244,22 @@ class Catalogue:
         subfolders = self.folders.subfolders(path)
         start = bisect_right(subfolders, after.key, key=_folder_sort_key) if after else 0
         folders = subfolders[start : start + limit]
-        if len(folders) == limit and (
-            start + limit < len(subfolders) or listing.end > listing.start
-        ):
+        if len(folders) == limit and (start + limit < len(subfolders) or listing.total):
             name, path = _folder_sort_key(folders[-1])
-            return Page(
-                (), listing.end - listing.start, write_cursor([[name], path], sort), folders
-            )
+            return Page((), listing.total, write_cursor([[name], path], sort), folders)
         page = self._page(listing, sort, limit - len(folders), None)
         return replace(page, folders=folders)
 
-    def _page(self, listing: "_Listing", sort: Sort, limit: int, after: Cursor | None) -> Page:
+    def _page(self, listing: Results, sort: Sort, limit: int, after: Cursor | None) -> Page:
         sort_key = partial(self._sort_key, sort.removeprefix("-"))
-        start, end = listing.start, listing.end
-        if not sort.startswith("-"):
-            if after:
-                start = bisect_right(listing.numbers, after.key, start, end, key=sort_key)
-            end = min(start + limit, listing.end)
-            page, more = listing.numbers[start:end], end < listing.end
-        else:  # descending
-            if after:
-                end = bisect_left(listing.numbers, after.key, start, end, key=sort_key)
-            start = max(listing.start, end - limit)
-            page, more = listing.numbers[start:end][::-1], start > listing.start
+        key = after.key if after else None
+        page, more = listing.page(key, limit, sort_key, descending=sort.startswith("-"))
         return Page(
             self._listed.of_page(page),
-            listing.end - listing.start,
+            listing.total,
             write_cursor(sort_key(page[-1]), sort) if more else None,
             is_approximate=listing.is_approximate,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Listing:
-    """A range of the numbers of sorted items, from `start` up to `end`."""
-
-    numbers: "array[int]"
-    start: int
-    end: int
-    is_approximate: bool = False
-    """Whether they are the result of a search in which a typo was forgiven."""
 
 
 def _folder_sort_key(folder: Folder) -> list[Any]:

@@ -1,7 +1,6 @@
 """Sets of small numbers, of which even large ones are intersected and counted fast."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import compress
+from collections.abc import Iterable, Iterator
 
 _TO_DIGITS, _TO_FLAGS = bytes.maketrans(b"\0\1", b"01"), bytes.maketrans(b"01", b"\0\1")
 
@@ -61,11 +60,6 @@ class Numbers:
         while at >= 0:
             yield at
             at = flags.find(1, at + 1)
-
-    def chosen(self, numbers: Sequence[int], size: int) -> Iterator[int]:
-        """Yield those of `numbers` that are in the set, in their order. All are below `size`."""
-        flags = self.flags().ljust(size, b"\0")
-        return compress(numbers, map(flags.__getitem__, numbers))
 
     def to_bytes(self) -> bytes:
         """Return them as bytes, of which `from_bytes` makes the same set."""

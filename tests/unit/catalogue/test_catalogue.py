@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from support.catalogues import catalogue_of
 
-from service.catalogue import arrangement
+from service.catalogue import arrangement, results
 from service.catalogue.catalogue import SORTS, Catalogue, Page, Sort
 from service.errors import InvalidRequestError, NotFoundError
 from service.listing import collation, search
@@ -827,6 +827,27 @@ def test_a_search_finds_what_contains_all_words(
             if all(term in search_text(video) for term in terms)
         ]
         assert paths(catalogue, sort, query) == found
+
+
+@given(libraries, sorts, st.sampled_from("abm4"), st.integers(1, 4), st.sampled_from([0, 500]))
+def test_the_pages_of_a_search_together_are_what_it_finds(
+    library: list[Video], sort: Sort, term: str, limit: int, few: int
+) -> None:
+    catalogue = catalogue_of(library)
+    everything = catalogue.page("", sort, 100, None).videos
+    expected = [video.path for video in everything if term in search_text(video)]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(results, "_FEW", few)  # both ways to sort
+        pages = [catalogue.page(term, sort, limit, None)]
+        while (cursor := pages[-1].next_cursor) is not None:
+            pages.append(catalogue.page(term, sort, limit, cursor))
+        assert [video.path for page in pages for video in page.videos] == expected
+        parts = [
+            catalogue.page_at(term, sort, start, limit, None)
+            for start in range(0, len(expected) + limit, limit)
+        ]
+        assert [video.path for part in parts for video in part.videos] == expected
+        assert {page.total for page in [*pages, *parts]} == {len(expected)}
 
 
 @given(libraries, libraries, sorts, st.sampled_from([0, 200]))
