@@ -109,6 +109,7 @@ ENCRYPTED_FILE = "The file is encrypted: no browser plays it."
 """Why a file could not be probed if FFmpeg would need its decrypted pictures."""
 
 
+@lru_cache(maxsize=64)
 def is_mp4(container: str) -> bool:
     """Return whether a container is MP4 or QuickTime, which FFmpeg does not distinguish."""
     return "mp4" in container.split(",")

@@ -6,7 +6,7 @@ media/filters/ffmpeg_demuxer.cc. Safari has not been run. Its rows follow Apple'
 ("QuickTime File Format", track header; AVAssetTrack.isEnabled) and WebKit's source,
 SourceBufferParserWebM."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -50,22 +50,25 @@ class Rule:
     """Sound codecs that it chooses, and then refuses the whole file."""
     pictures: frozenset[str] = BROWSER_VIDEO
 
-    def choose(self, kind: Kind, streams: Iterable[Stream]) -> Stream | None:
+    def choose(self, kind: Kind, streams: Sequence[Stream]) -> Stream | None:
         """Return the track that it chooses, or None. It may not decode the sound."""
-        tracks = [s for s in streams if s.kind in _TRACKS]
-        only_enabled = self.only_enabled and any(stream.default for stream in tracks)
         # A cover that is encoded as video is a video track to browsers.
         kinds = ("video", "attachment") if kind == "video" else ("audio",)
-        for stream in tracks:
-            if stream.kind in kinds and (stream.default or not only_enabled):
-                is_known = stream.codec in self.pictures if kind == "video" else self._knows(stream)
-                if is_known:
-                    return stream
+        known = (self.pictures,) if kind == "video" else self._known_sounds
+        for stream in streams:
+            is_known = stream.kind in kinds and any(stream.codec in some for some in known)
+            if is_known and (stream.default or not self._skips_disabled(streams)):
+                return stream
         return None
 
-    def _knows(self, sound: Stream) -> bool:
-        codecs = self.sound, self.undecodable, self.refused_first
-        return any(sound.codec in some for some in codecs)
+    @property
+    def _known_sounds(self) -> tuple[frozenset[str], ...]:
+        return self.sound, self.undecodable, self.refused_first
+
+    def _skips_disabled(self, streams: Sequence[Stream]) -> bool:
+        return self.only_enabled and any(
+            stream.default for stream in streams if stream.kind in _TRACKS
+        )
 
     def sounding(self, streams: Sequence[Stream]) -> Stream | None:
         """Return the sound track that viewers hear, or None."""

@@ -167,7 +167,7 @@ class VideoItems:
         remux, sound = inputs.status(ArtefactKind.REMUX), inputs.status(ArtefactKind.SOUND)
         in_file = video.metadata.chapters if video.metadata else ()
         return VideoItem(
-            **dict(video),
+            **vars(video),
             watch_url=links.watch(video.path),
             media_url=links.media(video, made.layout if made else None),
             media_type=made.content_type if made else video.content_type,

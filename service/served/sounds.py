@@ -148,13 +148,18 @@ class ServedVideo:
         self._video = video
         self.made: RemuxMetadata | None = made_for(status, video)
         """What is made of it for them; None if they get the file."""
+        self._streams: tuple[Stream, ...] = video.metadata.sounds if video.metadata else ()
+        indexes = tuple(stream.index for stream in self._streams)
+        if self.made is not None:
+            indexes = tuple(index for index in self.made.streams if index in indexes)
+        self._tracks: tuple[int, ...] = indexes
+        """The indexes of the streams of the MP4's sounds, in its order."""
         self._default = self._default_stream()
 
     @property
     def sounds(self) -> tuple[Sound, ...]:
         """The sounds among which viewers can choose, in the order of the file."""
-        streams = self._video.metadata.sounds if self._video.metadata else ()
-        numbered = enumerate(streams[:MAX_SOUNDS], 1)
+        numbered = enumerate(self._streams[:MAX_SOUNDS], 1)
         return tuple(self._sound(number, stream) for number, stream in numbered)
 
     def _sound(self, number: int, stream: Stream) -> Sound:
@@ -179,8 +184,8 @@ class ServedVideo:
         """The fragmented form with the sound that players get without a choice."""
         if self.made is not None:
             return self.made.fragments
-        is_silent = not (self._video.metadata and self._video.metadata.sounds)
-        return self._fragments_of(self._default) if is_silent or self._default is not None else None
+        is_chosen = not self._streams or self._default is not None
+        return self._fragments_of(self._default) if is_chosen else None
 
     def _fragments_of(self, index: int | None) -> FragmentsMetadata | None:
         """Return the fragmented form with the sound of a stream; None: with no sound."""
@@ -234,15 +239,6 @@ class ServedVideo:
         stream = common_sound(self._video.path, metadata) or default_sound(metadata)
         return stream.index if stream else None
 
-    @property
-    def _tracks(self) -> tuple[int, ...]:
-        """The indexes of the streams of the MP4's sounds, in its order."""
-        sounds = self._video.metadata.sounds if self._video.metadata else ()
-        indexes = [stream.index for stream in sounds]
-        if self.made is None:
-            return tuple(indexes)
-        return tuple(index for index in self.made.streams if index in indexes)
-
     def _place(self, stream: Stream) -> int | None:
         """Return where a sound is among those of the MP4, from 1; None if it is not there."""
         metadata = self._video.metadata
@@ -279,6 +275,6 @@ class ServedVideo:
         """Return the revision of the MP4 with the sound at a place as its first one."""
         is_first = place == 1
         if self.made is None and self._video.metadata is not None:
-            enabled = [stream.default for stream in self._video.metadata.sounds]
+            enabled = [stream.default for stream in self._streams]
             is_first = place == 1 and enabled[0] and not any(enabled[1:])
         return self._base if is_first else sound_first_revision(self._base, place)
