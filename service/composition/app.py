@@ -191,7 +191,14 @@ def create_app(settings: Settings) -> Quart:
     )
     admitted_app = add_access_middleware(media_app, views, settings, access, origins)
     app.extensions["reelay"] = Services(
-        ops, _add_middleware(app, tracing.wrap(admitted_app), settings, origins, metrics)
+        ops,
+        _add_middleware(
+            app,
+            tracing.wrap(admitted_app),
+            settings,
+            origins,
+            partial(InstrumentationMiddleware, metrics=metrics, playback=playback),
+        ),
     )
     return app
 
@@ -247,14 +254,18 @@ def _add_routes(app: Quart, routes: Iterable[_Route]) -> None:
 
 
 def _add_middleware(
-    app: Quart, admitted_app: ASGIApp, settings: Settings, origins: Origins, metrics: Metrics
+    app: Quart,
+    admitted_app: ASGIApp,
+    settings: Settings,
+    origins: Origins,
+    instrumented: Callable[[ASGIApp], InstrumentationMiddleware],
 ) -> InstrumentationMiddleware:
     """Put what checks and measures all requests in front. Return what measures them."""
     if settings.cors_origins != "none":
         admitted_app = PreflightMiddleware(admitted_app, settings.cors_origins)
     if settings.hosts:
         admitted_app = HostCheckMiddleware(admitted_app, settings.hosts, origins)
-    instrumentation = InstrumentationMiddleware(admitted_app, metrics)
+    instrumentation = instrumented(admitted_app)
     whole_app = (
         instrumentation
         if settings.cors_origins == "none"

@@ -26,6 +26,7 @@ from service.errors import (
 from service.logs import RequestLog
 from service.metrics import Metrics, method_label
 from service.protocol.request_head import refusal
+from service.workers.playback_activity import PlaybackActivity
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -94,7 +95,7 @@ def current_request_context() -> RequestContext:
 class InstrumentationMiddleware:
     """Wraps the whole application: assigns the request id, checks heads, logs and measures."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, playback: PlaybackActivity) -> None:
         self.idle = asyncio.Event()
         """Set while no request is in progress."""
         self.idle.set()
@@ -102,6 +103,7 @@ class InstrumentationMiddleware:
         metrics.in_progress.set_function(lambda: self._in_progress)
         self._app = app
         self._metrics = metrics
+        self._playback = playback
         self._log = RequestLog()
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -117,6 +119,7 @@ class InstrumentationMiddleware:
         context = RequestContext(scope)
         state["request_context"] = context
         self._change_in_progress(1)
+        self._playback.record_request()
         try:
             await self._select_app(context, scope, hosts)(
                 scope,

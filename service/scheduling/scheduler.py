@@ -204,6 +204,7 @@ class ArtefactScheduler:
             inventory = take_inventory(self._builder, sources, self._looked_up, self._is_known)
             while found := await asyncio.to_thread(next, inventory, None):
                 await self._add(found, sources)
+                await self._playback.yield_to_requests()
             self._looked_up = sources
             self._work.set()
             yield

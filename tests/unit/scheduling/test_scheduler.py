@@ -23,6 +23,7 @@ from service.artefacts.status import POSSIBLE, ArtefactState
 from service.metrics import Metrics
 from service.models import Chapter, Metadata, ProbeState, Stream, Video
 from service.naming.sidecars import Sidecars
+from service.scheduling import inventory
 from service.scheduling import scheduler as module
 from service.scheduling.reader import ArtefactReader
 from service.scheduling.scheduler import ArtefactScheduler
@@ -327,6 +328,21 @@ async def test_background_builds_pause_during_playback_and_requested_ones_do_not
     await bench.until(lambda: scheduler.progress(ArtefactKind.STORYBOARD) == (0, 0))
     assert [name.split()[0] for name in bench.requests()] == ["poster", "storyboard", "storyboard"]
     assert scheduler.progress(ArtefactKind.POSTER) == (0, 1)
+
+
+async def test_the_look_at_the_store_pauses_while_requests_are_answered(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inventory, "_AT_A_TIME", 1)
+    monkeypatch.setattr(playback_module, "_ANSWERING_SECONDS", 3600)
+    monkeypatch.setattr(playback_module, "_LOCK_YIELD_SECONDS", 3600)
+    bench.playback.record_request()
+    bench.hold()
+    scheduler = bench.start()
+    scheduler.set_sources(sources(film("0.mp4"), film("1.mp4")))
+    await bench.until(bench.requests)
+    # Each film has a poster and a storyboard. The first of these four is being made.
+    assert sum(scheduler.progress(kind)[1] for kind in ArtefactKind) == 1
 
 
 # Large files
