@@ -146,16 +146,16 @@ class Arrangement:
             self.vocabulary,
         )
 
-    def by_folder(self, order: str) -> "array[int]":
-        """Return the numbers of all videos by folder, in an order within each."""
-        groups: dict[int, array[int]] = {}
-        folder_of = self.folder_of
-        for number in self.orders[order]:
-            folder = folder_of[number]
-            if folder not in groups:
-                groups[folder] = array("I")
-            groups[folder].append(number)
-        return array("I", chain.from_iterable(groups[one] for one in self._sorted(groups)))
+    def by_folder(self) -> dict[str, "array[int]"]:
+        """Return the numbers of all videos by folder, in each order within a folder."""
+        ranks = array("I", bytes(4 * len(self.folder_names)))
+        for rank, folder in enumerate(self._sorted(range(len(ranks)))):
+            ranks[folder] = rank
+        rank_of = array("I", map(ranks.__getitem__, self.folder_of))
+        return {
+            order: array("I", sorted(self.orders[order], key=rank_of.__getitem__))
+            for order in ORDERS
+        }
 
     def folder_ranges(self, by_folder: Sequence[int]) -> dict[str, tuple[int, int]]:
         """Return the start and the end of each folder's videos in `by_folder`."""

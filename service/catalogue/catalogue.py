@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Literal, get_args
 
 from service.artefacts.source import ArtefactSource
-from service.catalogue.arrangement import ORDERS, Arrangement
+from service.catalogue.arrangement import Arrangement
 from service.catalogue.kinds import FolderKinds
 from service.catalogue.results import Results
 from service.database.reader import Listed, Rows, Videos, View
@@ -64,7 +64,7 @@ class Catalogue:
         self.numbers: Numbers = self._listed.numbers
         # The videos of a folder have the same range in every order. These are four arrays, instead
         # of four for each folder.
-        self._by_folder = {order: self.arrangement.by_folder(order) for order in ORDERS}
+        self._by_folder = self.arrangement.by_folder()
         self._folder_ranges = self.arrangement.folder_ranges(self._by_folder["name"])
         direct = {folder: end - start for folder, (start, end) in self._folder_ranges.items()}
         self.folders: Folders = Folders(direct, previous.folders if previous else None)

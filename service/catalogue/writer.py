@@ -143,14 +143,17 @@ class Writer:
         self._free.extend(numbers)
 
     def _find_free_numbers(self) -> None:
-        (highest,) = next(self.database.rows("SELECT coalesce(max(id), 0) FROM video"))
+        statement = "SELECT coalesce(max(id), 0), count(*) FROM video"
+        ((highest, count),) = self.database.rows(statement)
+        self._size = highest + 1  # numbers begin with 1
+        if highest == count:
+            return
         used = bytearray(highest + 1)
-        used[0] = 1  # numbers begin with 1
+        used[0] = 1
         for (number,) in self.database.rows("SELECT id FROM video INDEXED BY video_by_folder"):
             used[number] = 1
         free = (number for number, is_used in enumerate(used) if not is_used)
         self._free = array("I", free)  # as many as all videos, after all were replaced
-        self._size = len(used)
 
     def _next_number(self) -> int:
         if self._free:
