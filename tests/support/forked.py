@@ -18,7 +18,7 @@ from typing import IO, Any
 _ROOT = Path(__file__).parents[2]
 
 _CONTEXT = get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["service.__main__"])
+_CONTEXT.set_forkserver_preload(["tests.support.forked_preload"])
 
 
 class ForkedProcess:
