@@ -43,7 +43,7 @@ COPY --from=build /opt/reelay /opt/reelay
 COPY media /media
 COPY LICENSE THIRD-PARTY.md /usr/share/doc/reelay/
 
-# MALLOC_ARENA_MAX: without it, each disk thread would keep an arena of its own.
+# MALLOC_ARENA_MAX: as the service sets it for itself, for its workers, too.
 # PYDANTIC_DISABLE_PLUGINS: to find plugins, each process would read the metadata of all packages.
 ENV PATH=/opt/reelay/bin:$PATH \
     PYTHONPATH=/opt/reelay/app \

@@ -57,7 +57,10 @@ _KEEP_ALIVE_TIMEOUT = 5
 
 # Bytes of freed memory that are kept at the end of the heap.
 _MAX_FREE_BYTES = 16 * 1024**2
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
+
+# Without it, each of the threads that read would keep freed memory of its own.
+_MAX_ARENAS = 2
 
 # Seconds for which a computing thread may hold the interpreter's lock. With CPython's default, ten
 # times this, the event loop would wait that long several times for each request.
@@ -194,6 +197,7 @@ def _tune_malloc() -> None:
     if hasattr(libc, "mallopt"):
         libc.mallopt(_M_MMAP_THRESHOLD, 4 * MAX_CHUNK)
         libc.mallopt(_M_TRIM_THRESHOLD, _MAX_FREE_BYTES)
+        libc.mallopt(_M_ARENA_MAX, _MAX_ARENAS)
 
 
 def _address(host: str, port: int) -> str:
