@@ -4,11 +4,12 @@ import contextlib
 import json
 import os
 import secrets
+import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -228,9 +229,18 @@ def failing_replica(stack: Stack) -> Iterator[str]:
             stack, "--network-alias", "service", "--entrypoint", "python",
             image, "-c", source, address_of(replica), network="backend",
         ) as name:  # fmt: skip
+            until(partial(_listens, name), "the failing replica listens")
             stack.compose("stop", "service")
             yield name
     stack.up()
+
+
+def _listens(container: str) -> bool:
+    """Return whether a container of the service's network accepts connections."""
+    with contextlib.suppress(OSError):
+        socket.create_connection((address_of(container, "backend"), 8000), timeout=10).close()
+        return True
+    return False
 
 
 @contextlib.contextmanager
