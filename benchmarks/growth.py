@@ -138,7 +138,7 @@ class Library:
             before = time.monotonic()
             with Watch(server) as watch, suppress(AssertionError):
                 until(lambda: pending(server) == 0 or None, "probed", limit)
-            until(lambda: server.metric("reelay_probes_total") or self.videos == 0 or None, "one")
+            until(lambda: self.has_result() or self.videos == 0, "a result is stored")
             spent = time.monotonic() - before
             probed = server.metric("reelay_probes_total")
         self.figures["  slowest /healthz while probing"] = watch.slowest
@@ -169,6 +169,10 @@ class Library:
             self.figures["  probes"] = f"{server.metric('reelay_probes_total'):.0f}"
             if pending(server):
                 raise SystemExit("not everything was derived")
+
+    def has_result(self) -> bool:
+        """Return whether the result of a probe is stored, and not only counted."""
+        return any(path.is_file() for path in (self.root / "derived/metadata").rglob("*"))
 
     def derive(self) -> None:
         """Write the missing probe results."""

@@ -568,7 +568,7 @@ async def test_the_number_of_shared_handles_is_bounded(
     for number in range(20):
         (media / f"{number}.mp4").write_bytes(b"film")
         (await nowait_storage.open(f"{number}.mp4")).close()
-        assert len(open_below(media)) <= 5
+        await until(lambda: len(open_below(media)) <= 5)  # a thread may close some a moment later
 
 
 async def test_a_replaced_file_is_seen_at_once(nowait_storage: LocalStorage, media: Path) -> None:
