@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from service.storage.left_out import LeftOut, Reason, is_library_file
+from service.storage.left_out import LeftOut
+from service.storage.left_out_reasons import Reason, is_library_file
 
 # Entries of one folder that are looked at, at all depths: a bin may hold a whole library.
 _MAX_ENTRIES = 100_000

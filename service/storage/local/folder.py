@@ -15,7 +15,8 @@ from pathlib import Path
 from service.errors import NotFoundError, StorageError
 from service.protocol.media_types import is_sidecar, media_type
 from service.storage.base import Entry, FolderListing, digest_of, list_entries
-from service.storage.left_out import NOMEDIA, LeftOut, LibraryFilter, Reason, is_library_file
+from service.storage.left_out import NOMEDIA, LeftOut, LibraryFilter
+from service.storage.left_out_reasons import Reason, is_library_file
 from service.storage.local import beneath, nonblocking
 from service.storage.local.executors import FairThreadPool
 from service.storage.local.files import LocalRepresentation, OpenFile, modified_time, revision

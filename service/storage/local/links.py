@@ -5,7 +5,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from service.storage.left_out import Reason
+from service.storage.left_out_reasons import Reason
 
 
 def link_problem(root: Path, path: str) -> Reason | None:

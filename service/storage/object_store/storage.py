@@ -21,7 +21,8 @@ from service.storage.base import (
     group_by_folder,
     min_chunk_length,
 )
-from service.storage.left_out import NOMEDIA, LeftOut, LibraryFilter, Reason, is_library_file
+from service.storage.left_out import NOMEDIA, LeftOut, LibraryFilter
+from service.storage.left_out_reasons import Reason, is_library_file
 from service.storage.object_store.block_cache import BlockCache, ObjectVersion
 from service.storage.object_store.client import ObjectClient
 from service.storage.object_store.traced_client import TracedObjectClient

@@ -3,7 +3,8 @@
 import pytest
 
 from service.storage.ignore_patterns import PatternError, parse_patterns
-from service.storage.left_out import LeftOut, LibraryFilter, Reason
+from service.storage.left_out import LeftOut, LibraryFilter
+from service.storage.left_out_reasons import Reason
 
 # Folders that hold no library, as the systems name them.
 BINS = [

@@ -20,7 +20,8 @@ from support.server import content
 from service.errors import ChangedError, NotFoundError, StorageError
 from service.protocol.ranges import Span
 from service.storage.base import MAX_CHUNK, MIN_CHUNK
-from service.storage.left_out import LeftOut, LibraryFilter, Reason
+from service.storage.left_out import LeftOut, LibraryFilter
+from service.storage.left_out_reasons import Reason
 from service.storage.local import beneath, files, nonblocking
 from service.storage.local import folder as local
 from service.storage.local.files import LocalRepresentation, OpenFile, revision
